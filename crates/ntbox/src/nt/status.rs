@@ -1,0 +1,57 @@
+//! NTSTATUS values with a readable form.
+
+use super::NTSTATUS;
+use std::fmt;
+
+/// An NTSTATUS that prints as its name where the name is known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Status(pub NTSTATUS);
+
+impl Status {
+    /// Severity success or informational (`NT_SUCCESS`).
+    pub fn is_success(self) -> bool {
+        self.0 >= 0
+    }
+    /// The published name, if the box knows it.
+    pub fn name(self) -> Option<&'static str> {
+        NAMES.iter().find(|(value, _)| *value == self.0).map(|(_, name)| *name)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "0x{:08X}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! names {
+    ($($name:ident)*) => { &[$((super::$name, stringify!($name))),*] };
+}
+
+/// The statuses that the I/O manager, hostfs and filters exchange.
+const NAMES: &[(NTSTATUS, &str)] = names! {
+    STATUS_SUCCESS STATUS_PENDING STATUS_TIMEOUT STATUS_REPARSE STATUS_MORE_PROCESSING_REQUIRED
+    STATUS_NOTIFY_CLEANUP STATUS_NOTIFY_ENUM_DIR STATUS_BUFFER_OVERFLOW STATUS_NO_MORE_FILES
+    STATUS_UNSUCCESSFUL STATUS_NOT_IMPLEMENTED STATUS_INVALID_INFO_CLASS STATUS_INFO_LENGTH_MISMATCH
+    STATUS_ACCESS_VIOLATION STATUS_INVALID_HANDLE STATUS_INVALID_PARAMETER STATUS_NO_SUCH_DEVICE
+    STATUS_NO_SUCH_FILE STATUS_INVALID_DEVICE_REQUEST STATUS_END_OF_FILE STATUS_WRONG_VOLUME
+    STATUS_NO_MEDIA_IN_DEVICE STATUS_UNRECOGNIZED_VOLUME STATUS_ACCESS_DENIED STATUS_BUFFER_TOO_SMALL
+    STATUS_OBJECT_TYPE_MISMATCH STATUS_OBJECT_NAME_INVALID STATUS_OBJECT_NAME_NOT_FOUND
+    STATUS_OBJECT_NAME_COLLISION STATUS_OBJECT_PATH_INVALID STATUS_OBJECT_PATH_NOT_FOUND
+    STATUS_SHARING_VIOLATION STATUS_FILE_LOCK_CONFLICT STATUS_LOCK_NOT_GRANTED STATUS_RANGE_NOT_LOCKED
+    STATUS_DELETE_PENDING STATUS_INSUFFICIENT_RESOURCES STATUS_DIRECTORY_NOT_EMPTY
+    STATUS_FILE_IS_A_DIRECTORY STATUS_NOT_A_DIRECTORY STATUS_NOT_SUPPORTED STATUS_CANCELLED
+    STATUS_CANNOT_DELETE STATUS_FILE_DELETED STATUS_FILE_CLOSED STATUS_DISK_FULL
+    STATUS_DEVICE_NOT_READY STATUS_IO_DEVICE_ERROR STATUS_VERIFY_REQUIRED STATUS_MEDIA_WRITE_PROTECTED
+    STATUS_ENTRYPOINT_NOT_FOUND STATUS_PROCEDURE_NOT_FOUND STATUS_NAME_TOO_LONG
+    STATUS_FS_DRIVER_REQUIRED STATUS_NO_MORE_ENTRIES
+};

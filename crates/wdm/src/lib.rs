@@ -1,0 +1,3 @@
+#![no_std]
+//! stub
+pub use wdk_sys;
