@@ -1,5 +1,71 @@
-//! Passes the link and configuration flags of a WDM driver to cargo.
+//! Link settings and version resource of the driver image.
+//!
+//! wdk-build emits what every WDM driver needs; what Visual Studio's project
+//! system adds to that is added here, so that the image is the same whichever
+//! host linked it.
 
-fn main() -> Result<(), wdk_build::ConfigError> {
-    wdk_build::configure_wdk_binary_build()
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+/// Linker options on top of wdk-build's.
+const LINK_OPTIONS: [&str; 5] = [
+    // Store the PE checksum, which the loader verifies for drivers.
+    "/RELEASE",
+    // Same inputs, same image: a hash of the contents instead of the time.
+    "/Brepro",
+    // Windows may choose an address above 4 GB.
+    "/HIGHENTROPYVA",
+    // DriverEntry and what only it calls go away once it has returned.
+    "/SECTION:INIT,ERD",
+    // The oldest Windows the driver runs on.
+    "/SUBSYSTEM:NATIVE,10.00",
+];
+
+/// The version resource; VERSION_NUMBERS and VERSION_TEXT stand for the version.
+const RESOURCE: &str = "src/fsglass.rc";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    wdk_build::configure_wdk_binary_build()?;
+    for option in LINK_OPTIONS {
+        println!("cargo::rustc-link-arg-cdylib={option}");
+    }
+    let resource = compile_resource()?;
+    println!("cargo::rustc-link-arg-cdylib={}", resource.display());
+    Ok(())
+}
+
+/// Compiles the resource with `RC`, or else the SDK's rc.exe.
+fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={RESOURCE}");
+    println!("cargo::rerun-if-env-changed=RC");
+    let version = ["MAJOR", "MINOR", "PATCH"].map(|part| env::var(format!("CARGO_PKG_VERSION_{part}")));
+    let [major, minor, patch] = version;
+    let numbers = [major?, minor?, patch?, "0".to_owned()];
+    let source = fs::read_to_string(RESOURCE)?
+        .replace("VERSION_NUMBERS", &numbers.join(","))
+        .replace("VERSION_TEXT", &numbers.join("."));
+
+    let directory = PathBuf::from(env::var("OUT_DIR")?);
+    let script = directory.join("fsglass.rc");
+    let resource = directory.join("fsglass.res");
+    fs::write(&script, source)?;
+    let compiler = env::var("RC").unwrap_or_else(|_| "rc.exe".to_owned());
+    let flags = env::var("RCFLAGS").unwrap_or_default();
+    let status = Command::new(&compiler)
+        .args(flags.split_whitespace())
+        .arg("/fo")
+        .args([&resource, &script])
+        .status()
+        .map_err(|error| {
+            format!(
+                "cannot start the resource compiler {compiler:?}: {error}; build with \
+                 `cargo make build`, which finds the SDK's, or set RC to one"
+            )
+        })?;
+    if !status.success() {
+        return Err(format!("{compiler:?} cannot compile {RESOURCE} ({status})").into());
+    }
+    Ok(resource)
 }

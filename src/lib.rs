@@ -1,11 +1,32 @@
-//! fsglass: stub entry while the layer is being written.
+//! fsglass: a legacy file-system filter that passes every request through and sees it complete.
+//!
+//! Policy only. What touches the kernel is in the crate `wdm`; rule ids such as
+//! `C5` are listed in `docs/rules.md`.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`entry`] | the order in which the driver starts |
+//! | [`settings`] | what the registry may change |
+//! | [`glass`] | which module answers which request |
+//! | [`pass_through`] | what is done with a request that is none of the below |
+//! | [`mount`] | mounting, and loading of file systems |
+//! | [`file_systems`] | which file systems are filtered |
+//! | [`volumes`] | which volumes are filtered, each exactly once |
+//! | [`control`] | requests for the control device |
+
 #![no_std]
+
 extern crate wdk_panic;
-use wdk_alloc::WdkAllocator;
+
+mod control;
+mod entry;
+mod file_systems;
+mod glass;
+mod mount;
+mod pass_through;
+mod settings;
+mod volumes;
+
+/// Allocations of the `alloc` crate, should one be made; none is made on an I/O path (P2).
 #[global_allocator]
-static A: WdkAllocator = WdkAllocator;
-/// Entry.
-#[expect(unsafe_code, reason = "the exported entry point")]
-// SAFETY: the name is the image's entry point.
-#[unsafe(export_name = "DriverEntry")]
-pub extern "system" fn driver_entry(_driver: *mut core::ffi::c_void, _path: *const core::ffi::c_void) -> i32 { 0 }
+static ALLOCATOR: wdk_alloc::WdkAllocator = wdk_alloc::WdkAllocator;

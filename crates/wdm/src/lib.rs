@@ -1,3 +1,46 @@
+//! A safe layer over `wdk-sys` for WDM file-system filter drivers.
+//!
+//! Kernel rules that C code keeps by discipline are kept here by types:
+//!
+//! | what goes wrong in C | what happens here |
+//! |---|---|
+//! | a request completed twice, touched after it was passed on, or forgotten | [`irp::Irp`] is consumed by each way to part with it, and only those make the [`irp::Disposition`] a dispatch routine returns |
+//! | PendingReturned not propagated, or propagated where an event is signalled | [`completion`] has three trampolines; nobody writes a raw routine |
+//! | waiting in a completion routine | what waits asks for an [`irql::Passive`] token that a completion routine does not have |
+//! | paged context | [`pool::NonPagedBox`] is the only memory there is |
+//! | half-done attach, leaked device | each step undoes itself when dropped |
+//!
+//! # Architecture
+//! The system enters through private `extern "C"` shims: [`driver::start`]
+//! (DriverEntry), `dispatch`, the trampolines in [`completion`], `fast_io`,
+//! `fs_filter`, `file_systems`. Each sheds its raw pointers and calls one safe
+//! function of the driver's [`driver::Filter`].
+//!
+//! # Model
+//! A driver has one control device, in whose extension its state lives, and any
+//! number of filter devices, each attached above one device. Filter devices are
+//! taken down by FastIoDetachDevice or by DriverUnload.
+//!
+//! # Errors
+//! [`status::Status`] everywhere; it becomes an NTSTATUS at the shims. Nothing
+//! here panics, and nothing allocates on the pass-through path unless the driver
+//! may be unloaded.
+
 #![no_std]
-//! stub
-pub use wdk_sys;
+
+mod dispatch;
+mod fast_io;
+mod file_systems;
+mod fs_filter;
+
+pub mod completion;
+pub mod device;
+pub mod driver;
+pub mod irp;
+pub mod irql;
+pub mod named_device;
+pub mod pool;
+pub mod registry;
+pub mod status;
+pub mod sync;
+pub mod unicode;

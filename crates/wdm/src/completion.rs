@@ -1,0 +1,108 @@
+//! Completion routines: three trampolines, and the trait behind which policy lives.
+//!
+//! Nobody outside this crate writes a raw completion routine. The trampolines
+//! keep what the seed rules ask, whatever the [`Completion`] does:
+//!
+//! - *propagating* ([`propagating`]): marks the request pending when a lower
+//!   driver pended it (C5), continues (C7).
+//! - *waiting* ([`waiting`]): signals the dispatch routine's event, never marks
+//!   (C6), stops (C8 a).
+//! - *pended* (in [`crate::irp`]): posts a request that was marked before, stops
+//!   (C8 b).
+//!
+//! A context travels in the Context pointer itself. It must fit: a value with no
+//! size, one of pointer size, or a [`crate::pool::NonPagedBox`] made before the request was
+//! parted with. There is no way to name paged memory (C4).
+//!
+//! Source: "Using IRP Completion Routines" and its sister pages.
+
+#![expect(unsafe_code, reason = "the trampolines are called by the I/O manager")]
+
+use crate::device::FilterDevice;
+use crate::driver::Filter;
+use crate::irp::CompletedIrp;
+use crate::irp::raw;
+use crate::irql::AtMostDispatch;
+use crate::status::Status;
+use crate::sync::Event;
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
+
+/// IO_COMPLETION_ROUTINE.
+pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void) -> NTSTATUS;
+
+/// What is done when a request that was passed on completes.
+///
+/// Runs at IRQL ≤ DISPATCH_LEVEL in an arbitrary thread (C2): it gets no token with which
+/// it could wait or call what needs a lower level (C3), and a request that it can only read (C16).
+pub trait Completion<F: Filter>: Send + Sized + 'static {
+    /// Sees the completion.
+    fn completed(self, device: &FilterDevice<F>, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch);
+}
+
+/// Puts a completion into a context pointer.
+pub(crate) fn encode<C>(completion: C) -> *mut c_void {
+    const {
+        assert!(
+            size_of::<C>() <= size_of::<*mut c_void>(),
+            "a larger completion travels in a NonPagedBox"
+        );
+    };
+    let mut context = MaybeUninit::<*mut c_void>::new(core::ptr::null_mut());
+    // SAFETY: it fits, as asserted; the write is unaligned-safe.
+    unsafe { context.as_mut_ptr().cast::<C>().write_unaligned(completion) };
+    // SAFETY: initialized with null, then overwritten in part or whole by `completion`.
+    unsafe { context.assume_init() }
+}
+
+/// Takes a completion back.
+///
+/// # Safety
+/// `context` comes from [`encode`] of the same type and is taken back once.
+pub(crate) unsafe fn decode<F: Filter, C: Completion<F>>(context: *mut c_void) -> C {
+    // SAFETY: contract of the function.
+    unsafe { (&raw const context).cast::<C>().read_unaligned() }
+}
+
+/// The propagating trampoline.
+///
+/// # Safety
+/// An IO_COMPLETION_ROUTINE set by a dispatch routine of a filter device, whose context is an
+/// encoded `C`.
+pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    // SAFETY: contract of the function; the request is this routine's until it returns.
+    let pending_returned = unsafe { (*irp).PendingReturned } != 0;
+    if pending_returned {
+        // SAFETY: as above; the current location is this driver's again (C5).
+        unsafe { raw::mark_pending(irp) };
+    }
+    // SAFETY: the I/O manager passes the device whose dispatch routine set the routine.
+    let device = unsafe { FilterDevice::<F>::from_raw(device) };
+    // SAFETY: contract of the function.
+    let completion: C = unsafe { decode(context) };
+    // SAFETY: the borrow ends before this routine returns.
+    let completed = unsafe { CompletedIrp::from_raw(irp) };
+    // SAFETY: the contract of completion routines (C2).
+    completion.completed(device, &completed, &mut unsafe { AtMostDispatch::assume() });
+    if device.driver().can_unload() {
+        // SAFETY: ends the use that `Irp::forward_with` began for this request.
+        unsafe { device.leave() }
+    }
+    Status::SUCCESS.0
+}
+
+/// The waiting trampoline.
+///
+/// # Safety
+/// An IO_COMPLETION_ROUTINE whose context is an initialized [`Event`] that a dispatch routine
+/// waits for.
+pub(crate) unsafe extern "C" fn waiting(_device: PDEVICE_OBJECT, _irp: PIRP, event: *mut c_void) -> NTSTATUS {
+    // SAFETY: contract of the function; the waiter's frame stays until the event is set.
+    unsafe { Event::set(event.cast_const().cast()) };
+    Status::MORE_PROCESSING_REQUIRED.0
+}

@@ -1,0 +1,133 @@
+//! The control device: the named device that programs open, and the home of the driver's state.
+//!
+//! Wraps `IoCreateDevice` and `IoCreateSymbolicLink`.
+
+#![expect(unsafe_code, reason = "the extension is initialized and dropped in place")]
+
+use super::extension::{ControlExtension, Kind};
+use super::security;
+use crate::driver::{Driver, Filter};
+use crate::irql::Passive;
+use crate::status::Status;
+use crate::unicode::UnicodeStr;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use wdk_sys::{DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, ntddk};
+
+/// The two names of a control device.
+pub struct ControlDeviceName {
+    /// The device, such as `\Device\FsGlass`.
+    pub device: UnicodeStr<'static>,
+    /// The link through which programs reach it, such as `\DosDevices\FsGlass`.
+    pub link: UnicodeStr<'static>,
+}
+
+/// The control device of a driver; dropped, it is taken down again (A11).
+pub struct ControlDevice<F: Filter> {
+    device: *mut DEVICE_OBJECT,
+    link: UnicodeStr<'static>,
+    filter: PhantomData<F>,
+}
+
+impl<F: Filter> ControlDevice<F> {
+    /// Creates the device, protects it (A1), and moves the driver's state into its extension.
+    ///
+    /// Errors: those of IoCreateDevice, of setting its security, of IoCreateSymbolicLink.
+    ///
+    /// # Safety
+    /// `driver_object` is this driver's, and this is the only control device of it.
+    pub(crate) unsafe fn create(
+        driver_object: *mut DRIVER_OBJECT,
+        name: &ControlDeviceName,
+        filter: F,
+        can_unload: bool,
+        level: &mut Passive,
+    ) -> Result<Self, Status> {
+        const { assert!(align_of::<ControlExtension<F>>() <= 16, "an extension is aligned to 16 bytes") };
+        let mut device = core::ptr::null_mut();
+        let mut device_name = name.device.as_raw();
+        // SAFETY: the driver object is ours; the name and the place for the result are valid.
+        Status(unsafe {
+            ntddk::IoCreateDevice(
+                driver_object,
+                size_of::<ControlExtension<F>>() as u32,
+                &raw mut device_name,
+                FILE_DEVICE_UNKNOWN,
+                FILE_DEVICE_SECURE_OPEN,
+                0,
+                &raw mut device,
+            )
+        })
+        .into_result()?;
+        let unprotected = Unfinished(device);
+        // SAFETY: just created.
+        unsafe { security::restrict(device, level) }?;
+        let mut link = name.link.as_raw();
+        // SAFETY: both names are valid.
+        Status(unsafe { ntddk::IoCreateSymbolicLink(&raw mut link, &raw mut device_name) }).into_result()?;
+        // SAFETY: the new device has an extension of that size, and nobody uses it yet.
+        let extension: *mut ControlExtension<F> = unsafe { (*device).DeviceExtension }.cast();
+        let value =
+            ControlExtension { kind: Kind::Control, driver: Driver::new(driver_object, filter, can_unload) };
+        // SAFETY: the extension is large enough and aligned, as asserted above.
+        unsafe { extension.write(value) };
+        let _ = ManuallyDrop::new(unprotected);
+        let control = Self { device, link: name.link, filter: PhantomData };
+        // SAFETY: in its final place, not used yet.
+        unsafe { control.driver().initialize() };
+        F::slot().set(Some(control.driver()));
+        Ok(control)
+    }
+
+    /// The driver's state.
+    #[must_use]
+    pub fn driver(&self) -> &Driver<F> {
+        // SAFETY: `create` initialized the extension, and `drop` alone takes it down.
+        let extension: *const ControlExtension<F> = unsafe { (*self.device).DeviceExtension }.cast();
+        // SAFETY: as above.
+        unsafe { &(*extension).driver }
+    }
+
+    /// Opens the device for programs and hands it over to the system, where
+    /// [`ControlDevice::retake`] finds it again.
+    pub(crate) fn publish(self) {
+        let device = ManuallyDrop::new(self).device;
+        // SAFETY: our own device; the bit is ours to clear, the I/O manager would at return.
+        let flags = unsafe { &raw mut (*device).Flags };
+        // SAFETY: as above.
+        unsafe { *flags &= !DO_DEVICE_INITIALIZING };
+    }
+
+    /// Takes the device back in DriverUnload.
+    ///
+    /// # Safety
+    /// `device` is the control device that was published, and it is taken back once.
+    pub(crate) unsafe fn retake(device: *mut DEVICE_OBJECT, link: UnicodeStr<'static>) -> Self {
+        Self { device, link, filter: PhantomData }
+    }
+}
+
+impl<F: Filter> Drop for ControlDevice<F> {
+    fn drop(&mut self) {
+        F::slot().set(None);
+        let mut link = self.link.as_raw();
+        // SAFETY: the link was made by `create`.
+        let _always_success = unsafe { ntddk::IoDeleteSymbolicLink(&raw mut link) };
+        // SAFETY: `create` initialized the extension; it is not used afterwards.
+        let extension: *mut ControlExtension<F> = unsafe { (*self.device).DeviceExtension }.cast();
+        // SAFETY: as above.
+        unsafe { (&raw mut (*extension).driver).drop_in_place() };
+        // SAFETY: created by `create`, deleted once.
+        unsafe { ntddk::IoDeleteDevice(self.device) }
+    }
+}
+
+/// A device whose extension holds nothing yet; dropped, it is deleted.
+struct Unfinished(*mut DEVICE_OBJECT);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // SAFETY: just created, and nobody else knows it.
+        unsafe { ntddk::IoDeleteDevice(self.0) }
+    }
+}

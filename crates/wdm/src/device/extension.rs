@@ -1,0 +1,55 @@
+//! What lies in the extension of this driver's own devices.
+//!
+//! The I/O manager allocates the extension with the device, zeroed, in nonpaged
+//! memory (C4). Both kinds begin with [`Kind`].
+
+#![expect(unsafe_code, reason = "the extension is raw memory behind the device object")]
+
+use crate::driver::{Driver, Filter};
+use crate::sync::Rundown;
+use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicPtr;
+use wdk_sys::DEVICE_OBJECT;
+
+/// Which of the driver's devices this is (D2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    /// The named control device.
+    Control = u32::from_le_bytes(*b"Ctrl"),
+    /// A filter device.
+    Filter = u32::from_le_bytes(*b"Filt"),
+}
+
+/// Extension of the control device: the driver's own state lives here.
+#[repr(C)]
+pub(crate) struct ControlExtension<F: Filter> {
+    pub(crate) kind: Kind,
+    pub(crate) driver: Driver<F>,
+}
+
+/// Extension of a filter device.
+#[repr(C)]
+pub(crate) struct FilterExtension<F: Filter> {
+    pub(crate) kind: Kind,
+    /// The control device's state; it outlives every filter device.
+    pub(crate) driver: *const Driver<F>,
+    /// The device below, written by IoAttachDeviceToDeviceStackSafe before a request can
+    /// arrive (A3); null before that.
+    pub(crate) lower: AtomicPtr<DEVICE_OBJECT>,
+    /// Who is inside this device; used only where the driver may be unloaded.
+    pub(crate) rundown: Rundown,
+    /// The filter's own data.
+    pub(crate) attachment: MaybeUninit<F::Attachment>,
+}
+
+/// The kind of one of our devices. IRQL: any.
+///
+/// # Safety
+/// `device` is a device of this driver whose extension has been initialized.
+pub(crate) unsafe fn kind_of(device: *mut DEVICE_OBJECT) -> Kind {
+    // SAFETY: contract of the function.
+    let extension = unsafe { (*device).DeviceExtension };
+    // SAFETY: both extensions begin with a `Kind`.
+    unsafe { extension.cast::<Kind>().read() }
+}

@@ -1,0 +1,306 @@
+//! Filter devices: created like their target, attached above it, detached, deleted.
+//!
+//! Wraps `IoCreateDevice`, `IoAttachDeviceToDeviceStackSafe`, `IoDetachDevice`
+//! and `IoDeleteDevice`.
+
+#![expect(unsafe_code, reason = "the extension is initialized and read in place")]
+
+use super::extension::{FilterExtension, Kind};
+use super::object::{DeviceObject, DeviceReference};
+use crate::driver::{Driver, Filter};
+use crate::irql::Passive;
+use crate::status::Status;
+use crate::sync::{self, Rundown};
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::Deref;
+use core::sync::atomic::{AtomicPtr, Ordering};
+use wdk_sys::{
+    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_SUPPORTS_TRANSACTIONS,
+    FILE_DEVICE_SECURE_OPEN, ntddk,
+};
+
+/// One of this driver's filter devices.
+#[repr(transparent)]
+pub struct FilterDevice<F: Filter> {
+    object: DeviceObject,
+    filter: PhantomData<F>,
+}
+
+/// The device below a filter device, where requests go.
+pub struct LowerDevice<'d> {
+    device: &'d DeviceObject,
+}
+
+impl<'d> LowerDevice<'d> {
+    /// The device itself.
+    #[must_use]
+    pub const fn device(&self) -> &'d DeviceObject {
+        self.device
+    }
+
+    pub(crate) const fn raw(&self) -> *mut DEVICE_OBJECT {
+        self.device.raw()
+    }
+}
+
+impl<F: Filter> FilterDevice<F> {
+    /// # Safety
+    /// `raw` is a filter device of this driver that outlives `'a`.
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut DEVICE_OBJECT) -> &'a Self {
+        // SAFETY: contract of the function; the type is transparent over the structure.
+        unsafe { &*raw.cast() }
+    }
+
+    fn extension(&self) -> &FilterExtension<F> {
+        // SAFETY: a filter device has this extension, initialized before it was attached,
+        // and of the same lifetime.
+        unsafe { &*(*self.object.raw()).DeviceExtension.cast() }
+    }
+
+    /// The driver that this device belongs to. IRQL: any.
+    #[must_use]
+    pub fn driver(&self) -> &Driver<F> {
+        // SAFETY: the control device, whose extension holds the driver's state, is deleted
+        // after every filter device.
+        unsafe { &*self.extension().driver }
+    }
+
+    /// What the filter stored when it attached. IRQL: any.
+    #[must_use]
+    pub fn attachment(&self) -> &F::Attachment {
+        // SAFETY: initialized before the device was attached, dropped when it is deleted.
+        unsafe { self.extension().attachment.assume_init_ref() }
+    }
+
+    /// The device below. IRQL: any.
+    ///
+    /// `None` until the device has been attached; no request can arrive then.
+    #[must_use]
+    pub fn lower(&self) -> Option<LowerDevice<'_>> {
+        let lower = self.extension().lower.load(Ordering::Relaxed);
+        // SAFETY: a device below stays alive while this one is attached above it or has
+        // requests in it.
+        (!lower.is_null()).then(|| LowerDevice { device: unsafe { DeviceObject::from_raw(lower) } })
+    }
+
+    /// The device object itself.
+    #[must_use]
+    pub fn object(&self) -> &DeviceObject {
+        &self.object
+    }
+
+    /// Enters the device, where the driver may be unloaded. IRQL: ≤ DISPATCH_LEVEL.
+    pub(crate) fn enter(&self) -> DeviceUse<'_, F> {
+        if !self.driver().can_unload() {
+            return DeviceUse::Unneeded;
+        }
+        // SAFETY: initialized with the extension.
+        if unsafe { self.extension().rundown.acquire() } {
+            DeviceUse::Held { device: self, _alive: self.object.reference() }
+        } else {
+            DeviceUse::Refused
+        }
+    }
+
+    /// Leaves the device on behalf of a request that entered it.
+    ///
+    /// # Safety
+    /// Pairs with a `DeviceUse::Held` that was forgotten with [`DeviceUse::keep`].
+    pub(crate) unsafe fn leave(&self) {
+        // SAFETY: contract of the function: one reference is left to give back after the use.
+        let _alive = unsafe { DeviceReference::adopt(self.object.raw()) };
+        // SAFETY: contract of the function.
+        unsafe { self.extension().rundown.release() }
+    }
+
+    /// Refuses further use and waits until nobody is inside.
+    ///
+    /// # Safety
+    /// The caller is not inside itself.
+    pub(crate) unsafe fn wait_until_unused(&self, level: &mut Passive) {
+        // SAFETY: contract of the function.
+        unsafe { self.extension().rundown.wait(level) }
+    }
+}
+
+/// One use of a filter device: a dispatch routine that runs, or a request that is below.
+pub(crate) enum DeviceUse<'a, F: Filter> {
+    /// The driver is never unloaded: nothing to count.
+    Unneeded,
+    /// Counted; leaves when dropped. The reference keeps the device object itself, which a
+    /// dismount may delete while a routine of it runs.
+    Held {
+        /// The device that was entered.
+        device: &'a FilterDevice<F>,
+        /// Keeps the device object until the count has been given back.
+        _alive: DeviceReference,
+    },
+    /// The device is being taken down: pass the request on and touch nothing afterwards.
+    Refused,
+}
+
+impl<F: Filter> DeviceUse<'_, F> {
+    /// Leaves the use standing for the completion routine, which ends it.
+    pub(crate) fn keep(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+}
+
+impl<F: Filter> Drop for DeviceUse<'_, F> {
+    fn drop(&mut self) {
+        if let Self::Held { device, .. } = self {
+            // SAFETY: this use acquired it; `_alive` is dropped after this.
+            unsafe { device.extension().rundown.release() }
+        }
+    }
+}
+
+impl<F: Filter> Deref for FilterDevice<F> {
+    type Target = DeviceObject;
+    fn deref(&self) -> &DeviceObject {
+        &self.object
+    }
+}
+
+/// A filter device that is not attached yet; dropped, it is deleted again (A11).
+struct Detached<F: Filter>(*mut DEVICE_OBJECT, PhantomData<F>);
+
+impl<F: Filter> Drop for Detached<F> {
+    fn drop(&mut self) {
+        // SAFETY: created by `create`, never attached, and nobody else knows it.
+        unsafe { delete::<F>(self.0) }
+    }
+}
+
+/// Creates an unnamed filter device like `target` (A1, A2).
+fn create<F: Filter>(
+    driver: &Driver<F>,
+    target: &DeviceObject,
+    attachment: F::Attachment,
+    _level: &mut Passive,
+) -> Result<Detached<F>, Status> {
+    const { assert!(align_of::<FilterExtension<F>>() <= 16, "an extension is aligned to 16 bytes") };
+    let mut device = core::ptr::null_mut();
+    // SAFETY: the driver object is ours; no name; a place for the result.
+    Status(unsafe {
+        ntddk::IoCreateDevice(
+            driver.object(),
+            size_of::<FilterExtension<F>>() as u32,
+            core::ptr::null_mut(),
+            target.device_type(),
+            target.characteristics() & FILE_DEVICE_SECURE_OPEN,
+            0,
+            &raw mut device,
+        )
+    })
+    .into_result()?;
+    // SAFETY: the new device has an extension of that size, and nobody uses it yet.
+    let extension: *mut FilterExtension<F> = unsafe { (*device).DeviceExtension }.cast();
+    let value = FilterExtension {
+        kind: Kind::Filter,
+        driver: core::ptr::from_ref(driver),
+        lower: AtomicPtr::new(core::ptr::null_mut()),
+        rundown: Rundown::uninitialized(),
+        attachment: MaybeUninit::new(attachment),
+    };
+    // SAFETY: the extension is large enough and aligned, as asserted above.
+    unsafe { extension.write(value) };
+    // SAFETY: written in the line above.
+    let rundown = unsafe { &(*extension).rundown };
+    // SAFETY: in its final place, not used yet.
+    unsafe { rundown.initialize() };
+    Ok(Detached(device, PhantomData))
+}
+
+/// Creates a filter device and attaches it on top of the stack of `target`.
+///
+/// A target that is still initializing refuses the attachment; it is tried again for up to
+/// four seconds (A3). `claim` decides, under the driver's attach lock, whether the target is
+/// to be filtered at all, and gives what is kept with the device; it sees every earlier
+/// attachment (A5).
+///
+/// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe; what `claim` says.
+pub fn attach<F: Filter>(
+    driver: &Driver<F>,
+    target: &DeviceObject,
+    level: &mut Passive,
+    mut claim: impl FnMut(&mut Passive) -> Result<Option<F::Attachment>, Status>,
+) -> Result<(), Status> {
+    const ATTEMPTS: u32 = 8;
+    const PAUSE_MILLISECONDS: u32 = 500;
+    for attempt in 1.. {
+        let result = driver.attach_lock().with(level, |(), level| {
+            match claim(level)? {
+                Some(attachment) => create(driver, target, attachment, level)?.attach_to(target, level),
+                None => Ok(()),
+            }
+        });
+        match result {
+            Err(Status::NO_SUCH_DEVICE) if attempt < ATTEMPTS && target.flags() & DO_DEVICE_INITIALIZING != 0 => {
+                sync::delay(PAUSE_MILLISECONDS, level);
+            }
+            other => return other,
+        }
+    }
+    Err(Status::NO_SUCH_DEVICE)
+}
+
+impl<F: Filter> Detached<F> {
+    fn attach_to(self, target: &DeviceObject, level: &mut Passive) -> Result<(), Status> {
+        const COPIED: u32 = DO_BUFFERED_IO | DO_DIRECT_IO | DO_SUPPORTS_TRANSACTIONS;
+        // The I/O manager builds requests for the topmost device as its flags say, so they are
+        // those of the device right below before the first request can arrive (A2).
+        let below = target.top_of_stack(level).flags() & COPIED;
+        // SAFETY: our own device, which nobody else uses before it is attached.
+        let flags = unsafe { &raw mut (*self.0).Flags };
+        // SAFETY: as above.
+        unsafe { *flags |= below };
+        // SAFETY: as above.
+        let extension: *mut FilterExtension<F> = unsafe { (*self.0).DeviceExtension }.cast();
+        // SAFETY: the extension was initialized by `create`.
+        let lower = unsafe { (*extension).lower.as_ptr() };
+        // SAFETY: both devices are live; the DDI stores the lower device before it links ours
+        // into the stack, so no request can arrive before it is there (A3).
+        Status(unsafe { ntddk::IoAttachDeviceToDeviceStackSafe(self.0, target.raw(), lower) }).into_result()?;
+        // From here on the device belongs to the stack; `delete` alone ends it.
+        let _ = ManuallyDrop::new(self);
+        // SAFETY: requests may read the flags now; this thread alone writes them.
+        unsafe { *flags &= !DO_DEVICE_INITIALIZING };
+        Ok(())
+    }
+}
+
+/// Takes a filter device out of its stack. IRQL: PASSIVE_LEVEL.
+///
+/// # Safety
+/// `device` is an attached filter device of this driver, and its lower device is alive.
+pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, _level: &mut Passive) {
+    if let Some(lower) = device.lower() {
+        // SAFETY: contract of the function.
+        unsafe { ntddk::IoDetachDevice(lower.raw()) }
+    }
+}
+
+/// Drops the filter's data and deletes the device. IRQL: PASSIVE_LEVEL.
+///
+/// # Safety
+/// `device` is a filter device of this driver, is not attached any more, and nobody is
+/// inside or will enter it.
+pub(crate) unsafe fn delete<F: Filter>(device: *mut DEVICE_OBJECT) {
+    // SAFETY: contract of the function.
+    let extension: *mut FilterExtension<F> = unsafe { (*device).DeviceExtension }.cast();
+    // SAFETY: the extension was initialized when the device was created.
+    let attachment = unsafe { &mut (*extension).attachment };
+    // SAFETY: initialized, and not used afterwards.
+    unsafe { attachment.assume_init_drop() };
+    // SAFETY: contract of the function.
+    unsafe { ntddk::IoDeleteDevice(device) }
+}
+
+impl<F: Filter> FilterDevice<F> {
+    /// Whether the device is in a stack now.
+    pub(crate) fn is_attached(&self, level: &mut Passive) -> bool {
+        self.object.lower(level).is_some()
+    }
+}

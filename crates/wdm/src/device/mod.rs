@@ -1,0 +1,18 @@
+//! Device objects: borrowed, referenced, and the driver's own.
+//!
+//! [`DeviceObject`] is any device of any driver. [`FilterDevice`] is one of
+//! ours, attached above another; [`ControlDevice`] is the named one that
+//! programs open. Which of ours a device is stands in the head of its
+//! extension, so that one dispatch routine serves both (D2).
+
+mod control;
+mod extension;
+mod filter;
+mod object;
+mod security;
+
+pub use control::{ControlDevice, ControlDeviceName};
+pub(crate) use extension::{ControlExtension, Kind, kind_of};
+pub use filter::{FilterDevice, LowerDevice, attach};
+pub(crate) use filter::{DeviceUse, delete, detach};
+pub use object::{DeviceKind, DeviceList, DeviceObject, DeviceReference};

@@ -1,0 +1,282 @@
+//! `DEVICE_OBJECT`s of any driver, and counted references to them.
+//!
+//! Wraps `ObfReferenceObject`, `IoGetAttachedDeviceReference`,
+//! `IoGetLowerDeviceObject`, `IoGetDiskDeviceObject`,
+//! `IoEnumerateDeviceObjectList` and the volume parameter block.
+
+#![expect(unsafe_code, reason = "device objects belong to the I/O manager")]
+
+use crate::irql::Passive;
+use crate::pool;
+use crate::status::Status;
+use crate::unicode::UnicodeStr;
+use core::cell::UnsafeCell;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use wdk_sys::{
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM,
+    FILE_DEVICE_NETWORK_FILE_SYSTEM, OBJECT_NAME_INFORMATION, ntddk,
+};
+
+/// A device object that outlives the borrow.
+#[repr(transparent)]
+pub struct DeviceObject(UnsafeCell<DEVICE_OBJECT>);
+
+/// What a device object belongs to, as far as a file-system filter asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeviceKind {
+    /// A file system on disks.
+    DiskFileSystem,
+    /// A file system on CD or DVD media.
+    CdRomFileSystem,
+    /// A network redirector.
+    NetworkFileSystem,
+    /// Anything else, by its FILE_DEVICE_* value.
+    Other(u32),
+}
+
+impl DeviceObject {
+    /// # Safety
+    /// `raw` is not null and points to a device object that outlives `'a`.
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut DEVICE_OBJECT) -> &'a Self {
+        // SAFETY: contract of the function; the type is transparent over the structure.
+        unsafe { &*raw.cast() }
+    }
+
+    /// The pointer, for a DDI.
+    pub(crate) const fn raw(&self) -> *mut DEVICE_OBJECT {
+        self.0.get()
+    }
+
+    /// The driver that created the device.
+    pub(crate) fn driver(&self) -> *mut DRIVER_OBJECT {
+        // SAFETY: a live device object; the field does not change after creation.
+        unsafe { (*self.raw()).DriverObject }
+    }
+
+    /// DO_* flags at this moment. IRQL: any.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        // SAFETY: a live device object; a word read races with nothing that matters here.
+        unsafe { (&raw const (*self.raw()).Flags).read_volatile() }
+    }
+
+    /// FILE_* characteristics. IRQL: any.
+    #[must_use]
+    pub fn characteristics(&self) -> u32 {
+        // SAFETY: as in `flags`.
+        unsafe { (&raw const (*self.raw()).Characteristics).read_volatile() }
+    }
+
+    /// The FILE_DEVICE_* type. IRQL: any.
+    pub(crate) fn device_type(&self) -> u32 {
+        // SAFETY: a live device object; the field does not change after creation.
+        unsafe { (*self.raw()).DeviceType }
+    }
+
+    /// The type, classified. IRQL: any.
+    #[must_use]
+    pub fn kind(&self) -> DeviceKind {
+        match self.device_type() {
+            FILE_DEVICE_DISK_FILE_SYSTEM => DeviceKind::DiskFileSystem,
+            FILE_DEVICE_CD_ROM_FILE_SYSTEM => DeviceKind::CdRomFileSystem,
+            FILE_DEVICE_NETWORK_FILE_SYSTEM => DeviceKind::NetworkFileSystem,
+            other => DeviceKind::Other(other),
+        }
+    }
+
+    /// Whether both are the same device.
+    #[must_use]
+    pub fn is(&self, other: &DeviceObject) -> bool {
+        core::ptr::eq(self, other)
+    }
+
+    /// A counted reference. IRQL: ≤ DISPATCH_LEVEL.
+    #[must_use]
+    pub fn reference(&self) -> DeviceReference {
+        // SAFETY: a live device object.
+        unsafe { ntddk::ObfReferenceObject(self.raw().cast()) };
+        // SAFETY: the reference was taken in the line above.
+        unsafe { DeviceReference::adopt(self.raw()) }
+    }
+
+    /// The top of the stack that this device is in (IoGetAttachedDeviceReference).
+    #[must_use]
+    pub fn top_of_stack(&self, _level: &mut Passive) -> DeviceReference {
+        // SAFETY: a live device object.
+        let top = unsafe { ntddk::IoGetAttachedDeviceReference(self.raw()) };
+        // SAFETY: the DDI references what it returns, which is at least this device.
+        unsafe { DeviceReference::adopt(top) }
+    }
+
+    /// The device below in the stack (IoGetLowerDeviceObject), if any.
+    #[must_use]
+    pub fn lower(&self, _level: &mut Passive) -> Option<DeviceReference> {
+        // SAFETY: a live device object.
+        let lower = unsafe { ntddk::IoGetLowerDeviceObject(self.raw()) };
+        // SAFETY: the DDI references what it returns.
+        (!lower.is_null()).then(|| unsafe { DeviceReference::adopt(lower) })
+    }
+
+    /// The storage device that a volume device is mounted on (IoGetDiskDeviceObject).
+    ///
+    /// Errors: STATUS_INVALID_PARAMETER (no volume), STATUS_VOLUME_DISMOUNTED.
+    pub fn storage_device(&self, _level: &mut Passive) -> Result<DeviceReference, Status> {
+        let mut storage = core::ptr::null_mut();
+        // SAFETY: a live device object, and a place for the result.
+        Status(unsafe { ntddk::IoGetDiskDeviceObject(self.raw(), &raw mut storage) }).into_result()?;
+        // SAFETY: on success the DDI returns a referenced device.
+        Ok(unsafe { DeviceReference::adopt(storage) })
+    }
+
+    /// The volume device that is mounted on this storage device now, if any.
+    ///
+    /// The VPB is read under its spin lock: a volume may be dismounted, or the VPB be
+    /// replaced, at any time (A6). IRQL: ≤ DISPATCH_LEVEL.
+    #[must_use]
+    pub fn mounted_volume(&self) -> Option<DeviceReference> {
+        let mut irql = 0;
+        // SAFETY: released below on every path.
+        unsafe { ntddk::IoAcquireVpbSpinLock(&raw mut irql) };
+        // SAFETY: a live device object; the VPB pointer changes only under the lock.
+        let vpb = unsafe { (*self.raw()).Vpb };
+        let volume = if vpb.is_null() {
+            core::ptr::null_mut()
+        } else {
+            // SAFETY: the VPB of a live device is valid while the lock is held.
+            unsafe { (*vpb).DeviceObject }
+        };
+        let volume = (!volume.is_null()).then(|| {
+            // SAFETY: a mounted volume device stays while the lock is held.
+            unsafe { DeviceObject::from_raw(volume) }.reference()
+        });
+        // SAFETY: pairs with the acquire above.
+        unsafe { ntddk::IoReleaseVpbSpinLock(irql) };
+        volume
+    }
+
+    /// Whether the driver of this device has the given name, such as `\FileSystem\Fs_Rec`.
+    #[must_use]
+    pub fn driver_is_named(&self, name: UnicodeStr<'_>, _level: &mut Passive) -> bool {
+        /// Room for the structure and a name of some 240 characters, in bytes; a longer name is
+        /// not one that a policy asks for.
+        #[repr(C, align(8))]
+        struct Buffer([u8; 512]);
+        let mut buffer = Buffer([0; 512]);
+        let mut length = 0;
+        // SAFETY: a live driver object, a buffer of the stated size, a place for the length.
+        let status = unsafe {
+            ntddk::ObQueryNameString(
+                self.driver().cast(),
+                (&raw mut buffer).cast(),
+                size_of::<Buffer>() as u32,
+                &raw mut length,
+            )
+        };
+        if !Status(status).is_success() {
+            return false;
+        }
+        let information: *const OBJECT_NAME_INFORMATION = (&raw const buffer).cast();
+        // SAFETY: on success the buffer, which is aligned for it, begins with that structure.
+        let found = unsafe { &raw const (*information).Name };
+        // SAFETY: its string lies in the buffer, which outlives the comparison.
+        unsafe { UnicodeStr::from_raw(found) }.eq_ignore_ascii_case(name)
+    }
+
+    /// All devices of this device's driver, referenced (IoEnumerateDeviceObjectList).
+    ///
+    /// The count may grow between asking and reading: then the list is made larger and read
+    /// again (A5). Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn devices_of_driver(&self, level: &mut Passive) -> Result<DeviceList, Status> {
+        // SAFETY: the driver object lives as long as this device of it.
+        unsafe { DeviceList::of(self.driver(), level) }
+    }
+}
+
+/// A counted reference to a device object.
+pub struct DeviceReference(NonNull<DEVICE_OBJECT>);
+
+// SAFETY: the count is atomic, and a device object may be used from any thread.
+unsafe impl Send for DeviceReference {}
+// SAFETY: as above.
+unsafe impl Sync for DeviceReference {}
+
+impl DeviceReference {
+    /// # Safety
+    /// `raw` is a device object, and the caller hands over one reference to it.
+    pub(crate) unsafe fn adopt(raw: *mut DEVICE_OBJECT) -> Self {
+        // SAFETY: contract of the function.
+        Self(unsafe { NonNull::new_unchecked(raw) })
+    }
+}
+
+impl Deref for DeviceReference {
+    type Target = DeviceObject;
+    fn deref(&self) -> &DeviceObject {
+        // SAFETY: the reference keeps the object alive.
+        unsafe { DeviceObject::from_raw(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for DeviceReference {
+    fn drop(&mut self) {
+        // SAFETY: gives back the reference that this value owns. IRQL: ≤ DISPATCH_LEVEL.
+        unsafe { ntddk::ObfDereferenceObject(self.0.as_ptr().cast()) };
+    }
+}
+
+/// The devices of one driver at one moment, each referenced.
+///
+/// # Invariants
+/// `list` holds `filled` referenced devices at its start and comes from the pool.
+pub struct DeviceList {
+    list: NonNull<*mut DEVICE_OBJECT>,
+    filled: usize,
+}
+
+impl DeviceList {
+    /// # Safety
+    /// `driver` is a live driver object.
+    pub(crate) unsafe fn of(driver: *mut DRIVER_OBJECT, _level: &mut Passive) -> Result<Self, Status> {
+        /// Devices that may appear between asking for the count and reading the list.
+        const SLACK: u32 = 8;
+        let mut actual = 0;
+        // SAFETY: a null list of no bytes asks for the count alone.
+        let _buffer_too_small =
+            unsafe { ntddk::IoEnumerateDeviceObjectList(driver, core::ptr::null_mut(), 0, &raw mut actual) };
+        loop {
+            let capacity = actual + SLACK;
+            let bytes = capacity as usize * size_of::<*mut DEVICE_OBJECT>();
+            let list: NonNull<*mut DEVICE_OBJECT> = pool::allocate(bytes)?.cast();
+            // SAFETY: the list has room for `bytes` bytes.
+            let status = Status(unsafe {
+                ntddk::IoEnumerateDeviceObjectList(driver, list.as_ptr(), bytes as u32, &raw mut actual)
+            });
+            // The part that was filled is referenced also when it was too small.
+            // INVARIANT: the DDI fills as many entries as fit.
+            let devices = Self { list, filled: actual.min(capacity) as usize };
+            if status != Status::BUFFER_TOO_SMALL {
+                return status.into_result().map(|()| devices);
+            }
+        }
+    }
+
+    /// The devices, in the order of the driver's list (newest first).
+    pub fn iter(&self) -> impl Iterator<Item = &DeviceObject> {
+        // SAFETY: invariant of the type.
+        let entries = unsafe { core::slice::from_raw_parts(self.list.as_ptr(), self.filled) };
+        // SAFETY: invariant of the type: each entry is a referenced device.
+        entries.iter().map(|&device| unsafe { DeviceObject::from_raw(device) })
+    }
+}
+
+impl Drop for DeviceList {
+    fn drop(&mut self) {
+        for device in self.iter() {
+            // SAFETY: gives back the reference that the list owns, once.
+            unsafe { ntddk::ObfDereferenceObject(device.raw().cast()) };
+        }
+        // SAFETY: invariant of the type; not used afterwards.
+        unsafe { pool::free(self.list.cast()) }
+    }
+}

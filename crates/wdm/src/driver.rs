@@ -1,0 +1,319 @@
+//! The driver object, the driver's own state, and loading and unloading.
+//!
+//! [`Filter`] is what a filter driver implements. [`start`] is called by its
+//! DriverEntry; what it sets up is undone in reverse when a later step fails
+//! (A11), because each step is a value that undoes itself when dropped.
+//!
+//! Source: "Writing a DriverEntry Routine", "Writing an Unload Routine".
+
+#![expect(unsafe_code, reason = "the driver object is the I/O manager's, and it calls DriverUnload")]
+
+use crate::device::{self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind};
+use crate::irp::{Disposition, Irp};
+use crate::irql::{AtMostApc, Passive};
+use crate::status::Status;
+use crate::sync::Mutex;
+use crate::unicode::UnicodeStr;
+use crate::{dispatch, fast_io, file_systems, fs_filter};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+
+/// The driver object that DriverEntry is given.
+pub type DriverObject = DRIVER_OBJECT;
+/// The registry path that DriverEntry is given.
+pub type RegistryPath = UNICODE_STRING;
+/// What DriverEntry returns.
+pub type RawStatus = NTSTATUS;
+
+/// A file-system filter driver.
+pub trait Filter: Sync + Sized + 'static {
+    /// What the filter keeps with each of its devices, in nonpaged memory.
+    type Attachment: Send + Sync + 'static;
+
+    /// The names of the control device.
+    const CONTROL_DEVICE: ControlDeviceName;
+
+    /// Where the driver's state is found by callbacks that carry no context.
+    fn slot() -> &'static Slot<Self>;
+
+    /// A request for the device that `device` is attached to.
+    fn filter_request<'d>(
+        device: &'d FilterDevice<Self>,
+        irp: Irp<'d>,
+        level: &mut AtMostApc,
+    ) -> Disposition<'d>;
+
+    /// A request for the control device (D2).
+    fn control_request<'d>(driver: &'d Driver<Self>, irp: Irp<'d>, level: &mut AtMostApc) -> Disposition<'d>;
+
+    /// A file system has registered, or goes away (A4).
+    fn file_system_changed(
+        driver: &Driver<Self>,
+        control_device: &DeviceObject,
+        active: bool,
+        level: &mut Passive,
+    );
+}
+
+/// A place for the driver's state that a callback without context can look into.
+pub struct Slot<F: Filter>(AtomicPtr<Driver<F>>);
+
+impl<F: Filter> Slot<F> {
+    /// Empty, as before DriverEntry and after DriverUnload.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(core::ptr::null_mut()))
+    }
+
+    pub(crate) fn set(&self, driver: Option<&Driver<F>>) {
+        let raw = driver.map_or(core::ptr::null_mut(), |driver| core::ptr::from_ref(driver).cast_mut());
+        self.0.store(raw, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<&Driver<F>> {
+        // SAFETY: null, or the state in the control device, which is emptied from here before
+        // it goes, and after the callbacks that look here have been unregistered.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+impl<F: Filter> Default for Slot<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The state of a loaded driver. It lives in the extension of its control device.
+pub struct Driver<F: Filter> {
+    object: *mut DRIVER_OBJECT,
+    can_unload: bool,
+    unloading: AtomicBool,
+    attach_lock: Mutex<()>,
+    filter: F,
+}
+
+// SAFETY: the driver object may be used from any thread; the rest is Sync.
+unsafe impl<F: Filter> Sync for Driver<F> {}
+
+impl<F: Filter> Driver<F> {
+    pub(crate) const fn new(object: *mut DRIVER_OBJECT, filter: F, can_unload: bool) -> Self {
+        let unloading = AtomicBool::new(false);
+        Self { object, can_unload, unloading, attach_lock: Mutex::uninitialized(()), filter }
+    }
+
+    /// # Safety
+    /// In its final place, not used yet.
+    pub(crate) unsafe fn initialize(&self) {
+        // SAFETY: contract of the function.
+        unsafe { self.attach_lock.initialize() }
+    }
+
+    pub(crate) const fn object(&self) -> *mut DRIVER_OBJECT {
+        self.object
+    }
+
+    /// Whether DriverUnload exists; decides what each request costs (C15). IRQL: any.
+    pub(crate) const fn can_unload(&self) -> bool {
+        self.can_unload
+    }
+
+    /// Serializes attaching, detaching and looking for what is attached (A5).
+    pub(crate) const fn attach_lock(&self) -> &Mutex<()> {
+        &self.attach_lock
+    }
+
+    /// The filter's own state. IRQL: any.
+    #[must_use]
+    pub const fn filter(&self) -> &F {
+        &self.filter
+    }
+
+    /// Whether DriverUnload has begun: nothing new is attached then (A12). IRQL: any.
+    #[must_use]
+    pub fn is_unloading(&self) -> bool {
+        self.unloading.load(Ordering::Acquire)
+    }
+
+    /// This driver's filter device in the stack of `device`, if there is one.
+    fn find_in_stack(&self, device: &DeviceObject, level: &mut Passive) -> Option<DeviceReference> {
+        let mut next = Some(device.top_of_stack(level));
+        while let Some(current) = next {
+            if current.driver() == self.object {
+                return Some(current);
+            }
+            next = current.lower(level);
+        }
+        None
+    }
+
+    /// Whether a filter device of this driver is anywhere in the stack of `device`.
+    #[must_use]
+    pub fn filters(&self, device: &DeviceObject, level: &mut Passive) -> bool {
+        self.find_in_stack(device, level).is_some()
+    }
+
+    /// Calls `visit` with each filter device of this driver.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    fn each_filter_device(
+        &self,
+        level: &mut Passive,
+        mut visit: impl FnMut(&FilterDevice<F>, &mut Passive),
+    ) -> Result<usize, Status> {
+        // SAFETY: the driver object is alive while the driver is.
+        let devices = unsafe { device::DeviceList::of(self.object, level) }?;
+        let mut visited = 0;
+        for object in devices.iter() {
+            // SAFETY: a device of this driver; its extension was initialized under the attach
+            // lock that the caller holds.
+            if unsafe { device::kind_of(object.raw()) } == Kind::Filter {
+                // SAFETY: a filter device, by its kind; the list holds a reference.
+                visit(unsafe { FilterDevice::from_raw(object.raw()) }, level);
+                visited += 1;
+            }
+        }
+        Ok(visited)
+    }
+
+    /// Takes this driver's filter device out of the stack of `device`, and leaves it to
+    /// DriverUnload to delete: requests may still be inside (A7).
+    pub fn detach_from(&self, device: &DeviceObject, level: &mut Passive) {
+        self.attach_lock.with(level, |(), level| {
+            if let Some(ours) = self.find_in_stack(device, level) {
+                // SAFETY: a device of this driver that is in another driver's stack is a filter device.
+                let ours = unsafe { FilterDevice::<F>::from_raw(ours.raw()) };
+                // SAFETY: attached, under the attach lock.
+                unsafe { device::detach(ours, level) }
+            }
+        });
+    }
+}
+
+/// What DriverEntry is given.
+pub struct Start<F: Filter> {
+    object: *mut DRIVER_OBJECT,
+    registry_path: *mut UNICODE_STRING,
+    filter: core::marker::PhantomData<F>,
+}
+
+impl<F: Filter> Start<F> {
+    /// The registry path of the service.
+    #[must_use]
+    pub fn registry_path(&self) -> UnicodeStr<'_> {
+        // SAFETY: the I/O manager's string is valid for the time of DriverEntry.
+        unsafe { UnicodeStr::from_raw(self.registry_path) }
+    }
+
+    /// Creates the control device with the driver's state in it (A1), and sets the dispatch
+    /// routines, the fast I/O table and, if `can_unload`, DriverUnload.
+    ///
+    /// Errors: those of the control device.
+    pub fn create_control_device(
+        &self,
+        filter: F,
+        can_unload: bool,
+        level: &mut Passive,
+    ) -> Result<ControlDevice<F>, Status> {
+        // SAFETY: this is the driver's object, in its DriverEntry.
+        let control =
+            unsafe { ControlDevice::create(self.object, &F::CONTROL_DEVICE, filter, can_unload, level) }?;
+        // SAFETY: as above; no request can arrive before a device is attached or published.
+        let object = unsafe { &mut *self.object };
+        object.MajorFunction = [Some(dispatch::dispatch::<F>); _];
+        object.FastIoDispatch = fast_io::table::<F>();
+        if can_unload {
+            object.DriverUnload = Some(unload::<F>);
+        }
+        Ok(control)
+    }
+
+    /// Registers the FsFilter callbacks (F3). The system drops them with the driver object.
+    ///
+    /// Errors: the status of FsRtlRegisterFileSystemFilterCallbacks.
+    pub fn register_file_system_filter_callbacks(&self, _level: &mut Passive) -> Result<(), Status> {
+        // SAFETY: this is the driver's object.
+        unsafe { fs_filter::register(self.object) }
+    }
+
+    /// Opens the control device and asks to be told of every file system, those already
+    /// registered included (A4). The last step: its callbacks attach.
+    ///
+    /// Errors: the status of IoRegisterFsRegistrationChange; the control device is gone then.
+    pub fn run(self, control: ControlDevice<F>, _level: &mut Passive) -> Result<&'static Driver<F>, Status> {
+        // SAFETY: this is the driver's object; the callback looks into the slot, which
+        // `create_control_device` has filled.
+        unsafe { file_systems::register::<F>(self.object) }?;
+        control.publish();
+        F::slot().get().ok_or(Status::NO_SUCH_DEVICE)
+    }
+}
+
+/// Calls `body` as DriverEntry and returns its status.
+///
+/// # Safety
+/// Called from DriverEntry with its own arguments.
+pub unsafe fn start<F: Filter>(
+    object: *mut DRIVER_OBJECT,
+    registry_path: *mut UNICODE_STRING,
+    body: impl FnOnce(Start<F>, &mut Passive) -> Result<(), Status>,
+) -> NTSTATUS {
+    // SAFETY: DriverEntry runs at PASSIVE_LEVEL in a system thread.
+    let mut level = unsafe { Passive::assume() };
+    let start = Start { object, registry_path, filter: core::marker::PhantomData };
+    match body(start, &mut level) {
+        Ok(()) => Status::SUCCESS.0,
+        Err(status) => {
+            // SAFETY: the driver's own object; nothing refers to the table any more.
+            unsafe { (*object).FastIoDispatch = core::ptr::null_mut() };
+            status.0
+        }
+    }
+}
+
+/// DriverUnload: no new attachments, out of every stack, wait for what is inside, delete (A12).
+///
+/// # Safety
+/// The I/O manager calls this once, at PASSIVE_LEVEL, after a successful DriverEntry.
+unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
+    const PAUSE_MILLISECONDS: u32 = 50;
+    // SAFETY: contract of the function.
+    let mut level = unsafe { Passive::assume() };
+    // SAFETY: registered by a successful DriverEntry.
+    unsafe { file_systems::unregister::<F>(object) };
+    let Some(driver) = F::slot().get() else { return };
+    driver.unloading.store(true, Ordering::Release);
+    let everything_detached = |level: &mut Passive| {
+        driver.attach_lock.with(level, |(), level| {
+            driver.each_filter_device(level, |device, level| {
+                if device.is_attached(level) {
+                    // SAFETY: attached, under the attach lock.
+                    unsafe { device::detach(device, level) }
+                }
+            })
+        })
+    };
+    // Without memory for the list there is no way on and none back: try until there is some.
+    while everything_detached(&mut level).is_err() {
+        crate::sync::delay(PAUSE_MILLISECONDS, &mut level);
+    }
+    // A thread that read the stack before the detach may be about to call a dispatch routine.
+    crate::sync::delay(PAUSE_MILLISECONDS, &mut level);
+    loop {
+        let deleted = driver.each_filter_device(&mut level, |device, level| {
+            // SAFETY: this routine is inside no device.
+            unsafe { device.wait_until_unused(level) };
+            // SAFETY: detached above, and unused now.
+            unsafe { device::delete::<F>(device.object().raw()) };
+        });
+        if deleted == Ok(0) {
+            break;
+        }
+        if deleted.is_err() {
+            crate::sync::delay(PAUSE_MILLISECONDS, &mut level);
+        }
+    }
+    // SAFETY: the filter devices are gone; the one device left is the control device.
+    let control: *mut DEVICE_OBJECT = unsafe { (*object).DeviceObject };
+    // SAFETY: as above; published by DriverEntry, taken back once.
+    drop(unsafe { ControlDevice::<F>::retake(control, F::CONTROL_DEVICE.link) });
+}

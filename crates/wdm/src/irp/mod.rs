@@ -1,0 +1,245 @@
+//! Requests as values that can only be used up.
+//!
+//! [`Irp`] is a request that a dispatch routine owns. It cannot be copied or
+//! sent away, and each way to part with it consumes it: complete it, forward it
+//! with or without a completion, forward it and wait, pend it. Each gives the
+//! one [`Disposition`] that the dispatch routine must return, so that a request
+//! is passed on or completed exactly once (D5), is not touched afterwards (C12),
+//! and returns the status that belongs to what was done (D4):
+//!
+//! | what | stack location | completion routine | returned |
+//! |---|---|---|---|
+//! | [`Irp::complete`] | – | – | the status of completion, never STATUS_PENDING |
+//! | [`Irp::forward`] | skipped | none (C1) | what the lower driver returned |
+//! | [`Irp::forward_with`] | copied | propagating (C5) | what the lower driver returned |
+//! | [`Irp::forward_and_wait`] | copied | waiting (C6) | the final status, after completion |
+//! | [`Irp::pend_and_forward`] | copied, marked | pended (C8 b) | STATUS_PENDING |
+//!
+//! Source: "Handling IRPs", "Using IRP Completion Routines".
+
+#![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
+
+mod completed;
+mod parameters;
+mod pended;
+pub(crate) mod raw;
+
+pub use completed::{CompletedIrp, ReturnedIrp};
+pub use parameters::{FileSystemControl, Major};
+pub use pended::{PendedIrp, PendedWork};
+
+use crate::completion::{self, Completion};
+use crate::device::{DeviceUse, FilterDevice, LowerDevice};
+use crate::driver::Filter;
+use crate::irql::Passive;
+use crate::status::Status;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PIRP, ntddk};
+
+/// Makes `'d` invariant, so that the disposition of one request never passes for another's.
+type Brand<'d> = PhantomData<fn(&'d ()) -> &'d ()>;
+
+/// A request owned by a dispatch routine, for the call `'d`.
+///
+/// # Invariants
+/// The IRP is live, and its current stack location is this driver's.
+#[must_use = "a request is completed or passed on"]
+pub struct Irp<'d> {
+    raw: PIRP,
+    brand: Brand<'d>,
+    /// Not Send: the dispatch routine finishes on the thread it was called on.
+    thread: PhantomData<*mut ()>,
+}
+
+/// What became of a request: the only thing a dispatch routine can return.
+pub struct Disposition<'d> {
+    status: NTSTATUS,
+    brand: Brand<'d>,
+}
+
+impl Disposition<'_> {
+    const fn new(status: NTSTATUS) -> Self {
+        Self { status, brand: PhantomData }
+    }
+
+    pub(crate) const fn into_status(self) -> NTSTATUS {
+        self.status
+    }
+}
+
+impl<'d> Irp<'d> {
+    /// # Safety
+    /// `raw` was just passed to a dispatch routine of this driver, whose call is `'d`, and
+    /// becomes an `Irp` once.
+    pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
+        Self { raw, brand: PhantomData, thread: PhantomData }
+    }
+
+    /// Ends the ownership.
+    fn into_raw(self) -> PIRP {
+        ManuallyDrop::new(self).raw
+    }
+
+    /// The major function code. IRQL: any.
+    #[must_use]
+    pub fn major(&self) -> u8 {
+        // SAFETY: invariant of the type.
+        unsafe { (*raw::current_location(self.raw)).MajorFunction }
+    }
+
+    /// The minor function code. IRQL: any.
+    #[must_use]
+    pub fn minor(&self) -> u8 {
+        // SAFETY: invariant of the type.
+        unsafe { (*raw::current_location(self.raw)).MinorFunction }
+    }
+
+    /// Completes the request with `status` and `information` (bytes, or what the major function
+    /// defines). STATUS_PENDING, which is no result, becomes STATUS_INVALID_DEVICE_REQUEST (D5).
+    /// IRQL: ≤ DISPATCH_LEVEL.
+    pub fn complete(self, status: Status, information: usize) -> Disposition<'d> {
+        let status = if status == Status::PENDING { Status::INVALID_DEVICE_REQUEST } else { status };
+        let irp = self.into_raw();
+        // SAFETY: owned until now; not touched after completion.
+        unsafe { complete(irp, status, information) };
+        Disposition::new(status.0)
+    }
+
+    /// Passes the request on without looking at its completion: the lower driver gets this
+    /// driver's stack location. IRQL: ≤ APC_LEVEL (D6).
+    pub fn forward(self, lower: LowerDevice<'d>) -> Disposition<'d> {
+        let irp = self.into_raw();
+        // SAFETY: owned until now; no completion routine is set (C1).
+        unsafe { raw::skip_current_location(irp) };
+        // SAFETY: the lower device is alive while a request is on its way to it.
+        Disposition::new(unsafe { ntddk::IofCallDriver(lower.raw(), irp) })
+    }
+
+    /// Passes the request on and sees it complete: copy, set, call, in that order (C1).
+    ///
+    /// Where the driver may be unloaded, the completion routine is set with
+    /// IoSetCompletionRoutineEx, which keeps the image until it has returned (C15). That
+    /// allocates; when it fails the request passes unobserved, because I/O must not fail for
+    /// the sake of observation (P2). IRQL: ≤ APC_LEVEL (D6).
+    pub fn forward_with<F: Filter, C: Completion<F>>(
+        self,
+        device: &'d FilterDevice<F>,
+        completion: C,
+    ) -> Disposition<'d> {
+        let Some(lower) = device.lower() else {
+            return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
+        };
+        let entered = device.enter();
+        if let DeviceUse::Refused = entered {
+            return self.forward(lower);
+        }
+        // SAFETY: invariant of the type: the IRP has a location for the lower device.
+        unsafe { raw::copy_current_location_to_next(self.raw) };
+        let context = completion::encode(completion);
+        let routine = Some(completion::propagating::<F, C> as completion::Routine);
+        // SAFETY: `propagating` takes what `encode` made, once.
+        if unsafe { raw::set_completion_routine(device, self.raw, routine, context) }.is_err() {
+            // SAFETY: the routine was not set, so the context is taken back here.
+            drop(unsafe { completion::decode::<F, C>(context) });
+            drop(entered);
+            return self.forward(lower);
+        }
+        entered.keep();
+        let irp = self.into_raw();
+        // SAFETY: the lower device is alive while a request is on its way to it; the IRP is not
+        // touched afterwards (C12).
+        Disposition::new(unsafe { ntddk::IofCallDriver(lower.raw(), irp) })
+    }
+
+    /// Passes the request on, waits until the lower driver has completed it, and gets it back
+    /// (C8 a): completion stops at this driver and is resumed by what is done with the result.
+    ///
+    /// Errors: the disposition of the request, completed with STATUS_INSUFFICIENT_RESOURCES
+    /// because the routine could not be set (C15), or passed on because the device is being
+    /// taken down.
+    pub fn forward_and_wait<F: Filter>(
+        self,
+        device: &'d FilterDevice<F>,
+        level: &mut Passive,
+    ) -> Result<ReturnedIrp<'d>, Disposition<'d>> {
+        let Some(lower) = device.lower() else {
+            return Err(self.complete(Status::INVALID_DEVICE_REQUEST, 0));
+        };
+        // SAFETY: invariant of the type: the IRP has a location for the lower device.
+        unsafe { raw::copy_current_location_to_next(self.raw) };
+        let event = crate::sync::Event::uninitialized();
+        // SAFETY: the event stays in this frame, which outlives the request below.
+        unsafe { event.initialize(false, false) };
+        let context = (&raw const event).cast_mut().cast();
+        let routine = Some(completion::waiting as completion::Routine);
+        // SAFETY: `waiting` takes an initialized event that outlives the wait below.
+        if let Err(status) = unsafe { raw::set_completion_routine(device, self.raw, routine, context) } {
+            return Err(self.complete(status, 0));
+        }
+        let irp = self.into_raw();
+        // SAFETY: the lower device is alive while a request is on its way to it.
+        let _status = unsafe { ntddk::IofCallDriver(lower.raw(), irp) };
+        // Also when the call did not return STATUS_PENDING: the routine ran then, the event is
+        // set, and the wait returns at once.
+        // SAFETY: initialized above.
+        unsafe { event.wait(level) };
+        // SAFETY: the routine stopped completion, so the IRP is this driver's again.
+        Ok(unsafe { ReturnedIrp::from_raw(irp) })
+    }
+
+    /// Marks the request pending, passes it on, and finishes it later on a work item with
+    /// `work` (C8 b, C10, C11). For where the thread may not wait. IRQL: ≤ APC_LEVEL (D6).
+    ///
+    /// The work item and the context are allocated first; without them the request is
+    /// completed with STATUS_INSUFFICIENT_RESOURCES and nothing was passed on.
+    pub fn pend_and_forward<F: Filter, W: PendedWork<F>>(
+        self,
+        device: &'d FilterDevice<F>,
+        work: W,
+    ) -> Disposition<'d> {
+        let Some(lower) = device.lower() else {
+            return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
+        };
+        let entered = device.enter();
+        if let DeviceUse::Refused = entered {
+            return self.forward(lower);
+        }
+        let posted = match pended::Posted::new(device, work) {
+            Ok(posted) => posted,
+            Err(status) => return self.complete(status, 0),
+        };
+        // SAFETY: invariant of the type: the IRP has a location for the lower device.
+        unsafe { raw::copy_current_location_to_next(self.raw) };
+        let context = posted.into_raw().as_ptr().cast();
+        let routine = Some(pended::post::<F, W> as completion::Routine);
+        // SAFETY: `post` takes what `Posted::into_raw` gave, once.
+        if let Err(status) = unsafe { raw::set_completion_routine(device, self.raw, routine, context) } {
+            // SAFETY: the routine was not set, so the context is taken back here.
+            drop(unsafe { pended::Posted::<F, W>::from_raw(context) });
+            return self.complete(status, 0);
+        }
+        entered.keep();
+        let irp = self.into_raw();
+        // SAFETY: still this driver's; marked before it is passed on (C11).
+        unsafe { raw::mark_pending(irp) };
+        // SAFETY: the lower device is alive while a request is on its way to it.
+        let _pending_whatever_it_is = unsafe { ntddk::IofCallDriver(lower.raw(), irp) };
+        Disposition::new(Status::PENDING.0)
+    }
+}
+
+/// Sets the result and completes.
+///
+/// # Safety
+/// The caller owns `irp` and does not touch it afterwards.
+unsafe fn complete(irp: PIRP, status: Status, information: usize) {
+    // SAFETY: contract of the function.
+    let result = unsafe { &raw mut (*irp).IoStatus };
+    // SAFETY: as above.
+    unsafe { (*result).__bindgen_anon_1.Status = status.0 };
+    // SAFETY: as above.
+    unsafe { (*result).Information = information as _ };
+    // SAFETY: as above; no priority boost.
+    unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) }
+}

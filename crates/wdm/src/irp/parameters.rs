@@ -1,0 +1,62 @@
+//! The parameters that a file-system filter reads from its stack location.
+
+#![expect(unsafe_code, reason = "the parameters are a union selected by the function codes")]
+
+use super::{Irp, raw};
+use crate::device::{DeviceObject, DeviceReference};
+use wdk_sys::{IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME};
+
+/// Major function codes that a filter tells apart.
+pub struct Major;
+
+impl Major {
+    /// IRP_MJ_CREATE.
+    pub const CREATE: u8 = wdk_sys::IRP_MJ_CREATE as u8;
+    /// IRP_MJ_CLEANUP.
+    pub const CLEANUP: u8 = wdk_sys::IRP_MJ_CLEANUP as u8;
+    /// IRP_MJ_CLOSE.
+    pub const CLOSE: u8 = wdk_sys::IRP_MJ_CLOSE as u8;
+}
+
+/// What an IRP_MJ_FILE_SYSTEM_CONTROL asks, as far as a filter must know.
+pub enum FileSystemControl {
+    /// IRP_MN_MOUNT_VOLUME: the storage device that the volume is on (`Vpb->RealDevice`). It is
+    /// read before the request is passed on, because the VPB may change hands below (A6).
+    MountVolume {
+        /// Referenced.
+        storage: DeviceReference,
+    },
+    /// IRP_MN_LOAD_FILE_SYSTEM, sent to a file-system recognizer (A7).
+    LoadFileSystem,
+    /// Anything else.
+    Other,
+}
+
+impl Irp<'_> {
+    /// Reads the request as IRP_MJ_FILE_SYSTEM_CONTROL; any other major is `Other`.
+    /// IRQL: ≤ DISPATCH_LEVEL.
+    #[must_use]
+    pub fn file_system_control(&self) -> FileSystemControl {
+        if u32::from(self.major()) != IRP_MJ_FILE_SYSTEM_CONTROL {
+            return FileSystemControl::Other;
+        }
+        match u32::from(self.minor()) {
+            IRP_MN_LOAD_FILE_SYSTEM => FileSystemControl::LoadFileSystem,
+            IRP_MN_MOUNT_VOLUME => self
+                .mounted_storage()
+                .map_or(FileSystemControl::Other, |storage| FileSystemControl::MountVolume { storage }),
+            _ => FileSystemControl::Other,
+        }
+    }
+
+    fn mounted_storage(&self) -> Option<DeviceReference> {
+        // SAFETY: invariant of the type.
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: the caller checked the function codes that select this member.
+        let vpb = unsafe { (*location).Parameters.MountVolume.Vpb };
+        // SAFETY: the I/O manager keeps the VPB of a mount request until it has completed.
+        let storage = unsafe { vpb.as_ref() }?.RealDevice;
+        // SAFETY: the storage device is alive while it is being mounted.
+        (!storage.is_null()).then(|| unsafe { DeviceObject::from_raw(storage) }.reference())
+    }
+}

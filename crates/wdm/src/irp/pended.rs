@@ -1,0 +1,143 @@
+//! Requests that were marked pending and are finished on a work item.
+//!
+//! Wraps `IoAllocateWorkItem`, `IoQueueWorkItem` and `IoFreeWorkItem`. The work
+//! item keeps the device and the driver until its routine has returned.
+
+#![expect(unsafe_code, reason = "the request travels through the context pointer")]
+
+use super::complete;
+use crate::device::FilterDevice;
+use crate::driver::Filter;
+use crate::irql::Passive;
+use crate::pool::NonPagedBox;
+use crate::status::Status;
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use wdk_sys::{
+    _WORK_QUEUE_TYPE, IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, ntddk,
+};
+
+/// A request that was marked pending (C11) and is this driver's until it completes it.
+///
+/// Dropped unfinished, it completes with STATUS_UNSUCCESSFUL: the originator must not hang
+/// because of a bug here.
+pub struct PendedIrp(PIRP);
+
+// SAFETY: a pended request may be completed on any thread.
+unsafe impl Send for PendedIrp {}
+
+impl PendedIrp {
+    /// The status the lower driver completed it with. IRQL: any.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        // SAFETY: owned.
+        Status(unsafe { (*self.0).IoStatus.__bindgen_anon_1.Status })
+    }
+
+    /// Lets completion go on upwards with the result of the lower driver (C13).
+    /// IRQL: ≤ DISPATCH_LEVEL.
+    pub fn resume(self) {
+        let irp = ManuallyDrop::new(self).0;
+        // SAFETY: owned until now; not touched afterwards (C12).
+        unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) }
+    }
+}
+
+impl Drop for PendedIrp {
+    fn drop(&mut self) {
+        // SAFETY: owned until now.
+        unsafe { complete(self.0, Status(wdk_sys::STATUS_UNSUCCESSFUL), 0) }
+    }
+}
+
+/// What is done at PASSIVE_LEVEL with a request that came back.
+pub trait PendedWork<F: Filter>: Send + Sized + 'static {
+    /// Runs on a system worker thread.
+    fn run(self, device: &FilterDevice<F>, irp: PendedIrp, level: &mut Passive);
+}
+
+/// The work and its work item, allocated before the request is parted with.
+pub(super) struct Posted<F: Filter, W> {
+    item: WorkItem,
+    /// Null until the request has come back.
+    irp: PIRP,
+    work: W,
+    filter: core::marker::PhantomData<F>,
+}
+
+/// An allocated work item; freed when dropped.
+struct WorkItem(PIO_WORKITEM);
+
+impl Drop for WorkItem {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `Posted::new`, and not queued at this moment.
+        unsafe { ntddk::IoFreeWorkItem(self.0) }
+    }
+}
+
+impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
+    /// Allocates what posting needs. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub(super) fn new(device: &FilterDevice<F>, work: W) -> Result<NonPagedBox<Self>, Status> {
+        // SAFETY: a live device object.
+        let item = unsafe { ntddk::IoAllocateWorkItem(device.object().raw()) };
+        if item.is_null() {
+            return Err(Status::INSUFFICIENT_RESOURCES);
+        }
+        let item = WorkItem(item);
+        NonPagedBox::try_new(Self {
+            item,
+            irp: core::ptr::null_mut(),
+            work,
+            filter: core::marker::PhantomData,
+        })
+    }
+
+    /// # Safety
+    /// `context` is a box of this type given up with `into_raw`, and is taken back once.
+    pub(super) unsafe fn from_raw(context: *mut c_void) -> NonPagedBox<Self> {
+        // SAFETY: contract of the function; a box is never null.
+        let raw = unsafe { NonNull::new_unchecked(context.cast()) };
+        // SAFETY: contract of the function.
+        unsafe { NonPagedBox::from_raw(raw) }
+    }
+}
+
+/// The pended trampoline: posts the request to its work item and stops completion. The request
+/// was marked pending before it was passed on, so nothing is propagated here (C8 b, C11).
+///
+/// # Safety
+/// An IO_COMPLETION_ROUTINE whose context is a `Posted<F, W>`.
+pub(super) unsafe extern "C" fn post<F: Filter, W: PendedWork<F>>(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let mut posted = unsafe { Posted::<F, W>::from_raw(context) };
+    posted.irp = irp;
+    let item = posted.item.0;
+    let context = posted.into_raw().as_ptr().cast();
+    // SAFETY: the item is queued once, with the context that its routine expects.
+    unsafe { ntddk::IoQueueWorkItem(item, Some(run::<F, W>), _WORK_QUEUE_TYPE::DelayedWorkQueue, context) };
+    Status::MORE_PROCESSING_REQUIRED.0
+}
+
+/// # Safety
+/// An IO_WORKITEM_ROUTINE whose context is a `Posted<F, W>` with its request.
+unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(device: PDEVICE_OBJECT, context: *mut c_void) {
+    // SAFETY: contract of the function.
+    let Posted { item, irp, work, .. } = unsafe { Posted::<F, W>::from_raw(context) }.into_inner();
+    // SAFETY: worker threads run at PASSIVE_LEVEL.
+    let mut level = unsafe { Passive::assume() };
+    // SAFETY: the work item was allocated for this filter device, which it keeps.
+    let device = unsafe { FilterDevice::<F>::from_raw(device) };
+    work.run(device, PendedIrp(irp), &mut level);
+    drop(item);
+    if device.driver().can_unload() {
+        // SAFETY: ends the use that `Irp::pend_and_forward` began for this request.
+        unsafe { device.leave() }
+    }
+}

@@ -1,0 +1,113 @@
+//! The inline routines of `wdm.h` that the bindings lack, each as one function.
+//!
+//! All of them require a live IRP that the caller owns, whose current stack
+//! location is the caller's.
+
+#![expect(unsafe_code, reason = "stack locations are reached by pointer arithmetic")]
+
+use crate::completion::Routine;
+use crate::device::FilterDevice;
+use crate::driver::Filter;
+use crate::status::Status;
+use core::ffi::c_void;
+use core::mem::offset_of;
+use wdk_sys::{
+    IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
+    ntddk,
+};
+
+/// All invoke flags: a context is always reclaimed (C14).
+const INVOKE_ALWAYS: u8 = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
+
+/// `IoGetCurrentIrpStackLocation`. IRQL: any.
+///
+/// # Safety
+/// As the module says.
+pub(crate) unsafe fn current_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: contract of the function; the union holds the pointer while drivers own the IRP.
+    unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation }
+}
+
+/// `IoGetNextIrpStackLocation`. IRQL: any.
+///
+/// # Safety
+/// As the module says, and there is a next location.
+unsafe fn next_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: contract of the function; locations are an array that is used from its end.
+    unsafe { current_location(irp).sub(1) }
+}
+
+/// `IoSkipCurrentIrpStackLocation`. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// # Safety
+/// As the module says; no completion routine is set afterwards (C1).
+pub(crate) unsafe fn skip_current_location(irp: PIRP) {
+    // SAFETY: contract of the function.
+    let count = unsafe { &raw mut (*irp).CurrentLocation };
+    // SAFETY: as above; the count stays within the stack because the IRP has this location.
+    unsafe { *count += 1 };
+    // SAFETY: contract of the function.
+    let location = unsafe { &raw mut (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation };
+    // SAFETY: as above; one past this location is still inside or right behind the array.
+    unsafe { *location = (*location).add(1) };
+}
+
+/// `IoCopyCurrentIrpStackLocationToNext`: all but the completion routine and its context, with
+/// the control flags cleared. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// # Safety
+/// As the module says, and there is a next location.
+pub(crate) unsafe fn copy_current_location_to_next(irp: PIRP) {
+    const COPIED: usize = offset_of!(IO_STACK_LOCATION, CompletionRoutine);
+    // SAFETY: contract of the function.
+    let from = unsafe { current_location(irp) };
+    // SAFETY: contract of the function.
+    let to = unsafe { next_location(irp) };
+    // SAFETY: two distinct locations of one array.
+    unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), COPIED) };
+    // SAFETY: as above.
+    unsafe { (*to).Control = 0 };
+}
+
+/// `IoSetCompletionRoutine`, or `IoSetCompletionRoutineEx` where the driver may be unloaded
+/// (C15), with all invoke flags (C14). IRQL: ≤ DISPATCH_LEVEL.
+///
+/// Errors: STATUS_INSUFFICIENT_RESOURCES, only where the driver may be unloaded; the routine
+/// is not set then.
+///
+/// # Safety
+/// As the module says; the next location was copied from the current one; `routine` accepts
+/// `context` whenever the request completes.
+pub(crate) unsafe fn set_completion_routine<F: Filter>(
+    device: &FilterDevice<F>,
+    irp: PIRP,
+    routine: Option<Routine>,
+    context: *mut c_void,
+) -> Result<(), Status> {
+    if device.driver().can_unload() {
+        // SAFETY: contract of the function.
+        let status =
+            unsafe { ntddk::IoSetCompletionRoutineEx(device.object().raw(), irp, routine, context, 1, 1, 1) };
+        return Status(status).into_result();
+    }
+    // SAFETY: contract of the function.
+    let next = unsafe { next_location(irp) };
+    // SAFETY: as above.
+    unsafe { (*next).CompletionRoutine = routine };
+    // SAFETY: as above.
+    unsafe { (*next).Context = context };
+    // SAFETY: as above.
+    unsafe { (*next).Control = INVOKE_ALWAYS };
+    Ok(())
+}
+
+/// `IoMarkIrpPending`. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// # Safety
+/// As the module says.
+pub(crate) unsafe fn mark_pending(irp: PIRP) {
+    // SAFETY: contract of the function.
+    let location = unsafe { current_location(irp) };
+    // SAFETY: as above.
+    unsafe { (*location).Control |= SL_PENDING_RETURNED as u8 };
+}

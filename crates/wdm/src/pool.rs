@@ -1,0 +1,107 @@
+//! Nonpaged memory, the only kind this crate can name (C4, P1).
+//!
+//! Wraps `ExAllocatePool2` and `ExFreePoolWithTag` (Windows 10, version 2004).
+
+#![expect(unsafe_code, reason = "pool memory is a raw pointer until it is owned here")]
+
+use crate::status::Status;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use wdk_sys::{POOL_FLAG_NON_PAGED, ntddk};
+
+/// Tag of the driver's allocations, as `!poolused` and `poolmon` show it: `FsGl`.
+pub const TAG: u32 = u32::from_le_bytes(*b"FsGl");
+
+/// The alignment that the pool guarantees on 64-bit Windows, in bytes.
+const POOL_ALIGNMENT: usize = 16;
+
+/// A value in nonpaged pool.
+///
+/// # Invariants
+/// The pointer comes from [`allocate`] and holds a valid `T` that nothing else owns.
+pub struct NonPagedBox<T>(NonNull<T>);
+
+// SAFETY: the box owns its value as `T` itself would.
+unsafe impl<T: Send> Send for NonPagedBox<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for NonPagedBox<T> {}
+
+/// Allocates `bytes` bytes of zeroed nonpaged pool. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// Errors: STATUS_INSUFFICIENT_RESOURCES.
+pub(crate) fn allocate(bytes: usize) -> Result<NonNull<u8>, Status> {
+    // SAFETY: the DDI has no precondition beyond the IRQL; a zero-size request is widened to one byte.
+    let memory = unsafe { ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, bytes.max(1) as _, TAG) };
+    NonNull::new(memory.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)
+}
+
+/// Gives memory back. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// # Safety
+/// `memory` comes from [`allocate`], is not used afterwards, and was not freed before.
+pub(crate) unsafe fn free(memory: NonNull<u8>) {
+    // SAFETY: contract of the function; the tag is the one it was allocated with.
+    unsafe { ntddk::ExFreePoolWithTag(memory.as_ptr().cast(), TAG) }
+}
+
+impl<T> NonPagedBox<T> {
+    /// Moves `value` into nonpaged pool. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES; `value` is dropped then.
+    pub fn try_new(value: T) -> Result<Self, Status> {
+        const { assert!(align_of::<T>() <= POOL_ALIGNMENT, "the pool aligns to 16 bytes") };
+        let memory = allocate(size_of::<T>())?.cast::<T>();
+        // SAFETY: freshly allocated, large enough, and aligned by the assertion above.
+        unsafe { memory.write(value) };
+        Ok(Self(memory))
+    }
+
+    /// Gives up ownership; [`NonPagedBox::from_raw`] takes it back.
+    #[must_use]
+    pub fn into_raw(self) -> NonNull<T> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    /// `raw` comes from [`NonPagedBox::into_raw`] and is taken back once.
+    #[must_use]
+    pub const unsafe fn from_raw(raw: NonNull<T>) -> Self {
+        Self(raw)
+    }
+
+    /// Moves the value out and frees the memory. IRQL: ≤ DISPATCH_LEVEL.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        let raw = self.into_raw();
+        // SAFETY: invariant of the type; the value is read once and the memory freed below.
+        let value = unsafe { raw.read() };
+        // SAFETY: `raw` came from `allocate`; the value has been moved out.
+        unsafe { free(raw.cast()) };
+        value
+    }
+}
+
+impl<T> Deref for NonPagedBox<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: invariant of the type.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> DerefMut for NonPagedBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: invariant of the type; the box is borrowed mutably.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl<T> Drop for NonPagedBox<T> {
+    fn drop(&mut self) {
+        // SAFETY: invariant of the type; the value is not used afterwards.
+        unsafe { self.0.drop_in_place() };
+        // SAFETY: the memory came from `allocate` and holds no value any more.
+        unsafe { free(self.0.cast()) }
+    }
+}

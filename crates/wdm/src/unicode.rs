@@ -1,0 +1,89 @@
+//! Counted UTF-16 strings.
+
+#![expect(unsafe_code, reason = "UNICODE_STRING carries a raw buffer pointer")]
+
+use core::marker::PhantomData;
+use wdk_sys::UNICODE_STRING;
+
+/// A borrowed `UNICODE_STRING`.
+#[derive(Clone, Copy)]
+pub struct UnicodeStr<'s> {
+    raw: UNICODE_STRING,
+    borrow: PhantomData<&'s [u16]>,
+}
+
+impl<'s> UnicodeStr<'s> {
+    /// The string over `units`, of which at most 32,767 are counted.
+    #[must_use]
+    pub const fn new(units: &'s [u16]) -> Self {
+        let counted = if units.len() > 0x7FFF { 0x7FFF } else { units.len() };
+        let bytes = (counted * 2) as u16;
+        let raw = UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: units.as_ptr().cast_mut() };
+        Self { raw, borrow: PhantomData }
+    }
+
+    /// # Safety
+    /// `raw` points to a valid string that outlives `'s`.
+    pub(crate) unsafe fn from_raw(raw: *const UNICODE_STRING) -> Self {
+        // SAFETY: contract of the function.
+        Self { raw: unsafe { raw.read() }, borrow: PhantomData }
+    }
+
+    /// The code units.
+    #[must_use]
+    pub const fn units(&self) -> &'s [u16] {
+        if self.raw.Buffer.is_null() {
+            return &[];
+        }
+        // SAFETY: the string is valid: its buffer holds `Length` bytes and outlives `'s`.
+        unsafe { core::slice::from_raw_parts(self.raw.Buffer, self.raw.Length as usize / 2) }
+    }
+
+    /// A copy of the structure, for passing to a DDI that reads it.
+    pub(crate) const fn as_raw(&self) -> UNICODE_STRING {
+        self.raw
+    }
+
+    /// Whether both strings are equal when ASCII letters are folded, as names of system
+    /// objects are compared. IRQL: any.
+    #[must_use]
+    pub fn eq_ignore_ascii_case(self, other: UnicodeStr<'_>) -> bool {
+        let fold = |unit: u16| match u8::try_from(unit) {
+            Ok(byte) => u16::from(byte.to_ascii_uppercase()),
+            Err(_) => unit,
+        };
+        self.units().iter().copied().map(fold).eq(other.units().iter().copied().map(fold))
+    }
+}
+
+impl core::fmt::Display for UnicodeStr<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        use core::fmt::Write;
+        char::decode_utf16(self.units().iter().copied())
+            .try_for_each(|unit| f.write_char(unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
+    }
+}
+
+/// Encodes an ASCII literal as UTF-16 at compile time; `N` is its length in bytes.
+#[must_use]
+pub const fn encode_ascii<const N: usize>(text: &str) -> [u16; N] {
+    let bytes = text.as_bytes();
+    assert!(bytes.len() == N, "N is the length of the text");
+    let mut units = [0; N];
+    let mut index = 0;
+    while index < N {
+        assert!(bytes[index].is_ascii(), "ASCII only");
+        units[index] = bytes[index] as u16;
+        index += 1;
+    }
+    units
+}
+
+/// A `UnicodeStr<'static>` from an ASCII literal.
+#[macro_export]
+macro_rules! unicode {
+    ($text:literal) => {{
+        const UNITS: [u16; $text.len()] = $crate::unicode::encode_ascii::<{ $text.len() }>($text);
+        $crate::unicode::UnicodeStr::new(&UNITS)
+    }};
+}

@@ -1,0 +1,45 @@
+//! File systems that come and go: attach to their control devices, and to what they have mounted.
+
+use crate::glass::Glass;
+use crate::volumes;
+use wdm::device::DeviceObject;
+use wdm::driver::Driver;
+use wdm::irql::Passive;
+use wdm::status::Status;
+use wdm::unicode::UnicodeStr;
+use wdm::{named_device, unicode};
+
+/// The file-system recognizer: it never mounts anything itself (A4).
+const RECOGNIZER: UnicodeStr<'static> = unicode!(r"\FileSystem\Fs_Rec");
+
+/// RAW is a file system of the I/O manager, which does not report it (A4).
+const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
+
+/// A file system registered (`active`) or goes away.
+pub fn changed(driver: &Driver<Glass>, control_device: &DeviceObject, active: bool, level: &mut Passive) {
+    if !active {
+        driver.detach_from(control_device, level);
+        return;
+    }
+    if !volumes::is_filtered(control_device.kind()) || control_device.driver_is_named(RECOGNIZER, level) {
+        return;
+    }
+    // The control device first: a mount that comes now is seen, and one that came before is
+    // found by the enumeration (A5).
+    volumes::attach_to_file_system(driver, control_device, level);
+    volumes::attach_to_mounted(driver, control_device, level);
+}
+
+/// Attaches to the RAW file systems. One that is missing is no error.
+pub fn attach_raw(driver: &Driver<Glass>, level: &mut Passive) {
+    for name in RAW {
+        let result = named_device::with(name, level, |device, level| {
+            changed(driver, device, true, level);
+            Ok(())
+        });
+        match result {
+            Ok(()) | Err(Status::OBJECT_NAME_NOT_FOUND) => {}
+            Err(status) => wdk::println!("fsglass: {name} stays unfiltered: opening it failed ({status})"),
+        }
+    }
+}

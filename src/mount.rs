@@ -1,0 +1,84 @@
+//! Mounting of volumes and loading of file systems: the requests that bring new devices.
+//!
+//! Attaching needs PASSIVE_LEVEL, so it is never done in a completion routine
+//! (A6): the dispatch routine waits for the request where its thread may wait,
+//! and leaves the rest to a work item where it may not.
+
+use crate::glass::Glass;
+use crate::volumes;
+use wdm::device::{DeviceObject, DeviceReference, FilterDevice};
+use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork};
+use wdm::irql::{AtMostApc, Passive};
+use wdm::status::Status;
+
+/// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6).
+pub fn mount_volume<'d>(
+    device: &'d FilterDevice<Glass>,
+    irp: Irp<'d>,
+    storage: DeviceReference,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    let Some(level) = level.passive() else {
+        return irp.pend_and_forward(device, Mounted { storage });
+    };
+    match irp.forward_and_wait(device, level) {
+        Ok(returned) => {
+            attach_after_mount(device, &storage, returned.status(), level);
+            returned.resume()
+        }
+        Err(disposition) => disposition,
+    }
+}
+
+/// The rest of a mount whose thread could not wait.
+struct Mounted {
+    storage: DeviceReference,
+}
+
+impl PendedWork<Glass> for Mounted {
+    fn run(self, device: &FilterDevice<Glass>, irp: PendedIrp, level: &mut Passive) {
+        attach_after_mount(device, &self.storage, irp.status(), level);
+        irp.resume();
+    }
+}
+
+/// Attaches to what is mounted on `storage` now. The VPB of the request may have been replaced
+/// by another one meanwhile, so it is asked for anew.
+fn attach_after_mount(
+    device: &FilterDevice<Glass>,
+    storage: &DeviceObject,
+    mount_status: Status,
+    level: &mut Passive,
+) {
+    if !mount_status.is_success() {
+        return;
+    }
+    if let Some(volume) = storage.mounted_volume() {
+        volumes::attach_to_volume(device.driver(), &volume, storage, level);
+    }
+}
+
+/// IRP_MN_LOAD_FILE_SYSTEM: the recognizer's control device goes away when the file system has
+/// been loaded, so this driver lets go of it first, and comes back if loading failed (A7).
+pub fn load_file_system<'d>(
+    device: &'d FilterDevice<Glass>,
+    irp: Irp<'d>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    let (Some(level), Some(lower)) = (level.passive(), device.lower()) else {
+        // Sent at PASSIVE_LEVEL only; elsewhere the attachment simply stays.
+        return crate::pass_through::pass_through(device, irp);
+    };
+    let recognizer = lower.device().reference();
+    device.driver().detach_from(&recognizer, level);
+    match irp.forward_and_wait(device, level) {
+        Ok(returned) => {
+            let status = returned.status();
+            if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
+                volumes::attach_to_file_system(device.driver(), &recognizer, level);
+            }
+            returned.resume()
+        }
+        Err(disposition) => disposition,
+    }
+}

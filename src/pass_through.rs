@@ -1,0 +1,26 @@
+//! The way of almost every request: down with a completion routine, up untouched (D1).
+
+use crate::glass::Glass;
+use wdm::completion::Completion;
+use wdm::device::FilterDevice;
+use wdm::irp::{CompletedIrp, Disposition, Irp};
+use wdm::irql::AtMostDispatch;
+
+/// Passes `irp` to the device below and sees it complete. IRQL: ≤ APC_LEVEL (D3).
+pub fn pass_through<'d>(device: &'d FilterDevice<Glass>, irp: Irp<'d>) -> Disposition<'d> {
+    irp.forward_with(device, Seen)
+}
+
+/// The completion of a request that nobody observes. The layer propagates PendingReturned (C5);
+/// there is nothing to add, and nothing that would cost.
+struct Seen;
+
+impl Completion<Glass> for Seen {
+    fn completed(
+        self,
+        _device: &FilterDevice<Glass>,
+        _irp: &CompletedIrp<'_>,
+        _level: &mut AtMostDispatch,
+    ) {
+    }
+}
