@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
     println!("cargo::rerun-if-changed={RESOURCE}");
     println!("cargo::rerun-if-env-changed=RC");
-    let version = ["MAJOR", "MINOR", "PATCH"].map(|part| env::var(format!("CARGO_PKG_VERSION_{part}")));
+    let version =
+        ["MAJOR", "MINOR", "PATCH"].map(|part| env::var(format!("CARGO_PKG_VERSION_{part}")));
     let [major, minor, patch] = version;
     let numbers = [major?, minor?, patch?, "0".to_owned()];
     let source = fs::read_to_string(RESOURCE)?

@@ -15,7 +15,10 @@ use wdm::status::Status;
 /// # Safety
 /// Called once by the I/O manager, at PASSIVE_LEVEL, with the driver's own object and its
 /// registry path.
-#[expect(unsafe_code, reason = "the entry point of the image is found by its name and gets raw pointers")]
+#[expect(
+    unsafe_code,
+    reason = "the entry point of the image is found by its name and gets raw pointers"
+)]
 // SAFETY: no other item of the image has this name.
 #[unsafe(export_name = "DriverEntry")]
 // SAFETY: a section of this name holds code that runs during DriverEntry only.

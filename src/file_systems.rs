@@ -16,12 +16,19 @@ const RECOGNIZER: UnicodeStr<'static> = unicode!(r"\FileSystem\Fs_Rec");
 const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
 
 /// A file system registered (`active`) or goes away.
-pub fn changed(driver: &Driver<Glass>, control_device: &DeviceObject, active: bool, level: &mut Passive) {
+pub fn changed(
+    driver: &Driver<Glass>,
+    control_device: &DeviceObject,
+    active: bool,
+    level: &mut Passive,
+) {
     if !active {
         driver.detach_from(control_device, level);
         return;
     }
-    if !volumes::is_filtered(control_device.kind()) || control_device.driver_is_named(RECOGNIZER, level) {
+    if !volumes::is_filtered(control_device.kind())
+        || control_device.driver_is_named(RECOGNIZER, level)
+    {
         return;
     }
     // The control device first: a mount that comes now is seen, and one that came before is
@@ -39,7 +46,9 @@ pub fn attach_raw(driver: &Driver<Glass>, level: &mut Passive) {
         });
         match result {
             Ok(()) | Err(Status::OBJECT_NAME_NOT_FOUND) => {}
-            Err(status) => wdk::println!("fsglass: {name} stays unfiltered: opening it failed ({status})"),
+            Err(status) => {
+                wdk::println!("fsglass: {name} stays unfiltered: opening it failed ({status})")
+            }
         }
     }
 }

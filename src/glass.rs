@@ -15,8 +15,10 @@ static DRIVER: Slot<Glass> = Slot::new();
 impl Filter for Glass {
     type Attachment = volumes::Attachment;
 
-    const CONTROL_DEVICE: ControlDeviceName =
-        ControlDeviceName { device: unicode!(r"\Device\FsGlass"), link: unicode!(r"\DosDevices\FsGlass") };
+    const CONTROL_DEVICE: ControlDeviceName = ControlDeviceName {
+        device: unicode!(r"\Device\FsGlass"),
+        link: unicode!(r"\DosDevices\FsGlass"),
+    };
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER
@@ -28,13 +30,19 @@ impl Filter for Glass {
         level: &mut AtMostApc,
     ) -> Disposition<'d> {
         match irp.file_system_control() {
-            FileSystemControl::MountVolume { storage } => mount::mount_volume(device, irp, storage, level),
+            FileSystemControl::MountVolume { storage } => {
+                mount::mount_volume(device, irp, storage, level)
+            }
             FileSystemControl::LoadFileSystem => mount::load_file_system(device, irp, level),
             FileSystemControl::Other => pass_through::pass_through(device, irp),
         }
     }
 
-    fn control_request<'d>(_driver: &'d Driver<Self>, irp: Irp<'d>, _level: &mut AtMostApc) -> Disposition<'d> {
+    fn control_request<'d>(
+        _driver: &'d Driver<Self>,
+        irp: Irp<'d>,
+        _level: &mut AtMostApc,
+    ) -> Disposition<'d> {
         control::request(irp)
     }
 

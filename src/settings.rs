@@ -26,7 +26,9 @@ impl Settings {
         let parameters = Key::open(None, registry_path, level)
             .and_then(|service| Key::open(Some(&service), unicode!("Parameters"), level));
         match parameters {
-            Ok(parameters) => Self { allow_unload: read_switch(&parameters, unicode!("AllowUnload"), level) },
+            Ok(parameters) => Self {
+                allow_unload: read_switch(&parameters, unicode!("AllowUnload"), level),
+            },
             Err(_no_such_key) => Self::default(),
         }
     }
@@ -42,7 +44,9 @@ fn read_switch(parameters: &Key, name: UnicodeStr<'_>, level: &mut Passive) -> b
         }
         Err(Status::OBJECT_NAME_NOT_FOUND) => false,
         Err(status) => {
-            wdk::println!("fsglass: setting {name} cannot be read ({status}), expected REG_DWORD; using 0");
+            wdk::println!(
+                "fsglass: setting {name} cannot be read ({status}), expected REG_DWORD; using 0"
+            );
             false
         }
     }

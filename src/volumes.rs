@@ -18,7 +18,11 @@ pub enum Attachment {
 }
 
 /// Attaches to the control device of a file system, unless that is filtered already.
-pub fn attach_to_file_system(driver: &Driver<Glass>, control_device: &DeviceObject, level: &mut Passive) {
+pub fn attach_to_file_system(
+    driver: &Driver<Glass>,
+    control_device: &DeviceObject,
+    level: &mut Passive,
+) {
     attach(driver, control_device, level, || Attachment::FileSystem);
 }
 
@@ -30,7 +34,9 @@ pub fn attach_to_volume(
     storage: &DeviceObject,
     level: &mut Passive,
 ) {
-    attach(driver, volume, level, || Attachment::Volume { _storage: storage.reference() });
+    attach(driver, volume, level, || Attachment::Volume {
+        _storage: storage.reference(),
+    });
 }
 
 /// A device that cannot be attached to stays unfiltered, and everything else goes on.
@@ -52,15 +58,24 @@ fn attach(
 }
 
 /// Attaches to every volume that the file system of `control_device` has mounted (A5).
-pub fn attach_to_mounted(driver: &Driver<Glass>, control_device: &DeviceObject, level: &mut Passive) {
+pub fn attach_to_mounted(
+    driver: &Driver<Glass>,
+    control_device: &DeviceObject,
+    level: &mut Passive,
+) {
     let devices = match control_device.devices_of_driver(level) {
         Ok(devices) => devices,
         Err(status) => {
-            wdk::println!("fsglass: volumes mounted before stay unfiltered: listing them failed ({status})");
+            wdk::println!(
+                "fsglass: volumes mounted before stay unfiltered: listing them failed ({status})"
+            );
             return;
         }
     };
-    for device in devices.iter().filter(|device| is_candidate(device, control_device)) {
+    for device in devices
+        .iter()
+        .filter(|device| is_candidate(device, control_device))
+    {
         // Only a volume has a storage device; other devices of the file system do not.
         if let Ok(storage) = device.storage_device(level) {
             attach_to_volume(driver, device, &storage, level);
@@ -76,7 +91,9 @@ fn is_candidate(device: &DeviceObject, control_device: &DeviceObject) -> bool {
 /// Whether devices of this kind are filtered at all.
 pub const fn is_filtered(kind: DeviceKind) -> bool {
     match kind {
-        DeviceKind::DiskFileSystem | DeviceKind::CdRomFileSystem | DeviceKind::NetworkFileSystem => true,
+        DeviceKind::DiskFileSystem
+        | DeviceKind::CdRomFileSystem
+        | DeviceKind::NetworkFileSystem => true,
         DeviceKind::Other(_) => false,
     }
 }

@@ -38,7 +38,12 @@ pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void
 /// it could wait or call what needs a lower level (C3), and a request that it can only read (C16).
 pub trait Completion<F: Filter>: Send + Sized + 'static {
     /// Sees the completion.
-    fn completed(self, device: &FilterDevice<F>, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch);
+    fn completed(
+        self,
+        device: &FilterDevice<F>,
+        irp: &CompletedIrp<'_>,
+        level: &mut AtMostDispatch,
+    );
 }
 
 /// Puts a completion into a context pointer.
@@ -101,7 +106,11 @@ pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
 /// # Safety
 /// An IO_COMPLETION_ROUTINE whose context is an initialized [`Event`] that a dispatch routine
 /// waits for.
-pub(crate) unsafe extern "C" fn waiting(_device: PDEVICE_OBJECT, _irp: PIRP, event: *mut c_void) -> NTSTATUS {
+pub(crate) unsafe extern "C" fn waiting(
+    _device: PDEVICE_OBJECT,
+    _irp: PIRP,
+    event: *mut c_void,
+) -> NTSTATUS {
     // SAFETY: contract of the function; the waiter's frame stays until the event is set.
     unsafe { Event::set(event.cast_const().cast()) };
     Status::MORE_PROCESSING_REQUIRED.0

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by the I/O manager")]
 
-use crate::device::{ControlExtension, DeviceUse, FilterDevice, Kind, kind_of};
+use crate::device::{ControlExtension, DeviceUse, FilterDevice, Kind, extension_of, kind_of};
 use crate::driver::Filter;
 use crate::irp::Irp;
 use crate::irql::AtMostApc;
@@ -21,8 +21,10 @@ pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp:
     // SAFETY: a device of this driver is initialized before requests can reach it.
     match unsafe { kind_of(device) } {
         Kind::Control => {
-            // SAFETY: a control device has this extension, and lives while it is open.
-            let extension = unsafe { &*(*device).DeviceExtension.cast::<ControlExtension<F>>() };
+            // SAFETY: a control device, by its kind.
+            let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
+            // SAFETY: initialized when the device was created; the device lives while it is open.
+            let extension = unsafe { &*extension };
             F::control_request(&extension.driver, irp, &mut level).into_status()
         }
         Kind::Filter => {

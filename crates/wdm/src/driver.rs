@@ -6,9 +6,14 @@
 //!
 //! Source: "Writing a DriverEntry Routine", "Writing an Unload Routine".
 
-#![expect(unsafe_code, reason = "the driver object is the I/O manager's, and it calls DriverUnload")]
+#![expect(
+    unsafe_code,
+    reason = "the driver object is the I/O manager's, and it calls DriverUnload"
+)]
 
-use crate::device::{self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind};
+use crate::device::{
+    self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind,
+};
 use crate::irp::{Disposition, Irp};
 use crate::irql::{AtMostApc, Passive};
 use crate::status::Status;
@@ -44,7 +49,11 @@ pub trait Filter: Sync + Sized + 'static {
     ) -> Disposition<'d>;
 
     /// A request for the control device (D2).
-    fn control_request<'d>(driver: &'d Driver<Self>, irp: Irp<'d>, level: &mut AtMostApc) -> Disposition<'d>;
+    fn control_request<'d>(
+        driver: &'d Driver<Self>,
+        irp: Irp<'d>,
+        level: &mut AtMostApc,
+    ) -> Disposition<'d>;
 
     /// A file system has registered, or goes away (A4).
     fn file_system_changed(
@@ -66,7 +75,9 @@ impl<F: Filter> Slot<F> {
     }
 
     pub(crate) fn set(&self, driver: Option<&Driver<F>>) {
-        let raw = driver.map_or(core::ptr::null_mut(), |driver| core::ptr::from_ref(driver).cast_mut());
+        let raw = driver.map_or(core::ptr::null_mut(), |driver| {
+            core::ptr::from_ref(driver).cast_mut()
+        });
         self.0.store(raw, Ordering::Release);
     }
 
@@ -98,7 +109,13 @@ unsafe impl<F: Filter> Sync for Driver<F> {}
 impl<F: Filter> Driver<F> {
     pub(crate) const fn new(object: *mut DRIVER_OBJECT, filter: F, can_unload: bool) -> Self {
         let unloading = AtomicBool::new(false);
-        Self { object, can_unload, unloading, attach_lock: Mutex::uninitialized(()), filter }
+        Self {
+            object,
+            can_unload,
+            unloading,
+            attach_lock: Mutex::uninitialized(()),
+            filter,
+        }
     }
 
     /// # Safety
@@ -215,8 +232,9 @@ impl<F: Filter> Start<F> {
         level: &mut Passive,
     ) -> Result<ControlDevice<F>, Status> {
         // SAFETY: this is the driver's object, in its DriverEntry.
-        let control =
-            unsafe { ControlDevice::create(self.object, &F::CONTROL_DEVICE, filter, can_unload, level) }?;
+        let control = unsafe {
+            ControlDevice::create(self.object, &F::CONTROL_DEVICE, filter, can_unload, level)
+        }?;
         // SAFETY: as above; no request can arrive before a device is attached or published.
         let object = unsafe { &mut *self.object };
         object.MajorFunction = [Some(dispatch::dispatch::<F>); _];
@@ -230,7 +248,10 @@ impl<F: Filter> Start<F> {
     /// Registers the FsFilter callbacks (F3). The system drops them with the driver object.
     ///
     /// Errors: the status of FsRtlRegisterFileSystemFilterCallbacks.
-    pub fn register_file_system_filter_callbacks(&self, _level: &mut Passive) -> Result<(), Status> {
+    pub fn register_file_system_filter_callbacks(
+        &self,
+        _level: &mut Passive,
+    ) -> Result<(), Status> {
         // SAFETY: this is the driver's object.
         unsafe { fs_filter::register(self.object) }
     }
@@ -239,7 +260,11 @@ impl<F: Filter> Start<F> {
     /// registered included (A4). The last step: its callbacks attach.
     ///
     /// Errors: the status of IoRegisterFsRegistrationChange; the control device is gone then.
-    pub fn run(self, control: ControlDevice<F>, _level: &mut Passive) -> Result<&'static Driver<F>, Status> {
+    pub fn run(
+        self,
+        control: ControlDevice<F>,
+        _level: &mut Passive,
+    ) -> Result<&'static Driver<F>, Status> {
         // SAFETY: this is the driver's object; the callback looks into the slot, which
         // `create_control_device` has filled.
         unsafe { file_systems::register::<F>(self.object) }?;
@@ -259,7 +284,11 @@ pub unsafe fn start<F: Filter>(
 ) -> NTSTATUS {
     // SAFETY: DriverEntry runs at PASSIVE_LEVEL in a system thread.
     let mut level = unsafe { Passive::assume() };
-    let start = Start { object, registry_path, filter: core::marker::PhantomData };
+    let start = Start {
+        object,
+        registry_path,
+        filter: core::marker::PhantomData,
+    };
     match body(start, &mut level) {
         Ok(()) => Status::SUCCESS.0,
         Err(status) => {
@@ -280,7 +309,9 @@ unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     let mut level = unsafe { Passive::assume() };
     // SAFETY: registered by a successful DriverEntry.
     unsafe { file_systems::unregister::<F>(object) };
-    let Some(driver) = F::slot().get() else { return };
+    let Some(driver) = F::slot().get() else {
+        return;
+    };
     driver.unloading.store(true, Ordering::Release);
     let everything_detached = |level: &mut Passive| {
         driver.attach_lock.with(level, |(), level| {

@@ -12,7 +12,10 @@
 //!
 //! Source: "Writing Fast I/O Routines" and FAST_IO_DISPATCH in the DDI reference.
 
-#![expect(unsafe_code, reason = "the entries are called by the I/O manager, and call the lower driver's")]
+#![expect(
+    unsafe_code,
+    reason = "the entries are called by the I/O manager, and call the lower driver's"
+)]
 
 use crate::device::{self, DeviceUse, FilterDevice, Kind, kind_of};
 use crate::driver::Filter;
@@ -20,9 +23,9 @@ use crate::irp::raw;
 use crate::irql::Passive;
 use core::mem::offset_of;
 use wdk_sys::{
-    BOOLEAN, DEVICE_OBJECT, FALSE, FAST_IO_DISPATCH, FILE_OBJECT, PCOMPRESSED_DATA_INFO, PDEVICE_OBJECT,
-    PEPROCESS, PFILE_BASIC_INFORMATION, PFILE_NETWORK_OPEN_INFORMATION, PFILE_STANDARD_INFORMATION,
-    PIO_STATUS_BLOCK, PIRP, PLARGE_INTEGER, PMDL, PVOID, ULONG,
+    BOOLEAN, DEVICE_OBJECT, FALSE, FAST_IO_DISPATCH, FILE_OBJECT, PCOMPRESSED_DATA_INFO,
+    PDEVICE_OBJECT, PEPROCESS, PFILE_BASIC_INFORMATION, PFILE_NETWORK_OPEN_INFORMATION,
+    PFILE_STANDARD_INFORMATION, PIO_STATUS_BLOCK, PIRP, PLARGE_INTEGER, PMDL, PVOID, ULONG,
 };
 
 const NO: BOOLEAN = FALSE as BOOLEAN;
@@ -55,7 +58,11 @@ impl<'d, F: Filter> Below<'d, F> {
         let driver = unsafe { (*device).DriverObject };
         // SAFETY: a driver object lives as long as its devices.
         let table: *const FAST_IO_DISPATCH = unsafe { (*driver).FastIoDispatch };
-        (!table.is_null()).then_some(Self { device, table, _entered: entered })
+        (!table.is_null()).then_some(Self {
+            device,
+            table,
+            _entered: entered,
+        })
     }
 
     /// Whether the table reaches to the end of the entry at `offset`.
@@ -148,8 +155,12 @@ unsafe extern "C" fn query_open<F: Filter>(
     device: PDEVICE_OBJECT,
 ) -> BOOLEAN {
     // SAFETY: contract of the function.
-    let Some(below) = (unsafe { Below::<F>::of(device) }) else { return NO };
-    let Some(routine) = entry!(below, FastIoQueryOpen) else { return NO };
+    let Some(below) = (unsafe { Below::<F>::of(device) }) else {
+        return NO;
+    };
+    let Some(routine) = entry!(below, FastIoQueryOpen) else {
+        return NO;
+    };
     // SAFETY: contract of the function.
     let location = unsafe { raw::current_location(irp) };
     // SAFETY: the location is this driver's for the time of the call.

@@ -20,7 +20,8 @@ use wdk_sys::{BOOLEAN, DRIVER_OBJECT, PDEVICE_OBJECT, ntddk};
 /// `driver` is the calling driver's own object, and the slot holds its state.
 pub(crate) unsafe fn register<F: Filter>(driver: *mut DRIVER_OBJECT) -> Result<(), Status> {
     // SAFETY: contract of the function.
-    Status(unsafe { ntddk::IoRegisterFsRegistrationChange(driver, Some(changed::<F>)) }).into_result()
+    Status(unsafe { ntddk::IoRegisterFsRegistrationChange(driver, Some(changed::<F>)) })
+        .into_result()
 }
 
 /// Ends the notifications; none is running when this returns. IRQL: PASSIVE_LEVEL.
@@ -37,7 +38,9 @@ pub(crate) unsafe fn unregister<F: Filter>(driver: *mut DRIVER_OBJECT) {
 /// # Safety
 /// Called by the I/O manager at PASSIVE_LEVEL with a live control device of a file system.
 unsafe extern "C" fn changed<F: Filter>(device: PDEVICE_OBJECT, active: BOOLEAN) {
-    let Some(driver) = F::slot().get() else { return };
+    let Some(driver) = F::slot().get() else {
+        return;
+    };
     // SAFETY: contract of the function.
     let mut level = unsafe { Passive::assume() };
     // SAFETY: contract of the function.

@@ -35,13 +35,22 @@ pub(crate) unsafe fn register(driver: *mut DRIVER_OBJECT) -> Result<(), Status> 
         ..Default::default()
     };
     // SAFETY: contract of the function; the system copies the structure.
-    Status(unsafe { ntddk::FsRtlRegisterFileSystemFilterCallbacks(driver, &raw mut callbacks) }).into_result()
+    Status(unsafe { ntddk::FsRtlRegisterFileSystemFilterCallbacks(driver, &raw mut callbacks) })
+        .into_result()
 }
 
 /// PFS_FILTER_CALLBACK: STATUS_SUCCESS lets the operation go on.
-unsafe extern "C" fn allow(_data: PFS_FILTER_CALLBACK_DATA, _context: *mut *mut c_void) -> NTSTATUS {
+unsafe extern "C" fn allow(
+    _data: PFS_FILTER_CALLBACK_DATA,
+    _context: *mut *mut c_void,
+) -> NTSTATUS {
     Status::SUCCESS.0
 }
 
 /// PFS_FILTER_COMPLETION_CALLBACK.
-unsafe extern "C" fn ignore(_data: PFS_FILTER_CALLBACK_DATA, _status: NTSTATUS, _context: *mut c_void) {}
+unsafe extern "C" fn ignore(
+    _data: PFS_FILTER_CALLBACK_DATA,
+    _status: NTSTATUS,
+    _context: *mut c_void,
+) {
+}

@@ -9,7 +9,10 @@
 //!
 //! Source: "Managing Hardware Priorities", and the IRQL line of each DDI.
 
-#![expect(unsafe_code, reason = "tokens are reinterpreted as weaker ones, and the level is read")]
+#![expect(
+    unsafe_code,
+    reason = "tokens are reinterpreted as weaker ones, and the level is read"
+)]
 
 use core::marker::PhantomData;
 use wdk_sys::{PASSIVE_LEVEL, ntddk};

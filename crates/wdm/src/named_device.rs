@@ -23,7 +23,12 @@ pub fn with<R>(
     let mut device = core::ptr::null_mut();
     // SAFETY: the name and the places for the results are valid; PASSIVE_LEVEL by the token.
     Status(unsafe {
-        ntddk::IoGetDeviceObjectPointer(&raw mut name, FILE_READ_ATTRIBUTES, &raw mut file, &raw mut device)
+        ntddk::IoGetDeviceObjectPointer(
+            &raw mut name,
+            FILE_READ_ATTRIBUTES,
+            &raw mut file,
+            &raw mut device,
+        )
     })
     .into_result()?;
     // SAFETY: the file object, referenced until below, keeps the device.

@@ -2,7 +2,10 @@
 //!
 //! Wraps `ExAllocatePool2` and `ExFreePoolWithTag` (Windows 10, version 2004).
 
-#![expect(unsafe_code, reason = "pool memory is a raw pointer until it is owned here")]
+#![expect(
+    unsafe_code,
+    reason = "pool memory is a raw pointer until it is owned here"
+)]
 
 use crate::status::Status;
 use core::mem::ManuallyDrop;
@@ -50,7 +53,12 @@ impl<T> NonPagedBox<T> {
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; `value` is dropped then.
     pub fn try_new(value: T) -> Result<Self, Status> {
-        const { assert!(align_of::<T>() <= POOL_ALIGNMENT, "the pool aligns to 16 bytes") };
+        const {
+            assert!(
+                align_of::<T>() <= POOL_ALIGNMENT,
+                "the pool aligns to 16 bytes"
+            )
+        };
         let memory = allocate(size_of::<T>())?.cast::<T>();
         // SAFETY: freshly allocated, large enough, and aligned by the assertion above.
         unsafe { memory.write(value) };

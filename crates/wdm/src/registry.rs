@@ -8,8 +8,8 @@ use crate::irql::Passive;
 use crate::status::Status;
 use crate::unicode::UnicodeStr;
 use wdk_sys::{
-    _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_READ, KEY_VALUE_PARTIAL_INFORMATION, OBJ_CASE_INSENSITIVE,
-    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, REG_DWORD, ntddk,
+    _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_READ, KEY_VALUE_PARTIAL_INFORMATION,
+    OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, REG_DWORD, ntddk,
 };
 
 /// An open key; closed when dropped.
@@ -19,7 +19,11 @@ impl Key {
     /// Opens the key `name`, absolute or below `parent`, for reading.
     ///
     /// Errors: STATUS_OBJECT_NAME_NOT_FOUND and the others of ZwOpenKey.
-    pub fn open(parent: Option<&Key>, name: UnicodeStr<'_>, _level: &mut Passive) -> Result<Self, Status> {
+    pub fn open(
+        parent: Option<&Key>,
+        name: UnicodeStr<'_>,
+        _level: &mut Passive,
+    ) -> Result<Self, Status> {
         let mut name = name.as_raw();
         let mut attributes = OBJECT_ATTRIBUTES {
             Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
@@ -31,7 +35,8 @@ impl Key {
         };
         let mut handle = core::ptr::null_mut();
         // SAFETY: all three outlive the call; the token proves PASSIVE_LEVEL.
-        Status(unsafe { ntddk::ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes) }).into_result()?;
+        Status(unsafe { ntddk::ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes) })
+            .into_result()?;
         Ok(Self(handle))
     }
 
@@ -65,7 +70,11 @@ impl Key {
         status.into_result()?;
         // SAFETY: every word was initialized. TitleIndex, Type, DataLength, Data.
         let [_, kind, bytes, value] = unsafe { buffer.words };
-        if kind == REG_DWORD && bytes == 4 { Ok(value) } else { Err(Status::OBJECT_TYPE_MISMATCH) }
+        if kind == REG_DWORD && bytes == 4 {
+            Ok(value)
+        } else {
+            Err(Status::OBJECT_TYPE_MISMATCH)
+        }
     }
 }
 

@@ -16,17 +16,31 @@ impl<'s> UnicodeStr<'s> {
     /// The string over `units`, of which at most 32,767 are counted.
     #[must_use]
     pub const fn new(units: &'s [u16]) -> Self {
-        let counted = if units.len() > 0x7FFF { 0x7FFF } else { units.len() };
+        let counted = if units.len() > 0x7FFF {
+            0x7FFF
+        } else {
+            units.len()
+        };
         let bytes = (counted * 2) as u16;
-        let raw = UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: units.as_ptr().cast_mut() };
-        Self { raw, borrow: PhantomData }
+        let raw = UNICODE_STRING {
+            Length: bytes,
+            MaximumLength: bytes,
+            Buffer: units.as_ptr().cast_mut(),
+        };
+        Self {
+            raw,
+            borrow: PhantomData,
+        }
     }
 
     /// # Safety
     /// `raw` points to a valid string that outlives `'s`.
     pub(crate) unsafe fn from_raw(raw: *const UNICODE_STRING) -> Self {
         // SAFETY: contract of the function.
-        Self { raw: unsafe { raw.read() }, borrow: PhantomData }
+        Self {
+            raw: unsafe { raw.read() },
+            borrow: PhantomData,
+        }
     }
 
     /// The code units.
@@ -52,7 +66,11 @@ impl<'s> UnicodeStr<'s> {
             Ok(byte) => u16::from(byte.to_ascii_uppercase()),
             Err(_) => unit,
         };
-        self.units().iter().copied().map(fold).eq(other.units().iter().copied().map(fold))
+        self.units()
+            .iter()
+            .copied()
+            .map(fold)
+            .eq(other.units().iter().copied().map(fold))
     }
 }
 

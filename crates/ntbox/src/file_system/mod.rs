@@ -1,1 +1,53 @@
-//! (being written)
+//! `hostfs`: a native NT file-system driver over a host directory, and its adversary.
+//!
+//! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
+//! [`resolve`], [`expression`]), opening and closing ([`create`], [`close`]), data
+//! ([`data`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
+//! [`security`]), listings ([`directory`]), locks and change notification
+//! ([`locks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
+//! top of it: [`dispatch`] and [`fast_io`] take requests apart, [`context`] is what
+//! file objects point at, and [`pending`] completes requests when and where the
+//! [`adversary`] says.
+//!
+//! Nothing ever leaves the host directory, whatever a name or a link on the host
+//! says: see [`resolve`].
+
+pub mod adversary;
+pub mod buffers;
+pub mod close;
+pub mod context;
+pub mod control;
+pub mod create;
+pub mod data;
+pub mod directory;
+pub mod dispatch;
+pub mod expression;
+pub mod fast_io;
+pub mod host_status;
+pub mod hostfs;
+pub mod locks;
+pub mod names;
+pub mod notify;
+pub mod opening;
+pub mod pending;
+pub mod query;
+pub mod record;
+pub mod redirector;
+pub mod rename;
+pub mod resolve;
+pub mod security;
+pub mod set;
+pub mod setting;
+pub mod share;
+pub mod volume;
+pub mod volume_information;
+pub mod waiting;
+pub mod workers;
+
+#[cfg(test)]
+mod driver_tests;
+#[cfg(test)]
+mod volume_tests;
+
+pub use hostfs::{dismount, start};
+pub use redirector::add_network_volume;

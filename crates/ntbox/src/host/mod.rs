@@ -1,1 +1,33 @@
-//! (being written)
+//! What the box needs of the operating system it runs on.
+//!
+//! Linux on x86-64 is the host that runs everything. The crate compiles on
+//! Windows hosts as well; what has no counterpart there yet (the fault handler
+//! that names the driver's line) says so in its module.
+
+pub mod fault;
+pub mod file;
+pub mod memory;
+#[cfg(test)]
+pub(crate) mod test_process;
+
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod system;
+
+/// Bytes of a page, on every host the box runs on.
+pub const PAGE: usize = 4096;
+
+/// Writes all of `text` to standard output or standard error, past any lock or
+/// buffer of this process. Errors are ignored: nobody is left to hear of them.
+pub fn write_raw(to_standard_output: bool, text: &str) {
+    system::write_raw(to_standard_output, text.as_bytes());
+}
+
+/// Ends the process at once, without running destructors or exit handlers:
+/// other threads may hold any lock.
+pub fn exit_now(code: i32) -> ! {
+    system::exit_now(code)
+}

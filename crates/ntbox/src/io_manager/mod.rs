@@ -1,1 +1,41 @@
-//! (being written)
+//! The I/O manager: objects, drivers, devices and their stacks, requests in
+//! both directions, volumes and their mounting.
+//!
+//! A request is allocated in [`irp`], goes down through [`call`] and comes back
+//! through [`complete`] and [`second_stage`]; what both directions must agree
+//! about it is kept by its [`tracker`], and [`checks`] reports what they find.
+//! [`mount`] puts a file system's volume device on top of a storage device on
+//! the first open, as the NT I/O manager does.
+
+pub mod call;
+pub mod cancel;
+pub mod checks;
+pub mod complete;
+pub mod device;
+pub mod driver;
+pub mod error_log;
+pub mod file;
+pub mod filter_callbacks;
+pub mod irp;
+pub mod lookup;
+pub mod mdl;
+pub mod mount;
+pub mod namespace;
+pub mod object;
+pub mod query_name;
+pub mod raw;
+pub mod recognizer;
+pub mod registration;
+pub mod request;
+pub mod second_stage;
+pub mod settings;
+pub mod stack;
+pub mod storage;
+pub mod timer;
+pub mod tracker;
+pub mod unload;
+pub mod unload_safe;
+pub mod work_item;
+
+#[cfg(test)]
+mod tests;

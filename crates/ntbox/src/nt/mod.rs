@@ -27,7 +27,8 @@ pub use windows_sys::Wdk::Storage::FileSystem::*;
 pub use windows_sys::Wdk::System::SystemServices::*;
 pub use windows_sys::Win32::Foundation::*;
 pub use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
-pub use windows_sys::Win32::System::Kernel::{LIST_ENTRY, SINGLE_LIST_ENTRY, SLIST_ENTRY, SLIST_HEADER};
+pub use windows_sys::Win32::System::Ioctl::*;
+pub use windows_sys::Win32::System::Kernel::*;
 
 pub use fast_io::FAST_IO_DISPATCH;
 pub use fs_filter::FS_FILTER_CALLBACKS;

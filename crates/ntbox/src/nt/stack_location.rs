@@ -58,21 +58,21 @@ pub struct Create {
     pub SecurityContext: *mut super::IO_SECURITY_CONTEXT,
     /// Disposition in the high byte, create options below.
     pub Options: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub FileAttributes: u16,
     pub ShareAccess: u16,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
     pub EaLength: u32,
-    _pad3: u32,
+    pub(crate) _pad3: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ReadWrite {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub Key: u32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
     pub ByteOffset: i64,
 }
 
@@ -80,39 +80,39 @@ pub struct ReadWrite {
 #[derive(Clone, Copy)]
 pub struct QueryDirectory {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub FileName: *mut UNICODE_STRING,
     pub FileInformationClass: i32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
     pub FileIndex: u32,
-    _pad3: u32,
+    pub(crate) _pad3: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct NotifyDirectory {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub CompletionFilter: u32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct QueryFile {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub FileInformationClass: i32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct SetFile {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub FileInformationClass: i32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
     pub FileObject: *mut FILE_OBJECT,
     pub Tail: SetFileTail,
 }
@@ -136,12 +136,12 @@ pub struct SetFileRename {
 #[derive(Clone, Copy)]
 pub struct QueryEa {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub EaList: *mut c_void,
     pub EaListLength: u32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
     pub EaIndex: u32,
-    _pad3: u32,
+    pub(crate) _pad3: u32,
 }
 
 #[repr(C)]
@@ -154,9 +154,9 @@ pub struct SetEa {
 #[derive(Clone, Copy)]
 pub struct QueryVolume {
     pub Length: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub FsInformationClass: i32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
 }
 
 /// `DeviceIoControl` and `FileSystemControl`, which have one layout.
@@ -164,11 +164,11 @@ pub struct QueryVolume {
 #[derive(Clone, Copy)]
 pub struct Control {
     pub OutputBufferLength: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub InputBufferLength: u32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
     pub ControlCode: u32,
-    _pad3: u32,
+    pub(crate) _pad3: u32,
     pub Type3InputBuffer: *mut c_void,
 }
 
@@ -177,7 +177,7 @@ pub struct Control {
 pub struct LockControl {
     pub Length: *mut i64,
     pub Key: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub ByteOffset: i64,
 }
 
@@ -185,16 +185,16 @@ pub struct LockControl {
 #[derive(Clone, Copy)]
 pub struct QuerySecurity {
     pub SecurityInformation: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub Length: u32,
-    _pad2: u32,
+    pub(crate) _pad2: u32,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct SetSecurity {
     pub SecurityInformation: u32,
-    _pad1: u32,
+    pub(crate) _pad1: u32,
     pub SecurityDescriptor: *mut c_void,
 }
 

@@ -1,1 +1,397 @@
-//! (being written)
+//! Pool: every block on pages of its own, so that touching what is not (or no
+//! longer) yours is a fault at the very instruction.
+//!
+//! A block ends where an inaccessible page begins. Its start is aligned to 16
+//! bytes as NT guarantees (to a page from a page on), so up to 15 bytes may lie
+//! between its end and that page; they are filled with a pattern that is
+//! checked when the block is freed, and so are the bytes in front of it.
+//! A freed block becomes inaccessible and its addresses are not used again.
+//!
+//! Blocks come from one large reservation ([`arena`]); what they were and who
+//! allocated and freed them is remembered apart from them ([`ledger`]), for
+//! reports. [`failure`] makes a chosen allocation fail. [`set_guarded`] turns
+//! all of this off for benchmarks.
+//!
+//! Violations of a driver are reported at the call ([`free`]) or, when memory
+//! is touched, by the fault handler, which asks [`diagnose`].
+
+#![expect(
+    unsafe_code,
+    reason = "memory of drivers is handed out and taken back by pointer"
+)]
+
+mod arena;
+pub mod failure;
+mod ledger;
+mod plain;
+#[cfg(test)]
+mod tests;
+
+use crate::pe_image::{self, Image};
+use crate::verifier::{self, Violation, rules};
+use arena::Arena;
+use ledger::{Block, Ledger, Owner, Purpose};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+/// Which pool a block belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Always resident; not executable (`NonPagedPoolNx`).
+    NonPaged,
+    /// Always resident and executable (`NonPagedPool` before Windows 8).
+    NonPagedExecute,
+    /// Only to be touched below `DISPATCH_LEVEL`.
+    Paged,
+}
+
+/// A block that is still allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leak {
+    /// Where it lies.
+    pub address: usize,
+    /// Bytes asked for.
+    pub bytes: usize,
+    /// Its tag.
+    pub tag: u32,
+    /// Return address of the call that allocated it.
+    pub allocated_at: usize,
+}
+
+static GUARDED: AtomicBool = AtomicBool::new(true);
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    arena: Arena::new(),
+    ledger: Ledger::new(),
+});
+
+struct Pool {
+    arena: Arena,
+    ledger: Ledger,
+}
+
+fn pool() -> MutexGuard<'static, Pool> {
+    // No code that can panic runs while the pool is half changed.
+    POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Guarded blocks (the default) or plain ones without any check, for
+/// benchmarks. To be called before the first allocation.
+pub fn set_guarded(guarded: bool) {
+    GUARDED.store(guarded, Ordering::Relaxed);
+}
+
+fn guarded() -> bool {
+    GUARDED.load(Ordering::Relaxed)
+}
+
+/// Allocates for a driver. `caller` is the return address of its call. The
+/// content is not zero. Null when the failure of this allocation was asked for
+/// or no memory is left.
+pub fn allocate(kind: Kind, bytes: usize, tag: u32, caller: usize) -> *mut c_void {
+    if failure::should_fail(caller) {
+        return std::ptr::null_mut();
+    }
+    if !guarded() {
+        return plain::allocate(bytes);
+    }
+    allocate_guarded(Block::new(bytes, tag, caller, Owner::Driver(kind)))
+}
+
+/// Frees what [`allocate`] gave out; with `tag`, it must be the block's.
+/// `caller` is the return address of the call.
+///
+/// # Safety
+/// Nothing refers to the block any more. A pointer that is no such block is
+/// reported as a violation and not touched (guarded pool only).
+pub unsafe fn free(block: *mut c_void, tag: Option<u32>, caller: usize) {
+    if !guarded() {
+        // SAFETY: contract of the function.
+        unsafe { plain::free(block) };
+        return;
+    }
+    let found = pool().ledger.live_at(block as usize).copied();
+    let Some(found) = found else {
+        return report_bad_free(block as usize, caller);
+    };
+    if matches!(found.owner, Owner::Box(_)) {
+        return report(
+            &rules::BAD_FREE,
+            format!(
+                "{} is freed as pool, but it belongs to the system",
+                found.describe()
+            ),
+            vec![("freed", caller)],
+        );
+    }
+    // Bit 31 once marked protected pool; the free routines ignore it.
+    if let Some(tag) = tag
+        && tag & !PROTECTED_POOL != found.tag & !PROTECTED_POOL
+    {
+        report(
+            &rules::BAD_FREE,
+            format!(
+                "{} is freed with tag '{}'",
+                found.describe(),
+                ledger::tag_text(tag)
+            ),
+            found.sites(&[("freed", caller)]),
+        );
+    }
+    retire(found, caller);
+}
+
+/// `PROTECTED_POOL` of the DDI.
+const PROTECTED_POOL: u32 = 0x8000_0000;
+
+/// Allocates for the box itself: requests, objects. Zeroed, guarded like a
+/// driver's block, and never failed on purpose.
+pub fn allocate_for_box(bytes: usize) -> *mut c_void {
+    allocate_for_box_as(bytes, "memory of the system")
+}
+
+/// As [`allocate_for_box`]; `what` it is, for reports: `"a request (IRP)"`.
+pub fn allocate_for_box_as(bytes: usize, what: &'static str) -> *mut c_void {
+    allocate_object(0, bytes, what)
+}
+
+/// As [`allocate_for_box_as`], for a thing that drivers know without the
+/// `header` bytes in front of it: reports count from behind them.
+pub fn allocate_object(header: usize, body: usize, what: &'static str) -> *mut c_void {
+    let bytes = header + body;
+    let purpose = Purpose { what, header };
+    let block = if guarded() {
+        allocate_guarded(Block::new(bytes, 0, 0, Owner::Box(purpose)))
+    } else {
+        plain::allocate_zeroed(bytes)
+    };
+    assert!(!block.is_null(), "the host has no memory left");
+    block
+}
+
+/// Frees what [`allocate_for_box`] gave out.
+///
+/// # Safety
+/// `block` came from it, is freed once, and nothing refers to it any more.
+pub unsafe fn free_for_box(block: *mut c_void) {
+    // SAFETY: as `free_for_box_at`.
+    unsafe { free_for_box_at(block, 0) }
+}
+
+/// As [`free_for_box`], on behalf of a driver's call that returns to `site`
+/// (the completion of a request, the deletion of a device): a later use is
+/// reported with it.
+///
+/// # Safety
+/// As for [`free_for_box`].
+pub unsafe fn free_for_box_at(block: *mut c_void, site: usize) {
+    if !guarded() {
+        // SAFETY: contract of the function.
+        unsafe { plain::free(block) };
+        return;
+    }
+    let found = pool().ledger.live_at(block as usize).copied();
+    match found {
+        Some(found) => retire(found, site),
+        None => unreachable!("the box frees {block:p}, which it does not own"),
+    }
+}
+
+fn allocate_guarded(mut block: Block) -> *mut c_void {
+    let executable = matches!(block.owner, Owner::Driver(Kind::NonPagedExecute));
+    let mut pool = pool();
+    let Some(address) = pool.arena.allocate(block.bytes, executable) else {
+        return std::ptr::null_mut();
+    };
+    block.address = address;
+    pool.ledger.add(block);
+    drop(pool);
+    // SAFETY: the block is new and known to this thread only.
+    unsafe {
+        arena::fill(
+            address,
+            block.bytes,
+            matches!(block.owner, Owner::Driver(_)),
+        )
+    };
+    address as *mut c_void
+}
+
+/// Takes a block out of use after a look at the bytes around it.
+fn retire(block: Block, caller: usize) {
+    // SAFETY: the block is live in the ledger and so are its pages.
+    let damaged = unsafe { arena::find_damage(block.address, block.bytes) };
+    if let Some(offset) = damaged {
+        let wrote = ledger::relation(&block, block.address.wrapping_add_signed(offset));
+        report(
+            &rules::POOL_OVERRUN_FOUND,
+            format!("{wrote} was overwritten, found when it was freed"),
+            block.sites(&[("freed", caller)]),
+        );
+    }
+    let mut pool = pool();
+    if pool.ledger.retire(
+        block.address,
+        caller,
+        crate::processor::thread::current().id(),
+    ) {
+        pool.arena.free(block.address, block.bytes);
+    } else {
+        // Another thread freed it since it was looked up.
+        drop(pool);
+        report_bad_free(block.address, caller);
+    }
+}
+
+fn report_bad_free(address: usize, caller: usize) {
+    let pool = pool();
+    let freed = pool.ledger.freed_near(address).copied();
+    let live = pool.ledger.live_near(address).copied();
+    drop(pool);
+    match (freed, live) {
+        (Some(block), _) if block.address == address => report(
+            &rules::BAD_FREE,
+            format!("{} is freed a second time", block.describe()),
+            block.sites(&[("freed again", caller)]),
+        ),
+        (_, Some(block)) | (Some(block), None) => report(
+            &rules::BAD_FREE,
+            format!(
+                "{}, not the start of a block, is freed",
+                ledger::relation(&block, address)
+            ),
+            block.sites(&[("freed", caller)]),
+        ),
+        (None, None) => report(
+            &rules::BAD_FREE,
+            format!("0x{address:x}, which is no pool block, is freed"),
+            vec![("freed", caller)],
+        ),
+    }
+}
+
+fn report(rule: &'static verifier::Rule, message: String, sites: Vec<(&'static str, usize)>) {
+    verifier::report(Violation {
+        rule,
+        message,
+        irp: None,
+        sites,
+    });
+}
+
+/// Blocks that code of `image` allocated and that are still there, oldest first.
+pub fn leaks_of(image: &Image) -> Vec<Leak> {
+    let mut leaks: Vec<Leak> = pool()
+        .ledger
+        .live()
+        .filter(|block| {
+            matches!(block.owner, Owner::Driver(_)) && image.contains(block.allocated_at)
+        })
+        .map(|block| Leak {
+            address: block.address,
+            bytes: block.bytes,
+            tag: block.tag,
+            allocated_at: block.allocated_at,
+        })
+        .collect();
+    // Addresses are given out in rising order.
+    leaks.sort_by_key(|leak| leak.address);
+    leaks
+}
+
+/// Pool and size of the driver's block that starts at `address`.
+pub fn block_at(address: usize) -> Option<(Kind, usize)> {
+    pool()
+        .ledger
+        .live_at(address)
+        .and_then(|block| match block.owner {
+            Owner::Driver(kind) => Some((kind, block.bytes)),
+            Owner::Box(_) => None,
+        })
+}
+
+/// What lies at `address`, in words: `8 bytes behind a 48-byte block 'FsGl'
+/// allocated at fsglass!volumes::attach (src/volumes.rs:80)`. None if it has
+/// nothing to do with pool.
+pub fn describe(address: usize) -> Option<String> {
+    diagnose(address).map(|finding| finding.text)
+}
+
+/// True if `address` lies where guarded blocks come from. Takes no lock.
+pub fn contains(address: usize) -> bool {
+    arena::contains(address)
+}
+
+/// What a fault at an address means.
+pub struct Finding {
+    /// The address in relation to its block.
+    pub text: String,
+    /// True if the block was freed.
+    pub freed: bool,
+    /// Who allocated and freed the block.
+    pub sites: Vec<(&'static str, usize)>,
+}
+
+/// Explains `address` if it lies in the pool's reservation. Waits for no lock:
+/// the fault handler calls this while any lock may be held.
+pub fn diagnose(address: usize) -> Option<Finding> {
+    let mut pool = None;
+    for _ in 0..1000 {
+        match POOL.try_lock() {
+            Ok(guard) => pool = Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => pool = Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+        if pool.is_some() {
+            break;
+        }
+    }
+    let Some(pool) = pool else {
+        let text = "pool (which is busy and cannot be asked)".to_owned();
+        return arena::contains(address).then_some(Finding {
+            text,
+            freed: false,
+            sites: vec![],
+        });
+    };
+    if !arena::contains(address) {
+        return None;
+    }
+    let (live, freed) = (
+        pool.ledger.live_near(address).copied(),
+        pool.ledger.freed_near(address).copied(),
+    );
+    drop(pool);
+    // A freed block is meant where its own pages are touched, else the nearest live one.
+    let inside =
+        |block: &Block| (block.address..block.address + block.bytes.max(1)).contains(&address);
+    let distance = |block: &Block| ledger::distance(block, address);
+    let (block, freed) = match (live, freed) {
+        (_, Some(block)) if inside(&block) => (block, true),
+        (Some(live), Some(freed)) if distance(&freed) < distance(&live) => (freed, true),
+        (Some(block), _) => (block, false),
+        (None, Some(block)) => (block, true),
+        (None, None) => {
+            let text = format!("0x{address:x} in pool that was freed long ago or never allocated");
+            return Some(Finding {
+                text,
+                freed: true,
+                sites: vec![],
+            });
+        }
+    };
+    Some(Finding {
+        text: ledger::relation(&block, address),
+        freed,
+        sites: block.sites(&[]),
+    })
+}
+
+/// For messages: the code at a site.
+fn at(site: usize) -> String {
+    if site == 0 {
+        "by the system".into()
+    } else {
+        format!("at {}", pe_image::describe_code(site))
+    }
+}

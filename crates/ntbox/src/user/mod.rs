@@ -1,1 +1,49 @@
-//! (being written)
+//! The `Nt*` calls as a program makes them.
+//!
+//! Two layers. The `nt_*` functions are the system services: handles, raw
+//! buffers and status blocks in, NTSTATUS out; they try fast I/O where NT does,
+//! otherwise build the IRP with the flags, buffers and events NT gives it, send
+//! it to the top of the stack and wait where NT waits. [`program`] is the
+//! program on top: it owns its buffers and status blocks, and turns each call
+//! into an [`Outcome`].
+//!
+//! - [`open`]: create, open, query attributes without a handle;
+//! - [`transfer`], [`information`], [`volume`], [`directory`], [`locks`],
+//!   [`control`], [`security`], [`section`]: the services, by subject;
+//! - [`request`]: what the services share (`IopSynchronousServiceTail`);
+//! - [`counters`]: what was sent.
+
+pub mod access;
+pub mod buffers;
+pub mod cancel;
+pub mod control;
+pub mod counters;
+pub mod directory;
+pub mod event;
+pub mod identity;
+pub mod information;
+pub mod locks;
+pub mod open;
+pub mod outcome;
+pub mod program;
+pub mod request;
+pub mod section;
+pub mod security;
+pub mod transfer;
+pub mod volume;
+
+#[cfg(test)]
+mod tests;
+
+pub use cancel::{nt_cancel_io_file, nt_cancel_io_file_ex};
+pub use control::{nt_device_io_control_file, nt_fs_control_file};
+pub use directory::{nt_notify_change_directory_file, nt_query_directory_file};
+pub use information::{nt_query_information_file, nt_set_information_file};
+pub use locks::{nt_lock_file, nt_unlock_file};
+pub use open::{OpenRequest, nt_create_file, nt_query_full_attributes_file};
+pub use outcome::Outcome;
+pub use program::{CreateParameters, File, Opened, Pending, create_file, query_attributes};
+pub use request::nt_close;
+pub use security::{nt_query_security_object, nt_set_security_object};
+pub use transfer::{nt_flush_buffers_file, nt_read_file, nt_write_file};
+pub use volume::{nt_query_volume_information_file, nt_set_volume_information_file};

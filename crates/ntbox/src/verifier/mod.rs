@@ -1,1 +1,264 @@
-//! (being written)
+//! What a driver must not do, and telling it well.
+//!
+//! The checks themselves lie where things happen (the I/O manager, the
+//! dispatcher, the pool, the fault handler); each ends here, in [`report`],
+//! with a [`Rule`] under its published name. A report names the rule and its
+//! bug check, every place of the driver that took part as function and line,
+//! the request with its stack locations and what happened to it so far, and
+//! how to run the same again. Then the process ends with exit code 1: as on
+//! the real system nothing after a bug check can be trusted.
+//!
+//! Unit tests use [`capture`] instead, in which a violation is recorded and
+//! the call returns.
+
+pub mod history;
+pub mod rules;
+
+mod names;
+mod render;
+mod request;
+
+#[cfg(test)]
+mod tests;
+
+pub use names::{bug_check_name, major_name};
+pub use rules::Rule;
+
+use crate::nt::{IRP, Kirql};
+use crate::processor::{irql, thread};
+use crate::{host, pe_image};
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// A rule that was broken, where, and by which request.
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// What happened, in a sentence without a full stop.
+    pub message: String,
+    /// The request it happened to; it must be alive.
+    pub irp: Option<*mut IRP>,
+    /// Places that took part, with what they did: `("completed", address)`.
+    pub sites: Vec<(&'static str, usize)>,
+}
+
+/// What [`capture`] kept of a violation.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// What happened.
+    pub message: String,
+}
+
+/// How violations are told.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// One JSON object on standard output instead of text on standard error.
+    pub json: bool,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Command that runs the same again; empty if there is none.
+    pub replay: String,
+    /// False turns the checks of the I/O manager off, for benchmarks.
+    pub checks: bool,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            json: false,
+            seed: 0,
+            replay: String::new(),
+            checks: true,
+        }
+    }
+}
+
+static CHECKS: AtomicBool = AtomicBool::new(true);
+static CONFIGURATION: Mutex<Option<Configuration>> = Mutex::new(None);
+
+thread_local! {
+    static REPORTS_HERE: Cell<bool> = const { Cell::new(false) };
+    static CAPTURED: RefCell<Option<Vec<Recorded>>> = const { RefCell::new(None) };
+}
+
+/// Sets how violations are told, and whether they are looked for.
+pub fn configure(configuration: Configuration) {
+    CHECKS.store(configuration.checks, Ordering::Relaxed);
+    *CONFIGURATION
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(configuration);
+}
+
+/// False in benchmarks. One relaxed load.
+#[inline]
+pub fn checks() -> bool {
+    CHECKS.load(Ordering::Relaxed)
+}
+
+/// Runs `f` and returns the violations that this thread caused in it, instead
+/// of ending the process. For unit tests.
+pub fn capture<R>(f: impl FnOnce() -> R) -> (R, Vec<Recorded>) {
+    let outer = CAPTURED.replace(Some(Vec::new()));
+    let result = f();
+    let recorded = CAPTURED.replace(outer).unwrap_or_default();
+    (result, recorded)
+}
+
+/// Tells of a violation and ends the process with exit code 1; inside
+/// [`capture`] it is recorded and the call returns.
+pub fn report(violation: Violation) {
+    let captured = CAPTURED.with_borrow_mut(|captured| match captured {
+        Some(recorded) => {
+            recorded.push(Recorded {
+                rule: violation.rule,
+                message: violation.message.clone(),
+            });
+            true
+        }
+        None => false,
+    });
+    if !captured {
+        end(violation, &Circumstances::here());
+    }
+}
+
+/// `KeBugCheckEx` of a driver, whose call returns to `site`.
+pub fn bug_check(code: u32, parameters: [u64; 4], site: usize) -> ! {
+    let [p1, p2, p3, p4] = parameters;
+    let name = bug_check_name(code)
+        .map(|name| format!(" {name}"))
+        .unwrap_or_default();
+    let violation = Violation {
+        rule: &rules::DRIVER_BUG_CHECK,
+        message: format!("bug check 0x{code:X}{name} (0x{p1:X}, 0x{p2:X}, 0x{p3:X}, 0x{p4:X})"),
+        irp: None,
+        sites: vec![("called", site)],
+    };
+    end(violation, &Circumstances::here())
+}
+
+/// The circumstances of the thread that broke a rule.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Its id in the box.
+    pub thread: u32,
+    /// Its name.
+    pub name: String,
+    /// The level it ran at.
+    pub irql: Kirql,
+}
+
+impl Context {
+    /// Of the current thread.
+    pub fn here() -> Self {
+        let thread = thread::current();
+        Self {
+            thread: thread.id(),
+            name: thread.name().to_owned(),
+            irql: irql::current(),
+        }
+    }
+}
+
+/// What is known around a violation.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// Who broke the rule.
+    pub context: Context,
+    /// Return addresses of the driver's calls that led there, innermost first.
+    pub calls: Vec<usize>,
+    /// Memory that was touched: if a request lay there, it is told.
+    pub touched: Option<usize>,
+}
+
+impl Circumstances {
+    /// Of the current thread.
+    pub fn here() -> Self {
+        let mut calls = [0; 24];
+        // Everything that called this lies above its own variables.
+        let found = pe_image::calls_on_stack(&raw const calls as usize, &mut calls);
+        Self {
+            context: Context::here(),
+            calls: calls[..found].to_vec(),
+            touched: None,
+        }
+    }
+}
+
+/// The report of the process before anything was looked up, and before the
+/// request was looked at. If that faults, what there is of it is printed.
+static BARE: OnceLock<String> = OnceLock::new();
+static BRIEF: OnceLock<String> = OnceLock::new();
+static REPORTING: AtomicBool = AtomicBool::new(false);
+static ANNOUNCED: AtomicBool = AtomicBool::new(false);
+
+/// Says that a report is coming, which is from now on how the process ends.
+pub fn announce() {
+    ANNOUNCED.store(true, Ordering::Release);
+}
+
+/// True if a report is coming or being made.
+pub fn is_announced() -> bool {
+    ANNOUNCED.load(Ordering::Acquire)
+}
+
+/// Tells of a violation in given circumstances and ends the process.
+pub fn end(violation: Violation, circumstances: &Circumstances) -> ! {
+    announce();
+    if REPORTS_HERE.replace(true) {
+        give_up();
+    }
+    if REPORTING.swap(true, Ordering::AcqRel) {
+        // Another thread was first; its report ends the process.
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        give_up();
+    }
+    let configuration = configuration();
+    let context = &circumstances.context;
+    let bare = render::Report::new(&violation, context, &configuration, |site| {
+        format!("0x{site:x}")
+    });
+    let _ = BARE.set(bare.render(configuration.json));
+    let describe = pe_image::describe_code;
+    let mut report =
+        render::Report::new(&violation, &circumstances.context, &configuration, describe);
+    report.set_calls(&circumstances.calls, describe);
+    let _ = BRIEF.set(report.render(configuration.json));
+    report.set_request(match (violation.irp, circumstances.touched) {
+        (Some(irp), _) => request::of_live(irp),
+        (None, Some(address)) => request::of_freed(address),
+        (None, None) => None,
+    });
+    host::write_raw(configuration.json, &report.render(configuration.json));
+    host::exit_now(EXIT_CODE)
+}
+
+/// Exit code of a run that found a violation.
+const EXIT_CODE: i32 = 1;
+
+/// True if this thread is making a report.
+pub fn is_reporting_here() -> bool {
+    REPORTS_HERE.get()
+}
+
+/// Prints what is ready of the report and ends the process; for a fault or a
+/// dead end while it is made.
+pub fn give_up() -> ! {
+    let json = configuration().json;
+    if let Some(brief) = BRIEF.get().or(BARE.get()) {
+        host::write_raw(json, brief);
+    }
+    host::exit_now(EXIT_CODE)
+}
+
+fn configuration() -> Configuration {
+    // Never waits: the thread that holds the lock may be the one that faulted.
+    CONFIGURATION
+        .try_lock()
+        .ok()
+        .and_then(|configuration| configuration.clone())
+        .unwrap_or_default()
+}

@@ -2,9 +2,12 @@
 //!
 //! Wraps `IoCreateDevice` and `IoCreateSymbolicLink`.
 
-#![expect(unsafe_code, reason = "the extension is initialized and dropped in place")]
+#![expect(
+    unsafe_code,
+    reason = "the extension is initialized and dropped in place"
+)]
 
-use super::extension::{ControlExtension, Kind};
+use super::extension::{ControlExtension, Kind, extension_of};
 use super::security;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
@@ -12,7 +15,10 @@ use crate::status::Status;
 use crate::unicode::UnicodeStr;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use wdk_sys::{DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, ntddk};
+use wdk_sys::{
+    DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN,
+    FILE_DEVICE_UNKNOWN, ntddk,
+};
 
 /// The two names of a control device.
 pub struct ControlDeviceName {
@@ -43,7 +49,12 @@ impl<F: Filter> ControlDevice<F> {
         can_unload: bool,
         level: &mut Passive,
     ) -> Result<Self, Status> {
-        const { assert!(align_of::<ControlExtension<F>>() <= 16, "an extension is aligned to 16 bytes") };
+        const {
+            assert!(
+                align_of::<ControlExtension<F>>() <= 16,
+                "an extension is aligned to 16 bytes"
+            )
+        };
         let mut device = core::ptr::null_mut();
         let mut device_name = name.device.as_raw();
         // SAFETY: the driver object is ours; the name and the place for the result are valid.
@@ -64,15 +75,22 @@ impl<F: Filter> ControlDevice<F> {
         unsafe { security::restrict(device, level) }?;
         let mut link = name.link.as_raw();
         // SAFETY: both names are valid.
-        Status(unsafe { ntddk::IoCreateSymbolicLink(&raw mut link, &raw mut device_name) }).into_result()?;
-        // SAFETY: the new device has an extension of that size, and nobody uses it yet.
-        let extension: *mut ControlExtension<F> = unsafe { (*device).DeviceExtension }.cast();
-        let value =
-            ControlExtension { kind: Kind::Control, driver: Driver::new(driver_object, filter, can_unload) };
+        Status(unsafe { ntddk::IoCreateSymbolicLink(&raw mut link, &raw mut device_name) })
+            .into_result()?;
+        // SAFETY: the new device has an extension of that size.
+        let extension: *mut ControlExtension<F> = unsafe { extension_of(device) };
+        let value = ControlExtension {
+            kind: Kind::Control,
+            driver: Driver::new(driver_object, filter, can_unload),
+        };
         // SAFETY: the extension is large enough and aligned, as asserted above.
         unsafe { extension.write(value) };
         let _ = ManuallyDrop::new(unprotected);
-        let control = Self { device, link: name.link, filter: PhantomData };
+        let control = Self {
+            device,
+            link: name.link,
+            filter: PhantomData,
+        };
         // SAFETY: in its final place, not used yet.
         unsafe { control.driver().initialize() };
         F::slot().set(Some(control.driver()));
@@ -82,9 +100,9 @@ impl<F: Filter> ControlDevice<F> {
     /// The driver's state.
     #[must_use]
     pub fn driver(&self) -> &Driver<F> {
+        // SAFETY: our own device, which lives until `drop`.
+        let extension: *mut ControlExtension<F> = unsafe { extension_of(self.device) };
         // SAFETY: `create` initialized the extension, and `drop` alone takes it down.
-        let extension: *const ControlExtension<F> = unsafe { (*self.device).DeviceExtension }.cast();
-        // SAFETY: as above.
         unsafe { &(*extension).driver }
     }
 
@@ -103,7 +121,11 @@ impl<F: Filter> ControlDevice<F> {
     /// # Safety
     /// `device` is the control device that was published, and it is taken back once.
     pub(crate) unsafe fn retake(device: *mut DEVICE_OBJECT, link: UnicodeStr<'static>) -> Self {
-        Self { device, link, filter: PhantomData }
+        Self {
+            device,
+            link,
+            filter: PhantomData,
+        }
     }
 }
 
@@ -113,10 +135,10 @@ impl<F: Filter> Drop for ControlDevice<F> {
         let mut link = self.link.as_raw();
         // SAFETY: the link was made by `create`.
         let _always_success = unsafe { ntddk::IoDeleteSymbolicLink(&raw mut link) };
+        // SAFETY: our own device, deleted below.
+        let extension: *mut ControlExtension<F> = unsafe { extension_of(self.device) };
         // SAFETY: `create` initialized the extension; it is not used afterwards.
-        let extension: *mut ControlExtension<F> = unsafe { (*self.device).DeviceExtension }.cast();
-        // SAFETY: as above.
-        unsafe { (&raw mut (*extension).driver).drop_in_place() };
+        unsafe { extension.drop_in_place() };
         // SAFETY: created by `create`, deleted once.
         unsafe { ntddk::IoDeleteDevice(self.device) }
     }

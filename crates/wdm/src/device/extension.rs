@@ -3,7 +3,10 @@
 //! The I/O manager allocates the extension with the device, zeroed, in nonpaged
 //! memory (C4). Both kinds begin with [`Kind`].
 
-#![expect(unsafe_code, reason = "the extension is raw memory behind the device object")]
+#![expect(
+    unsafe_code,
+    reason = "the extension is raw memory behind the device object"
+)]
 
 use crate::driver::{Driver, Filter};
 use crate::sync::Rundown;
@@ -43,13 +46,22 @@ pub(crate) struct FilterExtension<F: Filter> {
     pub(crate) attachment: MaybeUninit<F::Attachment>,
 }
 
+/// The extension of a device. IRQL: any.
+///
+/// # Safety
+/// `device` is a live device object whose extension is a `T`, or has room for one.
+pub(crate) unsafe fn extension_of<T>(device: *mut DEVICE_OBJECT) -> *mut T {
+    // SAFETY: contract of the function.
+    unsafe { (*device).DeviceExtension }.cast()
+}
+
 /// The kind of one of our devices. IRQL: any.
 ///
 /// # Safety
 /// `device` is a device of this driver whose extension has been initialized.
 pub(crate) unsafe fn kind_of(device: *mut DEVICE_OBJECT) -> Kind {
     // SAFETY: contract of the function.
-    let extension = unsafe { (*device).DeviceExtension };
+    let extension = unsafe { extension_of::<Kind>(device) };
     // SAFETY: both extensions begin with a `Kind`.
-    unsafe { extension.cast::<Kind>().read() }
+    unsafe { extension.read() }
 }

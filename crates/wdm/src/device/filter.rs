@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "the extension is initialized and read in place")]
 
-use super::extension::{FilterExtension, Kind};
+use super::extension::{FilterExtension, Kind, extension_of};
 use super::object::{DeviceObject, DeviceReference};
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
@@ -53,9 +53,10 @@ impl<F: Filter> FilterDevice<F> {
     }
 
     fn extension(&self) -> &FilterExtension<F> {
-        // SAFETY: a filter device has this extension, initialized before it was attached,
-        // and of the same lifetime.
-        unsafe { &*(*self.object.raw()).DeviceExtension.cast() }
+        // SAFETY: a filter device has this extension.
+        let extension = unsafe { extension_of(self.object.raw()) };
+        // SAFETY: initialized before the device was attached, and of the same lifetime.
+        unsafe { &*extension }
     }
 
     /// The driver that this device belongs to. IRQL: any.
@@ -81,7 +82,9 @@ impl<F: Filter> FilterDevice<F> {
         let lower = self.extension().lower.load(Ordering::Relaxed);
         // SAFETY: a device below stays alive while this one is attached above it or has
         // requests in it.
-        (!lower.is_null()).then(|| LowerDevice { device: unsafe { DeviceObject::from_raw(lower) } })
+        (!lower.is_null()).then(|| LowerDevice {
+            device: unsafe { DeviceObject::from_raw(lower) },
+        })
     }
 
     /// The device object itself.
@@ -97,7 +100,10 @@ impl<F: Filter> FilterDevice<F> {
         }
         // SAFETY: initialized with the extension.
         if unsafe { self.extension().rundown.acquire() } {
-            DeviceUse::Held { device: self, _alive: self.object.reference() }
+            DeviceUse::Held {
+                device: self,
+                _alive: self.object.reference(),
+            }
         } else {
             DeviceUse::Refused
         }
@@ -180,7 +186,12 @@ fn create<F: Filter>(
     attachment: F::Attachment,
     _level: &mut Passive,
 ) -> Result<Detached<F>, Status> {
-    const { assert!(align_of::<FilterExtension<F>>() <= 16, "an extension is aligned to 16 bytes") };
+    const {
+        assert!(
+            align_of::<FilterExtension<F>>() <= 16,
+            "an extension is aligned to 16 bytes"
+        )
+    };
     let mut device = core::ptr::null_mut();
     // SAFETY: the driver object is ours; no name; a place for the result.
     Status(unsafe {
@@ -195,8 +206,8 @@ fn create<F: Filter>(
         )
     })
     .into_result()?;
-    // SAFETY: the new device has an extension of that size, and nobody uses it yet.
-    let extension: *mut FilterExtension<F> = unsafe { (*device).DeviceExtension }.cast();
+    // SAFETY: the new device has an extension of that size.
+    let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     let value = FilterExtension {
         kind: Kind::Filter,
         driver: core::ptr::from_ref(driver),
@@ -230,14 +241,18 @@ pub fn attach<F: Filter>(
     const ATTEMPTS: u32 = 8;
     const PAUSE_MILLISECONDS: u32 = 500;
     for attempt in 1.. {
-        let result = driver.attach_lock().with(level, |(), level| {
-            match claim(level)? {
-                Some(attachment) => create(driver, target, attachment, level)?.attach_to(target, level),
+        let result = driver
+            .attach_lock()
+            .with(level, |(), level| match claim(level)? {
+                Some(attachment) => {
+                    create(driver, target, attachment, level)?.attach_to(target, level)
+                }
                 None => Ok(()),
-            }
-        });
+            });
         match result {
-            Err(Status::NO_SUCH_DEVICE) if attempt < ATTEMPTS && target.flags() & DO_DEVICE_INITIALIZING != 0 => {
+            Err(Status::NO_SUCH_DEVICE)
+                if attempt < ATTEMPTS && target.flags() & DO_DEVICE_INITIALIZING != 0 =>
+            {
                 sync::delay(PAUSE_MILLISECONDS, level);
             }
             other => return other,
@@ -257,12 +272,13 @@ impl<F: Filter> Detached<F> {
         // SAFETY: as above.
         unsafe { *flags |= below };
         // SAFETY: as above.
-        let extension: *mut FilterExtension<F> = unsafe { (*self.0).DeviceExtension }.cast();
+        let extension: *mut FilterExtension<F> = unsafe { extension_of(self.0) };
         // SAFETY: the extension was initialized by `create`.
         let lower = unsafe { (*extension).lower.as_ptr() };
         // SAFETY: both devices are live; the DDI stores the lower device before it links ours
         // into the stack, so no request can arrive before it is there (A3).
-        Status(unsafe { ntddk::IoAttachDeviceToDeviceStackSafe(self.0, target.raw(), lower) }).into_result()?;
+        Status(unsafe { ntddk::IoAttachDeviceToDeviceStackSafe(self.0, target.raw(), lower) })
+            .into_result()?;
         // From here on the device belongs to the stack; `delete` alone ends it.
         let _ = ManuallyDrop::new(self);
         // SAFETY: requests may read the flags now; this thread alone writes them.
@@ -289,7 +305,7 @@ pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, _level: &mut Pa
 /// inside or will enter it.
 pub(crate) unsafe fn delete<F: Filter>(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the function.
-    let extension: *mut FilterExtension<F> = unsafe { (*device).DeviceExtension }.cast();
+    let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     // SAFETY: the extension was initialized when the device was created.
     let attachment = unsafe { &mut (*extension).attachment };
     // SAFETY: initialized, and not used afterwards.

@@ -12,7 +12,7 @@ mod object;
 mod security;
 
 pub use control::{ControlDevice, ControlDeviceName};
-pub(crate) use extension::{ControlExtension, Kind, kind_of};
-pub use filter::{FilterDevice, LowerDevice, attach};
+pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of};
 pub(crate) use filter::{DeviceUse, delete, detach};
+pub use filter::{FilterDevice, LowerDevice, attach};
 pub use object::{DeviceKind, DeviceList, DeviceObject, DeviceReference};

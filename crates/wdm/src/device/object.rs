@@ -57,15 +57,19 @@ impl DeviceObject {
     /// DO_* flags at this moment. IRQL: any.
     #[must_use]
     pub fn flags(&self) -> u32 {
-        // SAFETY: a live device object; a word read races with nothing that matters here.
-        unsafe { (&raw const (*self.raw()).Flags).read_volatile() }
+        // SAFETY: a live device object; only the place is computed.
+        let flags = unsafe { &raw const (*self.raw()).Flags };
+        // SAFETY: a word that others may write meanwhile; either value is true at some moment.
+        unsafe { flags.read_volatile() }
     }
 
     /// FILE_* characteristics. IRQL: any.
     #[must_use]
     pub fn characteristics(&self) -> u32 {
+        // SAFETY: a live device object; only the place is computed.
+        let characteristics = unsafe { &raw const (*self.raw()).Characteristics };
         // SAFETY: as in `flags`.
-        unsafe { (&raw const (*self.raw()).Characteristics).read_volatile() }
+        unsafe { characteristics.read_volatile() }
     }
 
     /// The FILE_DEVICE_* type. IRQL: any.
@@ -124,7 +128,8 @@ impl DeviceObject {
     pub fn storage_device(&self, _level: &mut Passive) -> Result<DeviceReference, Status> {
         let mut storage = core::ptr::null_mut();
         // SAFETY: a live device object, and a place for the result.
-        Status(unsafe { ntddk::IoGetDiskDeviceObject(self.raw(), &raw mut storage) }).into_result()?;
+        Status(unsafe { ntddk::IoGetDiskDeviceObject(self.raw(), &raw mut storage) })
+            .into_result()?;
         // SAFETY: on success the DDI returns a referenced device.
         Ok(unsafe { DeviceReference::adopt(storage) })
     }
@@ -237,24 +242,36 @@ pub struct DeviceList {
 impl DeviceList {
     /// # Safety
     /// `driver` is a live driver object.
-    pub(crate) unsafe fn of(driver: *mut DRIVER_OBJECT, _level: &mut Passive) -> Result<Self, Status> {
+    pub(crate) unsafe fn of(
+        driver: *mut DRIVER_OBJECT,
+        _level: &mut Passive,
+    ) -> Result<Self, Status> {
         /// Devices that may appear between asking for the count and reading the list.
         const SLACK: u32 = 8;
         let mut actual = 0;
         // SAFETY: a null list of no bytes asks for the count alone.
-        let _buffer_too_small =
-            unsafe { ntddk::IoEnumerateDeviceObjectList(driver, core::ptr::null_mut(), 0, &raw mut actual) };
+        let _buffer_too_small = unsafe {
+            ntddk::IoEnumerateDeviceObjectList(driver, core::ptr::null_mut(), 0, &raw mut actual)
+        };
         loop {
             let capacity = actual + SLACK;
             let bytes = capacity as usize * size_of::<*mut DEVICE_OBJECT>();
             let list: NonNull<*mut DEVICE_OBJECT> = pool::allocate(bytes)?.cast();
             // SAFETY: the list has room for `bytes` bytes.
             let status = Status(unsafe {
-                ntddk::IoEnumerateDeviceObjectList(driver, list.as_ptr(), bytes as u32, &raw mut actual)
+                ntddk::IoEnumerateDeviceObjectList(
+                    driver,
+                    list.as_ptr(),
+                    bytes as u32,
+                    &raw mut actual,
+                )
             });
             // The part that was filled is referenced also when it was too small.
             // INVARIANT: the DDI fills as many entries as fit.
-            let devices = Self { list, filled: actual.min(capacity) as usize };
+            let devices = Self {
+                list,
+                filled: actual.min(capacity) as usize,
+            };
             if status != Status::BUFFER_TOO_SMALL {
                 return status.into_result().map(|()| devices);
             }
@@ -266,7 +283,9 @@ impl DeviceList {
         // SAFETY: invariant of the type.
         let entries = unsafe { core::slice::from_raw_parts(self.list.as_ptr(), self.filled) };
         // SAFETY: invariant of the type: each entry is a referenced device.
-        entries.iter().map(|&device| unsafe { DeviceObject::from_raw(device) })
+        entries
+            .iter()
+            .map(|&device| unsafe { DeviceObject::from_raw(device) })
     }
 }
 

@@ -5,7 +5,10 @@
 //! descriptor before DriverEntry returns, while the I/O manager still refuses
 //! opens of it.
 
-#![expect(unsafe_code, reason = "a handle is opened, used and closed through raw DDIs")]
+#![expect(
+    unsafe_code,
+    reason = "a handle is opened, used and closed through raw DDIs"
+)]
 
 use crate::irql::Passive;
 use crate::status::Status;
@@ -98,7 +101,10 @@ static ADMINISTRATORS_AND_SYSTEM: Descriptor = Descriptor {
 ///
 /// # Safety
 /// `device` is a live device object.
-pub(super) unsafe fn restrict(device: *mut DEVICE_OBJECT, _level: &mut Passive) -> Result<(), Status> {
+pub(super) unsafe fn restrict(
+    device: *mut DEVICE_OBJECT,
+    _level: &mut Passive,
+) -> Result<(), Status> {
     let mut handle: HANDLE = core::ptr::null_mut();
     // SAFETY: contract of the function; a kernel handle, which no program can use.
     Status(unsafe {
@@ -115,7 +121,9 @@ pub(super) unsafe fn restrict(device: *mut DEVICE_OBJECT, _level: &mut Passive) 
     .into_result()?;
     let descriptor = (&raw const ADMINISTRATORS_AND_SYSTEM).cast_mut().cast();
     // SAFETY: a handle with WRITE_DAC; the descriptor is valid, and only read.
-    let status = Status(unsafe { ntddk::ZwSetSecurityObject(handle, DACL_SECURITY_INFORMATION, descriptor) });
+    let status = Status(unsafe {
+        ntddk::ZwSetSecurityObject(handle, DACL_SECURITY_INFORMATION, descriptor)
+    });
     // SAFETY: opened above, closed once. Its own failure would mean a bad handle.
     let _always_success = unsafe { ntddk::ZwClose(handle) };
     status.into_result()

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Disposition};
+use super::{Brand, Disposition, raw};
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -20,14 +20,18 @@ impl CompletedIrp<'_> {
     /// # Safety
     /// `raw` was just passed to a completion routine, whose call is the borrow of the result.
     pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
-        Self { raw, call: PhantomData, thread: PhantomData }
+        Self {
+            raw,
+            call: PhantomData,
+            thread: PhantomData,
+        }
     }
 
     /// The status it completed with. IRQL: any.
     #[must_use]
     pub fn status(&self) -> Status {
         // SAFETY: live while the routine runs.
-        Status(unsafe { (*self.raw).IoStatus.__bindgen_anon_1.Status })
+        unsafe { raw::status(self.raw) }
     }
 
     /// Bytes transferred, or what the major function defines. IRQL: any.
@@ -61,14 +65,18 @@ impl<'d> ReturnedIrp<'d> {
     /// The completion routine of this driver returned STATUS_MORE_PROCESSING_REQUIRED for
     /// `raw`, which becomes a `ReturnedIrp` once.
     pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
-        Self { raw, brand: PhantomData, thread: PhantomData }
+        Self {
+            raw,
+            brand: PhantomData,
+            thread: PhantomData,
+        }
     }
 
     /// The status the lower driver completed it with. IRQL: any.
     #[must_use]
     pub fn status(&self) -> Status {
         // SAFETY: owned.
-        Status(unsafe { (*self.raw).IoStatus.__bindgen_anon_1.Status })
+        unsafe { raw::status(self.raw) }
     }
 
     /// Lets completion go on upwards with the result of the lower driver, and returns that

@@ -60,7 +60,10 @@ pub struct Disposition<'d> {
 
 impl Disposition<'_> {
     const fn new(status: NTSTATUS) -> Self {
-        Self { status, brand: PhantomData }
+        Self {
+            status,
+            brand: PhantomData,
+        }
     }
 
     pub(crate) const fn into_status(self) -> NTSTATUS {
@@ -73,7 +76,11 @@ impl<'d> Irp<'d> {
     /// `raw` was just passed to a dispatch routine of this driver, whose call is `'d`, and
     /// becomes an `Irp` once.
     pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
-        Self { raw, brand: PhantomData, thread: PhantomData }
+        Self {
+            raw,
+            brand: PhantomData,
+            thread: PhantomData,
+        }
     }
 
     /// Ends the ownership.
@@ -85,21 +92,29 @@ impl<'d> Irp<'d> {
     #[must_use]
     pub fn major(&self) -> u8 {
         // SAFETY: invariant of the type.
-        unsafe { (*raw::current_location(self.raw)).MajorFunction }
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above.
+        unsafe { (*location).MajorFunction }
     }
 
     /// The minor function code. IRQL: any.
     #[must_use]
     pub fn minor(&self) -> u8 {
         // SAFETY: invariant of the type.
-        unsafe { (*raw::current_location(self.raw)).MinorFunction }
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above.
+        unsafe { (*location).MinorFunction }
     }
 
     /// Completes the request with `status` and `information` (bytes, or what the major function
     /// defines). STATUS_PENDING, which is no result, becomes STATUS_INVALID_DEVICE_REQUEST (D5).
     /// IRQL: ≤ DISPATCH_LEVEL.
     pub fn complete(self, status: Status, information: usize) -> Disposition<'d> {
-        let status = if status == Status::PENDING { Status::INVALID_DEVICE_REQUEST } else { status };
+        let status = if status == Status::PENDING {
+            Status::INVALID_DEVICE_REQUEST
+        } else {
+            status
+        };
         let irp = self.into_raw();
         // SAFETY: owned until now; not touched after completion.
         unsafe { complete(irp, status, information) };
@@ -174,7 +189,9 @@ impl<'d> Irp<'d> {
         let context = (&raw const event).cast_mut().cast();
         let routine = Some(completion::waiting as completion::Routine);
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
-        if let Err(status) = unsafe { raw::set_completion_routine(device, self.raw, routine, context) } {
+        if let Err(status) =
+            unsafe { raw::set_completion_routine(device, self.raw, routine, context) }
+        {
             return Err(self.complete(status, 0));
         }
         let irp = self.into_raw();
@@ -214,7 +231,9 @@ impl<'d> Irp<'d> {
         let context = posted.into_raw().as_ptr().cast();
         let routine = Some(pended::post::<F, W> as completion::Routine);
         // SAFETY: `post` takes what `Posted::into_raw` gave, once.
-        if let Err(status) = unsafe { raw::set_completion_routine(device, self.raw, routine, context) } {
+        if let Err(status) =
+            unsafe { raw::set_completion_routine(device, self.raw, routine, context) }
+        {
             // SAFETY: the routine was not set, so the context is taken back here.
             drop(unsafe { pended::Posted::<F, W>::from_raw(context) });
             return self.complete(status, 0);
@@ -234,12 +253,12 @@ impl<'d> Irp<'d> {
 /// # Safety
 /// The caller owns `irp` and does not touch it afterwards.
 unsafe fn complete(irp: PIRP, status: Status, information: usize) {
+    // SAFETY: contract of the function; only the place is computed.
+    let status_place = unsafe { &raw mut (*irp).IoStatus.__bindgen_anon_1.Status };
+    // SAFETY: as above.
+    unsafe { status_place.write(status.0) };
     // SAFETY: contract of the function.
-    let result = unsafe { &raw mut (*irp).IoStatus };
-    // SAFETY: as above.
-    unsafe { (*result).__bindgen_anon_1.Status = status.0 };
-    // SAFETY: as above.
-    unsafe { (*result).Information = information as _ };
+    unsafe { (*irp).IoStatus.Information = information as _ };
     // SAFETY: as above; no priority boost.
     unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) }
 }

@@ -1,6 +1,9 @@
 //! The parameters that a file-system filter reads from its stack location.
 
-#![expect(unsafe_code, reason = "the parameters are a union selected by the function codes")]
+#![expect(
+    unsafe_code,
+    reason = "the parameters are a union selected by the function codes"
+)]
 
 use super::{Irp, raw};
 use crate::device::{DeviceObject, DeviceReference};
@@ -44,7 +47,9 @@ impl Irp<'_> {
             IRP_MN_LOAD_FILE_SYSTEM => FileSystemControl::LoadFileSystem,
             IRP_MN_MOUNT_VOLUME => self
                 .mounted_storage()
-                .map_or(FileSystemControl::Other, |storage| FileSystemControl::MountVolume { storage }),
+                .map_or(FileSystemControl::Other, |storage| {
+                    FileSystemControl::MountVolume { storage }
+                }),
             _ => FileSystemControl::Other,
         }
     }
@@ -52,8 +57,10 @@ impl Irp<'_> {
     fn mounted_storage(&self) -> Option<DeviceReference> {
         // SAFETY: invariant of the type.
         let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above; only the place is computed.
+        let vpb = unsafe { &raw const (*location).Parameters.MountVolume.Vpb };
         // SAFETY: the caller checked the function codes that select this member.
-        let vpb = unsafe { (*location).Parameters.MountVolume.Vpb };
+        let vpb = unsafe { vpb.read() };
         // SAFETY: the I/O manager keeps the VPB of a mount request until it has completed.
         let storage = unsafe { vpb.as_ref() }?.RealDevice;
         // SAFETY: the storage device is alive while it is being mounted.

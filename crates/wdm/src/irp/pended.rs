@@ -3,9 +3,12 @@
 //! Wraps `IoAllocateWorkItem`, `IoQueueWorkItem` and `IoFreeWorkItem`. The work
 //! item keeps the device and the driver until its routine has returned.
 
-#![expect(unsafe_code, reason = "the request travels through the context pointer")]
+#![expect(
+    unsafe_code,
+    reason = "the request travels through the context pointer"
+)]
 
-use super::complete;
+use super::{complete, raw};
 use crate::device::FilterDevice;
 use crate::driver::Filter;
 use crate::irql::Passive;
@@ -32,7 +35,7 @@ impl PendedIrp {
     #[must_use]
     pub fn status(&self) -> Status {
         // SAFETY: owned.
-        Status(unsafe { (*self.0).IoStatus.__bindgen_anon_1.Status })
+        unsafe { raw::status(self.0) }
     }
 
     /// Lets completion go on upwards with the result of the lower driver (C13).
@@ -121,15 +124,27 @@ pub(super) unsafe extern "C" fn post<F: Filter, W: PendedWork<F>>(
     let item = posted.item.0;
     let context = posted.into_raw().as_ptr().cast();
     // SAFETY: the item is queued once, with the context that its routine expects.
-    unsafe { ntddk::IoQueueWorkItem(item, Some(run::<F, W>), _WORK_QUEUE_TYPE::DelayedWorkQueue, context) };
+    unsafe {
+        ntddk::IoQueueWorkItem(
+            item,
+            Some(run::<F, W>),
+            _WORK_QUEUE_TYPE::DelayedWorkQueue,
+            context,
+        )
+    };
     Status::MORE_PROCESSING_REQUIRED.0
 }
 
 /// # Safety
 /// An IO_WORKITEM_ROUTINE whose context is a `Posted<F, W>` with its request.
-unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(device: PDEVICE_OBJECT, context: *mut c_void) {
+unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(
+    device: PDEVICE_OBJECT,
+    context: *mut c_void,
+) {
     // SAFETY: contract of the function.
-    let Posted { item, irp, work, .. } = unsafe { Posted::<F, W>::from_raw(context) }.into_inner();
+    let Posted {
+        item, irp, work, ..
+    } = unsafe { Posted::<F, W>::from_raw(context) }.into_inner();
     // SAFETY: worker threads run at PASSIVE_LEVEL.
     let mut level = unsafe { Passive::assume() };
     // SAFETY: the work item was allocated for this filter device, which it keeps.

@@ -3,7 +3,10 @@
 //! All of them require a live IRP that the caller owns, whose current stack
 //! location is the caller's.
 
-#![expect(unsafe_code, reason = "stack locations are reached by pointer arithmetic")]
+#![expect(
+    unsafe_code,
+    reason = "stack locations are reached by pointer arithmetic"
+)]
 
 use crate::completion::Routine;
 use crate::device::FilterDevice;
@@ -12,20 +15,49 @@ use crate::status::Status;
 use core::ffi::c_void;
 use core::mem::offset_of;
 use wdk_sys::{
-    IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
-    ntddk,
+    IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
+    SL_PENDING_RETURNED, ntddk,
 };
 
 /// All invoke flags: a context is always reclaimed (C14).
 const INVOKE_ALWAYS: u8 = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
+
+/// Where the IRP keeps the pointer to its current stack location.
+///
+/// # Safety
+/// As the module says.
+unsafe fn location_slot(irp: PIRP) -> *mut *mut IO_STACK_LOCATION {
+    // SAFETY: contract of the function; only the place is computed.
+    unsafe {
+        &raw mut (*irp)
+            .Tail
+            .Overlay
+            .__bindgen_anon_2
+            .__bindgen_anon_1
+            .CurrentStackLocation
+    }
+}
 
 /// `IoGetCurrentIrpStackLocation`. IRQL: any.
 ///
 /// # Safety
 /// As the module says.
 pub(crate) unsafe fn current_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
-    // SAFETY: contract of the function; the union holds the pointer while drivers own the IRP.
-    unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation }
+    // SAFETY: contract of the function.
+    let slot = unsafe { location_slot(irp) };
+    // SAFETY: the union holds the pointer while drivers own the IRP.
+    unsafe { slot.read() }
+}
+
+/// The status in the IRP. IRQL: any.
+///
+/// # Safety
+/// As the module says.
+pub(crate) unsafe fn status(irp: PIRP) -> Status {
+    // SAFETY: contract of the function; only the place is computed.
+    let status = unsafe { &raw const (*irp).IoStatus.__bindgen_anon_1.Status };
+    // SAFETY: the union holds a status in every IRP that a driver owns.
+    Status(unsafe { status.read() })
 }
 
 /// `IoGetNextIrpStackLocation`. IRQL: any.
@@ -33,8 +65,10 @@ pub(crate) unsafe fn current_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
 /// # Safety
 /// As the module says, and there is a next location.
 unsafe fn next_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: contract of the function.
+    let current = unsafe { current_location(irp) };
     // SAFETY: contract of the function; locations are an array that is used from its end.
-    unsafe { current_location(irp).sub(1) }
+    unsafe { current.sub(1) }
 }
 
 /// `IoSkipCurrentIrpStackLocation`. IRQL: ≤ DISPATCH_LEVEL.
@@ -47,9 +81,13 @@ pub(crate) unsafe fn skip_current_location(irp: PIRP) {
     // SAFETY: as above; the count stays within the stack because the IRP has this location.
     unsafe { *count += 1 };
     // SAFETY: contract of the function.
-    let location = unsafe { &raw mut (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation };
-    // SAFETY: as above; one past this location is still inside or right behind the array.
-    unsafe { *location = (*location).add(1) };
+    let current = unsafe { current_location(irp) };
+    // SAFETY: one past this location is still inside or right behind the array.
+    let above = unsafe { current.add(1) };
+    // SAFETY: contract of the function.
+    let slot = unsafe { location_slot(irp) };
+    // SAFETY: as above.
+    unsafe { slot.write(above) };
 }
 
 /// `IoCopyCurrentIrpStackLocationToNext`: all but the completion routine and its context, with
@@ -86,8 +124,9 @@ pub(crate) unsafe fn set_completion_routine<F: Filter>(
 ) -> Result<(), Status> {
     if device.driver().can_unload() {
         // SAFETY: contract of the function.
-        let status =
-            unsafe { ntddk::IoSetCompletionRoutineEx(device.object().raw(), irp, routine, context, 1, 1, 1) };
+        let status = unsafe {
+            ntddk::IoSetCompletionRoutineEx(device.object().raw(), irp, routine, context, 1, 1, 1)
+        };
         return Status(status).into_result();
     }
     // SAFETY: contract of the function.

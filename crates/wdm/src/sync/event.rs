@@ -3,7 +3,10 @@
 //! Wraps `KeInitializeEvent`, `KeSetEvent`, `KeWaitForSingleObject` and
 //! `KeDelayExecutionThread`.
 
-#![expect(unsafe_code, reason = "a KEVENT is shared with the thread that signals it")]
+#![expect(
+    unsafe_code,
+    reason = "a KEVENT is shared with the thread that signals it"
+)]
 
 use crate::irql::Passive;
 use core::cell::UnsafeCell;
@@ -36,7 +39,11 @@ impl Event {
     /// # Safety
     /// The event is in its final place, and nobody waits on it or signals it yet.
     pub(crate) unsafe fn initialize(&self, one_waiter: bool, signalled: bool) {
-        let kind = if one_waiter { _EVENT_TYPE::SynchronizationEvent } else { _EVENT_TYPE::NotificationEvent };
+        let kind = if one_waiter {
+            _EVENT_TYPE::SynchronizationEvent
+        } else {
+            _EVENT_TYPE::NotificationEvent
+        };
         // SAFETY: the cell is storage for a KEVENT; nobody else uses it yet.
         unsafe { ntddk::KeInitializeEvent(self.raw(), kind, u8::from(signalled)) }
     }
@@ -75,7 +82,9 @@ impl Event {
 pub fn delay(milliseconds: u32, _level: &mut Passive) {
     const UNITS_PER_MILLISECOND: i64 = 10_000;
     // Negative: relative to now, in units of 100 ns.
-    let mut interval = LARGE_INTEGER { QuadPart: -(i64::from(milliseconds) * UNITS_PER_MILLISECOND) };
+    let mut interval = LARGE_INTEGER {
+        QuadPart: -(i64::from(milliseconds) * UNITS_PER_MILLISECOND),
+    };
     // SAFETY: the interval outlives the call, and the token proves PASSIVE_LEVEL.
     let _always_success =
         unsafe { ntddk::KeDelayExecutionThread(_MODE::KernelMode as _, 0, &raw mut interval) };

@@ -22,7 +22,10 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
     pub(crate) const fn uninitialized(data: T) -> Self {
-        Self { free: Event::uninitialized(), data: UnsafeCell::new(data) }
+        Self {
+            free: Event::uninitialized(),
+            data: UnsafeCell::new(data),
+        }
     }
 
     /// # Safety

@@ -1,0 +1,356 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use ntbox::io_manager::driver::SettingValue;
+use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use std::path::PathBuf;
+
+/// The NT I/O manager in a box: runs a legacy file-system filter .sys in this
+/// process, over a model of the kernel that checks what Driver Verifier checks.
+///
+/// The shipped PE image is loaded as it is. Programs of the box then do real
+/// file work through it, while the file system below completes requests now,
+/// later, on other threads, at DISPATCH_LEVEL, with errors, or when they are
+/// cancelled, chosen per request from a seed.
+///
+/// Exit code: 0 clean, 1 a violation or a difference, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "ntbox", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  ntbox demo --driver target/driver/fsglass.sys
+  ntbox run --driver fsglass.sys --workload copy:/usr/share/doc --threads 4 --seed 7
+  ntbox run --driver a.sys --driver b.sys --volume C=/tmp/c --volume N=/tmp/n,kind=network
+  ntbox bench --driver fsglass.sys
+  ntbox exports --dll hal.dll")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load drivers and run a workload over them
+    Run(RunOptions),
+    /// Carry a real tree of files through a driver and compare everything with a bare run
+    Demo(DemoOptions),
+    /// List the kernel routines that drivers can import
+    Exports(ExportsOptions),
+    /// Measure what a request costs with and without the drivers
+    Bench(BenchOptions),
+}
+
+/// Options of `ntbox run`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Without --volume there is one: C: on an empty temporary directory.
+The workload writes below \\t1, \\t2, … of each volume (one directory per thread) and
+deletes what it wrote; volumes of kind cdrom are only read.
+The line `observed` is the same for every run with the same workload, seed and threads,
+with and without drivers: compare it with that of --bare.
+
+Examples:
+  ntbox run --driver fsglass.sys --setting AllowUnload=1
+  ntbox run --driver fsglass.sys --workload random --ops 100000 --seed 42
+  ntbox run --bare --workload random --ops 100000 --seed 42
+  ntbox run --driver fsglass.sys --workload copy:/usr/share/doc \\
+      --volume C=/tmp/c --volume D=/tmp/d,mount=after --volume E=/tmp/e,mount=async \\
+      --volume N=/tmp/n,kind=network --json")]
+pub struct RunOptions {
+    /// Driver to load; repeat it to stack several, the first one lowest
+    #[arg(long = "driver", value_name = "PATH")]
+    pub drivers: Vec<PathBuf>,
+    /// Volume over a host directory; options: kind=disk|cdrom|network|removable,
+    /// mount=before|after|async (when, seen from the loading of the drivers, it is mounted;
+    /// async also completes the mount later), recognized=yes (its file system is loaded on demand)
+    #[arg(long = "volume", value_name = "LETTER=HOSTDIR[,OPTION…]", value_parser = parse_volume)]
+    pub volumes: Vec<VolumeDescription>,
+    /// Value of every driver's Parameters key; a decimal or 0x number is a DWORD, anything else a string
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub settings: Vec<(String, SettingValue)>,
+    /// What the programs do: copy:SRC copies a host tree, compares, renames, locks, watches and
+    /// deletes; random does random operations
+    #[arg(long, value_name = "copy:SRC|random", default_value = "random", value_parser = parse_workload)]
+    pub workload: WorkloadChoice,
+    /// Random operations, shared by all threads and volumes
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub ops: u64,
+    /// Files copied at most
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub files: usize,
+    /// Threads
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: u32,
+    /// Seed of everything random: a run with the same seed decides alike
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The same run without any driver
+    #[arg(long)]
+    pub bare: bool,
+    /// One JSON object on standard output instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Complete every request at once: no pending, no DISPATCH_LEVEL, no injected failure
+    #[arg(long)]
+    pub quiet: bool,
+    /// Let the N-th pool allocation of the drivers fail
+    #[arg(long, value_name = "N")]
+    pub fail_allocation: Option<u64>,
+}
+
+/// Options of `ntbox demo`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Five volumes on temporary directories: C: mounted before the driver loads, D: after it,
+E: asynchronously, N: a network share, R: a CD-ROM that shows the source tree itself.
+First the bare run, then the same under the drivers, on fresh volumes of the same process;
+every request's result is compared.
+
+Examples:
+  ntbox demo --driver target/driver/fsglass.sys
+  ntbox demo --driver fsglass.sys --source ~/src/linux/Documentation --threads 8 --seed 3")]
+pub struct DemoOptions {
+    /// Driver to load; repeat it to stack several, the first one lowest
+    #[arg(long = "driver", value_name = "PATH", required = true)]
+    pub drivers: Vec<PathBuf>,
+    /// Tree of host files to carry through the driver
+    #[arg(long, value_name = "DIR", default_value = "/usr/share/doc")]
+    pub source: PathBuf,
+    /// Tree to take instead when the source has fewer than --at-least files
+    #[arg(long, value_name = "DIR")]
+    pub fallback: Option<PathBuf>,
+    /// Files that the tree must have
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub at_least: usize,
+    /// Files copied at most
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub files: usize,
+    /// Larger files are left out
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub largest: u64,
+    /// Random operations after the tree
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub ops: u64,
+    /// Threads
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: u32,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Further values of every driver's Parameters key (AllowUnload=1 is set)
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub settings: Vec<(String, SettingValue)>,
+    /// One JSON object on standard output instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `ntbox exports`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  ntbox exports
+  ntbox exports --prefix io
+  ntbox exports --check fsglass.sys")]
+pub struct ExportsOptions {
+    /// Only routines of this DLL
+    #[arg(long, value_name = "NAME")]
+    pub dll: Option<String>,
+    /// Only routines of this family: io, ke, ex, ob, rtl, fsrtl, mm, ps, se, zw, …
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Only the imports of this driver; exit 1 if one is not bound
+    #[arg(long, value_name = "PATH")]
+    pub check: Option<PathBuf>,
+    /// One JSON array on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `ntbox bench`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+All measurements are made in one process over the same bottom device, with the verifier's
+checks off and without guarded pages: rounds through the volume device itself and through
+the top of its stack take turns, and the median counts.
+
+Examples:
+  ntbox bench --driver fsglass.sys
+  ntbox bench --driver fsglass.sys --rounds 9 --requests 500000 --json")]
+pub struct BenchOptions {
+    /// Driver to load; repeat it to stack several, the first one lowest
+    #[arg(long = "driver", value_name = "PATH", required = true)]
+    pub drivers: Vec<PathBuf>,
+    /// Value of every driver's Parameters key
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub settings: Vec<(String, SettingValue)>,
+    /// Rounds of each side
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Requests driven by hand in a round; a hundredth of it for whole calls
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub requests: u64,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `--workload` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkloadChoice {
+    /// Copy this tree.
+    Copy(PathBuf),
+    /// Random operations.
+    Random,
+}
+
+/// `copy:SRC` or `random`.
+pub fn parse_workload(text: &str) -> Result<WorkloadChoice, String> {
+    match text.split_once(':') {
+        None if text == "random" => Ok(WorkloadChoice::Random),
+        Some(("copy", "")) => Err("copy: needs a directory, as in copy:/usr/share/doc".to_owned()),
+        Some(("copy", source)) => Ok(WorkloadChoice::Copy(source.into())),
+        _ => Err("a workload is copy:SRC or random".to_owned()),
+    }
+}
+
+/// `NAME=VALUE`: a DWORD if the value is a number that fits, else a string.
+pub fn parse_setting(text: &str) -> Result<(String, SettingValue), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE, as in AllowUnload=1")?;
+    if name.is_empty() {
+        return Err("the setting has no name".to_owned());
+    }
+    let number = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => value.parse(),
+    };
+    let value = number.map_or_else(|_| SettingValue::Text(value.to_owned()), SettingValue::Dword);
+    Ok((name.to_owned(), value))
+}
+
+/// `LETTER=HOSTDIR[,kind=…][,mount=…][,recognized=yes|no]`. Options are taken from the end,
+/// so that a directory may have commas in its name.
+pub fn parse_volume(text: &str) -> Result<VolumeDescription, String> {
+    let (letter, rest) = text.split_once('=').ok_or("a volume is LETTER=HOSTDIR[,kind=…][,mount=…]")?;
+    let letter = letter.strip_suffix(':').unwrap_or(letter);
+    let mut letters = letter.chars();
+    let letter = match (letters.next(), letters.next()) {
+        (Some(only), None) if only.is_ascii_alphabetic() => only.to_ascii_uppercase(),
+        _ => return Err(format!("'{letter}' is not a drive letter (A to Z)")),
+    };
+    let mut volume = VolumeDescription {
+        letter,
+        host_directory: PathBuf::new(),
+        kind: VolumeKind::Disk,
+        mount: MountTiming::Before,
+        recognized: false,
+    };
+    let mut directory = rest;
+    while let Some((before, option)) = directory.rsplit_once(',') {
+        match option.split_once('=') {
+            Some(("kind", kind)) => volume.kind = parse_kind(kind)?,
+            Some(("mount", mount)) => volume.mount = parse_mount(mount)?,
+            Some(("recognized", "yes")) => volume.recognized = true,
+            Some(("recognized", "no")) => volume.recognized = false,
+            Some(("recognized", other)) => return Err(format!("recognized is yes or no, not '{other}'")),
+            Some((key, _)) if !directory.contains('/') || !key.contains('/') && std::fs::metadata(directory).is_err() => {
+                return Err(format!("unknown option '{key}' (there are kind, mount and recognized)"));
+            }
+            _ => break,
+        }
+        directory = before;
+    }
+    if directory.is_empty() {
+        return Err("the volume has no host directory".to_owned());
+    }
+    volume.host_directory = directory.into();
+    Ok(volume)
+}
+
+fn parse_kind(text: &str) -> Result<VolumeKind, String> {
+    match text {
+        "disk" => Ok(VolumeKind::Disk),
+        "cdrom" => Ok(VolumeKind::CdRom),
+        "network" => Ok(VolumeKind::Network),
+        "removable" => Ok(VolumeKind::Removable),
+        _ => Err(format!("kind is disk, cdrom, network or removable, not '{text}'")),
+    }
+}
+
+fn parse_mount(text: &str) -> Result<MountTiming, String> {
+    match text {
+        "before" => Ok(MountTiming::Before),
+        "after" => Ok(MountTiming::After),
+        "async" => Ok(MountTiming::Async),
+        _ => Err(format!("mount is before, after or async, not '{text}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn volumes_are_taken_apart() {
+        let plain = parse_volume("C=/tmp").expect("a volume");
+        assert_eq!((plain.letter, plain.kind, plain.mount), ('C', VolumeKind::Disk, MountTiming::Before));
+        assert_eq!(plain.host_directory, PathBuf::from("/tmp"));
+        let full = parse_volume("n:=/srv/a,b,mount=async,kind=network").expect("a volume");
+        assert_eq!((full.letter, full.kind, full.mount), ('N', VolumeKind::Network, MountTiming::Async));
+        assert_eq!(full.host_directory, PathBuf::from("/srv/a,b"));
+        assert!(parse_volume("E=/tmp,recognized=yes").expect("a volume").recognized);
+    }
+
+    #[test]
+    fn wrong_volumes_say_what_is_wrong() {
+        for (text, part) in [
+            ("C", "LETTER=HOSTDIR"),
+            ("CD=/tmp", "drive letter"),
+            ("1=/tmp", "drive letter"),
+            ("C=", "no host directory"),
+            ("C=/tmp,kind=tape", "kind is disk"),
+            ("C=/tmp,mount=never", "mount is before"),
+            ("C=/tmp,flavour=sweet", "unknown option 'flavour'"),
+        ] {
+            let error = parse_volume(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_are_numbers_or_text() {
+        assert_eq!(parse_setting("A=1"), Ok(("A".to_owned(), SettingValue::Dword(1))));
+        assert_eq!(parse_setting("A=0x10"), Ok(("A".to_owned(), SettingValue::Dword(16))));
+        assert_eq!(parse_setting("A=x=y"), Ok(("A".to_owned(), SettingValue::Text("x=y".to_owned()))));
+        assert_eq!(parse_setting("A=4294967296"), Ok(("A".to_owned(), SettingValue::Text("4294967296".to_owned()))));
+        assert!(parse_setting("A").is_err());
+        assert!(parse_setting("=1").is_err());
+    }
+
+    #[test]
+    fn workloads_are_copy_or_random() {
+        assert_eq!(parse_workload("random"), Ok(WorkloadChoice::Random));
+        assert_eq!(parse_workload("copy:/a:b"), Ok(WorkloadChoice::Copy("/a:b".into())));
+        assert!(parse_workload("copy:").is_err());
+        assert!(parse_workload("copy").is_err());
+        assert!(parse_workload("paste:/a").is_err());
+    }
+
+    #[test]
+    fn a_whole_command_line_is_read() {
+        let line = "ntbox run --driver a.sys --driver b.sys --volume C=/tmp --setting X=2 --seed 9 --json";
+        let Command::Run(options) = Arguments::parse_from(line.split(' ')).command else { panic!("run") };
+        assert_eq!(options.drivers, [PathBuf::from("a.sys"), PathBuf::from("b.sys")]);
+        assert_eq!((options.seed, options.json, options.threads, options.bare), (9, true, 4, false));
+        assert!(Arguments::try_parse_from(["ntbox", "demo"]).is_err());
+        assert!(Arguments::try_parse_from(["ntbox", "run", "--threads", "0"]).is_err());
+    }
+}

@@ -1,0 +1,214 @@
+//! The machine a command works on: file systems, volumes, drivers.
+
+#![expect(unsafe_code, reason = "device stacks are walked by pointer for the report")]
+
+use super::Failure;
+use super::image::ImageFacts;
+use ntbox::file_system;
+use ntbox::io_manager::driver::{self, Loaded, SettingValue, UnloadRefused};
+use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
+use ntbox::io_manager::{device, file, object, raw, recognizer};
+use ntbox::user::{CreateParameters, create_file};
+use ntbox::workload::run::Place;
+use ntbox::workload::worker::synchronous;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Starts the kernel's own drivers: RAW, the recognizer, the file systems.
+pub fn start() {
+    raw::start();
+    recognizer::start(file_system::start);
+    file_system::start();
+}
+
+/// A volume of the machine.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    /// As asked for.
+    pub description: VolumeDescription,
+}
+
+impl Volume {
+    /// Creates the volume. It is mounted on first use.
+    pub fn create(description: VolumeDescription) -> Self {
+        if description.kind == VolumeKind::Network {
+            file_system::add_network_volume(description.clone());
+        } else {
+            storage::create(description.clone());
+        }
+        Self { description }
+    }
+
+    /// `\??\C:`.
+    pub fn name(&self) -> String {
+        format!("\\??\\{}:", self.description.letter)
+    }
+
+    /// Mounts it by opening its root directory.
+    pub fn mount(&self) -> Result<(), Failure> {
+        self.with_root(|_| ()).map(drop)
+    }
+
+    /// The device stack, top to bottom.
+    pub fn stack(&self) -> Vec<String> {
+        self.with_root(|handle| {
+            let Ok(body) = object::object_of_handle(handle) else { return Vec::new() };
+            // SAFETY: the open handle keeps the file.
+            let base = unsafe { file::base_file_system_device(body.cast()) };
+            // SAFETY: an open file keeps its stack.
+            let mut at = unsafe { device::top_of_stack(base) };
+            let mut names = Vec::new();
+            while !at.is_null() {
+                // SAFETY: as above.
+                names.push(unsafe { device::describe(at) });
+                // SAFETY: as above.
+                at = unsafe { device::lower(at) };
+            }
+            names
+        })
+        .unwrap_or_default()
+    }
+
+    fn with_root<R>(&self, look: impl FnOnce(ntbox::nt::HANDLE) -> R) -> Result<R, Failure> {
+        let name = format!("{}\\", self.name());
+        let opened = create_file(&CreateParameters::new(&name).options(synchronous(ntbox::nt::FILE_DIRECTORY_FILE)));
+        match opened.file {
+            Some(root) => Ok(look(root.handle())),
+            None => Err(Failure::Failed(format!(
+                "{}: ({}) cannot be opened: {}",
+                self.description.letter,
+                self.description.host_directory.display(),
+                opened.outcome.status()
+            ))),
+        }
+    }
+
+    /// Where a workload works.
+    pub fn place(&self, label: String) -> Place {
+        Place { name: self.name(), label, kind: self.description.kind }
+    }
+}
+
+/// Checks what the command line says about volumes.
+pub fn check_volumes(volumes: &[VolumeDescription]) -> Result<(), Failure> {
+    for (place, volume) in volumes.iter().enumerate() {
+        if !volume.host_directory.is_dir() {
+            return Err(Failure::Usage(format!(
+                "--volume {}: {} is not a directory",
+                volume.letter,
+                volume.host_directory.display()
+            )));
+        }
+        if volumes[..place].iter().any(|other| other.letter == volume.letter) {
+            return Err(Failure::Usage(format!("--volume {}: the letter is used twice", volume.letter)));
+        }
+        if volume.kind == VolumeKind::Network && (volume.mount == MountTiming::Async || volume.recognized) {
+            return Err(Failure::Usage(format!(
+                "--volume {}: a network volume has no storage device to mount: no mount=async, no recognized=yes",
+                volume.letter
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A loaded driver and what its file says.
+pub struct LoadedDriver {
+    /// The service it was loaded as.
+    pub service: String,
+    /// The image.
+    pub facts: ImageFacts,
+    loaded: Loaded,
+}
+
+/// How the unloading of a driver went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unloaded {
+    /// It was unloaded, and nothing of it was left.
+    Unloaded,
+    /// It has no unload routine: it stays, as on the real system.
+    NoUnloadRoutine,
+    /// It is still in use though nothing of the run is open: that is a mistake.
+    Refused(String),
+}
+
+/// Checks that the driver files can be read.
+pub fn check_drivers(paths: &[PathBuf]) -> Result<(), Failure> {
+    for path in paths {
+        if !path.is_file() {
+            return Err(Failure::Usage(format!("--driver {}: there is no such file", path.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Loads the drivers in order; each attaches above the ones before it.
+pub fn load(paths: &[PathBuf], settings: &[(String, SettingValue)]) -> Result<Vec<LoadedDriver>, Failure> {
+    let mut drivers: Vec<LoadedDriver> = Vec::new();
+    for path in paths {
+        let facts = ImageFacts::read(path)?;
+        let service = service_name(path, |name| drivers.iter().any(|driver| driver.service == name));
+        let loaded = driver::load(path, &service, settings)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        drivers.push(LoadedDriver { service, facts, loaded });
+    }
+    Ok(drivers)
+}
+
+/// The file's stem; a number behind it when that service is there already.
+fn service_name(path: &Path, taken: impl Fn(&str) -> bool) -> String {
+    let stem = path.file_stem().map_or_else(|| "driver".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let mut name = stem.clone();
+    let mut number = 2;
+    while taken(&name) {
+        name = format!("{stem}{number}");
+        number += 1;
+    }
+    name
+}
+
+/// Unloads the drivers, the uppermost first. A driver that leaves something behind is a
+/// violation, which ends the process.
+pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<(String, Unloaded)> {
+    let mut outcomes: Vec<(String, Unloaded)> = drivers
+        .into_iter()
+        .rev()
+        .map(|driver| {
+            let outcome = match driver.loaded.unload() {
+                Ok(()) => Unloaded::Unloaded,
+                Err((_, UnloadRefused::NoUnloadRoutine)) => Unloaded::NoUnloadRoutine,
+                Err((_, refused @ UnloadRefused::InUse(_))) => Unloaded::Refused(refused.to_string()),
+            };
+            (driver.service, outcome)
+        })
+        .collect();
+    outcomes.reverse();
+    outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_named_after_their_files() {
+        assert_eq!(service_name(Path::new("/a/fsglass.sys"), |_| false), "fsglass");
+        assert_eq!(service_name(Path::new("fsglass.sys"), |name| name == "fsglass"), "fsglass2");
+    }
+
+    #[test]
+    fn volumes_that_cannot_be_are_refused() {
+        let volume = |letter, directory: &str| {
+            super::super::arguments::parse_volume(&format!("{letter}={directory}")).expect("a volume")
+        };
+        let refused = |volumes: &[VolumeDescription]| match check_volumes(volumes) {
+            Err(Failure::Usage(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(refused(&[volume('C', "/nowhere/at/all")]).contains("not a directory"));
+        assert!(refused(&[volume('C', "/"), volume('C', "/")]).contains("used twice"));
+        assert!(refused(&[volume('N', "/,kind=network,mount=async")]).contains("no mount=async"));
+        assert!(check_volumes(&[volume('C', "/"), volume('D', "/")]).is_ok());
+    }
+}

@@ -1,0 +1,77 @@
+//! The subcommands and what they have in common.
+//!
+//! Exit codes: 0 clean, 1 a violation or a difference (also a driver that cannot
+//! be loaded), 2 wrong usage.
+
+mod arguments;
+mod bench;
+mod demo;
+mod exports;
+mod image;
+mod machine;
+mod progress;
+mod report;
+mod run;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// A clean run.
+const CLEAN: u8 = 0;
+/// A violation, a difference, or a driver that cannot be loaded.
+const FOUND: u8 = 1;
+/// Wrong usage.
+const USAGE: u8 = 2;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was asked for cannot be done as it was asked.
+    Usage(String),
+    /// It was tried and went wrong.
+    Failed(String),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(format!("{error:#}"))
+    }
+}
+
+/// Runs the command line of the process.
+pub fn main() -> ExitCode {
+    // clap ends the process with 2 after wrong usage and with 0 after --help.
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Run(options) => run::run(options),
+        Command::Demo(options) => demo::run(options),
+        Command::Exports(options) => exports::run(options),
+        Command::Bench(options) => bench::run(options),
+    };
+    ExitCode::from(match result {
+        Ok(true) => CLEAN,
+        Ok(false) => FOUND,
+        Err(Failure::Usage(message)) => {
+            eprintln!("error: {message}\n\nFor more information, try '--help'.");
+            USAGE
+        }
+        Err(Failure::Failed(message)) => {
+            eprintln!("error: {message}");
+            FOUND
+        }
+    })
+}
+
+/// The command line as the shell would take it again.
+pub fn command_line() -> String {
+    let quoted = std::env::args().map(|argument| {
+        let plain = |character: char| character.is_ascii_alphanumeric() || "-_=/.,:+".contains(character);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}

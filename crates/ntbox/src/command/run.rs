@@ -1,0 +1,136 @@
+//! `ntbox run`.
+
+use super::Failure;
+use super::arguments::{RunOptions, WorkloadChoice};
+use super::machine::{self, LoadedDriver, Volume};
+use super::progress::Display;
+use super::report::{DriverReport, Report, VolumeReport};
+use ntbox::file_system::adversary::{self, Mix};
+use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::pool::failure;
+use ntbox::user::counters;
+use ntbox::verifier;
+use ntbox::workload::{self, Plan, Progress, Run, RunResult, Workload, worker::INJECTED};
+use std::sync::Arc;
+
+/// Files larger than this are left out of a copy.
+const LARGEST: u64 = 16 << 20;
+
+/// Runs it; true if it was clean.
+pub fn run(options: &RunOptions) -> Result<bool, Failure> {
+    if options.drivers.is_empty() && !options.bare {
+        return Err(Failure::Usage("name a driver with --driver PATH, or run without one with --bare".to_owned()));
+    }
+    machine::check_drivers(&options.drivers)?;
+    machine::check_volumes(&options.volumes)?;
+    let workload = match &options.workload {
+        WorkloadChoice::Random => Workload::Random(options.ops),
+        WorkloadChoice::Copy(source) => {
+            let plan = Plan::scan(source, options.files, LARGEST)
+                .map_err(|error| Failure::Usage(format!("--workload: {error:#}")))?;
+            Workload::Copy(Arc::new(plan))
+        }
+    };
+    configure(options.json, options.seed);
+    machine::start();
+    adversary::configure(options.seed, mix(options.quiet));
+
+    let own;
+    let descriptions = if options.volumes.is_empty() {
+        own = temporary_directory()?;
+        vec![VolumeDescription {
+            letter: 'C',
+            host_directory: own.path().to_path_buf(),
+            kind: VolumeKind::Disk,
+            mount: MountTiming::Before,
+            recognized: false,
+        }]
+    } else {
+        options.volumes.clone()
+    };
+    let volumes: Vec<Volume> = descriptions.into_iter().map(Volume::create).collect();
+    mount(&volumes, |timing| timing == MountTiming::Before)?;
+    if let Some(number) = options.fail_allocation {
+        failure::fail_nth(number);
+    }
+    let paths = if options.bare { &[][..] } else { &options.drivers[..] };
+    let drivers = machine::load(paths, &options.settings)?;
+    mount(&volumes, |timing| timing != MountTiming::Before)?;
+
+    let places = volumes.iter().map(|volume| volume.place(volume.name())).collect();
+    let plan = Run { workload, places, threads: options.threads, seed: options.seed };
+    let before = counters::snapshot();
+    let result = perform("run", &plan, options.json);
+    let sent = counters::snapshot().since(&before);
+
+    let mut report = Report { command: "run", seed: options.seed, threads: options.threads, ..Report::default() };
+    report.fill(&result, &sent);
+    report.volumes = volumes.iter().map(volume_report).collect();
+    report.set_drivers(unload(drivers));
+    if options.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.text());
+    }
+    Ok(report.is_clean())
+}
+
+/// Tells the verifier how to report.
+pub fn configure(json: bool, seed: u64) {
+    verifier::configure(verifier::Configuration { json, seed, replay: super::command_line(), checks: true });
+}
+
+/// How the file system treats requests.
+pub fn mix(quiet: bool) -> Mix {
+    if quiet { Mix::quiet() } else { Mix { fail: 20, fail_with: INJECTED.to_vec(), ..Mix::default() } }
+}
+
+/// Mounts the volumes of the timings that are wanted.
+pub fn mount(volumes: &[Volume], wanted: impl Fn(MountTiming) -> bool) -> Result<(), Failure> {
+    volumes.iter().filter(|volume| wanted(volume.description.mount)).try_for_each(Volume::mount)
+}
+
+/// Runs a workload and shows its progress.
+pub fn perform(title: &str, run: &Run, quiet: bool) -> RunResult {
+    let progress: Arc<Progress> = Arc::default();
+    let display = Display::start(title, &progress, quiet);
+    let result = workload::run(run, &progress);
+    drop(display);
+    result
+}
+
+/// An empty directory that goes with the command.
+pub fn temporary_directory() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("ntbox-")
+        .tempdir()
+        .map_err(|error| Failure::Failed(format!("cannot make a temporary directory: {error}")))
+}
+
+/// A volume with its stack as it is now.
+pub fn volume_report(volume: &Volume) -> VolumeReport {
+    let description = &volume.description;
+    VolumeReport {
+        letter: description.letter,
+        kind: format!("{:?}", description.kind).to_lowercase(),
+        mount: match description.mount {
+            MountTiming::Before => "before the drivers were loaded",
+            MountTiming::After => "after the drivers were loaded",
+            MountTiming::Async => "after the drivers were loaded, asynchronously",
+        }
+        .to_owned(),
+        host: description.host_directory.display().to_string(),
+        stack: volume.stack(),
+    }
+}
+
+/// Unloads the drivers and says how that went.
+pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<DriverReport> {
+    let images: Vec<_> = drivers.iter().map(|driver| (driver.service.clone(), driver.facts.clone())).collect();
+    let outcomes = machine::unload(drivers);
+    images
+        .into_iter()
+        .zip(outcomes)
+        .map(|((service, image), (_, outcome))| DriverReport { service, image, unload: Some(outcome) })
+        .collect()
+}

@@ -1,0 +1,192 @@
+//! Printing into buffers.
+//!
+//! `_snprintf` and `_snwprintf` return -1 and do not terminate when the text does
+//! not fit, and do not terminate either when it just fits, as documented.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::exports::debug::format::{Arguments, Text, format};
+use crate::exports::rtl::ansi_of_unit;
+
+/// Writes what fits and returns the count, or -1.
+///
+/// # Safety
+/// There is room for `room` elements at `target`.
+unsafe fn put<T: Copy + Default>(target: *mut T, room: usize, text: &[T]) -> i32 {
+    let kept = text.len().min(room);
+    // SAFETY: contract of the function.
+    unsafe { target.copy_from(text.as_ptr(), kept) };
+    if kept < room {
+        // SAFETY: as above.
+        unsafe { target.add(kept).write(T::default()) };
+    }
+    if text.len() > room { -1 } else { kept as i32 }
+}
+
+/// `_vsnprintf`.
+pub unsafe extern "win64" fn vsnprintf(
+    target: *mut u8,
+    room: usize,
+    text: *const u8,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: the driver passes a format and arguments that fit it.
+    let formatted = unsafe { format(Text::Narrow(text), Arguments::new(arguments), false) };
+    let bytes: Vec<u8> = formatted
+        .units
+        .iter()
+        .map(|unit| ansi_of_unit(*unit))
+        .collect();
+    // SAFETY: the driver passes the room.
+    unsafe { put(target, room, &bytes) }
+}
+
+/// `_vsnwprintf`.
+pub unsafe extern "win64" fn vsnwprintf(
+    target: *mut u16,
+    room: usize,
+    text: *const u16,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: as in `vsnprintf`.
+    let formatted = unsafe { format(Text::Wide(text), Arguments::new(arguments), true) };
+    // SAFETY: as in `vsnprintf`.
+    unsafe { put(target, room, &formatted.units) }
+}
+
+unsafe extern "win64" fn vsprintf(target: *mut u8, text: *const u8, arguments: *const u64) -> i32 {
+    // SAFETY: the driver passes room for the text, and the rest as in `vsnprintf`.
+    unsafe { vsnprintf(target, i32::MAX as usize, text, arguments) }
+}
+
+unsafe extern "win64" fn vswprintf(
+    target: *mut u16,
+    text: *const u16,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: as in `vsprintf`.
+    unsafe { vsnwprintf(target, i32::MAX as usize, text, arguments) }
+}
+
+/// Declares a variadic routine over one that takes a `va_list` behind `$fixed`
+/// arguments (2 or 3).
+macro_rules! variadic {
+    ($(#[$doc:meta])* $name:ident, 2, $function:path) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        pub unsafe extern "win64" fn $name() {
+            core::arch::naked_asm!(
+                "mov [rsp + 24], r8",
+                "mov [rsp + 32], r9",
+                "lea r8, [rsp + 24]",
+                "sub rsp, 40",
+                "call {function}",
+                "add rsp, 40",
+                "ret",
+                function = sym $function,
+            )
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, 3, $function:path) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        pub unsafe extern "win64" fn $name() {
+            core::arch::naked_asm!(
+                "mov [rsp + 32], r9",
+                "lea r9, [rsp + 32]",
+                "sub rsp, 40",
+                "call {function}",
+                "add rsp, 40",
+                "ret",
+                function = sym $function,
+            )
+        }
+    };
+}
+
+variadic!(
+    /// `sprintf`.
+    sprintf, 2, vsprintf
+);
+variadic!(
+    /// `swprintf`, in the form without a size that the kernel exports.
+    swprintf, 2, vswprintf
+);
+variadic!(
+    /// `_snprintf`.
+    snprintf, 3, vsnprintf
+);
+variadic!(
+    /// `_snwprintf`.
+    snwprintf, 3, vsnwprintf
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_respected_as_documented() {
+        let mut buffer = [b'~'; 8];
+        let mut print = |room, value: u64| {
+            buffer = [b'~'; 8];
+            // SAFETY: room for eight bytes; one argument.
+            let result = unsafe {
+                vsnprintf(
+                    buffer.as_mut_ptr(),
+                    room,
+                    c"%u".as_ptr().cast(),
+                    &raw const value,
+                )
+            };
+            (result, buffer)
+        };
+        assert_eq!(print(8, 123), (3, *b"123\0~~~~"));
+        assert_eq!(print(3, 123), (3, *b"123~~~~~"));
+        assert_eq!(print(2, 123), (-1, *b"12~~~~~~"));
+    }
+
+    #[test]
+    fn variable_arguments_arrive() {
+        type Print = unsafe extern "win64" fn(
+            *mut u16,
+            usize,
+            *const u16,
+            usize,
+            usize,
+            usize,
+            usize,
+        ) -> i32;
+        // SAFETY: called as a C compiler calls a variadic function.
+        let print = unsafe { std::mem::transmute::<*const (), Print>(snwprintf as *const ()) };
+        let format: Vec<u16> = "%d-%s-%x-%d\0".encode_utf16().collect();
+        let name: Vec<u16> = "né\0".encode_utf16().collect();
+        let mut buffer = [0_u16; 32];
+        // SAFETY: the arguments fit the format.
+        let count = unsafe {
+            print(
+                buffer.as_mut_ptr(),
+                32,
+                format.as_ptr(),
+                1,
+                name.as_ptr().addr(),
+                0xF,
+                4,
+            )
+        };
+        assert_eq!(
+            String::from_utf16_lossy(&buffer[..count as usize]),
+            "1-né-f-4"
+        );
+        type Short = unsafe extern "win64" fn(*mut u8, *const u8, usize, usize, usize) -> i32;
+        // SAFETY: as above.
+        let print = unsafe { std::mem::transmute::<*const (), Short>(sprintf as *const ()) };
+        let mut bytes = [0_u8; 16];
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { print(bytes.as_mut_ptr(), c"%d %d %d".as_ptr().cast(), 7, 8, 9) },
+            5
+        );
+        assert_eq!(&bytes[..6], b"7 8 9\0");
+    }
+}

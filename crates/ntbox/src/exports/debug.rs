@@ -1,0 +1,255 @@
+//! Debug output: `DbgPrint` and its relatives.
+//!
+//! What drivers print goes to a sink ([`set_sink`]); without one, to standard
+//! error. Every component and level is printed. The Unicode formats are allowed
+//! at `PASSIVE_LEVEL` only, which is checked.
+//!
+//! `DbgPrint` is variadic: a thunk stores the argument registers into their home
+//! slots, in front of the arguments on the stack, and passes the address of the
+//! first variable one, which is what a `va_list` is on x64.
+//!
+//! Source: `DbgPrint`, `DbgPrintEx`, `vDbgPrintEx` in the DDI reference.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+pub mod format;
+
+use super::ke::bug_check;
+use crate::nt::NTSTATUS;
+use crate::nt::{PASSIVE_LEVEL, STATUS_BREAKPOINT, STATUS_SUCCESS};
+use crate::processor::irql;
+use format::{Arguments, Text};
+use std::sync::{PoisonError, RwLock};
+
+super::table! {
+    "DbgPrint" => dbg_print,
+    "DbgPrintEx" => dbg_print_ex,
+    caller(4) "vDbgPrintEx" => v_dbg_print_ex,
+    caller(5) "vDbgPrintExWithPrefix" => v_dbg_print_ex_with_prefix,
+    caller(0) "DbgBreakPoint" => break_point,
+    caller(1) "DbgBreakPointWithStatus" => break_point_with_status,
+    data "KdDebuggerEnabled" => DEBUGGER_ENABLED,
+    data "KdDebuggerNotPresent" => DEBUGGER_NOT_PRESENT,
+    "KdRefreshDebuggerNotPresent" => refresh_debugger_not_present,
+}
+
+/// `KdDebuggerEnabled`, `KdDebuggerNotPresent`: there is no kernel debugger.
+static DEBUGGER_ENABLED: u8 = 0;
+static DEBUGGER_NOT_PRESENT: u8 = 1;
+
+type Sink = Box<dyn Fn(&str) + Send + Sync>;
+
+static SINK: RwLock<Option<Sink>> = RwLock::new(None);
+
+/// Sends what drivers print to `sink`. It is called by any thread at any IRQL.
+pub fn set_sink(sink: impl Fn(&str) + Send + Sync + 'static) {
+    *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(sink));
+}
+
+/// Prints `text` as a driver does.
+pub fn write(text: &str) {
+    match &*SINK.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(sink) => sink(text),
+        None => eprint!("{text}"),
+    }
+}
+
+/// Formats and prints.
+///
+/// # Safety
+/// `format` is a terminated string, and the arguments fit it.
+unsafe fn print(
+    ddi: &'static str,
+    prefix: &str,
+    format: *const u8,
+    arguments: *const u64,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let text = unsafe { format::format(Text::Narrow(format), Arguments::new(arguments), false) };
+    if text.has_unicode_formats {
+        irql::require_at_most(ddi, PASSIVE_LEVEL, caller);
+    }
+    write(&format!(
+        "{prefix}{}",
+        String::from_utf16_lossy(&text.units)
+    ));
+    STATUS_SUCCESS
+}
+
+/// `DbgPrint`.
+#[unsafe(naked)]
+unsafe extern "win64" fn dbg_print(format: *const u8) -> NTSTATUS {
+    core::arch::naked_asm!(
+        "mov [rsp + 16], rdx",
+        "mov [rsp + 24], r8",
+        "mov [rsp + 32], r9",
+        "mov r8, [rsp]",
+        "lea rdx, [rsp + 16]",
+        "sub rsp, 40",
+        "call {print}",
+        "add rsp, 40",
+        "ret",
+        print = sym print_from_thunk,
+    )
+}
+
+unsafe extern "win64" fn print_from_thunk(
+    format: *const u8,
+    arguments: *const u64,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a format and arguments that fit it.
+    unsafe {
+        print(
+            "DbgPrint with a Unicode format",
+            "",
+            format,
+            arguments,
+            caller,
+        )
+    }
+}
+
+/// `DbgPrintEx`.
+#[unsafe(naked)]
+unsafe extern "win64" fn dbg_print_ex(component: u32, level: u32, format: *const u8) -> NTSTATUS {
+    core::arch::naked_asm!(
+        "mov [rsp + 32], r9",
+        "lea r9, [rsp + 32]",
+        "mov rax, [rsp]",
+        "sub rsp, 56",
+        "mov [rsp + 32], rax",
+        "call {print}",
+        "add rsp, 56",
+        "ret",
+        print = sym v_dbg_print_ex,
+    )
+}
+
+/// `vDbgPrintEx`.
+unsafe extern "win64" fn v_dbg_print_ex(
+    _component: u32,
+    _level: u32,
+    format: *const u8,
+    arguments: *const u64,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a format and arguments that fit it.
+    unsafe {
+        print(
+            "DbgPrintEx with a Unicode format",
+            "",
+            format,
+            arguments,
+            caller,
+        )
+    }
+}
+
+/// `vDbgPrintExWithPrefix`.
+unsafe extern "win64" fn v_dbg_print_ex_with_prefix(
+    prefix: *const u8,
+    _component: u32,
+    _level: u32,
+    format: *const u8,
+    arguments: *const u64,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a terminated prefix.
+    let prefix = String::from_utf8_lossy(unsafe { super::rtl::terminated(prefix) });
+    // SAFETY: as in `v_dbg_print_ex`.
+    unsafe {
+        print(
+            "vDbgPrintExWithPrefix with a Unicode format",
+            &prefix,
+            format,
+            arguments,
+            caller,
+        )
+    }
+}
+
+/// `DbgBreakPoint`: an exception without a debugger.
+unsafe extern "win64" fn break_point(caller: usize) {
+    bug_check::raise(STATUS_BREAKPOINT, caller)
+}
+
+/// `DbgBreakPointWithStatus`: as `DbgBreakPoint`.
+unsafe extern "win64" fn break_point_with_status(_status: u32, caller: usize) {
+    bug_check::raise(STATUS_BREAKPOINT, caller)
+}
+
+/// `KdRefreshDebuggerNotPresent`.
+unsafe extern "win64" fn refresh_debugger_not_present() -> u8 {
+    DEBUGGER_NOT_PRESENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exports::resolve;
+    use std::sync::Mutex;
+
+    #[test]
+    fn variable_arguments_come_from_registers_and_the_stack() {
+        static SEEN: Mutex<String> = Mutex::new(String::new());
+        set_sink(|text| {
+            SEEN.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(text)
+        });
+        type Print =
+            unsafe extern "win64" fn(*const u8, usize, usize, usize, usize, usize, i64) -> NTSTATUS;
+        type PrintEx =
+            unsafe extern "win64" fn(u32, u32, *const u8, usize, usize, usize) -> NTSTATUS;
+        let at = |name| resolve("ntoskrnl.exe", name).expect("bound");
+        // SAFETY: called as a C compiler calls variadic functions.
+        let print: Print = unsafe { std::mem::transmute(at("DbgPrint")) };
+        // SAFETY: as above.
+        let print_ex: PrintEx = unsafe { std::mem::transmute(at("DbgPrintEx")) };
+        let text = c"text".as_ptr().addr();
+        // SAFETY: the arguments fit the format.
+        let status = unsafe {
+            print(
+                c"SEEN:%d %x %s %u %c %I64d\n".as_ptr().cast(),
+                1,
+                0xAB,
+                text,
+                4,
+                0x41,
+                -6,
+            )
+        };
+        assert_eq!(status, STATUS_SUCCESS);
+        // SAFETY: as above.
+        unsafe {
+            print_ex(
+                77,
+                3,
+                c"SEENEX:%u %s %08x\n".as_ptr().cast(),
+                5,
+                text,
+                0xBEEF,
+            )
+        };
+        let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(seen.contains("SEEN:1 ab text 4 A -6\n"), "{seen}");
+        assert!(seen.contains("SEENEX:5 text 0000beef\n"), "{seen}");
+    }
+
+    #[test]
+    fn unicode_formats_above_passive_level_are_reported() {
+        let wide = [u16::from(b'w'), 0];
+        let arguments = [wide.as_ptr().addr() as u64];
+        let ((), found) = crate::verifier::capture(|| {
+            let _dispatch = irql::raised_to(crate::nt::DISPATCH_LEVEL);
+            // SAFETY: the argument fits the format, here and below.
+            unsafe { v_dbg_print_ex(0, 0, c"%ws\n".as_ptr().cast(), arguments.as_ptr(), 0) };
+            // SAFETY: as above.
+            unsafe { v_dbg_print_ex(0, 0, c"%p\n".as_ptr().cast(), arguments.as_ptr(), 0) };
+        });
+        assert_eq!(found.len(), 1);
+        assert!(found[0].message.contains("Unicode format"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Push locks: shared and exclusive locks in one quadword.
+//!
+//! The value is opaque to drivers. Here it is -1 while held exclusively, else the
+//! number of shared holders. The caller is in a critical region, as documented.
+//!
+//! Source: `ExAcquirePushLockExclusiveEx`, `ExAcquirePushLockSharedEx` in the DDI
+//! reference.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::nt::APC_LEVEL;
+use crate::processor::rules::{self, violation};
+use crate::processor::{irql, parking, thread};
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+const EXCLUSIVE: isize = -1;
+
+/// # Safety
+/// `lock` points to a push lock.
+unsafe fn word<'a>(lock: *mut isize) -> &'a AtomicIsize {
+    // SAFETY: contract of the function.
+    unsafe { AtomicIsize::from_ptr(lock) }
+}
+
+fn check(ddi: &'static str, caller: usize) {
+    irql::require_at_most(ddi, APC_LEVEL, caller);
+    if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
+        violation(
+            &rules::RESOURCE_APCS_ENABLED,
+            format!("{ddi} was called with normal kernel APCs enabled"),
+            &[("called at", caller)],
+        );
+    }
+}
+
+/// `ExInitializePushLock`.
+pub unsafe extern "win64" fn initialize(lock: *mut isize) {
+    // SAFETY: the driver passes the memory of a push lock.
+    unsafe { word(lock) }.store(0, Ordering::Release);
+}
+
+/// `ExAcquirePushLockExclusiveEx`.
+pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExAcquirePushLockExclusiveEx", caller);
+    // SAFETY: the driver passes a push lock.
+    let word = unsafe { word(lock) };
+    parking::wait_until(lock.addr(), caller, || {
+        word.compare_exchange(0, EXCLUSIVE, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    });
+}
+
+/// `ExAcquirePushLockSharedEx`.
+pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExAcquirePushLockSharedEx", caller);
+    // SAFETY: the driver passes a push lock.
+    let word = unsafe { word(lock) };
+    parking::wait_until(lock.addr(), caller, || {
+        word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |held| {
+            (held >= 0).then_some(held + 1)
+        })
+        .is_ok()
+    });
+}
+
+/// `ExReleasePushLockExclusiveEx`.
+pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExReleasePushLockExclusiveEx", caller);
+    // SAFETY: the driver passes a push lock that it holds.
+    let word = unsafe { word(lock) };
+    if word
+        .compare_exchange(EXCLUSIVE, 0, Ordering::AcqRel, Ordering::Relaxed)
+        .is_err()
+    {
+        not_held(lock, "exclusively", caller);
+        return;
+    }
+    parking::wake(lock.addr());
+}
+
+/// `ExReleasePushLockSharedEx`.
+pub unsafe extern "win64" fn release_shared(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExReleasePushLockSharedEx", caller);
+    // SAFETY: the driver passes a push lock that it holds.
+    let word = unsafe { word(lock) };
+    if word
+        .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |held| {
+            (held > 0).then(|| held - 1)
+        })
+        .is_err()
+    {
+        not_held(lock, "shared", caller);
+        return;
+    }
+    parking::wake(lock.addr());
+}
+
+#[cold]
+fn not_held(lock: *mut isize, how: &str, caller: usize) {
+    violation(
+        &rules::RESOURCE_NOT_OWNED,
+        format!("push lock {lock:p} was released, but it is not held {how}"),
+        &[("released at", caller)],
+    );
+}

@@ -1,0 +1,428 @@
+//! `ERESOURCE`: recursive shared/exclusive locks.
+//!
+//! The structure is opaque to drivers; its state is kept in a table by address.
+//! Owners are told apart by thread object, as `ExGetCurrentResourceThread` does.
+//! Waiting exclusive requests come before new shared ones, except where a routine
+//! says otherwise.
+//!
+//! Source: "Introduction to ERESOURCE Routines" in the kernel architecture guide;
+//! bug checks 0xC4/37, 38, D2 and 0xE3.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, ERESOURCE, NTSTATUS, STATUS_SUCCESS};
+use crate::processor::rules::{self, violation};
+use crate::processor::{irql, parking, thread};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+type Resource = *mut ERESOURCE;
+/// `ERESOURCE_THREAD`.
+type Owner = usize;
+
+#[derive(Default)]
+struct State {
+    exclusive: Option<(Owner, u32)>,
+    shared: HashMap<Owner, u32>,
+    exclusive_waiters: u32,
+    shared_waiters: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Exclusive,
+    Shared,
+    SharedStarveExclusive,
+    SharedWaitForExclusive,
+}
+
+impl State {
+    /// Takes the resource for `me`, if that is possible now.
+    fn take(&mut self, me: Owner, mode: Mode) -> bool {
+        if let Some((owner, count)) = &mut self.exclusive {
+            let mine = *owner == me;
+            *count += u32::from(mine);
+            return mine;
+        }
+        let granted = match mode {
+            Mode::Exclusive => self.shared.is_empty(),
+            Mode::Shared => self.exclusive_waiters == 0 || self.shared.contains_key(&me),
+            Mode::SharedStarveExclusive => true,
+            Mode::SharedWaitForExclusive => self.exclusive_waiters == 0,
+        };
+        if granted && mode == Mode::Exclusive {
+            self.exclusive = Some((me, 1));
+        } else if granted {
+            *self.shared.entry(me).or_default() += 1;
+        }
+        granted
+    }
+    /// Gives one acquire of `owner` back; false if it has none.
+    fn give(&mut self, owner: Owner) -> bool {
+        if let Some((holder, count)) = &mut self.exclusive {
+            if *holder != owner {
+                return false;
+            }
+            *count -= 1;
+            if *count == 0 {
+                self.exclusive = None;
+            }
+            return true;
+        }
+        let Some(count) = self.shared.get_mut(&owner) else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.shared.remove(&owner);
+        }
+        true
+    }
+    fn waiters(&mut self, mode: Mode) -> &mut u32 {
+        if mode == Mode::Exclusive {
+            &mut self.exclusive_waiters
+        } else {
+            &mut self.shared_waiters
+        }
+    }
+}
+
+fn with<R>(resource: Resource, f: impl FnOnce(&mut State) -> R) -> R {
+    static TABLE: OnceLock<Mutex<HashMap<usize, State>>> = OnceLock::new();
+    let mut table = TABLE
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    f(table.entry(resource.addr()).or_default())
+}
+
+fn me() -> Owner {
+    thread::current().object().addr()
+}
+
+/// `ExInitializeResourceLite`, `ExReinitializeResourceLite`.
+pub unsafe extern "win64" fn initialize(resource: Resource) -> NTSTATUS {
+    // SAFETY: the driver passes the memory of a resource.
+    unsafe { resource.cast::<u8>().write_bytes(0, size_of::<ERESOURCE>()) };
+    with(resource, |state| *state = State::default());
+    STATUS_SUCCESS
+}
+
+/// `ExDeleteResourceLite`.
+pub unsafe extern "win64" fn delete(resource: Resource, caller: usize) -> NTSTATUS {
+    irql::require_at_most("ExDeleteResourceLite", APC_LEVEL, caller);
+    let owned = with(resource, |state| {
+        let old = std::mem::take(state);
+        old.exclusive.is_some() || !old.shared.is_empty()
+    });
+    if owned {
+        violation(
+            &rules::RESOURCE_DELETED_OWNED,
+            format!("resource {resource:p} was deleted while it is owned"),
+            &[("deleted at", caller)],
+        );
+    }
+    STATUS_SUCCESS
+}
+
+fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller: usize) -> u8 {
+    irql::require_at_most(ddi, APC_LEVEL, caller);
+    if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
+        violation(
+            &rules::RESOURCE_APCS_ENABLED,
+            format!("{ddi} was called with normal kernel APCs enabled"),
+            &[("called at", caller)],
+        );
+    }
+    let me = me();
+    if with(resource, |state| state.take(me, mode)) {
+        return 1;
+    }
+    if !wait {
+        return 0;
+    }
+    with(resource, |state| *state.waiters(mode) += 1);
+    parking::wait_until(resource.addr(), caller, || {
+        with(resource, |state| {
+            *state.waiters(mode) -= 1;
+            let taken = state.take(me, mode);
+            *state.waiters(mode) += u32::from(!taken);
+            taken
+        })
+    });
+    1
+}
+
+/// `ExAcquireResourceExclusiveLite`.
+pub unsafe extern "win64" fn acquire_exclusive(resource: Resource, wait: u8, caller: usize) -> u8 {
+    acquire(
+        "ExAcquireResourceExclusiveLite",
+        resource,
+        Mode::Exclusive,
+        wait != 0,
+        caller,
+    )
+}
+
+/// `ExAcquireResourceSharedLite`.
+pub unsafe extern "win64" fn acquire_shared(resource: Resource, wait: u8, caller: usize) -> u8 {
+    acquire(
+        "ExAcquireResourceSharedLite",
+        resource,
+        Mode::Shared,
+        wait != 0,
+        caller,
+    )
+}
+
+/// `ExAcquireSharedStarveExclusive`.
+pub unsafe extern "win64" fn acquire_shared_starve_exclusive(
+    resource: Resource,
+    wait: u8,
+    caller: usize,
+) -> u8 {
+    acquire(
+        "ExAcquireSharedStarveExclusive",
+        resource,
+        Mode::SharedStarveExclusive,
+        wait != 0,
+        caller,
+    )
+}
+
+/// `ExAcquireSharedWaitForExclusive`.
+pub unsafe extern "win64" fn acquire_shared_wait_for_exclusive(
+    resource: Resource,
+    wait: u8,
+    caller: usize,
+) -> u8 {
+    acquire(
+        "ExAcquireSharedWaitForExclusive",
+        resource,
+        Mode::SharedWaitForExclusive,
+        wait != 0,
+        caller,
+    )
+}
+
+/// `ExEnterCriticalRegionAndAcquireResourceExclusive`: returns the thread's Win32
+/// data, of which threads of the box have none.
+pub unsafe extern "win64" fn enter_and_acquire_exclusive(
+    resource: Resource,
+    caller: usize,
+) -> *mut c_void {
+    thread::enter_critical_region();
+    acquire(
+        "ExEnterCriticalRegionAndAcquireResourceExclusive",
+        resource,
+        Mode::Exclusive,
+        true,
+        caller,
+    );
+    std::ptr::null_mut()
+}
+
+/// `ExEnterCriticalRegionAndAcquireResourceShared`: as the exclusive one.
+pub unsafe extern "win64" fn enter_and_acquire_shared(
+    resource: Resource,
+    caller: usize,
+) -> *mut c_void {
+    thread::enter_critical_region();
+    acquire(
+        "ExEnterCriticalRegionAndAcquireResourceShared",
+        resource,
+        Mode::Shared,
+        true,
+        caller,
+    );
+    std::ptr::null_mut()
+}
+
+fn release_of(ddi: &'static str, resource: Resource, owner: Owner, caller: usize) {
+    irql::require_at_most(ddi, DISPATCH_LEVEL, caller);
+    if with(resource, |state| state.give(owner)) {
+        parking::wake(resource.addr());
+        return;
+    }
+    violation(
+        &rules::RESOURCE_NOT_OWNED,
+        format!("{ddi}: resource {resource:p} is not owned by that thread"),
+        &[("released at", caller)],
+    );
+}
+
+/// `ExReleaseResourceLite`.
+pub unsafe extern "win64" fn release(resource: Resource, caller: usize) {
+    release_of("ExReleaseResourceLite", resource, me(), caller);
+}
+
+/// `ExReleaseResourceForThreadLite`.
+pub unsafe extern "win64" fn release_for_thread(resource: Resource, owner: Owner, caller: usize) {
+    release_of("ExReleaseResourceForThreadLite", resource, owner, caller);
+}
+
+/// `ExReleaseResourceAndLeaveCriticalRegion`.
+pub unsafe extern "win64" fn release_and_leave(resource: Resource, caller: usize) {
+    release_of(
+        "ExReleaseResourceAndLeaveCriticalRegion",
+        resource,
+        me(),
+        caller,
+    );
+    thread::leave_critical_region_for(caller);
+}
+
+/// `ExConvertExclusiveToSharedLite`.
+pub unsafe extern "win64" fn convert_exclusive_to_shared(resource: Resource, caller: usize) {
+    irql::require_at_most("ExConvertExclusiveToSharedLite", DISPATCH_LEVEL, caller);
+    let me = me();
+    let converted = with(resource, |state| match state.exclusive {
+        Some((owner, count)) if owner == me => {
+            state.exclusive = None;
+            state.shared.insert(me, count);
+            true
+        }
+        _ => false,
+    });
+    if converted {
+        parking::wake(resource.addr());
+        return;
+    }
+    violation(
+        &rules::RESOURCE_NOT_OWNED,
+        format!("ExConvertExclusiveToSharedLite: resource {resource:p} is not owned exclusively"),
+        &[("called at", caller)],
+    );
+}
+
+/// `ExIsResourceAcquiredExclusiveLite`.
+pub unsafe extern "win64" fn is_acquired_exclusive(resource: Resource) -> u8 {
+    let me = me();
+    with(resource, |state| {
+        u8::from(state.exclusive.is_some_and(|(owner, _)| owner == me))
+    })
+}
+
+/// `ExIsResourceAcquiredSharedLite`: acquires of this thread, of either kind.
+pub unsafe extern "win64" fn is_acquired_shared(resource: Resource) -> u32 {
+    let me = me();
+    with(resource, |state| match state.exclusive {
+        Some((owner, count)) if owner == me => count,
+        _ => state.shared.get(&me).copied().unwrap_or_default(),
+    })
+}
+
+/// `ExGetExclusiveWaiterCount`.
+pub unsafe extern "win64" fn exclusive_waiters(resource: Resource) -> u32 {
+    with(resource, |state| state.exclusive_waiters)
+}
+
+/// `ExGetSharedWaiterCount`.
+pub unsafe extern "win64" fn shared_waiters(resource: Resource) -> u32 {
+    with(resource, |state| state.shared_waiters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verifier::capture;
+
+    const ME: Owner = 8;
+    const OTHER: Owner = 16;
+
+    #[test]
+    fn modes_follow_the_documented_rules() {
+        let mut state = State::default();
+        assert!(state.take(ME, Mode::Shared) && state.take(OTHER, Mode::Shared));
+        assert!(
+            !state.take(ME, Mode::Exclusive),
+            "not over another's shared access"
+        );
+        state.exclusive_waiters = 1;
+        assert!(
+            !state.take(3, Mode::Shared),
+            "a waiting exclusive request comes first"
+        );
+        assert!(
+            state.take(ME, Mode::Shared),
+            "but not before a recursive one"
+        );
+        assert!(!state.take(ME, Mode::SharedWaitForExclusive));
+        assert!(state.take(3, Mode::SharedStarveExclusive));
+        for owner in [ME, ME, OTHER, 3] {
+            assert!(state.give(owner));
+        }
+        assert!(!state.give(ME));
+        assert!(state.take(ME, Mode::Exclusive) && state.take(ME, Mode::Exclusive));
+        assert!(
+            state.take(ME, Mode::Shared),
+            "an exclusive owner gets shared access"
+        );
+        assert!(!state.take(OTHER, Mode::SharedStarveExclusive));
+        assert_eq!(state.exclusive, Some((ME, 3)));
+    }
+
+    #[test]
+    fn a_waiting_writer_gets_in_after_the_reader() {
+        let at = Box::into_raw(Box::<ERESOURCE>::default()).expose_provenance();
+        let get = move || std::ptr::with_exposed_provenance_mut::<ERESOURCE>(at);
+        // SAFETY: a leaked resource, here and below.
+        unsafe { initialize(get()) };
+        thread::enter_critical_region();
+        // SAFETY: as above.
+        assert_eq!(unsafe { acquire_shared(get(), 1, 0) }, 1);
+        let writer = std::thread::spawn(move || {
+            thread::enter_critical_region();
+            // SAFETY: as above.
+            assert_eq!(unsafe { acquire_exclusive(get(), 0, 0) }, 0);
+            // SAFETY: as above.
+            assert_eq!(unsafe { acquire_exclusive(get(), 1, 0) }, 1);
+            // SAFETY: as above.
+            assert_eq!(unsafe { is_acquired_exclusive(get()) }, 1);
+            // SAFETY: as above.
+            unsafe { release(get(), 0) };
+            thread::leave_critical_region();
+        });
+        // SAFETY: as above.
+        while unsafe { exclusive_waiters(get()) } == 0 {
+            std::thread::yield_now();
+        }
+        // SAFETY: as above.
+        unsafe { release(get(), 0) };
+        writer.join().expect("no panic");
+        // SAFETY: as above.
+        assert_eq!(unsafe { is_acquired_shared(get()) }, 0);
+        thread::leave_critical_region();
+    }
+
+    #[test]
+    fn misuse_is_reported() {
+        let mut resource = ERESOURCE::default();
+        let at = &raw mut resource;
+        let ((), found) = capture(|| {
+            // SAFETY: a local resource, here and below.
+            unsafe { initialize(at) };
+            // SAFETY: as above.
+            unsafe { acquire_exclusive(at, 1, 0) };
+            // SAFETY: as above.
+            unsafe { release(at, 0) };
+            // SAFETY: as above.
+            unsafe { release(at, 0) };
+            // SAFETY: as above.
+            unsafe { enter_and_acquire_shared(at, 0) };
+            // SAFETY: as above.
+            unsafe { delete(at, 0) };
+            thread::leave_critical_region();
+        });
+        let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
+        assert_eq!(
+            names,
+            [
+                "CriticalRegions",
+                "ResourceNotOwned",
+                "ResourceDeletedOwned"
+            ]
+        );
+    }
+}

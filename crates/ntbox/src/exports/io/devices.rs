@@ -1,0 +1,218 @@
+//! Device objects and their stacks.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::io_manager::{device, lookup, object, registration};
+use crate::nt::{
+    APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT, NTSTATUS,
+    PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
+};
+use crate::pool::failure;
+use crate::processor::irql;
+use windows_sys::Win32::Storage::FileSystem::FILE_READ_ATTRIBUTES;
+
+/// `IoCreateDevice`.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+pub unsafe extern "win64" fn create_device(
+    driver: *mut DRIVER_OBJECT,
+    extension_bytes: u32,
+    name: *const UNICODE_STRING,
+    device_type: u32,
+    characteristics: u32,
+    exclusive: u8,
+    created: *mut *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoCreateDevice", APC_LEVEL, caller);
+    // SAFETY: the driver's pointer.
+    unsafe { created.write(std::ptr::null_mut()) };
+    if failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    // SAFETY: null or the driver's string.
+    let name = (!name.is_null()).then(|| unsafe { unicode::to_string(name) });
+    // SAFETY: the driver passes its own driver object.
+    let result = unsafe {
+        device::create(driver, extension_bytes, name.as_deref(), device_type, characteristics, exclusive != 0)
+    };
+    match result {
+        Ok(device) => {
+            // SAFETY: the driver's pointer.
+            unsafe { created.write(device) };
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+/// `IoDeleteDevice`.
+pub unsafe extern "win64" fn delete_device(device: *mut DEVICE_OBJECT, caller: usize) {
+    irql::require_at_most("IoDeleteDevice", APC_LEVEL, caller);
+    // SAFETY: the driver's device.
+    unsafe { device::delete(device, caller) }
+}
+
+/// `IoAttachDevice`: attaches to the stack of the named device.
+pub unsafe extern "win64" fn attach_device(
+    source: *mut DEVICE_OBJECT,
+    name: *const UNICODE_STRING,
+    attached: *mut *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoAttachDevice", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's string.
+    let name = unsafe { unicode::to_string(name) };
+    match lookup::device_pointer(&name, FILE_READ_ATTRIBUTES) {
+        Ok((file, target)) => {
+            // SAFETY: the file object keeps the target until it is given back.
+            unsafe {
+                let status = device::attach_to_stack_safe(source, target, attached);
+                object::dereference(file.cast());
+                status
+            }
+        }
+        Err(status) => status,
+    }
+}
+
+/// `IoAttachDeviceByPointer` (obsolete; returns a status only).
+pub unsafe extern "win64" fn attach_device_by_pointer(
+    source: *mut DEVICE_OBJECT,
+    target: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoAttachDeviceByPointer", PASSIVE_LEVEL, caller);
+    let mut attached = std::ptr::null_mut();
+    // SAFETY: the driver passes live devices.
+    unsafe { device::attach_to_stack_safe(source, target, &raw mut attached) }
+}
+
+/// `IoAttachDeviceToDeviceStack`: the device attached to, or null.
+pub unsafe extern "win64" fn attach_device_to_device_stack(
+    source: *mut DEVICE_OBJECT,
+    target: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> *mut DEVICE_OBJECT {
+    irql::require_at_most("IoAttachDeviceToDeviceStack", DISPATCH_LEVEL, caller);
+    let mut attached = std::ptr::null_mut();
+    // SAFETY: the driver passes live devices; the result stays null on failure.
+    unsafe { device::attach_to_stack_safe(source, target, &raw mut attached) };
+    attached
+}
+
+/// `IoAttachDeviceToDeviceStackSafe`.
+pub unsafe extern "win64" fn attach_device_to_device_stack_safe(
+    source: *mut DEVICE_OBJECT,
+    target: *mut DEVICE_OBJECT,
+    attached: *mut *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoAttachDeviceToDeviceStackSafe", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes live devices and its own pointer.
+    unsafe { device::attach_to_stack_safe(source, target, attached) }
+}
+
+/// `IoDetachDevice`.
+pub unsafe extern "win64" fn detach_device(target: *mut DEVICE_OBJECT, caller: usize) {
+    irql::require_at_most("IoDetachDevice", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes the device it is attached to.
+    unsafe { device::detach(target, caller) }
+}
+
+/// `IoGetAttachedDevice`.
+pub unsafe extern "win64" fn get_attached_device(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: the driver passes a live device.
+    unsafe { device::top_of_stack(device) }
+}
+
+/// `IoGetAttachedDeviceReference`.
+pub unsafe extern "win64" fn get_attached_device_reference(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: the driver passes a live device.
+    unsafe { device::reference_top_of_stack(device) }
+}
+
+/// `IoGetLowerDeviceObject`.
+pub unsafe extern "win64" fn get_lower_device_object(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: the driver passes a live device.
+    unsafe { device::reference_lower(device) }
+}
+
+/// `IoGetDeviceAttachmentBaseRef`.
+pub unsafe extern "win64" fn get_device_attachment_base_ref(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: the driver passes a live device.
+    unsafe { device::reference_attachment_base(device) }
+}
+
+/// `IoEnumerateDeviceObjectList`.
+pub unsafe extern "win64" fn enumerate_device_object_list(
+    driver: *mut DRIVER_OBJECT,
+    list: *mut *mut DEVICE_OBJECT,
+    bytes: u32,
+    actual: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoEnumerateDeviceObjectList", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a live driver object and its own memory.
+    unsafe { lookup::enumerate_devices(driver, list, bytes, actual) }
+}
+
+/// `IoGetDiskDeviceObject`.
+pub unsafe extern "win64" fn get_disk_device_object(
+    volume: *mut DEVICE_OBJECT,
+    disk: *mut *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoGetDiskDeviceObject", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a live device.
+    match unsafe { lookup::disk_device(volume) } {
+        Ok(device) => {
+            // SAFETY: the driver's pointer.
+            unsafe { disk.write(device) };
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+/// `IoGetDeviceObjectPointer`.
+pub unsafe extern "win64" fn get_device_object_pointer(
+    name: *const UNICODE_STRING,
+    access: u32,
+    file: *mut *mut FILE_OBJECT,
+    device: *mut *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoGetDeviceObjectPointer", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's string.
+    let name = unsafe { unicode::to_string(name) };
+    match lookup::device_pointer(&name, access) {
+        Ok((opened, top)) => {
+            // SAFETY: the driver's pointer.
+            unsafe { file.write(opened) };
+            // SAFETY: the driver's pointer.
+            unsafe { device.write(top) };
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+/// `IoRegisterShutdownNotification`: IRP_MJ_SHUTDOWN is sent to the device by
+/// `registration::shut_down`.
+pub unsafe extern "win64" fn register_shutdown_notification(device: *mut DEVICE_OBJECT, caller: usize) -> NTSTATUS {
+    irql::require_at_most("IoRegisterShutdownNotification", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes its own device.
+    unsafe { (*device).Flags |= DO_SHUTDOWN_REGISTERED };
+    // SAFETY: as above.
+    unsafe { registration::register_shutdown(device) };
+    STATUS_SUCCESS
+}
+
+/// `IoUnregisterShutdownNotification`.
+pub unsafe extern "win64" fn unregister_shutdown_notification(device: *mut DEVICE_OBJECT, caller: usize) {
+    irql::require_at_most("IoUnregisterShutdownNotification", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes its own device.
+    unsafe { (*device).Flags &= !DO_SHUTDOWN_REGISTERED };
+    // SAFETY: as above.
+    unsafe { registration::unregister_shutdown(device) };
+}

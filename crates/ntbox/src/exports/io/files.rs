@@ -1,0 +1,198 @@
+//! File objects, and opens made by drivers.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::io_manager::object::{self, Kind, ObjectType};
+use crate::io_manager::file;
+use crate::nt::{
+    APC_LEVEL, DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
+    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, unicode,
+};
+use crate::processor::{irql, thread};
+use crate::user::{self, OpenRequest};
+use std::ffi::c_void;
+
+/// A variable that holds the address of an object type: what drivers import.
+#[repr(transparent)]
+pub struct TypePointer(&'static ObjectType);
+
+/// `IoFileObjectType`.
+pub static FILE_OBJECT_TYPE: TypePointer = TypePointer(object::object_type(Kind::File));
+/// `IoDriverObjectType`.
+pub static DRIVER_OBJECT_TYPE: TypePointer = TypePointer(object::object_type(Kind::Driver));
+/// `IoDeviceObjectType`.
+pub static DEVICE_OBJECT_TYPE: TypePointer = TypePointer(object::object_type(Kind::Device));
+
+/// `IO_FORCE_ACCESS_CHECK`, `IO_OPEN_TARGET_DIRECTORY`.
+const FORCE_ACCESS_CHECK: u32 = 0x1;
+const OPEN_TARGET_DIRECTORY: u32 = 0x4;
+
+/// `IoGetRelatedDeviceObject`.
+pub unsafe extern "win64" fn get_related_device_object(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: the driver passes a live file object.
+    unsafe { file::related_device(file) }
+}
+
+/// `IoGetBaseFileSystemDeviceObject`.
+pub unsafe extern "win64" fn get_base_file_system_device_object(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: the driver passes a live file object.
+    unsafe { file::base_file_system_device(file) }
+}
+
+/// `IoCreateFile`. Only files are created, no pipes or mailslots.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+pub unsafe extern "win64" fn create_file(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    allocation: *const i64,
+    file_attributes: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    extended: *const c_void,
+    extended_length: u32,
+    kind: i32,
+    extra: *const c_void,
+    flags: u32,
+) -> NTSTATUS {
+    // SAFETY: as for the routine with a hint.
+    unsafe {
+        create_file_specify_device_object_hint(
+            handle, access, attributes, iosb, allocation, file_attributes, share, disposition, options, extended,
+            extended_length, kind, extra, flags, std::ptr::null_mut(),
+        )
+    }
+}
+
+/// `IoCreateFileSpecifyDeviceObjectHint`: the open and everything on the file
+/// goes to `hint` instead of the top of the stack.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+pub unsafe extern "win64" fn create_file_specify_device_object_hint(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    allocation: *const i64,
+    file_attributes: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    extended: *const c_void,
+    extended_length: u32,
+    _kind: i32,
+    _extra: *const c_void,
+    flags: u32,
+    hint: *mut DEVICE_OBJECT,
+) -> NTSTATUS {
+    irql::require_at_most("IoCreateFileSpecifyDeviceObjectHint", PASSIVE_LEVEL, 0);
+    // SAFETY: the driver's structure.
+    let attributes = unsafe { &*attributes };
+    // SAFETY: the driver's string.
+    let name = unsafe { unicode::to_string(attributes.ObjectName) };
+    let extended: &[u8] = if extended.is_null() {
+        &[]
+    } else {
+        // SAFETY: the driver's buffer has the length it says.
+        unsafe { std::slice::from_raw_parts(extended.cast(), extended_length as usize) }
+    };
+    let request = OpenRequest {
+        name: &name,
+        root: attributes.RootDirectory,
+        access,
+        // SAFETY: null or the driver's number.
+        allocation_size: unsafe { allocation.as_ref() }.copied().unwrap_or(0),
+        attributes: file_attributes,
+        share,
+        disposition,
+        options,
+        extended_attributes: extended,
+        case_sensitive: attributes.Attributes & OBJ_CASE_INSENSITIVE == 0,
+        kernel_handle: attributes.Attributes & OBJ_KERNEL_HANDLE != 0,
+        open_target_directory: flags & OPEN_TARGET_DIRECTORY != 0,
+        force_access_check: flags & FORCE_ACCESS_CHECK != 0,
+        device_hint: hint,
+    };
+    match thread::from_kernel_mode(|| user::nt_create_file(&request)) {
+        Ok((opened, status)) => {
+            // SAFETY: the driver's pointer.
+            unsafe { handle.write(opened) };
+            // SAFETY: the driver's pointer.
+            unsafe { iosb.write(status) };
+            // SAFETY: the service wrote the block.
+            unsafe { status.Anonymous.Status }
+        }
+        Err(status) => {
+            // SAFETY: the driver's pointer.
+            let iosb = unsafe { &mut *iosb };
+            iosb.Anonymous.Status = status;
+            iosb.Information = 0;
+            status
+        }
+    }
+}
+
+/// `IoCreateStreamFileObject`: a file object of the file system's own, for which
+/// cleanup was sent already; its last reference sends close.
+pub unsafe extern "win64" fn create_stream_file_object(
+    file: *mut FILE_OBJECT,
+    device: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> *mut FILE_OBJECT {
+    irql::require_at_most("IoCreateStreamFileObject", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes a live file or device.
+    unsafe { file::create_stream(file, device, true) }
+}
+
+/// `IoCreateStreamFileObjectLite`: as above, without cleanup.
+pub unsafe extern "win64" fn create_stream_file_object_lite(
+    file: *mut FILE_OBJECT,
+    device: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> *mut FILE_OBJECT {
+    irql::require_at_most("IoCreateStreamFileObjectLite", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes a live file or device.
+    unsafe { file::create_stream(file, device, false) }
+}
+
+/// `IoQueryFileInformation`.
+pub unsafe extern "win64" fn query_file_information(
+    file: *mut FILE_OBJECT,
+    class: i32,
+    length: u32,
+    buffer: *mut c_void,
+    returned: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoQueryFileInformation", APC_LEVEL, caller);
+    let major = crate::nt::IRP_MJ_QUERY_INFORMATION as u8;
+    // SAFETY: the driver's file and buffer.
+    unsafe { file::query(file, major, class, buffer, length, returned) }
+}
+
+/// `IoQueryVolumeInformation`.
+pub unsafe extern "win64" fn query_volume_information(
+    file: *mut FILE_OBJECT,
+    class: i32,
+    length: u32,
+    buffer: *mut c_void,
+    returned: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoQueryVolumeInformation", APC_LEVEL, caller);
+    let major = crate::nt::IRP_MJ_QUERY_VOLUME_INFORMATION as u8;
+    // SAFETY: the driver's file and buffer.
+    unsafe { file::query(file, major, class, buffer, length, returned) }
+}
+
+#[repr(C)]
+struct GenericMapping([u32; 4]);
+
+/// `FILE_GENERIC_READ`, `_WRITE`, `_EXECUTE`, `FILE_ALL_ACCESS`.
+static GENERIC_MAPPING: GenericMapping = GenericMapping([0x12_0089, 0x12_0116, 0x12_00A0, 0x1F_01FF]);
+
+/// `IoGetFileObjectGenericMapping`.
+pub unsafe extern "win64" fn get_file_object_generic_mapping() -> *const c_void {
+    (&raw const GENERIC_MAPPING).cast()
+}

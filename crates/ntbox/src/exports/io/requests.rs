@@ -1,0 +1,277 @@
+//! Requests: calling, completing, building and cancelling.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::io_manager::stack::invoke_flags;
+use crate::io_manager::{call, cancel, complete, irp, mdl, unload_safe};
+use crate::nt::routines::CompletionRoutine;
+use crate::nt::{
+    DEVICE_OBJECT, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_PAGING_IO,
+    IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS, PASSIVE_LEVEL,
+};
+use crate::pool::failure;
+use crate::processor::{irql, process, thread};
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// `IofCallDriver`.
+pub unsafe extern "win64" fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) -> NTSTATUS {
+    // SAFETY: the driver's request and a live device.
+    unsafe { call::call_driver(device, irp, caller) }
+}
+
+/// `IofCompleteRequest`.
+pub unsafe extern "win64" fn complete_request(irp: *mut IRP, boost: i8, caller: usize) {
+    // SAFETY: the driver's request.
+    unsafe { complete::complete_request(irp, boost, caller) }
+}
+
+/// `IoAllocateIrp`. Quota is not charged.
+pub unsafe extern "win64" fn allocate_irp(stack_size: i8, _charge: u8, caller: usize) -> *mut IRP {
+    irql::require_at_most("IoAllocateIrp", DISPATCH_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return null_mut();
+    }
+    irp::allocate_at(stack_size, caller)
+}
+
+/// `IoAllocateIrpEx`.
+pub unsafe extern "win64" fn allocate_irp_ex(
+    _device: *mut DEVICE_OBJECT,
+    stack_size: i8,
+    charge: u8,
+    caller: usize,
+) -> *mut IRP {
+    // SAFETY: as for IoAllocateIrp.
+    unsafe { allocate_irp(stack_size, charge, caller) }
+}
+
+/// `IoFreeIrp`.
+pub unsafe extern "win64" fn free_irp(irp: *mut IRP, caller: usize) {
+    irql::require_at_most("IoFreeIrp", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver's request.
+    unsafe { irp::free(irp, caller) }
+}
+
+/// `IoInitializeIrp`.
+pub unsafe extern "win64" fn initialize_irp(irp: *mut IRP, bytes: u16, stack_size: i8) {
+    // SAFETY: the driver's memory.
+    unsafe { irp::initialize(irp, bytes, stack_size) }
+}
+
+/// `IoReuseIrp`.
+pub unsafe extern "win64" fn reuse_irp(irp: *mut IRP, status: NTSTATUS) {
+    // SAFETY: the driver's request.
+    unsafe { irp::reuse(irp, status) }
+}
+
+/// `IoCancelIrp`.
+pub unsafe extern "win64" fn cancel_irp(irp: *mut IRP, caller: usize) -> u8 {
+    irql::require_at_most("IoCancelIrp", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver keeps the request alive.
+    u8::from(unsafe { cancel::cancel(irp) })
+}
+
+/// `IoAcquireCancelSpinLock`.
+pub unsafe extern "win64" fn acquire_cancel_spin_lock(level: *mut Kirql, caller: usize) {
+    irql::require_at_most("IoAcquireCancelSpinLock", DISPATCH_LEVEL, caller);
+    let old = cancel::acquire_cancel_spin_lock();
+    // SAFETY: the driver's pointer.
+    unsafe { level.write(old) };
+}
+
+/// `IoReleaseCancelSpinLock`.
+pub unsafe extern "win64" fn release_cancel_spin_lock(level: Kirql, caller: usize) {
+    irql::require_at_most("IoReleaseCancelSpinLock", DISPATCH_LEVEL, caller);
+    cancel::release_cancel_spin_lock(level);
+}
+
+/// `IoSetCompletionRoutineEx`.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+pub unsafe extern "win64" fn set_completion_routine_ex(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    routine: CompletionRoutine,
+    context: *mut c_void,
+    on_success: u8,
+    on_error: u8,
+    on_cancel: u8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoSetCompletionRoutineEx", DISPATCH_LEVEL, caller);
+    let invoke = invoke_flags(on_success != 0, on_error != 0, on_cancel != 0);
+    // SAFETY: the driver's device and request.
+    unsafe { unload_safe::set(device, irp, routine, context, invoke, caller) }
+}
+
+/// `IoBuildSynchronousFsdRequest`.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+pub unsafe extern "win64" fn build_synchronous_fsd_request(
+    major: u32,
+    device: *mut DEVICE_OBJECT,
+    buffer: *mut c_void,
+    length: u32,
+    offset: *const i64,
+    event: *mut KEVENT,
+    iosb: *mut IO_STATUS_BLOCK,
+    caller: usize,
+) -> *mut IRP {
+    irql::require_at_most("IoBuildSynchronousFsdRequest", PASSIVE_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return null_mut();
+    }
+    // SAFETY: the driver's device and memory.
+    unsafe { irp::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb) }
+}
+
+/// `IoBuildAsynchronousFsdRequest`.
+pub unsafe extern "win64" fn build_asynchronous_fsd_request(
+    major: u32,
+    device: *mut DEVICE_OBJECT,
+    buffer: *mut c_void,
+    length: u32,
+    offset: *const i64,
+    iosb: *mut IO_STATUS_BLOCK,
+    caller: usize,
+) -> *mut IRP {
+    irql::require_at_most("IoBuildAsynchronousFsdRequest", DISPATCH_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return null_mut();
+    }
+    // SAFETY: the driver's device and memory.
+    unsafe { irp::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb) }
+}
+
+/// `IoBuildDeviceIoControlRequest`.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+pub unsafe extern "win64" fn build_device_io_control_request(
+    code: u32,
+    device: *mut DEVICE_OBJECT,
+    input: *const c_void,
+    input_length: u32,
+    output: *mut c_void,
+    output_length: u32,
+    internal: u8,
+    event: *mut KEVENT,
+    iosb: *mut IO_STATUS_BLOCK,
+    caller: usize,
+) -> *mut IRP {
+    irql::require_at_most("IoBuildDeviceIoControlRequest", PASSIVE_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return null_mut();
+    }
+    // SAFETY: the driver's device and memory.
+    unsafe {
+        irp::build_device_control(
+            code, device, input, input_length, output, output_length, internal != 0, event, iosb,
+        )
+    }
+}
+
+/// `IoMakeAssociatedIrp`. The driver sets `AssociatedIrp.IrpCount` of the master.
+pub unsafe extern "win64" fn make_associated_irp(master: *mut IRP, stack_size: i8, caller: usize) -> *mut IRP {
+    irql::require_at_most("IoMakeAssociatedIrp", DISPATCH_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return null_mut();
+    }
+    let irp = irp::allocate_at(stack_size, caller);
+    if !irp.is_null() {
+        // SAFETY: a new request.
+        let request = unsafe { &mut *irp };
+        request.Flags |= IRP_ASSOCIATED_IRP;
+        request.AssociatedIrp.MasterIrp = master;
+        // SAFETY: the driver's request.
+        let owner = unsafe { master.thread() };
+        // SAFETY: a new request.
+        unsafe { irp.set_thread(owner) };
+    }
+    irp
+}
+
+thread_local! {
+    static TOP_LEVEL: Cell<*mut IRP> = const { Cell::new(null_mut()) };
+}
+
+/// `IoGetTopLevelIrp`.
+pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
+    TOP_LEVEL.get()
+}
+
+/// `IoSetTopLevelIrp`.
+pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP) {
+    TOP_LEVEL.set(irp);
+}
+
+/// `IoIsOperationSynchronous`: the originator waits for the request.
+pub unsafe extern "win64" fn is_operation_synchronous(irp: *mut IRP) -> u8 {
+    // SAFETY: the driver's request.
+    let flags = unsafe { (*irp).Flags };
+    // SAFETY: the driver's request, whose current location is its own.
+    let location = unsafe { irp.current_location() };
+    // SAFETY: as above.
+    let file = unsafe { (*location).FileObject };
+    // SAFETY: null, or the file of a request in flight.
+    let file_is = !file.is_null() && unsafe { (*file).Flags } & FO_SYNCHRONOUS_IO != 0;
+    let api = flags & (IRP_SYNCHRONOUS_API | IRP_SYNCHRONOUS_PAGING_IO) != 0;
+    // Asynchronous paging I/O is never synchronous, whatever its file is.
+    let paging = flags & IRP_PAGING_IO != 0 && flags & IRP_SYNCHRONOUS_PAGING_IO == 0;
+    u8::from((file_is || api) && !paging)
+}
+
+/// `IoGetRequestorProcess`.
+pub unsafe extern "win64" fn get_requestor_process(irp: *mut IRP) -> *mut c_void {
+    // SAFETY: the driver's request.
+    let owner = unsafe { irp.thread() };
+    thread::from_object(owner).map_or(null_mut(), |thread| thread.process())
+}
+
+/// `IoGetRequestorProcessId`.
+pub unsafe extern "win64" fn get_requestor_process_id(irp: *mut IRP) -> u32 {
+    // SAFETY: as above.
+    let object = unsafe { get_requestor_process(irp) };
+    process::from_object(object).map_or(0, |process| process.id())
+}
+
+/// `IoThreadToProcess`.
+pub unsafe extern "win64" fn thread_to_process(object: *mut c_void) -> *mut c_void {
+    thread::from_object(object).map_or(null_mut(), |thread| thread.process())
+}
+
+/// `IoIsSystemThread`.
+pub unsafe extern "win64" fn is_system_thread(object: *mut c_void) -> u8 {
+    u8::from(thread::from_object(object).is_some_and(|thread| thread.is_system()))
+}
+
+/// `IoAllocateMdl`. Quota is not charged.
+pub unsafe extern "win64" fn allocate_mdl(
+    address: *mut c_void,
+    length: u32,
+    secondary: u8,
+    _charge: u8,
+    irp: *mut IRP,
+    caller: usize,
+) -> *mut MDL {
+    irql::require_at_most("IoAllocateMdl", DISPATCH_LEVEL, caller);
+    // SAFETY: null or the driver's request.
+    unsafe { mdl::allocate_for_driver(address, length, secondary != 0, irp, caller) }
+}
+
+/// `IoFreeMdl`.
+pub unsafe extern "win64" fn free_mdl(mdl: *mut MDL, caller: usize) {
+    irql::require_at_most("IoFreeMdl", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver's list.
+    unsafe { mdl::free(mdl) }
+}
+
+/// `IoBuildPartialMdl`.
+pub unsafe extern "win64" fn build_partial_mdl(
+    source: *mut MDL,
+    target: *mut MDL,
+    address: *mut c_void,
+    length: u32,
+) {
+    // SAFETY: the driver's lists.
+    unsafe { mdl::build_partial(source, target, address, length) }
+}
+

@@ -1,0 +1,34 @@
+//! The once-a-second timer of a device.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::io_manager::timer::{self, TimerRoutine};
+use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, NTSTATUS, PASSIVE_LEVEL};
+use crate::processor::irql;
+use std::ffi::c_void;
+
+/// `IoInitializeTimer`.
+pub unsafe extern "win64" fn initialize_timer(
+    device: *mut DEVICE_OBJECT,
+    routine: TimerRoutine,
+    context: *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("IoInitializeTimer", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's device and routine.
+    unsafe { timer::initialize(device, routine, context) }
+}
+
+/// `IoStartTimer`.
+pub unsafe extern "win64" fn start_timer(device: *mut DEVICE_OBJECT, caller: usize) {
+    irql::require_at_most("IoStartTimer", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver's device.
+    unsafe { timer::start(device) }
+}
+
+/// `IoStopTimer`.
+pub unsafe extern "win64" fn stop_timer(device: *mut DEVICE_OBJECT, caller: usize) {
+    irql::require_at_most("IoStopTimer", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver's device.
+    unsafe { timer::stop(device) }
+}

@@ -1,0 +1,174 @@
+//! Events, semaphores, mutexes and waits.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS};
+use crate::processor::rules::{self, violation};
+use crate::processor::{dispatcher, irql};
+use std::ffi::c_void;
+
+/// Ceiling of a routine that may be told that a wait follows at once.
+fn signal_ceiling(wait_follows: u8) -> Kirql {
+    if wait_follows == 0 {
+        DISPATCH_LEVEL
+    } else {
+        APC_LEVEL
+    }
+}
+
+/// `KeInitializeEvent`. `kind` is an `EVENT_TYPE`: 0 is a notification event.
+pub unsafe extern "win64" fn initialize_event(event: *mut KEVENT, kind: i32, state: u8) {
+    // SAFETY: the driver passes the memory of an event.
+    unsafe { dispatcher::initialize_event(event, kind == 0, state != 0) }
+}
+
+/// `KeSetEvent`. There are no thread priorities to boost by `increment`.
+pub unsafe extern "win64" fn set_event(
+    event: *mut KEVENT,
+    _increment: i32,
+    wait: u8,
+    caller: usize,
+) -> i32 {
+    irql::require_at_most("KeSetEvent", signal_ceiling(wait), caller);
+    // SAFETY: the driver passes an event.
+    unsafe { dispatcher::set_event(event) }
+}
+
+/// `KeResetEvent`.
+pub unsafe extern "win64" fn reset_event(event: *mut KEVENT, caller: usize) -> i32 {
+    irql::require_at_most("KeResetEvent", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes an event.
+    unsafe { dispatcher::reset_event(event) }
+}
+
+/// `KeClearEvent`.
+pub unsafe extern "win64" fn clear_event(event: *mut KEVENT, caller: usize) {
+    irql::require_at_most("KeClearEvent", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes an event.
+    unsafe { dispatcher::clear_event(event) }
+}
+
+/// `KePulseEvent`.
+pub unsafe extern "win64" fn pulse_event(
+    event: *mut KEVENT,
+    _increment: i32,
+    wait: u8,
+    caller: usize,
+) -> i32 {
+    irql::require_at_most("KePulseEvent", signal_ceiling(wait), caller);
+    // SAFETY: the driver passes an event.
+    unsafe { dispatcher::pulse_event(event) }
+}
+
+/// `KeReadStateEvent`, `KeReadStateSemaphore`, `KeReadStateMutex`, `KeReadStateTimer`.
+pub unsafe extern "win64" fn read_state(object: *mut c_void) -> i32 {
+    // SAFETY: the driver passes a dispatcher object.
+    unsafe { dispatcher::read_state(object) }
+}
+
+/// Reads the timeout of a wait: null is none.
+///
+/// # Safety
+/// `timeout` is null or points to a `LARGE_INTEGER`.
+unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
+    // SAFETY: contract of the function.
+    (!timeout.is_null()).then(|| unsafe { timeout.read_unaligned() })
+}
+
+/// `KeWaitForSingleObject`.
+pub unsafe extern "win64" fn wait_for_single_object(
+    object: *mut c_void,
+    _reason: i32,
+    _mode: i8,
+    alertable: u8,
+    timeout: *const i64,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a `LARGE_INTEGER` or null.
+    let timeout = unsafe { timeout_at(timeout) };
+    // SAFETY: the driver passes a dispatcher object.
+    unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) }
+}
+
+/// `KeWaitForMultipleObjects`. `kind` is a `WAIT_TYPE`: 0 waits for all.
+#[expect(clippy::too_many_arguments, reason = "as documented")]
+pub unsafe extern "win64" fn wait_for_multiple_objects(
+    count: u32,
+    objects: *const *mut c_void,
+    kind: i32,
+    _reason: i32,
+    _mode: i8,
+    alertable: u8,
+    timeout: *const i64,
+    wait_blocks: *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    let most = if wait_blocks.is_null() {
+        dispatcher::THREAD_WAIT_OBJECTS
+    } else {
+        dispatcher::MAXIMUM_WAIT_OBJECTS
+    };
+    let count = count as usize;
+    if count == 0 || count > most {
+        violation(
+            &rules::TOO_MANY_WAIT_OBJECTS,
+            format!(
+                "KeWaitForMultipleObjects was called for {count} objects; the limit of this call is {most}"
+            ),
+            &[("called at", caller)],
+        );
+    }
+    // SAFETY: the driver passes an array of `count` objects.
+    let objects = unsafe { std::slice::from_raw_parts(objects, count) };
+    // SAFETY: as in `wait_for_single_object`.
+    let timeout = unsafe { timeout_at(timeout) };
+    // SAFETY: the driver passes dispatcher objects.
+    unsafe { dispatcher::wait_for(objects, kind == 0, timeout, alertable != 0, caller) }
+}
+
+/// `KeDelayExecutionThread`.
+pub unsafe extern "win64" fn delay_execution_thread(
+    _mode: i8,
+    _alertable: u8,
+    interval: *const i64,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a `LARGE_INTEGER`.
+    dispatcher::delay(unsafe { interval.read_unaligned() }, caller)
+}
+
+/// `KeInitializeSemaphore`.
+pub unsafe extern "win64" fn initialize_semaphore(
+    semaphore: *mut KSEMAPHORE,
+    count: i32,
+    limit: i32,
+) {
+    // SAFETY: the driver passes the memory of a semaphore.
+    unsafe { dispatcher::initialize_semaphore(semaphore, count, limit) }
+}
+
+/// `KeReleaseSemaphore`.
+pub unsafe extern "win64" fn release_semaphore(
+    semaphore: *mut KSEMAPHORE,
+    _increment: i32,
+    adjustment: i32,
+    wait: u8,
+    caller: usize,
+) -> i32 {
+    irql::require_at_most("KeReleaseSemaphore", signal_ceiling(wait), caller);
+    // SAFETY: the driver passes a semaphore.
+    unsafe { dispatcher::release_semaphore(semaphore, adjustment) }
+}
+
+/// `KeInitializeMutex`. The level is reserved.
+pub unsafe extern "win64" fn initialize_mutex(mutex: *mut KMUTANT, _level: u32) {
+    // SAFETY: the driver passes the memory of a mutex.
+    unsafe { dispatcher::initialize_mutant(mutex) }
+}
+
+/// `KeReleaseMutex`.
+pub unsafe extern "win64" fn release_mutex(mutex: *mut KMUTANT, wait: u8, caller: usize) -> i32 {
+    irql::require_at_most("KeReleaseMutex", signal_ceiling(wait), caller);
+    // SAFETY: the driver passes a mutex.
+    unsafe { dispatcher::release_mutant(mutex) }
+}

@@ -1,0 +1,128 @@
+//! DPCs, timers and clocks.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::nt::routines::DeferredRoutine;
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KDPC, KTIMER};
+use crate::processor::{dpc, irql, time, timer, work};
+use std::ffi::c_void;
+
+/// `KeInitializeDpc`.
+pub unsafe extern "win64" fn initialize_dpc(
+    dpc: *mut KDPC,
+    routine: DeferredRoutine,
+    context: *mut c_void,
+) {
+    // SAFETY: the driver passes the memory of a DPC.
+    unsafe { dpc::initialize(dpc, routine, context) }
+}
+
+/// `KeInsertQueueDpc`.
+pub unsafe extern "win64" fn insert_queue_dpc(
+    dpc: *mut KDPC,
+    argument1: *mut c_void,
+    argument2: *mut c_void,
+) -> u8 {
+    // SAFETY: the driver passes a DPC.
+    u8::from(unsafe { dpc::insert(dpc, argument1, argument2) })
+}
+
+/// `KeRemoveQueueDpc`.
+pub unsafe extern "win64" fn remove_queue_dpc(dpc: *mut KDPC) -> u8 {
+    // SAFETY: the driver passes a DPC.
+    u8::from(unsafe { dpc::remove(dpc) })
+}
+
+/// `KeFlushQueuedDpcs`.
+pub unsafe extern "win64" fn flush_queued_dpcs(caller: usize) {
+    irql::require_at_most("KeFlushQueuedDpcs", APC_LEVEL, caller);
+    work::flush_dpcs();
+}
+
+/// `KeInitializeTimer`: a notification timer.
+pub unsafe extern "win64" fn initialize_timer(timer: *mut KTIMER) {
+    // SAFETY: the driver passes the memory of a timer.
+    unsafe { timer::initialize(timer, true) }
+}
+
+/// `KeInitializeTimerEx`. `kind` is a `TIMER_TYPE`: 0 is a notification timer.
+pub unsafe extern "win64" fn initialize_timer_ex(timer: *mut KTIMER, kind: i32) {
+    // SAFETY: the driver passes the memory of a timer.
+    unsafe { timer::initialize(timer, kind == 0) }
+}
+
+/// `KeSetTimer`.
+pub unsafe extern "win64" fn set_timer(
+    timer: *mut KTIMER,
+    due: i64,
+    dpc: *mut KDPC,
+    caller: usize,
+) -> u8 {
+    irql::require_at_most("KeSetTimer", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a timer and a DPC or null.
+    u8::from(unsafe { timer::set(timer, due, 0, dpc) })
+}
+
+/// `KeSetTimerEx`.
+pub unsafe extern "win64" fn set_timer_ex(
+    timer: *mut KTIMER,
+    due: i64,
+    period: i32,
+    dpc: *mut KDPC,
+    caller: usize,
+) -> u8 {
+    irql::require_at_most("KeSetTimerEx", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a timer and a DPC or null.
+    u8::from(unsafe { timer::set(timer, due, period.max(0).cast_unsigned(), dpc) })
+}
+
+/// `KeCancelTimer`.
+pub unsafe extern "win64" fn cancel_timer(timer: *mut KTIMER, caller: usize) -> u8 {
+    irql::require_at_most("KeCancelTimer", DISPATCH_LEVEL, caller);
+    u8::from(timer::cancel(timer))
+}
+
+/// Counts per second of `KeQueryPerformanceCounter`, as Windows 10 has them.
+const PERFORMANCE_FREQUENCY: i64 = 10_000_000;
+
+/// `KeQueryPerformanceCounter`.
+pub unsafe extern "win64" fn query_performance_counter(frequency: *mut i64) -> i64 {
+    if !frequency.is_null() {
+        // SAFETY: the driver passes a `LARGE_INTEGER` or null.
+        unsafe { frequency.write_unaligned(PERFORMANCE_FREQUENCY) };
+    }
+    time::interrupt_time()
+}
+
+/// `KeQuerySystemTimePrecise`.
+pub unsafe extern "win64" fn query_system_time_precise(now: *mut i64) {
+    // SAFETY: the driver passes a `LARGE_INTEGER`.
+    unsafe { now.write_unaligned(time::system_time()) };
+}
+
+/// `KeQueryInterruptTime`, and `KeQueryUnbiasedInterruptTime`: the box never sleeps.
+pub unsafe extern "win64" fn query_interrupt_time() -> i64 {
+    time::interrupt_time()
+}
+
+/// `KeQueryInterruptTimePrecise`.
+pub unsafe extern "win64" fn query_interrupt_time_precise(counter: *mut i64) -> i64 {
+    let now = time::interrupt_time();
+    // SAFETY: the driver passes a `LARGE_INTEGER` for the performance counter.
+    unsafe { counter.write_unaligned(now) };
+    now
+}
+
+/// `KeQueryTimeIncrement`.
+pub unsafe extern "win64" fn query_time_increment() -> u32 {
+    time::UNITS_PER_TICK as u32
+}
+
+/// `KeStallExecutionProcessor`: spins for some microseconds.
+pub unsafe extern "win64" fn stall_execution_processor(microseconds: u32) {
+    let until =
+        std::time::Instant::now() + std::time::Duration::from_micros(u64::from(microseconds));
+    while std::time::Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}

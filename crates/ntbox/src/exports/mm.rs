@@ -1,0 +1,363 @@
+//! `Mm`: memory descriptor lists, paging, probing.
+//!
+//! Memory of the box is always resident and mapped at one address for everybody:
+//! locking and mapping change flags, which are checked. There is no border between
+//! user and system addresses, so a probe checks alignment and range only.
+//!
+//! Left out: physical addresses, sections, contiguous and noncached memory.
+//!
+//! Source: "Using MDLs" in the kernel architecture guide; bug checks 0xC4/70, 76,
+//! 7C, 7D, 7F and B0.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use super::ke::bug_check;
+use crate::host::memory;
+use crate::io_manager::mdl::{
+    self, MAPPED_TO_SYSTEM_VA, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL,
+};
+use crate::nt::unicode;
+use crate::nt::{
+    APC_LEVEL, DISPATCH_LEVEL, MDL, PASSIVE_LEVEL, STATUS_ACCESS_VIOLATION,
+    STATUS_DATATYPE_MISALIGNMENT, UNICODE_STRING,
+};
+use crate::pe_image;
+use crate::pool::{self, Kind};
+use crate::processor::irql;
+use crate::processor::rules::{self, violation};
+use std::ffi::c_void;
+
+super::table! {
+    caller(1) "MmGetSystemRoutineAddress" => get_system_routine_address,
+    "MmIsAddressValid" => is_address_valid,
+    caller(3) "MmProbeAndLockPages" => probe_and_lock_pages,
+    caller(1) "MmUnlockPages" => unlock_pages,
+    caller(1) "MmBuildMdlForNonPagedPool" => build_mdl_for_non_paged_pool,
+    caller(2) "MmMapLockedPages" => map_locked_pages,
+    caller(6) "MmMapLockedPagesSpecifyCache" => map_locked_pages_specify_cache,
+    caller(2) "MmUnmapLockedPages" => unmap_locked_pages,
+    "MmSizeOfMdl" => size_of_mdl,
+    caller(1) "MmLockPagableDataSection" => lock_section,
+    caller(1) "MmLockPagableSectionByHandle" => lock_section_by_handle,
+    caller(1) "MmUnlockPagableImageSection" => lock_section_by_handle,
+    caller(1) "MmPageEntireDriver" => lock_section,
+    caller(1) "MmResetDriverPaging" => lock_section_by_handle,
+    "MmIsThisAnNtAsSystem" => is_server,
+    "MmQuerySystemSize" => query_system_size,
+    data "MmUserProbeAddress" => USER_PROBE_ADDRESS,
+    data "MmHighestUserAddress" => HIGHEST_USER_ADDRESS,
+    data "MmSystemRangeStart" => SYSTEM_RANGE_START,
+    caller(3) "ProbeForRead" => probe_for_read,
+    caller(3) "ProbeForWrite" => probe_for_write,
+}
+
+/// `MmUserProbeAddress`, `MmHighestUserAddress`, `MmSystemRangeStart` of x64.
+static USER_PROBE_ADDRESS: usize = 0x7FFF_FFFF_0000;
+static HIGHEST_USER_ADDRESS: usize = 0x7FFF_FFFE_FFFF;
+static SYSTEM_RANGE_START: usize = 0xFFFF_8000_0000_0000;
+
+const PAGE: usize = 4096;
+
+/// `MmGetSystemRoutineAddress`: null if the box does not have the routine.
+unsafe extern "win64" fn get_system_routine_address(
+    name: *const UNICODE_STRING,
+    caller: usize,
+) -> *mut c_void {
+    irql::require_at_most("MmGetSystemRoutineAddress", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes a string.
+    let name = unsafe { unicode::to_string(name) };
+    let address =
+        super::resolve("ntoskrnl.exe", &name).or_else(|| super::resolve("hal.dll", &name));
+    std::ptr::with_exposed_provenance_mut(address.unwrap_or(0))
+}
+
+/// `MmIsAddressValid`.
+unsafe extern "win64" fn is_address_valid(address: *const c_void) -> u8 {
+    u8::from(memory::try_read(address.addr(), &mut [0]))
+}
+
+fn flags(list: *const MDL) -> i16 {
+    // SAFETY: the callers pass the driver's list.
+    unsafe { (*list).MdlFlags }
+}
+
+#[cold]
+fn wrong_state(ddi: &str, list: *const MDL, what: &str, caller: usize) {
+    violation(
+        &rules::MDL_STATE,
+        format!(
+            "{ddi}: MDL {list:p} with flags 0x{:04X} {what}",
+            flags(list)
+        ),
+        &[("called at", caller)],
+    );
+}
+
+/// `MmProbeAndLockPages`. Raises for a range that is not readable, which ends the run.
+unsafe extern "win64" fn probe_and_lock_pages(
+    list: *mut MDL,
+    _mode: i8,
+    _operation: i32,
+    caller: usize,
+) {
+    irql::require_at_most("MmProbeAndLockPages", DISPATCH_LEVEL, caller);
+    if flags(list) & (PAGES_LOCKED | MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL | PARTIAL) != 0 {
+        wrong_state(
+            "MmProbeAndLockPages",
+            list,
+            "is locked or describes nonpaged pool already",
+            caller,
+        );
+    }
+    // SAFETY: the driver passes a list.
+    let start = unsafe { mdl::virtual_address(list) }.addr();
+    // SAFETY: as above.
+    let length = unsafe { (*list).ByteCount } as usize;
+    let mut pages = (start & !(PAGE - 1)..start + length).step_by(PAGE);
+    if !pages.all(|page| memory::try_read(page.max(start), &mut [0])) {
+        bug_check::raise(STATUS_ACCESS_VIOLATION, caller);
+    }
+    // SAFETY: as above.
+    unsafe { mdl::lock_pages(list) };
+}
+
+/// `MmUnlockPages`.
+unsafe extern "win64" fn unlock_pages(list: *mut MDL, caller: usize) {
+    irql::require_at_most("MmUnlockPages", DISPATCH_LEVEL, caller);
+    if flags(list) & PAGES_LOCKED == 0 {
+        let what = if flags(list) & SOURCE_IS_NONPAGED_POOL != 0 {
+            "describes nonpaged pool, which is never unlocked"
+        } else {
+            "is not locked"
+        };
+        wrong_state("MmUnlockPages", list, what, caller);
+        return;
+    }
+    // SAFETY: the driver passes a list.
+    unsafe { mdl::unlock_pages(list) };
+}
+
+/// `MmBuildMdlForNonPagedPool`.
+unsafe extern "win64" fn build_mdl_for_non_paged_pool(list: *mut MDL, caller: usize) {
+    irql::require_at_most("MmBuildMdlForNonPagedPool", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a list.
+    let address = unsafe { mdl::virtual_address(list) };
+    let paged = matches!(pool::block_at(address.addr()), Some((Kind::Paged, _)));
+    if paged
+        || flags(list) & (PAGES_LOCKED | MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL | PARTIAL)
+            != 0
+    {
+        let what = if paged {
+            "describes paged pool"
+        } else {
+            "was built or locked already"
+        };
+        wrong_state("MmBuildMdlForNonPagedPool", list, what, caller);
+    }
+    // SAFETY: as above.
+    unsafe { (*list).MappedSystemVa = address };
+    // SAFETY: as above.
+    unsafe { (*list).MdlFlags |= SOURCE_IS_NONPAGED_POOL };
+}
+
+/// What the mapping routines do: the address is the one everybody uses.
+///
+/// # Safety
+/// `list` points to an MDL.
+unsafe fn map(ddi: &'static str, list: *mut MDL, mode: i8, caller: usize) -> *mut c_void {
+    let maximum = if mode == 0 { DISPATCH_LEVEL } else { APC_LEVEL };
+    irql::require_at_most(ddi, maximum, caller);
+    if flags(list) & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL) == 0 {
+        wrong_state(ddi, list, "is neither locked nor of nonpaged pool", caller);
+    }
+    // SAFETY: contract of the function.
+    let address = unsafe { mdl::virtual_address(list) };
+    if mode == 0 {
+        // SAFETY: contract of the function.
+        unsafe { (*list).MappedSystemVa = address };
+        // SAFETY: contract of the function.
+        unsafe { (*list).MdlFlags |= MAPPED_TO_SYSTEM_VA };
+    }
+    address
+}
+
+/// `MmMapLockedPages`.
+unsafe extern "win64" fn map_locked_pages(list: *mut MDL, mode: i8, caller: usize) -> *mut c_void {
+    // SAFETY: the driver passes a list.
+    unsafe { map("MmMapLockedPages", list, mode, caller) }
+}
+
+/// `MmMapLockedPagesSpecifyCache`. A requested address is not given.
+unsafe extern "win64" fn map_locked_pages_specify_cache(
+    list: *mut MDL,
+    mode: i8,
+    _cache: i32,
+    _requested: *mut c_void,
+    _bug_check_on_failure: u32,
+    _priority: u32,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: the driver passes a list.
+    unsafe { map("MmMapLockedPagesSpecifyCache", list, mode, caller) }
+}
+
+/// `MmUnmapLockedPages`.
+unsafe extern "win64" fn unmap_locked_pages(_base: *mut c_void, list: *mut MDL, caller: usize) {
+    irql::require_at_most("MmUnmapLockedPages", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a list.
+    unsafe { (*list).MdlFlags &= !MAPPED_TO_SYSTEM_VA };
+}
+
+/// `MmSizeOfMdl`.
+unsafe extern "win64" fn size_of_mdl(address: *const c_void, length: usize) -> usize {
+    mdl::size_of_mdl(address, length)
+}
+
+/// `MmLockPagableDataSection`, `MmPageEntireDriver`: the base of the image, which
+/// serves as the handle. Images are never paged.
+unsafe extern "win64" fn lock_section(address: *const c_void, caller: usize) -> *mut c_void {
+    irql::require_at_most("MmLockPagableDataSection", APC_LEVEL, caller);
+    let base = pe_image::image_at(address.addr()).map_or(0, |image| image.base());
+    std::ptr::with_exposed_provenance_mut(base)
+}
+
+/// `MmLockPagableSectionByHandle`, `MmUnlockPagableImageSection`, `MmResetDriverPaging`:
+/// images are never paged.
+unsafe extern "win64" fn lock_section_by_handle(_handle: *mut c_void, caller: usize) {
+    irql::require_at_most("MmLockPagableSectionByHandle", APC_LEVEL, caller);
+}
+
+/// `MmIsThisAnNtAsSystem`: this is a workstation.
+unsafe extern "win64" fn is_server() -> u8 {
+    0
+}
+
+/// `MmQuerySystemSize`: `MmLargeSystem`.
+unsafe extern "win64" fn query_system_size() -> i32 {
+    2
+}
+
+/// Raises for what a probe refuses.
+fn probe(address: usize, length: usize, alignment: u32, caller: usize) {
+    if length == 0 {
+        return;
+    }
+    if !address.is_multiple_of(alignment.max(1) as usize) {
+        bug_check::raise(STATUS_DATATYPE_MISALIGNMENT, caller);
+    }
+    if address
+        .checked_add(length)
+        .is_none_or(|end| end > USER_PROBE_ADDRESS)
+    {
+        bug_check::raise(STATUS_ACCESS_VIOLATION, caller);
+    }
+}
+
+/// `ProbeForRead`.
+unsafe extern "win64" fn probe_for_read(
+    address: *const c_void,
+    length: usize,
+    alignment: u32,
+    caller: usize,
+) {
+    irql::require_at_most("ProbeForRead", APC_LEVEL, caller);
+    probe(address.addr(), length, alignment, caller);
+}
+
+/// `ProbeForWrite`: also writes a byte of each page back.
+unsafe extern "win64" fn probe_for_write(
+    address: *mut c_void,
+    length: usize,
+    alignment: u32,
+    caller: usize,
+) {
+    irql::require_at_most("ProbeForWrite", APC_LEVEL, caller);
+    probe(address.addr(), length, alignment, caller);
+    let start = address.addr();
+    for page in (start & !(PAGE - 1)..start + length).step_by(PAGE) {
+        let byte = address.cast::<u8>().with_addr(page.max(start));
+        if !memory::try_read(byte.addr(), &mut [0]) {
+            bug_check::raise(STATUS_ACCESS_VIOLATION, caller);
+        }
+        // SAFETY: readable; where it cannot be written, the fault names this routine.
+        unsafe { byte.write_volatile(byte.read_volatile()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::unicode::OwnedUnicodeString;
+    use crate::verifier::capture;
+
+    #[test]
+    fn routines_are_found_by_name() {
+        let find = |name: &str| {
+            let name = OwnedUnicodeString::new(name);
+            // SAFETY: a valid string.
+            unsafe { get_system_routine_address(&name.as_unicode(), 0) }.addr()
+        };
+        assert_eq!(
+            Some(find("KeSetEvent")),
+            crate::exports::resolve("ntoskrnl.exe", "KeSetEvent")
+        );
+        assert_eq!(find("KeNoSuchRoutine"), 0);
+    }
+
+    #[test]
+    fn addresses_are_valid_or_not() {
+        let value = 5_u32;
+        // SAFETY: any address may be asked for.
+        let valid =
+            |address: usize| unsafe { is_address_valid(std::ptr::without_provenance(address)) };
+        assert_eq!(valid((&raw const value).addr()), 1);
+        assert_eq!(valid(8), 0);
+        assert_eq!(valid(SYSTEM_RANGE_START), 0);
+    }
+
+    #[test]
+    fn a_list_is_locked_mapped_and_unlocked_in_order() {
+        let mut buffer = vec![0_u8; 10_000];
+        let address: *mut c_void = buffer.as_mut_ptr().cast();
+        // SAFETY: no request.
+        let list = unsafe { mdl::allocate(address, 10_000, false, std::ptr::null_mut()) };
+        let ((), found) = capture(|| {
+            // SAFETY: a live list, here and below.
+            unsafe { probe_and_lock_pages(list, 0, 0, 0) };
+            // SAFETY: as above.
+            assert_eq!(
+                unsafe {
+                    map_locked_pages_specify_cache(list, 0, 1, std::ptr::null_mut(), 0, 16, 0)
+                },
+                address
+            );
+            // SAFETY: as above.
+            unsafe { unlock_pages(list, 0) };
+        });
+        assert!(found.is_empty(), "{found:?}");
+        let ((), found) = capture(|| {
+            // SAFETY: as above.
+            unsafe { unlock_pages(list, 0) };
+            // SAFETY: as above.
+            unsafe { map_locked_pages(list, 0, 0) };
+        });
+        assert_eq!(found.len(), 2);
+        assert!(
+            found[0].message.contains("is not locked"),
+            "{}",
+            found[0].message
+        );
+    }
+
+    #[test]
+    fn paged_pool_is_no_nonpaged_pool() {
+        let block = pool::allocate(Kind::Paged, 64, 1, 0);
+        // SAFETY: no request.
+        let list = unsafe { mdl::allocate(block, 64, false, std::ptr::null_mut()) };
+        // SAFETY: a live list.
+        let ((), found) = capture(|| unsafe { build_mdl_for_non_paged_pool(list, 0) });
+        assert!(found[0].message.contains("paged pool"));
+        // SAFETY: allocated above.
+        unsafe { pool::free(block, None, 0) };
+    }
+}

@@ -1,0 +1,254 @@
+//! `Ob`: the object manager's routines.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::io_manager::object::{self, Kind, ObjectType};
+use crate::io_manager::{namespace, query_name};
+use crate::nt::{
+    DISPATCH_LEVEL, FILE_OBJECT, HANDLE, NTSTATUS, OBJECT_HANDLE_INFORMATION, OBJECT_NAME_INFORMATION,
+    OBJ_KERNEL_HANDLE, PASSIVE_LEVEL, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_HANDLE,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
+};
+use crate::processor::{irql, thread};
+use crate::user;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+super::table! {
+    caller(1) "ObfReferenceObject" => reference_object,
+    caller(1) "ObfDereferenceObject" => dereference_object,
+    caller(1) "ObReferenceObject" => reference_object,
+    caller(1) "ObDereferenceObject" => dereference_object,
+    caller(2) "ObfReferenceObjectWithTag" => reference_object_with_tag,
+    caller(2) "ObfDereferenceObjectWithTag" => dereference_object_with_tag,
+    caller(1) "ObDereferenceObjectDeferDelete" => dereference_object,
+    caller(4) "ObReferenceObjectByPointer" => reference_object_by_pointer,
+    caller(6) "ObReferenceObjectByHandle" => reference_object_by_handle,
+    caller(8) "ObReferenceObjectByName" => reference_object_by_name,
+    caller(7) "ObOpenObjectByPointer" => open_object_by_pointer,
+    caller(4) "ObQueryNameString" => query_name_string,
+    caller(2) "ObCloseHandle" => close_handle,
+    "ObGetObjectType" => get_object_type,
+}
+
+/// The current process and thread, as `NtCurrentProcess()` and `NtCurrentThread()` name them.
+const CURRENT_PROCESS: isize = -1;
+const CURRENT_THREAD: isize = -2;
+
+/// `ObfReferenceObject`.
+unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> isize {
+    irql::require_at_most("ObfReferenceObject", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver's object.
+    unsafe { object::reference(body) };
+    // SAFETY: as above.
+    unsafe { object::pointer_count(body) as isize }
+}
+
+/// `ObfDereferenceObject`: what is left, as it was before this call's delete.
+unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) -> isize {
+    irql::require_at_most("ObfDereferenceObject", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver's object.
+    let before = unsafe { object::pointer_count(body) };
+    // SAFETY: the driver's reference.
+    unsafe { object::dereference(body) };
+    before as isize - 1
+}
+
+/// `ObfReferenceObjectWithTag`.
+unsafe extern "win64" fn reference_object_with_tag(body: *mut c_void, _tag: u32, caller: usize) -> isize {
+    // SAFETY: as without a tag.
+    unsafe { reference_object(body, caller) }
+}
+
+/// `ObfDereferenceObjectWithTag`.
+unsafe extern "win64" fn dereference_object_with_tag(body: *mut c_void, _tag: u32, caller: usize) -> isize {
+    // SAFETY: as without a tag.
+    unsafe { dereference_object(body, caller) }
+}
+
+/// True if `wanted` is null or the type of the object.
+///
+/// # Safety
+/// `body` is a live object, `wanted` null or an address of a type.
+unsafe fn is_of_type(body: *const c_void, wanted: *const ObjectType) -> bool {
+    // SAFETY: contract of the function.
+    wanted.is_null() || std::ptr::eq(wanted, unsafe { get_object_type(body) })
+}
+
+/// `ObReferenceObjectByPointer`.
+unsafe extern "win64" fn reference_object_by_pointer(
+    body: *mut c_void,
+    _access: u32,
+    wanted: *const ObjectType,
+    mode: i8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("ObReferenceObjectByPointer", DISPATCH_LEVEL, caller);
+    // A kernel-mode caller is trusted with the type.
+    // SAFETY: the driver's object.
+    if mode != 0 && !unsafe { is_of_type(body, wanted) } {
+        return STATUS_OBJECT_TYPE_MISMATCH;
+    }
+    // SAFETY: the driver's object.
+    unsafe { object::reference(body) };
+    STATUS_SUCCESS
+}
+
+/// `ObReferenceObjectByHandle`.
+unsafe extern "win64" fn reference_object_by_handle(
+    handle: HANDLE,
+    access: u32,
+    wanted: *const ObjectType,
+    mode: i8,
+    body: *mut *mut c_void,
+    information: *mut OBJECT_HANDLE_INFORMATION,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("ObReferenceObjectByHandle", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's pointer.
+    unsafe { body.write(null_mut()) };
+    let (found, granted) = match handle as isize {
+        CURRENT_PROCESS => (thread::current().process(), u32::MAX),
+        CURRENT_THREAD => (thread::current().object(), u32::MAX),
+        _ => match object::reference_by_handle(handle) {
+            Ok(found) => found,
+            Err(status) => return status,
+        },
+    };
+    if matches!(handle as isize, CURRENT_PROCESS | CURRENT_THREAD) {
+        // SAFETY: the current thread and its process are alive.
+        unsafe { object::reference(found) };
+    }
+    // SAFETY: referenced above.
+    let status = if !unsafe { is_of_type(found, wanted) } {
+        STATUS_OBJECT_TYPE_MISMATCH
+    } else if mode != 0 && granted & access != access {
+        STATUS_ACCESS_DENIED
+    } else {
+        STATUS_SUCCESS
+    };
+    if status != STATUS_SUCCESS {
+        // SAFETY: referenced above.
+        unsafe { object::dereference(found) };
+        return status;
+    }
+    // SAFETY: null or the driver's pointer.
+    if let Some(information) = unsafe { information.as_mut() } {
+        information.HandleAttributes = 0;
+        information.GrantedAccess = granted;
+    }
+    // SAFETY: the driver's pointer.
+    unsafe { body.write(found) };
+    STATUS_SUCCESS
+}
+
+/// `ObReferenceObjectByName` (not documented, but what filters find drivers with).
+#[expect(clippy::too_many_arguments, reason = "the routine's parameters")]
+unsafe extern "win64" fn reference_object_by_name(
+    name: *const UNICODE_STRING,
+    _attributes: u32,
+    _access_state: *mut c_void,
+    _access: u32,
+    wanted: *const ObjectType,
+    _mode: i8,
+    _context: *mut c_void,
+    body: *mut *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("ObReferenceObjectByName", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's string.
+    let name = unsafe { unicode::to_string(name) };
+    let (found, rest) = match namespace::lookup(&name) {
+        Ok(found) => found,
+        Err(status) => return status,
+    };
+    // SAFETY: the lookup referenced it.
+    if !rest.is_empty() || !unsafe { is_of_type(found, wanted) } {
+        // SAFETY: as above.
+        unsafe { object::dereference(found) };
+        return STATUS_OBJECT_TYPE_MISMATCH;
+    }
+    // SAFETY: the driver's pointer.
+    unsafe { body.write(found) };
+    STATUS_SUCCESS
+}
+
+/// `ObOpenObjectByPointer`.
+#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
+unsafe extern "win64" fn open_object_by_pointer(
+    body: *mut c_void,
+    attributes: u32,
+    _access_state: *mut c_void,
+    access: u32,
+    wanted: *const ObjectType,
+    _mode: i8,
+    handle: *mut HANDLE,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("ObOpenObjectByPointer", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's object.
+    if !unsafe { is_of_type(body, wanted) } {
+        return STATUS_OBJECT_TYPE_MISMATCH;
+    }
+    // SAFETY: the driver's object.
+    let opened = unsafe { object::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
+    // SAFETY: the driver's pointer.
+    unsafe { handle.write(opened) };
+    STATUS_SUCCESS
+}
+
+/// `ObCloseHandle`.
+unsafe extern "win64" fn close_handle(handle: HANDLE, _mode: i8, caller: usize) -> NTSTATUS {
+    irql::require_at_most("ObCloseHandle", PASSIVE_LEVEL, caller);
+    if handle.is_null() { STATUS_INVALID_HANDLE } else { user::nt_close(handle) }
+}
+
+/// `ObGetObjectType`.
+unsafe extern "win64" fn get_object_type(body: *const c_void) -> *const ObjectType {
+    // SAFETY: the driver's object.
+    match unsafe { object::kind_of(body) } {
+        Some(kind) => object::object_type(kind),
+        None => std::ptr::null(),
+    }
+}
+
+/// `ObQueryNameString`: the structure, then the name with a terminator behind it.
+unsafe extern "win64" fn query_name_string(
+    body: *mut c_void,
+    information: *mut OBJECT_NAME_INFORMATION,
+    length: u32,
+    returned: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("ObQueryNameString", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver's object.
+    let name = match unsafe { object::kind_of(body) } {
+        // SAFETY: as above, a file object.
+        Some(Kind::File) => match unsafe { query_name::of_file(body.cast::<FILE_OBJECT>()) } {
+            Ok(name) => name,
+            Err(status) => return status,
+        },
+        // SAFETY: as above.
+        _ => unsafe { object::name_of(body) }.unwrap_or_default().encode_utf16().collect(),
+    };
+    let header = size_of::<OBJECT_NAME_INFORMATION>();
+    let bytes = size_of_val(name.as_slice());
+    let needed = if name.is_empty() { header } else { header + bytes + 2 };
+    // SAFETY: the driver's pointer.
+    unsafe { returned.write(needed as u32) };
+    if (length as usize) < needed || information.is_null() {
+        return STATUS_INFO_LENGTH_MISMATCH;
+    }
+    let mut string = UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: null_mut() };
+    if !name.is_empty() {
+        let text: *mut u16 = information.wrapping_add(1).cast();
+        // SAFETY: the buffer has `needed` bytes.
+        unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), text, name.len()) };
+        // SAFETY: as above.
+        unsafe { text.add(name.len()).write(0) };
+        string = UNICODE_STRING { Length: bytes as u16, MaximumLength: bytes as u16 + 2, Buffer: text };
+    }
+    // SAFETY: as above.
+    unsafe { (&raw mut (*information).Name).write(string) };
+    STATUS_SUCCESS
+}

@@ -1,0 +1,332 @@
+//! `Ps`: threads and processes.
+//!
+//! Left out: notify routines for threads and images, and what reads the parts of
+//! a process that the box does not have.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::io_manager::object::{self, Kind, ObjectType};
+use crate::nt::routines::ContextRoutine;
+use crate::nt::{
+    HANDLE, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+};
+use crate::processor::{irql, process, system_thread, thread};
+use std::ffi::c_void;
+use std::sync::{Mutex, PoisonError};
+
+super::table! {
+    "PsGetCurrentProcessId" => get_current_process_id,
+    "PsGetCurrentThreadId" => get_current_thread_id,
+    "PsGetCurrentProcess" => get_current_process,
+    "IoGetCurrentProcess" => get_current_process,
+    "PsGetCurrentThread" => get_current_thread,
+    "PsGetCurrentThreadProcess" => get_current_process,
+    "PsGetCurrentThreadProcessId" => get_current_process_id,
+    "PsGetProcessId" => get_process_id,
+    "PsGetThreadId" => get_thread_id,
+    "PsGetThreadProcessId" => get_thread_process_id,
+    "PsGetThreadProcess" => get_thread_process,
+    "PsIsSystemThread" => is_system_thread,
+    "PsGetProcessImageFileName" => get_process_image_file_name,
+    caller(2) "PsLookupProcessByProcessId" => lookup_process_by_process_id,
+    caller(2) "PsLookupThreadByThreadId" => lookup_thread_by_thread_id,
+    caller(7) "PsCreateSystemThread" => create_system_thread,
+    caller(1) "PsTerminateSystemThread" => terminate_system_thread,
+    caller(2) "PsSetCreateProcessNotifyRoutine" => set_create_process_notify_routine,
+    caller(2) "PsSetCreateProcessNotifyRoutineEx" => set_create_process_notify_routine,
+    data "PsInitialSystemProcess" => process::INITIAL_SYSTEM_PROCESS,
+    data "PsThreadType" => THREAD_TYPE,
+    data "PsProcessType" => PROCESS_TYPE,
+}
+
+static THREAD_TYPE: &ObjectType = object::object_type(Kind::Thread);
+static PROCESS_TYPE: &ObjectType = object::object_type(Kind::Process);
+
+/// An id as a handle.
+fn id(value: u32) -> HANDLE {
+    std::ptr::without_provenance_mut(value as usize)
+}
+
+/// `PsGetCurrentProcessId`.
+unsafe extern "win64" fn get_current_process_id() -> HANDLE {
+    id(thread::current().owner().id())
+}
+
+/// `PsGetCurrentThreadId`.
+unsafe extern "win64" fn get_current_thread_id() -> HANDLE {
+    id(thread::current().id())
+}
+
+/// `PsGetCurrentProcess`, `IoGetCurrentProcess`: the box attaches to no process.
+unsafe extern "win64" fn get_current_process() -> *mut c_void {
+    thread::current().process()
+}
+
+/// `PsGetCurrentThread`.
+unsafe extern "win64" fn get_current_thread() -> *mut c_void {
+    thread::current().object()
+}
+
+/// `PsGetProcessId`.
+unsafe extern "win64" fn get_process_id(object: *mut c_void) -> HANDLE {
+    id(process::from_object(object).map_or(0, process::Process::id))
+}
+
+/// `PsGetThreadId`.
+unsafe extern "win64" fn get_thread_id(object: *mut c_void) -> HANDLE {
+    id(thread::from_object(object).map_or(0, thread::Thread::id))
+}
+
+/// `PsGetThreadProcessId`.
+unsafe extern "win64" fn get_thread_process_id(object: *mut c_void) -> HANDLE {
+    id(thread::from_object(object).map_or(0, |thread| thread.owner().id()))
+}
+
+/// `PsGetThreadProcess`.
+unsafe extern "win64" fn get_thread_process(object: *mut c_void) -> *mut c_void {
+    thread::from_object(object).map_or(std::ptr::null_mut(), thread::Thread::process)
+}
+
+/// `PsIsSystemThread`.
+unsafe extern "win64" fn is_system_thread(object: *mut c_void) -> u8 {
+    u8::from(thread::from_object(object).is_some_and(thread::Thread::is_system))
+}
+
+/// `PsGetProcessImageFileName`.
+unsafe extern "win64" fn get_process_image_file_name(object: *mut c_void) -> *mut u8 {
+    process::from_object(object).map_or(std::ptr::null_mut(), process::Process::image_file_name)
+}
+
+/// `PsLookupProcessByProcessId`: references the process.
+unsafe extern "win64" fn lookup_process_by_process_id(
+    wanted: HANDLE,
+    found: *mut *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("PsLookupProcessByProcessId", PASSIVE_LEVEL, caller);
+    let processes = [process::system(), process::user()];
+    let Some(process) = processes
+        .into_iter()
+        .find(|process| id(process.id()) == wanted)
+    else {
+        return STATUS_INVALID_CID;
+    };
+    // SAFETY: process objects live as long as the box.
+    unsafe { object::reference(process.object()) };
+    // SAFETY: the driver passes a variable.
+    unsafe { found.write(process.object()) };
+    STATUS_SUCCESS
+}
+
+/// `PsLookupThreadByThreadId`: references the thread.
+unsafe extern "win64" fn lookup_thread_by_thread_id(
+    wanted: HANDLE,
+    found: *mut *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("PsLookupThreadByThreadId", PASSIVE_LEVEL, caller);
+    let Some(thread) = thread::running()
+        .into_iter()
+        .find(|thread| id(thread.id()) == wanted)
+    else {
+        return STATUS_INVALID_CID;
+    };
+    // SAFETY: thread objects live as long as the box.
+    unsafe { object::reference(thread.object()) };
+    // SAFETY: the driver passes a variable.
+    unsafe { found.write(thread.object()) };
+    STATUS_SUCCESS
+}
+
+/// `CLIENT_ID`.
+#[repr(C)]
+pub struct ClientId {
+    process: HANDLE,
+    thread: HANDLE,
+}
+
+/// `PsCreateSystemThread`. Object attributes have nothing that matters here.
+#[expect(clippy::too_many_arguments, reason = "as documented")]
+unsafe extern "win64" fn create_system_thread(
+    handle: *mut HANDLE,
+    access: u32,
+    _attributes: *mut c_void,
+    process_handle: HANDLE,
+    client_id: *mut ClientId,
+    routine: ContextRoutine,
+    context: *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("PsCreateSystemThread", PASSIVE_LEVEL, caller);
+    let owner = if process_handle.is_null() {
+        process::system()
+    } else {
+        match object::object_of_handle(process_handle).map(process::from_object) {
+            Ok(Some(process)) => process,
+            Ok(None) => return STATUS_INVALID_PARAMETER,
+            Err(status) => return status,
+        }
+    };
+    let publish = |thread: &'static thread::Thread| {
+        // SAFETY: thread objects live as long as the box.
+        let value = unsafe { object::open_handle(thread.object(), access, true) };
+        // SAFETY: the driver passes a variable.
+        unsafe { handle.write(value) };
+        if !client_id.is_null() {
+            let value = ClientId {
+                process: id(owner.id()),
+                thread: id(thread.id()),
+            };
+            // SAFETY: the driver passes the memory of a client id or null.
+            unsafe { client_id.write(value) };
+        }
+    };
+    // SAFETY: the routine takes the context, for as long as the thread runs.
+    match unsafe { system_thread::start(owner, routine, context, publish) } {
+        true => STATUS_SUCCESS,
+        false => STATUS_INSUFFICIENT_RESOURCES,
+    }
+}
+
+/// `PsTerminateSystemThread`: does not return, unless the thread is none that
+/// `PsCreateSystemThread` made.
+unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize) -> NTSTATUS {
+    irql::require_at_most("PsTerminateSystemThread", PASSIVE_LEVEL, caller);
+    system_thread::terminate(status);
+    STATUS_INVALID_PARAMETER
+}
+
+/// `PsSetCreateProcessNotifyRoutine(Ex)`: keeps the list; no process is ever
+/// created or ended while drivers run, so no routine is called.
+unsafe extern "win64" fn set_create_process_notify_routine(
+    routine: usize,
+    remove: u8,
+    caller: usize,
+) -> NTSTATUS {
+    /// Routines that NT takes.
+    const MOST: usize = 64;
+    static ROUTINES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    irql::require_at_most("PsSetCreateProcessNotifyRoutine", PASSIVE_LEVEL, caller);
+    let mut routines = ROUTINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = routines.iter().position(|known| *known == routine);
+    match (index, remove != 0) {
+        (Some(index), true) => {
+            routines.remove(index);
+        }
+        (None, false) if routines.len() < MOST => routines.push(routine),
+        _ => return STATUS_INVALID_PARAMETER,
+    }
+    STATUS_SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::dispatcher;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static RAN: AtomicU32 = AtomicU32::new(0);
+
+    unsafe extern "win64" fn routine(context: *mut c_void) {
+        let current = thread::current();
+        assert!(current.is_system());
+        RAN.fetch_add(context.addr() as u32, Ordering::AcqRel);
+        if context.addr() == 1 {
+            // SAFETY: this is a system thread without destructors in its frames.
+            unsafe { terminate_system_thread(7, 0) };
+            unreachable!("the thread has ended");
+        }
+    }
+
+    #[test]
+    fn a_system_thread_runs_and_signals_its_object() {
+        for context in [1_usize, 2] {
+            let (mut handle, mut client) = (
+                std::ptr::null_mut(),
+                ClientId {
+                    process: std::ptr::null_mut(),
+                    thread: std::ptr::null_mut(),
+                },
+            );
+            let (no_attributes, no_process) = (std::ptr::null_mut(), std::ptr::null_mut());
+            let context = std::ptr::without_provenance_mut(context);
+            // SAFETY: the routine takes a number.
+            let status = unsafe {
+                create_system_thread(
+                    &raw mut handle,
+                    0,
+                    no_attributes,
+                    no_process,
+                    &raw mut client,
+                    routine,
+                    context,
+                    0,
+                )
+            };
+            assert_eq!(status, STATUS_SUCCESS);
+            assert_eq!(client.process, id(4));
+            let object = object::object_of_handle(handle).expect("open");
+            // SAFETY: a thread object.
+            assert_eq!(
+                unsafe { dispatcher::wait(&[object], false, Some(-50_000_000), false) },
+                STATUS_SUCCESS
+            );
+            // SAFETY: as above.
+            assert_eq!(unsafe { get_thread_id(object) }, client.thread);
+            let ended = thread::from_object(object).expect("a thread").exit_status();
+            assert_eq!(ended, if context.addr() == 1 { 7 } else { 0 });
+            assert_eq!(object::close_handle(handle), STATUS_SUCCESS);
+        }
+        assert_eq!(RAN.load(Ordering::Acquire), 3);
+    }
+
+    #[test]
+    fn other_threads_are_not_terminated() {
+        // SAFETY: not a system thread, so it returns.
+        assert_eq!(
+            unsafe { terminate_system_thread(0, 0) },
+            STATUS_INVALID_PARAMETER
+        );
+    }
+
+    #[test]
+    fn ids_lead_to_objects() {
+        let mut found = std::ptr::null_mut();
+        // SAFETY: a local variable, here and below.
+        assert_eq!(
+            unsafe { lookup_process_by_process_id(id(4), &raw mut found, 0) },
+            STATUS_SUCCESS
+        );
+        assert_eq!(found, thread::system_process());
+        // SAFETY: referenced by the look-up.
+        unsafe { object::dereference(found) };
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { lookup_process_by_process_id(id(5), &raw mut found, 0) },
+            STATUS_INVALID_CID
+        );
+        // SAFETY: as above.
+        let me = unsafe { get_current_thread_id() };
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { lookup_thread_by_thread_id(me, &raw mut found, 0) },
+            STATUS_SUCCESS
+        );
+        assert_eq!(found, thread::current().object());
+        // SAFETY: referenced by the look-up.
+        unsafe { object::dereference(found) };
+    }
+
+    #[test]
+    fn notify_routines_are_registered_once() {
+        let set = |remove| {
+            // SAFETY: the routine is never called.
+            unsafe { set_create_process_notify_routine(0x1234, remove, 0) }
+        };
+        assert_eq!(
+            [set(1), set(0), set(0), set(1)],
+            [STATUS_INVALID_PARAMETER, 0, STATUS_INVALID_PARAMETER, 0]
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! `Rtl`: the run-time library.
+//!
+//! Left out: generic tables, bitmaps and heaps, OEM strings, and what unwinds
+//! exceptions.
+
+pub mod case;
+mod guid;
+mod memory;
+mod numbers;
+mod registry;
+mod security;
+mod strings;
+mod time;
+mod translate;
+mod version;
+
+pub(super) use strings::terminated;
+pub(super) use translate::{ansi_of_unit, unit_of_ansi};
+
+super::table! {
+    "RtlInitUnicodeString" => strings::init_unicode,
+    "RtlInitUnicodeStringEx" => strings::init_unicode_ex,
+    "RtlInitAnsiString" => strings::init_ansi,
+    "RtlInitString" => strings::init_ansi,
+    "RtlCopyUnicodeString" => strings::copy_unicode,
+    "RtlCopyString" => strings::copy_ansi,
+    caller(3) "RtlCompareUnicodeString" => strings::compare_unicode,
+    caller(3) "RtlEqualUnicodeString" => strings::equal_unicode,
+    caller(3) "RtlPrefixUnicodeString" => strings::prefix_unicode,
+    caller(4) "RtlHashUnicodeString" => strings::hash_unicode,
+    caller(3) "RtlCompareString" => strings::compare_ansi,
+    caller(3) "RtlEqualString" => strings::equal_ansi,
+    "RtlAppendUnicodeToString" => strings::append_terminated,
+    "RtlAppendUnicodeStringToString" => strings::append_unicode,
+    "RtlUpcaseUnicodeChar" => strings::upcase_char,
+    "RtlDowncaseUnicodeChar" => strings::downcase_char,
+    "RtlUpperChar" => strings::upper_ansi_char,
+    caller(3) "RtlUpcaseUnicodeString" => translate::upcase,
+    caller(3) "RtlDowncaseUnicodeString" => translate::downcase,
+    caller(3) "RtlAnsiStringToUnicodeString" => translate::ansi_to_unicode,
+    caller(3) "RtlUnicodeStringToAnsiString" => translate::unicode_to_ansi,
+    "RtlxAnsiStringToUnicodeSize" => translate::ansi_to_unicode_size,
+    "RtlxUnicodeStringToAnsiSize" => translate::unicode_to_ansi_size,
+    data "NlsMbCodePageTag" => translate::MULTI_BYTE_CODE_PAGE,
+    caller(1) "RtlFreeUnicodeString" => translate::free_unicode,
+    caller(1) "RtlFreeAnsiString" => translate::free_unicode,
+
+    caller(3) "RtlIntegerToUnicodeString" => numbers::integer_to_unicode,
+    caller(3) "RtlInt64ToUnicodeString" => numbers::int64_to_unicode,
+    caller(3) "RtlUnicodeStringToInteger" => numbers::unicode_to_integer,
+    caller(2) "RtlStringFromGUID" => guid::string_from_guid,
+    caller(2) "RtlGUIDFromString" => guid::guid_from_string,
+
+    "RtlCompareMemory" => memory::compare,
+    "RtlZeroMemory" => memory::zero,
+    "RtlFillMemory" => memory::fill,
+    "RtlCopyMemory" => memory::copy,
+    "RtlMoveMemory" => memory::copy,
+    "RtlUshortByteSwap" => memory::swap_16,
+    "RtlUlongByteSwap" => memory::swap_32,
+    "RtlUlonglongByteSwap" => memory::swap_64,
+
+    caller(1) "RtlGetVersion" => version::get_version,
+    "PsGetVersion" => version::ps_get_version,
+    caller(4) "RtlAssert" => version::assert,
+
+    "RtlTimeToTimeFields" => time::to_fields,
+    "RtlTimeFieldsToTime" => time::from_fields,
+    "RtlTimeToSecondsSince1970" => time::to_seconds_since_1970,
+    "RtlSecondsSince1970ToTime" => time::from_seconds_since_1970,
+
+    caller(5) "RtlQueryRegistryValues" => registry::query_values,
+    caller(2) "RtlCheckRegistryKey" => registry::check_key,
+    caller(2) "RtlCreateRegistryKey" => registry::create_key,
+    caller(6) "RtlWriteRegistryValue" => registry::write_value,
+
+    "RtlLengthSid" => security::length_sid,
+    "RtlLengthRequiredSid" => security::length_required_sid,
+    "RtlValidSid" => security::valid_sid,
+    "RtlEqualSid" => security::equal_sid,
+    "RtlCopySid" => security::copy_sid,
+    "RtlInitializeSid" => security::initialize_sid,
+    "RtlSubAuthoritySid" => security::sub_authority_sid,
+    "RtlSubAuthorityCountSid" => security::sub_authority_count_sid,
+    "RtlCreateAcl" => security::create_acl,
+    "RtlAddAccessAllowedAce" => security::add_access_allowed_ace,
+    "RtlAddAccessAllowedAceEx" => security::add_access_allowed_ace_ex,
+    "RtlCreateSecurityDescriptor" => security::create_descriptor,
+    "RtlSetDaclSecurityDescriptor" => security::set_dacl,
+    "RtlGetDaclSecurityDescriptor" => security::get_dacl,
+    "RtlSetOwnerSecurityDescriptor" => security::set_owner,
+    "RtlGetOwnerSecurityDescriptor" => security::get_owner,
+    "RtlSetGroupSecurityDescriptor" => security::set_group,
+    "RtlGetGroupSecurityDescriptor" => security::get_group,
+    "RtlLengthSecurityDescriptor" => security::length_descriptor,
+    "RtlValidSecurityDescriptor" => security::valid_descriptor,
+    "RtlAbsoluteToSelfRelativeSD" => security::absolute_to_self_relative,
+}

@@ -1,0 +1,107 @@
+//! `Zw…`: system services as kernel code calls them.
+//!
+//! Registry keys are those of `io_manager::settings`; files go through
+//! [`crate::user`], the same services that programs of the box use, with the
+//! previous mode set to kernel. Every routine must be called at
+//! `PASSIVE_LEVEL`.
+//!
+//! APC routines are not modelled: a call with one fails with
+//! `STATUS_NOT_SUPPORTED`, for the reference tells drivers to pass none.
+//!
+//! Source: the DDI reference of `wdm.h` and `ntifs.h`.
+
+#![expect(unsafe_code, reason = "drivers pass raw pointers")]
+
+mod file;
+mod key;
+mod object;
+
+#[cfg(test)]
+mod tests;
+
+use crate::nt::unicode;
+use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, STATUS_INVALID_PARAMETER};
+use crate::processor::{irql, thread};
+
+super::table! {
+    caller(1) "ZwClose" => object::close,
+    caller(3) "ZwSetSecurityObject" => object::set_security,
+    caller(5) "ZwQuerySecurityObject" => object::query_security,
+
+    caller(3) "ZwOpenKey" => key::open,
+    caller(4) "ZwOpenKeyEx" => key::open_ex,
+    caller(7) "ZwCreateKey" => key::create,
+    caller(1) "ZwDeleteKey" => key::delete,
+    caller(1) "ZwFlushKey" => key::flush,
+    caller(5) "ZwQueryKey" => key::query,
+    caller(6) "ZwEnumerateKey" => key::enumerate,
+    caller(6) "ZwQueryValueKey" => key::query_value,
+    caller(6) "ZwEnumerateValueKey" => key::enumerate_value,
+    caller(6) "ZwSetValueKey" => key::set_value,
+
+    caller(11) "ZwCreateFile" => file::create,
+    caller(6) "ZwOpenFile" => file::open,
+    caller(9) "ZwReadFile" => file::read,
+    caller(9) "ZwWriteFile" => file::write,
+    caller(2) "ZwFlushBuffersFile" => file::flush,
+    caller(5) "ZwQueryInformationFile" => file::query_information,
+    caller(5) "ZwSetInformationFile" => file::set_information,
+    caller(5) "ZwQueryVolumeInformationFile" => file::query_volume_information,
+    caller(5) "ZwSetVolumeInformationFile" => file::set_volume_information,
+    caller(11) "ZwQueryDirectoryFile" => file::query_directory,
+    caller(9) "ZwNotifyChangeDirectoryFile" => file::notify_change_directory,
+    caller(10) "ZwDeviceIoControlFile" => file::device_control,
+    caller(10) "ZwFsControlFile" => file::fs_control,
+    caller(10) "ZwLockFile" => file::lock,
+    caller(5) "ZwUnlockFile" => file::unlock,
+    caller(2) "ZwQueryFullAttributesFile" => file::query_full_attributes,
+}
+
+/// Runs a service for a driver that returns to `caller`: checks the IRQL and
+/// sets the previous mode, as the `Zw` entry does.
+fn service(
+    name: &'static str,
+    caller: usize,
+    run: impl FnOnce() -> Result<NTSTATUS, NTSTATUS>,
+) -> NTSTATUS {
+    irql::require_at_most(name, PASSIVE_LEVEL, caller);
+    thread::from_kernel_mode(run).unwrap_or_else(|status| status)
+}
+
+/// The readable parts of an `OBJECT_ATTRIBUTES`.
+struct Attributes {
+    root: HANDLE,
+    name: String,
+    flags: u32,
+}
+
+/// `OBJ_CASE_INSENSITIVE`.
+const CASE_INSENSITIVE: u32 = 0x40;
+/// `OBJ_KERNEL_HANDLE`.
+const KERNEL_HANDLE: u32 = 0x200;
+
+impl Attributes {
+    /// # Safety
+    /// `attributes`, if not null, points to valid attributes.
+    unsafe fn read(attributes: *const OBJECT_ATTRIBUTES) -> Result<Self, NTSTATUS> {
+        // SAFETY: contract of the function.
+        let attributes = unsafe { attributes.as_ref() }.ok_or(STATUS_INVALID_PARAMETER)?;
+        if attributes.Length as usize != size_of::<OBJECT_ATTRIBUTES>() {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        Ok(Self {
+            root: attributes.RootDirectory,
+            // SAFETY: valid attributes have a valid name, or none.
+            name: unsafe { unicode::to_string(attributes.ObjectName) },
+            flags: attributes.Attributes,
+        })
+    }
+
+    fn is_kernel_handle(&self) -> bool {
+        self.flags & KERNEL_HANDLE != 0
+    }
+
+    fn is_case_sensitive(&self) -> bool {
+        self.flags & CASE_INSENSITIVE == 0
+    }
+}

@@ -1,0 +1,459 @@
+//! Files: the services of [`crate::user`], called by kernel code.
+
+#![expect(unsafe_code, reason = "drivers pass raw pointers")]
+
+use super::{Attributes, service};
+use crate::nt::{
+    FILE_NETWORK_OPEN_INFORMATION, FILE_OPEN, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJECT_ATTRIBUTES,
+    STATUS_NOT_SUPPORTED, UNICODE_STRING, unicode,
+};
+use crate::user::control::Control;
+use crate::user::directory::{DirectoryQuery, Notification};
+use crate::user::locks::Range;
+use crate::user::transfer::Transfer;
+use crate::user::{self, OpenRequest};
+use std::ffi::c_void;
+
+/// An APC routine of the caller; none of the box's services calls one.
+type ApcRoutine = *const c_void;
+
+fn no_apc(routine: ApcRoutine) -> Result<(), NTSTATUS> {
+    if routine.is_null() {
+        Ok(())
+    } else {
+        Err(STATUS_NOT_SUPPORTED)
+    }
+}
+
+/// What an open asks for beside its name.
+struct Wanted {
+    access: u32,
+    allocation_size: i64,
+    attributes: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+}
+
+/// # Safety
+/// All pointers are the driver's and valid.
+unsafe fn open_file(
+    handle: *mut HANDLE,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    extended_attributes: &[u8],
+    wanted: &Wanted,
+) -> Result<NTSTATUS, NTSTATUS> {
+    // SAFETY: contract of the function.
+    let attributes = unsafe { Attributes::read(attributes) }?;
+    let request = OpenRequest {
+        name: &attributes.name,
+        root: attributes.root,
+        access: wanted.access,
+        allocation_size: wanted.allocation_size,
+        attributes: wanted.attributes,
+        share: wanted.share,
+        disposition: wanted.disposition,
+        options: wanted.options,
+        extended_attributes,
+        case_sensitive: attributes.is_case_sensitive(),
+        kernel_handle: attributes.is_kernel_handle(),
+        ..OpenRequest::default()
+    };
+    let (new, block) = user::nt_create_file(&request)?;
+    // SAFETY: contract of the function.
+    unsafe { handle.write(new) };
+    // SAFETY: contract of the function.
+    unsafe { iosb.write(block) };
+    // SAFETY: the service wrote the status.
+    Ok(unsafe { block.Anonymous.Status })
+}
+
+pub(super) unsafe extern "win64" fn create(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    allocation_size: *const i64,
+    file_attributes: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    ea_buffer: *const c_void,
+    ea_length: u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwCreateFile", caller, || {
+        // SAFETY: the driver's pointer, or null.
+        let allocation_size = unsafe { allocation_size.as_ref() }.copied().unwrap_or(0);
+        let extended_attributes: &[u8] = if ea_buffer.is_null() || ea_length == 0 {
+            &[]
+        } else {
+            // SAFETY: the driver's buffer has that many bytes.
+            unsafe { std::slice::from_raw_parts(ea_buffer.cast(), ea_length as usize) }
+        };
+        let attributes_of_file = file_attributes;
+        let wanted = Wanted {
+            access,
+            allocation_size,
+            attributes: attributes_of_file,
+            share,
+            disposition,
+            options,
+        };
+        // SAFETY: the driver's pointers.
+        unsafe { open_file(handle, attributes, iosb, extended_attributes, &wanted) }
+    })
+}
+
+pub(super) unsafe extern "win64" fn open(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    share: u32,
+    options: u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwOpenFile", caller, || {
+        let wanted = Wanted {
+            access,
+            allocation_size: 0,
+            attributes: 0,
+            share,
+            disposition: FILE_OPEN,
+            options,
+        };
+        // SAFETY: the driver's pointers.
+        unsafe { open_file(handle, attributes, iosb, &[], &wanted) }
+    })
+}
+
+/// # Safety
+/// The pointers are the driver's, valid until the request has completed.
+unsafe fn transfer(
+    event: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    offset: *const i64,
+    key: *const u32,
+) -> Transfer {
+    // SAFETY: contract of the function.
+    let offset = unsafe { offset.as_ref() }.copied();
+    // SAFETY: contract of the function.
+    let key = unsafe { key.as_ref() }.copied().unwrap_or(0);
+    Transfer {
+        event,
+        iosb,
+        buffer,
+        length,
+        offset,
+        key,
+    }
+}
+
+pub(super) unsafe extern "win64" fn read(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    offset: *const i64,
+    key: *const u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwReadFile", caller, || {
+        no_apc(apc)?;
+        // SAFETY: the driver's pointers.
+        let transfer = unsafe { transfer(event, iosb, buffer, length, offset, key) };
+        // SAFETY: as above.
+        Ok(unsafe { user::nt_read_file(handle, &transfer) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn write(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    offset: *const i64,
+    key: *const u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwWriteFile", caller, || {
+        no_apc(apc)?;
+        // SAFETY: the driver's pointers.
+        let transfer = unsafe { transfer(event, iosb, buffer, length, offset, key) };
+        // SAFETY: as above.
+        Ok(unsafe { user::nt_write_file(handle, &transfer) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn flush(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver's pointer.
+    service("ZwFlushBuffersFile", caller, || {
+        Ok(unsafe { user::nt_flush_buffers_file(handle, iosb) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn query_information(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    class: i32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwQueryInformationFile", caller, || {
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_query_information_file(handle, iosb, buffer, length, class) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn set_information(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    class: i32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwSetInformationFile", caller, || {
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_set_information_file(handle, iosb, buffer, length, class) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn query_volume_information(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    class: i32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwQueryVolumeInformationFile", caller, || {
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_query_volume_information_file(handle, iosb, buffer, length, class) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn set_volume_information(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    class: i32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwSetVolumeInformationFile", caller, || {
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_set_volume_information_file(handle, iosb, buffer, length, class) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn query_directory(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    class: i32,
+    single_entry: u8,
+    pattern: *const UNICODE_STRING,
+    restart: u8,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwQueryDirectoryFile", caller, || {
+        no_apc(apc)?;
+        // SAFETY: the driver's string, or null.
+        let pattern = (!pattern.is_null()).then(|| unsafe { unicode::units(pattern) });
+        let (single_entry, restart) = (single_entry != 0, restart != 0);
+        let query = DirectoryQuery {
+            event,
+            iosb,
+            buffer,
+            length,
+            class,
+            single_entry,
+            pattern,
+            restart,
+        };
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_query_directory_file(handle, &query) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn notify_change_directory(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    filter: u32,
+    tree: u8,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwNotifyChangeDirectoryFile", caller, || {
+        no_apc(apc)?;
+        let notification = Notification {
+            event,
+            iosb,
+            buffer,
+            length,
+            filter,
+            tree: tree != 0,
+        };
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_notify_change_directory_file(handle, &notification) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn device_control(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    code: u32,
+    input: *const c_void,
+    input_length: u32,
+    output: *mut c_void,
+    output_length: u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwDeviceIoControlFile", caller, || {
+        no_apc(apc)?;
+        let control = Control {
+            event,
+            iosb,
+            code,
+            input,
+            input_length,
+            output,
+            output_length,
+        };
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_device_io_control_file(handle, &control) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn fs_control(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    code: u32,
+    input: *const c_void,
+    input_length: u32,
+    output: *mut c_void,
+    output_length: u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwFsControlFile", caller, || {
+        no_apc(apc)?;
+        let control = Control {
+            event,
+            iosb,
+            code,
+            input,
+            input_length,
+            output,
+            output_length,
+        };
+        // SAFETY: the driver's pointers.
+        Ok(unsafe { user::nt_fs_control_file(handle, &control) })
+    })
+}
+
+/// # Safety
+/// The pointers are the driver's and valid.
+unsafe fn range(offset: *const i64, length: *const i64, key: u32) -> Range {
+    // SAFETY: contract of the function.
+    let (offset, length) = unsafe { (offset.read(), length.read()) };
+    Range {
+        offset,
+        length,
+        key,
+    }
+}
+
+pub(super) unsafe extern "win64" fn lock(
+    handle: HANDLE,
+    event: HANDLE,
+    apc: ApcRoutine,
+    _apc_context: *const c_void,
+    iosb: *mut IO_STATUS_BLOCK,
+    offset: *const i64,
+    length: *const i64,
+    key: u32,
+    fail_immediately: u8,
+    exclusive: u8,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwLockFile", caller, || {
+        no_apc(apc)?;
+        // SAFETY: the driver's pointers.
+        let range = unsafe { range(offset, length, key) };
+        // SAFETY: as above.
+        Ok(unsafe {
+            user::nt_lock_file(
+                handle,
+                event,
+                iosb,
+                range,
+                fail_immediately != 0,
+                exclusive != 0,
+            )
+        })
+    })
+}
+
+pub(super) unsafe extern "win64" fn unlock(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    offset: *const i64,
+    length: *const i64,
+    key: u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwUnlockFile", caller, || {
+        // SAFETY: the driver's pointers.
+        let range = unsafe { range(offset, length, key) };
+        // SAFETY: as above.
+        Ok(unsafe { user::nt_unlock_file(handle, iosb, range) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn query_full_attributes(
+    attributes: *const OBJECT_ATTRIBUTES,
+    information: *mut FILE_NETWORK_OPEN_INFORMATION,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwQueryFullAttributesFile", caller, || {
+        // SAFETY: the driver's attributes.
+        let attributes = unsafe { Attributes::read(attributes) }?;
+        if !attributes.root.is_null() {
+            return Err(STATUS_NOT_SUPPORTED);
+        }
+        let answer = user::nt_query_full_attributes_file(&attributes.name)?;
+        // SAFETY: the driver's pointer.
+        unsafe { information.write(answer) };
+        Ok(crate::nt::STATUS_SUCCESS)
+    })
+}

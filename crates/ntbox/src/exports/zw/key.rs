@@ -1,0 +1,448 @@
+//! Registry keys.
+//!
+//! A key object holds the path it was opened with; what the key contains is in
+//! `io_manager::settings`. Values are `REG_DWORD` and `REG_SZ`, the two kinds
+//! that a service's settings have; setting another one fails with
+//! `STATUS_NOT_SUPPORTED`.
+
+#![expect(unsafe_code, reason = "drivers pass raw pointers")]
+
+use super::{Attributes, service};
+use crate::io_manager::driver::SettingValue;
+use crate::io_manager::object::{self, Kind};
+use crate::io_manager::settings;
+use crate::nt::{
+    HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW,
+    STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_KEY_DELETED, STATUS_NO_MORE_ENTRIES,
+    STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
+    STATUS_SUCCESS, UNICODE_STRING, unicode,
+};
+use std::ffi::c_void;
+
+const KEY_QUERY_VALUE: u32 = 0x01;
+const KEY_SET_VALUE: u32 = 0x02;
+const KEY_ENUMERATE_SUB_KEYS: u32 = 0x08;
+const KEY_READ: u32 = 0x2_0019;
+const KEY_WRITE: u32 = 0x2_0006;
+const KEY_ALL_ACCESS: u32 = 0xF_003F;
+const DELETE: u32 = 0x1_0000;
+
+const REG_SZ: u32 = 1;
+const REG_EXPAND_SZ: u32 = 2;
+const REG_DWORD: u32 = 4;
+const REG_CREATED_NEW_KEY: u32 = 1;
+const REG_OPENED_EXISTING_KEY: u32 = 2;
+
+/// Makes a key object for `path`. Its body is the path: a length, then UTF-8.
+fn new_object(path: &str) -> *mut c_void {
+    let body = object::create(Kind::Key, size_of::<usize>() + path.len());
+    // SAFETY: the body is as large as asked for, and new.
+    unsafe { body.cast::<usize>().write(path.len()) };
+    let text = body.wrapping_byte_add(size_of::<usize>()).cast::<u8>();
+    // SAFETY: as above.
+    unsafe { std::ptr::copy_nonoverlapping(path.as_ptr(), text, path.len()) };
+    body
+}
+
+/// The path of the key behind a handle that was granted `access`.
+fn path_of(handle: HANDLE, access: u32) -> Result<String, NTSTATUS> {
+    let body = object::object_of_handle(handle)?;
+    // SAFETY: the handle keeps the object.
+    if unsafe { object::kind_of(body) } != Some(Kind::Key) {
+        return Err(STATUS_OBJECT_TYPE_MISMATCH);
+    }
+    if object::access_of_handle(handle)? & access != access {
+        return Err(STATUS_ACCESS_DENIED);
+    }
+    // SAFETY: made by `new_object`.
+    let length = unsafe { body.cast::<usize>().read() };
+    let text = body.wrapping_byte_add(size_of::<usize>()).cast::<u8>();
+    // SAFETY: as above.
+    let text = unsafe { std::slice::from_raw_parts(text, length) };
+    let path = String::from_utf8_lossy(text).into_owned();
+    if settings::key_exists(&path) {
+        Ok(path)
+    } else {
+        Err(STATUS_KEY_DELETED)
+    }
+}
+
+/// The full path that attributes name.
+fn path_named(attributes: &Attributes) -> Result<String, NTSTATUS> {
+    let name = attributes.name.trim_end_matches('\\');
+    if attributes.root.is_null() {
+        return Ok(name.to_owned());
+    }
+    let root = path_of(attributes.root, 0)?;
+    Ok(if name.is_empty() {
+        root
+    } else {
+        format!("{root}\\{name}")
+    })
+}
+
+/// Maps generic rights as the key type does.
+fn granted(desired: u32) -> u32 {
+    let generic = [
+        (0x8000_0000, KEY_READ),
+        (0x4000_0000, KEY_WRITE),
+        (0x2000_0000, KEY_READ),
+        (0x1000_0000, KEY_ALL_ACCESS),
+        // MAXIMUM_ALLOWED, for kernel code.
+        (0x0200_0000, KEY_ALL_ACCESS),
+    ];
+    let mapped = generic
+        .iter()
+        .filter(|(bit, _)| desired & bit != 0)
+        .fold(0, |rights, (_, more)| rights | more);
+    mapped | desired & 0x01FF_FFFF
+}
+
+unsafe fn open_key(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+) -> Result<NTSTATUS, NTSTATUS> {
+    // SAFETY: the driver's attributes.
+    let attributes = unsafe { Attributes::read(attributes) }?;
+    let path = path_named(&attributes)?;
+    if !settings::key_exists(&path) {
+        return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+    }
+    // SAFETY: the driver's pointer.
+    unsafe { give_handle(handle, &path, access, &attributes) };
+    Ok(STATUS_SUCCESS)
+}
+
+unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, attributes: &Attributes) {
+    let object = new_object(path);
+    // SAFETY: a new object.
+    let new =
+        unsafe { object::open_handle(object, granted(access), attributes.is_kernel_handle()) };
+    // SAFETY: the handle has a reference of its own; the one of the creation goes.
+    unsafe { object::dereference(object) };
+    // SAFETY: contract of the function.
+    unsafe { handle.write(new) };
+}
+
+pub(super) unsafe extern "win64" fn open(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: the driver's pointers.
+    service("ZwOpenKey", caller, || unsafe {
+        open_key(handle, access, attributes)
+    })
+}
+
+pub(super) unsafe extern "win64" fn open_ex(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    _options: u32,
+    caller: usize,
+) -> NTSTATUS {
+    // Backup semantics and links mean nothing here.
+    // SAFETY: the driver's pointers.
+    service("ZwOpenKeyEx", caller, || unsafe {
+        open_key(handle, access, attributes)
+    })
+}
+
+pub(super) unsafe extern "win64" fn create(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    _title_index: u32,
+    _class: *const UNICODE_STRING,
+    _options: u32,
+    disposition: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwCreateKey", caller, || {
+        // SAFETY: the driver's attributes.
+        let attributes = unsafe { Attributes::read(attributes) }?;
+        let path = path_named(&attributes)?;
+        // One level at a time: the key above must be there.
+        let above = path.rsplit_once('\\').map_or("", |(above, _)| above);
+        if !settings::key_exists(above) {
+            return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+        }
+        let existed = settings::key_exists(&path);
+        settings::create_key(&path);
+        // SAFETY: the driver's pointer.
+        unsafe { give_handle(handle, &path, access, &attributes) };
+        if !disposition.is_null() {
+            let done = if existed {
+                REG_OPENED_EXISTING_KEY
+            } else {
+                REG_CREATED_NEW_KEY
+            };
+            // SAFETY: the driver's pointer.
+            unsafe { disposition.write(done) };
+        }
+        Ok(STATUS_SUCCESS)
+    })
+}
+
+pub(super) unsafe extern "win64" fn delete(handle: HANDLE, caller: usize) -> NTSTATUS {
+    service("ZwDeleteKey", caller, || {
+        let path = path_of(handle, DELETE)?;
+        // A key with keys below it stays.
+        if !settings::subkeys(&path).is_empty() {
+            return Err(crate::nt::STATUS_CANNOT_DELETE);
+        }
+        settings::delete_key(&path);
+        Ok(STATUS_SUCCESS)
+    })
+}
+
+pub(super) unsafe extern "win64" fn flush(handle: HANDLE, caller: usize) -> NTSTATUS {
+    // Settings are in memory alone; that the handle is a key's is all there is to check.
+    service("ZwFlushKey", caller, || {
+        path_of(handle, 0).map(|_| STATUS_SUCCESS)
+    })
+}
+
+pub(super) unsafe extern "win64" fn query(
+    handle: HANDLE,
+    class: i32,
+    buffer: *mut c_void,
+    length: u32,
+    result: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwQueryKey", caller, || {
+        let path = path_of(handle, if class == NAME { 0 } else { KEY_QUERY_VALUE })?;
+        let answer = key_information(&path, class)?;
+        // SAFETY: the driver's buffer and pointer.
+        Ok(unsafe { answer.give(buffer, length, result) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn enumerate(
+    handle: HANDLE,
+    index: u32,
+    class: i32,
+    buffer: *mut c_void,
+    length: u32,
+    result: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwEnumerateKey", caller, || {
+        let path = path_of(handle, KEY_ENUMERATE_SUB_KEYS)?;
+        let below = settings::subkeys(&path);
+        let name = below.get(index as usize).ok_or(STATUS_NO_MORE_ENTRIES)?;
+        let answer = key_information(&format!("{path}\\{name}"), class)?;
+        // SAFETY: the driver's buffer and pointer.
+        Ok(unsafe { answer.give(buffer, length, result) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn query_value(
+    handle: HANDLE,
+    name: *const UNICODE_STRING,
+    class: i32,
+    buffer: *mut c_void,
+    length: u32,
+    result: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwQueryValueKey", caller, || {
+        let path = path_of(handle, KEY_QUERY_VALUE)?;
+        // SAFETY: the driver's string.
+        let name = unsafe { unicode::to_string(name) };
+        let value = settings::get(&path, &name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
+        let answer = value_information(&name, &value, class)?;
+        // SAFETY: the driver's buffer and pointer.
+        Ok(unsafe { answer.give(buffer, length, result) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn enumerate_value(
+    handle: HANDLE,
+    index: u32,
+    class: i32,
+    buffer: *mut c_void,
+    length: u32,
+    result: *mut u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwEnumerateValueKey", caller, || {
+        let path = path_of(handle, KEY_QUERY_VALUE)?;
+        let values = settings::values(&path);
+        let (name, value) = values.get(index as usize).ok_or(STATUS_NO_MORE_ENTRIES)?;
+        let answer = value_information(name, value, class)?;
+        // SAFETY: the driver's buffer and pointer.
+        Ok(unsafe { answer.give(buffer, length, result) })
+    })
+}
+
+pub(super) unsafe extern "win64" fn set_value(
+    handle: HANDLE,
+    name: *const UNICODE_STRING,
+    _title_index: u32,
+    kind: u32,
+    data: *const c_void,
+    bytes: u32,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwSetValueKey", caller, || {
+        let path = path_of(handle, KEY_SET_VALUE)?;
+        // SAFETY: the driver's string.
+        let name = unsafe { unicode::to_string(name) };
+        let data: &[u8] = if data.is_null() || bytes == 0 {
+            &[]
+        } else {
+            // SAFETY: the driver's data has `bytes` bytes.
+            unsafe { std::slice::from_raw_parts(data.cast(), bytes as usize) }
+        };
+        let value = match (kind, data.first_chunk()) {
+            (REG_DWORD, Some(number)) if bytes == 4 => {
+                SettingValue::Dword(u32::from_le_bytes(*number))
+            }
+            (REG_DWORD, _) => return Err(STATUS_INVALID_PARAMETER),
+            (REG_SZ | REG_EXPAND_SZ, _) => {
+                let units = data
+                    .chunks_exact(2)
+                    .map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+                let text: Vec<u16> = units.take_while(|unit| *unit != 0).collect();
+                SettingValue::Text(String::from_utf16_lossy(&text))
+            }
+            _ => return Err(STATUS_NOT_SUPPORTED),
+        };
+        settings::set(&path, &name, value);
+        Ok(STATUS_SUCCESS)
+    })
+}
+
+/// A structure that ends in a part of variable length.
+struct Answer {
+    bytes: Vec<u8>,
+    /// Bytes in front of the variable part.
+    fixed: usize,
+}
+
+impl Answer {
+    /// Copies as much as fits, as every query of the registry does: nothing if
+    /// not even the fixed part fits.
+    ///
+    /// # Safety
+    /// `buffer` has `length` bytes; `result` is valid.
+    unsafe fn give(&self, buffer: *mut c_void, length: u32, result: *mut u32) -> NTSTATUS {
+        // SAFETY: contract of the function.
+        unsafe { result.write(self.bytes.len() as u32) };
+        if (length as usize) < self.fixed {
+            return STATUS_BUFFER_TOO_SMALL;
+        }
+        let fits = self.bytes.len().min(length as usize);
+        // SAFETY: contract of the function.
+        unsafe { std::ptr::copy_nonoverlapping(self.bytes.as_ptr(), buffer.cast(), fits) };
+        if fits < self.bytes.len() {
+            STATUS_BUFFER_OVERFLOW
+        } else {
+            STATUS_SUCCESS
+        }
+    }
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn join(numbers: &[u32], rest: &[&[u8]]) -> Answer {
+    let mut bytes: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
+    let fixed = bytes.len();
+    rest.iter().for_each(|part| bytes.extend(*part));
+    Answer { bytes, fixed }
+}
+
+/// Type and bytes of a value as the registry stores them.
+fn encode(value: &SettingValue) -> (u32, Vec<u8>) {
+    match value {
+        SettingValue::Dword(number) => (REG_DWORD, number.to_le_bytes().to_vec()),
+        SettingValue::Text(text) => (REG_SZ, [utf16(text), vec![0, 0]].concat()),
+    }
+}
+
+/// `KEY_VALUE_INFORMATION_CLASS`: basic, full, partial, and the two that align
+/// the data to eight bytes.
+fn value_information(name: &str, value: &SettingValue, class: i32) -> Result<Answer, NTSTATUS> {
+    let (kind, data) = encode(value);
+    let name = utf16(name);
+    let (name_bytes, data_bytes) = (name.len() as u32, data.len() as u32);
+    let full = |alignment: usize| {
+        const FIXED: usize = 20;
+        let offset = (FIXED + name.len()).next_multiple_of(alignment);
+        let padding = vec![0; offset - FIXED - name.len()];
+        join(
+            &[0, kind, offset as u32, data_bytes, name_bytes],
+            &[&name, &padding, &data],
+        )
+    };
+    match class {
+        0 => Ok(join(&[0, kind, name_bytes], &[&name])),
+        1 => Ok(full(4)),
+        2 => Ok(join(&[0, kind, data_bytes], &[&data])),
+        3 => Ok(full(8)),
+        4 => Ok(join(&[kind, data_bytes], &[&data])),
+        _ => Err(STATUS_INVALID_PARAMETER),
+    }
+}
+
+/// `KeyNameInformation`.
+const NAME: i32 = 3;
+
+/// `KEY_INFORMATION_CLASS`: basic, node, full, name. Keys have no class and no
+/// time of their last change.
+fn key_information(path: &str, class: i32) -> Result<Answer, NTSTATUS> {
+    const NO_CLASS: u32 = u32::MAX;
+    let name = utf16(path.rsplit('\\').next().unwrap_or_default());
+    let name_bytes = name.len() as u32;
+    let longest = |texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| utf16(text).len())
+            .max()
+            .unwrap_or(0) as u32
+    };
+    match class {
+        0 => Ok(join(&[0, 0, 0, name_bytes], &[&name])),
+        1 => Ok(join(&[0, 0, 0, NO_CLASS, 0, name_bytes], &[&name])),
+        2 => {
+            let below = settings::subkeys(path);
+            let (names, data): (Vec<String>, Vec<usize>) = settings::values(path)
+                .into_iter()
+                .map(|(name, value)| (name, encode(&value).1.len()))
+                .unzip();
+            let largest = data.iter().copied().max().unwrap_or(0) as u32;
+            let (keys, values) = (below.len() as u32, names.len() as u32);
+            Ok(join(
+                &[
+                    0,
+                    0,
+                    0,
+                    NO_CLASS,
+                    0,
+                    keys,
+                    longest(&below),
+                    0,
+                    values,
+                    longest(&names),
+                    largest,
+                ],
+                &[],
+            ))
+        }
+        NAME => {
+            let path = utf16(path);
+            Ok(join(&[path.len() as u32], &[&path]))
+        }
+        _ => Err(STATUS_INVALID_PARAMETER),
+    }
+}

@@ -1,0 +1,450 @@
+//! When, where and how requests are completed: chosen per request, from a seed.
+//!
+//! A file system may complete a request at once, later, on another thread, or at
+//! DISPATCH_LEVEL; what lies above must not care. The choice is a function of the
+//! seed and of who asked for what (the request's identity, its major and minor
+//! function), so it does not depend on how threads interleave, and a run with a
+//! filter meets the same choices as one without.
+//!
+//! Creates are not completed at DISPATCH_LEVEL, and cleanup and close only at
+//! once and in the caller's thread: no file system does otherwise. Failures hit
+//! only requests whose caller can do with one.
+
+use crate::nt::{
+    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MJ_SHUTDOWN, MAJOR_FUNCTION_COUNT,
+    NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
+};
+use crate::user::identity::{self, Identity};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{PoisonError, RwLock};
+
+/// How a request is completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// In the dispatch routine, at the caller's IRQL.
+    Now,
+    /// In the dispatch routine, at DISPATCH_LEVEL.
+    AtDispatch,
+    /// STATUS_PENDING; later, on a worker thread.
+    Pend,
+    /// STATUS_PENDING; later, in a DPC.
+    PendAtDispatch,
+    /// Marked pending, completed on another thread before the dispatch routine returns STATUS_PENDING.
+    OtherThreadBeforeReturn,
+    /// The same at DISPATCH_LEVEL.
+    OtherThreadAtDispatchBeforeReturn,
+    /// Failed with a status of the mix, without having been worked on.
+    Fail(NTSTATUS),
+    /// Pended with a cancel routine until cancelled.
+    HeldUntilCancelled,
+}
+
+/// Shares in thousandths; what they leave is completed [`Choice::Now`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// [`Choice::AtDispatch`].
+    pub at_dispatch: u32,
+    /// [`Choice::Pend`].
+    pub pend: u32,
+    /// [`Choice::PendAtDispatch`].
+    pub pend_at_dispatch: u32,
+    /// [`Choice::OtherThreadBeforeReturn`].
+    pub other_thread: u32,
+    /// [`Choice::OtherThreadAtDispatchBeforeReturn`].
+    pub other_thread_at_dispatch: u32,
+    /// [`Choice::Fail`], of the requests whose identity allows it.
+    pub fail: u32,
+    /// Statuses that failures take in turn.
+    pub fail_with: Vec<NTSTATUS>,
+    /// Fast I/O calls that are declined.
+    pub decline_fast_io: u32,
+}
+
+impl Mix {
+    /// Everything is completed at once, nothing fails, no fast I/O is declined.
+    pub fn quiet() -> Self {
+        Self {
+            at_dispatch: 0,
+            pend: 0,
+            pend_at_dispatch: 0,
+            other_thread: 0,
+            other_thread_at_dispatch: 0,
+            fail: 0,
+            fail_with: Vec::new(),
+            decline_fast_io: 0,
+        }
+    }
+}
+
+impl Default for Mix {
+    /// A good part of everything; half of the requests are completed at once.
+    fn default() -> Self {
+        Self {
+            at_dispatch: 150,
+            pend: 120,
+            pend_at_dispatch: 120,
+            other_thread: 60,
+            other_thread_at_dispatch: 50,
+            fail: 20,
+            fail_with: vec![STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR],
+            decline_fast_io: 250,
+        }
+    }
+}
+
+static SEED: AtomicU64 = AtomicU64::new(0);
+/// Upper bounds of the shares, each the sum of those before it; the last is failure's.
+static BOUNDS: [AtomicU32; 5] = [const { AtomicU32::new(0) }; 5];
+static FAIL: AtomicU32 = AtomicU32::new(0);
+static DECLINE: AtomicU32 = AtomicU32::new(0);
+static FAIL_WITH: RwLock<Vec<NTSTATUS>> = RwLock::new(Vec::new());
+/// Requests of the system have no identity: they are numbered as they come.
+static ANONYMOUS: AtomicU64 = AtomicU64::new(0);
+
+const KINDS: usize = 10;
+/// Counted kinds beside the eight choices.
+const WAITED: usize = 8;
+const CANCELLED: usize = 9;
+static COUNTS: [[AtomicU64; KINDS]; MAJOR_FUNCTION_COUNT] =
+    [const { [const { AtomicU64::new(0) }; KINDS] }; MAJOR_FUNCTION_COUNT];
+static FAST: [[AtomicU64; 2]; ENTRIES.len()] = [const { [const { AtomicU64::new(0) }; 2] }; ENTRIES.len()];
+
+/// Sets seed and mix, and zeroes the counts. Not while requests are under way.
+pub fn configure(seed: u64, mix: Mix) {
+    SEED.store(seed, Relaxed);
+    ANONYMOUS.store(0, Relaxed);
+    let shares = [mix.at_dispatch, mix.pend, mix.pend_at_dispatch, mix.other_thread, mix.other_thread_at_dispatch];
+    let mut sum = 0_u32;
+    for (bound, share) in BOUNDS.iter().zip(shares) {
+        sum = sum.saturating_add(share).min(1000);
+        bound.store(sum, Relaxed);
+    }
+    FAIL.store(if mix.fail_with.is_empty() { 0 } else { mix.fail }, Relaxed);
+    DECLINE.store(mix.decline_fast_io, Relaxed);
+    *FAIL_WITH.write().unwrap_or_else(PoisonError::into_inner) = mix.fail_with;
+    for count in COUNTS.iter().flatten().chain(FAST.iter().flatten()) {
+        count.store(0, Relaxed);
+    }
+}
+
+/// How often each choice was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// [`Choice::Now`].
+    pub now: u64,
+    /// [`Choice::AtDispatch`].
+    pub at_dispatch: u64,
+    /// [`Choice::Pend`].
+    pub pend: u64,
+    /// [`Choice::PendAtDispatch`].
+    pub pend_at_dispatch: u64,
+    /// [`Choice::OtherThreadBeforeReturn`].
+    pub other_thread: u64,
+    /// [`Choice::OtherThreadAtDispatchBeforeReturn`].
+    pub other_thread_at_dispatch: u64,
+    /// [`Choice::Fail`].
+    pub failed: u64,
+    /// [`Choice::HeldUntilCancelled`].
+    pub held: u64,
+    /// Requests that waited for a lock or a change, as they do without an adversary.
+    pub waited: u64,
+    /// Requests completed by their cancel routine.
+    pub cancelled: u64,
+    /// Fast I/O calls served.
+    pub fast_io: u64,
+    /// Fast I/O calls declined, by choice or because an IRP was needed.
+    pub fast_io_declined: u64,
+}
+
+impl Counts {
+    fn of(kinds: [u64; KINDS]) -> Self {
+        let [now, at_dispatch, pend, pend_at_dispatch, other_thread, other_thread_at_dispatch, failed, held, waited, cancelled] =
+            kinds;
+        Self {
+            now,
+            at_dispatch,
+            pend,
+            pend_at_dispatch,
+            other_thread,
+            other_thread_at_dispatch,
+            failed,
+            held,
+            waited,
+            cancelled,
+            fast_io: 0,
+            fast_io_declined: 0,
+        }
+    }
+    /// All requests.
+    pub fn requests(&self) -> u64 {
+        self.now
+            + self.at_dispatch
+            + self.pend
+            + self.pend_at_dispatch
+            + self.other_thread
+            + self.other_thread_at_dispatch
+            + self.failed
+            + self.held
+    }
+    /// Requests for which the dispatch routine returned STATUS_PENDING.
+    pub fn pended(&self) -> u64 {
+        self.requests() - self.now - self.at_dispatch - self.failed
+    }
+    /// Requests completed at DISPATCH_LEVEL.
+    pub fn completed_at_dispatch(&self) -> u64 {
+        self.at_dispatch + self.pend_at_dispatch + self.other_thread_at_dispatch
+    }
+}
+
+/// All majors together, and fast I/O.
+pub fn counts() -> Counts {
+    let mut sums = [0; KINDS];
+    for (_, kinds) in kinds_by_major() {
+        for (sum, kind) in sums.iter_mut().zip(kinds) {
+            *sum += kind;
+        }
+    }
+    let mut counts = Counts::of(sums);
+    for (_, served, declined) in fast_io_by_entry() {
+        counts.fast_io += served;
+        counts.fast_io_declined += declined;
+    }
+    counts
+}
+
+fn kinds_by_major() -> impl Iterator<Item = (u8, [u64; KINDS])> {
+    (0_u8..).zip(&COUNTS).map(|(major, kinds)| (major, std::array::from_fn(|kind| kinds[kind].load(Relaxed))))
+}
+
+/// By major function code; majors without a request are left out.
+pub fn counts_by_major() -> Vec<(u8, Counts)> {
+    let counts = kinds_by_major().map(|(major, kinds)| (major, Counts::of(kinds)));
+    counts.filter(|(_, counts)| counts.requests() != 0).collect()
+}
+
+/// Fast I/O calls by entry: name, served, declined. Entries never called are left out.
+pub fn fast_io_by_entry() -> Vec<(&'static str, u64, u64)> {
+    ENTRIES
+        .iter()
+        .zip(&FAST)
+        .map(|(name, [served, declined])| (*name, served.load(Relaxed), declined.load(Relaxed)))
+        .filter(|(_, served, declined)| served + declined != 0)
+        .collect()
+}
+
+/// Waits until nothing that was put off is outstanding. Not from a worker or a DPC.
+pub fn drain() {
+    super::workers::drain();
+}
+
+/// Fast I/O entries of the file system.
+pub(super) const ENTRIES: [&str; 15] = [
+    "FastIoCheckIfPossible",
+    "FastIoRead",
+    "FastIoWrite",
+    "FastIoQueryBasicInfo",
+    "FastIoQueryStandardInfo",
+    "FastIoQueryNetworkOpenInfo",
+    "FastIoLock",
+    "FastIoUnlockSingle",
+    "FastIoUnlockAll",
+    "FastIoUnlockAllByKey",
+    "FastIoDeviceControl",
+    "FastIoQueryOpen",
+    "MdlRead",
+    "PrepareMdlWrite",
+    "MdlReadComplete/MdlWriteComplete",
+];
+
+/// Bits that are as good as random, of the seed and what is decided.
+fn draw(value: u64, salt: u64) -> u64 {
+    let mut bits = SEED.load(Relaxed) ^ value.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.rotate_left(40);
+    for (shift, factor) in [(30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)] {
+        bits = (bits ^ bits >> shift).wrapping_mul(factor);
+    }
+    bits ^ bits >> 31
+}
+
+fn number_of(identity: Identity) -> u64 {
+    match identity.value {
+        0 => ANONYMOUS.fetch_add(1, Relaxed) | 1 << 63,
+        value => value,
+    }
+}
+
+/// What part of a request is decided.
+const AT_ONCE: u64 = 0x100_0000;
+const AFTER_WAITING: u64 = 0x200_0000;
+const FAILURE: u64 = 0x300_0000;
+const FAST_IO: u64 = 0x400_0000;
+
+fn completion(bits: u64) -> Choice {
+    let place = u32::try_from(bits % 1000).unwrap_or(0);
+    let choices = [
+        Choice::AtDispatch,
+        Choice::Pend,
+        Choice::PendAtDispatch,
+        Choice::OtherThreadBeforeReturn,
+        Choice::OtherThreadAtDispatchBeforeReturn,
+    ];
+    let found = BOUNDS.iter().zip(choices).find(|(bound, _)| place < bound.load(Relaxed));
+    found.map_or(Choice::Now, |(_, choice)| choice)
+}
+
+/// The choice for a request; it is counted.
+pub(super) fn choose(identity: Identity, major: u8, minor: u8) -> Choice {
+    let choice = decide(identity, major, minor);
+    count(major, match choice {
+        Choice::Now => 0,
+        Choice::AtDispatch => 1,
+        Choice::Pend => 2,
+        Choice::PendAtDispatch => 3,
+        Choice::OtherThreadBeforeReturn => 4,
+        Choice::OtherThreadAtDispatchBeforeReturn => 5,
+        Choice::Fail(_) => 6,
+        Choice::HeldUntilCancelled => 7,
+    });
+    choice
+}
+
+fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
+    let at_once_only = [IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_SHUTDOWN, IRP_MJ_POWER, IRP_MJ_PNP];
+    if at_once_only.contains(&major.into()) {
+        return Choice::Now;
+    }
+    let create = u32::from(major) == IRP_MJ_CREATE;
+    if identity.hold_until_cancelled && !create {
+        return Choice::HeldUntilCancelled;
+    }
+    let what = u64::from(major) << 8 | u64::from(minor);
+    let number = number_of(identity);
+    if identity.failure_allowed {
+        let bits = draw(number, FAILURE | what);
+        if bits % 1000 < u64::from(FAIL.load(Relaxed)) {
+            let statuses = FAIL_WITH.read().unwrap_or_else(PoisonError::into_inner);
+            let index = (bits / 1000) as usize % statuses.len().max(1);
+            if let Some(status) = statuses.get(index) {
+                return Choice::Fail(*status);
+            }
+        }
+    }
+    match completion(draw(number, AT_ONCE | what)) {
+        Choice::AtDispatch if create => Choice::Now,
+        Choice::PendAtDispatch if create => Choice::Pend,
+        Choice::OtherThreadAtDispatchBeforeReturn if create => Choice::OtherThreadBeforeReturn,
+        choice => choice,
+    }
+}
+
+/// Where a request that has waited is completed: one of the first four choices.
+pub(super) fn choose_after_waiting(identity: Identity, major: u8) -> Choice {
+    match completion(draw(number_of(identity), AFTER_WAITING | u64::from(major))) {
+        Choice::OtherThreadBeforeReturn => Choice::Pend,
+        Choice::OtherThreadAtDispatchBeforeReturn => Choice::PendAtDispatch,
+        choice => choice,
+    }
+}
+
+/// Whether the fast I/O call that this thread makes is declined on a whim.
+pub(super) fn declines_fast_io(entry: usize) -> bool {
+    let bits = draw(number_of(identity::current()), FAST_IO | entry as u64);
+    bits % 1000 < u64::from(DECLINE.load(Relaxed))
+}
+
+/// Counts a fast I/O call.
+pub(super) fn count_fast_io(entry: usize, served: bool) {
+    if let Some(counts) = FAST.get(entry) {
+        counts[usize::from(!served)].fetch_add(1, Relaxed);
+    }
+}
+
+fn count(major: u8, kind: usize) {
+    if let Some(count) = COUNTS.get(usize::from(major)).and_then(|kinds| kinds.get(kind)) {
+        count.fetch_add(1, Relaxed);
+    }
+}
+
+/// Counts a request that waits for a lock or a change.
+pub(super) fn count_waiting(major: u8) {
+    count(major, WAITED);
+}
+
+/// Counts a request that its cancel routine completed.
+pub(super) fn count_cancelled(major: u8) {
+    count(major, CANCELLED);
+}
+
+/// Keeps tests that configure the adversary apart.
+#[cfg(test)]
+pub(super) static CONFIGURED: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::{IRP_MJ_READ, IRP_MJ_WRITE};
+
+    fn who(value: u64) -> Identity {
+        Identity { value, ..Default::default() }
+    }
+
+    #[test]
+    fn choices_follow_seed_identity_and_function() {
+        let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = |seed| {
+            configure(seed, Mix::default());
+            (1..2000).map(|value| decide(who(value), IRP_MJ_READ as u8, 0)).collect::<Vec<_>>()
+        };
+        let first = all(1);
+        assert_eq!(first, all(1));
+        assert_ne!(first, all(2));
+        let other: Vec<_> = (1..2000).map(|value| decide(who(value), IRP_MJ_WRITE as u8, 0)).collect();
+        assert_ne!(all(2), other);
+        configure(0, Mix::quiet());
+    }
+
+    #[test]
+    fn shares_are_about_what_the_mix_says() {
+        let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+        configure(3, Mix::default());
+        for value in 1..=20_000 {
+            choose(who(value), IRP_MJ_READ as u8, 0);
+        }
+        let (_, counts) = counts_by_major()[0];
+        assert_eq!(counts.requests(), 20_000);
+        for (count, share) in [
+            (counts.now, 500),
+            (counts.at_dispatch, 150),
+            (counts.pend, 120),
+            (counts.pend_at_dispatch, 120),
+            (counts.other_thread, 60),
+            (counts.other_thread_at_dispatch, 50),
+        ] {
+            assert!((share * 18..share * 22).contains(&count), "{count} of {share} thousandths");
+        }
+        assert_eq!(counts.failed, 0);
+        configure(0, Mix::quiet());
+    }
+
+    #[test]
+    fn file_systems_do_some_things_only_so() {
+        let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+        configure(4, Mix { fail: 1000, ..Mix::default() });
+        let held = Identity { hold_until_cancelled: true, ..who(5) };
+        assert_eq!(decide(held, IRP_MJ_READ as u8, 0), Choice::HeldUntilCancelled);
+        let failing = Identity { failure_allowed: true, ..who(5) };
+        assert!(matches!(decide(failing, IRP_MJ_READ as u8, 0), Choice::Fail(_)));
+        for value in 1..1000 {
+            let held = Identity { hold_until_cancelled: true, ..who(value) };
+            let failing = Identity { failure_allowed: true, ..who(value) };
+            for major in [IRP_MJ_CLEANUP, IRP_MJ_CLOSE] {
+                assert_eq!(decide(held, major as u8, 0), Choice::Now);
+                assert_eq!(decide(failing, major as u8, 0), Choice::Now);
+            }
+            let create = decide(held, IRP_MJ_CREATE as u8, 0);
+            assert!(matches!(create, Choice::Now | Choice::Pend | Choice::OtherThreadBeforeReturn));
+        }
+        configure(5, Mix::quiet());
+        assert_eq!(decide(failing, IRP_MJ_READ as u8, 0), Choice::Now);
+        assert!(!declines_fast_io(1));
+    }
+}

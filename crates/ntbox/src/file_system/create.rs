@@ -1,0 +1,558 @@
+//! IRP_MJ_CREATE: dispositions and options.
+//!
+//! Where file systems differ, this one does as FAT does (its source is
+//! published): an existing directory cannot be overwritten
+//! (`STATUS_OBJECT_NAME_COLLISION`), hidden and system files keep their
+//! attributes or are not overwritten, opens by file id are
+//! `STATUS_NOT_IMPLEMENTED`, extended attributes `STATUS_EAS_NOT_SUPPORTED`.
+//! Security descriptors are stored and shown but grant or deny nothing.
+
+use super::names::Path;
+use super::notify::{Action, Change, change};
+use super::resolve::{Existing, Resolved};
+use super::share::{Use, access};
+use super::volume::{FileNode, Link, Object, Open, OpenId, State, Stream, VOLUME_FILE, Volume, attribute};
+use super::waiting::Effects;
+use super::{host_status, locks};
+use crate::host::file::{Identity, Kind, Metadata};
+use crate::nt::{
+    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE,
+    FILE_OPEN, FILE_OPEN_BY_FILE_ID, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE, NTSTATUS,
+    STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
+    STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY, STATUS_NOT_IMPLEMENTED, STATUS_OBJECT_NAME_COLLISION,
+    STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+/// What a create asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The name: absolute, or relative to `related`.
+    pub name: Vec<u16>,
+    /// The open that the name is relative to.
+    pub related: Option<OpenId>,
+    /// `FILE_OPEN`, `FILE_CREATE`, …
+    pub disposition: u32,
+    /// `FILE_DIRECTORY_FILE`, …
+    pub options: u32,
+    /// `FILE_ATTRIBUTE_*` of a new file.
+    pub attributes: u32,
+    /// `FILE_SHARE_*`.
+    pub share: u32,
+    /// Access, generic rights included.
+    pub desired: u32,
+    /// Allocation of a new file.
+    pub allocation: i64,
+    /// `SL_OPEN_TARGET_DIRECTORY`: the directory that holds the name is meant.
+    pub open_target_directory: bool,
+    /// `SL_CASE_SENSITIVE`.
+    pub case_sensitive: bool,
+    /// Self-relative security descriptor of a new file.
+    pub security: Option<Vec<u8>>,
+}
+
+/// What was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The volume.
+    Volume,
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+}
+
+/// A create that succeeded.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The open.
+    pub open: OpenId,
+    /// Its file.
+    pub file: Identity,
+    /// What it is.
+    pub opened: Opened,
+    /// `FILE_OPENED`, `FILE_CREATED`, … or, for a target directory, `FILE_EXISTS` or
+    /// `FILE_DOES_NOT_EXIST`.
+    pub information: usize,
+    /// Access that was granted.
+    pub granted: u32,
+    /// How it shares the file.
+    pub shared: Use,
+    /// Reads and writes may be tried as fast I/O.
+    pub cached: bool,
+    /// Units of the last component, for a target directory.
+    pub last_component: usize,
+}
+
+/// Values of `IoStatus.Information` after a create.
+mod result {
+    pub const SUPERSEDED: usize = 0;
+    pub const OPENED: usize = 1;
+    pub const CREATED: usize = 2;
+    pub const OVERWRITTEN: usize = 3;
+    pub const EXISTS: usize = 4;
+    pub const DOES_NOT_EXIST: usize = 5;
+}
+
+/// Rights that a read-only volume gives to nobody.
+const CHANGES: u32 = access::WRITE_DATA
+    | access::APPEND_DATA
+    | access::WRITE_EA
+    | access::WRITE_ATTRIBUTES
+    | access::DELETE
+    | access::DELETE_CHILD
+    | access::WRITE_DAC
+    | access::WRITE_OWNER;
+
+/// Specific rights for generic ones; `MAXIMUM_ALLOWED` gives all but `kept_out`.
+fn granted(desired: u32, kept_out: u32) -> u32 {
+    let mut rights = desired & 0x01FF_FFFF;
+    for (generic, specific) in [
+        (access::GENERIC_READ, access::FILE_READ),
+        (access::GENERIC_WRITE, access::FILE_WRITE),
+        (access::GENERIC_EXECUTE, access::FILE_EXECUTE),
+        (access::GENERIC_ALL, access::FILE_ALL),
+    ] {
+        if desired & generic != 0 {
+            rights |= specific;
+        }
+    }
+    if desired & access::MAXIMUM_ALLOWED != 0 {
+        rights |= access::FILE_ALL & !kept_out;
+    }
+    rights
+}
+
+impl Request {
+    fn has(&self, option: u32) -> bool {
+        self.options & option != 0
+    }
+    fn overwrites(&self) -> bool {
+        matches!(self.disposition, FILE_SUPERSEDE | FILE_OVERWRITE | FILE_OVERWRITE_IF)
+    }
+    fn check(&self) -> Result<(), NTSTATUS> {
+        if self.has(FILE_OPEN_BY_FILE_ID) {
+            return Err(STATUS_NOT_IMPLEMENTED);
+        }
+        let directory = self.has(FILE_DIRECTORY_FILE);
+        let wrong = self.disposition > FILE_OVERWRITE_IF
+            || directory && (self.has(FILE_NON_DIRECTORY_FILE) || self.overwrites())
+            || self.allocation < 0;
+        if wrong { Err(STATUS_INVALID_PARAMETER) } else { Ok(()) }
+    }
+}
+
+/// The result of a new open, before it is entered.
+struct New {
+    file: Identity,
+    object: Object,
+    link: Link,
+    information: usize,
+    granted: u32,
+    shared: Use,
+}
+
+impl Volume {
+    /// Opens or creates.
+    ///
+    /// # Errors
+    /// The statuses of `NtCreateFile`.
+    pub fn create(&self, request: &Request, effects: &mut Effects<'_>) -> Result<Created, NTSTATUS> {
+        request.check()?;
+        let mut state = self.state();
+        if state.dismounted {
+            return Err(STATUS_VOLUME_DISMOUNTED);
+        }
+        if state.locked_by.is_some() {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let (mut path, volume) = full_path(&state, request)?;
+        let mut target = None;
+        if request.open_target_directory {
+            let last = path.components.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
+            let resolved = self.tree.resolve(&path.components, request.case_sensitive)?;
+            let found = if resolved.existing.is_some() { result::EXISTS } else { result::DOES_NOT_EXIST };
+            target = Some((found, last.len()));
+            path.components = resolved.components;
+            path.components.pop();
+            path.trailing_backslash = false;
+        }
+        let new = if volume {
+            open_volume(&state, request)?
+        } else if path.components.is_empty() {
+            self.open_root(&state, request)?
+        } else {
+            let resolved = self.tree.resolve(&path.components, request.case_sensitive)?;
+            match resolved.existing {
+                Some(_) => self.open_existing(&mut state, request, resolved, path.trailing_backslash, effects)?,
+                None => self.create_new(&mut state, request, resolved, path.trailing_backslash, effects)?,
+            }
+        };
+        let mut created = enter(&mut state, request, new);
+        if let Some((found, units)) = target {
+            created.information = found;
+            created.last_component = units;
+        }
+        Ok(created)
+    }
+
+    /// State of the file at the name, without opening it (`FastIoQueryOpen`); the statuses
+    /// that an open for attributes would give.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn state_at(&self, request: &Request) -> Result<super::volume::FileState, NTSTATUS> {
+        request.check()?;
+        let state = self.state();
+        if state.dismounted {
+            return Err(STATUS_VOLUME_DISMOUNTED);
+        }
+        if state.locked_by.is_some() {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let (path, volume) = full_path(&state, request)?;
+        if volume {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        let metadata = if path.components.is_empty() {
+            self.tree.root.metadata().map_err(|error| host_status::of(&error))?
+        } else {
+            let resolved = self.tree.resolve(&path.components, request.case_sensitive)?;
+            let existing = resolved.existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
+            refuse_if_going(&state, existing.metadata.identity, &resolved.components)?;
+            existing.metadata
+        };
+        check_kind(request, metadata.kind == Kind::Directory, path.trailing_backslash)?;
+        Ok(state.file_state(&metadata))
+    }
+
+    fn open_root(&self, state: &State, request: &Request) -> Result<New, NTSTATUS> {
+        if request.disposition == FILE_CREATE || request.overwrites() {
+            return Err(STATUS_OBJECT_NAME_COLLISION);
+        }
+        check_kind(request, true, false)?;
+        if request.has(FILE_DELETE_ON_CLOSE) {
+            return Err(STATUS_CANNOT_DELETE);
+        }
+        let metadata = self.tree.root.metadata().map_err(|error| host_status::of(&error))?;
+        let granted = self.granted(request, 0)?;
+        let shared = share(state, metadata.identity, request, granted, 0)?;
+        Ok(New {
+            file: metadata.identity,
+            object: Object::Directory(Arc::clone(&self.tree.root)),
+            link: Link::new(Vec::new(), None, Default::default()),
+            information: result::OPENED,
+            granted,
+            shared,
+        })
+    }
+
+    fn create_new(
+        &self,
+        state: &mut State,
+        request: &Request,
+        resolved: Resolved,
+        trailing_backslash: bool,
+        effects: &mut Effects<'_>,
+    ) -> Result<New, NTSTATUS> {
+        if matches!(request.disposition, FILE_OPEN | FILE_OVERWRITE) {
+            return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+        }
+        if self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let directory = request.has(FILE_DIRECTORY_FILE);
+        if trailing_backslash && !directory {
+            return Err(STATUS_OBJECT_NAME_INVALID);
+        }
+        let wanted = request.attributes & attribute::SETTABLE;
+        if request.has(FILE_DELETE_ON_CLOSE) && wanted & attribute::READONLY != 0 {
+            return Err(STATUS_CANNOT_DELETE);
+        }
+        let parent = resolved.parent.metadata().map_err(|error| host_status::of(&error))?;
+        if state.files.get(&parent.identity).is_some_and(FileNode::is_going) {
+            return Err(STATUS_DELETE_PENDING);
+        }
+        let map = |error: &std::io::Error| host_status::of(error);
+        let (object, metadata) = if directory {
+            let new = resolved.parent.create_directory(&resolved.name).map_err(|error| map(&error))?;
+            let metadata = new.metadata().map_err(|error| map(&error))?;
+            (Object::Directory(Arc::new(new)), metadata)
+        } else {
+            let file = resolved.parent.create_file(&resolved.name).map_err(|error| map(&error))?;
+            let metadata = file.metadata().map_err(|error| map(&error))?;
+            (Object::File(Arc::new(Stream { file, size_guard: RwLock::new(()) })), metadata)
+        };
+        // The host may use the number of a deleted file again.
+        state.overlays.remove(&metadata.identity);
+        let overlay = state.overlay(metadata.identity);
+        overlay.attributes = Some(if directory { wanted & !attribute::TEMPORARY } else { wanted | attribute::ARCHIVE });
+        overlay.security.clone_from(&request.security);
+        let filter = if directory { change::DIR_NAME } else { change::FILE_NAME };
+        let added = Change { path: resolved.components.clone(), action: Action::Added, filter };
+        state.report(&[added], effects);
+        let granted = self.granted(request, 0)?;
+        Ok(New {
+            file: metadata.identity,
+            object,
+            link: Link::new(resolved.components, Some(resolved.parent), resolved.name),
+            information: result::CREATED,
+            granted,
+            shared: Use::new(granted, request.share),
+        })
+    }
+
+    /// What is granted on this volume.
+    fn granted(&self, request: &Request, kept_out: u32) -> Result<u32, NTSTATUS> {
+        if !self.description.read_only {
+            return Ok(granted(request.desired, kept_out));
+        }
+        let rights = granted(request.desired, CHANGES);
+        let refused = rights & CHANGES != 0 || request.has(FILE_DELETE_ON_CLOSE);
+        if refused { Err(STATUS_ACCESS_DENIED) } else { Ok(rights) }
+    }
+
+    fn open_existing(
+        &self,
+        state: &mut State,
+        request: &Request,
+        resolved: Resolved,
+        trailing_backslash: bool,
+        effects: &mut Effects<'_>,
+    ) -> Result<New, NTSTATUS> {
+        let Resolved { components, parent, name, existing } = resolved;
+        let Existing { metadata, directory, name: object_name } = existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
+        let is_directory = metadata.kind == Kind::Directory;
+        refuse_if_going(state, metadata.identity, &components)?;
+        if request.disposition == FILE_CREATE && !request.open_target_directory {
+            return Err(STATUS_OBJECT_NAME_COLLISION);
+        }
+        check_kind(request, is_directory, trailing_backslash)?;
+        if is_directory && request.overwrites() && !request.open_target_directory {
+            return Err(STATUS_OBJECT_NAME_COLLISION);
+        }
+        let attributes = state.attributes(&metadata);
+        let read_only = attributes & attribute::READONLY != 0;
+        let overwrites = request.overwrites() && !is_directory;
+        if overwrites && self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let kept_out = if read_only && !is_directory { access::WRITE_DATA | access::APPEND_DATA } else { 0 };
+        let granted = self.granted(request, kept_out)?;
+        let mut more = 0;
+        if overwrites {
+            let kept = attributes & (attribute::HIDDEN | attribute::SYSTEM);
+            if read_only || kept & !request.attributes != 0 {
+                return Err(STATUS_ACCESS_DENIED);
+            }
+            more = access::WRITE_DATA | if request.disposition == FILE_SUPERSEDE { access::DELETE } else { 0 };
+        }
+        let writes = (granted | more) & (access::WRITE_DATA | access::APPEND_DATA) != 0;
+        if writes && read_only && !is_directory {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        if request.has(FILE_DELETE_ON_CLOSE) && read_only {
+            return Err(STATUS_CANNOT_DELETE);
+        }
+        let shared = share(state, metadata.identity, request, granted, more)?;
+        let object = match state.files.get(&metadata.identity) {
+            Some(file) => file.object.clone(),
+            None if is_directory && object_name.is_empty() => Object::Directory(directory),
+            None if is_directory => {
+                let opened = directory.open_directory(&object_name).map_err(|error| host_status::of(&error))?;
+                Object::Directory(Arc::new(opened))
+            }
+            None => {
+                let file = directory.open_file(&object_name, !self.description.read_only).map_err(|error| host_status::of(&error))?;
+                Object::File(Arc::new(Stream { file, size_guard: RwLock::new(()) }))
+            }
+        };
+        if let Object::File(stream) = &object
+            && writes
+            && !stream.file.is_writable()
+        {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let mut information = result::OPENED;
+        if overwrites {
+            overwrite(state, request, &metadata, attributes, &object)?;
+            let filter = change::ATTRIBUTES | change::SIZE | change::LAST_WRITE;
+            state.report(&[Change { path: components.clone(), action: Action::Modified, filter }], effects);
+            let superseded = request.disposition == FILE_SUPERSEDE;
+            information = if superseded { result::SUPERSEDED } else { result::OVERWRITTEN };
+        }
+        let link = Link::new(components, Some(parent), name);
+        Ok(New { file: metadata.identity, object, link, information, granted, shared })
+    }
+}
+
+/// The whole path that a request means; true if it means the volume itself.
+fn full_path(state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS> {
+    let Some(related) = request.related else {
+        return match request.name.is_empty() {
+            true => Ok((Path::default(), true)),
+            false => Ok((Path::absolute(&request.name)?, false)),
+        };
+    };
+    state.usable(related)?;
+    let file = state.file_of(related)?;
+    let mut path = Path::relative(&request.name)?;
+    match file.object {
+        Object::Volume if path.components.is_empty() => return Ok((path, true)),
+        // Only a directory holds names; any file may be opened again by none.
+        Object::File(_) if path.components.is_empty() => {}
+        Object::Directory(_) => {}
+        _ => return Err(STATUS_OBJECT_PATH_NOT_FOUND),
+    }
+    let mut components = state.link_of(related)?.components.clone();
+    components.append(&mut path.components);
+    Ok((Path { components, ..path }, false))
+}
+
+/// Directory or file, as the options want it.
+fn check_kind(request: &Request, directory: bool, trailing_backslash: bool) -> Result<(), NTSTATUS> {
+    if request.open_target_directory {
+        return if directory { Ok(()) } else { Err(STATUS_OBJECT_PATH_NOT_FOUND) };
+    }
+    match directory {
+        true if request.has(FILE_NON_DIRECTORY_FILE) => Err(STATUS_FILE_IS_A_DIRECTORY),
+        false if request.has(FILE_DIRECTORY_FILE) => Err(STATUS_NOT_A_DIRECTORY),
+        false if trailing_backslash => Err(STATUS_OBJECT_NAME_INVALID),
+        _ => Ok(()),
+    }
+}
+
+fn share(state: &State, file: Identity, request: &Request, granted: u32, more: u32) -> Result<Use, NTSTATUS> {
+    if let Some(file) = state.files.get(&file) {
+        file.shares.check(Use::new(granted | more, request.share))?;
+    }
+    Ok(Use::new(granted, request.share))
+}
+
+fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
+    if !matches!(request.disposition, FILE_OPEN | FILE_OPEN_IF) || request.has(FILE_DELETE_ON_CLOSE) {
+        return Err(STATUS_ACCESS_DENIED);
+    }
+    if request.has(FILE_DIRECTORY_FILE) {
+        return Err(STATUS_NOT_A_DIRECTORY);
+    }
+    let granted = granted(request.desired, 0);
+    let shared = share(state, VOLUME_FILE, request, granted, 0)?;
+    Ok(New {
+        file: VOLUME_FILE,
+        object: Object::Volume,
+        link: Link::new(Vec::new(), None, Default::default()),
+        information: result::OPENED,
+        granted,
+        shared,
+    })
+}
+
+fn refuse_if_going(state: &State, file: Identity, components: &[Vec<u16>]) -> Result<(), NTSTATUS> {
+    let link = state.files.get(&file).and_then(|file| file.link_at(components));
+    if link.is_some_and(|(_, link)| link.delete_pending) { Err(STATUS_DELETE_PENDING) } else { Ok(()) }
+}
+
+fn overwrite(
+    state: &mut State,
+    request: &Request,
+    metadata: &Metadata,
+    attributes: u32,
+    object: &Object,
+) -> Result<(), NTSTATUS> {
+    if let Object::File(stream) = object {
+        let _alone = stream.size_guard.write();
+        stream.file.set_size(0).map_err(|error| host_status::of(&error))?;
+    }
+    let kept = if request.disposition == FILE_SUPERSEDE { 0 } else { attributes };
+    let new = kept | request.attributes & attribute::SETTABLE | attribute::ARCHIVE;
+    let overlay = state.overlay(metadata.identity);
+    overlay.attributes = Some(new);
+    if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
+        overlay.security.clone_from(&request.security);
+    }
+    if let Some(file) = state.files.get_mut(&metadata.identity) {
+        file.reserved = 0;
+    }
+    Ok(())
+}
+
+/// Enters the open into the volume's tables.
+fn enter(state: &mut State, request: &Request, new: New) -> Created {
+    let open = OpenId(state.next_number());
+    let file = state.files.entry(new.file).or_insert_with(|| FileNode {
+        object: new.object,
+        shares: Default::default(),
+        locks: locks::Table::default(),
+        links: BTreeMap::new(),
+        reserved: 0,
+        opens: 0,
+    });
+    let number = match file.link_at(&new.link.components) {
+        Some((number, _)) => number,
+        None => {
+            let number = file.links.last_key_value().map_or(0, |(number, _)| number + 1);
+            file.links.insert(number, new.link);
+            number
+        }
+    };
+    if let Some(link) = file.links.get_mut(&number) {
+        link.handles += 1;
+        link.opens += 1;
+    }
+    file.shares.add(new.shared);
+    file.opens += 1;
+    let opened = match file.object {
+        Object::File(_) => Opened::File,
+        Object::Directory(_) => Opened::Directory,
+        Object::Volume => Opened::Volume,
+    };
+    if opened == Opened::File && new.information != result::OPENED {
+        file.reserved = u64::try_from(request.allocation).unwrap_or(0).next_multiple_of(super::volume::CLUSTER);
+    }
+    let delete_on_close = request.has(FILE_DELETE_ON_CLOSE) && !request.open_target_directory;
+    state.opens.insert(
+        open,
+        Open {
+            file: new.file,
+            link: number,
+            shared: new.shared,
+            granted: new.granted,
+            delete_on_close,
+            delete_at_cleanup: false,
+            cleaned_up: false,
+            scan: None,
+            watch: None,
+            modified: 0,
+            keep_written: false,
+        },
+    );
+    Created {
+        open,
+        file: new.file,
+        opened,
+        information: new.information,
+        granted: new.granted,
+        shared: new.shared,
+        cached: opened == Opened::File && !request.has(FILE_NO_INTERMEDIATE_BUFFERING),
+        last_component: 0,
+    }
+}
+
+impl Link {
+    fn new(
+        components: Vec<Vec<u16>>,
+        parent: Option<Arc<crate::host::file::Directory>>,
+        name: std::ffi::OsString,
+    ) -> Self {
+        Self { components, parent, name, handles: 0, opens: 0, delete_pending: false, removed: false }
+    }
+}
+
+impl FileNode {
+    /// Every open name of it is about to go.
+    fn is_going(&self) -> bool {
+        !self.links.is_empty() && self.links.values().all(|link| link.delete_pending || link.removed)
+    }
+}

@@ -1,0 +1,387 @@
+//! Fast I/O: the requests that a file system answers without an IRP.
+//!
+//! A call that cannot be answered fully is declined, and an IRP follows: that
+//! is how locks in the way, errors of the host and unusual opens are reported.
+//! The adversary declines some on a whim. The obsolete acquire and release
+//! entries are absent, as are compressed transfers; the MDL entries decline.
+
+#![expect(unsafe_code, reason = "arguments are given by pointer")]
+
+use super::context::{self, Mounted};
+use super::control::LockRequest;
+use super::data::{END_OF_FILE, Transfer};
+use super::volume::OpenId;
+use super::waiting::{Effects, Outcome, Ticket};
+use super::{adversary, opening, pending};
+use crate::nt::fast_io::FAST_IO_DISPATCH;
+use crate::nt::{
+    DEVICE_OBJECT, FILE_OBJECT, FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED, FO_NO_INTERMEDIATE_BUFFERING,
+    FileBasicInformation, FileNetworkOpenInformation, FileStandardInformation, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS,
+    STATUS_END_OF_FILE, STATUS_SUCCESS,
+};
+use crate::processor::thread;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+type File = *mut FILE_OBJECT;
+type Device = *mut DEVICE_OBJECT;
+type Iosb = *mut IO_STATUS_BLOCK;
+
+/// The table of both drivers.
+pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
+    SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
+    FastIoCheckIfPossible: Some(check_if_possible),
+    FastIoRead: Some(read),
+    FastIoWrite: Some(write),
+    FastIoQueryBasicInfo: Some(query_basic),
+    FastIoQueryStandardInfo: Some(query_standard),
+    FastIoLock: Some(lock),
+    FastIoUnlockSingle: Some(unlock_single),
+    FastIoUnlockAll: Some(unlock_all),
+    FastIoUnlockAllByKey: Some(unlock_all_by_key),
+    FastIoDeviceControl: Some(device_control),
+    AcquireFileForNtCreateSection: None,
+    ReleaseFileForNtCreateSection: None,
+    FastIoDetachDevice: None,
+    FastIoQueryNetworkOpenInfo: Some(query_network_open),
+    AcquireForModWrite: None,
+    MdlRead: Some(mdl_read),
+    MdlReadComplete: Some(mdl_read_complete),
+    PrepareMdlWrite: Some(prepare_mdl_write),
+    MdlWriteComplete: Some(mdl_write_complete),
+    FastIoReadCompressed: None,
+    FastIoWriteCompressed: None,
+    MdlReadCompleteCompressed: None,
+    MdlWriteCompleteCompressed: None,
+    FastIoQueryOpen: Some(query_open),
+    ReleaseForModWrite: None,
+    AcquireForCcFlush: None,
+    ReleaseForCcFlush: None,
+};
+
+/// Places of the entries in `adversary::ENTRIES`.
+mod entry {
+    pub const CHECK: usize = 0;
+    pub const READ: usize = 1;
+    pub const WRITE: usize = 2;
+    pub const BASIC: usize = 3;
+    pub const STANDARD: usize = 4;
+    pub const NETWORK_OPEN: usize = 5;
+    pub const LOCK: usize = 6;
+    pub const UNLOCK_SINGLE: usize = 7;
+    pub const UNLOCK_ALL: usize = 8;
+    pub const UNLOCK_ALL_BY_KEY: usize = 9;
+    pub const DEVICE_CONTROL: usize = 10;
+    pub const QUERY_OPEN: usize = 11;
+    pub const MDL_READ: usize = 12;
+    pub const PREPARE_MDL_WRITE: usize = 13;
+    pub const MDL_COMPLETE: usize = 14;
+}
+
+/// A call: the open it is for, and the block for its result.
+struct Call {
+    file: File,
+    mounted: &'static Mounted,
+    open: OpenId,
+}
+
+/// Runs `work` unless the adversary declines; `Some` is the status and information to return.
+///
+/// # Safety
+/// `file` is a live file object and `iosb` null or writable.
+unsafe fn answer(
+    entry: usize,
+    file: File,
+    iosb: Iosb,
+    work: impl FnOnce(&Call) -> Option<(NTSTATUS, usize)>,
+) -> u8 {
+    // SAFETY: contract.
+    let found = unsafe { context::of_file(file) };
+    let declined = adversary::declines_fast_io(entry);
+    let result = found.filter(|_| !declined).and_then(|(mounted, open)| work(&Call { file, mounted, open }));
+    adversary::count_fast_io(entry, result.is_some());
+    let Some((status, information)) = result else { return 0 };
+    // SAFETY: contract.
+    if let Some(iosb) = unsafe { iosb.as_mut() } {
+        iosb.Anonymous.Status = status;
+        iosb.Information = information;
+    }
+    1
+}
+
+impl Call {
+    fn transfer(&self, offset: i64, key: u32) -> Transfer {
+        Transfer { offset, process: current_process(), key, paging: false, aligned: false }
+    }
+    /// Noncached opens and volumes take no data this way.
+    fn is_cached(&self) -> bool {
+        // SAFETY: the caller's file object is alive.
+        let file = unsafe { &*self.file };
+        file.Flags & FO_NO_INTERMEDIATE_BUFFERING == 0 && !file.PrivateCacheMap.is_null()
+    }
+    fn moved(&self, position: i64, flag: u32) {
+        // SAFETY: as above; the position of a file that is shared by threads is theirs to order.
+        unsafe { (*self.file).CurrentByteOffset = position };
+        // SAFETY: as above.
+        let flags = unsafe { AtomicU32::from_ptr(&raw mut (*self.file).Flags) };
+        flags.fetch_or(flag, Ordering::Relaxed);
+    }
+    fn update(&self) {
+        // SAFETY: as above.
+        let context = unsafe { (*self.file).FsContext };
+        self.mounted.update(context, self.open);
+    }
+    fn with_effects(&self, operation: impl FnOnce(&mut Effects<'_>) -> NTSTATUS) -> NTSTATUS {
+        let mut effects = Effects::new(&pending::claim);
+        let status = operation(&mut effects);
+        pending::finish_waiting(effects.into_finished(), false);
+        self.update();
+        status
+    }
+    fn query<const BYTES: usize>(&self, class: i32, buffer: *mut c_void) -> Option<(NTSTATUS, usize)> {
+        // SAFETY: the entry's buffer is the structure of its class.
+        let buffer = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), BYTES) };
+        let (status, information) = self.mounted.volume.query_information(self.open, class, 0, buffer);
+        (status == STATUS_SUCCESS).then_some((status, information))
+    }
+}
+
+fn current_process() -> usize {
+    thread::current().process() as usize
+}
+
+unsafe extern "win64" fn check_if_possible(
+    file: File,
+    offset: *mut i64,
+    length: u32,
+    _wait: u8,
+    key: u32,
+    reading: u8,
+    iosb: Iosb,
+    _: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe {
+        answer(entry::CHECK, file, iosb, |call| {
+            let offset = *offset;
+            let owner = super::locks::Owner { file: call.open.0, process: current_process(), key };
+            let range = super::locks::Range::new(offset as u64, length.into()).ok()?;
+            let state = call.mounted.volume.state();
+            let locks = &state.file_of(call.open).ok()?.locks;
+            let free = if reading != 0 { locks.allows_read(owner, range) } else { locks.allows_write(owner, range) };
+            free.then_some((STATUS_SUCCESS, 0))
+        })
+    }
+}
+
+unsafe extern "win64" fn read(
+    file: File,
+    offset: *mut i64,
+    length: u32,
+    _wait: u8,
+    key: u32,
+    buffer: *mut c_void,
+    iosb: Iosb,
+    _: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented: `length` writable bytes at `buffer`.
+    unsafe {
+        answer(entry::READ, file, iosb, |call| {
+            if !call.is_cached() {
+                return None;
+            }
+            let offset = *offset;
+            let bytes = match length {
+                0 => &mut [],
+                length => std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize),
+            };
+            let transfer = call.transfer(offset, key);
+            let (status, count) = call.mounted.volume.read(call.open, &transfer, bytes);
+            match status {
+                STATUS_SUCCESS => {
+                    call.moved(offset + count as i64, FO_FILE_FAST_IO_READ);
+                    Some((status, count))
+                }
+                STATUS_END_OF_FILE => Some((status, 0)),
+                _ => None,
+            }
+        })
+    }
+}
+
+unsafe extern "win64" fn write(
+    file: File,
+    offset: *mut i64,
+    length: u32,
+    _wait: u8,
+    key: u32,
+    buffer: *mut c_void,
+    iosb: Iosb,
+    _: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented: `length` readable bytes at `buffer`.
+    unsafe {
+        answer(entry::WRITE, file, iosb, |call| {
+            if !call.is_cached() {
+                return None;
+            }
+            let wanted = *offset;
+            let offset = if wanted as u32 == u32::MAX && wanted >> 32 == -1 { END_OF_FILE } else { wanted };
+            let bytes = match length {
+                0 => &[],
+                length => std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize),
+            };
+            let transfer = call.transfer(offset, key);
+            let ((status, count), offset) = call.mounted.volume.write(call.open, &transfer, bytes);
+            if status != STATUS_SUCCESS {
+                return None;
+            }
+            call.moved(offset + count as i64, FO_FILE_MODIFIED);
+            call.update();
+            Some((status, count))
+        })
+    }
+}
+
+unsafe extern "win64" fn query_basic(file: File, _wait: u8, buffer: *mut c_void, iosb: Iosb, _: Device) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe { answer(entry::BASIC, file, iosb, |call| call.query::<40>(FileBasicInformation, buffer)) }
+}
+
+unsafe extern "win64" fn query_standard(file: File, _wait: u8, buffer: *mut c_void, iosb: Iosb, _: Device) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe { answer(entry::STANDARD, file, iosb, |call| call.query::<24>(FileStandardInformation, buffer)) }
+}
+
+unsafe extern "win64" fn query_network_open(file: File, _wait: u8, buffer: *mut c_void, iosb: Iosb, _: Device) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe { answer(entry::NETWORK_OPEN, file, iosb, |call| call.query::<56>(FileNetworkOpenInformation, buffer)) }
+}
+
+unsafe extern "win64" fn lock(
+    file: File,
+    offset: *mut i64,
+    length: *mut i64,
+    process: *mut c_void,
+    key: u32,
+    fail_immediately: u8,
+    exclusive: u8,
+    iosb: Iosb,
+    _: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe {
+        answer(entry::LOCK, file, iosb, |call| {
+            let request = LockRequest {
+                offset: *offset,
+                length: *length,
+                process: process as usize,
+                key,
+                exclusive: exclusive != 0,
+                fail_immediately: true,
+            };
+            // A lock that must wait is the IRP's business.
+            let outcome = call.mounted.volume.lock(call.open, &request, Ticket(0), &|| false);
+            call.update();
+            match outcome {
+                Outcome::Done(STATUS_SUCCESS, _) => Some((STATUS_SUCCESS, 0)),
+                Outcome::Done(status, _) if fail_immediately != 0 => Some((status, 0)),
+                Outcome::Done(..) | Outcome::Waiting => None,
+            }
+        })
+    }
+}
+
+unsafe extern "win64" fn unlock_single(
+    file: File,
+    offset: *mut i64,
+    length: *mut i64,
+    process: *mut c_void,
+    key: u32,
+    iosb: Iosb,
+    _: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe {
+        answer(entry::UNLOCK_SINGLE, file, iosb, |call| {
+            let (range, process) = ((*offset, *length), process as usize);
+            let volume = &call.mounted.volume;
+            let unlock = |effects: &mut Effects<'_>| volume.unlock_single(call.open, process, key, range, effects);
+            Some((call.with_effects(unlock), 0))
+        })
+    }
+}
+
+fn unlock_keys(call: &Call, process: *mut c_void, key: Option<u32>) -> Option<(NTSTATUS, usize)> {
+    let (volume, process) = (&call.mounted.volume, process as usize);
+    Some((call.with_effects(|effects| volume.unlock_all(call.open, process, key, effects)), 0))
+}
+
+unsafe extern "win64" fn unlock_all(file: File, process: *mut c_void, iosb: Iosb, _: Device) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe { answer(entry::UNLOCK_ALL, file, iosb, |call| unlock_keys(call, process, None)) }
+}
+
+unsafe extern "win64" fn unlock_all_by_key(file: File, process: *mut c_void, key: u32, iosb: Iosb, _: Device) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe { answer(entry::UNLOCK_ALL_BY_KEY, file, iosb, |call| unlock_keys(call, process, Some(key))) }
+}
+
+unsafe extern "win64" fn device_control(
+    _: File,
+    _: u8,
+    _: *mut c_void,
+    _: u32,
+    _: *mut c_void,
+    _: u32,
+    _: u32,
+    _: Iosb,
+    _: Device,
+) -> u8 {
+    adversary::count_fast_io(entry::DEVICE_CONTROL, false);
+    0
+}
+
+unsafe extern "win64" fn query_open(irp: *mut IRP, information: *mut c_void, device: Device) -> u8 {
+    let entry = entry::QUERY_OPEN;
+    // SAFETY: the entry's arguments as documented.
+    let answered = !adversary::declines_fast_io(entry) && unsafe { opening::query_open(device, irp, information) };
+    adversary::count_fast_io(entry, answered);
+    answered.into()
+}
+
+unsafe extern "win64" fn mdl_read(
+    _: File,
+    _: *mut i64,
+    _: u32,
+    _: u32,
+    _: *mut *mut MDL,
+    _: Iosb,
+    _: Device,
+) -> u8 {
+    adversary::count_fast_io(entry::MDL_READ, false);
+    0
+}
+
+unsafe extern "win64" fn prepare_mdl_write(
+    _: File,
+    _: *mut i64,
+    _: u32,
+    _: u32,
+    _: *mut *mut MDL,
+    _: Iosb,
+    _: Device,
+) -> u8 {
+    adversary::count_fast_io(entry::PREPARE_MDL_WRITE, false);
+    0
+}
+
+unsafe extern "win64" fn mdl_read_complete(_: File, _: *mut MDL, _: Device) -> u8 {
+    adversary::count_fast_io(entry::MDL_COMPLETE, false);
+    0
+}
+
+unsafe extern "win64" fn mdl_write_complete(_: File, _: *mut i64, _: *mut MDL, _: Device) -> u8 {
+    adversary::count_fast_io(entry::MDL_COMPLETE, false);
+    0
+}

@@ -1,0 +1,64 @@
+//! Requests that wait: what the logic knows of them without knowing IRPs.
+//!
+//! A waiting request is a [`Ticket`] in a queue under the volume's lock. It
+//! leaves the queue in one of two ways, and exactly once: something happens and
+//! the logic *claims* it, or its cancel routine takes it out. A claim fails when
+//! the cancel routine has already been called; the ticket then stays in the
+//! queue for that routine to find.
+
+use crate::nt::NTSTATUS;
+
+/// A waiting request; for an IRP its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub usize);
+
+/// A waiting request that is to be completed, after the volume's lock is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Which request.
+    pub ticket: Ticket,
+    /// Its status.
+    pub status: NTSTATUS,
+    /// Bytes for its buffer; their number is its information.
+    pub data: Vec<u8>,
+}
+
+/// What an operation brings about beyond its own result.
+pub struct Effects<'a> {
+    claim: &'a dyn Fn(Ticket) -> bool,
+    finished: Vec<Finish>,
+}
+
+impl<'a> Effects<'a> {
+    /// `claim` takes a request from its cancel routine; false if that was too late.
+    pub fn new(claim: &'a dyn Fn(Ticket) -> bool) -> Self {
+        Self { claim, finished: Vec::new() }
+    }
+    /// Claims `ticket` and notes its result; false if it must stay queued.
+    pub fn finish(&mut self, ticket: Ticket, status: NTSTATUS, data: Vec<u8>) -> bool {
+        let claimed = (self.claim)(ticket);
+        if claimed {
+            self.finished.push(Finish { ticket, status, data });
+        }
+        claimed
+    }
+    /// The requests to complete, in order.
+    pub fn into_finished(self) -> Vec<Finish> {
+        self.finished
+    }
+}
+
+/// Status and information of an operation.
+pub type Reply = (NTSTATUS, usize);
+
+/// Result of an operation that may wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done(NTSTATUS, Vec<u8>),
+    /// The request is queued and belongs to the queue.
+    Waiting,
+}
+
+/// Makes a queued request cancellable, under the volume's lock; false if it was cancelled already.
+pub type Arm<'a> = &'a dyn Fn() -> bool;

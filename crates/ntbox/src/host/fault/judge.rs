@@ -1,0 +1,363 @@
+//! What a fault means: which rule it breaks, and in whose words.
+
+use crate::nt::{DISPATCH_LEVEL, Kirql};
+use crate::pe_image::{self, Image};
+use crate::pool;
+use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
+
+/// What the processor complained about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trap {
+    /// Memory that may not be accessed like this.
+    Memory { address: usize, access: Access },
+    /// A privileged instruction, or an address that is none (not canonical).
+    Protection,
+    /// No instruction.
+    Instruction,
+    /// A breakpoint or a single step.
+    Breakpoint,
+    /// A division by zero or out of range.
+    Division,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+    Execute,
+}
+
+/// A fault, as the handler found it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fault {
+    pub(super) trap: Trap,
+    /// Address of the instruction.
+    pub(super) instruction: usize,
+    pub(super) stack_pointer: usize,
+    pub(super) irql: Kirql,
+    /// The byte codes at the instruction, as far as they are readable.
+    pub(super) code: [u8; 4],
+}
+
+/// Most calls of drivers that are looked for on a stack.
+pub(super) const CALLS: usize = 24;
+
+/// Farther from the stack pointer than this, an address is not about the stack.
+const NEAR_STACK: usize = 64 << 10;
+
+/// Says which rule a fault breaks. `calls` are the return addresses into
+/// drivers on the stack, innermost first.
+fn judge(fault: &Fault, calls: &[usize]) -> (Violation, Option<usize>) {
+    let who = who(fault, calls);
+    let (rule, what, more, touched) = match fault.trap {
+        Trap::Memory { address, access } => {
+            let (rule, what, sites) = judge_memory(fault, address, access);
+            (rule, what, sites, Some(address))
+        }
+        Trap::Protection => {
+            let (rule, what) = judge_protection(fault);
+            (rule, what, vec![], None)
+        }
+        Trap::Instruction => (
+            &rules::BAD_INSTRUCTION,
+            "executes what is no instruction".to_owned(),
+            vec![],
+            None,
+        ),
+        Trap::Breakpoint => (
+            &rules::BAD_INSTRUCTION,
+            "runs into a breakpoint".to_owned(),
+            vec![],
+            None,
+        ),
+        Trap::Division => (
+            &rules::BAD_INSTRUCTION,
+            "divides by zero or out of range".to_owned(),
+            vec![],
+            None,
+        ),
+    };
+    let mut sites = Vec::new();
+    if pe_image::image_at(fault.instruction).is_some() {
+        // Behind the first byte of the instruction, as a return address would be.
+        sites.push(("at", fault.instruction + 1));
+    } else if let Some(call) = calls.first() {
+        sites.push(("called", *call));
+    }
+    sites.extend(more);
+    (
+        Violation {
+            rule,
+            message: format!("{who} {what}"),
+            irp: None,
+            sites,
+        },
+        touched,
+    )
+}
+
+fn who(fault: &Fault, calls: &[usize]) -> String {
+    if let Some(image) = pe_image::image_at(fault.instruction) {
+        return image.name().to_owned();
+    }
+    let executes =
+        matches!(fault.trap, Trap::Memory { address, .. } if address == fault.instruction);
+    match calls.first().map(|call| {
+        (
+            pe_image::image_at(*call).map_or("", Image::name),
+            pe_image::imported_routine(*call),
+        )
+    }) {
+        Some((image, _)) if executes => format!("a call of {image}"),
+        Some((image, Some(routine))) => format!("{routine}, called by {image},"),
+        Some((image, None)) => format!("the system, called by {image},"),
+        None => "the system".to_owned(),
+    }
+}
+
+type Judged = (&'static Rule, String, Vec<(&'static str, usize)>);
+
+fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
+    let does = match access {
+        Access::Read => "reads",
+        Access::Write => "writes",
+        Access::Execute => "executes",
+    };
+    if let Some(finding) = pool::diagnose(address) {
+        let rule = match (finding.freed, access) {
+            (true, _) => &rules::USE_AFTER_FREE,
+            (false, Access::Execute) => &rules::EXECUTED_DATA,
+            (false, _) => &rules::POOL_OVERRUN,
+        };
+        return (rule, format!("{does} {}", finding.text), finding.sites);
+    }
+    if let Some(image) = pe_image::image_at(address) {
+        let (rule, what) = judge_image(image, address, access);
+        return (rule, format!("{does} {what}"), vec![]);
+    }
+    if address.abs_diff(fault.stack_pointer) < NEAR_STACK && access != Access::Execute {
+        return (
+            &rules::STACK_USED_UP,
+            format!("{does} 0x{address:x}, beyond the end of its stack"),
+            vec![],
+        );
+    }
+    let rule = if fault.irql >= DISPATCH_LEVEL {
+        &rules::PAGE_FAULT_AT_DISPATCH
+    } else {
+        &rules::PAGE_FAULT
+    };
+    let what = if address < 0x1_0000 {
+        " (a null pointer, or an offset from one)"
+    } else {
+        ", where nothing is"
+    };
+    (rule, format!("{does} 0x{address:x}{what}"), vec![])
+}
+
+fn judge_image(image: &Image, address: usize, access: Access) -> (&'static Rule, String) {
+    let place = || {
+        let section = image.section_name(address).unwrap_or("the header");
+        format!(
+            "0x{:x} of {} ({section})",
+            address - image.base(),
+            image.name()
+        )
+    };
+    if !image.is_loaded() {
+        return (
+            &rules::UNLOADED_WITH_REQUESTS,
+            format!("{}, which has been unloaded", place()),
+        );
+    }
+    if image.is_discarded(address) {
+        return (
+            &rules::PAGE_FAULT,
+            format!("{}, which was discarded after DriverEntry", place()),
+        );
+    }
+    match access {
+        Access::Write => (
+            &rules::WROTE_READ_ONLY,
+            format!("{}, which is read-only", place()),
+        ),
+        Access::Execute => (
+            &rules::EXECUTED_DATA,
+            format!("{}, which is not executable", place()),
+        ),
+        Access::Read => (&rules::PAGE_FAULT, place()),
+    }
+}
+
+fn judge_protection(fault: &Fault) -> (&'static Rule, String) {
+    // int 29h: __fastfail.
+    if fault.code[..2] == [0xCD, 0x29] {
+        let name = bug_check_name(0x139).unwrap_or_default();
+        return (
+            &rules::DRIVER_BUG_CHECK,
+            format!("stops with __fastfail: bug check 0x139 {name}"),
+        );
+    }
+    // mov cr8, register: the level is set without the routines that do it.
+    if matches!(fault.code, [0x44 | 0x45 | 0x4C | 0x4D, 0x0F, 0x22, _]) {
+        let what = "sets cr8 itself; IRQL is changed with KeRaiseIrql and KeLowerIrql here";
+        return (&rules::BAD_INSTRUCTION, what.to_owned());
+    }
+    let what = "executes a privileged instruction or uses an address that is none (not canonical)";
+    (&rules::BAD_INSTRUCTION, what.to_owned())
+}
+
+/// True if a driver has to do with the fault.
+pub(super) fn concerns_driver(fault: &Fault, calls: &[usize]) -> bool {
+    let address = match fault.trap {
+        Trap::Memory { address, .. } => address,
+        _ => fault.instruction,
+    };
+    !calls.is_empty()
+        || pe_image::image_at(fault.instruction).is_some()
+        || pe_image::image_at(address).is_some()
+        || pool::contains(address)
+}
+
+/// Makes the report of a fault and ends the process.
+pub(super) fn report(fault: &Fault, calls: &[usize], context: Context) -> ! {
+    let (violation, touched) = judge(fault, calls);
+    let inside = pe_image::image_at(fault.instruction).is_some();
+    // The innermost call is named as a site already when the fault is in the box.
+    let calls = if inside {
+        calls
+    } else {
+        calls.get(1..).unwrap_or_default()
+    };
+    crate::verifier::end(
+        violation,
+        &Circumstances {
+            context,
+            calls: calls.to_vec(),
+            touched,
+        },
+    )
+}
+
+/// The destination of `mov register, cr8` and the length of the instruction.
+/// Registers are numbered as the processor does (0 is rax).
+pub(super) fn reads_cr8(code: &[u8; 4]) -> Option<usize> {
+    let [prefix, 0x0F, 0x20, operand] = *code else {
+        return None;
+    };
+    // REX with R set makes cr0 cr8; B extends the register; W means nothing here.
+    let extended = matches!(prefix, 0x45 | 0x4D);
+    let rex = extended || matches!(prefix, 0x44 | 0x4C);
+    (rex && operand & 0x38 == 0).then_some(usize::from(operand & 7) + if extended { 8 } else { 0 })
+}
+
+/// Bytes of an instruction that [`reads_cr8`] knows.
+pub(super) const CR8_READ_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(trap: Trap) -> Fault {
+        Fault {
+            trap,
+            instruction: 0x5000_0000,
+            stack_pointer: 0x7000_0000,
+            irql: 0,
+            code: [0x90; 4],
+        }
+    }
+
+    fn judged(fault: &Fault) -> (&'static str, &'static str, String) {
+        let (violation, _) = judge(fault, &[]);
+        (violation.rule.name, violation.rule.code, violation.message)
+    }
+
+    #[test]
+    fn cr8_reads_are_decoded() {
+        assert_eq!(reads_cr8(&[0x44, 0x0F, 0x20, 0xC0]), Some(0));
+        assert_eq!(reads_cr8(&[0x44, 0x0F, 0x20, 0xC1]), Some(1));
+        assert_eq!(reads_cr8(&[0x45, 0x0F, 0x20, 0xC7]), Some(15));
+        assert_eq!(reads_cr8(&[0x44, 0x0F, 0x20, 0xD8]), None, "cr11");
+        assert_eq!(reads_cr8(&[0x40, 0x0F, 0x20, 0xC0]), None, "cr0");
+        assert_eq!(reads_cr8(&[0x44, 0x0F, 0x22, 0xC0]), None, "a write");
+    }
+
+    #[test]
+    fn pool_faults_are_told_apart() {
+        let block = pool::allocate(pool::Kind::NonPaged, 48, 0x3131_3131, 0) as usize;
+        let over = fault(Trap::Memory {
+            address: block + 48,
+            access: Access::Write,
+        });
+        let (name, code, message) = judged(&over);
+        assert_eq!((name, &code[..4]), ("PoolOverrun", "0xD6"));
+        assert!(
+            message
+                .starts_with("the system writes 1 byte behind the end of the 48-byte block '1111'"),
+            "{message}"
+        );
+        let execute = fault(Trap::Memory {
+            address: block,
+            access: Access::Execute,
+        });
+        assert_eq!(judged(&execute).0, "ExecutedData");
+        // SAFETY: allocated above.
+        #[expect(unsafe_code, reason = "the block is freed as a driver does")]
+        unsafe {
+            pool::free(block as *mut _, None, 0)
+        };
+        let after = fault(Trap::Memory {
+            address: block + 8,
+            access: Access::Read,
+        });
+        let (name, _, message) = judged(&after);
+        assert_eq!(name, "UseAfterFree");
+        assert!(
+            message.contains("reads offset 8 of the 48-byte block '1111'"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn other_memory_depends_on_the_level() {
+        let null = Fault {
+            irql: 0,
+            ..fault(Trap::Memory {
+                address: 0x18,
+                access: Access::Read,
+            })
+        };
+        let (_, code, message) = judged(&null);
+        assert!(
+            code.starts_with("0x50") && message.contains("null pointer"),
+            "{code} {message}"
+        );
+        let high = Fault { irql: 2, ..null };
+        assert!(judged(&high).1.starts_with("0xD1"));
+        let stack = fault(Trap::Memory {
+            address: 0x7000_0000 - 64,
+            access: Access::Write,
+        });
+        assert_eq!(judged(&stack).0, "StackUsedUp");
+    }
+
+    #[test]
+    fn special_instructions_are_named() {
+        let fast = Fault {
+            code: [0xCD, 0x29, 0, 0],
+            ..fault(Trap::Protection)
+        };
+        let (name, _, message) = judged(&fast);
+        assert!(
+            name == "DriverBugCheck" && message.contains("0x139"),
+            "{message}"
+        );
+        let cr8 = Fault {
+            code: [0x44, 0x0F, 0x22, 0xC1],
+            ..fault(Trap::Protection)
+        };
+        assert!(judged(&cr8).2.contains("cr8"));
+        assert_eq!(judged(&fault(Trap::Instruction)).0, "BadInstruction");
+    }
+}

@@ -1,0 +1,137 @@
+//! The way down: `IofCallDriver`.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the request belongs to the callee once its dispatch routine is entered"
+)]
+
+use super::tracker::{Dispatch, Reference};
+use super::{checks, irp};
+use crate::nt::routines::{DispatchRoutine, DriverRoutines};
+use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST};
+use crate::processor::irql;
+use crate::verifier::history::{Event, EventKind};
+use crate::verifier::{self, rules};
+
+/// `IofCallDriver`: gives the request to the dispatch routine of `device`'s
+/// driver. `site` is the caller's return address, 0 for the box itself.
+///
+/// # Safety
+/// `device` and `irp` are alive, the request is the caller's, and its next
+/// stack location is filled in.
+pub unsafe fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
+    if verifier::checks() {
+        // SAFETY: contract.
+        return unsafe { checked(device, irp, site) };
+    }
+    // SAFETY: contract.
+    unsafe {
+        let number = (*irp).CurrentLocation - 1;
+        if number <= 0 {
+            no_location(irp, site);
+            return STATUS_INVALID_DEVICE_REQUEST;
+        }
+        let routine = enter_location(device, irp, number);
+        routine(device, irp)
+    }
+}
+
+/// # Safety
+/// As [`call_driver`], and location `number` exists.
+unsafe fn enter_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, number: i8) -> DispatchRoutine {
+    // SAFETY: contract.
+    unsafe {
+        (*irp).CurrentLocation = number;
+        let location = irp.next_location();
+        irp.set_current_location(location);
+        (*location).DeviceObject = device;
+        (*(*device).DriverObject).dispatch((*location).MajorFunction).unwrap_or(invalid_device_request)
+    }
+}
+
+/// `IopInvalidDeviceRequest`, which is in every slot that a driver leaves alone.
+///
+/// # Safety
+/// As any dispatch routine.
+pub unsafe extern "win64" fn invalid_device_request(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a dispatch routine owns its request.
+    unsafe { super::complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0) }
+}
+
+/// # Safety
+/// `irp` is alive.
+unsafe fn no_location(irp: *mut IRP, site: usize) {
+    // SAFETY: contract.
+    let count = unsafe { (*irp).StackCount };
+    checks::report(
+        &rules::NO_MORE_STACK_LOCATIONS,
+        format!("the request was passed on with none of its {count} stack locations left"),
+        irp,
+        vec![("passed on by", site)],
+    );
+}
+
+/// # Safety
+/// As [`call_driver`].
+unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
+    let level = irql::current();
+    if let Some(completed) = checks::freed_by(irp) {
+        checks::report(
+            &rules::USE_AFTER_FREE,
+            format!("the request {irp:p} was passed on after it was completed and freed"),
+            irp,
+            vec![("passed on by", site), ("completed by", completed)],
+        );
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    // SAFETY: contract, here and below until the dispatch routine is entered.
+    unsafe {
+        if level >= DISPATCH_LEVEL && checks::is_file_system(device) {
+            checks::report(
+                &rules::FORWARDED_AT_BAD_IRQL,
+                format!("a request was passed to {} at IRQL {level}", super::device::describe(device)),
+                irp,
+                vec![("passed on by", site)],
+            );
+        }
+        let number = (*irp).CurrentLocation - 1;
+        if number <= 0 {
+            no_location(irp, site);
+            return STATUS_INVALID_DEVICE_REQUEST;
+        }
+        let routine = enter_location(device, irp, number);
+        let dispatch = Dispatch { device, routine: routine as usize };
+        let control = (*irp.location(number)).Control;
+        let entered = irp::tracker(irp).map(|tracker| {
+            let tracker = Reference::another(tracker);
+            tracker.history.record(Event::new(EventKind::Called, device, number, 0, site));
+            let entry = tracker.lock().enter(number, control, dispatch);
+            (tracker, entry)
+        });
+
+        let status = routine(device, irp);
+
+        if let Some((tracker, entry)) = entered {
+            tracker.history.record(Event::new(EventKind::Returned, device, number, status, routine as usize));
+            let mut inner = tracker.lock();
+            if let Some(found) = inner.leave(&entry, status) {
+                checks::disagreement(found, status, &inner);
+            }
+        }
+        let now = irql::current();
+        if now != level {
+            checks::report(
+                &rules::IRQL_CHANGED_BY_DISPATCH,
+                format!(
+                    "{} was entered at IRQL {level} and returned at IRQL {now}",
+                    super::device::describe(device)
+                ),
+                std::ptr::null_mut(),
+                vec![("dispatch routine", routine as usize), ("passed on by", site)],
+            );
+            irql::restore(level);
+        }
+        status
+    }
+}

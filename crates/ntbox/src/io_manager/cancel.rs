@@ -1,0 +1,89 @@
+//! Cancellation, and the system-wide cancel spin lock that guards it.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the request is reached by pointer under the cancel spin lock"
+)]
+
+use super::checks;
+use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
+use crate::processor::{irql, spin_lock};
+use crate::verifier::history::{self, Event, EventKind};
+use std::sync::atomic::AtomicUsize;
+
+static LOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// `IoAcquireCancelSpinLock`: returns the IRQL to release it with.
+pub fn acquire_cancel_spin_lock() -> Kirql {
+    let old = irql::current();
+    if old < DISPATCH_LEVEL {
+        irql::raise(DISPATCH_LEVEL);
+    }
+    // SAFETY: the lock is a static of pointer size.
+    unsafe { spin_lock::acquire(LOCK.as_ptr()) };
+    old
+}
+
+/// `IoReleaseCancelSpinLock`.
+pub fn release_cancel_spin_lock(old: Kirql) {
+    // SAFETY: the lock is a static of pointer size.
+    unsafe { spin_lock::release(LOCK.as_ptr()) };
+    if old < irql::current() {
+        irql::lower(old);
+    }
+}
+
+/// `IoCancelIrp`: marks the request and calls its cancel routine, if it has one.
+/// True if a cancel routine was called.
+///
+/// # Safety
+/// `irp` is alive and cannot be freed before its cancel routine is taken.
+pub unsafe fn cancel(irp: *mut IRP) -> bool {
+    let old = acquire_cancel_spin_lock();
+    // SAFETY: contract.
+    unsafe {
+        (*irp).Cancel = true;
+        history::record(irp, Event::new(EventKind::Cancelled, std::ptr::null_mut(), (*irp).CurrentLocation, 0, 0));
+        let Some(routine) = irp.set_cancel_routine(None) else {
+            release_cancel_spin_lock(old);
+            return false;
+        };
+        let device = (*irp.current_location()).DeviceObject;
+        let address = routine as usize;
+        history::record(irp, Event::new(EventKind::CancelRoutine, device, (*irp).CurrentLocation, 0, address));
+        (*irp).CancelIrql = old;
+        let held = spin_lock::held_by_current();
+        routine(device, irp);
+        let level = irql::current();
+        if spin_lock::held_by_current() >= held || level != old {
+            checks::report(
+                &checks::CANCEL_LOCK_KEPT,
+                format!(
+                    "a cancel routine returned at IRQL {level} with {} spin lock(s) held; IoCancelIrp was \
+                     called at IRQL {old}",
+                    spin_lock::held_by_current()
+                ),
+                std::ptr::null_mut(),
+                vec![("cancel routine", address)],
+            );
+            if spin_lock::held_by_current() >= held {
+                spin_lock::release(LOCK.as_ptr());
+            }
+            irql::restore(old);
+        }
+    }
+    true
+}
+
+/// Completes a request as its cancel routine does: for native drivers.
+///
+/// # Safety
+/// As a cancel routine: `irp` is the caller's and the cancel spin lock is held.
+pub unsafe fn release_and_complete(irp: *mut IRP) {
+    // SAFETY: contract.
+    unsafe {
+        release_cancel_spin_lock((*irp).CancelIrql);
+        super::complete::finish(irp, crate::nt::STATUS_CANCELLED, 0);
+    }
+}

@@ -1,0 +1,204 @@
+//! The checks of calls and completions, and how they are reported.
+//!
+//! Nothing here decides what happens to a request: [`super::call`] and
+//! [`super::complete`] behave the same with and without checks, up to the
+//! report that ends the run.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "devices and requests are read in place for reports"
+)]
+
+use super::device;
+use super::tracker::{Disagreement, Dispatch, Inner};
+use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, Status};
+use crate::processor::irql;
+use crate::verifier::{self, Rule, Violation, rules};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// `IoDetachDevice` for a device that nothing is attached to.
+pub static DETACHED_TWICE: Rule = Rule {
+    name: "DetachedTwice",
+    code: "0xC9/202",
+    should: "call IoDetachDevice once for each successful attach, with the device that was attached to",
+};
+/// `IoDeleteDevice` for a device that was deleted.
+pub static DELETED_TWICE: Rule = Rule {
+    name: "DeletedTwice",
+    code: "0xC9/240",
+    should: "delete each device object once",
+};
+/// A request was completed while its cancel routine was set.
+pub static CANCEL_ROUTINE_SET: Rule = Rule {
+    name: "CancelRoutineNotCleared",
+    code: "0xC9/07",
+    should: "call IoSetCancelRoutine(Irp, NULL) before IoCompleteRequest",
+};
+/// A lower driver returned STATUS_PENDING, the driver above returned a final status.
+pub static LOWER_STATUS_LOST: Rule = Rule {
+    name: "LowerDriverReturn",
+    code: "LowerDriverReturn",
+    should: "return what IoCallDriver returned, or wait for the request and complete it",
+};
+/// A request was completed above `DISPATCH_LEVEL`.
+pub static COMPLETED_ABOVE_DISPATCH: Rule = Rule {
+    name: "CompletedAboveDispatch",
+    code: "0xC9/0E",
+    should: "call IoCompleteRequest at or below DISPATCH_LEVEL",
+};
+/// A driver's own request went past its top stack location.
+pub static OWN_REQUEST_NOT_STOPPED: Rule = Rule {
+    name: "OwnRequestNotStopped",
+    code: "0x7E",
+    should: "free a request that the driver allocated in its completion routine and return \
+             STATUS_MORE_PROCESSING_REQUIRED",
+};
+/// A request was freed while a driver below still had it.
+pub static FREED_IN_FLIGHT: Rule = Rule {
+    name: "FreedInFlight",
+    code: "0xC9/02",
+    should: "free a request only after it was completed up to its owner",
+};
+/// A cancel routine returned with the cancel spin lock.
+pub static CANCEL_LOCK_KEPT: Rule = Rule {
+    name: "CancelSpinLock",
+    code: "0xC4/DDI",
+    should: "call IoReleaseCancelSpinLock(Irp->CancelIrql) in every cancel routine",
+};
+
+/// Reports a violation about a request, which may have been freed.
+pub fn report(rule: &'static Rule, message: String, irp: *mut IRP, sites: Vec<(&'static str, usize)>) {
+    let irp = (!irp.is_null()).then_some(irp);
+    let sites = sites.into_iter().filter(|(_, site)| *site != 0).collect();
+    verifier::report(Violation { rule, message, irp, sites });
+}
+
+/// Reports a routine that was called above the level it documents.
+pub fn at_most(level: Kirql, routine: &str, site: usize) {
+    let current = irql::current();
+    if current > level && verifier::checks() {
+        report(
+            &rules::IRQL_TOO_HIGH,
+            format!("{routine} was called at IRQL {current}; it may be called up to IRQL {level}"),
+            std::ptr::null_mut(),
+            vec![("called by", site)],
+        );
+    }
+}
+
+/// # Safety
+/// `dispatch.device` is null or alive.
+unsafe fn name(dispatch: Dispatch) -> String {
+    if dispatch.device.is_null() {
+        return "a driver".into();
+    }
+    // SAFETY: contract.
+    unsafe { device::describe(dispatch.device) }
+}
+
+/// Reports what a tracker found; called under its lock, so that the request
+/// cannot go away while it is described.
+///
+/// # Safety
+/// The device of the disagreement is alive.
+pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner) {
+    let completed = ("completed by", inner.completed_at);
+    // SAFETY: contract, for all names below.
+    let (rule, message, sites) = unsafe {
+        match found {
+            Disagreement::PendingNotMarked { dispatch, routine: 0 } => (
+                &rules::PENDING_NOT_MARKED,
+                format!("{} returned STATUS_PENDING for a request that it did not mark pending", name(dispatch)),
+                vec![("dispatch routine", dispatch.routine), completed],
+            ),
+            Disagreement::PendingNotMarked { dispatch, routine } => (
+                &rules::PENDING_NOT_PROPAGATED,
+                format!(
+                    "{} returned STATUS_PENDING, and its completion routine continued without marking the \
+                     request pending although PendingReturned was set",
+                    name(dispatch)
+                ),
+                vec![("completion routine", routine), ("dispatch routine", dispatch.routine), completed],
+            ),
+            Disagreement::MarkedNotPending(dispatch) => (
+                &rules::MARKED_NOT_PENDING,
+                format!("{} marked the request pending and returned {}", name(dispatch), Status(status)),
+                vec![("dispatch routine", dispatch.routine), completed],
+            ),
+            Disagreement::NotCompleted { dispatch, forwarded: false } => (
+                &rules::NEITHER_COMPLETED_NOR_FORWARDED,
+                format!(
+                    "{} returned {} and neither completed the request nor passed it on",
+                    name(dispatch),
+                    Status(status)
+                ),
+                vec![("dispatch routine", dispatch.routine)],
+            ),
+            Disagreement::NotCompleted { dispatch, forwarded: true } => (
+                &LOWER_STATUS_LOST,
+                format!(
+                    "{} returned {} while the request that it passed down is still pending",
+                    name(dispatch),
+                    Status(status)
+                ),
+                vec![("dispatch routine", dispatch.routine)],
+            ),
+        }
+    };
+    report(rule, message, inner.address, sites);
+}
+
+/// Requests that were freed lately: enough to tell a second completion from an
+/// arbitrary bad pointer without touching the memory.
+struct Freed {
+    irp: AtomicUsize,
+    site: AtomicUsize,
+}
+
+const FREED: usize = 4096;
+static LATELY_FREED: [Freed; FREED] =
+    [const { Freed { irp: AtomicUsize::new(0), site: AtomicUsize::new(0) } }; FREED];
+
+fn freed_slot(irp: *const IRP) -> &'static Freed {
+    let hash = (irp as usize >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52;
+    &LATELY_FREED[hash % FREED]
+}
+
+/// Remembers a request that is being freed; `site` completed it.
+pub fn remember_freed(irp: *const IRP, site: usize) {
+    let slot = freed_slot(irp);
+    slot.site.store(site, Ordering::Relaxed);
+    slot.irp.store(irp as usize, Ordering::Relaxed);
+}
+
+/// The address is in use again.
+pub fn forget_freed(irp: *const IRP) {
+    let _ = freed_slot(irp).irp.compare_exchange(irp as usize, 0, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Who completed the request at this address before it was freed, if it was freed lately.
+pub fn freed_by(irp: *const IRP) -> Option<usize> {
+    let slot = freed_slot(irp);
+    (slot.irp.load(Ordering::Relaxed) == irp as usize).then(|| slot.site.load(Ordering::Relaxed))
+}
+
+/// Device types whose stacks are called below `DISPATCH_LEVEL` only.
+///
+/// # Safety
+/// `device` is alive.
+pub unsafe fn is_file_system(device: *const DEVICE_OBJECT) -> bool {
+    use crate::nt::{
+        FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_FILE_SYSTEM,
+        FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_TAPE_FILE_SYSTEM,
+    };
+    // SAFETY: contract.
+    matches!(
+        unsafe { (*device).DeviceType },
+        FILE_DEVICE_CD_ROM_FILE_SYSTEM
+            | FILE_DEVICE_DISK_FILE_SYSTEM
+            | FILE_DEVICE_FILE_SYSTEM
+            | FILE_DEVICE_NETWORK_FILE_SYSTEM
+            | FILE_DEVICE_TAPE_FILE_SYSTEM
+    )
+}

@@ -1,0 +1,366 @@
+//! The way up: `IofCompleteRequest`, first stage.
+//!
+//! From the location of whoever completes, upwards: PendingReturned is taken
+//! from the location's `SL_PENDING_RETURNED`; the completion routine that the
+//! location holds (it was put there by the driver above) is called if one of
+//! its invoke flags fits; without a routine the I/O manager itself carries the
+//! mark to the location above. Each location is zeroed before its routine runs.
+//! A routine that returns STATUS_MORE_PROCESSING_REQUIRED stops everything, and
+//! whoever calls `IoCompleteRequest` again continues from the location that the
+//! request stands at. Past the top, [`super::second_stage`] takes over.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a request is walked by pointer; its completer owns it"
+)]
+
+use super::tracker::{Reference, Tracker};
+use super::{checks, irp, second_stage};
+use crate::nt::irp::control;
+use crate::nt::{
+    DEVICE_OBJECT, DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IrpExt, Kirql, NTSTATUS,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS, Status,
+};
+use crate::processor::{irql, spin_lock};
+use crate::verifier::history::{Event, EventKind};
+use crate::verifier::{self, rules};
+
+pub use super::second_stage::finish_synchronously;
+
+/// `IofCompleteRequest`. `site` is the caller's return address, 0 for the box itself.
+///
+/// # Safety
+/// `irp` is alive and the caller's to complete.
+pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
+    if !verifier::checks() {
+        // SAFETY: contract.
+        unsafe { run(irp, boost, &mut Unchecked) };
+        return;
+    }
+    if let Some(completed) = checks::freed_by(irp) {
+        twice(format!("the request {irp:p} is completed a second time"), irp, site, completed);
+        return;
+    }
+    // SAFETY: contract; the reference keeps the tracker when the request goes.
+    unsafe {
+        if !check_request(irp, site) {
+            return;
+        }
+        let mut checked = match irp::tracker(irp) {
+            None => Checked { tracker: None, sequence: 0, site },
+            Some(pointer) => {
+                let tracker = Reference::another(pointer);
+                let event = Event::new(
+                    EventKind::Completed,
+                    std::ptr::null_mut(),
+                    (*irp).CurrentLocation,
+                    (*irp).IoStatus.Anonymous.Status,
+                    site,
+                );
+                tracker.history.record(event);
+                let mut inner = tracker.lock();
+                let before = inner.completed_at;
+                let Some(sequence) = inner.begin_completion(site) else {
+                    drop(inner);
+                    twice("the request is completed a second time".into(), irp, site, before);
+                    return;
+                };
+                drop(inner);
+                Checked { tracker: Some(tracker), sequence, site }
+            }
+        };
+        run(irp, boost, &mut checked);
+    }
+}
+
+/// Sets status and information and completes the request, for native drivers.
+/// Returns `status`, which a dispatch routine that completes at once returns too.
+///
+/// # Safety
+/// As [`complete_request`].
+pub unsafe fn finish(irp: *mut IRP, status: NTSTATUS, information: usize) -> NTSTATUS {
+    // SAFETY: contract.
+    unsafe {
+        (*irp).IoStatus.Anonymous.Status = status;
+        (*irp).IoStatus.Information = information;
+        complete_request(irp, 0, 0);
+    }
+    status
+}
+
+fn twice(message: String, irp: *mut IRP, site: usize, before: usize) {
+    checks::report(
+        &rules::COMPLETED_TWICE,
+        message,
+        irp,
+        vec![("completed again by", site), ("completed first by", before)],
+    );
+}
+
+/// What completion tells the checks. The walk itself is the same with and without.
+trait Observer {
+    /// Calls the routine. After `Stop` the request is not touched again.
+    unsafe fn routine(&mut self, irp: *mut IRP, device: *mut DEVICE_OBJECT, location: &IO_STACK_LOCATION)
+    -> Outcome;
+    unsafe fn pass(&mut self, irp: *mut IRP, number: i8, control: u8, calls: bool);
+    unsafe fn top(&mut self, irp: *mut IRP);
+}
+
+enum Outcome {
+    Continue,
+    Stop,
+}
+
+struct Unchecked;
+
+impl Observer for Unchecked {
+    unsafe fn routine(
+        &mut self,
+        irp: *mut IRP,
+        device: *mut DEVICE_OBJECT,
+        location: &IO_STACK_LOCATION,
+    ) -> Outcome {
+        let Some(routine) = location.CompletionRoutine else { return Outcome::Continue };
+        // SAFETY: the driver that set the routine made it callable at up to DISPATCH_LEVEL.
+        match unsafe { routine(device, irp, location.Context) } {
+            STATUS_MORE_PROCESSING_REQUIRED => Outcome::Stop,
+            _ => Outcome::Continue,
+        }
+    }
+    unsafe fn pass(&mut self, _: *mut IRP, _: i8, _: u8, _: bool) {}
+    unsafe fn top(&mut self, _: *mut IRP) {}
+}
+
+struct Checked {
+    tracker: Option<Reference>,
+    sequence: u32,
+    site: usize,
+}
+
+impl Observer for Checked {
+    unsafe fn pass(&mut self, _: *mut IRP, number: i8, control: u8, calls: bool) {
+        let Some(tracker) = &self.tracker else { return };
+        let mut inner = tracker.lock();
+        if let Some(found) = inner.pass(number, control) {
+            // SAFETY: devices of a request in flight are alive.
+            unsafe { checks::disagreement(found, STATUS_PENDING, &inner) };
+        }
+        if calls {
+            inner.hand_over();
+        }
+    }
+
+    unsafe fn routine(
+        &mut self,
+        irp: *mut IRP,
+        device: *mut DEVICE_OBJECT,
+        location: &IO_STACK_LOCATION,
+    ) -> Outcome {
+        let Some(routine) = location.CompletionRoutine else {
+            self.resume(0, false, 0);
+            return Outcome::Continue;
+        };
+        let address = routine as usize;
+        let level = irql::current();
+        // SAFETY: the completer owns the request until the routine has it.
+        let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
+        self.record(Event::new(EventKind::RoutineEntered, device, number, 0, address));
+        // SAFETY: as in `Unchecked`.
+        let status = unsafe { routine(device, irp, location.Context) };
+        self.record(Event::new(EventKind::RoutineReturned, device, number, status, address));
+        check_level(level, address);
+        if status == STATUS_MORE_PROCESSING_REQUIRED {
+            return Outcome::Stop;
+        }
+        if status != STATUS_SUCCESS {
+            checks::report(
+                &rules::COMPLETION_STATUS,
+                format!("a completion routine returned {}", Status(status)),
+                std::ptr::null_mut(),
+                vec![("completion routine", address)],
+            );
+        }
+        // Whether the driver propagated can be read only if it did not give the request away.
+        let tracker = self.tracker.as_deref();
+        if tracker.is_some_and(|tracker| !still_ours(tracker, self.sequence)) {
+            self.lost(address);
+            return Outcome::Stop;
+        }
+        // SAFETY: still ours, so it is alive; the location above the top does not exist.
+        let unpropagated = unsafe {
+            pending
+                && number <= (*irp).StackCount
+                && (*irp.location(number)).Control & control::PENDING_RETURNED == 0
+        };
+        if self.resume(number, unpropagated, address) { Outcome::Continue } else { Outcome::Stop }
+    }
+
+    unsafe fn top(&mut self, irp: *mut IRP) {
+        // SAFETY: the completer owns the request.
+        let status = unsafe { (*irp).IoStatus.Anonymous.Status };
+        // SAFETY: as above.
+        let number = unsafe { (*irp).CurrentLocation };
+        self.record(Event::new(EventKind::Finished, std::ptr::null_mut(), number, status, self.site));
+        if let Some(tracker) = &self.tracker {
+            tracker.lock().finish();
+        }
+    }
+}
+
+fn still_ours(tracker: &Tracker, sequence: u32) -> bool {
+    tracker.lock().owns(sequence)
+}
+
+impl Checked {
+    fn record(&self, event: Event) {
+        if let Some(tracker) = &self.tracker {
+            tracker.history.record(event);
+        }
+    }
+    fn resume(&self, above: i8, unpropagated: bool, routine: usize) -> bool {
+        let Some(tracker) = &self.tracker else { return true };
+        let resumed = tracker.lock().resume(self.sequence, above, unpropagated, routine);
+        if !resumed {
+            self.lost(routine);
+        }
+        resumed
+    }
+    /// The routine continued completion although the request was completed by it, or behind its back.
+    fn lost(&self, routine: usize) {
+        let Some(tracker) = &self.tracker else { return };
+        let (before, irp) = {
+            let inner = tracker.lock();
+            (inner.completed_at, inner.address)
+        };
+        checks::report(
+            &rules::COMPLETED_TWICE,
+            "a completion routine continued completion of a request that was completed meanwhile".into(),
+            irp,
+            vec![("completion routine", routine), ("completed by", before), ("completed first by", self.site)],
+        );
+    }
+}
+
+fn check_level(before: Kirql, routine: usize) {
+    let now = irql::current();
+    if now != before {
+        checks::report(
+            &rules::IRQL_CHANGED_BY_COMPLETION,
+            format!("a completion routine was entered at IRQL {before} and returned at IRQL {now}"),
+            std::ptr::null_mut(),
+            vec![("completion routine", routine)],
+        );
+        irql::restore(before);
+    }
+}
+
+/// What can be told from the request alone; false if it must not be walked.
+///
+/// # Safety
+/// `irp` is alive.
+unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
+    // SAFETY: contract.
+    let (number, count, kind, status, cancel) = unsafe {
+        (
+            (*irp).CurrentLocation,
+            (*irp).StackCount,
+            (*irp).Type,
+            (*irp).IoStatus.Anonymous.Status,
+            (*irp).CancelRoutine.is_some(),
+        )
+    };
+    let completer = vec![("completed by", site)];
+    if kind != irp::IO_TYPE_IRP || i16::from(number) > i16::from(count) + 1 {
+        twice(
+            format!("a request at location {number} of {count} was completed"),
+            std::ptr::null_mut(),
+            site,
+            0,
+        );
+        return false;
+    }
+    // -1 is what a caller leaves in a status that it forgot to set (as NT checks).
+    if status == STATUS_PENDING || status == -1 {
+        let message = format!("the request was completed with {}", Status(status));
+        checks::report(&rules::COMPLETED_AS_PENDING, message, irp, completer.clone());
+    }
+    if cancel {
+        let message = "the request was completed while it still had a cancel routine".into();
+        checks::report(&checks::CANCEL_ROUTINE_SET, message, irp, completer.clone());
+    }
+    let held = spin_lock::held_by_current();
+    if held > 0 {
+        let message = format!("the request was completed while {held} spin lock(s) were held");
+        checks::report(&rules::COMPLETED_UNDER_SPIN_LOCK, message, irp, completer.clone());
+    }
+    let level = irql::current();
+    if level > DISPATCH_LEVEL {
+        let message = format!("the request was completed at IRQL {level}");
+        checks::report(&checks::COMPLETED_ABOVE_DISPATCH, message, irp, completer);
+    }
+    true
+}
+
+/// `ZeroIrpStackLocation`: what a completed driver knew must not leak to the one above.
+///
+/// # Safety
+/// `location` lies in a request of the caller.
+unsafe fn zero(location: *mut IO_STACK_LOCATION) {
+    // SAFETY: contract.
+    unsafe {
+        (*location).MinorFunction = 0;
+        (*location).Flags = 0;
+        (*location).Control &= control::ERROR_RETURNED;
+        (*location).Parameters = Default::default();
+        (*location).FileObject = std::ptr::null_mut();
+    }
+}
+
+/// # Safety
+/// As [`complete_request`].
+unsafe fn run(irp: *mut IRP, boost: i8, observer: &mut impl Observer) {
+    // SAFETY: the completer owns the request; after a routine has stopped it, it is not touched.
+    unsafe {
+        let mut location = irp.current_location();
+        (*irp).CurrentLocation += 1;
+        irp.set_current_location(location.wrapping_add(1));
+        let mut error = STATUS_SUCCESS;
+        while (*irp).CurrentLocation <= (*irp).StackCount + 1 {
+            let number = (*irp).CurrentLocation - 1;
+            let copy = *location;
+            let status = (*irp).IoStatus.Anonymous.Status;
+            (*irp).PendingReturned = copy.Control & control::PENDING_RETURNED != 0;
+            let invoke = if Status(status).is_success() {
+                copy.Control & control::INVOKE_ON_SUCCESS
+            } else {
+                if status != error {
+                    error = status;
+                    (*location).Control |= control::ERROR_RETURNED;
+                }
+                copy.Control & control::INVOKE_ON_ERROR
+            } != 0
+                || ((*irp).Cancel && copy.Control & control::INVOKE_ON_CANCEL != 0);
+            observer.pass(irp, number, copy.Control, invoke);
+            zero(location);
+            if invoke {
+                // The routine belongs to the driver above; the originator has no device.
+                let device = if (*irp).CurrentLocation > (*irp).StackCount {
+                    std::ptr::null_mut()
+                } else {
+                    (*irp.current_location()).DeviceObject
+                };
+                if let Outcome::Stop = observer.routine(irp, device, &copy) {
+                    return;
+                }
+            } else if (*irp).PendingReturned && (*irp).CurrentLocation <= (*irp).StackCount {
+                super::stack::mark_pending(irp);
+            }
+            location = location.wrapping_add(1);
+            (*irp).CurrentLocation += 1;
+            irp.set_current_location(irp.current_location().wrapping_add(1));
+        }
+        observer.top(irp);
+        second_stage::begin(irp, boost);
+    }
+}

@@ -1,0 +1,386 @@
+//! Driver objects: loading an image, native drivers, what DriverEntry may leave.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "driver objects are shared with drivers by pointer; their code is called natively"
+)]
+
+use super::object::{self, Kind};
+use super::{call, checks, device, namespace, registration, settings, unload};
+use crate::nt::routines::{DriverEntry, DriverRoutines};
+use crate::nt::unicode::OwnedUnicodeString;
+use crate::nt::{
+    DRIVER_EXTENSION, DRIVER_OBJECT, DRVO_INITIALIZED, DRVO_LEGACY_DRIVER, MAJOR_FUNCTION_COUNT, NTSTATUS,
+    PASSIVE_LEVEL, Status, UNICODE_STRING,
+};
+use crate::pe_image::{self, Image};
+use crate::processor::irql;
+use crate::verifier::rules;
+use crate::exports;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::fmt;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+const IO_TYPE_DRIVER: i16 = 4;
+
+/// A value of a service's `Parameters` key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingValue {
+    /// `REG_DWORD`
+    Dword(u32),
+    /// `REG_SZ`
+    Text(String),
+}
+
+/// Why a driver was not loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The image could not be mapped or bound.
+    Image(pe_image::LoadError),
+    /// DriverEntry failed; what it had set up is undone and checked.
+    EntryFailed(NTSTATUS),
+    /// A driver object of this name exists.
+    AlreadyLoaded(String),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(error) => error.fmt(f),
+            Self::EntryFailed(status) => write!(f, "DriverEntry returned {}", Status(*status)),
+            Self::AlreadyLoaded(name) => write!(f, "the driver {name} is loaded already"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Why a driver was not unloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnloadRefused {
+    /// The driver has no DriverUnload routine.
+    NoUnloadRoutine,
+    /// A device of the driver is open, or another device is attached to it.
+    InUse(String),
+}
+
+impl fmt::Display for UnloadRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUnloadRoutine => f.write_str("the driver has no DriverUnload routine"),
+            Self::InUse(device) => write!(f, "{device} is open or has a device attached to it"),
+        }
+    }
+}
+
+impl std::error::Error for UnloadRefused {}
+
+/// A driver whose image is loaded.
+pub struct Loaded {
+    pub(super) driver: *mut DRIVER_OBJECT,
+    pub(super) image: &'static Image,
+    pub(super) service: String,
+}
+
+// SAFETY: the driver object is shared kernel state; any thread may hold the pointer.
+unsafe impl Send for Loaded {}
+// SAFETY: as above.
+unsafe impl Sync for Loaded {}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("service", &self.service).field("driver", &self.driver).finish()
+    }
+}
+
+impl Loaded {
+    /// The driver object.
+    pub fn driver(&self) -> *mut DRIVER_OBJECT {
+        self.driver
+    }
+    /// The image.
+    pub fn image(&self) -> &'static Image {
+        self.image
+    }
+    /// The name of its service.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+    /// `NtUnloadDriver`: calls DriverUnload, checks what it left, and takes the
+    /// image away. PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// The driver stays loaded and comes back with the reason.
+    pub fn unload(self) -> Result<(), (Self, UnloadRefused)> {
+        unload::unload(self)
+    }
+}
+
+/// What the box keeps about a driver besides its object.
+#[derive(Default)]
+struct Record {
+    image: Option<&'static Image>,
+    /// Buffers that the driver object's strings point into.
+    #[expect(dead_code, reason = "kept for the pointers into them")]
+    strings: Vec<OwnedUnicodeString>,
+    /// `IoAllocateDriverObjectExtension`: identification and block.
+    extensions: Vec<(usize, usize)>,
+    /// `IoRegisterDriverReinitialization`.
+    reinitialize: Vec<(Reinitialize, usize)>,
+    count: u32,
+}
+
+/// `DRIVER_REINITIALIZE`.
+pub type Reinitialize = unsafe extern "win64" fn(*mut DRIVER_OBJECT, *mut c_void, u32);
+
+#[derive(Default)]
+struct Records {
+    order: Vec<usize>,
+    by_driver: HashMap<usize, Record>,
+}
+
+static RECORDS: LazyLock<Mutex<Records>> = LazyLock::new(Mutex::default);
+
+fn records() -> MutexGuard<'static, Records> {
+    RECORDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All drivers, in order of creation.
+pub fn drivers() -> Vec<*mut DRIVER_OBJECT> {
+    records().order.iter().map(|driver| *driver as *mut DRIVER_OBJECT).collect()
+}
+
+/// The image of a driver that was loaded from one.
+pub fn image_of(driver: *mut DRIVER_OBJECT) -> Option<&'static Image> {
+    records().by_driver.get(&(driver as usize)).and_then(|record| record.image)
+}
+
+/// A driver object named `name` with every slot at `IopInvalidDeviceRequest`.
+/// `None` if the name is taken.
+fn create_object(name: &str, image: Option<&'static Image>) -> Option<*mut DRIVER_OBJECT> {
+    let bytes = size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>();
+    let object = object::create(Kind::Driver, bytes);
+    let driver: *mut DRIVER_OBJECT = object.cast();
+    let strings = vec![
+        OwnedUnicodeString::new(name),
+        OwnedUnicodeString::new(r"\REGISTRY\MACHINE\HARDWARE\DESCRIPTION\SYSTEM"),
+        OwnedUnicodeString::new(name.rsplit('\\').next().unwrap_or(name)),
+    ];
+    // SAFETY: the object is zeroed, large enough and new.
+    unsafe {
+        let extension: *mut DRIVER_EXTENSION = driver.add(1).cast();
+        (*driver).Type = IO_TYPE_DRIVER;
+        (*driver).Size = size_of::<DRIVER_OBJECT>() as i16;
+        (*driver).Flags = DRVO_LEGACY_DRIVER;
+        (*driver).DriverExtension = extension;
+        (*driver).DriverName = strings[0].as_unicode();
+        (*extension).DriverObject = driver;
+        (*extension).ServiceKeyName = strings[2].as_unicode();
+        for major in 0..MAJOR_FUNCTION_COUNT {
+            (*driver).set_dispatch(major as u8, call::invalid_device_request);
+        }
+        if let Some(image) = image {
+            (*driver).DriverStart = image.base() as *mut c_void;
+            (*driver).DriverSize = image.size() as u32;
+            (*driver).DriverInit = std::mem::transmute::<usize, crate::nt::DRIVER_INITIALIZE>(image.entry());
+        }
+        let hardware = Box::leak(Box::new(strings[1].as_unicode()));
+        (*driver).HardwareDatabase = hardware;
+        if namespace::insert(name, object).is_err() {
+            object::dereference(object);
+            return None;
+        }
+    }
+    let mut records = records();
+    records.order.push(driver as usize);
+    records.by_driver.insert(driver as usize, Record { image, strings, ..Record::default() });
+    Some(driver)
+}
+
+/// A driver inside the box. `configure` fills in its dispatch routines; the
+/// driver lives as long as the process, or until [`delete_native`].
+///
+/// # Panics
+/// If the name is taken or its directory does not exist: the box names its own drivers.
+pub fn create_native(name: &str, configure: impl FnOnce(&mut DRIVER_OBJECT)) -> *mut DRIVER_OBJECT {
+    let Some(driver) = create_object(name, None) else { panic!("the name {name} is taken") };
+    // SAFETY: the driver object is alive and nothing sends it requests yet.
+    unsafe {
+        configure(&mut *driver);
+        (*driver).Flags |= DRVO_INITIALIZED;
+    }
+    driver
+}
+
+/// Takes a native driver away.
+///
+/// # Safety
+/// All its devices are deleted and nothing refers to it any more.
+pub unsafe fn delete_native(driver: *mut DRIVER_OBJECT) {
+    // SAFETY: contract.
+    unsafe { drop_object(driver) };
+}
+
+/// Gives the creation reference and the name up.
+///
+/// # Safety
+/// `driver` is alive and its owner's.
+pub(super) unsafe fn drop_object(driver: *mut DRIVER_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        if let Some(name) = object::name_of(driver.cast()) {
+            let _gone_already = namespace::remove(&name);
+        }
+        object::dereference(driver.cast());
+    }
+}
+
+/// Deletion procedure of a driver object: the last reference is gone.
+///
+/// # Safety
+/// Called by the object manager only.
+pub(super) unsafe fn delete_body(driver: *mut DRIVER_OBJECT) {
+    let record = {
+        let mut records = records();
+        records.order.retain(|known| *known != driver as usize);
+        records.by_driver.remove(&(driver as usize))
+    };
+    for (_, block) in record.map(|record| record.extensions).unwrap_or_default() {
+        // SAFETY: extensions come from `allocate_extension` and go with their driver.
+        unsafe { crate::pool::free_for_box(block as *mut c_void) };
+    }
+}
+
+/// `NtLoadDriver`: maps the image, gives the service its registry key, and calls
+/// DriverEntry at PASSIVE_LEVEL. The driver object is `\FileSystem\<service>`,
+/// as for every file-system (filter) driver.
+///
+/// # Errors
+/// The image could not be loaded, or DriverEntry failed.
+pub fn load(path: &Path, service: &str, settings: &[(String, SettingValue)]) -> Result<Loaded, LoadError> {
+    let image = pe_image::load(path, &|dll, name| exports::resolve(dll, name)).map_err(LoadError::Image)?;
+    image.protect();
+    let name = format!(r"\FileSystem\{service}");
+    let Some(driver) = create_object(&name, Some(image)) else {
+        image.unload();
+        return Err(LoadError::AlreadyLoaded(name));
+    };
+    let key = settings::service_path(service);
+    settings::set(&key, "Type", SettingValue::Dword(2));
+    settings::set(&key, "Start", SettingValue::Dword(3));
+    settings::set(&key, "ErrorControl", SettingValue::Dword(1));
+    settings::set(&key, "ImagePath", SettingValue::Text(path.display().to_string()));
+    settings::create_key(&format!(r"{key}\Parameters"));
+    for (name, value) in settings {
+        settings::set(&format!(r"{key}\Parameters"), name, value.clone());
+    }
+    let loaded = Loaded { driver, image, service: service.to_owned() };
+    let registry_path = OwnedUnicodeString::new(&key);
+    // SAFETY: the image is mapped and bound, the driver object is complete.
+    let status = unsafe { enter(&loaded, &registry_path.as_unicode()) };
+    if !Status(status).is_success() {
+        unload::undo_failed_entry(loaded);
+        return Err(LoadError::EntryFailed(status));
+    }
+    image.discard_init();
+    // SAFETY: DriverEntry has succeeded; the driver object is alive.
+    unsafe { entered(driver) };
+    Ok(loaded)
+}
+
+/// Calls DriverEntry.
+///
+/// # Safety
+/// The image of `loaded` is mapped and bound.
+unsafe fn enter(loaded: &Loaded, registry_path: &UNICODE_STRING) -> NTSTATUS {
+    // SAFETY: contract; the entry point of a driver image is its DriverEntry.
+    let entry = unsafe { std::mem::transmute::<usize, DriverEntry>(loaded.image.entry()) };
+    // SAFETY: contract.
+    let status = unsafe { entry(loaded.driver, registry_path) };
+    let level = irql::current();
+    if level != PASSIVE_LEVEL {
+        checks::report(
+            &rules::IRQL_CHANGED_BY_DISPATCH,
+            format!("DriverEntry of {} returned at IRQL {level}", loaded.service),
+            std::ptr::null_mut(),
+            vec![("DriverEntry", loaded.image.entry())],
+        );
+        irql::restore(PASSIVE_LEVEL);
+    }
+    status
+}
+
+/// What the I/O manager does after a successful DriverEntry (`IopReadyDeviceObjects`,
+/// then the reinitialization routines).
+///
+/// # Safety
+/// `driver` is alive.
+unsafe fn entered(driver: *mut DRIVER_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        for slot in 0..MAJOR_FUNCTION_COUNT {
+            if (*driver).dispatch(slot as u8).is_none() {
+                (*driver).set_dispatch(slot as u8, call::invalid_device_request);
+            }
+        }
+        (*driver).Flags |= DRVO_INITIALIZED;
+        for device in device::devices_of(driver) {
+            device::finish_initializing(device);
+        }
+    }
+    loop {
+        let next = {
+            let mut records = records();
+            let Some(record) = records.by_driver.get_mut(&(driver as usize)) else { return };
+            if record.reinitialize.is_empty() {
+                return;
+            }
+            record.count += 1;
+            (record.reinitialize.remove(0), record.count)
+        };
+        let ((routine, context), count) = next;
+        // SAFETY: the driver registered the routine for itself.
+        unsafe { routine(driver, context as *mut c_void, count) };
+    }
+}
+
+/// `IoRegisterDriverReinitialization`: called after DriverEntry has returned;
+/// a routine may register itself again.
+pub fn register_reinitialization(driver: *mut DRIVER_OBJECT, routine: Reinitialize, context: *mut c_void) {
+    if let Some(record) = records().by_driver.get_mut(&(driver as usize)) {
+        record.reinitialize.push((routine, context as usize));
+    }
+}
+
+/// `IoAllocateDriverObjectExtension`: `None` if the driver has one with this identification.
+pub fn allocate_extension(
+    driver: *mut DRIVER_OBJECT,
+    identification: *const c_void,
+    bytes: u32,
+) -> Option<*mut c_void> {
+    let mut records = records();
+    let record = records.by_driver.get_mut(&(driver as usize))?;
+    if record.extensions.iter().any(|(known, _)| *known == identification as usize) {
+        return None;
+    }
+    let block = crate::pool::allocate_for_box(bytes.max(1) as usize);
+    record.extensions.push((identification as usize, block as usize));
+    Some(block)
+}
+
+/// `IoGetDriverObjectExtension`, null if there is none.
+pub fn extension(driver: *mut DRIVER_OBJECT, identification: *const c_void) -> *mut c_void {
+    let records = records();
+    let Some(record) = records.by_driver.get(&(driver as usize)) else { return std::ptr::null_mut() };
+    let found = record.extensions.iter().find(|(known, _)| *known == identification as usize);
+    found.map_or(std::ptr::null_mut(), |(_, block)| *block as *mut c_void)
+}
+
+/// Everything outside of the driver's own memory that refers to it is forgotten.
+pub(super) fn forget(driver: *mut DRIVER_OBJECT) {
+    registration::forget(driver);
+    super::filter_callbacks::forget(driver);
+}

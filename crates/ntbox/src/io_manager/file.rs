@@ -1,0 +1,443 @@
+//! File objects.
+//!
+//! A file object lies on the device that its path named: the storage device of
+//! a volume, or a named device. Its requests go to the top of the stack on the
+//! volume (`IoGetRelatedDeviceObject`), or to the device that the open gave as a
+//! hint. The last handle sends `IRP_MJ_CLEANUP`, the last reference
+//! `IRP_MJ_CLOSE`, both only if the open succeeded.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "file objects are shared with drivers by pointer"
+)]
+
+use super::object::{self, Kind};
+use super::{call, device, irp, mount};
+use crate::nt::{
+    DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_STREAM_FILE, FO_SYNCHRONOUS_IO,
+    IO_STATUS_BLOCK, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION,
+    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_SHUTDOWN,
+    IRP_SYNCHRONOUS_API, IrpExt, KEVENT, LIST_ENTRY, NTSTATUS, STATUS_PENDING,
+    STATUS_SUCCESS, Status, UNICODE_STRING, VPB, VPB_MOUNTED,
+};
+use crate::processor::{dispatcher, thread};
+use crate::user::identity;
+use crate::pool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+const IO_TYPE_FILE: i16 = 5;
+
+/// What the box keeps about a file object (`FileObjectExtension`).
+#[repr(C)]
+struct Extension {
+    /// Only this device and what is below it see the file's requests.
+    hint: *mut DEVICE_OBJECT,
+    opened: AtomicBool,
+    cleaned_up: AtomicBool,
+}
+
+/// A file object for an open of `device`, the device its path names, with one
+/// reference and the given `FileName`.
+///
+/// # Safety
+/// `device` is alive.
+pub unsafe fn create(device: *mut DEVICE_OBJECT, name: &[u16], flags: u32) -> *mut FILE_OBJECT {
+    let file: *mut FILE_OBJECT = object::create(Kind::File, size_of::<FILE_OBJECT>()).cast();
+    let extension: *mut Extension = pool::allocate_for_box(size_of::<Extension>()).cast();
+    // SAFETY: both blocks are zeroed, large enough and new; `device` is alive.
+    unsafe {
+        device::open(device);
+        (*file).Type = IO_TYPE_FILE;
+        (*file).Size = size_of::<FILE_OBJECT>() as i16;
+        (*file).DeviceObject = device;
+        (*file).Flags = flags;
+        (*file).FileName = file_name(name);
+        (*file).FileObjectExtension = extension.cast();
+        dispatcher::initialize_event(&raw mut (*file).Lock, false, false);
+        dispatcher::initialize_event(&raw mut (*file).Event, true, false);
+        let entry: *mut LIST_ENTRY = &raw mut (*file).IrpList;
+        (*entry).Flink = entry;
+        (*entry).Blink = entry;
+    }
+    file
+}
+
+/// The name in a block of its own: file systems and filters may replace it.
+fn file_name(name: &[u16]) -> UNICODE_STRING {
+    let bytes = size_of_val(name);
+    if bytes == 0 {
+        return UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: std::ptr::null_mut() };
+    }
+    // Room for the terminator that many drivers expect, though the length does not count it.
+    let capacity = bytes + 2;
+    let buffer: *mut u16 = pool::allocate_for_box(capacity).cast();
+    // SAFETY: the block is zeroed and has `capacity` bytes.
+    unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), buffer, name.len()) };
+    UNICODE_STRING { Length: bytes as u16, MaximumLength: capacity as u16, Buffer: buffer }
+}
+
+unsafe fn extension<'a>(file: *mut FILE_OBJECT) -> &'a mut Extension {
+    // SAFETY: contract of the callers: a live file object, whose extension `create` made.
+    unsafe { &mut *(*file).FileObjectExtension.cast::<Extension>() }
+}
+
+/// The open succeeded: cleanup and close are owed from now on.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn opened(file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe { extension(file) }.opened.store(true, Ordering::Release);
+}
+
+/// True if the open succeeded.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn is_opened(file: *mut FILE_OBJECT) -> bool {
+    // SAFETY: contract.
+    unsafe { extension(file) }.opened.load(Ordering::Acquire)
+}
+
+/// Sends the file's requests to `device` instead of the top of the stack
+/// (`IoCreateFileSpecifyDeviceObjectHint`); null takes the hint away.
+///
+/// # Safety
+/// `file` and `device` are alive; the device outlives the file.
+pub unsafe fn set_device_hint(file: *mut FILE_OBJECT, device: *mut DEVICE_OBJECT) {
+    // SAFETY: contract.
+    unsafe { extension(file) }.hint = device;
+}
+
+/// `IoGetBaseFileSystemDeviceObject`: the file system's device, without filters.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn base_file_system_device(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: contract; a file with a VPB holds a reference to it.
+    unsafe {
+        let own = mounted((*file).Vpb);
+        if !own.is_null() {
+            return own;
+        }
+        let device = (*file).DeviceObject;
+        if (*file).Flags & FO_DIRECT_DEVICE_OPEN == 0 {
+            let volume = mounted((*device).Vpb);
+            if !volume.is_null() {
+                return volume;
+            }
+        }
+        device
+    }
+}
+
+unsafe fn mounted(vpb: *mut VPB) -> *mut DEVICE_OBJECT {
+    if vpb.is_null() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: contract of the caller.
+    unsafe { (*vpb).DeviceObject }
+}
+
+/// `IoGetRelatedDeviceObject`: the device that the file's requests go to.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn related_device(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+    // SAFETY: contract.
+    unsafe {
+        if !(*file).FileObjectExtension.is_null() {
+            let hint = extension(file).hint;
+            if !hint.is_null() {
+                return hint;
+            }
+        }
+        device::top_of_stack(base_file_system_device(file))
+    }
+}
+
+/// Takes the lock that serializes requests of a synchronous file.
+///
+/// # Safety
+/// `file` is alive and `FO_SYNCHRONOUS_IO`. Below `DISPATCH_LEVEL`.
+pub unsafe fn acquire_lock(file: *mut FILE_OBJECT) -> NTSTATUS {
+    // SAFETY: contract.
+    unsafe {
+        let busy = AtomicU32::from_ptr(&raw mut (*file).Busy);
+        let waiters = AtomicU32::from_ptr(&raw mut (*file).Waiters);
+        if busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            return STATUS_SUCCESS;
+        }
+        waiters.fetch_add(1, Ordering::AcqRel);
+        let status = loop {
+            if busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                break STATUS_SUCCESS;
+            }
+            let status = dispatcher::wait(&[(&raw mut (*file).Lock).cast()], false, None, false);
+            if status != STATUS_SUCCESS {
+                break status;
+            }
+        };
+        waiters.fetch_sub(1, Ordering::AcqRel);
+        status
+    }
+}
+
+/// Gives the lock of [`acquire_lock`] back.
+///
+/// # Safety
+/// As there, and the lock is held.
+pub unsafe fn release_lock(file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        AtomicU32::from_ptr(&raw mut (*file).Busy).store(0, Ordering::SeqCst);
+        if AtomicU32::from_ptr(&raw mut (*file).Waiters).load(Ordering::SeqCst) != 0 {
+            dispatcher::set_event(&raw mut (*file).Lock);
+        }
+    }
+}
+
+/// The last handle was closed: sends `IRP_MJ_CLEANUP`.
+///
+/// # Safety
+/// `file` is alive. PASSIVE_LEVEL.
+pub(super) unsafe fn last_handle_closed(file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        let extension = extension(file);
+        if !extension.opened.load(Ordering::Acquire) || extension.cleaned_up.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let synchronous = (*file).Flags & FO_SYNCHRONOUS_IO != 0;
+        if synchronous {
+            acquire_lock(file);
+        }
+        send(file, IRP_MJ_CLEANUP as u8);
+        if synchronous {
+            release_lock(file);
+        }
+    }
+}
+
+/// Sends cleanup or close and waits for it.
+unsafe fn send(file: *mut FILE_OBJECT, major: u8) {
+    // SAFETY: contract of the callers: the file is alive (or being deleted, which drivers
+    // see as alive); event and status block outlive the request, which is waited for.
+    unsafe {
+        let device = related_device(file);
+        let mut event: KEVENT = std::mem::zeroed();
+        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+        dispatcher::initialize_event(&raw mut event, false, false);
+        let request = irp::allocate((*device).StackSize);
+        irp::set_identity(request, identity::current());
+        request.set_original_file_object(file);
+        request.set_thread(thread::current().object());
+        (*request).Flags = IRP_CLOSE_OPERATION | IRP_SYNCHRONOUS_API;
+        (*request).UserEvent = &raw mut event;
+        (*request).Anonymous.UserIosb = &raw mut iosb;
+        let location = request.next_location();
+        (*location).MajorFunction = major;
+        (*location).FileObject = file;
+        if call::call_driver(device, request, 0) == STATUS_PENDING {
+            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
+        }
+        irp::free(request, 0);
+    }
+}
+
+/// Puts the file on the volume of its storage device, mounted if it was not.
+/// Nothing for a device that has no volume.
+///
+/// # Errors
+/// Those of [`mount::open_volume`].
+///
+/// # Safety
+/// `file` is alive and not opened yet. PASSIVE_LEVEL.
+pub unsafe fn join_volume(file: *mut FILE_OBJECT) -> Result<(), NTSTATUS> {
+    // SAFETY: contract; the file object gives the reference back when it is deleted.
+    unsafe {
+        (*file).Vpb = mount::open_volume((*file).DeviceObject, false)?;
+    }
+    Ok(())
+}
+
+/// Sends a plain `IRP_MJ_CREATE` (`FILE_OPEN`) for the file and waits for it.
+/// `crate::user` sends the creates that programs ask for.
+///
+/// # Errors
+/// What the request was completed with.
+///
+/// # Safety
+/// `file` is alive and not opened yet. PASSIVE_LEVEL.
+pub(super) unsafe fn send_create(file: *mut FILE_OBJECT, access: u32) -> Result<(), NTSTATUS> {
+    /// `FILE_OPEN` in the high byte of the options.
+    const OPEN: u32 = 1 << 24;
+    // SAFETY: contract; event, status block and security context outlive the request.
+    unsafe {
+        let device = related_device(file);
+        let mut event: KEVENT = std::mem::zeroed();
+        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+        let mut security: crate::nt::IO_SECURITY_CONTEXT = std::mem::zeroed();
+        let mut access_state: crate::nt::ACCESS_STATE = std::mem::zeroed();
+        security.AccessState = &raw mut access_state;
+        security.DesiredAccess = access;
+        dispatcher::initialize_event(&raw mut event, false, false);
+        let request = irp::allocate((*device).StackSize);
+        irp::set_identity(request, identity::current());
+        request.set_original_file_object(file);
+        request.set_thread(thread::current().object());
+        (*request).Flags = IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION;
+        (*request).UserEvent = &raw mut event;
+        (*request).Anonymous.UserIosb = &raw mut iosb;
+        let location = request.next_location();
+        (*location).MajorFunction = IRP_MJ_CREATE as u8;
+        (*location).FileObject = file;
+        (*location).Parameters.Create.SecurityContext = &raw mut security;
+        (*location).Parameters.Create.Options = OPEN;
+        let mut status = call::call_driver(device, request, 0);
+        if status == STATUS_PENDING {
+            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
+            status = iosb.Anonymous.Status;
+        } else {
+            super::second_stage::finish_synchronously(request);
+        }
+        if !Status(status).is_success() {
+            return Err(status);
+        }
+        opened(file);
+        Ok(())
+    }
+}
+
+/// Sends `IRP_MJ_SHUTDOWN` to the stack of a device that registered for it.
+///
+/// # Safety
+/// `device` is alive. PASSIVE_LEVEL.
+pub(super) unsafe fn send_shutdown(device: *mut DEVICE_OBJECT) {
+    // SAFETY: contract; event and status block outlive the request, which is waited for.
+    unsafe {
+        let top = device::reference_top_of_stack(device);
+        let mut event: KEVENT = std::mem::zeroed();
+        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+        dispatcher::initialize_event(&raw mut event, true, false);
+        let null = std::ptr::null_mut();
+        let request = irp::build_synchronous_fsd(
+            IRP_MJ_SHUTDOWN as u8, top, null, 0, std::ptr::null(), &raw mut event, &raw mut iosb,
+        );
+        if call::call_driver(top, request, 0) == STATUS_PENDING {
+            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
+        }
+        object::dereference(top.cast());
+    }
+}
+
+/// `IoCreateStreamFileObject(Lite)`: a file object that the file system opens for
+/// itself. `cleanup` sends `IRP_MJ_CLEANUP` at once, as its handle is closed.
+///
+/// # Safety
+/// `file` or `device` (one may be null) is alive.
+pub unsafe fn create_stream(
+    file: *mut FILE_OBJECT,
+    device: *mut DEVICE_OBJECT,
+    cleanup: bool,
+) -> *mut FILE_OBJECT {
+    // SAFETY: contract.
+    unsafe {
+        let device = if file.is_null() { device } else { (*file).DeviceObject };
+        let stream = create(device, &[], FO_STREAM_FILE);
+        // The file system has the volume mounted: it is the one that asks.
+        let vpb = if file.is_null() { (*device).Vpb } else { (*file).Vpb };
+        if !vpb.is_null() && u32::from((*vpb).Flags) & VPB_MOUNTED != 0 {
+            mount::reference_vpb(vpb);
+            (*stream).Vpb = vpb;
+        }
+        opened(stream);
+        if cleanup {
+            (*stream).Flags |= FO_HANDLE_CREATED;
+            last_handle_closed(stream);
+        } else {
+            extension(stream).cleaned_up.store(true, Ordering::Release);
+        }
+        stream
+    }
+}
+
+/// `IoQueryFileInformation`, `IoQueryVolumeInformation`: a request to the file's
+/// stack, waited for.
+///
+/// # Safety
+/// `file` is alive; `buffer` has `length` bytes; `returned` is writable.
+pub unsafe fn query(
+    file: *mut FILE_OBJECT,
+    major: u8,
+    class: i32,
+    buffer: *mut std::ffi::c_void,
+    length: u32,
+    returned: *mut u32,
+) -> NTSTATUS {
+    // SAFETY: contract; event and status block outlive the request, which is waited for.
+    unsafe {
+        let device = related_device(file);
+        let mut event: KEVENT = std::mem::zeroed();
+        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+        dispatcher::initialize_event(&raw mut event, false, false);
+        let request = irp::allocate((*device).StackSize);
+        irp::set_identity(request, identity::current());
+        object::reference(file.cast());
+        request.set_original_file_object(file);
+        request.set_thread(thread::current().object());
+        (*request).Flags = IRP_BUFFERED_IO | IRP_SYNCHRONOUS_API;
+        (*request).AssociatedIrp.SystemBuffer = buffer;
+        (*request).UserEvent = &raw mut event;
+        (*request).Anonymous.UserIosb = &raw mut iosb;
+        let location = request.next_location();
+        (*location).MajorFunction = major;
+        (*location).FileObject = file;
+        // Both queries have one layout.
+        (*location).Parameters.QueryFile.Length = length;
+        (*location).Parameters.QueryFile.FileInformationClass = class;
+        let mut status = call::call_driver(device, request, 0);
+        if status == STATUS_PENDING {
+            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
+            status = iosb.Anonymous.Status;
+        }
+        *returned = iosb.Information as u32;
+        status
+    }
+}
+
+/// Deletion procedure of a file object: the last reference is gone.
+///
+/// # Safety
+/// Called by the object manager only. PASSIVE_LEVEL.
+pub(super) unsafe fn delete_body(file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        if is_opened(file) {
+            // A file that never had a handle (a stream file object) is cleaned up here.
+            last_handle_closed(file);
+            send(file, IRP_MJ_CLOSE as u8);
+        }
+        let name = (*file).FileName.Buffer;
+        if !name.is_null() {
+            super::second_stage::free_buffer(name.cast());
+        }
+        let vpb = (*file).Vpb;
+        let device = (*file).DeviceObject;
+        pool::free_for_box((*file).FileObjectExtension);
+        if !vpb.is_null() {
+            mount::dereference_vpb(vpb);
+        }
+        device::close(device);
+    }
+}
+
+/// True if the volume of the file is mounted.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn is_mounted(file: *mut FILE_OBJECT) -> bool {
+    // SAFETY: contract.
+    unsafe { !(*file).Vpb.is_null() && u32::from((*(*file).Vpb).Flags) & VPB_MOUNTED != 0 }
+}

@@ -1,0 +1,411 @@
+//! Requests: allocation, reuse, and the prefix in front of each IRP of the box.
+//!
+//! The prefix holds the request's identity and its [`Tracker`]. A driver may
+//! also initialize an IRP in its own memory; that one has no prefix, travels
+//! alike and is not checked.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "an IRP is initialized field by field and shared by pointer"
+)]
+
+use super::tracker::{Reference, Tracker};
+use super::{cancel, checks};
+use crate::nt::irp::size_of_irp;
+use crate::nt::{APC_LEVEL, FILE_OBJECT, IRP, IrpExt, LIST_ENTRY, NTSTATUS};
+use crate::processor::{irql, thread};
+use crate::user::identity::Identity;
+use crate::verifier::history::{self, Event, EventKind, History};
+use crate::{pool, verifier};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
+
+pub use super::request::{build_asynchronous_fsd, build_device_control, build_synchronous_fsd};
+pub use super::stack::{advance, copy_to_next, mark_pending, set_completion_routine, skip};
+
+/// `IO_TYPE_IRP`.
+pub const IO_TYPE_IRP: i16 = 6;
+/// In `AllocationFlags`: the box allocated it and there is a prefix. NT uses the low bits.
+const HAS_PREFIX: u8 = 0x80;
+
+#[repr(C, align(16))]
+struct Prefix {
+    identity: Identity,
+    tracker: *const Tracker,
+}
+
+const PREFIX: usize = size_of::<Prefix>();
+const SHARDS: usize = 64;
+type Shard = Mutex<HashMap<usize, usize>>;
+
+/// Every IRP of the box that is not freed, with the address that allocated it.
+static LIVE: LazyLock<[Shard; SHARDS]> = LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
+
+fn shard(irp: *const IRP) -> MutexGuard<'static, HashMap<usize, usize>> {
+    let hash = (irp as usize >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
+    LIVE[hash % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// # Safety
+/// `irp` is alive.
+unsafe fn prefix(irp: *const IRP) -> Option<*mut Prefix> {
+    // SAFETY: contract.
+    let has_prefix = unsafe { (*irp).AllocationFlags } & HAS_PREFIX != 0;
+    has_prefix.then(|| irp.wrapping_byte_sub(PREFIX).cast_mut().cast())
+}
+
+/// The request's tracker; `None` without a prefix, or if it was allocated while checks were off.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn tracker(irp: *const IRP) -> Option<*const Tracker> {
+    // SAFETY: contract.
+    let tracker = unsafe { (*prefix(irp)?).tracker };
+    (!tracker.is_null()).then_some(tracker)
+}
+
+unsafe fn history_of(irp: *mut IRP) -> *const History {
+    // SAFETY: contract of the locator: the IRP is alive.
+    unsafe { tracker(irp).map_or(std::ptr::null(), |tracker| &raw const (*tracker).history) }
+}
+
+/// `IoAllocateIrp`; null for a stack size below 1.
+pub fn allocate(stack_size: i8) -> *mut IRP {
+    allocate_at(stack_size, 0)
+}
+
+/// As [`allocate`], for the code at `site`.
+pub fn allocate_at(stack_size: i8, site: usize) -> *mut IRP {
+    static LOCATOR: Once = Once::new();
+    LOCATOR.call_once(|| history::set_locator(history_of));
+    if stack_size < 1 {
+        return std::ptr::null_mut();
+    }
+    let bytes = size_of_irp(stack_size);
+    let block = pool::allocate_object(PREFIX, bytes, "a request (IRP)");
+    let irp: *mut IRP = block.wrapping_byte_add(PREFIX).cast();
+    let tracker = if verifier::checks() {
+        checks::forget_freed(irp);
+        Reference::new(irp, stack_size).into_raw()
+    } else {
+        std::ptr::null()
+    };
+    // SAFETY: the block holds prefix and IRP and nobody else has it.
+    unsafe {
+        block.cast::<Prefix>().write(Prefix { identity: Identity::default(), tracker });
+        set_up(irp, bytes as u16, stack_size);
+        (*irp).AllocationFlags = HAS_PREFIX;
+        if !tracker.is_null() {
+            (*tracker).history.record(Event::new(
+                EventKind::Allocated,
+                std::ptr::null_mut(),
+                (*irp).CurrentLocation,
+                0,
+                site,
+            ));
+        }
+    }
+    shard(irp).insert(irp as usize, site);
+    irp
+}
+
+/// # Safety
+/// `irp` points to `bytes` writable bytes that nobody else uses.
+unsafe fn set_up(irp: *mut IRP, bytes: u16, stack_size: i8) {
+    // SAFETY: contract.
+    unsafe {
+        std::ptr::write_bytes(irp.cast::<u8>(), 0, usize::from(bytes));
+        (*irp).Type = IO_TYPE_IRP;
+        (*irp).Size = bytes;
+        (*irp).StackCount = stack_size;
+        (*irp).CurrentLocation = stack_size + 1;
+        irp.set_current_location(irp.location(stack_size + 1));
+        let entry: *mut LIST_ENTRY = &raw mut (*irp).ThreadListEntry;
+        (*entry).Flink = entry;
+        (*entry).Blink = entry;
+    }
+}
+
+/// `IoInitializeIrp`, for memory of the driver's own.
+///
+/// # Safety
+/// `irp` points to `bytes` writable bytes that nobody else uses.
+pub unsafe fn initialize(irp: *mut IRP, bytes: u16, stack_size: i8) {
+    let ours = shard(irp).contains_key(&(irp as usize));
+    checks::forget_freed(irp);
+    // SAFETY: contract.
+    unsafe {
+        set_up(irp, bytes, stack_size);
+        if ours {
+            (*irp).AllocationFlags = HAS_PREFIX;
+            restart(irp);
+        }
+    }
+}
+
+/// `IoReuseIrp`.
+///
+/// # Safety
+/// `irp` is alive, the caller allocated it, and it is not in flight.
+pub unsafe fn reuse(irp: *mut IRP, status: NTSTATUS) {
+    // SAFETY: contract.
+    unsafe {
+        let flags = (*irp).AllocationFlags;
+        set_up(irp, (*irp).Size, (*irp).StackCount);
+        (*irp).AllocationFlags = flags;
+        (*irp).IoStatus.Anonymous.Status = status;
+        restart(irp);
+    }
+}
+
+/// # Safety
+/// `irp` is alive.
+unsafe fn restart(irp: *mut IRP) {
+    // SAFETY: contract.
+    unsafe {
+        if let Some(tracker) = tracker(irp) {
+            (*tracker).lock().restart();
+        }
+        history::record(irp, Event::new(EventKind::Allocated, std::ptr::null_mut(), (*irp).CurrentLocation, 0, 0));
+    }
+}
+
+/// `IoFreeIrp`. `site` is the caller's return address, 0 for the box itself.
+///
+/// # Safety
+/// `irp` is alive and the caller's to free.
+pub unsafe fn free(irp: *mut IRP, site: usize) {
+    if let Some(completed) = checks::freed_by(irp).filter(|_| verifier::checks()) {
+        checks::report(
+            &verifier::rules::BAD_FREE,
+            format!("the request {irp:p} is freed twice"),
+            std::ptr::null_mut(),
+            vec![("freed again by", site), ("completed by", completed)],
+        );
+        return;
+    }
+    // SAFETY: contract.
+    let Some(prefix) = (unsafe { prefix(irp) }) else {
+        // Memory of the driver's own: IoFreeIrp is not for it.
+        checks::report(
+            &verifier::rules::BAD_FREE,
+            "IoFreeIrp was called for a request that IoAllocateIrp did not return".into(),
+            irp,
+            vec![("freed by", site)],
+        );
+        return;
+    };
+    shard(irp).remove(&(irp as usize));
+    let mut freed_at = site;
+    // SAFETY: contract; the tracker's own count comes from `into_raw`.
+    unsafe {
+        let pointer = (*prefix).tracker;
+        if !pointer.is_null() {
+            let tracker = Reference::from_raw(pointer);
+            tracker.history.record(Event::new(EventKind::Freed, std::ptr::null_mut(), (*irp).CurrentLocation, 0, site));
+            let mut inner = tracker.lock();
+            history::retire(irp);
+            inner.irp = std::ptr::null_mut();
+            checks::remember_freed(irp, inner.completed_at);
+            if site == 0 {
+                // The box frees what a driver completed: that call is the one to name.
+                freed_at = inner.completed_at;
+            }
+            drop(inner);
+            history::retire(irp);
+        }
+        pool::free_for_box_at(prefix.cast(), freed_at);
+    }
+}
+
+/// Tells the request's originator apart; see `user::identity`.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn set_identity(irp: *mut IRP, identity: Identity) {
+    // SAFETY: contract.
+    unsafe {
+        if let Some(prefix) = prefix(irp) {
+            (*prefix).identity = identity;
+        }
+    }
+}
+
+/// Identity of the request; zero without a prefix.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn identity(irp: *const IRP) -> Identity {
+    // SAFETY: contract.
+    unsafe { prefix(irp).map_or_else(Identity::default, |prefix| (*prefix).identity) }
+}
+
+/// Calls `visit` with every live IRP of the box and the address that allocated
+/// it. The request cannot be freed during its visit, and `visit` frees none.
+pub fn for_each_live(mut visit: impl FnMut(*mut IRP, usize)) {
+    for shard in LIVE.iter() {
+        for (irp, site) in shard.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            visit(*irp as *mut IRP, *site);
+        }
+    }
+}
+
+/// Requests in flight.
+pub fn live() -> usize {
+    LIVE.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+}
+
+/// Cancels the requests for `file` that this thread has issued (`NtCancelIoFile`):
+/// how many had not been completed. At APC_LEVEL, because their second stage is
+/// an APC of this thread and cannot free them then.
+///
+/// # Safety
+/// `file` is alive. Called below `DISPATCH_LEVEL`.
+pub unsafe fn cancel_requests_of_this_thread(file: *mut FILE_OBJECT) -> usize {
+    let old = irql::current();
+    if old < APC_LEVEL {
+        irql::raise(APC_LEVEL);
+    }
+    let this = thread::current().object();
+    let mut found = Vec::new();
+    for_each_live(|irp, _| {
+        // SAFETY: alive during the visit.
+        let ours = unsafe { irp.thread() == this && irp.original_file_object() == file };
+        if ours {
+            found.push(irp);
+        }
+    });
+    for irp in &found {
+        // SAFETY: its second stage needs this thread below APC_LEVEL.
+        unsafe { cancel::cancel(*irp) };
+    }
+    if old < APC_LEVEL {
+        irql::lower(old);
+    }
+    found.len()
+}
+
+/// Cancels the requests for `file` of every thread (`NtCancelIoFileEx`): each
+/// thread cancels its own in an APC.
+///
+/// # Safety
+/// `file` is alive, and stays so until the threads have run their APCs (each
+/// request for it holds a reference).
+pub unsafe fn cancel_requests(file: *mut FILE_OBJECT) -> usize {
+    let mut threads = Vec::new();
+    let mut found = 0;
+    for_each_live(|irp, _| {
+        // SAFETY: alive during the visit.
+        let (owner, ours) = unsafe { (irp.thread(), irp.original_file_object() == file) };
+        if ours && !owner.is_null() {
+            found += 1;
+            if !threads.contains(&owner) {
+                threads.push(owner);
+            }
+        }
+    });
+    for owner in threads {
+        if owner == thread::current().object() {
+            // SAFETY: contract.
+            unsafe { cancel_requests_of_this_thread(file) };
+        } else if let Some(owner) = thread::from_object(owner) {
+            let file = file as usize;
+            thread::queue_apc(
+                owner,
+                Box::new(move || {
+                    // SAFETY: only compared with the file of live requests.
+                    unsafe { cancel_requests_of_this_thread(file as *mut FILE_OBJECT) };
+                }),
+            );
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::{STATUS_NOT_SUPPORTED, STATUS_SUCCESS};
+
+    #[test]
+    fn an_allocated_request_stands_above_its_top_location() {
+        let irp = allocate(3);
+        // SAFETY: the request is alive and owned here.
+        unsafe {
+            assert_eq!(((*irp).StackCount, (*irp).CurrentLocation), (3, 4));
+            assert_eq!(irp.current_location(), irp.location(4));
+            assert_eq!(irp.next_location(), irp.location(3));
+            assert_eq!(usize::from((*irp).Size), size_of_irp(3));
+            assert_eq!((*irp).Type, IO_TYPE_IRP);
+            assert_eq!(identity(irp), Identity::default());
+            let wanted = Identity { value: 7, ..Identity::default() };
+            set_identity(irp, wanted);
+            assert_eq!(identity(irp), wanted);
+            free(irp, 0);
+        }
+        assert!(allocate(0).is_null());
+        assert!(allocate(-1).is_null());
+    }
+
+    #[test]
+    fn reuse_resets_all_but_the_status_it_is_given() {
+        let irp = allocate(2);
+        // SAFETY: the request is alive and owned here.
+        unsafe {
+            advance(irp);
+            (*irp).Flags = 5;
+            (*irp).Cancel = true;
+            reuse(irp, STATUS_NOT_SUPPORTED);
+            assert_eq!(((*irp).CurrentLocation, (*irp).Flags, (*irp).Cancel), (3, 0, false));
+            assert_eq!((*irp).IoStatus.Anonymous.Status, STATUS_NOT_SUPPORTED);
+            initialize(irp, (*irp).Size, 2);
+            assert_eq!((*irp).IoStatus.Anonymous.Status, STATUS_SUCCESS);
+            free(irp, 0);
+        }
+    }
+
+    #[test]
+    fn memory_of_a_drivers_own_has_no_prefix() {
+        let mut memory = vec![0_u128; size_of_irp(2).div_ceil(16)];
+        let irp: *mut IRP = memory.as_mut_ptr().cast();
+        // SAFETY: the memory is large enough and owned here.
+        unsafe {
+            initialize(irp, size_of_irp(2) as u16, 2);
+            assert!(tracker(irp).is_none());
+            set_identity(irp, Identity { value: 1, ..Identity::default() });
+            assert_eq!(identity(irp), Identity::default());
+            assert_eq!((*irp).CurrentLocation, 3);
+        }
+    }
+
+    #[test]
+    fn copying_leaves_out_the_completion_routine() {
+        unsafe extern "win64" fn routine(
+            _: *mut crate::nt::DEVICE_OBJECT,
+            _: *mut IRP,
+            _: *mut std::ffi::c_void,
+        ) -> NTSTATUS {
+            STATUS_SUCCESS
+        }
+        let irp = allocate(2);
+        // SAFETY: the request is alive and owned here.
+        unsafe {
+            set_completion_routine(irp, Some(routine), irp.cast(), super::super::stack::ALWAYS);
+            advance(irp);
+            let current = irp.current_location();
+            (*current).MajorFunction = 3;
+            (*current).Flags = 9;
+            (*current).Parameters.Read.Length = 77;
+            copy_to_next(irp);
+            let next = irp.next_location();
+            assert_eq!(((*next).MajorFunction, (*next).Flags, (*next).Control), (3, 9, 0));
+            assert_eq!((*next).Parameters.Read.Length, 77);
+            assert!((*next).CompletionRoutine.is_none() && (*next).Context.is_null());
+            mark_pending(irp);
+            skip(irp);
+            assert_eq!((*irp).CurrentLocation, 3);
+            free(irp, 0);
+        }
+    }
+}

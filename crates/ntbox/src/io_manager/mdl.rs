@@ -1,0 +1,200 @@
+//! Memory descriptor lists.
+//!
+//! Memory of the box is always resident and every thread sees the same
+//! addresses: locking pages sets flags only, and a system address is the
+//! address itself.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "an MDL is a structure in pool memory that drivers read through inline functions"
+)]
+
+use crate::nt::{IRP, MDL};
+use crate::pool;
+use std::ffi::c_void;
+
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
+/// `MDL_MAPPED_TO_SYSTEM_VA`.
+pub const MAPPED_TO_SYSTEM_VA: i16 = 0x0001;
+/// `MDL_PAGES_LOCKED`.
+pub const PAGES_LOCKED: i16 = 0x0002;
+/// `MDL_SOURCE_IS_NONPAGED_POOL`.
+pub const SOURCE_IS_NONPAGED_POOL: i16 = 0x0004;
+/// `MDL_PARTIAL`.
+pub const PARTIAL: i16 = 0x0010;
+const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
+
+fn pages(address: usize, length: usize) -> usize {
+    (address % PAGE + length).div_ceil(PAGE)
+}
+
+/// `MmSizeOfMdl`: the header and one page number for each page it spans.
+pub fn size_of_mdl(address: *const c_void, length: usize) -> usize {
+    size_of::<MDL>() + pages(address as usize, length) * size_of::<usize>()
+}
+
+/// `IoAllocateMdl`, for the box itself.
+///
+/// # Safety
+/// `irp` is null or alive.
+pub unsafe fn allocate(address: *mut c_void, length: u32, secondary: bool, irp: *mut IRP) -> *mut MDL {
+    let mdl = pool::allocate_for_box(size_of_mdl(address, length as usize)).cast();
+    // SAFETY: the block is large enough and nobody else has it; contract.
+    unsafe { set_up(mdl, address, length, secondary, irp) };
+    mdl
+}
+
+/// `IoAllocateMdl`, for the driver at `site`; null when the pool fails.
+///
+/// # Safety
+/// `irp` is null or alive.
+pub unsafe fn allocate_for_driver(
+    address: *mut c_void,
+    length: u32,
+    secondary: bool,
+    irp: *mut IRP,
+    site: usize,
+) -> *mut MDL {
+    let mdl: *mut MDL =
+        pool::allocate(pool::Kind::NonPaged, size_of_mdl(address, length as usize), TAG, site).cast();
+    if !mdl.is_null() {
+        // SAFETY: as in `allocate`.
+        unsafe { set_up(mdl, address, length, secondary, irp) };
+    }
+    mdl
+}
+
+/// # Safety
+/// `mdl` points to enough writable memory; `irp` is null or alive.
+unsafe fn set_up(mdl: *mut MDL, address: *mut c_void, length: u32, secondary: bool, irp: *mut IRP) {
+    // SAFETY: contract.
+    unsafe {
+        initialize(mdl, address, length);
+        if irp.is_null() {
+            return;
+        }
+        if !secondary {
+            (*irp).MdlAddress = mdl;
+            return;
+        }
+        let mut last = &raw mut (*irp).MdlAddress;
+        while !(*last).is_null() {
+            last = &raw mut (**last).Next;
+        }
+        *last = mdl;
+    }
+}
+
+/// `MmInitializeMdl`.
+///
+/// # Safety
+/// `mdl` points to [`size_of_mdl`] writable bytes.
+pub unsafe fn initialize(mdl: *mut MDL, address: *mut c_void, length: u32) {
+    let offset = address as usize % PAGE;
+    let size = size_of_mdl(address, length as usize);
+    // SAFETY: contract.
+    unsafe {
+        std::ptr::write_bytes(mdl.cast::<u8>(), 0, size);
+        (*mdl).Size = size as i16;
+        (*mdl).StartVa = address.wrapping_byte_sub(offset);
+        (*mdl).ByteOffset = offset as u32;
+        (*mdl).ByteCount = length;
+    }
+}
+
+/// `MmGetMdlVirtualAddress`.
+///
+/// # Safety
+/// `mdl` is alive.
+pub unsafe fn virtual_address(mdl: *const MDL) -> *mut c_void {
+    // SAFETY: contract.
+    unsafe { (*mdl).StartVa.wrapping_byte_add((*mdl).ByteOffset as usize) }
+}
+
+/// `MmProbeAndLockPages`.
+///
+/// # Safety
+/// `mdl` is alive.
+pub unsafe fn lock_pages(mdl: *mut MDL) {
+    // SAFETY: contract.
+    unsafe { (*mdl).MdlFlags |= PAGES_LOCKED };
+}
+
+/// `MmUnlockPages`; nothing for a list whose pages are not locked.
+///
+/// # Safety
+/// `mdl` is alive.
+pub unsafe fn unlock_pages(mdl: *mut MDL) {
+    // SAFETY: contract.
+    unsafe { (*mdl).MdlFlags &= !(PAGES_LOCKED | MAPPED_TO_SYSTEM_VA) };
+}
+
+/// `IoBuildPartialMdl`: `length` 0 means up to the end of `source`.
+///
+/// # Safety
+/// Both lists are alive and `target` is large enough for the part.
+pub unsafe fn build_partial(source: *mut MDL, target: *mut MDL, address: *mut c_void, length: u32) {
+    // SAFETY: contract.
+    unsafe {
+        let start = virtual_address(source) as usize;
+        let skipped = (address as usize).wrapping_sub(start) as u32;
+        let length = if length == 0 { (*source).ByteCount.wrapping_sub(skipped) } else { length };
+        let offset = address as usize % PAGE;
+        (*target).StartVa = address.wrapping_byte_sub(offset);
+        (*target).ByteOffset = offset as u32;
+        (*target).ByteCount = length;
+        (*target).Process = (*source).Process;
+        (*target).MdlFlags |= PARTIAL;
+        if (*source).MdlFlags & SOURCE_IS_NONPAGED_POOL != 0 {
+            (*target).MdlFlags |= SOURCE_IS_NONPAGED_POOL;
+            (*target).MappedSystemVa = address;
+        } else if (*source).MdlFlags & MAPPED_TO_SYSTEM_VA != 0 {
+            (*target).MdlFlags |= MAPPED_TO_SYSTEM_VA;
+            (*target).MappedSystemVa = (*source).MappedSystemVa.wrapping_byte_add(skipped as usize);
+        }
+    }
+}
+
+/// `IoFreeMdl`.
+///
+/// # Safety
+/// `mdl` came from an allocation of this module and is nobody else's.
+pub unsafe fn free(mdl: *mut MDL) {
+    // SAFETY: contract.
+    unsafe { super::second_stage::free_buffer(mdl.cast()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io_manager::irp;
+
+    #[test]
+    fn a_list_spans_the_pages_of_its_buffer() {
+        let address = (3 * PAGE + 100) as *mut c_void;
+        // SAFETY: the buffer is described, never touched; the lists are freed here.
+        unsafe {
+            let request = irp::allocate(1);
+            let first = allocate(address, PAGE as u32, false, request);
+            let second = allocate(address, 1, true, request);
+            assert_eq!((*request).MdlAddress, first);
+            assert_eq!((*first).Next, second);
+            assert_eq!(((*first).ByteOffset, (*first).ByteCount), (100, PAGE as u32));
+            assert_eq!((*first).Size as usize, size_of::<MDL>() + 2 * 8);
+            assert_eq!((*second).Size as usize, size_of::<MDL>() + 8);
+            assert_eq!(virtual_address(first), address);
+            lock_pages(first);
+            assert_eq!((*first).MdlFlags, PAGES_LOCKED);
+            unlock_pages(first);
+            build_partial(first, second, address.wrapping_byte_add(200), 0);
+            assert_eq!((*second).ByteCount, PAGE as u32 - 200);
+            assert_eq!(virtual_address(second), address.wrapping_byte_add(200));
+            (*request).MdlAddress = std::ptr::null_mut();
+            free(first);
+            free(second);
+            irp::free(request, 0);
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Volumes: volume parameter blocks, mounting on the first open, dismount.
+//!
+//! A storage device has a VPB from its creation. The first open offers the
+//! volume to every registered file system of the fitting type, newest first,
+//! by IRP_MN_MOUNT_VOLUME to the top of its control device's stack (so that
+//! filters see it), RAW as the last. The file system that takes it puts its
+//! volume device into the VPB. A recognizer answers STATUS_FS_DRIVER_REQUIRED:
+//! it is sent IRP_MN_LOAD_FILE_SYSTEM, and the offers start over.
+//!
+//! A dismounted volume's VPB leaves the storage device at once and lives with
+//! the volume device until the last file on it is closed; then the volume
+//! device is deleted, which detaches every filter above it.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "VPBs are shared with file systems and filters by pointer"
+)]
+
+use super::{call, device, irp, object, registration, request};
+use crate::nt::{
+    DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME,
+    IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, NTSTATUS, SL_ALLOW_RAW_MOUNT,
+    STATUS_DEVICE_NOT_READY, STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS,
+    STATUS_UNRECOGNIZED_MEDIA, STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED, STATUS_VOLUME_DISMOUNTED,
+    STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
+};
+use crate::nt::stack_location::MountVolume;
+use crate::processor::{dispatcher, thread};
+use crate::pool;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+const IO_TYPE_VPB: i16 = 10;
+
+/// Volume devices of VPBs that were dismounted while files were open on them.
+type Orphans = HashMap<usize, usize>;
+
+/// The VPB spin lock of NT, and what it guards besides the VPBs.
+static VPBS: LazyLock<Mutex<Orphans>> = LazyLock::new(Mutex::default);
+static MOUNTS: AtomicU64 = AtomicU64::new(0);
+
+fn vpbs() -> MutexGuard<'static, Orphans> {
+    VPBS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A VPB for a storage device: not mounted.
+pub(super) fn new_vpb(storage: *mut DEVICE_OBJECT) -> *mut VPB {
+    let vpb: *mut VPB = pool::allocate_for_box(size_of::<VPB>()).cast();
+    // SAFETY: the block is zeroed, large enough and new.
+    unsafe {
+        (*vpb).Type = IO_TYPE_VPB;
+        (*vpb).Size = size_of::<VPB>() as i16;
+        (*vpb).RealDevice = storage;
+    }
+    vpb
+}
+
+/// The storage device is going away: so does its VPB.
+///
+/// # Safety
+/// Nothing else reaches the device any more.
+pub(super) unsafe fn delete_vpb(device: *mut DEVICE_OBJECT) {
+    // SAFETY: contract; a file system may have stored a VPB in its own device as well.
+    unsafe {
+        let vpb = (*device).Vpb;
+        if !vpb.is_null() && (*vpb).RealDevice == device {
+            pool::free_for_box(vpb.cast());
+        }
+    }
+}
+
+/// Volumes mounted since the start.
+pub fn mounts() -> u64 {
+    MOUNTS.load(Ordering::Relaxed)
+}
+
+/// The volume device on `storage` (not the top of its stack), mounted if it was
+/// not. A device without a VPB is its own.
+///
+/// # Errors
+/// `STATUS_UNRECOGNIZED_VOLUME` if no file system takes it, or the file system's error.
+///
+/// # Safety
+/// `storage` is alive. PASSIVE_LEVEL.
+pub unsafe fn volume_device(storage: *mut DEVICE_OBJECT) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
+    // SAFETY: contract; the reference that `open_volume` took is given back.
+    unsafe {
+        let vpb = open_volume(storage, false)?;
+        if vpb.is_null() {
+            return Ok(storage);
+        }
+        let volume = (*vpb).DeviceObject;
+        dereference_vpb(vpb);
+        Ok(volume)
+    }
+}
+
+/// The VPB of the volume on `storage`, mounted if it was not, counted for an
+/// open file; null for a device without a VPB. `allow_raw` lets RAW take a
+/// volume that no file system knows: for opens of the volume itself.
+///
+/// # Errors
+/// As [`volume_device`].
+///
+/// # Safety
+/// As [`volume_device`].
+pub unsafe fn open_volume(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Result<*mut VPB, NTSTATUS> {
+    // SAFETY: contract; the device's lock is an event that `device::create` made.
+    unsafe {
+        if (*storage).Vpb.is_null() {
+            return Ok(std::ptr::null_mut());
+        }
+        loop {
+            if let Some(vpb) = reference_if_mounted(storage) {
+                return Ok(vpb);
+            }
+            lock_device(storage);
+            let mounted = if is_mounted(storage) { Ok(()) } else { mount(storage, allow_raw) };
+            unlock_device(storage);
+            mounted?;
+        }
+    }
+}
+
+unsafe fn lock_device(storage: *mut DEVICE_OBJECT) {
+    // SAFETY: contract of the callers: a live storage device.
+    unsafe { dispatcher::wait(&[(&raw mut (*storage).DeviceLock).cast()], false, None, false) };
+}
+
+unsafe fn unlock_device(storage: *mut DEVICE_OBJECT) {
+    // SAFETY: contract of the callers: a live storage device.
+    unsafe { dispatcher::set_event(&raw mut (*storage).DeviceLock) };
+}
+
+unsafe fn reference_if_mounted(storage: *mut DEVICE_OBJECT) -> Option<*mut VPB> {
+    let _vpbs = vpbs();
+    // SAFETY: contract of the caller; VPBs change under the lock.
+    unsafe {
+        let vpb = (*storage).Vpb;
+        let mounted = u32::from((*vpb).Flags) & VPB_MOUNTED != 0;
+        mounted.then(|| {
+            (*vpb).ReferenceCount += 1;
+            vpb
+        })
+    }
+}
+
+/// True if a volume is mounted on the storage device.
+///
+/// # Safety
+/// `storage` is alive.
+pub unsafe fn is_mounted(storage: *mut DEVICE_OBJECT) -> bool {
+    let _vpbs = vpbs();
+    // SAFETY: contract; VPBs change under the lock.
+    unsafe { !(*storage).Vpb.is_null() && u32::from((*(*storage).Vpb).Flags) & VPB_MOUNTED != 0 }
+}
+
+/// Counts an open file on the VPB.
+///
+/// # Safety
+/// `vpb` is alive and stays so because something else counts on it already.
+pub unsafe fn reference_vpb(vpb: *mut VPB) {
+    let _vpbs = vpbs();
+    // SAFETY: contract.
+    unsafe { (*vpb).ReferenceCount += 1 };
+}
+
+/// Counts a closed file; the last one on a dismounted volume deletes its volume device.
+///
+/// # Safety
+/// The caller owns a count. PASSIVE_LEVEL.
+pub unsafe fn dereference_vpb(vpb: *mut VPB) {
+    let orphan = {
+        let mut vpbs = vpbs();
+        // SAFETY: contract.
+        let left = unsafe {
+            (*vpb).ReferenceCount -= 1;
+            (*vpb).ReferenceCount
+        };
+        if left == 0 { vpbs.remove(&(vpb as usize)) } else { None }
+    };
+    if let Some(volume) = orphan {
+        // SAFETY: the volume has left its storage device and nothing has it open.
+        unsafe { delete_volume(vpb, volume as *mut DEVICE_OBJECT) };
+    }
+}
+
+unsafe fn delete_volume(vpb: *mut VPB, volume: *mut DEVICE_OBJECT) {
+    // SAFETY: contract of the callers: both are alive and unreachable for new opens.
+    unsafe {
+        (*(*volume).DeviceObjectExtension).Vpb = std::ptr::null_mut();
+        device::delete(volume, 0);
+        pool::free_for_box(vpb.cast());
+    }
+}
+
+/// Statuses after which the offers stop: the user has to do something first.
+fn is_user_induced(status: NTSTATUS) -> bool {
+    matches!(
+        status,
+        STATUS_DEVICE_NOT_READY
+            | STATUS_IO_TIMEOUT
+            | STATUS_MEDIA_WRITE_PROTECTED
+            | STATUS_NO_MEDIA_IN_DEVICE
+            | STATUS_VERIFY_REQUIRED
+            | STATUS_UNRECOGNIZED_MEDIA
+            | STATUS_WRONG_VOLUME
+    )
+}
+
+/// Mounts that are under way, and the thread that holds mounts off.
+struct Gate {
+    mounting: Mutex<(u32, Option<ThreadId>)>,
+    changed: Condvar,
+}
+
+static GATE: Gate = Gate { mounting: Mutex::new((0, None)), changed: Condvar::new() };
+
+/// Keeps other threads' mounts out until it is dropped.
+pub(super) struct HeldOff;
+
+/// A mount that is under way.
+struct Mounting;
+
+/// Waits until no mount is under way, and keeps new ones of other threads out.
+pub(super) fn hold_off() -> HeldOff {
+    let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
+    while gate.0 != 0 || gate.1.is_some() {
+        gate = GATE.changed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    }
+    gate.1 = Some(std::thread::current().id());
+    HeldOff
+}
+
+fn enter_mount() -> Mounting {
+    let this = std::thread::current().id();
+    let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
+    while gate.1.is_some_and(|holder| holder != this) {
+        gate = GATE.changed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    }
+    gate.0 += 1;
+    Mounting
+}
+
+impl Drop for HeldOff {
+    fn drop(&mut self) {
+        GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
+        GATE.changed.notify_all();
+    }
+}
+
+impl Drop for Mounting {
+    fn drop(&mut self) {
+        GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner).0 -= 1;
+        GATE.changed.notify_all();
+    }
+}
+
+/// `IopMountVolume`: offers the volume to the registered file systems.
+unsafe fn mount(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Result<(), NTSTATUS> {
+    let _mounting = enter_mount();
+    // SAFETY: contract of the caller: the storage device is alive and locked.
+    unsafe {
+        let mut failure = STATUS_UNRECOGNIZED_VOLUME;
+        'offers: loop {
+            let candidates = registration::candidates((*storage).DeviceType);
+            let mut outcome = None;
+            for control in &candidates {
+                if registration::is_raw(*control) && !allow_raw {
+                    continue;
+                }
+                let status = offer(storage, *control, allow_raw);
+                if Status(status).is_success() {
+                    outcome = Some(Ok(()));
+                    break;
+                }
+                if status == STATUS_FS_DRIVER_REQUIRED {
+                    load_file_system(*control);
+                    outcome = Some(Err(STATUS_FS_DRIVER_REQUIRED));
+                    break;
+                }
+                if status != STATUS_UNRECOGNIZED_VOLUME {
+                    failure = status;
+                }
+                if is_user_induced(status) {
+                    outcome = Some(Err(status));
+                    break;
+                }
+            }
+            for control in candidates {
+                object::dereference(control.cast());
+            }
+            match outcome {
+                Some(Err(STATUS_FS_DRIVER_REQUIRED)) => continue 'offers,
+                Some(result) => return result,
+                None => return Err(failure),
+            }
+        }
+    }
+}
+
+/// Sends IRP_MN_MOUNT_VOLUME to the stack of one control device.
+unsafe fn offer(storage: *mut DEVICE_OBJECT, control: *mut DEVICE_OBJECT, allow_raw: bool) -> NTSTATUS {
+    // SAFETY: contract of the caller: both devices are referenced; event and status block
+    // outlive the request, which is waited for.
+    unsafe {
+        let top = device::reference_top_of_stack(control);
+        let below = device::reference_top_of_stack(storage);
+        let vpb = (*storage).Vpb;
+        let mut event: KEVENT = std::mem::zeroed();
+        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+        dispatcher::initialize_event(&raw mut event, false, false);
+        // The file system sends requests on to the storage stack in the same IRP.
+        let request = irp::allocate((*below).StackSize + (*top).StackSize);
+        request.set_thread(thread::current().object());
+        (*request).UserEvent = &raw mut event;
+        (*request).Anonymous.UserIosb = &raw mut iosb;
+        (*request).Flags = IRP_MOUNT_COMPLETION | IRP_SYNCHRONOUS_PAGING_IO;
+        let location = request.next_location();
+        (*location).MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL as u8;
+        (*location).MinorFunction = IRP_MN_MOUNT_VOLUME as u8;
+        (*location).Flags = if allow_raw { SL_ALLOW_RAW_MOUNT as u8 } else { 0 };
+        (*location).Parameters.MountVolume = MountVolume { Vpb: vpb, DeviceObject: below };
+        let mut status = call::call_driver(top, request, 0);
+        if status == STATUS_PENDING {
+            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
+            status = iosb.Anonymous.Status;
+        }
+        if Status(status).is_success() {
+            let _vpbs = vpbs();
+            (*vpb).Flags |= VPB_MOUNTED as u16;
+            (*(*(*vpb).DeviceObject).DeviceObjectExtension).Vpb = vpb;
+            MOUNTS.fetch_add(1, Ordering::Relaxed);
+        }
+        object::dereference(below.cast());
+        object::dereference(top.cast());
+        status
+    }
+}
+
+/// `IopLoadFileSystemDriver`: tells the recognizer to load the file system it stands for.
+unsafe fn load_file_system(control: *mut DEVICE_OBJECT) {
+    // SAFETY: as in `offer`.
+    unsafe {
+        let top = device::reference_top_of_stack(control);
+        let mut event: KEVENT = std::mem::zeroed();
+        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+        dispatcher::initialize_event(&raw mut event, true, false);
+        let null = std::ptr::null_mut();
+        let request =
+            request::build_device_control(0, top, null, 0, null, 0, false, &raw mut event, &raw mut iosb);
+        let location = request.next_location();
+        (*location).MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL as u8;
+        (*location).MinorFunction = IRP_MN_LOAD_FILE_SYSTEM as u8;
+        if call::call_driver(top, request, 0) == STATUS_PENDING {
+            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
+        }
+        object::dereference(top.cast());
+    }
+}
+
+/// Dismounts the volume on `storage`, as a file system does for
+/// FSCTL_DISMOUNT_VOLUME: new opens mount it again with a new VPB, files that
+/// are open stay on the old one, and its volume device is deleted (and every
+/// filter above it told to detach) when the last of them is closed.
+///
+/// # Errors (as NTSTATUS)
+/// `STATUS_INVALID_PARAMETER` for a device without a VPB, `STATUS_VOLUME_DISMOUNTED` if not mounted.
+///
+/// # Safety
+/// `storage` is alive. PASSIVE_LEVEL.
+pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
+    // SAFETY: contract.
+    unsafe {
+        if (*storage).Vpb.is_null() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        lock_device(storage);
+        let gone = {
+            let mut vpbs = vpbs();
+            let old = (*storage).Vpb;
+            if u32::from((*old).Flags) & VPB_MOUNTED == 0 {
+                None
+            } else {
+                let volume = (*old).DeviceObject;
+                (*old).Flags &= !(VPB_MOUNTED as u16);
+                (*storage).Vpb = new_vpb(storage);
+                let unused = (*old).ReferenceCount == 0;
+                if !unused {
+                    vpbs.insert(old as usize, volume as usize);
+                }
+                Some((old, volume, unused))
+            }
+        };
+        unlock_device(storage);
+        match gone {
+            None => STATUS_VOLUME_DISMOUNTED,
+            Some((old, volume, unused)) => {
+                if unused {
+                    delete_volume(old, volume);
+                }
+                STATUS_SUCCESS
+            }
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Objects: a header in front of every body, counted references, handles.
+//!
+//! Names live in [`super::namespace`]. An object is deleted when its last
+//! reference goes: at once at PASSIVE_LEVEL, on a system worker thread above it
+//! (`ObfDereferenceObject` defers likewise).
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the header lies in front of a body that drivers hold by pointer"
+)]
+
+use super::{device, driver, file};
+use crate::nt::{HANDLE, NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
+use crate::{pool, processor};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// What an object is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// `DEVICE_OBJECT`
+    Device,
+    /// `DRIVER_OBJECT`
+    Driver,
+    /// `FILE_OBJECT`
+    File,
+    /// `KEVENT`
+    Event,
+    /// A registry key
+    Key,
+    /// An object directory
+    Directory,
+    /// A symbolic link
+    SymbolicLink,
+    /// `ETHREAD`
+    Thread,
+    /// `EPROCESS`
+    Process,
+    /// An access token
+    Token,
+}
+
+/// `OBJECT_TYPE`: drivers compare and pass its address only.
+#[repr(C, align(16))]
+#[derive(Debug)]
+pub struct ObjectType {
+    /// The kind of its objects.
+    pub kind: Kind,
+    reserved: [u8; 0xD8],
+}
+
+const fn object_type_of(kind: Kind) -> ObjectType {
+    ObjectType { kind, reserved: [0; 0xD8] }
+}
+
+static TYPES: [ObjectType; 10] = [
+    object_type_of(Kind::Device),
+    object_type_of(Kind::Driver),
+    object_type_of(Kind::File),
+    object_type_of(Kind::Event),
+    object_type_of(Kind::Key),
+    object_type_of(Kind::Directory),
+    object_type_of(Kind::SymbolicLink),
+    object_type_of(Kind::Thread),
+    object_type_of(Kind::Process),
+    object_type_of(Kind::Token),
+];
+
+/// The type object that `*IoFileObjectType` and its like point at.
+pub const fn object_type(kind: Kind) -> &'static ObjectType {
+    &TYPES[kind as usize]
+}
+
+#[repr(C, align(16))]
+struct Header {
+    magic: u64,
+    kind: Kind,
+    references: AtomicI64,
+    handles: AtomicI64,
+    attributes: Mutex<Attributes>,
+}
+
+#[derive(Default)]
+struct Attributes {
+    name: Option<String>,
+    security: Option<Vec<u8>>,
+}
+
+const MAGIC: u64 = 0x746A_624F_786F_626E;
+const HEADER: usize = size_of::<Header>();
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// # Safety
+/// `object` is the body of a live object.
+unsafe fn header<'a>(object: *const c_void) -> &'a Header {
+    // SAFETY: `create` puts a header directly in front of every body.
+    unsafe { &*object.byte_sub(HEADER).cast::<Header>() }
+}
+
+/// Creates an object with one reference and a zeroed body.
+///
+/// The body ends where its last page ends (up to the pool's alignment), so that
+/// a driver that writes behind it is caught.
+pub fn create(kind: Kind, body_bytes: usize) -> *mut c_void {
+    let what = match kind {
+        Kind::Device => "a device object",
+        Kind::Driver => "a driver object",
+        Kind::File => "a file object",
+        _ => "an object",
+    };
+    let block = pool::allocate_object(HEADER, body_bytes, what);
+    // SAFETY: the block holds the header, is aligned to 16 bytes, and nobody else has it.
+    unsafe {
+        block.cast::<Header>().write(Header {
+            magic: MAGIC,
+            kind,
+            references: AtomicI64::new(1),
+            handles: AtomicI64::new(0),
+            attributes: Mutex::default(),
+        });
+    }
+    block.wrapping_byte_add(HEADER)
+}
+
+/// `ObReferenceObject`.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn reference(object: *mut c_void) {
+    // SAFETY: contract.
+    unsafe { header(object) }.references.fetch_add(1, Ordering::Relaxed);
+}
+
+/// `ObDereferenceObject`.
+///
+/// # Safety
+/// `object` is the body of a live object, and the caller gives up a reference it owns.
+pub unsafe fn dereference(object: *mut c_void) {
+    // SAFETY: contract.
+    let left = unsafe { header(object) }.references.fetch_sub(1, Ordering::AcqRel) - 1;
+    if left > 0 {
+        return;
+    }
+    if processor::irql::current() == PASSIVE_LEVEL {
+        // SAFETY: that was the last reference.
+        unsafe { delete(object) };
+    } else {
+        let object = object as usize;
+        processor::work::queue(Box::new(move || {
+            // SAFETY: that was the last reference; nobody else can reach the object.
+            unsafe { delete(object as *mut c_void) };
+        }));
+    }
+}
+
+/// # Safety
+/// `object` has no reference left.
+unsafe fn delete(object: *mut c_void) {
+    // SAFETY: contract; what the body owns is released by its kind first.
+    unsafe {
+        match header(object).kind {
+            Kind::File => file::delete_body(object.cast()),
+            Kind::Device => device::delete_body(object.cast()),
+            Kind::Driver => driver::delete_body(object.cast()),
+            _ => {}
+        }
+        let header = object.byte_sub(HEADER).cast::<Header>();
+        std::ptr::drop_in_place(header);
+        pool::free_for_box(header.cast());
+    }
+}
+
+/// References that the object has.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn pointer_count(object: *const c_void) -> i64 {
+    // SAFETY: contract.
+    unsafe { header(object) }.references.load(Ordering::Relaxed)
+}
+
+/// Handles that the object has.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn handle_count(object: *const c_void) -> i64 {
+    // SAFETY: contract.
+    unsafe { header(object) }.handles.load(Ordering::Relaxed)
+}
+
+/// What the object is; `None` for memory that has no object header.
+///
+/// # Safety
+/// `object` is readable and so are the bytes in front of it.
+pub unsafe fn kind_of(object: *const c_void) -> Option<Kind> {
+    if object.is_null() || !(object as usize).is_multiple_of(16) {
+        return None;
+    }
+    let header = object.wrapping_byte_sub(HEADER).cast::<Header>();
+    // SAFETY: contract; the magic is read as a plain integer.
+    let magic = unsafe { (&raw const (*header).magic).read() };
+    // SAFETY: the magic says that `create` wrote this header.
+    (magic == MAGIC).then(|| unsafe { (*header).kind })
+}
+
+/// Sets the name that reports and `ObQueryNameString` show.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn set_name(object: *mut c_void, name: &str) {
+    // SAFETY: contract.
+    locked(&unsafe { header(object) }.attributes).name = Some(name.to_owned());
+}
+
+/// # Safety
+/// `object` is the body of a live object.
+pub(super) unsafe fn clear_name(object: *mut c_void) {
+    // SAFETY: contract.
+    locked(&unsafe { header(object) }.attributes).name = None;
+}
+
+/// The object's name.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn name_of(object: *const c_void) -> Option<String> {
+    // SAFETY: contract.
+    locked(&unsafe { header(object) }.attributes).name.clone()
+}
+
+/// Stores a self-relative security descriptor.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn set_security(object: *mut c_void, descriptor: &[u8]) {
+    // SAFETY: contract.
+    locked(&unsafe { header(object) }.attributes).security = Some(descriptor.to_vec());
+}
+
+/// The self-relative security descriptor, if one was set.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn security(object: *const c_void) -> Option<Vec<u8>> {
+    // SAFETY: contract.
+    locked(&unsafe { header(object) }.attributes).security.clone()
+}
+
+struct Entry {
+    object: usize,
+    access: u32,
+}
+
+/// One table for the process: the box has one system and one user process, and
+/// kernel handles are told apart by their high bits only.
+#[derive(Default)]
+struct Table {
+    next: usize,
+    entries: HashMap<usize, Entry>,
+}
+
+static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+/// Set in kernel handles, as in NT.
+const KERNEL_HANDLE: usize = 0xFFFF_FFFF_8000_0000;
+
+/// Puts a new handle on the object, which it references.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HANDLE {
+    // SAFETY: contract.
+    unsafe { reference(object) };
+    // SAFETY: contract.
+    unsafe { header(object) }.handles.fetch_add(1, Ordering::Relaxed);
+    let mut table = locked(&TABLE);
+    table.next += 4;
+    let value = if kernel { table.next | KERNEL_HANDLE } else { table.next };
+    table.entries.insert(value, Entry { object: object as usize, access });
+    value as HANDLE
+}
+
+/// The object behind a handle, not referenced; the handle keeps it.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn object_of_handle(handle: HANDLE) -> Result<*mut c_void, NTSTATUS> {
+    let table = locked(&TABLE);
+    let entry = table.entries.get(&(handle as usize)).ok_or(STATUS_INVALID_HANDLE)?;
+    Ok(entry.object as *mut c_void)
+}
+
+/// The object behind a handle with a reference of its own, and the granted access.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn reference_by_handle(handle: HANDLE) -> Result<(*mut c_void, u32), NTSTATUS> {
+    let table = locked(&TABLE);
+    let entry = table.entries.get(&(handle as usize)).ok_or(STATUS_INVALID_HANDLE)?;
+    let object = entry.object as *mut c_void;
+    // SAFETY: the table holds a reference while the entry is in it, and it is locked.
+    unsafe { reference(object) };
+    Ok((object, entry.access))
+}
+
+/// Access that was granted to the handle.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn access_of_handle(handle: HANDLE) -> Result<u32, NTSTATUS> {
+    let table = locked(&TABLE);
+    table.entries.get(&(handle as usize)).map(|entry| entry.access).ok_or(STATUS_INVALID_HANDLE)
+}
+
+/// Number of open handles.
+pub fn open_handles() -> usize {
+    locked(&TABLE).entries.len()
+}
+
+/// Closes a handle. The last one of a file sends `IRP_MJ_CLEANUP`, its last
+/// reference `IRP_MJ_CLOSE`.
+pub fn close_handle(handle: HANDLE) -> NTSTATUS {
+    let Some(entry) = locked(&TABLE).entries.remove(&(handle as usize)) else {
+        return STATUS_INVALID_HANDLE;
+    };
+    let object = entry.object as *mut c_void;
+    // SAFETY: the removed entry owned a reference, given up below.
+    unsafe {
+        let last = header(object).handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && header(object).kind == Kind::File {
+            file::last_handle_closed(object.cast());
+        }
+        dereference(object);
+    }
+    STATUS_SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_keeps_its_object_and_closes_once() {
+        let object = create(Kind::Event, 24);
+        // SAFETY: the object is alive and owned here.
+        unsafe {
+            assert_eq!(kind_of(object), Some(Kind::Event));
+            let handle = open_handle(object, 3, true);
+            assert!(handle as isize <= -0x8000_0000 || handle as usize & 0x8000_0000 != 0);
+            assert_eq!(pointer_count(object), 2);
+            assert_eq!(handle_count(object), 1);
+            assert_eq!(object_of_handle(handle), Ok(object));
+            assert_eq!(access_of_handle(handle), Ok(3));
+            let (again, _) = reference_by_handle(handle).expect("open");
+            assert_eq!(pointer_count(again), 3);
+            dereference(again);
+            assert_eq!(close_handle(handle), STATUS_SUCCESS);
+            assert_eq!(close_handle(handle), STATUS_INVALID_HANDLE);
+            assert_eq!(object_of_handle(handle), Err(STATUS_INVALID_HANDLE));
+            assert_eq!(pointer_count(object), 1);
+            dereference(object);
+        }
+    }
+
+    #[test]
+    fn memory_without_a_header_is_no_object() {
+        let memory = [0_u128; 16];
+        // SAFETY: the bytes in front of the middle of the array are readable.
+        assert_eq!(unsafe { kind_of((&raw const memory[12]).cast()) }, None);
+        // SAFETY: null is not read.
+        assert_eq!(unsafe { kind_of(std::ptr::null()) }, None);
+    }
+
+    #[test]
+    fn names_and_security_are_kept() {
+        let object = create(Kind::Directory, 16);
+        // SAFETY: the object is alive and owned here.
+        unsafe {
+            assert_eq!(name_of(object), None);
+            set_name(object, r"\Here");
+            set_security(object, &[1, 2, 3]);
+            assert_eq!(name_of(object).as_deref(), Some(r"\Here"));
+            assert_eq!(security(object), Some(vec![1, 2, 3]));
+            clear_name(object);
+            assert_eq!(name_of(object), None);
+            dereference(object);
+        }
+    }
+}

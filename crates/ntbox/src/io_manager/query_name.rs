@@ -1,0 +1,57 @@
+//! The name of a file object, as `ObQueryNameString` and `NtQueryObject` give it.
+//!
+//! The I/O manager does not read `FileName` (which is only valid during the
+//! open): it asks the file system for `FileNameInformation`, through the whole
+//! stack, and puts the device's name in front.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the file object and the answer are read by pointer"
+)]
+
+use super::{file, object};
+use crate::nt::{
+    FILE_OBJECT, IRP_MJ_QUERY_INFORMATION, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_IMPLEMENTED, Status,
+};
+use crate::pool;
+
+/// `FileNameInformation`.
+const FILE_NAME_INFORMATION: i32 = 9;
+/// Bytes of the longest name behind its length.
+const LONGEST: u32 = 4 + 65_534;
+
+/// Device name and path of an open file.
+///
+/// # Errors
+/// The file system's error, unless it does not know the class: then the device's name is all there is.
+///
+/// # Safety
+/// `file` is alive and opened. PASSIVE_LEVEL.
+pub unsafe fn of_file(file: *mut FILE_OBJECT) -> Result<Vec<u16>, NTSTATUS> {
+    // SAFETY: contract; the buffer has the length that is passed.
+    unsafe {
+        let device = (*file).DeviceObject;
+        let mut name: Vec<u16> = object::name_of(device.cast()).unwrap_or_default().encode_utf16().collect();
+        if !file::is_opened(file) {
+            return Ok(name);
+        }
+        let buffer = pool::allocate_for_box(LONGEST as usize);
+        let mut returned = 0;
+        let status = file::query(
+            file, IRP_MJ_QUERY_INFORMATION as u8, FILE_NAME_INFORMATION, buffer, LONGEST, &raw mut returned,
+        );
+        if Status(status).is_success() {
+            let bytes = buffer.cast::<u32>().read().min(LONGEST - 4);
+            let text = buffer.cast::<u16>().add(2);
+            name.extend_from_slice(std::slice::from_raw_parts(text, bytes as usize / 2));
+        }
+        pool::free_for_box(buffer);
+        match status {
+            status if Status(status).is_success() => Ok(name),
+            STATUS_INVALID_PARAMETER | STATUS_INVALID_DEVICE_REQUEST | STATUS_NOT_IMPLEMENTED => Ok(name),
+            status => Err(status),
+        }
+    }
+}

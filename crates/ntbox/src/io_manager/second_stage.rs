@@ -1,0 +1,263 @@
+//! The second stage of completion: what the originator of a request gets.
+//!
+//! The first stage runs wherever the lowest driver completes; the second needs
+//! the originator's thread, because it writes to its memory. A request goes one
+//! of these ways (`IopfCompleteRequest`, `IopCompleteRequest`):
+//!
+//! - associated: counts down its master, which is completed with the last one;
+//! - paging or close: status block and event directly, at whatever IRQL;
+//! - IRP_DEFER_IO_COMPLETION and not pending: left to the originator, which
+//!   calls [`finish_synchronously`] when its `IoCallDriver` returns;
+//! - everything else: a special kernel APC to `Tail.Overlay.Thread`.
+//!
+//! A request that failed without having been pending leaves its originator's
+//! status block and event alone: the error is `IoCallDriver`'s return value.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the request is the I/O manager's from here on"
+)]
+
+use super::{checks, irp, mdl, object};
+use crate::nt::{
+    APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION,
+    IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION, IRP_INPUT_OPERATION,
+    IRP_OB_QUERY_NAME, IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS,
+    STATUS_VERIFY_REQUIRED,
+};
+use crate::processor::{dispatcher, irql, thread};
+use crate::pool;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// `NT_ERROR`.
+fn is_error(status: NTSTATUS) -> bool {
+    status as u32 >> 30 == 3
+}
+
+/// # Safety
+/// `irp` has been completed past its top location.
+pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
+    // SAFETY: contract; nobody else has the request.
+    unsafe {
+        let flags = (*irp).Flags;
+        if flags & IRP_ASSOCIATED_IRP != 0 {
+            finish_associated(irp, boost);
+            return;
+        }
+        let auxiliary = std::mem::replace(&mut (*irp).Tail.Overlay.AuxiliaryBuffer, std::ptr::null_mut());
+        if !auxiliary.is_null() {
+            free_buffer(auxiliary.cast());
+        }
+        if flags & (IRP_PAGING_IO | IRP_CLOSE_OPERATION) != 0 {
+            finish_directly(irp, flags);
+            return;
+        }
+        let mut list = (*irp).MdlAddress;
+        while !list.is_null() {
+            mdl::unlock_pages(list);
+            list = (*list).Next;
+        }
+        if flags & IRP_DEFER_IO_COMPLETION != 0 && !(*irp).PendingReturned {
+            return;
+        }
+        let owner = irp.thread();
+        let Some(owner) = thread::from_object(owner) else {
+            checks::report(
+                &checks::OWN_REQUEST_NOT_STOPPED,
+                "a request without an originating thread was completed past its top location".into(),
+                irp,
+                Vec::new(),
+            );
+            return;
+        };
+        let here = thread::current();
+        if std::ptr::eq(here, owner) && irql::current() < APC_LEVEL {
+            // An APC to the running thread is delivered at once.
+            let _level = irql::raised_to(APC_LEVEL);
+            finish(irp);
+        } else {
+            let irp = irp as usize;
+            thread::queue_apc(
+                owner,
+                Box::new(move || {
+                    // SAFETY: the request waits for this APC and nobody else has it.
+                    finish(irp as *mut IRP);
+                }),
+            );
+            if std::ptr::eq(here, owner) && irql::current() < APC_LEVEL {
+                thread::deliver_apcs();
+            }
+        }
+    }
+}
+
+/// The second stage on the originator's own thread, for a request with
+/// IRP_DEFER_IO_COMPLETION whose `IoCallDriver` did not return STATUS_PENDING.
+/// Frees the request.
+///
+/// # Safety
+/// `irp` was completed, was not pending, and is the caller's again.
+pub unsafe fn finish_synchronously(irp: *mut IRP) {
+    let _level = irql::raised_to(APC_LEVEL);
+    // SAFETY: contract.
+    unsafe { finish(irp) };
+}
+
+/// # Safety
+/// As [`begin`].
+unsafe fn finish_associated(irp: *mut IRP, boost: i8) {
+    // SAFETY: contract; the master waits for its associated requests.
+    unsafe {
+        let master = (*irp).AssociatedIrp.MasterIrp;
+        let count = AtomicI32::from_ptr(&raw mut (*master).AssociatedIrp.IrpCount);
+        let left = count.fetch_sub(1, Ordering::AcqRel) - 1;
+        free_mdls(irp);
+        irp::free(irp, 0);
+        if left == 0 {
+            super::complete::complete_request(master, boost, 0);
+        }
+    }
+}
+
+/// # Safety
+/// As [`begin`].
+unsafe fn finish_directly(irp: *mut IRP, flags: u32) {
+    // SAFETY: contract; status block and event are nonpaged and the originator waits for them.
+    unsafe {
+        if flags & (IRP_SYNCHRONOUS_PAGING_IO | IRP_CLOSE_OPERATION) != 0 {
+            // The originator of a close frees its request itself.
+            let ours = flags & (IRP_SYNCHRONOUS_PAGING_IO | IRP_PAGING_IO) != 0;
+            let iosb = (*irp).Anonymous.UserIosb;
+            let event = (*irp).UserEvent;
+            let status = (*irp).IoStatus;
+            if ours {
+                irp::free(irp, 0);
+            }
+            if !iosb.is_null() {
+                *iosb = status;
+            }
+            if !event.is_null() {
+                dispatcher::set_event(event);
+            }
+        } else {
+            // Asynchronous paging I/O: NT hands it to the modified page writer's APC.
+            let iosb = (*irp).Anonymous.UserIosb;
+            if !iosb.is_null() {
+                *iosb = (*irp).IoStatus;
+            }
+            let event = (*irp).UserEvent;
+            free_mdls(irp);
+            irp::free(irp, 0);
+            if !event.is_null() {
+                dispatcher::set_event(event);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `irp` was completed past its top and is nobody else's. Runs on its thread at APC_LEVEL.
+unsafe fn finish(irp: *mut IRP) {
+    debug_assert!(irql::current() < DISPATCH_LEVEL);
+    // SAFETY: contract.
+    unsafe {
+        let file = irp.original_file_object();
+        let flags = (*irp).Flags;
+        let status = (*irp).IoStatus;
+        let code = status.Anonymous.Status;
+        if flags & IRP_BUFFERED_IO != 0 {
+            let buffer = (*irp).AssociatedIrp.SystemBuffer;
+            if flags & IRP_INPUT_OPERATION != 0
+                && code != STATUS_VERIFY_REQUIRED
+                && !is_error(code)
+                && !(*irp).UserBuffer.is_null()
+                && status.Information != 0
+            {
+                std::ptr::copy_nonoverlapping(
+                    buffer.cast::<u8>(),
+                    (*irp).UserBuffer.cast::<u8>(),
+                    status.Information,
+                );
+            }
+            if flags & IRP_DEALLOCATE_BUFFER != 0 && !buffer.is_null() {
+                free_buffer(buffer);
+            }
+        }
+        (*irp).Flags &= !(IRP_DEALLOCATE_BUFFER | IRP_BUFFERED_IO);
+        free_mdls(irp);
+
+        let pending = (*irp).PendingReturned;
+        let synchronous =
+            flags & IRP_SYNCHRONOUS_API != 0 || (!file.is_null() && (*file).Flags & FO_SYNCHRONOUS_IO != 0);
+        let event = (*irp).UserEvent;
+        let iosb = (*irp).Anonymous.UserIosb;
+        let mut signal = std::ptr::null_mut();
+        let mut signal_file = false;
+        if !is_error(code) || (pending && !synchronous) {
+            if !iosb.is_null() {
+                *iosb = status;
+            }
+            if !event.is_null() {
+                signal = event;
+                signal_file = !file.is_null()
+                    && (*file).Flags & FO_SYNCHRONOUS_IO != 0
+                    && flags & IRP_OB_QUERY_NAME == 0;
+            } else {
+                signal_file = !file.is_null();
+            }
+        } else if pending {
+            if flags & IRP_SYNCHRONOUS_API != 0 {
+                if !iosb.is_null() {
+                    *iosb = status;
+                }
+                signal = event;
+                signal_file = event.is_null() && !file.is_null();
+            } else {
+                signal_file = !file.is_null();
+            }
+        }
+        irp::free(irp, 0);
+        if signal_file {
+            (*file).FinalStatus = code;
+            dispatcher::set_event(&raw mut (*file).Event);
+        }
+        if !signal.is_null() {
+            dispatcher::set_event(signal);
+        }
+        // A create has no reference of its own: the handle is not there yet.
+        if !file.is_null() && flags & IRP_CREATE_OPERATION == 0 {
+            object::dereference(file.cast());
+        }
+    }
+}
+
+/// # Safety
+/// As [`begin`].
+unsafe fn free_mdls(irp: *mut IRP) {
+    // SAFETY: contract; the list belongs to the request.
+    unsafe {
+        let mut list: *mut MDL = std::mem::replace(&mut (*irp).MdlAddress, std::ptr::null_mut());
+        while !list.is_null() {
+            let next = (*list).Next;
+            mdl::unlock_pages(list);
+            mdl::free(list);
+            list = next;
+        }
+    }
+}
+
+/// Frees a buffer of a request: the I/O manager's, or one that a driver put in its place.
+///
+/// # Safety
+/// `buffer` is a pool block that nobody else uses.
+pub(super) unsafe fn free_buffer(buffer: *mut std::ffi::c_void) {
+    // SAFETY: contract.
+    unsafe {
+        if pool::block_at(buffer as usize).is_some() {
+            pool::free(buffer, None, 0);
+        } else {
+            pool::free_for_box(buffer);
+        }
+    }
+}

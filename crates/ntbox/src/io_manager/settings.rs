@@ -1,0 +1,111 @@
+//! The registry, as far as services have keys in it.
+
+use super::driver::SettingValue;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+#[derive(Default)]
+struct Key {
+    name: String,
+    values: Vec<(String, SettingValue)>,
+}
+
+static KEYS: LazyLock<Mutex<BTreeMap<String, Key>>> = LazyLock::new(Mutex::default);
+
+fn keys() -> MutexGuard<'static, BTreeMap<String, Key>> {
+    KEYS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn normal(path: &str) -> String {
+    path.trim_end_matches('\\').to_uppercase()
+}
+
+/// `\Registry\Machine\System\CurrentControlSet\Services\<service>`.
+pub fn service_path(service: &str) -> String {
+    format!(r"\Registry\Machine\System\CurrentControlSet\Services\{service}")
+}
+
+/// Creates the key and those above it.
+pub fn create_key(path: &str) {
+    let mut keys = keys();
+    let path = path.trim_end_matches('\\');
+    let ends = path.match_indices('\\').map(|(at, _)| at).filter(|at| *at > 0);
+    for end in ends.chain(std::iter::once(path.len())) {
+        let part = &path[..end];
+        keys.entry(normal(part)).or_insert_with(|| Key {
+            name: part.rsplit('\\').next().unwrap_or_default().to_owned(),
+            values: Vec::new(),
+        });
+    }
+}
+
+/// True if the key exists. Paths compare without case.
+pub fn key_exists(path: &str) -> bool {
+    keys().contains_key(&normal(path))
+}
+
+/// Sets a value; creates the key.
+pub fn set(path: &str, name: &str, value: SettingValue) {
+    create_key(path);
+    if let Some(key) = keys().get_mut(&normal(path)) {
+        match key.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            Some((_, old)) => *old = value,
+            None => key.values.push((name.to_owned(), value)),
+        }
+    }
+}
+
+/// A value. Names compare without case.
+pub fn get(path: &str, name: &str) -> Option<SettingValue> {
+    let keys = keys();
+    let values = &keys.get(&normal(path))?.values;
+    values.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+}
+
+/// Values of the key in order of creation.
+pub fn values(path: &str) -> Vec<(String, SettingValue)> {
+    keys().get(&normal(path)).map(|key| key.values.clone()).unwrap_or_default()
+}
+
+/// Names of the keys directly below.
+pub fn subkeys(path: &str) -> Vec<String> {
+    let prefix = format!("{}\\", normal(path));
+    let keys = keys();
+    let below = keys.iter().filter(|(path, _)| {
+        path.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('\\'))
+    });
+    below.map(|(_, key)| key.name.clone()).collect()
+}
+
+/// Deletes the key and everything below it; false if there is none.
+pub fn delete_key(path: &str) -> bool {
+    let path = normal(path);
+    let below = format!("{path}\\");
+    let mut keys = keys();
+    let existed = keys.contains_key(&path);
+    keys.retain(|known, _| *known != path && !known.starts_with(&below));
+    existed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_compare_without_case() {
+        let service = service_path("SettingsTest");
+        let parameters = format!(r"{service}\Parameters");
+        assert!(!key_exists(&parameters));
+        set(&parameters, "AllowUnload", SettingValue::Dword(1));
+        set(&parameters, "allowunload", SettingValue::Dword(2));
+        set(&parameters, "Text", SettingValue::Text("t".into()));
+        assert!(key_exists(&service.to_lowercase()));
+        assert_eq!(get(&parameters.to_uppercase(), "ALLOWUNLOAD"), Some(SettingValue::Dword(2)));
+        assert_eq!(get(&parameters, "Missing"), None);
+        assert_eq!(values(&parameters).len(), 2);
+        assert_eq!(subkeys(&service), ["Parameters"]);
+        assert!(delete_key(&service));
+        assert!(!key_exists(&parameters));
+        assert!(!delete_key(&service));
+    }
+}

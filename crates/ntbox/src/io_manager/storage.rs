@@ -1,0 +1,235 @@
+//! Storage devices: what volumes are mounted on.
+//!
+//! A native driver for disks and one for CD-ROMs. They hold no sectors: the file
+//! system of the box takes a volume's contents from the host directory that
+//! the device describes. The devices answer opens and the control requests that
+//! filters and mount managers send to them.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a native driver works on requests by pointer"
+)]
+
+use super::{complete, device, driver, namespace, object};
+use crate::nt::routines::DriverRoutines;
+use crate::nt::{
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_READ_ONLY_DEVICE,
+    FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
+    IRP_MJ_FLUSH_BUFFERS, IrpExt, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// `FILE_DEVICE_CD_ROM`.
+pub const FILE_DEVICE_CD_ROM: u32 = 0x02;
+/// `FILE_DEVICE_DISK`.
+pub const FILE_DEVICE_DISK: u32 = 0x07;
+/// `FILE_DEVICE_TAPE`.
+pub const FILE_DEVICE_TAPE: u32 = 0x1F;
+
+/// What a volume lies on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VolumeKind {
+    /// A fixed disk.
+    Disk,
+    /// A CD-ROM: removable and read-only.
+    CdRom,
+    /// A removable disk.
+    Removable,
+    /// A share of a network redirector; it has no storage device.
+    Network,
+}
+
+/// When and how a volume is mounted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MountTiming {
+    /// Before the drivers are loaded.
+    Before,
+    /// On its first open after they are loaded.
+    After,
+    /// As `After`, and the file system returns STATUS_PENDING for the mount and
+    /// completes it later, at DISPATCH_LEVEL.
+    Async,
+}
+
+/// A volume of the box.
+#[derive(Clone, Debug)]
+pub struct VolumeDescription {
+    /// Drive letter.
+    pub letter: char,
+    /// What is on it.
+    pub host_directory: PathBuf,
+    /// What it lies on.
+    pub kind: VolumeKind,
+    /// When it is mounted.
+    pub mount: MountTiming,
+    /// The recognizer answers for its file system until that is loaded: the
+    /// first mount sends IRP_MN_LOAD_FILE_SYSTEM. The file system leaves such a
+    /// volume alone until [`super::recognizer::is_loaded`].
+    pub recognized: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    device: usize,
+    description: &'static VolumeDescription,
+    name: &'static str,
+    number: u32,
+}
+
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+fn known() -> std::sync::MutexGuard<'static, Vec<Known>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// IOCTLs that the devices answer.
+const IOCTL_DISK_CHECK_VERIFY: u32 = 0x0007_4800;
+const IOCTL_STORAGE_CHECK_VERIFY: u32 = 0x002D_4800;
+const IOCTL_STORAGE_CHECK_VERIFY2: u32 = 0x002D_0800;
+const IOCTL_CDROM_CHECK_VERIFY: u32 = 0x0002_4800;
+const IOCTL_DISK_IS_WRITABLE: u32 = 0x0007_0024;
+const IOCTL_STORAGE_GET_DEVICE_NUMBER: u32 = 0x002D_1080;
+const IOCTL_MOUNTDEV_QUERY_DEVICE_NAME: u32 = 0x004D_0008;
+
+fn storage_driver(kind: VolumeKind) -> *mut DRIVER_OBJECT {
+    static DISK: OnceLock<usize> = OnceLock::new();
+    static CD_ROM: OnceLock<usize> = OnceLock::new();
+    let (cell, name) = match kind {
+        VolumeKind::CdRom => (&CD_ROM, r"\Driver\cdrom"),
+        _ => (&DISK, r"\Driver\volmgr"),
+    };
+    *cell.get_or_init(|| {
+        driver::create_native(name, |driver| {
+            for major in [IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_FLUSH_BUFFERS] {
+                driver.set_dispatch(major as u8, succeed);
+            }
+            driver.set_dispatch(IRP_MJ_DEVICE_CONTROL as u8, device_control);
+        }) as usize
+    }) as *mut DRIVER_OBJECT
+}
+
+/// Creates the storage device of a volume: `\Device\HarddiskVolumeN` or
+/// `\Device\CdRomN`, with `\??\X:` leading to it. PASSIVE_LEVEL.
+///
+/// # Panics
+/// If the drive letter is taken, or the volume is a network share.
+pub fn create(description: VolumeDescription) -> *mut DEVICE_OBJECT {
+    let (device_type, prefix, characteristics) = match description.kind {
+        VolumeKind::Disk => (FILE_DEVICE_DISK, r"\Device\HarddiskVolume", 0),
+        VolumeKind::Removable => (FILE_DEVICE_DISK, r"\Device\HarddiskVolume", FILE_REMOVABLE_MEDIA),
+        VolumeKind::CdRom => {
+            (FILE_DEVICE_CD_ROM, r"\Device\CdRom", FILE_REMOVABLE_MEDIA | FILE_READ_ONLY_DEVICE)
+        }
+        VolumeKind::Network => panic!("a network share has no storage device"),
+    };
+    let driver = storage_driver(description.kind);
+    let letter = description.letter;
+    let mut known = known();
+    // Disk volumes count from 1, CD-ROMs from 0, as in NT.
+    let same = known.iter().filter(|known| known.name.starts_with(prefix)).count() as u32;
+    let number = if description.kind == VolumeKind::CdRom { same } else { same + 1 };
+    let name: &'static str = Box::leak(format!("{prefix}{number}").into_boxed_str());
+    // SAFETY: the driver object lives as long as the process.
+    let device = unsafe { device::create(driver, 0, Some(name), device_type, characteristics, false) };
+    let Ok(device) = device else { panic!("{name} exists") };
+    // SAFETY: the device is new.
+    unsafe { device::finish_initializing(device) };
+    let link = format!(r"\??\{letter}:");
+    assert!(namespace::insert_symbolic_link(&link, name).is_ok(), "the drive letter {letter} is taken");
+    known.push(Known { device: device as usize, description: Box::leak(Box::new(description)), name, number });
+    device
+}
+
+/// What a storage device of this module describes.
+///
+/// # Safety
+/// None beyond passing a pointer: it is only compared.
+pub unsafe fn description_of(storage: *mut DEVICE_OBJECT) -> Option<&'static VolumeDescription> {
+    find(storage).map(|known| known.description)
+}
+
+fn find(storage: *mut DEVICE_OBJECT) -> Option<Known> {
+    known().iter().find(|known| known.device == storage as usize).copied()
+}
+
+/// All volumes with a storage device, in order of creation.
+pub fn volumes() -> Vec<(*mut DEVICE_OBJECT, &'static VolumeDescription)> {
+    known().iter().map(|known| (known.device as *mut DEVICE_OBJECT, known.description)).collect()
+}
+
+unsafe extern "win64" fn succeed(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a dispatch routine owns its request.
+    unsafe { complete::finish(irp, STATUS_SUCCESS, 0) }
+}
+
+unsafe extern "win64" fn device_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a dispatch routine owns its request.
+    unsafe {
+        let control = (*irp.current_location()).Parameters.DeviceIoControl;
+        let buffer = (*irp).AssociatedIrp.SystemBuffer.cast::<u8>();
+        let room = control.OutputBufferLength as usize;
+        let Some(known) = find(device) else {
+            return complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+        };
+        let (status, information) = match control.ControlCode {
+            IOCTL_DISK_CHECK_VERIFY
+            | IOCTL_STORAGE_CHECK_VERIFY
+            | IOCTL_STORAGE_CHECK_VERIFY2
+            | IOCTL_CDROM_CHECK_VERIFY => (STATUS_SUCCESS, 0),
+            IOCTL_DISK_IS_WRITABLE if (*device).Characteristics & FILE_READ_ONLY_DEVICE != 0 => {
+                (crate::nt::STATUS_MEDIA_WRITE_PROTECTED, 0)
+            }
+            IOCTL_DISK_IS_WRITABLE => (STATUS_SUCCESS, 0),
+            IOCTL_STORAGE_GET_DEVICE_NUMBER => {
+                let number = [(*device).DeviceType, known.number, 0];
+                if room < size_of_val(&number) {
+                    (STATUS_BUFFER_TOO_SMALL, 0)
+                } else {
+                    buffer.cast::<[u32; 3]>().write_unaligned(number);
+                    (STATUS_SUCCESS, size_of_val(&number))
+                }
+            }
+            IOCTL_MOUNTDEV_QUERY_DEVICE_NAME => device_name(buffer, room, known.name),
+            _ => (STATUS_INVALID_DEVICE_REQUEST, 0),
+        };
+        complete::finish(irp, status, information)
+    }
+}
+
+/// `MOUNTDEV_NAME`: a length in bytes, then the name.
+///
+/// # Safety
+/// `buffer` has `room` bytes.
+unsafe fn device_name(buffer: *mut u8, room: usize, name: &str) -> (NTSTATUS, usize) {
+    let units: Vec<u16> = name.encode_utf16().collect();
+    let bytes = size_of_val(units.as_slice());
+    if room < size_of::<u16>() {
+        return (STATUS_INVALID_PARAMETER, 0);
+    }
+    // SAFETY: contract.
+    unsafe {
+        buffer.cast::<u16>().write_unaligned(bytes as u16);
+        if room < size_of::<u16>() + bytes {
+            return (STATUS_BUFFER_OVERFLOW, size_of::<u16>());
+        }
+        std::ptr::copy_nonoverlapping(units.as_ptr().cast::<u8>(), buffer.add(2), bytes);
+    }
+    (STATUS_SUCCESS, size_of::<u16>() + bytes)
+}
+
+/// Name of a storage device.
+pub fn name_of(storage: *mut DEVICE_OBJECT) -> Option<&'static str> {
+    find(storage).map(|known| known.name)
+}
+
+/// References to a storage device, for tests of leaked references.
+///
+/// # Safety
+/// `storage` is alive.
+pub unsafe fn references(storage: *mut DEVICE_OBJECT) -> i64 {
+    // SAFETY: contract.
+    unsafe { object::pointer_count(storage.cast()) }
+}

@@ -1,0 +1,89 @@
+//! `IoSetCompletionRoutineEx`: a completion routine that keeps its driver.
+//!
+//! The routine that goes into the stack location is the box's own. Its context
+//! holds a reference to the device object, whose driver cannot go while it
+//! exists; the reference is given back when the driver's routine has returned.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the context travels through the stack location by pointer"
+)]
+
+use super::{object, stack};
+use crate::nt::routines::CompletionRoutine;
+use crate::nt::{
+    DEVICE_OBJECT, DRIVER_OBJECT, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_SUCCESS,
+};
+use crate::pool;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+struct Guarded {
+    device: *mut DEVICE_OBJECT,
+    routine: CompletionRoutine,
+    context: *mut c_void,
+}
+
+const TAG: u32 = u32::from_le_bytes(*b"IoUs");
+static OUTSTANDING: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+
+fn count(driver: *mut DRIVER_OBJECT, change: isize) {
+    let mut outstanding = OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = outstanding.entry(driver as usize).or_default();
+    *count = count.wrapping_add_signed(change);
+    if *count == 0 {
+        outstanding.remove(&(driver as usize));
+    }
+}
+
+/// Guarded completion routines of the driver that have not returned.
+pub(super) fn outstanding(driver: *mut DRIVER_OBJECT) -> usize {
+    let outstanding = OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner);
+    outstanding.get(&(driver as usize)).copied().unwrap_or(0)
+}
+
+/// `IoSetCompletionRoutineEx`.
+///
+/// # Errors (as NTSTATUS)
+/// `STATUS_INSUFFICIENT_RESOURCES`.
+///
+/// # Safety
+/// `device` and `irp` are alive, the request is the caller's and has a location left.
+pub unsafe fn set(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    routine: CompletionRoutine,
+    context: *mut c_void,
+    invoke: u8,
+    site: usize,
+) -> NTSTATUS {
+    // Counted as the driver's allocation, so that failing it can be injected.
+    let block: *mut Guarded = pool::allocate(pool::Kind::NonPaged, size_of::<Guarded>(), TAG, site).cast();
+    if block.is_null() {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    // SAFETY: contract; the block is large enough and new.
+    unsafe {
+        object::reference(device.cast());
+        count((*device).DriverObject, 1);
+        block.write(Guarded { device, routine, context });
+        stack::set_completion_routine(irp, Some(guarded), block.cast(), invoke);
+    }
+    STATUS_SUCCESS
+}
+
+unsafe extern "win64" fn guarded(device: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
+    let block: *mut Guarded = context.cast();
+    // SAFETY: `set` made the block for this location, which completes once.
+    unsafe {
+        let Guarded { device: own, routine, context } = block.read();
+        pool::free(block.cast(), Some(TAG), 0);
+        let status = routine(device, irp, context);
+        count((*own).DriverObject, -1);
+        object::dereference(own.cast());
+        status
+    }
+}

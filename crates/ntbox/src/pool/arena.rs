@@ -1,0 +1,212 @@
+//! Address space for blocks.
+//!
+//! One reservation, inaccessible as a whole, from which blocks are cut off in
+//! rising order: the pages of a block, then one page that stays inaccessible.
+//! A freed block becomes inaccessible again and merges with the reservation,
+//! so that on Linux only live blocks cost mappings: two each, of which a
+//! process may have `vm.max_map_count` (65,530 by default). When live blocks
+//! come near that, the inaccessible page between neighbours is left out for
+//! further ones; then an overrun is found by the pattern when the block is
+//! freed, use after free still at once.
+//!
+//! Addresses are not reused. The reservation has room for years of a run's
+//! allocations; if it is used up, allocation fails. When all blocks of a chunk
+//! of 2 MiB have been freed, the chunk is discarded once more as a whole,
+//! which lets the host free its page tables, too.
+
+#![expect(unsafe_code, reason = "pages are protected and filled by address")]
+
+use crate::host::PAGE;
+use crate::host::memory::{self, Protection};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Sizes tried for the reservation, in bytes; a limit on address space
+/// (`ulimit -v`) may refuse the larger ones.
+const RESERVATIONS: [usize; 4] = [16 << 40, 1 << 40, 64 << 30, 4 << 30];
+/// Mappings left to everything else: libraries, threads, images, and blocks
+/// without an inaccessible page, whose neighbours split when they are freed.
+const OTHER_MAPPINGS: usize = 5_000;
+const CHUNK: usize = 2 << 20;
+/// Fills what no one has written: fresh blocks of drivers.
+const UNINITIALIZED: u8 = 0xA5;
+/// Fills the rest of the pages around a block.
+const SLACK: u8 = 0xF5;
+/// How much in front of a block is filled and looked at.
+const SLACK_IN_FRONT: usize = 128;
+
+static BASE: AtomicUsize = AtomicUsize::new(0);
+static SIZE: AtomicUsize = AtomicUsize::new(0);
+
+/// True if `address` lies in the reservation. Takes no lock.
+pub(super) fn contains(address: usize) -> bool {
+    let base = BASE.load(Ordering::Acquire);
+    base != 0 && (base..base + SIZE.load(Ordering::Relaxed)).contains(&address)
+}
+
+/// # Invariants
+/// `BASE..next` has been given out, `next..BASE + SIZE` never has.
+pub(super) struct Arena {
+    next: usize,
+    live: usize,
+    /// Live blocks that may have an inaccessible page behind them.
+    live_guarded: usize,
+    /// Live blocks of each chunk that has any (blocks over several count in each).
+    chunks: Option<HashMap<usize, usize>>,
+    told: bool,
+}
+
+impl Arena {
+    pub(super) const fn new() -> Self {
+        Self {
+            next: 0,
+            live: 0,
+            live_guarded: 0,
+            chunks: None,
+            told: false,
+        }
+    }
+
+    /// Pages for a block of `bytes`; its address. None if the host refuses.
+    pub(super) fn allocate(&mut self, bytes: usize, executable: bool) -> Option<usize> {
+        if self.next == 0 {
+            self.next = reserve()?;
+            self.live_guarded = memory::mapping_limit().saturating_sub(OTHER_MAPPINGS) / 2;
+        }
+        let pages = pages_of(bytes)?;
+        let guard = if self.live < self.live_guarded {
+            PAGE
+        } else {
+            0
+        };
+        if guard == 0 && !self.told {
+            self.told = true;
+            let limit = self.live_guarded;
+            let text = format!(
+                "ntbox: over {limit} live pool blocks: overruns of more are found when they are freed\n"
+            );
+            crate::host::write_raw(false, &text);
+        }
+        let end = BASE.load(Ordering::Relaxed) + SIZE.load(Ordering::Relaxed);
+        let start = self.next;
+        let next = start
+            .checked_add(pages + guard)
+            .filter(|next| *next <= end)?;
+        let protection = if executable {
+            Protection::ReadWriteExecute
+        } else {
+            Protection::ReadWrite
+        };
+        // SAFETY: the pages were never given out (invariant).
+        if !unsafe { memory::protect(start, pages, protection) } {
+            return None;
+        }
+        self.next = next;
+        self.live += 1;
+        for chunk in chunks_of(start, pages) {
+            *self
+                .chunks
+                .get_or_insert_default()
+                .entry(chunk)
+                .or_default() += 1;
+        }
+        Some(address_in(start, pages, bytes))
+    }
+
+    /// Makes the pages of a block inaccessible for good.
+    pub(super) fn free(&mut self, address: usize, bytes: usize) {
+        let start = address / PAGE * PAGE;
+        let pages = pages_of(bytes).expect("the size was allocated");
+        // SAFETY: the pages of this block alone, which its owner has given up. If the host
+        // refuses (no mapping left to split), they stay accessible: a use is missed, no more.
+        let _ = unsafe { memory::discard(start, pages) };
+        self.live -= 1;
+        let chunks = self.chunks.get_or_insert_default();
+        for chunk in chunks_of(start, pages) {
+            let Some(live) = chunks.get_mut(&chunk) else {
+                continue;
+            };
+            *live -= 1;
+            if *live == 0 {
+                chunks.remove(&chunk);
+                if chunk < self.next / CHUNK && chunk * CHUNK >= BASE.load(Ordering::Relaxed) {
+                    // SAFETY: no live block lies in the chunk, and none will.
+                    let _ = unsafe { memory::discard(chunk * CHUNK, CHUNK) };
+                }
+            }
+        }
+    }
+}
+
+/// The chunks that pages lie in.
+fn chunks_of(start: usize, pages: usize) -> std::ops::RangeInclusive<usize> {
+    start / CHUNK..=(start + pages - 1) / CHUNK
+}
+
+fn reserve() -> Option<usize> {
+    let (base, size) = RESERVATIONS
+        .iter()
+        .find_map(|size| Some((memory::reserve(*size)?, *size)))?;
+    SIZE.store(size, Ordering::Relaxed);
+    BASE.store(base, Ordering::Release);
+    Some(base)
+}
+
+/// Bytes of the pages under a block, without the guard.
+fn pages_of(bytes: usize) -> Option<usize> {
+    // A block of no bytes has an address of its own all the same.
+    Some(bytes.max(1).checked_add(PAGE - 1)? / PAGE * PAGE)
+}
+
+/// Where a block lies in its pages: at their end, aligned as NT aligns it.
+fn address_in(start: usize, pages: usize, bytes: usize) -> usize {
+    if bytes >= PAGE {
+        start
+    } else {
+        start + pages - bytes.max(1).next_multiple_of(16)
+    }
+}
+
+/// Where the filled bytes around a block begin and end.
+fn surroundings(address: usize, bytes: usize) -> (usize, usize) {
+    let start = address / PAGE * PAGE;
+    let end = start + pages_of(bytes).expect("the size was allocated");
+    (start.max(address.saturating_sub(SLACK_IN_FRONT)), end)
+}
+
+/// Fills a new block and what lies around it in its pages.
+///
+/// # Safety
+/// The block is new and its pages are writable.
+pub(super) unsafe fn fill(address: usize, bytes: usize, uninitialized: bool) {
+    let (start, end) = surroundings(address, bytes);
+    let put = |from: usize, to: usize, byte: u8| {
+        // SAFETY: the range lies in the pages of the block.
+        unsafe { std::ptr::write_bytes(from as *mut u8, byte, to - from) };
+    };
+    put(start, address, SLACK);
+    put(address + bytes, end, SLACK);
+    if uninitialized {
+        put(address, address + bytes, UNINITIALIZED);
+    }
+}
+
+/// The damaged byte nearest to a block, as an offset from its start; behind
+/// the block is looked at first.
+///
+/// # Safety
+/// The block is live.
+pub(super) unsafe fn find_damage(address: usize, bytes: usize) -> Option<isize> {
+    let (start, end) = surroundings(address, bytes);
+    // SAFETY: the ranges lie in the pages of the live block and outside the block itself.
+    let behind = unsafe {
+        std::slice::from_raw_parts((address + bytes) as *const u8, end - address - bytes)
+    };
+    // SAFETY: as above.
+    let before = unsafe { std::slice::from_raw_parts(start as *const u8, address - start) };
+    if let Some(offset) = behind.iter().position(|byte| *byte != SLACK) {
+        return Some((bytes + offset) as isize);
+    }
+    let offset = before.iter().rposition(|byte| *byte != SLACK)?;
+    Some(offset as isize - before.len() as isize)
+}

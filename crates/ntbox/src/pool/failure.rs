@@ -1,0 +1,89 @@
+//! Failing one chosen allocation of the drivers.
+//!
+//! Allocations are counted in their order, from [`fail_nth`] on. Routines of
+//! the box that allocate on a driver's behalf (a device, a request, a work
+//! item) count as well, through [`should_fail`].
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+static FAIL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
+/// Where the failure happened; 0 for not yet.
+static FAILED_AT: AtomicUsize = AtomicUsize::new(0);
+/// A failure for a caller that gave no address.
+const UNKNOWN: usize = 1;
+
+/// Makes the allocation number `n` from now on fail (the next one is 1), and
+/// that one only; `u64::MAX` for none.
+pub fn fail_nth(n: u64) {
+    FAILED_AT.store(0, Ordering::Relaxed);
+    COUNT.store(0, Ordering::Relaxed);
+    FAIL_AT.store(n, Ordering::Release);
+}
+
+/// Allocations that drivers have asked for since [`fail_nth`] (or the start).
+pub fn allocations() -> u64 {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// The place whose allocation was failed, once that has happened.
+pub fn failed() -> Option<String> {
+    match FAILED_AT.load(Ordering::Acquire) {
+        0 => None,
+        UNKNOWN => Some("ntbox".into()),
+        site => Some(crate::pe_image::describe_code(site)),
+    }
+}
+
+/// Counts an allocation and says whether it is the one to fail. `caller` is the
+/// driver's return address.
+pub fn should_fail(caller: usize) -> bool {
+    let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    let fails = number == FAIL_AT.load(Ordering::Acquire);
+    if fails {
+        FAILED_AT.store(caller.max(UNKNOWN), Ordering::Release);
+    }
+    fails
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, allocate, allocate_for_box};
+    use super::*;
+    use crate::host::test_process::passes_alone;
+
+    fn new() -> bool {
+        !allocate(Kind::NonPaged, 8, 1, 0).is_null()
+    }
+
+    #[test]
+    fn the_chosen_allocation_fails_and_no_other() {
+        passes_alone(
+            "pool::failure::tests::the_chosen_allocation_fails_and_no_other",
+            || {
+                assert!(new());
+                fail_nth(3);
+                assert_eq!((allocations(), failed()), (0, None));
+                assert!(new() && new());
+                // What the box allocates for itself is neither counted nor failed.
+                assert!(!allocate_for_box(8).is_null());
+                assert!(!new());
+                assert_eq!(failed().as_deref(), Some("ntbox"));
+                assert!(new());
+                assert_eq!(allocations(), 4);
+                fail_nth(u64::MAX);
+                assert!(new() && failed().is_none());
+            },
+        );
+    }
+
+    #[test]
+    fn other_routines_count_as_well() {
+        passes_alone("pool::failure::tests::other_routines_count_as_well", || {
+            fail_nth(2);
+            assert!(!should_fail(0x1000));
+            assert!(should_fail(0x1000));
+            assert!(!should_fail(0x1000));
+        });
+    }
+}

@@ -1,0 +1,220 @@
+//! The interrupt request level of the current thread.
+//!
+//! A level belongs to the thread, as each thread of the box is a processor of
+//! its own. It is read in the fault handler (a driver's `cr8` read), so it is a
+//! plain thread-local byte without a destructor.
+//!
+//! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
+
+use super::rules::{self, violation};
+use super::{spin_lock, thread};
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql};
+use crate::verifier;
+use std::cell::Cell;
+
+/// `HIGH_LEVEL`: the highest level on x64.
+pub const HIGH_LEVEL: Kirql = 15;
+
+thread_local! {
+    static LEVEL: Cell<Kirql> = const { Cell::new(0) };
+}
+
+/// The level this thread runs at.
+#[inline]
+pub fn current() -> Kirql {
+    LEVEL.get()
+}
+
+/// The name of a level.
+pub fn name(level: Kirql) -> &'static str {
+    match level {
+        0 => "PASSIVE_LEVEL",
+        1 => "APC_LEVEL",
+        2 => "DISPATCH_LEVEL",
+        HIGH_LEVEL => "HIGH_LEVEL",
+        _ => "device level",
+    }
+}
+
+/// Raises to `level` and returns the old one. Lowering this way is a violation.
+#[inline]
+pub fn raise(level: Kirql) -> Kirql {
+    raise_for(level, 0)
+}
+
+/// [`raise`] for a driver at `caller`.
+#[inline]
+pub fn raise_for(level: Kirql, caller: usize) -> Kirql {
+    let old = LEVEL.get();
+    if level < old || level > HIGH_LEVEL {
+        violation(
+            &rules::RAISE_INVALID,
+            format!(
+                "IRQL {level} requested by KeRaiseIrql at {} ({old})",
+                name(old)
+            ),
+            &[("raised at", caller)],
+        );
+    }
+    LEVEL.set(level);
+    old
+}
+
+/// Lowers to `level`; raising this way is a violation. Below `APC_LEVEL`,
+/// pending APCs are delivered.
+#[inline]
+pub fn lower(level: Kirql) {
+    lower_for(level, 0);
+}
+
+/// [`lower`] for a driver at `caller`.
+#[inline]
+pub fn lower_for(level: Kirql, caller: usize) {
+    let old = LEVEL.get();
+    if level > old {
+        violation(
+            &rules::LOWER_INVALID,
+            format!(
+                "IRQL {level} requested by KeLowerIrql at {} ({old})",
+                name(old)
+            ),
+            &[("lowered at", caller)],
+        );
+    }
+    let held = spin_lock::held_by_current();
+    if held > 0 && level < DISPATCH_LEVEL {
+        violation(
+            &verifier::rules::SPIN_LOCK_PAIRING,
+            format!(
+                "the IRQL was lowered to {} while {held} spin lock(s) are held",
+                name(level)
+            ),
+            &[("lowered at", caller)],
+        );
+    }
+    restore(level);
+}
+
+/// Sets the level without a check, for the box's own use. Below `APC_LEVEL`,
+/// pending APCs are delivered.
+#[inline]
+pub fn restore(level: Kirql) {
+    let old = LEVEL.replace(level);
+    if level < APC_LEVEL && old >= APC_LEVEL {
+        thread::deliver_apcs();
+    }
+}
+
+/// Sets the level and does nothing else.
+pub(super) fn set(level: Kirql) {
+    LEVEL.set(level);
+}
+
+/// Raises to `level`, or stays at the current one if that is higher, and returns
+/// the old one.
+pub fn raised_silently(level: Kirql) -> Kirql {
+    LEVEL.replace(LEVEL.get().max(level))
+}
+
+/// Restores the level it was made at when dropped.
+#[must_use = "the level is restored when the guard is dropped"]
+pub struct RaisedTo {
+    old: Kirql,
+}
+
+/// Runs at `level`, or at the current one if that is higher, until the guard is dropped.
+pub fn raised_to(level: Kirql) -> RaisedTo {
+    RaisedTo {
+        old: raised_silently(level),
+    }
+}
+
+impl Drop for RaisedTo {
+    fn drop(&mut self) {
+        restore(self.old);
+    }
+}
+
+/// Reports `IRQL_TOO_HIGH` unless this thread runs at or below `maximum`, the
+/// ceiling that the DDI reference gives for the routine `ddi`. `caller` is the
+/// driver's return address, or 0. False if it was reported.
+#[inline]
+pub fn require_at_most(ddi: &'static str, maximum: Kirql, caller: usize) -> bool {
+    let level = LEVEL.get();
+    if level <= maximum {
+        return true;
+    }
+    too_high(ddi, level, maximum, caller);
+    false
+}
+
+#[cold]
+fn too_high(ddi: &'static str, level: Kirql, maximum: Kirql, caller: usize) {
+    violation(
+        &verifier::rules::IRQL_TOO_HIGH,
+        format!(
+            "{ddi} was called at {} ({level}); its maximum is {} ({maximum})",
+            name(level),
+            name(maximum)
+        ),
+        &[("called at", caller)],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::PASSIVE_LEVEL;
+
+    #[test]
+    fn a_guard_restores_and_never_lowers() {
+        assert_eq!(current(), PASSIVE_LEVEL);
+        {
+            let _dispatch = raised_to(DISPATCH_LEVEL);
+            assert_eq!(current(), DISPATCH_LEVEL);
+            let _apc = raised_to(APC_LEVEL);
+            assert_eq!(current(), DISPATCH_LEVEL);
+        }
+        assert_eq!(current(), PASSIVE_LEVEL);
+    }
+
+    #[test]
+    fn levels_are_per_thread() {
+        let _dispatch = raised_to(DISPATCH_LEVEL);
+        assert_eq!(
+            std::thread::spawn(current).join().expect("no panic"),
+            PASSIVE_LEVEL
+        );
+    }
+
+    #[test]
+    fn raising_down_and_lowering_up_are_reported() {
+        let ((), found) = verifier::capture(|| {
+            assert_eq!(raise(DISPATCH_LEVEL), PASSIVE_LEVEL);
+            raise(APC_LEVEL);
+            lower(DISPATCH_LEVEL);
+            lower(PASSIVE_LEVEL);
+        });
+        let names: Vec<_> = found.iter().map(|found| found.rule.code).collect();
+        assert_eq!(names, ["0xC4/30", "0xC4/31"]);
+    }
+
+    #[test]
+    fn a_ceiling_names_the_routine_and_both_levels() {
+        let (fine, found) = verifier::capture(|| {
+            let _dispatch = raised_to(DISPATCH_LEVEL);
+            require_at_most("KeSetEvent", DISPATCH_LEVEL, 0)
+                && !require_at_most("IoDeleteDevice", APC_LEVEL, 0)
+        });
+        assert!(fine);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].rule.name, "IrqlTooHigh");
+        for part in ["IoDeleteDevice", "DISPATCH_LEVEL (2)", "APC_LEVEL (1)"] {
+            assert!(
+                found[0].message.contains(part),
+                "{part} in {}",
+                found[0].message
+            );
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! Threads as the kernel sees them: client ids, thread objects, APCs, regions.
+//!
+//! A [`Thread`] is made for every host thread on its first use of this module
+//! and lives as long as the process, so that an address of one is never stale.
+//! Its `ETHREAD` stand-in is made when something asks for it; it begins with a
+//! dispatcher header that is signaled when the thread ends.
+//!
+//! APCs are special kernel APCs only: they run at `APC_LEVEL` in their thread as
+//! soon as it runs below `APC_LEVEL` outside a guarded region, that is, when it
+//! queues one to itself, lowers its IRQL, enters or sits in a wait, or leaves a
+//! guarded region. A thread that runs on without any of these is not interrupted.
+//!
+//! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
+//! architecture guide.
+
+use super::process::{self, Process};
+use super::rules::{self, violation};
+use super::{dispatcher, irql};
+use crate::io_manager::object::{self, Kind};
+use crate::nt::APC_LEVEL;
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError, RwLock};
+
+/// Bytes of the thread object's body, as many as an `ETHREAD` of Windows 10 has.
+const ETHREAD_BYTES: usize = 0x900;
+
+/// Processors that drivers see: one group of them. Every thread is one.
+pub const PROCESSORS: u32 = 64;
+
+/// Bytes of a thread's stack: many stacked drivers and the box itself run on it.
+const STACK_BYTES: usize = 4 << 20;
+
+/// Priority of a thread that nobody gave another.
+const NORMAL_PRIORITY: i32 = 8;
+
+type Apc = Box<dyn FnOnce() + Send>;
+
+/// Who a thread acts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// The operating system.
+    System,
+    /// A member of the administrators group, elevated.
+    Administrator,
+    /// Anybody else.
+    User,
+}
+
+/// A thread of the box.
+pub struct Thread {
+    id: u32,
+    name: String,
+    process: &'static Process,
+    object: OnceLock<usize>,
+    processor: u32,
+    token: AtomicU8,
+    apcs: Mutex<VecDeque<Apc>>,
+    apc_pending: AtomicBool,
+    ended: AtomicBool,
+    priority: AtomicI32,
+    /// Status that `PsTerminateSystemThread` was given.
+    exit_status: AtomicI32,
+    /// Signalled, under the dispatcher lock, when the thread's wait has ended or an APC came.
+    pub(super) wake: Condvar,
+}
+
+impl std::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "thread {} '{}'", self.id, self.name)
+    }
+}
+
+#[derive(Default)]
+struct Registry {
+    threads: HashMap<usize, &'static Thread>,
+    by_object: HashMap<usize, &'static Thread>,
+}
+
+fn registry() -> &'static RwLock<Registry> {
+    static REGISTRY: OnceLock<RwLock<Registry>> = OnceLock::new();
+    REGISTRY.get_or_init(RwLock::default)
+}
+
+/// Processor numbers in use.
+static PROCESSORS_IN_USE: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static Thread>> = const { Cell::new(None) };
+    static PREVIOUS_MODE: Cell<i8> = const { Cell::new(0) };
+    static CRITICAL_REGIONS: Cell<u32> = const { Cell::new(0) };
+    static GUARDED_REGIONS: Cell<u32> = const { Cell::new(0) };
+    static END: EndOfThread = const { EndOfThread };
+}
+
+/// Signals the thread object when the host thread ends.
+struct EndOfThread;
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        if let Some(thread) = CURRENT.get() {
+            thread.end();
+        }
+    }
+}
+
+impl Thread {
+    /// Client id of the thread: a multiple of 4, unique in the run.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+    /// The `ETHREAD` stand-in: readable memory that begins with a dispatcher header.
+    pub fn object(&'static self) -> *mut c_void {
+        let address = *self.object.get_or_init(|| {
+            let object = object::create(Kind::Thread, ETHREAD_BYTES);
+            dispatcher::initialize_thread_object(object, self.ended.load(Ordering::Acquire));
+            let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
+            registry.by_object.insert(object.expose_provenance(), self);
+            object.addr()
+        });
+        std::ptr::with_exposed_provenance_mut(address)
+    }
+    /// The `EPROCESS` stand-in.
+    pub fn process(&self) -> *mut c_void {
+        self.process.object()
+    }
+    /// The process it belongs to.
+    pub fn owner(&self) -> &'static Process {
+        self.process
+    }
+    /// What it is called in reports.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// True for a thread of the system process.
+    pub fn is_system(&self) -> bool {
+        self.process.is_system()
+    }
+    /// The number of its processor, below [`PROCESSORS`].
+    pub fn processor(&self) -> u32 {
+        self.processor
+    }
+    /// Whose rights it has.
+    pub fn token(&self) -> Token {
+        match self.token.load(Ordering::Relaxed) {
+            0 => Token::System,
+            1 => Token::Administrator,
+            _ => Token::User,
+        }
+    }
+    /// Gives it the rights of `token`.
+    pub fn set_token(&self, token: Token) {
+        self.token.store(token as u8, Ordering::Relaxed);
+    }
+    /// Sets the priority, which is kept but not used, and returns the old one.
+    pub fn set_priority(&self, priority: i32) -> i32 {
+        self.priority.swap(priority, Ordering::Relaxed)
+    }
+    /// The priority it was given; normal until then.
+    pub fn priority(&self) -> i32 {
+        self.priority.load(Ordering::Relaxed)
+    }
+    /// The status it ended with; `STATUS_SUCCESS` until then.
+    pub fn exit_status(&self) -> i32 {
+        self.exit_status.load(Ordering::Acquire)
+    }
+    pub(super) fn set_exit_status(&self, status: i32) {
+        self.exit_status.store(status, Ordering::Release);
+    }
+    pub(super) fn has_apc(&self) -> bool {
+        self.apc_pending.load(Ordering::Acquire)
+    }
+
+    fn end(&self) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if self.processor < PROCESSORS {
+            PROCESSORS_IN_USE.fetch_and(!(1 << self.processor), Ordering::AcqRel);
+        }
+        if let Some(object) = self.object.get() {
+            dispatcher::signal_thread_object(std::ptr::with_exposed_provenance_mut(*object));
+        }
+    }
+}
+
+/// The lowest free processor. More threads than processors share numbers, which
+/// a machine does not: two of them could be at `DISPATCH_LEVEL` on one number.
+fn claim_processor(id: u32) -> u32 {
+    let mut used = PROCESSORS_IN_USE.load(Ordering::Acquire);
+    loop {
+        let free = used.trailing_ones();
+        if free >= PROCESSORS {
+            return id / 4 % PROCESSORS;
+        }
+        match PROCESSORS_IN_USE.compare_exchange_weak(
+            used,
+            used | 1 << free,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => return free,
+            Err(now) => used = now,
+        }
+    }
+}
+
+#[cold]
+fn register(name: String, process: &'static Process) -> &'static Thread {
+    static NEXT: AtomicU32 = AtomicU32::new(2);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed) * 4;
+    let token = if process.is_system() {
+        Token::System
+    } else {
+        Token::Administrator
+    };
+    let thread: &'static Thread = Box::leak(Box::new(Thread {
+        id,
+        name,
+        process,
+        object: OnceLock::new(),
+        processor: claim_processor(id),
+        token: AtomicU8::new(token as u8),
+        apcs: Mutex::default(),
+        apc_pending: AtomicBool::new(false),
+        ended: AtomicBool::new(false),
+        priority: AtomicI32::new(NORMAL_PRIORITY),
+        exit_status: AtomicI32::new(0),
+        wake: Condvar::new(),
+    }));
+    let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
+    registry
+        .threads
+        .insert(std::ptr::from_ref(thread).addr(), thread);
+    drop(registry);
+    CURRENT.set(Some(thread));
+    crate::host::fault::prepare_thread();
+    // Makes the object that the variable PsInitialSystemProcess points to.
+    process::system();
+    // While a thread ends its destructors may still come here; it has been signaled by then.
+    let _ = END.try_with(|_| ());
+    thread
+}
+
+/// The thread that runs. A host thread that [`spawn`] did not start belongs to
+/// the user process.
+#[inline]
+pub fn current() -> &'static Thread {
+    match CURRENT.get() {
+        Some(thread) => thread,
+        None => register(
+            std::thread::current()
+                .name()
+                .unwrap_or("unnamed")
+                .to_owned(),
+            process::user(),
+        ),
+    }
+}
+
+/// The thread whose object this is.
+pub fn from_object(object: *mut c_void) -> Option<&'static Thread> {
+    if let Some(thread) = CURRENT.get()
+        && thread.object.get() == Some(&object.addr())
+    {
+        return Some(thread);
+    }
+    let registry = registry().read().unwrap_or_else(PoisonError::into_inner);
+    registry.by_object.get(&object.addr()).copied()
+}
+
+/// Threads that have not ended.
+pub fn running() -> Vec<&'static Thread> {
+    let registry = registry().read().unwrap_or_else(PoisonError::into_inner);
+    registry
+        .threads
+        .values()
+        .copied()
+        .filter(|thread| !thread.ended.load(Ordering::Acquire))
+        .collect()
+}
+
+/// True if a [`Thread`] lies at `address`.
+pub(super) fn is_thread(address: usize) -> bool {
+    registry()
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .threads
+        .contains_key(&address)
+}
+
+/// `EPROCESS` stand-in of the system process.
+pub fn system_process() -> *mut c_void {
+    process::system().object()
+}
+
+/// `EPROCESS` stand-in of the one user process.
+pub fn user_process() -> *mut c_void {
+    process::user().object()
+}
+
+/// Starts a thread of `process`.
+pub(super) fn start(
+    name: &str,
+    process: &'static Process,
+    f: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let thread_name = name.to_owned();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            register(thread_name, process);
+            f();
+        })
+}
+
+/// Starts a thread of the user process.
+///
+/// # Panics
+/// If the host has no more threads.
+pub fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    start(name, process::user(), f).expect("the host can start a thread")
+}
+
+/// Starts a thread of the system process.
+///
+/// # Panics
+/// As [`spawn`].
+pub fn spawn_system(name: &str, f: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    start(name, process::system(), f).expect("the host can start a thread")
+}
+
+/// Queues a special kernel APC. It runs at once if `thread` is the current one
+/// and may take APCs; a wait of another thread is interrupted for it.
+pub fn queue_apc(thread: &'static Thread, apc: Apc) {
+    {
+        let mut apcs = thread.apcs.lock().unwrap_or_else(PoisonError::into_inner);
+        apcs.push_back(apc);
+        thread.apc_pending.store(true, Ordering::Release);
+    }
+    if std::ptr::eq(thread, current()) {
+        deliver_apcs();
+    } else {
+        dispatcher::interrupt_wait(thread);
+    }
+}
+
+/// True if this thread takes special kernel APCs now.
+pub(super) fn takes_apcs() -> bool {
+    irql::current() < APC_LEVEL && GUARDED_REGIONS.get() == 0
+}
+
+/// Runs the pending APCs of this thread, if it may take them.
+#[inline]
+pub fn deliver_apcs() {
+    let Some(thread) = CURRENT.get() else { return };
+    if thread.has_apc() && takes_apcs() {
+        deliver(thread);
+    }
+}
+
+#[cold]
+fn deliver(thread: &'static Thread) {
+    let old = irql::current();
+    loop {
+        let apc = {
+            let mut apcs = thread.apcs.lock().unwrap_or_else(PoisonError::into_inner);
+            let apc = apcs.pop_front();
+            thread
+                .apc_pending
+                .store(!apcs.is_empty(), Ordering::Release);
+            apc
+        };
+        let Some(apc) = apc else { return };
+        irql::set(APC_LEVEL);
+        apc();
+        irql::set(old);
+    }
+}
+
+/// Mode of the caller of the current request: 0 is kernel, 1 is user (`ExGetPreviousMode`).
+pub fn previous_mode() -> i8 {
+    PREVIOUS_MODE.get()
+}
+
+/// Runs `f` as a system call from user mode.
+pub fn from_user_mode<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = PreviousMode(PREVIOUS_MODE.replace(1));
+    f()
+}
+
+/// Runs `f` as a `Zw` call of kernel code.
+pub fn from_kernel_mode<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = PreviousMode(PREVIOUS_MODE.replace(0));
+    f()
+}
+
+struct PreviousMode(i8);
+
+impl Drop for PreviousMode {
+    fn drop(&mut self) {
+        PREVIOUS_MODE.set(self.0);
+    }
+}
+
+/// `KeEnterCriticalRegion`: normal kernel APCs are held off. Special ones are not.
+#[inline]
+pub fn enter_critical_region() {
+    CRITICAL_REGIONS.set(CRITICAL_REGIONS.get() + 1);
+}
+
+/// `KeLeaveCriticalRegion` of code at `caller`.
+#[inline]
+pub fn leave_critical_region_for(caller: usize) {
+    match CRITICAL_REGIONS.get().checked_sub(1) {
+        Some(left) => CRITICAL_REGIONS.set(left),
+        None => violation(
+            &rules::LEAVE_CRITICAL_REGION,
+            "KeLeaveCriticalRegion was called outside a critical region".to_owned(),
+            &[("called at", caller)],
+        ),
+    }
+}
+
+/// `KeLeaveCriticalRegion`.
+pub fn leave_critical_region() {
+    leave_critical_region_for(0);
+}
+
+/// `KeEnterGuardedRegion`: all APCs are held off.
+pub fn enter_guarded_region() {
+    GUARDED_REGIONS.set(GUARDED_REGIONS.get() + 1);
+}
+
+/// `KeLeaveGuardedRegion` of code at `caller`; delivers what was held off.
+pub fn leave_guarded_region_for(caller: usize) {
+    match GUARDED_REGIONS.get().checked_sub(1) {
+        Some(left) => {
+            GUARDED_REGIONS.set(left);
+            deliver_apcs();
+        }
+        None => violation(
+            &rules::LEAVE_GUARDED_REGION,
+            "KeLeaveGuardedRegion was called outside a guarded region".to_owned(),
+            &[("called at", caller)],
+        ),
+    }
+}
+
+/// `KeLeaveGuardedRegion`.
+pub fn leave_guarded_region() {
+    leave_guarded_region_for(0);
+}
+
+/// Critical regions this thread is in.
+pub fn critical_regions() -> u32 {
+    CRITICAL_REGIONS.get()
+}
+
+/// Guarded regions this thread is in.
+pub fn guarded_regions() -> u32 {
+    GUARDED_REGIONS.get()
+}
+
+/// `KeAreApcsDisabled`: true in a critical or guarded region.
+pub fn apcs_disabled() -> bool {
+    CRITICAL_REGIONS.get() > 0 || GUARDED_REGIONS.get() > 0
+}
+
+/// `KeAreAllApcsDisabled`: true in a guarded region or at `APC_LEVEL` or above.
+pub fn all_apcs_disabled() -> bool {
+    !takes_apcs()
+}
+
+/// Puts the counts of regions back, after a report of a routine that changed them.
+pub(super) fn reset_regions(critical: u32, guarded: u32) {
+    CRITICAL_REGIONS.set(critical);
+    GUARDED_REGIONS.set(guarded);
+}
+
+#[cfg(test)]
+#[path = "thread_tests.rs"]
+mod tests;

@@ -1,0 +1,181 @@
+//! Timers: `KTIMER` objects of drivers, and delayed calls of the box.
+//!
+//! One thread waits for the earliest of them. When a `KTIMER` expires, it is
+//! signaled and its DPC is queued in one step with respect to [`cancel`]: once
+//! `KeCancelTimer` has returned, the box does not touch the timer any more.
+//!
+//! Source: "Timer Objects and DPCs" in the kernel architecture guide.
+
+#![expect(unsafe_code, reason = "timers live in driver memory")]
+
+use super::{dispatcher, dpc, thread, time};
+use crate::nt::{KDPC, KTIMER};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+type Routine = Box<dyn FnOnce() + Send>;
+
+enum Action {
+    Call(Routine),
+    /// The `KTIMER` at this address.
+    Timer(usize),
+}
+
+/// What the box knows of a set `KTIMER`.
+struct Set {
+    key: Key,
+    dpc: usize,
+    period: Duration,
+}
+
+/// Due time, then the order in which they were set.
+type Key = (Instant, u64);
+
+#[derive(Default)]
+struct Timers {
+    due: BTreeMap<Key, Action>,
+    set: Option<HashMap<usize, Set>>,
+    next: u64,
+}
+
+static TIMERS: Mutex<Timers> = Mutex::new(Timers {
+    due: BTreeMap::new(),
+    set: None,
+    next: 0,
+});
+static CHANGED: Condvar = Condvar::new();
+
+fn lock() -> MutexGuard<'static, Timers> {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| drop(thread::spawn_system("timer", run)));
+    TIMERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Timers {
+    fn insert(&mut self, due: Instant, action: Action) -> Key {
+        let key = (due, self.next);
+        self.next += 1;
+        self.due.insert(key, action);
+        CHANGED.notify_one();
+        key
+    }
+    fn remove(&mut self, timer: usize) -> bool {
+        let Some(set) = self.set.get_or_insert_default().remove(&timer) else {
+            return false;
+        };
+        self.due.remove(&set.key);
+        true
+    }
+    fn arm(&mut self, timer: usize, due: Instant, dpc: usize, period: Duration) {
+        let key = self.insert(due, Action::Timer(timer));
+        self.set
+            .get_or_insert_default()
+            .insert(timer, Set { key, dpc, period });
+    }
+    /// Called for a timer that was just taken out of `due`.
+    fn expire(&mut self, timer: usize) {
+        let Some(set) = self.set.get_or_insert_default().remove(&timer) else {
+            return;
+        };
+        if !set.period.is_zero() {
+            self.arm(timer, set.key.0 + set.period, set.dpc, set.period);
+        }
+        let object = std::ptr::with_exposed_provenance_mut(timer);
+        // SAFETY: a set timer is alive until it is cancelled, which takes this lock.
+        unsafe { dispatcher::signal(object) };
+        if set.dpc != 0 {
+            // SAFETY: as is its DPC.
+            unsafe { dpc::insert_for_timer(std::ptr::with_exposed_provenance_mut(set.dpc)) };
+        }
+    }
+}
+
+fn run() {
+    let mut timers = lock();
+    loop {
+        let now = Instant::now();
+        let next = timers.due.keys().next().copied();
+        match next {
+            Some(key) if key.0 <= now => match timers.due.remove(&key) {
+                Some(Action::Timer(timer)) => timers.expire(timer),
+                Some(Action::Call(call)) => {
+                    drop(timers);
+                    call();
+                    timers = lock();
+                }
+                None => {}
+            },
+            Some(key) => {
+                let (back, _) = CHANGED
+                    .wait_timeout(timers, key.0 - now)
+                    .unwrap_or_else(PoisonError::into_inner);
+                timers = back;
+            }
+            None => timers = CHANGED.wait(timers).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+/// Calls `routine` on the timer thread after `delay`. It must be short.
+pub(super) fn after(delay: Duration, routine: Routine) {
+    lock().insert(Instant::now() + delay, Action::Call(routine));
+}
+
+/// `KeInitializeTimerEx`: not set, not signaled.
+///
+/// # Safety
+/// `timer` points to writable, aligned memory of a `KTIMER` that is not set.
+pub unsafe fn initialize(timer: *mut KTIMER, notification: bool) {
+    // SAFETY: contract of the function.
+    unsafe { timer.write_bytes(0, 1) };
+    // SAFETY: contract of the function.
+    unsafe { dispatcher::initialize_timer_object(timer.cast(), notification, size_of::<KTIMER>()) };
+}
+
+/// `KeSetTimerEx`: `due` as the timeout of a wait, `period` in milliseconds or 0,
+/// `dpc` null or a DPC to queue at each expiration. True if the timer was set.
+/// IRQL <= `DISPATCH_LEVEL`.
+///
+/// # Safety
+/// The timer and the DPC are initialized and stay alive until the timer has
+/// expired for the last time or was cancelled.
+pub unsafe fn set(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> bool {
+    let address = timer.expose_provenance();
+    let dpc_address = dpc.expose_provenance();
+    let mut timers = lock();
+    let was_set = timers.remove(address);
+    // SAFETY: contract of the function.
+    unsafe { dispatcher::unsignal(timer.cast()) };
+    // SAFETY: contract of the function.
+    unsafe { (*timer).Dpc = dpc };
+    // SAFETY: contract of the function.
+    unsafe { (*timer).Period = period };
+    timers.arm(
+        address,
+        time::deadline(due),
+        dpc_address,
+        Duration::from_millis(u64::from(period)),
+    );
+    was_set
+}
+
+/// `KeCancelTimer`: true if the timer was set. Its DPC may be queued or running
+/// still. IRQL <= `DISPATCH_LEVEL`.
+pub fn cancel(timer: *mut KTIMER) -> bool {
+    lock().remove(timer.addr())
+}
+
+/// Set timers that lie in `start..end`: memory that is about to go away.
+pub fn set_within(start: usize, end: usize) -> Vec<usize> {
+    let mut timers = lock();
+    let set = timers.set.get_or_insert_default();
+    set.keys()
+        .copied()
+        .filter(|timer| (start..end).contains(timer))
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "timer_tests.rs"]
+mod tests;

@@ -1,0 +1,308 @@
+//! Work items and DPCs.
+//!
+//! Work items run on system worker threads at `PASSIVE_LEVEL`. There are
+//! [`WORKERS`] of them; while all are busy and an item has waited for a while
+//! another one is started, as NT starts dynamic worker threads, because items
+//! may wait for each other. DPCs run one at a time, in the order they were
+//! queued, at `DISPATCH_LEVEL` on a thread of their own.
+//!
+//! After each routine its thread must be as it was before: same IRQL, no critical
+//! region, no spin lock.
+//!
+//! Source: "System Worker Threads", "DPC Objects and DPCs" in the kernel
+//! architecture guide; bug checks 0xE1, 0xE4, 0xC7 and 0xC8.
+
+use super::rules::{self, violation};
+use super::{irql, spin_lock, thread, timer};
+use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+/// System worker threads at the start.
+pub const WORKERS: usize = 4;
+/// Threads that are started at most.
+const MOST_WORKERS: usize = 32;
+/// How long an item waits before a further thread is started for it.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+type Routine = Box<dyn FnOnce() + Send>;
+
+struct Item {
+    routine: Routine,
+    /// Address of the driver's routine that this calls, or 0.
+    site: usize,
+    queued: Instant,
+}
+
+struct Queue {
+    items: VecDeque<Item>,
+    dpcs: VecDeque<Dpc>,
+    workers: usize,
+    idle: usize,
+    /// Items, DPCs and delayed calls that have not run to their end.
+    outstanding: usize,
+    /// A timer looks after items that wait.
+    watched: bool,
+}
+
+struct Dpc {
+    routine: Routine,
+    site: usize,
+    /// Address of the `KDPC`, or 0: what `remove_dpc` looks for.
+    object: usize,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    items: VecDeque::new(),
+    dpcs: VecDeque::new(),
+    workers: 0,
+    idle: 0,
+    outstanding: 0,
+    watched: false,
+});
+static WORK: Condvar = Condvar::new();
+static DPC: Condvar = Condvar::new();
+static IDLE: Condvar = Condvar::new();
+
+fn lock() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn finished() {
+    let mut queue = lock();
+    queue.outstanding -= 1;
+    if queue.outstanding == 0 {
+        IDLE.notify_all();
+    }
+}
+
+/// Runs `item` on a system worker thread at `PASSIVE_LEVEL`. Any IRQL up to
+/// `DISPATCH_LEVEL`.
+pub fn queue(item: Routine) {
+    queue_for(0, item);
+}
+
+/// [`queue`] for the driver's routine at `site`, which a report names.
+pub fn queue_for(site: usize, item: Routine) {
+    let mut queue = lock();
+    queue.outstanding += 1;
+    queue.items.push_back(Item {
+        routine: item,
+        site,
+        queued: Instant::now(),
+    });
+    if queue.idle >= queue.items.len() {
+        drop(queue);
+        WORK.notify_one();
+    } else if queue.workers < WORKERS {
+        start_worker(&mut queue);
+    } else if !queue.watched {
+        queue.watched = true;
+        drop(queue);
+        timer::after(PATIENCE, Box::new(watch));
+    }
+}
+
+fn start_worker(queue: &mut Queue) {
+    queue.workers += 1;
+    let name = format!("system worker {}", queue.workers);
+    drop(thread::spawn_system(&name, worker));
+}
+
+/// Starts a further worker when the first item has waited too long.
+fn watch() {
+    let mut queue = lock();
+    let waits = queue.idle == 0
+        && queue
+            .items
+            .front()
+            .is_some_and(|item| item.queued.elapsed() >= PATIENCE);
+    if waits && queue.workers < MOST_WORKERS {
+        start_worker(&mut queue);
+    }
+    queue.watched = !queue.items.is_empty();
+    if queue.watched {
+        drop(queue);
+        timer::after(PATIENCE, Box::new(watch));
+    }
+}
+
+fn worker() {
+    let mut queue = lock();
+    loop {
+        let Some(item) = queue.items.pop_front() else {
+            queue.idle += 1;
+            queue = WORK.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+            continue;
+        };
+        drop(queue);
+        (item.routine)();
+        check_worker(item.site);
+        finished();
+        queue = lock();
+    }
+}
+
+fn check_worker(site: usize) {
+    let level = irql::current();
+    if level != PASSIVE_LEVEL {
+        violation(
+            &rules::WORKER_IRQL,
+            format!(
+                "a worker routine returned at {} ({level})",
+                irql::name(level)
+            ),
+            &[("worker routine", site)],
+        );
+        irql::restore(PASSIVE_LEVEL);
+    }
+    check_regions("a worker routine", site);
+    thread::deliver_apcs();
+}
+
+/// Reports what the routine that has returned left behind in this thread.
+pub(super) fn check_regions(what: &str, site: usize) {
+    let (critical, guarded) = (thread::critical_regions(), thread::guarded_regions());
+    let locks = spin_lock::held_by_current();
+    if critical + guarded > 0 || locks > 0 {
+        violation(
+            &rules::WORKER_STATE,
+            format!(
+                "{what} returned inside {critical} critical and {guarded} guarded region(s), with {locks} spin lock(s)"
+            ),
+            &[("routine", site)],
+        );
+        thread::reset_regions(0, 0);
+    }
+}
+
+fn start_dpcs() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| drop(thread::spawn_system("DPC", run_dpcs)));
+}
+
+/// Runs `item` at `DISPATCH_LEVEL` on the DPC thread. Any IRQL.
+pub fn queue_dpc(item: Routine) {
+    queue_dpc_for(0, 0, item);
+}
+
+/// [`queue_dpc`] for the driver's routine at `site` and the `KDPC` at `object`.
+pub(super) fn queue_dpc_for(site: usize, object: usize, routine: Routine) {
+    start_dpcs();
+    let mut queue = lock();
+    queue.outstanding += 1;
+    queue.dpcs.push_back(Dpc {
+        routine,
+        site,
+        object,
+    });
+    drop(queue);
+    DPC.notify_one();
+}
+
+/// Takes the DPC of the `KDPC` at `object` out of the queue; false if it is not there.
+pub(super) fn remove_dpc(object: usize) -> bool {
+    let mut queue = lock();
+    let Some(index) = queue.dpcs.iter().position(|dpc| dpc.object == object) else {
+        return false;
+    };
+    queue.dpcs.remove(index);
+    drop(queue);
+    finished();
+    true
+}
+
+/// Waits until every DPC queued so far has run (`KeFlushQueuedDpcs`).
+pub fn flush_dpcs() {
+    struct Flag(Mutex<bool>, Condvar);
+    let flag = std::sync::Arc::new(Flag(Mutex::new(false), Condvar::new()));
+    let set = std::sync::Arc::clone(&flag);
+    queue_dpc(Box::new(move || {
+        *set.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        set.1.notify_all();
+    }));
+    let guard = flag.0.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(
+        flag.1
+            .wait_while(guard, |done| !*done)
+            .unwrap_or_else(PoisonError::into_inner),
+    );
+}
+
+fn run_dpcs() {
+    let mut queue = lock();
+    loop {
+        let Some(dpc) = queue.dpcs.pop_front() else {
+            queue = DPC.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        drop(queue);
+        irql::set(DISPATCH_LEVEL);
+        (dpc.routine)();
+        check_dpc(dpc.site);
+        irql::restore(PASSIVE_LEVEL);
+        finished();
+        queue = lock();
+    }
+}
+
+fn check_dpc(site: usize) {
+    let (level, locks) = (irql::current(), spin_lock::held_by_current());
+    if level != DISPATCH_LEVEL || locks > 0 {
+        violation(
+            &rules::DPC_IRQL,
+            format!(
+                "a DPC routine returned at {} ({level}) with {locks} spin lock(s)",
+                irql::name(level)
+            ),
+            &[("DPC routine", site)],
+        );
+    }
+    if thread::apcs_disabled() {
+        violation(
+            &rules::DPC_APC_STATE,
+            "a DPC routine returned inside a critical or guarded region".to_owned(),
+            &[("DPC routine", site)],
+        );
+        thread::reset_regions(0, 0);
+    }
+}
+
+/// Runs `item` as a DPC after `delay`. Any IRQL.
+pub fn after(delay: Duration, item: Routine) {
+    lock().outstanding += 1;
+    timer::after(
+        delay,
+        Box::new(move || {
+            queue_dpc(item);
+            finished();
+        }),
+    );
+}
+
+/// Waits until no work item, DPC or delayed call is left, then takes APCs.
+/// Neither a worker thread nor a DPC may call this. `IRQL < DISPATCH_LEVEL`.
+pub fn drain() {
+    let mut queue = lock();
+    while queue.outstanding > 0 {
+        let (back, waited) = IDLE
+            .wait_timeout(queue, Duration::from_secs(30))
+            .unwrap_or_else(PoisonError::into_inner);
+        queue = back;
+        if waited.timed_out() && queue.outstanding > 0 {
+            eprintln!(
+                "ntbox: still waiting for {} work items, DPCs or delayed calls ({} queued)",
+                queue.outstanding,
+                queue.items.len() + queue.dpcs.len()
+            );
+        }
+    }
+    drop(queue);
+    thread::deliver_apcs();
+}
+
+#[cfg(test)]
+#[path = "work_tests.rs"]
+mod tests;

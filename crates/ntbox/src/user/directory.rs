@@ -1,0 +1,137 @@
+//! `NtQueryDirectoryFile`, `NtNotifyChangeDirectoryFile`.
+//!
+//! Both are ordinary asynchronous requests: the buffer goes as the device's
+//! flags say. DDI: `ZwQueryDirectoryFile`, `ZwNotifyChangeDirectoryFile`,
+//! IRP_MJ_DIRECTORY_CONTROL.
+
+#![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
+
+use super::request::FileCall;
+use super::{buffers, event};
+use crate::nt::stack_location::{NotifyDirectory, QueryDirectory};
+use super::access::{FILE_LIST_DIRECTORY};
+use crate::nt::{HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_QUERY_DIRECTORY, NTSTATUS, SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY, SL_WATCH_TREE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, UNICODE_STRING};
+use crate::pool;
+use std::ffi::c_void;
+
+/// A directory query's arguments.
+#[derive(Clone, Copy)]
+pub struct DirectoryQuery<'a> {
+    /// Event to signal, or null.
+    pub event: HANDLE,
+    /// Where status and count go.
+    pub iosb: *mut IO_STATUS_BLOCK,
+    /// The caller's buffer.
+    pub buffer: *mut c_void,
+    /// Bytes.
+    pub length: u32,
+    /// `FileBothDirectoryInformation`, …
+    pub class: i32,
+    /// At most one entry.
+    pub single_entry: bool,
+    /// Pattern; the first query of a handle fixes it.
+    pub pattern: Option<&'a [u16]>,
+    /// Begin again.
+    pub restart: bool,
+}
+
+/// `NtQueryDirectoryFile`.
+///
+/// # Safety
+/// Buffer and status block are valid until the request has completed.
+pub unsafe fn nt_query_directory_file(handle: HANDLE, query: &DirectoryQuery<'_>) -> NTSTATUS {
+    let run = || {
+        let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?;
+        call.lock()?;
+        let user_event = event::by_handle(query.event)?;
+        let mut request = call.new_request(IRP_MJ_DIRECTORY_CONTROL, 0, query.iosb, user_event)?;
+        let pattern = match query.pattern {
+            Some(pattern) if !pattern.is_empty() => attach_name(&mut request, pattern)?,
+            _ => std::ptr::null_mut(),
+        };
+        buffers::attach_output(&mut request, call.device_flags(), query.buffer, query.length)?;
+        let location = request.location();
+        location.MinorFunction = IRP_MN_QUERY_DIRECTORY as u8;
+        let mut flags = 0;
+        if query.restart {
+            flags |= SL_RESTART_SCAN;
+        }
+        if query.single_entry {
+            flags |= SL_RETURN_SINGLE_ENTRY;
+        }
+        location.Flags = flags as u8;
+        location.Parameters.QueryDirectory = QueryDirectory {
+            Length: query.length,
+            FileName: pattern,
+            FileInformationClass: query.class,
+            ..Default::default()
+        };
+        Ok(call.send(request, true))
+    };
+    run().unwrap_or_else(|status: NTSTATUS| status)
+}
+
+/// Puts a name into the request's auxiliary buffer, which completion frees.
+fn attach_name(request: &mut super::request::Request, name: &[u16]) -> Result<*mut UNICODE_STRING, NTSTATUS> {
+    let bytes = size_of_val(name);
+    if bytes > usize::from(u16::MAX) {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    let memory = pool::allocate_for_box(size_of::<UNICODE_STRING>() + bytes);
+    if memory.is_null() {
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    let header: *mut UNICODE_STRING = memory.cast();
+    let units: *mut u16 = header.wrapping_add(1).cast();
+    // SAFETY: the block holds the header and the units.
+    unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), units, name.len()) };
+    let string = UNICODE_STRING { Length: bytes as u16, MaximumLength: bytes as u16, Buffer: units };
+    // SAFETY: as above.
+    unsafe { header.write(string) };
+    request.header().Tail.Overlay.AuxiliaryBuffer = memory.cast();
+    Ok(header)
+}
+
+/// A notification's arguments.
+#[derive(Clone, Copy)]
+pub struct Notification {
+    /// Event to signal, or null.
+    pub event: HANDLE,
+    /// Where status and count go.
+    pub iosb: *mut IO_STATUS_BLOCK,
+    /// The caller's buffer.
+    pub buffer: *mut c_void,
+    /// Bytes.
+    pub length: u32,
+    /// `FILE_NOTIFY_CHANGE_*`.
+    pub filter: u32,
+    /// The whole tree below the directory.
+    pub tree: bool,
+}
+
+/// `NtNotifyChangeDirectoryFile`: pended until something changes.
+///
+/// # Safety
+/// Buffer and status block are valid until the request has completed.
+pub unsafe fn nt_notify_change_directory_file(handle: HANDLE, notification: &Notification) -> NTSTATUS {
+    let run = || {
+        if notification.filter == 0 || notification.filter & !0xFFF != 0 {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?;
+        call.lock()?;
+        let user_event = event::by_handle(notification.event)?;
+        let mut request = call.new_request(IRP_MJ_DIRECTORY_CONTROL, 0, notification.iosb, user_event)?;
+        buffers::attach_output(&mut request, call.device_flags(), notification.buffer, notification.length)?;
+        let location = request.location();
+        location.MinorFunction = IRP_MN_NOTIFY_CHANGE_DIRECTORY as u8;
+        location.Flags = if notification.tree { SL_WATCH_TREE as u8 } else { 0 };
+        location.Parameters.NotifyDirectory = NotifyDirectory {
+            Length: notification.length,
+            CompletionFilter: notification.filter,
+            ..Default::default()
+        };
+        Ok(call.send(request, false))
+    };
+    run().unwrap_or_else(|status: NTSTATUS| status)
+}

@@ -1,0 +1,123 @@
+//! Identity of a request: which thread's how-many-th call it belongs to.
+//!
+//! Decisions that are taken per request from a seed (pend it, fail it, complete
+//! it at `DISPATCH_LEVEL`) are taken from its identity, never from the order in
+//! which requests happen to arrive, so that two runs with the same seed decide
+//! alike whatever the threads' interleaving.
+
+use std::cell::Cell;
+
+/// Which call a request belongs to, and how its caller wants it treated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// `thread ordinal << 40 | call ordinal in that thread`; zero for requests of the system.
+    pub value: u64,
+    /// The caller will cancel the request: it is held until that happens.
+    pub hold_until_cancelled: bool,
+    /// The caller can do with an injected failure of this request (it retries).
+    pub failure_allowed: bool,
+}
+
+thread_local! {
+    static ORDINAL: Cell<u64> = const { Cell::new(0) };
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static CURRENT: Cell<Identity> =
+        const { Cell::new(Identity { value: 0, hold_until_cancelled: false, failure_allowed: false }) };
+    static WANTED: Cell<(bool, bool)> = const { Cell::new((false, false)) };
+}
+
+/// Identity of the call that this thread is in; zero outside of one.
+pub fn current() -> Identity {
+    CURRENT.get()
+}
+
+/// Makes this thread user thread `ordinal` (1-based) and restarts its count of calls.
+pub fn begin_thread(ordinal: u32) {
+    ORDINAL.set(u64::from(ordinal));
+    CALLS.set(0);
+}
+
+/// Calls this thread has begun since [`begin_thread`].
+pub fn calls() -> u64 {
+    CALLS.get()
+}
+
+/// The next call of this thread is held below until it is cancelled.
+pub fn hold_next_until_cancelled() {
+    WANTED.set((true, WANTED.get().1));
+}
+
+/// The next call of this thread may be failed by injection.
+pub fn allow_failure_of_next() {
+    WANTED.set((WANTED.get().0, true));
+}
+
+/// A call in progress; the previous identity comes back when it is dropped.
+pub struct Call {
+    previous: Identity,
+}
+
+/// Begins a call: gives it the next ordinal of this thread. A call made inside
+/// another one (by a driver, from the box) belongs to the outer call's identity.
+pub fn begin() -> Call {
+    let previous = CURRENT.get();
+    if previous.value == 0 && ORDINAL.get() != 0 {
+        let ordinal = CALLS.get() + 1;
+        CALLS.set(ordinal);
+        let (hold_until_cancelled, failure_allowed) = WANTED.take();
+        CURRENT.set(Identity {
+            value: ORDINAL.get() << 40 | ordinal,
+            hold_until_cancelled,
+            failure_allowed,
+        });
+    }
+    Call { previous }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        CURRENT.set(self.previous);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_count_per_thread_and_nested_calls_share_the_outer_one() {
+        std::thread::spawn(|| {
+            assert_eq!(current(), Identity::default());
+            begin_thread(3);
+            let outer = begin();
+            assert_eq!(current().value, 3 << 40 | 1);
+            {
+                let _inner = begin();
+                assert_eq!(current().value, 3 << 40 | 1);
+            }
+            drop(outer);
+            assert_eq!(current().value, 0);
+            hold_next_until_cancelled();
+            {
+                let _second = begin();
+                assert_eq!(current().value, 3 << 40 | 2);
+                assert!(current().hold_until_cancelled);
+            }
+            let _third = begin();
+            assert!(!current().hold_until_cancelled);
+            assert_eq!(calls(), 3);
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+
+    #[test]
+    fn a_thread_without_an_ordinal_has_no_identity() {
+        std::thread::spawn(|| {
+            let _call = begin();
+            assert_eq!(current().value, 0);
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+}

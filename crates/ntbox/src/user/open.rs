@@ -1,0 +1,430 @@
+//! Opening: the name is parsed to a device, the device's volume is mounted, and
+//! IRP_MJ_CREATE goes to the top of its stack.
+//!
+//! DDI: `ZwCreateFile`, `IoCreateFileSpecifyDeviceObjectHint`, IRP_MJ_CREATE,
+//! `FAST_IO_QUERY_OPEN` and "Opening a file" in the file-system documentation.
+
+#![expect(unsafe_code, reason = "devices and file objects are shared with drivers by pointer")]
+
+use super::counters::{self, FastIo};
+use super::request::{Request, fast_io_of, wait_for};
+use super::{access, identity, outcome};
+use crate::io_manager::object::{self, Kind};
+use crate::io_manager::{complete, device, file, irp, mount, namespace};
+use super::access::{SYNCHRONIZE};
+use crate::nt::{ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN, FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_OPEN, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH, FO_ALERTABLE_IO, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_NO_INTERMEDIATE_BUFFERING, FO_OPENED_CASE_SENSITIVE, FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY, FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS, SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK, SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING, STATUS_REPARSE, unicode};
+use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt};
+use crate::processor::thread;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// How often an open may be sent on to another name (`IO_MAX_REPARSE`-like limit of NT).
+const REPARSE_LIMIT: usize = 32;
+
+/// What an open asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenRequest<'a> {
+    /// A full name (`\??\C:\a`), or one relative to `root`.
+    pub name: &'a str,
+    /// Handle of the file that `name` is relative to, or null.
+    pub root: HANDLE,
+    /// Rights asked for; generic ones are mapped.
+    pub access: u32,
+    /// Initial allocation of a new file, in bytes.
+    pub allocation_size: i64,
+    /// `FILE_ATTRIBUTE_*` of a new file.
+    pub attributes: u32,
+    /// `FILE_SHARE_*`.
+    pub share: u32,
+    /// `FILE_OPEN`, `FILE_CREATE`, …
+    pub disposition: u32,
+    /// `FILE_DIRECTORY_FILE`, `FILE_SYNCHRONOUS_IO_NONALERT`, …
+    pub options: u32,
+    /// `FILE_FULL_EA_INFORMATION` entries, or empty.
+    pub extended_attributes: &'a [u8],
+    /// Names differ in case (no `OBJ_CASE_INSENSITIVE`).
+    pub case_sensitive: bool,
+    /// A kernel handle (`OBJ_KERNEL_HANDLE`).
+    pub kernel_handle: bool,
+    /// The name's parent directory is opened (`IO_OPEN_TARGET_DIRECTORY`).
+    pub open_target_directory: bool,
+    /// Access is checked though the caller is kernel code (`IO_FORCE_ACCESS_CHECK`).
+    pub force_access_check: bool,
+    /// The request begins at this device instead of the top of the stack, or null.
+    pub device_hint: *mut DEVICE_OBJECT,
+}
+
+impl Default for OpenRequest<'_> {
+    fn default() -> Self {
+        Self {
+            name: "",
+            root: null_mut(),
+            access: access::READ,
+            allocation_size: 0,
+            attributes: 0,
+            share: 7,
+            disposition: FILE_OPEN,
+            options: FILE_SYNCHRONOUS_IO_NONALERT,
+            extended_attributes: &[],
+            case_sensitive: false,
+            kernel_handle: false,
+            open_target_directory: false,
+            force_access_check: false,
+            device_hint: null_mut(),
+        }
+    }
+}
+
+/// `NtCreateFile`: the handle and the status block, or the error. An open may pend; the
+/// service waits for it, whatever the options say.
+pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BLOCK), NTSTATUS> {
+    outcome::begin();
+    let _identity = identity::begin();
+    let synchronous = request.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT);
+    let granted = access::map_generic(request.access);
+    if synchronous.count_ones() == 2 || synchronous != 0 && granted & SYNCHRONIZE == 0 || request.disposition > 5 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    let mut name = request.name.to_owned();
+    let mut root = request.root;
+    for _ in 0..REPARSE_LIMIT {
+        let target = Target::parse(&name, root, granted, request.device_hint)?;
+        let (file, iosb) = target.open(request, granted)?;
+        // SAFETY: the service wrote the block.
+        let status = unsafe { iosb.Anonymous.Status };
+        if status == STATUS_REPARSE {
+            // The driver put the name to open instead into the file object.
+            // SAFETY: a file object that was not opened.
+            let string = unsafe { &raw const (*file).FileName };
+            // SAFETY: as above; the driver left a valid string.
+            name = unsafe { unicode::to_string(string) };
+            root = null_mut();
+            // SAFETY: the creation's reference.
+            unsafe { object::dereference(file.cast()) };
+            continue;
+        }
+        // SAFETY: the create has succeeded.
+        unsafe { file::opened(file) };
+        // SAFETY: a live file object.
+        unsafe { (*file).Flags |= FO_HANDLE_CREATED };
+        // SAFETY: as above.
+        let handle = unsafe { object::open_handle(file.cast(), granted, request.kernel_handle) };
+        // SAFETY: the handle keeps the object; the creation's reference goes.
+        unsafe { object::dereference(file.cast()) };
+        return Ok((handle, iosb));
+    }
+    Err(STATUS_OBJECT_NAME_INVALID)
+}
+
+/// `NtQueryFullAttributesFile`: fast query open first; when the stack declines, the file
+/// is opened, asked through fast I/O or an IRP, and closed.
+pub fn nt_query_full_attributes_file(name: &str) -> Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS> {
+    outcome::begin();
+    let _identity = identity::begin();
+    let granted = access::FILE_READ_ATTRIBUTES;
+    let options = crate::nt::FILE_OPEN_REPARSE_POINT;
+    let request = OpenRequest { name, access: granted, options, ..OpenRequest::default() };
+    let target = Target::parse(name, null_mut(), granted, null_mut())?;
+    if let Some(answer) = target.query_open(&request, granted)? {
+        return answer;
+    }
+    let (handle, _) = nt_create_file(&request)?;
+    let mut information = FILE_NETWORK_OPEN_INFORMATION::default();
+    let mut iosb = IO_STATUS_BLOCK::default();
+    // SAFETY: the structure is as long as the length says.
+    let status = unsafe {
+        super::nt_query_information_file(
+            handle,
+            &raw mut iosb,
+            (&raw mut information).cast(),
+            size_of_val(&information) as u32,
+            crate::nt::FileNetworkOpenInformation,
+        )
+    };
+    object::close_handle(handle);
+    thread::deliver_apcs();
+    if status < 0 { Err(status) } else { Ok(information) }
+}
+
+/// Where an open goes.
+struct Target {
+    /// The device that the name names (storage, or a named device); referenced.
+    parsed: *mut DEVICE_OBJECT,
+    /// The device the request is sent to.
+    top: *mut DEVICE_OBJECT,
+    /// The rest of the name.
+    remaining: String,
+    /// The file the name is relative to; referenced by its handle.
+    related: *mut FILE_OBJECT,
+    direct: bool,
+}
+
+impl Target {
+    fn parse(name: &str, root: HANDLE, granted: u32, hint: *mut DEVICE_OBJECT) -> Result<Self, NTSTATUS> {
+        let mut target = if root.is_null() {
+            let (object, remaining) = namespace::lookup(name)?;
+            let target = Self { parsed: object.cast(), top: null_mut(), remaining, related: null_mut(), direct: false };
+            // SAFETY: the lookup referenced it.
+            match unsafe { object::kind_of(object) } {
+                Some(Kind::Device) => target,
+                _ => return Err(STATUS_OBJECT_TYPE_MISMATCH),
+            }
+        } else {
+            let object = object::object_of_handle(root)?;
+            // SAFETY: an open handle's object is alive.
+            if unsafe { object::kind_of(object) } != Some(Kind::File) {
+                return Err(STATUS_OBJECT_TYPE_MISMATCH);
+            }
+            let related: *mut FILE_OBJECT = object.cast();
+            // SAFETY: as above.
+            let parsed = unsafe { (*related).DeviceObject };
+            // SAFETY: an open file keeps its device.
+            unsafe { object::reference(parsed.cast()) };
+            Self { parsed, top: null_mut(), remaining: name.to_owned(), related, direct: false }
+        };
+        target.top = target.find_top(granted, hint)?;
+        Ok(target)
+    }
+
+    /// Mounts the volume if there is one, and finds the device the request begins at.
+    fn find_top(&mut self, granted: u32, hint: *mut DEVICE_OBJECT) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
+        if !self.related.is_null() {
+            if !hint.is_null() {
+                return Ok(hint);
+            }
+            // SAFETY: the root handle keeps the file.
+            return Ok(unsafe { file::related_device(self.related) });
+        }
+        // SAFETY: the lookup referenced the device.
+        let has_volume = !(unsafe { (*self.parsed).Vpb }).is_null();
+        self.direct = has_volume && self.remaining.is_empty() && granted & !access::DIRECT_DEVICE == 0;
+        let base = if has_volume && !self.direct {
+            // SAFETY: as above.
+            unsafe { mount::volume_device(self.parsed) }?
+        } else {
+            self.parsed
+        };
+        if !hint.is_null() {
+            return Ok(hint);
+        }
+        // SAFETY: a device of a live stack.
+        Ok(unsafe { device::top_of_stack(base) })
+    }
+
+    /// What the object manager and the I/O manager refuse before any driver is asked.
+    fn check(&self, request: &OpenRequest<'_>, granted: u32) -> Result<(), NTSTATUS> {
+        // SAFETY: the target keeps its device.
+        let parsed = unsafe { &*self.parsed };
+        if parsed.Flags & DO_DEVICE_INITIALIZING != 0 {
+            return Err(STATUS_NO_SUCH_DEVICE);
+        }
+        if parsed.Flags & DO_EXCLUSIVE != 0 && parsed.ReferenceCount != 0 && self.related.is_null() {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let kernel = thread::previous_mode() == 0 && !request.force_access_check;
+        let secured = self.remaining.is_empty() || parsed.Characteristics & FILE_DEVICE_SECURE_OPEN != 0;
+        if kernel || !secured || !self.related.is_null() {
+            return Ok(());
+        }
+        // SAFETY: as above.
+        let descriptor = unsafe { object::security(self.parsed.cast()) };
+        match descriptor {
+            Some(descriptor) if !access::check(&descriptor, thread::current().token(), granted) => {
+                Err(STATUS_ACCESS_DENIED)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The file object of the open, with what the options say.
+    fn new_file(&self, request: &OpenRequest<'_>) -> *mut FILE_OBJECT {
+        let mut flags = 0;
+        for (option, flag) in [
+            (FILE_SYNCHRONOUS_IO_ALERT, FO_SYNCHRONOUS_IO | FO_ALERTABLE_IO),
+            (FILE_SYNCHRONOUS_IO_NONALERT, FO_SYNCHRONOUS_IO),
+            (FILE_NO_INTERMEDIATE_BUFFERING, FO_NO_INTERMEDIATE_BUFFERING),
+            (FILE_WRITE_THROUGH, FO_WRITE_THROUGH),
+            (FILE_SEQUENTIAL_ONLY, FO_SEQUENTIAL_ONLY),
+            (FILE_RANDOM_ACCESS, FO_RANDOM_ACCESS),
+        ] {
+            if request.options & option != 0 {
+                flags |= flag;
+            }
+        }
+        if request.case_sensitive {
+            flags |= FO_OPENED_CASE_SENSITIVE;
+        }
+        if self.direct {
+            flags |= FO_DIRECT_DEVICE_OPEN;
+        }
+        let name: Vec<u16> = self.remaining.encode_utf16().collect();
+        // SAFETY: the target keeps the device; the file object takes its own reference.
+        let file = unsafe { file::create(self.parsed, &name, flags) };
+        // SAFETY: a new file object.
+        unsafe { (*file).RelatedFileObject = self.related };
+        if !request.device_hint.is_null() {
+            // SAFETY: as above.
+            unsafe { file::set_device_hint(file, request.device_hint) };
+        }
+        self.count_on_volume(file);
+        file
+    }
+
+    /// An open file is counted on its volume.
+    fn count_on_volume(&self, file: *mut FILE_OBJECT) {
+        let vpb = if self.related.is_null() {
+            // SAFETY: the target keeps the device.
+            unsafe { (*self.parsed).Vpb }
+        } else {
+            // SAFETY: the root handle keeps the file.
+            unsafe { (*self.related).Vpb }
+        };
+        if vpb.is_null() || self.direct {
+            return;
+        }
+        // SAFETY: a new file object.
+        unsafe { (*file).Vpb = vpb };
+        // SAFETY: a mounted volume's VPB.
+        unsafe { mount::reference_vpb(vpb) };
+    }
+
+    /// IRP_MJ_CREATE. The file object comes back with the creation's reference.
+    fn open(
+        &self,
+        request: &OpenRequest<'_>,
+        granted: u32,
+    ) -> Result<(*mut FILE_OBJECT, IO_STATUS_BLOCK), NTSTATUS> {
+        self.check(request, granted)?;
+        let file = self.new_file(request);
+        let failed = move |status| {
+            // SAFETY: the creation's reference.
+            unsafe { object::dereference(file.cast()) };
+            Err(status)
+        };
+        let mut security = Security::new(request, granted);
+        let mut create = match Request::allocate(self.top, thread::previous_mode()) {
+            Ok(create) => create,
+            Err(status) => return failed(status),
+        };
+        let mut iosb = Box::new(IO_STATUS_BLOCK::default());
+        fill(&mut create, request, file, &mut security);
+        let flags = IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION;
+        create.header().Flags = flags;
+        create.header().Anonymous.UserIosb = &raw mut *iosb;
+        let (irp, mut status) = create.send(self.top);
+        if status == STATUS_PENDING {
+            // SAFETY: the creation's reference keeps the file object.
+            wait_for(unsafe { &raw mut (*file).Event });
+            // SAFETY: the second stage wrote it before it signaled the event.
+            status = unsafe { iosb.Anonymous.Status };
+        } else {
+            // SAFETY: completed, and its second stage was left to this thread.
+            unsafe { complete::finish_synchronously(irp) };
+            iosb.Anonymous.Status = status;
+        }
+        thread::deliver_apcs();
+        if status < 0 {
+            return failed(status);
+        }
+        Ok((file, *iosb))
+    }
+
+    /// `FastIoQueryOpen`: `None` when the stack declines.
+    fn query_open(
+        &self,
+        request: &OpenRequest<'_>,
+        granted: u32,
+    ) -> Result<Option<Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS>>, NTSTATUS> {
+        self.check(request, granted)?;
+        let Some(routine) = fast_io_of(self.top, |table| table.FastIoQueryOpen) else { return Ok(None) };
+        let file = self.new_file(request);
+        let mut security = Security::new(request, granted);
+        let mut information = FILE_NETWORK_OPEN_INFORMATION::default();
+        let answer = Request::allocate(self.top, thread::previous_mode()).map(|mut create| {
+            fill(&mut create, request, file, &mut security);
+            create.header().Flags = IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION;
+            let irp = create.pointer();
+            // SAFETY: the request has a location for this device.
+            unsafe { irp::advance(irp) };
+            // SAFETY: a live request.
+            let current = unsafe { irp.current_location() };
+            // SAFETY: the location just made current.
+            unsafe { (*current).DeviceObject = self.top };
+            // SAFETY: the entry of this device's driver with its documented arguments.
+            let answered = unsafe { routine(irp, (&raw mut information).cast::<c_void>(), self.top) } != 0;
+            // SAFETY: the request was not sent: the routine returned and this thread owns it.
+            let status = unsafe { create.header().IoStatus.Anonymous.Status };
+            answered.then_some(status)
+        });
+        // SAFETY: the creation's reference.
+        unsafe { object::dereference(file.cast()) };
+        let answer = answer?;
+        counters::fast(FastIo::QueryOpen, answer.is_some());
+        Ok(answer.map(|status| {
+            outcome::note_fast();
+            if status < 0 { Err(status) } else { Ok(information) }
+        }))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // SAFETY: the reference taken by the lookup or by `parse`.
+        unsafe { object::dereference(self.parsed.cast()) };
+    }
+}
+
+/// The security context of an open; the location points at it.
+struct Security {
+    context: Box<IO_SECURITY_CONTEXT>,
+    _state: Box<ACCESS_STATE>,
+}
+
+impl Security {
+    fn new(request: &OpenRequest<'_>, granted: u32) -> Self {
+        let mut state = Box::new(ACCESS_STATE::default());
+        state.OriginalDesiredAccess = request.access;
+        // The box grants what was asked for: the file system decides by itself.
+        state.PreviouslyGrantedAccess = granted;
+        let context = Box::new(IO_SECURITY_CONTEXT {
+            SecurityQos: null_mut(),
+            AccessState: &raw mut *state,
+            DesiredAccess: granted,
+            FullCreateOptions: request.options,
+        });
+        Self { context, _state: state }
+    }
+}
+
+/// The create's header and first location.
+fn fill(create: &mut Request, request: &OpenRequest<'_>, file: *mut FILE_OBJECT, security: &mut Security) {
+    let header = create.header();
+    header.Tail.Overlay.OriginalFileObject = file;
+    header.Overlay.AllocationSize = request.allocation_size;
+    if !request.extended_attributes.is_empty() {
+        header.AssociatedIrp.SystemBuffer = request.extended_attributes.as_ptr().cast_mut().cast();
+    }
+    let mut flags = 0;
+    for (wanted, flag) in [
+        (request.case_sensitive, SL_CASE_SENSITIVE),
+        (request.open_target_directory, SL_OPEN_TARGET_DIRECTORY),
+        (request.force_access_check, SL_FORCE_ACCESS_CHECK),
+    ] {
+        if wanted {
+            flags |= flag;
+        }
+    }
+    let location = create.location();
+    location.MajorFunction = IRP_MJ_CREATE as u8;
+    location.Flags = flags as u8;
+    location.FileObject = file;
+    let parameters = crate::nt::stack_location::Create {
+        SecurityContext: &raw mut *security.context,
+        Options: request.disposition << 24 | request.options & 0x00FF_FFFF,
+        FileAttributes: request.attributes as u16,
+        ShareAccess: request.share as u16,
+        EaLength: request.extended_attributes.len() as u32,
+        ..Default::default()
+    };
+    location.Parameters.Create = parameters;
+}

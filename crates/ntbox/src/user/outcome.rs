@@ -1,0 +1,96 @@
+//! What a program sees of a call.
+
+use crate::nt::{NTSTATUS, STATUS_PENDING, Status};
+use std::cell::Cell;
+
+/// Severity error (`NT_ERROR`): the top two bits are set.
+pub fn is_error(status: NTSTATUS) -> bool {
+    (status as u32) >> 30 == 3
+}
+
+/// The result of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Final status; never `STATUS_PENDING`.
+    pub status: NTSTATUS,
+    /// `IoStatus.Information`; zero after an error, where NT may leave the status block unwritten.
+    pub information: usize,
+    /// The driver stack returned `STATUS_PENDING`, whether or not the caller was told.
+    pub pended: bool,
+    /// Fast I/O answered; no IRP was built.
+    pub fast: bool,
+    /// What the call wrote into the caller's buffer.
+    pub data: Vec<u8>,
+}
+
+impl Outcome {
+    /// A call that ended before any driver saw it.
+    pub fn early(status: NTSTATUS) -> Self {
+        Self { status, information: 0, pended: false, fast: false, data: Vec::new() }
+    }
+    /// Severity success or informational.
+    pub fn is_success(&self) -> bool {
+        self.status >= 0
+    }
+    /// The status in readable form.
+    pub fn status(&self) -> Status {
+        Status(self.status)
+    }
+    /// FNV-1a of the data: equal data, equal digest, on every host and in every run.
+    pub fn digest(&self) -> u64 {
+        digest(&self.data)
+    }
+}
+
+/// FNV-1a, 64 bits.
+pub fn digest(data: &[u8]) -> u64 {
+    data.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+thread_local! {
+    static LAST: Cell<(bool, bool)> = const { Cell::new((false, false)) };
+}
+
+/// Forgets how the last call of this thread went.
+pub(super) fn begin() {
+    LAST.set((false, false));
+}
+
+/// Notes what the stack returned for the call in progress.
+pub(super) fn note_returned(status: NTSTATUS) {
+    if status == STATUS_PENDING {
+        LAST.set((true, LAST.get().1));
+    }
+}
+
+/// Notes that fast I/O answered the call in progress.
+pub(super) fn note_fast() {
+    LAST.set((LAST.get().0, true));
+}
+
+/// `(pended, fast)` of the last call of this thread.
+pub(super) fn last() -> (bool, bool) {
+    LAST.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::{STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW};
+
+    #[test]
+    fn a_warning_is_neither_success_nor_error() {
+        assert!(!is_error(STATUS_BUFFER_OVERFLOW));
+        assert!(!Outcome::early(STATUS_BUFFER_OVERFLOW).is_success());
+        assert!(is_error(STATUS_ACCESS_DENIED));
+    }
+
+    #[test]
+    fn digests_are_fnv_1a() {
+        assert_eq!(digest(b""), 0xCBF2_9CE4_8422_2325);
+        assert_eq!(digest(b"a"), 0xAF63_DC4C_8601_EC8C);
+        assert_ne!(digest(b"ab"), digest(b"ba"));
+    }
+}

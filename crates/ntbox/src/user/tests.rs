@@ -1,0 +1,324 @@
+//! The services over a file system that notes what it gets, without a filter.
+
+#![expect(unsafe_code, reason = "a native driver notes raw requests")]
+
+use super::access::{READ, WRITE};
+use super::locks::Range;
+use super::*;
+use crate::io_manager::{complete, device, driver, namespace};
+use crate::nt::routines::DriverRoutines;
+use crate::nt::*;
+use crate::processor::work;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What the device saw of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Noted {
+    major: u32,
+    minor: u8,
+    location_flags: u8,
+    flags: u32,
+    system_buffer: bool,
+    mdl: bool,
+    user_buffer: bool,
+    user_event: bool,
+}
+
+static NOTED: Mutex<Vec<Noted>> = Mutex::new(Vec::new());
+/// The tests share the devices and what they note.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn noted() -> MutexGuard<'static, Vec<Noted>> {
+    NOTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A control code for which the device pends and completes later.
+const LATER: u32 = 0x0022_2000;
+/// A control code for which the device pends until cancelled.
+const HELD: u32 = 0x0022_2004;
+/// A control code that fails at once.
+const REFUSED: u32 = 0x0022_2008;
+
+unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a dispatch routine gets a live request with its location.
+    unsafe {
+        let location = &*irp.current_location();
+        let major = u32::from(location.MajorFunction);
+        noted().push(Noted {
+            major,
+            minor: location.MinorFunction,
+            location_flags: location.Flags,
+            flags: (*irp).Flags,
+            system_buffer: !(*irp).AssociatedIrp.SystemBuffer.is_null(),
+            mdl: !(*irp).MdlAddress.is_null(),
+            user_buffer: !(*irp).UserBuffer.is_null(),
+            user_event: !(*irp).UserEvent.is_null(),
+        });
+        match major {
+            IRP_MJ_READ => {
+                let length = location.Parameters.Read.Length as usize;
+                fill(irp, length);
+                (*location.FileObject).CurrentByteOffset += length as i64;
+                complete::finish(irp, STATUS_SUCCESS, length)
+            }
+            IRP_MJ_WRITE => complete::finish(irp, STATUS_SUCCESS, location.Parameters.Write.Length as usize),
+            IRP_MJ_QUERY_INFORMATION => {
+                let length = (location.Parameters.QueryFile.Length as usize).min(8);
+                fill(irp, length);
+                complete::finish(irp, STATUS_SUCCESS, length)
+            }
+            IRP_MJ_DEVICE_CONTROL => match location.Parameters.DeviceIoControl.ControlCode {
+                LATER => {
+                    crate::io_manager::irp::mark_pending(irp);
+                    let irp = irp as usize;
+                    work::queue(Box::new(move || {
+                        let irp = irp as *mut IRP;
+                        complete::finish(irp, STATUS_SUCCESS, 3);
+                    }));
+                    STATUS_PENDING
+                }
+                HELD => {
+                    crate::io_manager::irp::mark_pending(irp);
+                    irp.set_cancel_routine(Some(cancelled));
+                    STATUS_PENDING
+                }
+                REFUSED => complete::finish(irp, STATUS_ACCESS_DENIED, 77),
+                _ => complete::finish(irp, STATUS_SUCCESS, 0),
+            },
+            _ => complete::finish(irp, STATUS_SUCCESS, 0),
+        }
+    }
+}
+
+unsafe extern "win64" fn cancelled(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: the cancel routine owns the request and holds the cancel lock.
+    unsafe {
+        crate::io_manager::cancel::release_cancel_spin_lock((*irp).CancelIrql);
+        complete::finish(irp, STATUS_CANCELLED, 0);
+    }
+}
+
+/// Writes sevens where the request's buffer is.
+unsafe fn fill(irp: *mut IRP, length: usize) {
+    // SAFETY: contract of the caller: a live request with a buffer of this length.
+    unsafe {
+        let buffer = if !(*irp).AssociatedIrp.SystemBuffer.is_null() {
+            (*irp).AssociatedIrp.SystemBuffer
+        } else if !(*irp).MdlAddress.is_null() {
+            crate::io_manager::mdl::virtual_address((*irp).MdlAddress)
+        } else {
+            (*irp).UserBuffer
+        };
+        if length != 0 {
+            std::ptr::write_bytes(buffer.cast::<u8>(), 7, length);
+        }
+    }
+}
+
+/// Takes the turn and makes sure that the device of these flags exists.
+fn begin(name: &'static str, flags: u32) -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = format!("\\Device\\{name}");
+    if let Ok((object, _)) = namespace::lookup(&path) {
+        // SAFETY: the lookup referenced it.
+        unsafe { crate::io_manager::object::dereference(object) };
+    } else {
+        let driver = driver::create_native(&format!("\\Driver\\{name}"), |driver| {
+            for major in 0..=IRP_MJ_MAXIMUM_FUNCTION {
+                driver.set_dispatch(major as u8, dispatch);
+            }
+        });
+        // SAFETY: a new driver and a new device.
+        unsafe {
+            let device = device::create(driver, 0, Some(&path), 0x22, 0, false).expect("a device");
+            (*device).Flags |= flags;
+            device::finish_initializing(device);
+        }
+    }
+    noted().clear();
+    turn
+}
+
+fn open(name: &str, options: u32) -> File {
+    let path = format!("\\Device\\{name}\\x");
+    let opened = create_file(&CreateParameters::new(&path).access(READ | WRITE).options(options));
+    assert_eq!(opened.outcome.status, STATUS_SUCCESS);
+    opened.file.expect("a file")
+}
+
+const SYNCHRONOUS: u32 = FILE_SYNCHRONOUS_IO_NONALERT;
+
+#[test]
+fn an_open_and_a_close_send_create_cleanup_close() {
+    let _turn = begin("UserOpen", DO_BUFFERED_IO);
+    let file = open("UserOpen", SYNCHRONOUS);
+    assert_eq!(file.close().status, STATUS_SUCCESS);
+    let seen = noted().clone();
+    let majors: Vec<u32> = seen.iter().map(|noted| noted.major).collect();
+    assert_eq!(majors, [IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE]);
+    assert_eq!(seen[0].flags, IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION);
+}
+
+#[test]
+fn the_devices_flags_choose_the_buffering() {
+    for (name, flags) in [("UserBuffered", DO_BUFFERED_IO), ("UserDirect", DO_DIRECT_IO), ("UserNeither", 0)] {
+        let _turn = begin(name, flags);
+        let file = open(name, SYNCHRONOUS);
+        noted().clear();
+        let read = file.read(Some(0), 100);
+        assert_eq!((read.status, read.information), (STATUS_SUCCESS, 100), "{name}");
+        assert_eq!(read.data, [7; 100], "{name}");
+        let write = file.write(Some(0), &[1; 50]);
+        assert_eq!((write.status, write.information), (STATUS_SUCCESS, 50), "{name}");
+        let seen = noted().clone();
+        let common = IRP_READ_OPERATION | IRP_DEFER_IO_COMPLETION;
+        let buffered = if name == "UserBuffered" {
+            IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER | IRP_INPUT_OPERATION
+        } else {
+            0
+        };
+        assert_eq!(seen[0].flags, common | buffered, "{name}");
+        assert_eq!(seen[0].system_buffer, name == "UserBuffered");
+        assert_eq!(seen[0].mdl, name == "UserDirect");
+        assert_eq!(seen[1].flags & IRP_INPUT_OPERATION, 0, "{name}: nothing comes back from a write");
+        assert_ne!(seen[1].flags & IRP_WRITE_OPERATION, 0);
+    }
+}
+
+#[test]
+fn open_options_become_request_flags() {
+    let _turn = begin("UserOptions", 0);
+    let file = open("UserOptions", SYNCHRONOUS | FILE_NO_INTERMEDIATE_BUFFERING | FILE_WRITE_THROUGH);
+    noted().clear();
+    file.write(Some(0), &[1; 512]);
+    let seen = noted().clone();
+    assert_ne!(seen[0].flags & IRP_NOCACHE, 0);
+    assert_eq!(seen[0].location_flags, SL_WRITE_THROUGH as u8);
+}
+
+#[test]
+fn a_synchronous_file_has_a_position_and_an_asynchronous_one_has_none() {
+    let _turn = begin("UserPosition", DO_BUFFERED_IO);
+    let file = open("UserPosition", SYNCHRONOUS);
+    file.read(None, 10);
+    let position = file.query_information(FilePositionInformation, 8);
+    assert_eq!(position.data, 10_i64.to_le_bytes());
+    file.set_information(FilePositionInformation, &5_i64.to_le_bytes());
+    assert_eq!(file.query_information(FilePositionInformation, 8).data, 5_i64.to_le_bytes());
+    let other = open("UserPosition", 0);
+    assert_eq!(other.read(None, 10).status, STATUS_INVALID_PARAMETER);
+    assert_eq!(other.read(Some(-5), 10).status, STATUS_INVALID_PARAMETER);
+    assert_eq!(other.read(Some(0), 10).status, STATUS_SUCCESS);
+    let majors: Vec<u32> = noted().iter().map(|noted| noted.major).collect();
+    assert!(!majors.contains(&IRP_MJ_SET_INFORMATION), "the I/O manager keeps the position itself");
+}
+
+#[test]
+fn a_pended_control_is_waited_for_with_the_handles_own_means() {
+    let _turn = begin("UserLater", 0);
+    for options in [SYNCHRONOUS, 0] {
+        let file = open("UserLater", options);
+        noted().clear();
+        let outcome = file.device_control(LATER, &[], 16);
+        assert_eq!((outcome.status, outcome.information), (STATUS_SUCCESS, 3));
+        assert!(outcome.pended);
+        assert_eq!(noted()[0].user_event, options == 0);
+        assert_eq!(noted()[0].flags & IRP_DEFER_IO_COMPLETION, 0, "device controls are not deferred");
+    }
+}
+
+#[test]
+fn an_outstanding_request_is_cancelled_alone() {
+    let _turn = begin("UserHeld", 0);
+    let file = open("UserHeld", 0);
+    let mut first = file.start_device_control(HELD, &[], 0);
+    let second = file.start_device_control(HELD, &[], 0);
+    assert!(first.is_outstanding() && second.is_outstanding());
+    assert_eq!(first.cancel(), STATUS_SUCCESS);
+    assert_eq!(first.wait().status, STATUS_CANCELLED);
+    assert!(second.is_outstanding());
+    assert_eq!(file.cancel_io().status, STATUS_SUCCESS);
+    assert_eq!(second.wait().status, STATUS_CANCELLED);
+    assert_eq!(nt_cancel_io_file_ex(file.handle(), std::ptr::null_mut()), STATUS_NOT_FOUND);
+}
+
+#[test]
+fn an_error_leaves_no_information() {
+    let _turn = begin("UserRefused", 0);
+    for options in [SYNCHRONOUS, 0] {
+        let file = open("UserRefused", options);
+        let outcome = file.device_control(REFUSED, &[1], 8);
+        assert_eq!((outcome.status, outcome.information), (STATUS_ACCESS_DENIED, 0));
+    }
+}
+
+#[test]
+fn transfer_methods_follow_the_control_code() {
+    let _turn = begin("UserMethods", 0);
+    let file = open("UserMethods", SYNCHRONOUS);
+    noted().clear();
+    for method in 0..4 {
+        file.device_control(0x0022_3000 | method, &[1, 2], 10);
+    }
+    let seen = noted().clone();
+    let shape: Vec<(bool, bool, bool)> =
+        seen.iter().map(|noted| (noted.system_buffer, noted.mdl, noted.user_buffer)).collect();
+    assert_eq!(shape, [(true, false, true), (true, true, false), (true, true, false), (false, false, true)]);
+}
+
+#[test]
+fn access_is_checked_at_the_handle() {
+    let _turn = begin("UserAccess", 0);
+    let path = "\\Device\\UserAccess\\x";
+    let opened = create_file(&CreateParameters::new(path).access(READ).options(SYNCHRONOUS));
+    let file = opened.file.expect("a file");
+    noted().clear();
+    assert_eq!(file.write(Some(0), &[1]).status, STATUS_ACCESS_DENIED);
+    let delete = file.set_information(FileDispositionInformation, &[1]);
+    assert_eq!(delete.status, STATUS_ACCESS_DENIED);
+    assert!(noted().is_empty(), "no driver sees what the handle does not allow");
+    let range = Range { offset: 0, length: 1, key: 0 };
+    assert_eq!(file.lock(range, true, false).status, STATUS_SUCCESS);
+    assert_eq!(u32::from(noted()[0].location_flags), SL_FAIL_IMMEDIATELY);
+}
+
+#[test]
+fn wrong_arguments_never_reach_a_driver() {
+    let _turn = begin("UserWrong", 0);
+    let file = open("UserWrong", SYNCHRONOUS);
+    noted().clear();
+    assert_eq!(file.query_information(FileMaximumInformation, 64).status, STATUS_INVALID_INFO_CLASS);
+    assert_eq!(file.query_information(FileBasicInformation, 8).status, STATUS_INFO_LENGTH_MISMATCH);
+    assert_eq!(file.query_volume(99, 64).status, STATUS_INVALID_INFO_CLASS);
+    assert!(noted().is_empty());
+    let both = FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT;
+    let refused = create_file(&CreateParameters::new("\\Device\\UserWrong\\x").options(both));
+    assert_eq!(refused.outcome.status, STATUS_INVALID_PARAMETER);
+    let missing = create_file(&CreateParameters::new("\\Device\\NoSuchDevice\\x"));
+    assert!(!missing.outcome.is_success());
+}
+
+#[test]
+fn a_query_on_an_asynchronous_handle_is_synchronous_all_the_same() {
+    let _turn = begin("UserQuery", 0);
+    let file = open("UserQuery", 0);
+    noted().clear();
+    let outcome = file.query_information(FileInternalInformation, 8);
+    assert_eq!((outcome.status, outcome.data), (STATUS_SUCCESS, vec![7; 8]));
+    let seen = noted().clone();
+    assert_ne!(seen[0].flags & IRP_SYNCHRONOUS_API, 0);
+    assert!(seen[0].user_event && seen[0].system_buffer);
+}
+
+#[test]
+fn a_device_that_is_still_initializing_cannot_be_opened() {
+    let _turn = begin("UserInitializing", DO_DEVICE_INITIALIZING);
+    let (object, _) = namespace::lookup("\\Device\\UserInitializing").expect("the device");
+    // SAFETY: the lookup referenced the device.
+    unsafe {
+        (*object.cast::<DEVICE_OBJECT>()).Flags |= DO_DEVICE_INITIALIZING;
+        crate::io_manager::object::dereference(object);
+    }
+    let refused = create_file(&CreateParameters::new("\\Device\\UserInitializing\\x"));
+    assert_eq!(refused.outcome.status, STATUS_NO_SUCH_DEVICE);
+}

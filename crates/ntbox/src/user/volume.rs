@@ -1,0 +1,99 @@
+//! `NtQueryVolumeInformationFile`, `NtSetVolumeInformationFile`.
+//!
+//! Always an IRP with a system buffer. DDI: `ZwQueryVolumeInformationFile`,
+//! IRP_MJ_QUERY_VOLUME_INFORMATION, IRP_MJ_SET_VOLUME_INFORMATION.
+
+#![expect(non_upper_case_globals, reason = "information classes keep the DDI's names")]
+#![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
+
+use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
+use super::buffers;
+use super::request::FileCall;
+use crate::nt::stack_location::QueryVolume;
+use crate::nt::*;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// The least buffer of a class.
+fn least_length(class: i32) -> usize {
+    match class {
+        FileFsVolumeInformation => size_of::<FILE_FS_VOLUME_INFORMATION>(),
+        FileFsLabelInformation => size_of::<FILE_FS_LABEL_INFORMATION>(),
+        FileFsSizeInformation => size_of::<FILE_FS_SIZE_INFORMATION>(),
+        FileFsDeviceInformation => size_of::<FILE_FS_DEVICE_INFORMATION>(),
+        FileFsAttributeInformation => size_of::<FILE_FS_ATTRIBUTE_INFORMATION>(),
+        FileFsFullSizeInformation => size_of::<FILE_FS_FULL_SIZE_INFORMATION>(),
+        FileFsSectorSizeInformation => size_of::<FILE_FS_SECTOR_SIZE_INFORMATION>(),
+        _ => 0,
+    }
+}
+
+/// `NtQueryVolumeInformationFile`.
+///
+/// # Safety
+/// `buffer` holds `length` bytes; the status block is valid.
+pub unsafe fn nt_query_volume_information_file(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *mut c_void,
+    length: u32,
+    class: i32,
+) -> NTSTATUS {
+    let query = || {
+        check(length, class)?;
+        let right = if class == FileFsControlInformation { FILE_READ_DATA } else { 0 };
+        let mut call = FileCall::on(handle, right)?;
+        call.lock()?;
+        let mut request = call.new_request(IRP_MJ_QUERY_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
+        buffers::attach_system_buffer(&mut request, length.max(1))?;
+        request.header().UserBuffer = buffer;
+        request.header().Flags |= IRP_INPUT_OPERATION;
+        request.location().Parameters.QueryVolume =
+            QueryVolume { Length: length, FsInformationClass: class, ..Default::default() };
+        let deferred = call.is_synchronous();
+        let (status, done) = call.send_and_wait(request, deferred);
+        // SAFETY: contract of the function.
+        unsafe { iosb.write(done) };
+        Ok(status)
+    };
+    query().unwrap_or_else(|status: NTSTATUS| status)
+}
+
+/// `NtSetVolumeInformationFile`.
+///
+/// # Safety
+/// `buffer` holds `length` bytes; the status block is valid.
+pub unsafe fn nt_set_volume_information_file(
+    handle: HANDLE,
+    iosb: *mut IO_STATUS_BLOCK,
+    buffer: *const c_void,
+    length: u32,
+    class: i32,
+) -> NTSTATUS {
+    let set = || {
+        check(length, class)?;
+        let mut call = FileCall::on(handle, FILE_WRITE_DATA)?;
+        call.lock()?;
+        let mut request = call.new_request(IRP_MJ_SET_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
+        // SAFETY: contract of the function.
+        unsafe { buffers::attach_copy(&mut request, buffer, length, length.max(1)) }?;
+        request.location().Parameters.SetVolume =
+            QueryVolume { Length: length, FsInformationClass: class, ..Default::default() };
+        let deferred = call.is_synchronous();
+        let (status, done) = call.send_and_wait(request, deferred);
+        // SAFETY: contract of the function.
+        unsafe { iosb.write(done) };
+        Ok(status)
+    };
+    set().unwrap_or_else(|status: NTSTATUS| status)
+}
+
+fn check(length: u32, class: i32) -> Result<(), NTSTATUS> {
+    if !(1..FileFsMaximumInformation).contains(&class) {
+        return Err(STATUS_INVALID_INFO_CLASS);
+    }
+    if (length as usize) < least_length(class) {
+        return Err(STATUS_INFO_LENGTH_MISMATCH);
+    }
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! What happened to a request: a fixed ring in front of each IRP of the box.
+//!
+//! The ring lies in memory that the I/O manager allocates with the IRP; how it
+//! is found is set by [`set_locator`]. Recording takes no lock and allocates
+//! nothing. When an IRP is freed, [`retire`] keeps its ring for a while: a
+//! driver that touches a request it has completed is the commonest mistake of
+//! all, and then the request itself is gone.
+
+#![expect(unsafe_code, reason = "the ring lies in the memory in front of an IRP")]
+
+use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS};
+use crate::processor::{irql, thread};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Events that one ring keeps; older ones are overwritten.
+pub const EVENTS: usize = 16;
+/// Freed requests whose history is kept.
+const RETIRED: usize = 512;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EventKind {
+    /// The request was allocated or reused.
+    Allocated,
+    /// `IofCallDriver` sent it to a device.
+    Called,
+    /// A dispatch routine returned; `status` is its value.
+    Returned,
+    /// `IoMarkIrpPending`.
+    MarkedPending,
+    /// `IofCompleteRequest` was called; `status` is the one it was completed with.
+    Completed,
+    /// A completion routine was entered.
+    RoutineEntered,
+    /// A completion routine returned; `status` is its value.
+    RoutineReturned,
+    /// The I/O manager finished the request for its originator.
+    Finished,
+    /// `IoCancelIrp` was called.
+    Cancelled,
+    /// A cancel routine was called.
+    CancelRoutine,
+    /// The request was freed.
+    Freed,
+}
+
+impl EventKind {
+    const ALL: [Self; 11] = [
+        Self::Allocated,
+        Self::Called,
+        Self::Returned,
+        Self::MarkedPending,
+        Self::Completed,
+        Self::RoutineEntered,
+        Self::RoutineReturned,
+        Self::Finished,
+        Self::Cancelled,
+        Self::CancelRoutine,
+        Self::Freed,
+    ];
+
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Allocated => "allocated",
+            Self::Called => "sent to",
+            Self::Returned => "dispatch routine returned",
+            Self::MarkedPending => "marked pending",
+            Self::Completed => "completed",
+            Self::RoutineEntered => "completion routine entered",
+            Self::RoutineReturned => "completion routine returned",
+            Self::Finished => "finished for its originator",
+            Self::Cancelled => "cancelled",
+            Self::CancelRoutine => "cancel routine called",
+            Self::Freed => "freed",
+        }
+    }
+
+    /// True if the event carries a status.
+    pub fn has_status(self) -> bool {
+        matches!(
+            self,
+            Self::Returned | Self::Completed | Self::RoutineReturned | Self::Finished
+        )
+    }
+}
+
+/// One event of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The device it happened at, or null.
+    pub device: *mut DEVICE_OBJECT,
+    /// `CurrentLocation` at that time.
+    pub location: i8,
+    /// The status that belongs to it, where it has one (else 0).
+    pub status: NTSTATUS,
+    /// Address of the code that did it (behind a call, or of a routine); 0 for the box.
+    pub site: usize,
+    /// Thread, filled in by [`History::record`].
+    pub thread: u32,
+    /// IRQL, filled in as `thread`.
+    pub irql: Kirql,
+}
+
+// SAFETY: the device is told by its address; it is read only through checked copies.
+unsafe impl Send for Event {}
+
+impl Event {
+    /// An event; thread and IRQL are added when it is recorded.
+    pub fn new(
+        kind: EventKind,
+        device: *mut DEVICE_OBJECT,
+        location: i8,
+        status: NTSTATUS,
+        site: usize,
+    ) -> Self {
+        Self {
+            kind,
+            device,
+            location,
+            status,
+            site,
+            thread: 0,
+            irql: 0,
+        }
+    }
+}
+
+/// The ring. All-zero memory is an empty one. Any thread records and reads;
+/// a reader at the same time as a writer may see an event half old, half new.
+#[repr(C)]
+pub struct History {
+    count: AtomicU64,
+    events: [Slot; EVENTS],
+}
+
+#[repr(C)]
+struct Slot {
+    /// Kind, location and IRQL, a byte each.
+    packed: AtomicU32,
+    thread: AtomicU32,
+    status: AtomicI32,
+    device: AtomicUsize,
+    site: AtomicUsize,
+}
+
+impl History {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.count.store(0, Ordering::Release);
+    }
+
+    /// Adds an event. No lock, no allocation.
+    pub fn record(&self, event: Event) {
+        let number = self.count.fetch_add(1, Ordering::AcqRel);
+        let slot = &self.events[(number % EVENTS as u64) as usize];
+        let packed =
+            u32::from_le_bytes([event.kind as u8, event.location as u8, irql::current(), 0]);
+        slot.packed.store(packed, Ordering::Relaxed);
+        slot.thread.store(thread::current().id(), Ordering::Relaxed);
+        slot.status.store(event.status, Ordering::Relaxed);
+        slot.device.store(event.device as usize, Ordering::Relaxed);
+        slot.site.store(event.site, Ordering::Relaxed);
+    }
+
+    /// The events kept, oldest first, and how many were overwritten.
+    pub fn snapshot(&self) -> (Vec<Event>, u64) {
+        let count = self.count.load(Ordering::Acquire);
+        let forgotten = count.saturating_sub(EVENTS as u64);
+        let events =
+            (forgotten..count).map(|number| self.events[(number % EVENTS as u64) as usize].load());
+        (events.collect(), forgotten)
+    }
+}
+
+impl Slot {
+    fn load(&self) -> Event {
+        let [kind, location, irql, _] = self.packed.load(Ordering::Relaxed).to_le_bytes();
+        Event {
+            kind: EventKind::ALL
+                .get(usize::from(kind))
+                .copied()
+                .unwrap_or(EventKind::Allocated),
+            device: self.device.load(Ordering::Relaxed) as *mut DEVICE_OBJECT,
+            location: location as i8,
+            status: self.status.load(Ordering::Relaxed),
+            site: self.site.load(Ordering::Relaxed),
+            thread: self.thread.load(Ordering::Relaxed),
+            irql,
+        }
+    }
+}
+
+/// Finds the ring of an IRP; null for an IRP that the box did not allocate.
+pub type Locator = unsafe fn(*mut IRP) -> *const History;
+
+static LOCATOR: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Sets how rings are found; `io_manager::irp`, which owns the memory in front
+/// of an IRP, calls this before it allocates the first one.
+pub fn set_locator(locator: Locator) {
+    LOCATOR.store(locator as *mut (), Ordering::Release);
+}
+
+/// The ring of an IRP.
+///
+/// # Safety
+/// `irp` is alive, and stays so while the ring is used.
+pub unsafe fn of<'a>(irp: *mut IRP) -> Option<&'a History> {
+    let locator = LOCATOR.load(Ordering::Acquire);
+    if locator.is_null() {
+        return None;
+    }
+    // SAFETY: only `set_locator` stores here.
+    let locator = unsafe { std::mem::transmute::<*mut (), Locator>(locator) };
+    // SAFETY: the IRP is alive.
+    let history = unsafe { locator(irp) };
+    // SAFETY: a ring lives as long as its IRP.
+    unsafe { history.as_ref() }
+}
+
+/// Records for an IRP, if it has a ring.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn record(irp: *mut IRP, event: Event) {
+    // SAFETY: contract of the function.
+    if let Some(history) = unsafe { of(irp) } {
+        history.record(event);
+    }
+}
+
+/// A request that was freed.
+#[derive(Debug, Clone)]
+pub struct Retired {
+    /// Where it lay.
+    pub irp: usize,
+    /// Bytes of the IRP with its stack locations.
+    pub bytes: usize,
+    /// Major and minor function of the topmost location that was in use.
+    pub function: (u8, u8),
+    /// Its events.
+    pub events: Vec<Event>,
+    /// Events that were overwritten.
+    pub forgotten: u64,
+}
+
+static FREED: Mutex<VecDeque<Retired>> = Mutex::new(VecDeque::new());
+
+/// Keeps the history of a request that is about to be freed.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn retire(irp: *mut IRP) {
+    if !super::checks() {
+        return;
+    }
+    // SAFETY: contract of the function.
+    let Some(history) = (unsafe { of(irp) }) else {
+        return;
+    };
+    let (events, forgotten) = history.snapshot();
+    // SAFETY: contract of the function.
+    let count = unsafe { (*irp).StackCount };
+    // The topmost location is the originator's request; completion does not clear it
+    // when the request was stopped.
+    let function = (1..=count)
+        .rev()
+        .map(|number| {
+            // SAFETY: a live IRP has `StackCount` locations behind it.
+            let location = unsafe { irp.location(number) };
+            // SAFETY: as above.
+            let location = unsafe { location.read() };
+            (location.MajorFunction, location.MinorFunction)
+        })
+        .find(|function| *function != (0, 0))
+        .unwrap_or_default();
+    let bytes = crate::nt::irp::size_of_irp(count);
+    let mut freed = FREED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if freed.len() == RETIRED {
+        freed.pop_front();
+    }
+    freed.push_back(Retired {
+        irp: irp as usize,
+        bytes,
+        function,
+        events,
+        forgotten,
+    });
+}
+
+/// The freed request that lay at `address`. Never waits.
+pub fn retired_at(address: usize) -> Option<Retired> {
+    let freed = FREED.try_lock().ok()?;
+    freed
+        .iter()
+        .rev()
+        .find(|retired| (retired.irp..retired.irp + retired.bytes).contains(&address))
+        .cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Box<History> {
+        // SAFETY: atomics only; zero is an empty ring, as documented.
+        Box::new(unsafe { std::mem::zeroed() })
+    }
+
+    fn event(kind: EventKind, status: NTSTATUS) -> Event {
+        Event::new(kind, 0x1230 as *mut DEVICE_OBJECT, -3, status, 77)
+    }
+
+    #[test]
+    fn events_come_back_as_recorded() {
+        let history = empty();
+        assert_eq!(history.snapshot(), (vec![], 0));
+        for (index, kind) in EventKind::ALL.into_iter().enumerate() {
+            history.record(event(kind, index as i32 - 5));
+        }
+        let (events, forgotten) = history.snapshot();
+        assert_eq!(forgotten, 0);
+        for (index, (event, kind)) in events.iter().zip(EventKind::ALL).enumerate() {
+            assert_eq!((event.kind, event.status), (kind, index as i32 - 5));
+            assert_eq!(
+                (event.device as usize, event.location, event.site),
+                (0x1230, -3, 77)
+            );
+            assert_eq!(event.thread, thread::current().id());
+        }
+    }
+
+    #[test]
+    fn the_oldest_events_are_overwritten() {
+        let history = empty();
+        for status in 0..EVENTS as i32 + 5 {
+            history.record(event(EventKind::Called, status));
+        }
+        let (events, forgotten) = history.snapshot();
+        assert_eq!((events.len(), forgotten), (EVENTS, 5));
+        assert_eq!(
+            (events[0].status, events[EVENTS - 1].status),
+            (5, EVENTS as i32 + 4)
+        );
+        history.clear();
+        assert_eq!(history.snapshot(), (vec![], 0));
+    }
+}

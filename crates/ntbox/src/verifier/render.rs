@@ -1,0 +1,346 @@
+//! A report as text or as one JSON object. Pure: everything was looked up before.
+
+use super::request::Request;
+use super::{Configuration, Context, Violation};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Everything that is told of a violation.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    rule: &'static str,
+    code: &'static str,
+    message: String,
+    should: &'static str,
+    sites: Vec<Site>,
+    /// The driver's calls that led there, innermost first.
+    calls: Vec<String>,
+    thread: Thread,
+    request: Option<Request>,
+    seed: u64,
+    replay: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Site {
+    what: &'static str,
+    place: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Thread {
+    id: u32,
+    name: String,
+    irql: u8,
+}
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    violation: &'a Report,
+}
+
+impl Report {
+    /// What is known without looking at the request.
+    pub(super) fn new(
+        violation: &Violation,
+        context: &Context,
+        configuration: &Configuration,
+        describe: impl Fn(usize) -> String,
+    ) -> Self {
+        let sites = violation.sites.iter().map(|(what, address)| Site {
+            what,
+            place: describe(*address),
+        });
+        Self {
+            rule: violation.rule.name,
+            code: violation.rule.code,
+            message: violation.message.clone(),
+            should: violation.rule.should,
+            sites: sites.collect(),
+            calls: vec![],
+            thread: Thread {
+                id: context.thread,
+                name: context.name.clone(),
+                irql: context.irql,
+            },
+            request: None,
+            seed: configuration.seed,
+            replay: Some(configuration.replay.clone()).filter(|replay| !replay.is_empty()),
+        }
+    }
+
+    /// The return addresses found on the stack, innermost first.
+    pub(super) fn set_calls(&mut self, calls: &[usize], describe: impl Fn(usize) -> String) {
+        self.calls = calls.iter().map(|address| describe(*address)).collect();
+    }
+
+    pub(super) fn set_request(&mut self, request: Option<Request>) {
+        self.request = request;
+    }
+
+    /// The report, with a line end behind it.
+    pub(super) fn render(&self, json: bool) -> String {
+        if json {
+            let object = serde_json::to_string(&Envelope { violation: self });
+            object.unwrap_or_else(|error| format!("{{\"violation\":\"{error}\"}}")) + "\n"
+        } else {
+            self.text()
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut lines = Lines(String::new());
+        lines.add(
+            0,
+            format_args!("ntbox: violation of {} ({})", self.rule, self.code),
+        );
+        lines.add(1, format_args!("{}", self.message));
+        let width = self
+            .sites
+            .iter()
+            .map(|site| site.what.len())
+            .max()
+            .unwrap_or(0);
+        for site in &self.sites {
+            lines.add(2, format_args!("{:width$}  {}", site.what, site.place));
+        }
+        if !self.calls.is_empty() {
+            lines.add(1, format_args!("calls on the stack, innermost first:"));
+            self.calls
+                .iter()
+                .for_each(|call| lines.add(2, format_args!("{call}")));
+        }
+        lines.add(1, format_args!("what to do: {}", self.should));
+        let Thread { id, name, irql } = &self.thread;
+        lines.add(
+            1,
+            format_args!("thread {id} ({name}) at {}", irql_text(*irql)),
+        );
+        if let Some(request) = &self.request {
+            request_text(&mut lines, request);
+        }
+        lines.add(1, format_args!("seed {}", self.seed));
+        if let Some(replay) = &self.replay {
+            lines.add(1, format_args!("the same again: {replay}"));
+        }
+        lines.0
+    }
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, depth: usize, line: std::fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{:indent$}{line}", "", indent = 2 * depth);
+    }
+}
+
+fn irql_text(irql: u8) -> String {
+    match irql {
+        0 => "PASSIVE_LEVEL".into(),
+        1 => "APC_LEVEL".into(),
+        2 => "DISPATCH_LEVEL".into(),
+        _ => format!("IRQL {irql}"),
+    }
+}
+
+fn request_text(lines: &mut Lines, request: &Request) {
+    let volume = request.volume.as_deref().unwrap_or_default();
+    let of = match &request.file {
+        Some(file) => format!(" of {volume}{file}"),
+        None if volume.is_empty() => String::new(),
+        None => format!(" of {volume}"),
+    };
+    lines.add(
+        1,
+        format_args!("request {}: {}{of}", request.address, request.function),
+    );
+    match &request.state {
+        Some(state) => {
+            let also = [
+                (state.pending_returned, ", PendingReturned"),
+                (state.cancelled, ", Cancel"),
+            ];
+            let also: String = also
+                .iter()
+                .filter(|(set, _)| *set)
+                .map(|(_, text)| *text)
+                .collect();
+            lines.add(
+                2,
+                format_args!(
+                    "status {}, location {} of {}{also}",
+                    state.status, state.current_location, state.stack_count
+                ),
+            );
+        }
+        None => lines.add(2, format_args!("freed")),
+    }
+    for location in &request.locations {
+        let mark = if location.current { '>' } else { ' ' };
+        let mut line = format!(
+            "{mark}{} {} {}",
+            location.number, location.device, location.function
+        );
+        if !location.control.is_empty() {
+            line += &format!(" [{}]", location.control.join(", "));
+        }
+        if let Some(routine) = &location.completion_routine {
+            line += &format!(" -> {routine}");
+        }
+        lines.add(2, format_args!("{line}"));
+    }
+    if request.history.is_empty() {
+        return;
+    }
+    let older = match request.forgotten {
+        0 => String::new(),
+        count => format!(" ({count} older events not kept)"),
+    };
+    lines.add(1, format_args!("what happened to it{older}:"));
+    for (index, event) in request.history.iter().enumerate() {
+        let mut line = format!(
+            "{:2} {}",
+            u64::try_from(index).unwrap_or(0) + request.forgotten + 1,
+            event.what
+        );
+        if let Some(device) = &event.device {
+            line += &format!(" {device}");
+        }
+        if let Some(status) = &event.status {
+            line += &format!(" {status}");
+        }
+        line += &format!(" (location {})", event.location);
+        if event.place != "nowhere" {
+            line += &format!(", {}", event.place);
+        }
+        line += &format!(", thread {} at {}", event.thread, irql_text(event.irql));
+        lines.add(2, format_args!("{line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Happened, Location, State};
+    use super::*;
+    use crate::verifier::rules;
+
+    fn report(replay: &str) -> Report {
+        let violation = Violation {
+            rule: &rules::PENDING_NOT_MARKED,
+            message: "STATUS_PENDING was returned for a request that was not marked".into(),
+            irp: None,
+            sites: vec![("forwarded", 0x10), ("returned", 0x20)],
+        };
+        let context = Context {
+            thread: 7,
+            name: "user 1".into(),
+            irql: 2,
+        };
+        let configuration = Configuration {
+            seed: 42,
+            replay: replay.into(),
+            ..Configuration::default()
+        };
+        Report::new(&violation, &context, &configuration, |address| {
+            format!("fsglass!f{address}")
+        })
+    }
+
+    fn request() -> Request {
+        Request {
+            address: "0x1000".into(),
+            function: "IRP_MJ_READ".into(),
+            volume: Some("C:".into()),
+            file: Some(r"\a\b.txt".into()),
+            state: Some(State {
+                status: "STATUS_SUCCESS".into(),
+                pending_returned: true,
+                cancelled: false,
+                current_location: 2,
+                stack_count: 3,
+            }),
+            locations: vec![Location {
+                number: 2,
+                current: true,
+                function: "IRP_MJ_READ".into(),
+                device: r"\FileSystem\fsglass".into(),
+                control: vec!["pending", "on success"],
+                completion_routine: Some("fsglass!completed (src/c.rs:5)".into()),
+            }],
+            history: vec![Happened {
+                what: "sent to",
+                device: Some(r"\FileSystem\HostFs".into()),
+                location: 1,
+                status: None,
+                place: "fsglass!forward (src/f.rs:9)".into(),
+                thread: 7,
+                irql: 0,
+            }],
+            forgotten: 3,
+        }
+    }
+
+    #[test]
+    fn text_names_rule_places_request_and_replay() {
+        let mut report = report("ntbox run --seed 42");
+        report.set_request(Some(request()));
+        report.set_calls(&[9], |address| format!("fsglass!caller{address}"));
+        assert_eq!(
+            report.render(false),
+            r"ntbox: violation of MarkIrpPending2 (0xC9/23D)
+  STATUS_PENDING was returned for a request that was not marked
+    forwarded  fsglass!f16
+    returned   fsglass!f32
+  calls on the stack, innermost first:
+    fsglass!caller9
+  what to do: call IoMarkIrpPending before returning STATUS_PENDING
+  thread 7 (user 1) at DISPATCH_LEVEL
+  request 0x1000: IRP_MJ_READ of C:\a\b.txt
+    status STATUS_SUCCESS, location 2 of 3, PendingReturned
+    >2 \FileSystem\fsglass IRP_MJ_READ [pending, on success] -> fsglass!completed (src/c.rs:5)
+  what happened to it (3 older events not kept):
+     4 sent to \FileSystem\HostFs (location 1), fsglass!forward (src/f.rs:9), thread 7 at PASSIVE_LEVEL
+  seed 42
+  the same again: ntbox run --seed 42
+"
+        );
+    }
+
+    #[test]
+    fn text_without_request_or_replay_leaves_them_out() {
+        let text = report("").render(false);
+        assert!(
+            !text.contains("request 0x") && !text.contains("the same again"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_is_one_line_with_the_same_content() {
+        let mut report = report("");
+        report.set_request(Some(request()));
+        let text = report.render(true);
+        assert_eq!(text.lines().count(), 1);
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let violation = &object["violation"];
+        assert_eq!(violation["rule"], "MarkIrpPending2");
+        assert_eq!(violation["code"], "0xC9/23D");
+        assert_eq!(violation["sites"][1]["what"], "returned");
+        assert_eq!(violation["sites"][1]["place"], "fsglass!f32");
+        assert_eq!(violation["thread"]["irql"], 2);
+        assert_eq!(violation["request"]["file"], r"\a\b.txt");
+        assert_eq!(
+            violation["request"]["locations"][0]["control"][0],
+            "pending"
+        );
+        assert_eq!(
+            violation["request"]["history"][0]["place"],
+            "fsglass!forward (src/f.rs:9)"
+        );
+        assert_eq!(violation["seed"], 42);
+        assert!(violation["replay"].is_null());
+    }
+}

@@ -1,0 +1,226 @@
+//! The information structures as bytes: what is read from them, and which
+//! bytes of them depend on the moment or the host and are left out of comparisons.
+
+#![expect(non_upper_case_globals, reason = "information classes keep the DDI's names")]
+
+use crate::nt::*;
+
+/// Which part of a result's data is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// All of it.
+    None,
+    /// None of it: status and count alone.
+    All,
+    /// File information of a class without times and ids.
+    File(i32),
+    /// Directory entries of a class without times and ids.
+    Directory(i32),
+    /// Volume information of a class without serial numbers and free space.
+    Volume(i32),
+}
+
+/// The data with its changing parts zeroed.
+pub fn masked(mask: Mask, data: &[u8]) -> Vec<u8> {
+    let mut data = match mask {
+        Mask::All => return Vec::new(),
+        _ => data.to_vec(),
+    };
+    match mask {
+        Mask::None | Mask::All => {}
+        Mask::File(class) => zero(&mut data, file_ranges(class)),
+        Mask::Volume(class) => zero(&mut data, volume_ranges(class)),
+        Mask::Directory(class) => {
+            let ranges = entry_ranges(class);
+            let mut at = 0;
+            while let Some(entry) = data.get_mut(at..) {
+                let next = u32_at(entry, 0) as usize;
+                zero(entry, ranges);
+                if next == 0 {
+                    break;
+                }
+                at += next;
+            }
+        }
+    }
+    data
+}
+
+fn zero(data: &mut [u8], ranges: &[(usize, usize)]) {
+    for (from, to) in ranges {
+        let to = (*to).min(data.len());
+        if let Some(bytes) = data.get_mut((*from).min(to)..to) {
+            bytes.fill(0);
+        }
+    }
+}
+
+fn file_ranges(class: i32) -> &'static [(usize, usize)] {
+    match class {
+        FileBasicInformation | FileNetworkOpenInformation => &[(0, 32)],
+        FileInternalInformation => &[(0, 8)],
+        FileIdInformation => &[(0, 24)],
+        // Times, and the file's id.
+        FileAllInformation => &[(0, 32), (64, 72)],
+        FileStatInformation => &[(0, 40)],
+        _ => &[],
+    }
+}
+
+fn volume_ranges(class: i32) -> &'static [(usize, usize)] {
+    match class {
+        FileFsVolumeInformation => &[(0, 12)],
+        FileFsSizeInformation => &[(0, 16)],
+        FileFsFullSizeInformation => &[(0, 24)],
+        FileFsObjectIdInformation => &[(0, 64)],
+        _ => &[],
+    }
+}
+
+fn entry_ranges(class: i32) -> &'static [(usize, usize)] {
+    match class {
+        FileNamesInformation => &[(4, 8)],
+        FileIdBothDirectoryInformation => &[(4, 40), (96, 104)],
+        FileIdFullDirectoryInformation => &[(4, 40), (72, 80)],
+        _ => &[(4, 40)],
+    }
+}
+
+/// A little-endian number in data; zero behind its end.
+pub fn u32_at(data: &[u8], at: usize) -> u32 {
+    data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+/// A little-endian number in data; zero behind its end.
+pub fn i64_at(data: &[u8], at: usize) -> i64 {
+    data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, i64::from_le_bytes)
+}
+
+/// An entry of a directory listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// File name.
+    pub name: String,
+    /// `None` where the class has names only.
+    pub size: Option<i64>,
+    /// `FILE_ATTRIBUTE_*`, where the class has them.
+    pub attributes: Option<u32>,
+}
+
+/// The classes a program lists directories with.
+pub const DIRECTORY_CLASSES: [i32; 6] = [
+    FileBothDirectoryInformation,
+    FileDirectoryInformation,
+    FileFullDirectoryInformation,
+    FileNamesInformation,
+    FileIdBothDirectoryInformation,
+    FileIdFullDirectoryInformation,
+];
+
+/// The entries in a directory query's data.
+pub fn directory_entries(class: i32, data: &[u8]) -> Vec<DirectoryEntry> {
+    let (length_at, name_at) = match class {
+        FileNamesInformation => (8, 12),
+        FileDirectoryInformation => (60, 64),
+        FileFullDirectoryInformation => (60, 68),
+        FileIdFullDirectoryInformation => (60, 80),
+        FileIdBothDirectoryInformation => (60, 104),
+        _ => (60, 94),
+    };
+    let mut entries = Vec::new();
+    let mut at = 0;
+    while let Some(entry) = data.get(at..)
+        && entry.len() >= name_at
+    {
+        let length = u32_at(entry, length_at) as usize;
+        let units: Vec<u16> = entry
+            .get(name_at..name_at + length)
+            .unwrap_or_default()
+            .chunks_exact(2)
+            .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+            .collect();
+        let whole = class != FileNamesInformation;
+        entries.push(DirectoryEntry {
+            name: String::from_utf16_lossy(&units),
+            size: whole.then(|| i64_at(entry, 40)),
+            attributes: whole.then(|| u32_at(entry, 56)),
+        });
+        match u32_at(entry, 0) as usize {
+            0 => break,
+            next => at += next,
+        }
+    }
+    entries
+}
+
+/// `FILE_BASIC_INFORMATION`; a time of zero is left as it is.
+pub fn basic_information(creation: i64, access: i64, write: i64, change: i64, attributes: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(40);
+    for time in [creation, access, write, change] {
+        bytes.extend(time.to_le_bytes());
+    }
+    bytes.extend(attributes.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes
+}
+
+/// `FILE_RENAME_INFORMATION` and `FILE_LINK_INFORMATION`.
+pub fn rename_information(name: &str, replace: bool) -> Vec<u8> {
+    let units: Vec<u16> = name.encode_utf16().collect();
+    let mut bytes = vec![u8::from(replace), 0, 0, 0, 0, 0, 0, 0];
+    bytes.extend([0; 8]);
+    bytes.extend((units.len() as u32 * 2).to_le_bytes());
+    units.iter().for_each(|unit| bytes.extend(unit.to_le_bytes()));
+    // The structure ends with one unit and its padding whatever the name's length.
+    bytes.resize(bytes.len().max(24), 0);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(next: u32, name: &str, size: i64) -> Vec<u8> {
+        let mut bytes = vec![0; 94];
+        bytes[..4].copy_from_slice(&next.to_le_bytes());
+        bytes[8..40].fill(7);
+        bytes[40..48].copy_from_slice(&size.to_le_bytes());
+        let units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        bytes[60..64].copy_from_slice(&(units.len() as u32).to_le_bytes());
+        bytes.extend(units);
+        bytes
+    }
+
+    #[test]
+    fn entries_are_walked_and_their_times_masked() {
+        let mut data = entry(104, "ab", 5);
+        data.resize(104, 0);
+        data.extend(entry(0, "xyz", 9));
+        let found = directory_entries(FileBothDirectoryInformation, &data);
+        let names: Vec<&str> = found.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["ab", "xyz"]);
+        assert_eq!(found[1].size, Some(9));
+        let masked = masked(Mask::Directory(FileBothDirectoryInformation), &data);
+        assert_eq!(masked[8..40], [0; 32]);
+        assert_eq!(masked[112..144], [0; 32]);
+        assert_eq!(masked[40], 5);
+    }
+
+    #[test]
+    fn times_are_not_compared_and_sizes_are() {
+        let early = basic_information(1, 2, 3, 4, 0x20);
+        let late = basic_information(5, 6, 7, 8, 0x20);
+        let other = basic_information(1, 2, 3, 4, 0x80);
+        let mask = |data: &[u8]| masked(Mask::File(FileBasicInformation), data);
+        assert_eq!(mask(&early), mask(&late));
+        assert_ne!(mask(&early), mask(&other));
+        assert_eq!(masked(Mask::All, &early), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn rename_information_is_as_long_as_its_structure() {
+        assert_eq!(rename_information("a", false).len(), 24);
+        let long = rename_information("abcd", true);
+        assert_eq!((long[0], u32_at(&long, 16), long.len()), (1, 8, 28));
+    }
+}

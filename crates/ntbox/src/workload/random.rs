@@ -1,0 +1,148 @@
+//! Seeded random operations on a few files of one directory.
+//!
+//! The next operation depends on the seed and on the results so far, which are
+//! the same in every run with that seed.
+
+use super::layout::{Mask, basic_information, rename_information};
+use super::worker::{Worker, synchronous};
+use crate::nt::*;
+use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
+use crate::user::locks::Range;
+use crate::user::{File, query_attributes};
+
+/// Handles open at a time.
+const HANDLES: usize = 6;
+/// Files the operations choose from.
+const NAMES: usize = 8;
+
+/// A handle and the path it was opened with.
+struct Open {
+    file: File,
+    path: String,
+    locked: Vec<Range>,
+}
+
+/// `operations` random operations in `root`, a directory of this thread; all is closed and
+/// deleted at the end.
+pub fn run(worker: &mut Worker, root: &str, operations: u64) {
+    let made = worker.must_open(root, |open| {
+        open.disposition(FILE_OPEN_IF)
+            .access(FILE_LIST_DIRECTORY | SYNCHRONIZE)
+            .options(synchronous(FILE_DIRECTORY_FILE))
+    });
+    let Some(directory) = made else { return };
+    let mut open: Vec<Open> = Vec::new();
+    for _ in 0..operations {
+        step(worker, root, &mut open);
+    }
+    while let Some(last) = open.pop() {
+        worker.close(&last.path, last.file);
+    }
+    for number in 0..NAMES {
+        let path = name(root, number);
+        let gone = worker.open(&path, |open| open.access(DELETE | SYNCHRONIZE).options(synchronous(FILE_DELETE_ON_CLOSE)));
+        if let Some(file) = gone {
+            worker.close(&path, file);
+        }
+    }
+    worker.close(root, directory);
+}
+
+fn name(root: &str, number: usize) -> String {
+    format!("{root}\\r{number}")
+}
+
+fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
+    if open.is_empty() || open.len() < HANDLES && worker.one_in(6) {
+        return open_one(worker, root, open);
+    }
+    let place = worker.random.usize(..open.len());
+    if open.len() > 1 && worker.one_in(12) {
+        let last = open.swap_remove(place);
+        return worker.close(&last.path, last.file);
+    }
+    let Some(chosen) = open.get_mut(place) else { return };
+    operate(worker, root, chosen);
+}
+
+fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
+    let path = name(root, worker.random.usize(..NAMES));
+    let disposition =
+        [FILE_OPEN, FILE_OPEN_IF, FILE_OPEN_IF, FILE_CREATE, FILE_OVERWRITE_IF, FILE_SUPERSEDE][worker.random.usize(..6)];
+    let options = [
+        synchronous(0),
+        synchronous(0),
+        synchronous(FILE_WRITE_THROUGH),
+        synchronous(FILE_NO_INTERMEDIATE_BUFFERING),
+        0,
+        synchronous(FILE_NON_DIRECTORY_FILE),
+    ][worker.random.usize(..6)];
+    let access = [READ | WRITE | DELETE, READ | WRITE, READ | SYNCHRONIZE, READ | WRITE][worker.random.usize(..4)];
+    let share = [7, 7, 7, 3, 1][worker.random.usize(..5)];
+    let opened = worker
+        .open(&path, |open| open.disposition(disposition).options(options).access(access).share(share));
+    if let Some(file) = opened {
+        open.push(Open { file, path, locked: Vec::new() });
+    }
+}
+
+fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
+    let (file, path) = (&open.file, &open.path);
+    let offset = i64::from(worker.random.u32(..16)) * 4096;
+    let length = worker.random.u32(1..=4) * 4096;
+    match worker.random.u8(..16) {
+        0..=3 => {
+            worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
+        }
+        4..=6 => {
+            let data = vec![worker.random.u8(..); length as usize];
+            worker.retried("write", path, Mask::None, || file.write(Some(offset), &data));
+        }
+        7 => {
+            worker.retried("read", path, Mask::None, || file.read(None, 4096));
+        }
+        8 => {
+            let class = [FileBasicInformation, FileStandardInformation, FileNetworkOpenInformation, FileAllInformation]
+                [worker.random.usize(..4)];
+            worker.retried("query information", path, Mask::File(class), || file.query_information(class, 512));
+        }
+        9 => {
+            let size = worker.random.i64(..65_536).to_le_bytes();
+            worker.retried("set end", path, Mask::None, || file.set_information(FileEndOfFileInformation, &size));
+        }
+        10 => {
+            let range = Range { offset, length: i64::from(length), key: 0 };
+            let exclusive = worker.random.bool();
+            let granted = worker.retried("lock", path, Mask::None, || file.lock(range, true, exclusive));
+            if granted.is_success() {
+                open.locked.push(range);
+            }
+        }
+        11 => {
+            if let Some(range) = open.locked.pop() {
+                worker.retried("unlock", path, Mask::None, || file.unlock(range));
+            }
+        }
+        12 => {
+            worker.retried("flush", path, Mask::None, || file.flush());
+        }
+        13 => {
+            let target = format!("r{}", worker.random.usize(..NAMES));
+            let replace = worker.one_in(3);
+            let information = rename_information(&target, replace);
+            let renamed = worker
+                .retried("rename", path, Mask::None, || file.set_information(FileRenameInformation, &information));
+            if renamed.is_success() {
+                open.path = format!("{root}\\{target}");
+            }
+        }
+        14 => {
+            let full = worker.full(path);
+            worker.retried("query attributes", path, Mask::File(FileNetworkOpenInformation), || query_attributes(&full));
+        }
+        _ => {
+            let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
+            worker.retried("set basic", path, Mask::None, || file.set_information(FileBasicInformation, &basic));
+        }
+    }
+}

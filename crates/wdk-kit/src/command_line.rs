@@ -1,0 +1,197 @@
+//! The command line.
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::compiler::Choice;
+use crate::driver_build::{self, Profile};
+use crate::layout::Layout;
+use crate::package;
+use crate::requirements::Requirements;
+use crate::setup;
+use crate::workspace::{Driver, Workspace};
+
+/// Builds Windows kernel drivers on Linux, from the published wdk crates.
+///
+/// The Windows Driver Kit is replaced by a folder of the same shape, made from
+/// mingw-w64's headers; everything generated lies in target/kit and may be
+/// deleted at any time.
+#[derive(Debug, Parser)]
+#[command(name = "wdk-kit", version)]
+struct CommandLine {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Args)]
+struct GlobalOptions {
+    /// The compiler set to use: a toolchain with the Windows target installed,
+    /// or Debian's compiler and library source
+    #[arg(long, global = true, value_enum, default_value_t = Choice::Auto)]
+    #[arg(env = "WDK_KIT_COMPILER")]
+    compiler: Choice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say what is installed, what is missing, and what installs it
+    Check,
+
+    /// Install what is missing (as root)
+    Setup {
+        /// The linter as well
+        #[arg(long)]
+        lint: bool,
+    },
+
+    /// Make the WDK-shaped folder and the patched workspace without building
+    ///
+    /// Afterwards cargo can be called by hand in target/kit/workspace.
+    Prepare,
+
+    /// Build drivers: NAME.sys and NAME.pdb in
+    /// target/x86_64-pc-windows-msvc/PROFILE
+    Build {
+        #[command(flatten)]
+        selection: Selection,
+        /// Build the release profile; the default
+        #[arg(long)]
+        release: bool,
+        /// Build the debug profile; with --release, build both
+        #[arg(long)]
+        debug: bool,
+    },
+
+    /// Run clippy over drivers and the workspace's crates they use
+    Clippy {
+        #[command(flatten)]
+        selection: Selection,
+    },
+
+    /// Build a driver and stage it with its symbols and its stamped INF in
+    /// target/package; the package is not signed
+    Package {
+        #[command(flatten)]
+        selection: Selection,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Selection {
+    /// A driver package; may be repeated. Default: the driver at the root of the
+    /// workspace, or else all
+    #[arg(long, short, value_name = "NAME")]
+    package: Vec<String>,
+    /// Every driver package of the workspace
+    #[arg(long, conflicts_with = "package")]
+    all: bool,
+}
+
+impl Selection {
+    fn drivers<'w>(&self, workspace: &'w Workspace) -> Result<Vec<&'w Driver>> {
+        if self.all {
+            Ok(workspace.all())
+        } else {
+            workspace.select(&self.package)
+        }
+    }
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Says what happened, where, and what to do next.
+pub fn run() -> Result<()> {
+    let CommandLine { global, action } = CommandLine::parse();
+    let choice = global.compiler;
+    match action {
+        Action::Check => check(choice),
+        Action::Setup { lint } => setup::run(choice, lint),
+        Action::Prepare => {
+            let workspace = Workspace::find()?;
+            let layout = prepared(choice, &workspace)?.0;
+            println!("cd {} && cargo check", layout.mirror().display());
+            Ok(())
+        }
+        Action::Build {
+            selection,
+            release,
+            debug,
+        } => build(choice, &selection, &profiles(release, debug)),
+        Action::Clippy { selection } => {
+            let workspace = Workspace::find()?;
+            let drivers = selection.drivers(&workspace)?;
+            let (layout, requirements) = prepared(choice, &workspace)?;
+            driver_build::lint(&layout, &requirements.compiler, &drivers)
+        }
+        Action::Package { selection } => {
+            build(choice, &selection, &[Profile::Release])?;
+            let workspace = Workspace::find()?;
+            let layout = Layout::new(&workspace.root);
+            for driver in selection.drivers(&workspace)? {
+                for file in package::stage(&layout, driver)? {
+                    println!("{}", file.display());
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn check(choice: Choice) -> Result<()> {
+    let findings = Requirements::look(choice);
+    for line in &findings.found {
+        println!("{line}");
+    }
+    if !findings.missing.is_empty() {
+        bail!("{findings}");
+    }
+    Ok(())
+}
+
+fn build(choice: Choice, selection: &Selection, profiles: &[Profile]) -> Result<()> {
+    let workspace = Workspace::find()?;
+    let drivers = selection.drivers(&workspace)?;
+    let (layout, requirements) = prepared(choice, &workspace)?;
+    for profile in profiles {
+        driver_build::build(&layout, &requirements.compiler, &drivers, *profile)?;
+    }
+    Ok(())
+}
+
+fn prepared(choice: Choice, workspace: &Workspace) -> Result<(Layout, Requirements)> {
+    let layout = Layout::new(&workspace.root);
+    let requirements = Requirements::probe(choice)?;
+    driver_build::prepare(&layout, &requirements)?;
+    Ok((layout, requirements))
+}
+
+fn profiles(release: bool, debug: bool) -> Vec<Profile> {
+    match (release, debug) {
+        (_, false) => vec![Profile::Release],
+        (false, true) => vec![Profile::Debug],
+        (true, true) => vec![Profile::Debug, Profile::Release],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn release_is_built_unless_only_debug_is_asked_for() {
+        assert_eq!(profiles(false, false), [Profile::Release]);
+        assert_eq!(profiles(true, false), [Profile::Release]);
+        assert_eq!(profiles(false, true), [Profile::Debug]);
+        assert_eq!(profiles(true, true), [Profile::Debug, Profile::Release]);
+    }
+}

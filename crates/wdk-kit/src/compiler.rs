@@ -1,0 +1,419 @@
+//! Which cargo and rustc build the drivers.
+//!
+//! Two sets will do, tried in this order:
+//!
+//! 1. a toolchain in which the library for the Windows target is installed: the
+//!    active one, or another of rustup's;
+//! 2. Debian's rustc and cargo with the library's source (`rustc-web`,
+//!    `cargo-web`, `rust-web-src`), which build the library from source. That is
+//!    an unstable feature of cargo, and `RUSTC_BOOTSTRAP` admits to it; the three
+//!    packages are one matching set, so that it cannot break by itself.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::ValueEnum;
+
+use crate::layout::TARGET;
+use crate::process;
+
+/// The oldest compiler the workspace accepts: `rust-version` in Cargo.toml.
+const MINIMUM_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// Variables of the cargo that started us that must not reach another one.
+///
+/// The first group chooses a compiler, the second changes what the kit's own
+/// cargo configuration says.
+const FOREIGN_VARIABLES: [&str; 13] = [
+    "CARGO",
+    "LD_LIBRARY_PATH",
+    "RUSTC",
+    "RUSTC_BOOTSTRAP",
+    "RUSTDOC",
+    "RUSTUP_TOOLCHAIN",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
+    "RUSTFLAGS",
+];
+
+/// Which compiler set to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// The first of the other two that is complete.
+    Auto,
+    /// A toolchain with the Windows target installed.
+    Rustup,
+    /// Debian's rustc-web, cargo-web and rust-web-src.
+    Debian,
+}
+
+/// A compiler set that is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compiler {
+    /// The library for the target is installed; `toolchain` names it for rustup
+    /// unless it is the active one.
+    Installed {
+        /// Another toolchain than the active one.
+        toolchain: Option<String>,
+        /// Its directory.
+        sysroot: PathBuf,
+    },
+    /// The library is built from source by the compiler in this directory.
+    FromSource {
+        /// The directory of rustc and cargo.
+        binaries: PathBuf,
+    },
+}
+
+/// What is on the machine, as far as the choice depends on it.
+pub trait Machine {
+    /// The sysroot of the active rustc (`None`) or of a toolchain, if it exists.
+    fn sysroot(&self, toolchain: Option<&str>) -> Option<PathBuf>;
+    /// The names of rustup's toolchains.
+    fn toolchains(&self) -> Vec<String>;
+    /// The version that the rustc in a directory states, such as `1.96.0`.
+    fn version(&self, binaries: &Path) -> Option<String>;
+    /// Whether the library for the target is in a sysroot.
+    fn has_target(&self, sysroot: &Path) -> bool;
+    /// Whether the library's source is in a sysroot.
+    fn has_source(&self, sysroot: &Path) -> bool;
+}
+
+/// Finds the set to build with, or says what each candidate lacks.
+///
+/// # Errors
+/// With one sentence for each candidate.
+pub fn choose(choice: Choice, machine: &impl Machine) -> Result<Compiler, Vec<String>> {
+    let mut lacking = Vec::new();
+    if choice != Choice::Debian {
+        match installed(machine) {
+            Ok(compiler) => return Ok(compiler),
+            Err(reason) => lacking.push(reason),
+        }
+    }
+    if choice != Choice::Rustup {
+        match from_source(machine) {
+            Ok(compiler) => return Ok(compiler),
+            Err(reason) => lacking.push(reason),
+        }
+    }
+    Err(lacking)
+}
+
+fn installed(machine: &impl Machine) -> Result<Compiler, String> {
+    let toolchains = machine.toolchains();
+    let candidates = std::iter::once(None).chain(toolchains.into_iter().map(Some));
+    for toolchain in candidates {
+        let Some(sysroot) = machine.sysroot(toolchain.as_deref()) else {
+            continue;
+        };
+        let recent = machine
+            .version(&sysroot.join("bin"))
+            .is_some_and(|version| at_least(&version, MINIMUM_VERSION));
+        if recent && machine.has_target(&sysroot) {
+            return Ok(Compiler::Installed { toolchain, sysroot });
+        }
+    }
+    Err(format!(
+        "no toolchain of Rust {MINIMUM_VERSION} or later has the target {TARGET} \
+         (`rustup target add {TARGET}` where rustup can reach its server)"
+    ))
+}
+
+fn from_source(machine: &impl Machine) -> Result<Compiler, String> {
+    let binaries = Path::new("/usr/bin");
+    let version = machine.version(binaries);
+    match version {
+        None => return Err("no /usr/bin/rustc and /usr/bin/cargo".to_owned()),
+        Some(version) if !at_least(&version, MINIMUM_VERSION) => {
+            return Err(format!(
+                "/usr/bin/rustc is {version}, and {MINIMUM_VERSION} or later is needed"
+            ));
+        }
+        Some(_) => {}
+    }
+    if !machine.has_source(Path::new("/usr")) {
+        return Err("no source of Rust's library in /usr/lib/rustlib/src".to_owned());
+    }
+    Ok(Compiler::FromSource {
+        binaries: binaries.to_path_buf(),
+    })
+}
+
+/// Compares versions such as `1.96.0` and `1.91`.
+fn at_least(version: &str, minimum: &str) -> bool {
+    let parts = |text: &str| -> Vec<u32> {
+        let release = text.split('-').next().unwrap_or_default();
+        release
+            .split('.')
+            .map_while(|part| part.parse().ok())
+            .collect()
+    };
+    parts(version) >= parts(minimum)
+}
+
+impl Compiler {
+    /// A short name, also that of the target directory.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Installed { .. } => "rustup",
+            Self::FromSource { .. } => "debian",
+        }
+    }
+
+    /// The set in words, for `check` and build messages.
+    #[must_use]
+    pub fn description(&self) -> String {
+        match self {
+            Self::Installed { sysroot, .. } => sysroot.display().to_string(),
+            Self::FromSource { binaries } => format!(
+                "{}/rustc, building the library from source",
+                binaries.display()
+            ),
+        }
+    }
+
+    /// A cargo command of this set, freed of what the surrounding cargo left in
+    /// the environment.
+    #[must_use]
+    pub fn cargo(&self) -> Command {
+        let mut command = match self {
+            Self::Installed { sysroot, .. } => Command::new(sysroot.join("bin/cargo")),
+            Self::FromSource { binaries } => Command::new(binaries.join("cargo")),
+        };
+        for variable in FOREIGN_VARIABLES {
+            command.env_remove(variable);
+        }
+        // Build scripts and `cargo clippy` look their tools up by name.
+        let binaries = match self {
+            Self::Installed { sysroot, .. } => sysroot.join("bin"),
+            Self::FromSource { binaries } => binaries.clone(),
+        };
+        command.env("PATH", path_with(&binaries));
+        command.env("RUSTC", binaries.join("rustc"));
+        if let Self::FromSource { .. } = self {
+            command.env("RUSTC_BOOTSTRAP", "1");
+        }
+        command
+    }
+
+    /// What a cargo subcommand that compiles for the target needs to be told.
+    #[must_use]
+    pub fn target_arguments(&self) -> Vec<&'static str> {
+        let mut arguments = vec!["--target", TARGET];
+        if let Self::FromSource { .. } = self {
+            arguments.push("-Zbuild-std=core,alloc");
+            // Unoptimised, its mathematics refers to functions of a C library.
+            arguments.push("--config=profile.dev.package.compiler_builtins.opt-level=3");
+        }
+        arguments
+    }
+}
+
+fn path_with(first: &Path) -> OsString {
+    let mut path = first.as_os_str().to_owned();
+    if let Some(rest) = std::env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    path
+}
+
+/// This machine.
+#[derive(Debug, Clone, Copy)]
+pub struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn sysroot(&self, toolchain: Option<&str>) -> Option<PathBuf> {
+        let mut command = Command::new("rustc");
+        if let Some(toolchain) = toolchain {
+            // The `+toolchain` form would be lost on a rustc that is not rustup's.
+            command.env("RUSTUP_TOOLCHAIN", toolchain);
+        }
+        command.args(["--print", "sysroot"]);
+        let text = process::capture(&mut command).ok()?;
+        Some(PathBuf::from(text.trim_end()))
+    }
+
+    fn toolchains(&self) -> Vec<String> {
+        let mut command = Command::new("rustup");
+        let text = process::capture(command.args(["toolchain", "list", "--quiet"]));
+        let text = text.unwrap_or_default();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn version(&self, binaries: &Path) -> Option<String> {
+        if !binaries.join("cargo").exists() {
+            return None;
+        }
+        let mut command = Command::new(binaries.join("rustc"));
+        command.env_remove("LD_LIBRARY_PATH").arg("--version");
+        let text = process::capture(&mut command).ok()?;
+        text.split(' ').nth(1).map(str::to_owned)
+    }
+
+    fn has_target(&self, sysroot: &Path) -> bool {
+        let directory = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+        fs::read_dir(directory).is_ok_and(|entries| {
+            entries.flatten().any(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with("libcore-") && name.ends_with(".rlib")
+            })
+        })
+    }
+
+    fn has_source(&self, sysroot: &Path) -> bool {
+        sysroot
+            .join("lib/rustlib/src/rust/library/core/src/lib.rs")
+            .is_file()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Toolchains by name and the directories that have something in them.
+    #[derive(Default, Clone)]
+    struct Pretended {
+        active: Option<&'static str>,
+        others: Vec<(&'static str, &'static str)>,
+        targets: Vec<&'static str>,
+        versions: Vec<(&'static str, &'static str)>,
+        source: bool,
+    }
+
+    impl Machine for Pretended {
+        fn sysroot(&self, toolchain: Option<&str>) -> Option<PathBuf> {
+            let path = match toolchain {
+                None => self.active,
+                Some(name) => self
+                    .others
+                    .iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, p)| *p),
+            };
+            path.map(PathBuf::from)
+        }
+        fn toolchains(&self) -> Vec<String> {
+            self.others
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect()
+        }
+        fn version(&self, binaries: &Path) -> Option<String> {
+            let found = self
+                .versions
+                .iter()
+                .find(|(path, _)| Path::new(path) == binaries);
+            found.map(|(_, version)| (*version).to_owned())
+        }
+        fn has_target(&self, sysroot: &Path) -> bool {
+            self.targets.iter().any(|path| Path::new(path) == sysroot)
+        }
+        fn has_source(&self, _: &Path) -> bool {
+            self.source
+        }
+    }
+
+    fn everything() -> Pretended {
+        Pretended {
+            active: Some("/stable"),
+            others: vec![("old", "/old"), ("nightly", "/nightly")],
+            targets: vec!["/stable", "/old", "/nightly"],
+            versions: vec![
+                ("/stable/bin", "1.95.0"),
+                ("/old/bin", "1.80.0"),
+                ("/nightly/bin", "1.97.0-nightly"),
+                ("/usr/bin", "1.96.0"),
+            ],
+            source: true,
+        }
+    }
+
+    fn installed_in(sysroot: &str, toolchain: Option<&str>) -> Compiler {
+        Compiler::Installed {
+            toolchain: toolchain.map(str::to_owned),
+            sysroot: sysroot.into(),
+        }
+    }
+
+    #[test]
+    fn the_active_toolchain_comes_first() {
+        let chosen = choose(Choice::Auto, &everything()).unwrap();
+        assert_eq!(chosen, installed_in("/stable", None));
+    }
+
+    #[test]
+    fn another_toolchain_with_the_target_is_taken_unless_it_is_too_old() {
+        let machine = Pretended {
+            targets: vec!["/old", "/nightly"],
+            ..everything()
+        };
+        let chosen = choose(Choice::Auto, &machine).unwrap();
+        assert_eq!(chosen, installed_in("/nightly", Some("nightly")));
+    }
+
+    #[test]
+    fn without_the_target_debian_builds_the_library() {
+        let machine = Pretended {
+            targets: vec![],
+            ..everything()
+        };
+        assert_eq!(choose(Choice::Auto, &machine).unwrap().name(), "debian");
+    }
+
+    #[test]
+    fn a_choice_is_not_overruled() {
+        assert_eq!(
+            choose(Choice::Debian, &everything()).unwrap().name(),
+            "debian"
+        );
+        let machine = Pretended {
+            targets: vec![],
+            ..everything()
+        };
+        let lacking = choose(Choice::Rustup, &machine).unwrap_err();
+        assert_eq!(lacking.len(), 1);
+        assert!(lacking[0].contains("rustup target add"), "{lacking:?}");
+    }
+
+    #[test]
+    fn each_candidate_says_what_it_lacks() {
+        let machine = Pretended {
+            targets: vec![],
+            source: false,
+            ..everything()
+        };
+        let lacking = choose(Choice::Auto, &machine).unwrap_err();
+        assert_eq!(lacking.len(), 2);
+        assert!(
+            lacking[1].contains("no source of Rust's library"),
+            "{lacking:?}"
+        );
+
+        let old = Pretended {
+            versions: vec![("/usr/bin", "1.63.0")],
+            ..everything()
+        };
+        let lacking = choose(Choice::Debian, &old).unwrap_err();
+        assert!(lacking[0].contains("is 1.63.0"), "{lacking:?}");
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(at_least("1.100.0", "1.91"));
+        assert!(at_least("1.91.0", "1.91"));
+        assert!(at_least("1.97.0-nightly", "1.91"));
+        assert!(!at_least("1.9.9", "1.91"));
+        assert!(!at_least("unknown", "1.91"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The cross build, and the linter's run over the same crates.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::compiler::Compiler;
+use crate::files;
+use crate::headers;
+use crate::import_libraries;
+use crate::layout::{Layout, TARGET};
+use crate::mirror;
+use crate::patched_crates;
+use crate::process;
+use crate::requirements::Requirements;
+use crate::workspace::Driver;
+
+/// A cargo profile drivers are built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Optimised, with debug information.
+    Release,
+    /// With debug assertions and overflow checks.
+    Debug,
+}
+
+impl Profile {
+    /// The name of the profile's directory.
+    #[must_use]
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Debug => "debug",
+        }
+    }
+
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Release => &["--release"],
+            Self::Debug => &[],
+        }
+    }
+}
+
+/// Makes everything a build needs below `target/kit`.
+///
+/// # Errors
+/// When a file cannot be read or written, or wdk-build is not the one the kit
+/// can adapt.
+pub fn prepare(layout: &Layout, requirements: &Requirements) -> Result<()> {
+    let linker = requirements.llvm.program("lld-link");
+    headers::prepare(layout, &requirements.mingw)?;
+    import_libraries::prepare(layout, &requirements.mingw, &linker)?;
+    patched_crates::prepare(layout, || requirements.compiler.cargo())?;
+    mirror::prepare(layout, &requirements.llvm)
+}
+
+/// Builds drivers and puts `NAME.sys` and `NAME.pdb` where they are looked for.
+///
+/// # Errors
+/// When cargo fails; it has said why.
+pub fn build(
+    layout: &Layout,
+    compiler: &Compiler,
+    drivers: &[&Driver],
+    profile: Profile,
+) -> Result<()> {
+    let mut command = cargo(layout, compiler, "build", drivers);
+    command.args(profile.arguments());
+    process::run(&mut command).context("the driver was not built")?;
+    for driver in drivers {
+        place(layout, compiler, driver, profile)?;
+    }
+    Ok(())
+}
+
+/// Runs the linter over drivers and, as cargo does, the crates of the workspace
+/// they depend on.
+///
+/// # Errors
+/// When it finds something.
+pub fn lint(layout: &Layout, compiler: &Compiler, drivers: &[&Driver]) -> Result<()> {
+    if let Some(missing) = Requirements::missing_linter(compiler) {
+        bail!("{}; `wdk-kit setup --lint` brings it", missing.what);
+    }
+    let mut command = cargo(layout, compiler, "clippy", drivers);
+    command.args(["--", "--deny", "warnings"]);
+    process::run(&mut command).context("the linter is not content")
+}
+
+fn cargo(layout: &Layout, compiler: &Compiler, subcommand: &str, drivers: &[&Driver]) -> Command {
+    let mut command = compiler.cargo();
+    command
+        .current_dir(layout.mirror())
+        .args([subcommand, "--quiet"])
+        .args(compiler.target_arguments())
+        .arg("--target-dir")
+        .arg(layout.cargo_target(compiler.name()));
+    for driver in drivers {
+        command.args(["--package", &driver.package]);
+    }
+    command
+}
+
+/// Copies what cargo linked: a driver is called `.sys`, where cargo says `.dll`.
+fn place(layout: &Layout, compiler: &Compiler, driver: &Driver, profile: Profile) -> Result<()> {
+    let source = layout
+        .cargo_target(compiler.name())
+        .join(TARGET)
+        .join(profile.directory());
+    let destination = layout.artefacts(profile.directory());
+    let image = &driver.image;
+    let system_file = destination.join(format!("{image}.sys"));
+    files::copy_if_changed(&source.join(format!("{image}.dll")), &system_file)?;
+    files::copy_if_changed(
+        &source.join(format!("{image}.pdb")),
+        &destination.join(format!("{image}.pdb")),
+    )?;
+    let shown = system_file
+        .strip_prefix(layout.root())
+        .unwrap_or(&system_file);
+    println!("{}", shown.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn driver() -> Driver {
+        Driver {
+            package: "glass".to_owned(),
+            version: "0.1.0".to_owned(),
+            image: "glass".to_owned(),
+            directory: PathBuf::new(),
+        }
+    }
+
+    fn debian() -> Compiler {
+        Compiler::FromSource {
+            binaries: "/usr/bin".into(),
+        }
+    }
+
+    #[test]
+    fn the_image_of_the_chosen_profile_is_placed_as_a_system_file() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        let linked = layout.cargo_target("debian").join(TARGET);
+        for (file, contents) in [
+            ("debug/glass.dll", "debug image"),
+            ("debug/glass.pdb", "debug symbols"),
+            ("release/glass.dll", "release image"),
+            ("release/glass.pdb", "release symbols"),
+        ] {
+            files::write_if_changed(&linked.join(file), contents).unwrap();
+        }
+        place(&layout, &debian(), &driver(), Profile::Release).unwrap();
+        let placed =
+            |file: &str| files::read_text(&root.path().join("target").join(TARGET).join(file));
+        assert_eq!(placed("release/glass.sys").unwrap(), "release image");
+        assert_eq!(placed("release/glass.pdb").unwrap(), "release symbols");
+        assert!(placed("debug/glass.sys").is_err());
+    }
+
+    #[test]
+    fn only_a_compiler_without_the_library_builds_it() {
+        let layout = Layout::new("/w");
+        let installed = Compiler::Installed {
+            toolchain: None,
+            sysroot: "/stable".into(),
+        };
+        let line =
+            |compiler: &Compiler| process::line(&cargo(&layout, compiler, "build", &[&driver()]));
+        assert!(line(&debian()).contains("-Zbuild-std=core,alloc"));
+        assert!(!line(&installed).contains("-Z"));
+        assert!(line(&installed).ends_with("--package glass"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Where everything lies.
+//!
+//! One place for paths, so that the modules that write a directory and the ones
+//! that read it cannot disagree.
+
+use std::path::{Path, PathBuf};
+
+/// The target triple drivers are built for.
+pub const TARGET: &str = "x86_64-pc-windows-msvc";
+
+/// The SDK version in the folder's name.
+///
+/// wdk-build looks for a directory of such a name; its value is the version of
+/// the WDK whose structures the kit's own headers follow.
+pub const SDK_VERSION: &str = "10.0.26100.0";
+
+/// Paths below one workspace.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout of the workspace at `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The workspace's root: the directory of its Cargo.toml.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Everything the kit generates.
+    #[must_use]
+    pub fn kit(&self) -> PathBuf {
+        self.root.join("target").join("kit")
+    }
+
+    /// The WDK-shaped folder, WDKContentRoot.
+    #[must_use]
+    pub fn wdk(&self) -> PathBuf {
+        self.kit().join("wdk")
+    }
+
+    /// The headers of one kind: `km`, `km/crt` or `shared`.
+    #[must_use]
+    pub fn include(&self, kind: &str) -> PathBuf {
+        self.wdk().join("Include").join(SDK_VERSION).join(kind)
+    }
+
+    /// The import libraries of the kernel.
+    #[must_use]
+    pub fn libraries(&self) -> PathBuf {
+        self.wdk()
+            .join("Lib")
+            .join(SDK_VERSION)
+            .join("km")
+            .join("x64")
+    }
+
+    /// A crate that replaces the registry's.
+    #[must_use]
+    pub fn patched_crate(&self, name: &str) -> PathBuf {
+        self.kit().join("crates").join(name)
+    }
+
+    /// The mirrored workspace.
+    #[must_use]
+    pub fn mirror(&self) -> PathBuf {
+        self.kit().join("workspace")
+    }
+
+    /// Cargo's target directory for builds in the mirror.
+    ///
+    /// One for each compiler set: cargo gives a cdylib no name of its own for
+    /// each compiler, so that one set could take the other's file for its own.
+    /// It lies below the mirror because wdk-build looks for Cargo.lock in the
+    /// parents of its output directory.
+    #[must_use]
+    pub fn cargo_target(&self, compiler: &str) -> PathBuf {
+        self.mirror().join("target").join(compiler)
+    }
+
+    /// Where finished drivers lie, whichever compiler built them.
+    #[must_use]
+    pub fn artefacts(&self, profile: &str) -> PathBuf {
+        self.root.join("target").join(TARGET).join(profile)
+    }
+
+    /// Where `package` stages its files.
+    #[must_use]
+    pub fn package(&self) -> PathBuf {
+        self.root.join("target").join("package")
+    }
+}

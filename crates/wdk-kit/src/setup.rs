@@ -1,0 +1,85 @@
+//! Installs what is missing.
+//!
+//! A machine that has everything is left alone, and so is a developer who is
+//! not root: the command to run is printed instead.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::compiler::{Choice, Compiler, Machine, ThisMachine};
+use crate::layout::TARGET;
+use crate::process;
+use crate::requirements::{Requirements, install_line};
+
+/// How long rustup may take over the target's library. Where its server cannot
+/// be reached it would try again for minutes; Debian's packages take its place.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Installs what building drivers needs; with `lint`, the linter as well.
+///
+/// # Errors
+/// When something is missing and cannot be installed, with the command to run.
+pub fn run(choice: Choice, lint: bool) -> Result<()> {
+    let mut findings = Requirements::look(choice);
+    if findings.lacks_compiler && choice != Choice::Debian && add_rustup_target() {
+        findings = Requirements::look(choice);
+    }
+    if choice == Choice::Rustup && findings.lacks_compiler {
+        bail!("{findings}\nThe compiler from these packages needs --compiler debian or auto.");
+    }
+    install(&findings.packages())?;
+    let requirements = Requirements::probe(choice)?;
+    if lint && let Some(missing) = Requirements::missing_linter(&requirements.compiler) {
+        if let Compiler::Installed { .. } = requirements.compiler {
+            bail!("{}; `rustup component add clippy` brings it", missing.what);
+        }
+        let packages: Vec<_> = missing.packages.iter().map(String::as_str).collect();
+        install(&packages)?;
+    }
+    Ok(())
+}
+
+/// Has rustup fetch the target's library; says whether it is there now.
+fn add_rustup_target() -> bool {
+    if ThisMachine.toolchains().is_empty() {
+        return false;
+    }
+    eprintln!("wdk-kit: adding the target {TARGET} to the active toolchain");
+    let mut command = Command::new("rustup");
+    command.args(["target", "add", TARGET]);
+    match process::run_at_most(&mut command, RUSTUP_LIMIT) {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("wdk-kit: {error}; Debian's compiler is used instead");
+            false
+        }
+    }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let by_hand = || format!("run this as root:\n  {}", install_line(packages));
+    if !is_root() {
+        bail!("{} must be installed; {}", packages.join(", "), by_hand());
+    }
+    eprintln!("wdk-kit: installing {}", packages.join(", "));
+    let mut update = Command::new("apt-get");
+    update.args(["--quiet=2", "update"]);
+    process::capture(&mut update).with_context(by_hand)?;
+    let mut install = Command::new("apt-get");
+    install
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["--quiet=2", "--yes", "--no-install-recommends", "install"])
+        .args(packages);
+    process::capture(&mut install).with_context(by_hand)?;
+    Ok(())
+}
+
+fn is_root() -> bool {
+    let user = process::capture(Command::new("id").arg("-u"));
+    user.is_ok_and(|user| user.trim() == "0")
+}

@@ -1,0 +1,136 @@
+//! The way of a request: down with a completion routine, up untouched.
+
+use crate::attachments::{self, Extension};
+use crate::kernel::{
+    complete, complete_as_is, copy_location_to_next, current_location, initialize_event,
+    mark_pending, sleep, wait_for,
+};
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicI32, Ordering};
+use wdk_sys::{
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, ntddk,
+};
+
+/// DRIVER_DISPATCH.
+pub type DispatchRoutine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP) -> NTSTATUS;
+/// IO_COMPLETION_ROUTINE.
+pub type CompletionRoutine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void) -> NTSTATUS;
+
+/// Dispatch routines that run, and requests whose completion routine has not returned.
+static INSIDE: AtomicI32 = AtomicI32::new(0);
+
+/// A request, or something that stands for one, is inside until [`leave`].
+pub fn enter() {
+    INSIDE.fetch_add(1, Ordering::AcqRel);
+}
+
+/// Ends an [`enter`].
+pub fn leave() {
+    INSIDE.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// Waits until nobody is inside (A12). The last instructions of a dispatch routine come after its
+/// [`leave`]; completion routines were set with IoSetCompletionRoutineEx, which keeps the image.
+pub unsafe fn wait_until_unused() {
+    loop {
+        sleep(50);
+        if INSIDE.load(Ordering::Acquire) == 0 {
+            break;
+        }
+    }
+    sleep(50);
+}
+
+/// Dispatch routine of every major function (D1), unless a mistake brings its own.
+pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let location = current_location(irp);
+    let major = u32::from((*location).MajorFunction);
+    let minor = u32::from((*location).MinorFunction);
+    let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
+        mount_volume(device, irp)
+    } else {
+        pass_through(device, irp)
+    };
+    leave();
+    status
+}
+
+/// The device below.
+pub unsafe fn lower(device: PDEVICE_OBJECT) -> PDEVICE_OBJECT {
+    (*(*device).DeviceExtension.cast::<Extension>()).lower
+}
+
+/// Copies the location, sets `routine`, calls the next driver, in that order (C1).
+pub unsafe fn pass_with(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    routine: CompletionRoutine,
+    context: *mut c_void,
+) -> NTSTATUS {
+    copy_location_to_next(irp);
+    let status = ntddk::IoSetCompletionRoutineEx(device, irp, Some(routine), context, 1, 1, 1);
+    if status != STATUS_SUCCESS {
+        return complete(irp, status);
+    }
+    enter();
+    ntddk::IofCallDriver(lower(device), irp)
+}
+
+/// What is done with a request that no mistake is made with.
+pub unsafe fn pass_through(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    pass_with(device, irp, completed, core::ptr::null_mut())
+}
+
+/// Propagates PendingReturned (C5) and continues (C7).
+pub unsafe extern "C" fn completed(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
+    if (*irp).PendingReturned != 0 {
+        mark_pending(irp);
+    }
+    leave();
+    STATUS_SUCCESS
+}
+
+/// Passes the request down and waits until it comes back, to be completed by the caller.
+/// `Err` is the status of a request that had to be completed here.
+pub unsafe fn pass_and_wait(device: PDEVICE_OBJECT, irp: PIRP) -> Result<NTSTATUS, NTSTATUS> {
+    let mut event = KEVENT::default();
+    initialize_event(&raw mut event);
+    copy_location_to_next(irp);
+    let context = (&raw mut event).cast();
+    let status = ntddk::IoSetCompletionRoutineEx(device, irp, Some(signal), context, 1, 1, 1);
+    if status != STATUS_SUCCESS {
+        return Err(complete(irp, status));
+    }
+    // Also when it did not pend: the routine signals in every case (C6).
+    let _ = ntddk::IofCallDriver(lower(device), irp);
+    wait_for(&raw mut event);
+    Ok((*irp).IoStatus.__bindgen_anon_1.Status)
+}
+
+/// Wakes the waiting dispatch routine; never marks (C6, C8 a).
+unsafe extern "C" fn signal(_device: PDEVICE_OBJECT, _irp: PIRP, event: *mut c_void) -> NTSTATUS {
+    ntddk::KeSetEvent(event.cast(), 0, 0);
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// IRP_MN_MOUNT_VOLUME: the volume that was mounted is attached to before the mount completes (A6).
+unsafe fn mount_volume(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    // Remembered before the call: the file system may exchange the VPB.
+    let storage = (*(*current_location(irp)).Parameters.MountVolume.Vpb).RealDevice;
+    match pass_and_wait(device, irp) {
+        Ok(status) => {
+            if status >= STATUS_SUCCESS {
+                attachments::attach_to_mounted_on(storage);
+            }
+            complete_as_is(irp);
+            status
+        }
+        Err(status) => status,
+    }
+}

@@ -1,0 +1,106 @@
+//! A legacy file-system filter that breaks exactly one rule, chosen in the registry.
+//!
+//! Each check of a verifier needs a driver that breaks its rule and one that
+//! does not. This is both: without the registry value `Parameters\Mistake` it
+//! is a correct pass-through filter that attaches to file systems and volumes
+//! and can be unloaded; with it, it makes the mistake of that name
+//! ([`mistakes::Mistake`]) and no other.
+//!
+//! It is written on the raw bindings, as C drivers are: nothing here is
+//! prevented by types, so every mistake of a C driver can be made. It is a
+//! subject of tests, never an example.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`filter`] | dispatch routine, pass-through, mounting |
+//! | [`attachments`] | attaching, enumerating, detaching, unloading |
+//! | [`settings`] | the registry value |
+//! | [`mistakes`] | the mistakes, one file per family of rules |
+//! | [`kernel`] | the inline routines of `wdm.h` |
+
+#![no_std]
+#![expect(
+    unsafe_code,
+    unsafe_op_in_unsafe_fn,
+    reason = "stands for a driver written in C, where nothing is checked; every function is raw"
+)]
+
+extern crate wdk_panic;
+
+mod attachments;
+mod filter;
+mod kernel;
+mod mistakes;
+mod settings;
+
+use core::sync::atomic::Ordering;
+use wdk_sys::{DRIVER_OBJECT, FAST_IO_DISPATCH, NTSTATUS, PUNICODE_STRING, ntddk};
+
+/// The fast I/O table: a filter must be told when the device below goes away. The other entries
+/// are missing, so that every operation comes as a request.
+static mut FAST_IO: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
+    SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
+    FastIoDetachDevice: Some(attachments::fast_io_detach_device),
+    FastIoCheckIfPossible: None,
+    FastIoRead: None,
+    FastIoWrite: None,
+    FastIoQueryBasicInfo: None,
+    FastIoQueryStandardInfo: None,
+    FastIoLock: None,
+    FastIoUnlockSingle: None,
+    FastIoUnlockAll: None,
+    FastIoUnlockAllByKey: None,
+    FastIoDeviceControl: None,
+    AcquireFileForNtCreateSection: None,
+    ReleaseFileForNtCreateSection: None,
+    FastIoQueryNetworkOpenInfo: None,
+    AcquireForModWrite: None,
+    MdlRead: None,
+    MdlReadComplete: None,
+    PrepareMdlWrite: None,
+    MdlWriteComplete: None,
+    FastIoReadCompressed: None,
+    FastIoWriteCompressed: None,
+    MdlReadCompleteCompressed: None,
+    MdlWriteCompleteCompressed: None,
+    FastIoQueryOpen: None,
+    ReleaseForModWrite: None,
+    AcquireForCcFlush: None,
+    ReleaseForCcFlush: None,
+};
+
+/// The entry point of the image.
+///
+/// # Safety
+/// Called once by the I/O manager, at PASSIVE_LEVEL, with the driver's own object.
+#[unsafe(export_name = "DriverEntry")]
+unsafe extern "system" fn driver_entry(
+    driver: *mut DRIVER_OBJECT,
+    registry_path: PUNICODE_STRING,
+) -> NTSTATUS {
+    let mistake = match settings::mistake(registry_path) {
+        Ok(mistake) => mistake,
+        Err(status) => return status,
+    };
+    mistakes::CHOSEN.store(mistake as u32, Ordering::Relaxed);
+
+    attachments::initialize();
+    for (major, routine) in (0..).zip(&mut (*driver).MajorFunction) {
+        *routine = Some(mistakes::routine(mistake, major).unwrap_or(filter::dispatch));
+    }
+    (*driver).FastIoDispatch = &raw mut FAST_IO;
+    (*driver).DriverUnload = Some(driver_unload);
+    attachments::DRIVER.store(driver, Ordering::Relaxed);
+    ntddk::IoRegisterFsRegistrationChange(driver, Some(attachments::file_system_changed))
+}
+
+/// DriverUnload: nothing new, out of every stack, wait for what is inside, delete (A12).
+///
+/// # Safety
+/// Called once by the I/O manager, at PASSIVE_LEVEL.
+unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
+    ntddk::IoUnregisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
+    attachments::detach_all();
+    filter::wait_until_unused();
+    attachments::delete_all();
+}

@@ -1,0 +1,30 @@
+//! Completion routines: what they return.
+
+use super::Mistake;
+use crate::filter::{DispatchRoutine, enter, leave, pass_with};
+use crate::kernel::mark_pending;
+use core::ffi::c_void;
+use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
+
+pub(super) fn routine(mistake: Mistake) -> Option<DispatchRoutine> {
+    (mistake == Mistake::WrongCompletionStatus).then_some(pass)
+}
+
+unsafe extern "C" fn pass(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let status = pass_with(device, irp, return_request_status, core::ptr::null_mut());
+    leave();
+    status
+}
+
+unsafe extern "C" fn return_request_status(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
+    if (*irp).PendingReturned != 0 {
+        mark_pending(irp);
+    }
+    leave();
+    (*irp).IoStatus.__bindgen_anon_1.Status
+}

@@ -1,0 +1,126 @@
+//! The mistakes: one enum, one file per family of rules.
+//!
+//! A mistake that is made with a request has its own dispatch routine, which the
+//! family's `routine` gives out for the major functions it is made with; one
+//! that is made elsewhere (with devices, in [`crate::attachments`]) asks [`is`]
+//! at that place. A line that goes wrong ends in a comment `MISTAKE: name`: the
+//! tests find it by that, and expect the report of the check to name it.
+//!
+//! To add one: a variant here, its code in the file of its family, and an
+//! expectation in `tests/tests/bad_drivers.rs`.
+
+mod completion;
+mod irp_life;
+mod irql;
+mod memory;
+mod pending;
+
+use crate::filter::DispatchRoutine;
+use core::sync::atomic::{AtomicU32, Ordering};
+use wdk_sys::IRP_MJ_FILE_SYSTEM_CONTROL;
+
+macro_rules! mistakes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// What can be done wrong.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Mistake {
+            /// Nothing.
+            None,
+            $($(#[$doc])* $variant,)*
+        }
+
+        /// All but [`Mistake::None`], in the order of their numbers, which begin with 1.
+        const NAMES: &[(&str, Mistake)] = &[$(($name, Mistake::$variant)),*];
+    };
+}
+
+mistakes! {
+    /// The dispatch routine completes a request that the lower driver has completed (D5).
+    CompleteTwice = "complete-twice";
+    /// The request is passed on with its last location used up (C1).
+    NoStackLocation = "no-stack-location";
+    /// The dispatch routine reads the request after IoCallDriver (C12).
+    TouchIrpAfterCall = "touch-irp-after-call";
+    /// The request is completed with STATUS_PENDING as its result (D5).
+    CompleteAsPending = "complete-as-pending";
+    /// The request is neither completed nor passed on, and success returned (D4).
+    ForgetRequest = "forget-request";
+    /// A completion routine does not propagate PendingReturned (C5).
+    PendingNotPropagated = "pending-not-propagated";
+    /// The request is posted to a worker without being marked, and STATUS_PENDING returned (C11).
+    PendingNotMarked = "pending-not-marked";
+    /// The request is marked pending, and the lower driver's final status returned (D4).
+    MarkedNotPending = "marked-not-pending";
+    /// The dispatch routine releases a spin lock without going back to the old IRQL (D6).
+    IrqlRaisedByDispatch = "irql-raised-by-dispatch";
+    /// The same in a completion routine.
+    IrqlRaisedByCompletion = "irql-raised-by-completion";
+    /// The request is passed on while a spin lock is held (D6).
+    ForwardAtDispatch = "forward-at-dispatch";
+    /// The request is completed while a spin lock is held (D9).
+    CompleteUnderSpinLock = "complete-under-spin-lock";
+    /// A completion routine waits at DISPATCH_LEVEL (C3).
+    WaitInCompletion = "wait-in-completion";
+    /// A completion routine returns the status of the request (C7).
+    WrongCompletionStatus = "wrong-completion-status";
+    /// Memory behind a block is written.
+    PoolOverrun = "pool-overrun";
+    /// The slack behind a block, which its page still holds, is written.
+    PoolOverrunInSlack = "pool-overrun-in-slack";
+    /// A context is read after it was freed.
+    UseAfterFree = "use-after-free";
+    /// A block is freed a second time.
+    FreeTwice = "free-twice";
+    /// A block is forgotten at unload (A12).
+    LeakAtUnload = "leak-at-unload";
+    /// The devices are not deleted at unload (A12).
+    DeviceLeftAtUnload = "device-left-at-unload";
+    /// The devices are deleted without having been detached (A9).
+    DeletedWhileAttached = "deleted-while-attached";
+    /// DO_DEVICE_INITIALIZING stays set (A2).
+    InitializingFlagLeft = "initializing-flag-left";
+}
+
+impl Mistake {
+    /// Of the registry's REG_DWORD; 0 is none.
+    pub fn by_number(number: u32) -> Option<Self> {
+        let Some(index) = number.checked_sub(1) else {
+            return Some(Self::None);
+        };
+        NAMES.get(index as usize).map(|&(_, mistake)| mistake)
+    }
+
+    /// Of the registry's REG_SZ; the empty string is none.
+    pub fn by_name(text: &[u16]) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::None);
+        }
+        let found = NAMES
+            .iter()
+            .find(|(name, _)| name.bytes().map(u16::from).eq(text.iter().copied()));
+        found.map(|&(_, mistake)| mistake)
+    }
+}
+
+/// The number of the mistake that this driver makes.
+pub static CHOSEN: AtomicU32 = AtomicU32::new(0);
+
+/// Whether this is the mistake to make.
+pub fn is(mistake: Mistake) -> bool {
+    CHOSEN.load(Ordering::Relaxed) == mistake as u32
+}
+
+/// The dispatch routine that makes the mistake, for a major function that it is made with.
+///
+/// Mounting is left alone: a driver that has no volume makes no further mistake.
+pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
+    if major == IRP_MJ_FILE_SYSTEM_CONTROL {
+        return None;
+    }
+    irp_life::routine(mistake, major)
+        .or_else(|| pending::routine(mistake, major))
+        .or_else(|| irql::routine(mistake, major))
+        .or_else(|| completion::routine(mistake))
+        .or_else(|| memory::routine(mistake, major))
+}

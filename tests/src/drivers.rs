@@ -1,0 +1,74 @@
+//! Where the built drivers are.
+//!
+//! Taken from the environment (`FSGLASS_SYS`, `BAD_DRIVERS_SYS`) if set, else
+//! from where `./dev build` puts them.
+
+use std::path::{Path, PathBuf};
+
+/// A cargo profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Optimized; what is shipped.
+    Release,
+    /// With overflow checks and assertions.
+    Debug,
+}
+
+impl Profile {
+    /// Both, the shipped one first.
+    pub const ALL: [Self; 2] = [Self::Release, Self::Debug];
+
+    fn directory(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// The repository.
+#[must_use]
+pub fn repository() -> &'static Path {
+    // The manifest directory is `tests` in it.
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}
+
+/// `fsglass.sys`; the release build may be named by `FSGLASS_SYS`.
+///
+/// # Panics
+/// If it has not been built.
+#[must_use]
+pub fn fsglass(profile: Profile) -> PathBuf {
+    find("FSGLASS_SYS", "fsglass", profile)
+}
+
+/// `bad_drivers.sys`; the release build may be named by `BAD_DRIVERS_SYS`.
+///
+/// # Panics
+/// If it has not been built.
+#[must_use]
+pub fn bad_drivers(profile: Profile) -> PathBuf {
+    find("BAD_DRIVERS_SYS", "bad_drivers", profile)
+}
+
+fn find(variable: &str, name: &str, profile: Profile) -> PathBuf {
+    let named = (profile == Profile::Release)
+        .then(|| std::env::var_os(variable))
+        .flatten();
+    let path = named.map_or_else(|| built(name, profile), PathBuf::from);
+    assert!(
+        path.is_file(),
+        "{} does not exist; build the drivers of the tests with `./dev build --all`, or name one with {variable}",
+        path.display()
+    );
+    path
+}
+
+fn built(name: &str, profile: Profile) -> PathBuf {
+    let directory = repository()
+        .join("target/x86_64-pc-windows-msvc")
+        .join(profile.directory());
+    directory.join(name).with_extension("sys")
+}

@@ -1,0 +1,134 @@
+//! Device objects, as far as scenarios look at them.
+
+use ntbox::io_manager::driver::Loaded;
+use ntbox::io_manager::{device, file, namespace, object};
+use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
+use ntbox::user::File;
+use std::fmt;
+
+/// A device object. It is not referenced: scenarios look at devices that stay while they look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Device(*mut DEVICE_OBJECT);
+
+// SAFETY: a device object may be used from any thread.
+unsafe impl Send for Device {}
+// SAFETY: as above.
+unsafe impl Sync for Device {}
+
+impl Device {
+    /// # Safety
+    /// `device` stays alive while the scenario looks at it.
+    pub(crate) const unsafe fn from_raw(device: *mut DEVICE_OBJECT) -> Self {
+        Self(device)
+    }
+
+    pub(crate) const fn raw(self) -> *mut DEVICE_OBJECT {
+        self.0
+    }
+
+    /// The device of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let (object, _rest) = namespace::lookup(name).ok()?;
+        // SAFETY: the lookup referenced it.
+        let kind = unsafe { object::kind_of(object) };
+        // SAFETY: gives that reference back; the namespace has another one.
+        unsafe { object::dereference(object) };
+        (kind == Some(object::Kind::Device)).then_some(Self(object.cast()))
+    }
+
+    /// A copy of the structure.
+    fn object(self) -> DEVICE_OBJECT {
+        // SAFETY: alive, see the type; the fields that are looked at do not change meanwhile.
+        unsafe { self.0.read() }
+    }
+
+    /// DO_* flags.
+    #[must_use]
+    pub fn flags(self) -> u32 {
+        self.object().Flags
+    }
+
+    /// FILE_* characteristics.
+    #[must_use]
+    pub fn characteristics(self) -> u32 {
+        self.object().Characteristics
+    }
+
+    /// FILE_DEVICE_* type.
+    #[must_use]
+    pub fn device_type(self) -> u32 {
+        self.object().DeviceType
+    }
+
+    /// Stack locations that a request to it needs.
+    #[must_use]
+    pub fn stack_size(self) -> i8 {
+        self.object().StackSize
+    }
+
+    /// Whether it is one of the driver's.
+    #[must_use]
+    pub fn belongs_to(self, driver: &Loaded) -> bool {
+        self.object().DriverObject == driver.driver()
+    }
+
+    pub(crate) fn driver(self) -> *mut DRIVER_OBJECT {
+        self.object().DriverObject
+    }
+
+    /// Its name, if it has one.
+    #[must_use]
+    pub fn name(self) -> Option<String> {
+        // SAFETY: alive, see the type.
+        unsafe { object::name_of(self.0.cast()) }
+    }
+
+    /// The device below it in its stack.
+    #[must_use]
+    pub fn lower(self) -> Option<Self> {
+        // SAFETY: alive, see the type.
+        let lower = unsafe { device::lower(self.0) };
+        (!lower.is_null()).then_some(Self(lower))
+    }
+
+    /// The top of its stack.
+    #[must_use]
+    pub fn top(self) -> Self {
+        // SAFETY: alive, see the type.
+        Self(unsafe { device::top_of_stack(self.0) })
+    }
+
+    /// All devices of a driver.
+    #[must_use]
+    pub fn all_of(driver: &Loaded) -> Vec<Self> {
+        // SAFETY: a loaded driver's object is alive.
+        let devices = unsafe { device::devices_of(driver.driver()) };
+        devices.into_iter().map(Self).collect()
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: alive, see the type.
+        f.write_str(&unsafe { device::describe(self.0) })
+    }
+}
+
+/// The file system's device of an open file.
+#[must_use]
+pub fn device_of(file: &File) -> Device {
+    let object = object::object_of_handle(file.handle()).unwrap_or_else(|_| panic!("an open file has an object"));
+    // SAFETY: the open handle keeps the file object.
+    Device(unsafe { file::base_file_system_device(object.cast()) })
+}
+
+/// The stack above `base` and `base` itself, the top first.
+#[must_use]
+pub fn stack_above(base: Device) -> Vec<Device> {
+    let mut stack = vec![base.top()];
+    while let Some(lower) = stack.last().and_then(|device| device.lower()) {
+        stack.push(lower);
+    }
+    stack
+}
