@@ -7,7 +7,13 @@
 //! |---|---|
 //! | [`image_audit`] | what must be true of the image before it is ever run |
 //! | [`layouts`] | the driver's structures against independent definitions |
+//! | [`own_process`] | a scenario in a process of its own |
+//! | [`machine`] | the machine it runs on: volumes, drivers, device stacks |
+//! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 
 pub mod drivers;
 pub mod image_audit;
 pub mod layouts;
+pub mod machine;
+pub mod own_process;
+pub mod probe;

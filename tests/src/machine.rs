@@ -14,7 +14,7 @@ use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::driver::{self, LoadError, Loaded, SettingValue};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{mount, raw, recognizer};
-use ntbox::nt::{DEVICE_OBJECT, FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, Status};
+use ntbox::nt::{DEVICE_OBJECT, FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, Status, VPB};
 use ntbox::processor::work;
 use ntbox::user::{CreateParameters, File, Opened, access, create_file};
 use ntbox::{file_system, verifier};
@@ -208,6 +208,28 @@ impl Volume {
         let storage = self.storage.unwrap_or_else(|| panic!("a network volume is not dismounted"));
         // SAFETY: a storage device of the box, which stays.
         Status(unsafe { file_system::dismount(storage.0) })
+    }
+
+    /// Parameters of IRP_MN_MOUNT_VOLUME for it: the VPB and the device to mount.
+    ///
+    /// # Panics
+    /// For a network volume, which is not mounted.
+    #[must_use]
+    pub fn mount_parameters(&self) -> [usize; 4] {
+        let storage = self.storage.unwrap_or_else(|| panic!("a network volume is not mounted"));
+        // SAFETY: as in `dismount`.
+        let vpb = unsafe { (*storage.0).Vpb };
+        [vpb as usize, storage.0 as usize, 0, 0]
+    }
+
+    /// What the file system has mounted on it, as the VPB says.
+    #[must_use]
+    pub fn mounted_device(&self) -> Option<Device> {
+        let [vpb, ..] = self.mount_parameters();
+        // SAFETY: a storage device has its VPB.
+        let device = unsafe { (*(vpb as *const VPB)).DeviceObject };
+        // SAFETY: a mounted volume device stays while the scenario looks at it.
+        (!device.is_null()).then(|| unsafe { Device::from_raw(device) })
     }
 
     /// Whether a file system has it mounted.

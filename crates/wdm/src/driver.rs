@@ -316,7 +316,7 @@ unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     let everything_detached = |level: &mut Passive| {
         driver.attach_lock.with(level, |(), level| {
             driver.each_filter_device(level, |device, level| {
-                if device.is_attached(level) {
+                if device.is_attached() {
                     // SAFETY: attached, under the attach lock.
                     unsafe { device::detach(device, level) }
                 }

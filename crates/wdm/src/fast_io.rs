@@ -189,7 +189,7 @@ unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: P
     let device = unsafe { FilterDevice::<F>::from_raw(source) };
     device.driver().attach_lock().with(&mut level, |(), level| {
         // Detached already: DriverUnload was first and deletes it.
-        if device.is_attached(level) {
+        if device.is_attached() {
             // SAFETY: attached, under the attach lock; the target is alive until this returns.
             unsafe { device::detach(device, level) };
             // SAFETY: detached above, and no request is inside by the contract of the entry.

@@ -37,44 +37,43 @@ impl Device {
         (kind == Some(object::Kind::Device)).then_some(Self(object.cast()))
     }
 
-    /// A copy of the structure.
-    fn object(self) -> DEVICE_OBJECT {
-        // SAFETY: alive, see the type; the fields that are looked at do not change meanwhile.
-        unsafe { self.0.read() }
-    }
-
     /// DO_* flags.
     #[must_use]
     pub fn flags(self) -> u32 {
-        self.object().Flags
+        // SAFETY: alive, see the type.
+        unsafe { (*self.0).Flags }
     }
 
     /// FILE_* characteristics.
     #[must_use]
     pub fn characteristics(self) -> u32 {
-        self.object().Characteristics
+        // SAFETY: as above.
+        unsafe { (*self.0).Characteristics }
     }
 
     /// FILE_DEVICE_* type.
     #[must_use]
     pub fn device_type(self) -> u32 {
-        self.object().DeviceType
+        // SAFETY: as above.
+        unsafe { (*self.0).DeviceType }
     }
 
     /// Stack locations that a request to it needs.
     #[must_use]
     pub fn stack_size(self) -> i8 {
-        self.object().StackSize
+        // SAFETY: as above.
+        unsafe { (*self.0).StackSize }
     }
 
     /// Whether it is one of the driver's.
     #[must_use]
     pub fn belongs_to(self, driver: &Loaded) -> bool {
-        self.object().DriverObject == driver.driver()
+        self.driver() == driver.driver()
     }
 
     pub(crate) fn driver(self) -> *mut DRIVER_OBJECT {
-        self.object().DriverObject
+        // SAFETY: as above.
+        unsafe { (*self.0).DriverObject }
     }
 
     /// Its name, if it has one.
@@ -97,6 +96,21 @@ impl Device {
     pub fn top(self) -> Self {
         // SAFETY: alive, see the type.
         Self(unsafe { device::top_of_stack(self.0) })
+    }
+
+    /// All devices of the driver with that name; none if there is no such driver.
+    #[must_use]
+    pub fn all_of_named(driver: &str) -> Vec<Self> {
+        let Ok((object, _rest)) = namespace::lookup(driver) else { return Vec::new() };
+        // SAFETY: the lookup referenced it.
+        let devices = match unsafe { object::kind_of(object) } {
+            // SAFETY: as above.
+            Some(object::Kind::Driver) => unsafe { device::devices_of(object.cast()) },
+            _ => Vec::new(),
+        };
+        // SAFETY: gives that reference back; the namespace has another one.
+        unsafe { object::dereference(object) };
+        devices.into_iter().map(Self).collect()
     }
 
     /// All devices of a driver.

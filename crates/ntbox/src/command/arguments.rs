@@ -95,6 +95,9 @@ pub struct RunOptions {
     /// Complete every request at once: no pending, no DISPATCH_LEVEL, no injected failure
     #[arg(long)]
     pub quiet: bool,
+    /// Write every recorded result as a line to this file: two runs can be compared with diff
+    #[arg(long, value_name = "PATH")]
+    pub log: Option<PathBuf>,
     /// Let the N-th pool allocation of the drivers fail
     #[arg(long, value_name = "N")]
     pub fail_allocation: Option<u64>,
@@ -125,7 +128,7 @@ pub struct DemoOptions {
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub at_least: usize,
     /// Files copied at most
-    #[arg(long, value_name = "N", default_value_t = 3000)]
+    #[arg(long, value_name = "N", default_value_t = 2500)]
     pub files: usize,
     /// Larger files are left out
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
@@ -189,7 +192,7 @@ pub struct BenchOptions {
     /// Rounds of each side
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
-    /// Requests driven by hand in a round; a hundredth of it for whole calls
+    /// Requests driven by hand in a round; a twentieth of it for whole calls
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub requests: u64,
     /// One JSON object on standard output

@@ -49,7 +49,7 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     let rounds = options.rounds as usize;
     let mut measured =
         vec![bench::pass_through(&format!("{}\\file", nothing.name()), rounds, options.requests)?];
-    measured.extend(bench::calls(&format!("{}\\file", files.name()), rounds, options.requests.div_ceil(100))?);
+    measured.extend(bench::calls(&format!("{}\\file", files.name()), rounds, options.requests.div_ceil(20))?);
     let output = Output {
         drivers: drivers.iter().map(|driver| driver.facts.path.clone()).collect(),
         checks: false,

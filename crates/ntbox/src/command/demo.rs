@@ -4,7 +4,7 @@ use super::Failure;
 use super::arguments::DemoOptions;
 use super::machine::{self, Volume};
 use super::report::Report;
-use super::run::{configure, mix, mount, perform, temporary_directory, unload, volume_report};
+use super::run::{configure, mix, mount, new_directory, perform, temporary_directory, unload, volume_report};
 use ntbox::file_system::adversary;
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
@@ -139,10 +139,7 @@ fn create(
             let host_directory = if *kind == VolumeKind::CdRom {
                 source.to_path_buf()
             } else {
-                let own = directory.join(letter.to_string());
-                std::fs::create_dir(&own)
-                    .map_err(|error| Failure::Failed(format!("{}: {error}", own.display())))?;
-                own
+                new_directory(directory, *filtered)?
             };
             // The volume mounted after the drivers brings its file system in under them.
             let recognized = recognized && *kind == VolumeKind::Disk && *timing == MountTiming::After;

@@ -12,6 +12,8 @@ mod machine;
 mod progress;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

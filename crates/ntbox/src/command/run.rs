@@ -11,6 +11,8 @@ use ntbox::pool::failure;
 use ntbox::user::counters;
 use ntbox::verifier;
 use ntbox::workload::{self, Plan, Progress, Run, RunResult, Workload, worker::INJECTED};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files larger than this are left out of a copy.
@@ -40,7 +42,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         own = temporary_directory()?;
         vec![VolumeDescription {
             letter: 'C',
-            host_directory: own.path().to_path_buf(),
+            host_directory: new_directory(own.path(), 'C')?,
             kind: VolumeKind::Disk,
             mount: MountTiming::Before,
             recognized: false,
@@ -66,6 +68,9 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     let mut report = Report { command: "run", seed: options.seed, threads: options.threads, ..Report::default() };
     report.fill(&result, &sent);
     report.volumes = volumes.iter().map(volume_report).collect();
+    if let Some(path) = &options.log {
+        write_log(path, &result).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    }
     report.set_drivers(unload(drivers));
     if options.json {
         println!("{}", report.json());
@@ -73,6 +78,17 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         print!("{}", report.text());
     }
     Ok(report.is_clean())
+}
+
+/// Every recorded result as a line.
+fn write_log(path: &Path, result: &RunResult) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    for log in &result.logs {
+        for (ordinal, entry) in log.entries().iter().enumerate() {
+            writeln!(file, "{} {} {}", log.thread, ordinal + 1, log.line(entry))?;
+        }
+    }
+    file.flush()
 }
 
 /// Tells the verifier how to report.
@@ -105,6 +121,13 @@ pub fn temporary_directory() -> Result<tempfile::TempDir, Failure> {
         .prefix("ntbox-")
         .tempdir()
         .map_err(|error| Failure::Failed(format!("cannot make a temporary directory: {error}")))
+}
+
+/// An empty directory for a volume. Its name is the volume's label: it is the same in every run.
+pub fn new_directory(parent: &Path, letter: char) -> Result<PathBuf, Failure> {
+    let own = parent.join(letter.to_string());
+    std::fs::create_dir(&own).map_err(|error| Failure::Failed(format!("{}: {error}", own.display())))?;
+    Ok(own)
 }
 
 /// A volume with its stack as it is now.

@@ -36,6 +36,9 @@ super::table! {
     "ExpInterlockedPopEntrySList" => slist::pop,
     caller(2) "ExpInterlockedPushEntrySList" => slist::push,
     "ExpInterlockedFlushSList" => slist::flush,
+    "ExInterlockedPopEntrySList" => slist::pop,
+    caller(2) "ExInterlockedPushEntrySList" => slist::push,
+    "ExInterlockedFlushSList" => slist::flush,
     "InitializeSListHead" => slist::initialize,
     "ExQueryDepthSList" => slist::depth,
 

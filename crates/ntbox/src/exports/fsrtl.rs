@@ -3,7 +3,7 @@
 //! Left out: what only file systems use (oplocks, locks, notification lists,
 //! large MCBs, tunnels) and whatever needs a cache or memory manager.
 
-mod contexts;
+pub(crate) mod contexts;
 mod files;
 mod names;
 

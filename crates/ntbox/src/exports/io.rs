@@ -46,6 +46,8 @@ super::table! {
     caller(1) "IoCancelIrp" => requests::cancel_irp,
     caller(1) "IoAcquireCancelSpinLock" => requests::acquire_cancel_spin_lock,
     caller(1) "IoReleaseCancelSpinLock" => requests::release_cancel_spin_lock,
+    caller(1) "IoAcquireVpbSpinLock" => devices::acquire_vpb_spin_lock,
+    caller(1) "IoReleaseVpbSpinLock" => devices::release_vpb_spin_lock,
     caller(7) "IoSetCompletionRoutineEx" => requests::set_completion_routine_ex,
     caller(7) "IoBuildSynchronousFsdRequest" => requests::build_synchronous_fsd_request,
     caller(6) "IoBuildAsynchronousFsdRequest" => requests::build_asynchronous_fsd_request,

@@ -9,7 +9,11 @@
 //! Source: "Using MDLs" in the kernel architecture guide; bug checks 0xC4/70, 76,
 //! 7C, 7D, 7F and B0.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use super::ke::bug_check;
 use crate::host::memory;
@@ -324,8 +328,8 @@ mod tests {
         let ((), found) = capture(|| {
             // SAFETY: a live list, here and below.
             unsafe { probe_and_lock_pages(list, 0, 0, 0) };
-            // SAFETY: as above.
             assert_eq!(
+                // SAFETY: as above.
                 unsafe {
                     map_locked_pages_specify_cache(list, 0, 1, std::ptr::null_mut(), 0, 16, 0)
                 },

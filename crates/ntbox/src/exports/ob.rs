@@ -143,7 +143,6 @@ unsafe extern "win64" fn reference_object_by_handle(
 }
 
 /// `ObReferenceObjectByName` (not documented, but what filters find drivers with).
-#[expect(clippy::too_many_arguments, reason = "the routine's parameters")]
 unsafe extern "win64" fn reference_object_by_name(
     name: *const UNICODE_STRING,
     _attributes: u32,
@@ -174,7 +173,6 @@ unsafe extern "win64" fn reference_object_by_name(
 }
 
 /// `ObOpenObjectByPointer`.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 unsafe extern "win64" fn open_object_by_pointer(
     body: *mut c_void,
     attributes: u32,
@@ -244,11 +242,12 @@ unsafe extern "win64" fn query_name_string(
         let text: *mut u16 = information.wrapping_add(1).cast();
         // SAFETY: the buffer has `needed` bytes.
         unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), text, name.len()) };
+        let end = text.wrapping_add(name.len());
         // SAFETY: as above.
-        unsafe { text.add(name.len()).write(0) };
+        unsafe { end.write(0) };
         string = UNICODE_STRING { Length: bytes as u16, MaximumLength: bytes as u16 + 2, Buffer: text };
     }
     // SAFETY: as above.
-    unsafe { (&raw mut (*information).Name).write(string) };
+    unsafe { information.write(OBJECT_NAME_INFORMATION { Name: string }) };
     STATUS_SUCCESS
 }

@@ -147,7 +147,6 @@ pub struct ClientId {
 }
 
 /// `PsCreateSystemThread`. Object attributes have nothing that matters here.
-#[expect(clippy::too_many_arguments, reason = "as documented")]
 unsafe extern "win64" fn create_system_thread(
     handle: *mut HANDLE,
     access: u32,
@@ -232,6 +231,8 @@ mod tests {
         let current = thread::current();
         assert!(current.is_system());
         RAN.fetch_add(context.addr() as u32, Ordering::AcqRel);
+        let code = routine as *const () as usize;
+        assert_eq!(crate::processor::outstanding(&(code..code + 1)).len(), 1);
         if context.addr() == 1 {
             // SAFETY: this is a system thread without destructors in its frames.
             unsafe { terminate_system_thread(7, 0) };
@@ -267,8 +268,8 @@ mod tests {
             assert_eq!(status, STATUS_SUCCESS);
             assert_eq!(client.process, id(4));
             let object = object::object_of_handle(handle).expect("open");
-            // SAFETY: a thread object.
             assert_eq!(
+                // SAFETY: a thread object.
                 unsafe { dispatcher::wait(&[object], false, Some(-50_000_000), false) },
                 STATUS_SUCCESS
             );
@@ -279,12 +280,14 @@ mod tests {
             assert_eq!(object::close_handle(handle), STATUS_SUCCESS);
         }
         assert_eq!(RAN.load(Ordering::Acquire), 3);
+        let code = routine as *const () as usize;
+        assert!(crate::processor::outstanding(&(code..code + 1)).is_empty());
     }
 
     #[test]
     fn other_threads_are_not_terminated() {
-        // SAFETY: not a system thread, so it returns.
         assert_eq!(
+            // SAFETY: not a system thread, so it returns.
             unsafe { terminate_system_thread(0, 0) },
             STATUS_INVALID_PARAMETER
         );
@@ -293,23 +296,23 @@ mod tests {
     #[test]
     fn ids_lead_to_objects() {
         let mut found = std::ptr::null_mut();
-        // SAFETY: a local variable, here and below.
         assert_eq!(
+            // SAFETY: a local variable, here and below.
             unsafe { lookup_process_by_process_id(id(4), &raw mut found, 0) },
             STATUS_SUCCESS
         );
         assert_eq!(found, thread::system_process());
         // SAFETY: referenced by the look-up.
         unsafe { object::dereference(found) };
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { lookup_process_by_process_id(id(5), &raw mut found, 0) },
             STATUS_INVALID_CID
         );
         // SAFETY: as above.
         let me = unsafe { get_current_thread_id() };
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { lookup_thread_by_thread_id(me, &raw mut found, 0) },
             STATUS_SUCCESS
         );

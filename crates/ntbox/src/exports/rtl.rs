@@ -8,7 +8,9 @@ mod guid;
 mod memory;
 mod numbers;
 mod registry;
+mod registry_key;
 mod security;
+mod sid;
 mod strings;
 mod time;
 mod translate;
@@ -74,17 +76,17 @@ super::table! {
     caller(2) "RtlCreateRegistryKey" => registry::create_key,
     caller(6) "RtlWriteRegistryValue" => registry::write_value,
 
-    "RtlLengthSid" => security::length_sid,
-    "RtlLengthRequiredSid" => security::length_required_sid,
-    "RtlValidSid" => security::valid_sid,
-    "RtlEqualSid" => security::equal_sid,
-    "RtlCopySid" => security::copy_sid,
-    "RtlInitializeSid" => security::initialize_sid,
-    "RtlSubAuthoritySid" => security::sub_authority_sid,
-    "RtlSubAuthorityCountSid" => security::sub_authority_count_sid,
-    "RtlCreateAcl" => security::create_acl,
-    "RtlAddAccessAllowedAce" => security::add_access_allowed_ace,
-    "RtlAddAccessAllowedAceEx" => security::add_access_allowed_ace_ex,
+    "RtlLengthSid" => sid::length_sid,
+    "RtlLengthRequiredSid" => sid::length_required_sid,
+    "RtlValidSid" => sid::valid_sid,
+    "RtlEqualSid" => sid::equal_sid,
+    "RtlCopySid" => sid::copy_sid,
+    "RtlInitializeSid" => sid::initialize_sid,
+    "RtlSubAuthoritySid" => sid::sub_authority_sid,
+    "RtlSubAuthorityCountSid" => sid::sub_authority_count_sid,
+    "RtlCreateAcl" => sid::create_acl,
+    "RtlAddAccessAllowedAce" => sid::add_access_allowed_ace,
+    "RtlAddAccessAllowedAceEx" => sid::add_access_allowed_ace_ex,
     "RtlCreateSecurityDescriptor" => security::create_descriptor,
     "RtlSetDaclSecurityDescriptor" => security::set_dacl,
     "RtlGetDaclSecurityDescriptor" => security::get_dacl,

@@ -141,7 +141,13 @@ static EXPORTS: Exports = Exports(exports! {
 });
 
 /// The variable `SeExports`, which points to the structure.
-static POINTER: &Exports = &EXPORTS;
+#[repr(transparent)]
+struct Pointer(*const SE_EXPORTS);
+
+// SAFETY: as the structure it points to.
+unsafe impl Sync for Pointer {}
+
+static POINTER: Pointer = Pointer(&raw const EXPORTS.0);
 
 /// `SeChangeNotifyPrivilege`, which everybody has.
 const CHANGE_NOTIFY: u32 = 23;

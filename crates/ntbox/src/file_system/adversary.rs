@@ -10,13 +10,15 @@
 //! once and in the caller's thread: no file system does otherwise. Failures hit
 //! only requests whose caller can do with one.
 
+use super::tally;
 use crate::nt::{
-    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MJ_SHUTDOWN, MAJOR_FUNCTION_COUNT,
-    NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
+    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MJ_SHUTDOWN, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
 };
 use crate::user::identity::{self, Identity};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock};
+
+pub use super::tally::{Counts, counts, counts_by_major, fast_io_by_entry};
 
 /// How a request is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,14 +103,6 @@ static FAIL_WITH: RwLock<Vec<NTSTATUS>> = RwLock::new(Vec::new());
 /// Requests of the system have no identity: they are numbered as they come.
 static ANONYMOUS: AtomicU64 = AtomicU64::new(0);
 
-const KINDS: usize = 10;
-/// Counted kinds beside the eight choices.
-const WAITED: usize = 8;
-const CANCELLED: usize = 9;
-static COUNTS: [[AtomicU64; KINDS]; MAJOR_FUNCTION_COUNT] =
-    [const { [const { AtomicU64::new(0) }; KINDS] }; MAJOR_FUNCTION_COUNT];
-static FAST: [[AtomicU64; 2]; ENTRIES.len()] = [const { [const { AtomicU64::new(0) }; 2] }; ENTRIES.len()];
-
 /// Sets seed and mix, and zeroes the counts. Not while requests are under way.
 pub fn configure(seed: u64, mix: Mix) {
     SEED.store(seed, Relaxed);
@@ -122,139 +116,13 @@ pub fn configure(seed: u64, mix: Mix) {
     FAIL.store(if mix.fail_with.is_empty() { 0 } else { mix.fail }, Relaxed);
     DECLINE.store(mix.decline_fast_io, Relaxed);
     *FAIL_WITH.write().unwrap_or_else(PoisonError::into_inner) = mix.fail_with;
-    for count in COUNTS.iter().flatten().chain(FAST.iter().flatten()) {
-        count.store(0, Relaxed);
-    }
-}
-
-/// How often each choice was taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// [`Choice::Now`].
-    pub now: u64,
-    /// [`Choice::AtDispatch`].
-    pub at_dispatch: u64,
-    /// [`Choice::Pend`].
-    pub pend: u64,
-    /// [`Choice::PendAtDispatch`].
-    pub pend_at_dispatch: u64,
-    /// [`Choice::OtherThreadBeforeReturn`].
-    pub other_thread: u64,
-    /// [`Choice::OtherThreadAtDispatchBeforeReturn`].
-    pub other_thread_at_dispatch: u64,
-    /// [`Choice::Fail`].
-    pub failed: u64,
-    /// [`Choice::HeldUntilCancelled`].
-    pub held: u64,
-    /// Requests that waited for a lock or a change, as they do without an adversary.
-    pub waited: u64,
-    /// Requests completed by their cancel routine.
-    pub cancelled: u64,
-    /// Fast I/O calls served.
-    pub fast_io: u64,
-    /// Fast I/O calls declined, by choice or because an IRP was needed.
-    pub fast_io_declined: u64,
-}
-
-impl Counts {
-    fn of(kinds: [u64; KINDS]) -> Self {
-        let [now, at_dispatch, pend, pend_at_dispatch, other_thread, other_thread_at_dispatch, failed, held, waited, cancelled] =
-            kinds;
-        Self {
-            now,
-            at_dispatch,
-            pend,
-            pend_at_dispatch,
-            other_thread,
-            other_thread_at_dispatch,
-            failed,
-            held,
-            waited,
-            cancelled,
-            fast_io: 0,
-            fast_io_declined: 0,
-        }
-    }
-    /// All requests.
-    pub fn requests(&self) -> u64 {
-        self.now
-            + self.at_dispatch
-            + self.pend
-            + self.pend_at_dispatch
-            + self.other_thread
-            + self.other_thread_at_dispatch
-            + self.failed
-            + self.held
-    }
-    /// Requests for which the dispatch routine returned STATUS_PENDING.
-    pub fn pended(&self) -> u64 {
-        self.requests() - self.now - self.at_dispatch - self.failed
-    }
-    /// Requests completed at DISPATCH_LEVEL.
-    pub fn completed_at_dispatch(&self) -> u64 {
-        self.at_dispatch + self.pend_at_dispatch + self.other_thread_at_dispatch
-    }
-}
-
-/// All majors together, and fast I/O.
-pub fn counts() -> Counts {
-    let mut sums = [0; KINDS];
-    for (_, kinds) in kinds_by_major() {
-        for (sum, kind) in sums.iter_mut().zip(kinds) {
-            *sum += kind;
-        }
-    }
-    let mut counts = Counts::of(sums);
-    for (_, served, declined) in fast_io_by_entry() {
-        counts.fast_io += served;
-        counts.fast_io_declined += declined;
-    }
-    counts
-}
-
-fn kinds_by_major() -> impl Iterator<Item = (u8, [u64; KINDS])> {
-    (0_u8..).zip(&COUNTS).map(|(major, kinds)| (major, std::array::from_fn(|kind| kinds[kind].load(Relaxed))))
-}
-
-/// By major function code; majors without a request are left out.
-pub fn counts_by_major() -> Vec<(u8, Counts)> {
-    let counts = kinds_by_major().map(|(major, kinds)| (major, Counts::of(kinds)));
-    counts.filter(|(_, counts)| counts.requests() != 0).collect()
-}
-
-/// Fast I/O calls by entry: name, served, declined. Entries never called are left out.
-pub fn fast_io_by_entry() -> Vec<(&'static str, u64, u64)> {
-    ENTRIES
-        .iter()
-        .zip(&FAST)
-        .map(|(name, [served, declined])| (*name, served.load(Relaxed), declined.load(Relaxed)))
-        .filter(|(_, served, declined)| served + declined != 0)
-        .collect()
+    tally::reset();
 }
 
 /// Waits until nothing that was put off is outstanding. Not from a worker or a DPC.
 pub fn drain() {
     super::workers::drain();
 }
-
-/// Fast I/O entries of the file system.
-pub(super) const ENTRIES: [&str; 15] = [
-    "FastIoCheckIfPossible",
-    "FastIoRead",
-    "FastIoWrite",
-    "FastIoQueryBasicInfo",
-    "FastIoQueryStandardInfo",
-    "FastIoQueryNetworkOpenInfo",
-    "FastIoLock",
-    "FastIoUnlockSingle",
-    "FastIoUnlockAll",
-    "FastIoUnlockAllByKey",
-    "FastIoDeviceControl",
-    "FastIoQueryOpen",
-    "MdlRead",
-    "PrepareMdlWrite",
-    "MdlReadComplete/MdlWriteComplete",
-];
 
 /// Bits that are as good as random, of the seed and what is decided.
 fn draw(value: u64, salt: u64) -> u64 {
@@ -294,16 +162,7 @@ fn completion(bits: u64) -> Choice {
 /// The choice for a request; it is counted.
 pub(super) fn choose(identity: Identity, major: u8, minor: u8) -> Choice {
     let choice = decide(identity, major, minor);
-    count(major, match choice {
-        Choice::Now => 0,
-        Choice::AtDispatch => 1,
-        Choice::Pend => 2,
-        Choice::PendAtDispatch => 3,
-        Choice::OtherThreadBeforeReturn => 4,
-        Choice::OtherThreadAtDispatchBeforeReturn => 5,
-        Choice::Fail(_) => 6,
-        Choice::HeldUntilCancelled => 7,
-    });
+    tally::count_choice(major, choice);
     choice
 }
 
@@ -316,6 +175,8 @@ fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
     if identity.hold_until_cancelled && !create {
         return Choice::HeldUntilCancelled;
     }
+    // A watch is in force when its dispatch routine returns: no later change is missed.
+    let watch = u32::from(major) == IRP_MJ_DIRECTORY_CONTROL && u32::from(minor) == IRP_MN_NOTIFY_CHANGE_DIRECTORY;
     let what = u64::from(major) << 8 | u64::from(minor);
     let number = number_of(identity);
     if identity.failure_allowed {
@@ -332,6 +193,8 @@ fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
         Choice::AtDispatch if create => Choice::Now,
         Choice::PendAtDispatch if create => Choice::Pend,
         Choice::OtherThreadAtDispatchBeforeReturn if create => Choice::OtherThreadBeforeReturn,
+        Choice::Pend if watch => Choice::OtherThreadBeforeReturn,
+        Choice::PendAtDispatch if watch => Choice::OtherThreadAtDispatchBeforeReturn,
         choice => choice,
     }
 }
@@ -349,29 +212,6 @@ pub(super) fn choose_after_waiting(identity: Identity, major: u8) -> Choice {
 pub(super) fn declines_fast_io(entry: usize) -> bool {
     let bits = draw(number_of(identity::current()), FAST_IO | entry as u64);
     bits % 1000 < u64::from(DECLINE.load(Relaxed))
-}
-
-/// Counts a fast I/O call.
-pub(super) fn count_fast_io(entry: usize, served: bool) {
-    if let Some(counts) = FAST.get(entry) {
-        counts[usize::from(!served)].fetch_add(1, Relaxed);
-    }
-}
-
-fn count(major: u8, kind: usize) {
-    if let Some(count) = COUNTS.get(usize::from(major)).and_then(|kinds| kinds.get(kind)) {
-        count.fetch_add(1, Relaxed);
-    }
-}
-
-/// Counts a request that waits for a lock or a change.
-pub(super) fn count_waiting(major: u8) {
-    count(major, WAITED);
-}
-
-/// Counts a request that its cancel routine completed.
-pub(super) fn count_cancelled(major: u8) {
-    count(major, CANCELLED);
 }
 
 /// Keeps tests that configure the adversary apart.

@@ -1,9 +1,16 @@
 //! Where the data of a request lies: in its MDL, its system buffer, or the caller's.
 
-#![expect(unsafe_code, reason = "buffers are given by pointer")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "buffers are given by pointer"
+)]
 
 use crate::io_manager::mdl;
-use crate::nt::{IRP, IRP_ASSOCIATED_IRP, IrpExt, NTSTATUS, STATUS_INVALID_USER_BUFFER};
+use crate::nt::{
+    IRP, IRP_ASSOCIATED_IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_QUERY_DIRECTORY, IrpExt,
+    NTSTATUS, STATUS_INVALID_USER_BUFFER,
+};
 use std::ffi::c_void;
 
 /// The buffer of a request for data: the MDL's if there is one, else the system buffer,
@@ -91,6 +98,42 @@ pub unsafe fn buffered<'a>(irp: *mut IRP, length: u32) -> Result<&'a mut [u8], N
     }
     // SAFETY: the originator gives a buffer of the length it says.
     Ok(unsafe { std::slice::from_raw_parts_mut(address.cast(), length as usize) })
+}
+
+/// Describes and locks the caller's buffer of a data transfer that another thread will do, as
+/// file systems on devices without buffered or direct I/O must: the MDL belongs to the request
+/// from then on, and drivers above see it at completion.
+///
+/// # Safety
+/// `irp` is the dispatch routine's.
+pub unsafe fn lock_user_buffer(irp: *mut IRP) {
+    // SAFETY: contract.
+    let location = unsafe { &*irp.current_location() };
+    // SAFETY: contract.
+    let header = unsafe { &*irp };
+    let major = u32::from(location.MajorFunction);
+    let length = match major {
+        // SAFETY: the parameters of this major function.
+        IRP_MJ_READ => unsafe { location.Parameters.Read.Length },
+        // SAFETY: the parameters of this major function.
+        IRP_MJ_WRITE => unsafe { location.Parameters.Write.Length },
+        IRP_MJ_DIRECTORY_CONTROL if u32::from(location.MinorFunction) == IRP_MN_QUERY_DIRECTORY => {
+            // SAFETY: the parameters of this minor function.
+            unsafe { location.Parameters.QueryDirectory.Length }
+        }
+        _ => 0,
+    };
+    // SAFETY: contract.
+    let buffered = !unsafe { system_buffer(irp) }.is_null();
+    if length == 0 || buffered || !header.MdlAddress.is_null() || header.UserBuffer.is_null() {
+        return;
+    }
+    // SAFETY: contract; the request takes the MDL over, and completion frees it.
+    let list = unsafe { mdl::allocate(header.UserBuffer, length, false, irp) };
+    if !list.is_null() {
+        // SAFETY: a new MDL.
+        unsafe { mdl::lock_pages(list) };
+    }
 }
 
 /// Copies the result of a directory notification into the request's buffer; its length.

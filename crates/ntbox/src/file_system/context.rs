@@ -14,11 +14,12 @@
 
 use super::create::Created;
 use super::volume::{OpenId, Volume};
+use crate::exports::fsrtl::contexts;
 use crate::host::file::Identity;
 use crate::nt::{
     DEVICE_OBJECT, FAST_MUTEX, FILE_OBJECT, FSRTL_ADVANCED_FCB_HEADER, FSRTL_FCB_HEADER_V2,
-    FSRTL_FLAG_ADVANCED_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FSRTL_PER_STREAM_CONTEXT, FastIoIsPossible,
-    FastIoIsQuestionable, LIST_ENTRY, SECTION_OBJECT_POINTERS,
+    FSRTL_FLAG_ADVANCED_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FastIoIsPossible, FastIoIsQuestionable, LIST_ENTRY,
+    SECTION_OBJECT_POINTERS,
 };
 use crate::pool;
 use crate::processor::dispatcher;
@@ -171,36 +172,11 @@ fn new_file_context() -> *mut FileContext {
     context
 }
 
-/// `FsRtlTeardownPerStreamContexts`, then frees the context.
-///
 /// # Safety
 /// Nothing points at the context any more but filters' entries in its list.
 unsafe fn delete_file_context(context: *mut FileContext) {
-    /// `PFREE_FUNCTION`, called with the filter's context.
-    type Free = unsafe extern "win64" fn(*mut c_void);
-    // SAFETY: contract.
-    let list = unsafe { &raw mut (*context).header.FilterContexts };
-    loop {
-        // SAFETY: contract; entries are alive until their callback is called.
-        let entry = unsafe { (*list).Flink };
-        if entry == list {
-            break;
-        }
-        // SAFETY: as above.
-        let next = unsafe { (*entry).Flink };
-        // SAFETY: as above.
-        unsafe { (*list).Flink = next };
-        // SAFETY: as above.
-        unsafe { (*next).Blink = list };
-        let entry: *mut FSRTL_PER_STREAM_CONTEXT = entry.cast();
-        // SAFETY: as above.
-        if let Some(free) = unsafe { (*entry).FreeCallback } {
-            // SAFETY: the metadata lacks the parameter and the calling convention; this is the documented type.
-            let free = unsafe { std::mem::transmute::<unsafe extern "system" fn(), Free>(free) };
-            // SAFETY: the filter's callback, with its own context.
-            unsafe { free(entry.cast()) };
-        }
-    }
+    // SAFETY: contract; filters free their own contexts here.
+    unsafe { contexts::teardown(context.cast()) };
     // SAFETY: contract.
     unsafe { pool::free_for_box(context.cast()) };
 }

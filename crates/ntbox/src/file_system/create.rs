@@ -8,22 +8,21 @@
 //! Security descriptors are stored and shown but grant or deny nothing.
 
 use super::names::Path;
-use super::notify::{Action, Change, change};
-use super::resolve::{Existing, Resolved};
 use super::share::{Use, access};
-use super::volume::{FileNode, Link, Object, Open, OpenId, State, Stream, VOLUME_FILE, Volume, attribute};
+use super::volume::{FileNode, Link, Object, Open, OpenId, State, VOLUME_FILE, Volume};
 use super::waiting::Effects;
 use super::{host_status, locks};
-use crate::host::file::{Identity, Kind, Metadata};
+use crate::host::file::{Directory, Identity, Kind};
 use crate::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE,
     FILE_OPEN, FILE_OPEN_BY_FILE_ID, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE, NTSTATUS,
     STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY, STATUS_NOT_IMPLEMENTED, STATUS_OBJECT_NAME_COLLISION,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY, STATUS_NOT_IMPLEMENTED, STATUS_OBJECT_NAME_COLLISION,
     STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
 };
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::ffi::OsString;
+use std::sync::Arc;
 
 /// What a create asks for.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +85,7 @@ pub struct Created {
 }
 
 /// Values of `IoStatus.Information` after a create.
-mod result {
+pub(super) mod result {
     pub const SUPERSEDED: usize = 0;
     pub const OPENED: usize = 1;
     pub const CREATED: usize = 2;
@@ -125,10 +124,10 @@ fn granted(desired: u32, kept_out: u32) -> u32 {
 }
 
 impl Request {
-    fn has(&self, option: u32) -> bool {
+    pub(super) fn has(&self, option: u32) -> bool {
         self.options & option != 0
     }
-    fn overwrites(&self) -> bool {
+    pub(super) fn overwrites(&self) -> bool {
         matches!(self.disposition, FILE_SUPERSEDE | FILE_OVERWRITE | FILE_OVERWRITE_IF)
     }
     fn check(&self) -> Result<(), NTSTATUS> {
@@ -144,13 +143,19 @@ impl Request {
 }
 
 /// The result of a new open, before it is entered.
-struct New {
-    file: Identity,
-    object: Object,
-    link: Link,
-    information: usize,
-    granted: u32,
-    shared: Use,
+pub(super) struct New {
+    /// Which file.
+    pub file: Identity,
+    /// What it is on the host.
+    pub object: Object,
+    /// The name it was opened by.
+    pub link: Link,
+    /// What was done.
+    pub information: usize,
+    /// Access that is granted.
+    pub granted: u32,
+    /// How it shares.
+    pub shared: Use,
 }
 
 impl Volume {
@@ -248,142 +253,14 @@ impl Volume {
         })
     }
 
-    fn create_new(
-        &self,
-        state: &mut State,
-        request: &Request,
-        resolved: Resolved,
-        trailing_backslash: bool,
-        effects: &mut Effects<'_>,
-    ) -> Result<New, NTSTATUS> {
-        if matches!(request.disposition, FILE_OPEN | FILE_OVERWRITE) {
-            return Err(STATUS_OBJECT_NAME_NOT_FOUND);
-        }
-        if self.description.read_only {
-            return Err(STATUS_MEDIA_WRITE_PROTECTED);
-        }
-        let directory = request.has(FILE_DIRECTORY_FILE);
-        if trailing_backslash && !directory {
-            return Err(STATUS_OBJECT_NAME_INVALID);
-        }
-        let wanted = request.attributes & attribute::SETTABLE;
-        if request.has(FILE_DELETE_ON_CLOSE) && wanted & attribute::READONLY != 0 {
-            return Err(STATUS_CANNOT_DELETE);
-        }
-        let parent = resolved.parent.metadata().map_err(|error| host_status::of(&error))?;
-        if state.files.get(&parent.identity).is_some_and(FileNode::is_going) {
-            return Err(STATUS_DELETE_PENDING);
-        }
-        let map = |error: &std::io::Error| host_status::of(error);
-        let (object, metadata) = if directory {
-            let new = resolved.parent.create_directory(&resolved.name).map_err(|error| map(&error))?;
-            let metadata = new.metadata().map_err(|error| map(&error))?;
-            (Object::Directory(Arc::new(new)), metadata)
-        } else {
-            let file = resolved.parent.create_file(&resolved.name).map_err(|error| map(&error))?;
-            let metadata = file.metadata().map_err(|error| map(&error))?;
-            (Object::File(Arc::new(Stream { file, size_guard: RwLock::new(()) })), metadata)
-        };
-        // The host may use the number of a deleted file again.
-        state.overlays.remove(&metadata.identity);
-        let overlay = state.overlay(metadata.identity);
-        overlay.attributes = Some(if directory { wanted & !attribute::TEMPORARY } else { wanted | attribute::ARCHIVE });
-        overlay.security.clone_from(&request.security);
-        let filter = if directory { change::DIR_NAME } else { change::FILE_NAME };
-        let added = Change { path: resolved.components.clone(), action: Action::Added, filter };
-        state.report(&[added], effects);
-        let granted = self.granted(request, 0)?;
-        Ok(New {
-            file: metadata.identity,
-            object,
-            link: Link::new(resolved.components, Some(resolved.parent), resolved.name),
-            information: result::CREATED,
-            granted,
-            shared: Use::new(granted, request.share),
-        })
-    }
-
     /// What is granted on this volume.
-    fn granted(&self, request: &Request, kept_out: u32) -> Result<u32, NTSTATUS> {
+    pub(super) fn granted(&self, request: &Request, kept_out: u32) -> Result<u32, NTSTATUS> {
         if !self.description.read_only {
             return Ok(granted(request.desired, kept_out));
         }
         let rights = granted(request.desired, CHANGES);
         let refused = rights & CHANGES != 0 || request.has(FILE_DELETE_ON_CLOSE);
         if refused { Err(STATUS_ACCESS_DENIED) } else { Ok(rights) }
-    }
-
-    fn open_existing(
-        &self,
-        state: &mut State,
-        request: &Request,
-        resolved: Resolved,
-        trailing_backslash: bool,
-        effects: &mut Effects<'_>,
-    ) -> Result<New, NTSTATUS> {
-        let Resolved { components, parent, name, existing } = resolved;
-        let Existing { metadata, directory, name: object_name } = existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
-        let is_directory = metadata.kind == Kind::Directory;
-        refuse_if_going(state, metadata.identity, &components)?;
-        if request.disposition == FILE_CREATE && !request.open_target_directory {
-            return Err(STATUS_OBJECT_NAME_COLLISION);
-        }
-        check_kind(request, is_directory, trailing_backslash)?;
-        if is_directory && request.overwrites() && !request.open_target_directory {
-            return Err(STATUS_OBJECT_NAME_COLLISION);
-        }
-        let attributes = state.attributes(&metadata);
-        let read_only = attributes & attribute::READONLY != 0;
-        let overwrites = request.overwrites() && !is_directory;
-        if overwrites && self.description.read_only {
-            return Err(STATUS_MEDIA_WRITE_PROTECTED);
-        }
-        let kept_out = if read_only && !is_directory { access::WRITE_DATA | access::APPEND_DATA } else { 0 };
-        let granted = self.granted(request, kept_out)?;
-        let mut more = 0;
-        if overwrites {
-            let kept = attributes & (attribute::HIDDEN | attribute::SYSTEM);
-            if read_only || kept & !request.attributes != 0 {
-                return Err(STATUS_ACCESS_DENIED);
-            }
-            more = access::WRITE_DATA | if request.disposition == FILE_SUPERSEDE { access::DELETE } else { 0 };
-        }
-        let writes = (granted | more) & (access::WRITE_DATA | access::APPEND_DATA) != 0;
-        if writes && read_only && !is_directory {
-            return Err(STATUS_ACCESS_DENIED);
-        }
-        if request.has(FILE_DELETE_ON_CLOSE) && read_only {
-            return Err(STATUS_CANNOT_DELETE);
-        }
-        let shared = share(state, metadata.identity, request, granted, more)?;
-        let object = match state.files.get(&metadata.identity) {
-            Some(file) => file.object.clone(),
-            None if is_directory && object_name.is_empty() => Object::Directory(directory),
-            None if is_directory => {
-                let opened = directory.open_directory(&object_name).map_err(|error| host_status::of(&error))?;
-                Object::Directory(Arc::new(opened))
-            }
-            None => {
-                let file = directory.open_file(&object_name, !self.description.read_only).map_err(|error| host_status::of(&error))?;
-                Object::File(Arc::new(Stream { file, size_guard: RwLock::new(()) }))
-            }
-        };
-        if let Object::File(stream) = &object
-            && writes
-            && !stream.file.is_writable()
-        {
-            return Err(STATUS_ACCESS_DENIED);
-        }
-        let mut information = result::OPENED;
-        if overwrites {
-            overwrite(state, request, &metadata, attributes, &object)?;
-            let filter = change::ATTRIBUTES | change::SIZE | change::LAST_WRITE;
-            state.report(&[Change { path: components.clone(), action: Action::Modified, filter }], effects);
-            let superseded = request.disposition == FILE_SUPERSEDE;
-            information = if superseded { result::SUPERSEDED } else { result::OVERWRITTEN };
-        }
-        let link = Link::new(components, Some(parent), name);
-        Ok(New { file: metadata.identity, object, link, information, granted, shared })
     }
 }
 
@@ -411,7 +288,7 @@ fn full_path(state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS>
 }
 
 /// Directory or file, as the options want it.
-fn check_kind(request: &Request, directory: bool, trailing_backslash: bool) -> Result<(), NTSTATUS> {
+pub(super) fn check_kind(request: &Request, directory: bool, trailing_backslash: bool) -> Result<(), NTSTATUS> {
     if request.open_target_directory {
         return if directory { Ok(()) } else { Err(STATUS_OBJECT_PATH_NOT_FOUND) };
     }
@@ -423,7 +300,8 @@ fn check_kind(request: &Request, directory: bool, trailing_backslash: bool) -> R
     }
 }
 
-fn share(state: &State, file: Identity, request: &Request, granted: u32, more: u32) -> Result<Use, NTSTATUS> {
+/// How a create shares the file, if it may; `more` is access that it needs beside.
+pub(super) fn share(state: &State, file: Identity, request: &Request, granted: u32, more: u32) -> Result<Use, NTSTATUS> {
     if let Some(file) = state.files.get(&file) {
         file.shares.check(Use::new(granted | more, request.share))?;
     }
@@ -449,33 +327,10 @@ fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
     })
 }
 
-fn refuse_if_going(state: &State, file: Identity, components: &[Vec<u16>]) -> Result<(), NTSTATUS> {
+/// A name that is about to go cannot be opened.
+pub(super) fn refuse_if_going(state: &State, file: Identity, components: &[Vec<u16>]) -> Result<(), NTSTATUS> {
     let link = state.files.get(&file).and_then(|file| file.link_at(components));
     if link.is_some_and(|(_, link)| link.delete_pending) { Err(STATUS_DELETE_PENDING) } else { Ok(()) }
-}
-
-fn overwrite(
-    state: &mut State,
-    request: &Request,
-    metadata: &Metadata,
-    attributes: u32,
-    object: &Object,
-) -> Result<(), NTSTATUS> {
-    if let Object::File(stream) = object {
-        let _alone = stream.size_guard.write();
-        stream.file.set_size(0).map_err(|error| host_status::of(&error))?;
-    }
-    let kept = if request.disposition == FILE_SUPERSEDE { 0 } else { attributes };
-    let new = kept | request.attributes & attribute::SETTABLE | attribute::ARCHIVE;
-    let overlay = state.overlay(metadata.identity);
-    overlay.attributes = Some(new);
-    if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
-        overlay.security.clone_from(&request.security);
-    }
-    if let Some(file) = state.files.get_mut(&metadata.identity) {
-        file.reserved = 0;
-    }
-    Ok(())
 }
 
 /// Enters the open into the volume's tables.
@@ -541,18 +396,12 @@ fn enter(state: &mut State, request: &Request, new: New) -> Created {
 }
 
 impl Link {
-    fn new(
+    /// A name that nothing has open yet.
+    pub(super) fn new(
         components: Vec<Vec<u16>>,
-        parent: Option<Arc<crate::host::file::Directory>>,
-        name: std::ffi::OsString,
+        parent: Option<Arc<Directory>>,
+        name: OsString,
     ) -> Self {
         Self { components, parent, name, handles: 0, opens: 0, delete_pending: false, removed: false }
-    }
-}
-
-impl FileNode {
-    /// Every open name of it is about to go.
-    fn is_going(&self) -> bool {
-        !self.links.is_empty() && self.links.values().all(|link| link.delete_pending || link.removed)
     }
 }

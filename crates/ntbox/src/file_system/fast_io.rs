@@ -5,14 +5,18 @@
 //! The adversary declines some on a whim. The obsolete acquire and release
 //! entries are absent, as are compressed transfers; the MDL entries decline.
 
-#![expect(unsafe_code, reason = "arguments are given by pointer")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "arguments are given by pointer"
+)]
 
 use super::context::{self, Mounted};
 use super::control::LockRequest;
 use super::data::{END_OF_FILE, Transfer};
 use super::volume::OpenId;
 use super::waiting::{Effects, Outcome, Ticket};
-use super::{adversary, opening, pending};
+use super::{adversary, opening, pending, tally};
 use crate::nt::fast_io::FAST_IO_DISPATCH;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED, FO_NO_INTERMEDIATE_BUFFERING,
@@ -59,7 +63,7 @@ pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
     ReleaseForCcFlush: None,
 };
 
-/// Places of the entries in `adversary::ENTRIES`.
+/// Places of the entries in `tally::ENTRIES`.
 mod entry {
     pub const CHECK: usize = 0;
     pub const READ: usize = 1;
@@ -99,7 +103,7 @@ unsafe fn answer(
     let found = unsafe { context::of_file(file) };
     let declined = adversary::declines_fast_io(entry);
     let result = found.filter(|_| !declined).and_then(|(mounted, open)| work(&Call { file, mounted, open }));
-    adversary::count_fast_io(entry, result.is_some());
+    tally::count_fast_io(entry, result.is_some());
     let Some((status, information)) = result else { return 0 };
     // SAFETY: contract.
     if let Some(iosb) = unsafe { iosb.as_mut() } {
@@ -338,7 +342,7 @@ unsafe extern "win64" fn device_control(
     _: Iosb,
     _: Device,
 ) -> u8 {
-    adversary::count_fast_io(entry::DEVICE_CONTROL, false);
+    tally::count_fast_io(entry::DEVICE_CONTROL, false);
     0
 }
 
@@ -346,7 +350,7 @@ unsafe extern "win64" fn query_open(irp: *mut IRP, information: *mut c_void, dev
     let entry = entry::QUERY_OPEN;
     // SAFETY: the entry's arguments as documented.
     let answered = !adversary::declines_fast_io(entry) && unsafe { opening::query_open(device, irp, information) };
-    adversary::count_fast_io(entry, answered);
+    tally::count_fast_io(entry, answered);
     answered.into()
 }
 
@@ -359,7 +363,7 @@ unsafe extern "win64" fn mdl_read(
     _: Iosb,
     _: Device,
 ) -> u8 {
-    adversary::count_fast_io(entry::MDL_READ, false);
+    tally::count_fast_io(entry::MDL_READ, false);
     0
 }
 
@@ -372,16 +376,16 @@ unsafe extern "win64" fn prepare_mdl_write(
     _: Iosb,
     _: Device,
 ) -> u8 {
-    adversary::count_fast_io(entry::PREPARE_MDL_WRITE, false);
+    tally::count_fast_io(entry::PREPARE_MDL_WRITE, false);
     0
 }
 
 unsafe extern "win64" fn mdl_read_complete(_: File, _: *mut MDL, _: Device) -> u8 {
-    adversary::count_fast_io(entry::MDL_COMPLETE, false);
+    tally::count_fast_io(entry::MDL_COMPLETE, false);
     0
 }
 
 unsafe extern "win64" fn mdl_write_complete(_: File, _: *mut i64, _: *mut MDL, _: Device) -> u8 {
-    adversary::count_fast_io(entry::MDL_COMPLETE, false);
+    tally::count_fast_io(entry::MDL_COMPLETE, false);
     0
 }

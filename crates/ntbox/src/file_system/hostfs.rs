@@ -7,7 +7,11 @@
 //! Volume devices ask for direct I/O; the redirector's device asks for neither
 //! kind of buffer. A filter that does not copy these flags is found out.
 
-#![expect(unsafe_code, reason = "a native driver works on requests by pointer")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a native driver works on requests by pointer"
+)]
 
 use super::context::Mounted;
 use super::pending::{self, Worked};
@@ -230,15 +234,25 @@ pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
     if storage.is_null() {
         return STATUS_INVALID_PARAMETER;
     }
-    let gone: Vec<_> = {
-        let mut mounted = MOUNTED.lock().unwrap_or_else(PoisonError::into_inner);
-        mounted.extract_if(.., |mounted| mounted.storage() == storage).collect()
-    };
-    for mounted in gone {
+    let current = MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().find(|mounted| {
+        mounted.storage() == storage
+    });
+    if let Some(mounted) = current {
         let mut effects = Effects::new(&pending::claim);
         mounted.volume.dismount(&mut effects);
         pending::finish_waiting(effects.into_finished(), true);
+        return take_away(mounted);
     }
     // SAFETY: contract.
     unsafe { mount::dismount(storage) }
+}
+
+/// Takes a volume that has dismounted itself from its storage device.
+pub(super) fn take_away(mounted: &'static Mounted) -> NTSTATUS {
+    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !std::ptr::eq(*other, mounted));
+    if mounted.storage().is_null() {
+        return STATUS_SUCCESS;
+    }
+    // SAFETY: a storage device lives as long as the process.
+    unsafe { mount::dismount(mounted.storage()) }
 }

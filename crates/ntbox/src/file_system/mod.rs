@@ -5,9 +5,9 @@
 //! ([`data`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
 //! [`security`]), listings ([`directory`]), locks and change notification
 //! ([`locks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
-//! top of it: [`dispatch`] and [`fast_io`] take requests apart, [`context`] is what
-//! file objects point at, and [`pending`] completes requests when and where the
-//! [`adversary`] says.
+//! top of it: [`dispatch`], [`routines`] and [`fast_io`] take requests apart,
+//! [`context`] is what file objects point at, and [`pending`] completes requests
+//! when and where the [`adversary`] says.
 //!
 //! Nothing ever leaves the host directory, whatever a name or a link on the host
 //! says: see [`resolve`].
@@ -18,6 +18,7 @@ pub mod close;
 pub mod context;
 pub mod control;
 pub mod create;
+mod create_file;
 pub mod data;
 pub mod directory;
 pub mod dispatch;
@@ -34,11 +35,14 @@ pub mod query;
 pub mod record;
 pub mod redirector;
 pub mod rename;
+pub mod request;
 pub mod resolve;
+pub mod routines;
 pub mod security;
 pub mod set;
 pub mod setting;
 pub mod share;
+pub mod tally;
 pub mod volume;
 pub mod volume_information;
 pub mod waiting;

@@ -1,6 +1,10 @@
 //! IRP_MJ_CREATE: from the stack location to the volume, and back into the file object.
 
-#![expect(unsafe_code, reason = "requests and file objects are read by pointer")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "requests and file objects are read by pointer"
+)]
 
 use super::context::{self, Mounted};
 use super::create::{Created, Request};

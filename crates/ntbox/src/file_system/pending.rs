@@ -5,11 +5,15 @@
 //! queued and given their cancel routine under the volume's lock, so that
 //! whoever ends them finds all three done.
 
-#![expect(unsafe_code, reason = "requests are passed on by pointer")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "requests are passed on by pointer"
+)]
 
 use super::adversary::{self, Choice};
 use super::waiting::{Finish, Ticket};
-use super::{buffers, context, workers};
+use super::{buffers, context, tally, workers};
 use crate::io_manager::{cancel, complete, irp as requests};
 use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_CANCELLED, STATUS_PENDING};
 use crate::processor::irql;
@@ -94,6 +98,8 @@ pub unsafe fn run(device: *mut DEVICE_OBJECT, irp: *mut IRP, work: Work) -> NTST
 pub unsafe fn run_as(choice: Choice, device: *mut DEVICE_OBJECT, irp: *mut IRP, work: Work) -> NTSTATUS {
     let sent = Sent { device, irp, work };
     let put_off = || {
+        // SAFETY: contract.
+        unsafe { buffers::lock_user_buffer(irp) };
         // SAFETY: contract; marked before anybody else gets it.
         unsafe { requests::mark_pending(irp) };
     };
@@ -192,7 +198,7 @@ pub unsafe fn wait(irp: *mut IRP) -> bool {
     let waits = unsafe { arm(irp, cancel_waiting) };
     if waits {
         // SAFETY: contract.
-        adversary::count_waiting(unsafe { (*irp.current_location()).MajorFunction });
+        tally::count_waiting(unsafe { (*irp.current_location()).MajorFunction });
     }
     waits
 }
@@ -228,7 +234,7 @@ unsafe extern "win64" fn cancel_waiting(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
 
 unsafe fn complete_cancelled(irp: *mut IRP) {
     // SAFETY: contract of the callers: the request is theirs.
-    adversary::count_cancelled(unsafe { (*irp.current_location()).MajorFunction });
+    tally::count_cancelled(unsafe { (*irp.current_location()).MajorFunction });
     // SAFETY: as above.
     unsafe { complete::finish(irp, STATUS_CANCELLED, 0) };
 }

@@ -29,7 +29,7 @@ pub unsafe fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize
     unsafe {
         let number = (*irp).CurrentLocation - 1;
         if number <= 0 {
-            no_location(irp, site);
+            no_location(device, irp, site);
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         let routine = enter_location(device, irp, number);
@@ -60,16 +60,19 @@ pub unsafe extern "win64" fn invalid_device_request(_: *mut DEVICE_OBJECT, irp: 
 }
 
 /// # Safety
-/// `irp` is alive.
-unsafe fn no_location(irp: *mut IRP, site: usize) {
+/// `irp` and `device` are alive.
+unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
     // SAFETY: contract.
-    let count = unsafe { (*irp).StackCount };
-    checks::report(
-        &rules::NO_MORE_STACK_LOCATIONS,
-        format!("the request was passed on with none of its {count} stack locations left"),
-        irp,
-        vec![("passed on by", site)],
-    );
+    let message = unsafe {
+        format!(
+            "the request was passed to {}, which needs {} stack location(s), with {} of its {} left",
+            super::device::describe(device),
+            (*device).StackSize,
+            ((*irp).CurrentLocation - 1).max(0),
+            (*irp).StackCount
+        )
+    };
+    checks::report(&rules::NO_MORE_STACK_LOCATIONS, message, irp, vec![("passed on by", site)]);
 }
 
 /// # Safety
@@ -96,28 +99,29 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             );
         }
         let number = (*irp).CurrentLocation - 1;
-        if number <= 0 {
-            no_location(irp, site);
+        // Fewer locations than the stack below needs: the driver that lacks one would write
+        // in front of the first before it could be caught.
+        if number < (*device).StackSize.max(1) {
+            no_location(device, irp, site);
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         let routine = enter_location(device, irp, number);
         let dispatch = Dispatch { device, routine: routine as usize };
         let control = (*irp.location(number)).Control;
         let entered = irp::tracker(irp).map(|tracker| {
-            let tracker = Reference::another(tracker);
-            tracker.history.record(Event::new(EventKind::Called, device, number, 0, site));
-            let entry = tracker.lock().enter(number, control, dispatch);
-            (tracker, entry)
+            (*tracker).history.record(Event::new(EventKind::Called, device, number, 0, site));
+            Reference::another(tracker, |inner| inner.enter(number, control, dispatch))
         });
 
         let status = routine(device, irp);
 
         if let Some((tracker, entry)) = entered {
             tracker.history.record(Event::new(EventKind::Returned, device, number, status, routine as usize));
-            let mut inner = tracker.lock();
-            if let Some(found) = inner.leave(&entry, status) {
-                checks::disagreement(found, status, &inner);
-            }
+            tracker.release(|inner| {
+                if let Some(found) = inner.leave(&entry, status) {
+                    checks::disagreement(found, status, inner);
+                }
+            });
         }
         let now = irql::current();
         if now != level {
@@ -127,7 +131,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
                     "{} was entered at IRQL {level} and returned at IRQL {now}",
                     super::device::describe(device)
                 ),
-                std::ptr::null_mut(),
+                irp,
                 vec![("dispatch routine", routine as usize), ("passed on by", site)],
             );
             irql::restore(level);

@@ -54,11 +54,11 @@ pub static OWN_REQUEST_NOT_STOPPED: Rule = Rule {
     should: "free a request that the driver allocated in its completion routine and return \
              STATUS_MORE_PROCESSING_REQUIRED",
 };
-/// A request was freed while a driver below still had it.
-pub static FREED_IN_FLIGHT: Rule = Rule {
-    name: "FreedInFlight",
-    code: "0xC9/02",
-    should: "free a request only after it was completed up to its owner",
+/// Invoke flags were set without a routine.
+pub static NO_ROUTINE: Rule = Rule {
+    name: "NoCompletionRoutine",
+    code: "0xD1 DRIVER_IRQL_NOT_LESS_OR_EQUAL",
+    should: "pass FALSE for all three invoke flags when no completion routine is set",
 };
 /// A cancel routine returned with the cancel spin lock.
 pub static CANCEL_LOCK_KEPT: Rule = Rule {
@@ -193,8 +193,9 @@ pub unsafe fn is_file_system(device: *const DEVICE_OBJECT) -> bool {
         FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_TAPE_FILE_SYSTEM,
     };
     // SAFETY: contract.
+    let device_type = unsafe { (*device).DeviceType };
     matches!(
-        unsafe { (*device).DeviceType },
+        device_type,
         FILE_DEVICE_CD_ROM_FILE_SYSTEM
             | FILE_DEVICE_DISK_FILE_SYSTEM
             | FILE_DEVICE_FILE_SYSTEM

@@ -22,7 +22,7 @@ use crate::nt::{
     STATUS_SUCCESS, Status, UNICODE_STRING, VPB, VPB_MOUNTED,
 };
 use crate::processor::{dispatcher, thread};
-use crate::user::identity;
+use crate::user::{counters, identity};
 use crate::pool;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -239,7 +239,9 @@ unsafe fn send(file: *mut FILE_OBJECT, major: u8) {
         let location = request.next_location();
         (*location).MajorFunction = major;
         (*location).FileObject = file;
-        if call::call_driver(device, request, 0) == STATUS_PENDING {
+        let status = call::call_driver(device, request, 0);
+        counters::irp(major, status);
+        if status == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
         }
         irp::free(request, 0);

@@ -19,7 +19,7 @@
 
 use super::{call, device, irp, object, registration, request};
 use crate::nt::{
-    DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME,
+    DEVICE_OBJECT, DISPATCH_LEVEL, IO_STATUS_BLOCK, Kirql, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME,
     IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, NTSTATUS, SL_ALLOW_RAW_MOUNT,
     STATUS_DEVICE_NOT_READY, STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS,
@@ -27,10 +27,10 @@ use crate::nt::{
     STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
 };
 use crate::nt::stack_location::MountVolume;
-use crate::processor::{dispatcher, thread};
+use crate::processor::{dispatcher, irql, spin_lock, thread};
 use crate::pool;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
@@ -39,12 +39,60 @@ const IO_TYPE_VPB: i16 = 10;
 /// Volume devices of VPBs that were dismounted while files were open on them.
 type Orphans = HashMap<usize, usize>;
 
-/// The VPB spin lock of NT, and what it guards besides the VPBs.
+/// What the VPB spin lock guards besides the VPBs.
 static VPBS: LazyLock<Mutex<Orphans>> = LazyLock::new(Mutex::default);
 static MOUNTS: AtomicU64 = AtomicU64::new(0);
 
-fn vpbs() -> MutexGuard<'static, Orphans> {
-    VPBS.lock().unwrap_or_else(PoisonError::into_inner)
+static SPIN_LOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// `IoAcquireVpbSpinLock`: returns the IRQL to release it with.
+pub fn acquire_vpb_spin_lock() -> Kirql {
+    let old = irql::current();
+    if old < DISPATCH_LEVEL {
+        irql::raise(DISPATCH_LEVEL);
+    }
+    // SAFETY: the lock is a static of pointer size.
+    unsafe { spin_lock::acquire(SPIN_LOCK.as_ptr()) };
+    old
+}
+
+/// `IoReleaseVpbSpinLock`.
+pub fn release_vpb_spin_lock(old: Kirql) {
+    // SAFETY: the lock is a static of pointer size.
+    unsafe { spin_lock::release(SPIN_LOCK.as_ptr()) };
+    if old < irql::current() {
+        irql::lower(old);
+    }
+}
+
+/// The VPB spin lock, held: drivers that hold it find no VPB half changed.
+struct Vpbs {
+    // Given back before `old`'s release, which may deliver APCs.
+    orphans: Option<MutexGuard<'static, Orphans>>,
+    old: Kirql,
+}
+
+impl Vpbs {
+    fn remove(&mut self, vpb: usize) -> Option<usize> {
+        self.orphans.as_mut()?.remove(&vpb)
+    }
+    fn insert(&mut self, vpb: usize, volume: usize) {
+        if let Some(orphans) = self.orphans.as_mut() {
+            orphans.insert(vpb, volume);
+        }
+    }
+}
+
+impl Drop for Vpbs {
+    fn drop(&mut self) {
+        self.orphans = None;
+        release_vpb_spin_lock(self.old);
+    }
+}
+
+fn vpbs() -> Vpbs {
+    let old = acquire_vpb_spin_lock();
+    Vpbs { orphans: Some(VPBS.lock().unwrap_or_else(PoisonError::into_inner)), old }
 }
 
 /// A VPB for a storage device: not mounted.
@@ -181,7 +229,7 @@ pub unsafe fn dereference_vpb(vpb: *mut VPB) {
             (*vpb).ReferenceCount -= 1;
             (*vpb).ReferenceCount
         };
-        if left == 0 { vpbs.remove(&(vpb as usize)) } else { None }
+        if left == 0 { vpbs.remove(vpb as usize) } else { None }
     };
     if let Some(volume) = orphan {
         // SAFETY: the volume has left its storage device and nothing has it open.

@@ -55,7 +55,7 @@ pub unsafe fn start(device: *mut DEVICE_OBJECT) {
 }
 
 fn tick_later(device: usize, generation: u64) {
-    work::after(
+    work::later(
         PERIOD,
         Box::new(move || {
             let Some(timer) = timers().get(&device).copied() else { return };

@@ -164,14 +164,32 @@ impl Reference {
             history,
         })))
     }
-    /// One more reference to a tracker that its request keeps.
+    /// One more reference to a tracker that its request keeps, and what `begin`
+    /// does with it under the same lock.
     ///
     /// # Safety
     /// `tracker` is the one in the prefix of a live request.
-    pub unsafe fn another(tracker: *const Tracker) -> Self {
+    pub unsafe fn another<R>(tracker: *const Tracker, begin: impl FnOnce(&mut Inner) -> R) -> (Self, R) {
         // SAFETY: contract.
-        unsafe { &*tracker }.lock().references += 1;
-        Self(tracker)
+        let mut inner = unsafe { &*tracker }.lock();
+        inner.references += 1;
+        let result = begin(&mut inner);
+        (Self(tracker), result)
+    }
+    /// Gives the reference back after `end`, under the same lock.
+    pub fn release(self, end: impl FnOnce(&mut Inner)) {
+        let pointer = self.into_raw();
+        let left = {
+            // SAFETY: the reference that is given back keeps it until then.
+            let mut inner = unsafe { &*pointer }.lock();
+            end(&mut inner);
+            inner.references -= 1;
+            inner.references
+        };
+        if left == 0 {
+            // SAFETY: it came from Box::into_raw and that was the last reference.
+            drop(unsafe { Box::from_raw(pointer.cast_mut()) });
+        }
     }
     /// Leaves the count to the pointer that is returned.
     pub fn into_raw(self) -> *const Tracker {
@@ -198,15 +216,7 @@ impl Deref for Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        let left = {
-            let mut inner = self.lock();
-            inner.references -= 1;
-            inner.references
-        };
-        if left == 0 {
-            // SAFETY: it came from Box::into_raw and that was the last reference.
-            drop(unsafe { Box::from_raw(self.0.cast_mut()) });
-        }
+        Self(self.0).release(|_| {});
     }
 }
 
@@ -220,6 +230,15 @@ impl Tracker {
         }
         Guard(self)
     }
+}
+
+/// # Safety
+/// `irp` is alive and has location `number`.
+unsafe fn control_of(irp: *mut IRP, number: i8) -> u8 {
+    // SAFETY: contract; the address is made from the request's alone.
+    let location = unsafe { irp.location(number) };
+    // SAFETY: contract.
+    unsafe { (*location).Control }
 }
 
 impl Inner {
@@ -257,7 +276,7 @@ impl Inner {
             return None;
         } else {
             // SAFETY: not passed and not freed, and neither can happen while the lock is held.
-            unsafe { (*irp.location(entry.number)).Control & control::PENDING_RETURNED != 0 }
+            unsafe { control_of(irp, entry.number) & control::PENDING_RETURNED != 0 }
         };
         match (status == STATUS_PENDING, passed) {
             (true, true) if !marked => {
@@ -312,22 +331,28 @@ impl Inner {
         self.completing = false;
     }
 
-    /// The completion routine of the driver at location `above` continued.
-    /// False if it, or someone it gave the request to, has completed it meanwhile.
-    pub fn resume(&mut self, sequence: u32, above: i8, unpropagated: bool, routine: usize) -> bool {
-        if !self.owns(sequence) {
+    /// The completion routine of the driver at location `above` continued; `pending`
+    /// is the PendingReturned that it saw. False if it, or someone it gave the request
+    /// to, has completed it meanwhile.
+    pub fn resume(&mut self, sequence: u32, above: i8, pending: bool, routine: usize) -> bool {
+        let owned = self.sequence == sequence && !self.completing && !self.finished;
+        if !owned || self.irp.is_null() {
             return false;
         }
         self.completing = true;
-        if unpropagated && let Some(location) = self.location(above) {
-            location.routine = routine;
+        if !pending {
+            return true;
+        }
+        let irp = self.irp;
+        // The originator, above the top, has no location to mark.
+        if let Some(location) = self.location(above) {
+            // SAFETY: not freed, and the completion that resumes owns the request.
+            let control = unsafe { control_of(irp, above) };
+            if control & control::PENDING_RETURNED == 0 {
+                location.routine = routine;
+            }
         }
         true
-    }
-
-    /// Completion `sequence` gave the request to a completion routine and may take it back.
-    pub fn owns(&self, sequence: u32) -> bool {
-        self.sequence == sequence && !self.completing && !self.finished && !self.irp.is_null()
     }
 
     /// Completion went past the top: the second stage begins.
@@ -355,8 +380,11 @@ mod tests {
     use crate::nt::STATUS_SUCCESS;
 
     fn tracker() -> Reference {
-        // The pointer is not read: every test passes the location before `leave`.
-        Reference::new(std::ptr::dangling_mut(), 3)
+        // Zeroed memory for a request that nothing marks: unread otherwise, for every test
+        // passes the location before `leave`.
+        let words = crate::nt::irp::size_of_irp(3).div_ceil(16);
+        let irp = Box::leak(vec![0_u128; words].into_boxed_slice());
+        Reference::new(irp.as_mut_ptr().cast(), 3)
     }
     const FILTER: Dispatch = Dispatch { device: std::ptr::null_mut(), routine: 0x1000 };
     const LOWER: Dispatch = Dispatch { device: std::ptr::null_mut(), routine: 0x2000 };

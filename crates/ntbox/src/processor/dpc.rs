@@ -5,7 +5,11 @@
 //!
 //! Source: "DPC Objects and DPCs" in the kernel architecture guide.
 
-#![expect(unsafe_code, reason = "DPC objects live in driver memory")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "DPC objects live in driver memory"
+)]
 
 use super::work;
 use crate::nt::KDPC;
@@ -40,6 +44,15 @@ pub unsafe fn initialize(dpc: *mut KDPC, routine: DeferredRoutine, context: *mut
     unsafe { (*dpc).DeferredContext = context };
 }
 
+/// Address of the DPC's routine.
+///
+/// # Safety
+/// `dpc` points to an initialized `KDPC`.
+pub(super) unsafe fn site(dpc: *const KDPC) -> usize {
+    // SAFETY: contract of the function.
+    unsafe { (&raw const (*dpc).DeferredRoutine).cast::<usize>().read() }
+}
+
 /// `KeInsertQueueDpc`: false if it is queued already. Any IRQL.
 ///
 /// # Safety
@@ -57,7 +70,7 @@ pub unsafe fn insert(dpc: *mut KDPC, argument1: *mut c_void, argument2: *mut c_v
     // SAFETY: contract of the function.
     unsafe { (*dpc).SystemArgument2 = argument2 };
     // SAFETY: contract of the function.
-    let site = unsafe { (&raw const (*dpc).DeferredRoutine).cast::<usize>().read() };
+    let site = unsafe { site(dpc) };
     let address = dpc.expose_provenance();
     work::queue_dpc_for(site, address, Box::new(move || run(address)));
     true

@@ -6,11 +6,16 @@
 //! nothing else from running elsewhere, as on a machine with many processors.
 //!
 //! - [`irql`]: the level of the current thread;
-//! - [`thread`]: thread and process objects, APCs, critical regions;
-//! - [`dispatcher`]: events, semaphores, mutants, timers and the waits on them;
+//! - [`thread`]: thread objects, APCs, critical regions; [`process`]: the processes;
+//! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
+//! - [`timer`], [`dpc`]: timers and DPC objects; [`time`]: the clocks;
 //! - [`spin_lock`]: spin locks that know their owner;
-//! - [`work`]: system worker threads, DPCs and delayed calls.
+//! - [`work`]: system worker threads, DPCs and delayed calls;
+//! - [`parking`]: waits on an address, for locks without a dispatcher object;
+//! - [`system_thread`]: threads that drivers create;
+//! - [`rules`]: what is checked, under its published names.
 
+mod apc;
 pub mod dispatcher;
 pub mod dpc;
 mod escape;
@@ -24,3 +29,15 @@ pub mod thread;
 pub mod time;
 pub mod timer;
 pub mod work;
+
+use std::ops::Range;
+
+/// What can still call into a driver whose code lies in `code`, or runs there:
+/// queued and running work items and DPCs, set timers with a DPC, system threads.
+/// Each with the routine it concerns.
+pub fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
+    let mut found = work::outstanding(code);
+    found.extend(timer::outstanding(code));
+    found.extend(system_thread::outstanding(code));
+    found
+}

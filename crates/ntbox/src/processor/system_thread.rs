@@ -11,7 +11,30 @@ use super::{dispatcher, escape, irql, process, work};
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, PASSIVE_LEVEL};
 use std::ffi::c_void;
-use std::sync::mpsc;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+
+/// Routines of the threads that run.
+fn running() -> MutexGuard<'static, Vec<usize>> {
+    static RUNNING: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn ended(routine: usize) {
+    let mut running = running();
+    if let Some(index) = running.iter().position(|site| *site == routine) {
+        running.swap_remove(index);
+    }
+}
+
+/// Threads of a driver whose code lies in `code`.
+pub(super) fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
+    let running = running();
+    let inside = running.iter().filter(|site| code.contains(site));
+    inside
+        .map(|site| ("a system thread of it runs", *site))
+        .collect()
+}
 
 /// Starts a thread of `owner` that calls `routine(context)`; `publish` is called
 /// with it before the routine runs. False if the host has no more threads.
@@ -27,6 +50,7 @@ pub unsafe fn start(
     let (tell, told) = mpsc::channel();
     let (go, wait) = mpsc::channel::<()>();
     let context = context.expose_provenance();
+    running().push(routine as usize);
     let started = thread::start("system thread", owner, move || {
         let _ = tell.send(thread::current());
         // An error means that the creator is gone, which it is not before it has published.
@@ -34,9 +58,13 @@ pub unsafe fn start(
         let context = std::ptr::with_exposed_provenance_mut(context);
         // SAFETY: contract of the function; only driver frames are left without returning.
         unsafe { escape::call(routine, context) };
+        ended(routine as usize);
         check(routine as usize);
     });
-    let Ok(_handle) = started else { return false };
+    let Ok(_handle) = started else {
+        ended(routine as usize);
+        return false;
+    };
     let Ok(thread) = told.recv() else {
         return false;
     };

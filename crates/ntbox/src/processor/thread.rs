@@ -1,28 +1,25 @@
-//! Threads as the kernel sees them: client ids, thread objects, APCs, regions.
+//! Threads as the kernel sees them: client ids, thread objects, rights.
 //!
 //! A [`Thread`] is made for every host thread on its first use of this module
 //! and lives as long as the process, so that an address of one is never stale.
 //! Its `ETHREAD` stand-in is made when something asks for it; it begins with a
 //! dispatcher header that is signaled when the thread ends.
-//!
-//! APCs are special kernel APCs only: they run at `APC_LEVEL` in their thread as
-//! soon as it runs below `APC_LEVEL` outside a guarded region, that is, when it
-//! queues one to itself, lowers its IRQL, enters or sits in a wait, or leaves a
-//! guarded region. A thread that runs on without any of these is not interrupted.
-//!
-//! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
-//! architecture guide.
 
+use super::apc::Apcs;
+use super::dispatcher;
 use super::process::{self, Process};
-use super::rules::{self, violation};
-use super::{dispatcher, irql};
 use crate::io_manager::object::{self, Kind};
-use crate::nt::APC_LEVEL;
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Condvar, OnceLock, PoisonError, RwLock};
+
+pub use super::apc::{
+    all_apcs_disabled, apcs_disabled, critical_regions, deliver_apcs, enter_critical_region,
+    enter_guarded_region, guarded_regions, leave_critical_region, leave_critical_region_for,
+    leave_guarded_region, leave_guarded_region_for, queue_apc,
+};
 
 /// Bytes of the thread object's body, as many as an `ETHREAD` of Windows 10 has.
 const ETHREAD_BYTES: usize = 0x900;
@@ -35,8 +32,6 @@ const STACK_BYTES: usize = 4 << 20;
 
 /// Priority of a thread that nobody gave another.
 const NORMAL_PRIORITY: i32 = 8;
-
-type Apc = Box<dyn FnOnce() + Send>;
 
 /// Who a thread acts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +52,7 @@ pub struct Thread {
     object: OnceLock<usize>,
     processor: u32,
     token: AtomicU8,
-    apcs: Mutex<VecDeque<Apc>>,
-    apc_pending: AtomicBool,
+    pub(super) apcs: Apcs,
     ended: AtomicBool,
     priority: AtomicI32,
     /// Status that `PsTerminateSystemThread` was given.
@@ -90,8 +84,6 @@ static PROCESSORS_IN_USE: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     static CURRENT: Cell<Option<&'static Thread>> = const { Cell::new(None) };
     static PREVIOUS_MODE: Cell<i8> = const { Cell::new(0) };
-    static CRITICAL_REGIONS: Cell<u32> = const { Cell::new(0) };
-    static GUARDED_REGIONS: Cell<u32> = const { Cell::new(0) };
     static END: EndOfThread = const { EndOfThread };
 }
 
@@ -169,9 +161,6 @@ impl Thread {
     pub(super) fn set_exit_status(&self, status: i32) {
         self.exit_status.store(status, Ordering::Release);
     }
-    pub(super) fn has_apc(&self) -> bool {
-        self.apc_pending.load(Ordering::Acquire)
-    }
 
     fn end(&self) {
         if self.ended.swap(true, Ordering::AcqRel) {
@@ -223,8 +212,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
         object: OnceLock::new(),
         processor: claim_processor(id),
         token: AtomicU8::new(token as u8),
-        apcs: Mutex::default(),
-        apc_pending: AtomicBool::new(false),
+        apcs: Apcs::default(),
         ended: AtomicBool::new(false),
         priority: AtomicI32::new(NORMAL_PRIORITY),
         exit_status: AtomicI32::new(0),
@@ -258,6 +246,12 @@ pub fn current() -> &'static Thread {
             process::user(),
         ),
     }
+}
+
+/// The thread that runs, if it is known already.
+#[inline]
+pub(super) fn known() -> Option<&'static Thread> {
+    CURRENT.get()
 }
 
 /// The thread whose object this is.
@@ -333,54 +327,6 @@ pub fn spawn_system(name: &str, f: impl FnOnce() + Send + 'static) -> std::threa
     start(name, process::system(), f).expect("the host can start a thread")
 }
 
-/// Queues a special kernel APC. It runs at once if `thread` is the current one
-/// and may take APCs; a wait of another thread is interrupted for it.
-pub fn queue_apc(thread: &'static Thread, apc: Apc) {
-    {
-        let mut apcs = thread.apcs.lock().unwrap_or_else(PoisonError::into_inner);
-        apcs.push_back(apc);
-        thread.apc_pending.store(true, Ordering::Release);
-    }
-    if std::ptr::eq(thread, current()) {
-        deliver_apcs();
-    } else {
-        dispatcher::interrupt_wait(thread);
-    }
-}
-
-/// True if this thread takes special kernel APCs now.
-pub(super) fn takes_apcs() -> bool {
-    irql::current() < APC_LEVEL && GUARDED_REGIONS.get() == 0
-}
-
-/// Runs the pending APCs of this thread, if it may take them.
-#[inline]
-pub fn deliver_apcs() {
-    let Some(thread) = CURRENT.get() else { return };
-    if thread.has_apc() && takes_apcs() {
-        deliver(thread);
-    }
-}
-
-#[cold]
-fn deliver(thread: &'static Thread) {
-    let old = irql::current();
-    loop {
-        let apc = {
-            let mut apcs = thread.apcs.lock().unwrap_or_else(PoisonError::into_inner);
-            let apc = apcs.pop_front();
-            thread
-                .apc_pending
-                .store(!apcs.is_empty(), Ordering::Release);
-            apc
-        };
-        let Some(apc) = apc else { return };
-        irql::set(APC_LEVEL);
-        apc();
-        irql::set(old);
-    }
-}
-
 /// Mode of the caller of the current request: 0 is kernel, 1 is user (`ExGetPreviousMode`).
 pub fn previous_mode() -> i8 {
     PREVIOUS_MODE.get()
@@ -404,81 +350,6 @@ impl Drop for PreviousMode {
     fn drop(&mut self) {
         PREVIOUS_MODE.set(self.0);
     }
-}
-
-/// `KeEnterCriticalRegion`: normal kernel APCs are held off. Special ones are not.
-#[inline]
-pub fn enter_critical_region() {
-    CRITICAL_REGIONS.set(CRITICAL_REGIONS.get() + 1);
-}
-
-/// `KeLeaveCriticalRegion` of code at `caller`.
-#[inline]
-pub fn leave_critical_region_for(caller: usize) {
-    match CRITICAL_REGIONS.get().checked_sub(1) {
-        Some(left) => CRITICAL_REGIONS.set(left),
-        None => violation(
-            &rules::LEAVE_CRITICAL_REGION,
-            "KeLeaveCriticalRegion was called outside a critical region".to_owned(),
-            &[("called at", caller)],
-        ),
-    }
-}
-
-/// `KeLeaveCriticalRegion`.
-pub fn leave_critical_region() {
-    leave_critical_region_for(0);
-}
-
-/// `KeEnterGuardedRegion`: all APCs are held off.
-pub fn enter_guarded_region() {
-    GUARDED_REGIONS.set(GUARDED_REGIONS.get() + 1);
-}
-
-/// `KeLeaveGuardedRegion` of code at `caller`; delivers what was held off.
-pub fn leave_guarded_region_for(caller: usize) {
-    match GUARDED_REGIONS.get().checked_sub(1) {
-        Some(left) => {
-            GUARDED_REGIONS.set(left);
-            deliver_apcs();
-        }
-        None => violation(
-            &rules::LEAVE_GUARDED_REGION,
-            "KeLeaveGuardedRegion was called outside a guarded region".to_owned(),
-            &[("called at", caller)],
-        ),
-    }
-}
-
-/// `KeLeaveGuardedRegion`.
-pub fn leave_guarded_region() {
-    leave_guarded_region_for(0);
-}
-
-/// Critical regions this thread is in.
-pub fn critical_regions() -> u32 {
-    CRITICAL_REGIONS.get()
-}
-
-/// Guarded regions this thread is in.
-pub fn guarded_regions() -> u32 {
-    GUARDED_REGIONS.get()
-}
-
-/// `KeAreApcsDisabled`: true in a critical or guarded region.
-pub fn apcs_disabled() -> bool {
-    CRITICAL_REGIONS.get() > 0 || GUARDED_REGIONS.get() > 0
-}
-
-/// `KeAreAllApcsDisabled`: true in a guarded region or at `APC_LEVEL` or above.
-pub fn all_apcs_disabled() -> bool {
-    !takes_apcs()
-}
-
-/// Puts the counts of regions back, after a report of a routine that changed them.
-pub(super) fn reset_regions(critical: u32, guarded: u32) {
-    CRITICAL_REGIONS.set(critical);
-    GUARDED_REGIONS.set(guarded);
 }
 
 #[cfg(test)]

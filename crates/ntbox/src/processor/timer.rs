@@ -11,6 +11,7 @@
 use super::{dispatcher, dpc, thread, time};
 use crate::nt::{KDPC, KTIMER};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,17 @@ enum Action {
 /// What the box knows of a set `KTIMER`.
 struct Set {
     key: Key,
+    expiration: Expiration,
+}
+
+/// What happens when a `KTIMER` expires, apart from being signaled.
+#[derive(Clone, Copy)]
+struct Expiration {
+    /// Address of its DPC, or 0.
     dpc: usize,
+    /// The routine of the DPC, or 0.
+    site: usize,
+    /// Zero for a timer that expires once.
     period: Duration,
 }
 
@@ -67,26 +78,26 @@ impl Timers {
         self.due.remove(&set.key);
         true
     }
-    fn arm(&mut self, timer: usize, due: Instant, dpc: usize, period: Duration) {
+    fn arm(&mut self, timer: usize, due: Instant, expiration: Expiration) {
         let key = self.insert(due, Action::Timer(timer));
-        self.set
-            .get_or_insert_default()
-            .insert(timer, Set { key, dpc, period });
+        let set = self.set.get_or_insert_default();
+        set.insert(timer, Set { key, expiration });
     }
     /// Called for a timer that was just taken out of `due`.
     fn expire(&mut self, timer: usize) {
         let Some(set) = self.set.get_or_insert_default().remove(&timer) else {
             return;
         };
-        if !set.period.is_zero() {
-            self.arm(timer, set.key.0 + set.period, set.dpc, set.period);
+        let Expiration { dpc, period, .. } = set.expiration;
+        if !period.is_zero() {
+            self.arm(timer, set.key.0 + period, set.expiration);
         }
         let object = std::ptr::with_exposed_provenance_mut(timer);
         // SAFETY: a set timer is alive until it is cancelled, which takes this lock.
         unsafe { dispatcher::signal(object) };
-        if set.dpc != 0 {
+        if dpc != 0 {
             // SAFETY: as is its DPC.
-            unsafe { dpc::insert_for_timer(std::ptr::with_exposed_provenance_mut(set.dpc)) };
+            unsafe { dpc::insert_for_timer(std::ptr::with_exposed_provenance_mut(dpc)) };
         }
     }
 }
@@ -142,7 +153,16 @@ pub unsafe fn initialize(timer: *mut KTIMER, notification: bool) {
 /// expired for the last time or was cancelled.
 pub unsafe fn set(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> bool {
     let address = timer.expose_provenance();
-    let dpc_address = dpc.expose_provenance();
+    let expiration = Expiration {
+        dpc: dpc.expose_provenance(),
+        site: if dpc.is_null() {
+            0
+        } else {
+            // SAFETY: contract of the function.
+            unsafe { dpc::site(dpc) }
+        },
+        period: Duration::from_millis(u64::from(period)),
+    };
     let mut timers = lock();
     let was_set = timers.remove(address);
     // SAFETY: contract of the function.
@@ -151,12 +171,7 @@ pub unsafe fn set(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> 
     unsafe { (*timer).Dpc = dpc };
     // SAFETY: contract of the function.
     unsafe { (*timer).Period = period };
-    timers.arm(
-        address,
-        time::deadline(due),
-        dpc_address,
-        Duration::from_millis(u64::from(period)),
-    );
+    timers.arm(address, time::deadline(due), expiration);
     was_set
 }
 
@@ -166,14 +181,14 @@ pub fn cancel(timer: *mut KTIMER) -> bool {
     lock().remove(timer.addr())
 }
 
-/// Set timers that lie in `start..end`: memory that is about to go away.
-pub fn set_within(start: usize, end: usize) -> Vec<usize> {
+/// Set timers of a driver whose code lies in `code`: those whose DPC routine does.
+pub(super) fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     let mut timers = lock();
     let set = timers.set.get_or_insert_default();
-    set.keys()
-        .copied()
-        .filter(|timer| (start..end).contains(timer))
-        .collect()
+    let sites = set
+        .values()
+        .map(|set| ("a timer is set", set.expiration.site));
+    sites.filter(|(_, site)| code.contains(site)).collect()
 }
 
 #[cfg(test)]

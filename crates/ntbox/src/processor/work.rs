@@ -13,9 +13,10 @@
 //! architecture guide; bug checks 0xE1, 0xE4, 0xC7 and 0xC8.
 
 use super::rules::{self, violation};
-use super::{irql, spin_lock, thread, timer};
+use super::{apc, irql, spin_lock, thread, timer};
 use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ struct Queue {
     outstanding: usize,
     /// A timer looks after items that wait.
     watched: bool,
+    /// Routines of drivers that run now.
+    running: Vec<usize>,
 }
 
 struct Dpc {
@@ -60,6 +63,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     idle: 0,
     outstanding: 0,
     watched: false,
+    running: Vec::new(),
 });
 static WORK: Condvar = Condvar::new();
 static DPC: Condvar = Condvar::new();
@@ -70,7 +74,15 @@ fn lock() -> MutexGuard<'static, Queue> {
 }
 
 fn finished() {
+    finish(0);
+}
+
+/// Called when a routine has returned, `site` being that of its driver or 0.
+fn finish(site: usize) {
     let mut queue = lock();
+    if let Some(index) = queue.running.iter().position(|running| *running == site) {
+        queue.running.swap_remove(index);
+    }
     queue.outstanding -= 1;
     if queue.outstanding == 0 {
         IDLE.notify_all();
@@ -137,10 +149,13 @@ fn worker() {
             queue.idle -= 1;
             continue;
         };
+        if item.site != 0 {
+            queue.running.push(item.site);
+        }
         drop(queue);
         (item.routine)();
         check_worker(item.site);
-        finished();
+        finish(item.site);
         queue = lock();
     }
 }
@@ -174,7 +189,7 @@ pub(super) fn check_regions(what: &str, site: usize) {
             ),
             &[("routine", site)],
         );
-        thread::reset_regions(0, 0);
+        apc::reset_regions(0, 0);
     }
 }
 
@@ -238,12 +253,15 @@ fn run_dpcs() {
             queue = DPC.wait(queue).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
+        if dpc.site != 0 {
+            queue.running.push(dpc.site);
+        }
         drop(queue);
         irql::set(DISPATCH_LEVEL);
         (dpc.routine)();
         check_dpc(dpc.site);
         irql::restore(PASSIVE_LEVEL);
-        finished();
+        finish(dpc.site);
         queue = lock();
     }
 }
@@ -266,7 +284,7 @@ fn check_dpc(site: usize) {
             "a DPC routine returned inside a critical or guarded region".to_owned(),
             &[("DPC routine", site)],
         );
-        thread::reset_regions(0, 0);
+        apc::reset_regions(0, 0);
     }
 }
 
@@ -280,6 +298,32 @@ pub fn after(delay: Duration, item: Routine) {
             finished();
         }),
     );
+}
+
+/// Runs `item` as a DPC after `delay`, like [`after`], but [`drain`] does not wait
+/// for it: for what begins again each time.
+pub fn later(delay: Duration, item: Routine) {
+    timer::after(delay, Box::new(move || queue_dpc(item)));
+}
+
+/// What of a driver whose code lies in `code` is queued or runs: what it is, and
+/// its routine.
+pub(super) fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
+    let queue = lock();
+    let items = queue
+        .items
+        .iter()
+        .map(|item| ("a work item is queued", item.site));
+    let dpcs = queue.dpcs.iter().map(|dpc| ("a DPC is queued", dpc.site));
+    let running = queue
+        .running
+        .iter()
+        .map(|site| ("a work item or DPC runs", *site));
+    items
+        .chain(dpcs)
+        .chain(running)
+        .filter(|(_, site)| code.contains(site))
+        .collect()
 }
 
 /// Waits until no work item, DPC or delayed call is left, then takes APCs.

@@ -52,7 +52,9 @@ fn items_that_wait_for_each_other_get_more_threads() {
     let barrier = Arc::new(std::sync::Barrier::new(WORKERS + 3));
     for _ in 0..WORKERS + 3 {
         let barrier = Arc::clone(&barrier);
-        queue(Box::new(move || drop(barrier.wait())));
+        queue(Box::new(move || {
+            barrier.wait();
+        }));
     }
     drain();
 }

@@ -38,7 +38,7 @@ pub const FAST_IO: [FastIo; 10] = [
 pub struct Counts {
     /// Services called.
     pub calls: u64,
-    /// IRPs by major function; cleanup and close are counted as the handle closes.
+    /// IRPs by major function, those that closing a handle sends among them.
     pub irps: [u64; MAJOR_FUNCTION_COUNT],
     /// Per entry: called, and of those answered.
     pub fast: [(u64, u64); FAST_IO.len()],
@@ -83,7 +83,7 @@ static FAILED: AtomicU64 = AtomicU64::new(0);
 static CANCELLED: AtomicU64 = AtomicU64::new(0);
 
 /// An IRP was sent and the stack returned `status`.
-pub(super) fn irp(major: u8, status: NTSTATUS) {
+pub(crate) fn irp(major: u8, status: NTSTATUS) {
     if let Some(count) = IRPS.get(usize::from(major)) {
         count.fetch_add(1, Relaxed);
     }

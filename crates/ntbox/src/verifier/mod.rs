@@ -228,7 +228,7 @@ pub fn end(violation: Violation, circumstances: &Circumstances) -> ! {
     report.set_calls(&circumstances.calls, describe);
     let _ = BRIEF.set(report.render(configuration.json));
     report.set_request(match (violation.irp, circumstances.touched) {
-        (Some(irp), _) => request::of_live(irp),
+        (Some(irp), _) => request::of_live(irp).or_else(|| request::of_freed(irp as usize)),
         (None, Some(address)) => request::of_freed(address),
         (None, None) => None,
     });

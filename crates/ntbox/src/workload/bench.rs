@@ -15,7 +15,7 @@ use crate::workload::worker::synchronous;
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 use std::ffi::c_void;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One thing that was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -34,16 +34,26 @@ pub struct Measured {
     pub requests: u64,
 }
 
-/// Alternates between both sides for `rounds` rounds; `side` returns nanoseconds per request.
-fn interleaved(what: &str, rounds: usize, requests: u64, mut side: impl FnMut(bool) -> f64) -> Measured {
+/// Slices of a round: both sides take turns within it, so that a machine that is busy for a
+/// while is busy for both.
+const SLICES: u64 = 20;
+
+/// Alternates between both sides; `side` makes that many requests and says how long it took.
+fn interleaved(what: &str, rounds: usize, requests: u64, mut side: impl FnMut(bool, u64) -> Duration) -> Measured {
     let (mut bare, mut filtered) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        // The first of a pair is not always the same, so that neither profits from warm caches.
-        for place in 0..2 {
-            let through = (round + place) % 2 == 1;
-            let time = side(through);
-            if through { filtered.push(time) } else { bare.push(time) }
+    let slice = requests.div_ceil(SLICES);
+    for _ in 0..rounds {
+        let mut times = [Duration::ZERO; 2];
+        for turn in 0..SLICES {
+            // The first of a pair is not always the same, so that neither profits from warm caches.
+            for place in 0..2 {
+                let through = (turn + place) % 2 == 1;
+                times[usize::from(through)] += side(through, slice);
+            }
         }
+        let [bare_time, filtered_time] = times.map(|time| time.as_nanos() as f64 / (slice * SLICES) as f64);
+        bare.push(bare_time);
+        filtered.push(filtered_time);
     }
     let (bare_ns, filtered_ns) = (median(&mut bare), median(&mut filtered));
     let ratio = if bare_ns > 0.0 { filtered_ns / bare_ns } else { 0.0 };
@@ -80,14 +90,14 @@ pub fn pass_through(path: &str, rounds: usize, requests: u64) -> anyhow::Result<
     let stack_size = unsafe { (*top).StackSize };
     // One location more than the stack needs is the originator's, as a driver allocates it.
     let request = irp::allocate(stack_size + 1);
-    let measured = interleaved("synchronous request, pass-through (IRP driven by hand)", rounds, requests, |through| {
+    let measured = interleaved("synchronous request, pass-through (IRP driven by hand)", rounds, requests, |through, count| {
         let device = if through { top } else { base };
         let begun = Instant::now();
-        for _ in 0..requests {
+        for _ in 0..count {
             // SAFETY: the request is this function's, and finished after each turn.
             unsafe { drive(request, device, file_object) };
         }
-        begun.elapsed().as_nanos() as f64 / requests as f64
+        begun.elapsed()
     });
     // SAFETY: not in flight: its completion was stopped each time.
     unsafe { irp::free(request, 0) };
@@ -158,28 +168,28 @@ pub fn calls(path: &str, rounds: usize, requests: u64) -> anyhow::Result<Vec<Mea
     let query_all: fn(&File) = |file| drop(file.query_information(FileAllInformation, 512));
     let both = [&bare, &top];
     Ok(vec![
-        interleaved("NtReadFile 4096 bytes, cached (fast I/O)", rounds, requests, timed(both, requests, read)),
+        interleaved("NtReadFile 4096 bytes, cached (fast I/O)", rounds, requests, timed(both, read)),
         interleaved(
             "NtReadFile 4096 bytes, noncached (IRP)",
             rounds,
             requests,
-            timed([&bare_direct, &top_direct], requests, read),
+            timed([&bare_direct, &top_direct], read),
         ),
-        interleaved("NtQueryInformationFile standard (fast I/O)", rounds, requests, timed(both, requests, query)),
-        interleaved("NtQueryInformationFile all (IRP)", rounds, requests, timed(both, requests, query_all)),
+        interleaved("NtQueryInformationFile standard (fast I/O)", rounds, requests, timed(both, query)),
+        interleaved("NtQueryInformationFile all (IRP)", rounds, requests, timed(both, query_all)),
     ])
 }
 
 /// A side of [`interleaved`] that makes `call` on the bare file or on the one under the drivers.
-fn timed(files: [&File; 2], requests: u64, call: fn(&File)) -> impl FnMut(bool) -> f64 {
+fn timed(files: [&File; 2], call: fn(&File)) -> impl FnMut(bool, u64) -> Duration {
     let [bare, top] = files;
-    move |through| {
+    move |through, count| {
         let file = if through { top } else { bare };
         let begun = Instant::now();
-        for _ in 0..requests {
+        for _ in 0..count {
             call(file);
         }
-        begun.elapsed().as_nanos() as f64 / requests as f64
+        begun.elapsed()
     }
 }
 
@@ -197,11 +207,12 @@ mod tests {
     #[test]
     fn both_sides_get_all_rounds_and_take_turns() {
         let mut order = Vec::new();
-        let measured = interleaved("x", 3, 1, |through| {
+        let measured = interleaved("x", 3, 40, |through, count| {
             order.push(through);
-            if through { 4.0 } else { 2.0 }
+            Duration::from_nanos(count * if through { 4 } else { 2 })
         });
-        assert_eq!(order, [false, true, true, false, false, true]);
+        assert_eq!(order[..6], [false, true, true, false, false, true]);
+        assert_eq!(order.len() as u64, 3 * 2 * SLICES);
         assert_eq!((measured.bare_ns, measured.filtered_ns, measured.ratio), (2.0, 4.0, 2.0));
     }
 }

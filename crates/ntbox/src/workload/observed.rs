@@ -74,6 +74,10 @@ impl Log {
     pub fn name(&self, entry: &Entry) -> &str {
         self.names.get(entry.name as usize).map_or("", |name| name)
     }
+    /// A result as text.
+    pub fn line(&self, entry: &Entry) -> String {
+        format!("{} {}: {}", entry.operation, self.name(entry), entry.result())
+    }
     /// One number for all compared results: equal runs, equal numbers.
     pub fn digest(&self) -> u64 {
         let mut bytes = Vec::with_capacity(self.entries.len() * 32);

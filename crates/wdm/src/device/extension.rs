@@ -11,7 +11,7 @@
 use crate::driver::{Driver, Filter};
 use crate::sync::Rundown;
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::{AtomicBool, AtomicPtr};
 use wdk_sys::DEVICE_OBJECT;
 
 /// Which of the driver's devices this is (D2).
@@ -40,6 +40,9 @@ pub(crate) struct FilterExtension<F: Filter> {
     /// The device below, written by IoAttachDeviceToDeviceStackSafe before a request can
     /// arrive (A3); null before that.
     pub(crate) lower: AtomicPtr<DEVICE_OBJECT>,
+    /// Whether the device is in a stack; changed under the attach lock. IoGetLowerDeviceObject
+    /// cannot be asked: it finds nothing once the driver is being unloaded.
+    pub(crate) attached: AtomicBool,
     /// Who is inside this device; used only where the driver may be unloaded.
     pub(crate) rundown: Rundown,
     /// The filter's own data.

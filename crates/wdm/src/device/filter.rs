@@ -14,7 +14,7 @@ use crate::sync::{self, Rundown};
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::Deref;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wdk_sys::{
     DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_SUPPORTS_TRANSACTIONS,
     FILE_DEVICE_SECURE_OPEN, ntddk,
@@ -91,6 +91,11 @@ impl<F: Filter> FilterDevice<F> {
     #[must_use]
     pub fn object(&self) -> &DeviceObject {
         &self.object
+    }
+
+    /// Whether the device is in a stack. Stable under the driver's attach lock. IRQL: any.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.extension().attached.load(Ordering::Relaxed)
     }
 
     /// Enters the device, where the driver may be unloaded. IRQL: ≤ DISPATCH_LEVEL.
@@ -212,6 +217,7 @@ fn create<F: Filter>(
         kind: Kind::Filter,
         driver: core::ptr::from_ref(driver),
         lower: AtomicPtr::new(core::ptr::null_mut()),
+        attached: AtomicBool::new(false),
         rundown: Rundown::uninitialized(),
         attachment: MaybeUninit::new(attachment),
     };
@@ -280,7 +286,10 @@ impl<F: Filter> Detached<F> {
         Status(unsafe { ntddk::IoAttachDeviceToDeviceStackSafe(self.0, target.raw(), lower) })
             .into_result()?;
         // From here on the device belongs to the stack; `delete` alone ends it.
-        let _ = ManuallyDrop::new(self);
+        let device = ManuallyDrop::new(self).0;
+        // SAFETY: just attached; it is not deleted while the attach lock is held.
+        let device = unsafe { FilterDevice::<F>::from_raw(device) };
+        device.extension().attached.store(true, Ordering::Relaxed);
         // SAFETY: requests may read the flags now; this thread alone writes them.
         unsafe { *flags &= !DO_DEVICE_INITIALIZING };
         Ok(())
@@ -292,6 +301,7 @@ impl<F: Filter> Detached<F> {
 /// # Safety
 /// `device` is an attached filter device of this driver, and its lower device is alive.
 pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, _level: &mut Passive) {
+    device.extension().attached.store(false, Ordering::Relaxed);
     if let Some(lower) = device.lower() {
         // SAFETY: contract of the function.
         unsafe { ntddk::IoDetachDevice(lower.raw()) }
@@ -312,11 +322,4 @@ pub(crate) unsafe fn delete<F: Filter>(device: *mut DEVICE_OBJECT) {
     unsafe { attachment.assume_init_drop() };
     // SAFETY: contract of the function.
     unsafe { ntddk::IoDeleteDevice(device) }
-}
-
-impl<F: Filter> FilterDevice<F> {
-    /// Whether the device is in a stack now.
-    pub(crate) fn is_attached(&self, level: &mut Passive) -> bool {
-        self.object.lower(level).is_some()
-    }
 }

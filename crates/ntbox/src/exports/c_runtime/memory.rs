@@ -84,8 +84,8 @@ mod tests {
     fn memory_routines() {
         let mut bytes = *b"abcdef";
         let at = bytes.as_mut_ptr();
-        // SAFETY: inside the array, here and below.
         assert_eq!(
+            // SAFETY: inside the array, here and below.
             unsafe { copy(at.wrapping_add(2), at, 4) },
             at.wrapping_add(2)
         );

@@ -3,7 +3,11 @@
 //! `_snprintf` and `_snwprintf` return -1 and do not terminate when the text does
 //! not fit, and do not terminate either when it just fits, as documented.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use crate::exports::debug::format::{Arguments, Text, format};
 use crate::exports::rtl::ansi_of_unit;
@@ -182,8 +186,8 @@ mod tests {
         // SAFETY: as above.
         let print = unsafe { std::mem::transmute::<*const (), Short>(sprintf as *const ()) };
         let mut bytes = [0_u8; 16];
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { print(bytes.as_mut_ptr(), c"%d %d %d".as_ptr().cast(), 7, 8, 9) },
             5
         );

@@ -8,7 +8,11 @@
 //! Source: "Fast Mutexes and Guarded Mutexes" in the kernel architecture guide;
 //! bug checks 0xC4/33, 34, 39 and 3A.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use crate::nt::{APC_LEVEL, FAST_MUTEX};
 use crate::processor::rules::{self, violation};

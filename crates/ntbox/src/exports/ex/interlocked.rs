@@ -212,8 +212,8 @@ mod tests {
         // SAFETY: as above.
         assert_eq!(unsafe { insert_tail_list(head, c, &raw mut lock, 0) }, b);
         for expected in [a, b, c, std::ptr::null_mut()] {
-            // SAFETY: as above.
             assert_eq!(
+                // SAFETY: as above.
                 unsafe { remove_head_list(head, &raw mut lock, 0) },
                 expected
             );
@@ -224,13 +224,13 @@ mod tests {
     #[test]
     fn sums_return_the_old_value() {
         let (mut lock, mut sum, mut large) = (0_usize, u32::MAX, -5_i64);
-        // SAFETY: local variables, here and below.
         assert_eq!(
+            // SAFETY: local variables, here and below.
             unsafe { add_ulong(&raw mut sum, 2, &raw mut lock, 0) },
             u32::MAX
         );
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { add_large_integer(&raw mut large, 7, &raw mut lock, 0) },
             -5
         );

@@ -9,7 +9,11 @@
 //! Source: "Using Lookaside Lists", `ExInitializeNPagedLookasideList`,
 //! `ExInitializeLookasideListEx` in the DDI reference.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use super::slist;
 use crate::exports;
@@ -116,7 +120,6 @@ unsafe fn initialize(
 }
 
 /// `ExInitializeNPagedLookasideList`.
-#[expect(clippy::too_many_arguments, reason = "as documented")]
 pub unsafe extern "win64" fn initialize_nonpaged(
     list: *mut Lookaside,
     allocate: usize,
@@ -133,7 +136,6 @@ pub unsafe extern "win64" fn initialize_nonpaged(
 }
 
 /// `ExInitializePagedLookasideList`.
-#[expect(clippy::too_many_arguments, reason = "as documented")]
 pub unsafe extern "win64" fn initialize_paged(
     list: *mut Lookaside,
     allocate: usize,
@@ -151,7 +153,6 @@ pub unsafe extern "win64" fn initialize_paged(
 
 /// `ExInitializeLookasideListEx`. The routines of such a list take the list as
 /// one argument more, which the pool routines do not look at.
-#[expect(clippy::too_many_arguments, reason = "as documented")]
 pub unsafe extern "win64" fn initialize_ex(
     list: *mut Lookaside,
     allocate: usize,

@@ -1,6 +1,10 @@
 //! Work items, exceptions, mode and time.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use super::super::ke::bug_check;
 use crate::nt::routines::ContextRoutine;

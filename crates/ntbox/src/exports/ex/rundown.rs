@@ -8,7 +8,11 @@
 //!
 //! Source: "Run-Down Protection" in the kernel architecture guide.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT};
 use crate::pool::{self, Kind};

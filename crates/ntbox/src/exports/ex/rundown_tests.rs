@@ -68,7 +68,7 @@ fn references_may_move_between_processors() {
     });
     let get = move || std::ptr::with_exposed_provenance_mut::<CacheAware>(at);
     // SAFETY: a leaked reference, here and below.
-    unsafe { initialize_cache_aware(get(), size_of_cache_aware()) };
+    unsafe { initialize_cache_aware(get(), size_of::<CacheAware>()) };
     let acquired: Vec<u8> = (0..3)
         .map(|_| {
             // SAFETY: as above.

@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{device, lookup, object, registration};
+use crate::io_manager::{device, lookup, mount, object, registration};
 use crate::nt::{
-    APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT, NTSTATUS,
+    APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT, Kirql, NTSTATUS,
     PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool::failure;
@@ -12,7 +12,6 @@ use crate::processor::irql;
 use windows_sys::Win32::Storage::FileSystem::FILE_READ_ATTRIBUTES;
 
 /// `IoCreateDevice`.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 pub unsafe extern "win64" fn create_device(
     driver: *mut DRIVER_OBJECT,
     extension_bytes: u32,
@@ -65,11 +64,10 @@ pub unsafe extern "win64" fn attach_device(
     match lookup::device_pointer(&name, FILE_READ_ATTRIBUTES) {
         Ok((file, target)) => {
             // SAFETY: the file object keeps the target until it is given back.
-            unsafe {
-                let status = device::attach_to_stack_safe(source, target, attached);
-                object::dereference(file.cast());
-                status
-            }
+            let status = unsafe { device::attach_to_stack_safe(source, target, attached) };
+            // SAFETY: the reference that the lookup gave out.
+            unsafe { object::dereference(file.cast()) };
+            status
         }
         Err(status) => status,
     }
@@ -215,4 +213,18 @@ pub unsafe extern "win64" fn unregister_shutdown_notification(device: *mut DEVIC
     unsafe { (*device).Flags &= !DO_SHUTDOWN_REGISTERED };
     // SAFETY: as above.
     unsafe { registration::unregister_shutdown(device) };
+}
+
+/// `IoAcquireVpbSpinLock`.
+pub unsafe extern "win64" fn acquire_vpb_spin_lock(level: *mut Kirql, caller: usize) {
+    irql::require_at_most("IoAcquireVpbSpinLock", DISPATCH_LEVEL, caller);
+    let old = mount::acquire_vpb_spin_lock();
+    // SAFETY: the driver's pointer.
+    unsafe { level.write(old) };
+}
+
+/// `IoReleaseVpbSpinLock`.
+pub unsafe extern "win64" fn release_vpb_spin_lock(level: Kirql, caller: usize) {
+    irql::require_at_most("IoReleaseVpbSpinLock", DISPATCH_LEVEL, caller);
+    mount::release_vpb_spin_lock(level);
 }

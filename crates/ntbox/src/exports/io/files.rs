@@ -40,7 +40,6 @@ pub unsafe extern "win64" fn get_base_file_system_device_object(file: *mut FILE_
 }
 
 /// `IoCreateFile`. Only files are created, no pipes or mailslots.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 pub unsafe extern "win64" fn create_file(
     handle: *mut HANDLE,
     access: u32,
@@ -68,7 +67,6 @@ pub unsafe extern "win64" fn create_file(
 
 /// `IoCreateFileSpecifyDeviceObjectHint`: the open and everything on the file
 /// goes to `hint` instead of the top of the stack.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     handle: *mut HANDLE,
     access: u32,

@@ -88,7 +88,6 @@ pub unsafe extern "win64" fn release_cancel_spin_lock(level: Kirql, caller: usiz
 }
 
 /// `IoSetCompletionRoutineEx`.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 pub unsafe extern "win64" fn set_completion_routine_ex(
     device: *mut DEVICE_OBJECT,
     irp: *mut IRP,
@@ -106,7 +105,6 @@ pub unsafe extern "win64" fn set_completion_routine_ex(
 }
 
 /// `IoBuildSynchronousFsdRequest`.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 pub unsafe extern "win64" fn build_synchronous_fsd_request(
     major: u32,
     device: *mut DEVICE_OBJECT,
@@ -144,7 +142,6 @@ pub unsafe extern "win64" fn build_asynchronous_fsd_request(
 }
 
 /// `IoBuildDeviceIoControlRequest`.
-#[expect(clippy::too_many_arguments, reason = "the DDI's parameters")]
 pub unsafe extern "win64" fn build_device_io_control_request(
     code: u32,
     device: *mut DEVICE_OBJECT,

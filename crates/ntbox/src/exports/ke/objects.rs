@@ -91,7 +91,6 @@ pub unsafe extern "win64" fn wait_for_single_object(
 }
 
 /// `KeWaitForMultipleObjects`. `kind` is a `WAIT_TYPE`: 0 waits for all.
-#[expect(clippy::too_many_arguments, reason = "as documented")]
 pub unsafe extern "win64" fn wait_for_multiple_objects(
     count: u32,
     objects: *const *mut c_void,

@@ -2,7 +2,11 @@
 //!
 //! Source: `RtlStringFromGUID`, `RtlGUIDFromString` in the DDI reference.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use super::translate::allocate;
 use crate::nt::unicode::units;
@@ -97,15 +101,15 @@ mod tests {
         assert_eq!(guid.data4, [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF]);
         assert_eq!(format(&guid), TEXT);
         let mut string = UNICODE_STRING::default();
-        // SAFETY: valid arguments, here and below.
         assert_eq!(
+            // SAFETY: valid arguments, here and below.
             unsafe { string_from_guid(&raw const guid, &raw mut string, 0) },
             STATUS_SUCCESS
         );
         assert_eq!((string.Length, string.MaximumLength), (76, 78));
         let mut back = GUID::default();
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { guid_from_string(&raw const string, &raw mut back, 0) },
             STATUS_SUCCESS
         );

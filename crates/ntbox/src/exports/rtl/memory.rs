@@ -53,13 +53,13 @@ mod tests {
     #[test]
     fn comparing_counts_equal_bytes() {
         let (a, b) = (*b"abcdef", *b"abcxef");
-        // SAFETY: six bytes each, here and below.
         assert_eq!(
+            // SAFETY: six bytes each, here and below.
             unsafe { compare(a.as_ptr().cast(), b.as_ptr().cast(), 6) },
             3
         );
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { compare(a.as_ptr().cast(), a.as_ptr().cast(), 6) },
             6
         );

@@ -3,7 +3,11 @@
 //! Source: `RtlIntegerToUnicodeString`, `RtlInt64ToUnicodeString`,
 //! `RtlUnicodeStringToInteger` in the DDI reference.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use crate::nt::unicode::units;
 use crate::nt::{
@@ -152,27 +156,27 @@ mod tests {
             (8, 8, "10"),
             (u32::MAX, 0, "4294967295"),
         ] {
-            // SAFETY: a valid string, here and below.
             assert_eq!(
+                // SAFETY: a valid string, here and below.
                 unsafe { integer_to_unicode(value, base, &raw mut string, 0) },
                 STATUS_SUCCESS
             );
             // SAFETY: as above.
             assert_eq!(unsafe { to_string(&raw const string) }, text);
         }
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { integer_to_unicode(1, 7, &raw mut string, 0) },
             STATUS_INVALID_PARAMETER
         );
         string.MaximumLength = 4;
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { integer_to_unicode(100, 10, &raw mut string, 0) },
             STATUS_BUFFER_OVERFLOW
         );
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { int64_to_unicode(1 << 40, 16, &raw mut string, 0) },
             STATUS_BUFFER_OVERFLOW
         );

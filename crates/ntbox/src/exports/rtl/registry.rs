@@ -7,27 +7,20 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use super::registry_key::{REG_EXPAND_SZ, REG_NONE, REG_SZ, Value, key, text, wide};
 use super::strings::terminated;
 use super::translate::allocate;
-use crate::io_manager::driver::SettingValue;
-use crate::io_manager::{object, settings};
+use crate::io_manager::settings;
 use crate::nt::{
     NTSTATUS, PASSIVE_LEVEL, RTL_QUERY_REGISTRY_DELETE, RTL_QUERY_REGISTRY_DIRECT,
     RTL_QUERY_REGISTRY_NOVALUE, RTL_QUERY_REGISTRY_REQUIRED, RTL_QUERY_REGISTRY_SUBKEY,
     RTL_QUERY_REGISTRY_TABLE, RTL_QUERY_REGISTRY_TOPKEY, RTL_QUERY_REGISTRY_TYPECHECK,
-    RTL_QUERY_REGISTRY_TYPECHECK_SHIFT, RTL_REGISTRY_ABSOLUTE, RTL_REGISTRY_CONTROL,
-    RTL_REGISTRY_DEVICEMAP, RTL_REGISTRY_HANDLE, RTL_REGISTRY_OPTIONAL, RTL_REGISTRY_SERVICES,
-    RTL_REGISTRY_WINDOWS_NT, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY,
-    STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
-    STATUS_SUCCESS, UNICODE_STRING,
+    RTL_QUERY_REGISTRY_TYPECHECK_SHIFT, RTL_REGISTRY_OPTIONAL, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::irql;
 use std::ffi::c_void;
-
-const REG_NONE: u32 = 0;
-const REG_SZ: u32 = 1;
-const REG_EXPAND_SZ: u32 = 2;
-const REG_DWORD: u32 = 4;
 
 /// `RTL_QUERY_REGISTRY_ROUTINE`.
 type Routine = unsafe extern "win64" fn(
@@ -38,90 +31,6 @@ type Routine = unsafe extern "win64" fn(
     *mut c_void,
     *mut c_void,
 ) -> NTSTATUS;
-
-/// A value as bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Value {
-    kind: u32,
-    data: Vec<u8>,
-}
-
-impl Value {
-    fn of(value: &SettingValue) -> Self {
-        match value {
-            SettingValue::Dword(number) => Self {
-                kind: REG_DWORD,
-                data: number.to_le_bytes().to_vec(),
-            },
-            SettingValue::Text(text) => Self {
-                kind: REG_SZ,
-                data: wide(text).into_iter().flat_map(u16::to_le_bytes).collect(),
-            },
-        }
-    }
-    fn setting(&self) -> Option<SettingValue> {
-        match self.kind {
-            REG_DWORD => Some(SettingValue::Dword(u32::from_le_bytes(
-                self.data.as_slice().try_into().ok()?,
-            ))),
-            REG_SZ | REG_EXPAND_SZ => {
-                let units: Vec<u16> = self
-                    .data
-                    .chunks_exact(2)
-                    .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-                    .collect();
-                let end = units
-                    .iter()
-                    .position(|unit| *unit == 0)
-                    .unwrap_or(units.len());
-                Some(SettingValue::Text(String::from_utf16_lossy(&units[..end])))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Terminated UTF-16.
-fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
-}
-
-/// # Safety
-/// `text` is null or a terminated string.
-unsafe fn text(text: *const u16) -> Option<String> {
-    // SAFETY: contract of the function.
-    (!text.is_null()).then(|| String::from_utf16_lossy(unsafe { terminated(text) }))
-}
-
-/// The full path of a key.
-///
-/// # Safety
-/// `path` is null, a terminated string, or a handle where `relative_to` says so.
-unsafe fn key(relative_to: u32, path: *const u16) -> Result<String, NTSTATUS> {
-    if relative_to & RTL_REGISTRY_HANDLE != 0 {
-        let object = object::object_of_handle(path.cast_mut().cast())?;
-        // SAFETY: a handle keeps its object alive.
-        return unsafe { object::name_of(object) }.ok_or(STATUS_INVALID_PARAMETER);
-    }
-    const CURRENT: &str = r"\Registry\Machine\System\CurrentControlSet";
-    let base = match relative_to & !RTL_REGISTRY_OPTIONAL {
-        RTL_REGISTRY_ABSOLUTE => String::new(),
-        RTL_REGISTRY_SERVICES => format!(r"{CURRENT}\Services"),
-        RTL_REGISTRY_CONTROL => format!(r"{CURRENT}\Control"),
-        RTL_REGISTRY_WINDOWS_NT => {
-            r"\Registry\Machine\Software\Microsoft\Windows NT\CurrentVersion".to_owned()
-        }
-        RTL_REGISTRY_DEVICEMAP => r"\Registry\Machine\Hardware\DeviceMap".to_owned(),
-        _ => return Err(STATUS_INVALID_PARAMETER),
-    };
-    // SAFETY: contract of the function.
-    match unsafe { text(path) } {
-        Some(path) if base.is_empty() => Ok(path),
-        Some(path) => Ok(format!(r"{base}\{path}")),
-        None if base.is_empty() => Err(STATUS_INVALID_PARAMETER),
-        None => Ok(base),
-    }
-}
 
 /// One entry of the driver's table, with what it is called for.
 struct Entry<'a> {
@@ -149,8 +58,8 @@ impl Entry<'_> {
             return None;
         }
         let length = match (kind, self.table.DefaultLength) {
-            // SAFETY: contract of the function: a terminated string.
             (REG_SZ | REG_EXPAND_SZ, 0) => {
+                // SAFETY: contract of the function: a terminated string.
                 unsafe { terminated(self.table.DefaultData.cast::<u16>()) }.len() * 2 + 2
             }
             (_, length) => length as usize,

@@ -1,7 +1,10 @@
 //! Query tables as drivers build them.
 
+use super::super::registry_key::REG_DWORD;
 use super::*;
+use crate::io_manager::driver::SettingValue;
 use crate::nt::unicode::to_string;
+use crate::nt::{RTL_REGISTRY_ABSOLUTE, RTL_REGISTRY_SERVICES};
 
 /// A table whose entries keep their names alive.
 #[derive(Default)]
@@ -181,8 +184,8 @@ fn values_are_written_and_keys_checked() {
     assert_eq!(status, STATUS_SUCCESS);
     assert_eq!(settings::get(&path, "level"), Some(SettingValue::Dword(9)));
     let relative = wide("RegistryWrite");
-    // SAFETY: as above.
     assert_eq!(
+        // SAFETY: as above.
         unsafe { check_key(RTL_REGISTRY_SERVICES, relative.as_ptr(), 0) },
         STATUS_SUCCESS
     );

@@ -5,13 +5,15 @@
     reason = "a row of calls on local structures"
 )]
 
+use super::super::sid::*;
 use super::*;
+use crate::nt::STATUS_ALLOTTED_SPACE_EXCEEDED;
 
 /// S-1-5-32-544, and room to spare.
 fn administrators() -> [u8; 16] {
     let mut sid = [0_u8; 16];
-    // SAFETY: room for two sub-authorities, here and below.
     assert_eq!(
+        // SAFETY: room for two sub-authorities, here and below.
         unsafe { initialize_sid(sid.as_mut_ptr(), [0, 0, 0, 0, 0, 5].as_ptr(), 2) },
         STATUS_SUCCESS
     );

@@ -5,7 +5,11 @@
 //!
 //! Source: the `Rtl…String` routines in the DDI reference.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use super::case::{downcase, upcase};
 use crate::nt::unicode::units;
@@ -53,10 +57,10 @@ pub unsafe fn bytes<'a>(string: *const STRING) -> &'a [u8] {
 
 /// `RtlInitUnicodeString`: longer strings are cut.
 pub unsafe extern "win64" fn init_unicode(target: *mut UNICODE_STRING, text: *const u16) {
-    // SAFETY: the driver passes a terminated string or null.
     let length = if text.is_null() {
         None
     } else {
+        // SAFETY: the driver passes a terminated string or null.
         Some(unsafe { terminated(text) }.len() * 2)
     };
     let cut = length.map(|length| length.min(LONGEST_UNICODE) as u16);
@@ -85,10 +89,10 @@ pub unsafe extern "win64" fn init_unicode_ex(
 
 /// `RtlInitAnsiString`, `RtlInitString`.
 pub unsafe extern "win64" fn init_ansi(target: *mut STRING, text: *const u8) {
-    // SAFETY: the driver passes a terminated string or null.
     let length = if text.is_null() {
         None
     } else {
+        // SAFETY: the driver passes a terminated string or null.
         Some(unsafe { terminated(text) }.len())
     };
     let cut = length.map(|length| length.min(LONGEST_ANSI) as u16);
@@ -120,10 +124,10 @@ pub unsafe extern "win64" fn copy_unicode(target: *mut UNICODE_STRING, source: U
 
 /// `RtlCopyString`: as much as fits.
 pub unsafe extern "win64" fn copy_ansi(target: *mut STRING, source: *const STRING) {
-    // SAFETY: the driver passes a string or null.
     let source = if source.is_null() {
         &[][..]
     } else {
+        // SAFETY: the driver passes a string or null.
         unsafe { bytes(source) }
     };
     // SAFETY: the driver passes a string.
@@ -295,10 +299,10 @@ pub unsafe extern "win64" fn append_terminated(
     target: *mut UNICODE_STRING,
     text: *const u16,
 ) -> NTSTATUS {
-    // SAFETY: the driver passes a terminated string or null.
     let tail = if text.is_null() {
         &[][..]
     } else {
+        // SAFETY: the driver passes a terminated string or null.
         unsafe { terminated(text) }
     };
     // SAFETY: the driver passes a string.

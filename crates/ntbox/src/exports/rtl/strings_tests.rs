@@ -41,8 +41,8 @@ fn init_counts_the_terminator_in_the_maximum() {
     // SAFETY: as above.
     unsafe { init_unicode(&raw mut string, long.as_ptr()) };
     assert_eq!((string.Length, string.MaximumLength), (0xFFFC, 0xFFFE));
-    // SAFETY: as above.
     assert_eq!(
+        // SAFETY: as above.
         unsafe { init_unicode_ex(&raw mut string, long.as_ptr()) },
         STATUS_NAME_TOO_LONG
     );
@@ -138,20 +138,20 @@ fn comparing_above_passive_level_is_reported() {
 fn appending_fails_as_a_whole() {
     let mut buffer = [0_u16; 6];
     let mut target = with_room("ab", &mut buffer);
-    // SAFETY: valid strings, here and below.
     assert_eq!(
+        // SAFETY: valid strings, here and below.
         unsafe { append_unicode(&raw mut target, &owned("cd").as_unicode()) },
         STATUS_SUCCESS
     );
     let tail: Vec<u16> = "efg\0".encode_utf16().collect();
-    // SAFETY: as above.
     assert_eq!(
+        // SAFETY: as above.
         unsafe { append_terminated(&raw mut target, tail.as_ptr()) },
         STATUS_BUFFER_TOO_SMALL
     );
     assert_eq!(text(&target), "abcd");
-    // SAFETY: as above.
     assert_eq!(
+        // SAFETY: as above.
         unsafe { append_terminated(&raw mut target, tail[1..].as_ptr()) },
         STATUS_SUCCESS
     );

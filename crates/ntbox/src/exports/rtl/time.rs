@@ -188,15 +188,16 @@ mod tests {
         let (mut time, mut seconds) = (0, 0);
         // SAFETY: local variables, here and below.
         unsafe { from_seconds_since_1970(1_000_000_000, &raw mut time) };
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { to_seconds_since_1970(&raw const time, &raw mut seconds) },
             1
         );
         assert_eq!(seconds, 1_000_000_000);
-        // SAFETY: as above.
+        time = 0;
         assert_eq!(
-            unsafe { to_seconds_since_1970(&raw const *&0, &raw mut seconds) },
+            // SAFETY: as above.
+            unsafe { to_seconds_since_1970(&raw const time, &raw mut seconds) },
             0
         );
     }

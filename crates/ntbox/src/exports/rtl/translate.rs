@@ -7,7 +7,11 @@
 //! Source: `RtlUpcaseUnicodeString`, `RtlAnsiStringToUnicodeString`,
 //! `RtlUnicodeStringToAnsiString` in the DDI reference.
 
-#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "called by drivers in the Windows convention"
+)]
 
 use super::case;
 use super::strings::bytes;
@@ -219,14 +223,14 @@ mod tests {
         let source = OwnedUnicodeString::new("grüße");
         let mut string = source.as_unicode();
         let mut new = UNICODE_STRING::default();
-        // SAFETY: valid strings, here and below.
         assert_eq!(
+            // SAFETY: valid strings, here and below.
             unsafe { upcase(&raw mut new, &raw const string, 1, 0) },
             STATUS_SUCCESS
         );
-        // SAFETY: as above.
         assert_eq!(
             (
+                // SAFETY: as above.
                 unsafe { to_string(&raw const new) }.as_str(),
                 new.MaximumLength
             ),
@@ -244,8 +248,8 @@ mod tests {
             MaximumLength: 4,
             ..UNICODE_STRING::default()
         };
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { downcase(&raw mut small, same, 0, 0) },
             STATUS_BUFFER_OVERFLOW
         );
@@ -260,8 +264,8 @@ mod tests {
             Buffer: ansi.as_ptr().cast_mut().cast(),
         };
         let mut wide = UNICODE_STRING::default();
-        // SAFETY: valid strings, here and below.
         assert_eq!(
+            // SAFETY: valid strings, here and below.
             unsafe { ansi_to_unicode(&raw mut wide, &raw const source, 1, 0) },
             STATUS_SUCCESS
         );
@@ -269,8 +273,8 @@ mod tests {
         assert_eq!(unsafe { to_string(&raw const wide) }, "€uro é");
         assert_eq!((wide.Length, wide.MaximumLength), (12, 14));
         let mut back = STRING::default();
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { unicode_to_ansi(&raw mut back, &raw const wide, 1, 0) },
             STATUS_SUCCESS
         );
@@ -293,8 +297,8 @@ mod tests {
             MaximumLength: 4,
             Buffer: buffer.as_mut_ptr().cast(),
         };
-        // SAFETY: valid strings, here and below.
         assert_eq!(
+            // SAFETY: valid strings, here and below.
             unsafe { unicode_to_ansi(&raw mut target, &raw const source, 0, 0) },
             STATUS_BUFFER_OVERFLOW
         );
@@ -305,8 +309,8 @@ mod tests {
             MaximumLength: 6,
             Buffer: wide.as_mut_ptr(),
         };
-        // SAFETY: as above.
         assert_eq!(
+            // SAFETY: as above.
             unsafe { ansi_to_unicode(&raw mut unicode, &raw const target, 0, 0) },
             STATUS_BUFFER_OVERFLOW
         );

@@ -105,8 +105,8 @@ mod tests {
             wProductType: 0xFF,
             ..OSVERSIONINFOEXW::default()
         };
-        // SAFETY: the size is set.
         assert_eq!(
+            // SAFETY: the size is set.
             unsafe { get_version((&raw mut extended).cast(), 0) },
             STATUS_SUCCESS
         );
@@ -116,8 +116,8 @@ mod tests {
         );
         let mut build = 0;
         let null = std::ptr::null_mut();
-        // SAFETY: null is allowed.
         assert_eq!(
+            // SAFETY: null is allowed.
             unsafe { ps_get_version(null, null, &raw mut build, std::ptr::null_mut()) },
             0
         );

@@ -129,8 +129,10 @@ impl Directory {
             if record.is_null() {
                 break;
             }
-            // SAFETY: the record is valid until the next call; its name is terminated.
-            let name = unsafe { CStr::from_ptr((&raw const (*record).d_name).cast()) }.to_bytes();
+            // SAFETY: the record is valid until the next call.
+            let name = unsafe { &raw const (*record).d_name };
+            // SAFETY: the name is terminated.
+            let name = unsafe { CStr::from_ptr(name.cast()) }.to_bytes();
             if name != b"." && name != b".." {
                 names.push(OsString::from_vec(name.to_vec()));
             }

@@ -12,5 +12,6 @@ mod mounting;
 mod random;
 mod registering;
 mod second_stage;
+mod speed;
 mod stacks;
 mod wrong;

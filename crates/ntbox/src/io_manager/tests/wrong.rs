@@ -36,7 +36,7 @@ fn mistakes_that_one_dispatch_shows() {
             caught(rule, &behaviours);
         }
     }
-    for lowest in [B::Complete, B::MarkAndComplete, B::OtherThreadUnmarked] {
+    for lowest in [B::Complete, B::MarkAndComplete, B::CompleteAtDispatch] {
         caught(&rules::COMPLETION_STATUS, &[lowest, B::RoutineReturnsNonsense]);
         caught(&rules::FORWARDED_AT_BAD_IRQL, &[B::Complete, B::ForwardAtDispatch]);
     }
@@ -74,13 +74,15 @@ fn completed_as_pending() {
 #[test]
 fn no_stack_location_left() {
     let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate, Behaviour::Propagate]);
-    // SAFETY: one location less than the stack needs, on purpose; the lowest driver is not reached.
+    // SAFETY: one location less than the stack needs, on purpose; no driver is reached.
     unsafe {
         let request = irp::allocate(2);
         request.set_thread(thread::current().object());
         let (_, violations) = capture(|| call::call_driver(stack.top(), request, 0));
-        let first = violations.first().expect("caught");
-        assert_eq!(first.rule, &rules::NO_MORE_STACK_LOCATIONS);
+        let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
+        assert_eq!(names, [rules::NO_MORE_STACK_LOCATIONS.name], "{violations:?}");
+        assert!(violations[0].message.contains("needs 3 stack location(s), with 2 of its 2 left"));
+        assert_eq!(stack.extension(2).seen.load(std::sync::atomic::Ordering::Acquire), 0);
         irp::free(request, 0);
     }
 }

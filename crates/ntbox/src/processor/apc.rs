@@ -1,0 +1,169 @@
+//! Asynchronous procedure calls, and the regions that hold them off.
+//!
+//! APCs are special kernel APCs only: they run at `APC_LEVEL` in their thread as
+//! soon as it runs below `APC_LEVEL` outside a guarded region, that is, when it
+//! queues one to itself, lowers its IRQL, enters or sits in a wait, or leaves a
+//! guarded region. A thread that runs on without any of these is not interrupted.
+//! Critical regions hold off normal kernel APCs, of which the box has none; they
+//! are counted for the checks.
+//!
+//! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
+//! architecture guide.
+
+use super::rules::{self, violation};
+use super::thread::{self, Thread};
+use super::{dispatcher, irql};
+use crate::nt::APC_LEVEL;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+type Apc = Box<dyn FnOnce() + Send>;
+
+/// APCs queued to a thread, in order.
+#[derive(Default)]
+pub(super) struct Apcs {
+    queue: Mutex<VecDeque<Apc>>,
+    pending: AtomicBool,
+}
+
+impl Apcs {
+    fn push(&self, apc: Apc) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back(apc);
+        self.pending.store(true, Ordering::Release);
+    }
+    fn pop(&self) -> Option<Apc> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let apc = queue.pop_front();
+        self.pending.store(!queue.is_empty(), Ordering::Release);
+        apc
+    }
+    /// True if there is one.
+    #[inline]
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+}
+
+thread_local! {
+    static CRITICAL_REGIONS: Cell<u32> = const { Cell::new(0) };
+    static GUARDED_REGIONS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Queues a special kernel APC. It runs at once if `thread` is the current one
+/// and may take APCs; a wait of another thread is interrupted for it.
+pub fn queue_apc(thread: &'static Thread, apc: Apc) {
+    thread.apcs.push(apc);
+    if std::ptr::eq(thread, thread::current()) {
+        deliver_apcs();
+    } else {
+        dispatcher::interrupt_wait(thread);
+    }
+}
+
+/// True if this thread takes special kernel APCs now.
+pub(super) fn takes_apcs() -> bool {
+    irql::current() < APC_LEVEL && GUARDED_REGIONS.get() == 0
+}
+
+/// Runs the pending APCs of this thread, if it may take them.
+#[inline]
+pub fn deliver_apcs() {
+    let Some(thread) = thread::known() else {
+        return;
+    };
+    if thread.apcs.is_pending() && takes_apcs() {
+        deliver(thread);
+    }
+}
+
+#[cold]
+fn deliver(thread: &'static Thread) {
+    let old = irql::current();
+    while let Some(apc) = thread.apcs.pop() {
+        irql::set(APC_LEVEL);
+        apc();
+        irql::set(old);
+    }
+}
+
+/// `KeEnterCriticalRegion`: normal kernel APCs are held off. Special ones are not.
+#[inline]
+pub fn enter_critical_region() {
+    CRITICAL_REGIONS.set(CRITICAL_REGIONS.get() + 1);
+}
+
+/// `KeLeaveCriticalRegion` of code at `caller`.
+#[inline]
+pub fn leave_critical_region_for(caller: usize) {
+    match CRITICAL_REGIONS.get().checked_sub(1) {
+        Some(left) => CRITICAL_REGIONS.set(left),
+        None => violation(
+            &rules::LEAVE_CRITICAL_REGION,
+            "KeLeaveCriticalRegion was called outside a critical region".to_owned(),
+            &[("called at", caller)],
+        ),
+    }
+}
+
+/// `KeLeaveCriticalRegion`.
+pub fn leave_critical_region() {
+    leave_critical_region_for(0);
+}
+
+/// `KeEnterGuardedRegion`: all APCs are held off.
+pub fn enter_guarded_region() {
+    GUARDED_REGIONS.set(GUARDED_REGIONS.get() + 1);
+}
+
+/// `KeLeaveGuardedRegion` of code at `caller`; delivers what was held off.
+pub fn leave_guarded_region_for(caller: usize) {
+    match GUARDED_REGIONS.get().checked_sub(1) {
+        Some(left) => {
+            GUARDED_REGIONS.set(left);
+            deliver_apcs();
+        }
+        None => violation(
+            &rules::LEAVE_GUARDED_REGION,
+            "KeLeaveGuardedRegion was called outside a guarded region".to_owned(),
+            &[("called at", caller)],
+        ),
+    }
+}
+
+/// `KeLeaveGuardedRegion`.
+pub fn leave_guarded_region() {
+    leave_guarded_region_for(0);
+}
+
+/// Critical regions this thread is in.
+pub fn critical_regions() -> u32 {
+    CRITICAL_REGIONS.get()
+}
+
+/// Guarded regions this thread is in.
+pub fn guarded_regions() -> u32 {
+    GUARDED_REGIONS.get()
+}
+
+/// `KeAreApcsDisabled`: true in a critical or guarded region.
+pub fn apcs_disabled() -> bool {
+    CRITICAL_REGIONS.get() > 0 || GUARDED_REGIONS.get() > 0
+}
+
+/// `KeAreAllApcsDisabled`: true in a guarded region or at `APC_LEVEL` or above.
+pub fn all_apcs_disabled() -> bool {
+    !takes_apcs()
+}
+
+/// Puts the counts of regions back, after a report of a routine that changed them.
+pub(super) fn reset_regions(critical: u32, guarded: u32) {
+    CRITICAL_REGIONS.set(critical);
+    GUARDED_REGIONS.set(guarded);
+}
+
+#[cfg(test)]
+#[path = "apc_tests.rs"]
+mod tests;

@@ -1,0 +1,166 @@
+//! The header that every dispatcher object begins with.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "dispatcher objects live in driver memory"
+)]
+
+use crate::nt::{DISPATCHER_HEADER, KMUTANT, LIST_ENTRY};
+use crate::pool;
+use crate::processor::rules::{self, violation};
+use crate::processor::thread::Thread;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// `Header.Type` of an object that can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ObjectType {
+    /// An event that stays signaled.
+    NotificationEvent = 0,
+    /// An event that is reset by the wait it satisfies.
+    SynchronizationEvent = 1,
+    /// A mutex.
+    Mutant = 2,
+    /// A process.
+    Process = 3,
+    /// A counted semaphore.
+    Semaphore = 5,
+    /// A thread; signaled when it has ended.
+    Thread = 6,
+    /// A timer that stays signaled.
+    NotificationTimer = 8,
+    /// A timer that is reset by the wait it satisfies.
+    SynchronizationTimer = 9,
+}
+
+impl ObjectType {
+    fn of(value: u8) -> Option<Self> {
+        use ObjectType::*;
+        [
+            NotificationEvent,
+            SynchronizationEvent,
+            Mutant,
+            Process,
+            Semaphore,
+            Thread,
+            NotificationTimer,
+            SynchronizationTimer,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == value)
+    }
+}
+
+/// A dispatcher object by its header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Object(pub(super) *mut DISPATCHER_HEADER);
+
+impl Object {
+    /// # Safety
+    /// Everything else here requires that the memory is a dispatcher object's.
+    pub(super) unsafe fn at<T>(object: *mut T) -> Self {
+        Self(object.cast())
+    }
+    /// Writes the header.
+    pub(super) fn initialize(self, kind: ObjectType, bytes: usize, state: i32) {
+        let bytes_of_header = self.0.cast::<u8>();
+        // SAFETY: `at`; type, signalling and size are the first three bytes.
+        unsafe {
+            bytes_of_header
+                .cast::<[u8; 4]>()
+                .write([kind as u8, 0, (bytes / 4) as u8, 0])
+        };
+        self.state().store(state, Ordering::Relaxed);
+        // SAFETY: `at`.
+        let list: *mut LIST_ENTRY = unsafe { &raw mut (*self.0).WaitListHead };
+        // SAFETY: as above.
+        unsafe {
+            list.write(LIST_ENTRY {
+                Flink: list,
+                Blink: list,
+            })
+        };
+    }
+    pub(super) fn state(self) -> &'static AtomicI32 {
+        // SAFETY: `at`; the field is aligned. The reference is not kept beyond the call it is made for.
+        unsafe { AtomicI32::from_ptr(&raw mut (*self.0).SignalState) }
+    }
+    /// The type, or `None` if the object was never initialized.
+    pub(super) fn kind(self) -> Option<ObjectType> {
+        // SAFETY: `at`.
+        let list = unsafe { (&raw const (*self.0).WaitListHead.Flink).read() };
+        if list.is_null() {
+            return None;
+        }
+        // SAFETY: `at`; the low bits may carry flags of the kernel in other builds, not here.
+        ObjectType::of(unsafe { self.0.cast::<u8>().read() })
+    }
+    pub(super) fn owner(self) -> *mut *mut c_void {
+        // SAFETY: only called for mutants.
+        unsafe { &raw mut (*self.0.cast::<KMUTANT>()).OwnerThread }.cast()
+    }
+    pub(super) fn is_signaled_for(self, thread: &Thread) -> bool {
+        let state = self.state().load(Ordering::Relaxed);
+        state > 0
+            || (self.kind() == Some(ObjectType::Mutant)
+                // SAFETY: a mutant's field, under the lock.
+                && unsafe { self.owner().read() }.addr() == std::ptr::from_ref(thread).addr())
+    }
+    /// Changes the state as the satisfied wait of `thread` does. True if this
+    /// made the thread the owner of a mutex.
+    pub(super) fn consume(self, thread: &'static Thread) -> bool {
+        let state = self.state();
+        match self.kind() {
+            Some(ObjectType::SynchronizationEvent | ObjectType::SynchronizationTimer) => {
+                state.store(0, Ordering::Release);
+            }
+            Some(ObjectType::Semaphore) => {
+                state.fetch_sub(1, Ordering::AcqRel);
+            }
+            Some(ObjectType::Mutant) if state.fetch_sub(1, Ordering::AcqRel) == 1 => {
+                // SAFETY: a mutant's field, under the lock.
+                unsafe {
+                    self.owner()
+                        .write(std::ptr::from_ref(thread).cast_mut().cast())
+                };
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+    pub(super) fn describe(self) -> String {
+        let kind = self.kind().map_or("object", |kind| match kind {
+            ObjectType::NotificationEvent | ObjectType::SynchronizationEvent => "event",
+            ObjectType::Mutant => "mutex",
+            ObjectType::Process => "process",
+            ObjectType::Semaphore => "semaphore",
+            ObjectType::Thread => "thread",
+            ObjectType::NotificationTimer | ObjectType::SynchronizationTimer => "timer",
+        });
+        match pool::describe(self.0.addr()) {
+            Some(place) => format!("{kind} {:p} ({place})", self.0),
+            None => format!("{kind} {:p}", self.0),
+        }
+    }
+}
+
+/// Reports an object that is not of one of `kinds`.
+pub(super) fn expect_kind(object: Object, ddi: &str, kinds: &[ObjectType]) -> bool {
+    let kind = object.kind();
+    if kind.is_some_and(|kind| kinds.contains(&kind)) {
+        return true;
+    }
+    let state = match kind {
+        None => "was never initialized".to_owned(),
+        Some(kind) => format!("is a {kind:?}"),
+    };
+    violation(
+        &rules::UNINITIALIZED_OBJECT,
+        format!("{ddi}: {} {state}", object.describe()),
+        &[],
+    );
+    false
+}

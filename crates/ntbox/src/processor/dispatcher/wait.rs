@@ -1,0 +1,279 @@
+//! Waits: the list of them, and waiting itself.
+
+#![expect(unsafe_code, reason = "dispatcher objects live in driver memory")]
+
+use super::counted::took_mutants;
+use super::header::Object;
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
+use crate::processor::rules::{self, violation};
+use crate::processor::thread::{self, Thread};
+use crate::processor::{apc, irql, time};
+use crate::verifier;
+use std::ffi::c_void;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Objects that a wait without a wait block array may name (`THREAD_WAIT_OBJECTS`).
+pub const THREAD_WAIT_OBJECTS: usize = 3;
+/// Objects that any wait may name.
+pub const MAXIMUM_WAIT_OBJECTS: usize = 64;
+
+/// A wait under way. It lies on the stack of the waiting thread, and in the list
+/// only while that thread is inside [`wait`].
+pub(super) struct WaitBlock<'a> {
+    thread: &'static Thread,
+    pub(super) objects: &'a [*mut c_void],
+    all: bool,
+    status: Option<NTSTATUS>,
+    /// Mutexes that the satisfied wait made the thread own. The objects of a wait
+    /// may be gone by the time it returns, so this is kept here.
+    mutants: u32,
+}
+
+impl<'a> WaitBlock<'a> {
+    pub(super) fn new(thread: &'static Thread, objects: &'a [*mut c_void], all: bool) -> Self {
+        Self {
+            thread,
+            objects,
+            all,
+            status: None,
+            mutants: 0,
+        }
+    }
+    /// Consumes the objects if the wait can be satisfied now.
+    fn satisfy(&mut self) -> Option<NTSTATUS> {
+        let thread = self.thread;
+        // SAFETY: the caller of `wait` vouches for the objects.
+        let objects = self
+            .objects
+            .iter()
+            .map(|object| unsafe { Object::at(*object) });
+        if self.all {
+            if objects.len() == 0 || !objects.clone().all(|object| object.is_signaled_for(thread)) {
+                return None;
+            }
+            self.mutants = objects
+                .map(|object| u32::from(object.consume(thread)))
+                .sum();
+            return Some(STATUS_SUCCESS);
+        }
+        let (index, object) = objects
+            .enumerate()
+            .find(|(_, object)| object.is_signaled_for(thread))?;
+        self.mutants = u32::from(object.consume(thread));
+        Some(index as NTSTATUS)
+    }
+}
+
+/// The list of waits, in the order they began.
+#[derive(Default)]
+pub(super) struct Waits {
+    pub(super) blocks: Vec<*mut WaitBlock<'static>>,
+}
+
+// SAFETY: the blocks are only reached under the lock, while their threads wait.
+unsafe impl Send for Waits {}
+
+static WAITS: Mutex<Waits> = Mutex::new(Waits { blocks: Vec::new() });
+
+pub(super) fn lock() -> MutexGuard<'static, Waits> {
+    WAITS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Waits {
+    /// Ends the waits that the new state of `object` satisfies.
+    pub(super) fn signal(&mut self, object: Object) {
+        let address: *mut c_void = object.0.cast();
+        let mut index = 0;
+        while let Some(block) = self.blocks.get(index).copied() {
+            // SAFETY: blocks in the list belong to threads inside `wait`.
+            let block = unsafe { &mut *block };
+            if !block.objects.contains(&address) {
+                index += 1;
+                continue;
+            }
+            match block.satisfy() {
+                Some(status) => {
+                    block.status = Some(status);
+                    block.thread.wake.notify_one();
+                    self.blocks.remove(index);
+                }
+                None => index += 1,
+            }
+        }
+    }
+    fn remove(&mut self, block: *mut WaitBlock<'static>) {
+        self.blocks.retain(|other| *other != block);
+    }
+}
+
+/// Wakes `thread` from its wait, if it is in one, to take an APC.
+pub(in crate::processor) fn interrupt_wait(thread: &Thread) {
+    let _waits = lock();
+    thread.wake.notify_one();
+}
+
+/// Waits for one or all of `objects`: `STATUS_WAIT_0` + index for one,
+/// `STATUS_SUCCESS` for all, or `STATUS_TIMEOUT`. `timeout` is in units of
+/// 100 ns, negative for a span and positive for a system time; zero never
+/// blocks. Nothing alerts threads of the box, so `alertable` changes nothing.
+///
+/// IRQL < `DISPATCH_LEVEL`, or = `DISPATCH_LEVEL` with a timeout of zero.
+///
+/// # Safety
+/// The objects are dispatcher objects that stay alive during the wait.
+pub unsafe fn wait(
+    objects: &[*mut c_void],
+    all: bool,
+    timeout: Option<i64>,
+    alertable: bool,
+) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    unsafe { wait_for(objects, all, timeout, alertable, 0) }
+}
+
+/// [`wait`] for a driver at `caller`.
+///
+/// # Safety
+/// As [`wait`].
+pub unsafe fn wait_for(
+    objects: &[*mut c_void],
+    all: bool,
+    timeout: Option<i64>,
+    _alertable: bool,
+    caller: usize,
+) -> NTSTATUS {
+    let thread = thread::current();
+    let level = irql::current();
+    if level >= DISPATCH_LEVEL && (timeout != Some(0) || level > DISPATCH_LEVEL) {
+        violation(
+            &verifier::rules::WAIT_AT_DISPATCH,
+            format!(
+                "a wait that may block was begun at {} ({level})",
+                irql::name(level)
+            ),
+            &[("waited at", caller)],
+        );
+    }
+    for object in objects {
+        // SAFETY: contract of the function.
+        let object = unsafe { Object::at(*object) };
+        if object.kind().is_none() {
+            violation(
+                &rules::UNINITIALIZED_OBJECT,
+                format!(
+                    "a wait for {}, which is not an initialized dispatcher object",
+                    object.describe()
+                ),
+                &[("waited at", caller)],
+            );
+        }
+    }
+    thread::deliver_apcs();
+    let deadline = timeout.filter(|timeout| *timeout != 0).map(time::deadline);
+    let mut block = WaitBlock::new(thread, objects, all);
+    let status = match timeout {
+        Some(0) => {
+            let _waits = lock();
+            block.satisfy().unwrap_or(STATUS_TIMEOUT)
+        }
+        _ => block_until(&mut block, deadline, caller),
+    };
+    took_mutants(block.mutants);
+    status
+}
+
+/// Waits until the block is satisfied or the deadline has come.
+fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usize) -> NTSTATUS {
+    let thread = block.thread;
+    let at: *mut WaitBlock<'static> = std::ptr::from_mut(block).cast();
+    let mut warn_at = (!thread.is_system()).then(|| Instant::now() + LONG_WAIT);
+    let mut waits = lock();
+    loop {
+        // SAFETY: the block lies in the caller's frame; this thread reads it under the lock.
+        if let Some(status) = unsafe { (*at).satisfy() } {
+            return status;
+        }
+        waits.blocks.push(at);
+        // Inner loop: until this thread has something to do other than wait on.
+        let ended = loop {
+            let now = Instant::now();
+            // SAFETY: as above.
+            if let Some(status) = unsafe { (*at).status } {
+                return status;
+            }
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                waits.remove(at);
+                return STATUS_TIMEOUT;
+            }
+            if thread.apcs.is_pending() && apc::takes_apcs() {
+                waits.remove(at);
+                break true;
+            }
+            if warn_at.is_some_and(|warn_at| warn_at <= now) {
+                waits.remove(at);
+                break false;
+            }
+            let until = [deadline, warn_at].into_iter().flatten().min();
+            waits = match until {
+                Some(until) => {
+                    let (waits, _) = thread
+                        .wake
+                        .wait_timeout(waits, until.saturating_duration_since(now))
+                        .unwrap_or_else(PoisonError::into_inner);
+                    waits
+                }
+                None => thread
+                    .wake
+                    .wait(waits)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        };
+        drop(waits);
+        if ended {
+            thread::deliver_apcs();
+        } else {
+            warn_at = None;
+            // SAFETY: as above.
+            warn(unsafe { &*at }, caller);
+        }
+        waits = lock();
+    }
+}
+
+/// A wait of a user thread that is worth a line.
+const LONG_WAIT: Duration = Duration::from_secs(30);
+
+fn warn(block: &WaitBlock<'_>, caller: usize) {
+    let objects: Vec<String> = block
+        .objects
+        .iter()
+        // SAFETY: the objects of a wait under way.
+        .map(|object| unsafe { Object::at(*object) }.describe())
+        .collect();
+    let place = if caller == 0 {
+        String::new()
+    } else {
+        format!(" at {}", crate::pe_image::describe_code(caller))
+    };
+    eprintln!(
+        "ntbox: {:?} has waited{place} for {} seconds for {}",
+        block.thread,
+        LONG_WAIT.as_secs(),
+        objects.join(", ")
+    );
+}
+
+/// Waits for a time and takes APCs (`KeDelayExecutionThread`). IRQL <= `APC_LEVEL`.
+/// `interval` is as the timeout of [`wait`].
+pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
+    irql::require_at_most("KeDelayExecutionThread", APC_LEVEL, caller);
+    thread::deliver_apcs();
+    if interval == 0 {
+        std::thread::yield_now();
+        return STATUS_SUCCESS;
+    }
+    let mut block = WaitBlock::new(thread::current(), &[], false);
+    block_until(&mut block, Some(time::deadline(interval)), caller);
+    STATUS_SUCCESS
+}

@@ -1,0 +1,269 @@
+//! A file system of the test's own: it notes what arrives and answers as told.
+//!
+//! Its control device is registered like any file system's, so the filter
+//! attaches above it. [`Request::send`] sends a request to the top of that
+//! stack as its originator; what the probe below was given is in [`Probe::seen`].
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a native driver and the originator of requests work on IRPs by pointer"
+)]
+
+mod originator;
+
+pub use originator::{Reply, Request, Sent};
+
+use crate::machine::Device;
+use ntbox::io_manager::{cancel, complete, device, driver, irp, registration};
+use ntbox::nt::irp::IrpExt;
+use ntbox::nt::routines::DriverRoutines;
+use ntbox::nt::{
+    DEVICE_OBJECT, DISPATCH_LEVEL, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM, IRP, Kirql, MAJOR_FUNCTION_COUNT,
+    NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
+};
+use ntbox::processor::{irql, work};
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How the probe completes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// In its dispatch routine.
+    Now,
+    /// In its dispatch routine, at DISPATCH_LEVEL.
+    AtDispatch,
+    /// STATUS_PENDING; later, on a worker thread.
+    Later,
+    /// STATUS_PENDING; later, in a DPC.
+    LaterAtDispatch,
+    /// STATUS_PENDING, but before that is returned another thread has completed it.
+    BeforeReturn,
+    /// STATUS_PENDING; when it is cancelled.
+    WhenCancelled,
+}
+
+impl How {
+    /// All but [`How::WhenCancelled`].
+    pub const BY_ITSELF: [Self; 5] =
+        [Self::Now, Self::AtDispatch, Self::Later, Self::LaterAtDispatch, Self::BeforeReturn];
+
+    /// Whether the probe returns STATUS_PENDING.
+    #[must_use]
+    pub fn pends(self) -> bool {
+        !matches!(self, Self::Now | Self::AtDispatch)
+    }
+}
+
+/// What the probe answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// When and where.
+    pub how: How,
+    /// Final status.
+    pub status: NTSTATUS,
+    /// `IoStatus.Information`.
+    pub information: usize,
+}
+
+/// What the probe was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The major function.
+    pub major: u8,
+    /// The minor function.
+    pub minor: u8,
+    /// `SL_*` flags.
+    pub flags: u8,
+    /// The parameters, whatever they mean.
+    pub parameters: [usize; 4],
+    /// The file object.
+    pub file_object: usize,
+    /// `IRP_*` flags.
+    pub irp_flags: u32,
+    /// The level it arrived at.
+    pub irql: Kirql,
+    /// `SL_INVOKE_*` and other control flags of the probe's location.
+    pub control: u8,
+    /// The completion routine that the driver above has set.
+    pub completion_routine: usize,
+    /// Whether no device was attached above the probe's at that moment.
+    pub alone: bool,
+}
+
+struct State {
+    answer: Answer,
+    seen: Vec<Seen>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    answer: Answer { how: How::Now, status: STATUS_SUCCESS, information: 0 },
+    seen: Vec::new(),
+});
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The probe. There is one in a process.
+#[derive(Clone, Copy)]
+pub struct Probe {
+    control: Device,
+}
+
+impl Probe {
+    /// Creates its driver, and registers its control device as a disk file system.
+    ///
+    /// # Panics
+    /// If there is one already.
+    #[must_use]
+    pub fn register() -> Self {
+        let driver = driver::create_native(r"\FileSystem\Probe", |driver| {
+            for major in 0..MAJOR_FUNCTION_COUNT {
+                driver.set_dispatch(major as u8, dispatch);
+            }
+        });
+        // SAFETY: the driver lives as long as the process.
+        let created = unsafe { device::create(driver, 0, Some(r"\Probe"), FILE_DEVICE_DISK_FILE_SYSTEM, 0, false) };
+        let Ok(control) = created else { panic!("there is a probe already") };
+        // SAFETY: a new device, which lives as long as the process.
+        unsafe { device::finish_initializing(control) };
+        // SAFETY: as above.
+        unsafe { registration::register_file_system(control) };
+        // SAFETY: as above.
+        Self { control: unsafe { Device::from_raw(control) } }
+    }
+
+    /// Its control device: the bottom of the stack.
+    #[must_use]
+    pub fn device(self) -> Device {
+        self.control
+    }
+
+    /// Unregisters the file system: filters are told to let go (A4).
+    pub fn unregister(self) {
+        // SAFETY: registered by `register`, and alive.
+        unsafe { registration::unregister_file_system(self.control.raw()) }
+    }
+
+    /// Sets its fast I/O table; it is kept for ever.
+    pub fn set_fast_io(self, table: Option<FAST_IO_DISPATCH>) {
+        let table = table.map_or(std::ptr::null(), |table| std::ptr::from_ref(Box::leak(Box::new(table))));
+        // SAFETY: the probe's own driver object; no fast I/O call is under way.
+        unsafe { (*self.control.driver()).set_fast_io(table) }
+    }
+
+    /// What it answers from now on.
+    pub fn answer(self, how: How, status: NTSTATUS, information: usize) {
+        state().answer = Answer { how, status, information };
+    }
+
+    /// What it was given since the last call, in order.
+    #[must_use]
+    pub fn seen(self) -> Vec<Seen> {
+        std::mem::take(&mut state().seen)
+    }
+}
+
+/// A request that another thread completes.
+struct Outstanding(*mut IRP, Answer);
+
+// SAFETY: a request that was marked pending may be completed on any thread.
+unsafe impl Send for Outstanding {}
+
+impl Outstanding {
+    fn complete(self) {
+        let Self(irp, answer) = self;
+        // SAFETY: the request is the probe's until this call.
+        unsafe { complete::finish(irp, answer.status, answer.information) };
+    }
+}
+
+/// DRIVER_DISPATCH of the probe.
+///
+/// # Safety
+/// As any dispatch routine.
+unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: contract.
+    let seen = unsafe { look_at(device, irp) };
+    let answer = {
+        let mut state = state();
+        state.seen.push(seen);
+        state.answer
+    };
+    if answer.how.pends() {
+        // SAFETY: the request is the probe's.
+        unsafe { irp::mark_pending(irp) };
+    }
+    let outstanding = Outstanding(irp, answer);
+    match answer.how {
+        How::Now => outstanding.complete(),
+        How::AtDispatch => {
+            let _raised = irql::raised_to(DISPATCH_LEVEL);
+            outstanding.complete();
+        }
+        How::Later => work::queue(Box::new(move || outstanding.complete())),
+        How::LaterAtDispatch => work::queue_dpc(Box::new(move || outstanding.complete())),
+        How::BeforeReturn => {
+            let (done, wait) = mpsc::channel();
+            work::queue(Box::new(move || {
+                outstanding.complete();
+                let _waiter_is_there = done.send(());
+            }));
+            let _sender_lived = wait.recv();
+        }
+        // SAFETY: the request is the probe's.
+        How::WhenCancelled => unsafe { hold(device, irp) },
+    }
+    if answer.how.pends() { STATUS_PENDING } else { answer.status }
+}
+
+/// # Safety
+/// The caller owns `irp`, which was sent to `device`.
+unsafe fn look_at(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Seen {
+    // SAFETY: contract.
+    unsafe {
+        let location = &*irp.current_location();
+        let others = location.Parameters.Others;
+        Seen {
+            major: location.MajorFunction,
+            minor: location.MinorFunction,
+            flags: location.Flags,
+            parameters: [others.Argument1, others.Argument2, others.Argument3, others.Argument4]
+                .map(|argument| argument as usize),
+            file_object: location.FileObject as usize,
+            irp_flags: (*irp).Flags,
+            irql: irql::current(),
+            control: location.Control,
+            completion_routine: location.CompletionRoutine.map_or(0, |routine| routine as usize),
+            alone: device::attached(device).is_null(),
+        }
+    }
+}
+
+/// Leaves the request to its cancel routine; at once, if it is cancelled already.
+///
+/// # Safety
+/// The caller owns `irp` and does not touch it afterwards.
+unsafe fn hold(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    let old = cancel::acquire_cancel_spin_lock();
+    // SAFETY: contract; the lock keeps IoCancelIrp away.
+    unsafe {
+        if (*irp).Cancel {
+            (*irp).CancelIrql = old;
+            cancelled(device, irp);
+        } else {
+            irp.set_cancel_routine(Some(cancelled));
+            cancel::release_cancel_spin_lock(old);
+        }
+    }
+}
+
+/// DRIVER_CANCEL of the probe.
+///
+/// # Safety
+/// As any cancel routine.
+unsafe extern "win64" fn cancelled(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: contract.
+    unsafe { cancel::release_and_complete(irp) }
+}

@@ -1,0 +1,107 @@
+//! DriverEntry: every failure half-way is undone, and what the registry says is understood.
+
+use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, stack_above, try_load, unload};
+use fsglass_tests::own_process::in_own_process;
+use ntbox::io_manager::driver::{self, LoadError, SettingValue, UnloadRefused};
+use ntbox::io_manager::namespace;
+use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::nt::{STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION};
+use ntbox::pool::failure;
+
+/// Every device that DriverEntry attaches to is bare again, and its own device and link are gone.
+fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
+    for volume in volumes {
+        assert_eq!(volume.stack().len(), 1, "{when}: {:?}", volume.stack());
+    }
+    for name in [r"\HostFs", r"\HostFsCd", r"\Device\HostRedirector", r"\Device\RawDisk", r"\Device\RawCdRom"] {
+        let Some(device) = Device::named(name) else { panic!("{name} stays") };
+        assert_eq!(stack_above(device), [device], "{when}");
+    }
+    assert!(Device::named(r"\Device\FsGlass").is_none(), "{when}: the control device was left");
+    assert!(Device::named(r"\DosDevices\FsGlass").is_none(), "{when}: its link was left");
+}
+
+/// A11, P2: with each allocation in DriverEntry failing once, the driver either does not start, with
+/// STATUS_INSUFFICIENT_RESOURCES and nothing left behind, or starts and can be unloaded; whatever
+/// it leaves is a violation that ends the run.
+#[test]
+fn each_allocation_that_fails_is_undone() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volumes: Vec<_> =
+            ('C'..='E').map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before)).collect();
+        for volume in &volumes {
+            volume.mount();
+        }
+        let (mut refused, mut started) = (0, 0);
+        for number in 1.. {
+            failure::fail_nth(number);
+            let result = try_load(path, UNLOADABLE);
+            let failed = failure::failed();
+            failure::fail_nth(u64::MAX);
+            let when = failed.clone().unwrap_or_else(|| "no failure".to_owned());
+            match result {
+                Ok(driver) => {
+                    started += 1;
+                    unload(driver);
+                }
+                Err(LoadError::EntryFailed(status)) => {
+                    assert_eq!(status, STATUS_INSUFFICIENT_RESOURCES, "{when}");
+                    refused += 1;
+                }
+                Err(error) => panic!("{when}: {error}"),
+            }
+            assert_untouched(&volumes, &when);
+            if failed.is_none() {
+                break;
+            }
+        }
+        assert!(refused >= 2, "the control device and the registration allocate: {refused} refusals");
+        assert!(started >= 2, "an attachment that fails leaves its device unfiltered: {started} starts");
+    });
+}
+
+/// A11: a name of the control device that is taken refuses the start, and nothing is left.
+#[test]
+fn a_name_that_is_taken_is_undone() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volumes = [machine.volume('C', VolumeKind::Disk, MountTiming::Before)];
+        volumes[0].mount();
+        for (name, target) in
+            [(r"\Device\FsGlass", r"\Device\Null"), (r"\DosDevices\FsGlass", r"\Device\Somewhere")]
+        {
+            assert!(namespace::insert_symbolic_link(name, target).is_ok(), "{name} is free");
+            match try_load(path, UNLOADABLE) {
+                Err(LoadError::EntryFailed(status)) => assert_eq!(status, STATUS_OBJECT_NAME_COLLISION, "{name}"),
+                Err(error) => panic!("{name}: {error}"),
+                Ok(_) => panic!("the driver started although {name} is taken"),
+            }
+            assert!(namespace::remove_symbolic_link(name).is_ok(), "{name} is not the driver's to remove");
+            assert_untouched(&volumes, name);
+        }
+        unload(load(path, UNLOADABLE));
+    });
+}
+
+/// Feature 15: a setting that cannot be understood has its default, and the driver starts.
+#[test]
+fn a_bad_setting_has_its_default() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let value = SettingValue::Text("yes".to_owned());
+        let loaded = driver::load(path, "fsglass", &[("AllowUnload".to_owned(), value)]);
+        let driver = loaded.unwrap_or_else(|error| panic!("a string for a number: {error}"));
+        assert!(matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))), "0 is the default");
+    });
+}
+
+/// Feature 15: so has a number out of range.
+#[test]
+fn a_setting_out_of_range_has_its_default() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let driver = load(path, &[("AllowUnload", 2)]);
+        assert!(matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))), "0 is the default");
+    });
+}

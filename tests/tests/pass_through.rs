@@ -1,0 +1,245 @@
+//! Pass-through: what goes down arrives unchanged, what comes up arrives unchanged.
+
+use fsglass_tests::machine::{Machine, UNLOADABLE, load, unload};
+use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::probe::{How, Probe, Request};
+use ntbox::nt::{
+    APC_LEVEL, DISPATCH_LEVEL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, MAJOR_FUNCTION_COUNT, NTSTATUS,
+    PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_PENDING, STATUS_REPARSE,
+    STATUS_SUCCESS,
+};
+use ntbox::pool::failure;
+use std::path::Path;
+
+/// Every major function with something in each field. Mounting and loading have minor functions of
+/// their own; the one here means nothing.
+fn requests() -> impl Iterator<Item = Request> {
+    (0..MAJOR_FUNCTION_COUNT as u8).map(|major| Request {
+        minor: 0x70 + major,
+        flags: 0x80 | major,
+        parameters: [0x1111, 0x2222, 0x3333, 0x4444].map(|value| value + usize::from(major)),
+        file_object: 0x5550 + usize::from(major),
+        irp_flags: 0x800 + u32::from(major),
+        ..Request::new(major)
+    })
+}
+
+/// Success, with and without information, warnings, errors: nothing of it is the filter's to change.
+const RESULTS: [(NTSTATUS, usize); 6] = [
+    (STATUS_SUCCESS, 0),
+    (STATUS_SUCCESS, 0x1234_5678_9ABC),
+    (STATUS_REPARSE, 2),
+    (STATUS_BUFFER_OVERFLOW, 77),
+    (STATUS_END_OF_FILE, 0),
+    (STATUS_CANCELLED, usize::MAX),
+];
+
+/// Both ways of setting a completion routine (C15): in a driver that can be unloaded, and in one that stays.
+fn with_each_kind_of_driver(path: &Path, scenario: impl Fn(Probe)) {
+    let _machine = Machine::start();
+    let probe = Probe::register();
+    let driver = load(path, UNLOADABLE);
+    scenario(probe);
+    unload(driver);
+    let driver = load(path, &[]);
+    scenario(probe);
+    assert!(probe.device().top().belongs_to(&driver));
+}
+
+/// D1, C1: every major function arrives below with every field of its stack location, at the level
+/// at which it was sent.
+#[test]
+fn every_major_function_arrives_unchanged() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, &[]);
+        let top = probe.device().top();
+        assert!(top.belongs_to(&driver));
+        for irql in [PASSIVE_LEVEL, APC_LEVEL] {
+            for request in requests() {
+                let request = Request { irql, ..request };
+                let _reply = request.send(top);
+                let [seen] = probe.seen()[..] else { panic!("{request:?} arrives once") };
+                assert_eq!(
+                    (seen.major, seen.minor, seen.flags, seen.parameters, seen.file_object, seen.irp_flags, seen.irql),
+                    (
+                        request.major,
+                        request.minor,
+                        request.flags,
+                        request.parameters,
+                        request.file_object,
+                        request.irp_flags,
+                        request.irql
+                    )
+                );
+            }
+        }
+    });
+}
+
+/// D4, C5, C16: status, information and the pending mark come up as the lower driver gave them,
+/// however and wherever it completes the request.
+#[test]
+fn every_completion_arrives_unchanged() {
+    in_own_process(|path| {
+        with_each_kind_of_driver(path, |probe| {
+            for how in How::BY_ITSELF {
+                for (status, information) in RESULTS {
+                    probe.answer(how, status, information);
+                    for request in requests() {
+                        let reply = request.send(probe.device().top());
+                        assert_eq!((reply.status, reply.information), (status, information), "{request:?} {how:?}");
+                        let returned = if how.pends() { STATUS_PENDING } else { status };
+                        assert_eq!(reply.returned, returned, "{request:?} {how:?}");
+                        assert_eq!(reply.pending_returned, how.pends(), "{request:?} {how:?}");
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// C2, D6: a completion at DISPATCH_LEVEL goes up at DISPATCH_LEVEL.
+#[test]
+fn a_completion_at_dispatch_level_stays_there() {
+    in_own_process(|path| {
+        with_each_kind_of_driver(path, |probe| {
+            for (how, irql) in [
+                (How::Now, PASSIVE_LEVEL),
+                (How::AtDispatch, DISPATCH_LEVEL),
+                (How::Later, PASSIVE_LEVEL),
+                (How::LaterAtDispatch, DISPATCH_LEVEL),
+            ] {
+                probe.answer(how, STATUS_SUCCESS, 1);
+                for request in requests() {
+                    assert_eq!(request.send(probe.device().top()).irql, irql, "{request:?} {how:?}");
+                }
+            }
+        });
+    });
+}
+
+/// C14: a request that is cancelled below comes up as cancelled, through the same way.
+#[test]
+fn a_cancelled_request_comes_up_cancelled() {
+    in_own_process(|path| {
+        with_each_kind_of_driver(path, |probe| {
+            probe.answer(How::WhenCancelled, STATUS_CANCELLED, 0);
+            for request in requests() {
+                let sent = request.start(probe.device().top());
+                assert_eq!(sent.returned(), STATUS_PENDING, "{request:?}");
+                assert!(sent.cancel(), "the lower driver's cancel routine is called ({request:?})");
+                let reply = sent.wait();
+                assert_eq!((reply.status, reply.pending_returned), (STATUS_CANCELLED, true), "{request:?}");
+            }
+        });
+    });
+}
+
+/// Feature 5, C1, C14: every request has a completion routine of the driver, for success, error and
+/// cancellation; none is skipped.
+#[test]
+fn every_request_has_a_completion_routine() {
+    in_own_process(|path| {
+        const INVOKE_ALWAYS: u8 = 0xE0;
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, &[]);
+        for request in requests() {
+            let _reply = request.send(probe.device().top());
+            let [seen] = probe.seen()[..] else { panic!("{request:?} arrives once") };
+            assert_eq!(seen.control, INVOKE_ALWAYS, "{request:?}");
+            assert!(driver.image().contains(seen.completion_routine), "{request:?}: the routine is not the driver's");
+        }
+    });
+}
+
+/// P4: a driver that stays allocates nothing for a request that passes.
+#[test]
+fn nothing_is_allocated_on_the_way() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let _driver = load(path, &[]);
+        let top = probe.device().top();
+        failure::fail_nth(u64::MAX);
+        for how in How::BY_ITSELF {
+            probe.answer(how, STATUS_SUCCESS, 0);
+            for request in requests() {
+                let _reply = request.send(top);
+            }
+        }
+        assert_eq!(failure::allocations(), 0, "allocations of the driver while requests passed");
+    });
+}
+
+/// P2, C15: a driver that can be unloaded allocates for each request; when that fails the request
+/// passes all the same.
+#[test]
+fn a_request_passes_without_memory_to_observe_it() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let top = probe.device().top();
+        let mut failed = 0;
+        for how in How::BY_ITSELF {
+            probe.answer(how, STATUS_END_OF_FILE, 9);
+            for request in requests() {
+                for number in 1..=3 {
+                    failure::fail_nth(number);
+                    let reply = request.send(top);
+                    failed += usize::from(failure::failed().is_some());
+                    failure::fail_nth(u64::MAX);
+                    assert_eq!((reply.status, reply.information), (STATUS_END_OF_FILE, 9), "{request:?} {how:?}");
+                    assert_eq!(reply.pending_returned, how.pends(), "{request:?} {how:?}");
+                }
+            }
+        }
+        assert!(failed > 0, "IoSetCompletionRoutineEx allocates, so some allocation was failed");
+        unload(driver);
+    });
+}
+
+/// D3: many threads at once, each with requests of its own.
+#[test]
+fn threads_do_not_disturb_each_other() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let _driver = load(path, &[]);
+        let top = probe.device().top();
+        probe.answer(How::LaterAtDispatch, STATUS_SUCCESS, 3);
+        std::thread::scope(|scope| {
+            for thread in 0..4_usize {
+                scope.spawn(move || {
+                    for number in 0..500 {
+                        let parameters = [thread, number, 0, 0];
+                        let reply = Request { parameters, ..Request::new(IRP_MJ_READ as u8) }.send(top);
+                        assert_eq!((reply.status, reply.information), (STATUS_SUCCESS, 3));
+                    }
+                });
+            }
+        });
+        let mut seen: Vec<_> = probe.seen().iter().map(|seen| (seen.parameters[0], seen.parameters[1])).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 2000, "every request arrives once");
+    });
+}
+
+/// D1: a minor function of file-system control that the driver has no part in passes like anything else.
+#[test]
+fn other_file_system_controls_pass() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let _driver = load(path, &[]);
+        for minor in [0, 2, 4, 5, 0xFF] {
+            let request = Request { minor, ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8) };
+            let _reply = request.send(probe.device().top());
+            assert_eq!(probe.seen().iter().map(|seen| seen.minor).collect::<Vec<_>>(), [minor]);
+        }
+    });
+}

@@ -1,0 +1,200 @@
+//! Going away: with the volume (FastIoDetachDevice) and with the driver (DriverUnload).
+
+use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, stack_above, unload};
+use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::probe::{How, Probe, Request};
+use ntbox::io_manager::driver::UnloadRefused;
+use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::nt::{IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS};
+use ntbox::user::identity;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A9: with the volume its filter device goes; the others stay, and so does the driver.
+#[test]
+fn a_dismount_takes_the_filter_device_along() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let driver = load(path, UNLOADABLE);
+        let gone = machine.volume('C', VolumeKind::Disk, MountTiming::After);
+        let stays = machine.volume('D', VolumeKind::Disk, MountTiming::After);
+        gone.mount();
+        stays.mount();
+        let devices = Device::all_of(&driver).len();
+        assert!(gone.dismount().is_success());
+        machine.settle();
+        assert!(!gone.is_mounted());
+        assert_eq!(Device::all_of(&driver).len(), devices - 1);
+        assert_eq!(stays.attachments(&driver), 1);
+        unload(driver);
+    });
+}
+
+/// A9: a file that is open when its volume is dismounted keeps the volume and the filter device
+/// until it is closed; its requests still pass.
+#[test]
+fn an_open_file_keeps_its_volume() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let driver = load(path, UNLOADABLE);
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
+        let file = volume.create("\\kept");
+        assert!(file.write(Some(0), b"kept").is_success());
+        let devices = Device::all_of(&driver).len();
+        assert!(volume.dismount().is_success());
+        assert_eq!(Device::all_of(&driver).len(), devices, "the volume is still in use");
+        let _fails_below_not_here = file.read(Some(0), 4);
+        drop(file);
+        machine.settle();
+        assert_eq!(Device::all_of(&driver).len(), devices - 1);
+        unload(driver);
+    });
+}
+
+/// A12: unload is off by default: there is no DriverUnload.
+#[test]
+fn a_driver_that_was_not_told_to_stays() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        volume.mount();
+        for settings in [&[][..], &[("AllowUnload", 0)]] {
+            if let Ok(driver) = fsglass_tests::machine::try_load(path, settings) {
+                let refused = driver.unload();
+                assert!(matches!(refused, Err((_, UnloadRefused::NoUnloadRoutine))), "{settings:?}: {refused:?}");
+            }
+        }
+        assert_eq!(volume.stack().len(), 2);
+    });
+}
+
+/// A12: an unloaded driver leaves nothing: no device, no attachment, no memory; it can be loaded again.
+#[test]
+fn an_unloaded_driver_leaves_nothing() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volumes = [
+            machine.volume('C', VolumeKind::Disk, MountTiming::Before),
+            machine.volume('R', VolumeKind::CdRom, MountTiming::Before),
+        ];
+        let network = machine.volume('N', VolumeKind::Network, MountTiming::Before);
+        for volume in &volumes {
+            volume.mount();
+        }
+        let references = volumes.each_ref().map(|volume| volume.storage_references());
+        for _round in 0..10 {
+            let driver = load(path, UNLOADABLE);
+            for volume in &volumes {
+                assert_eq!(volume.attachments(&driver), 1);
+            }
+            drop(network.create("\\file"));
+            unload(driver);
+            for volume in volumes.iter().chain([&network]) {
+                assert_eq!(volume.stack().len(), 1, "{:?}", volume.stack());
+            }
+            for name in [r"\HostFs", r"\HostFsCd", r"\Device\HostRedirector", r"\Device\RawDisk"] {
+                let Some(device) = Device::named(name) else { panic!("{name} stays") };
+                assert_eq!(stack_above(device), [device]);
+            }
+            assert!(Device::named(r"\Device\FsGlass").is_none(), "the control device is gone");
+            assert!(Device::named(r"\DosDevices\FsGlass").is_none(), "its link is gone");
+        }
+        assert_eq!(volumes.each_ref().map(|volume| volume.storage_references()), references);
+    });
+}
+
+/// A12: DriverUnload waits for every request that is still below, and returns once they are back.
+#[test]
+fn unload_waits_for_requests_in_flight() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        probe.answer(How::WhenCancelled, STATUS_CANCELLED, 0);
+        let outstanding: Vec<_> = [IRP_MJ_READ, IRP_MJ_DIRECTORY_CONTROL]
+            .map(|major| Request::new(major as u8).start(probe.device().top()))
+            .into();
+        assert!(outstanding.iter().all(|sent| sent.returned() == STATUS_PENDING));
+        let unloaded = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                unload(driver);
+                unloaded.store(true, Ordering::Release);
+            });
+            // The driver detaches first; from then on it can only be waiting.
+            let end = Instant::now() + Duration::from_secs(10);
+            while probe.device().top() != probe.device() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(probe.device().top(), probe.device(), "detached");
+            for sent in outstanding {
+                std::thread::sleep(Duration::from_millis(200));
+                assert!(!unloaded.load(Ordering::Acquire), "unloaded with a request in flight");
+                assert!(sent.cancel());
+                assert_eq!(sent.wait().status, STATUS_CANCELLED);
+            }
+        });
+        assert!(unloaded.load(Ordering::Acquire));
+    });
+}
+
+/// A12, C9, known mistake 1 of other filters: a directory-change notification that is outstanding
+/// when the driver is unloaded cannot come back into freed code.
+#[test]
+fn a_directory_notification_survives_the_driver() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        let driver = load(path, UNLOADABLE);
+        let opened = volume.open("\\", |open| open.options(ntbox::nt::FILE_DIRECTORY_FILE));
+        let Some(directory) = opened.file else { panic!("the root cannot be opened: {}", opened.outcome.status()) };
+        let watch = directory.start_notify(0x17F, true, 1024);
+        assert!(watch.is_outstanding());
+        std::thread::scope(|scope| {
+            let unloading = scope.spawn(|| unload(driver));
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(!unloading.is_finished(), "the notification is below: the driver has to wait");
+            drop(volume.create("\\new"));
+            let outcome = watch.wait();
+            assert!(outcome.is_success() && !outcome.data.is_empty(), "{outcome:?}");
+        });
+        assert_eq!(volume.stack().len(), 1);
+    });
+}
+
+/// A12: unloaded and loaded again and again while programs work: no request is lost, none fails.
+#[test]
+fn programs_do_not_notice() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        machine.adverse(5);
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        volume.mount();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for thread in 1..=3_u32 {
+                let (volume, stop) = (&volume, &stop);
+                scope.spawn(move || {
+                    identity::begin_thread(thread);
+                    let file = volume.create(&format!("\\file{thread}"));
+                    let mut round = 0_u32;
+                    while !stop.load(Ordering::Relaxed) {
+                        round += 1;
+                        let data = round.to_le_bytes();
+                        let written = file.write(Some(0), &data);
+                        assert!(written.is_success(), "{written:?}");
+                        let read = file.read(Some(0), 4);
+                        assert_eq!((read.status, &*read.data), (STATUS_SUCCESS, &data[..]));
+                    }
+                });
+            }
+            for _round in 0..15 {
+                let driver = load(path, UNLOADABLE);
+                assert_eq!(volume.attachments(&driver), 1);
+                std::thread::sleep(Duration::from_millis(20));
+                unload(driver);
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    });
+}
