@@ -18,7 +18,7 @@ const DRIVER: &str = "FSGLASS_TEST_DRIVER";
 const FINISHED: &str = "the scenario has come to its end";
 
 /// Longer than any scenario takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs `scenario` with the shipped and with the debug build of `fsglass.sys`, each in a process of
 /// its own. To be called once, directly from a test function.

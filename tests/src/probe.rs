@@ -10,6 +10,7 @@
     reason = "a native driver and the originator of requests work on IRPs by pointer"
 )]
 
+pub mod fast_io;
 mod originator;
 
 pub use originator::{Reply, Request, Sent};

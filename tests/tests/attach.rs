@@ -8,6 +8,7 @@ use ntbox::nt::{
     DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_SUPPORTS_TRANSACTIONS, FILE_DEVICE_SECURE_OPEN,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// How often the driver is in the stack above a named device.
 fn attachments_above(name: &str, driver: &ntbox::io_manager::driver::Loaded) -> usize {
@@ -93,7 +94,7 @@ fn a_mount_at_the_same_time_attaches_once() {
             ('C'..='J').map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::After)).collect();
         for _round in 0..20 {
             let stop = AtomicBool::new(false);
-            std::thread::scope(|scope| {
+            let driver = std::thread::scope(|scope| {
                 for half in volumes.chunks(4) {
                     let stop = &stop;
                     scope.spawn(move || {
@@ -105,13 +106,15 @@ fn a_mount_at_the_same_time_attaches_once() {
                         }
                     });
                 }
+                std::thread::sleep(Duration::from_millis(2));
                 let driver = load(path, UNLOADABLE);
                 stop.store(true, Ordering::Relaxed);
-                for volume in &volumes {
-                    assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
-                }
-                machine::unload(driver);
+                driver
             });
+            for volume in &volumes {
+                assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
+            }
+            machine::unload(driver);
             for volume in &volumes {
                 assert_eq!(volume.stack().len(), 1, "nothing is left: {:?}", volume.stack());
             }

@@ -8,7 +8,7 @@ use ntbox::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_DEVICE_REQUEST, STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::processor::thread::{self, Token};
-use ntbox::user::{CreateParameters, create_file};
+use ntbox::user::{CreateParameters, access, create_file};
 
 const LINK: &str = r"\??\FsGlass";
 const DEVICE: &str = r"\Device\FsGlass";
@@ -79,7 +79,8 @@ fn a_program_gets_an_answer_to_everything() {
     in_own_process(|path| {
         let _machine = Machine::start();
         let driver = load(path, UNLOADABLE);
-        let opened = create_file(&CreateParameters::new(LINK));
+        let all = access::READ | access::WRITE;
+        let opened = create_file(&CreateParameters::new(LINK).access(all));
         let Some(file) = opened.file else { panic!("{}", opened.outcome.status()) };
         for (what, outcome) in [
             ("control", file.device_control(0x0022_2000, b"in", 64)),

@@ -65,6 +65,14 @@ pub fn build(
     drivers: &[&Driver],
     profile: Profile,
 ) -> Result<()> {
+    let names: Vec<_> = drivers.iter().map(|driver| &*driver.package).collect();
+    // Cargo is quiet, and the first build takes minutes.
+    eprintln!(
+        "wdk-kit: building {} ({}) with {}",
+        names.join(", "),
+        profile.directory(),
+        compiler.description()
+    );
     let mut command = cargo(layout, compiler, "build", drivers);
     command.args(profile.arguments());
     process::run(&mut command).context("the driver was not built")?;
@@ -81,7 +89,7 @@ pub fn build(
 /// When it finds something.
 pub fn lint(layout: &Layout, compiler: &Compiler, drivers: &[&Driver]) -> Result<()> {
     if let Some(missing) = Requirements::missing_linter(compiler) {
-        bail!("{}; `wdk-kit setup --lint` brings it", missing.what);
+        bail!("no {}; `wdk-kit setup --lint` brings it", missing.what);
     }
     let mut command = cargo(layout, compiler, "clippy", drivers);
     command.args(["--", "--deny", "warnings"]);

@@ -40,6 +40,7 @@ pub mod headers;
 pub mod import_libraries;
 pub mod inf;
 pub mod layout;
+pub mod machine;
 pub mod mirror;
 pub mod package;
 pub mod patched_crates;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::compiler::{self, Choice, Compiler, ThisMachine};
+use crate::compiler::{self, Choice, Compiler};
+use crate::machine::ThisMachine;
 
 /// Where Debian puts mingw-w64's files for x86-64.
 const MINGW: &str = "/usr/x86_64-w64-mingw32";
@@ -115,20 +116,18 @@ impl Requirements {
         }
     }
 
-    /// Whether the linter of the compiler set is there, and what brings it.
+    /// The linter of the compiler set, if it is missing.
     #[must_use]
     pub fn missing_linter(compiler: &Compiler) -> Option<Missing> {
-        let program = match compiler {
-            Compiler::Installed { sysroot, .. } => sysroot.join("bin/cargo-clippy"),
-            Compiler::FromSource { binaries } => binaries.join("cargo-clippy"),
+        let (binaries, packages) = match compiler {
+            Compiler::Installed { sysroot, .. } => (sysroot.join("bin"), vec![]),
+            Compiler::FromSource { binaries } => {
+                (binaries.clone(), vec!["rust-web-clippy".to_owned()])
+            }
         };
-        let packages = match compiler {
-            // `rustup component add clippy`, which has no Debian package.
-            Compiler::Installed { .. } => vec![],
-            Compiler::FromSource { .. } => vec!["rust-web-clippy".to_owned()],
-        };
+        let program = binaries.join("cargo-clippy");
         (!program.exists()).then(|| Missing {
-            what: format!("the linter: no {}", program.display()),
+            what: format!("the linter {}", program.display()),
             packages,
         })
     }

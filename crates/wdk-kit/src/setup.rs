@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::compiler::{Choice, Compiler, Machine, ThisMachine};
+use crate::compiler::{Choice, Compiler};
 use crate::layout::TARGET;
+use crate::machine::{Machine, ThisMachine};
 use crate::process;
 use crate::requirements::{Requirements, install_line};
 
@@ -31,14 +32,34 @@ pub fn run(choice: Choice, lint: bool) -> Result<()> {
     }
     install(&findings.packages())?;
     let requirements = Requirements::probe(choice)?;
-    if lint && let Some(missing) = Requirements::missing_linter(&requirements.compiler) {
-        if let Compiler::Installed { .. } = requirements.compiler {
-            bail!("{}; `rustup component add clippy` brings it", missing.what);
-        }
-        let packages: Vec<_> = missing.packages.iter().map(String::as_str).collect();
-        install(&packages)?;
+    if lint {
+        install_linters(&requirements.compiler)
+    } else {
+        Ok(())
     }
-    Ok(())
+}
+
+/// Installs the linter of the compiler set, and the formatter of the cargo that
+/// runs us.
+fn install_linters(compiler: &Compiler) -> Result<()> {
+    let mut packages = Vec::new();
+    if let Some(missing) = Requirements::missing_linter(compiler) {
+        if missing.packages.is_empty() {
+            bail!(
+                "no {}; `rustup component add clippy` brings it",
+                missing.what
+            );
+        }
+        packages.extend(missing.packages);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    if process::capture(Command::new(cargo).args(["fmt", "--version"])).is_err() {
+        if !ThisMachine.toolchains().is_empty() {
+            bail!("no `cargo fmt`; `rustup component add rustfmt` brings it");
+        }
+        packages.push("rustfmt-web".to_owned());
+    }
+    install(&packages.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Has rustup fetch the target's library; says whether it is there now.

@@ -58,13 +58,13 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     };
     if options.json {
         let json = serde_json::to_string_pretty(&output).map_err(anyhow::Error::from)?;
-        println!("{json}");
+        line!("{json}");
         return Ok(true);
     }
-    println!("{} over the same bottom device, {rounds} interleaved rounds, median", output.drivers.join(" over "));
-    println!("{:<58} {:>10} {:>10} {:>10} {:>7}", "", "bare", "filtered", "cost", "ratio");
+    line!("{} over the same bottom device, {rounds} interleaved rounds, median", output.drivers.join(" over "));
+    line!("{:<58} {:>10} {:>10} {:>10} {:>7}", "", "bare", "filtered", "cost", "ratio");
     for line in &output.measured {
-        println!(
+        line!(
             "{:<58} {:>10} {:>10} {:>10} {:>6.2}x",
             line.what,
             duration(line.bare_ns),

@@ -33,7 +33,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     let (source, plan) = plan(options)?;
     let plan = Arc::new(plan);
     let say = |text: String| {
-        if options.json { eprintln!("{text}") } else { println!("{text}") }
+        if options.json { eprintln!("{text}") } else { line!("{text}") }
     };
     say(format!(
         "{}: {} files in {} directories, {:.1} MiB, on {} volumes with {} threads, seed {}",
@@ -92,9 +92,9 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     mount(&volumes, |_| true)?;
 
     if options.json {
-        println!("{}", report.json());
+        line!("{}", report.json());
     } else {
-        print!("{}", report.text());
+        super::print(&report.text());
     }
     let last = format!(
         "{name}: {} requests, {} files, {} differences, {} violations",

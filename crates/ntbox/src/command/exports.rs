@@ -24,7 +24,7 @@ pub fn run(options: &ExportsOptions) -> Result<bool, Failure> {
             .iter()
             .map(|listed| serde_json::json!({ "name": listed.name, "dll": listed.dll, "prefix": listed.prefix }))
             .collect();
-        println!("{}", serde_json::Value::from(values));
+        line!("{}", serde_json::Value::from(values));
         return Ok(true);
     }
     let mut families: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
@@ -33,12 +33,12 @@ pub fn run(options: &ExportsOptions) -> Result<bool, Failure> {
     }
     for ((dll, prefix), mut names) in families {
         names.sort_unstable();
-        println!("{dll}  {prefix}  ({})", names.len());
+        line!("{dll}  {prefix}  ({})", names.len());
         for name in names {
-            println!("    {name}");
+            line!("    {name}");
         }
     }
-    println!("{} routines and variables", list.len());
+    line!("{} routines and variables", list.len());
     Ok(true)
 }
 
@@ -52,13 +52,13 @@ fn check(path: &std::path::Path, json: bool) -> Result<bool, Failure> {
         })
         .collect();
     if json {
-        println!("{}", serde_json::json!({ "imports": facts.imports, "missing": missing }));
+        line!("{}", serde_json::json!({ "imports": facts.imports, "missing": missing }));
     } else {
         for import in &facts.imports {
             let state = if missing.contains(&import) { "MISSING" } else { "bound" };
-            println!("{state:<8} {import}");
+            line!("{state:<8} {import}");
         }
-        println!("{} imports, {} missing", facts.imports.len(), missing.len());
+        line!("{} imports, {} missing", facts.imports.len(), missing.len());
     }
     Ok(missing.is_empty())
 }

@@ -3,6 +3,11 @@
 //! Exit codes: 0 clean, 1 a violation or a difference (also a driver that cannot
 //! be loaded), 2 wrong usage.
 
+/// `println!` by way of [`print`].
+macro_rules! line {
+    ($($argument:tt)*) => { super::print(&(format!($($argument)*) + "\n")) };
+}
+
 mod arguments;
 mod bench;
 mod demo;
@@ -63,6 +68,13 @@ pub fn main() -> ExitCode {
             FOUND
         }
     })
+}
+
+/// Writes to standard output. A reader that went away is no mistake of ours.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 /// The command line as the shell would take it again.

@@ -73,9 +73,9 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     }
     report.set_drivers(unload(drivers));
     if options.json {
-        println!("{}", report.json());
+        line!("{}", report.json());
     } else {
-        print!("{}", report.text());
+        super::print(&report.text());
     }
     Ok(report.is_clean())
 }

@@ -5,9 +5,9 @@
 use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::io_manager::{namespace, query_name};
 use crate::nt::{
-    DISPATCH_LEVEL, FILE_OBJECT, HANDLE, NTSTATUS, OBJECT_HANDLE_INFORMATION, OBJECT_NAME_INFORMATION,
-    OBJ_KERNEL_HANDLE, PASSIVE_LEVEL, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_HANDLE,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
+    DISPATCH_LEVEL, FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
+    OBJECT_NAME_INFORMATION, PASSIVE_LEVEL, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
+    STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::processor::{irql, thread};
 use crate::user;
@@ -55,13 +55,21 @@ unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) ->
 }
 
 /// `ObfReferenceObjectWithTag`.
-unsafe extern "win64" fn reference_object_with_tag(body: *mut c_void, _tag: u32, caller: usize) -> isize {
+unsafe extern "win64" fn reference_object_with_tag(
+    body: *mut c_void,
+    _tag: u32,
+    caller: usize,
+) -> isize {
     // SAFETY: as without a tag.
     unsafe { reference_object(body, caller) }
 }
 
 /// `ObfDereferenceObjectWithTag`.
-unsafe extern "win64" fn dereference_object_with_tag(body: *mut c_void, _tag: u32, caller: usize) -> isize {
+unsafe extern "win64" fn dereference_object_with_tag(
+    body: *mut c_void,
+    _tag: u32,
+    caller: usize,
+) -> isize {
     // SAFETY: as without a tag.
     unsafe { dereference_object(body, caller) }
 }
@@ -198,7 +206,11 @@ unsafe extern "win64" fn open_object_by_pointer(
 /// `ObCloseHandle`.
 unsafe extern "win64" fn close_handle(handle: HANDLE, _mode: i8, caller: usize) -> NTSTATUS {
     irql::require_at_most("ObCloseHandle", PASSIVE_LEVEL, caller);
-    if handle.is_null() { STATUS_INVALID_HANDLE } else { user::nt_close(handle) }
+    if handle.is_null() {
+        STATUS_INVALID_HANDLE
+    } else {
+        user::nt_close(handle)
+    }
 }
 
 /// `ObGetObjectType`.
@@ -227,17 +239,28 @@ unsafe extern "win64" fn query_name_string(
             Err(status) => return status,
         },
         // SAFETY: as above.
-        _ => unsafe { object::name_of(body) }.unwrap_or_default().encode_utf16().collect(),
+        _ => unsafe { object::name_of(body) }
+            .unwrap_or_default()
+            .encode_utf16()
+            .collect(),
     };
     let header = size_of::<OBJECT_NAME_INFORMATION>();
     let bytes = size_of_val(name.as_slice());
-    let needed = if name.is_empty() { header } else { header + bytes + 2 };
+    let needed = if name.is_empty() {
+        header
+    } else {
+        header + bytes + 2
+    };
     // SAFETY: the driver's pointer.
     unsafe { returned.write(needed as u32) };
     if (length as usize) < needed || information.is_null() {
         return STATUS_INFO_LENGTH_MISMATCH;
     }
-    let mut string = UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: null_mut() };
+    let mut string = UNICODE_STRING {
+        Length: 0,
+        MaximumLength: 0,
+        Buffer: null_mut(),
+    };
     if !name.is_empty() {
         let text: *mut u16 = information.wrapping_add(1).cast();
         // SAFETY: the buffer has `needed` bytes.
@@ -245,7 +268,11 @@ unsafe extern "win64" fn query_name_string(
         let end = text.wrapping_add(name.len());
         // SAFETY: as above.
         unsafe { end.write(0) };
-        string = UNICODE_STRING { Length: bytes as u16, MaximumLength: bytes as u16 + 2, Buffer: text };
+        string = UNICODE_STRING {
+            Length: bytes as u16,
+            MaximumLength: bytes as u16 + 2,
+            Buffer: text,
+        };
     }
     // SAFETY: as above.
     unsafe { information.write(OBJECT_NAME_INFORMATION { Name: string }) };

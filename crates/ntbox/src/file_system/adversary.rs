@@ -12,7 +12,9 @@
 
 use super::tally;
 use crate::nt::{
-    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MJ_SHUTDOWN, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
+    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_PNP,
+    IRP_MJ_POWER, IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
 };
 use crate::user::identity::{self, Identity};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -107,13 +109,26 @@ static ANONYMOUS: AtomicU64 = AtomicU64::new(0);
 pub fn configure(seed: u64, mix: Mix) {
     SEED.store(seed, Relaxed);
     ANONYMOUS.store(0, Relaxed);
-    let shares = [mix.at_dispatch, mix.pend, mix.pend_at_dispatch, mix.other_thread, mix.other_thread_at_dispatch];
+    let shares = [
+        mix.at_dispatch,
+        mix.pend,
+        mix.pend_at_dispatch,
+        mix.other_thread,
+        mix.other_thread_at_dispatch,
+    ];
     let mut sum = 0_u32;
     for (bound, share) in BOUNDS.iter().zip(shares) {
         sum = sum.saturating_add(share).min(1000);
         bound.store(sum, Relaxed);
     }
-    FAIL.store(if mix.fail_with.is_empty() { 0 } else { mix.fail }, Relaxed);
+    FAIL.store(
+        if mix.fail_with.is_empty() {
+            0
+        } else {
+            mix.fail
+        },
+        Relaxed,
+    );
     DECLINE.store(mix.decline_fast_io, Relaxed);
     *FAIL_WITH.write().unwrap_or_else(PoisonError::into_inner) = mix.fail_with;
     tally::reset();
@@ -126,7 +141,8 @@ pub fn drain() {
 
 /// Bits that are as good as random, of the seed and what is decided.
 fn draw(value: u64, salt: u64) -> u64 {
-    let mut bits = SEED.load(Relaxed) ^ value.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.rotate_left(40);
+    let mut bits =
+        SEED.load(Relaxed) ^ value.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.rotate_left(40);
     for (shift, factor) in [(30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)] {
         bits = (bits ^ bits >> shift).wrapping_mul(factor);
     }
@@ -155,7 +171,10 @@ fn completion(bits: u64) -> Choice {
         Choice::OtherThreadBeforeReturn,
         Choice::OtherThreadAtDispatchBeforeReturn,
     ];
-    let found = BOUNDS.iter().zip(choices).find(|(bound, _)| place < bound.load(Relaxed));
+    let found = BOUNDS
+        .iter()
+        .zip(choices)
+        .find(|(bound, _)| place < bound.load(Relaxed));
     found.map_or(Choice::Now, |(_, choice)| choice)
 }
 
@@ -167,7 +186,13 @@ pub(super) fn choose(identity: Identity, major: u8, minor: u8) -> Choice {
 }
 
 fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
-    let at_once_only = [IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_SHUTDOWN, IRP_MJ_POWER, IRP_MJ_PNP];
+    let at_once_only = [
+        IRP_MJ_CLEANUP,
+        IRP_MJ_CLOSE,
+        IRP_MJ_SHUTDOWN,
+        IRP_MJ_POWER,
+        IRP_MJ_PNP,
+    ];
     if at_once_only.contains(&major.into()) {
         return Choice::Now;
     }
@@ -176,7 +201,8 @@ fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
         return Choice::HeldUntilCancelled;
     }
     // A watch is in force when its dispatch routine returns: no later change is missed.
-    let watch = u32::from(major) == IRP_MJ_DIRECTORY_CONTROL && u32::from(minor) == IRP_MN_NOTIFY_CHANGE_DIRECTORY;
+    let watch = u32::from(major) == IRP_MJ_DIRECTORY_CONTROL
+        && u32::from(minor) == IRP_MN_NOTIFY_CHANGE_DIRECTORY;
     let what = u64::from(major) << 8 | u64::from(minor);
     let number = number_of(identity);
     if identity.failure_allowed {
@@ -224,7 +250,10 @@ mod tests {
     use crate::nt::{IRP_MJ_READ, IRP_MJ_WRITE};
 
     fn who(value: u64) -> Identity {
-        Identity { value, ..Default::default() }
+        Identity {
+            value,
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -232,12 +261,16 @@ mod tests {
         let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
         let all = |seed| {
             configure(seed, Mix::default());
-            (1..2000).map(|value| decide(who(value), IRP_MJ_READ as u8, 0)).collect::<Vec<_>>()
+            (1..2000)
+                .map(|value| decide(who(value), IRP_MJ_READ as u8, 0))
+                .collect::<Vec<_>>()
         };
         let first = all(1);
         assert_eq!(first, all(1));
         assert_ne!(first, all(2));
-        let other: Vec<_> = (1..2000).map(|value| decide(who(value), IRP_MJ_WRITE as u8, 0)).collect();
+        let other: Vec<_> = (1..2000)
+            .map(|value| decide(who(value), IRP_MJ_WRITE as u8, 0))
+            .collect();
         assert_ne!(all(2), other);
         configure(0, Mix::quiet());
     }
@@ -259,7 +292,10 @@ mod tests {
             (counts.other_thread, 60),
             (counts.other_thread_at_dispatch, 50),
         ] {
-            assert!((share * 18..share * 22).contains(&count), "{count} of {share} thousandths");
+            assert!(
+                (share * 18..share * 22).contains(&count),
+                "{count} of {share} thousandths"
+            );
         }
         assert_eq!(counts.failed, 0);
         configure(0, Mix::quiet());
@@ -268,20 +304,47 @@ mod tests {
     #[test]
     fn file_systems_do_some_things_only_so() {
         let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
-        configure(4, Mix { fail: 1000, ..Mix::default() });
-        let held = Identity { hold_until_cancelled: true, ..who(5) };
-        assert_eq!(decide(held, IRP_MJ_READ as u8, 0), Choice::HeldUntilCancelled);
-        let failing = Identity { failure_allowed: true, ..who(5) };
-        assert!(matches!(decide(failing, IRP_MJ_READ as u8, 0), Choice::Fail(_)));
+        configure(
+            4,
+            Mix {
+                fail: 1000,
+                ..Mix::default()
+            },
+        );
+        let held = Identity {
+            hold_until_cancelled: true,
+            ..who(5)
+        };
+        assert_eq!(
+            decide(held, IRP_MJ_READ as u8, 0),
+            Choice::HeldUntilCancelled
+        );
+        let failing = Identity {
+            failure_allowed: true,
+            ..who(5)
+        };
+        assert!(matches!(
+            decide(failing, IRP_MJ_READ as u8, 0),
+            Choice::Fail(_)
+        ));
         for value in 1..1000 {
-            let held = Identity { hold_until_cancelled: true, ..who(value) };
-            let failing = Identity { failure_allowed: true, ..who(value) };
+            let held = Identity {
+                hold_until_cancelled: true,
+                ..who(value)
+            };
+            let failing = Identity {
+                failure_allowed: true,
+                ..who(value)
+            };
             for major in [IRP_MJ_CLEANUP, IRP_MJ_CLOSE] {
                 assert_eq!(decide(held, major as u8, 0), Choice::Now);
                 assert_eq!(decide(failing, major as u8, 0), Choice::Now);
             }
             let create = decide(held, IRP_MJ_CREATE as u8, 0);
-            assert!(matches!(create, Choice::Now | Choice::Pend | Choice::OtherThreadBeforeReturn));
+            assert!(matches!(
+                create,
+                Choice::Now | Choice::Pend | Choice::OtherThreadBeforeReturn
+            ));
         }
         configure(5, Mix::quiet());
         assert_eq!(decide(failing, IRP_MJ_READ as u8, 0), Choice::Now);

@@ -8,8 +8,8 @@
 
 use crate::io_manager::mdl;
 use crate::nt::{
-    IRP, IRP_ASSOCIATED_IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_QUERY_DIRECTORY, IrpExt,
-    NTSTATUS, STATUS_INVALID_USER_BUFFER,
+    IRP, IRP_ASSOCIATED_IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE,
+    IRP_MN_QUERY_DIRECTORY, IrpExt, NTSTATUS, STATUS_INVALID_USER_BUFFER,
 };
 use std::ffi::c_void;
 
@@ -29,12 +29,24 @@ unsafe fn address(irp: *mut IRP, length: usize) -> Result<*mut c_void, NTSTATUS>
         let described = unsafe { (*header.MdlAddress).ByteCount } as usize;
         // SAFETY: as above. Pages are not mapped elsewhere in the box.
         let address = unsafe { mdl::virtual_address(header.MdlAddress) };
-        return if described < length { Err(STATUS_INVALID_USER_BUFFER) } else { Ok(address) };
+        return if described < length {
+            Err(STATUS_INVALID_USER_BUFFER)
+        } else {
+            Ok(address)
+        };
     }
     // SAFETY: contract.
     let address = unsafe { system_buffer(irp) };
-    let address = if address.is_null() { header.UserBuffer } else { address };
-    if address.is_null() { Err(STATUS_INVALID_USER_BUFFER) } else { Ok(address) }
+    let address = if address.is_null() {
+        header.UserBuffer
+    } else {
+        address
+    };
+    if address.is_null() {
+        Err(STATUS_INVALID_USER_BUFFER)
+    } else {
+        Ok(address)
+    }
 }
 
 /// `AssociatedIrp.SystemBuffer`, or null.

@@ -11,7 +11,9 @@ impl Volume {
     /// through it ends, and a file that is to be deleted goes when no other handle is left.
     pub fn cleanup(&self, id: OpenId, effects: &mut Effects<'_>) {
         let mut state = self.state();
-        let Some(open) = state.opens.get_mut(&id).filter(|open| !open.cleaned_up) else { return };
+        let Some(open) = state.opens.get_mut(&id).filter(|open| !open.cleaned_up) else {
+            return;
+        };
         open.cleaned_up = true;
         open.scan = None;
         if let Some(watch) = open.watch.as_mut() {
@@ -22,16 +24,27 @@ impl Volume {
         if state.locked_by == Some(id) {
             state.locked_by = None;
         }
-        let Some(node) = state.files.get_mut(&file) else { return };
+        let Some(node) = state.files.get_mut(&file) else {
+            return;
+        };
         node.shares.remove(shared);
         node.locks.release(id.0, STATUS_CANCELLED, effects);
-        let Ok(link) = state.link_of_mut(id) else { return };
+        let Ok(link) = state.link_of_mut(id) else {
+            return;
+        };
         link.handles = link.handles.saturating_sub(1);
         link.delete_pending |= delete_on_close;
         let goes = link.delete_pending && !link.removed && (link.handles == 0 || at_once);
         let path = link.components.clone();
         if modified != 0 && !(goes || state.dismounted) {
-            state.report(&[Change { path, action: Action::Modified, filter: modified }], effects);
+            state.report(
+                &[Change {
+                    path,
+                    action: Action::Modified,
+                    filter: modified,
+                }],
+                effects,
+            );
         }
         if goes && !state.dismounted {
             remove(&mut state, id, file, effects);
@@ -41,8 +54,12 @@ impl Volume {
     /// The file object is gone.
     pub fn close(&self, id: OpenId) {
         let mut state = self.state();
-        let Some(open) = state.opens.remove(&id) else { return };
-        let Some(file) = state.files.get_mut(&open.file) else { return };
+        let Some(open) = state.opens.remove(&id) else {
+            return;
+        };
+        let Some(file) = state.files.get_mut(&open.file) else {
+            return;
+        };
         file.opens = file.opens.saturating_sub(1);
         if let Some(link) = file.links.get_mut(&open.link) {
             link.opens = link.opens.saturating_sub(1);
@@ -62,12 +79,21 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
     let Ok(node) = state.file_of(id) else { return };
     let directory = matches!(node.object, Object::Directory(_));
     let metadata = node.metadata().ok().flatten();
-    let Ok(link) = state.link_of_mut(id) else { return };
-    let Some(parent) = link.parent.clone() else { return };
+    let Ok(link) = state.link_of_mut(id) else {
+        return;
+    };
+    let Some(parent) = link.parent.clone() else {
+        return;
+    };
     // The entry may be a link of the host to a directory: that is removed as what it is.
-    let entry_is_directory = parent.metadata_of(&link.name).is_ok_and(|entry| entry.kind == Kind::Directory);
-    let removed =
-        if entry_is_directory { parent.remove_directory(&link.name) } else { parent.remove_file(&link.name) };
+    let entry_is_directory = parent
+        .metadata_of(&link.name)
+        .is_ok_and(|entry| entry.kind == Kind::Directory);
+    let removed = if entry_is_directory {
+        parent.remove_directory(&link.name)
+    } else {
+        parent.remove_file(&link.name)
+    };
     if removed.is_err() {
         link.delete_pending = false;
         return;
@@ -83,6 +109,17 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
             watch.end(STATUS_DELETE_PENDING, effects);
         }
     }
-    let filter = if directory { change::DIR_NAME } else { change::FILE_NAME };
-    state.report(&[Change { path, action: Action::Removed, filter }], effects);
+    let filter = if directory {
+        change::DIR_NAME
+    } else {
+        change::FILE_NAME
+    };
+    state.report(
+        &[Change {
+            path,
+            action: Action::Removed,
+            filter,
+        }],
+        effects,
+    );
 }

@@ -18,8 +18,8 @@ use crate::exports::fsrtl::contexts;
 use crate::host::file::Identity;
 use crate::nt::{
     DEVICE_OBJECT, FAST_MUTEX, FILE_OBJECT, FSRTL_ADVANCED_FCB_HEADER, FSRTL_FCB_HEADER_V2,
-    FSRTL_FLAG_ADVANCED_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FastIoIsPossible, FastIoIsQuestionable, LIST_ENTRY,
-    SECTION_OBJECT_POINTERS,
+    FSRTL_FLAG_ADVANCED_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FastIoIsPossible,
+    FastIoIsQuestionable, LIST_ENTRY, SECTION_OBJECT_POINTERS,
 };
 use crate::pool;
 use crate::processor::dispatcher;
@@ -67,7 +67,11 @@ pub struct OpenContext {
 impl Mounted {
     /// A volume over `storage`, or null.
     pub fn new(volume: Volume, storage: *mut DEVICE_OBJECT) -> &'static Self {
-        Box::leak(Box::new(Self { volume, storage: storage as usize, files: Mutex::default() }))
+        Box::leak(Box::new(Self {
+            volume,
+            storage: storage as usize,
+            files: Mutex::default(),
+        }))
     }
     /// The storage device, or null.
     pub fn storage(&self) -> *mut DEVICE_OBJECT {
@@ -81,12 +85,15 @@ impl Mounted {
     pub unsafe fn attach(&'static self, file: *mut FILE_OBJECT, created: &Created) {
         let context: *mut FileContext = {
             let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-            let (context, count) = files.entry(created.file).or_insert_with(|| (new_file_context() as usize, 0));
+            let (context, count) = files
+                .entry(created.file)
+                .or_insert_with(|| (new_file_context() as usize, 0));
             *count += 1;
             *context as *mut FileContext
         };
         let open: *mut OpenContext =
-            pool::allocate_for_box_as(size_of::<OpenContext>(), "an open's context (FsContext2)").cast();
+            pool::allocate_for_box_as(size_of::<OpenContext>(), "an open's context (FsContext2)")
+                .cast();
         let value = OpenContext {
             node_type: OPEN_CONTEXT,
             node_size: size_of::<OpenContext>() as i16,
@@ -114,7 +121,10 @@ impl Mounted {
         let header: *mut FSRTL_ADVANCED_FCB_HEADER = context.cast();
         if let Some(size) = self.volume.size(open) {
             let size = size as i64;
-            let allocation = size.cast_unsigned().next_multiple_of(super::volume::CLUSTER).cast_signed();
+            let allocation = size
+                .cast_unsigned()
+                .next_multiple_of(super::volume::CLUSTER)
+                .cast_signed();
             // SAFETY: the invariant: the context of an open file object is alive.
             let base = unsafe { &raw mut (*header).Base };
             for (field, value) in [
@@ -129,7 +139,11 @@ impl Mounted {
                 unsafe { AtomicI64::from_ptr(field) }.store(value, Ordering::Relaxed);
             }
         }
-        let state = if self.volume.has_no_locks(open) { FastIoIsPossible } else { FastIoIsQuestionable };
+        let state = if self.volume.has_no_locks(open) {
+            FastIoIsPossible
+        } else {
+            FastIoIsQuestionable
+        };
         // SAFETY: as above.
         let field = unsafe { &raw mut (*header).Base.IsFastIoPossible };
         // SAFETY: as above.
@@ -138,7 +152,9 @@ impl Mounted {
 
     fn release(&self, file: Identity) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let Entry::Occupied(mut entry) = files.entry(file) else { return };
+        let Entry::Occupied(mut entry) = files.entry(file) else {
+            return;
+        };
         entry.get_mut().1 -= 1;
         if entry.get().1 != 0 {
             return;
@@ -152,7 +168,8 @@ impl Mounted {
 
 fn new_file_context() -> *mut FileContext {
     let bytes = size_of::<FileContext>();
-    let context: *mut FileContext = pool::allocate_for_box_as(bytes, "a file's context (FsContext)").cast();
+    let context: *mut FileContext =
+        pool::allocate_for_box_as(bytes, "a file's context (FsContext)").cast();
     // SAFETY: a new, zeroed block of that size; all-zero is valid for each field.
     let value = unsafe { &mut *context };
     let base = &mut value.header.Base;
@@ -168,7 +185,10 @@ fn new_file_context() -> *mut FileContext {
     unsafe { dispatcher::initialize_event(&raw mut value.mutex.Event, false, false) };
     value.header.FastMutex = &raw mut value.mutex;
     let list = &raw mut value.header.FilterContexts;
-    value.header.FilterContexts = LIST_ENTRY { Flink: list, Blink: list };
+    value.header.FilterContexts = LIST_ENTRY {
+        Flink: list,
+        Blink: list,
+    };
     context
 }
 
@@ -205,8 +225,15 @@ pub unsafe fn of_file(file: *mut FILE_OBJECT) -> Option<(&'static Mounted, OpenI
 /// As [`of_file`]; it is the file object's close.
 pub unsafe fn close(file: *mut FILE_OBJECT) {
     // SAFETY: contract.
-    let Some((mounted, open)) = (unsafe { of_file(file) }) else { return };
-    let identity = mounted.volume.state().opens.get(&open).map(|open| open.file);
+    let Some((mounted, open)) = (unsafe { of_file(file) }) else {
+        return;
+    };
+    let identity = mounted
+        .volume
+        .state()
+        .opens
+        .get(&open)
+        .map(|open| open.file);
     mounted.volume.close(open);
     // SAFETY: contract.
     let file = unsafe { &mut *file };

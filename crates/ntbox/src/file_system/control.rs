@@ -5,10 +5,10 @@ use super::notify::{Watch, change};
 use super::volume::{Object, OpenId, Volume};
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use crate::nt::{
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANCELLED, STATUS_DELETE_PENDING, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_OPLOCK_PROTOCOL, STATUS_INVALID_PARAMETER, STATUS_NOT_A_REPARSE_POINT, STATUS_NOT_LOCKED,
-    STATUS_OPLOCK_NOT_GRANTED, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED, STATUS_BUFFER_TOO_SMALL,
-    STATUS_NOTIFY_CLEANUP,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED,
+    STATUS_DELETE_PENDING, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_OPLOCK_PROTOCOL,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_A_REPARSE_POINT, STATUS_NOT_LOCKED, STATUS_NOTIFY_CLEANUP,
+    STATUS_OPLOCK_NOT_GRANTED, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED,
 };
 use windows_sys::Win32::System::Ioctl as code;
 
@@ -37,17 +37,30 @@ impl Volume {
             Ok(range) => range,
             Err(status) => return done(status),
         };
-        let owner = Owner { file: id.0, process: request.process, key: request.key };
+        let owner = Owner {
+            file: id.0,
+            process: request.process,
+            key: request.key,
+        };
         let mut state = self.state();
         if let Err(status) = state.usable(id) {
             return done(status);
         }
-        let Ok(file) = state.file_of_mut(id) else { return done(STATUS_INVALID_PARAMETER) };
+        let Ok(file) = state.file_of_mut(id) else {
+            return done(STATUS_INVALID_PARAMETER);
+        };
         if !matches!(file.object, Object::File(_)) {
             return done(STATUS_INVALID_PARAMETER);
         }
-        let lock = Lock { owner, range, exclusive: request.exclusive };
-        match file.locks.lock(lock, (!request.fail_immediately).then_some(ticket)) {
+        let lock = Lock {
+            owner,
+            range,
+            exclusive: request.exclusive,
+        };
+        match file
+            .locks
+            .lock(lock, (!request.fail_immediately).then_some(ticket))
+        {
             Asked::Granted => done(STATUS_SUCCESS),
             Asked::Refused(status) => done(status),
             Asked::Queued if arm() => Outcome::Waiting,
@@ -67,12 +80,30 @@ impl Volume {
         range: (i64, i64),
         effects: &mut Effects<'_>,
     ) -> NTSTATUS {
-        let range = Range { offset: range.0 as u64, length: range.1 as u64 };
-        self.unlock(id, effects, |table| table.unlock_single(Owner { file: id.0, process, key }, range))
+        let range = Range {
+            offset: range.0 as u64,
+            length: range.1 as u64,
+        };
+        self.unlock(id, effects, |table| {
+            table.unlock_single(
+                Owner {
+                    file: id.0,
+                    process,
+                    key,
+                },
+                range,
+            )
+        })
     }
 
     /// Gives back all locks of the file object in the process, of one key if given.
-    pub fn unlock_all(&self, id: OpenId, process: usize, key: Option<u32>, effects: &mut Effects<'_>) -> NTSTATUS {
+    pub fn unlock_all(
+        &self,
+        id: OpenId,
+        process: usize,
+        key: Option<u32>,
+        effects: &mut Effects<'_>,
+    ) -> NTSTATUS {
         self.unlock(id, effects, |table| table.unlock_all(id.0, process, key))
     }
 
@@ -97,7 +128,15 @@ impl Volume {
     }
 
     /// Waits for a change below a directory.
-    pub fn notify(&self, id: OpenId, filter: u32, tree: bool, length: usize, ticket: Ticket, arm: Arm<'_>) -> Outcome {
+    pub fn notify(
+        &self,
+        id: OpenId,
+        filter: u32,
+        tree: bool,
+        length: usize,
+        ticket: Ticket,
+        arm: Arm<'_>,
+    ) -> Outcome {
         let done = |status| Outcome::Done(status, Vec::new());
         let mut state = self.state();
         if state.dismounted {
@@ -106,15 +145,21 @@ impl Volume {
         if state.opens.get(&id).is_some_and(|open| open.cleaned_up) {
             return done(STATUS_NOTIFY_CLEANUP);
         }
-        let (Ok(file), Ok(link)) = (state.file_of(id), state.link_of(id)) else { return done(STATUS_INVALID_PARAMETER) };
+        let (Ok(file), Ok(link)) = (state.file_of(id), state.link_of(id)) else {
+            return done(STATUS_INVALID_PARAMETER);
+        };
         if !file.is_directory() || filter & change::VALID == 0 || filter & !change::VALID != 0 {
             return done(STATUS_INVALID_PARAMETER);
         }
         if link.delete_pending {
             return done(STATUS_DELETE_PENDING);
         }
-        let Some(open) = state.opens.get_mut(&id) else { return done(STATUS_INVALID_PARAMETER) };
-        let watch = open.watch.get_or_insert_with(|| Watch::new(filter, tree, length));
+        let Some(open) = state.opens.get_mut(&id) else {
+            return done(STATUS_INVALID_PARAMETER);
+        };
+        let watch = open
+            .watch
+            .get_or_insert_with(|| Watch::new(filter, tree, length));
         match watch.request(ticket, length) {
             Outcome::Waiting if !arm() => {
                 watch.remove_waiting(ticket);
@@ -128,11 +173,26 @@ impl Volume {
     ///
     /// Oplocks are refused, as a file system without them does; what it does not know is
     /// `STATUS_INVALID_DEVICE_REQUEST`.
-    pub fn control(&self, id: OpenId, control: u32, output: &mut [u8], effects: &mut Effects<'_>) -> (NTSTATUS, usize) {
+    pub fn control(
+        &self,
+        id: OpenId,
+        control: u32,
+        output: &mut [u8],
+        effects: &mut Effects<'_>,
+    ) -> (NTSTATUS, usize) {
         let mut state = self.state();
-        let is_volume = state.file_of(id).is_ok_and(|file| matches!(file.object, Object::Volume));
+        let is_volume = state
+            .file_of(id)
+            .is_ok_and(|file| matches!(file.object, Object::Volume));
         if control == code::FSCTL_IS_VOLUME_MOUNTED {
-            return (if state.dismounted { STATUS_VOLUME_DISMOUNTED } else { STATUS_SUCCESS }, 0);
+            return (
+                if state.dismounted {
+                    STATUS_VOLUME_DISMOUNTED
+                } else {
+                    STATUS_SUCCESS
+                },
+                0,
+            );
         }
         if let Err(status) = state.usable(id) {
             return (status, 0);
@@ -140,11 +200,16 @@ impl Volume {
         let local = self.description.prefix.is_empty();
         let status = match control {
             // A share is its server's to lock.
-            code::FSCTL_LOCK_VOLUME | code::FSCTL_UNLOCK_VOLUME | code::FSCTL_DISMOUNT_VOLUME if !local => {
+            code::FSCTL_LOCK_VOLUME | code::FSCTL_UNLOCK_VOLUME | code::FSCTL_DISMOUNT_VOLUME
+                if !local =>
+            {
                 STATUS_INVALID_DEVICE_REQUEST
             }
             code::FSCTL_LOCK_VOLUME if is_volume => {
-                let others = state.opens.iter().any(|(other, open)| *other != id && !open.cleaned_up);
+                let others = state
+                    .opens
+                    .iter()
+                    .any(|(other, open)| *other != id && !open.cleaned_up);
                 if others || state.locked_by.is_some() {
                     STATUS_ACCESS_DENIED
                 } else {

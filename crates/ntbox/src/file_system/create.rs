@@ -7,21 +7,21 @@
 //! `STATUS_NOT_IMPLEMENTED`, extended attributes `STATUS_EAS_NOT_SUPPORTED`.
 //! Security descriptors are stored and shown but grant or deny nothing.
 
+use super::host_status;
 use super::names::Path;
+use super::opens::enter;
 use super::share::{Use, access};
-use super::volume::{FileNode, Link, Object, Open, OpenId, State, VOLUME_FILE, Volume};
+use super::volume::{Link, Object, OpenId, State, VOLUME_FILE, Volume};
 use super::waiting::Effects;
-use super::{host_status, locks};
-use crate::host::file::{Directory, Identity, Kind};
+use crate::host::file::{Identity, Kind};
 use crate::nt::{
-    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE,
-    FILE_OPEN, FILE_OPEN_BY_FILE_ID, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE, NTSTATUS,
-    STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY, STATUS_NOT_IMPLEMENTED, STATUS_OBJECT_NAME_COLLISION,
-    STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
+    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NON_DIRECTORY_FILE, FILE_OPEN,
+    FILE_OPEN_BY_FILE_ID, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
+    STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY,
+    STATUS_NOT_IMPLEMENTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
 };
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::sync::Arc;
 
 /// What a create asks for.
@@ -128,7 +128,10 @@ impl Request {
         self.options & option != 0
     }
     pub(super) fn overwrites(&self) -> bool {
-        matches!(self.disposition, FILE_SUPERSEDE | FILE_OVERWRITE | FILE_OVERWRITE_IF)
+        matches!(
+            self.disposition,
+            FILE_SUPERSEDE | FILE_OVERWRITE | FILE_OVERWRITE_IF
+        )
     }
     fn check(&self) -> Result<(), NTSTATUS> {
         if self.has(FILE_OPEN_BY_FILE_ID) {
@@ -138,7 +141,11 @@ impl Request {
         let wrong = self.disposition > FILE_OVERWRITE_IF
             || directory && (self.has(FILE_NON_DIRECTORY_FILE) || self.overwrites())
             || self.allocation < 0;
-        if wrong { Err(STATUS_INVALID_PARAMETER) } else { Ok(()) }
+        if wrong {
+            Err(STATUS_INVALID_PARAMETER)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -163,7 +170,11 @@ impl Volume {
     ///
     /// # Errors
     /// The statuses of `NtCreateFile`.
-    pub fn create(&self, request: &Request, effects: &mut Effects<'_>) -> Result<Created, NTSTATUS> {
+    pub fn create(
+        &self,
+        request: &Request,
+        effects: &mut Effects<'_>,
+    ) -> Result<Created, NTSTATUS> {
         request.check()?;
         let mut state = self.state();
         if state.dismounted {
@@ -176,8 +187,14 @@ impl Volume {
         let mut target = None;
         if request.open_target_directory {
             let last = path.components.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
-            let resolved = self.tree.resolve(&path.components, request.case_sensitive)?;
-            let found = if resolved.existing.is_some() { result::EXISTS } else { result::DOES_NOT_EXIST };
+            let resolved = self
+                .tree
+                .resolve(&path.components, request.case_sensitive)?;
+            let found = if resolved.existing.is_some() {
+                result::EXISTS
+            } else {
+                result::DOES_NOT_EXIST
+            };
             target = Some((found, last.len()));
             path.components = resolved.components;
             path.components.pop();
@@ -188,10 +205,24 @@ impl Volume {
         } else if path.components.is_empty() {
             self.open_root(&state, request)?
         } else {
-            let resolved = self.tree.resolve(&path.components, request.case_sensitive)?;
+            let resolved = self
+                .tree
+                .resolve(&path.components, request.case_sensitive)?;
             match resolved.existing {
-                Some(_) => self.open_existing(&mut state, request, resolved, path.trailing_backslash, effects)?,
-                None => self.create_new(&mut state, request, resolved, path.trailing_backslash, effects)?,
+                Some(_) => self.open_existing(
+                    &mut state,
+                    request,
+                    resolved,
+                    path.trailing_backslash,
+                    effects,
+                )?,
+                None => self.create_new(
+                    &mut state,
+                    request,
+                    resolved,
+                    path.trailing_backslash,
+                    effects,
+                )?,
             }
         };
         let mut created = enter(&mut state, request, new);
@@ -221,14 +252,23 @@ impl Volume {
             return Err(STATUS_INVALID_PARAMETER);
         }
         let metadata = if path.components.is_empty() {
-            self.tree.root.metadata().map_err(|error| host_status::of(&error))?
+            self.tree
+                .root
+                .metadata()
+                .map_err(|error| host_status::of(&error))?
         } else {
-            let resolved = self.tree.resolve(&path.components, request.case_sensitive)?;
+            let resolved = self
+                .tree
+                .resolve(&path.components, request.case_sensitive)?;
             let existing = resolved.existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
             refuse_if_going(&state, existing.metadata.identity, &resolved.components)?;
             existing.metadata
         };
-        check_kind(request, metadata.kind == Kind::Directory, path.trailing_backslash)?;
+        check_kind(
+            request,
+            metadata.kind == Kind::Directory,
+            path.trailing_backslash,
+        )?;
         Ok(state.file_state(&metadata))
     }
 
@@ -240,7 +280,11 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) {
             return Err(STATUS_CANNOT_DELETE);
         }
-        let metadata = self.tree.root.metadata().map_err(|error| host_status::of(&error))?;
+        let metadata = self
+            .tree
+            .root
+            .metadata()
+            .map_err(|error| host_status::of(&error))?;
         let granted = self.granted(request, 0)?;
         let shared = share(state, metadata.identity, request, granted, 0)?;
         Ok(New {
@@ -260,7 +304,11 @@ impl Volume {
         }
         let rights = granted(request.desired, CHANGES);
         let refused = rights & CHANGES != 0 || request.has(FILE_DELETE_ON_CLOSE);
-        if refused { Err(STATUS_ACCESS_DENIED) } else { Ok(rights) }
+        if refused {
+            Err(STATUS_ACCESS_DENIED)
+        } else {
+            Ok(rights)
+        }
     }
 }
 
@@ -288,9 +336,17 @@ fn full_path(state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS>
 }
 
 /// Directory or file, as the options want it.
-pub(super) fn check_kind(request: &Request, directory: bool, trailing_backslash: bool) -> Result<(), NTSTATUS> {
+pub(super) fn check_kind(
+    request: &Request,
+    directory: bool,
+    trailing_backslash: bool,
+) -> Result<(), NTSTATUS> {
     if request.open_target_directory {
-        return if directory { Ok(()) } else { Err(STATUS_OBJECT_PATH_NOT_FOUND) };
+        return if directory {
+            Ok(())
+        } else {
+            Err(STATUS_OBJECT_PATH_NOT_FOUND)
+        };
     }
     match directory {
         true if request.has(FILE_NON_DIRECTORY_FILE) => Err(STATUS_FILE_IS_A_DIRECTORY),
@@ -301,7 +357,13 @@ pub(super) fn check_kind(request: &Request, directory: bool, trailing_backslash:
 }
 
 /// How a create shares the file, if it may; `more` is access that it needs beside.
-pub(super) fn share(state: &State, file: Identity, request: &Request, granted: u32, more: u32) -> Result<Use, NTSTATUS> {
+pub(super) fn share(
+    state: &State,
+    file: Identity,
+    request: &Request,
+    granted: u32,
+    more: u32,
+) -> Result<Use, NTSTATUS> {
     if let Some(file) = state.files.get(&file) {
         file.shares.check(Use::new(granted | more, request.share))?;
     }
@@ -309,7 +371,8 @@ pub(super) fn share(state: &State, file: Identity, request: &Request, granted: u
 }
 
 fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
-    if !matches!(request.disposition, FILE_OPEN | FILE_OPEN_IF) || request.has(FILE_DELETE_ON_CLOSE) {
+    if !matches!(request.disposition, FILE_OPEN | FILE_OPEN_IF) || request.has(FILE_DELETE_ON_CLOSE)
+    {
         return Err(STATUS_ACCESS_DENIED);
     }
     if request.has(FILE_DIRECTORY_FILE) {
@@ -328,80 +391,18 @@ fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
 }
 
 /// A name that is about to go cannot be opened.
-pub(super) fn refuse_if_going(state: &State, file: Identity, components: &[Vec<u16>]) -> Result<(), NTSTATUS> {
-    let link = state.files.get(&file).and_then(|file| file.link_at(components));
-    if link.is_some_and(|(_, link)| link.delete_pending) { Err(STATUS_DELETE_PENDING) } else { Ok(()) }
-}
-
-/// Enters the open into the volume's tables.
-fn enter(state: &mut State, request: &Request, new: New) -> Created {
-    let open = OpenId(state.next_number());
-    let file = state.files.entry(new.file).or_insert_with(|| FileNode {
-        object: new.object,
-        shares: Default::default(),
-        locks: locks::Table::default(),
-        links: BTreeMap::new(),
-        reserved: 0,
-        opens: 0,
-    });
-    let number = match file.link_at(&new.link.components) {
-        Some((number, _)) => number,
-        None => {
-            let number = file.links.last_key_value().map_or(0, |(number, _)| number + 1);
-            file.links.insert(number, new.link);
-            number
-        }
-    };
-    if let Some(link) = file.links.get_mut(&number) {
-        link.handles += 1;
-        link.opens += 1;
-    }
-    file.shares.add(new.shared);
-    file.opens += 1;
-    let opened = match file.object {
-        Object::File(_) => Opened::File,
-        Object::Directory(_) => Opened::Directory,
-        Object::Volume => Opened::Volume,
-    };
-    if opened == Opened::File && new.information != result::OPENED {
-        file.reserved = u64::try_from(request.allocation).unwrap_or(0).next_multiple_of(super::volume::CLUSTER);
-    }
-    let delete_on_close = request.has(FILE_DELETE_ON_CLOSE) && !request.open_target_directory;
-    state.opens.insert(
-        open,
-        Open {
-            file: new.file,
-            link: number,
-            shared: new.shared,
-            granted: new.granted,
-            delete_on_close,
-            delete_at_cleanup: false,
-            cleaned_up: false,
-            scan: None,
-            watch: None,
-            modified: 0,
-            keep_written: false,
-        },
-    );
-    Created {
-        open,
-        file: new.file,
-        opened,
-        information: new.information,
-        granted: new.granted,
-        shared: new.shared,
-        cached: opened == Opened::File && !request.has(FILE_NO_INTERMEDIATE_BUFFERING),
-        last_component: 0,
-    }
-}
-
-impl Link {
-    /// A name that nothing has open yet.
-    pub(super) fn new(
-        components: Vec<Vec<u16>>,
-        parent: Option<Arc<Directory>>,
-        name: OsString,
-    ) -> Self {
-        Self { components, parent, name, handles: 0, opens: 0, delete_pending: false, removed: false }
+pub(super) fn refuse_if_going(
+    state: &State,
+    file: Identity,
+    components: &[Vec<u16>],
+) -> Result<(), NTSTATUS> {
+    let link = state
+        .files
+        .get(&file)
+        .and_then(|file| file.link_at(components));
+    if link.is_some_and(|(_, link)| link.delete_pending) {
+        Err(STATUS_DELETE_PENDING)
+    } else {
+        Ok(())
     }
 }

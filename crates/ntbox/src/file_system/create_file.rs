@@ -9,9 +9,10 @@ use super::volume::{FileNode, Link, Object, State, Stream, Volume, attribute};
 use super::waiting::Effects;
 use crate::host::file::{Kind, Metadata};
 use crate::nt::{
-    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_OPEN, FILE_OVERWRITE, FILE_SUPERSEDE, NTSTATUS,
-    STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_MEDIA_WRITE_PROTECTED,
-    STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND,
+    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_OPEN, FILE_OVERWRITE,
+    FILE_SUPERSEDE, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
+    STATUS_OBJECT_NAME_NOT_FOUND,
 };
 use std::sync::{Arc, RwLock};
 
@@ -39,27 +40,58 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) && wanted & attribute::READONLY != 0 {
             return Err(STATUS_CANNOT_DELETE);
         }
-        let parent = resolved.parent.metadata().map_err(|error| host_status::of(&error))?;
-        if state.files.get(&parent.identity).is_some_and(FileNode::is_going) {
+        let parent = resolved
+            .parent
+            .metadata()
+            .map_err(|error| host_status::of(&error))?;
+        if state
+            .files
+            .get(&parent.identity)
+            .is_some_and(FileNode::is_going)
+        {
             return Err(STATUS_DELETE_PENDING);
         }
         let map = |error: &std::io::Error| host_status::of(error);
         let (object, metadata) = if directory {
-            let new = resolved.parent.create_directory(&resolved.name).map_err(|error| map(&error))?;
+            let new = resolved
+                .parent
+                .create_directory(&resolved.name)
+                .map_err(|error| map(&error))?;
             let metadata = new.metadata().map_err(|error| map(&error))?;
             (Object::Directory(Arc::new(new)), metadata)
         } else {
-            let file = resolved.parent.create_file(&resolved.name).map_err(|error| map(&error))?;
+            let file = resolved
+                .parent
+                .create_file(&resolved.name)
+                .map_err(|error| map(&error))?;
             let metadata = file.metadata().map_err(|error| map(&error))?;
-            (Object::File(Arc::new(Stream { file, size_guard: RwLock::new(()) })), metadata)
+            (
+                Object::File(Arc::new(Stream {
+                    file,
+                    size_guard: RwLock::new(()),
+                })),
+                metadata,
+            )
         };
         // The host may use the number of a deleted file again.
         state.overlays.remove(&metadata.identity);
         let overlay = state.overlay(metadata.identity);
-        overlay.attributes = Some(if directory { wanted & !attribute::TEMPORARY } else { wanted | attribute::ARCHIVE });
+        overlay.attributes = Some(if directory {
+            wanted & !attribute::TEMPORARY
+        } else {
+            wanted | attribute::ARCHIVE
+        });
         overlay.security.clone_from(&request.security);
-        let filter = if directory { change::DIR_NAME } else { change::FILE_NAME };
-        let added = Change { path: resolved.components.clone(), action: Action::Added, filter };
+        let filter = if directory {
+            change::DIR_NAME
+        } else {
+            change::FILE_NAME
+        };
+        let added = Change {
+            path: resolved.components.clone(),
+            action: Action::Added,
+            filter,
+        };
         state.report(&[added], effects);
         let granted = self.granted(request, 0)?;
         Ok(New {
@@ -81,8 +113,17 @@ impl Volume {
         trailing_backslash: bool,
         effects: &mut Effects<'_>,
     ) -> Result<New, NTSTATUS> {
-        let Resolved { components, parent, name, existing } = resolved;
-        let Existing { metadata, directory, name: object_name } = existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
+        let Resolved {
+            components,
+            parent,
+            name,
+            existing,
+        } = resolved;
+        let Existing {
+            metadata,
+            directory,
+            name: object_name,
+        } = existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
         let is_directory = metadata.kind == Kind::Directory;
         refuse_if_going(state, metadata.identity, &components)?;
         if request.disposition == FILE_CREATE && !request.open_target_directory {
@@ -98,7 +139,11 @@ impl Volume {
         if overwrites && self.description.read_only {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
         }
-        let kept_out = if read_only && !is_directory { access::WRITE_DATA | access::APPEND_DATA } else { 0 };
+        let kept_out = if read_only && !is_directory {
+            access::WRITE_DATA | access::APPEND_DATA
+        } else {
+            0
+        };
         let granted = self.granted(request, kept_out)?;
         let mut more = 0;
         if overwrites {
@@ -106,7 +151,12 @@ impl Volume {
             if read_only || kept & !request.attributes != 0 {
                 return Err(STATUS_ACCESS_DENIED);
             }
-            more = access::WRITE_DATA | if request.disposition == FILE_SUPERSEDE { access::DELETE } else { 0 };
+            more = access::WRITE_DATA
+                | if request.disposition == FILE_SUPERSEDE {
+                    access::DELETE
+                } else {
+                    0
+                };
         }
         let writes = (granted | more) & (access::WRITE_DATA | access::APPEND_DATA) != 0;
         if writes && read_only && !is_directory {
@@ -120,12 +170,19 @@ impl Volume {
             Some(file) => file.object.clone(),
             None if is_directory && object_name.is_empty() => Object::Directory(directory),
             None if is_directory => {
-                let opened = directory.open_directory(&object_name).map_err(|error| host_status::of(&error))?;
+                let opened = directory
+                    .open_directory(&object_name)
+                    .map_err(|error| host_status::of(&error))?;
                 Object::Directory(Arc::new(opened))
             }
             None => {
-                let file = directory.open_file(&object_name, !self.description.read_only).map_err(|error| host_status::of(&error))?;
-                Object::File(Arc::new(Stream { file, size_guard: RwLock::new(()) }))
+                let file = directory
+                    .open_file(&object_name, !self.description.read_only)
+                    .map_err(|error| host_status::of(&error))?;
+                Object::File(Arc::new(Stream {
+                    file,
+                    size_guard: RwLock::new(()),
+                }))
             }
         };
         if let Object::File(stream) = &object
@@ -138,12 +195,30 @@ impl Volume {
         if overwrites {
             overwrite(state, request, &metadata, attributes, &object)?;
             let filter = change::ATTRIBUTES | change::SIZE | change::LAST_WRITE;
-            state.report(&[Change { path: components.clone(), action: Action::Modified, filter }], effects);
+            state.report(
+                &[Change {
+                    path: components.clone(),
+                    action: Action::Modified,
+                    filter,
+                }],
+                effects,
+            );
             let superseded = request.disposition == FILE_SUPERSEDE;
-            information = if superseded { result::SUPERSEDED } else { result::OVERWRITTEN };
+            information = if superseded {
+                result::SUPERSEDED
+            } else {
+                result::OVERWRITTEN
+            };
         }
         let link = Link::new(components, Some(parent), name);
-        Ok(New { file: metadata.identity, object, link, information, granted, shared })
+        Ok(New {
+            file: metadata.identity,
+            object,
+            link,
+            information,
+            granted,
+            shared,
+        })
     }
 }
 
@@ -156,9 +231,16 @@ fn overwrite(
 ) -> Result<(), NTSTATUS> {
     if let Object::File(stream) = object {
         let _alone = stream.size_guard.write();
-        stream.file.set_size(0).map_err(|error| host_status::of(&error))?;
+        stream
+            .file
+            .set_size(0)
+            .map_err(|error| host_status::of(&error))?;
     }
-    let kept = if request.disposition == FILE_SUPERSEDE { 0 } else { attributes };
+    let kept = if request.disposition == FILE_SUPERSEDE {
+        0
+    } else {
+        attributes
+    };
     let new = kept | request.attributes & attribute::SETTABLE | attribute::ARCHIVE;
     let overlay = state.overlay(metadata.identity);
     overlay.attributes = Some(new);
@@ -174,6 +256,10 @@ fn overwrite(
 impl FileNode {
     /// Every open name of it is about to go.
     fn is_going(&self) -> bool {
-        !self.links.is_empty() && self.links.values().all(|link| link.delete_pending || link.removed)
+        !self.links.is_empty()
+            && self
+                .links
+                .values()
+                .all(|link| link.delete_pending || link.removed)
     }
 }

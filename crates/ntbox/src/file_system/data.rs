@@ -6,8 +6,8 @@ use super::notify::change;
 use super::volume::{Object, OpenId, SECTOR, Stream, Volume};
 use super::waiting::Reply;
 use crate::nt::{
-    NTSTATUS, STATUS_END_OF_FILE, STATUS_FILE_LOCK_CONFLICT, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER,
-    STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
+    NTSTATUS, STATUS_END_OF_FILE, STATUS_FILE_LOCK_CONFLICT, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
 use std::sync::Arc;
 
@@ -31,7 +31,11 @@ pub struct Transfer {
 
 impl Transfer {
     fn owner(&self, open: OpenId) -> Owner {
-        Owner { file: open.0, process: self.process, key: self.key }
+        Owner {
+            file: open.0,
+            process: self.process,
+            key: self.key,
+        }
     }
     fn is_append(&self) -> bool {
         self.offset == END_OF_FILE && !self.paging
@@ -39,8 +43,14 @@ impl Transfer {
     fn check(&self, length: usize) -> Result<(), NTSTATUS> {
         let odd = |value: u64| !value.is_multiple_of(SECTOR);
         match u64::try_from(self.offset) {
-            Ok(offset) if self.aligned && (odd(offset) || odd(length as u64)) => Err(STATUS_INVALID_PARAMETER),
-            Ok(offset) if offset.checked_add(length as u64).is_none_or(|end| end > i64::MAX as u64) => {
+            Ok(offset) if self.aligned && (odd(offset) || odd(length as u64)) => {
+                Err(STATUS_INVALID_PARAMETER)
+            }
+            Ok(offset)
+                if offset
+                    .checked_add(length as u64)
+                    .is_none_or(|end| end > i64::MAX as u64) =>
+            {
                 Err(STATUS_INVALID_PARAMETER)
             }
             Ok(_) => Ok(()),
@@ -51,13 +61,21 @@ impl Transfer {
 
 impl Volume {
     /// The data of the open, and whether the caller may touch the range.
-    fn data(&self, id: OpenId, transfer: &Transfer, length: usize, write: bool) -> Result<Arc<Stream>, NTSTATUS> {
+    fn data(
+        &self,
+        id: OpenId,
+        transfer: &Transfer,
+        length: usize,
+        write: bool,
+    ) -> Result<Arc<Stream>, NTSTATUS> {
         let state = self.state();
         if !transfer.paging {
             state.usable(id)?;
         }
         let file = state.file_of(id)?;
-        let Object::File(stream) = &file.object else { return Err(STATUS_INVALID_DEVICE_REQUEST) };
+        let Object::File(stream) = &file.object else {
+            return Err(STATUS_INVALID_DEVICE_REQUEST);
+        };
         let stream = Arc::clone(stream);
         if !(write && transfer.is_append()) {
             transfer.check(length)?;
@@ -65,11 +83,21 @@ impl Volume {
         if !transfer.paging && !file.locks.is_empty() {
             let offset = match u64::try_from(transfer.offset) {
                 Ok(offset) => offset,
-                Err(_) => stream.file.metadata().map_err(|error| host_status::of(&error))?.size,
+                Err(_) => {
+                    stream
+                        .file
+                        .metadata()
+                        .map_err(|error| host_status::of(&error))?
+                        .size
+                }
             };
             let range = Range::new(offset, length as u64)?;
             let owner = transfer.owner(id);
-            let allowed = if write { file.locks.allows_write(owner, range) } else { file.locks.allows_read(owner, range) };
+            let allowed = if write {
+                file.locks.allows_write(owner, range)
+            } else {
+                file.locks.allows_read(owner, range)
+            };
             if !allowed {
                 return Err(STATUS_FILE_LOCK_CONFLICT);
             }
@@ -84,14 +112,23 @@ impl Volume {
             Err(status) => (status, 0),
         }
     }
-    fn try_read(&self, id: OpenId, transfer: &Transfer, buffer: &mut [u8]) -> Result<usize, NTSTATUS> {
+    fn try_read(
+        &self,
+        id: OpenId,
+        transfer: &Transfer,
+        buffer: &mut [u8],
+    ) -> Result<usize, NTSTATUS> {
         let stream = self.data(id, transfer, buffer.len(), false)?;
         if buffer.is_empty() {
             return Ok(0);
         }
         let _shared = stream.size_guard.read();
         let offset = u64::try_from(transfer.offset).map_err(|_| STATUS_INVALID_PARAMETER)?;
-        match stream.file.read_at(buffer, offset).map_err(|error| host_status::of(&error))? {
+        match stream
+            .file
+            .read_at(buffer, offset)
+            .map_err(|error| host_status::of(&error))?
+        {
             0 => Err(STATUS_END_OF_FILE),
             count => Ok(count),
         }
@@ -105,7 +142,12 @@ impl Volume {
             Err(status) => ((status, 0), transfer.offset),
         }
     }
-    fn try_write(&self, id: OpenId, transfer: &Transfer, buffer: &[u8]) -> Result<(usize, i64), NTSTATUS> {
+    fn try_write(
+        &self,
+        id: OpenId,
+        transfer: &Transfer,
+        buffer: &[u8],
+    ) -> Result<(usize, i64), NTSTATUS> {
         if self.description.read_only {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
         }
@@ -115,9 +157,19 @@ impl Volume {
         // Exclusive: the size may change, and appending needs it to stand still.
         let _alone = stream.size_guard.write();
         let before = stream.file.metadata().map_err(failed)?;
-        let offset = if append { before.size } else { u64::try_from(transfer.offset).map_err(|_| STATUS_INVALID_PARAMETER)? };
-        let room = if transfer.paging { before.size.saturating_sub(offset) } else { u64::MAX };
-        let buffer = buffer.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(buffer);
+        let offset = if append {
+            before.size
+        } else {
+            u64::try_from(transfer.offset).map_err(|_| STATUS_INVALID_PARAMETER)?
+        };
+        let room = if transfer.paging {
+            before.size.saturating_sub(offset)
+        } else {
+            u64::MAX
+        };
+        let buffer = buffer
+            .get(..usize::try_from(room).unwrap_or(usize::MAX))
+            .unwrap_or(buffer);
         if !buffer.is_empty() {
             stream.file.write_at(buffer, offset).map_err(failed)?;
             let keep = self.state().opens.get_mut(&id).is_some_and(|open| {
@@ -125,7 +177,10 @@ impl Volume {
                 open.keep_written
             });
             if keep {
-                stream.file.set_times(None, Some(before.written)).map_err(failed)?;
+                stream
+                    .file
+                    .set_times(None, Some(before.written))
+                    .map_err(failed)?;
             }
         }
         Ok((buffer.len(), offset as i64))

@@ -5,7 +5,10 @@
 //! everywhere but in the root. Entries that go before they are returned are
 //! passed over; those that come are seen after a restart.
 
-#![expect(non_upper_case_globals, reason = "the DDI's information classes are matched by name")]
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
 
 use super::record::Record;
 use super::resolve::Tree;
@@ -14,10 +17,12 @@ use super::waiting::Reply;
 use super::{expression, host_status, names};
 use crate::host::file::{Directory, Metadata};
 use crate::nt::{
-    FileBothDirectoryInformation, FileDirectoryInformation, FileFullDirectoryInformation, FileIdBothDirectoryInformation,
-    FileIdExtdBothDirectoryInformation, FileIdExtdDirectoryInformation, FileIdFullDirectoryInformation,
-    FileNamesInformation, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_DELETE_PENDING, STATUS_INFO_LENGTH_MISMATCH,
-    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_NO_MORE_FILES, STATUS_NO_SUCH_FILE, STATUS_SUCCESS,
+    FileBothDirectoryInformation, FileDirectoryInformation, FileFullDirectoryInformation,
+    FileIdBothDirectoryInformation, FileIdExtdBothDirectoryInformation,
+    FileIdExtdDirectoryInformation, FileIdFullDirectoryInformation, FileNamesInformation, NTSTATUS,
+    STATUS_BUFFER_OVERFLOW, STATUS_DELETE_PENDING, STATUS_INFO_LENGTH_MISMATCH,
+    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_NO_MORE_FILES, STATUS_NO_SUCH_FILE,
+    STATUS_SUCCESS,
 };
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -85,7 +90,14 @@ enum Tail {
 }
 
 fn layout(class: i32) -> Option<Layout> {
-    let layout = |head, least, state, tail| Some(Layout { head, least, state, tail });
+    let layout = |head, least, state, tail| {
+        Some(Layout {
+            head,
+            least,
+            state,
+            tail,
+        })
+    };
     match class {
         FileDirectoryInformation => layout(64, 72, true, Tail::None),
         FileFullDirectoryInformation => layout(68, 72, true, Tail::Ea),
@@ -108,7 +120,10 @@ impl Layout {
             return record.int([length]).units(name).finish();
         }
         let file = state.file_state(metadata);
-        let record = record.long(file.times).long([file.size, file.allocation]).int([file.attributes, length]);
+        let record = record
+            .long(file.times)
+            .long([file.size, file.allocation])
+            .int([file.attributes, length]);
         let id = file.index as i64;
         match self.tail {
             Tail::None => record,
@@ -133,10 +148,17 @@ impl Volume {
         }
     }
 
-    fn try_query_directory(&self, id: OpenId, query: &Query, buffer: &mut [u8]) -> Result<Reply, NTSTATUS> {
+    fn try_query_directory(
+        &self,
+        id: OpenId,
+        query: &Query,
+        buffer: &mut [u8],
+    ) -> Result<Reply, NTSTATUS> {
         let mut state = self.state();
         state.usable(id)?;
-        let Object::Directory(directory) = &state.file_of(id)?.object else { return Err(STATUS_INVALID_PARAMETER) };
+        let Object::Directory(directory) = &state.file_of(id)?.object else {
+            return Err(STATUS_INVALID_PARAMETER);
+        };
         let directory = Arc::clone(directory);
         let link = state.link_of(id)?;
         if link.removed {
@@ -174,23 +196,43 @@ impl Volume {
     }
 }
 
-fn metadata_of(tree: &Tree, path: &[Vec<u16>], directory: &Directory, name: &OsString) -> Option<Metadata> {
+fn metadata_of(
+    tree: &Tree,
+    path: &[Vec<u16>],
+    directory: &Directory,
+    name: &OsString,
+) -> Option<Metadata> {
     tree.metadata_of(path, directory, name)
 }
 
 impl Scan {
-    fn start(directory: &Directory, has_parent: bool, pattern: Option<Vec<u16>>) -> Result<Self, NTSTATUS> {
+    fn start(
+        directory: &Directory,
+        has_parent: bool,
+        pattern: Option<Vec<u16>>,
+    ) -> Result<Self, NTSTATUS> {
         let hosts = directory.names().map_err(|error| host_status::of(&error))?;
         let mut entries: Vec<Entry> = hosts
             .into_iter()
-            .filter_map(|host| Some(Entry { name: names::to_nt(&host)?, host: Source::Entry(host) }))
+            .filter_map(|host| {
+                Some(Entry {
+                    name: names::to_nt(&host)?,
+                    host: Source::Entry(host),
+                })
+            })
             .collect();
         entries.sort_by(|a, b| names::order(&a.name, &b.name));
         if has_parent {
             let dots = |count: usize| vec![u16::from(b'.'); count];
             let own = [
-                Entry { name: dots(1), host: Source::Itself },
-                Entry { name: dots(2), host: Source::Parent },
+                Entry {
+                    name: dots(1),
+                    host: Source::Itself,
+                },
+                Entry {
+                    name: dots(2),
+                    host: Source::Parent,
+                },
             ];
             entries.splice(0..0, own);
         }
@@ -202,7 +244,12 @@ impl Scan {
             Some(pattern) => names::equal(pattern, name),
         };
         entries.retain(|entry| wanted(&entry.name));
-        Ok(Self { pattern, entries, next: 0, returned: false })
+        Ok(Self {
+            pattern,
+            entries,
+            next: 0,
+            returned: false,
+        })
     }
 
     fn fill(
@@ -222,7 +269,11 @@ impl Scan {
             };
             let index = u32::try_from(self.next + 1).unwrap_or(u32::MAX);
             let record = layout.record(state, &metadata, index, &entry.name);
-            let start = if last.is_some() { used_aligned(used) } else { 0 };
+            let start = if last.is_some() {
+                used_aligned(used)
+            } else {
+                0
+            };
             let room = buffer.get_mut(start..).unwrap_or_default();
             let Some(whole) = room.get_mut(..record.len()) else {
                 if last.is_some() {
@@ -255,7 +306,14 @@ impl Scan {
             return (STATUS_SUCCESS, used);
         }
         let first = !std::mem::replace(&mut self.returned, true);
-        (if first && self.entries.is_empty() { STATUS_NO_SUCH_FILE } else { STATUS_NO_MORE_FILES }, 0)
+        (
+            if first && self.entries.is_empty() {
+                STATUS_NO_SUCH_FILE
+            } else {
+                STATUS_NO_MORE_FILES
+            },
+            0,
+        )
     }
 }
 
@@ -292,7 +350,10 @@ mod tests {
         assert_eq!(offset_of!(nt::FILE_ID_BOTH_DIR_INFORMATION, FileId), 96);
         assert_eq!(offset_of!(nt::FILE_ID_FULL_DIR_INFORMATION, FileId), 72);
         assert_eq!(offset_of!(nt::FILE_ID_EXTD_DIR_INFORMATION, FileId), 72);
-        assert_eq!(offset_of!(nt::FILE_ID_EXTD_BOTH_DIR_INFORMATION, FileId), 72);
+        assert_eq!(
+            offset_of!(nt::FILE_ID_EXTD_BOTH_DIR_INFORMATION, FileId),
+            72
+        );
         assert!(layout(nt::FileBasicInformation).is_none());
     }
 }

@@ -56,7 +56,9 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         IRP_MJ_QUERY_EA | IRP_MJ_SET_EA => routines::no_extended_attributes,
         IRP_MJ_SHUTDOWN => routines::succeed,
         // The storage stack's business, but only of the volume: a file is no device.
-        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL | IRP_MJ_PNP if passes_down(mounted, open) => {
+        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL | IRP_MJ_PNP
+            if passes_down(mounted, open) =>
+        {
             // SAFETY: as above; a request that is passed on is not put off first.
             return unsafe { pass_down(mounted.storage(), irp) };
         }
@@ -67,7 +69,11 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
 }
 
 fn passes_down(mounted: &Mounted, open: OpenId) -> bool {
-    let volume = mounted.volume.state().file_of(open).is_ok_and(|file| matches!(file.object, Object::Volume));
+    let volume = mounted
+        .volume
+        .state()
+        .file_of(open)
+        .is_ok_and(|file| matches!(file.object, Object::Volume));
     volume && !mounted.storage().is_null()
 }
 

@@ -40,7 +40,10 @@ pub fn matches(expression: &[u16], name: &[u16], ignore_case: bool) -> bool {
                 Ok(b'>') => (false, !period),
                 Ok(b'"') => (false, period),
                 Ok(b'?') => (false, true),
-                _ => (false, wanted == unit || ignore_case && upcase(*wanted) == upcase(*unit)),
+                _ => (
+                    false,
+                    wanted == unit || ignore_case && upcase(*wanted) == upcase(*unit),
+                ),
             };
             if let Some(slot) = next.get_mut(index) {
                 *slot |= stay;
@@ -64,7 +67,8 @@ fn pass_without_reading(expression: &[u16], reached: &mut [bool], next: Option<u
             Ok(b'"') => next.is_none(),
             _ => false,
         };
-        if passes && reached.get(index).is_some_and(|reached| *reached)
+        if passes
+            && reached.get(index).is_some_and(|reached| *reached)
             && let Some(slot) = reached.get_mut(index + 1)
         {
             *slot = true;
@@ -84,10 +88,16 @@ mod tests {
     #[track_caller]
     fn check(expression: &str, yes: &[&str], no: &[&str]) {
         for name in yes {
-            assert!(is_match(expression, name), "{expression} should match {name}");
+            assert!(
+                is_match(expression, name),
+                "{expression} should match {name}"
+            );
         }
         for name in no {
-            assert!(!is_match(expression, name), "{expression} should not match {name}");
+            assert!(
+                !is_match(expression, name),
+                "{expression} should not match {name}"
+            );
         }
     }
 
@@ -95,7 +105,11 @@ mod tests {
     fn star_and_question_mark() {
         check("*", &["a", "a.b", ".", "..x"], &[]);
         check("*.*", &["a.b", "a.", ".b", "a.b.c"], &["a", "ab"]);
-        check("*.txt", &["a.txt", "A.TXT", ".txt", "a.b.txt"], &["a.txt2", "atxt"]);
+        check(
+            "*.txt",
+            &["a.txt", "A.TXT", ".txt", "a.b.txt"],
+            &["a.txt2", "atxt"],
+        );
         check("a?c", &["abc", "a.c"], &["ac", "abbc"]);
         check("a*b*c", &["abc", "axxbyyc", "abbc"], &["ab", "acb"]);
         check("??", &["ab"], &["a", "abc"]);

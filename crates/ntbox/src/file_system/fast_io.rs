@@ -12,24 +12,24 @@
 )]
 
 use super::context::{self, Mounted};
-use super::control::LockRequest;
 use super::data::{END_OF_FILE, Transfer};
 use super::volume::OpenId;
-use super::waiting::{Effects, Outcome, Ticket};
-use super::{adversary, opening, pending, tally};
+use super::waiting::Effects;
+use super::{adversary, fast_locks, opening, pending, tally};
 use crate::nt::fast_io::FAST_IO_DISPATCH;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED, FO_NO_INTERMEDIATE_BUFFERING,
-    FileBasicInformation, FileNetworkOpenInformation, FileStandardInformation, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS,
-    STATUS_END_OF_FILE, STATUS_SUCCESS,
+    DEVICE_OBJECT, FILE_OBJECT, FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED,
+    FO_NO_INTERMEDIATE_BUFFERING, FileBasicInformation, FileNetworkOpenInformation,
+    FileStandardInformation, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS, STATUS_END_OF_FILE,
+    STATUS_SUCCESS,
 };
 use crate::processor::thread;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-type File = *mut FILE_OBJECT;
-type Device = *mut DEVICE_OBJECT;
-type Iosb = *mut IO_STATUS_BLOCK;
+pub(super) type File = *mut FILE_OBJECT;
+pub(super) type Device = *mut DEVICE_OBJECT;
+pub(super) type Iosb = *mut IO_STATUS_BLOCK;
 
 /// The table of both drivers.
 pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
@@ -39,10 +39,10 @@ pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
     FastIoWrite: Some(write),
     FastIoQueryBasicInfo: Some(query_basic),
     FastIoQueryStandardInfo: Some(query_standard),
-    FastIoLock: Some(lock),
-    FastIoUnlockSingle: Some(unlock_single),
-    FastIoUnlockAll: Some(unlock_all),
-    FastIoUnlockAllByKey: Some(unlock_all_by_key),
+    FastIoLock: Some(fast_locks::lock),
+    FastIoUnlockSingle: Some(fast_locks::unlock_single),
+    FastIoUnlockAll: Some(fast_locks::unlock_all),
+    FastIoUnlockAllByKey: Some(fast_locks::unlock_all_by_key),
     FastIoDeviceControl: Some(device_control),
     AcquireFileForNtCreateSection: None,
     ReleaseFileForNtCreateSection: None,
@@ -64,7 +64,7 @@ pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
 };
 
 /// Places of the entries in `tally::ENTRIES`.
-mod entry {
+pub(super) mod entry {
     pub const CHECK: usize = 0;
     pub const READ: usize = 1;
     pub const WRITE: usize = 2;
@@ -83,17 +83,17 @@ mod entry {
 }
 
 /// A call: the open it is for, and the block for its result.
-struct Call {
+pub(super) struct Call {
     file: File,
-    mounted: &'static Mounted,
-    open: OpenId,
+    pub(super) mounted: &'static Mounted,
+    pub(super) open: OpenId,
 }
 
 /// Runs `work` unless the adversary declines; `Some` is the status and information to return.
 ///
 /// # Safety
 /// `file` is a live file object and `iosb` null or writable.
-unsafe fn answer(
+pub(super) unsafe fn answer(
     entry: usize,
     file: File,
     iosb: Iosb,
@@ -102,9 +102,17 @@ unsafe fn answer(
     // SAFETY: contract.
     let found = unsafe { context::of_file(file) };
     let declined = adversary::declines_fast_io(entry);
-    let result = found.filter(|_| !declined).and_then(|(mounted, open)| work(&Call { file, mounted, open }));
+    let result = found.filter(|_| !declined).and_then(|(mounted, open)| {
+        work(&Call {
+            file,
+            mounted,
+            open,
+        })
+    });
     tally::count_fast_io(entry, result.is_some());
-    let Some((status, information)) = result else { return 0 };
+    let Some((status, information)) = result else {
+        return 0;
+    };
     // SAFETY: contract.
     if let Some(iosb) = unsafe { iosb.as_mut() } {
         iosb.Anonymous.Status = status;
@@ -115,7 +123,13 @@ unsafe fn answer(
 
 impl Call {
     fn transfer(&self, offset: i64, key: u32) -> Transfer {
-        Transfer { offset, process: current_process(), key, paging: false, aligned: false }
+        Transfer {
+            offset,
+            process: current_process(),
+            key,
+            paging: false,
+            aligned: false,
+        }
     }
     /// Noncached opens and volumes take no data this way.
     fn is_cached(&self) -> bool {
@@ -130,22 +144,32 @@ impl Call {
         let flags = unsafe { AtomicU32::from_ptr(&raw mut (*self.file).Flags) };
         flags.fetch_or(flag, Ordering::Relaxed);
     }
-    fn update(&self) {
+    pub(super) fn update(&self) {
         // SAFETY: as above.
         let context = unsafe { (*self.file).FsContext };
         self.mounted.update(context, self.open);
     }
-    fn with_effects(&self, operation: impl FnOnce(&mut Effects<'_>) -> NTSTATUS) -> NTSTATUS {
+    pub(super) fn with_effects(
+        &self,
+        operation: impl FnOnce(&mut Effects<'_>) -> NTSTATUS,
+    ) -> NTSTATUS {
         let mut effects = Effects::new(&pending::claim);
         let status = operation(&mut effects);
         pending::finish_waiting(effects.into_finished(), false);
         self.update();
         status
     }
-    fn query<const BYTES: usize>(&self, class: i32, buffer: *mut c_void) -> Option<(NTSTATUS, usize)> {
+    fn query<const BYTES: usize>(
+        &self,
+        class: i32,
+        buffer: *mut c_void,
+    ) -> Option<(NTSTATUS, usize)> {
         // SAFETY: the entry's buffer is the structure of its class.
         let buffer = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), BYTES) };
-        let (status, information) = self.mounted.volume.query_information(self.open, class, 0, buffer);
+        let (status, information) = self
+            .mounted
+            .volume
+            .query_information(self.open, class, 0, buffer);
         (status == STATUS_SUCCESS).then_some((status, information))
     }
 }
@@ -168,11 +192,19 @@ unsafe extern "win64" fn check_if_possible(
     unsafe {
         answer(entry::CHECK, file, iosb, |call| {
             let offset = *offset;
-            let owner = super::locks::Owner { file: call.open.0, process: current_process(), key };
+            let owner = super::locks::Owner {
+                file: call.open.0,
+                process: current_process(),
+                key,
+            };
             let range = super::locks::Range::new(offset as u64, length.into()).ok()?;
             let state = call.mounted.volume.state();
             let locks = &state.file_of(call.open).ok()?.locks;
-            let free = if reading != 0 { locks.allows_read(owner, range) } else { locks.allows_write(owner, range) };
+            let free = if reading != 0 {
+                locks.allows_read(owner, range)
+            } else {
+                locks.allows_write(owner, range)
+            };
             free.then_some((STATUS_SUCCESS, 0))
         })
     }
@@ -230,7 +262,11 @@ unsafe extern "win64" fn write(
                 return None;
             }
             let wanted = *offset;
-            let offset = if wanted as u32 == u32::MAX && wanted >> 32 == -1 { END_OF_FILE } else { wanted };
+            let offset = if wanted as u32 == u32::MAX && wanted >> 32 == -1 {
+                END_OF_FILE
+            } else {
+                wanted
+            };
             let bytes = match length {
                 0 => &[],
                 length => std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize),
@@ -247,88 +283,49 @@ unsafe extern "win64" fn write(
     }
 }
 
-unsafe extern "win64" fn query_basic(file: File, _wait: u8, buffer: *mut c_void, iosb: Iosb, _: Device) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe { answer(entry::BASIC, file, iosb, |call| call.query::<40>(FileBasicInformation, buffer)) }
-}
-
-unsafe extern "win64" fn query_standard(file: File, _wait: u8, buffer: *mut c_void, iosb: Iosb, _: Device) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe { answer(entry::STANDARD, file, iosb, |call| call.query::<24>(FileStandardInformation, buffer)) }
-}
-
-unsafe extern "win64" fn query_network_open(file: File, _wait: u8, buffer: *mut c_void, iosb: Iosb, _: Device) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe { answer(entry::NETWORK_OPEN, file, iosb, |call| call.query::<56>(FileNetworkOpenInformation, buffer)) }
-}
-
-unsafe extern "win64" fn lock(
+unsafe extern "win64" fn query_basic(
     file: File,
-    offset: *mut i64,
-    length: *mut i64,
-    process: *mut c_void,
-    key: u32,
-    fail_immediately: u8,
-    exclusive: u8,
+    _wait: u8,
+    buffer: *mut c_void,
     iosb: Iosb,
     _: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::LOCK, file, iosb, |call| {
-            let request = LockRequest {
-                offset: *offset,
-                length: *length,
-                process: process as usize,
-                key,
-                exclusive: exclusive != 0,
-                fail_immediately: true,
-            };
-            // A lock that must wait is the IRP's business.
-            let outcome = call.mounted.volume.lock(call.open, &request, Ticket(0), &|| false);
-            call.update();
-            match outcome {
-                Outcome::Done(STATUS_SUCCESS, _) => Some((STATUS_SUCCESS, 0)),
-                Outcome::Done(status, _) if fail_immediately != 0 => Some((status, 0)),
-                Outcome::Done(..) | Outcome::Waiting => None,
-            }
+        answer(entry::BASIC, file, iosb, |call| {
+            call.query::<40>(FileBasicInformation, buffer)
         })
     }
 }
 
-unsafe extern "win64" fn unlock_single(
+unsafe extern "win64" fn query_standard(
     file: File,
-    offset: *mut i64,
-    length: *mut i64,
-    process: *mut c_void,
-    key: u32,
+    _wait: u8,
+    buffer: *mut c_void,
     iosb: Iosb,
     _: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::UNLOCK_SINGLE, file, iosb, |call| {
-            let (range, process) = ((*offset, *length), process as usize);
-            let volume = &call.mounted.volume;
-            let unlock = |effects: &mut Effects<'_>| volume.unlock_single(call.open, process, key, range, effects);
-            Some((call.with_effects(unlock), 0))
+        answer(entry::STANDARD, file, iosb, |call| {
+            call.query::<24>(FileStandardInformation, buffer)
         })
     }
 }
 
-fn unlock_keys(call: &Call, process: *mut c_void, key: Option<u32>) -> Option<(NTSTATUS, usize)> {
-    let (volume, process) = (&call.mounted.volume, process as usize);
-    Some((call.with_effects(|effects| volume.unlock_all(call.open, process, key, effects)), 0))
-}
-
-unsafe extern "win64" fn unlock_all(file: File, process: *mut c_void, iosb: Iosb, _: Device) -> u8 {
+unsafe extern "win64" fn query_network_open(
+    file: File,
+    _wait: u8,
+    buffer: *mut c_void,
+    iosb: Iosb,
+    _: Device,
+) -> u8 {
     // SAFETY: the entry's arguments as documented.
-    unsafe { answer(entry::UNLOCK_ALL, file, iosb, |call| unlock_keys(call, process, None)) }
-}
-
-unsafe extern "win64" fn unlock_all_by_key(file: File, process: *mut c_void, key: u32, iosb: Iosb, _: Device) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe { answer(entry::UNLOCK_ALL_BY_KEY, file, iosb, |call| unlock_keys(call, process, Some(key))) }
+    unsafe {
+        answer(entry::NETWORK_OPEN, file, iosb, |call| {
+            call.query::<56>(FileNetworkOpenInformation, buffer)
+        })
+    }
 }
 
 unsafe extern "win64" fn device_control(
@@ -349,7 +346,8 @@ unsafe extern "win64" fn device_control(
 unsafe extern "win64" fn query_open(irp: *mut IRP, information: *mut c_void, device: Device) -> u8 {
     let entry = entry::QUERY_OPEN;
     // SAFETY: the entry's arguments as documented.
-    let answered = !adversary::declines_fast_io(entry) && unsafe { opening::query_open(device, irp, information) };
+    let answered = !adversary::declines_fast_io(entry)
+        && unsafe { opening::query_open(device, irp, information) };
     tally::count_fast_io(entry, answered);
     answered.into()
 }

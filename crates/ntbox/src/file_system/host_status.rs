@@ -1,10 +1,12 @@
 //! NTSTATUS values for the host's errors.
 
 use crate::nt::{
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DIRECTORY_NOT_EMPTY, STATUS_DISK_FULL, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_IO_DEVICE_ERROR, STATUS_MEDIA_WRITE_PROTECTED,
-    STATUS_NOT_A_DIRECTORY, STATUS_NOT_SAME_DEVICE, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION, STATUS_TOO_MANY_LINKS, STATUS_TOO_MANY_OPENED_FILES,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DIRECTORY_NOT_EMPTY, STATUS_DISK_FULL,
+    STATUS_FILE_IS_A_DIRECTORY, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    STATUS_IO_DEVICE_ERROR, STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY,
+    STATUS_NOT_SAME_DEVICE, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION, STATUS_TOO_MANY_LINKS,
+    STATUS_TOO_MANY_OPENED_FILES,
 };
 use std::io::{Error, ErrorKind};
 
@@ -18,7 +20,9 @@ pub fn of(error: &Error) -> NTSTATUS {
         ErrorKind::IsADirectory => STATUS_FILE_IS_A_DIRECTORY,
         ErrorKind::DirectoryNotEmpty => STATUS_DIRECTORY_NOT_EMPTY,
         ErrorKind::ReadOnlyFilesystem => STATUS_MEDIA_WRITE_PROTECTED,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => STATUS_DISK_FULL,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            STATUS_DISK_FULL
+        }
         ErrorKind::InvalidFilename => STATUS_OBJECT_NAME_INVALID,
         ErrorKind::InvalidInput => STATUS_INVALID_PARAMETER,
         ErrorKind::CrossesDevices => STATUS_NOT_SAME_DEVICE,
@@ -57,10 +61,16 @@ mod tests {
 
     #[test]
     fn common_errors_have_their_status() {
-        assert_eq!(of(&ErrorKind::NotFound.into()), STATUS_OBJECT_NAME_NOT_FOUND);
+        assert_eq!(
+            of(&ErrorKind::NotFound.into()),
+            STATUS_OBJECT_NAME_NOT_FOUND
+        );
         assert_eq!(of(&ErrorKind::StorageFull.into()), STATUS_DISK_FULL);
         assert_eq!(of(&ErrorKind::Other.into()), STATUS_IO_DEVICE_ERROR);
         #[cfg(unix)]
-        assert_eq!(of(&Error::from_raw_os_error(libc::ELOOP)), STATUS_ACCESS_DENIED);
+        assert_eq!(
+            of(&Error::from_raw_os_error(libc::ELOOP)),
+            STATUS_ACCESS_DENIED
+        );
     }
 }

@@ -13,21 +13,22 @@
     reason = "a native driver works on requests by pointer"
 )]
 
+use super::adversary::Choice;
 use super::context::Mounted;
 use super::pending::{self, Worked};
 use super::volume::{Description, Volume};
 use super::waiting::Effects;
-use super::adversary::Choice;
 use super::{dispatch, fast_io, names, redirector};
 use crate::host::file as host;
 use crate::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use crate::io_manager::{device as devices, driver as drivers, mount, recognizer, registration};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DO_DIRECT_IO, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM,
-    FILE_READ_ONLY_DEVICE, FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_DEVICE_CONTROL,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, IRP_MJ_SHUTDOWN, IRP_MN_MOUNT_VOLUME, IRP_MN_VERIFY_VOLUME, IrpExt,
-    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    DEVICE_OBJECT, DO_DIRECT_IO, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
+    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_READ_ONLY_DEVICE, FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP,
+    IRP_MJ_CLOSE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, IRP_MJ_SHUTDOWN,
+    IRP_MN_MOUNT_VOLUME, IRP_MN_VERIFY_VOLUME, IrpExt, NTSTATUS, STATUS_DEVICE_NOT_READY,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
     STATUS_UNRECOGNIZED_VOLUME, VPB,
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -69,7 +70,9 @@ pub fn start() {
         for (name, device_type) in CONTROL_DEVICES.into_iter().zip(types) {
             let bytes = size_of::<Extension>() as u32;
             // SAFETY: the driver object lives as long as the process.
-            let Ok(control) = (unsafe { devices::create(driver(), bytes, Some(name), device_type, 0, false) }) else {
+            let Ok(control) =
+                (unsafe { devices::create(driver(), bytes, Some(name), device_type, 0, false) })
+            else {
                 continue;
             };
             // SAFETY: a new device.
@@ -99,7 +102,11 @@ pub(super) fn extension_bytes() -> u32 {
 ///
 /// # Safety
 /// The dispatch routine owns `irp`.
-pub(super) unsafe fn control_device(device: *mut DEVICE_OBJECT, irp: *mut IRP, major: u32) -> NTSTATUS {
+pub(super) unsafe fn control_device(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    major: u32,
+) -> NTSTATUS {
     match major {
         IRP_MJ_CLEANUP | IRP_MJ_CLOSE | IRP_MJ_SHUTDOWN => {
             // SAFETY: contract.
@@ -109,7 +116,10 @@ pub(super) unsafe fn control_device(device: *mut DEVICE_OBJECT, irp: *mut IRP, m
         IRP_MJ_FILE_SYSTEM_CONTROL => unsafe { file_system_control(device, irp) },
         IRP_MJ_DEVICE_CONTROL | IRP_MJ_PNP => {
             // SAFETY: a device of this file system.
-            match unsafe { mounted_on(device) }.map(Mounted::storage).filter(|storage| !storage.is_null()) {
+            match unsafe { mounted_on(device) }
+                .map(Mounted::storage)
+                .filter(|storage| !storage.is_null())
+            {
                 // SAFETY: contract.
                 Some(storage) => unsafe { dispatch::pass_down(storage, irp) },
                 // SAFETY: contract.
@@ -130,8 +140,13 @@ unsafe fn file_system_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTST
             let vpb = unsafe { location.Parameters.MountVolume.Vpb };
             // SAFETY: the VPB to mount is alive.
             let description = unsafe { describe(vpb) };
-            let late = description.is_some_and(|description| description.mount == MountTiming::Async);
-            let choice = if late { Choice::PendAtDispatch } else { Choice::Now };
+            let late =
+                description.is_some_and(|description| description.mount == MountTiming::Async);
+            let choice = if late {
+                Choice::PendAtDispatch
+            } else {
+                Choice::Now
+            };
             // SAFETY: contract of the caller.
             unsafe { pending::run_as(choice, device, irp, mount_volume) }
         }
@@ -171,7 +186,9 @@ unsafe fn mount_volume(control: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
         return Worked::Done(STATUS_DEVICE_NOT_READY, 0);
     };
     // SAFETY: the driver object lives as long as the process.
-    let device = match unsafe { devices::create(driver(), extension_bytes(), None, device_type, 0, false) } {
+    let device = match unsafe {
+        devices::create(driver(), extension_bytes(), None, device_type, 0, false)
+    } {
         Ok(device) => device,
         Err(status) => return Worked::Done(status, 0),
     };
@@ -194,7 +211,10 @@ unsafe fn mount_volume(control: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     vpb.DeviceObject = device;
     // SAFETY: a new device.
     unsafe { devices::finish_initializing(device) };
-    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).push(mounted);
+    MOUNTED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(mounted);
     Worked::Done(STATUS_SUCCESS, 0)
 }
 
@@ -204,7 +224,11 @@ pub(super) fn described(volume: &VolumeDescription) -> Description {
     const FILE_DEVICE_DISK: u32 = 0x7;
     const FILE_REMOTE_DEVICE: u32 = 0x10;
     let cd = volume.kind == VolumeKind::CdRom;
-    let name = volume.host_directory.file_name().and_then(names::to_nt).unwrap_or_default();
+    let name = volume
+        .host_directory
+        .file_name()
+        .and_then(names::to_nt)
+        .unwrap_or_default();
     let characteristics = match volume.kind {
         VolumeKind::Disk => 0,
         VolumeKind::CdRom => FILE_REMOVABLE_MEDIA | FILE_READ_ONLY_DEVICE,
@@ -214,8 +238,16 @@ pub(super) fn described(volume: &VolumeDescription) -> Description {
     Description {
         label: name.into_iter().take(32).collect(),
         serial: 0xB0C5_0000 | u32::from(volume.letter),
-        prefix: if volume.kind == VolumeKind::Network { redirector::prefix() } else { Vec::new() },
-        device_type: if cd { FILE_DEVICE_CD_ROM } else { FILE_DEVICE_DISK },
+        prefix: if volume.kind == VolumeKind::Network {
+            redirector::prefix()
+        } else {
+            Vec::new()
+        },
+        device_type: if cd {
+            FILE_DEVICE_CD_ROM
+        } else {
+            FILE_DEVICE_DISK
+        },
         characteristics,
         file_system: FILE_SYSTEM,
         read_only: cd,
@@ -234,9 +266,12 @@ pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
     if storage.is_null() {
         return STATUS_INVALID_PARAMETER;
     }
-    let current = MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().find(|mounted| {
-        mounted.storage() == storage
-    });
+    let current = MOUNTED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .copied()
+        .find(|mounted| mounted.storage() == storage);
     if let Some(mounted) = current {
         let mut effects = Effects::new(&pending::claim);
         mounted.volume.dismount(&mut effects);
@@ -249,7 +284,10 @@ pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
 
 /// Takes a volume that has dismounted itself from its storage device.
 pub(super) fn take_away(mounted: &'static Mounted) -> NTSTATUS {
-    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !std::ptr::eq(*other, mounted));
+    MOUNTED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|other| !std::ptr::eq(*other, mounted));
     if mounted.storage().is_null() {
         return STATUS_SUCCESS;
     }

@@ -6,7 +6,8 @@
 
 use super::waiting::{Effects, Ticket};
 use crate::nt::{
-    NTSTATUS, STATUS_INVALID_LOCK_RANGE, STATUS_LOCK_NOT_GRANTED, STATUS_RANGE_NOT_LOCKED, STATUS_SUCCESS,
+    NTSTATUS, STATUS_INVALID_LOCK_RANGE, STATUS_LOCK_NOT_GRANTED, STATUS_RANGE_NOT_LOCKED,
+    STATUS_SUCCESS,
 };
 use std::collections::VecDeque;
 
@@ -42,7 +43,8 @@ impl Range {
     /// Whether the ranges share a byte. An empty range is a point between two bytes
     /// and lies in a range only strictly inside it.
     fn overlaps(self, other: Self) -> bool {
-        let before = |a: Self, b: Self| u128::from(a.offset) < u128::from(b.offset) + u128::from(b.length);
+        let before =
+            |a: Self, b: Self| u128::from(a.offset) < u128::from(b.offset) + u128::from(b.length);
         before(self, other) && before(other, self)
     }
 }
@@ -123,7 +125,9 @@ impl Table {
             return STATUS_RANGE_NOT_LOCKED;
         }
         self.held.retain(|held| {
-            held.owner.file != file || held.owner.process != process || key.is_some_and(|key| key != held.owner.key)
+            held.owner.file != file
+                || held.owner.process != process
+                || key.is_some_and(|key| key != held.owner.key)
         });
         STATUS_SUCCESS
     }
@@ -156,7 +160,10 @@ impl Table {
     /// Whether `owner` may read the range (`FsRtlCheckLockForReadAccess`).
     pub fn allows_read(&self, owner: Owner, range: Range) -> bool {
         range.length == 0
-            || !self.held.iter().any(|held| held.exclusive && held.owner != owner && held.range.overlaps(range))
+            || !self
+                .held
+                .iter()
+                .any(|held| held.exclusive && held.owner != owner && held.range.overlaps(range))
     }
     /// Whether `owner` may write the range (`FsRtlCheckLockForWriteAccess`): under no
     /// lock or under its own exclusive one.
@@ -175,13 +182,21 @@ mod tests {
     use crate::nt::STATUS_CANCELLED;
 
     fn owner(file: u64) -> Owner {
-        Owner { file, process: 1, key: 0 }
+        Owner {
+            file,
+            process: 1,
+            key: 0,
+        }
     }
     fn range(offset: u64, length: u64) -> Range {
         Range::new(offset, length).unwrap()
     }
     fn lock(file: u64, offset: u64, length: u64, exclusive: bool) -> Lock {
-        Lock { owner: owner(file), range: range(offset, length), exclusive }
+        Lock {
+            owner: owner(file),
+            range: range(offset, length),
+            exclusive,
+        }
     }
     const REFUSED: Asked = Asked::Refused(STATUS_LOCK_NOT_GRANTED);
 
@@ -210,7 +225,13 @@ mod tests {
         assert!(!table.allows_write(owner(1), range(30, 1)));
         assert!(table.allows_write(owner(2), range(20, 10)));
         assert!(!table.allows_read(Owner { key: 7, ..owner(1) }, range(10, 1)));
-        assert!(!table.allows_read(Owner { process: 2, ..owner(1) }, range(10, 1)));
+        assert!(!table.allows_read(
+            Owner {
+                process: 2,
+                ..owner(1)
+            },
+            range(10, 1)
+        ));
         assert!(table.allows_read(owner(2), range(15, 0)));
     }
 
@@ -219,21 +240,36 @@ mod tests {
         let mut table = Table::default();
         table.lock(lock(1, 10, 10, true), None);
         table.lock(lock(1, 10, 10, false), None);
-        assert_eq!(table.unlock_single(owner(1), range(10, 9)), STATUS_RANGE_NOT_LOCKED);
-        assert_eq!(table.unlock_single(owner(2), range(10, 10)), STATUS_RANGE_NOT_LOCKED);
+        assert_eq!(
+            table.unlock_single(owner(1), range(10, 9)),
+            STATUS_RANGE_NOT_LOCKED
+        );
+        assert_eq!(
+            table.unlock_single(owner(2), range(10, 10)),
+            STATUS_RANGE_NOT_LOCKED
+        );
         assert_eq!(table.unlock_single(owner(1), range(10, 10)), STATUS_SUCCESS);
         // The exclusive one went first: others may read, not write.
         assert!(table.allows_read(owner(2), range(10, 1)));
         assert!(!table.allows_write(owner(2), range(10, 1)));
         assert_eq!(table.unlock_single(owner(1), range(10, 10)), STATUS_SUCCESS);
-        assert_eq!(table.unlock_single(owner(1), range(10, 10)), STATUS_RANGE_NOT_LOCKED);
+        assert_eq!(
+            table.unlock_single(owner(1), range(10, 10)),
+            STATUS_RANGE_NOT_LOCKED
+        );
         assert_eq!(table.unlock_all(1, 1, None), STATUS_RANGE_NOT_LOCKED);
     }
 
     #[test]
     fn all_locks_go_by_process_and_key() {
         let mut table = Table::default();
-        table.lock(Lock { owner: Owner { key: 5, ..owner(1) }, ..lock(1, 0, 1, true) }, None);
+        table.lock(
+            Lock {
+                owner: Owner { key: 5, ..owner(1) },
+                ..lock(1, 0, 1, true)
+            },
+            None,
+        );
         table.lock(lock(1, 1, 1, true), None);
         table.lock(lock(2, 2, 1, true), None);
         assert_eq!(table.unlock_all(1, 1, Some(5)), STATUS_SUCCESS);
@@ -250,13 +286,26 @@ mod tests {
     fn waiting_locks_are_granted_in_order() {
         let mut table = Table::default();
         table.lock(lock(1, 0, 10, true), None);
-        assert_eq!(table.lock(lock(2, 0, 5, true), Some(Ticket(2))), Asked::Queued);
-        assert_eq!(table.lock(lock(3, 0, 5, true), Some(Ticket(3))), Asked::Queued);
-        assert_eq!(table.lock(lock(4, 5, 5, false), Some(Ticket(4))), Asked::Queued);
+        assert_eq!(
+            table.lock(lock(2, 0, 5, true), Some(Ticket(2))),
+            Asked::Queued
+        );
+        assert_eq!(
+            table.lock(lock(3, 0, 5, true), Some(Ticket(3))),
+            Asked::Queued
+        );
+        assert_eq!(
+            table.lock(lock(4, 5, 5, false), Some(Ticket(4))),
+            Asked::Queued
+        );
         table.unlock_single(owner(1), range(0, 10));
         let mut effects = Effects::new(&|_| true);
         table.grant(&mut effects);
-        let granted: Vec<_> = effects.into_finished().iter().map(|finish| finish.ticket.0).collect();
+        let granted: Vec<_> = effects
+            .into_finished()
+            .iter()
+            .map(|finish| finish.ticket.0)
+            .collect();
         assert_eq!(granted, [2, 4]);
         assert!(!table.allows_write(owner(3), range(0, 1)));
     }
@@ -269,7 +318,11 @@ mod tests {
         table.lock(lock(3, 0, 1, true), Some(Ticket(3)));
         let mut effects = Effects::new(&|ticket| ticket != Ticket(2));
         table.release(1, STATUS_CANCELLED, &mut effects);
-        let granted: Vec<_> = effects.into_finished().iter().map(|finish| finish.ticket.0).collect();
+        let granted: Vec<_> = effects
+            .into_finished()
+            .iter()
+            .map(|finish| finish.ticket.0)
+            .collect();
         assert_eq!(granted, [3]);
         assert!(table.remove_waiting(Ticket(2)));
         assert!(!table.remove_waiting(Ticket(2)));
@@ -292,7 +345,11 @@ mod tests {
     fn ranges_at_the_end_of_the_numbers() {
         assert_eq!(Range::new(u64::MAX, 1).unwrap().length, 1);
         assert_eq!(Range::new(u64::MAX, 2), Err(STATUS_INVALID_LOCK_RANGE));
-        assert!(Range::new(0, u64::MAX).unwrap().overlaps(range(u64::MAX - 1, 1)));
+        assert!(
+            Range::new(0, u64::MAX)
+                .unwrap()
+                .overlaps(range(u64::MAX - 1, 1))
+        );
         assert!(!range(0, u64::MAX).overlaps(range(u64::MAX, 1)));
         assert!(range(5, 0).overlaps(range(0, 10)));
         assert!(!range(5, 0).overlaps(range(5, 10)));

@@ -36,8 +36,9 @@ pub fn is_wild(unit: u16) -> bool {
 
 /// Whether `unit` stands for a forbidden character or a byte that is not UTF-8.
 fn is_stand_in(unit: u16) -> bool {
-    unit.checked_sub(MAPPED)
-        .is_some_and(|low| low < 0x100 && (low >= 0x80 || (low != 0 && low != u16::from(b'/') && is_forbidden(low))))
+    unit.checked_sub(MAPPED).is_some_and(|low| {
+        low < 0x100 && (low >= 0x80 || (low != 0 && low != u16::from(b'/') && is_forbidden(low)))
+    })
 }
 
 /// The upper-case form of a code unit: one unit to one unit, and never into ASCII
@@ -48,9 +49,14 @@ pub fn upcase(unit: u16) -> u16 {
     {
         return byte.to_ascii_uppercase().into();
     }
-    let Some(character) = char::from_u32(unit.into()) else { return unit };
+    let Some(character) = char::from_u32(unit.into()) else {
+        return unit;
+    };
     let mut upper = character.to_uppercase();
-    match (upper.next().map(|upper| u16::try_from(u32::from(upper))), upper.next()) {
+    match (
+        upper.next().map(|upper| u16::try_from(u32::from(upper))),
+        upper.next(),
+    ) {
         (Some(Ok(upper)), None) if upper >= 0x80 => upper,
         _ => unit,
     }
@@ -58,12 +64,18 @@ pub fn upcase(unit: u16) -> u16 {
 
 /// Whether two names differ at most in case.
 pub fn equal(a: &[u16], b: &[u16]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || upcase(*a) == upcase(*b))
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| a == b || upcase(*a) == upcase(*b))
 }
 
 /// The order of a directory: by upper-case form, then by the name itself.
 pub fn order(a: &[u16], b: &[u16]) -> Ordering {
-    a.iter().map(|unit| upcase(*unit)).cmp(b.iter().map(|unit| upcase(*unit))).then_with(|| a.cmp(b))
+    a.iter()
+        .map(|unit| upcase(*unit))
+        .cmp(b.iter().map(|unit| upcase(*unit)))
+        .then_with(|| a.cmp(b))
 }
 
 /// The volume's name for a host name; `None` if it is hidden.
@@ -87,7 +99,10 @@ pub fn to_nt(name: &OsStr) -> Option<Vec<u16>> {
 /// character, ill-formed UTF-16, or a name the volume does not show as itself.
 pub fn to_host(component: &[u16]) -> Result<OsString, NTSTATUS> {
     let dots = component.iter().all(|unit| *unit == u16::from(b'.')) && component.len() <= 2;
-    if dots || component.len() > MAXIMUM_COMPONENT || component.iter().any(|unit| is_forbidden(*unit)) {
+    if dots
+        || component.len() > MAXIMUM_COMPONENT
+        || component.iter().any(|unit| is_forbidden(*unit))
+    {
         return Err(STATUS_OBJECT_NAME_INVALID);
     }
     let units: Vec<Result<u16, u8>> = component
@@ -121,7 +136,9 @@ impl Path {
     /// # Errors
     /// `STATUS_OBJECT_NAME_INVALID`.
     pub fn absolute(name: &[u16]) -> Result<Self, NTSTATUS> {
-        let rest = name.strip_prefix(&[BACKSLASH]).ok_or(STATUS_OBJECT_NAME_INVALID)?;
+        let rest = name
+            .strip_prefix(&[BACKSLASH])
+            .ok_or(STATUS_OBJECT_NAME_INVALID)?;
         let rest = rest.strip_prefix(&[BACKSLASH]).unwrap_or(rest);
         Self::relative(rest)
     }
@@ -137,11 +154,17 @@ impl Path {
             Some(rest) => (rest, true),
             None => (name, false),
         };
-        let components: Vec<Vec<u16>> = name.split(|unit| *unit == BACKSLASH).map(<[u16]>::to_vec).collect();
+        let components: Vec<Vec<u16>> = name
+            .split(|unit| *unit == BACKSLASH)
+            .map(<[u16]>::to_vec)
+            .collect();
         if components.iter().any(Vec::is_empty) {
             return Err(STATUS_OBJECT_NAME_INVALID);
         }
-        Ok(Self { components, trailing_backslash })
+        Ok(Self {
+            components,
+            trailing_backslash,
+        })
     }
 }
 
@@ -168,7 +191,17 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_themselves() {
-        for name in ["a", "README.md", "grüße", "名前", "a b", ".hidden", "trailing.", "😀", "..."] {
+        for name in [
+            "a",
+            "README.md",
+            "grüße",
+            "名前",
+            "a b",
+            ".hidden",
+            "trailing.",
+            "😀",
+            "...",
+        ] {
             assert_eq!(to_nt(OsStr::new(name)), Some(wide(name)));
             assert_eq!(to_host(&wide(name)), Ok(name.into()));
         }
@@ -176,7 +209,16 @@ mod tests {
 
     #[test]
     fn forbidden_characters_are_mapped_and_come_back() {
-        for name in ["a:b", "what?", "<x>", r"back\slash", "tab\there", "star*", "\"q\"", "a|b"] {
+        for name in [
+            "a:b",
+            "what?",
+            "<x>",
+            r"back\slash",
+            "tab\there",
+            "star*",
+            "\"q\"",
+            "a|b",
+        ] {
             let shown = to_nt(OsStr::new(name)).unwrap();
             assert!(!shown.iter().any(|unit| is_forbidden(*unit)), "{name}");
             assert_eq!(to_host(&shown), Ok(name.into()));
@@ -201,13 +243,20 @@ mod tests {
     #[test]
     fn names_that_lead_elsewhere_are_invalid() {
         for name in ["", ".", "..", "a/b", "a:b", "a*", "x\\y", "a\0b"] {
-            assert_eq!(to_host(&wide(name)), Err(STATUS_OBJECT_NAME_INVALID), "{name:?}");
+            assert_eq!(
+                to_host(&wide(name)),
+                Err(STATUS_OBJECT_NAME_INVALID),
+                "{name:?}"
+            );
         }
         assert!(to_host(&[0xD800]).is_err());
         assert!(to_host(&[0x61; 256]).is_err());
         // U+F02F would stand for a slash, which no host name holds.
         assert_eq!(to_host(&[0xF02F]), Ok("\u{F02F}".into()));
-        assert_eq!(to_host(&wide("\u{F02E}\u{F02E}")), Ok("\u{F02E}\u{F02E}".into()));
+        assert_eq!(
+            to_host(&wide("\u{F02E}\u{F02E}")),
+            Ok("\u{F02E}\u{F02E}".into())
+        );
     }
 
     #[test]
@@ -228,9 +277,16 @@ mod tests {
         assert_eq!(path.components, [wide("a"), wide("b c")]);
         assert!(path.trailing_backslash);
         assert_eq!(Path::absolute(&wide(r"\")).unwrap(), Path::default());
-        assert_eq!(Path::absolute(&wide(r"\\a")).unwrap().components, [wide("a")]);
+        assert_eq!(
+            Path::absolute(&wide(r"\\a")).unwrap().components,
+            [wide("a")]
+        );
         for bad in [r"a", r"\a\\b", r"\\\a", r"\a\\"] {
-            assert_eq!(Path::absolute(&wide(bad)), Err(STATUS_OBJECT_NAME_INVALID), "{bad}");
+            assert_eq!(
+                Path::absolute(&wide(bad)),
+                Err(STATUS_OBJECT_NAME_INVALID),
+                "{bad}"
+            );
         }
         assert_eq!(join(&path.components), wide(r"\a\b c"));
         assert_eq!(join(&[]), wide(r"\"));

@@ -124,8 +124,13 @@ impl Watch {
     /// answers a waiting request with them.
     pub fn report(&mut self, path: &[Vec<u16>], changes: &[Change], effects: &mut Effects<'_>) {
         for change in changes {
-            let inside = change.path.strip_prefix(path).filter(|rest| !rest.is_empty());
-            let Some(rest) = inside.filter(|rest| self.tree || rest.len() == 1) else { continue };
+            let inside = change
+                .path
+                .strip_prefix(path)
+                .filter(|rest| !rest.is_empty());
+            let Some(rest) = inside.filter(|rest| self.tree || rest.len() == 1) else {
+                continue;
+            };
             if change.filter & self.filter == 0 || self.overflow || self.ended.is_some() {
                 continue;
             }
@@ -134,8 +139,17 @@ impl Watch {
             if self.kept.last() != Some(&(change.action, name.clone())) {
                 self.kept.push((change.action, name));
             }
-            let room = self.waiting.front().map_or(self.limit, |(_, length)| *length);
-            if self.kept.iter().map(|(_, name)| record_bytes(name)).sum::<usize>() > room.max(RECORD_HEAD) + 3 {
+            let room = self
+                .waiting
+                .front()
+                .map_or(self.limit, |(_, length)| *length);
+            if self
+                .kept
+                .iter()
+                .map(|(_, name)| record_bytes(name))
+                .sum::<usize>()
+                > room.max(RECORD_HEAD) + 3
+            {
                 self.kept.clear();
                 self.overflow = true;
             }
@@ -145,7 +159,9 @@ impl Watch {
     fn answer(&mut self, effects: &mut Effects<'_>) {
         let mut index = 0;
         while self.overflow || !self.kept.is_empty() {
-            let Some((ticket, length)) = self.waiting.get(index).copied() else { break };
+            let Some((ticket, length)) = self.waiting.get(index).copied() else {
+                break;
+            };
             let data = records(&self.kept);
             let (status, data) = if self.overflow || data.len() > length {
                 (STATUS_NOTIFY_ENUM_DIR, Vec::new())
@@ -164,11 +180,13 @@ impl Watch {
     /// Ends the watch: waiting and later requests get `status`.
     pub fn end(&mut self, status: NTSTATUS, effects: &mut Effects<'_>) {
         self.ended = Some(status);
-        self.waiting.retain(|(ticket, _)| !effects.finish(*ticket, status, Vec::new()));
+        self.waiting
+            .retain(|(ticket, _)| !effects.finish(*ticket, status, Vec::new()));
     }
     /// Answers what waits with `status` without ending the watch.
     pub fn flush(&mut self, status: NTSTATUS, effects: &mut Effects<'_>) {
-        self.waiting.retain(|(ticket, _)| !effects.finish(*ticket, status, Vec::new()));
+        self.waiting
+            .retain(|(ticket, _)| !effects.finish(*ticket, status, Vec::new()));
     }
     /// Takes a waiting request out, for its cancel routine; false if it is not here.
     pub fn remove_waiting(&mut self, ticket: Ticket) -> bool {
@@ -184,10 +202,17 @@ mod tests {
     use crate::nt::STATUS_NOTIFY_CLEANUP;
 
     fn path(text: &str) -> Vec<Vec<u16>> {
-        text.split('\\').filter(|part| !part.is_empty()).map(|part| part.encode_utf16().collect()).collect()
+        text.split('\\')
+            .filter(|part| !part.is_empty())
+            .map(|part| part.encode_utf16().collect())
+            .collect()
     }
     fn added(text: &str) -> Change {
-        Change { path: path(text), action: Action::Added, filter: change::FILE_NAME }
+        Change {
+            path: path(text),
+            action: Action::Added,
+            filter: change::FILE_NAME,
+        }
     }
     /// Records as (action, name).
     fn parse(mut data: &[u8]) -> Vec<(u32, String)> {
@@ -219,7 +244,10 @@ mod tests {
         let mut watch = Watch::new(change::FILE_NAME, false, 100);
         assert_eq!(watch.request(Ticket(1), 100), Outcome::Waiting);
         assert!(report(&mut watch, &[added(r"d\sub\x"), added("other"), added("d")]).is_empty());
-        let other = Change { filter: change::DIR_NAME, ..added(r"d\x") };
+        let other = Change {
+            filter: change::DIR_NAME,
+            ..added(r"d\x")
+        };
         assert!(report(&mut watch, &[other]).is_empty());
         let finished = report(&mut watch, &[added(r"d\x")]);
         assert_eq!((finished.len(), finished[0].status), (1, STATUS_SUCCESS));
@@ -239,8 +267,13 @@ mod tests {
         let mut watch = Watch::new(change::FILE_NAME, false, 200);
         report(&mut watch, &[added(r"d\a")]);
         report(&mut watch, &[added(r"d\bcd"), added(r"d\bcd")]);
-        let Outcome::Done(status, data) = watch.request(Ticket(1), 200) else { panic!() };
-        assert_eq!((status, parse(&data)), (STATUS_SUCCESS, vec![(1, "a".into()), (1, "bcd".into())]));
+        let Outcome::Done(status, data) = watch.request(Ticket(1), 200) else {
+            panic!()
+        };
+        assert_eq!(
+            (status, parse(&data)),
+            (STATUS_SUCCESS, vec![(1, "a".into()), (1, "bcd".into())])
+        );
         assert_eq!(watch.request(Ticket(2), 200), Outcome::Waiting);
     }
 
@@ -248,10 +281,19 @@ mod tests {
     fn both_names_of_a_rename_come_together() {
         let mut watch = Watch::new(change::FILE_NAME, false, 100);
         watch.request(Ticket(1), 100);
-        let old = Change { action: Action::RenamedOldName, ..added(r"d\old") };
-        let new = Change { action: Action::RenamedNewName, ..added(r"d\new") };
+        let old = Change {
+            action: Action::RenamedOldName,
+            ..added(r"d\old")
+        };
+        let new = Change {
+            action: Action::RenamedNewName,
+            ..added(r"d\new")
+        };
         let finished = report(&mut watch, &[old, new]);
-        assert_eq!(parse(&finished[0].data), [(4, "old".into()), (5, "new".into())]);
+        assert_eq!(
+            parse(&finished[0].data),
+            [(4, "old".into()), (5, "new".into())]
+        );
     }
 
     #[test]
@@ -260,13 +302,22 @@ mod tests {
         for name in [r"d\aaaa", r"d\bbbb", r"d\cccc"] {
             report(&mut watch, &[added(name)]);
         }
-        assert_eq!(watch.request(Ticket(1), 40), Outcome::Done(STATUS_NOTIFY_ENUM_DIR, Vec::new()));
+        assert_eq!(
+            watch.request(Ticket(1), 40),
+            Outcome::Done(STATUS_NOTIFY_ENUM_DIR, Vec::new())
+        );
         assert_eq!(watch.request(Ticket(2), 40), Outcome::Waiting);
         let finished = report(&mut watch, &[added(r"d\a_name_longer_than_the_buffer")]);
-        assert_eq!((finished[0].status, finished[0].data.len()), (STATUS_NOTIFY_ENUM_DIR, 0));
+        assert_eq!(
+            (finished[0].status, finished[0].data.len()),
+            (STATUS_NOTIFY_ENUM_DIR, 0)
+        );
         let mut empty = Watch::new(change::FILE_NAME, false, 0);
         empty.request(Ticket(3), 0);
-        assert_eq!(report(&mut empty, &[added(r"d\a")])[0].status, STATUS_NOTIFY_ENUM_DIR);
+        assert_eq!(
+            report(&mut empty, &[added(r"d\a")])[0].status,
+            STATUS_NOTIFY_ENUM_DIR
+        );
     }
 
     #[test]
@@ -279,7 +330,10 @@ mod tests {
         let mut effects = Effects::new(&|_| true);
         watch.end(STATUS_NOTIFY_CLEANUP, &mut effects);
         assert_eq!(effects.into_finished()[0].ticket, Ticket(2));
-        assert_eq!(watch.request(Ticket(3), 40), Outcome::Done(STATUS_NOTIFY_CLEANUP, Vec::new()));
+        assert_eq!(
+            watch.request(Ticket(3), 40),
+            Outcome::Done(STATUS_NOTIFY_CLEANUP, Vec::new())
+        );
     }
 
     #[test]

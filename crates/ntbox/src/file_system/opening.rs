@@ -12,9 +12,9 @@ use super::pending::{self, Worked};
 use super::waiting::Effects;
 use super::{hostfs, redirector};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FO_VOLUME_OPEN, IO_SECURITY_CONTEXT, IRP, IrpExt,
-    NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER,
-    STATUS_INVALID_SECURITY_DESCR, STATUS_SUCCESS, unicode,
+    DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FO_VOLUME_OPEN, IO_SECURITY_CONTEXT,
+    IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED,
+    STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_SUCCESS, unicode,
 };
 use std::ffi::c_void;
 
@@ -54,13 +54,21 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
 ///
 /// # Safety
 /// `irp` is a create that was not sent, `information` a structure of that type.
-pub unsafe fn query_open(device: *mut DEVICE_OBJECT, irp: *mut IRP, information: *mut c_void) -> bool {
+pub unsafe fn query_open(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    information: *mut c_void,
+) -> bool {
     // SAFETY: contract.
     let file = unsafe { (*irp.current_location()).FileObject };
     // SAFETY: contract.
-    let Ok(Some(place)) = (unsafe { place_of(device, file) }) else { return false };
+    let Ok(Some(place)) = (unsafe { place_of(device, file) }) else {
+        return false;
+    };
     // SAFETY: contract.
-    let Ok(request) = (unsafe { request_of(irp, &place) }) else { return false };
+    let Ok(request) = (unsafe { request_of(irp, &place) }) else {
+        return false;
+    };
     let status = match place.mounted.volume.state_at(&request) {
         Ok(state) => {
             const BYTES: usize = size_of::<FILE_NETWORK_OPEN_INFORMATION>();
@@ -73,7 +81,11 @@ pub unsafe fn query_open(device: *mut DEVICE_OBJECT, irp: *mut IRP, information:
     // SAFETY: contract.
     let header = unsafe { &mut *irp };
     header.IoStatus.Anonymous.Status = status;
-    header.IoStatus.Information = if status == STATUS_SUCCESS { size_of::<FILE_NETWORK_OPEN_INFORMATION>() } else { 0 };
+    header.IoStatus.Information = if status == STATUS_SUCCESS {
+        size_of::<FILE_NETWORK_OPEN_INFORMATION>()
+    } else {
+        0
+    };
     true
 }
 
@@ -88,7 +100,10 @@ struct Place {
 
 /// # Safety
 /// `file` is the file object of a create for `device`.
-unsafe fn place_of(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT) -> Result<Option<Place>, NTSTATUS> {
+unsafe fn place_of(
+    device: *mut DEVICE_OBJECT,
+    file: *mut FILE_OBJECT,
+) -> Result<Option<Place>, NTSTATUS> {
     if file.is_null() {
         return Err(STATUS_INVALID_PARAMETER);
     }
@@ -96,11 +111,21 @@ unsafe fn place_of(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT) -> Result
     let related = unsafe { (*file).RelatedFileObject };
     // SAFETY: a create keeps its related file object.
     if let Some((mounted, open)) = unsafe { context::of_file(related) } {
-        return Ok(Some(Place { mounted, file, related: Some(open), skipped: 0 }));
+        return Ok(Some(Place {
+            mounted,
+            file,
+            related: Some(open),
+            skipped: 0,
+        }));
     }
     // SAFETY: a device of this file system.
     if let Some(mounted) = unsafe { hostfs::mounted_on(device) } {
-        return Ok(Some(Place { mounted, file, related: None, skipped: 0 }));
+        return Ok(Some(Place {
+            mounted,
+            file,
+            related: None,
+            skipped: 0,
+        }));
     }
     if !redirector::is(device) {
         return Ok(None);
@@ -108,7 +133,12 @@ unsafe fn place_of(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT) -> Result
     // SAFETY: contract.
     let name = unsafe { unicode::units(&raw const (*file).FileName) };
     let found = redirector::find(name)?;
-    Ok(found.map(|(mounted, skipped)| Place { mounted, file, related: None, skipped }))
+    Ok(found.map(|(mounted, skipped)| Place {
+        mounted,
+        file,
+        related: None,
+        skipped,
+    }))
 }
 
 /// # Safety
@@ -125,7 +155,10 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
     let context: Option<&IO_SECURITY_CONTEXT> = unsafe { parameters.SecurityContext.as_ref() };
     // SAFETY: null or the access state of the create.
     let state = context.and_then(|context| unsafe { context.AccessState.as_ref() });
-    let security = match state.map(|state| state.SecurityDescriptor).filter(|given| !given.is_null()) {
+    let security = match state
+        .map(|state| state.SecurityDescriptor)
+        .filter(|given| !given.is_null())
+    {
         // SAFETY: the originator's descriptor.
         Some(given) => Some(unsafe { descriptor(given.cast()) }?),
         None => None,
@@ -269,14 +302,17 @@ mod tests {
         let bytes = Descriptor::default_of_files().to_bytes(all);
         // SAFETY: a complete descriptor.
         assert_eq!(unsafe { descriptor(bytes.as_ptr().cast()) }.unwrap(), bytes);
-        let at = |offset: usize| u32::from_le_bytes(bytes[offset..offset + 4].try_into().unwrap()) as usize;
+        let at = |offset: usize| {
+            u32::from_le_bytes(bytes[offset..offset + 4].try_into().unwrap()) as usize
+        };
         let pointer = |offset: usize| bytes.as_ptr().wrapping_add(at(offset)) as u64;
         let mut absolute = vec![1, 0, bytes[2], bytes[3] & 0x7F, 0, 0, 0, 0];
         for value in [pointer(4), pointer(8), 0, pointer(16)] {
             absolute.extend(value.to_le_bytes());
         }
         // SAFETY: a complete descriptor.
-        assert_eq!(unsafe { descriptor(absolute.as_ptr().cast()) }.unwrap(), bytes);
+        let relative = unsafe { descriptor(absolute.as_ptr().cast()) };
+        assert_eq!(relative.unwrap(), bytes);
         // SAFETY: null is allowed.
         assert!(unsafe { descriptor(std::ptr::null()) }.is_err());
     }

@@ -15,7 +15,10 @@ use super::adversary::{self, Choice};
 use super::waiting::{Finish, Ticket};
 use super::{buffers, context, tally, workers};
 use crate::io_manager::{cancel, complete, irp as requests};
-use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_CANCELLED, STATUS_PENDING};
+use crate::nt::{
+    DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_CANCELLED,
+    STATUS_PENDING,
+};
 use crate::processor::irql;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -95,7 +98,12 @@ pub unsafe fn run(device: *mut DEVICE_OBJECT, irp: *mut IRP, work: Work) -> NTST
 ///
 /// # Safety
 /// As [`run`].
-pub unsafe fn run_as(choice: Choice, device: *mut DEVICE_OBJECT, irp: *mut IRP, work: Work) -> NTSTATUS {
+pub unsafe fn run_as(
+    choice: Choice,
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    work: Work,
+) -> NTSTATUS {
     let sent = Sent { device, irp, work };
     let put_off = || {
         // SAFETY: contract.
@@ -127,12 +135,18 @@ pub unsafe fn run_as(choice: Choice, device: *mut DEVICE_OBJECT, irp: *mut IRP, 
             STATUS_PENDING
         }
         // A worker that waited for another one could wait for ever.
-        Choice::OtherThreadBeforeReturn | Choice::OtherThreadAtDispatchBeforeReturn if workers::is_worker() => {
+        Choice::OtherThreadBeforeReturn | Choice::OtherThreadAtDispatchBeforeReturn
+            if workers::is_worker() =>
+        {
             // SAFETY: contract.
             unsafe { run_as(Choice::Pend, device, irp, work) }
         }
         Choice::OtherThreadBeforeReturn | Choice::OtherThreadAtDispatchBeforeReturn => {
-            let level = if choice == Choice::OtherThreadBeforeReturn { 0 } else { DISPATCH_LEVEL };
+            let level = if choice == Choice::OtherThreadBeforeReturn {
+                0
+            } else {
+                DISPATCH_LEVEL
+            };
             put_off();
             workers::run_elsewhere(Box::new(move || {
                 let sent = sent;
@@ -226,7 +240,9 @@ unsafe extern "win64" fn cancel_waiting(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     let file = unsafe { (*irp.current_location()).FileObject };
     // SAFETY: the request holds a reference to its file object.
     let found = unsafe { context::of_file(file) };
-    if found.is_some_and(|(mounted, open)| mounted.volume.remove_waiting(open, Ticket(irp as usize))) {
+    if found
+        .is_some_and(|(mounted, open)| mounted.volume.remove_waiting(open, Ticket(irp as usize)))
+    {
         // SAFETY: found in the queue, so it is this routine's.
         unsafe { complete_cancelled(irp) };
     }
@@ -243,7 +259,10 @@ unsafe fn complete_cancelled(irp: *mut IRP) {
 pub fn release_held(file: *mut FILE_OBJECT) {
     let ended: Vec<usize> = {
         let mut held = held();
-        let of_file = held.iter().filter(|(_, of)| **of == file as usize).map(|(irp, _)| *irp);
+        let of_file = held
+            .iter()
+            .filter(|(_, of)| **of == file as usize)
+            .map(|(irp, _)| *irp);
         let claimed: Vec<usize> = of_file.filter(|irp| claim(Ticket(*irp))).collect();
         for irp in &claimed {
             held.remove(irp);

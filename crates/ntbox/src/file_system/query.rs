@@ -3,19 +3,24 @@
 //! `FileAccessInformation`, `FileModeInformation` and `FileAlignmentInformation` are the
 //! I/O manager's; inside `FileAllInformation` their fields are left as it set them.
 
-#![expect(non_upper_case_globals, reason = "the DDI's information classes are matched by name")]
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
 
 use super::names;
 use super::record::Record;
 use super::volume::{CLUSTER, FileState, Object, OpenId, Volume, attribute};
 use super::waiting::Reply;
 use crate::nt::{
-    FileAllInformation, FileAlternateNameInformation, FileAttributeTagInformation, FileBasicInformation,
-    FileCaseSensitiveInformation, FileCompressionInformation, FileEaInformation, FileHardLinkInformation,
-    FileIdInformation, FileInternalInformation, FileIsRemoteDeviceInformation, FileNameInformation,
-    FileNetworkOpenInformation, FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
+    FileAllInformation, FileAlternateNameInformation, FileAttributeTagInformation,
+    FileBasicInformation, FileCaseSensitiveInformation, FileCompressionInformation,
+    FileEaInformation, FileHardLinkInformation, FileIdInformation, FileInternalInformation,
+    FileIsRemoteDeviceInformation, FileNameInformation, FileNetworkOpenInformation,
+    FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
     FileStandardLinkInformation, FileStreamInformation, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH,
-    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
+    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_SUCCESS,
 };
 
 /// Bytes of `FILE_ALL_INFORMATION` in front of its name.
@@ -40,7 +45,10 @@ fn standard(state: &FileState, delete_pending: bool) -> Record {
 
 /// `FILE_NETWORK_OPEN_INFORMATION`.
 pub fn network_open(state: &FileState) -> Record {
-    Record::new().long(state.times).long([state.allocation, state.size]).int([state.attributes, 0])
+    Record::new()
+        .long(state.times)
+        .long([state.allocation, state.size])
+        .int([state.attributes, 0])
 }
 
 fn name(name: &[u16]) -> Record {
@@ -76,14 +84,26 @@ impl Volume {
     }
 
     /// Answers a query of class `class` into `buffer`. `position` is the file object's.
-    pub fn query_information(&self, id: OpenId, class: i32, position: i64, buffer: &mut [u8]) -> Reply {
+    pub fn query_information(
+        &self,
+        id: OpenId,
+        class: i32,
+        position: i64,
+        buffer: &mut [u8],
+    ) -> Reply {
         match self.try_query(id, class, position, buffer) {
             Ok(reply) => reply,
             Err(status) => (status, 0),
         }
     }
 
-    fn try_query(&self, id: OpenId, class: i32, position: i64, buffer: &mut [u8]) -> Result<Reply, NTSTATUS> {
+    fn try_query(
+        &self,
+        id: OpenId,
+        class: i32,
+        position: i64,
+        buffer: &mut [u8],
+    ) -> Result<Reply, NTSTATUS> {
         let Some((state, going)) = self.file_state(id)? else {
             // The volume has a position and a name, nothing else.
             return match class {
@@ -100,9 +120,13 @@ impl Volume {
             FilePositionInformation => Record::new().long([position]).fixed(buffer),
             FileNetworkOpenInformation => network_open(&state).fixed(buffer),
             FileAttributeTagInformation => Record::new().int([state.attributes, 0]).fixed(buffer),
-            FileNameInformation | FileNormalizedNameInformation => name(&self.name(id)?).cut(buffer, 4, 8),
+            FileNameInformation | FileNormalizedNameInformation => {
+                name(&self.name(id)?).cut(buffer, 4, 8)
+            }
             FileAlternateNameInformation => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
-            FileCompressionInformation => Record::new().long([state.size]).int([0, 0]).fixed(buffer),
+            FileCompressionInformation => {
+                Record::new().long([state.size]).int([0, 0]).fixed(buffer)
+            }
             FileStandardLinkInformation => Record::new()
                 .int([state.links, state.links])
                 .bytes(&[going.into(), state.directory.into(), 0, 0])
@@ -133,7 +157,10 @@ impl Volume {
             Some(parent) => parent.metadata(),
             None => self.tree.root.metadata(),
         };
-        let parent = parent.map_err(|error| super::host_status::of(&error))?.identity.number;
+        let parent = parent
+            .map_err(|error| super::host_status::of(&error))?
+            .identity
+            .number;
         let last = link.components.last().cloned().unwrap_or_default();
         let entry = 24 + last.len() * 2;
         let record = Record::new()
@@ -149,7 +176,11 @@ impl Volume {
 fn streams(state: &FileState, buffer: &mut [u8]) -> Reply {
     const LEAST: usize = 32;
     if state.directory {
-        return if buffer.len() < LEAST { (STATUS_INFO_LENGTH_MISMATCH, 0) } else { (STATUS_SUCCESS, 0) };
+        return if buffer.len() < LEAST {
+            (STATUS_INFO_LENGTH_MISMATCH, 0)
+        } else {
+            (STATUS_SUCCESS, 0)
+        };
     }
     let stream: Vec<u16> = "::$DATA".encode_utf16().collect();
     Record::new()
@@ -168,7 +199,13 @@ impl Cluster for i64 {
     }
 }
 
-fn all(state: &FileState, going: bool, position: i64, file_name: &[u16], buffer: &mut [u8]) -> Reply {
+fn all(
+    state: &FileState,
+    going: bool,
+    position: i64,
+    file_name: &[u16],
+    buffer: &mut [u8],
+) -> Reply {
     let mut record = basic(state).finish();
     record.extend(standard(state, going).finish());
     let mut record = Record::new()
@@ -210,14 +247,32 @@ mod tests {
 
     #[test]
     fn records_have_the_published_sizes() {
-        assert_eq!(basic(&STATE).finish().len(), size_of::<nt::FILE_BASIC_INFORMATION>());
-        assert_eq!(standard(&STATE, false).finish().len(), size_of::<nt::FILE_STANDARD_INFORMATION>());
-        assert_eq!(network_open(&STATE).finish().len(), size_of::<nt::FILE_NETWORK_OPEN_INFORMATION>());
+        assert_eq!(
+            basic(&STATE).finish().len(),
+            size_of::<nt::FILE_BASIC_INFORMATION>()
+        );
+        assert_eq!(
+            standard(&STATE, false).finish().len(),
+            size_of::<nt::FILE_STANDARD_INFORMATION>()
+        );
+        assert_eq!(
+            network_open(&STATE).finish().len(),
+            size_of::<nt::FILE_NETWORK_OPEN_INFORMATION>()
+        );
         assert_eq!(ALL_SIZE, size_of::<nt::FILE_ALL_INFORMATION>());
         let name = offset_of!(nt::FILE_ALL_INFORMATION, NameInformation);
-        assert_eq!(ALL_HEAD, name + offset_of!(nt::FILE_NAME_INFORMATION, FileName));
-        assert_eq!(ALL_ACCESS.start, offset_of!(nt::FILE_ALL_INFORMATION, AccessInformation));
-        assert_eq!(ALL_MODE_AND_ALIGNMENT.start, offset_of!(nt::FILE_ALL_INFORMATION, ModeInformation));
+        assert_eq!(
+            ALL_HEAD,
+            name + offset_of!(nt::FILE_NAME_INFORMATION, FileName)
+        );
+        assert_eq!(
+            ALL_ACCESS.start,
+            offset_of!(nt::FILE_ALL_INFORMATION, AccessInformation)
+        );
+        assert_eq!(
+            ALL_MODE_AND_ALIGNMENT.start,
+            offset_of!(nt::FILE_ALL_INFORMATION, ModeInformation)
+        );
         assert_eq!(size_of::<nt::FILE_STREAM_INFORMATION>(), 32);
         assert_eq!(offset_of!(nt::FILE_STREAM_INFORMATION, StreamName), 24);
         assert_eq!(size_of::<nt::FILE_COMPRESSION_INFORMATION>(), 16);
@@ -237,7 +292,10 @@ mod tests {
         assert_eq!((buffer[40 + 20], buffer[80], buffer[96]), (1, 5, 4));
         let mut small = [0; 104];
         let long: Vec<u16> = (0..50).collect();
-        assert_eq!(all(&STATE, false, 0, &long, &mut small), (nt::STATUS_BUFFER_OVERFLOW, 104));
+        assert_eq!(
+            all(&STATE, false, 0, &long, &mut small),
+            (nt::STATUS_BUFFER_OVERFLOW, 104)
+        );
         assert_eq!(small[96], 100);
     }
 }

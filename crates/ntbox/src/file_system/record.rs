@@ -16,12 +16,14 @@ impl Record {
     }
     /// Appends 64-bit values.
     pub fn long(mut self, values: impl IntoIterator<Item = i64>) -> Self {
-        self.bytes.extend(values.into_iter().flat_map(i64::to_le_bytes));
+        self.bytes
+            .extend(values.into_iter().flat_map(i64::to_le_bytes));
         self
     }
     /// Appends 32-bit values.
     pub fn int(mut self, values: impl IntoIterator<Item = u32>) -> Self {
-        self.bytes.extend(values.into_iter().flat_map(u32::to_le_bytes));
+        self.bytes
+            .extend(values.into_iter().flat_map(u32::to_le_bytes));
         self
     }
     /// Appends bytes.
@@ -31,7 +33,8 @@ impl Record {
     }
     /// Appends code units.
     pub fn units(mut self, units: &[u16]) -> Self {
-        self.bytes.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+        self.bytes
+            .extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
         self
     }
     /// Appends zeroes up to `length` bytes in all.
@@ -61,11 +64,22 @@ impl Record {
             return (STATUS_INFO_LENGTH_MISMATCH, 0);
         }
         let fits = self.bytes.len() <= buffer.len();
-        let count = if fits { self.bytes.len() } else { buffer.len() - (buffer.len() - head) % 2 };
+        let count = if fits {
+            self.bytes.len()
+        } else {
+            buffer.len() - (buffer.len() - head) % 2
+        };
         if let (Some(room), Some(bytes)) = (buffer.get_mut(..count), self.bytes.get(..count)) {
             room.copy_from_slice(bytes);
         }
-        (if fits { STATUS_SUCCESS } else { STATUS_BUFFER_OVERFLOW }, count)
+        (
+            if fits {
+                STATUS_SUCCESS
+            } else {
+                STATUS_BUFFER_OVERFLOW
+            },
+            count,
+        )
     }
 }
 
@@ -93,7 +107,12 @@ impl Fields<'_> {
     pub fn units(self, offset: usize, bytes: usize) -> Option<Vec<u16>> {
         let bytes = self.0.get(offset..offset.checked_add(bytes)?)?;
         bytes.len().is_multiple_of(2).then(|| {
-            bytes.as_chunks().0.iter().map(|pair: &[u8; 2]| u16::from_le_bytes(*pair)).collect()
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|pair: &[u8; 2]| u16::from_le_bytes(*pair))
+                .collect()
         })
     }
 }
@@ -105,9 +124,15 @@ mod tests {
     #[test]
     fn fixed_records_fit_or_fail() {
         let mut room = [0xEE; 9];
-        assert_eq!(Record::new().long([1]).fixed(&mut room), (STATUS_SUCCESS, 8));
+        assert_eq!(
+            Record::new().long([1]).fixed(&mut room),
+            (STATUS_SUCCESS, 8)
+        );
         assert_eq!(room, [1, 0, 0, 0, 0, 0, 0, 0, 0xEE]);
-        assert_eq!(Record::new().long([1, 2]).fixed(&mut room), (STATUS_INFO_LENGTH_MISMATCH, 0));
+        assert_eq!(
+            Record::new().long([1, 2]).fixed(&mut room),
+            (STATUS_INFO_LENGTH_MISMATCH, 0)
+        );
     }
 
     #[test]
@@ -116,16 +141,25 @@ mod tests {
         let mut room = [0xEE; 9];
         assert_eq!(record().cut(&mut room, 4, 8), (STATUS_BUFFER_OVERFLOW, 8));
         assert_eq!(room, [6, 0, 0, 0, 0x61, 0, 0x62, 0, 0xEE]);
-        assert_eq!(record().cut(&mut room[..7], 4, 8), (STATUS_INFO_LENGTH_MISMATCH, 0));
+        assert_eq!(
+            record().cut(&mut room[..7], 4, 8),
+            (STATUS_INFO_LENGTH_MISMATCH, 0)
+        );
         assert_eq!(record().cut(&mut [0; 10], 4, 8), (STATUS_SUCCESS, 10));
     }
 
     #[test]
     fn fields_stay_inside() {
         let fields = Fields(&[1, 0, 0, 0, 2]);
-        assert_eq!((fields.int(0), fields.int(1), fields.int(2)), (Some(1), Some(0x0200_0000), None));
+        assert_eq!(
+            (fields.int(0), fields.int(1), fields.int(2)),
+            (Some(1), Some(0x0200_0000), None)
+        );
         assert_eq!((fields.byte(4), fields.long(0)), (Some(2), None));
         assert_eq!(fields.units(0, 4), Some(vec![1, 0]));
-        assert_eq!((fields.units(0, 3), fields.units(usize::MAX, 4)), (None, None));
+        assert_eq!(
+            (fields.units(0, 3), fields.units(usize::MAX, 4)),
+            (None, None)
+        );
     }
 }

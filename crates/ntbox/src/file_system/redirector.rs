@@ -14,7 +14,8 @@ use super::{hostfs, names};
 use crate::io_manager::storage::VolumeDescription;
 use crate::io_manager::{device as devices, driver as drivers, namespace, registration};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_REMOTE_DEVICE, NTSTATUS, STATUS_BAD_NETWORK_NAME,
+    DEVICE_OBJECT, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_REMOTE_DEVICE, NTSTATUS,
+    STATUS_BAD_NETWORK_NAME,
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -39,7 +40,16 @@ pub fn start() {
         let driver = drivers::create_native(DRIVER_NAME, hostfs::configure);
         let (bytes, kind) = (hostfs::extension_bytes(), FILE_DEVICE_NETWORK_FILE_SYSTEM);
         // SAFETY: the driver object lives as long as the process.
-        let device = unsafe { devices::create(driver, bytes, Some(DEVICE_NAME), kind, FILE_REMOTE_DEVICE, false) };
+        let device = unsafe {
+            devices::create(
+                driver,
+                bytes,
+                Some(DEVICE_NAME),
+                kind,
+                FILE_REMOTE_DEVICE,
+                false,
+            )
+        };
         let Ok(device) = device else { return 0 };
         // SAFETY: a new device.
         unsafe { devices::finish_initializing(device) };
@@ -51,7 +61,9 @@ pub fn start() {
 
 /// Whether `device` is the redirector's.
 pub(super) fn is(device: *mut DEVICE_OBJECT) -> bool {
-    DEVICE.get().is_some_and(|redirector| *redirector == device as usize)
+    DEVICE
+        .get()
+        .is_some_and(|redirector| *redirector == device as usize)
 }
 
 /// Serves `description` under `\??\X:`.
@@ -65,8 +77,14 @@ pub fn add_network_volume(description: VolumeDescription) {
     let volume = Volume::open(directory, hostfs::described(&description))
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mounted = Mounted::new(volume, std::ptr::null_mut());
-    VOLUMES.lock().unwrap_or_else(PoisonError::into_inner).push((letter, mounted));
-    let (link, target) = (format!(r"\??\{letter}:"), format!(r"{DEVICE_NAME}\;{letter}:{SHARE}"));
+    VOLUMES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((letter, mounted));
+    let (link, target) = (
+        format!(r"\??\{letter}:"),
+        format!(r"{DEVICE_NAME}\;{letter}:{SHARE}"),
+    );
     if let Err(status) = namespace::insert_symbolic_link(&link, &target) {
         panic!("{link}: {}", crate::nt::Status(status));
     }
@@ -80,17 +98,32 @@ pub fn add_network_volume(description: VolumeDescription) {
 pub(super) fn find(name: &[u16]) -> Result<Option<(&'static Mounted, usize)>, NTSTATUS> {
     let connection: Vec<u16> = r"\;".encode_utf16().collect();
     let Some(rest) = name.strip_prefix(connection.as_slice()) else {
-        return if name.is_empty() { Ok(None) } else { Err(STATUS_BAD_NETWORK_NAME) };
+        return if name.is_empty() {
+            Ok(None)
+        } else {
+            Err(STATUS_BAD_NETWORK_NAME)
+        };
     };
-    let (Some(letter), Some(rest)) = (rest.first(), rest.get(1..)) else { return Err(STATUS_BAD_NETWORK_NAME) };
+    let (Some(letter), Some(rest)) = (rest.first(), rest.get(1..)) else {
+        return Err(STATUS_BAD_NETWORK_NAME);
+    };
     let share: Vec<u16> = format!(":{SHARE}").encode_utf16().collect();
-    let fits = rest.get(..share.len()).is_some_and(|start| names::equal(start, &share));
-    let ends = rest.get(share.len()).is_none_or(|unit| *unit == names::BACKSLASH);
+    let fits = rest
+        .get(..share.len())
+        .is_some_and(|start| names::equal(start, &share));
+    let ends = rest
+        .get(share.len())
+        .is_none_or(|unit| *unit == names::BACKSLASH);
     let volumes = VOLUMES.lock().unwrap_or_else(PoisonError::into_inner);
     // The latest: a letter may be used again.
-    let found = volumes.iter().rev().find(|(known, _)| u32::from(*known) == u32::from(names::upcase(*letter)));
+    let found = volumes
+        .iter()
+        .rev()
+        .find(|(known, _)| u32::from(*known) == u32::from(names::upcase(*letter)));
     match found {
-        Some((_, mounted)) if fits && ends => Ok(Some((mounted, connection.len() + 1 + share.len()))),
+        Some((_, mounted)) if fits && ends => {
+            Ok(Some((mounted, connection.len() + 1 + share.len())))
+        }
         _ => Err(STATUS_BAD_NETWORK_NAME),
     }
 }

@@ -6,16 +6,16 @@
     reason = "requests are read by pointer"
 )]
 
+use super::buffers;
 use super::context::{self, Mounted};
 use super::data::Transfer;
 use super::pending::{self, Worked};
 use super::volume::OpenId;
 use super::waiting::{Arm, Effects, Outcome, Ticket};
-use super::buffers;
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
-    FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_SYNCHRONOUS_IO, IO_STACK_LOCATION, IRP, IRP_PAGING_IO, IrpExt,
-    STATUS_INVALID_HANDLE,
+    FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_SYNCHRONOUS_IO, IO_STACK_LOCATION, IRP,
+    IRP_PAGING_IO, IrpExt, STATUS_INVALID_HANDLE,
 };
 use crate::processor::thread;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,7 +49,13 @@ impl Request {
         // SAFETY: contract.
         let found = unsafe { context::of_file(file) };
         let (mounted, open) = found.ok_or(Worked::Done(STATUS_INVALID_HANDLE, 0))?;
-        Ok(Self { irp, location, file, mounted, open })
+        Ok(Self {
+            irp,
+            location,
+            file,
+            mounted,
+            open,
+        })
     }
     fn header(&self) -> &IRP {
         // SAFETY: the invariant of `new`.
@@ -62,7 +68,8 @@ impl Request {
     pub fn process(&self) -> usize {
         // SAFETY: the invariant of `new`.
         let thread = unsafe { self.irp.thread() };
-        thread::from_object(thread).map_or_else(thread::system_process, thread::Thread::process) as usize
+        thread::from_object(thread).map_or_else(thread::system_process, thread::Thread::process)
+            as usize
     }
     /// Its file object was opened for synchronous I/O: it has a position.
     pub fn is_synchronous(&self) -> bool {

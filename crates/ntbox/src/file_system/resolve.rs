@@ -62,7 +62,10 @@ impl Tree {
     /// As the host says.
     pub fn open(path: &Path) -> std::io::Result<Self> {
         let path = path.canonicalize()?;
-        Ok(Self { root: Arc::new(Directory::open(&path)?), path })
+        Ok(Self {
+            root: Arc::new(Directory::open(&path)?),
+            path,
+        })
     }
 
     /// Resolves a path that has at least one component.
@@ -71,7 +74,10 @@ impl Tree {
     /// `STATUS_OBJECT_NAME_INVALID`, `STATUS_OBJECT_PATH_NOT_FOUND` if the way to the last
     /// component is missing, `STATUS_ACCESS_DENIED`.
     pub fn resolve(&self, path: &[Vec<u16>], case_sensitive: bool) -> Result<Resolved, NTSTATUS> {
-        let hosts = path.iter().map(|component| names::to_host(component)).collect::<Result<Vec<_>, _>>()?;
+        let hosts = path
+            .iter()
+            .map(|component| names::to_host(component))
+            .collect::<Result<Vec<_>, _>>()?;
         let (last, way) = hosts.split_last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
         let mut stack = vec![Arc::clone(&self.root)];
         let mut components = Vec::with_capacity(path.len());
@@ -83,7 +89,9 @@ impl Tree {
             components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?);
             match metadata.kind {
                 Kind::Directory => {
-                    let next = here.open_directory(&name).map_err(|error| host_status::of(&error))?;
+                    let next = here
+                        .open_directory(&name)
+                        .map_err(|error| host_status::of(&error))?;
                     stack.push(Arc::new(next));
                 }
                 Kind::Link => match self.follow(stack, &name, &mut budget).map_err(on_the_way)? {
@@ -97,22 +105,39 @@ impl Tree {
         let component = path.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
         let Some((name, metadata)) = find(&parent, last, component, case_sensitive)? else {
             components.push(component.clone());
-            return Ok(Resolved { components, parent, name: last.clone(), existing: None });
+            return Ok(Resolved {
+                components,
+                parent,
+                name: last.clone(),
+                existing: None,
+            });
         };
         components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?);
         let existing = match metadata.kind {
             Kind::Link => self.target(stack, &name, &mut budget)?,
             Kind::Other => return Err(STATUS_ACCESS_DENIED),
-            Kind::File | Kind::Directory => {
-                Existing { metadata, directory: Arc::clone(&parent), name: name.clone() }
-            }
+            Kind::File | Kind::Directory => Existing {
+                metadata,
+                directory: Arc::clone(&parent),
+                name: name.clone(),
+            },
         };
-        Ok(Resolved { components, parent, name, existing: Some(existing) })
+        Ok(Resolved {
+            components,
+            parent,
+            name,
+            existing: Some(existing),
+        })
     }
 
     /// State of the entry `name` of `directory`, which lies at `path`, with links followed;
     /// of the link itself if it leads nowhere or out. For listings.
-    pub fn metadata_of(&self, path: &[Vec<u16>], directory: &Directory, name: &OsStr) -> Option<Metadata> {
+    pub fn metadata_of(
+        &self,
+        path: &[Vec<u16>],
+        directory: &Directory,
+        name: &OsStr,
+    ) -> Option<Metadata> {
         let metadata = directory.metadata_of(name).ok()?;
         match metadata.kind {
             Kind::File | Kind::Directory => Some(metadata),
@@ -121,31 +146,57 @@ impl Tree {
                 let mut whole = path.to_vec();
                 whole.push(names::to_nt(name)?);
                 match self.resolve(&whole, true) {
-                    Ok(Resolved { existing: Some(existing), .. }) => Some(existing.metadata),
-                    _ => Some(Metadata { size: 0, ..metadata }),
+                    Ok(Resolved {
+                        existing: Some(existing),
+                        ..
+                    }) => Some(existing.metadata),
+                    _ => Some(Metadata {
+                        size: 0,
+                        ..metadata
+                    }),
                 }
             }
         }
     }
 
-    fn target(&self, stack: Vec<Arc<Directory>>, name: &OsStr, budget: &mut u32) -> Result<Existing, NTSTATUS> {
+    fn target(
+        &self,
+        stack: Vec<Arc<Directory>>,
+        name: &OsStr,
+        budget: &mut u32,
+    ) -> Result<Existing, NTSTATUS> {
         match self.follow(stack, name, budget)? {
             Place::File(existing) => Ok(existing),
             Place::Directory(stack) => {
                 let directory = Arc::clone(top(&stack)?);
-                let metadata = directory.metadata().map_err(|error| host_status::of(&error))?;
-                Ok(Existing { metadata, directory, name: OsString::new() })
+                let metadata = directory
+                    .metadata()
+                    .map_err(|error| host_status::of(&error))?;
+                Ok(Existing {
+                    metadata,
+                    directory,
+                    name: OsString::new(),
+                })
             }
         }
     }
 
     /// Follows the link `name` in the directory on top of `stack`.
-    fn follow(&self, mut stack: Vec<Arc<Directory>>, name: &OsStr, budget: &mut u32) -> Result<Place, NTSTATUS> {
+    fn follow(
+        &self,
+        mut stack: Vec<Arc<Directory>>,
+        name: &OsStr,
+        budget: &mut u32,
+    ) -> Result<Place, NTSTATUS> {
         *budget = budget.checked_sub(1).ok_or(STATUS_ACCESS_DENIED)?;
-        let target = top(&stack)?.read_link(name).map_err(|error| host_status::of(&error))?;
+        let target = top(&stack)?
+            .read_link(name)
+            .map_err(|error| host_status::of(&error))?;
         let target = if target.has_root() {
             stack.truncate(1);
-            target.strip_prefix(&self.path).map_err(|_| STATUS_ACCESS_DENIED)?
+            target
+                .strip_prefix(&self.path)
+                .map_err(|_| STATUS_ACCESS_DENIED)?
         } else {
             &target
         };
@@ -156,13 +207,19 @@ impl Tree {
                 Component::ParentDir if stack.len() > 1 => {
                     stack.pop();
                 }
-                Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(STATUS_ACCESS_DENIED),
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                    return Err(STATUS_ACCESS_DENIED);
+                }
                 Component::Normal(name) => {
                     let here = top(&stack)?;
-                    let metadata = here.metadata_of(name).map_err(|error| host_status::of(&error))?;
+                    let metadata = here
+                        .metadata_of(name)
+                        .map_err(|error| host_status::of(&error))?;
                     let file = match metadata.kind {
                         Kind::Directory => {
-                            let next = here.open_directory(name).map_err(|error| host_status::of(&error))?;
+                            let next = here
+                                .open_directory(name)
+                                .map_err(|error| host_status::of(&error))?;
                             stack.push(Arc::new(next));
                             continue;
                         }
@@ -173,10 +230,18 @@ impl Tree {
                             }
                             Place::File(file) => file,
                         },
-                        Kind::File => Existing { metadata, directory: Arc::clone(here), name: name.to_owned() },
+                        Kind::File => Existing {
+                            metadata,
+                            directory: Arc::clone(here),
+                            name: name.to_owned(),
+                        },
                         Kind::Other => return Err(STATUS_ACCESS_DENIED),
                     };
-                    return if parts.peek().is_none() { Ok(Place::File(file)) } else { Err(STATUS_OBJECT_PATH_NOT_FOUND) };
+                    return if parts.peek().is_none() {
+                        Ok(Place::File(file))
+                    } else {
+                        Err(STATUS_OBJECT_PATH_NOT_FOUND)
+                    };
                 }
             }
         }
@@ -195,7 +260,11 @@ fn top(stack: &[Arc<Directory>]) -> Result<&Arc<Directory>, NTSTATUS> {
 }
 
 fn on_the_way(status: NTSTATUS) -> NTSTATUS {
-    if status == STATUS_OBJECT_NAME_NOT_FOUND { STATUS_OBJECT_PATH_NOT_FOUND } else { status }
+    if status == STATUS_OBJECT_NAME_NOT_FOUND {
+        STATUS_OBJECT_PATH_NOT_FOUND
+    } else {
+        status
+    }
 }
 
 /// Finds an entry: as written, else differing in case. Several of those: the first in order.
@@ -219,12 +288,17 @@ fn find(
         if ascii && (candidate.len() != name.len() || !candidate.eq_ignore_ascii_case(name)) {
             continue;
         }
-        let Some(shown) = names::to_nt(&candidate).filter(|shown| names::equal(shown, component)) else { continue };
+        let Some(shown) = names::to_nt(&candidate).filter(|shown| names::equal(shown, component))
+        else {
+            continue;
+        };
         if best.as_ref().is_none_or(|(first, _)| shown < *first) {
             best = Some((shown, candidate));
         }
     }
-    let Some((_, found)) = best else { return Ok(None) };
+    let Some((_, found)) = best else {
+        return Ok(None);
+    };
     match directory.metadata_of(&found) {
         Ok(metadata) => Ok(Some((found, metadata))),
         Err(error) if missing(&error) => Ok(None),
@@ -233,109 +307,5 @@ fn find(
 }
 
 #[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-    use tempfile::TempDir;
-
-    fn tree() -> (TempDir, Tree) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        std::fs::create_dir_all(root.join("Dir/Sub")).unwrap();
-        std::fs::write(root.join("Dir/File.txt"), b"inside").unwrap();
-        std::fs::write(folder.path().join("secret"), b"outside").unwrap();
-        let tree = Tree::open(&root).unwrap();
-        (folder, tree)
-    }
-    fn at(tree: &Tree, path: &str) -> Result<Resolved, NTSTATUS> {
-        let path: Vec<Vec<u16>> = path.split('\\').map(|part| part.encode_utf16().collect()).collect();
-        tree.resolve(&path, false)
-    }
-    fn reads(tree: &Tree, path: &str) -> Result<Vec<u8>, NTSTATUS> {
-        let existing = at(tree, path)?.existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
-        let file = existing.directory.open_file(&existing.name, false).map_err(|error| host_status::of(&error))?;
-        let mut bytes = vec![0; 100];
-        let count = file.read_at(&mut bytes, 0).unwrap();
-        bytes.truncate(count);
-        Ok(bytes)
-    }
-
-    #[test]
-    fn case_is_ignored_and_kept() {
-        let (_folder, tree) = tree();
-        let found = at(&tree, r"dir\FILE.TXT").unwrap();
-        assert_eq!(String::from_utf16(&found.components[1]).unwrap(), "File.txt");
-        assert_eq!(found.existing.unwrap().metadata.size, 6);
-        std::fs::write(tree.path.join("Dir/FILE.TXT"), b"exact match first").unwrap();
-        assert_eq!(at(&tree, r"dir\FILE.TXT").unwrap().existing.unwrap().metadata.size, 17);
-        assert_eq!(at(&tree, r"dir\File.txt").unwrap().existing.unwrap().metadata.size, 6);
-        let exact: Vec<Vec<u16>> = vec!["dir".encode_utf16().collect()];
-        assert!(tree.resolve(&exact, true).unwrap().existing.is_none());
-    }
-
-    #[test]
-    fn what_is_missing_is_told_apart() {
-        let (_folder, tree) = tree();
-        assert!(at(&tree, r"dir\none").unwrap().existing.is_none());
-        assert_eq!(at(&tree, r"none\none").unwrap_err(), STATUS_OBJECT_PATH_NOT_FOUND);
-        assert_eq!(at(&tree, r"dir\file.txt\none").unwrap_err(), STATUS_OBJECT_PATH_NOT_FOUND);
-    }
-
-    #[test]
-    fn no_name_leads_out() {
-        let (_folder, tree) = tree();
-        for name in [
-            r"..\secret", r"..", r"dir\..\..\secret", r".", r"dir\.", r"../secret", r"dir/../../secret", r"\..\secret",
-            "\u{F02E}\u{F02E}\\secret",
-        ] {
-            let result = reads(&tree, name);
-            assert!(
-                matches!(
-                    result,
-                    Err(STATUS_OBJECT_NAME_INVALID | STATUS_OBJECT_PATH_NOT_FOUND | STATUS_OBJECT_NAME_NOT_FOUND)
-                ),
-                "{name}: {result:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn links_are_followed_only_inside() {
-        let (folder, tree) = tree();
-        let root = folder.path().join("root");
-        let outside = folder.path();
-        symlink("Dir/File.txt", root.join("good")).unwrap();
-        symlink("../../root/Dir", root.join("Dir/out-and-in")).unwrap();
-        symlink("../Dir/./Sub/../File.txt", root.join("Dir/winding")).unwrap();
-        symlink(root.join("Dir"), root.join("absolute")).unwrap();
-        symlink(outside.join("secret"), root.join("bad-absolute")).unwrap();
-        symlink("../secret", root.join("bad-relative")).unwrap();
-        symlink("..", root.join("bad-parent")).unwrap();
-        symlink(root.join("../secret"), root.join("bad-disguised")).unwrap();
-        symlink("bad-parent", root.join("chain")).unwrap();
-        symlink("loop", root.join("loop")).unwrap();
-        symlink("nowhere", root.join("dangling")).unwrap();
-        assert_eq!(reads(&tree, "good").unwrap(), b"inside");
-        assert_eq!(reads(&tree, r"Dir\winding").unwrap(), b"inside");
-        assert_eq!(reads(&tree, r"absolute\file.txt").unwrap(), b"inside");
-        for name in [
-            "bad-absolute", "bad-relative", "bad-disguised", r"bad-parent\secret", r"chain\secret", "bad-parent",
-            r"Dir\out-and-in\File.txt", "loop",
-        ] {
-            assert_eq!(reads(&tree, name), Err(STATUS_ACCESS_DENIED), "{name}");
-        }
-        assert_eq!(reads(&tree, "dangling"), Err(STATUS_OBJECT_NAME_NOT_FOUND));
-        let listed = tree.metadata_of(&[], &tree.root, OsStr::new("good")).unwrap();
-        assert_eq!((listed.kind, listed.size), (Kind::File, 6));
-        let listed = tree.metadata_of(&[], &tree.root, OsStr::new("bad-relative")).unwrap();
-        assert_eq!((listed.kind, listed.size), (Kind::Link, 0));
-    }
-
-    #[test]
-    fn a_root_behind_a_link_is_its_target() {
-        let (folder, _) = tree();
-        symlink("root", folder.path().join("alias")).unwrap();
-        let tree = Tree::open(&folder.path().join("alias")).unwrap();
-        assert_eq!(reads(&tree, r"dir\file.txt").unwrap(), b"inside");
-    }
-}
+#[path = "resolve_tests.rs"]
+mod tests;

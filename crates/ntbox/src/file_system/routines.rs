@@ -286,5 +286,9 @@ fn query_directory(request: &Request) -> Result<Worked, NTSTATUS> {
     };
     // SAFETY: the request is the caller's.
     let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
-    Ok(done(request.mounted.volume.query_directory(request.open, &query, buffer)))
+    Ok(done(request.mounted.volume.query_directory(
+        request.open,
+        &query,
+        buffer,
+    )))
 }

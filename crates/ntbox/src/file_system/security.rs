@@ -9,8 +9,8 @@ use super::record::{Fields, Record};
 use super::volume::{OpenId, Volume};
 use super::waiting::{Effects, Reply};
 use crate::nt::{
-    NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_MEDIA_WRITE_PROTECTED,
-    STATUS_SUCCESS,
+    NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
 
 /// `*_SECURITY_INFORMATION`.
@@ -55,7 +55,10 @@ fn sid(bytes: &[u8], at: usize) -> Option<Vec<u8>> {
 
 fn acl(bytes: &[u8], at: usize) -> Option<Vec<u8>> {
     let length = u16::from_le_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]);
-    bytes.get(at..at + usize::from(length)).filter(|acl| acl.len() >= 8).map(<[u8]>::to_vec)
+    bytes
+        .get(at..at + usize::from(length))
+        .filter(|acl| acl.len() >= 8)
+        .map(<[u8]>::to_vec)
 }
 
 impl Descriptor {
@@ -72,26 +75,44 @@ impl Descriptor {
         if fields.byte(0)? != 1 || control & control::SELF_RELATIVE == 0 {
             return None;
         }
-        let part = |offset: usize, read: fn(&[u8], usize) -> Option<Vec<u8>>| match fields.int(offset)? as usize {
+        let part = |offset: usize, read: fn(&[u8], usize) -> Option<Vec<u8>>| match fields
+            .int(offset)?
+            as usize
+        {
             0 => Some(None),
             at => read(bytes, at).map(Some),
         };
-        Some(Self { control, owner: part(4, sid)?, group: part(8, sid)?, sacl: part(12, acl)?, dacl: part(16, acl)? })
+        Some(Self {
+            control,
+            owner: part(4, sid)?,
+            group: part(8, sid)?,
+            sacl: part(12, acl)?,
+            dacl: part(16, acl)?,
+        })
     }
     /// The default of a file.
     pub fn default_of_files() -> Self {
         let sid = |authority: u8, parts: &[u32]| {
-            Record::new().bytes(&[1, parts.len() as u8, 0, 0, 0, 0, 0, authority]).int(parts.iter().copied()).finish()
+            Record::new()
+                .bytes(&[1, parts.len() as u8, 0, 0, 0, 0, 0, authority])
+                .int(parts.iter().copied())
+                .finish()
         };
         let (administrators, system, everyone) = (sid(5, &[32, 544]), sid(5, &[18]), sid(1, &[0]));
         let mut entries = Vec::new();
         for sid in [&system, &administrators, &everyone] {
             let length = (8 + sid.len()) as u8;
-            let entry = Record::new().bytes(&[0, 0x3, length, 0]).int([super::share::access::FILE_ALL]).bytes(sid);
+            let entry = Record::new()
+                .bytes(&[0, 0x3, length, 0])
+                .int([super::share::access::FILE_ALL])
+                .bytes(sid);
             entries.extend(entry.finish());
         }
         let length = (8 + entries.len()) as u8;
-        let dacl = Record::new().bytes(&[2, 0, length, 0, 3, 0, 0, 0]).bytes(&entries).finish();
+        let dacl = Record::new()
+            .bytes(&[2, 0, length, 0, 3, 0, 0, 0])
+            .bytes(&entries)
+            .finish();
         Self {
             control: control::SELF_RELATIVE | control::DACL_PRESENT,
             owner: Some(administrators),
@@ -102,7 +123,8 @@ impl Descriptor {
     }
     /// The self-relative form of the parts that `information` names.
     pub fn to_bytes(&self, information: u32) -> Vec<u8> {
-        let chosen = |bit: u32, part: &Option<Vec<u8>>| part.clone().filter(|_| information & bit != 0);
+        let chosen =
+            |bit: u32, part: &Option<Vec<u8>>| part.clone().filter(|_| information & bit != 0);
         let mut mask = control::SELF_RELATIVE;
         for (bit, bits) in [
             (part::OWNER, control::OF_OWNER),
@@ -118,10 +140,15 @@ impl Descriptor {
             chosen(part::SACL, &self.sacl),
             chosen(part::DACL, &self.dacl),
         ];
-        let mut head = Record::new().int([1 | u32::from(self.control & mask | control::SELF_RELATIVE) << 16]);
+        let mut head =
+            Record::new().int([1 | u32::from(self.control & mask | control::SELF_RELATIVE) << 16]);
         let mut body = Vec::new();
         for part in parts {
-            head = head.int([if part.is_some() { (HEAD + body.len()) as u32 } else { 0 }]);
+            head = head.int([if part.is_some() {
+                (HEAD + body.len()) as u32
+            } else {
+                0
+            }]);
             body.extend(part.unwrap_or_default());
             body.resize(body.len().next_multiple_of(4), 0);
         }
@@ -138,7 +165,12 @@ impl Descriptor {
         take(part::OWNER, control::OF_OWNER, &mut self.owner, &from.owner);
         take(part::GROUP, control::OF_GROUP, &mut self.group, &from.group);
         take(part::DACL, control::OF_DACL, &mut self.dacl, &from.dacl);
-        take(part::SACL, control::OF_SACL | control::SACL_PRESENT, &mut self.sacl, &from.sacl);
+        take(
+            part::SACL,
+            control::OF_SACL | control::SACL_PRESENT,
+            &mut self.sacl,
+            &from.sacl,
+        );
     }
 }
 
@@ -163,14 +195,24 @@ impl Volume {
     fn descriptor(&self, id: OpenId) -> Result<Descriptor, NTSTATUS> {
         let state = self.state();
         let file = state.usable(id)?.file;
-        match state.overlays.get(&file).and_then(|overlay| overlay.security.as_ref()) {
+        match state
+            .overlays
+            .get(&file)
+            .and_then(|overlay| overlay.security.as_ref())
+        {
             Some(bytes) => Descriptor::parse(bytes),
             None => Ok(Descriptor::default_of_files()),
         }
     }
 
     /// Replaces the parts of the descriptor that `information` names.
-    pub fn set_security(&self, id: OpenId, information: u32, new: &[u8], effects: &mut Effects<'_>) -> NTSTATUS {
+    pub fn set_security(
+        &self,
+        id: OpenId,
+        information: u32,
+        new: &[u8],
+        effects: &mut Effects<'_>,
+    ) -> NTSTATUS {
         let mut set = || {
             if self.description.read_only {
                 return Err(STATUS_MEDIA_WRITE_PROTECTED);
@@ -188,7 +230,14 @@ impl Volume {
             let all = part::OWNER | part::GROUP | part::DACL | part::SACL;
             state.overlay(file).security = Some(descriptor.to_bytes(all));
             let path = state.link_of(id)?.components.clone();
-            state.report(&[Change { path, action: Action::Modified, filter: change::SECURITY }], effects);
+            state.report(
+                &[Change {
+                    path,
+                    action: Action::Modified,
+                    filter: change::SECURITY,
+                }],
+                effects,
+            );
             Ok(())
         };
         set().err().unwrap_or(STATUS_SUCCESS)
@@ -213,7 +262,10 @@ mod tests {
     #[test]
     fn parts_are_replaced_one_by_one() {
         let mut descriptor = Descriptor::default_of_files();
-        let mut other = Descriptor { dacl: Some(vec![2, 0, 8, 0, 0, 0, 0, 0]), ..Descriptor::default_of_files() };
+        let mut other = Descriptor {
+            dacl: Some(vec![2, 0, 8, 0, 0, 0, 0, 0]),
+            ..Descriptor::default_of_files()
+        };
         other.owner = other.group.clone();
         descriptor.update(&other, part::DACL);
         assert_eq!(descriptor.dacl, other.dacl);
@@ -224,7 +276,10 @@ mod tests {
     fn broken_descriptors_are_refused() {
         let good = Descriptor::default_of_files().to_bytes(0xF);
         for length in [0, 19, good.len() - 1] {
-            assert_eq!(Descriptor::parse(&good[..length]), Err(STATUS_INVALID_SECURITY_DESCR));
+            assert_eq!(
+                Descriptor::parse(&good[..length]),
+                Err(STATUS_INVALID_SECURITY_DESCR)
+            );
         }
         let mut outside = good.clone();
         outside[4..8].copy_from_slice(&1000_u32.to_le_bytes());

@@ -1,19 +1,23 @@
 //! IRP_MJ_SET_INFORMATION, but for renames and links.
 
-#![expect(non_upper_case_globals, reason = "the DDI's information classes are matched by name")]
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
 
+use super::host_status;
 use super::notify::{Action, Change, change};
 use super::query::stored_attributes;
 use super::record::Fields;
 use super::share::access;
 use super::volume::{CLUSTER, Object, OpenId, Stream, Volume, attribute};
 use super::waiting::Effects;
-use super::host_status;
 use crate::host::file::{Metadata, now};
 use crate::nt::{
-    FileAllocationInformation, FileBasicInformation, FileDispositionInformation, FileDispositionInformationEx,
-    FileEndOfFileInformation, FileValidDataLengthInformation, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE,
-    STATUS_DIRECTORY_NOT_EMPTY, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
+    FileAllocationInformation, FileBasicInformation, FileDispositionInformation,
+    FileDispositionInformationEx, FileEndOfFileInformation, FileValidDataLengthInformation,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DIRECTORY_NOT_EMPTY,
+    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
 use std::sync::Arc;
@@ -48,7 +52,11 @@ impl Time {
         }
     }
     fn to(self) -> Option<i64> {
-        if let Self::To(value) = self { Some(value) } else { None }
+        if let Self::To(value) = self {
+            Some(value)
+        } else {
+            None
+        }
     }
 }
 
@@ -67,7 +75,13 @@ impl Volume {
             return STATUS_MEDIA_WRITE_PROTECTED;
         }
         let fields = Fields(buffer);
-        let length = |size: usize| if buffer.len() < size { Err(STATUS_INFO_LENGTH_MISMATCH) } else { Ok(()) };
+        let length = |size: usize| {
+            if buffer.len() < size {
+                Err(STATUS_INFO_LENGTH_MISMATCH)
+            } else {
+                Ok(())
+            }
+        };
         let result = match class {
             FileBasicInformation => length(40).and_then(|()| self.set_basic(id, fields, effects)),
             FileDispositionInformation => length(1).and_then(|()| {
@@ -77,21 +91,24 @@ impl Volume {
             FileDispositionInformationEx => {
                 length(4).and_then(|()| self.set_disposition(id, fields.int(0).unwrap_or(0)))
             }
-            FileEndOfFileInformation => {
-                length(8).and_then(|()| self.set_end_of_file(id, fields.long(0).unwrap_or(-1), advance_only, effects))
-            }
-            FileAllocationInformation => {
-                length(8).and_then(|()| self.set_allocation(id, fields.long(0).unwrap_or(-1), effects))
-            }
-            FileValidDataLengthInformation => {
-                length(8).and_then(|()| self.set_valid_data_length(id, fields.long(0).unwrap_or(-1)))
-            }
+            FileEndOfFileInformation => length(8).and_then(|()| {
+                self.set_end_of_file(id, fields.long(0).unwrap_or(-1), advance_only, effects)
+            }),
+            FileAllocationInformation => length(8)
+                .and_then(|()| self.set_allocation(id, fields.long(0).unwrap_or(-1), effects)),
+            FileValidDataLengthInformation => length(8)
+                .and_then(|()| self.set_valid_data_length(id, fields.long(0).unwrap_or(-1))),
             _ => Err(STATUS_INVALID_INFO_CLASS),
         };
         result.err().unwrap_or(STATUS_SUCCESS)
     }
 
-    fn set_basic(&self, id: OpenId, fields: Fields<'_>, effects: &mut Effects<'_>) -> Result<(), NTSTATUS> {
+    fn set_basic(
+        &self,
+        id: OpenId,
+        fields: Fields<'_>,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
         let time = |offset: usize| Time::new(fields.long(offset).unwrap_or(0));
         let (created, accessed, written, changed) = (time(0)?, time(8)?, time(16)?, time(24)?);
         let attributes = fields.int(32).unwrap_or(0);
@@ -115,7 +132,9 @@ impl Volume {
             overlay.created = Some(created);
         }
         // The host's change time cannot be set; what is set holds until it moves on.
-        let set_changed = changed.to().or((attributes != 0 || created.to().is_some()).then(now));
+        let set_changed = changed
+            .to()
+            .or((attributes != 0 || created.to().is_some()).then(now));
         if let Some(value) = set_changed {
             let host = host_metadata(&object)?.changed;
             state.overlay(metadata.identity).changed = Some((value, host));
@@ -127,15 +146,28 @@ impl Volume {
                 Time::Unchanged => {}
             }
         }
-        let mut filter = if attributes != 0 { change::ATTRIBUTES } else { 0 };
-        for (time, bit) in
-            [(created, change::CREATION), (accessed, change::LAST_ACCESS), (written, change::LAST_WRITE)]
-        {
+        let mut filter = if attributes != 0 {
+            change::ATTRIBUTES
+        } else {
+            0
+        };
+        for (time, bit) in [
+            (created, change::CREATION),
+            (accessed, change::LAST_ACCESS),
+            (written, change::LAST_WRITE),
+        ] {
             filter |= if time.to().is_some() { bit } else { 0 };
         }
         let path = state.link_of(id)?.components.clone();
         if filter != 0 {
-            state.report(&[Change { path, action: Action::Modified, filter }], effects);
+            state.report(
+                &[Change {
+                    path,
+                    action: Action::Modified,
+                    filter,
+                }],
+                effects,
+            );
         }
         Ok(())
     }
@@ -160,7 +192,10 @@ impl Volume {
                 return Err(STATUS_CANNOT_DELETE);
             }
             if let Object::Directory(directory) = &file.object
-                && !directory.names().map_err(|error| host_status::of(&error))?.is_empty()
+                && !directory
+                    .names()
+                    .map_err(|error| host_status::of(&error))?
+                    .is_empty()
             {
                 return Err(STATUS_DIRECTORY_NOT_EMPTY);
             }
@@ -182,36 +217,71 @@ impl Volume {
         }
     }
 
-    fn set_end_of_file(&self, id: OpenId, size: i64, advance_only: bool, effects: &mut Effects<'_>) -> Result<(), NTSTATUS> {
+    fn set_end_of_file(
+        &self,
+        id: OpenId,
+        size: i64,
+        advance_only: bool,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
         let size = u64::try_from(size).map_err(|_| STATUS_INVALID_PARAMETER)?;
         let stream = self.stream(id)?;
         {
             let _alone = stream.size_guard.write();
-            let before = stream.file.metadata().map_err(|error| host_status::of(&error))?.size;
+            let before = stream
+                .file
+                .metadata()
+                .map_err(|error| host_status::of(&error))?
+                .size;
             if advance_only && size <= before || size == before {
                 return Ok(());
             }
-            stream.file.set_size(size).map_err(|error| host_status::of(&error))?;
+            stream
+                .file
+                .set_size(size)
+                .map_err(|error| host_status::of(&error))?;
         }
         let mut state = self.state();
         let file = state.file_of_mut(id)?;
         // Cutting gives allocation back; what was reserved beyond the end stays when growing.
-        file.reserved = if size >= file.reserved { 0 } else { file.reserved };
+        file.reserved = if size >= file.reserved {
+            0
+        } else {
+            file.reserved
+        };
         let path = state.link_of(id)?.components.clone();
-        state.report(&[Change { path, action: Action::Modified, filter: change::SIZE }], effects);
+        state.report(
+            &[Change {
+                path,
+                action: Action::Modified,
+                filter: change::SIZE,
+            }],
+            effects,
+        );
         Ok(())
     }
 
     /// Allocation below the size cuts the file; above, it is remembered and shown.
-    fn set_allocation(&self, id: OpenId, size: i64, effects: &mut Effects<'_>) -> Result<(), NTSTATUS> {
+    fn set_allocation(
+        &self,
+        id: OpenId,
+        size: i64,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
         let size = u64::try_from(size).map_err(|_| STATUS_INVALID_PARAMETER)?;
         let stream = self.stream(id)?;
-        let data = stream.file.metadata().map_err(|error| host_status::of(&error))?.size;
+        let data = stream
+            .file
+            .metadata()
+            .map_err(|error| host_status::of(&error))?
+            .size;
         if size < data {
             self.state().file_of_mut(id)?.reserved = 0;
             return self.set_end_of_file(id, size as i64, false, effects);
         }
-        let clusters = size.checked_next_multiple_of(CLUSTER).ok_or(STATUS_INVALID_PARAMETER)?;
+        let clusters = size
+            .checked_next_multiple_of(CLUSTER)
+            .ok_or(STATUS_INVALID_PARAMETER)?;
         self.state().file_of_mut(id)?.reserved = clusters;
         Ok(())
     }
@@ -221,20 +291,37 @@ impl Volume {
         let length = u64::try_from(length).map_err(|_| STATUS_INVALID_PARAMETER)?;
         let stream = self.stream(id)?;
         let granted = self.state().usable(id)?.granted;
-        let size = stream.file.metadata().map_err(|error| host_status::of(&error))?.size;
-        if length != size || granted & access::WRITE_DATA == 0 { Err(STATUS_INVALID_PARAMETER) } else { Ok(()) }
+        let size = stream
+            .file
+            .metadata()
+            .map_err(|error| host_status::of(&error))?
+            .size;
+        if length != size || granted & access::WRITE_DATA == 0 {
+            Err(STATUS_INVALID_PARAMETER)
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn host_metadata(object: &Object) -> Result<Metadata, NTSTATUS> {
     match object {
-        Object::File(stream) => stream.file.metadata().map_err(|error| host_status::of(&error)),
-        Object::Directory(directory) => directory.metadata().map_err(|error| host_status::of(&error)),
+        Object::File(stream) => stream
+            .file
+            .metadata()
+            .map_err(|error| host_status::of(&error)),
+        Object::Directory(directory) => directory
+            .metadata()
+            .map_err(|error| host_status::of(&error)),
         Object::Volume => Err(STATUS_INVALID_PARAMETER),
     }
 }
 
-fn set_host_times(object: &Object, accessed: Option<i64>, written: Option<i64>) -> Result<(), NTSTATUS> {
+fn set_host_times(
+    object: &Object,
+    accessed: Option<i64>,
+    written: Option<i64>,
+) -> Result<(), NTSTATUS> {
     if accessed.is_none() && written.is_none() {
         return Ok(());
     }

@@ -5,7 +5,10 @@
     clippy::multiple_unsafe_ops_per_block,
     reason = "requests are read by pointer"
 )]
-#![expect(non_upper_case_globals, reason = "the DDI's information classes are matched by name")]
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
 
 use super::context;
 use super::record::Fields;
@@ -13,9 +16,10 @@ use super::rename::Target;
 use super::request::Request;
 use crate::nt::stack_location::SetFile;
 use crate::nt::{
-    FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation, FileLinkInformation,
-    FileLinkInformationEx, FilePositionInformation, FileRenameInformation, FileRenameInformationEx, NTSTATUS,
-    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER, STATUS_NOT_SAME_DEVICE, STATUS_SUCCESS, unicode,
+    FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation,
+    FileLinkInformation, FileLinkInformationEx, FilePositionInformation, FileRenameInformation,
+    FileRenameInformationEx, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SAME_DEVICE, STATUS_SUCCESS, unicode,
 };
 
 /// What a class sets.
@@ -38,10 +42,22 @@ enum Setting {
 fn of(class: i32) -> Setting {
     match class {
         FilePositionInformation => Setting::Position,
-        FileRenameInformation => Setting::Name { link: false, extended: false },
-        FileRenameInformationEx => Setting::Name { link: false, extended: true },
-        FileLinkInformation => Setting::Name { link: true, extended: false },
-        FileLinkInformationEx => Setting::Name { link: true, extended: true },
+        FileRenameInformation => Setting::Name {
+            link: false,
+            extended: false,
+        },
+        FileRenameInformationEx => Setting::Name {
+            link: false,
+            extended: true,
+        },
+        FileLinkInformation => Setting::Name {
+            link: true,
+            extended: false,
+        },
+        FileLinkInformationEx => Setting::Name {
+            link: true,
+            extended: true,
+        },
         _ => Setting::Other,
     }
 }
@@ -51,7 +67,11 @@ fn of(class: i32) -> Setting {
 /// # Errors
 /// The statuses of the class.
 pub fn set(request: &Request, parameters: &SetFile, buffer: &[u8]) -> Result<NTSTATUS, NTSTATUS> {
-    let (volume, open, class) = (&request.mounted.volume, request.open, parameters.FileInformationClass);
+    let (volume, open, class) = (
+        &request.mounted.volume,
+        request.open,
+        parameters.FileInformationClass,
+    );
     match of(class) {
         Setting::Position => {
             volume.state().usable(open)?;
@@ -73,8 +93,9 @@ pub fn set(request: &Request, parameters: &SetFile, buffer: &[u8]) -> Result<NTS
             // SAFETY: the member of this class.
             let advance_only = unsafe { parameters.Tail.Rename.AdvanceOnly } != 0;
             let advance_only = advance_only && class == FileEndOfFileInformation;
-            let status = request
-                .with_effects(|effects| volume.set_information(open, class, advance_only, buffer, effects));
+            let status = request.with_effects(|effects| {
+                volume.set_information(open, class, advance_only, buffer, effects)
+            });
             if status == STATUS_SUCCESS {
                 note_disposition(request, class);
             }
@@ -86,7 +107,12 @@ pub fn set(request: &Request, parameters: &SetFile, buffer: &[u8]) -> Result<NTS
 /// `FILE_OBJECT.DeletePending` follows the name's state.
 fn note_disposition(request: &Request, class: i32) {
     if class == FileDispositionInformation || class == FileDispositionInformationEx {
-        let pending = request.mounted.volume.state().link_of(request.open).is_ok_and(|link| link.delete_pending);
+        let pending = request
+            .mounted
+            .volume
+            .state()
+            .link_of(request.open)
+            .is_ok_and(|link| link.delete_pending);
         // SAFETY: a request's file object is alive.
         unsafe { (*request.file).DeletePending = pending };
     }
@@ -105,16 +131,27 @@ fn target(
         false => u32::from(fields.byte(0).ok_or(STATUS_INFO_LENGTH_MISMATCH)? != 0),
     };
     let length = fields.int(16).ok_or(STATUS_INFO_LENGTH_MISMATCH)?;
-    let name = fields.units(20, length as usize).ok_or(STATUS_INFO_LENGTH_MISMATCH)?;
+    let name = fields
+        .units(20, length as usize)
+        .ok_or(STATUS_INFO_LENGTH_MISMATCH)?;
     if parameters.FileObject.is_null() {
-        return Ok(Target { directory: None, name, flags });
+        return Ok(Target {
+            directory: None,
+            name,
+            flags,
+        });
     }
     // SAFETY: the originator's open of the target directory.
-    let (mounted, directory) = unsafe { context::of_file(parameters.FileObject) }.ok_or(STATUS_INVALID_PARAMETER)?;
+    let (mounted, directory) =
+        unsafe { context::of_file(parameters.FileObject) }.ok_or(STATUS_INVALID_PARAMETER)?;
     if !std::ptr::eq(mounted, request.mounted) {
         return Err(STATUS_NOT_SAME_DEVICE);
     }
     // SAFETY: the create of the target directory left the last component as its name.
     let name = unsafe { unicode::units(&raw const (*parameters.FileObject).FileName) }.to_vec();
-    Ok(Target { directory: Some(directory), name, flags })
+    Ok(Target {
+        directory: Some(directory),
+        name,
+        flags,
+    })
 }

@@ -107,7 +107,11 @@ impl Shares {
             || self.readers != 0 && !with.share_read
             || self.writers != 0 && !with.share_write
             || self.deleters != 0 && !with.share_delete;
-        if refused && with.takes_part() { Err(STATUS_SHARING_VIOLATION) } else { Ok(()) }
+        if refused && with.takes_part() {
+            Err(STATUS_SHARING_VIOLATION)
+        } else {
+            Ok(())
+        }
     }
     /// Counts an open that was checked.
     pub fn add(&mut self, with: Use) {
@@ -157,7 +161,10 @@ mod tests {
         assert!(both((read, SHARE_READ | SHARE_WRITE), (write, SHARE_READ)));
         assert!(!both((read, SHARE_READ | SHARE_WRITE), (delete, all)));
         assert!(both((read, all), (delete, all)));
-        assert!(!both((access::EXECUTE, SHARE_READ), (access::APPEND_DATA, all)));
+        assert!(!both(
+            (access::EXECUTE, SHARE_READ),
+            (access::APPEND_DATA, all)
+        ));
     }
 
     #[test]

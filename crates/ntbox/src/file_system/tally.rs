@@ -29,7 +29,8 @@ const WAITED: usize = 8;
 const CANCELLED: usize = 9;
 static COUNTS: [[AtomicU64; KINDS]; MAJOR_FUNCTION_COUNT] =
     [const { [const { AtomicU64::new(0) }; KINDS] }; MAJOR_FUNCTION_COUNT];
-static FAST: [[AtomicU64; 2]; ENTRIES.len()] = [const { [const { AtomicU64::new(0) }; 2] }; ENTRIES.len()];
+static FAST: [[AtomicU64; 2]; ENTRIES.len()] =
+    [const { [const { AtomicU64::new(0) }; 2] }; ENTRIES.len()];
 
 /// How often each choice was taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +63,18 @@ pub struct Counts {
 
 impl Counts {
     fn of(kinds: [u64; KINDS]) -> Self {
-        let [now, at_dispatch, pend, pend_at_dispatch, other_thread, other_thread_at_dispatch, failed, held, waited, cancelled] =
-            kinds;
+        let [
+            now,
+            at_dispatch,
+            pend,
+            pend_at_dispatch,
+            other_thread,
+            other_thread_at_dispatch,
+            failed,
+            held,
+            waited,
+            cancelled,
+        ] = kinds;
         Self {
             now,
             at_dispatch,
@@ -117,13 +128,17 @@ pub fn counts() -> Counts {
 }
 
 fn kinds_by_major() -> impl Iterator<Item = (u8, [u64; KINDS])> {
-    (0_u8..).zip(&COUNTS).map(|(major, kinds)| (major, std::array::from_fn(|kind| kinds[kind].load(Relaxed))))
+    (0_u8..)
+        .zip(&COUNTS)
+        .map(|(major, kinds)| (major, std::array::from_fn(|kind| kinds[kind].load(Relaxed))))
 }
 
 /// By major function code; majors without a request are left out.
 pub fn counts_by_major() -> Vec<(u8, Counts)> {
     let counts = kinds_by_major().map(|(major, kinds)| (major, Counts::of(kinds)));
-    counts.filter(|(_, counts)| counts.requests() != 0).collect()
+    counts
+        .filter(|(_, counts)| counts.requests() != 0)
+        .collect()
 }
 
 /// Fast I/O calls by entry: name, served, declined. Entries never called are left out.
@@ -145,16 +160,19 @@ pub(super) fn reset() {
 
 /// Counts a request by its choice.
 pub(super) fn count_choice(major: u8, choice: Choice) {
-    count(major, match choice {
-        Choice::Now => 0,
-        Choice::AtDispatch => 1,
-        Choice::Pend => 2,
-        Choice::PendAtDispatch => 3,
-        Choice::OtherThreadBeforeReturn => 4,
-        Choice::OtherThreadAtDispatchBeforeReturn => 5,
-        Choice::Fail(_) => 6,
-        Choice::HeldUntilCancelled => 7,
-    });
+    count(
+        major,
+        match choice {
+            Choice::Now => 0,
+            Choice::AtDispatch => 1,
+            Choice::Pend => 2,
+            Choice::PendAtDispatch => 3,
+            Choice::OtherThreadBeforeReturn => 4,
+            Choice::OtherThreadAtDispatchBeforeReturn => 5,
+            Choice::Fail(_) => 6,
+            Choice::HeldUntilCancelled => 7,
+        },
+    );
 }
 
 /// Counts a fast I/O call.
@@ -165,7 +183,10 @@ pub(super) fn count_fast_io(entry: usize, served: bool) {
 }
 
 fn count(major: u8, kind: usize) {
-    if let Some(count) = COUNTS.get(usize::from(major)).and_then(|kinds| kinds.get(kind)) {
+    if let Some(count) = COUNTS
+        .get(usize::from(major))
+        .and_then(|kinds| kinds.get(kind))
+    {
         count.fetch_add(1, Relaxed);
     }
 }

@@ -13,13 +13,12 @@
 //! descriptors live in an overlay, for as long as the volume is mounted.
 
 use super::directory::Scan;
-use super::notify::{Change, Watch};
+use super::locks;
+use super::notify::Watch;
 use super::resolve::Tree;
 use super::share::{Shares, Use};
-use super::waiting::{Effects, Ticket};
-use super::{host_status, locks};
-use crate::host::file::{Directory, File, Identity, Kind, Metadata};
-use crate::nt::{NTSTATUS, STATUS_FILE_CLOSED, STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED};
+use super::waiting::Ticket;
+use crate::host::file::{Directory, File, Identity};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
@@ -43,7 +42,8 @@ pub mod attribute {
     pub const OFFLINE: u32 = 0x1000;
     pub const NOT_CONTENT_INDEXED: u32 = 0x2000;
     /// Those that a caller may set.
-    pub const SETTABLE: u32 = READONLY | HIDDEN | SYSTEM | ARCHIVE | TEMPORARY | OFFLINE | NOT_CONTENT_INDEXED;
+    pub const SETTABLE: u32 =
+        READONLY | HIDDEN | SYSTEM | ARCHIVE | TEMPORARY | OFFLINE | NOT_CONTENT_INDEXED;
 }
 
 /// What a volume says of itself.
@@ -199,7 +199,7 @@ pub struct State {
     pub locked_by: Option<OpenId>,
     /// The volume is gone.
     pub dismounted: bool,
-    next: u64,
+    pub(super) next: u64,
 }
 
 /// A mounted volume.
@@ -213,7 +213,10 @@ pub struct Volume {
 }
 
 /// The identity under which opens of the volume itself are kept.
-pub const VOLUME_FILE: Identity = Identity { device: u64::MAX, number: u64::MAX };
+pub const VOLUME_FILE: Identity = Identity {
+    device: u64::MAX,
+    number: u64::MAX,
+};
 
 impl Volume {
     /// Shows `directory` as a volume.
@@ -221,7 +224,11 @@ impl Volume {
     /// # Errors
     /// As the host says.
     pub fn open(directory: &Path, description: Description) -> std::io::Result<Self> {
-        Ok(Self { description, tree: Tree::open(directory)?, state: Mutex::default() })
+        Ok(Self {
+            description,
+            tree: Tree::open(directory)?,
+            state: Mutex::default(),
+        })
     }
     /// Takes the volume's lock. No request is completed and no driver called while it is held.
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -234,141 +241,26 @@ impl Volume {
     /// Takes a waiting request out of its queue, for its cancel routine.
     pub fn remove_waiting(&self, open: OpenId, ticket: Ticket) -> bool {
         let mut state = self.state();
-        let Some(open) = state.opens.get_mut(&open) else { return false };
-        if open.watch.as_mut().is_some_and(|watch| watch.remove_waiting(ticket)) {
+        let Some(open) = state.opens.get_mut(&open) else {
+            return false;
+        };
+        if open
+            .watch
+            .as_mut()
+            .is_some_and(|watch| watch.remove_waiting(ticket))
+        {
             return true;
         }
         let file = open.file;
-        state.files.get_mut(&file).is_some_and(|file| file.locks.remove_waiting(ticket))
+        state
+            .files
+            .get_mut(&file)
+            .is_some_and(|file| file.locks.remove_waiting(ticket))
     }
     /// Whether fast I/O may go ahead without looking at locks.
     pub fn has_no_locks(&self, open: OpenId) -> bool {
-        self.state().file_of(open).is_ok_and(|file| file.locks.is_empty())
-    }
-}
-
-impl State {
-    /// A number never given before.
-    pub fn next_number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-    /// The open, if it may still be used.
-    ///
-    /// # Errors
-    /// `STATUS_VOLUME_DISMOUNTED`, `STATUS_FILE_CLOSED` after cleanup.
-    pub fn usable(&self, open: OpenId) -> Result<&Open, NTSTATUS> {
-        if self.dismounted {
-            return Err(STATUS_VOLUME_DISMOUNTED);
-        }
-        match self.opens.get(&open) {
-            Some(open) if open.cleaned_up => Err(STATUS_FILE_CLOSED),
-            Some(open) => Ok(open),
-            None => Err(STATUS_INVALID_HANDLE),
-        }
-    }
-    /// The file of an open, in whatever state.
-    ///
-    /// # Errors
-    /// `STATUS_INVALID_HANDLE`.
-    pub fn file_of(&self, open: OpenId) -> Result<&FileNode, NTSTATUS> {
-        let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
-        self.files.get(&open.file).ok_or(STATUS_INVALID_HANDLE)
-    }
-    /// As [`file_of`](Self::file_of), to change it.
-    ///
-    /// # Errors
-    /// `STATUS_INVALID_HANDLE`.
-    pub fn file_of_mut(&mut self, open: OpenId) -> Result<&mut FileNode, NTSTATUS> {
-        let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
-        self.files.get_mut(&open.file).ok_or(STATUS_INVALID_HANDLE)
-    }
-    /// The name by which an open was opened.
-    ///
-    /// # Errors
-    /// `STATUS_INVALID_HANDLE`.
-    pub fn link_of(&self, open: OpenId) -> Result<&Link, NTSTATUS> {
-        let number = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?.link;
-        self.file_of(open)?.links.get(&number).ok_or(STATUS_INVALID_HANDLE)
-    }
-    /// As [`link_of`](Self::link_of), to change it.
-    ///
-    /// # Errors
-    /// `STATUS_INVALID_HANDLE`.
-    pub fn link_of_mut(&mut self, open: OpenId) -> Result<&mut Link, NTSTATUS> {
-        let number = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?.link;
-        self.file_of_mut(open)?.links.get_mut(&number).ok_or(STATUS_INVALID_HANDLE)
-    }
-    /// The overlay of a file, made if it has none.
-    pub fn overlay(&mut self, file: Identity) -> &mut Overlay {
-        self.overlays.entry(file).or_default()
-    }
-    /// NT attributes of a host file, without `NORMAL`.
-    pub fn attributes(&self, metadata: &Metadata) -> u32 {
-        let directory = metadata.kind == Kind::Directory;
-        let stored = self.overlays.get(&metadata.identity).and_then(|overlay| overlay.attributes);
-        let base = if directory { 0 } else { attribute::ARCHIVE };
-        stored.unwrap_or(base) | if directory { attribute::DIRECTORY } else { 0 }
-    }
-    /// State of a host file as NT sees it. Sizes that are the host's own business (of its
-    /// directories, of its blocks) are left out of it.
-    pub fn file_state(&self, metadata: &Metadata) -> FileState {
-        let overlay = self.overlays.get(&metadata.identity);
-        let directory = metadata.kind == Kind::Directory;
-        let changed = overlay
-            .and_then(|overlay| overlay.changed)
-            .filter(|(_, host)| *host == metadata.changed)
-            .map_or(metadata.changed, |(set, _)| set);
-        let size = if directory { 0 } else { metadata.size };
-        let reserved = self.files.get(&metadata.identity).map_or(0, |file| file.reserved);
-        let attributes = self.attributes(metadata);
-        FileState {
-            times: [
-                overlay.and_then(|overlay| overlay.created).unwrap_or(metadata.created),
-                metadata.accessed,
-                metadata.written,
-                changed,
-            ],
-            allocation: size.next_multiple_of(CLUSTER).max(reserved) as i64,
-            size: size as i64,
-            attributes: if attributes == 0 { attribute::NORMAL } else { attributes },
-            directory,
-            links: if directory { 1 } else { metadata.links },
-            index: metadata.identity.number,
-        }
-    }
-    /// Tells every watch of the volume of changes that belong together.
-    pub fn report(&mut self, changes: &[Change], effects: &mut Effects<'_>) {
-        let Self { files, opens, .. } = self;
-        for open in opens.values_mut() {
-            let Some(watch) = open.watch.as_mut() else { continue };
-            if let Some(link) = files.get(&open.file).and_then(|file| file.links.get(&open.link)) {
-                watch.report(&link.components, changes, effects);
-            }
-        }
-    }
-}
-
-impl FileNode {
-    /// State of the file on the host; none for the volume itself.
-    ///
-    /// # Errors
-    /// As the host says.
-    pub fn metadata(&self) -> Result<Option<Metadata>, NTSTATUS> {
-        match &self.object {
-            Object::File(stream) => stream.file.metadata().map(Some),
-            Object::Directory(directory) => directory.metadata().map(Some),
-            Object::Volume => Ok(None),
-        }
-        .map_err(|error| host_status::of(&error))
-    }
-    /// It is a directory.
-    pub fn is_directory(&self) -> bool {
-        matches!(self.object, Object::Directory(_))
-    }
-    /// Its open and living name at `components`.
-    pub fn link_at(&self, components: &[Vec<u16>]) -> Option<(u32, &Link)> {
-        let mut living = self.links.iter().filter(|(_, link)| !link.removed);
-        living.find(|(_, link)| link.components == components).map(|(number, link)| (*number, link))
+        self.state()
+            .file_of(open)
+            .is_ok_and(|file| file.locks.is_empty())
     }
 }

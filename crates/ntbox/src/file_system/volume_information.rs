@@ -1,16 +1,20 @@
 //! IRP_MJ_QUERY_VOLUME_INFORMATION and IRP_MJ_SET_VOLUME_INFORMATION.
 
-#![expect(non_upper_case_globals, reason = "the DDI's information classes are matched by name")]
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
 
+use super::host_status;
 use super::names::MAXIMUM_COMPONENT;
 use super::record::{Fields, Record};
 use super::volume::{CLUSTER, OpenId, SECTOR, Volume};
 use super::waiting::Reply;
-use super::host_status;
 use crate::nt::{
-    FileFsAttributeInformation, FileFsDeviceInformation, FileFsFullSizeInformation, FileFsLabelInformation,
-    FileFsSectorSizeInformation, FileFsSizeInformation, FileFsVolumeInformation, NTSTATUS,
-    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_VOLUME_LABEL, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
+    FileFsAttributeInformation, FileFsDeviceInformation, FileFsFullSizeInformation,
+    FileFsLabelInformation, FileFsSectorSizeInformation, FileFsSizeInformation,
+    FileFsVolumeInformation, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS,
+    STATUS_INVALID_VOLUME_LABEL, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
 
 /// `FILE_FILE_SYSTEM_ATTRIBUTE`s of a volume: case-preserved Unicode names, hard links.
@@ -25,7 +29,10 @@ const MAXIMUM_LABEL: usize = 32;
 impl Volume {
     /// The label as it is now.
     pub fn label(&self) -> Vec<u16> {
-        self.state().label.clone().unwrap_or_else(|| self.description.label.clone())
+        self.state()
+            .label
+            .clone()
+            .unwrap_or_else(|| self.description.label.clone())
     }
 
     /// Answers a volume query of class `class` into `buffer`.
@@ -36,13 +43,23 @@ impl Volume {
         }
     }
 
-    fn try_query_volume(&self, id: OpenId, class: i32, buffer: &mut [u8]) -> Result<Reply, NTSTATUS> {
+    fn try_query_volume(
+        &self,
+        id: OpenId,
+        class: i32,
+        buffer: &mut [u8],
+    ) -> Result<Reply, NTSTATUS> {
         self.state().usable(id)?;
         let description = &self.description;
         Ok(match class {
             FileFsVolumeInformation => {
                 let label = self.label();
-                let created = self.tree.root.metadata().map_err(|error| host_status::of(&error))?.created;
+                let created = self
+                    .tree
+                    .root
+                    .metadata()
+                    .map_err(|error| host_status::of(&error))?
+                    .created;
                 Record::new()
                     .long([created])
                     .int([description.serial, (label.len() * 2) as u32])
@@ -52,7 +69,10 @@ impl Volume {
             }
             FileFsSizeInformation => {
                 let (total, _, available) = self.clusters()?;
-                Record::new().long([total, available]).int([(CLUSTER / SECTOR) as u32, SECTOR as u32]).fixed(buffer)
+                Record::new()
+                    .long([total, available])
+                    .int([(CLUSTER / SECTOR) as u32, SECTOR as u32])
+                    .fixed(buffer)
             }
             FileFsFullSizeInformation => {
                 let (total, free, available) = self.clusters()?;
@@ -61,20 +81,26 @@ impl Volume {
                     .int([(CLUSTER / SECTOR) as u32, SECTOR as u32])
                     .fixed(buffer)
             }
-            FileFsDeviceInformation => {
-                Record::new().int([description.device_type, description.characteristics]).fixed(buffer)
-            }
+            FileFsDeviceInformation => Record::new()
+                .int([description.device_type, description.characteristics])
+                .fixed(buffer),
             FileFsAttributeInformation => {
                 let name: Vec<u16> = description.file_system.encode_utf16().collect();
                 let attributes = ATTRIBUTES | if description.read_only { READ_ONLY } else { 0 };
                 Record::new()
-                    .int([attributes, MAXIMUM_COMPONENT as u32, (name.len() * 2) as u32])
+                    .int([
+                        attributes,
+                        MAXIMUM_COMPONENT as u32,
+                        (name.len() * 2) as u32,
+                    ])
                     .units(&name)
                     .cut(buffer, 12, 16)
             }
             FileFsSectorSizeInformation => {
                 let sector = SECTOR as u32;
-                Record::new().int([sector, sector, sector, sector, 0x3, 0, 0]).fixed(buffer)
+                Record::new()
+                    .int([sector, sector, sector, sector, 0x3, 0, 0])
+                    .fixed(buffer)
             }
             _ => return Err(STATUS_INVALID_INFO_CLASS),
         })
@@ -82,9 +108,19 @@ impl Volume {
 
     /// All, free and available clusters.
     fn clusters(&self) -> Result<(i64, i64, i64), NTSTATUS> {
-        let space = self.tree.root.space().map_err(|error| host_status::of(&error))?;
-        let clusters = |count: u64| (u128::from(count) * u128::from(space.cluster) / u128::from(CLUSTER)) as i64;
-        Ok((clusters(space.total), clusters(space.free), clusters(space.available)))
+        let space = self
+            .tree
+            .root
+            .space()
+            .map_err(|error| host_status::of(&error))?;
+        let clusters = |count: u64| {
+            (u128::from(count) * u128::from(space.cluster) / u128::from(CLUSTER)) as i64
+        };
+        Ok((
+            clusters(space.total),
+            clusters(space.free),
+            clusters(space.available),
+        ))
     }
 
     /// Sets volume information: the label can be set.
@@ -99,7 +135,9 @@ impl Volume {
             return STATUS_INVALID_INFO_CLASS;
         }
         let fields = Fields(buffer);
-        let Some(length) = fields.int(0) else { return STATUS_INFO_LENGTH_MISMATCH };
+        let Some(length) = fields.int(0) else {
+            return STATUS_INFO_LENGTH_MISMATCH;
+        };
         match fields.units(4, length as usize) {
             None => STATUS_INFO_LENGTH_MISMATCH,
             Some(label) if label.len() > MAXIMUM_LABEL => STATUS_INVALID_VOLUME_LABEL,
@@ -123,7 +161,10 @@ mod tests {
         assert_eq!(size_of::<nt::FILE_FS_SIZE_INFORMATION>(), 24);
         assert_eq!(size_of::<nt::FILE_FS_FULL_SIZE_INFORMATION>(), 32);
         assert_eq!(size_of::<nt::FILE_FS_DEVICE_INFORMATION>(), 8);
-        assert_eq!(offset_of!(nt::FILE_FS_ATTRIBUTE_INFORMATION, FileSystemName), 12);
+        assert_eq!(
+            offset_of!(nt::FILE_FS_ATTRIBUTE_INFORMATION, FileSystemName),
+            12
+        );
         assert_eq!(size_of::<nt::FILE_FS_ATTRIBUTE_INFORMATION>(), 16);
         assert_eq!(size_of::<nt::FILE_FS_SECTOR_SIZE_INFORMATION>(), 28);
     }

@@ -32,13 +32,20 @@ pub struct Effects<'a> {
 impl<'a> Effects<'a> {
     /// `claim` takes a request from its cancel routine; false if that was too late.
     pub fn new(claim: &'a dyn Fn(Ticket) -> bool) -> Self {
-        Self { claim, finished: Vec::new() }
+        Self {
+            claim,
+            finished: Vec::new(),
+        }
     }
     /// Claims `ticket` and notes its result; false if it must stay queued.
     pub fn finish(&mut self, ticket: Ticket, status: NTSTATUS, data: Vec<u8>) -> bool {
         let claimed = (self.claim)(ticket);
         if claimed {
-            self.finished.push(Finish { ticket, status, data });
+            self.finished.push(Finish {
+                ticket,
+                status,
+                data,
+            });
         }
         claimed
     }

@@ -20,7 +20,12 @@ struct Queue {
 
 const THREADS: usize = 4;
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, idle: 0, outstanding: 0 });
+static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    jobs: VecDeque::new(),
+    threads: 0,
+    idle: 0,
+    outstanding: 0,
+});
 static WORK: Condvar = Condvar::new();
 static IDLE: Condvar = Condvar::new();
 
@@ -73,7 +78,11 @@ pub fn run_elsewhere(job: Job) {
         signal.1.notify_all();
     }));
     let flag = done.0.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(done.1.wait_while(flag, |done| !*done).unwrap_or_else(PoisonError::into_inner));
+    drop(
+        done.1
+            .wait_while(flag, |done| !*done)
+            .unwrap_or_else(PoisonError::into_inner),
+    );
 }
 
 fn done() {
@@ -105,7 +114,10 @@ fn run() {
 /// Waits until no job and no DPC of [`queue_dpc`] is left.
 pub fn drain() {
     let guard = queue();
-    drop(IDLE.wait_while(guard, |queue| queue.outstanding != 0).unwrap_or_else(PoisonError::into_inner));
+    drop(
+        IDLE.wait_while(guard, |queue| queue.outstanding != 0)
+            .unwrap_or_else(PoisonError::into_inner),
+    );
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@
 use super::tracker::{Dispatch, Reference};
 use super::{checks, irp};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
-use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST};
+use crate::nt::{
+    DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
+};
 use crate::processor::irql;
 use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
@@ -46,7 +48,9 @@ unsafe fn enter_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, number: i8) 
         let location = irp.next_location();
         irp.set_current_location(location);
         (*location).DeviceObject = device;
-        (*(*device).DriverObject).dispatch((*location).MajorFunction).unwrap_or(invalid_device_request)
+        (*(*device).DriverObject)
+            .dispatch((*location).MajorFunction)
+            .unwrap_or(invalid_device_request)
     }
 }
 
@@ -54,7 +58,10 @@ unsafe fn enter_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, number: i8) 
 ///
 /// # Safety
 /// As any dispatch routine.
-pub unsafe extern "win64" fn invalid_device_request(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+pub unsafe extern "win64" fn invalid_device_request(
+    _: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+) -> NTSTATUS {
     // SAFETY: a dispatch routine owns its request.
     unsafe { super::complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0) }
 }
@@ -72,7 +79,12 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
             (*irp).StackCount
         )
     };
-    checks::report(&rules::NO_MORE_STACK_LOCATIONS, message, irp, vec![("passed on by", site)]);
+    checks::report(
+        &rules::NO_MORE_STACK_LOCATIONS,
+        message,
+        irp,
+        vec![("passed on by", site)],
+    );
 }
 
 /// # Safety
@@ -93,7 +105,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         if level >= DISPATCH_LEVEL && checks::is_file_system(device) {
             checks::report(
                 &rules::FORWARDED_AT_BAD_IRQL,
-                format!("a request was passed to {} at IRQL {level}", super::device::describe(device)),
+                format!(
+                    "a request was passed to {} at IRQL {level}",
+                    super::device::describe(device)
+                ),
                 irp,
                 vec![("passed on by", site)],
             );
@@ -106,17 +121,28 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         let routine = enter_location(device, irp, number);
-        let dispatch = Dispatch { device, routine: routine as usize };
+        let dispatch = Dispatch {
+            device,
+            routine: routine as usize,
+        };
         let control = (*irp.location(number)).Control;
         let entered = irp::tracker(irp).map(|tracker| {
-            (*tracker).history.record(Event::new(EventKind::Called, device, number, 0, site));
+            (*tracker)
+                .history
+                .record(Event::new(EventKind::Called, device, number, 0, site));
             Reference::another(tracker, |inner| inner.enter(number, control, dispatch))
         });
 
         let status = routine(device, irp);
 
         if let Some((tracker, entry)) = entered {
-            tracker.history.record(Event::new(EventKind::Returned, device, number, status, routine as usize));
+            tracker.history.record(Event::new(
+                EventKind::Returned,
+                device,
+                number,
+                status,
+                routine as usize,
+            ));
             tracker.release(|inner| {
                 if let Some(found) = inner.leave(&entry, status) {
                     checks::disagreement(found, status, inner);
@@ -132,7 +158,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
                     super::device::describe(device)
                 ),
                 irp,
-                vec![("dispatch routine", routine as usize), ("passed on by", site)],
+                vec![
+                    ("dispatch routine", routine as usize),
+                    ("passed on by", site),
+                ],
             );
             irql::restore(level);
         }

@@ -44,14 +44,32 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
     // SAFETY: contract.
     unsafe {
         (*irp).Cancel = true;
-        history::record(irp, Event::new(EventKind::Cancelled, std::ptr::null_mut(), (*irp).CurrentLocation, 0, 0));
+        history::record(
+            irp,
+            Event::new(
+                EventKind::Cancelled,
+                std::ptr::null_mut(),
+                (*irp).CurrentLocation,
+                0,
+                0,
+            ),
+        );
         let Some(routine) = irp.set_cancel_routine(None) else {
             release_cancel_spin_lock(old);
             return false;
         };
         let device = (*irp.current_location()).DeviceObject;
         let address = routine as usize;
-        history::record(irp, Event::new(EventKind::CancelRoutine, device, (*irp).CurrentLocation, 0, address));
+        history::record(
+            irp,
+            Event::new(
+                EventKind::CancelRoutine,
+                device,
+                (*irp).CurrentLocation,
+                0,
+                address,
+            ),
+        );
         (*irp).CancelIrql = old;
         let held = spin_lock::held_by_current();
         routine(device, irp);

@@ -68,10 +68,20 @@ pub static CANCEL_LOCK_KEPT: Rule = Rule {
 };
 
 /// Reports a violation about a request, which may have been freed.
-pub fn report(rule: &'static Rule, message: String, irp: *mut IRP, sites: Vec<(&'static str, usize)>) {
+pub fn report(
+    rule: &'static Rule,
+    message: String,
+    irp: *mut IRP,
+    sites: Vec<(&'static str, usize)>,
+) {
     let irp = (!irp.is_null()).then_some(irp);
     let sites = sites.into_iter().filter(|(_, site)| *site != 0).collect();
-    verifier::report(Violation { rule, message, irp, sites });
+    verifier::report(Violation {
+        rule,
+        message,
+        irp,
+        sites,
+    });
 }
 
 /// Reports a routine that was called above the level it documents.
@@ -107,9 +117,15 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
     // SAFETY: contract, for all names below.
     let (rule, message, sites) = unsafe {
         match found {
-            Disagreement::PendingNotMarked { dispatch, routine: 0 } => (
+            Disagreement::PendingNotMarked {
+                dispatch,
+                routine: 0,
+            } => (
                 &rules::PENDING_NOT_MARKED,
-                format!("{} returned STATUS_PENDING for a request that it did not mark pending", name(dispatch)),
+                format!(
+                    "{} returned STATUS_PENDING for a request that it did not mark pending",
+                    name(dispatch)
+                ),
                 vec![("dispatch routine", dispatch.routine), completed],
             ),
             Disagreement::PendingNotMarked { dispatch, routine } => (
@@ -119,14 +135,25 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
                      request pending although PendingReturned was set",
                     name(dispatch)
                 ),
-                vec![("completion routine", routine), ("dispatch routine", dispatch.routine), completed],
+                vec![
+                    ("completion routine", routine),
+                    ("dispatch routine", dispatch.routine),
+                    completed,
+                ],
             ),
             Disagreement::MarkedNotPending(dispatch) => (
                 &rules::MARKED_NOT_PENDING,
-                format!("{} marked the request pending and returned {}", name(dispatch), Status(status)),
+                format!(
+                    "{} marked the request pending and returned {}",
+                    name(dispatch),
+                    Status(status)
+                ),
                 vec![("dispatch routine", dispatch.routine), completed],
             ),
-            Disagreement::NotCompleted { dispatch, forwarded: false } => (
+            Disagreement::NotCompleted {
+                dispatch,
+                forwarded: false,
+            } => (
                 &rules::NEITHER_COMPLETED_NOR_FORWARDED,
                 format!(
                     "{} returned {} and neither completed the request nor passed it on",
@@ -135,7 +162,10 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
                 ),
                 vec![("dispatch routine", dispatch.routine)],
             ),
-            Disagreement::NotCompleted { dispatch, forwarded: true } => (
+            Disagreement::NotCompleted {
+                dispatch,
+                forwarded: true,
+            } => (
                 &LOWER_STATUS_LOST,
                 format!(
                     "{} returned {} while the request that it passed down is still pending",
@@ -157,8 +187,12 @@ struct Freed {
 }
 
 const FREED: usize = 4096;
-static LATELY_FREED: [Freed; FREED] =
-    [const { Freed { irp: AtomicUsize::new(0), site: AtomicUsize::new(0) } }; FREED];
+static LATELY_FREED: [Freed; FREED] = [const {
+    Freed {
+        irp: AtomicUsize::new(0),
+        site: AtomicUsize::new(0),
+    }
+}; FREED];
 
 fn freed_slot(irp: *const IRP) -> &'static Freed {
     let hash = (irp as usize >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52;
@@ -174,7 +208,10 @@ pub fn remember_freed(irp: *const IRP, site: usize) {
 
 /// The address is in use again.
 pub fn forget_freed(irp: *const IRP) {
-    let _ = freed_slot(irp).irp.compare_exchange(irp as usize, 0, Ordering::Relaxed, Ordering::Relaxed);
+    let _ =
+        freed_slot(irp)
+            .irp
+            .compare_exchange(irp as usize, 0, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Who completed the request at this address before it was freed, if it was freed lately.

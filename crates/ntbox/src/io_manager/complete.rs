@@ -15,14 +15,15 @@
     reason = "a request is walked by pointer; its completer owns it"
 )]
 
+use super::complete_checks::{check_level, check_request, twice};
 use super::tracker::Reference;
-use super::{checks, irp, second_stage};
+use super::{checks, irp, second_stage, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IrpExt, Kirql, NTSTATUS,
-    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS, Status,
+    DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_PENDING, STATUS_SUCCESS, Status,
 };
-use crate::processor::{irql, spin_lock};
+use crate::processor::irql;
 use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
 
@@ -39,7 +40,12 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
         return;
     }
     if let Some(completed) = checks::freed_by(irp) {
-        twice(format!("the request {irp:p} is completed a second time"), irp, site, completed);
+        twice(
+            format!("the request {irp:p} is completed a second time"),
+            irp,
+            site,
+            completed,
+        );
         return;
     }
     // SAFETY: contract; the reference keeps the tracker when the request goes.
@@ -48,7 +54,11 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
             return;
         }
         let mut checked = match irp::tracker(irp) {
-            None => Checked { tracker: None, sequence: 0, site },
+            None => Checked {
+                tracker: None,
+                sequence: 0,
+                site,
+            },
             Some(tracker) => {
                 let event = Event::new(
                     EventKind::Completed,
@@ -58,13 +68,23 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
                     site,
                 );
                 (*tracker).history.record(event);
-                let (tracker, (before, begun)) =
-                    Reference::another(tracker, |inner| (inner.completed_at, inner.begin_completion(site)));
+                let (tracker, (before, begun)) = Reference::another(tracker, |inner| {
+                    (inner.completed_at, inner.begin_completion(site))
+                });
                 let Some(sequence) = begun else {
-                    twice("the request is completed a second time".into(), irp, site, before);
+                    twice(
+                        "the request is completed a second time".into(),
+                        irp,
+                        site,
+                        before,
+                    );
                     return;
                 };
-                Checked { tracker: Some(tracker), sequence, site }
+                Checked {
+                    tracker: Some(tracker),
+                    sequence,
+                    site,
+                }
             }
         };
         run(irp, boost, &mut checked);
@@ -86,20 +106,15 @@ pub unsafe fn finish(irp: *mut IRP, status: NTSTATUS, information: usize) -> NTS
     status
 }
 
-fn twice(message: String, irp: *mut IRP, site: usize, before: usize) {
-    checks::report(
-        &rules::COMPLETED_TWICE,
-        message,
-        irp,
-        vec![("completed again by", site), ("completed first by", before)],
-    );
-}
-
 /// What completion tells the checks. The walk itself is the same with and without.
 trait Observer {
     /// Calls the routine. After `Stop` the request is not touched again.
-    unsafe fn routine(&mut self, irp: *mut IRP, device: *mut DEVICE_OBJECT, location: &IO_STACK_LOCATION)
-    -> Outcome;
+    unsafe fn routine(
+        &mut self,
+        irp: *mut IRP,
+        device: *mut DEVICE_OBJECT,
+        location: &IO_STACK_LOCATION,
+    ) -> Outcome;
     unsafe fn pass(&mut self, irp: *mut IRP, number: i8, control: u8, calls: bool);
     unsafe fn top(&mut self, irp: *mut IRP);
 }
@@ -118,7 +133,9 @@ impl Observer for Unchecked {
         device: *mut DEVICE_OBJECT,
         location: &IO_STACK_LOCATION,
     ) -> Outcome {
-        let Some(routine) = location.CompletionRoutine else { return Outcome::Continue };
+        let Some(routine) = location.CompletionRoutine else {
+            return Outcome::Continue;
+        };
         // SAFETY: the driver that set the routine made it callable at up to DISPATCH_LEVEL.
         match unsafe { routine(device, irp, location.Context) } {
             STATUS_MORE_PROCESSING_REQUIRED => Outcome::Stop,
@@ -164,14 +181,27 @@ impl Observer for Checked {
             self.resume(0, false, 0);
             return Outcome::Continue;
         };
-        let address = routine as usize;
+        // SAFETY: not called yet.
+        let address = unsafe { unload_safe::routine_to_report(routine, location.Context) };
         let level = irql::current();
         // SAFETY: the completer owns the request until the routine has it.
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
-        self.record(Event::new(EventKind::RoutineEntered, device, number, 0, address));
+        self.record(Event::new(
+            EventKind::RoutineEntered,
+            device,
+            number,
+            0,
+            address,
+        ));
         // SAFETY: as in `Unchecked`.
         let status = unsafe { routine(device, irp, location.Context) };
-        self.record(Event::new(EventKind::RoutineReturned, device, number, status, address));
+        self.record(Event::new(
+            EventKind::RoutineReturned,
+            device,
+            number,
+            status,
+            address,
+        ));
         check_level(irp, level, address);
         if status == STATUS_MORE_PROCESSING_REQUIRED {
             return Outcome::Stop;
@@ -184,7 +214,11 @@ impl Observer for Checked {
                 vec![("completion routine", address)],
             );
         }
-        if self.resume(number, pending, address) { Outcome::Continue } else { Outcome::Stop }
+        if self.resume(number, pending, address) {
+            Outcome::Continue
+        } else {
+            Outcome::Stop
+        }
     }
 
     unsafe fn top(&mut self, irp: *mut IRP) {
@@ -192,7 +226,13 @@ impl Observer for Checked {
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         // SAFETY: as above.
         let number = unsafe { (*irp).CurrentLocation };
-        self.record(Event::new(EventKind::Finished, std::ptr::null_mut(), number, status, self.site));
+        self.record(Event::new(
+            EventKind::Finished,
+            std::ptr::null_mut(),
+            number,
+            status,
+            self.site,
+        ));
         if let Some(tracker) = &self.tracker {
             tracker.lock().finish();
         }
@@ -206,8 +246,12 @@ impl Checked {
         }
     }
     fn resume(&self, above: i8, pending: bool, routine: usize) -> bool {
-        let Some(tracker) = &self.tracker else { return true };
-        let resumed = tracker.lock().resume(self.sequence, above, pending, routine);
+        let Some(tracker) = &self.tracker else {
+            return true;
+        };
+        let resumed = tracker
+            .lock()
+            .resume(self.sequence, above, pending, routine);
         if !resumed {
             self.lost(routine);
         }
@@ -222,73 +266,16 @@ impl Checked {
         };
         checks::report(
             &rules::COMPLETED_TWICE,
-            "a completion routine continued completion of a request that was completed meanwhile".into(),
+            "a completion routine continued completion of a request that was completed meanwhile"
+                .into(),
             irp,
-            vec![("completion routine", routine), ("completed by", before), ("completed first by", self.site)],
+            vec![
+                ("completion routine", routine),
+                ("completed by", before),
+                ("completed first by", self.site),
+            ],
         );
     }
-}
-
-fn check_level(irp: *mut IRP, before: Kirql, routine: usize) {
-    let now = irql::current();
-    if now != before {
-        checks::report(
-            &rules::IRQL_CHANGED_BY_COMPLETION,
-            format!("a completion routine was entered at IRQL {before} and returned at IRQL {now}"),
-            irp,
-            vec![("completion routine", routine)],
-        );
-        irql::restore(before);
-    }
-}
-
-/// What can be told from the request alone; false if it must not be walked.
-///
-/// # Safety
-/// `irp` is alive.
-unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
-    // SAFETY: contract.
-    let (number, count, kind, status, cancel) = unsafe {
-        (
-            (*irp).CurrentLocation,
-            (*irp).StackCount,
-            (*irp).Type,
-            (*irp).IoStatus.Anonymous.Status,
-            (*irp).CancelRoutine.is_some(),
-        )
-    };
-    let completer = vec![("completed by", site)];
-    if kind != irp::IO_TYPE_IRP || i16::from(number) > i16::from(count) + 1 {
-        twice(
-            format!("a request at location {number} of {count} was completed"),
-            std::ptr::null_mut(),
-            site,
-            0,
-        );
-        return false;
-    }
-    // -1 is what a caller leaves in a status that it forgot to set (as NT checks).
-    if status == STATUS_PENDING || status == -1 {
-        let message = format!("the request was completed with {}", Status(status));
-        checks::report(&rules::COMPLETED_AS_PENDING, message, irp, completer.clone());
-    }
-    if cancel {
-        let message = "the request was completed while it still had a cancel routine".into();
-        checks::report(&checks::CANCEL_ROUTINE_SET, message, irp, completer.clone());
-        // SAFETY: contract; in a test, the mistake is not held against the drivers above.
-        unsafe { irp.set_cancel_routine(None) };
-    }
-    let held = spin_lock::held_by_current();
-    if held > 0 {
-        let message = format!("the request was completed while {held} spin lock(s) were held");
-        checks::report(&rules::COMPLETED_UNDER_SPIN_LOCK, message, irp, completer.clone());
-    }
-    let level = irql::current();
-    if level > DISPATCH_LEVEL {
-        let message = format!("the request was completed at IRQL {level}");
-        checks::report(&checks::COMPLETED_ABOVE_DISPATCH, message, irp, completer);
-    }
-    true
 }
 
 /// `ZeroIrpStackLocation`: what a completed driver knew must not leak to the one above.

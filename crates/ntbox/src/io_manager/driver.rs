@@ -6,22 +6,19 @@
     reason = "driver objects are shared with drivers by pointer; their code is called natively"
 )]
 
+pub use super::load::load;
 use super::object::{self, Kind};
-use super::{call, checks, device, namespace, registration, settings, unload};
-use crate::nt::routines::{DriverEntry, DriverRoutines};
+use super::{call, namespace, registration, unload};
+use crate::nt::routines::DriverRoutines;
 use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{
-    DRIVER_EXTENSION, DRIVER_OBJECT, DRVO_INITIALIZED, DRVO_LEGACY_DRIVER, MAJOR_FUNCTION_COUNT, NTSTATUS,
-    PASSIVE_LEVEL, Status, UNICODE_STRING,
+    DRIVER_EXTENSION, DRIVER_OBJECT, DRVO_INITIALIZED, DRVO_LEGACY_DRIVER, MAJOR_FUNCTION_COUNT,
+    NTSTATUS, Status,
 };
 use crate::pe_image::{self, Image};
-use crate::processor::irql;
-use crate::verifier::rules;
-use crate::exports;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fmt;
-use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 const IO_TYPE_DRIVER: i16 = 4;
@@ -92,7 +89,10 @@ unsafe impl Sync for Loaded {}
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded").field("service", &self.service).field("driver", &self.driver).finish()
+        f.debug_struct("Loaded")
+            .field("service", &self.service)
+            .field("driver", &self.driver)
+            .finish()
     }
 }
 
@@ -150,17 +150,27 @@ fn records() -> MutexGuard<'static, Records> {
 
 /// All drivers, in order of creation.
 pub fn drivers() -> Vec<*mut DRIVER_OBJECT> {
-    records().order.iter().map(|driver| *driver as *mut DRIVER_OBJECT).collect()
+    records()
+        .order
+        .iter()
+        .map(|driver| *driver as *mut DRIVER_OBJECT)
+        .collect()
 }
 
 /// The image of a driver that was loaded from one.
 pub fn image_of(driver: *mut DRIVER_OBJECT) -> Option<&'static Image> {
-    records().by_driver.get(&(driver as usize)).and_then(|record| record.image)
+    records()
+        .by_driver
+        .get(&(driver as usize))
+        .and_then(|record| record.image)
 }
 
 /// A driver object named `name` with every slot at `IopInvalidDeviceRequest`.
 /// `None` if the name is taken.
-fn create_object(name: &str, image: Option<&'static Image>) -> Option<*mut DRIVER_OBJECT> {
+pub(super) fn create_object(
+    name: &str,
+    image: Option<&'static Image>,
+) -> Option<*mut DRIVER_OBJECT> {
     let bytes = size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>();
     let object = object::create(Kind::Driver, bytes);
     let driver: *mut DRIVER_OBJECT = object.cast();
@@ -185,7 +195,8 @@ fn create_object(name: &str, image: Option<&'static Image>) -> Option<*mut DRIVE
         if let Some(image) = image {
             (*driver).DriverStart = image.base() as *mut c_void;
             (*driver).DriverSize = image.size() as u32;
-            (*driver).DriverInit = std::mem::transmute::<usize, crate::nt::DRIVER_INITIALIZE>(image.entry());
+            (*driver).DriverInit =
+                std::mem::transmute::<usize, crate::nt::DRIVER_INITIALIZE>(image.entry());
         }
         let hardware = Box::leak(Box::new(strings[1].as_unicode()));
         (*driver).HardwareDatabase = hardware;
@@ -196,7 +207,14 @@ fn create_object(name: &str, image: Option<&'static Image>) -> Option<*mut DRIVE
     }
     let mut records = records();
     records.order.push(driver as usize);
-    records.by_driver.insert(driver as usize, Record { image, strings, ..Record::default() });
+    records.by_driver.insert(
+        driver as usize,
+        Record {
+            image,
+            strings,
+            ..Record::default()
+        },
+    );
     Some(driver)
 }
 
@@ -206,7 +224,9 @@ fn create_object(name: &str, image: Option<&'static Image>) -> Option<*mut DRIVE
 /// # Panics
 /// If the name is taken or its directory does not exist: the box names its own drivers.
 pub fn create_native(name: &str, configure: impl FnOnce(&mut DRIVER_OBJECT)) -> *mut DRIVER_OBJECT {
-    let Some(driver) = create_object(name, None) else { panic!("the name {name} is taken") };
+    let Some(driver) = create_object(name, None) else {
+        panic!("the name {name} is taken")
+    };
     // SAFETY: the driver object is alive and nothing sends it requests yet.
     unsafe {
         configure(&mut *driver);
@@ -254,105 +274,30 @@ pub(super) unsafe fn delete_body(driver: *mut DRIVER_OBJECT) {
     }
 }
 
-/// `NtLoadDriver`: maps the image, gives the service its registry key, and calls
-/// DriverEntry at PASSIVE_LEVEL. The driver object is `\FileSystem\<service>`,
-/// as for every file-system (filter) driver.
-///
-/// # Errors
-/// The image could not be loaded, or DriverEntry failed.
-pub fn load(path: &Path, service: &str, settings: &[(String, SettingValue)]) -> Result<Loaded, LoadError> {
-    let image = pe_image::load(path, &|dll, name| exports::resolve(dll, name)).map_err(LoadError::Image)?;
-    image.protect();
-    let name = format!(r"\FileSystem\{service}");
-    let Some(driver) = create_object(&name, Some(image)) else {
-        image.unload();
-        return Err(LoadError::AlreadyLoaded(name));
-    };
-    let key = settings::service_path(service);
-    settings::set(&key, "Type", SettingValue::Dword(2));
-    settings::set(&key, "Start", SettingValue::Dword(3));
-    settings::set(&key, "ErrorControl", SettingValue::Dword(1));
-    settings::set(&key, "ImagePath", SettingValue::Text(path.display().to_string()));
-    settings::create_key(&format!(r"{key}\Parameters"));
-    for (name, value) in settings {
-        settings::set(&format!(r"{key}\Parameters"), name, value.clone());
-    }
-    let loaded = Loaded { driver, image, service: service.to_owned() };
-    let registry_path = OwnedUnicodeString::new(&key);
-    // SAFETY: the image is mapped and bound, the driver object is complete.
-    let status = unsafe { enter(&loaded, &registry_path.as_unicode()) };
-    if !Status(status).is_success() {
-        unload::undo_failed_entry(loaded);
-        return Err(LoadError::EntryFailed(status));
-    }
-    image.discard_init();
-    // SAFETY: DriverEntry has succeeded; the driver object is alive.
-    unsafe { entered(driver) };
-    Ok(loaded)
-}
-
-/// Calls DriverEntry.
-///
-/// # Safety
-/// The image of `loaded` is mapped and bound.
-unsafe fn enter(loaded: &Loaded, registry_path: &UNICODE_STRING) -> NTSTATUS {
-    // SAFETY: contract; the entry point of a driver image is its DriverEntry.
-    let entry = unsafe { std::mem::transmute::<usize, DriverEntry>(loaded.image.entry()) };
-    // SAFETY: contract.
-    let status = unsafe { entry(loaded.driver, registry_path) };
-    let level = irql::current();
-    if level != PASSIVE_LEVEL {
-        checks::report(
-            &rules::IRQL_CHANGED_BY_DISPATCH,
-            format!("DriverEntry of {} returned at IRQL {level}", loaded.service),
-            std::ptr::null_mut(),
-            vec![("DriverEntry", loaded.image.entry())],
-        );
-        irql::restore(PASSIVE_LEVEL);
-    }
-    status
-}
-
-/// What the I/O manager does after a successful DriverEntry (`IopReadyDeviceObjects`,
-/// then the reinitialization routines).
-///
-/// # Safety
-/// `driver` is alive.
-unsafe fn entered(driver: *mut DRIVER_OBJECT) {
-    // SAFETY: contract.
-    unsafe {
-        for slot in 0..MAJOR_FUNCTION_COUNT {
-            if (*driver).dispatch(slot as u8).is_none() {
-                (*driver).set_dispatch(slot as u8, call::invalid_device_request);
-            }
-        }
-        (*driver).Flags |= DRVO_INITIALIZED;
-        for device in device::devices_of(driver) {
-            device::finish_initializing(device);
-        }
-    }
-    loop {
-        let next = {
-            let mut records = records();
-            let Some(record) = records.by_driver.get_mut(&(driver as usize)) else { return };
-            if record.reinitialize.is_empty() {
-                return;
-            }
-            record.count += 1;
-            (record.reinitialize.remove(0), record.count)
-        };
-        let ((routine, context), count) = next;
-        // SAFETY: the driver registered the routine for itself.
-        unsafe { routine(driver, context as *mut c_void, count) };
-    }
-}
-
 /// `IoRegisterDriverReinitialization`: called after DriverEntry has returned;
 /// a routine may register itself again.
-pub fn register_reinitialization(driver: *mut DRIVER_OBJECT, routine: Reinitialize, context: *mut c_void) {
+pub fn register_reinitialization(
+    driver: *mut DRIVER_OBJECT,
+    routine: Reinitialize,
+    context: *mut c_void,
+) {
     if let Some(record) = records().by_driver.get_mut(&(driver as usize)) {
         record.reinitialize.push((routine, context as usize));
     }
+}
+
+/// The reinitialization routine to call next, its context and its count.
+pub(super) fn next_reinitialization(
+    driver: *mut DRIVER_OBJECT,
+) -> Option<(Reinitialize, *mut c_void, u32)> {
+    let mut records = records();
+    let record = records.by_driver.get_mut(&(driver as usize))?;
+    if record.reinitialize.is_empty() {
+        return None;
+    }
+    record.count += 1;
+    let (routine, context) = record.reinitialize.remove(0);
+    Some((routine, context as *mut c_void, record.count))
 }
 
 /// `IoAllocateDriverObjectExtension`: `None` if the driver has one with this identification.
@@ -363,19 +308,30 @@ pub fn allocate_extension(
 ) -> Option<*mut c_void> {
     let mut records = records();
     let record = records.by_driver.get_mut(&(driver as usize))?;
-    if record.extensions.iter().any(|(known, _)| *known == identification as usize) {
+    if record
+        .extensions
+        .iter()
+        .any(|(known, _)| *known == identification as usize)
+    {
         return None;
     }
     let block = crate::pool::allocate_for_box(bytes.max(1) as usize);
-    record.extensions.push((identification as usize, block as usize));
+    record
+        .extensions
+        .push((identification as usize, block as usize));
     Some(block)
 }
 
 /// `IoGetDriverObjectExtension`, null if there is none.
 pub fn extension(driver: *mut DRIVER_OBJECT, identification: *const c_void) -> *mut c_void {
     let records = records();
-    let Some(record) = records.by_driver.get(&(driver as usize)) else { return std::ptr::null_mut() };
-    let found = record.extensions.iter().find(|(known, _)| *known == identification as usize);
+    let Some(record) = records.by_driver.get(&(driver as usize)) else {
+        return std::ptr::null_mut();
+    };
+    let found = record
+        .extensions
+        .iter()
+        .find(|(known, _)| *known == identification as usize);
     found.map_or(std::ptr::null_mut(), |(_, block)| *block as *mut c_void)
 }
 

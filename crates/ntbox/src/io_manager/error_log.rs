@@ -9,8 +9,8 @@
     reason = "packets are filled in by drivers through a pointer"
 )]
 
-use super::object::{self, Kind};
 use super::device;
+use super::object::{self, Kind};
 use crate::nt::{IO_ERROR_LOG_PACKET, NTSTATUS};
 use crate::pool;
 use std::ffi::c_void;
@@ -48,7 +48,10 @@ static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
 /// What was written so far.
 pub fn entries() -> Vec<Entry> {
-    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    ENTRIES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }
 
 /// `IoAllocateErrorLogEntry`; null for an impossible size or when the pool fails.
@@ -57,7 +60,10 @@ pub fn entries() -> Vec<Entry> {
 /// `object` is a live device or driver object.
 pub unsafe fn allocate(object: *mut c_void, bytes: u8, site: usize) -> *mut c_void {
     let bytes = usize::from(bytes);
-    if object.is_null() || bytes < std::mem::offset_of!(IO_ERROR_LOG_PACKET, DumpData) || bytes > MAXIMUM {
+    if object.is_null()
+        || bytes < std::mem::offset_of!(IO_ERROR_LOG_PACKET, DumpData)
+        || bytes > MAXIMUM
+    {
         return std::ptr::null_mut();
     }
     let block = pool::allocate(pool::Kind::NonPaged, HEADER + bytes, TAG, site);
@@ -102,8 +108,16 @@ pub unsafe fn write(packet: *mut c_void, site: usize) {
         };
         let block = std::slice::from_raw_parts(packet.cast::<u8>(), (*header).bytes);
         let dump_at = std::mem::offset_of!(IO_ERROR_LOG_PACKET, DumpData);
-        let dump = block[dump_at..].iter().copied().take(usize::from((*log).DumpDataSize)).collect();
-        let strings = strings(block, usize::from((*log).StringOffset), usize::from((*log).NumberOfStrings));
+        let dump = block[dump_at..]
+            .iter()
+            .copied()
+            .take(usize::from((*log).DumpDataSize))
+            .collect();
+        let strings = strings(
+            block,
+            usize::from((*log).StringOffset),
+            usize::from((*log).NumberOfStrings),
+        );
         let entry = Entry {
             driver,
             error: (*log).ErrorCode,
@@ -112,7 +126,10 @@ pub unsafe fn write(packet: *mut c_void, site: usize) {
             strings,
             dump,
         };
-        ENTRIES.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        ENTRIES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(entry);
         free(packet, site);
     }
 }
@@ -124,5 +141,9 @@ fn strings(block: &[u8], offset: usize, count: usize) -> Vec<String> {
         .chunks_exact(2)
         .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
         .collect();
-    units.split(|unit| *unit == 0).take(count).map(String::from_utf16_lossy).collect()
+    units
+        .split(|unit| *unit == 0)
+        .take(count)
+        .map(String::from_utf16_lossy)
+        .collect()
 }

@@ -12,18 +12,18 @@
     reason = "file objects are shared with drivers by pointer"
 )]
 
+pub use super::file_requests::query;
+use super::file_requests::send;
+pub(super) use super::file_requests::{send_create, send_shutdown};
 use super::object::{self, Kind};
-use super::{call, device, irp, mount};
+use super::{device, mount};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_STREAM_FILE, FO_SYNCHRONOUS_IO,
-    IO_STATUS_BLOCK, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION,
-    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_SHUTDOWN,
-    IRP_SYNCHRONOUS_API, IrpExt, KEVENT, LIST_ENTRY, NTSTATUS, STATUS_PENDING,
-    STATUS_SUCCESS, Status, UNICODE_STRING, VPB, VPB_MOUNTED,
+    DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_STREAM_FILE,
+    FO_SYNCHRONOUS_IO, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, LIST_ENTRY, NTSTATUS, STATUS_SUCCESS,
+    UNICODE_STRING, VPB, VPB_MOUNTED,
 };
-use crate::processor::{dispatcher, thread};
-use crate::user::{counters, identity};
 use crate::pool;
+use crate::processor::dispatcher;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const IO_TYPE_FILE: i16 = 5;
@@ -67,14 +67,22 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, name: &[u16], flags: u32) -> *m
 fn file_name(name: &[u16]) -> UNICODE_STRING {
     let bytes = size_of_val(name);
     if bytes == 0 {
-        return UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: std::ptr::null_mut() };
+        return UNICODE_STRING {
+            Length: 0,
+            MaximumLength: 0,
+            Buffer: std::ptr::null_mut(),
+        };
     }
     // Room for the terminator that many drivers expect, though the length does not count it.
     let capacity = bytes + 2;
     let buffer: *mut u16 = pool::allocate_for_box(capacity).cast();
     // SAFETY: the block is zeroed and has `capacity` bytes.
     unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), buffer, name.len()) };
-    UNICODE_STRING { Length: bytes as u16, MaximumLength: capacity as u16, Buffer: buffer }
+    UNICODE_STRING {
+        Length: bytes as u16,
+        MaximumLength: capacity as u16,
+        Buffer: buffer,
+    }
 }
 
 unsafe fn extension<'a>(file: *mut FILE_OBJECT) -> &'a mut Extension {
@@ -88,7 +96,9 @@ unsafe fn extension<'a>(file: *mut FILE_OBJECT) -> &'a mut Extension {
 /// `file` is alive.
 pub unsafe fn opened(file: *mut FILE_OBJECT) {
     // SAFETY: contract.
-    unsafe { extension(file) }.opened.store(true, Ordering::Release);
+    unsafe { extension(file) }
+        .opened
+        .store(true, Ordering::Release);
 }
 
 /// True if the open succeeded.
@@ -166,12 +176,18 @@ pub unsafe fn acquire_lock(file: *mut FILE_OBJECT) -> NTSTATUS {
     unsafe {
         let busy = AtomicU32::from_ptr(&raw mut (*file).Busy);
         let waiters = AtomicU32::from_ptr(&raw mut (*file).Waiters);
-        if busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        if busy
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+        {
             return STATUS_SUCCESS;
         }
         waiters.fetch_add(1, Ordering::AcqRel);
         let status = loop {
-            if busy.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if busy
+                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
                 break STATUS_SUCCESS;
             }
             let status = dispatcher::wait(&[(&raw mut (*file).Lock).cast()], false, None, false);
@@ -206,7 +222,9 @@ pub(super) unsafe fn last_handle_closed(file: *mut FILE_OBJECT) {
     // SAFETY: contract.
     unsafe {
         let extension = extension(file);
-        if !extension.opened.load(Ordering::Acquire) || extension.cleaned_up.swap(true, Ordering::AcqRel) {
+        if !extension.opened.load(Ordering::Acquire)
+            || extension.cleaned_up.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let synchronous = (*file).Flags & FO_SYNCHRONOUS_IO != 0;
@@ -217,34 +235,6 @@ pub(super) unsafe fn last_handle_closed(file: *mut FILE_OBJECT) {
         if synchronous {
             release_lock(file);
         }
-    }
-}
-
-/// Sends cleanup or close and waits for it.
-unsafe fn send(file: *mut FILE_OBJECT, major: u8) {
-    // SAFETY: contract of the callers: the file is alive (or being deleted, which drivers
-    // see as alive); event and status block outlive the request, which is waited for.
-    unsafe {
-        let device = related_device(file);
-        let mut event: KEVENT = std::mem::zeroed();
-        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
-        dispatcher::initialize_event(&raw mut event, false, false);
-        let request = irp::allocate((*device).StackSize);
-        irp::set_identity(request, identity::current());
-        request.set_original_file_object(file);
-        request.set_thread(thread::current().object());
-        (*request).Flags = IRP_CLOSE_OPERATION | IRP_SYNCHRONOUS_API;
-        (*request).UserEvent = &raw mut event;
-        (*request).Anonymous.UserIosb = &raw mut iosb;
-        let location = request.next_location();
-        (*location).MajorFunction = major;
-        (*location).FileObject = file;
-        let status = call::call_driver(device, request, 0);
-        counters::irp(major, status);
-        if status == STATUS_PENDING {
-            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
-        }
-        irp::free(request, 0);
     }
 }
 
@@ -264,76 +254,6 @@ pub unsafe fn join_volume(file: *mut FILE_OBJECT) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// Sends a plain `IRP_MJ_CREATE` (`FILE_OPEN`) for the file and waits for it.
-/// `crate::user` sends the creates that programs ask for.
-///
-/// # Errors
-/// What the request was completed with.
-///
-/// # Safety
-/// `file` is alive and not opened yet. PASSIVE_LEVEL.
-pub(super) unsafe fn send_create(file: *mut FILE_OBJECT, access: u32) -> Result<(), NTSTATUS> {
-    /// `FILE_OPEN` in the high byte of the options.
-    const OPEN: u32 = 1 << 24;
-    // SAFETY: contract; event, status block and security context outlive the request.
-    unsafe {
-        let device = related_device(file);
-        let mut event: KEVENT = std::mem::zeroed();
-        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
-        let mut security: crate::nt::IO_SECURITY_CONTEXT = std::mem::zeroed();
-        let mut access_state: crate::nt::ACCESS_STATE = std::mem::zeroed();
-        security.AccessState = &raw mut access_state;
-        security.DesiredAccess = access;
-        dispatcher::initialize_event(&raw mut event, false, false);
-        let request = irp::allocate((*device).StackSize);
-        irp::set_identity(request, identity::current());
-        request.set_original_file_object(file);
-        request.set_thread(thread::current().object());
-        (*request).Flags = IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION;
-        (*request).UserEvent = &raw mut event;
-        (*request).Anonymous.UserIosb = &raw mut iosb;
-        let location = request.next_location();
-        (*location).MajorFunction = IRP_MJ_CREATE as u8;
-        (*location).FileObject = file;
-        (*location).Parameters.Create.SecurityContext = &raw mut security;
-        (*location).Parameters.Create.Options = OPEN;
-        let mut status = call::call_driver(device, request, 0);
-        if status == STATUS_PENDING {
-            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
-            status = iosb.Anonymous.Status;
-        } else {
-            super::second_stage::finish_synchronously(request);
-        }
-        if !Status(status).is_success() {
-            return Err(status);
-        }
-        opened(file);
-        Ok(())
-    }
-}
-
-/// Sends `IRP_MJ_SHUTDOWN` to the stack of a device that registered for it.
-///
-/// # Safety
-/// `device` is alive. PASSIVE_LEVEL.
-pub(super) unsafe fn send_shutdown(device: *mut DEVICE_OBJECT) {
-    // SAFETY: contract; event and status block outlive the request, which is waited for.
-    unsafe {
-        let top = device::reference_top_of_stack(device);
-        let mut event: KEVENT = std::mem::zeroed();
-        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
-        dispatcher::initialize_event(&raw mut event, true, false);
-        let null = std::ptr::null_mut();
-        let request = irp::build_synchronous_fsd(
-            IRP_MJ_SHUTDOWN as u8, top, null, 0, std::ptr::null(), &raw mut event, &raw mut iosb,
-        );
-        if call::call_driver(top, request, 0) == STATUS_PENDING {
-            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
-        }
-        object::dereference(top.cast());
-    }
-}
-
 /// `IoCreateStreamFileObject(Lite)`: a file object that the file system opens for
 /// itself. `cleanup` sends `IRP_MJ_CLEANUP` at once, as its handle is closed.
 ///
@@ -346,10 +266,18 @@ pub unsafe fn create_stream(
 ) -> *mut FILE_OBJECT {
     // SAFETY: contract.
     unsafe {
-        let device = if file.is_null() { device } else { (*file).DeviceObject };
+        let device = if file.is_null() {
+            device
+        } else {
+            (*file).DeviceObject
+        };
         let stream = create(device, &[], FO_STREAM_FILE);
         // The file system has the volume mounted: it is the one that asks.
-        let vpb = if file.is_null() { (*device).Vpb } else { (*file).Vpb };
+        let vpb = if file.is_null() {
+            (*device).Vpb
+        } else {
+            (*file).Vpb
+        };
         if !vpb.is_null() && u32::from((*vpb).Flags) & VPB_MOUNTED != 0 {
             mount::reference_vpb(vpb);
             (*stream).Vpb = vpb;
@@ -362,50 +290,6 @@ pub unsafe fn create_stream(
             extension(stream).cleaned_up.store(true, Ordering::Release);
         }
         stream
-    }
-}
-
-/// `IoQueryFileInformation`, `IoQueryVolumeInformation`: a request to the file's
-/// stack, waited for.
-///
-/// # Safety
-/// `file` is alive; `buffer` has `length` bytes; `returned` is writable.
-pub unsafe fn query(
-    file: *mut FILE_OBJECT,
-    major: u8,
-    class: i32,
-    buffer: *mut std::ffi::c_void,
-    length: u32,
-    returned: *mut u32,
-) -> NTSTATUS {
-    // SAFETY: contract; event and status block outlive the request, which is waited for.
-    unsafe {
-        let device = related_device(file);
-        let mut event: KEVENT = std::mem::zeroed();
-        let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
-        dispatcher::initialize_event(&raw mut event, false, false);
-        let request = irp::allocate((*device).StackSize);
-        irp::set_identity(request, identity::current());
-        object::reference(file.cast());
-        request.set_original_file_object(file);
-        request.set_thread(thread::current().object());
-        (*request).Flags = IRP_BUFFERED_IO | IRP_SYNCHRONOUS_API;
-        (*request).AssociatedIrp.SystemBuffer = buffer;
-        (*request).UserEvent = &raw mut event;
-        (*request).Anonymous.UserIosb = &raw mut iosb;
-        let location = request.next_location();
-        (*location).MajorFunction = major;
-        (*location).FileObject = file;
-        // Both queries have one layout.
-        (*location).Parameters.QueryFile.Length = length;
-        (*location).Parameters.QueryFile.FileInformationClass = class;
-        let mut status = call::call_driver(device, request, 0);
-        if status == STATUS_PENDING {
-            dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
-            status = iosb.Anonymous.Status;
-        }
-        *returned = iosb.Information as u32;
-        status
     }
 }
 

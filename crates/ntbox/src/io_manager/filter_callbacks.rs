@@ -82,7 +82,8 @@ impl Operation {
     }
 }
 
-static REGISTERED: LazyLock<Mutex<HashMap<usize, FS_FILTER_CALLBACKS>>> = LazyLock::new(Mutex::default);
+static REGISTERED: LazyLock<Mutex<HashMap<usize, FS_FILTER_CALLBACKS>>> =
+    LazyLock::new(Mutex::default);
 
 fn registered() -> MutexGuard<'static, HashMap<usize, FS_FILTER_CALLBACKS>> {
     REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +97,10 @@ fn registered() -> MutexGuard<'static, HashMap<usize, FS_FILTER_CALLBACKS>> {
 ///
 /// # Safety
 /// `callbacks` is null or has the size it says.
-pub unsafe fn register(driver: *mut DRIVER_OBJECT, callbacks: *const FS_FILTER_CALLBACKS) -> NTSTATUS {
+pub unsafe fn register(
+    driver: *mut DRIVER_OBJECT,
+    callbacks: *const FS_FILTER_CALLBACKS,
+) -> NTSTATUS {
     if driver.is_null() || callbacks.is_null() {
         return STATUS_INVALID_PARAMETER;
     }
@@ -143,14 +147,21 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
         let mut ending = 0_i64;
         let mut resource: *mut crate::nt::ERESOURCE = std::ptr::null_mut();
         match operation {
-            Operation::AcquireForSection { section_type, page_protection } => {
+            Operation::AcquireForSection {
+                section_type,
+                page_protection,
+            } => {
                 data.Parameters.AcquireForSectionSynchronization.SyncType = section_type;
-                data.Parameters.AcquireForSectionSynchronization.PageProtection = page_protection;
+                data.Parameters
+                    .AcquireForSectionSynchronization
+                    .PageProtection = page_protection;
             }
             Operation::AcquireForModifiedPageWriter { ending_offset } => {
                 ending = ending_offset;
                 data.Parameters.AcquireForModifiedPageWriter.EndingOffset = &raw mut ending;
-                data.Parameters.AcquireForModifiedPageWriter.ResourceToRelease = &raw mut resource;
+                data.Parameters
+                    .AcquireForModifiedPageWriter
+                    .ResourceToRelease = &raw mut resource;
             }
             _ => {}
         }
@@ -160,7 +171,11 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
         loop {
             let callbacks = registered().get(&((*at).DriverObject as usize)).copied();
             if let Some(callbacks) = callbacks {
-                let mut one = Asked { device: at, pair: operation.pair(&callbacks), context: std::ptr::null_mut() };
+                let mut one = Asked {
+                    device: at,
+                    pair: operation.pair(&callbacks),
+                    context: std::ptr::null_mut(),
+                };
                 data.DeviceObject = at;
                 if let Some(pre) = one.pair.Pre {
                     let answer = pre(&raw mut data, &raw mut one.context);
@@ -207,7 +222,8 @@ unsafe fn own_routine(
         if table.is_null() {
             return STATUS_SUCCESS;
         }
-        let reaches = |offset: usize| (*table).SizeOfFastIoDispatch as usize >= offset + size_of::<usize>();
+        let reaches =
+            |offset: usize| (*table).SizeOfFastIoDispatch as usize >= offset + size_of::<usize>();
         match operation {
             Operation::AcquireForSection { .. } => {
                 if let Some(routine) = (*table).AcquireFileForNtCreateSection {
@@ -219,12 +235,16 @@ unsafe fn own_routine(
                     routine(file);
                 }
             }
-            Operation::AcquireForCcFlush if reaches(offset_of!(FAST_IO_DISPATCH, AcquireForCcFlush)) => {
+            Operation::AcquireForCcFlush
+                if reaches(offset_of!(FAST_IO_DISPATCH, AcquireForCcFlush)) =>
+            {
                 if let Some(routine) = (*table).AcquireForCcFlush {
                     return routine(file, device);
                 }
             }
-            Operation::ReleaseForCcFlush if reaches(offset_of!(FAST_IO_DISPATCH, ReleaseForCcFlush)) => {
+            Operation::ReleaseForCcFlush
+                if reaches(offset_of!(FAST_IO_DISPATCH, ReleaseForCcFlush)) =>
+            {
                 if let Some(routine) = (*table).ReleaseForCcFlush {
                     return routine(file, device);
                 }

@@ -40,11 +40,14 @@ const SHARDS: usize = 64;
 type Shard = Mutex<HashMap<usize, usize>>;
 
 /// Every IRP of the box that is not freed, with the address that allocated it.
-static LIVE: LazyLock<[Shard; SHARDS]> = LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
+static LIVE: LazyLock<[Shard; SHARDS]> =
+    LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
 
 fn shard(irp: *const IRP) -> MutexGuard<'static, HashMap<usize, usize>> {
     let hash = (irp as usize >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
-    LIVE[hash % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    LIVE[hash % SHARDS]
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// # Safety
@@ -93,7 +96,10 @@ pub fn allocate_at(stack_size: i8, site: usize) -> *mut IRP {
     };
     // SAFETY: the block holds prefix and IRP and nobody else has it.
     unsafe {
-        block.cast::<Prefix>().write(Prefix { identity: Identity::default(), tracker });
+        block.cast::<Prefix>().write(Prefix {
+            identity: Identity::default(),
+            tracker,
+        });
         set_up(irp, bytes as u16, stack_size);
         (*irp).AllocationFlags = HAS_PREFIX;
         if !tracker.is_null() {
@@ -167,7 +173,16 @@ unsafe fn restart(irp: *mut IRP) {
         if let Some(tracker) = tracker(irp) {
             (*tracker).lock().restart();
         }
-        history::record(irp, Event::new(EventKind::Allocated, std::ptr::null_mut(), (*irp).CurrentLocation, 0, 0));
+        history::record(
+            irp,
+            Event::new(
+                EventKind::Allocated,
+                std::ptr::null_mut(),
+                (*irp).CurrentLocation,
+                0,
+                0,
+            ),
+        );
     }
 }
 
@@ -203,7 +218,13 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
         let pointer = (*prefix).tracker;
         if !pointer.is_null() {
             let tracker = Reference::from_raw(pointer);
-            tracker.history.record(Event::new(EventKind::Freed, std::ptr::null_mut(), (*irp).CurrentLocation, 0, site));
+            tracker.history.record(Event::new(
+                EventKind::Freed,
+                std::ptr::null_mut(),
+                (*irp).CurrentLocation,
+                0,
+                site,
+            ));
             let mut inner = tracker.lock();
             history::retire(irp);
             inner.irp = std::ptr::null_mut();
@@ -253,7 +274,9 @@ pub fn for_each_live(mut visit: impl FnMut(*mut IRP, usize)) {
 
 /// Requests in flight.
 pub fn live() -> usize {
-    LIVE.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    LIVE.iter()
+        .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len())
+        .sum()
 }
 
 /// Cancels the requests for `file` that this thread has issued (`NtCancelIoFile`):
@@ -324,88 +347,4 @@ pub unsafe fn cancel_requests(file: *mut FILE_OBJECT) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nt::{STATUS_NOT_SUPPORTED, STATUS_SUCCESS};
-
-    #[test]
-    fn an_allocated_request_stands_above_its_top_location() {
-        let irp = allocate(3);
-        // SAFETY: the request is alive and owned here.
-        unsafe {
-            assert_eq!(((*irp).StackCount, (*irp).CurrentLocation), (3, 4));
-            assert_eq!(irp.current_location(), irp.location(4));
-            assert_eq!(irp.next_location(), irp.location(3));
-            assert_eq!(usize::from((*irp).Size), size_of_irp(3));
-            assert_eq!((*irp).Type, IO_TYPE_IRP);
-            assert_eq!(identity(irp), Identity::default());
-            let wanted = Identity { value: 7, ..Identity::default() };
-            set_identity(irp, wanted);
-            assert_eq!(identity(irp), wanted);
-            free(irp, 0);
-        }
-        assert!(allocate(0).is_null());
-        assert!(allocate(-1).is_null());
-    }
-
-    #[test]
-    fn reuse_resets_all_but_the_status_it_is_given() {
-        let irp = allocate(2);
-        // SAFETY: the request is alive and owned here.
-        unsafe {
-            advance(irp);
-            (*irp).Flags = 5;
-            (*irp).Cancel = true;
-            reuse(irp, STATUS_NOT_SUPPORTED);
-            assert_eq!(((*irp).CurrentLocation, (*irp).Flags, (*irp).Cancel), (3, 0, false));
-            assert_eq!((*irp).IoStatus.Anonymous.Status, STATUS_NOT_SUPPORTED);
-            initialize(irp, (*irp).Size, 2);
-            assert_eq!((*irp).IoStatus.Anonymous.Status, STATUS_SUCCESS);
-            free(irp, 0);
-        }
-    }
-
-    #[test]
-    fn memory_of_a_drivers_own_has_no_prefix() {
-        let mut memory = vec![0_u128; size_of_irp(2).div_ceil(16)];
-        let irp: *mut IRP = memory.as_mut_ptr().cast();
-        // SAFETY: the memory is large enough and owned here.
-        unsafe {
-            initialize(irp, size_of_irp(2) as u16, 2);
-            assert!(tracker(irp).is_none());
-            set_identity(irp, Identity { value: 1, ..Identity::default() });
-            assert_eq!(identity(irp), Identity::default());
-            assert_eq!((*irp).CurrentLocation, 3);
-        }
-    }
-
-    #[test]
-    fn copying_leaves_out_the_completion_routine() {
-        unsafe extern "win64" fn routine(
-            _: *mut crate::nt::DEVICE_OBJECT,
-            _: *mut IRP,
-            _: *mut std::ffi::c_void,
-        ) -> NTSTATUS {
-            STATUS_SUCCESS
-        }
-        let irp = allocate(2);
-        // SAFETY: the request is alive and owned here.
-        unsafe {
-            set_completion_routine(irp, Some(routine), irp.cast(), super::super::stack::ALWAYS);
-            advance(irp);
-            let current = irp.current_location();
-            (*current).MajorFunction = 3;
-            (*current).Flags = 9;
-            (*current).Parameters.Read.Length = 77;
-            copy_to_next(irp);
-            let next = irp.next_location();
-            assert_eq!(((*next).MajorFunction, (*next).Flags, (*next).Control), (3, 9, 0));
-            assert_eq!((*next).Parameters.Read.Length, 77);
-            assert!((*next).CompletionRoutine.is_none() && (*next).Context.is_null());
-            mark_pending(irp);
-            skip(irp);
-            assert_eq!((*irp).CurrentLocation, 3);
-            free(irp, 0);
-        }
-    }
-}
+mod tests;

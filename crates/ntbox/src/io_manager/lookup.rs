@@ -9,9 +9,9 @@
 use super::object::{self, Kind};
 use super::{device, file, namespace, storage};
 use crate::nt::{
-    DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, NTSTATUS, STATUS_BUFFER_TOO_SMALL,
-    STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
-    STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
+    DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN,
+    NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
 };
 
 /// `IoGetDeviceObjectPointer`: opens the device, closes the handle again, and
@@ -24,7 +24,10 @@ use crate::nt::{
 /// Those of [`namespace::lookup`], of mounting and of the create request;
 /// `STATUS_OBJECT_TYPE_MISMATCH` for a name that is no device;
 /// `STATUS_NO_SUCH_DEVICE` while the device is initializing.
-pub fn device_pointer(name: &str, access: u32) -> Result<(*mut FILE_OBJECT, *mut DEVICE_OBJECT), NTSTATUS> {
+pub fn device_pointer(
+    name: &str,
+    access: u32,
+) -> Result<(*mut FILE_OBJECT, *mut DEVICE_OBJECT), NTSTATUS> {
     let (found, rest) = namespace::lookup(name)?;
     // SAFETY: the lookup's reference keeps the object until the file object does.
     unsafe {
@@ -51,7 +54,11 @@ unsafe fn open(
         let path: Vec<u16> = rest.encode_utf16().collect();
         let direct = rest.is_empty();
         let file = file::create(found, &path, if direct { FO_DIRECT_DEVICE_OPEN } else { 0 });
-        let opened = if direct { Ok(()) } else { file::join_volume(file) };
+        let opened = if direct {
+            Ok(())
+        } else {
+            file::join_volume(file)
+        };
         let opened = opened.and_then(|()| file::send_create(file, access));
         if let Err(status) = opened {
             object::dereference(file.cast());
@@ -80,7 +87,11 @@ pub unsafe fn enumerate_devices(
     let _database = device::database();
     // SAFETY: contract; the driver's list is locked.
     unsafe {
-        let capacity = if list.is_null() { 0 } else { bytes as usize / size_of::<usize>() };
+        let capacity = if list.is_null() {
+            0
+        } else {
+            bytes as usize / size_of::<usize>()
+        };
         let mut count = 0_usize;
         let mut next = (*driver).DeviceObject;
         while !next.is_null() {
@@ -92,7 +103,11 @@ pub unsafe fn enumerate_devices(
             next = (*next).NextDevice;
         }
         *actual = count as u32;
-        if count > capacity { STATUS_BUFFER_TOO_SMALL } else { STATUS_SUCCESS }
+        if count > capacity {
+            STATUS_BUFFER_TOO_SMALL
+        } else {
+            STATUS_SUCCESS
+        }
     }
 }
 
@@ -138,6 +153,7 @@ pub unsafe fn dos_name(device: *mut DEVICE_OBJECT) -> Result<String, NTSTATUS> {
             return Ok(format!("{}:", description.letter));
         }
         let name = object::name_of(device.cast()).ok_or(STATUS_INVALID_PARAMETER)?;
-        namespace::dos_name_of(&name, |dos| dos.len() == 2 && dos.ends_with(':')).ok_or(STATUS_INVALID_PARAMETER)
+        namespace::dos_name_of(&name, |dos| dos.len() == 2 && dos.ends_with(':'))
+            .ok_or(STATUS_INVALID_PARAMETER)
     }
 }

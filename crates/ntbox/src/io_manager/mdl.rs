@@ -39,7 +39,12 @@ pub fn size_of_mdl(address: *const c_void, length: usize) -> usize {
 ///
 /// # Safety
 /// `irp` is null or alive.
-pub unsafe fn allocate(address: *mut c_void, length: u32, secondary: bool, irp: *mut IRP) -> *mut MDL {
+pub unsafe fn allocate(
+    address: *mut c_void,
+    length: u32,
+    secondary: bool,
+    irp: *mut IRP,
+) -> *mut MDL {
     let mdl = pool::allocate_for_box(size_of_mdl(address, length as usize)).cast();
     // SAFETY: the block is large enough and nobody else has it; contract.
     unsafe { set_up(mdl, address, length, secondary, irp) };
@@ -57,8 +62,13 @@ pub unsafe fn allocate_for_driver(
     irp: *mut IRP,
     site: usize,
 ) -> *mut MDL {
-    let mdl: *mut MDL =
-        pool::allocate(pool::Kind::NonPaged, size_of_mdl(address, length as usize), TAG, site).cast();
+    let mdl: *mut MDL = pool::allocate(
+        pool::Kind::NonPaged,
+        size_of_mdl(address, length as usize),
+        TAG,
+        site,
+    )
+    .cast();
     if !mdl.is_null() {
         // SAFETY: as in `allocate`.
         unsafe { set_up(mdl, address, length, secondary, irp) };
@@ -140,7 +150,11 @@ pub unsafe fn build_partial(source: *mut MDL, target: *mut MDL, address: *mut c_
     unsafe {
         let start = virtual_address(source) as usize;
         let skipped = (address as usize).wrapping_sub(start) as u32;
-        let length = if length == 0 { (*source).ByteCount.wrapping_sub(skipped) } else { length };
+        let length = if length == 0 {
+            (*source).ByteCount.wrapping_sub(skipped)
+        } else {
+            length
+        };
         let offset = address as usize % PAGE;
         (*target).StartVa = address.wrapping_byte_sub(offset);
         (*target).ByteOffset = offset as u32;
@@ -181,7 +195,10 @@ mod tests {
             let second = allocate(address, 1, true, request);
             assert_eq!((*request).MdlAddress, first);
             assert_eq!((*first).Next, second);
-            assert_eq!(((*first).ByteOffset, (*first).ByteCount), (100, PAGE as u32));
+            assert_eq!(
+                ((*first).ByteOffset, (*first).ByteCount),
+                (100, PAGE as u32)
+            );
             assert_eq!((*first).Size as usize, size_of::<MDL>() + 2 * 8);
             assert_eq!((*second).Size as usize, size_of::<MDL>() + 8);
             assert_eq!(virtual_address(first), address);

@@ -7,19 +7,25 @@
 //! [`mount`] puts a file system's volume device on top of a storage device on
 //! the first open, as the NT I/O manager does.
 
+pub mod attachment;
 pub mod call;
 pub mod cancel;
 pub mod checks;
 pub mod complete;
+mod complete_checks;
 pub mod device;
 pub mod driver;
 pub mod error_log;
 pub mod file;
+mod file_requests;
 pub mod filter_callbacks;
+pub mod handle;
 pub mod irp;
+pub mod load;
 pub mod lookup;
 pub mod mdl;
 pub mod mount;
+mod mount_gate;
 pub mod namespace;
 pub mod object;
 pub mod query_name;
@@ -35,6 +41,7 @@ pub mod timer;
 pub mod tracker;
 pub mod unload;
 pub mod unload_safe;
+mod vpb;
 pub mod work_item;
 
 #[cfg(test)]

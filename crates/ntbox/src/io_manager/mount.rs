@@ -17,109 +17,26 @@
     reason = "VPBs are shared with file systems and filters by pointer"
 )]
 
-use super::{call, device, irp, object, registration, request};
+use super::vpb::{delete_volume, new_vpb, reference_if_mounted, vpbs};
+use super::{call, device, irp, mount_gate, object, registration, request};
+use crate::nt::stack_location::MountVolume;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, IO_STATUS_BLOCK, Kirql, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME,
-    IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, NTSTATUS, SL_ALLOW_RAW_MOUNT,
-    STATUS_DEVICE_NOT_READY, STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT,
-    STATUS_MEDIA_WRITE_PROTECTED, STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS,
-    STATUS_UNRECOGNIZED_MEDIA, STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED, STATUS_VOLUME_DISMOUNTED,
+    DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
+    IRP_MN_MOUNT_VOLUME, IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, NTSTATUS,
+    SL_ALLOW_RAW_MOUNT, STATUS_DEVICE_NOT_READY, STATUS_FS_DRIVER_REQUIRED,
+    STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_MEDIA_WRITE_PROTECTED,
+    STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNRECOGNIZED_MEDIA,
+    STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED, STATUS_VOLUME_DISMOUNTED,
     STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
 };
-use crate::nt::stack_location::MountVolume;
-use crate::processor::{dispatcher, irql, spin_lock, thread};
-use crate::pool;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
+use crate::processor::{dispatcher, thread};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-const IO_TYPE_VPB: i16 = 10;
+pub use super::vpb::{
+    acquire_vpb_spin_lock, dereference_vpb, is_mounted, reference_vpb, release_vpb_spin_lock,
+};
 
-/// Volume devices of VPBs that were dismounted while files were open on them.
-type Orphans = HashMap<usize, usize>;
-
-/// What the VPB spin lock guards besides the VPBs.
-static VPBS: LazyLock<Mutex<Orphans>> = LazyLock::new(Mutex::default);
 static MOUNTS: AtomicU64 = AtomicU64::new(0);
-
-static SPIN_LOCK: AtomicUsize = AtomicUsize::new(0);
-
-/// `IoAcquireVpbSpinLock`: returns the IRQL to release it with.
-pub fn acquire_vpb_spin_lock() -> Kirql {
-    let old = irql::current();
-    if old < DISPATCH_LEVEL {
-        irql::raise(DISPATCH_LEVEL);
-    }
-    // SAFETY: the lock is a static of pointer size.
-    unsafe { spin_lock::acquire(SPIN_LOCK.as_ptr()) };
-    old
-}
-
-/// `IoReleaseVpbSpinLock`.
-pub fn release_vpb_spin_lock(old: Kirql) {
-    // SAFETY: the lock is a static of pointer size.
-    unsafe { spin_lock::release(SPIN_LOCK.as_ptr()) };
-    if old < irql::current() {
-        irql::lower(old);
-    }
-}
-
-/// The VPB spin lock, held: drivers that hold it find no VPB half changed.
-struct Vpbs {
-    // Given back before `old`'s release, which may deliver APCs.
-    orphans: Option<MutexGuard<'static, Orphans>>,
-    old: Kirql,
-}
-
-impl Vpbs {
-    fn remove(&mut self, vpb: usize) -> Option<usize> {
-        self.orphans.as_mut()?.remove(&vpb)
-    }
-    fn insert(&mut self, vpb: usize, volume: usize) {
-        if let Some(orphans) = self.orphans.as_mut() {
-            orphans.insert(vpb, volume);
-        }
-    }
-}
-
-impl Drop for Vpbs {
-    fn drop(&mut self) {
-        self.orphans = None;
-        release_vpb_spin_lock(self.old);
-    }
-}
-
-fn vpbs() -> Vpbs {
-    let old = acquire_vpb_spin_lock();
-    Vpbs { orphans: Some(VPBS.lock().unwrap_or_else(PoisonError::into_inner)), old }
-}
-
-/// A VPB for a storage device: not mounted.
-pub(super) fn new_vpb(storage: *mut DEVICE_OBJECT) -> *mut VPB {
-    let vpb: *mut VPB = pool::allocate_for_box(size_of::<VPB>()).cast();
-    // SAFETY: the block is zeroed, large enough and new.
-    unsafe {
-        (*vpb).Type = IO_TYPE_VPB;
-        (*vpb).Size = size_of::<VPB>() as i16;
-        (*vpb).RealDevice = storage;
-    }
-    vpb
-}
-
-/// The storage device is going away: so does its VPB.
-///
-/// # Safety
-/// Nothing else reaches the device any more.
-pub(super) unsafe fn delete_vpb(device: *mut DEVICE_OBJECT) {
-    // SAFETY: contract; a file system may have stored a VPB in its own device as well.
-    unsafe {
-        let vpb = (*device).Vpb;
-        if !vpb.is_null() && (*vpb).RealDevice == device {
-            pool::free_for_box(vpb.cast());
-        }
-    }
-}
 
 /// Volumes mounted since the start.
 pub fn mounts() -> u64 {
@@ -156,7 +73,10 @@ pub unsafe fn volume_device(storage: *mut DEVICE_OBJECT) -> Result<*mut DEVICE_O
 ///
 /// # Safety
 /// As [`volume_device`].
-pub unsafe fn open_volume(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Result<*mut VPB, NTSTATUS> {
+pub unsafe fn open_volume(
+    storage: *mut DEVICE_OBJECT,
+    allow_raw: bool,
+) -> Result<*mut VPB, NTSTATUS> {
     // SAFETY: contract; the device's lock is an event that `device::create` made.
     unsafe {
         if (*storage).Vpb.is_null() {
@@ -167,7 +87,11 @@ pub unsafe fn open_volume(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Resul
                 return Ok(vpb);
             }
             lock_device(storage);
-            let mounted = if is_mounted(storage) { Ok(()) } else { mount(storage, allow_raw) };
+            let mounted = if is_mounted(storage) {
+                Ok(())
+            } else {
+                mount(storage, allow_raw)
+            };
             unlock_device(storage);
             mounted?;
         }
@@ -176,74 +100,19 @@ pub unsafe fn open_volume(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Resul
 
 unsafe fn lock_device(storage: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the callers: a live storage device.
-    unsafe { dispatcher::wait(&[(&raw mut (*storage).DeviceLock).cast()], false, None, false) };
+    unsafe {
+        dispatcher::wait(
+            &[(&raw mut (*storage).DeviceLock).cast()],
+            false,
+            None,
+            false,
+        )
+    };
 }
 
 unsafe fn unlock_device(storage: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the callers: a live storage device.
     unsafe { dispatcher::set_event(&raw mut (*storage).DeviceLock) };
-}
-
-unsafe fn reference_if_mounted(storage: *mut DEVICE_OBJECT) -> Option<*mut VPB> {
-    let _vpbs = vpbs();
-    // SAFETY: contract of the caller; VPBs change under the lock.
-    unsafe {
-        let vpb = (*storage).Vpb;
-        let mounted = u32::from((*vpb).Flags) & VPB_MOUNTED != 0;
-        mounted.then(|| {
-            (*vpb).ReferenceCount += 1;
-            vpb
-        })
-    }
-}
-
-/// True if a volume is mounted on the storage device.
-///
-/// # Safety
-/// `storage` is alive.
-pub unsafe fn is_mounted(storage: *mut DEVICE_OBJECT) -> bool {
-    let _vpbs = vpbs();
-    // SAFETY: contract; VPBs change under the lock.
-    unsafe { !(*storage).Vpb.is_null() && u32::from((*(*storage).Vpb).Flags) & VPB_MOUNTED != 0 }
-}
-
-/// Counts an open file on the VPB.
-///
-/// # Safety
-/// `vpb` is alive and stays so because something else counts on it already.
-pub unsafe fn reference_vpb(vpb: *mut VPB) {
-    let _vpbs = vpbs();
-    // SAFETY: contract.
-    unsafe { (*vpb).ReferenceCount += 1 };
-}
-
-/// Counts a closed file; the last one on a dismounted volume deletes its volume device.
-///
-/// # Safety
-/// The caller owns a count. PASSIVE_LEVEL.
-pub unsafe fn dereference_vpb(vpb: *mut VPB) {
-    let orphan = {
-        let mut vpbs = vpbs();
-        // SAFETY: contract.
-        let left = unsafe {
-            (*vpb).ReferenceCount -= 1;
-            (*vpb).ReferenceCount
-        };
-        if left == 0 { vpbs.remove(vpb as usize) } else { None }
-    };
-    if let Some(volume) = orphan {
-        // SAFETY: the volume has left its storage device and nothing has it open.
-        unsafe { delete_volume(vpb, volume as *mut DEVICE_OBJECT) };
-    }
-}
-
-unsafe fn delete_volume(vpb: *mut VPB, volume: *mut DEVICE_OBJECT) {
-    // SAFETY: contract of the callers: both are alive and unreachable for new opens.
-    unsafe {
-        (*(*volume).DeviceObjectExtension).Vpb = std::ptr::null_mut();
-        device::delete(volume, 0);
-        pool::free_for_box(vpb.cast());
-    }
 }
 
 /// Statuses after which the offers stop: the user has to do something first.
@@ -260,57 +129,9 @@ fn is_user_induced(status: NTSTATUS) -> bool {
     )
 }
 
-/// Mounts that are under way, and the thread that holds mounts off.
-struct Gate {
-    mounting: Mutex<(u32, Option<ThreadId>)>,
-    changed: Condvar,
-}
-
-static GATE: Gate = Gate { mounting: Mutex::new((0, None)), changed: Condvar::new() };
-
-/// Keeps other threads' mounts out until it is dropped.
-pub(super) struct HeldOff;
-
-/// A mount that is under way.
-struct Mounting;
-
-/// Waits until no mount is under way, and keeps new ones of other threads out.
-pub(super) fn hold_off() -> HeldOff {
-    let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
-    while gate.0 != 0 || gate.1.is_some() {
-        gate = GATE.changed.wait(gate).unwrap_or_else(PoisonError::into_inner);
-    }
-    gate.1 = Some(std::thread::current().id());
-    HeldOff
-}
-
-fn enter_mount() -> Mounting {
-    let this = std::thread::current().id();
-    let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
-    while gate.1.is_some_and(|holder| holder != this) {
-        gate = GATE.changed.wait(gate).unwrap_or_else(PoisonError::into_inner);
-    }
-    gate.0 += 1;
-    Mounting
-}
-
-impl Drop for HeldOff {
-    fn drop(&mut self) {
-        GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
-        GATE.changed.notify_all();
-    }
-}
-
-impl Drop for Mounting {
-    fn drop(&mut self) {
-        GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner).0 -= 1;
-        GATE.changed.notify_all();
-    }
-}
-
 /// `IopMountVolume`: offers the volume to the registered file systems.
 unsafe fn mount(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Result<(), NTSTATUS> {
-    let _mounting = enter_mount();
+    let _mounting = mount_gate::enter_mount();
     // SAFETY: contract of the caller: the storage device is alive and locked.
     unsafe {
         let mut failure = STATUS_UNRECOGNIZED_VOLUME;
@@ -352,7 +173,11 @@ unsafe fn mount(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Result<(), NTST
 }
 
 /// Sends IRP_MN_MOUNT_VOLUME to the stack of one control device.
-unsafe fn offer(storage: *mut DEVICE_OBJECT, control: *mut DEVICE_OBJECT, allow_raw: bool) -> NTSTATUS {
+unsafe fn offer(
+    storage: *mut DEVICE_OBJECT,
+    control: *mut DEVICE_OBJECT,
+    allow_raw: bool,
+) -> NTSTATUS {
     // SAFETY: contract of the caller: both devices are referenced; event and status block
     // outlive the request, which is waited for.
     unsafe {
@@ -371,8 +196,15 @@ unsafe fn offer(storage: *mut DEVICE_OBJECT, control: *mut DEVICE_OBJECT, allow_
         let location = request.next_location();
         (*location).MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL as u8;
         (*location).MinorFunction = IRP_MN_MOUNT_VOLUME as u8;
-        (*location).Flags = if allow_raw { SL_ALLOW_RAW_MOUNT as u8 } else { 0 };
-        (*location).Parameters.MountVolume = MountVolume { Vpb: vpb, DeviceObject: below };
+        (*location).Flags = if allow_raw {
+            SL_ALLOW_RAW_MOUNT as u8
+        } else {
+            0
+        };
+        (*location).Parameters.MountVolume = MountVolume {
+            Vpb: vpb,
+            DeviceObject: below,
+        };
         let mut status = call::call_driver(top, request, 0);
         if status == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
@@ -399,8 +231,17 @@ unsafe fn load_file_system(control: *mut DEVICE_OBJECT) {
         let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
         dispatcher::initialize_event(&raw mut event, true, false);
         let null = std::ptr::null_mut();
-        let request =
-            request::build_device_control(0, top, null, 0, null, 0, false, &raw mut event, &raw mut iosb);
+        let request = request::build_device_control(
+            0,
+            top,
+            null,
+            0,
+            null,
+            0,
+            false,
+            &raw mut event,
+            &raw mut iosb,
+        );
         let location = request.next_location();
         (*location).MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL as u8;
         (*location).MinorFunction = IRP_MN_LOAD_FILE_SYSTEM as u8;

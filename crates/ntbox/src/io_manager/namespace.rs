@@ -8,8 +8,8 @@
 
 use super::object::{self, Kind};
 use crate::nt::{
-    NTSTATUS, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_OBJECT_PATH_NOT_FOUND,
+    NTSTATUS, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
 };
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -86,10 +86,12 @@ fn resolve_parent(nodes: &BTreeMap<String, Node>, path: &str) -> Result<String, 
 
 /// The first prefix of at most `limit` bytes that is a link: its end and its target.
 fn first_link(nodes: &BTreeMap<String, Node>, path: &str, limit: usize) -> Option<(usize, String)> {
-    ends(path).take_while(|end| *end <= limit).find_map(|end| match nodes.get(&key(&path[..end])) {
-        Some(Node::Link(target)) => Some((end, target.clone())),
-        _ => None,
-    })
+    ends(path)
+        .take_while(|end| *end <= limit)
+        .find_map(|end| match nodes.get(&key(&path[..end])) {
+            Some(Node::Link(target)) => Some((end, target.clone())),
+            _ => None,
+        })
 }
 
 /// Where each component of `path` ends.
@@ -229,9 +231,10 @@ pub fn link_target(path: &str) -> Option<String> {
 pub fn dos_name_of(target: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
     let nodes = nodes();
     nodes.iter().find_map(|(path, node)| match node {
-        Node::Link(to) if to.eq_ignore_ascii_case(target) => {
-            path.strip_prefix(r"\??\").filter(|name| wanted(name)).map(str::to_owned)
-        }
+        Node::Link(to) if to.eq_ignore_ascii_case(target) => path
+            .strip_prefix(r"\??\")
+            .filter(|name| wanted(name))
+            .map(str::to_owned),
         _ => None,
     })
 }
@@ -279,11 +282,20 @@ mod tests {
                 assert_eq!((found, left.as_str()), (object, rest), "{path}");
                 object::dereference(found);
             }
-            assert_eq!(lookup(r"\Device\NsRestless"), Err(STATUS_OBJECT_NAME_NOT_FOUND));
-            assert_eq!(lookup(r"\Device\Nothing\x"), Err(STATUS_OBJECT_PATH_NOT_FOUND));
+            assert_eq!(
+                lookup(r"\Device\NsRestless"),
+                Err(STATUS_OBJECT_NAME_NOT_FOUND)
+            );
+            assert_eq!(
+                lookup(r"\Device\Nothing\x"),
+                Err(STATUS_OBJECT_PATH_NOT_FOUND)
+            );
             assert_eq!(lookup("relative"), Err(STATUS_OBJECT_NAME_INVALID));
             assert_eq!(lookup(r"\Device"), Err(STATUS_OBJECT_TYPE_MISMATCH));
-            assert_eq!(dos_name_of(r"\Device\NsRest", |_| true).as_deref(), Some("NSR:"));
+            assert_eq!(
+                dos_name_of(r"\Device\NsRest", |_| true).as_deref(),
+                Some("NSR:")
+            );
             remove_symbolic_link(r"\??\NsR:").expect("there");
             remove(r"\Device\NsRest").expect("there");
             assert_eq!(object::name_of(object), None);
@@ -298,15 +310,27 @@ mod tests {
         // SAFETY: the objects are alive and owned here.
         unsafe {
             insert(r"\FileSystem\Filters\NsOne", one).expect("free name");
-            assert_eq!(insert(r"\FILESYSTEM\filters\nsone", two), Err(STATUS_OBJECT_NAME_COLLISION));
-            assert_eq!(insert(r"\NoSuch\NsOne", two), Err(STATUS_OBJECT_PATH_NOT_FOUND));
+            assert_eq!(
+                insert(r"\FILESYSTEM\filters\nsone", two),
+                Err(STATUS_OBJECT_NAME_COLLISION)
+            );
+            assert_eq!(
+                insert(r"\NoSuch\NsOne", two),
+                Err(STATUS_OBJECT_PATH_NOT_FOUND)
+            );
             assert_eq!(
                 insert_symbolic_link(r"\FileSystem\Filters\NsOne", r"\x"),
                 Err(STATUS_OBJECT_NAME_COLLISION)
             );
-            assert_eq!(remove_symbolic_link(r"\FileSystem\Filters\NsOne"), Err(STATUS_OBJECT_TYPE_MISMATCH));
+            assert_eq!(
+                remove_symbolic_link(r"\FileSystem\Filters\NsOne"),
+                Err(STATUS_OBJECT_TYPE_MISMATCH)
+            );
             remove(r"\FileSystem\Filters\NsOne").expect("there");
-            assert_eq!(remove(r"\FileSystem\Filters\NsOne"), Err(STATUS_OBJECT_NAME_NOT_FOUND));
+            assert_eq!(
+                remove(r"\FileSystem\Filters\NsOne"),
+                Err(STATUS_OBJECT_NAME_NOT_FOUND)
+            );
             object::dereference(one);
             object::dereference(two);
         }

@@ -10,13 +10,16 @@
     reason = "the header lies in front of a body that drivers hold by pointer"
 )]
 
+pub use super::handle::{
+    access_of_handle, close_handle, object_of_handle, open_handle, open_handles,
+    reference_by_handle,
+};
 use super::{device, driver, file};
-use crate::nt::{HANDLE, NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
+use crate::nt::PASSIVE_LEVEL;
 use crate::{pool, processor};
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What an object is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +57,10 @@ pub struct ObjectType {
 }
 
 const fn object_type_of(kind: Kind) -> ObjectType {
-    ObjectType { kind, reserved: [0; 0xD8] }
+    ObjectType {
+        kind,
+        reserved: [0; 0xD8],
+    }
 }
 
 static TYPES: [ObjectType; 10] = [
@@ -76,11 +82,11 @@ pub const fn object_type(kind: Kind) -> &'static ObjectType {
 }
 
 #[repr(C, align(16))]
-struct Header {
+pub(super) struct Header {
     magic: u64,
-    kind: Kind,
+    pub(super) kind: Kind,
     references: AtomicI64,
-    handles: AtomicI64,
+    pub(super) handles: AtomicI64,
     attributes: Mutex<Attributes>,
 }
 
@@ -93,13 +99,13 @@ struct Attributes {
 const MAGIC: u64 = 0x746A_624F_786F_626E;
 const HEADER: usize = size_of::<Header>();
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// # Safety
 /// `object` is the body of a live object.
-unsafe fn header<'a>(object: *const c_void) -> &'a Header {
+pub(super) unsafe fn header<'a>(object: *const c_void) -> &'a Header {
     // SAFETY: `create` puts a header directly in front of every body.
     unsafe { &*object.byte_sub(HEADER).cast::<Header>() }
 }
@@ -135,7 +141,9 @@ pub fn create(kind: Kind, body_bytes: usize) -> *mut c_void {
 /// `object` is the body of a live object.
 pub unsafe fn reference(object: *mut c_void) {
     // SAFETY: contract.
-    unsafe { header(object) }.references.fetch_add(1, Ordering::Relaxed);
+    unsafe { header(object) }
+        .references
+        .fetch_add(1, Ordering::Relaxed);
 }
 
 /// `ObDereferenceObject`.
@@ -144,7 +152,10 @@ pub unsafe fn reference(object: *mut c_void) {
 /// `object` is the body of a live object, and the caller gives up a reference it owns.
 pub unsafe fn dereference(object: *mut c_void) {
     // SAFETY: contract.
-    let left = unsafe { header(object) }.references.fetch_sub(1, Ordering::AcqRel) - 1;
+    let left = unsafe { header(object) }
+        .references
+        .fetch_sub(1, Ordering::AcqRel)
+        - 1;
     if left > 0 {
         return;
     }
@@ -250,100 +261,15 @@ pub unsafe fn set_security(object: *mut c_void, descriptor: &[u8]) {
 /// `object` is the body of a live object.
 pub unsafe fn security(object: *const c_void) -> Option<Vec<u8>> {
     // SAFETY: contract.
-    locked(&unsafe { header(object) }.attributes).security.clone()
-}
-
-struct Entry {
-    object: usize,
-    access: u32,
-}
-
-/// One table for the process: the box has one system and one user process, and
-/// kernel handles are told apart by their high bits only.
-#[derive(Default)]
-struct Table {
-    next: usize,
-    entries: HashMap<usize, Entry>,
-}
-
-static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
-/// Set in kernel handles, as in NT.
-const KERNEL_HANDLE: usize = 0xFFFF_FFFF_8000_0000;
-
-/// Puts a new handle on the object, which it references.
-///
-/// # Safety
-/// `object` is the body of a live object.
-pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HANDLE {
-    // SAFETY: contract.
-    unsafe { reference(object) };
-    // SAFETY: contract.
-    unsafe { header(object) }.handles.fetch_add(1, Ordering::Relaxed);
-    let mut table = locked(&TABLE);
-    table.next += 4;
-    let value = if kernel { table.next | KERNEL_HANDLE } else { table.next };
-    table.entries.insert(value, Entry { object: object as usize, access });
-    value as HANDLE
-}
-
-/// The object behind a handle, not referenced; the handle keeps it.
-///
-/// # Errors
-/// `STATUS_INVALID_HANDLE`.
-pub fn object_of_handle(handle: HANDLE) -> Result<*mut c_void, NTSTATUS> {
-    let table = locked(&TABLE);
-    let entry = table.entries.get(&(handle as usize)).ok_or(STATUS_INVALID_HANDLE)?;
-    Ok(entry.object as *mut c_void)
-}
-
-/// The object behind a handle with a reference of its own, and the granted access.
-///
-/// # Errors
-/// `STATUS_INVALID_HANDLE`.
-pub fn reference_by_handle(handle: HANDLE) -> Result<(*mut c_void, u32), NTSTATUS> {
-    let table = locked(&TABLE);
-    let entry = table.entries.get(&(handle as usize)).ok_or(STATUS_INVALID_HANDLE)?;
-    let object = entry.object as *mut c_void;
-    // SAFETY: the table holds a reference while the entry is in it, and it is locked.
-    unsafe { reference(object) };
-    Ok((object, entry.access))
-}
-
-/// Access that was granted to the handle.
-///
-/// # Errors
-/// `STATUS_INVALID_HANDLE`.
-pub fn access_of_handle(handle: HANDLE) -> Result<u32, NTSTATUS> {
-    let table = locked(&TABLE);
-    table.entries.get(&(handle as usize)).map(|entry| entry.access).ok_or(STATUS_INVALID_HANDLE)
-}
-
-/// Number of open handles.
-pub fn open_handles() -> usize {
-    locked(&TABLE).entries.len()
-}
-
-/// Closes a handle. The last one of a file sends `IRP_MJ_CLEANUP`, its last
-/// reference `IRP_MJ_CLOSE`.
-pub fn close_handle(handle: HANDLE) -> NTSTATUS {
-    let Some(entry) = locked(&TABLE).entries.remove(&(handle as usize)) else {
-        return STATUS_INVALID_HANDLE;
-    };
-    let object = entry.object as *mut c_void;
-    // SAFETY: the removed entry owned a reference, given up below.
-    unsafe {
-        let last = header(object).handles.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && header(object).kind == Kind::File {
-            file::last_handle_closed(object.cast());
-        }
-        dereference(object);
-    }
-    STATUS_SUCCESS
+    locked(&unsafe { header(object) }.attributes)
+        .security
+        .clone()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nt::{STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 
     #[test]
     fn a_handle_keeps_its_object_and_closes_once() {

@@ -12,8 +12,8 @@
 
 use super::{file, object};
 use crate::nt::{
-    FILE_OBJECT, IRP_MJ_QUERY_INFORMATION, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_IMPLEMENTED, Status,
+    FILE_OBJECT, IRP_MJ_QUERY_INFORMATION, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, Status,
 };
 use crate::pool;
 
@@ -33,14 +33,22 @@ pub unsafe fn of_file(file: *mut FILE_OBJECT) -> Result<Vec<u16>, NTSTATUS> {
     // SAFETY: contract; the buffer has the length that is passed.
     unsafe {
         let device = (*file).DeviceObject;
-        let mut name: Vec<u16> = object::name_of(device.cast()).unwrap_or_default().encode_utf16().collect();
+        let mut name: Vec<u16> = object::name_of(device.cast())
+            .unwrap_or_default()
+            .encode_utf16()
+            .collect();
         if !file::is_opened(file) {
             return Ok(name);
         }
         let buffer = pool::allocate_for_box(LONGEST as usize);
         let mut returned = 0;
         let status = file::query(
-            file, IRP_MJ_QUERY_INFORMATION as u8, FILE_NAME_INFORMATION, buffer, LONGEST, &raw mut returned,
+            file,
+            IRP_MJ_QUERY_INFORMATION as u8,
+            FILE_NAME_INFORMATION,
+            buffer,
+            LONGEST,
+            &raw mut returned,
         );
         if Status(status).is_success() {
             let bytes = buffer.cast::<u32>().read().min(LONGEST - 4);
@@ -50,7 +58,9 @@ pub unsafe fn of_file(file: *mut FILE_OBJECT) -> Result<Vec<u16>, NTSTATUS> {
         pool::free_for_box(buffer);
         match status {
             status if Status(status).is_success() => Ok(name),
-            STATUS_INVALID_PARAMETER | STATUS_INVALID_DEVICE_REQUEST | STATUS_NOT_IMPLEMENTED => Ok(name),
+            STATUS_INVALID_PARAMETER | STATUS_INVALID_DEVICE_REQUEST | STATUS_NOT_IMPLEMENTED => {
+                Ok(name)
+            }
             status => Err(status),
         }
     }

@@ -14,10 +14,10 @@ use super::{complete, device, driver, registration};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM,
-    FILE_DEVICE_TAPE_FILE_SYSTEM, FO_DIRECT_DEVICE_OPEN, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS, SL_ALLOW_RAW_MOUNT,
-    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME,
-    VPB_RAW_MOUNT,
+    FILE_DEVICE_TAPE_FILE_SYSTEM, FO_DIRECT_DEVICE_OPEN, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE,
+    IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS,
+    SL_ALLOW_RAW_MOUNT, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    STATUS_UNRECOGNIZED_VOLUME, VPB_RAW_MOUNT,
 };
 use std::sync::OnceLock;
 
@@ -60,7 +60,8 @@ unsafe extern "win64" fn create(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATU
     // SAFETY: a dispatch routine owns its request.
     unsafe {
         let file = (*irp.current_location()).FileObject;
-        let of_the_volume = (*file).Flags & FO_DIRECT_DEVICE_OPEN != 0 || (*file).FileName.Length == 0;
+        let of_the_volume =
+            (*file).Flags & FO_DIRECT_DEVICE_OPEN != 0 || (*file).FileName.Length == 0;
         if of_the_volume {
             complete::finish(irp, STATUS_SUCCESS, FILE_OPENED)
         } else {
@@ -69,7 +70,10 @@ unsafe extern "win64" fn create(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATU
     }
 }
 
-unsafe extern "win64" fn file_system_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+unsafe extern "win64" fn file_system_control(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+) -> NTSTATUS {
     // SAFETY: a dispatch routine owns its request.
     unsafe {
         let location = irp.current_location();

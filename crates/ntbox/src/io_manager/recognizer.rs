@@ -15,10 +15,10 @@
 use super::{complete, device, driver, registration, storage};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM, IRP,
-    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
-    IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS, STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM,
+    IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL,
+    IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS, STATUS_FS_DRIVER_REQUIRED,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -48,13 +48,22 @@ pub fn start(load: fn()) {
             driver.set_dispatch(IRP_MJ_FILE_SYSTEM_CONTROL as u8, file_system_control);
         });
         for (name, device_type) in [
-            (r"\FileSystem\HostFsRecognizer", FILE_DEVICE_DISK_FILE_SYSTEM),
-            (r"\FileSystem\HostFsCdRecognizer", FILE_DEVICE_CD_ROM_FILE_SYSTEM),
+            (
+                r"\FileSystem\HostFsRecognizer",
+                FILE_DEVICE_DISK_FILE_SYSTEM,
+            ),
+            (
+                r"\FileSystem\HostFsCdRecognizer",
+                FILE_DEVICE_CD_ROM_FILE_SYSTEM,
+            ),
         ] {
             // SAFETY: the driver object lives as long as the process, and so do its devices.
             unsafe {
                 if let Ok(control) = device::create(driver, 0, Some(name), device_type, 0, false) {
-                    CONTROLS.lock().unwrap_or_else(PoisonError::into_inner).push(control as usize);
+                    CONTROLS
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(control as usize);
                     registration::register_file_system(control);
                 }
             }
@@ -74,9 +83,13 @@ unsafe extern "win64" fn file_system_control(_: *mut DEVICE_OBJECT, irp: *mut IR
         match u32::from((*location).MinorFunction) {
             IRP_MN_MOUNT_VOLUME => {
                 let vpb = (*location).Parameters.MountVolume.Vpb;
-                let known = storage::description_of((*vpb).RealDevice).is_some_and(|volume| volume.recognized);
-                let status =
-                    if known && !is_loaded() { STATUS_FS_DRIVER_REQUIRED } else { STATUS_UNRECOGNIZED_VOLUME };
+                let known = storage::description_of((*vpb).RealDevice)
+                    .is_some_and(|volume| volume.recognized);
+                let status = if known && !is_loaded() {
+                    STATUS_FS_DRIVER_REQUIRED
+                } else {
+                    STATUS_UNRECOGNIZED_VOLUME
+                };
                 complete::finish(irp, status, 0)
             }
             IRP_MN_LOAD_FILE_SYSTEM => {

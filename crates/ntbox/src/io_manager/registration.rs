@@ -15,9 +15,8 @@ use super::{device, object};
 use crate::nt::routines::FsNotification;
 use crate::nt::{
     DEVICE_OBJECT, DO_LOW_PRIORITY_FILESYSTEM, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
-    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM,
-    FILE_DEVICE_TAPE_FILE_SYSTEM, FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_DEVICE_ALREADY_ATTACHED,
-    STATUS_SUCCESS,
+    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_TAPE_FILE_SYSTEM,
+    FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_DEVICE_ALREADY_ATTACHED, STATUS_SUCCESS,
 };
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -46,7 +45,10 @@ struct Lists {
     listeners: Vec<Listener>,
 }
 
-static LISTS: Mutex<Lists> = Mutex::new(Lists { queues: [const { Vec::new() }; 4], listeners: Vec::new() });
+static LISTS: Mutex<Lists> = Mutex::new(Lists {
+    queues: [const { Vec::new() }; 4],
+    listeners: Vec::new(),
+});
 
 fn lists() -> MutexGuard<'static, Lists> {
     LISTS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,13 +61,19 @@ struct Database {
     released: Condvar,
 }
 
-static DATABASE: Database = Database { owner: Mutex::new(None), released: Condvar::new() };
+static DATABASE: Database = Database {
+    owner: Mutex::new(None),
+    released: Condvar::new(),
+};
 
 struct Exclusive;
 
 fn exclusive() -> Exclusive {
     let this = std::thread::current().id();
-    let mut owner = DATABASE.owner.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut owner = DATABASE
+        .owner
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     loop {
         match &mut *owner {
             None => {
@@ -76,14 +84,22 @@ fn exclusive() -> Exclusive {
                 *depth += 1;
                 return Exclusive;
             }
-            Some(_) => owner = DATABASE.released.wait(owner).unwrap_or_else(PoisonError::into_inner),
+            Some(_) => {
+                owner = DATABASE
+                    .released
+                    .wait(owner)
+                    .unwrap_or_else(PoisonError::into_inner)
+            }
         }
     }
 }
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        let mut owner = DATABASE.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owner = DATABASE
+            .owner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some((_, depth)) = &mut *owner {
             *depth -= 1;
             if *depth == 0 {
@@ -119,7 +135,8 @@ fn queue_of_storage(device_type: u32) -> Option<usize> {
 /// `control` is alive.
 pub(super) unsafe fn is_raw(control: *mut DEVICE_OBJECT) -> bool {
     // SAFETY: contract.
-    unsafe { object::name_of((*control).DriverObject.cast()) }.as_deref() == Some(super::raw::DRIVER_NAME)
+    unsafe { object::name_of((*control).DriverObject.cast()) }.as_deref()
+        == Some(super::raw::DRIVER_NAME)
 }
 
 /// `IoRegisterFileSystem`: offers volumes to the control device from now on, and
@@ -193,10 +210,17 @@ unsafe fn notify(control: *mut DEVICE_OBJECT, active: bool) {
 /// `routine` stays callable until it is unregistered. PASSIVE_LEVEL.
 pub unsafe fn register_change(driver: *mut DRIVER_OBJECT, routine: FsNotification) -> NTSTATUS {
     let _exclusive = exclusive();
-    let listener = Listener { driver: driver as usize, routine };
+    let listener = Listener {
+        driver: driver as usize,
+        routine,
+    };
     let known: Vec<usize> = {
         let mut lists = lists();
-        if lists.listeners.last().is_some_and(|last| last.is(&listener)) {
+        if lists
+            .listeners
+            .last()
+            .is_some_and(|last| last.is(&listener))
+        {
             return STATUS_DEVICE_ALREADY_ATTACHED;
         }
         lists.listeners.push(listener);
@@ -229,7 +253,7 @@ pub unsafe fn register_change_mount_aware(
     routine: FsNotification,
     synchronize: bool,
 ) -> NTSTATUS {
-    let _no_mounts = synchronize.then(super::mount::hold_off);
+    let _no_mounts = synchronize.then(super::mount_gate::hold_off);
     // SAFETY: contract.
     unsafe { register_change(driver, routine) }
 }
@@ -240,7 +264,10 @@ pub unsafe fn register_change_mount_aware(
 /// `driver` is alive. PASSIVE_LEVEL.
 pub unsafe fn unregister_change(driver: *mut DRIVER_OBJECT, routine: FsNotification) {
     let _exclusive = exclusive();
-    let listener = Listener { driver: driver as usize, routine };
+    let listener = Listener {
+        driver: driver as usize,
+        routine,
+    };
     let removed = {
         let mut lists = lists();
         let at = lists.listeners.iter().position(|known| known.is(&listener));
@@ -254,12 +281,17 @@ pub unsafe fn unregister_change(driver: *mut DRIVER_OBJECT, routine: FsNotificat
 
 /// True if the driver still listens.
 pub(super) fn is_listening(driver: *mut DRIVER_OBJECT) -> bool {
-    lists().listeners.iter().any(|listener| listener.driver == driver as usize)
+    lists()
+        .listeners
+        .iter()
+        .any(|listener| listener.driver == driver as usize)
 }
 
 /// Forgets the driver's listeners; for a driver that was unloaded without unregistering.
 pub(super) fn forget(driver: *mut DRIVER_OBJECT) {
-    lists().listeners.retain(|listener| listener.driver != driver as usize);
+    lists()
+        .listeners
+        .retain(|listener| listener.driver != driver as usize);
 }
 
 static SHUTDOWN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
@@ -269,7 +301,10 @@ static SHUTDOWN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 /// # Safety
 /// `device` is alive and stays so until it is unregistered.
 pub unsafe fn register_shutdown(device: *mut DEVICE_OBJECT) {
-    SHUTDOWN.lock().unwrap_or_else(PoisonError::into_inner).push(device as usize);
+    SHUTDOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(device as usize);
 }
 
 /// `IoUnregisterShutdownNotification`; also what deleting the device does.
@@ -277,7 +312,10 @@ pub unsafe fn register_shutdown(device: *mut DEVICE_OBJECT) {
 /// # Safety
 /// None beyond passing a pointer: it is only compared.
 pub unsafe fn unregister_shutdown(device: *mut DEVICE_OBJECT) {
-    SHUTDOWN.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != device as usize);
+    SHUTDOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|known| *known != device as usize);
 }
 
 /// Sends IRP_MJ_SHUTDOWN to every registered device, the last one first, and
@@ -293,13 +331,20 @@ pub fn shut_down() -> usize {
 
 /// Control devices registered for storage of `device_type`, the one asked first in front.
 pub fn file_systems(device_type: u32) -> Vec<*mut DEVICE_OBJECT> {
-    let Some(queue) = queue_of_storage(device_type) else { return Vec::new() };
-    lists().queues[queue].iter().map(|control| *control as *mut DEVICE_OBJECT).collect()
+    let Some(queue) = queue_of_storage(device_type) else {
+        return Vec::new();
+    };
+    lists().queues[queue]
+        .iter()
+        .map(|control| *control as *mut DEVICE_OBJECT)
+        .collect()
 }
 
 /// As [`file_systems`], each one referenced.
 pub(super) fn candidates(device_type: u32) -> Vec<*mut DEVICE_OBJECT> {
-    let Some(queue) = queue_of_storage(device_type) else { return Vec::new() };
+    let Some(queue) = queue_of_storage(device_type) else {
+        return Vec::new();
+    };
     let lists = lists();
     let queue = &lists.queues[queue];
     queue

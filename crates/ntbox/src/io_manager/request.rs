@@ -8,12 +8,12 @@
 
 use super::{irp, mdl};
 use crate::nt::{
-    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DIRECT_IO, IO_STATUS_BLOCK, IRP, IRP_BUFFERED_IO, IRP_DEALLOCATE_BUFFER,
-    IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL, IRP_MJ_INTERNAL_DEVICE_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE,
-    IrpExt, KEVENT,
+    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DIRECT_IO, IO_STATUS_BLOCK, IRP, IRP_BUFFERED_IO,
+    IRP_DEALLOCATE_BUFFER, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL,
+    IRP_MJ_INTERNAL_DEVICE_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE, IrpExt, KEVENT,
 };
-use crate::processor::thread;
 use crate::pool;
+use crate::processor::thread;
 use std::ffi::c_void;
 
 /// `METHOD_*` of a control code.
@@ -25,7 +25,9 @@ unsafe fn system_buffer(from: *const c_void, bytes: u32, capacity: u32) -> *mut 
     let buffer = pool::allocate_for_box(capacity.max(1) as usize);
     if !from.is_null() {
         // SAFETY: contract of the callers: `from` has `bytes` bytes, the block at least as many.
-        unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), buffer.cast::<u8>(), bytes as usize) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(from.cast::<u8>(), buffer.cast::<u8>(), bytes as usize)
+        };
     }
     buffer
 }
@@ -53,12 +55,19 @@ pub unsafe fn build_asynchronous_fsd(
         (*request).Anonymous.UserIosb = iosb;
         let location = request.next_location();
         (*location).MajorFunction = major;
-        let (read, write) = (u32::from(major) == IRP_MJ_READ, u32::from(major) == IRP_MJ_WRITE);
+        let (read, write) = (
+            u32::from(major) == IRP_MJ_READ,
+            u32::from(major) == IRP_MJ_WRITE,
+        );
         if !read && !write {
             return request;
         }
         if (*device).Flags & DO_BUFFERED_IO != 0 && length != 0 {
-            let source = if write { buffer.cast_const() } else { std::ptr::null() };
+            let source = if write {
+                buffer.cast_const()
+            } else {
+                std::ptr::null()
+            };
             (*request).AssociatedIrp.SystemBuffer = system_buffer(source, length, length);
             (*request).Flags = IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER;
             if read {
@@ -128,8 +137,11 @@ pub unsafe fn build_device_control(
             return request;
         }
         let location = request.next_location();
-        (*location).MajorFunction =
-            if internal { IRP_MJ_INTERNAL_DEVICE_CONTROL } else { IRP_MJ_DEVICE_CONTROL } as u8;
+        (*location).MajorFunction = if internal {
+            IRP_MJ_INTERNAL_DEVICE_CONTROL
+        } else {
+            IRP_MJ_DEVICE_CONTROL
+        } as u8;
         (*location).Parameters.DeviceIoControl = crate::nt::stack_location::Control {
             OutputBufferLength: output_length,
             InputBufferLength: input_length,
@@ -154,7 +166,8 @@ pub unsafe fn build_device_control(
             }
             _ => {
                 if !input.is_null() {
-                    (*request).AssociatedIrp.SystemBuffer = system_buffer(input, input_length, input_length);
+                    (*request).AssociatedIrp.SystemBuffer =
+                        system_buffer(input, input_length, input_length);
                     (*request).Flags = IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER;
                 }
                 if !output.is_null() {

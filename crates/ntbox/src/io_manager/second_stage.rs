@@ -21,13 +21,13 @@
 
 use super::{checks, irp, mdl, object};
 use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION,
-    IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION, IRP_INPUT_OPERATION,
-    IRP_OB_QUERY_NAME, IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS,
-    STATUS_VERIFY_REQUIRED,
+    APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
+    IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
+    IRP_INPUT_OPERATION, IRP_OB_QUERY_NAME, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
+    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS, STATUS_VERIFY_REQUIRED,
 };
-use crate::processor::{dispatcher, irql, thread};
 use crate::pool;
+use crate::processor::{dispatcher, irql, thread};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// `NT_ERROR`.
@@ -45,7 +45,10 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
             finish_associated(irp, boost);
             return;
         }
-        let auxiliary = std::mem::replace(&mut (*irp).Tail.Overlay.AuxiliaryBuffer, std::ptr::null_mut());
+        let auxiliary = std::mem::replace(
+            &mut (*irp).Tail.Overlay.AuxiliaryBuffer,
+            std::ptr::null_mut(),
+        );
         if !auxiliary.is_null() {
             free_buffer(auxiliary.cast());
         }
@@ -65,7 +68,8 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
         let Some(owner) = thread::from_object(owner) else {
             checks::report(
                 &checks::OWN_REQUEST_NOT_STOPPED,
-                "a request without an originating thread was completed past its top location".into(),
+                "a request without an originating thread was completed past its top location"
+                    .into(),
                 irp,
                 Vec::new(),
             );
@@ -188,8 +192,8 @@ unsafe fn finish(irp: *mut IRP) {
         free_mdls(irp);
 
         let pending = (*irp).PendingReturned;
-        let synchronous =
-            flags & IRP_SYNCHRONOUS_API != 0 || (!file.is_null() && (*file).Flags & FO_SYNCHRONOUS_IO != 0);
+        let synchronous = flags & IRP_SYNCHRONOUS_API != 0
+            || (!file.is_null() && (*file).Flags & FO_SYNCHRONOUS_IO != 0);
         let event = (*irp).UserEvent;
         let iosb = (*irp).Anonymous.UserIosb;
         let mut signal = std::ptr::null_mut();

@@ -29,7 +29,10 @@ pub fn service_path(service: &str) -> String {
 pub fn create_key(path: &str) {
     let mut keys = keys();
     let path = path.trim_end_matches('\\');
-    let ends = path.match_indices('\\').map(|(at, _)| at).filter(|at| *at > 0);
+    let ends = path
+        .match_indices('\\')
+        .map(|(at, _)| at)
+        .filter(|at| *at > 0);
     for end in ends.chain(std::iter::once(path.len())) {
         let part = &path[..end];
         keys.entry(normal(part)).or_insert_with(|| Key {
@@ -48,7 +51,11 @@ pub fn key_exists(path: &str) -> bool {
 pub fn set(path: &str, name: &str, value: SettingValue) {
     create_key(path);
     if let Some(key) = keys().get_mut(&normal(path)) {
-        match key.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        match key
+            .values
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
             Some((_, old)) => *old = value,
             None => key.values.push((name.to_owned(), value)),
         }
@@ -59,12 +66,18 @@ pub fn set(path: &str, name: &str, value: SettingValue) {
 pub fn get(path: &str, name: &str) -> Option<SettingValue> {
     let keys = keys();
     let values = &keys.get(&normal(path))?.values;
-    values.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    values
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.clone())
 }
 
 /// Values of the key in order of creation.
 pub fn values(path: &str) -> Vec<(String, SettingValue)> {
-    keys().get(&normal(path)).map(|key| key.values.clone()).unwrap_or_default()
+    keys()
+        .get(&normal(path))
+        .map(|key| key.values.clone())
+        .unwrap_or_default()
 }
 
 /// Names of the keys directly below.
@@ -72,7 +85,8 @@ pub fn subkeys(path: &str) -> Vec<String> {
     let prefix = format!("{}\\", normal(path));
     let keys = keys();
     let below = keys.iter().filter(|(path, _)| {
-        path.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('\\'))
+        path.strip_prefix(&prefix)
+            .is_some_and(|rest| !rest.contains('\\'))
     });
     below.map(|(_, key)| key.name.clone()).collect()
 }
@@ -100,7 +114,10 @@ mod tests {
         set(&parameters, "allowunload", SettingValue::Dword(2));
         set(&parameters, "Text", SettingValue::Text("t".into()));
         assert!(key_exists(&service.to_lowercase()));
-        assert_eq!(get(&parameters.to_uppercase(), "ALLOWUNLOAD"), Some(SettingValue::Dword(2)));
+        assert_eq!(
+            get(&parameters.to_uppercase(), "ALLOWUNLOAD"),
+            Some(SettingValue::Dword(2))
+        );
         assert_eq!(get(&parameters, "Missing"), None);
         assert_eq!(values(&parameters).len(), 2);
         assert_eq!(subkeys(&service), ["Parameters"]);

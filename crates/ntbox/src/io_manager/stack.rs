@@ -82,7 +82,8 @@ pub unsafe fn set_completion_routine(
 }
 
 /// Every invoke flag.
-pub const ALWAYS: u8 = control::INVOKE_ON_SUCCESS | control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL;
+pub const ALWAYS: u8 =
+    control::INVOKE_ON_SUCCESS | control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL;
 
 /// Invoke flags from the three conditions of `IoSetCompletionRoutine`.
 pub fn invoke_flags(on_success: bool, on_error: bool, on_cancel: bool) -> u8 {

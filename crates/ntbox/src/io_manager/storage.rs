@@ -14,10 +14,10 @@
 use super::{complete, device, driver, namespace, object};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DRIVER_OBJECT, FILE_READ_ONLY_DEVICE,
-    FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
-    IRP_MJ_FLUSH_BUFFERS, IrpExt, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
-    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_READ_ONLY_DEVICE, FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP,
+    IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_FLUSH_BUFFERS, IrpExt, NTSTATUS,
+    STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -103,7 +103,12 @@ fn storage_driver(kind: VolumeKind) -> *mut DRIVER_OBJECT {
     };
     *cell.get_or_init(|| {
         driver::create_native(name, |driver| {
-            for major in [IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_FLUSH_BUFFERS] {
+            for major in [
+                IRP_MJ_CREATE,
+                IRP_MJ_CLEANUP,
+                IRP_MJ_CLOSE,
+                IRP_MJ_FLUSH_BUFFERS,
+            ] {
                 driver.set_dispatch(major as u8, succeed);
             }
             driver.set_dispatch(IRP_MJ_DEVICE_CONTROL as u8, device_control);
@@ -119,27 +124,51 @@ fn storage_driver(kind: VolumeKind) -> *mut DRIVER_OBJECT {
 pub fn create(description: VolumeDescription) -> *mut DEVICE_OBJECT {
     let (device_type, prefix, characteristics) = match description.kind {
         VolumeKind::Disk => (FILE_DEVICE_DISK, r"\Device\HarddiskVolume", 0),
-        VolumeKind::Removable => (FILE_DEVICE_DISK, r"\Device\HarddiskVolume", FILE_REMOVABLE_MEDIA),
-        VolumeKind::CdRom => {
-            (FILE_DEVICE_CD_ROM, r"\Device\CdRom", FILE_REMOVABLE_MEDIA | FILE_READ_ONLY_DEVICE)
-        }
+        VolumeKind::Removable => (
+            FILE_DEVICE_DISK,
+            r"\Device\HarddiskVolume",
+            FILE_REMOVABLE_MEDIA,
+        ),
+        VolumeKind::CdRom => (
+            FILE_DEVICE_CD_ROM,
+            r"\Device\CdRom",
+            FILE_REMOVABLE_MEDIA | FILE_READ_ONLY_DEVICE,
+        ),
         VolumeKind::Network => panic!("a network share has no storage device"),
     };
     let driver = storage_driver(description.kind);
     let letter = description.letter;
     let mut known = known();
     // Disk volumes count from 1, CD-ROMs from 0, as in NT.
-    let same = known.iter().filter(|known| known.name.starts_with(prefix)).count() as u32;
-    let number = if description.kind == VolumeKind::CdRom { same } else { same + 1 };
+    let same = known
+        .iter()
+        .filter(|known| known.name.starts_with(prefix))
+        .count() as u32;
+    let number = if description.kind == VolumeKind::CdRom {
+        same
+    } else {
+        same + 1
+    };
     let name: &'static str = Box::leak(format!("{prefix}{number}").into_boxed_str());
     // SAFETY: the driver object lives as long as the process.
-    let device = unsafe { device::create(driver, 0, Some(name), device_type, characteristics, false) };
-    let Ok(device) = device else { panic!("{name} exists") };
+    let device =
+        unsafe { device::create(driver, 0, Some(name), device_type, characteristics, false) };
+    let Ok(device) = device else {
+        panic!("{name} exists")
+    };
     // SAFETY: the device is new.
     unsafe { device::finish_initializing(device) };
     let link = format!(r"\??\{letter}:");
-    assert!(namespace::insert_symbolic_link(&link, name).is_ok(), "the drive letter {letter} is taken");
-    known.push(Known { device: device as usize, description: Box::leak(Box::new(description)), name, number });
+    assert!(
+        namespace::insert_symbolic_link(&link, name).is_ok(),
+        "the drive letter {letter} is taken"
+    );
+    known.push(Known {
+        device: device as usize,
+        description: Box::leak(Box::new(description)),
+        name,
+        number,
+    });
     device
 }
 
@@ -152,12 +181,18 @@ pub unsafe fn description_of(storage: *mut DEVICE_OBJECT) -> Option<&'static Vol
 }
 
 fn find(storage: *mut DEVICE_OBJECT) -> Option<Known> {
-    known().iter().find(|known| known.device == storage as usize).copied()
+    known()
+        .iter()
+        .find(|known| known.device == storage as usize)
+        .copied()
 }
 
 /// All volumes with a storage device, in order of creation.
 pub fn volumes() -> Vec<(*mut DEVICE_OBJECT, &'static VolumeDescription)> {
-    known().iter().map(|known| (known.device as *mut DEVICE_OBJECT, known.description)).collect()
+    known()
+        .iter()
+        .map(|known| (known.device as *mut DEVICE_OBJECT, known.description))
+        .collect()
 }
 
 unsafe extern "win64" fn succeed(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {

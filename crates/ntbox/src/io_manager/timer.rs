@@ -1,6 +1,9 @@
 //! The once-a-second timer of a device (`IoInitializeTimer`, `IoStartTimer`, `IoStopTimer`).
 
-#![expect(unsafe_code, reason = "timer routines are called with their device by pointer")]
+#![expect(
+    unsafe_code,
+    reason = "timer routines are called with their device by pointer"
+)]
 
 use super::object;
 use crate::nt::{DEVICE_OBJECT, NTSTATUS, STATUS_SUCCESS};
@@ -34,8 +37,17 @@ fn timers() -> MutexGuard<'static, HashMap<usize, Timer>> {
 ///
 /// # Safety
 /// `device` is alive.
-pub unsafe fn initialize(device: *mut DEVICE_OBJECT, routine: TimerRoutine, context: *mut c_void) -> NTSTATUS {
-    let timer = Timer { routine, context: context as usize, generation: 0, running: false };
+pub unsafe fn initialize(
+    device: *mut DEVICE_OBJECT,
+    routine: TimerRoutine,
+    context: *mut c_void,
+) -> NTSTATUS {
+    let timer = Timer {
+        routine,
+        context: context as usize,
+        generation: 0,
+        running: false,
+    };
     timers().insert(device as usize, timer);
     STATUS_SUCCESS
 }
@@ -46,7 +58,9 @@ pub unsafe fn initialize(device: *mut DEVICE_OBJECT, routine: TimerRoutine, cont
 /// `device` is alive.
 pub unsafe fn start(device: *mut DEVICE_OBJECT) {
     let mut timers = timers();
-    let Some(timer) = timers.get_mut(&(device as usize)) else { return };
+    let Some(timer) = timers.get_mut(&(device as usize)) else {
+        return;
+    };
     timer.running = true;
     timer.generation += 1;
     let generation = timer.generation;
@@ -58,7 +72,9 @@ fn tick_later(device: usize, generation: u64) {
     work::later(
         PERIOD,
         Box::new(move || {
-            let Some(timer) = timers().get(&device).copied() else { return };
+            let Some(timer) = timers().get(&device).copied() else {
+                return;
+            };
             if !timer.running || timer.generation != generation {
                 return;
             }
@@ -92,5 +108,7 @@ pub(super) fn remove(device: *mut DEVICE_OBJECT) {
 
 /// True if a timer of one of these devices is running.
 pub(super) fn running(device: *mut DEVICE_OBJECT) -> bool {
-    timers().get(&(device as usize)).is_some_and(|timer| timer.running)
+    timers()
+        .get(&(device as usize))
+        .is_some_and(|timer| timer.running)
 }

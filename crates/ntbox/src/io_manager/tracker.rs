@@ -20,7 +20,10 @@
 //! is on some thread's stack. Its lock is per request and held for a few
 //! instructions.
 
-#![expect(unsafe_code, reason = "a tracker is shared by counted pointers, as its IRP is")]
+#![expect(
+    unsafe_code,
+    reason = "a tracker is shared by counted pointers, as its IRP is"
+)]
 
 use crate::nt::irp::control;
 use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_PENDING};
@@ -169,7 +172,10 @@ impl Reference {
     ///
     /// # Safety
     /// `tracker` is the one in the prefix of a live request.
-    pub unsafe fn another<R>(tracker: *const Tracker, begin: impl FnOnce(&mut Inner) -> R) -> (Self, R) {
+    pub unsafe fn another<R>(
+        tracker: *const Tracker,
+        begin: impl FnOnce(&mut Inner) -> R,
+    ) -> (Self, R) {
         // SAFETY: contract.
         let mut inner = unsafe { &*tracker }.lock();
         inner.references += 1;
@@ -224,9 +230,17 @@ impl Tracker {
     /// Takes the lock; it is held for a few instructions only.
     pub fn lock(&self) -> Guard<'_> {
         let mut spins = 0_u32;
-        while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while self
+            .locked
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             spins += 1;
-            if spins.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            if spins.is_multiple_of(64) {
+                std::thread::yield_now()
+            } else {
+                std::hint::spin_loop()
+            }
         }
         Guard(self)
     }
@@ -249,8 +263,14 @@ impl Inner {
     /// A dispatch routine is about to be entered with location `number`.
     pub fn enter(&mut self, number: i8, control: u8, dispatch: Dispatch) -> Entry {
         let entered_below = self.location(number - 1).map_or(0, |below| below.entered);
-        let mut entry =
-            Entry { number, passed: 0, entered: 0, entered_below, marked: control & control::PENDING_RETURNED != 0, dispatch };
+        let mut entry = Entry {
+            number,
+            passed: 0,
+            entered: 0,
+            entered_below,
+            marked: control & control::PENDING_RETURNED != 0,
+            dispatch,
+        };
         if let Some(location) = self.location(number) {
             location.entered = location.entered.wrapping_add(1);
             location.routine = 0;
@@ -264,7 +284,9 @@ impl Inner {
     pub fn leave(&mut self, entry: &Entry, status: NTSTATUS) -> Option<Disagreement> {
         let dispatch = entry.dispatch;
         let irp = self.irp;
-        let entered_below = self.location(entry.number - 1).map_or(0, |below| below.entered);
+        let entered_below = self
+            .location(entry.number - 1)
+            .map_or(0, |below| below.entered);
         let location = self.location(entry.number)?;
         let forwarded = location.entered != entry.entered || entered_below != entry.entered_below;
         let passes = location.passed.wrapping_sub(entry.passed);
@@ -283,15 +305,21 @@ impl Inner {
                 let routine = location.routine;
                 self.once(Disagreement::PendingNotMarked { dispatch, routine })
             }
-            (true, false) if !marked && !forwarded => {
-                self.once(Disagreement::PendingNotMarked { dispatch, routine: 0 })
-            }
+            (true, false) if !marked && !forwarded => self.once(Disagreement::PendingNotMarked {
+                dispatch,
+                routine: 0,
+            }),
             (true, false) => {
                 location.pending.get_or_insert(dispatch);
                 None
             }
-            (false, true) if marked && !entry.marked => self.once(Disagreement::MarkedNotPending(dispatch)),
-            (false, false) => self.once(Disagreement::NotCompleted { dispatch, forwarded }),
+            (false, true) if marked && !entry.marked => {
+                self.once(Disagreement::MarkedNotPending(dispatch))
+            }
+            (false, false) => self.once(Disagreement::NotCompleted {
+                dispatch,
+                forwarded,
+            }),
             _ => None,
         }
     }
@@ -375,124 +403,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nt::STATUS_SUCCESS;
-
-    fn tracker() -> Reference {
-        // Zeroed memory for a request that nothing marks: unread otherwise, for every test
-        // passes the location before `leave`.
-        let words = crate::nt::irp::size_of_irp(3).div_ceil(16);
-        let irp = Box::leak(vec![0_u128; words].into_boxed_slice());
-        Reference::new(irp.as_mut_ptr().cast(), 3)
-    }
-    const FILTER: Dispatch = Dispatch { device: std::ptr::null_mut(), routine: 0x1000 };
-    const LOWER: Dispatch = Dispatch { device: std::ptr::null_mut(), routine: 0x2000 };
-    const MARK: u8 = control::PENDING_RETURNED;
-
-    #[test]
-    fn marked_and_pending_agree_in_either_order() {
-        for completed_first in [true, false] {
-            let tracker = tracker();
-            let mut inner = tracker.lock();
-            let upper = inner.enter(2, 0, FILTER);
-            let lower = inner.enter(1, 0, LOWER);
-            if completed_first {
-                assert_eq!(inner.pass(1, MARK), None);
-                assert_eq!(inner.pass(2, MARK), None);
-                assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-                assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
-            } else {
-                inner.location(1).expect("1").pending = Some(LOWER);
-                inner.location(2).expect("2").pending = Some(FILTER);
-                assert_eq!(inner.pass(1, MARK), None);
-                assert_eq!(inner.pass(2, MARK), None);
-            }
-        }
-    }
-
-    #[test]
-    fn a_lost_mark_names_the_routine_in_either_order() {
-        let lost = Some(Disagreement::PendingNotMarked { dispatch: FILTER, routine: 0x1234 });
-        let tracker = tracker();
-        let mut inner = tracker.lock();
-        let upper = inner.enter(2, 0, FILTER);
-        let lower = inner.enter(1, 0, LOWER);
-        let sequence = inner.begin_completion(1).expect("first");
-        inner.pass(1, MARK);
-        inner.hand_over();
-        assert!(inner.resume(sequence, 2, true, 0x1234));
-        assert_eq!(inner.pass(2, 0), None, "nothing is known before the dispatch routine returns");
-        assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-        assert_eq!(inner.leave(&upper, STATUS_PENDING), lost);
-
-        inner.restart();
-        inner.enter(2, 0, FILTER);
-        inner.location(2).expect("2").pending = Some(FILTER);
-        inner.location(2).expect("2").routine = 0x1234;
-        assert_eq!(inner.pass(2, 0), lost);
-    }
-
-    #[test]
-    fn a_waiting_driver_is_not_blamed() {
-        let tracker = tracker();
-        let mut inner = tracker.lock();
-        let upper = inner.enter(2, 0, FILTER);
-        let lower = inner.enter(1, 0, LOWER);
-        let first = inner.begin_completion(1).expect("first");
-        inner.pass(1, MARK);
-        inner.hand_over();
-        assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-        // The routine stopped completion; the dispatch routine completes again.
-        let second = inner.begin_completion(2).expect("it was stopped");
-        assert_eq!(inner.pass(2, 0), None);
-        assert_eq!(inner.leave(&upper, STATUS_SUCCESS), None);
-        assert!(!inner.resume(first, 2, false, 0), "the first completion no longer owns it");
-        assert_ne!(first, second);
-    }
-
-    #[test]
-    fn a_skipped_location_shares_its_mark() {
-        let tracker = tracker();
-        let mut inner = tracker.lock();
-        let upper = inner.enter(2, 0, FILTER);
-        let lower = inner.enter(2, 0, LOWER);
-        assert_eq!(inner.pass(2, MARK), None);
-        assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-        assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
-        // Marked by the upper driver before it skipped: the lower one may return anything.
-        let upper = inner.enter(2, 0, FILTER);
-        let lower = inner.enter(2, MARK, LOWER);
-        inner.pass(2, MARK);
-        assert_eq!(inner.leave(&lower, STATUS_SUCCESS), None);
-        assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
-    }
-
-    #[test]
-    fn marked_and_not_pending_is_reported_once() {
-        let tracker = tracker();
-        let mut inner = tracker.lock();
-        let upper = inner.enter(2, 0, FILTER);
-        let lower = inner.enter(1, 0, LOWER);
-        inner.pass(1, MARK);
-        inner.pass(2, MARK);
-        assert_eq!(inner.leave(&lower, STATUS_SUCCESS), Some(Disagreement::MarkedNotPending(LOWER)));
-        assert_eq!(inner.leave(&upper, STATUS_SUCCESS), None);
-    }
-
-    #[test]
-    fn only_one_completion_at_a_time() {
-        let tracker = tracker();
-        let mut inner = tracker.lock();
-        let first = inner.begin_completion(1).expect("first");
-        assert_eq!(inner.begin_completion(2), None);
-        inner.hand_over();
-        // Inside a completion routine it may be completed, which takes it from the first.
-        assert!(inner.begin_completion(3).is_some());
-        inner.finish();
-        assert!(!inner.resume(first, 2, false, 0));
-        assert_eq!(inner.begin_completion(4), None);
-        inner.restart();
-        assert!(inner.begin_completion(5).is_some());
-    }
-}
+mod tests;

@@ -12,9 +12,9 @@ use crate::nt::irp::control;
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
 use crate::pe_image::{self, Image};
-use crate::processor::irql;
-use crate::verifier::{self, rules};
 use crate::pool;
+use crate::processor::{self, irql};
+use crate::verifier::{self, rules};
 use std::time::{Duration, Instant};
 
 /// How long the references of work items and guarded completion routines are
@@ -30,7 +30,9 @@ pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
             return Err((loaded, UnloadRefused::NoUnloadRoutine));
         };
         let devices = device::devices_of(driver);
-        let in_use = devices.iter().find(|device| (***device).ReferenceCount != 0 || !device::attached(**device).is_null());
+        let in_use = devices.iter().find(|device| {
+            (***device).ReferenceCount != 0 || !device::attached(**device).is_null()
+        });
         if let Some(device) = in_use {
             let device = device::describe(*device);
             return Err((loaded, UnloadRefused::InUse(device)));
@@ -45,7 +47,10 @@ pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
         if level != PASSIVE_LEVEL {
             checks::report(
                 &rules::IRQL_CHANGED_BY_DISPATCH,
-                format!("DriverUnload of {} returned at IRQL {level}", loaded.service),
+                format!(
+                    "DriverUnload of {} returned at IRQL {level}",
+                    loaded.service
+                ),
                 std::ptr::null_mut(),
                 vec![("DriverUnload", routine as usize)],
             );
@@ -65,6 +70,7 @@ fn take_away(loaded: &Loaded) {
     let driver = loaded.driver;
     check_references(loaded);
     wait_for_references(driver);
+    check_processor(loaded);
     check_leftovers(loaded);
     driver::forget(driver);
     loaded.image.unload();
@@ -76,12 +82,20 @@ fn take_away(loaded: &Loaded) {
 fn check_references(loaded: &Loaded) {
     let image = loaded.image;
     if registration::is_listening(loaded.driver) {
-        outstanding(loaded, "its file-system registration callback is still registered".into(), Vec::new());
+        outstanding(
+            loaded,
+            "its file-system registration callback is still registered".into(),
+            Vec::new(),
+        );
     }
     // SAFETY: the driver object is alive.
     for device in unsafe { device::devices_of(loaded.driver) } {
         if timer::running(device) {
-            outstanding(loaded, "the timer of one of its devices is still running".into(), Vec::new());
+            outstanding(
+                loaded,
+                "the timer of one of its devices is still running".into(),
+                Vec::new(),
+            );
         }
     }
     // The report must not run while the table of live requests is locked.
@@ -97,9 +111,22 @@ fn check_references(loaded: &Loaded) {
     }
 }
 
+/// Reports work items, DPCs, timers and threads that nothing keeps the image for.
+fn check_processor(loaded: &Loaded) {
+    let start = loaded.image.base();
+    for (what, site) in processor::outstanding(&(start..start + loaded.image.size())) {
+        outstanding(loaded, what.to_owned(), vec![("routine", site)]);
+    }
+}
+
 fn outstanding(loaded: &Loaded, what: String, sites: Vec<(&'static str, usize)>) {
     let message = format!("{} was unloaded while {what}", loaded.service);
-    checks::report(&rules::UNLOADED_WITH_REQUESTS, message, std::ptr::null_mut(), sites);
+    checks::report(
+        &rules::UNLOADED_WITH_REQUESTS,
+        message,
+        std::ptr::null_mut(),
+        sites,
+    );
 }
 
 /// A routine in `image` that completion or cancellation of the request would call.
@@ -116,9 +143,13 @@ unsafe fn way_into(irp: *mut IRP, image: &Image) -> Option<(&'static str, usize)
         let lowest = (*irp).CurrentLocation.max(1);
         for number in lowest..=(*irp).StackCount {
             let location = irp.location(number);
-            let routine = (*location).CompletionRoutine.map_or(0, |routine| routine as usize);
+            let routine = (*location)
+                .CompletionRoutine
+                .map_or(0, |routine| routine as usize);
             let invoked = (*location).Control
-                & (control::INVOKE_ON_SUCCESS | control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL);
+                & (control::INVOKE_ON_SUCCESS
+                    | control::INVOKE_ON_ERROR
+                    | control::INVOKE_ON_CANCEL);
             if invoked != 0 && image.contains(routine) {
                 return Some(("a request in flight has its completion routine", routine));
             }
@@ -171,7 +202,12 @@ fn check_leftovers(loaded: &Loaded) {
     });
     for (irp, site) in own {
         let message = format!("{} left the request {irp:#x} allocated", loaded.service);
-        checks::report(&rules::LEAK_AT_UNLOAD, message, std::ptr::null_mut(), vec![("allocated by", site)]);
+        checks::report(
+            &rules::LEAK_AT_UNLOAD,
+            message,
+            std::ptr::null_mut(),
+            vec![("allocated by", site)],
+        );
     }
     for leak in pool::leaks_of(loaded.image) {
         let tag = String::from_utf8_lossy(&leak.tag.to_le_bytes()).into_owned();
@@ -194,7 +230,11 @@ fn check_leftovers(loaded: &Loaded) {
     if references > expected_references(driver) {
         checks::report(
             &rules::DEVICE_LEFT_AT_UNLOAD,
-            format!("{} is still referenced by {} deleted device(s) or itself", loaded.service, references - expected_references(driver)),
+            format!(
+                "{} is still referenced by {} deleted device(s) or itself",
+                loaded.service,
+                references - expected_references(driver)
+            ),
             std::ptr::null_mut(),
             vec![],
         );

@@ -13,8 +13,7 @@
 use super::{object, stack};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
-    DEVICE_OBJECT, DRIVER_OBJECT, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_SUCCESS,
+    DEVICE_OBJECT, DRIVER_OBJECT, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
 };
 use crate::pool;
 use std::collections::HashMap;
@@ -61,7 +60,8 @@ pub unsafe fn set(
     site: usize,
 ) -> NTSTATUS {
     // Counted as the driver's allocation, so that failing it can be injected.
-    let block: *mut Guarded = pool::allocate(pool::Kind::NonPaged, size_of::<Guarded>(), TAG, site).cast();
+    let block: *mut Guarded =
+        pool::allocate(pool::Kind::NonPaged, size_of::<Guarded>(), TAG, site).cast();
     if block.is_null() {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -69,17 +69,42 @@ pub unsafe fn set(
     unsafe {
         object::reference(device.cast());
         count((*device).DriverObject, 1);
-        block.write(Guarded { device, routine, context });
+        block.write(Guarded {
+            device,
+            routine,
+            context,
+        });
         stack::set_completion_routine(irp, Some(guarded), block.cast(), invoke);
     }
     STATUS_SUCCESS
 }
 
-unsafe extern "win64" fn guarded(device: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
+/// The address to report for the completion routine of a location: the driver's
+/// own where this module's stands in front of it.
+///
+/// # Safety
+/// `context` is the one that the location holds with `routine`, which has not been called yet.
+pub(super) unsafe fn routine_to_report(routine: CompletionRoutine, context: *mut c_void) -> usize {
+    if routine as usize != guarded as *const () as usize {
+        return routine as usize;
+    }
+    // SAFETY: `set` put the block there together with this routine.
+    unsafe { (*context.cast::<Guarded>()).routine as usize }
+}
+
+unsafe extern "win64" fn guarded(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
     let block: *mut Guarded = context.cast();
     // SAFETY: `set` made the block for this location, which completes once.
     unsafe {
-        let Guarded { device: own, routine, context } = block.read();
+        let Guarded {
+            device: own,
+            routine,
+            context,
+        } = block.read();
         pool::free(block.cast(), Some(TAG), 0);
         let status = routine(device, irp, context);
         count((*own).DriverObject, -1);

@@ -7,12 +7,12 @@
 )]
 
 use super::object::{self, Kind};
+use crate::nt::PASSIVE_LEVEL;
 use crate::nt::routines::WorkItemRoutine;
 use crate::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
-use crate::processor::{irql, work};
-use crate::nt::PASSIVE_LEVEL;
-use crate::verifier::rules;
 use crate::pool;
+use crate::processor::{irql, work};
+use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -66,7 +66,13 @@ pub unsafe fn allocate(object: *mut c_void, site: usize) -> *mut WorkItem {
 /// `item` has [`size_of`] `WorkItem` writable bytes; `object` is a live device or driver object.
 pub unsafe fn initialize(object: *mut c_void, item: *mut WorkItem) {
     // SAFETY: contract.
-    unsafe { item.write(WorkItem { object, queued: 0, reserved: [0; 6] }) };
+    unsafe {
+        item.write(WorkItem {
+            object,
+            queued: 0,
+            reserved: [0; 6],
+        })
+    };
 }
 
 /// `IoFreeWorkItem`.
@@ -126,35 +132,38 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
     };
     count(driver as *mut DRIVER_OBJECT, 1);
     let (item, context) = (item as usize, context as usize);
-    work::queue_for(site, Box::new(move || {
-        let (item, context) = (item as *mut WorkItem, context as *mut c_void);
-        let object = object as *mut c_void;
-        // SAFETY: queued once; the reference taken above keeps object and driver.
-        let address = unsafe {
-            (*item).queued = 0;
-            match routine {
-                Routine::Device(routine) => {
-                    routine(object.cast(), context);
-                    routine as usize
+    work::queue_for(
+        site,
+        Box::new(move || {
+            let (item, context) = (item as *mut WorkItem, context as *mut c_void);
+            let object = object as *mut c_void;
+            // SAFETY: queued once; the reference taken above keeps object and driver.
+            let address = unsafe {
+                (*item).queued = 0;
+                match routine {
+                    Routine::Device(routine) => {
+                        routine(object.cast(), context);
+                        routine as usize
+                    }
+                    Routine::Extended(routine) => {
+                        routine(object, context, item);
+                        routine as usize
+                    }
                 }
-                Routine::Extended(routine) => {
-                    routine(object, context, item);
-                    routine as usize
-                }
+            };
+            let level = irql::current();
+            if level != PASSIVE_LEVEL {
+                super::checks::report(
+                    &rules::IRQL_CHANGED_BY_COMPLETION,
+                    format!("a work item's routine returned at IRQL {level}"),
+                    std::ptr::null_mut(),
+                    vec![("routine", address)],
+                );
+                irql::restore(PASSIVE_LEVEL);
             }
-        };
-        let level = irql::current();
-        if level != PASSIVE_LEVEL {
-            super::checks::report(
-                &rules::IRQL_CHANGED_BY_COMPLETION,
-                format!("a work item's routine returned at IRQL {level}"),
-                std::ptr::null_mut(),
-                vec![("routine", address)],
-            );
-            irql::restore(PASSIVE_LEVEL);
-        }
-        count(driver as *mut DRIVER_OBJECT, -1);
-        // SAFETY: the reference taken when it was queued.
-        unsafe { object::dereference(object) };
-    }));
+            count(driver as *mut DRIVER_OBJECT, -1);
+            // SAFETY: the reference taken when it was queued.
+            unsafe { object::dereference(object) };
+        }),
+    );
 }

@@ -229,12 +229,10 @@ fn retire(block: Block, caller: usize) {
             block.sites(&[("freed", caller)]),
         );
     }
+    // Asked for before the lock is taken: the first question of a thread allocates.
+    let thread = crate::processor::thread::current().id();
     let mut pool = pool();
-    if pool.ledger.retire(
-        block.address,
-        caller,
-        crate::processor::thread::current().id(),
-    ) {
+    if pool.ledger.retire(block.address, caller, thread) {
         pool.arena.free(block.address, block.bytes);
     } else {
         // Another thread freed it since it was looked up.

@@ -33,7 +33,16 @@ struct Item {
     routine: Routine,
     /// Address of the driver's routine that this calls, or 0.
     site: usize,
+    /// The driver is kept until the routine has returned (`IoQueueWorkItem`).
+    keeps_driver: bool,
     queued: Instant,
+}
+
+impl Item {
+    /// The routine that must not lose its code, or 0.
+    fn exposed(&self) -> usize {
+        if self.keeps_driver { 0 } else { self.site }
+    }
 }
 
 struct Queue {
@@ -45,7 +54,7 @@ struct Queue {
     outstanding: usize,
     /// A timer looks after items that wait.
     watched: bool,
-    /// Routines of drivers that run now.
+    /// Routines that run now; 0 for those of the box and of drivers that are kept.
     running: Vec<usize>,
 }
 
@@ -73,20 +82,21 @@ fn lock() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn finished() {
-    finish(0);
-}
-
-/// Called when a routine has returned, `site` being that of its driver or 0.
-fn finish(site: usize) {
-    let mut queue = lock();
-    if let Some(index) = queue.running.iter().position(|running| *running == site) {
-        queue.running.swap_remove(index);
-    }
+fn finished(queue: &mut Queue) {
     queue.outstanding -= 1;
     if queue.outstanding == 0 {
         IDLE.notify_all();
     }
+}
+
+/// Called when a routine has returned that is in `running` as `site`.
+fn returned(site: usize) {
+    let mut queue = lock();
+    let running = &mut queue.running;
+    if let Some(index) = running.iter().position(|running| *running == site) {
+        running.swap_remove(index);
+    }
+    finished(&mut queue);
 }
 
 /// Runs `item` on a system worker thread at `PASSIVE_LEVEL`. Any IRQL up to
@@ -95,13 +105,25 @@ pub fn queue(item: Routine) {
     queue_for(0, item);
 }
 
-/// [`queue`] for the driver's routine at `site`, which a report names.
+/// [`queue`] for the driver's routine at `site`, which a report names. The caller
+/// keeps the driver until `item` has returned.
 pub fn queue_for(site: usize, item: Routine) {
+    push(site, true, item);
+}
+
+/// [`queue`] for the driver's routine at `site`, whose driver nothing keeps
+/// (`ExQueueWorkItem`).
+pub fn queue_exposed(site: usize, item: Routine) {
+    push(site, false, item);
+}
+
+fn push(site: usize, keeps_driver: bool, routine: Routine) {
     let mut queue = lock();
     queue.outstanding += 1;
     queue.items.push_back(Item {
-        routine: item,
+        routine,
         site,
+        keeps_driver,
         queued: Instant::now(),
     });
     if queue.idle >= queue.items.len() {
@@ -149,13 +171,12 @@ fn worker() {
             queue.idle -= 1;
             continue;
         };
-        if item.site != 0 {
-            queue.running.push(item.site);
-        }
+        let exposed = item.exposed();
+        queue.running.push(exposed);
         drop(queue);
         (item.routine)();
         check_worker(item.site);
-        finish(item.site);
+        returned(exposed);
         queue = lock();
     }
 }
@@ -224,8 +245,7 @@ pub(super) fn remove_dpc(object: usize) -> bool {
         return false;
     };
     queue.dpcs.remove(index);
-    drop(queue);
-    finished();
+    finished(&mut queue);
     true
 }
 
@@ -253,15 +273,13 @@ fn run_dpcs() {
             queue = DPC.wait(queue).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
-        if dpc.site != 0 {
-            queue.running.push(dpc.site);
-        }
+        queue.running.push(dpc.site);
         drop(queue);
         irql::set(DISPATCH_LEVEL);
         (dpc.routine)();
         check_dpc(dpc.site);
         irql::restore(PASSIVE_LEVEL);
-        finish(dpc.site);
+        returned(dpc.site);
         queue = lock();
     }
 }
@@ -295,7 +313,7 @@ pub fn after(delay: Duration, item: Routine) {
         delay,
         Box::new(move || {
             queue_dpc(item);
-            finished();
+            finished(&mut lock());
         }),
     );
 }
@@ -313,7 +331,7 @@ pub(super) fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     let items = queue
         .items
         .iter()
-        .map(|item| ("a work item is queued", item.site));
+        .map(|item| ("a work item is queued", item.exposed()));
     let dpcs = queue.dpcs.iter().map(|dpc| ("a DPC is queued", dpc.site));
     let running = queue
         .running

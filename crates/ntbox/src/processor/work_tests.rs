@@ -85,3 +85,29 @@ fn what_a_routine_leaves_behind_is_reported() {
         ]
     );
 }
+
+#[test]
+fn only_what_nothing_keeps_is_outstanding() {
+    // No code lies there; the routines of this test are the box's.
+    const CODE: Range<usize> = 0x100..0x200;
+    let gate = Arc::new(std::sync::Barrier::new(3));
+    let other = Arc::clone(&gate);
+    queue_exposed(
+        CODE.start,
+        Box::new(move || {
+            other.wait();
+        }),
+    );
+    let other = Arc::clone(&gate);
+    queue_for(
+        CODE.start,
+        Box::new(move || {
+            other.wait();
+        }),
+    );
+    assert_eq!(outstanding(&CODE).len(), 1);
+    assert!(outstanding(&(0x200..0x300)).is_empty());
+    gate.wait();
+    drain();
+    assert!(outstanding(&CODE).is_empty());
+}

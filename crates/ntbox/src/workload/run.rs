@@ -2,11 +2,12 @@
 
 use super::observed::{Log, digest_of};
 use super::plan::Plan;
-use super::tree::{ReadOnlyWalk, TreeCopy};
+use super::tree::{self, ReadOnlyWalk, TreeCopy};
 use super::worker::Worker;
 use super::{random, scenarios};
 use crate::file_system::adversary;
 use crate::io_manager::storage::VolumeKind;
+use crate::nt::FILE_DIRECTORY_FILE;
 use crate::processor::{thread, work};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -165,6 +166,9 @@ fn work_through(run: &Run, worker: &mut Worker) {
         {
             let share = operations / u64::from(run.threads.max(1)) / count as u64;
             random::run(worker, &root, share);
+        }
+        if place.kind != VolumeKind::CdRom {
+            tree::delete(worker, &root, FILE_DIRECTORY_FILE);
         }
     }
 }

@@ -359,33 +359,15 @@ impl TreeCopy<'_> {
         for file in &self.files {
             let path = self.path(file);
             let path = renamed.get(&path).unwrap_or(&path);
-            self.delete(worker, path, FILE_NON_DIRECTORY_FILE);
+            delete(worker, path, FILE_NON_DIRECTORY_FILE);
         }
         for at in self.plan.directories_of(&self.files).into_iter().rev() {
             let path = format!("{}{}", self.root, self.plan.directories[at].path);
-            self.delete(worker, &path, FILE_DIRECTORY_FILE);
+            delete(worker, &path, FILE_DIRECTORY_FILE);
         }
         let left = list(worker, &self.root, FileNamesInformation, None).unwrap_or_default();
         if left.iter().any(|entry| entry.name != "." && entry.name != "..") {
             worker.complain(&self.root, &format!("{} entries are left after everything was deleted", left.len()));
-        }
-    }
-
-    fn delete(&self, worker: &mut Worker, path: &str, kind: u32) {
-        let on_close = worker.one_in(4);
-        let options = synchronous(kind | if on_close { FILE_DELETE_ON_CLOSE } else { 0 });
-        let access = DELETE | FILE_READ_ATTRIBUTES | SYNCHRONIZE;
-        let Some(file) = worker.must_open(path, |open| open.access(access).options(options)) else { return };
-        if !on_close {
-            let outcome = worker
-                .retried("delete", path, Mask::None, || file.set_information(FileDispositionInformation, &[1]));
-            worker.expect(path, "delete", &outcome);
-        }
-        worker.close(path, file);
-        if worker.one_in(8) {
-            let full = worker.full(path);
-            let outcome = worker.retried("query attributes", path, Mask::None, || query_attributes(&full));
-            worker.expect_status(path, "query of a deleted file", &outcome, STATUS_OBJECT_NAME_NOT_FOUND);
         }
     }
 }
@@ -394,6 +376,25 @@ impl TreeCopy<'_> {
 const ARCHIVE: u32 = 0x20;
 /// `FILE_ATTRIBUTE_DIRECTORY`.
 const DIRECTORY: u32 = 0x10;
+
+/// Deletes a file or an empty directory, by disposition or on close.
+pub fn delete(worker: &mut Worker, path: &str, kind: u32) {
+    let on_close = worker.one_in(4);
+    let options = synchronous(kind | if on_close { FILE_DELETE_ON_CLOSE } else { 0 });
+    let access = DELETE | FILE_READ_ATTRIBUTES | SYNCHRONIZE;
+    let Some(file) = worker.must_open(path, |open| open.access(access).options(options)) else { return };
+    if !on_close {
+        let outcome = worker
+            .retried("delete", path, Mask::None, || file.set_information(FileDispositionInformation, &[1]));
+        worker.expect(path, "delete", &outcome);
+    }
+    worker.close(path, file);
+    if worker.one_in(8) {
+        let full = worker.full(path);
+        let outcome = worker.retried("query attributes", path, Mask::None, || query_attributes(&full));
+        worker.expect_status(path, "query of a deleted file", &outcome, STATUS_OBJECT_NAME_NOT_FOUND);
+    }
+}
 
 /// All entries of a directory, by as many queries as it takes.
 pub fn list(worker: &mut Worker, path: &str, class: i32, pattern: Option<&str>) -> Option<Vec<DirectoryEntry>> {

@@ -45,7 +45,7 @@ pub unsafe extern "win64" fn queue_work_item(
     let site = unsafe { (&raw const (*item).WorkerRoutine).cast::<usize>().read() };
     drop(guard);
     let address = item.expose_provenance();
-    work::queue_for(site, Box::new(move || run(address)));
+    work::queue_exposed(site, Box::new(move || run(address)));
 }
 
 /// Takes the item out of the queue and calls its routine, which may free it.

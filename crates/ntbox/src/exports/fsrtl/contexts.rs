@@ -10,8 +10,8 @@
 )]
 
 use crate::nt::{
-    FSRTL_ADVANCED_FCB_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FSRTL_PER_STREAM_CONTEXT, LIST_ENTRY,
-    NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS,
+    FSRTL_ADVANCED_FCB_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FSRTL_PER_STREAM_CONTEXT,
+    LIST_ENTRY, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS,
 };
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -83,14 +83,28 @@ pub unsafe extern "win64" fn insert(header: Header, context: StreamContext) -> N
 }
 
 /// `FsRtlLookupPerStreamContextInternal`: null identifications fit any.
-pub unsafe extern "win64" fn lookup(header: Header, owner: *const c_void, instance: *const c_void) -> StreamContext {
+pub unsafe extern "win64" fn lookup(
+    header: Header,
+    owner: *const c_void,
+    instance: *const c_void,
+) -> StreamContext {
     let _lists = lists();
     // SAFETY: the file system's header.
-    unsafe { if supports_contexts(header) { find(header, owner, instance) } else { null_mut() } }
+    unsafe {
+        if supports_contexts(header) {
+            find(header, owner, instance)
+        } else {
+            null_mut()
+        }
+    }
 }
 
 /// `FsRtlRemovePerStreamContext`.
-pub unsafe extern "win64" fn remove(header: Header, owner: *const c_void, instance: *const c_void) -> StreamContext {
+pub unsafe extern "win64" fn remove(
+    header: Header,
+    owner: *const c_void,
+    instance: *const c_void,
+) -> StreamContext {
     let _lists = lists();
     // SAFETY: the file system's header.
     unsafe {
@@ -137,8 +151,11 @@ mod tests {
     #[test]
     fn contexts_are_found_by_owner_and_instance_and_freed_at_teardown() {
         // SAFETY: zero is valid for structures of integers and pointers.
-        let (mut header, mut one, mut two): (FSRTL_ADVANCED_FCB_HEADER, FSRTL_PER_STREAM_CONTEXT, _) =
-            unsafe { std::mem::zeroed() };
+        let (mut header, mut one, mut two): (
+            FSRTL_ADVANCED_FCB_HEADER,
+            FSRTL_PER_STREAM_CONTEXT,
+            _,
+        ) = unsafe { std::mem::zeroed() };
         let header = &raw mut header;
         let (first, second): (StreamContext, StreamContext) = (&raw mut one, &raw mut two);
         let id = |value: usize| value as *mut c_void;
@@ -157,7 +174,11 @@ mod tests {
             assert_eq!(insert(header, first), STATUS_SUCCESS);
             assert_eq!(insert(header, second), STATUS_SUCCESS);
             assert_eq!(lookup(header, id(1), id(10)), first);
-            assert_eq!(lookup(header, id(1), null_mut()), second, "the newest is found first");
+            assert_eq!(
+                lookup(header, id(1), null_mut()),
+                second,
+                "the newest is found first"
+            );
             assert_eq!(lookup(header, id(2), null_mut()), null_mut());
             assert_eq!(remove(header, id(1), id(20)), second);
             assert_eq!(lookup(header, id(1), id(20)), null_mut());

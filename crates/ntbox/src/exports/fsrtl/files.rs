@@ -6,9 +6,10 @@ use crate::io_manager::file;
 use crate::io_manager::filter_callbacks::{self, Operation};
 use crate::nt::{
     APC_LEVEL, DRIVER_OBJECT, FILE_OBJECT, FILE_STANDARD_INFORMATION, FS_FILTER_CALLBACKS,
-    FSRTL_COMMON_FCB_HEADER, FSRTL_FLAG2_IS_PAGING_FILE, IRP_MJ_QUERY_INFORMATION, NTSTATUS, PASSIVE_LEVEL,
-    STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_ILLEGAL_INSTRUCTION, STATUS_INSTRUCTION_MISALIGNMENT, STATUS_SUCCESS, Status,
+    FSRTL_COMMON_FCB_HEADER, FSRTL_FLAG2_IS_PAGING_FILE, IRP_MJ_QUERY_INFORMATION, NTSTATUS,
+    PASSIVE_LEVEL, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
+    STATUS_FILE_IS_A_DIRECTORY, STATUS_ILLEGAL_INSTRUCTION, STATUS_INSTRUCTION_MISALIGNMENT,
+    STATUS_SUCCESS, Status,
 };
 use crate::processor::{irql, thread};
 
@@ -18,7 +19,11 @@ pub unsafe extern "win64" fn register_file_system_filter_callbacks(
     callbacks: *const FS_FILTER_CALLBACKS,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("FsRtlRegisterFileSystemFilterCallbacks", PASSIVE_LEVEL, caller);
+    irql::require_at_most(
+        "FsRtlRegisterFileSystemFilterCallbacks",
+        PASSIVE_LEVEL,
+        caller,
+    );
     if crate::pool::failure::should_fail(caller) {
         return crate::nt::STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -32,7 +37,15 @@ pub unsafe extern "win64" fn acquire_file_exclusive(file: *mut FILE_OBJECT, call
     irql::require_at_most("FsRtlAcquireFileExclusive", APC_LEVEL, caller);
     thread::enter_critical_region();
     // SAFETY: the driver's file.
-    unsafe { filter_callbacks::invoke(file, Operation::AcquireForSection { section_type: 0, page_protection: 0 }) };
+    unsafe {
+        filter_callbacks::invoke(
+            file,
+            Operation::AcquireForSection {
+                section_type: 0,
+                page_protection: 0,
+            },
+        )
+    };
 }
 
 /// `FsRtlReleaseFile`.
@@ -49,7 +62,8 @@ pub unsafe extern "win64" fn is_paging_file(file: *mut FILE_OBJECT, caller: usiz
     // SAFETY: the driver's file.
     let header: *const FSRTL_COMMON_FCB_HEADER = unsafe { (*file).FsContext }.cast_const().cast();
     // SAFETY: null, or the file system's header.
-    let is = !header.is_null() && unsafe { (*header).Flags2 } & FSRTL_FLAG2_IS_PAGING_FILE as u8 != 0;
+    let is =
+        !header.is_null() && unsafe { (*header).Flags2 } & FSRTL_FLAG2_IS_PAGING_FILE as u8 != 0;
     u32::from(is)
 }
 
@@ -67,7 +81,11 @@ pub unsafe extern "win64" fn is_ntstatus_expected(status: NTSTATUS) -> u8 {
 /// `FsRtlNormalizeNtstatus`.
 pub unsafe extern "win64" fn normalize_ntstatus(status: NTSTATUS, generic: NTSTATUS) -> NTSTATUS {
     // SAFETY: no pointers.
-    if unsafe { is_ntstatus_expected(status) } != 0 { status } else { generic }
+    if unsafe { is_ntstatus_expected(status) } != 0 {
+        status
+    } else {
+        generic
+    }
 }
 
 /// `FsRtlGetFileSize`.
@@ -79,8 +97,16 @@ pub unsafe extern "win64" fn get_file_size(file: *mut FILE_OBJECT, size: *mut i6
     let length = size_of_val(&information) as u32;
     let buffer = (&raw mut information).cast();
     // SAFETY: the driver's file; the buffer has the length that is passed.
-    let status =
-        unsafe { file::query(file, IRP_MJ_QUERY_INFORMATION as u8, CLASS, buffer, length, &raw mut returned) };
+    let status = unsafe {
+        file::query(
+            file,
+            IRP_MJ_QUERY_INFORMATION as u8,
+            CLASS,
+            buffer,
+            length,
+            &raw mut returned,
+        )
+    };
     if !Status(status).is_success() {
         return status;
     }

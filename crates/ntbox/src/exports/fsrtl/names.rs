@@ -38,7 +38,11 @@ pub unsafe extern "win64" fn does_name_contain_wild_cards(name: *const UNICODE_S
 }
 
 /// `FsRtlDissectName`: the first component, and the rest without its backslash.
-pub unsafe extern "win64" fn dissect_name(path: UNICODE_STRING, first: *mut UNICODE_STRING, rest: *mut UNICODE_STRING) {
+pub unsafe extern "win64" fn dissect_name(
+    path: UNICODE_STRING,
+    first: *mut UNICODE_STRING,
+    rest: *mut UNICODE_STRING,
+) {
     // SAFETY: the driver's string.
     let text = unsafe { unicode::units(&raw const path) };
     let (head, tail) = split(text);
@@ -60,8 +64,16 @@ fn split(text: &[u16]) -> (&[u16], &[u16]) {
 /// A string in the place of the units; empty ones have no buffer.
 fn view(units: &[u16]) -> UNICODE_STRING {
     let bytes = size_of_val(units) as u16;
-    let buffer = if units.is_empty() { std::ptr::null_mut() } else { units.as_ptr().cast_mut() };
-    UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: buffer }
+    let buffer = if units.is_empty() {
+        std::ptr::null_mut()
+    } else {
+        units.as_ptr().cast_mut()
+    };
+    UNICODE_STRING {
+        Length: bytes,
+        MaximumLength: bytes,
+        Buffer: buffer,
+    }
 }
 
 /// `FsRtlAreNamesEqual`.
@@ -102,7 +114,10 @@ mod tests {
             ("", "", ""),
         ] {
             let path = units(path);
-            assert_eq!(split(&path), (units(head).as_slice(), units(tail).as_slice()));
+            assert_eq!(
+                split(&path),
+                (units(head).as_slice(), units(tail).as_slice())
+            );
         }
     }
 
@@ -118,8 +133,14 @@ mod tests {
             };
             assert_eq!(is(&pattern, &name, 1), 1);
             assert_eq!(is(&pattern, &name, 0), 0);
-            assert_eq!(are_names_equal(&name.as_unicode(), &other.as_unicode(), 1, null), 1);
-            assert_eq!(are_names_equal(&name.as_unicode(), &other.as_unicode(), 0, null), 0);
+            assert_eq!(
+                are_names_equal(&name.as_unicode(), &other.as_unicode(), 1, null),
+                1
+            );
+            assert_eq!(
+                are_names_equal(&name.as_unicode(), &other.as_unicode(), 0, null),
+                0
+            );
             assert_eq!(does_name_contain_wild_cards(&pattern.as_unicode()), 1);
             assert_eq!(does_name_contain_wild_cards(&name.as_unicode()), 0);
         }

@@ -49,7 +49,8 @@ pub struct Context {
     csq: *mut Csq,
 }
 
-const _: () = assert!(size_of::<Csq>() == size_of::<windows_sys::Wdk::System::SystemServices::IO_CSQ>());
+const _: () =
+    assert!(size_of::<Csq>() == size_of::<windows_sys::Wdk::System::SystemServices::IO_CSQ>());
 
 /// `IoCsqInitialize`.
 pub unsafe extern "win64" fn initialize(
@@ -64,7 +65,16 @@ pub unsafe extern "win64" fn initialize(
     let insert = insert as *const c_void;
     // SAFETY: the driver's memory.
     unsafe {
-        csq.write(Csq { kind: TYPE_QUEUE, insert, remove, peek, acquire, release, complete, reserved: null_mut() });
+        csq.write(Csq {
+            kind: TYPE_QUEUE,
+            insert,
+            remove,
+            peek,
+            acquire,
+            release,
+            complete,
+            reserved: null_mut(),
+        });
     }
     STATUS_SUCCESS
 }
@@ -82,7 +92,16 @@ pub unsafe extern "win64" fn initialize_ex(
     let insert = insert as *const c_void;
     // SAFETY: the driver's memory.
     unsafe {
-        csq.write(Csq { kind: TYPE_QUEUE_EX, insert, remove, peek, acquire, release, complete, reserved: null_mut() });
+        csq.write(Csq {
+            kind: TYPE_QUEUE_EX,
+            insert,
+            remove,
+            peek,
+            acquire,
+            release,
+            complete,
+            reserved: null_mut(),
+        });
     }
     STATUS_SUCCESS
 }
@@ -117,7 +136,11 @@ pub unsafe extern "win64" fn insert_irp_ex(
             link(irp, csq.cast());
         } else {
             link(irp, context.cast());
-            context.write(Context { kind: TYPE_CONTEXT, irp, csq });
+            context.write(Context {
+                kind: TYPE_CONTEXT,
+                irp,
+                csq,
+            });
         }
         let mut level: Kirql = 0;
         ((*csq).acquire)(csq, &raw mut level);
@@ -203,7 +226,11 @@ unsafe extern "win64" fn cancel_routine(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
         cancel::release_cancel_spin_lock((*irp).CancelIrql);
         let to = linked(irp);
         let is_context = *to.cast::<u32>() == TYPE_CONTEXT;
-        let csq = if is_context { (*to.cast::<Context>()).csq } else { to.cast::<Csq>() };
+        let csq = if is_context {
+            (*to.cast::<Context>()).csq
+        } else {
+            to.cast::<Csq>()
+        };
         let mut level: Kirql = 0;
         ((*csq).acquire)(csq, &raw mut level);
         ((*csq).remove)(csq, irp);

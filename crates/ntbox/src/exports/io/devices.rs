@@ -4,8 +4,9 @@
 
 use crate::io_manager::{device, lookup, mount, object, registration};
 use crate::nt::{
-    APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT, Kirql, NTSTATUS,
-    PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
+    APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT,
+    Kirql, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING,
+    unicode,
 };
 use crate::pool::failure;
 use crate::processor::irql;
@@ -32,7 +33,14 @@ pub unsafe extern "win64" fn create_device(
     let name = (!name.is_null()).then(|| unsafe { unicode::to_string(name) });
     // SAFETY: the driver passes its own driver object.
     let result = unsafe {
-        device::create(driver, extension_bytes, name.as_deref(), device_type, characteristics, exclusive != 0)
+        device::create(
+            driver,
+            extension_bytes,
+            name.as_deref(),
+            device_type,
+            characteristics,
+            exclusive != 0,
+        )
     };
     match result {
         Ok(device) => {
@@ -124,19 +132,25 @@ pub unsafe extern "win64" fn get_attached_device(device: *mut DEVICE_OBJECT) -> 
 }
 
 /// `IoGetAttachedDeviceReference`.
-pub unsafe extern "win64" fn get_attached_device_reference(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+pub unsafe extern "win64" fn get_attached_device_reference(
+    device: *mut DEVICE_OBJECT,
+) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live device.
     unsafe { device::reference_top_of_stack(device) }
 }
 
 /// `IoGetLowerDeviceObject`.
-pub unsafe extern "win64" fn get_lower_device_object(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+pub unsafe extern "win64" fn get_lower_device_object(
+    device: *mut DEVICE_OBJECT,
+) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live device.
     unsafe { device::reference_lower(device) }
 }
 
 /// `IoGetDeviceAttachmentBaseRef`.
-pub unsafe extern "win64" fn get_device_attachment_base_ref(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+pub unsafe extern "win64" fn get_device_attachment_base_ref(
+    device: *mut DEVICE_OBJECT,
+) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live device.
     unsafe { device::reference_attachment_base(device) }
 }
@@ -197,7 +211,10 @@ pub unsafe extern "win64" fn get_device_object_pointer(
 
 /// `IoRegisterShutdownNotification`: IRP_MJ_SHUTDOWN is sent to the device by
 /// `registration::shut_down`.
-pub unsafe extern "win64" fn register_shutdown_notification(device: *mut DEVICE_OBJECT, caller: usize) -> NTSTATUS {
+pub unsafe extern "win64" fn register_shutdown_notification(
+    device: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
     irql::require_at_most("IoRegisterShutdownNotification", PASSIVE_LEVEL, caller);
     // SAFETY: the driver passes its own device.
     unsafe { (*device).Flags |= DO_SHUTDOWN_REGISTERED };
@@ -207,7 +224,10 @@ pub unsafe extern "win64" fn register_shutdown_notification(device: *mut DEVICE_
 }
 
 /// `IoUnregisterShutdownNotification`.
-pub unsafe extern "win64" fn unregister_shutdown_notification(device: *mut DEVICE_OBJECT, caller: usize) {
+pub unsafe extern "win64" fn unregister_shutdown_notification(
+    device: *mut DEVICE_OBJECT,
+    caller: usize,
+) {
     irql::require_at_most("IoUnregisterShutdownNotification", PASSIVE_LEVEL, caller);
     // SAFETY: the driver passes its own device.
     unsafe { (*device).Flags &= !DO_SHUTDOWN_REGISTERED };

@@ -6,8 +6,8 @@ use crate::io_manager::driver::{self, Reinitialize};
 use crate::io_manager::registration;
 use crate::nt::routines::FsNotification;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, DRIVER_OBJECT, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
+    DEVICE_OBJECT, DISPATCH_LEVEL, DRIVER_OBJECT, NTSTATUS, PASSIVE_LEVEL,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
 use crate::pool::failure;
 use crate::processor::irql;
@@ -32,7 +32,11 @@ pub unsafe extern "win64" fn register_fs_registration_change_mount_aware(
     synchronize: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoRegisterFsRegistrationChangeMountAware", PASSIVE_LEVEL, caller);
+    irql::require_at_most(
+        "IoRegisterFsRegistrationChangeMountAware",
+        PASSIVE_LEVEL,
+        caller,
+    );
     // SAFETY: the driver's routine.
     unsafe { registration::register_change_mount_aware(driver, routine, synchronize != 0) }
 }
@@ -86,11 +90,18 @@ pub unsafe extern "win64" fn allocate_driver_object_extension(
     let (block, status) = if failure::should_fail(caller) {
         (None, STATUS_INSUFFICIENT_RESOURCES)
     } else {
-        (driver::allocate_extension(driver, identification, bytes), STATUS_OBJECT_NAME_COLLISION)
+        (
+            driver::allocate_extension(driver, identification, bytes),
+            STATUS_OBJECT_NAME_COLLISION,
+        )
     };
     // SAFETY: the driver's pointer.
     unsafe { extension.write(block.unwrap_or(std::ptr::null_mut())) };
-    if block.is_some() { STATUS_SUCCESS } else { status }
+    if block.is_some() {
+        STATUS_SUCCESS
+    } else {
+        status
+    }
 }
 
 /// `IoGetDriverObjectExtension`.

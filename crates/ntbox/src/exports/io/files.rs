@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::io_manager::file;
+use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::nt::{
     APC_LEVEL, DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
     OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, unicode,
@@ -28,13 +28,17 @@ const FORCE_ACCESS_CHECK: u32 = 0x1;
 const OPEN_TARGET_DIRECTORY: u32 = 0x4;
 
 /// `IoGetRelatedDeviceObject`.
-pub unsafe extern "win64" fn get_related_device_object(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+pub unsafe extern "win64" fn get_related_device_object(
+    file: *mut FILE_OBJECT,
+) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live file object.
     unsafe { file::related_device(file) }
 }
 
 /// `IoGetBaseFileSystemDeviceObject`.
-pub unsafe extern "win64" fn get_base_file_system_device_object(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+pub unsafe extern "win64" fn get_base_file_system_device_object(
+    file: *mut FILE_OBJECT,
+) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live file object.
     unsafe { file::base_file_system_device(file) }
 }
@@ -59,8 +63,21 @@ pub unsafe extern "win64" fn create_file(
     // SAFETY: as for the routine with a hint.
     unsafe {
         create_file_specify_device_object_hint(
-            handle, access, attributes, iosb, allocation, file_attributes, share, disposition, options, extended,
-            extended_length, kind, extra, flags, std::ptr::null_mut(),
+            handle,
+            access,
+            attributes,
+            iosb,
+            allocation,
+            file_attributes,
+            share,
+            disposition,
+            options,
+            extended,
+            extended_length,
+            kind,
+            extra,
+            flags,
+            std::ptr::null_mut(),
         )
     }
 }
@@ -188,7 +205,8 @@ pub unsafe extern "win64" fn query_volume_information(
 struct GenericMapping([u32; 4]);
 
 /// `FILE_GENERIC_READ`, `_WRITE`, `_EXECUTE`, `FILE_ALL_ACCESS`.
-static GENERIC_MAPPING: GenericMapping = GenericMapping([0x12_0089, 0x12_0116, 0x12_00A0, 0x1F_01FF]);
+static GENERIC_MAPPING: GenericMapping =
+    GenericMapping([0x12_0089, 0x12_0116, 0x12_00A0, 0x1F_01FF]);
 
 /// `IoGetFileObjectGenericMapping`.
 pub unsafe extern "win64" fn get_file_object_generic_mapping() -> *const c_void {

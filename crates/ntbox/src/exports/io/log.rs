@@ -8,7 +8,11 @@ use crate::processor::irql;
 use std::ffi::c_void;
 
 /// `IoAllocateErrorLogEntry`.
-pub unsafe extern "win64" fn allocate_error_log_entry(object: *mut c_void, bytes: u8, caller: usize) -> *mut c_void {
+pub unsafe extern "win64" fn allocate_error_log_entry(
+    object: *mut c_void,
+    bytes: u8,
+    caller: usize,
+) -> *mut c_void {
     irql::require_at_most("IoAllocateErrorLogEntry", DISPATCH_LEVEL, caller);
     // SAFETY: the driver's device or driver object.
     unsafe { error_log::allocate(object, bytes, caller) }

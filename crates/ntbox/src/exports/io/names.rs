@@ -4,7 +4,8 @@
 
 use crate::io_manager::{lookup, namespace};
 use crate::nt::{
-    DEVICE_OBJECT, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
+    DEVICE_OBJECT, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
+    UNICODE_STRING, unicode,
 };
 use crate::pool;
 use crate::processor::irql;
@@ -23,15 +24,22 @@ pub unsafe extern "win64" fn create_symbolic_link(
     let link = unsafe { unicode::to_string(link) };
     // SAFETY: the driver's string.
     let target = unsafe { unicode::to_string(target) };
-    namespace::insert_symbolic_link(&link, &target).err().unwrap_or(STATUS_SUCCESS)
+    namespace::insert_symbolic_link(&link, &target)
+        .err()
+        .unwrap_or(STATUS_SUCCESS)
 }
 
 /// `IoDeleteSymbolicLink`.
-pub unsafe extern "win64" fn delete_symbolic_link(link: *const UNICODE_STRING, caller: usize) -> NTSTATUS {
+pub unsafe extern "win64" fn delete_symbolic_link(
+    link: *const UNICODE_STRING,
+    caller: usize,
+) -> NTSTATUS {
     irql::require_at_most("IoDeleteSymbolicLink", PASSIVE_LEVEL, caller);
     // SAFETY: the driver's string.
     let link = unsafe { unicode::to_string(link) };
-    namespace::remove_symbolic_link(&link).err().unwrap_or(STATUS_SUCCESS)
+    namespace::remove_symbolic_link(&link)
+        .err()
+        .unwrap_or(STATUS_SUCCESS)
 }
 
 const TAG: u32 = u32::from_le_bytes(*b"RtlV");
@@ -56,7 +64,11 @@ pub unsafe extern "win64" fn volume_device_to_dos_name(
     }
     // SAFETY: the block has `bytes` bytes and nobody else has it.
     unsafe { std::ptr::copy_nonoverlapping(units.as_ptr(), buffer, units.len()) };
-    let result = UNICODE_STRING { Length: bytes as u16 - 2, MaximumLength: bytes as u16, Buffer: buffer };
+    let result = UNICODE_STRING {
+        Length: bytes as u16 - 2,
+        MaximumLength: bytes as u16,
+        Buffer: buffer,
+    };
     // SAFETY: the driver's pointer.
     unsafe { name.write(result) };
     STATUS_SUCCESS

@@ -30,7 +30,13 @@ static PAIRING: Rule = Rule {
 };
 
 /// `IoInitializeRemoveLockEx`.
-pub unsafe extern "win64" fn initialize(lock: *mut RemoveLock, _tag: u32, _minutes: u32, _high: u32, _bytes: u32) {
+pub unsafe extern "win64" fn initialize(
+    lock: *mut RemoveLock,
+    _tag: u32,
+    _minutes: u32,
+    _high: u32,
+    _bytes: u32,
+) {
     // SAFETY: the driver's memory.
     unsafe {
         (&raw mut (*lock).removed).write(AtomicBool::new(false));
@@ -70,7 +76,12 @@ unsafe fn give_up(lock: *mut RemoveLock) -> i32 {
 }
 
 /// `IoReleaseRemoveLockEx`.
-pub unsafe extern "win64" fn release(lock: *mut RemoveLock, _tag: *mut c_void, _bytes: u32, caller: usize) {
+pub unsafe extern "win64" fn release(
+    lock: *mut RemoveLock,
+    _tag: *mut c_void,
+    _bytes: u32,
+    caller: usize,
+) {
     // SAFETY: the driver's lock.
     let left = unsafe { give_up(lock) };
     // SAFETY: as above.
@@ -86,7 +97,12 @@ pub unsafe extern "win64" fn release(lock: *mut RemoveLock, _tag: *mut c_void, _
 }
 
 /// `IoReleaseRemoveLockAndWaitEx`: no more acquires, and waits for all releases.
-pub unsafe extern "win64" fn release_and_wait(lock: *mut RemoveLock, _tag: *mut c_void, _bytes: u32, caller: usize) {
+pub unsafe extern "win64" fn release_and_wait(
+    lock: *mut RemoveLock,
+    _tag: *mut c_void,
+    _bytes: u32,
+    caller: usize,
+) {
     irql::require_at_most("IoReleaseRemoveLockAndWaitEx", PASSIVE_LEVEL, caller);
     // SAFETY: the driver's lock; the count of the lock itself goes besides the caller's.
     unsafe {

@@ -6,8 +6,9 @@ use crate::io_manager::stack::invoke_flags;
 use crate::io_manager::{call, cancel, complete, irp, mdl, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_PAGING_IO,
-    IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS, PASSIVE_LEVEL,
+    DEVICE_OBJECT, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP,
+    IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL,
+    NTSTATUS, PASSIVE_LEVEL,
 };
 use crate::pool::failure;
 use crate::processor::{irql, process, thread};
@@ -16,7 +17,11 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 /// `IofCallDriver`.
-pub unsafe extern "win64" fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) -> NTSTATUS {
+pub unsafe extern "win64" fn call_driver(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    caller: usize,
+) -> NTSTATUS {
     // SAFETY: the driver's request and a live device.
     unsafe { call::call_driver(device, irp, caller) }
 }
@@ -161,13 +166,25 @@ pub unsafe extern "win64" fn build_device_io_control_request(
     // SAFETY: the driver's device and memory.
     unsafe {
         irp::build_device_control(
-            code, device, input, input_length, output, output_length, internal != 0, event, iosb,
+            code,
+            device,
+            input,
+            input_length,
+            output,
+            output_length,
+            internal != 0,
+            event,
+            iosb,
         )
     }
 }
 
 /// `IoMakeAssociatedIrp`. The driver sets `AssociatedIrp.IrpCount` of the master.
-pub unsafe extern "win64" fn make_associated_irp(master: *mut IRP, stack_size: i8, caller: usize) -> *mut IRP {
+pub unsafe extern "win64" fn make_associated_irp(
+    master: *mut IRP,
+    stack_size: i8,
+    caller: usize,
+) -> *mut IRP {
     irql::require_at_most("IoMakeAssociatedIrp", DISPATCH_LEVEL, caller);
     if failure::should_fail(caller) {
         return null_mut();
@@ -271,4 +288,3 @@ pub unsafe extern "win64" fn build_partial_mdl(
     // SAFETY: the driver's lists.
     unsafe { mdl::build_partial(source, target, address, length) }
 }
-

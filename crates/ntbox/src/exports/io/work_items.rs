@@ -9,7 +9,10 @@ use crate::processor::irql;
 use std::ffi::c_void;
 
 /// `IoAllocateWorkItem`.
-pub unsafe extern "win64" fn allocate_work_item(device: *mut DEVICE_OBJECT, caller: usize) -> *mut WorkItem {
+pub unsafe extern "win64" fn allocate_work_item(
+    device: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> *mut WorkItem {
     irql::require_at_most("IoAllocateWorkItem", DISPATCH_LEVEL, caller);
     // SAFETY: the driver's device.
     unsafe { work_item::allocate(device.cast(), caller) }

@@ -10,7 +10,11 @@ fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
         outcome
     };
     let path = |name: &str| format!(r"{root}\{name}");
-    drop(open(&path("dir"), FILE_CREATE, FILE_DIRECTORY_FILE | SYNCHRONOUS));
+    drop(open(
+        &path("dir"),
+        FILE_CREATE,
+        FILE_DIRECTORY_FILE | SYNCHRONOUS,
+    ));
     let file = open(&path(r"dir\file"), FILE_CREATE, SYNCHRONOUS);
     note(file.write(None, b"hello "));
     note(file.write(None, b"world"));
@@ -25,7 +29,11 @@ fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
     note(file.query_information(FileNameInformation, 12));
     note(file.set_information(FileEndOfFileInformation, &5_i64.to_le_bytes()));
     note(file.flush());
-    let range = Range { offset: 0, length: 2, key: 0 };
+    let range = Range {
+        offset: 0,
+        length: 2,
+        key: 0,
+    };
     note(file.lock(range, true, true));
     let other = open(&path(r"DIR\FILE"), FILE_OPEN, SYNCHRONOUS);
     note(other.read(Some(0), 5));
@@ -59,9 +67,11 @@ fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
 #[test]
 fn every_choice_gives_the_same_results() {
     let (_alone, volumes) = turn(Mix::quiet());
-    for (root, host) in
-        [(r"\??\H:", &volumes.disk.0), (r"\??\N:", &volumes.network), (r"\??\J:", &volumes.late)]
-    {
+    for (root, host) in [
+        (r"\??\H:", &volumes.disk.0),
+        (r"\??\N:", &volumes.network),
+        (r"\??\J:", &volumes.late),
+    ] {
         let mut first = None;
         for mix in mixes() {
             settle(mix.clone());
@@ -86,22 +96,61 @@ fn choices_are_really_taken() {
         adversary::drain();
         adversary::counts()
     };
-    let all = Mix { decline_fast_io: 1000, ..Mix::quiet() };
+    let all = Mix {
+        decline_fast_io: 1000,
+        ..Mix::quiet()
+    };
     let quiet = of(Mix::quiet());
-    assert!(quiet.now > 25 && quiet.pended() == 0 && quiet.fast_io > 0, "{quiet:?}");
-    let pended = of(Mix { pend: 1000, ..all.clone() });
+    assert!(
+        quiet.now > 25 && quiet.pended() == 0 && quiet.fast_io > 0,
+        "{quiet:?}"
+    );
+    let pended = of(Mix {
+        pend: 1000,
+        ..all.clone()
+    });
     assert!(pended.pend > 20 && pended.fast_io == 0 && pended.fast_io_declined > 5);
-    assert!(of(Mix { pend_at_dispatch: 1000, ..all.clone() }).pend_at_dispatch > 15);
-    assert!(of(Mix { at_dispatch: 1000, ..all.clone() }).at_dispatch > 15);
-    assert!(of(Mix { other_thread: 1000, ..all }).other_thread > 15);
+    assert!(
+        of(Mix {
+            pend_at_dispatch: 1000,
+            ..all.clone()
+        })
+        .pend_at_dispatch
+            > 15
+    );
+    assert!(
+        of(Mix {
+            at_dispatch: 1000,
+            ..all.clone()
+        })
+        .at_dispatch
+            > 15
+    );
+    assert!(
+        of(Mix {
+            other_thread: 1000,
+            ..all
+        })
+        .other_thread
+            > 15
+    );
     let majors = adversary::counts_by_major();
-    assert!(majors.iter().any(|(major, counts)| u32::from(*major) == IRP_MJ_READ && counts.requests() > 0));
+    assert!(
+        majors
+            .iter()
+            .any(|(major, counts)| u32::from(*major) == IRP_MJ_READ && counts.requests() > 0)
+    );
     settle(Mix::quiet());
 }
 
 #[test]
 fn failures_hit_only_those_who_allow_them() {
-    let mix = Mix { fail: 1000, fail_with: vec![STATUS_IO_DEVICE_ERROR], decline_fast_io: 1000, ..Mix::quiet() };
+    let mix = Mix {
+        fail: 1000,
+        fail_with: vec![STATUS_IO_DEVICE_ERROR],
+        decline_fast_io: 1000,
+        ..Mix::quiet()
+    };
     let (_alone, volumes) = turn(mix);
     let file = open(r"\??\H:\fails", FILE_CREATE, SYNCHRONOUS);
     identity::allow_failure_of_next();

@@ -27,11 +27,31 @@ fn mixes() -> Vec<Mix> {
     let all = 1000;
     vec![
         Mix::quiet(),
-        Mix { at_dispatch: all, decline_fast_io: all, ..Mix::quiet() },
-        Mix { pend: all, decline_fast_io: all, ..Mix::quiet() },
-        Mix { pend_at_dispatch: all, decline_fast_io: all, ..Mix::quiet() },
-        Mix { other_thread: all, decline_fast_io: all, ..Mix::quiet() },
-        Mix { other_thread_at_dispatch: all, decline_fast_io: all, ..Mix::quiet() },
+        Mix {
+            at_dispatch: all,
+            decline_fast_io: all,
+            ..Mix::quiet()
+        },
+        Mix {
+            pend: all,
+            decline_fast_io: all,
+            ..Mix::quiet()
+        },
+        Mix {
+            pend_at_dispatch: all,
+            decline_fast_io: all,
+            ..Mix::quiet()
+        },
+        Mix {
+            other_thread: all,
+            decline_fast_io: all,
+            ..Mix::quiet()
+        },
+        Mix {
+            other_thread_at_dispatch: all,
+            decline_fast_io: all,
+            ..Mix::quiet()
+        },
         Mix::default(),
     ]
 }
@@ -44,8 +64,19 @@ struct Volumes {
     lost: (PathBuf, usize),
 }
 
-fn description(letter: char, host_directory: &Path, kind: VolumeKind, mount: MountTiming) -> VolumeDescription {
-    VolumeDescription { letter, host_directory: host_directory.to_owned(), kind, mount, recognized: false }
+fn description(
+    letter: char,
+    host_directory: &Path,
+    kind: VolumeKind,
+    mount: MountTiming,
+) -> VolumeDescription {
+    VolumeDescription {
+        letter,
+        host_directory: host_directory.to_owned(),
+        kind,
+        mount,
+        recognized: false,
+    }
 }
 
 /// The volumes of all tests here: the box has one kernel, and names are given once.
@@ -60,7 +91,12 @@ fn volumes() -> &'static Volumes {
             (folder, device as usize)
         };
         let network = folder();
-        crate::file_system::add_network_volume(description('N', &network, VolumeKind::Network, MountTiming::After));
+        crate::file_system::add_network_volume(description(
+            'N',
+            &network,
+            VolumeKind::Network,
+            MountTiming::After,
+        ));
         Volumes {
             disk: new('H', VolumeKind::Disk, MountTiming::Before),
             network,
@@ -87,13 +123,17 @@ fn settle(mix: Mix) {
 }
 
 fn open_with(name: &str, access: u32, disposition: u32, options: u32) -> Result<File, NTSTATUS> {
-    let parameters = CreateParameters::new(name).access(access).disposition(disposition).options(options);
+    let parameters = CreateParameters::new(name)
+        .access(access)
+        .disposition(disposition)
+        .options(options);
     let opened = create_file(&parameters);
     opened.file.ok_or(opened.outcome.status)
 }
 
 fn open(name: &str, disposition: u32, options: u32) -> File {
-    open_with(name, RIGHTS, disposition, options).unwrap_or_else(|status| panic!("{name}: {}", Status(status)))
+    open_with(name, RIGHTS, disposition, options)
+        .unwrap_or_else(|status| panic!("{name}: {}", Status(status)))
 }
 
 #[track_caller]

@@ -13,7 +13,11 @@ fn locks_that_wait_are_granted_or_cancelled() {
         let (_alone, volumes) = turn(mix);
         let one = open(r"\??\H:\locks", FILE_CREATE, 0);
         let two = open(r"\??\H:\locks", FILE_OPEN, 0);
-        let range = Range { offset: 0, length: 10, key: 0 };
+        let range = Range {
+            offset: 0,
+            length: 10,
+            key: 0,
+        };
         succeeded(one.lock(range, false, true));
         let mut waits = two.start_lock(range, false, true);
         assert!(!waits.finishes_within(200_000));
@@ -79,7 +83,8 @@ fn a_dismounted_volume_is_mounted_anew() {
     let watch = root.start_notify(FILE_NOTIFY_NAMES, true, 100);
     let mounts = mount::mounts();
     // SAFETY: the storage device of this test.
-    assert_eq!(unsafe { crate::file_system::dismount(storage) }, STATUS_SUCCESS);
+    let dismounted = unsafe { crate::file_system::dismount(storage) };
+    assert_eq!(dismounted, STATUS_SUCCESS);
     assert_eq!(watch.wait().status, STATUS_VOLUME_DISMOUNTED);
     assert_eq!(old.write(Some(0), b"x").status, STATUS_VOLUME_DISMOUNTED);
     let new = open(r"\??\L:\f", FILE_OPEN, SYNCHRONOUS);

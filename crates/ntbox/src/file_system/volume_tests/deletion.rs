@@ -8,7 +8,10 @@ fn deletion_waits_for_the_last_handle() {
     fixture.make(r"\f", b"x");
     let one = fixture.open(r"\f", FILE_OPEN, 0);
     let two = fixture.open(r"\f", FILE_OPEN, 0);
-    assert_eq!(fixture.set(one, FileDispositionInformation, &[1]), STATUS_SUCCESS);
+    assert_eq!(
+        fixture.set(one, FileDispositionInformation, &[1]),
+        STATUS_SUCCESS
+    );
     assert_eq!(fixture.status(r"\f", FILE_OPEN, 0), STATUS_DELETE_PENDING);
     assert_eq!(fixture.status(r"\f", FILE_CREATE, 0), STATUS_DELETE_PENDING);
     let standard = fixture.query(two, FileStandardInformation, 24).unwrap();
@@ -16,7 +19,10 @@ fn deletion_waits_for_the_last_handle() {
     fixture.close(one);
     assert!(fixture.host("f").exists());
     assert_eq!(fixture.read(two, 0, 1).unwrap(), b"x");
-    assert_eq!(fixture.set(two, FileDispositionInformation, &[0]), STATUS_SUCCESS);
+    assert_eq!(
+        fixture.set(two, FileDispositionInformation, &[0]),
+        STATUS_SUCCESS
+    );
     assert_eq!(fixture.status(r"\f", FILE_OPEN, 0), STATUS_SUCCESS);
     fixture.set(two, FileDispositionInformation, &[1]);
     effects(|effects| fixture.volume.cleanup(two, effects));
@@ -24,7 +30,12 @@ fn deletion_waits_for_the_last_handle() {
     // The file object may still be referenced: another file takes the name meanwhile.
     fixture.make(r"\f", b"new");
     fixture.volume.close(two);
-    assert_eq!(fixture.read(fixture.open(r"\f", FILE_OPEN, 0), 0, 9).unwrap(), b"new");
+    assert_eq!(
+        fixture
+            .read(fixture.open(r"\f", FILE_OPEN, 0), 0, 9)
+            .unwrap(),
+        b"new"
+    );
 }
 
 #[test]
@@ -39,7 +50,10 @@ fn delete_on_close_and_posix_deletion() {
     fixture.make(r"\p", b"kept");
     let one = fixture.open(r"\p", FILE_OPEN, 0);
     let two = fixture.open(r"\p", FILE_OPEN, 0);
-    assert_eq!(fixture.set(one, FileDispositionInformationEx, &3_u32.to_le_bytes()), STATUS_SUCCESS);
+    assert_eq!(
+        fixture.set(one, FileDispositionInformationEx, &3_u32.to_le_bytes()),
+        STATUS_SUCCESS
+    );
     fixture.close(one);
     assert!(!fixture.host("p").exists());
     assert_eq!(fixture.read(two, 0, 9).unwrap(), b"kept");
@@ -52,24 +66,48 @@ fn delete_on_close_and_posix_deletion() {
 fn what_cannot_be_deleted() {
     let fixture = new();
     let root = fixture.open(r"\", FILE_OPEN, 0);
-    assert_eq!(fixture.set(root, FileDispositionInformation, &[1]), STATUS_CANNOT_DELETE);
+    assert_eq!(
+        fixture.set(root, FileDispositionInformation, &[1]),
+        STATUS_CANNOT_DELETE
+    );
     let directory = fixture.open(r"\d", FILE_CREATE, FILE_DIRECTORY_FILE);
     fixture.make(r"\d\f", b"");
-    assert_eq!(fixture.set(directory, FileDispositionInformation, &[1]), STATUS_DIRECTORY_NOT_EMPTY);
+    assert_eq!(
+        fixture.set(directory, FileDispositionInformation, &[1]),
+        STATUS_DIRECTORY_NOT_EMPTY
+    );
     let file = fixture.open(r"\d\f", FILE_OPEN, 0);
     fixture.set_attributes(file, attribute::READONLY);
-    assert_eq!(fixture.set(file, FileDispositionInformation, &[1]), STATUS_CANNOT_DELETE);
-    let delete = Request { desired: access::DELETE, ..request(r"\d\f", FILE_OPEN, FILE_DELETE_ON_CLOSE) };
+    assert_eq!(
+        fixture.set(file, FileDispositionInformation, &[1]),
+        STATUS_CANNOT_DELETE
+    );
+    let delete = Request {
+        desired: access::DELETE,
+        ..request(r"\d\f", FILE_OPEN, FILE_DELETE_ON_CLOSE)
+    };
     assert_eq!(fixture.try_open(&delete).unwrap_err(), STATUS_CANNOT_DELETE);
-    assert_eq!(fixture.set(file, FileDispositionInformationEx, &0x11_u32.to_le_bytes()), STATUS_SUCCESS);
+    assert_eq!(
+        fixture.set(file, FileDispositionInformationEx, &0x11_u32.to_le_bytes()),
+        STATUS_SUCCESS
+    );
     fixture.close(file);
-    assert_eq!(fixture.set(directory, FileDispositionInformation, &[1]), STATUS_SUCCESS);
-    assert_eq!(fixture.status(r"\d\new", FILE_CREATE, 0), STATUS_DELETE_PENDING);
+    assert_eq!(
+        fixture.set(directory, FileDispositionInformation, &[1]),
+        STATUS_SUCCESS
+    );
+    assert_eq!(
+        fixture.status(r"\d\new", FILE_CREATE, 0),
+        STATUS_DELETE_PENDING
+    );
     // Something came meanwhile on the host: the directory stays.
     std::fs::write(fixture.host("d/late"), b"").unwrap();
     fixture.close(directory);
     assert_eq!(fixture.status(r"\d\late", FILE_OPEN, 0), STATUS_SUCCESS);
-    assert_eq!(fixture.set(root, FileDispositionInformation, &[]), STATUS_INFO_LENGTH_MISMATCH);
+    assert_eq!(
+        fixture.set(root, FileDispositionInformation, &[]),
+        STATUS_INFO_LENGTH_MISMATCH
+    );
 }
 
 #[test]
@@ -85,7 +123,10 @@ fn renames_in_and_between_directories() {
     assert_eq!(fixture.rename(a, None, "a2", 0), STATUS_SUCCESS);
     assert_eq!(fixture.name(a), r"\a2");
     assert!(fixture.host("a2").exists());
-    assert_eq!(fixture.rename(a, Some(d), "B", 0), STATUS_OBJECT_NAME_COLLISION);
+    assert_eq!(
+        fixture.rename(a, Some(d), "B", 0),
+        STATUS_OBJECT_NAME_COLLISION
+    );
     let b = fixture.open(r"\d\b", FILE_OPEN, 0);
     assert_eq!(fixture.rename(a, Some(d), "B", 1), STATUS_ACCESS_DENIED);
     fixture.close(b);
@@ -93,8 +134,14 @@ fn renames_in_and_between_directories() {
     assert_eq!(fixture.name(a), r"\d\B");
     assert_eq!(std::fs::read(fixture.host("d/B")).unwrap(), b"1");
     assert!(!fixture.host("d/b").exists());
-    assert_eq!(fixture.rename(a, None, "x:y", 0), STATUS_OBJECT_NAME_INVALID);
-    assert_eq!(fixture.rename(a, None, r"d\x", 0), STATUS_OBJECT_NAME_INVALID);
+    assert_eq!(
+        fixture.rename(a, None, "x:y", 0),
+        STATUS_OBJECT_NAME_INVALID
+    );
+    assert_eq!(
+        fixture.rename(a, None, r"d\x", 0),
+        STATUS_OBJECT_NAME_INVALID
+    );
     assert_eq!(fixture.rename(a, None, "..", 0), STATUS_OBJECT_NAME_INVALID);
     assert_eq!(fixture.rename(a, Some(a), "x", 0), STATUS_NOT_A_DIRECTORY);
 }
@@ -114,7 +161,10 @@ fn directories_are_renamed_only_when_nothing_below_is_open() {
     assert_eq!(fixture.name(f), r"\new\sub\f");
     assert_eq!(fixture.rename(d, None, "e", 1), STATUS_ACCESS_DENIED);
     let sub = fixture.open(r"\new\sub", FILE_OPEN, 0);
-    assert_eq!(fixture.rename(d, Some(sub), "below", 0), STATUS_ACCESS_DENIED);
+    assert_eq!(
+        fixture.rename(d, Some(sub), "below", 0),
+        STATUS_ACCESS_DENIED
+    );
     assert_eq!(fixture.status(r"\NEW\SUB\F", FILE_OPEN, 0), STATUS_SUCCESS);
     let root = fixture.open(r"\", FILE_OPEN, 0);
     assert_eq!(fixture.rename(root, None, "x", 0), STATUS_INVALID_PARAMETER);
@@ -125,8 +175,14 @@ fn links_share_everything_but_their_names() {
     let fixture = new();
     fixture.make(r"\a", b"x");
     let a = fixture.open(r"\a", FILE_OPEN, 0);
-    let target = |name: &str, flags| Target { directory: None, name: wide(name), flags };
-    let link = |name: &str, flags| effects(|effects| fixture.volume.link(a, &target(name, flags), effects)).0;
+    let target = |name: &str, flags| Target {
+        directory: None,
+        name: wide(name),
+        flags,
+    };
+    let link = |name: &str, flags| {
+        effects(|effects| fixture.volume.link(a, &target(name, flags), effects)).0
+    };
     assert_eq!(link("b", 0), STATUS_SUCCESS);
     assert_eq!(link("b", 0), STATUS_OBJECT_NAME_COLLISION);
     let b = fixture.open(r"\b", FILE_OPEN, 0);

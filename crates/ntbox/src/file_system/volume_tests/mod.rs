@@ -69,7 +69,9 @@ impl Fixture {
         effects(|effects| self.volume.create(request, effects)).0
     }
     fn open(&self, name: &str, disposition: u32, options: u32) -> OpenId {
-        self.try_open(&request(name, disposition, options)).unwrap().open
+        self.try_open(&request(name, disposition, options))
+            .unwrap()
+            .open
     }
     fn status(&self, name: &str, disposition: u32, options: u32) -> NTSTATUS {
         match self.try_open(&request(name, disposition, options)) {
@@ -91,26 +93,58 @@ impl Fixture {
         self.close(open);
     }
     fn write(&self, open: OpenId, offset: i64, data: &[u8]) -> (NTSTATUS, usize) {
-        self.volume.write(open, &Transfer { offset, ..Default::default() }, data).0
+        self.volume
+            .write(
+                open,
+                &Transfer {
+                    offset,
+                    ..Default::default()
+                },
+                data,
+            )
+            .0
     }
     fn read(&self, open: OpenId, offset: i64, length: usize) -> Result<Vec<u8>, NTSTATUS> {
         let mut bytes = vec![0; length];
-        let (status, count) = self.volume.read(open, &Transfer { offset, ..Default::default() }, &mut bytes);
+        let (status, count) = self.volume.read(
+            open,
+            &Transfer {
+                offset,
+                ..Default::default()
+            },
+            &mut bytes,
+        );
         bytes.truncate(count);
-        if status == STATUS_SUCCESS { Ok(bytes) } else { Err(status) }
+        if status == STATUS_SUCCESS {
+            Ok(bytes)
+        } else {
+            Err(status)
+        }
     }
     fn set(&self, open: OpenId, class: i32, buffer: &[u8]) -> NTSTATUS {
-        effects(|effects| self.volume.set_information(open, class, false, buffer, effects)).0
+        effects(|effects| {
+            self.volume
+                .set_information(open, class, false, buffer, effects)
+        })
+        .0
     }
     fn rename(&self, open: OpenId, directory: Option<OpenId>, name: &str, flags: u32) -> NTSTATUS {
-        let target = Target { directory, name: wide(name), flags };
+        let target = Target {
+            directory,
+            name: wide(name),
+            flags,
+        };
         effects(|effects| self.volume.rename(open, &target, effects)).0
     }
     fn query(&self, open: OpenId, class: i32, length: usize) -> Result<Vec<u8>, NTSTATUS> {
         let mut bytes = vec![0; length];
         let (status, count) = self.volume.query_information(open, class, 0, &mut bytes);
         bytes.truncate(count);
-        if status == STATUS_SUCCESS { Ok(bytes) } else { Err(status) }
+        if status == STATUS_SUCCESS {
+            Ok(bytes)
+        } else {
+            Err(status)
+        }
     }
     fn name(&self, open: OpenId) -> String {
         String::from_utf16(&self.volume.name(open).unwrap()).unwrap()
@@ -128,9 +162,16 @@ impl Fixture {
         self.set(open, FileBasicInformation, &buffer)
     }
     fn lock(&self, open: OpenId, offset: i64, exclusive: bool, ticket: Option<usize>) -> Outcome {
-        let request =
-            LockRequest { offset, length: 10, process: 1, key: 0, exclusive, fail_immediately: ticket.is_none() };
-        self.volume.lock(open, &request, Ticket(ticket.unwrap_or(0)), &|| true)
+        let request = LockRequest {
+            offset,
+            length: 10,
+            process: 1,
+            key: 0,
+            exclusive,
+            fail_immediately: ticket.is_none(),
+        };
+        self.volume
+            .lock(open, &request, Ticket(ticket.unwrap_or(0)), &|| true)
     }
 }
 

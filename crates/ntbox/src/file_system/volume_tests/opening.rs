@@ -17,7 +17,14 @@ fn dispositions_by_what_is_there() {
         fixture.make(&format!(r"\old{disposition}"), b"data");
         for (name, expected) in [(name, missing), (format!(r"\OLD{disposition}"), existing)] {
             let result = fixture.try_open(&request(&name, disposition, 0));
-            assert_eq!(result.as_ref().map(|created| created.information).map_err(|status| *status), expected, "{name}");
+            assert_eq!(
+                result
+                    .as_ref()
+                    .map(|created| created.information)
+                    .map_err(|status| *status),
+                expected,
+                "{name}"
+            );
             if let Ok(created) = result {
                 let empty = fixture.volume.size(created.open) == Some(0);
                 assert_eq!(empty, expected != Ok(1), "{name}");
@@ -31,19 +38,47 @@ fn dispositions_by_what_is_there() {
 #[test]
 fn directories_and_files_are_told_apart() {
     let fixture = new();
-    assert_eq!(fixture.status(r"\d", FILE_CREATE, FILE_DIRECTORY_FILE), STATUS_SUCCESS);
+    assert_eq!(
+        fixture.status(r"\d", FILE_CREATE, FILE_DIRECTORY_FILE),
+        STATUS_SUCCESS
+    );
     fixture.make(r"\d\f", b"");
     for (name, disposition, options, expected) in [
-        (r"\d", FILE_OPEN, FILE_NON_DIRECTORY_FILE, STATUS_FILE_IS_A_DIRECTORY),
-        (r"\d\f", FILE_OPEN, FILE_DIRECTORY_FILE, STATUS_NOT_A_DIRECTORY),
-        (r"\d\f", FILE_CREATE, FILE_DIRECTORY_FILE, STATUS_OBJECT_NAME_COLLISION),
+        (
+            r"\d",
+            FILE_OPEN,
+            FILE_NON_DIRECTORY_FILE,
+            STATUS_FILE_IS_A_DIRECTORY,
+        ),
+        (
+            r"\d\f",
+            FILE_OPEN,
+            FILE_DIRECTORY_FILE,
+            STATUS_NOT_A_DIRECTORY,
+        ),
+        (
+            r"\d\f",
+            FILE_CREATE,
+            FILE_DIRECTORY_FILE,
+            STATUS_OBJECT_NAME_COLLISION,
+        ),
         (r"\d\f\", FILE_OPEN, 0, STATUS_OBJECT_NAME_INVALID),
         (r"\d\", FILE_OPEN, 0, STATUS_SUCCESS),
         (r"\d\new\", FILE_CREATE, 0, STATUS_OBJECT_NAME_INVALID),
         (r"\d\new\", FILE_CREATE, FILE_DIRECTORY_FILE, STATUS_SUCCESS),
         (r"\d", FILE_OVERWRITE_IF, 0, STATUS_OBJECT_NAME_COLLISION),
-        (r"\d", FILE_SUPERSEDE, FILE_DIRECTORY_FILE, STATUS_INVALID_PARAMETER),
-        (r"\d", FILE_OPEN, FILE_DIRECTORY_FILE | FILE_NON_DIRECTORY_FILE, STATUS_INVALID_PARAMETER),
+        (
+            r"\d",
+            FILE_SUPERSEDE,
+            FILE_DIRECTORY_FILE,
+            STATUS_INVALID_PARAMETER,
+        ),
+        (
+            r"\d",
+            FILE_OPEN,
+            FILE_DIRECTORY_FILE | FILE_NON_DIRECTORY_FILE,
+            STATUS_INVALID_PARAMETER,
+        ),
         (r"\d\f\g", FILE_OPEN, 0, STATUS_OBJECT_PATH_NOT_FOUND),
         (r"\none\g", FILE_CREATE, 0, STATUS_OBJECT_PATH_NOT_FOUND),
         (r"\d\f:stream", FILE_OPEN, 0, STATUS_OBJECT_NAME_INVALID),
@@ -51,12 +86,26 @@ fn directories_and_files_are_told_apart() {
         (r"\d\..\x", FILE_CREATE, 0, STATUS_OBJECT_NAME_INVALID),
         (r"\", FILE_OPEN, 0, STATUS_SUCCESS),
         (r"\", FILE_CREATE, 0, STATUS_OBJECT_NAME_COLLISION),
-        (r"\", FILE_OPEN, FILE_NON_DIRECTORY_FILE, STATUS_FILE_IS_A_DIRECTORY),
-        (r"\d", FILE_OPEN, FILE_OPEN_BY_FILE_ID, STATUS_NOT_IMPLEMENTED),
+        (
+            r"\",
+            FILE_OPEN,
+            FILE_NON_DIRECTORY_FILE,
+            STATUS_FILE_IS_A_DIRECTORY,
+        ),
+        (
+            r"\d",
+            FILE_OPEN,
+            FILE_OPEN_BY_FILE_ID,
+            STATUS_NOT_IMPLEMENTED,
+        ),
         (r"", FILE_OPEN, FILE_DIRECTORY_FILE, STATUS_NOT_A_DIRECTORY),
         (r"", FILE_CREATE, 0, STATUS_ACCESS_DENIED),
     ] {
-        assert_eq!(fixture.status(name, disposition, options), expected, "{name} {disposition} {options:x}");
+        assert_eq!(
+            fixture.status(name, disposition, options),
+            expected,
+            "{name} {disposition} {options:x}"
+        );
     }
 }
 
@@ -66,32 +115,68 @@ fn names_are_relative_to_an_open() {
     fixture.close(fixture.open(r"\Dir", FILE_CREATE, FILE_DIRECTORY_FILE));
     fixture.make(r"\Dir\File", b"x");
     let directory = fixture.open(r"\dir", FILE_OPEN, 0);
-    let relative = |name: &str, related| Request { related: Some(related), ..request(name, FILE_OPEN, 0) };
+    let relative = |name: &str, related| Request {
+        related: Some(related),
+        ..request(name, FILE_OPEN, 0)
+    };
     let file = fixture.try_open(&relative("FILE", directory)).unwrap().open;
     assert_eq!(fixture.name(file), r"\Dir\File");
     let again = fixture.try_open(&relative("", file)).unwrap().open;
     assert_eq!(fixture.name(again), r"\Dir\File");
-    assert_eq!(fixture.try_open(&relative("x", file)).unwrap_err(), STATUS_OBJECT_PATH_NOT_FOUND);
-    assert_eq!(fixture.try_open(&relative(r"\File", directory)).unwrap_err(), STATUS_OBJECT_NAME_INVALID);
-    assert_eq!(fixture.try_open(&relative("..", directory)).unwrap_err(), STATUS_OBJECT_NAME_INVALID);
+    assert_eq!(
+        fixture.try_open(&relative("x", file)).unwrap_err(),
+        STATUS_OBJECT_PATH_NOT_FOUND
+    );
+    assert_eq!(
+        fixture
+            .try_open(&relative(r"\File", directory))
+            .unwrap_err(),
+        STATUS_OBJECT_NAME_INVALID
+    );
+    assert_eq!(
+        fixture.try_open(&relative("..", directory)).unwrap_err(),
+        STATUS_OBJECT_NAME_INVALID
+    );
     let volume = fixture.try_open(&request("", FILE_OPEN, 0)).unwrap();
     assert_eq!(volume.opened, Opened::Volume);
-    assert_eq!(fixture.try_open(&relative("", volume.open)).unwrap().opened, Opened::Volume);
-    assert_eq!(fixture.try_open(&relative("Dir", volume.open)).unwrap_err(), STATUS_OBJECT_PATH_NOT_FOUND);
+    assert_eq!(
+        fixture.try_open(&relative("", volume.open)).unwrap().opened,
+        Opened::Volume
+    );
+    assert_eq!(
+        fixture.try_open(&relative("Dir", volume.open)).unwrap_err(),
+        STATUS_OBJECT_PATH_NOT_FOUND
+    );
 }
 
 #[test]
 fn sharing_spans_all_names_and_opens() {
     let fixture = new();
     fixture.make(r"\f", b"x");
-    let only = |desired, share| Request { desired, share, ..request(r"\F", FILE_OPEN, 0) };
+    let only = |desired, share| Request {
+        desired,
+        share,
+        ..request(r"\F", FILE_OPEN, 0)
+    };
     let reader = fixture.try_open(&only(access::READ_DATA, 1)).unwrap().open;
-    assert_eq!(fixture.try_open(&only(access::WRITE_DATA, 7)).unwrap_err(), STATUS_SHARING_VIOLATION);
-    assert_eq!(fixture.try_open(&only(access::READ_DATA, 0)).unwrap_err(), STATUS_SHARING_VIOLATION);
+    assert_eq!(
+        fixture.try_open(&only(access::WRITE_DATA, 7)).unwrap_err(),
+        STATUS_SHARING_VIOLATION
+    );
+    assert_eq!(
+        fixture.try_open(&only(access::READ_DATA, 0)).unwrap_err(),
+        STATUS_SHARING_VIOLATION
+    );
     assert!(fixture.try_open(&only(access::READ_ATTRIBUTES, 0)).is_ok());
     // An overwrite writes, whatever access it asks for.
-    let overwrite = Request { desired: access::READ_ATTRIBUTES, ..request(r"\f", FILE_OVERWRITE, 0) };
-    assert_eq!(fixture.try_open(&overwrite).unwrap_err(), STATUS_SHARING_VIOLATION);
+    let overwrite = Request {
+        desired: access::READ_ATTRIBUTES,
+        ..request(r"\f", FILE_OVERWRITE, 0)
+    };
+    assert_eq!(
+        fixture.try_open(&overwrite).unwrap_err(),
+        STATUS_SHARING_VIOLATION
+    );
     fixture.close(reader);
     assert!(fixture.try_open(&only(access::WRITE_DATA, 0)).is_ok());
 }
@@ -102,39 +187,91 @@ fn a_target_directory_is_opened_for_a_rename() {
     fixture.close(fixture.open(r"\Dir", FILE_CREATE, FILE_DIRECTORY_FILE));
     fixture.make(r"\Dir\there", b"");
     for (name, information) in [(r"\dir\there", 4), (r"\dir\missing", 5)] {
-        let request = Request { open_target_directory: true, ..request(name, FILE_OPEN, 0) };
+        let request = Request {
+            open_target_directory: true,
+            ..request(name, FILE_OPEN, 0)
+        };
         let created = fixture.try_open(&request).unwrap();
-        assert_eq!((created.opened, created.information), (Opened::Directory, information));
+        assert_eq!(
+            (created.opened, created.information),
+            (Opened::Directory, information)
+        );
         assert_eq!(created.last_component, name.len() - 5);
         assert_eq!(fixture.name(created.open), r"\Dir");
         fixture.close(created.open);
     }
-    let bad = Request { open_target_directory: true, ..request(r"\none\x", FILE_OPEN, 0) };
-    assert_eq!(fixture.try_open(&bad).unwrap_err(), STATUS_OBJECT_PATH_NOT_FOUND);
+    let bad = Request {
+        open_target_directory: true,
+        ..request(r"\none\x", FILE_OPEN, 0)
+    };
+    assert_eq!(
+        fixture.try_open(&bad).unwrap_err(),
+        STATUS_OBJECT_PATH_NOT_FOUND
+    );
 }
 
 #[test]
 fn a_read_only_volume_changes_nothing() {
     let fixture = new();
     fixture.make(r"\f", b"x");
-    let description = Description { read_only: true, ..fixture.volume.description.clone() };
-    let root = fixture.folder.path().join("root");
-    let fixture = Fixture { volume: Volume::open(&root, description).unwrap(), ..fixture };
-    let read = |name, disposition, desired| {
-        fixture.try_open(&Request { desired, ..request(name, disposition, 0) }).map(|created| created.open)
+    let description = Description {
+        read_only: true,
+        ..fixture.volume.description.clone()
     };
-    assert_eq!(read(r"\f", FILE_OPEN, access::WRITE_DATA), Err(STATUS_ACCESS_DENIED));
-    assert_eq!(read(r"\f", FILE_OPEN, access::DELETE), Err(STATUS_ACCESS_DENIED));
-    assert_eq!(read(r"\f", FILE_OVERWRITE_IF, access::READ_DATA), Err(STATUS_MEDIA_WRITE_PROTECTED));
-    assert_eq!(read(r"\new", FILE_OPEN_IF, access::READ_DATA), Err(STATUS_MEDIA_WRITE_PROTECTED));
-    assert_eq!(read(r"\f", FILE_CREATE, access::READ_DATA), Err(STATUS_OBJECT_NAME_COLLISION));
+    let root = fixture.folder.path().join("root");
+    let fixture = Fixture {
+        volume: Volume::open(&root, description).unwrap(),
+        ..fixture
+    };
+    let read = |name, disposition, desired| {
+        fixture
+            .try_open(&Request {
+                desired,
+                ..request(name, disposition, 0)
+            })
+            .map(|created| created.open)
+    };
+    assert_eq!(
+        read(r"\f", FILE_OPEN, access::WRITE_DATA),
+        Err(STATUS_ACCESS_DENIED)
+    );
+    assert_eq!(
+        read(r"\f", FILE_OPEN, access::DELETE),
+        Err(STATUS_ACCESS_DENIED)
+    );
+    assert_eq!(
+        read(r"\f", FILE_OVERWRITE_IF, access::READ_DATA),
+        Err(STATUS_MEDIA_WRITE_PROTECTED)
+    );
+    assert_eq!(
+        read(r"\new", FILE_OPEN_IF, access::READ_DATA),
+        Err(STATUS_MEDIA_WRITE_PROTECTED)
+    );
+    assert_eq!(
+        read(r"\f", FILE_CREATE, access::READ_DATA),
+        Err(STATUS_OBJECT_NAME_COLLISION)
+    );
     let open = read(r"\f", FILE_OPEN_IF, access::MAXIMUM_ALLOWED).unwrap();
     assert_eq!(fixture.read(open, 0, 9).unwrap(), b"x");
-    assert_eq!(fixture.write(open, 0, b"y"), (STATUS_MEDIA_WRITE_PROTECTED, 0));
-    assert_eq!(fixture.set_attributes(open, attribute::HIDDEN), STATUS_MEDIA_WRITE_PROTECTED);
-    assert_eq!(fixture.rename(open, None, "g", 0), STATUS_MEDIA_WRITE_PROTECTED);
+    assert_eq!(
+        fixture.write(open, 0, b"y"),
+        (STATUS_MEDIA_WRITE_PROTECTED, 0)
+    );
+    assert_eq!(
+        fixture.set_attributes(open, attribute::HIDDEN),
+        STATUS_MEDIA_WRITE_PROTECTED
+    );
+    assert_eq!(
+        fixture.rename(open, None, "g", 0),
+        STATUS_MEDIA_WRITE_PROTECTED
+    );
     let volume = fixture.try_open(&request("", FILE_OPEN, 0)).unwrap().open;
-    assert_eq!(fixture.volume.set_volume(volume, FileFsLabelInformation, &[0; 4]), STATUS_MEDIA_WRITE_PROTECTED);
+    assert_eq!(
+        fixture
+            .volume
+            .set_volume(volume, FileFsLabelInformation, &[0; 4]),
+        STATUS_MEDIA_WRITE_PROTECTED
+    );
 }
 
 #[cfg(unix)]
@@ -149,8 +286,17 @@ fn links_of_the_host_stay_inside() {
     symlink("..", fixture.host("up")).unwrap();
     let good = fixture.open(r"\good", FILE_OPEN, 0);
     assert_eq!(fixture.read(good, 0, 9).unwrap(), b"inside");
-    for (name, disposition) in [(r"\bad", FILE_OPEN), (r"\bad", FILE_OVERWRITE_IF), (r"\up\secret", FILE_OPEN), (r"\up\new", FILE_CREATE)] {
-        assert_eq!(fixture.status(name, disposition, 0), STATUS_ACCESS_DENIED, "{name}");
+    for (name, disposition) in [
+        (r"\bad", FILE_OPEN),
+        (r"\bad", FILE_OVERWRITE_IF),
+        (r"\up\secret", FILE_OPEN),
+        (r"\up\new", FILE_CREATE),
+    ] {
+        assert_eq!(
+            fixture.status(name, disposition, 0),
+            STATUS_ACCESS_DENIED,
+            "{name}"
+        );
     }
     // Deleting by the link's name removes the link.
     fixture.set(good, FileDispositionInformation, &[1]);
@@ -158,5 +304,8 @@ fn links_of_the_host_stay_inside() {
     assert!(fixture.host("f").exists() && fixture.host("good").symlink_metadata().is_err());
     let f = fixture.open(r"\f", FILE_OPEN, 0);
     assert_eq!(fixture.rename(f, None, "bad", 1), STATUS_ACCESS_DENIED);
-    assert_eq!(std::fs::read(fixture.folder.path().join("secret")).unwrap(), b"secret");
+    assert_eq!(
+        std::fs::read(fixture.folder.path().join("secret")).unwrap(),
+        b"secret"
+    );
 }

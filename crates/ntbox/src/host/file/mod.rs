@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(nt_time(0, 0), 116_444_736_000_000_000);
         assert_eq!(host_time(116_444_736_000_000_000), (0, 0));
         for (seconds, nanoseconds) in [(1_700_000_000, 123_456_700), (-1, 999_999_900), (0, 100)] {
-            assert_eq!(host_time(nt_time(seconds, nanoseconds)), (seconds, nanoseconds));
+            assert_eq!(
+                host_time(nt_time(seconds, nanoseconds)),
+                (seconds, nanoseconds)
+            );
         }
     }
 
@@ -176,12 +179,20 @@ mod tests {
         std::fs::write(outside.path().join("secret"), b"x").unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file"))
+            .unwrap();
         let directory = Directory::open(folder.path()).unwrap();
         assert!(directory.open_directory(OsStr::new("out")).is_err());
         assert!(directory.open_file(OsStr::new("file"), true).is_err());
-        assert_eq!(directory.metadata_of(OsStr::new("out")).unwrap().kind, Kind::Link);
-        assert!(directory.open_file(OsStr::new("out/secret"), false).is_err());
+        assert_eq!(
+            directory.metadata_of(OsStr::new("out")).unwrap().kind,
+            Kind::Link
+        );
+        assert!(
+            directory
+                .open_file(OsStr::new("out/secret"), false)
+                .is_err()
+        );
         assert!(directory.metadata_of(OsStr::new("..")).is_err());
         assert!(directory.open_directory(OsStr::new("..")).is_err());
     }

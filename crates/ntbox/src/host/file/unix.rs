@@ -1,6 +1,9 @@
 //! Linux: everything relative to an open directory (`openat` and its family).
 
-#![expect(unsafe_code, reason = "the `*at` system calls have no counterpart in std")]
+#![expect(
+    unsafe_code,
+    reason = "the `*at` system calls have no counterpart in std"
+)]
 
 use super::{Identity, Kind, Metadata, Names, Replace, Space, host_time, nt_time};
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -33,7 +36,11 @@ fn entry(name: &OsStr) -> io::Result<CString> {
 }
 
 fn check(result: i32) -> io::Result<i32> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 fn open_at(at: BorrowedFd<'_>, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
@@ -70,20 +77,31 @@ fn statx(at: BorrowedFd<'_>, name: &CStr) -> io::Result<Metadata> {
         allocated: data.stx_blocks * 512,
         links: data.stx_nlink,
         // A file system that does not record it is given the oldest time known.
-        created: if data.stx_mask & libc::STATX_BTIME == 0 { written.min(changed) } else { time(data.stx_btime) },
+        created: if data.stx_mask & libc::STATX_BTIME == 0 {
+            written.min(changed)
+        } else {
+            time(data.stx_btime)
+        },
         accessed: time(data.stx_atime),
         written,
         changed,
     })
 }
 
-fn set_times(handle: BorrowedFd<'_>, accessed: Option<i64>, written: Option<i64>) -> io::Result<()> {
+fn set_times(
+    handle: BorrowedFd<'_>,
+    accessed: Option<i64>,
+    written: Option<i64>,
+) -> io::Result<()> {
     let time = |time: Option<i64>| {
         let (seconds, nanoseconds) = time.map_or((0, libc::UTIME_OMIT), |time| {
             let (seconds, nanoseconds) = host_time(time);
             (seconds, i64::from(nanoseconds))
         });
-        libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds }
+        libc::timespec {
+            tv_sec: seconds,
+            tv_nsec: nanoseconds,
+        }
     };
     let times = [time(accessed), time(written)];
     // SAFETY: a valid descriptor and two times.
@@ -98,11 +116,15 @@ impl Directory {
         if !file.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { handle: file.into() })
+        Ok(Self {
+            handle: file.into(),
+        })
     }
     /// A second handle on the same directory.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { handle: self.handle.try_clone()? })
+        Ok(Self {
+            handle: self.handle.try_clone()?,
+        })
     }
     /// State of the directory itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
@@ -115,7 +137,11 @@ impl Directory {
     /// Names of all entries.
     pub fn names(&self) -> Names {
         // A descriptor of its own: the position in the directory belongs to the open description.
-        let own = open_at(self.handle.as_fd(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+        let own = open_at(
+            self.handle.as_fd(),
+            c".",
+            libc::O_RDONLY | libc::O_DIRECTORY,
+        )?;
         // SAFETY: a valid descriptor of a directory, which the stream takes over on success.
         let stream = unsafe { libc::fdopendir(own.as_raw_fd()) };
         if stream.is_null() {
@@ -143,7 +169,11 @@ impl Directory {
     }
     /// Opens the directory `name`.
     pub fn open_directory(&self, name: &OsStr) -> io::Result<Self> {
-        let handle = open_at(self.handle.as_fd(), &entry(name)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        let handle = open_at(
+            self.handle.as_fd(),
+            &entry(name)?,
+            libc::O_RDONLY | libc::O_DIRECTORY,
+        )?;
         Ok(Self { handle })
     }
     /// Opens the regular file `name`; with `write`, for writing where the host allows it.
@@ -154,7 +184,12 @@ impl Directory {
         }
         let (handle, writable) = match open_at(self.handle.as_fd(), &name, libc::O_RDWR) {
             Ok(handle) => (handle, true),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EROFS | libc::ETXTBSY)) => {
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EACCES | libc::EPERM | libc::EROFS | libc::ETXTBSY)
+                ) =>
+            {
                 (open_at(self.handle.as_fd(), &name, libc::O_RDONLY)?, false)
             }
             Err(error) => return Err(error),
@@ -182,13 +217,25 @@ impl Directory {
     pub fn remove_directory(&self, name: &OsStr) -> io::Result<()> {
         let name = entry(name)?;
         // SAFETY: a valid descriptor and a terminated name.
-        check(unsafe { libc::unlinkat(self.handle.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) })?;
+        check(unsafe {
+            libc::unlinkat(self.handle.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR)
+        })?;
         Ok(())
     }
     /// Moves the entry `name` to `new_name` in `target`.
-    pub fn rename(&self, name: &OsStr, target: &Self, new_name: &OsStr, replace: Replace) -> io::Result<()> {
+    pub fn rename(
+        &self,
+        name: &OsStr,
+        target: &Self,
+        new_name: &OsStr,
+        replace: Replace,
+    ) -> io::Result<()> {
         let (name, new_name) = (entry(name)?, entry(new_name)?);
-        let flags = if replace == Replace::No { libc::RENAME_NOREPLACE } else { 0 };
+        let flags = if replace == Replace::No {
+            libc::RENAME_NOREPLACE
+        } else {
+            0
+        };
         let (from, to) = (self.handle.as_raw_fd(), target.handle.as_raw_fd());
         // SAFETY: valid descriptors and terminated names.
         check(unsafe { libc::renameat2(from, name.as_ptr(), to, new_name.as_ptr(), flags) })?;
@@ -208,7 +255,12 @@ impl Directory {
         let mut bytes = vec![0_u8; libc::PATH_MAX as usize];
         // SAFETY: a valid descriptor, a terminated name, and room of the length given.
         let length = unsafe {
-            libc::readlinkat(self.handle.as_raw_fd(), name.as_ptr(), bytes.as_mut_ptr().cast(), bytes.len())
+            libc::readlinkat(
+                self.handle.as_raw_fd(),
+                name.as_ptr(),
+                bytes.as_mut_ptr().cast(),
+                bytes.len(),
+            )
         };
         bytes.truncate(usize::try_from(length).map_err(|_| io::Error::last_os_error())?);
         Ok(OsString::from_vec(bytes).into())
@@ -223,14 +275,25 @@ impl Directory {
         let mut data: libc::statvfs64 = unsafe { std::mem::zeroed() };
         // SAFETY: a valid descriptor and room for the answer.
         check(unsafe { libc::fstatvfs64(self.handle.as_raw_fd(), &mut data) })?;
-        let cluster = u32::try_from(data.f_frsize).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096);
-        Ok(Space { cluster, total: data.f_blocks, free: data.f_bfree, available: data.f_bavail })
+        let cluster = u32::try_from(data.f_frsize)
+            .ok()
+            .filter(|size| size.is_power_of_two())
+            .unwrap_or(4096);
+        Ok(Space {
+            cluster,
+            total: data.f_blocks,
+            free: data.f_bfree,
+            available: data.f_bavail,
+        })
     }
 }
 
 impl File {
     fn new(handle: OwnedFd, writable: bool) -> io::Result<Self> {
-        let file = Self { file: handle.into(), writable };
+        let file = Self {
+            file: handle.into(),
+            writable,
+        };
         match file.metadata()?.kind {
             Kind::File => Ok(file),
             Kind::Directory => Err(io::ErrorKind::IsADirectory.into()),
@@ -299,9 +362,14 @@ pub fn os_string_of_units(units: &[Result<u16, u8>]) -> Option<OsString> {
 
 /// Raises the limit of open files to what the system allows: each open file of a volume holds one.
 pub fn raise_open_limit() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: room for the answer.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0 && limit.rlim_cur < limit.rlim_max {
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0
+        && limit.rlim_cur < limit.rlim_max
+    {
         limit.rlim_cur = limit.rlim_max.min(65_536);
         // SAFETY: a limit not above the hard one. Failure leaves the limit as it is.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };

@@ -94,7 +94,9 @@ impl Directory {
         }
     }
     fn at(&self, name: &OsStr) -> io::Result<PathBuf> {
-        let plain = name.encode_wide().all(|unit| !matches!(unit, 0x2F | 0x5C | 0x3A));
+        let plain = name
+            .encode_wide()
+            .all(|unit| !matches!(unit, 0x2F | 0x5C | 0x3A));
         if !plain || name.is_empty() || name == "." || name == ".." {
             return Err(io::ErrorKind::InvalidFilename.into());
         }
@@ -102,7 +104,10 @@ impl Directory {
     }
     /// A second handle on the same directory.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { handle: self.handle.try_clone()?, path: self.path.clone() })
+        Ok(Self {
+            handle: self.handle.try_clone()?,
+            path: self.path.clone(),
+        })
     }
     /// State of the directory itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
@@ -110,11 +115,16 @@ impl Directory {
     }
     /// State of the entry `name`; of the link, if it is one.
     pub fn metadata_of(&self, name: &OsStr) -> io::Result<Metadata> {
-        metadata(&open(&self.at(name)?, OpenOptions::new().access_mode(api::FILE_READ_ATTRIBUTES))?)
+        metadata(&open(
+            &self.at(name)?,
+            OpenOptions::new().access_mode(api::FILE_READ_ATTRIBUTES),
+        )?)
     }
     /// Names of all entries.
     pub fn names(&self) -> Names {
-        fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name())).collect()
+        fs::read_dir(&self.path)?
+            .map(|entry| Ok(entry?.file_name()))
+            .collect()
     }
     /// Opens the directory `name`.
     pub fn open_directory(&self, name: &OsStr) -> io::Result<Self> {
@@ -142,7 +152,13 @@ impl Directory {
     }
     /// Creates the file `name`, which must not exist.
     pub fn create_file(&self, name: &OsStr) -> io::Result<File> {
-        File::new(open(&self.at(name)?, OpenOptions::new().read(true).write(true).create_new(true))?, true)
+        File::new(
+            open(
+                &self.at(name)?,
+                OpenOptions::new().read(true).write(true).create_new(true),
+            )?,
+            true,
+        )
     }
     /// Creates the directory `name`, which must not exist.
     pub fn create_directory(&self, name: &OsStr) -> io::Result<Self> {
@@ -158,7 +174,13 @@ impl Directory {
         fs::remove_dir(self.at(name)?)
     }
     /// Moves the entry `name` to `new_name` in `target`.
-    pub fn rename(&self, name: &OsStr, target: &Self, new_name: &OsStr, replace: Replace) -> io::Result<()> {
+    pub fn rename(
+        &self,
+        name: &OsStr,
+        target: &Self,
+        new_name: &OsStr,
+        replace: Replace,
+    ) -> io::Result<()> {
         let (from, to) = (self.at(name)?, target.at(new_name)?);
         if replace == Replace::No && from != to && to.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -175,7 +197,11 @@ impl Directory {
     }
     /// Sets the times that are given.
     pub fn set_times(&self, accessed: Option<i64>, written: Option<i64>) -> io::Result<()> {
-        set_times(&open(&self.path, OpenOptions::new().write(true))?, accessed, written)
+        set_times(
+            &open(&self.path, OpenOptions::new().write(true))?,
+            accessed,
+            written,
+        )
     }
     /// Room on the file system.
     pub fn space(&self) -> io::Result<Space> {
@@ -183,10 +209,17 @@ impl Directory {
         path.push(0);
         let (mut available, mut total, mut free) = (0, 0, 0);
         // SAFETY: a terminated path and room for three answers.
-        if unsafe { api::GetDiskFreeSpaceExW(path.as_ptr(), &mut available, &mut total, &mut free) } == 0 {
+        if unsafe { api::GetDiskFreeSpaceExW(path.as_ptr(), &mut available, &mut total, &mut free) }
+            == 0
+        {
             return Err(io::Error::last_os_error());
         }
-        Ok(Space { cluster: 4096, total: total / 4096, free: free / 4096, available: available / 4096 })
+        Ok(Space {
+            cluster: 4096,
+            total: total / 4096,
+            free: free / 4096,
+            available: available / 4096,
+        })
     }
 }
 

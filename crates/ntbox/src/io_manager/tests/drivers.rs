@@ -6,16 +6,15 @@
     reason = "native drivers work on requests by pointer"
 )]
 
-use crate::io_manager::stack::ALWAYS;
-use crate::io_manager::{call, cancel, complete, device, driver, irp, stack};
+use super::behaviours::dispatch;
+use crate::io_manager::{call, complete, device, driver, irp};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, DRIVER_OBJECT, FILE_DEVICE_DISK_FILE_SYSTEM, IO_STATUS_BLOCK, IRP,
-    IRP_DEFER_IO_COMPLETION, IRP_MJ_READ, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, MAJOR_FUNCTION_COUNT, NTSTATUS,
-    STATUS_CANCELLED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_DISK_FILE_SYSTEM, IO_STATUS_BLOCK, IRP,
+    IRP_DEFER_IO_COMPLETION, IRP_MJ_READ, IRP_SYNCHRONOUS_API, IrpExt, KEVENT,
+    MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
 };
-use crate::processor::{dispatcher, irql, spin_lock, thread, work};
-use std::ffi::c_void;
+use crate::processor::{dispatcher, thread};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -105,7 +104,10 @@ pub unsafe fn extension<'a>(device: *mut DEVICE_OBJECT) -> &'a mut Extension {
 /// A test driver, with a name of its own.
 pub fn new_driver() -> *mut DRIVER_OBJECT {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!(r"\Driver\TestDriver{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let name = format!(
+        r"\Driver\TestDriver{}",
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
     driver::create_native(&name, |driver| {
         for major in 0..MAJOR_FUNCTION_COUNT {
             driver.set_dispatch(major as u8, dispatch);
@@ -132,20 +134,27 @@ impl Stack {
             // SAFETY: the driver is alive; each device is new.
             unsafe {
                 let bytes = size_of::<Extension>() as u32;
-                let created = device::create(driver, bytes, None, FILE_DEVICE_DISK_FILE_SYSTEM, 0, false);
+                let created =
+                    device::create(driver, bytes, None, FILE_DEVICE_DISK_FILE_SYSTEM, 0, false);
                 let device = created.expect("no name to collide");
-                (*device).DeviceExtension.cast::<Extension>().write(Extension {
-                    behaviour: *behaviour,
-                    lower: null_mut(),
-                    status: STATUS_SUCCESS,
-                    information: 0,
-                    held: AtomicPtr::new(null_mut()),
-                    seen: AtomicU32::new(0),
-                    routines: AtomicU32::new(0),
-                });
+                (*device)
+                    .DeviceExtension
+                    .cast::<Extension>()
+                    .write(Extension {
+                        behaviour: *behaviour,
+                        lower: null_mut(),
+                        status: STATUS_SUCCESS,
+                        information: 0,
+                        held: AtomicPtr::new(null_mut()),
+                        seen: AtomicU32::new(0),
+                        routines: AtomicU32::new(0),
+                    });
                 if let Some(below) = devices.first() {
                     let lower = &raw mut extension(device).lower;
-                    assert_eq!(device::attach_to_stack_safe(device, *below, lower), STATUS_SUCCESS);
+                    assert_eq!(
+                        device::attach_to_stack_safe(device, *below, lower),
+                        STATUS_SUCCESS
+                    );
                 }
                 device::finish_initializing(device);
                 devices.push(device);
@@ -224,7 +233,11 @@ pub fn originate(top: *mut DEVICE_OBJECT, flags: u32) -> Originated {
         (*request).UserEvent = &raw mut *event;
         (*request).Anonymous.UserIosb = &raw mut *iosb;
         (*request.next_location()).MajorFunction = IRP_MJ_READ as u8;
-        Originated { irp: request, event, iosb }
+        Originated {
+            irp: request,
+            event,
+            iosb,
+        }
     }
 }
 
@@ -272,293 +285,4 @@ pub fn issue(top: *mut DEVICE_OBJECT, flags: u32) -> Seen {
 /// [`issue`] as a synchronous service does.
 pub fn issue_synchronously(top: *mut DEVICE_OBJECT) -> Seen {
     issue(top, IRP_SYNCHRONOUS_API)
-}
-
-unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
-    // SAFETY: a dispatch routine owns its request; the device is the test driver's.
-    unsafe {
-        let own = extension(device);
-        own.seen.fetch_add(1, Ordering::AcqRel);
-        (*irp).IoStatus.Anonymous.Status = own.status;
-        (*irp).IoStatus.Information = own.information;
-        if own.lower.is_null() { lowest(own, irp) } else { filter(own, device, irp) }
-    }
-}
-
-fn elsewhere(irp: *mut IRP) {
-    let irp = irp as usize;
-    let thread = thread::spawn_system("completer", move || {
-        // SAFETY: the dispatch routine has given the request to this thread.
-        unsafe { complete::complete_request(irp as *mut IRP, 0, 0) };
-    });
-    thread.join().expect("completion does not panic");
-}
-
-unsafe fn lowest(own: &mut Extension, irp: *mut IRP) -> NTSTATUS {
-    let status = own.status;
-    let later = irp as usize;
-    // SAFETY: contract of the caller: the request is this device's.
-    unsafe {
-        match own.behaviour {
-            Behaviour::CompleteAtDispatch => {
-                let _level = irql::raised_to(DISPATCH_LEVEL);
-                complete::complete_request(irp, 0, 0);
-                status
-            }
-            Behaviour::MarkAndComplete => {
-                stack::mark_pending(irp);
-                complete::complete_request(irp, 0, 0);
-                STATUS_PENDING
-            }
-            Behaviour::Pend => {
-                stack::mark_pending(irp);
-                work::queue(Box::new(move || complete::complete_request(later as *mut IRP, 0, 0)));
-                STATUS_PENDING
-            }
-            Behaviour::PendAtDispatch => {
-                stack::mark_pending(irp);
-                work::queue_dpc(Box::new(move || complete::complete_request(later as *mut IRP, 0, 0)));
-                STATUS_PENDING
-            }
-            Behaviour::OtherThreadMarked => {
-                stack::mark_pending(irp);
-                elsewhere(irp);
-                STATUS_PENDING
-            }
-            Behaviour::OtherThreadUnmarked => {
-                elsewhere(irp);
-                status
-            }
-            Behaviour::Hold => {
-                stack::mark_pending(irp);
-                own.held.store(irp, Ordering::Release);
-                STATUS_PENDING
-            }
-            Behaviour::HoldUntilCancelled => {
-                stack::mark_pending(irp);
-                irp.set_cancel_routine(Some(cancel_held));
-                if (*irp).Cancel && irp.set_cancel_routine(None).is_some() {
-                    complete::finish(irp, STATUS_CANCELLED, 0);
-                }
-                STATUS_PENDING
-            }
-            Behaviour::KeepCancelLock => {
-                stack::mark_pending(irp);
-                irp.set_cancel_routine(Some(cancel_without_release));
-                STATUS_PENDING
-            }
-            Behaviour::CompleteTwice => {
-                complete::complete_request(irp, 0, 1);
-                complete::complete_request(irp, 0, 2);
-                status
-            }
-            Behaviour::KeepUnmarked => {
-                own.held.store(irp, Ordering::Release);
-                STATUS_PENDING
-            }
-            Behaviour::MarkAndReturnSuccess => {
-                stack::mark_pending(irp);
-                complete::complete_request(irp, 0, 0);
-                STATUS_SUCCESS
-            }
-            Behaviour::ReturnRaised => {
-                complete::complete_request(irp, 0, 0);
-                irql::raise(DISPATCH_LEVEL);
-                status
-            }
-            Behaviour::CompleteAsPending => complete::finish(irp, STATUS_PENDING, 0),
-            Behaviour::CompleteUnderSpinLock => {
-                let mut lock = 0_usize;
-                let old = irql::raise(DISPATCH_LEVEL);
-                spin_lock::acquire(&raw mut lock);
-                complete::complete_request(irp, 0, 0);
-                spin_lock::release(&raw mut lock);
-                irql::lower(old);
-                status
-            }
-            Behaviour::CompleteWithCancelRoutine => {
-                irp.set_cancel_routine(Some(cancel_held));
-                complete::complete_request(irp, 0, 0);
-                status
-            }
-            Behaviour::Forget => {
-                own.held.store(irp, Ordering::Release);
-                status
-            }
-            _ => {
-                complete::complete_request(irp, 0, 0);
-                status
-            }
-        }
-    }
-}
-
-unsafe extern "win64" fn cancel_held(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    // SAFETY: a cancel routine owns its request and holds the cancel spin lock.
-    unsafe { cancel::release_and_complete(irp) };
-}
-
-unsafe extern "win64" fn cancel_without_release(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    // SAFETY: the device of the request's current location is the test driver's.
-    unsafe { extension(device) }.held.store(irp, Ordering::Release);
-}
-
-unsafe fn filter(own: &mut Extension, device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
-    let lower = own.lower;
-    let context: *mut c_void = device.cast();
-    let pass = |routine: crate::nt::routines::CompletionRoutine, context: *mut c_void| {
-        // SAFETY: contract of the caller: the request is this device's.
-        unsafe {
-            stack::copy_to_next(irp);
-            stack::set_completion_routine(irp, Some(routine), context, ALWAYS);
-            call::call_driver(lower, irp, 0)
-        }
-    };
-    // SAFETY: contract of the caller: the request is this device's.
-    unsafe {
-        match own.behaviour {
-            Behaviour::Skip => {
-                stack::skip(irp);
-                call::call_driver(lower, irp, 0)
-            }
-            Behaviour::Copy => {
-                stack::copy_to_next(irp);
-                call::call_driver(lower, irp, 0)
-            }
-            Behaviour::Wait => {
-                let mut event: KEVENT = std::mem::zeroed();
-                dispatcher::initialize_event(&raw mut event, true, false);
-                if pass(signal, (&raw mut event).cast()) == STATUS_PENDING {
-                    dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
-                }
-                let status = (*irp).IoStatus.Anonymous.Status;
-                complete::complete_request(irp, 0, 0);
-                status
-            }
-            Behaviour::PendAndForward => {
-                stack::mark_pending(irp);
-                let (irp, lower, context) = (irp as usize, lower as usize, context as usize);
-                work::queue(Box::new(move || {
-                    let irp = irp as *mut IRP;
-                    stack::copy_to_next(irp);
-                    stack::set_completion_routine(irp, Some(marked_already), context as *mut c_void, ALWAYS);
-                    call::call_driver(lower as *mut DEVICE_OBJECT, irp, 0);
-                }));
-                STATUS_PENDING
-            }
-            Behaviour::StopAndResumeLater => {
-                stack::mark_pending(irp);
-                pass(resume_later, context);
-                STATUS_PENDING
-            }
-            Behaviour::CompleteInRoutine => {
-                stack::mark_pending(irp);
-                pass(complete_and_stop, context);
-                STATUS_PENDING
-            }
-            Behaviour::OwnRequest => {
-                stack::mark_pending(irp);
-                let request = irp::allocate((*lower).StackSize);
-                let location = request.next_location();
-                (*location).MajorFunction = (*irp.current_location()).MajorFunction;
-                stack::set_completion_routine(request, Some(own_completed), irp.cast(), ALWAYS);
-                call::call_driver(lower, request, 0);
-                STATUS_PENDING
-            }
-            Behaviour::NotPropagating => pass(marked_already, context),
-            Behaviour::LoseLowerStatus => {
-                pass(propagate, context);
-                STATUS_SUCCESS
-            }
-            Behaviour::RoutineRaises => pass(raise, context),
-            Behaviour::RoutineReturnsNonsense => pass(nonsense, context),
-            Behaviour::CompleteAndContinue => pass(complete_and_continue, context),
-            Behaviour::ForwardAtDispatch => {
-                let _level = irql::raised_to(DISPATCH_LEVEL);
-                pass(propagate, context)
-            }
-            _ => pass(propagate, context),
-        }
-    }
-}
-
-fn count(context: *mut c_void) {
-    // SAFETY: the context of these routines is their device.
-    unsafe { extension(context.cast()) }.routines.fetch_add(1, Ordering::AcqRel);
-}
-
-pub unsafe extern "win64" fn propagate(_: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    count(context);
-    // SAFETY: a completion routine owns its request.
-    unsafe {
-        if (*irp).PendingReturned {
-            stack::mark_pending(irp);
-        }
-    }
-    STATUS_SUCCESS
-}
-
-unsafe extern "win64" fn marked_already(_: *mut DEVICE_OBJECT, _: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    count(context);
-    STATUS_SUCCESS
-}
-
-pub unsafe extern "win64" fn signal(_: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    // SAFETY: the context is the waiting routine's event.
-    unsafe {
-        if (*irp).PendingReturned {
-            dispatcher::set_event(context.cast());
-        }
-    }
-    STATUS_MORE_PROCESSING_REQUIRED
-}
-
-unsafe extern "win64" fn resume_later(_: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    count(context);
-    let irp = irp as usize;
-    work::queue(Box::new(move || {
-        // SAFETY: completion was stopped for this.
-        unsafe { complete::complete_request(irp as *mut IRP, 0, 0) };
-    }));
-    STATUS_MORE_PROCESSING_REQUIRED
-}
-
-unsafe extern "win64" fn complete_and_stop(_: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    count(context);
-    // SAFETY: a completion routine owns its request, and stops the completion it is in.
-    unsafe { complete::complete_request(irp, 0, 0) };
-    STATUS_MORE_PROCESSING_REQUIRED
-}
-
-unsafe extern "win64" fn complete_and_continue(_: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    count(context);
-    // SAFETY: wrong on purpose: the checks stop what would follow.
-    unsafe {
-        propagate(null_mut(), irp, context);
-        complete::complete_request(irp, 0, 0);
-    }
-    STATUS_SUCCESS
-}
-
-unsafe extern "win64" fn own_completed(_: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    // SAFETY: the context is the request that this one stands for.
-    unsafe {
-        let original: *mut IRP = context.cast();
-        (*original).IoStatus = (*irp).IoStatus;
-        irp::free(irp, 0);
-        complete::complete_request(original, 0, 0);
-    }
-    STATUS_MORE_PROCESSING_REQUIRED
-}
-
-unsafe extern "win64" fn raise(device: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    irql::raise(DISPATCH_LEVEL);
-    // SAFETY: as `propagate`.
-    unsafe { propagate(device, irp, context) }
-}
-
-unsafe extern "win64" fn nonsense(device: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
-    // SAFETY: as `propagate`.
-    unsafe { propagate(device, irp, context) };
-    STATUS_PENDING
 }

@@ -6,12 +6,14 @@
     reason = "requests are built and looked at by pointer"
 )]
 
-use super::drivers::{Behaviour, FILTERS, LOWEST, Seen, Stack, issue, issue_synchronously, originate};
+use super::drivers::{
+    Behaviour, FILTERS, LOWEST, Seen, Stack, issue, issue_synchronously, originate,
+};
 use crate::io_manager::{call, cancel, complete, irp, stack};
 use crate::nt::{
-    DEVICE_OBJECT, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, STATUS_CANCELLED,
-    STATUS_END_OF_FILE, STATUS_INVALID_DEVICE_REQUEST, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
-    STATUS_SUCCESS,
+    DEVICE_OBJECT, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS,
+    STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::verifier::capture;
 use std::ffi::c_void;
@@ -29,8 +31,15 @@ fn every_pair_gives_the_lowest_drivers_outcome() {
                     stack.extension(0).information = 11;
                     let (seen, violations) =
                         capture(|| issue(stack.top(), IRP_SYNCHRONOUS_API | deferred));
-                    assert!(violations.is_empty(), "{lowest:?} below {filter:?}: {violations:?}");
-                    assert_eq!(seen.status(), status, "{lowest:?} below {filter:?}: {seen:?}");
+                    assert!(
+                        violations.is_empty(),
+                        "{lowest:?} below {filter:?}: {violations:?}"
+                    );
+                    assert_eq!(
+                        seen.status(),
+                        status,
+                        "{lowest:?} below {filter:?}: {seen:?}"
+                    );
                     if let Some(block) = seen.block {
                         assert_eq!(block, (status, 11), "{lowest:?} below {filter:?}");
                     }
@@ -46,13 +55,24 @@ fn an_error_without_pending_is_the_return_value_alone() {
     let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate]);
     stack.extension(0).status = STATUS_END_OF_FILE;
     let seen = issue_synchronously(stack.top());
-    assert_eq!(seen, Seen { returned: STATUS_END_OF_FILE, block: None, signaled: false });
+    assert_eq!(
+        seen,
+        Seen {
+            returned: STATUS_END_OF_FILE,
+            block: None,
+            signaled: false
+        }
+    );
     let pended = Stack::new(&[Behaviour::Pend, Behaviour::Propagate]);
     pended.extension(0).status = STATUS_END_OF_FILE;
     let seen = issue_synchronously(pended.top());
     assert_eq!(
         seen,
-        Seen { returned: STATUS_PENDING, block: Some((STATUS_END_OF_FILE, 0)), signaled: true }
+        Seen {
+            returned: STATUS_PENDING,
+            block: Some((STATUS_END_OF_FILE, 0)),
+            signaled: true
+        }
     );
 }
 
@@ -61,27 +81,45 @@ fn a_slot_that_nobody_set_fails_the_request() {
     let stack = Stack::new(&[Behaviour::Complete]);
     // SAFETY: no request is in flight; a null slot is what a driver may leave.
     unsafe { (*stack.driver).MajorFunction[3] = None };
-    assert_eq!(issue_synchronously(stack.top()).returned, STATUS_INVALID_DEVICE_REQUEST);
+    assert_eq!(
+        issue_synchronously(stack.top()).returned,
+        STATUS_INVALID_DEVICE_REQUEST
+    );
 }
 
 /// Where a completion routine found the request.
 static PLACES: Mutex<Vec<(i8, bool, usize, u8)>> = Mutex::new(Vec::new());
 
-unsafe extern "win64" fn note(device: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
+unsafe extern "win64" fn note(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
     // SAFETY: a completion routine owns its request; the location below it was completed.
     unsafe {
         let number = (*irp).CurrentLocation;
         let below = irp.location(number - 1);
         let left = (*below).Control | (*below).Flags | (*below).MinorFunction;
         assert!((*below).FileObject.is_null());
-        assert_eq!((*below).Parameters.Read.ByteOffset, 0, "a completed location is zeroed");
+        assert_eq!(
+            (*below).Parameters.Read.ByteOffset,
+            0,
+            "a completed location is zeroed"
+        );
         let device = if device.is_null() { 0 } else { 1 };
-        PLACES.lock().expect("no panic").push((number, (*irp).PendingReturned, device, left));
+        PLACES
+            .lock()
+            .expect("no panic")
+            .push((number, (*irp).PendingReturned, device, left));
         if (*irp).PendingReturned && number <= (*irp).StackCount {
             stack::mark_pending(irp);
         }
     }
-    if context.is_null() { STATUS_SUCCESS } else { STATUS_MORE_PROCESSING_REQUIRED }
+    if context.is_null() {
+        STATUS_SUCCESS
+    } else {
+        STATUS_MORE_PROCESSING_REQUIRED
+    }
 }
 
 #[test]
@@ -114,7 +152,11 @@ fn routines_see_their_own_location_and_the_originator_has_no_device() {
 fn invoke_flags_follow_status_and_cancel() {
     use crate::nt::irp::control;
     static CALLED: Mutex<u32> = Mutex::new(0);
-    unsafe extern "win64" fn called(_: *mut DEVICE_OBJECT, irp: *mut IRP, _: *mut c_void) -> NTSTATUS {
+    unsafe extern "win64" fn called(
+        _: *mut DEVICE_OBJECT,
+        irp: *mut IRP,
+        _: *mut c_void,
+    ) -> NTSTATUS {
         *CALLED.lock().expect("no panic") += 1;
         // SAFETY: a completion routine owns its request, which this one allocated.
         unsafe { irp::free(irp, 0) };
@@ -123,14 +165,29 @@ fn invoke_flags_follow_status_and_cancel() {
     let lowest = Stack::new(&[Behaviour::Complete]);
     for (status, cancelled, flags, expected) in [
         (STATUS_SUCCESS, false, control::INVOKE_ON_SUCCESS, true),
-        (STATUS_SUCCESS, false, control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL, false),
+        (
+            STATUS_SUCCESS,
+            false,
+            control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL,
+            false,
+        ),
         (STATUS_END_OF_FILE, false, control::INVOKE_ON_ERROR, true),
-        (STATUS_END_OF_FILE, false, control::INVOKE_ON_SUCCESS | control::INVOKE_ON_CANCEL, false),
+        (
+            STATUS_END_OF_FILE,
+            false,
+            control::INVOKE_ON_SUCCESS | control::INVOKE_ON_CANCEL,
+            false,
+        ),
         (STATUS_SUCCESS, true, control::INVOKE_ON_CANCEL, true),
         (STATUS_CANCELLED, true, control::INVOKE_ON_CANCEL, true),
         (STATUS_CANCELLED, true, control::INVOKE_ON_SUCCESS, false),
         // Success in NT's sense includes warnings' informational siblings, not warnings.
-        (crate::nt::STATUS_BUFFER_OVERFLOW, false, control::INVOKE_ON_ERROR, true),
+        (
+            crate::nt::STATUS_BUFFER_OVERFLOW,
+            false,
+            control::INVOKE_ON_ERROR,
+            true,
+        ),
     ] {
         lowest.extension(0).status = status;
         *CALLED.lock().expect("no panic") = 0;
@@ -142,13 +199,22 @@ fn invoke_flags_follow_status_and_cancel() {
             (*request.irp).Cancel = cancelled;
         }
         request.send(lowest.top(), 0);
-        assert_eq!(*CALLED.lock().expect("no panic") == 1, expected, "{status:x} {cancelled} {flags:x}");
+        assert_eq!(
+            *CALLED.lock().expect("no panic") == 1,
+            expected,
+            "{status:x} {cancelled} {flags:x}"
+        );
     }
 }
 
 #[test]
 fn without_a_routine_the_io_manager_carries_the_mark() {
-    let stack = Stack::new(&[Behaviour::Hold, Behaviour::Copy, Behaviour::Copy, Behaviour::Propagate]);
+    let stack = Stack::new(&[
+        Behaviour::Hold,
+        Behaviour::Copy,
+        Behaviour::Copy,
+        Behaviour::Propagate,
+    ]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     assert_eq!(request.send(stack.top(), 0), STATUS_PENDING);
     assert!(!request.seen(STATUS_PENDING).signaled);
@@ -156,14 +222,21 @@ fn without_a_routine_the_io_manager_carries_the_mark() {
     unsafe { complete::complete_request(stack.held(0), 0, 0) };
     assert_eq!(
         request.seen(STATUS_PENDING),
-        Seen { returned: STATUS_PENDING, block: Some((STATUS_SUCCESS, 0)), signaled: true }
+        Seen {
+            returned: STATUS_PENDING,
+            block: Some((STATUS_SUCCESS, 0)),
+            signaled: true
+        }
     );
     assert_eq!(stack.extension(3).routines.load(Ordering::Acquire), 1);
 }
 
 #[test]
 fn a_held_request_can_be_cancelled_once() {
-    for filters in [[Behaviour::Propagate, Behaviour::Skip], [Behaviour::StopAndResumeLater, Behaviour::Copy]] {
+    for filters in [
+        [Behaviour::Propagate, Behaviour::Skip],
+        [Behaviour::StopAndResumeLater, Behaviour::Copy],
+    ] {
         let stack = Stack::new(&[Behaviour::HoldUntilCancelled, filters[0], filters[1]]);
         let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
         let (status, violations) = capture(|| {
@@ -187,11 +260,18 @@ fn cancelling_before_the_routine_is_set_is_seen_by_the_driver() {
     let stack = Stack::new(&[Behaviour::HoldUntilCancelled, Behaviour::Propagate]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     // SAFETY: not sent yet.
-    assert!(!unsafe { cancel::cancel(request.irp) }, "there is no cancel routine yet");
+    assert!(
+        !unsafe { cancel::cancel(request.irp) },
+        "there is no cancel routine yet"
+    );
     let returned = request.send(stack.top(), 0);
     assert_eq!(
         request.seen(returned),
-        Seen { returned: STATUS_PENDING, block: Some((STATUS_CANCELLED, 0)), signaled: true }
+        Seen {
+            returned: STATUS_PENDING,
+            block: Some((STATUS_CANCELLED, 0)),
+            signaled: true
+        }
     );
 }
 
@@ -206,7 +286,12 @@ fn a_reused_request_goes_again() {
         unsafe {
             let request = irp::allocate((*stack.top()).StackSize);
             for _ in 0..40 {
-                stack::set_completion_routine(request, Some(stop), std::ptr::null_mut(), stack::ALWAYS);
+                stack::set_completion_routine(
+                    request,
+                    Some(stop),
+                    std::ptr::null_mut(),
+                    stack::ALWAYS,
+                );
                 assert_eq!(call::call_driver(stack.top(), request, 0), STATUS_SUCCESS);
                 irp::reuse(request, STATUS_PENDING);
             }

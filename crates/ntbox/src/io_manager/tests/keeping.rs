@@ -7,13 +7,16 @@
     reason = "devices and items are looked at by pointer"
 )]
 
-use super::drivers::{Behaviour, Stack, issue_synchronously, new_driver, originate, propagate};
+use super::behaviours::propagate;
+use super::drivers::{Behaviour, Stack, issue_synchronously, new_driver, originate};
 use crate::io_manager::work_item::{self, Routine, WorkItem};
-use crate::io_manager::{complete, driver, error_log, filter_callbacks, object, stack, unload_safe};
+use crate::io_manager::{
+    complete, driver, error_log, filter_callbacks, object, stack, unload_safe,
+};
 use crate::nt::fs_filter::Pair;
 use crate::nt::{
-    DEVICE_OBJECT, FS_FILTER_CALLBACK_DATA, FS_FILTER_CALLBACKS, IO_ERROR_LOG_PACKET, IRP_SYNCHRONOUS_API,
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PENDING, STATUS_SUCCESS,
+    DEVICE_OBJECT, FS_FILTER_CALLBACK_DATA, FS_FILTER_CALLBACKS, IO_ERROR_LOG_PACKET,
+    IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::processor::work;
 use std::ffi::c_void;
@@ -28,9 +31,20 @@ fn a_guarded_routine_holds_its_device_until_it_has_returned() {
     // SAFETY: the request is the test's until it is sent.
     unsafe {
         // The request gets a location of the owner's: it is sent on from there.
-        assert_eq!(unload_safe::set(own, request.irp, propagate, own.cast(), stack::ALWAYS, 0), STATUS_SUCCESS);
+        assert_eq!(
+            unload_safe::set(own, request.irp, propagate, own.cast(), stack::ALWAYS, 0),
+            STATUS_SUCCESS
+        );
         assert_eq!(object::pointer_count(own.cast()), 2);
         assert_eq!(unload_safe::outstanding(owner.driver), 1);
+        let location = request.irp.next_location();
+        let routine = (*location).CompletionRoutine.expect("set");
+        assert_ne!(routine as usize, propagate as *const () as usize);
+        let reported = unload_safe::routine_to_report(routine, (*location).Context);
+        assert_eq!(
+            reported, propagate as *const () as usize,
+            "reports name the driver's own"
+        );
         assert_eq!(request.send(stack.top(), 0), STATUS_PENDING);
         complete::complete_request(stack.held(0), 0, 0);
         assert_eq!(owner.extension(0).routines.load(Ordering::Acquire), 1);
@@ -70,7 +84,11 @@ fn a_work_item_holds_its_device_while_it_is_queued() {
         while work_item::outstanding(stack.driver) != 0 {
             std::thread::yield_now();
         }
-        assert_eq!(RAN.load(Ordering::Acquire), 111, "an item can be queued again");
+        assert_eq!(
+            RAN.load(Ordering::Acquire),
+            111,
+            "an item can be queued again"
+        );
         while object::pointer_count(owner.cast()) != 1 {
             std::thread::yield_now();
         }
@@ -108,61 +126,114 @@ fn the_error_log_keeps_what_was_written() {
         (*log).DumpData = [0x0403_0201];
         (*log).NumberOfStrings = 2;
         (*log).StringOffset = (header + 4) as u16;
-        std::ptr::copy_nonoverlapping(text.as_ptr(), packet.byte_add(header + 4).cast(), text.len());
+        std::ptr::copy_nonoverlapping(
+            text.as_ptr(),
+            packet.byte_add(header + 4).cast(),
+            text.len(),
+        );
         error_log::write(packet, 0);
         assert!(error_log::allocate(owner.devices[0].cast(), 3, 0).is_null());
     }
-    let entry = error_log::entries().into_iter().find(|entry| entry.unique_value == 4711).expect("written");
-    assert_eq!((entry.strings, entry.dump), (vec!["one".to_owned(), "two".to_owned()], vec![1, 2, 3, 4]));
+    let entry = error_log::entries()
+        .into_iter()
+        .find(|entry| entry.unique_value == 4711)
+        .expect("written");
+    assert_eq!(
+        (entry.strings, entry.dump),
+        (vec!["one".to_owned(), "two".to_owned()], vec![1, 2, 3, 4])
+    );
 }
 
 static ORDER: std::sync::Mutex<Vec<(u8, usize)>> = std::sync::Mutex::new(Vec::new());
 
-unsafe extern "win64" fn before(data: *mut FS_FILTER_CALLBACK_DATA, context: *mut *mut c_void) -> NTSTATUS {
+unsafe extern "win64" fn before(
+    data: *mut FS_FILTER_CALLBACK_DATA,
+    context: *mut *mut c_void,
+) -> NTSTATUS {
     // SAFETY: the caller's structure.
     unsafe {
-        ORDER.lock().expect("no panic").push((0, (*data).DeviceObject as usize));
+        ORDER
+            .lock()
+            .expect("no panic")
+            .push((0, (*data).DeviceObject as usize));
         *context = (*data).DeviceObject.cast();
         let refuses = super::drivers::extension((*data).DeviceObject).status;
         refuses
     }
 }
 
-unsafe extern "win64" fn after(data: *mut FS_FILTER_CALLBACK_DATA, status: NTSTATUS, context: *mut c_void) {
+unsafe extern "win64" fn after(
+    data: *mut FS_FILTER_CALLBACK_DATA,
+    status: NTSTATUS,
+    context: *mut c_void,
+) {
     // SAFETY: the caller's structure.
     unsafe { assert_eq!(context, (*data).DeviceObject.cast()) };
     let outcome = if status == STATUS_SUCCESS { 1 } else { 2 };
-    ORDER.lock().expect("no panic").push((outcome, context as usize));
+    ORDER
+        .lock()
+        .expect("no panic")
+        .push((outcome, context as usize));
 }
 
 #[test]
 fn filter_callbacks_nest_and_may_refuse() {
     use crate::io_manager::filter_callbacks::Operation;
-    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate, Behaviour::Propagate]);
+    let stack = Stack::new(&[
+        Behaviour::Complete,
+        Behaviour::Propagate,
+        Behaviour::Propagate,
+    ]);
     let [bottom, middle, top] = [0, 1, 2].map(|index| stack.devices[index] as usize);
-    let pair = Pair { Pre: Some(before), Post: Some(after) };
+    let pair = Pair {
+        Pre: Some(before),
+        Post: Some(after),
+    };
     let callbacks = FS_FILTER_CALLBACKS {
         SizeOfFsFilterCallbacks: size_of::<FS_FILTER_CALLBACKS>() as u32,
         AcquireForSectionSynchronization: pair,
         ReleaseForSectionSynchronization: pair,
         ..Default::default()
     };
-    let acquire = Operation::AcquireForSection { section_type: 1, page_protection: 4 };
-    let forced = Operation::AcquireForSection { section_type: 0, page_protection: 0 };
+    let acquire = Operation::AcquireForSection {
+        section_type: 1,
+        page_protection: 4,
+    };
+    let forced = Operation::AcquireForSection {
+        section_type: 0,
+        page_protection: 0,
+    };
     // SAFETY: the devices outlive the file, which is never opened.
     unsafe {
-        assert_eq!(filter_callbacks::register(stack.driver, &raw const callbacks), STATUS_SUCCESS);
+        assert_eq!(
+            filter_callbacks::register(stack.driver, &raw const callbacks),
+            STATUS_SUCCESS
+        );
         let opened = crate::io_manager::file::create(stack.devices[0], &[], 0);
         let run = |operation| {
             ORDER.lock().expect("no panic").clear();
             let status = filter_callbacks::invoke(opened, operation);
             (status, ORDER.lock().expect("no panic").clone())
         };
-        let nested = vec![(0, top), (0, middle), (0, bottom), (1, bottom), (1, middle), (1, top)];
+        let nested = vec![
+            (0, top),
+            (0, middle),
+            (0, bottom),
+            (1, bottom),
+            (1, middle),
+            (1, top),
+        ];
         assert_eq!(run(acquire), (STATUS_SUCCESS, nested.clone()));
         stack.extension(1).status = STATUS_ACCESS_DENIED;
-        assert_eq!(run(acquire), (STATUS_ACCESS_DENIED, vec![(0, top), (0, middle), (2, top)]));
-        assert_eq!(run(forced), (STATUS_SUCCESS, nested.clone()), "this type cannot be refused");
+        assert_eq!(
+            run(acquire),
+            (STATUS_ACCESS_DENIED, vec![(0, top), (0, middle), (2, top)])
+        );
+        assert_eq!(
+            run(forced),
+            (STATUS_SUCCESS, nested.clone()),
+            "this type cannot be refused"
+        );
         assert_eq!(run(Operation::ReleaseForSection), (STATUS_SUCCESS, nested));
         filter_callbacks::forget(stack.driver);
         object::dereference(opened.cast());
@@ -170,5 +241,4 @@ fn filter_callbacks_nest_and_may_refuse() {
     }
     stack.extension(1).status = STATUS_SUCCESS;
     assert_eq!(issue_synchronously(stack.top()).returned, STATUS_SUCCESS);
-
 }

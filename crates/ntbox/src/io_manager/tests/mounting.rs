@@ -14,9 +14,10 @@ use crate::io_manager::{
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM, FILE_OBJECT, IRP,
-    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, IrpExt,
-    NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS,
-    STATUS_UNRECOGNIZED_VOLUME, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED, VPB_RAW_MOUNT,
+    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME,
+    IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_PENDING,
+    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
+    VPB_RAW_MOUNT,
 };
 use crate::processor::work;
 use crate::verifier::capture;
@@ -37,7 +38,8 @@ static DETACHED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 /// The tests share one file system.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    ONE.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn file_system() -> *mut DEVICE_OBJECT {
@@ -65,14 +67,22 @@ fn file_system() -> *mut DEVICE_OBJECT {
 fn volume(letter: char, mount: MountTiming, recognized: bool) -> *mut DEVICE_OBJECT {
     file_system();
     let host_directory = PathBuf::from(MARK);
-    storage::create(VolumeDescription { letter, host_directory, kind: VolumeKind::Disk, mount, recognized })
+    storage::create(VolumeDescription {
+        letter,
+        host_directory,
+        kind: VolumeKind::Disk,
+        mount,
+        recognized,
+    })
 }
 
 unsafe extern "win64" fn note(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a dispatch routine owns its request.
     unsafe {
         let major = (*irp.current_location()).MajorFunction;
-        SEEN.lock().expect("no panic").push((device as usize, major));
+        SEEN.lock()
+            .expect("no panic")
+            .push((device as usize, major));
         complete::finish(irp, STATUS_SUCCESS, 0)
     }
 }
@@ -86,7 +96,9 @@ unsafe extern "win64" fn control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> N
         }
         let vpb = (*location).Parameters.MountVolume.Vpb;
         let description = storage::description_of((*vpb).RealDevice);
-        let Some(description) = description.filter(|found| found.host_directory.as_os_str() == MARK) else {
+        let Some(description) =
+            description.filter(|found| found.host_directory.as_os_str() == MARK)
+        else {
             return complete::finish(irp, STATUS_UNRECOGNIZED_VOLUME, 0);
         };
         if description.recognized && !recognizer::is_loaded() {
@@ -154,7 +166,10 @@ fn racing_opens_mount_once() {
                 })
             })
             .collect();
-        let mounted: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+        let mounted: Vec<_> = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect();
         assert!(mounted.iter().all(|device| *device == mounted[0]));
         assert_eq!(OFFERS.load(Ordering::Acquire), offers + 1);
     }
@@ -165,19 +180,30 @@ fn what_nobody_knows_is_raw_for_the_volume_itself_only() {
     let _alone = alone();
     file_system();
     let host_directory = PathBuf::from("/nonexistent/unknown-to-every-file-system");
-    let description =
-        VolumeDescription { letter: 'Ε', host_directory, kind: VolumeKind::CdRom, mount: MountTiming::After, recognized: false };
+    let description = VolumeDescription {
+        letter: 'Ε',
+        host_directory,
+        kind: VolumeKind::CdRom,
+        mount: MountTiming::After,
+        recognized: false,
+    };
     let storage = storage::create(description);
     // SAFETY: the storage device lives as long as the process.
     unsafe {
         if registration::file_systems((*storage).DeviceType).len() == 1 {
-            assert_eq!(mount::volume_device(storage), Err(STATUS_UNRECOGNIZED_VOLUME));
+            assert_eq!(
+                mount::volume_device(storage),
+                Err(STATUS_UNRECOGNIZED_VOLUME)
+            );
             let vpb = mount::open_volume(storage, true).expect("RAW takes it");
             assert_eq!(u32::from((*vpb).Flags) & VPB_RAW_MOUNT, VPB_RAW_MOUNT);
             mount::dereference_vpb(vpb);
         }
         let raw = lookup::device_pointer(r"\Device\RawDisk", 0x80).expect("RAW is there");
-        assert_eq!(object::name_of((*raw.1).DriverObject.cast()).as_deref(), Some(r"\FileSystem\RAW"));
+        assert_eq!(
+            object::name_of((*raw.1).DriverObject.cast()).as_deref(),
+            Some(r"\FileSystem\RAW")
+        );
         object::dereference(raw.0.cast());
     }
 }
@@ -237,9 +263,13 @@ fn filter_on(volume: *mut DEVICE_OBJECT, name: &str) -> (*mut DRIVER_OBJECT, *mu
     });
     // SAFETY: the volume is alive.
     unsafe {
-        let created = device::create(filter, 0, None, FILE_DEVICE_DISK_FILE_SYSTEM, 0, false).expect("no name");
+        let created = device::create(filter, 0, None, FILE_DEVICE_DISK_FILE_SYSTEM, 0, false)
+            .expect("no name");
         let mut below = std::ptr::null_mut();
-        assert_eq!(device::attach_to_stack_safe(created, volume, &raw mut below), STATUS_SUCCESS);
+        assert_eq!(
+            device::attach_to_stack_safe(created, volume, &raw mut below),
+            STATUS_SUCCESS
+        );
         device::finish_initializing(created);
         (filter, created)
     }
@@ -280,7 +310,11 @@ fn a_dismounted_volume_stays_for_its_open_files() {
         assert_eq!(mount::dismount(storage), STATUS_VOLUME_DISMOUNTED);
         assert_eq!(lookup::disk_device(mounted), Err(STATUS_VOLUME_DISMOUNTED));
         assert_ne!((*storage).Vpb, old);
-        assert_eq!(file::related_device(opened), second, "the open file stays on the old volume");
+        assert_eq!(
+            file::related_device(opened),
+            second,
+            "the open file stays on the old volume"
+        );
         assert!(DETACHED.lock().expect("no panic").is_empty());
 
         let again = mount::volume_device(storage).expect("mounts again");
@@ -292,7 +326,11 @@ fn a_dismounted_volume_stays_for_its_open_files() {
         let at = mounted as usize;
         assert_eq!(seen, [(at, IRP_MJ_CLEANUP as u8), (at, IRP_MJ_CLOSE as u8)]);
         let detached = std::mem::take(&mut *DETACHED.lock().expect("no panic"));
-        assert_eq!(detached, [first as usize, second as usize], "from the bottom up");
+        assert_eq!(
+            detached,
+            [first as usize, second as usize],
+            "from the bottom up"
+        );
         assert_eq!(mount::volume_device(storage), Ok(again));
         for filter in [first_driver, second_driver] {
             assert!(device::devices_of(filter).is_empty());
@@ -311,7 +349,10 @@ fn an_unused_volume_goes_at_once() {
         let mounted = mount::volume_device(storage).expect("mounts");
         let (filter, attached) = filter_on(mounted, r"\FileSystem\MountingFilterC");
         assert_eq!(mount::dismount(storage), STATUS_SUCCESS);
-        assert_eq!(std::mem::take(&mut *DETACHED.lock().expect("no panic")), [attached as usize]);
+        assert_eq!(
+            std::mem::take(&mut *DETACHED.lock().expect("no panic")),
+            [attached as usize]
+        );
         assert!(!mount::is_mounted(storage));
         driver::delete_native(filter);
         assert_eq!(mount::dismount(file_system()), STATUS_INVALID_PARAMETER);
@@ -332,11 +373,17 @@ fn cleanup_comes_with_the_last_handle_and_close_with_the_last_reference() {
         object::close_handle(one);
         assert!(SEEN.lock().expect("no panic").is_empty());
         object::close_handle(two);
-        assert_eq!(*SEEN.lock().expect("no panic"), [(mounted, IRP_MJ_CLEANUP as u8)]);
+        assert_eq!(
+            *SEEN.lock().expect("no panic"),
+            [(mounted, IRP_MJ_CLEANUP as u8)]
+        );
         object::dereference(opened.cast());
         assert_eq!(
             *SEEN.lock().expect("no panic"),
-            [(mounted, IRP_MJ_CLEANUP as u8), (mounted, IRP_MJ_CLOSE as u8)]
+            [
+                (mounted, IRP_MJ_CLEANUP as u8),
+                (mounted, IRP_MJ_CLOSE as u8)
+            ]
         );
         // A file object that was never opened owes nothing.
         SEEN.lock().expect("no panic").clear();

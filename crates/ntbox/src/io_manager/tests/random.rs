@@ -1,7 +1,10 @@
 //! Random stacks of right drivers give no alarm and lose no request.
 
 use super::drivers::{Behaviour, FILTERS, LOWEST, Stack, issue};
-use crate::nt::{IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_SUCCESS};
+use crate::nt::{
+    IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, STATUS_CANCELLED, STATUS_END_OF_FILE,
+    STATUS_SUCCESS,
+};
 use crate::processor::thread;
 use crate::verifier::capture;
 
@@ -32,10 +35,20 @@ fn run(seed: u64, stacks: usize, requests: usize) {
             for index in 1..behaviours.len() {
                 stack.extension(index).behaviour = FILTERS[random.below(FILTERS.len())];
             }
-            let flags = IRP_SYNCHRONOUS_API | if random.below(2) == 0 { IRP_DEFER_IO_COMPLETION } else { 0 };
+            let flags = IRP_SYNCHRONOUS_API
+                | if random.below(2) == 0 {
+                    IRP_DEFER_IO_COMPLETION
+                } else {
+                    0
+                };
             let (seen, violations) = capture(|| issue(stack.top(), flags));
-            let chain: Vec<Behaviour> = (0..behaviours.len()).map(|index| stack.extension(index).behaviour).collect();
-            assert!(violations.is_empty(), "seed {seed:#x}: {chain:?}: {violations:?}");
+            let chain: Vec<Behaviour> = (0..behaviours.len())
+                .map(|index| stack.extension(index).behaviour)
+                .collect();
+            assert!(
+                violations.is_empty(),
+                "seed {seed:#x}: {chain:?}: {violations:?}"
+            );
             assert_eq!(seen.status(), status, "seed {seed:#x}: {chain:?}");
             if let Some((_, information)) = seen.block {
                 assert_eq!(information, number, "seed {seed:#x}: {chain:?}");

@@ -9,8 +9,8 @@
 use super::drivers::new_driver;
 use crate::io_manager::{device, raw, registration, storage};
 use crate::nt::{
-    DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_LOW_PRIORITY_FILESYSTEM, FILE_DEVICE_TAPE_FILE_SYSTEM,
-    STATUS_DEVICE_ALREADY_ATTACHED, STATUS_SUCCESS,
+    DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_LOW_PRIORITY_FILESYSTEM,
+    FILE_DEVICE_TAPE_FILE_SYSTEM, STATUS_DEVICE_ALREADY_ATTACHED, STATUS_SUCCESS,
 };
 use std::sync::Mutex;
 
@@ -18,7 +18,9 @@ use std::sync::Mutex;
 static TOLD: Mutex<Vec<(usize, bool)>> = Mutex::new(Vec::new());
 
 unsafe extern "win64" fn listen(control: *mut DEVICE_OBJECT, active: u8) {
-    TOLD.lock().expect("no panic").push((control as usize, active != 0));
+    TOLD.lock()
+        .expect("no panic")
+        .push((control as usize, active != 0));
 }
 
 unsafe extern "win64" fn also(_: *mut DEVICE_OBJECT, _: u8) {}
@@ -31,26 +33,45 @@ fn listeners_hear_of_existing_and_new_file_systems_and_the_newest_is_asked_first
     let queue = || registration::file_systems(storage::FILE_DEVICE_TAPE);
     let told = |about: &[*mut DEVICE_OBJECT]| {
         let told = std::mem::take(&mut *TOLD.lock().expect("no panic"));
-        let mine = |(control, _): &(usize, bool)| about.iter().any(|device| *device as usize == *control);
+        let mine =
+            |(control, _): &(usize, bool)| about.iter().any(|device| *device as usize == *control);
         told.into_iter().filter(mine).collect::<Vec<_>>()
     };
     // SAFETY: the devices are the test's; unregistered before they are deleted.
     unsafe {
-        let new = || device::create(driver, 0, None, FILE_DEVICE_TAPE_FILE_SYSTEM, 0, false).expect("no name");
+        let new = || {
+            device::create(driver, 0, None, FILE_DEVICE_TAPE_FILE_SYSTEM, 0, false)
+                .expect("no name")
+        };
         let (old, young, low) = (new(), new(), new());
-        let [raw] = queue()[..] else { panic!("RAW alone") };
+        let [raw] = queue()[..] else {
+            panic!("RAW alone")
+        };
         registration::register_file_system(old);
         assert_eq!((*old).Flags & DO_DEVICE_INITIALIZING, 0);
         assert_eq!((*old).ReferenceCount, 1);
-        assert_eq!(registration::register_change(driver, listen), STATUS_SUCCESS);
-        assert_eq!(told(&[old, raw]), [(old as usize, true)], "RAW is not reported");
-        assert_eq!(registration::register_change(driver, listen), STATUS_DEVICE_ALREADY_ATTACHED);
+        assert_eq!(
+            registration::register_change(driver, listen),
+            STATUS_SUCCESS
+        );
+        assert_eq!(
+            told(&[old, raw]),
+            [(old as usize, true)],
+            "RAW is not reported"
+        );
+        assert_eq!(
+            registration::register_change(driver, listen),
+            STATUS_DEVICE_ALREADY_ATTACHED
+        );
         assert_eq!(registration::register_change(driver, also), STATUS_SUCCESS);
         registration::register_file_system(young);
         (*low).Flags |= DO_LOW_PRIORITY_FILESYSTEM;
         registration::register_file_system(low);
         assert_eq!(queue(), [young, old, low, raw]);
-        assert_eq!(told(&[old, young, low]), [(young as usize, true), (low as usize, true)]);
+        assert_eq!(
+            told(&[old, young, low]),
+            [(young as usize, true), (low as usize, true)]
+        );
         registration::unregister_file_system(old);
         assert_eq!(told(&[old, young, low]), [(old as usize, false)]);
         assert_eq!((*old).ReferenceCount, 0);
@@ -83,9 +104,13 @@ fn a_listener_may_register_from_inside_its_notification() {
     *DRIVER.lock().expect("no panic") = driver as usize;
     // SAFETY: as above.
     unsafe {
-        assert_eq!(registration::register_change(driver, nested), STATUS_SUCCESS);
+        assert_eq!(
+            registration::register_change(driver, nested),
+            STATUS_SUCCESS
+        );
         // A type without a queue is announced all the same.
-        let odd = device::create(driver, 0, None, crate::nt::FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
+        let odd = device::create(driver, 0, None, crate::nt::FILE_DEVICE_UNKNOWN, 0, false)
+            .expect("no name");
         registration::register_file_system(odd);
         registration::unregister_file_system(odd);
         registration::unregister_change(driver, also);

@@ -9,10 +9,11 @@
 use super::drivers::{Behaviour, Stack, originate};
 use crate::io_manager::{call, complete, irp, mdl, stack};
 use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, DO_BUFFERED_IO, DO_DIRECT_IO, IO_STATUS_BLOCK, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
-    IRP_CLOSE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION, IRP_INPUT_OPERATION, IRP_MJ_READ,
-    IRP_MJ_WRITE, IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT,
-    STATUS_BUFFER_OVERFLOW, STATUS_END_OF_FILE, STATUS_PENDING, STATUS_SUCCESS,
+    APC_LEVEL, DISPATCH_LEVEL, DO_BUFFERED_IO, DO_DIRECT_IO, IO_STATUS_BLOCK, IRP_ASSOCIATED_IRP,
+    IRP_BUFFERED_IO, IRP_CLOSE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
+    IRP_INPUT_OPERATION, IRP_MJ_READ, IRP_MJ_WRITE, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
+    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, STATUS_BUFFER_OVERFLOW, STATUS_END_OF_FILE,
+    STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::pool;
 use crate::processor::{dispatcher, irql, thread};
@@ -24,14 +25,24 @@ fn a_deferred_request_stays_with_its_originator() {
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION);
     // SAFETY: deferred and not pending: the request is the test's until it finishes it.
     unsafe {
-        assert_eq!(call::call_driver(stack.top(), request.irp, 0), STATUS_SUCCESS);
-        assert_eq!(request.seen(STATUS_SUCCESS).block, None, "nothing was written yet");
+        assert_eq!(
+            call::call_driver(stack.top(), request.irp, 0),
+            STATUS_SUCCESS
+        );
+        assert_eq!(
+            request.seen(STATUS_SUCCESS).block,
+            None,
+            "nothing was written yet"
+        );
         assert!(!request.seen(STATUS_SUCCESS).signaled);
         complete::finish_synchronously(request.irp);
         assert_eq!(irql::current(), 0);
     }
     let seen = request.seen(STATUS_SUCCESS);
-    assert_eq!((seen.block, seen.signaled), (Some((STATUS_SUCCESS, 0)), true));
+    assert_eq!(
+        (seen.block, seen.signaled),
+        (Some((STATUS_SUCCESS, 0)), true)
+    );
 }
 
 #[test]
@@ -46,17 +57,27 @@ fn a_pended_request_finishes_in_an_apc_of_its_thread() {
         unsafe { complete::complete_request(held as *mut crate::nt::IRP, 0, 0) };
     });
     other.join().expect("no panic");
-    assert!(!request.seen(STATUS_PENDING).signaled, "the APC waits for this thread to go below APC_LEVEL");
+    assert!(
+        !request.seen(STATUS_PENDING).signaled,
+        "the APC waits for this thread to go below APC_LEVEL"
+    );
     irql::lower(level);
     thread::deliver_apcs();
-    assert_eq!(request.seen(STATUS_PENDING).block, Some((STATUS_SUCCESS, 0)));
+    assert_eq!(
+        request.seen(STATUS_PENDING).block,
+        Some((STATUS_SUCCESS, 0))
+    );
     assert!(request.seen(STATUS_PENDING).signaled);
 }
 
 #[test]
 fn paging_and_close_requests_finish_where_they_are_completed() {
     let stack = Stack::new(&[Behaviour::Hold]);
-    for flags in [IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO, IRP_CLOSE_OPERATION | IRP_SYNCHRONOUS_API, IRP_PAGING_IO] {
+    for flags in [
+        IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO,
+        IRP_CLOSE_OPERATION | IRP_SYNCHRONOUS_API,
+        IRP_PAGING_IO,
+    ] {
         let mut request = originate(stack.top(), flags);
         assert_eq!(request.send(stack.top(), 0), STATUS_PENDING);
         stack.extension(0).information = 5;
@@ -64,7 +85,11 @@ fn paging_and_close_requests_finish_where_they_are_completed() {
         // SAFETY: held by the device.
         unsafe { complete::finish(stack.held(0), STATUS_END_OF_FILE, 5) };
         let seen = request.seen(STATUS_PENDING);
-        assert_eq!((seen.block, seen.signaled), (Some((STATUS_END_OF_FILE, 5)), true), "{flags:x}");
+        assert_eq!(
+            (seen.block, seen.signaled),
+            (Some((STATUS_END_OF_FILE, 5)), true),
+            "{flags:x}"
+        );
         if flags & IRP_CLOSE_OPERATION != 0 {
             // SAFETY: the originator of a close frees its request.
             unsafe { irp::free(request.irp, 0) };
@@ -74,7 +99,11 @@ fn paging_and_close_requests_finish_where_they_are_completed() {
 
 #[test]
 fn buffered_input_is_copied_back_unless_it_failed() {
-    for (status, copied) in [(STATUS_SUCCESS, true), (STATUS_BUFFER_OVERFLOW, true), (STATUS_END_OF_FILE, false)] {
+    for (status, copied) in [
+        (STATUS_SUCCESS, true),
+        (STATUS_BUFFER_OVERFLOW, true),
+        (STATUS_END_OF_FILE, false),
+    ] {
         let stack = Stack::new(&[Behaviour::MarkAndComplete]);
         stack.extension(0).status = status;
         stack.extension(0).information = 4;
@@ -92,8 +121,15 @@ fn buffered_input_is_copied_back_unless_it_failed() {
         }
         request.send(stack.top(), 0);
         assert_eq!(request.seen(STATUS_PENDING).block, Some((status, 4)));
-        let expected = if copied { [0xAB, 0xAB, 0xAB, 0xAB, 0, 0, 0, 0] } else { [0; 8] };
-        assert_eq!(target, expected, "only Information bytes, and only without an error");
+        let expected = if copied {
+            [0xAB, 0xAB, 0xAB, 0xAB, 0, 0, 0, 0]
+        } else {
+            [0; 8]
+        };
+        assert_eq!(
+            target, expected,
+            "only Information bytes, and only without an error"
+        );
     }
 }
 
@@ -141,10 +177,22 @@ fn built_requests_take_buffers_as_the_device_wants_them() {
             let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
             dispatcher::initialize_event(&raw mut event, true, false);
             let request = irp::build_synchronous_fsd(
-                major as u8, stack.top(), data.as_mut_ptr().cast(), 8, &raw const offset, &raw mut event, &raw mut iosb,
+                major as u8,
+                stack.top(),
+                data.as_mut_ptr().cast(),
+                8,
+                &raw const offset,
+                &raw mut event,
+                &raw mut iosb,
             );
             let location = request.next_location();
-            assert_eq!(((*location).Parameters.Read.Length, (*location).Parameters.Read.ByteOffset), (8, 4096));
+            assert_eq!(
+                (
+                    (*location).Parameters.Read.Length,
+                    (*location).Parameters.Read.ByteOffset
+                ),
+                (8, 4096)
+            );
             let system = (*request).AssociatedIrp.SystemBuffer;
             match flags {
                 DO_BUFFERED_IO => {
@@ -177,12 +225,22 @@ fn control_requests_take_buffers_as_their_code_wants_them() {
             let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
             dispatcher::initialize_event(&raw mut event, true, false);
             let request = irp::build_device_control(
-                0x22_2000 | method, below.top(), input.as_ptr().cast(), 5, output.as_mut_ptr().cast(), 16, false,
-                &raw mut event, &raw mut iosb,
+                0x22_2000 | method,
+                below.top(),
+                input.as_ptr().cast(),
+                5,
+                output.as_mut_ptr().cast(),
+                16,
+                false,
+                &raw mut event,
+                &raw mut iosb,
             );
             let location = request.next_location();
             let control = (*location).Parameters.DeviceIoControl;
-            assert_eq!((control.InputBufferLength, control.OutputBufferLength), (5, 16));
+            assert_eq!(
+                (control.InputBufferLength, control.OutputBufferLength),
+                (5, 16)
+            );
             let system = (*request).AssociatedIrp.SystemBuffer;
             if method == 3 {
                 assert_eq!(control.Type3InputBuffer, input.as_ptr().cast_mut().cast());
@@ -198,11 +256,24 @@ fn control_requests_take_buffers_as_their_code_wants_them() {
     }
     // SAFETY: the device is alive.
     let nothing = unsafe {
-        irp::build_device_control(0, below.top(), null_mut(), 0, null_mut(), 0, true, null_mut(), null_mut())
+        irp::build_device_control(
+            0,
+            below.top(),
+            null_mut(),
+            0,
+            null_mut(),
+            0,
+            true,
+            null_mut(),
+            null_mut(),
+        )
     };
     // SAFETY: never sent.
     unsafe {
-        assert_eq!((*nothing.next_location()).MajorFunction, crate::nt::IRP_MJ_INTERNAL_DEVICE_CONTROL as u8);
+        assert_eq!(
+            (*nothing.next_location()).MajorFunction,
+            crate::nt::IRP_MJ_INTERNAL_DEVICE_CONTROL as u8
+        );
         assert!((*nothing).AssociatedIrp.SystemBuffer.is_null());
         stack::advance(nothing);
         irp::free(nothing, 0);

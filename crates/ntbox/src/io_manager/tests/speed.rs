@@ -1,7 +1,11 @@
 //! What a hop costs. Run by hand, in release:
 //! `cargo test --release -p ntbox --lib io_manager::tests::speed -- --ignored --nocapture`.
 
-#![expect(unsafe_code, clippy::multiple_unsafe_ops_per_block, reason = "requests are built by pointer")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "requests are built by pointer"
+)]
 
 use super::drivers::{Behaviour, Stack};
 use crate::io_manager::{call, irp, stack};
@@ -42,8 +46,16 @@ fn cost(filters: usize) -> f64 {
 #[ignore = "a measurement, not a check"]
 fn a_hop_down_and_up() {
     let (one, five) = (cost(1), cost(5));
-    println!("checks {}: {:.1} ns per filter ({one:.0} ns with 1, {five:.0} ns with 5)", crate::verifier::checks(), (five - one) / 4.0);
+    println!(
+        "checks {}: {:.1} ns per filter ({one:.0} ns with 1, {five:.0} ns with 5)",
+        crate::verifier::checks(),
+        (five - one) / 4.0
+    );
     crate::verifier::configure(crate::verifier::Configuration::default());
     let (one, five) = (cost(1), cost(5));
-    println!("checks {}: {:.1} ns per filter ({one:.0} ns with 1, {five:.0} ns with 5)", crate::verifier::checks(), (five - one) / 4.0);
+    println!(
+        "checks {}: {:.1} ns per filter ({one:.0} ns with 1, {five:.0} ns with 5)",
+        crate::verifier::checks(),
+        (five - one) / 4.0
+    );
 }

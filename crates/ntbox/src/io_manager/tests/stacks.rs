@@ -11,9 +11,10 @@ use crate::io_manager::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVI
 use crate::io_manager::{checks, device, driver, lookup, namespace, object};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, FAST_IO_DISPATCH, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
-    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_UNKNOWN, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER,
-    STATUS_NO_SUCH_DEVICE, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
+    DEVICE_OBJECT, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, FAST_IO_DISPATCH,
+    FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_UNKNOWN,
+    STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE,
+    STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
 use crate::verifier::{capture, rules};
 use std::ptr::null_mut;
@@ -34,12 +35,21 @@ fn creation_has_the_documented_side_effects() {
         ] {
             let created = device::create(driver, 24, None, device_type, 0, false).expect("no name");
             let object = &*created;
-            assert_eq!((object.Type, object.StackSize, object.ReferenceCount), (3, 1, 0));
+            assert_eq!(
+                (object.Type, object.StackSize, object.ReferenceCount),
+                (3, 1, 0)
+            );
             assert_eq!(usize::from(object.Size), size_of::<DEVICE_OBJECT>() + 24);
             assert_eq!(object.Flags, DO_DEVICE_INITIALIZING);
-            assert_eq!((object.SectorSize, object.Vpb.is_null()), (sector, !has_vpb));
+            assert_eq!(
+                (object.SectorSize, object.Vpb.is_null()),
+                (sector, !has_vpb)
+            );
             assert_eq!(object.DeviceExtension, created.add(1).cast());
-            assert_eq!(std::slice::from_raw_parts(object.DeviceExtension.cast::<u8>(), 24), [0; 24]);
+            assert_eq!(
+                std::slice::from_raw_parts(object.DeviceExtension.cast::<u8>(), 24),
+                [0; 24]
+            );
             assert_eq!((*object.DeviceObjectExtension).DeviceObject, created);
             if has_vpb {
                 assert_eq!((*object.Vpb).RealDevice, created);
@@ -52,7 +62,11 @@ fn creation_has_the_documented_side_effects() {
         let bare = device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
         assert!((*bare).DeviceExtension.is_null());
         let newer = device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, true).expect("no name");
-        assert_eq!(device::devices_of(driver), [newer, bare], "the newest comes first");
+        assert_eq!(
+            device::devices_of(driver),
+            [newer, bare],
+            "the newest comes first"
+        );
         device::delete(bare, 0);
         assert_eq!(device::devices_of(driver), [newer]);
         device::delete(newer, 0);
@@ -66,7 +80,8 @@ fn names_collide_and_go_with_their_device() {
     let name = Some(r"\Device\StacksNamed");
     // SAFETY: as above.
     unsafe {
-        let named = device::create(driver, 0, name, FILE_DEVICE_UNKNOWN, 0, false).expect("a free name");
+        let named =
+            device::create(driver, 0, name, FILE_DEVICE_UNKNOWN, 0, false).expect("a free name");
         assert_ne!((*named).Flags & DO_DEVICE_HAS_NAME, 0);
         let again = device::create(driver, 0, name, FILE_DEVICE_UNKNOWN, 0, false);
         assert_eq!(again, Err(STATUS_OBJECT_NAME_COLLISION));
@@ -80,15 +95,41 @@ fn names_collide_and_go_with_their_device() {
 
 #[test]
 fn attaching_builds_the_stack_upwards() {
-    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate, Behaviour::Propagate]);
-    let [bottom, middle, top] = stack.devices[..] else { panic!("three devices") };
+    let stack = Stack::new(&[
+        Behaviour::Complete,
+        Behaviour::Propagate,
+        Behaviour::Propagate,
+    ]);
+    let [bottom, middle, top] = stack.devices[..] else {
+        panic!("three devices")
+    };
     // SAFETY: the stack is alive.
     unsafe {
-        assert_eq!([(*bottom).StackSize, (*middle).StackSize, (*top).StackSize], [1, 2, 3]);
+        assert_eq!(
+            [(*bottom).StackSize, (*middle).StackSize, (*top).StackSize],
+            [1, 2, 3]
+        );
         assert_eq!((*top).SectorSize, 512);
-        assert_eq!([(*bottom).AttachedDevice, (*middle).AttachedDevice, (*top).AttachedDevice], [middle, top, null_mut()]);
-        assert_eq!([device::lower(bottom), device::lower(middle), device::lower(top)], [null_mut(), bottom, middle]);
-        assert_eq!([stack.extension(1).lower, stack.extension(2).lower], [bottom, middle]);
+        assert_eq!(
+            [
+                (*bottom).AttachedDevice,
+                (*middle).AttachedDevice,
+                (*top).AttachedDevice
+            ],
+            [middle, top, null_mut()]
+        );
+        assert_eq!(
+            [
+                device::lower(bottom),
+                device::lower(middle),
+                device::lower(top)
+            ],
+            [null_mut(), bottom, middle]
+        );
+        assert_eq!(
+            [stack.extension(1).lower, stack.extension(2).lower],
+            [bottom, middle]
+        );
         for any in [bottom, middle, top] {
             assert_eq!(device::top_of_stack(any), top);
             assert_eq!(device::attachment_base(any), bottom);
@@ -111,14 +152,19 @@ fn an_initializing_device_cannot_be_attached_to() {
     let driver = new_driver();
     // SAFETY: the devices are the test's and deleted by it.
     unsafe {
-        let target = device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
-        let source = device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
+        let target =
+            device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
+        let source =
+            device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
         let mut attached = source;
         let status = device::attach_to_stack_safe(source, target, &raw mut attached);
         assert_eq!((status, attached), (STATUS_NO_SUCH_DEVICE, null_mut()));
         assert_eq!((*source).StackSize, 1);
         device::finish_initializing(target);
-        assert_eq!(device::attach_to_stack_safe(source, target, &raw mut attached), STATUS_SUCCESS);
+        assert_eq!(
+            device::attach_to_stack_safe(source, target, &raw mut attached),
+            STATUS_SUCCESS
+        );
         // The flag of the attached device itself is its driver's to clear.
         let (_, violations) = capture(|| device::check_initializing(driver));
         assert_eq!(violations[0].rule, &rules::INITIALIZING_FLAG_LEFT);
@@ -137,13 +183,18 @@ fn a_device_being_deleted_cannot_be_attached_to() {
     let driver = new_driver();
     // SAFETY: as above; the reference keeps the deleted device.
     unsafe {
-        let target = device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
-        let source = device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
+        let target =
+            device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
+        let source =
+            device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
         device::finish_initializing(target);
         object::reference(target.cast());
         device::delete(target, 0);
         let mut attached = source;
-        assert_eq!(device::attach_to_stack_safe(source, target, &raw mut attached), STATUS_NO_SUCH_DEVICE);
+        assert_eq!(
+            device::attach_to_stack_safe(source, target, &raw mut attached),
+            STATUS_NO_SUCH_DEVICE
+        );
         object::dereference(target.cast());
         device::delete(source, 0);
         driver::delete_native(driver);
@@ -152,7 +203,11 @@ fn a_device_being_deleted_cannot_be_attached_to() {
 
 #[test]
 fn an_enumerated_list_is_referenced_and_says_how_long_it_should_be() {
-    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate, Behaviour::Propagate]);
+    let stack = Stack::new(&[
+        Behaviour::Complete,
+        Behaviour::Propagate,
+        Behaviour::Propagate,
+    ]);
     let mut list = [null_mut(); 3];
     let mut actual = 0;
     // SAFETY: the list has the bytes that are passed.
@@ -160,27 +215,45 @@ fn an_enumerated_list_is_referenced_and_says_how_long_it_should_be() {
         let enumerate = |list: *mut *mut DEVICE_OBJECT, bytes, actual: &mut u32| {
             lookup::enumerate_devices(stack.driver, list, bytes, actual)
         };
-        assert_eq!(enumerate(null_mut(), 0, &mut actual), STATUS_BUFFER_TOO_SMALL);
+        assert_eq!(
+            enumerate(null_mut(), 0, &mut actual),
+            STATUS_BUFFER_TOO_SMALL
+        );
         assert_eq!(actual, 3);
-        assert_eq!(enumerate(list.as_mut_ptr(), 16, &mut actual), STATUS_BUFFER_TOO_SMALL);
+        assert_eq!(
+            enumerate(list.as_mut_ptr(), 16, &mut actual),
+            STATUS_BUFFER_TOO_SMALL
+        );
         assert_eq!((actual, list[2]), (3, null_mut()));
         for device in &list[..2] {
             assert_eq!(object::pointer_count((*device).cast()), 2);
             object::dereference((*device).cast());
         }
-        assert_eq!(enumerate(list.as_mut_ptr(), 24, &mut actual), STATUS_SUCCESS);
-        assert_eq!(list, [stack.devices[2], stack.devices[1], stack.devices[0]], "newest first");
+        assert_eq!(
+            enumerate(list.as_mut_ptr(), 24, &mut actual),
+            STATUS_SUCCESS
+        );
+        assert_eq!(
+            list,
+            [stack.devices[2], stack.devices[1], stack.devices[0]],
+            "newest first"
+        );
         for device in list {
             object::dereference(device.cast());
         }
-        assert_eq!(lookup::disk_device(stack.devices[0]), Err(STATUS_INVALID_PARAMETER));
+        assert_eq!(
+            lookup::disk_device(stack.devices[0]),
+            Err(STATUS_INVALID_PARAMETER)
+        );
     }
 }
 
 #[test]
 fn wrong_deletes_and_detaches_are_caught() {
     let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate]);
-    let [bottom, top] = stack.devices[..] else { panic!("two devices") };
+    let [bottom, top] = stack.devices[..] else {
+        panic!("two devices")
+    };
     // SAFETY: the stack is alive; `top` is kept by the reference.
     unsafe {
         object::reference(top.cast());
@@ -202,7 +275,10 @@ fn wrong_deletes_and_detaches_are_caught() {
 static DETACHED: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
 unsafe extern "win64" fn detach_device(source: *mut DEVICE_OBJECT, target: *mut DEVICE_OBJECT) {
-    DETACHED.lock().expect("no panic").push((source as usize, target as usize));
+    DETACHED
+        .lock()
+        .expect("no panic")
+        .push((source as usize, target as usize));
     // SAFETY: what FastIoDetachDevice of a filter does.
     unsafe {
         device::detach(target, 0);
@@ -219,15 +295,27 @@ fn deleting_the_bottom_detaches_everything_above_in_order() {
         table.FastIoDetachDevice = Some(detach_device);
         table
     };
-    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate, Behaviour::Propagate]);
-    let [bottom, middle, top] = stack.devices[..] else { panic!("three devices") };
+    let stack = Stack::new(&[
+        Behaviour::Complete,
+        Behaviour::Propagate,
+        Behaviour::Propagate,
+    ]);
+    let [bottom, middle, top] = stack.devices[..] else {
+        panic!("three devices")
+    };
     // SAFETY: the stack is alive; no request is in flight.
     unsafe {
         (*stack.driver).set_fast_io(&raw const TABLE);
         let (_, violations) = capture(|| device::delete(bottom, 0));
         assert!(violations.is_empty(), "{violations:?}");
         let detached = std::mem::take(&mut *DETACHED.lock().expect("no panic"));
-        assert_eq!(detached, [(middle as usize, bottom as usize), (top as usize, middle as usize)]);
+        assert_eq!(
+            detached,
+            [
+                (middle as usize, bottom as usize),
+                (top as usize, middle as usize)
+            ]
+        );
         assert!(device::devices_of(stack.driver).is_empty());
         driver::delete_native(stack.driver);
     }
@@ -237,13 +325,18 @@ fn deleting_the_bottom_detaches_everything_above_in_order() {
 #[test]
 fn a_filter_that_does_not_detach_is_caught() {
     let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate]);
-    let [bottom, top] = stack.devices[..] else { panic!("two devices") };
+    let [bottom, top] = stack.devices[..] else {
+        panic!("two devices")
+    };
     // SAFETY: the stack is alive; no request is in flight.
     unsafe {
         let (_, violations) = capture(|| device::delete(bottom, 0));
         assert_eq!(violations.len(), 1);
         assert_eq!(violations[0].rule, &rules::DELETED_WHILE_ATTACHED);
-        assert!(device::lower(top).is_null(), "the box takes it off to go on");
+        assert!(
+            device::lower(top).is_null(),
+            "the box takes it off to go on"
+        );
         device::delete(top, 0);
         driver::delete_native(stack.driver);
     }

@@ -17,7 +17,10 @@ use crate::verifier::{Rule, capture, rules};
 fn caught(rule: &'static Rule, behaviours: &[Behaviour]) {
     let stack = Stack::new(behaviours);
     let (_, violations) = capture(|| issue_synchronously(stack.top()));
-    let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
+    let names: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.rule.name)
+        .collect();
     assert_eq!(names, [rule.name], "{behaviours:?}: {violations:?}");
 }
 
@@ -37,21 +40,36 @@ fn mistakes_that_one_dispatch_shows() {
         }
     }
     for lowest in [B::Complete, B::MarkAndComplete, B::CompleteAtDispatch] {
-        caught(&rules::COMPLETION_STATUS, &[lowest, B::RoutineReturnsNonsense]);
-        caught(&rules::FORWARDED_AT_BAD_IRQL, &[B::Complete, B::ForwardAtDispatch]);
+        caught(
+            &rules::COMPLETION_STATUS,
+            &[lowest, B::RoutineReturnsNonsense],
+        );
+        caught(
+            &rules::FORWARDED_AT_BAD_IRQL,
+            &[B::Complete, B::ForwardAtDispatch],
+        );
     }
-    caught(&rules::IRQL_CHANGED_BY_COMPLETION, &[B::Complete, B::RoutineRaises]);
+    caught(
+        &rules::IRQL_CHANGED_BY_COMPLETION,
+        &[B::Complete, B::RoutineRaises],
+    );
 }
 
 #[test]
 fn completed_twice_by_the_lowest_driver() {
     // Freed by the first completion, or kept by its originator.
-    for flags in [IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION] {
+    for flags in [
+        IRP_SYNCHRONOUS_API,
+        IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION,
+    ] {
         for filter in [Behaviour::Propagate, Behaviour::Skip] {
             let stack = Stack::new(&[Behaviour::CompleteTwice, filter]);
             let mut request = originate(stack.top(), flags);
             let (_, violations) = capture(|| request.send(stack.top(), 0));
-            let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
+            let names: Vec<_> = violations
+                .iter()
+                .map(|violation| violation.rule.name)
+                .collect();
             assert_eq!(names, [rules::COMPLETED_TWICE.name], "{violations:?}");
         }
     }
@@ -59,7 +77,10 @@ fn completed_twice_by_the_lowest_driver() {
 
 #[test]
 fn completed_by_a_routine_that_continues() {
-    caught(&rules::COMPLETED_TWICE, &[Behaviour::Complete, Behaviour::CompleteAndContinue]);
+    caught(
+        &rules::COMPLETED_TWICE,
+        &[Behaviour::Complete, Behaviour::CompleteAndContinue],
+    );
 }
 
 #[test]
@@ -68,21 +89,45 @@ fn completed_as_pending() {
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (_, violations) = capture(|| request.send(stack.top(), 0));
     // The dispatch routine returned what it completed with, unmarked: a second mistake.
-    assert_eq!(violations.first().map(|violation| violation.rule), Some(&rules::COMPLETED_AS_PENDING));
+    assert_eq!(
+        violations.first().map(|violation| violation.rule),
+        Some(&rules::COMPLETED_AS_PENDING)
+    );
 }
 
 #[test]
 fn no_stack_location_left() {
-    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate, Behaviour::Propagate]);
+    let stack = Stack::new(&[
+        Behaviour::Complete,
+        Behaviour::Propagate,
+        Behaviour::Propagate,
+    ]);
     // SAFETY: one location less than the stack needs, on purpose; no driver is reached.
     unsafe {
         let request = irp::allocate(2);
         request.set_thread(thread::current().object());
         let (_, violations) = capture(|| call::call_driver(stack.top(), request, 0));
-        let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
-        assert_eq!(names, [rules::NO_MORE_STACK_LOCATIONS.name], "{violations:?}");
-        assert!(violations[0].message.contains("needs 3 stack location(s), with 2 of its 2 left"));
-        assert_eq!(stack.extension(2).seen.load(std::sync::atomic::Ordering::Acquire), 0);
+        let names: Vec<_> = violations
+            .iter()
+            .map(|violation| violation.rule.name)
+            .collect();
+        assert_eq!(
+            names,
+            [rules::NO_MORE_STACK_LOCATIONS.name],
+            "{violations:?}"
+        );
+        assert!(
+            violations[0]
+                .message
+                .contains("needs 3 stack location(s), with 2 of its 2 left")
+        );
+        assert_eq!(
+            stack
+                .extension(2)
+                .seen
+                .load(std::sync::atomic::Ordering::Acquire),
+            0
+        );
         irp::free(request, 0);
     }
 }
@@ -96,7 +141,10 @@ fn pending_without_a_mark() {
         // SAFETY: kept by the device.
         unsafe { complete::complete_request(stack.held(0), 0, 0) };
     });
-    let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
+    let names: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.rule.name)
+        .collect();
     assert_eq!(names, [rules::PENDING_NOT_MARKED.name], "{violations:?}");
 }
 
@@ -106,9 +154,22 @@ fn a_lost_pending_mark_in_either_order() {
     for wrong in [
         &[Behaviour::MarkAndComplete, Behaviour::NotPropagating][..],
         &[Behaviour::OtherThreadMarked, Behaviour::NotPropagating],
-        &[Behaviour::MarkAndComplete, Behaviour::Skip, Behaviour::NotPropagating],
-        &[Behaviour::MarkAndComplete, Behaviour::NotPropagating, Behaviour::Skip],
-        &[Behaviour::MarkAndComplete, Behaviour::Copy, Behaviour::NotPropagating, Behaviour::Propagate],
+        &[
+            Behaviour::MarkAndComplete,
+            Behaviour::Skip,
+            Behaviour::NotPropagating,
+        ],
+        &[
+            Behaviour::MarkAndComplete,
+            Behaviour::NotPropagating,
+            Behaviour::Skip,
+        ],
+        &[
+            Behaviour::MarkAndComplete,
+            Behaviour::Copy,
+            Behaviour::NotPropagating,
+            Behaviour::Propagate,
+        ],
     ] {
         caught_lost(wrong);
     }
@@ -116,7 +177,11 @@ fn a_lost_pending_mark_in_either_order() {
     for wrong in [
         &[Behaviour::Hold, Behaviour::NotPropagating][..],
         &[Behaviour::Hold, Behaviour::Skip, Behaviour::NotPropagating],
-        &[Behaviour::Hold, Behaviour::NotPropagating, Behaviour::Propagate],
+        &[
+            Behaviour::Hold,
+            Behaviour::NotPropagating,
+            Behaviour::Propagate,
+        ],
     ] {
         let stack = Stack::new(wrong);
         let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
@@ -125,8 +190,15 @@ fn a_lost_pending_mark_in_either_order() {
             // SAFETY: held by the lowest device.
             unsafe { complete::complete_request(stack.held(0), 0, 0) };
         });
-        let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
-        assert_eq!(names, [rules::PENDING_NOT_PROPAGATED.name], "{wrong:?}: {violations:?}");
+        let names: Vec<_> = violations
+            .iter()
+            .map(|violation| violation.rule.name)
+            .collect();
+        assert_eq!(
+            names,
+            [rules::PENDING_NOT_PROPAGATED.name],
+            "{wrong:?}: {violations:?}"
+        );
     }
 }
 
@@ -134,8 +206,15 @@ fn caught_lost(wrong: &[Behaviour]) {
     let stack = Stack::new(wrong);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (_, violations) = capture(|| request.send(stack.top(), 0));
-    let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
-    assert_eq!(names, [rules::PENDING_NOT_PROPAGATED.name], "{wrong:?}: {violations:?}");
+    let names: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.rule.name)
+        .collect();
+    assert_eq!(
+        names,
+        [rules::PENDING_NOT_PROPAGATED.name],
+        "{wrong:?}: {violations:?}"
+    );
 }
 
 #[test]
@@ -143,8 +222,15 @@ fn dropped_requests_and_lost_statuses() {
     let stack = Stack::new(&[Behaviour::Forget, Behaviour::Copy]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (_, violations) = capture(|| request.send(stack.top(), 0));
-    let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
-    assert_eq!(names, [rules::NEITHER_COMPLETED_NOR_FORWARDED.name], "{violations:?}");
+    let names: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.rule.name)
+        .collect();
+    assert_eq!(
+        names,
+        [rules::NEITHER_COMPLETED_NOR_FORWARDED.name],
+        "{violations:?}"
+    );
     // SAFETY: kept by the device.
     unsafe { complete::complete_request(stack.held(0), 0, 0) };
 
@@ -152,7 +238,10 @@ fn dropped_requests_and_lost_statuses() {
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (returned, violations) = capture(|| request.send(stack.top(), 0));
     assert_eq!(returned, STATUS_SUCCESS);
-    let names: Vec<_> = violations.iter().map(|violation| violation.rule.name).collect();
+    let names: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.rule.name)
+        .collect();
     assert_eq!(names, [checks::LOWER_STATUS_LOST.name], "{violations:?}");
     // SAFETY: kept by the device.
     unsafe { complete::complete_request(stack.held(0), 0, 0) };
@@ -205,6 +294,14 @@ fn freeing_twice_and_passing_on_what_was_freed() {
 fn reports_name_the_routine_and_the_status() {
     let stack = Stack::new(&[Behaviour::MarkAndReturnSuccess]);
     let (_, violations) = capture(|| issue_synchronously(stack.top()));
-    assert!(violations[0].message.contains("STATUS_SUCCESS"), "{}", violations[0].message);
-    assert!(violations[0].message.contains(r"\Driver\TestDriver"), "{}", violations[0].message);
+    assert!(
+        violations[0].message.contains("STATUS_SUCCESS"),
+        "{}",
+        violations[0].message
+    );
+    assert!(
+        violations[0].message.contains(r"\Driver\TestDriver"),
+        "{}",
+        violations[0].message
+    );
 }

@@ -1,0 +1,126 @@
+//! Handles: one table for the process.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the table holds references to objects by pointer"
+)]
+
+use super::file;
+use super::object::{Kind, dereference, header, locked, reference};
+use crate::nt::{HANDLE, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::Ordering;
+use std::sync::{LazyLock, Mutex};
+
+struct Entry {
+    object: usize,
+    access: u32,
+}
+
+/// One table for the process: the box has one system and one user process, and
+/// kernel handles are told apart by their high bits only.
+#[derive(Default)]
+struct Table {
+    next: usize,
+    entries: HashMap<usize, Entry>,
+}
+
+static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+
+/// Set in kernel handles, as in NT.
+const KERNEL_HANDLE: usize = 0xFFFF_FFFF_8000_0000;
+
+/// Puts a new handle on the object, which it references.
+///
+/// # Safety
+/// `object` is the body of a live object.
+pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HANDLE {
+    // SAFETY: contract.
+    unsafe { reference(object) };
+    // SAFETY: contract.
+    unsafe { header(object) }
+        .handles
+        .fetch_add(1, Ordering::Relaxed);
+    let mut table = locked(&TABLE);
+    table.next += 4;
+    let value = if kernel {
+        table.next | KERNEL_HANDLE
+    } else {
+        table.next
+    };
+    table.entries.insert(
+        value,
+        Entry {
+            object: object as usize,
+            access,
+        },
+    );
+    value as HANDLE
+}
+
+/// The object behind a handle, not referenced; the handle keeps it.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn object_of_handle(handle: HANDLE) -> Result<*mut c_void, NTSTATUS> {
+    let table = locked(&TABLE);
+    let entry = table
+        .entries
+        .get(&(handle as usize))
+        .ok_or(STATUS_INVALID_HANDLE)?;
+    Ok(entry.object as *mut c_void)
+}
+
+/// The object behind a handle with a reference of its own, and the granted access.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn reference_by_handle(handle: HANDLE) -> Result<(*mut c_void, u32), NTSTATUS> {
+    let table = locked(&TABLE);
+    let entry = table
+        .entries
+        .get(&(handle as usize))
+        .ok_or(STATUS_INVALID_HANDLE)?;
+    let object = entry.object as *mut c_void;
+    // SAFETY: the table holds a reference while the entry is in it, and it is locked.
+    unsafe { reference(object) };
+    Ok((object, entry.access))
+}
+
+/// Access that was granted to the handle.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn access_of_handle(handle: HANDLE) -> Result<u32, NTSTATUS> {
+    let table = locked(&TABLE);
+    table
+        .entries
+        .get(&(handle as usize))
+        .map(|entry| entry.access)
+        .ok_or(STATUS_INVALID_HANDLE)
+}
+
+/// Number of open handles.
+pub fn open_handles() -> usize {
+    locked(&TABLE).entries.len()
+}
+
+/// Closes a handle. The last one of a file sends `IRP_MJ_CLEANUP`, its last
+/// reference `IRP_MJ_CLOSE`.
+pub fn close_handle(handle: HANDLE) -> NTSTATUS {
+    let Some(entry) = locked(&TABLE).entries.remove(&(handle as usize)) else {
+        return STATUS_INVALID_HANDLE;
+    };
+    let object = entry.object as *mut c_void;
+    // SAFETY: the removed entry owned a reference, given up below.
+    unsafe {
+        let last = header(object).handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && header(object).kind == Kind::File {
+            file::last_handle_closed(object.cast());
+        }
+        dereference(object);
+    }
+    STATUS_SUCCESS
+}

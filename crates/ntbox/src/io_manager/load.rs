@@ -1,0 +1,117 @@
+//! Loading a driver: from its image to the end of DriverEntry.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the driver's code is called natively"
+)]
+
+use super::driver::{LoadError, Loaded, SettingValue, create_object, next_reinitialization};
+use super::{call, checks, device, settings, unload};
+use crate::exports;
+use crate::nt::routines::{DriverEntry, DriverRoutines};
+use crate::nt::unicode::OwnedUnicodeString;
+use crate::nt::{
+    DRIVER_OBJECT, DRVO_INITIALIZED, MAJOR_FUNCTION_COUNT, NTSTATUS, PASSIVE_LEVEL, Status,
+    UNICODE_STRING,
+};
+use crate::pe_image;
+use crate::processor::irql;
+use crate::verifier::rules;
+use std::path::Path;
+
+/// `NtLoadDriver`: maps the image, gives the service its registry key, and calls
+/// DriverEntry at PASSIVE_LEVEL. The driver object is `\FileSystem\<service>`,
+/// as for every file-system (filter) driver.
+///
+/// # Errors
+/// The image could not be loaded, or DriverEntry failed.
+pub fn load(
+    path: &Path,
+    service: &str,
+    settings: &[(String, SettingValue)],
+) -> Result<Loaded, LoadError> {
+    let image =
+        pe_image::load(path, &|dll, name| exports::resolve(dll, name)).map_err(LoadError::Image)?;
+    image.protect();
+    let name = format!(r"\FileSystem\{service}");
+    let Some(driver) = create_object(&name, Some(image)) else {
+        image.unload();
+        return Err(LoadError::AlreadyLoaded(name));
+    };
+    let key = settings::service_path(service);
+    settings::set(&key, "Type", SettingValue::Dword(2));
+    settings::set(&key, "Start", SettingValue::Dword(3));
+    settings::set(&key, "ErrorControl", SettingValue::Dword(1));
+    settings::set(
+        &key,
+        "ImagePath",
+        SettingValue::Text(path.display().to_string()),
+    );
+    settings::create_key(&format!(r"{key}\Parameters"));
+    for (name, value) in settings {
+        settings::set(&format!(r"{key}\Parameters"), name, value.clone());
+    }
+    let loaded = Loaded {
+        driver,
+        image,
+        service: service.to_owned(),
+    };
+    let registry_path = OwnedUnicodeString::new(&key);
+    // SAFETY: the image is mapped and bound, the driver object is complete.
+    let status = unsafe { enter(&loaded, &registry_path.as_unicode()) };
+    if !Status(status).is_success() {
+        unload::undo_failed_entry(loaded);
+        return Err(LoadError::EntryFailed(status));
+    }
+    image.discard_init();
+    // SAFETY: DriverEntry has succeeded; the driver object is alive.
+    unsafe { entered(driver) };
+    Ok(loaded)
+}
+
+/// Calls DriverEntry.
+///
+/// # Safety
+/// The image of `loaded` is mapped and bound.
+unsafe fn enter(loaded: &Loaded, registry_path: &UNICODE_STRING) -> NTSTATUS {
+    // SAFETY: contract; the entry point of a driver image is its DriverEntry.
+    let entry = unsafe { std::mem::transmute::<usize, DriverEntry>(loaded.image.entry()) };
+    // SAFETY: contract.
+    let status = unsafe { entry(loaded.driver, registry_path) };
+    let level = irql::current();
+    if level != PASSIVE_LEVEL {
+        checks::report(
+            &rules::IRQL_CHANGED_BY_DISPATCH,
+            format!("DriverEntry of {} returned at IRQL {level}", loaded.service),
+            std::ptr::null_mut(),
+            vec![("DriverEntry", loaded.image.entry())],
+        );
+        irql::restore(PASSIVE_LEVEL);
+    }
+    status
+}
+
+/// What the I/O manager does after a successful DriverEntry (`IopReadyDeviceObjects`,
+/// then the reinitialization routines).
+///
+/// # Safety
+/// `driver` is alive.
+unsafe fn entered(driver: *mut DRIVER_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        for slot in 0..MAJOR_FUNCTION_COUNT {
+            if (*driver).dispatch(slot as u8).is_none() {
+                (*driver).set_dispatch(slot as u8, call::invalid_device_request);
+            }
+        }
+        (*driver).Flags |= DRVO_INITIALIZED;
+        for device in device::devices_of(driver) {
+            device::finish_initializing(device);
+        }
+    }
+    while let Some((routine, context, count)) = next_reinitialization(driver) {
+        // SAFETY: the driver registered the routine for itself.
+        unsafe { routine(driver, context, count) };
+    }
+}

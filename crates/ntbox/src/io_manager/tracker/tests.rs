@@ -1,0 +1,138 @@
+use super::*;
+use crate::nt::STATUS_SUCCESS;
+
+fn tracker() -> Reference {
+    // Zeroed memory for a request that nothing marks: unread otherwise, for every test
+    // passes the location before `leave`.
+    let words = crate::nt::irp::size_of_irp(3).div_ceil(16);
+    let irp = Box::leak(vec![0_u128; words].into_boxed_slice());
+    Reference::new(irp.as_mut_ptr().cast(), 3)
+}
+const FILTER: Dispatch = Dispatch {
+    device: std::ptr::null_mut(),
+    routine: 0x1000,
+};
+const LOWER: Dispatch = Dispatch {
+    device: std::ptr::null_mut(),
+    routine: 0x2000,
+};
+const MARK: u8 = control::PENDING_RETURNED;
+
+#[test]
+fn marked_and_pending_agree_in_either_order() {
+    for completed_first in [true, false] {
+        let tracker = tracker();
+        let mut inner = tracker.lock();
+        let upper = inner.enter(2, 0, FILTER);
+        let lower = inner.enter(1, 0, LOWER);
+        if completed_first {
+            assert_eq!(inner.pass(1, MARK), None);
+            assert_eq!(inner.pass(2, MARK), None);
+            assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
+            assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
+        } else {
+            inner.location(1).expect("1").pending = Some(LOWER);
+            inner.location(2).expect("2").pending = Some(FILTER);
+            assert_eq!(inner.pass(1, MARK), None);
+            assert_eq!(inner.pass(2, MARK), None);
+        }
+    }
+}
+
+#[test]
+fn a_lost_mark_names_the_routine_in_either_order() {
+    let lost = Some(Disagreement::PendingNotMarked {
+        dispatch: FILTER,
+        routine: 0x1234,
+    });
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let upper = inner.enter(2, 0, FILTER);
+    let lower = inner.enter(1, 0, LOWER);
+    let sequence = inner.begin_completion(1).expect("first");
+    inner.pass(1, MARK);
+    inner.hand_over();
+    assert!(inner.resume(sequence, 2, true, 0x1234));
+    assert_eq!(
+        inner.pass(2, 0),
+        None,
+        "nothing is known before the dispatch routine returns"
+    );
+    assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
+    assert_eq!(inner.leave(&upper, STATUS_PENDING), lost);
+
+    inner.restart();
+    inner.enter(2, 0, FILTER);
+    inner.location(2).expect("2").pending = Some(FILTER);
+    inner.location(2).expect("2").routine = 0x1234;
+    assert_eq!(inner.pass(2, 0), lost);
+}
+
+#[test]
+fn a_waiting_driver_is_not_blamed() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let upper = inner.enter(2, 0, FILTER);
+    let lower = inner.enter(1, 0, LOWER);
+    let first = inner.begin_completion(1).expect("first");
+    inner.pass(1, MARK);
+    inner.hand_over();
+    assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
+    // The routine stopped completion; the dispatch routine completes again.
+    let second = inner.begin_completion(2).expect("it was stopped");
+    assert_eq!(inner.pass(2, 0), None);
+    assert_eq!(inner.leave(&upper, STATUS_SUCCESS), None);
+    assert!(
+        !inner.resume(first, 2, false, 0),
+        "the first completion no longer owns it"
+    );
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_skipped_location_shares_its_mark() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let upper = inner.enter(2, 0, FILTER);
+    let lower = inner.enter(2, 0, LOWER);
+    assert_eq!(inner.pass(2, MARK), None);
+    assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
+    assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
+    // Marked by the upper driver before it skipped: the lower one may return anything.
+    let upper = inner.enter(2, 0, FILTER);
+    let lower = inner.enter(2, MARK, LOWER);
+    inner.pass(2, MARK);
+    assert_eq!(inner.leave(&lower, STATUS_SUCCESS), None);
+    assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
+}
+
+#[test]
+fn marked_and_not_pending_is_reported_once() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let upper = inner.enter(2, 0, FILTER);
+    let lower = inner.enter(1, 0, LOWER);
+    inner.pass(1, MARK);
+    inner.pass(2, MARK);
+    assert_eq!(
+        inner.leave(&lower, STATUS_SUCCESS),
+        Some(Disagreement::MarkedNotPending(LOWER))
+    );
+    assert_eq!(inner.leave(&upper, STATUS_SUCCESS), None);
+}
+
+#[test]
+fn only_one_completion_at_a_time() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let first = inner.begin_completion(1).expect("first");
+    assert_eq!(inner.begin_completion(2), None);
+    inner.hand_over();
+    // Inside a completion routine it may be completed, which takes it from the first.
+    assert!(inner.begin_completion(3).is_some());
+    inner.finish();
+    assert!(!inner.resume(first, 2, false, 0));
+    assert_eq!(inner.begin_completion(4), None);
+    inner.restart();
+    assert!(inner.begin_completion(5).is_some());
+}

@@ -1,0 +1,174 @@
+//! Volume parameter blocks: their life and their counts.
+//!
+//! A storage device has a VPB from its creation; a dismount gives it a new one.
+//! The old one stays until the last file on it is closed, and then takes its
+//! volume device with it.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "VPBs are shared with file systems and filters by pointer"
+)]
+
+use super::device;
+use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, Kirql, VPB, VPB_MOUNTED};
+use crate::pool;
+use crate::processor::{irql, spin_lock};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+const IO_TYPE_VPB: i16 = 10;
+
+static SPIN_LOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// `IoAcquireVpbSpinLock`: returns the IRQL to release it with.
+pub fn acquire_vpb_spin_lock() -> Kirql {
+    let old = irql::current();
+    if old < DISPATCH_LEVEL {
+        irql::raise(DISPATCH_LEVEL);
+    }
+    // SAFETY: the lock is a static of pointer size.
+    unsafe { spin_lock::acquire(SPIN_LOCK.as_ptr()) };
+    old
+}
+
+/// `IoReleaseVpbSpinLock`.
+pub fn release_vpb_spin_lock(old: Kirql) {
+    // SAFETY: the lock is a static of pointer size.
+    unsafe { spin_lock::release(SPIN_LOCK.as_ptr()) };
+    if old < irql::current() {
+        irql::lower(old);
+    }
+}
+
+/// The VPB spin lock, held: drivers that hold it find no VPB half changed.
+pub(super) struct Vpbs {
+    // Given back before `old`'s release, which may deliver APCs.
+    orphans: Option<MutexGuard<'static, Orphans>>,
+    old: Kirql,
+}
+
+impl Vpbs {
+    pub(super) fn remove(&mut self, vpb: usize) -> Option<usize> {
+        self.orphans.as_mut()?.remove(&vpb)
+    }
+    pub(super) fn insert(&mut self, vpb: usize, volume: usize) {
+        if let Some(orphans) = self.orphans.as_mut() {
+            orphans.insert(vpb, volume);
+        }
+    }
+}
+
+impl Drop for Vpbs {
+    fn drop(&mut self) {
+        self.orphans = None;
+        release_vpb_spin_lock(self.old);
+    }
+}
+
+/// Volume devices of VPBs that were dismounted while files were open on them.
+pub(super) type Orphans = HashMap<usize, usize>;
+
+/// What the VPB spin lock guards besides the VPBs.
+static VPBS: LazyLock<Mutex<Orphans>> = LazyLock::new(Mutex::default);
+
+pub(super) fn vpbs() -> Vpbs {
+    let old = acquire_vpb_spin_lock();
+    Vpbs {
+        orphans: Some(VPBS.lock().unwrap_or_else(PoisonError::into_inner)),
+        old,
+    }
+}
+
+/// A VPB for a storage device: not mounted.
+pub(super) fn new_vpb(storage: *mut DEVICE_OBJECT) -> *mut VPB {
+    let vpb: *mut VPB = pool::allocate_for_box(size_of::<VPB>()).cast();
+    // SAFETY: the block is zeroed, large enough and new.
+    unsafe {
+        (*vpb).Type = IO_TYPE_VPB;
+        (*vpb).Size = size_of::<VPB>() as i16;
+        (*vpb).RealDevice = storage;
+    }
+    vpb
+}
+
+/// The storage device is going away: so does its VPB.
+///
+/// # Safety
+/// Nothing else reaches the device any more.
+pub(super) unsafe fn delete_vpb(device: *mut DEVICE_OBJECT) {
+    // SAFETY: contract; a file system may have stored a VPB in its own device as well.
+    unsafe {
+        let vpb = (*device).Vpb;
+        if !vpb.is_null() && (*vpb).RealDevice == device {
+            pool::free_for_box(vpb.cast());
+        }
+    }
+}
+
+pub(super) unsafe fn reference_if_mounted(storage: *mut DEVICE_OBJECT) -> Option<*mut VPB> {
+    let _vpbs = vpbs();
+    // SAFETY: contract of the caller; VPBs change under the lock.
+    unsafe {
+        let vpb = (*storage).Vpb;
+        let mounted = u32::from((*vpb).Flags) & VPB_MOUNTED != 0;
+        mounted.then(|| {
+            (*vpb).ReferenceCount += 1;
+            vpb
+        })
+    }
+}
+
+/// True if a volume is mounted on the storage device.
+///
+/// # Safety
+/// `storage` is alive.
+pub unsafe fn is_mounted(storage: *mut DEVICE_OBJECT) -> bool {
+    let _vpbs = vpbs();
+    // SAFETY: contract; VPBs change under the lock.
+    unsafe { !(*storage).Vpb.is_null() && u32::from((*(*storage).Vpb).Flags) & VPB_MOUNTED != 0 }
+}
+
+/// Counts an open file on the VPB.
+///
+/// # Safety
+/// `vpb` is alive and stays so because something else counts on it already.
+pub unsafe fn reference_vpb(vpb: *mut VPB) {
+    let _vpbs = vpbs();
+    // SAFETY: contract.
+    unsafe { (*vpb).ReferenceCount += 1 };
+}
+
+/// Counts a closed file; the last one on a dismounted volume deletes its volume device.
+///
+/// # Safety
+/// The caller owns a count. PASSIVE_LEVEL.
+pub unsafe fn dereference_vpb(vpb: *mut VPB) {
+    let orphan = {
+        let mut vpbs = vpbs();
+        // SAFETY: contract.
+        let left = unsafe {
+            (*vpb).ReferenceCount -= 1;
+            (*vpb).ReferenceCount
+        };
+        if left == 0 {
+            vpbs.remove(vpb as usize)
+        } else {
+            None
+        }
+    };
+    if let Some(volume) = orphan {
+        // SAFETY: the volume has left its storage device and nothing has it open.
+        unsafe { delete_volume(vpb, volume as *mut DEVICE_OBJECT) };
+    }
+}
+
+pub(super) unsafe fn delete_volume(vpb: *mut VPB, volume: *mut DEVICE_OBJECT) {
+    // SAFETY: contract of the callers: both are alive and unreachable for new opens.
+    unsafe {
+        (*(*volume).DeviceObjectExtension).Vpb = std::ptr::null_mut();
+        device::delete(volume, 0);
+        pool::free_for_box(vpb.cast());
+    }
+}
