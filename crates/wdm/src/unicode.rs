@@ -37,8 +37,9 @@ impl<'s> UnicodeStr<'s> {
     /// `raw` points to a valid string that outlives `'s`.
     pub(crate) unsafe fn from_raw(raw: *const UNICODE_STRING) -> Self {
         // SAFETY: contract of the function.
+        let raw = unsafe { raw.read() };
         Self {
-            raw: unsafe { raw.read() },
+            raw,
             borrow: PhantomData,
         }
     }

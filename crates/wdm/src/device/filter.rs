@@ -80,11 +80,13 @@ impl<F: Filter> FilterDevice<F> {
     #[must_use]
     pub fn lower(&self) -> Option<LowerDevice<'_>> {
         let lower = self.extension().lower.load(Ordering::Relaxed);
+        if lower.is_null() {
+            return None;
+        }
         // SAFETY: a device below stays alive while this one is attached above it or has
         // requests in it.
-        (!lower.is_null()).then(|| LowerDevice {
-            device: unsafe { DeviceObject::from_raw(lower) },
-        })
+        let device = unsafe { DeviceObject::from_raw(lower) };
+        Some(LowerDevice { device })
     }
 
     /// The device object itself.

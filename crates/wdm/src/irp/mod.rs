@@ -189,9 +189,8 @@ impl<'d> Irp<'d> {
         let context = (&raw const event).cast_mut().cast();
         let routine = Some(completion::waiting as completion::Routine);
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
-        if let Err(status) =
-            unsafe { raw::set_completion_routine(device, self.raw, routine, context) }
-        {
+        let set = unsafe { raw::set_completion_routine(device, self.raw, routine, context) };
+        if let Err(status) = set {
             return Err(self.complete(status, 0));
         }
         let irp = self.into_raw();
@@ -231,9 +230,8 @@ impl<'d> Irp<'d> {
         let context = posted.into_raw().as_ptr().cast();
         let routine = Some(pended::post::<F, W> as completion::Routine);
         // SAFETY: `post` takes what `Posted::into_raw` gave, once.
-        if let Err(status) =
-            unsafe { raw::set_completion_routine(device, self.raw, routine, context) }
-        {
+        let set = unsafe { raw::set_completion_routine(device, self.raw, routine, context) };
+        if let Err(status) = set {
             // SAFETY: the routine was not set, so the context is taken back here.
             drop(unsafe { pended::Posted::<F, W>::from_raw(context) });
             return self.complete(status, 0);
