@@ -15,7 +15,12 @@ use std::path::PathBuf;
 ///
 /// Exit code: 0 clean, 1 a violation or a difference, 2 wrong usage.
 #[derive(Debug, Parser)]
-#[command(name = "ntbox", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "ntbox",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 #[command(after_help = "\
 Examples:
   ntbox demo --driver target/driver/fsglass.sys
@@ -221,22 +226,32 @@ pub fn parse_workload(text: &str) -> Result<WorkloadChoice, String> {
 
 /// `NAME=VALUE`: a DWORD if the value is a number that fits, else a string.
 pub fn parse_setting(text: &str) -> Result<(String, SettingValue), String> {
-    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE, as in AllowUnload=1")?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("a setting is NAME=VALUE, as in AllowUnload=1")?;
     if name.is_empty() {
         return Err("the setting has no name".to_owned());
     }
-    let number = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+    let number = match value
+        .strip_prefix("0x")
+        .or_else(|| value.strip_prefix("0X"))
+    {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => value.parse(),
     };
-    let value = number.map_or_else(|_| SettingValue::Text(value.to_owned()), SettingValue::Dword);
+    let value = number.map_or_else(
+        |_| SettingValue::Text(value.to_owned()),
+        SettingValue::Dword,
+    );
     Ok((name.to_owned(), value))
 }
 
 /// `LETTER=HOSTDIR[,kind=…][,mount=…][,recognized=yes|no]`. Options are taken from the end,
 /// so that a directory may have commas in its name.
 pub fn parse_volume(text: &str) -> Result<VolumeDescription, String> {
-    let (letter, rest) = text.split_once('=').ok_or("a volume is LETTER=HOSTDIR[,kind=…][,mount=…]")?;
+    let (letter, rest) = text
+        .split_once('=')
+        .ok_or("a volume is LETTER=HOSTDIR[,kind=…][,mount=…]")?;
     let letter = letter.strip_suffix(':').unwrap_or(letter);
     let mut letters = letter.chars();
     let letter = match (letters.next(), letters.next()) {
@@ -257,9 +272,16 @@ pub fn parse_volume(text: &str) -> Result<VolumeDescription, String> {
             Some(("mount", mount)) => volume.mount = parse_mount(mount)?,
             Some(("recognized", "yes")) => volume.recognized = true,
             Some(("recognized", "no")) => volume.recognized = false,
-            Some(("recognized", other)) => return Err(format!("recognized is yes or no, not '{other}'")),
-            Some((key, _)) if !directory.contains('/') || !key.contains('/') && std::fs::metadata(directory).is_err() => {
-                return Err(format!("unknown option '{key}' (there are kind, mount and recognized)"));
+            Some(("recognized", other)) => {
+                return Err(format!("recognized is yes or no, not '{other}'"));
+            }
+            Some((key, _))
+                if !directory.contains('/')
+                    || !key.contains('/') && std::fs::metadata(directory).is_err() =>
+            {
+                return Err(format!(
+                    "unknown option '{key}' (there are kind, mount and recognized)"
+                ));
             }
             _ => break,
         }
@@ -278,7 +300,9 @@ fn parse_kind(text: &str) -> Result<VolumeKind, String> {
         "cdrom" => Ok(VolumeKind::CdRom),
         "network" => Ok(VolumeKind::Network),
         "removable" => Ok(VolumeKind::Removable),
-        _ => Err(format!("kind is disk, cdrom, network or removable, not '{text}'")),
+        _ => Err(format!(
+            "kind is disk, cdrom, network or removable, not '{text}'"
+        )),
     }
 }
 
@@ -304,12 +328,22 @@ mod tests {
     #[test]
     fn volumes_are_taken_apart() {
         let plain = parse_volume("C=/tmp").expect("a volume");
-        assert_eq!((plain.letter, plain.kind, plain.mount), ('C', VolumeKind::Disk, MountTiming::Before));
+        assert_eq!(
+            (plain.letter, plain.kind, plain.mount),
+            ('C', VolumeKind::Disk, MountTiming::Before)
+        );
         assert_eq!(plain.host_directory, PathBuf::from("/tmp"));
         let full = parse_volume("n:=/srv/a,b,mount=async,kind=network").expect("a volume");
-        assert_eq!((full.letter, full.kind, full.mount), ('N', VolumeKind::Network, MountTiming::Async));
+        assert_eq!(
+            (full.letter, full.kind, full.mount),
+            ('N', VolumeKind::Network, MountTiming::Async)
+        );
         assert_eq!(full.host_directory, PathBuf::from("/srv/a,b"));
-        assert!(parse_volume("E=/tmp,recognized=yes").expect("a volume").recognized);
+        assert!(
+            parse_volume("E=/tmp,recognized=yes")
+                .expect("a volume")
+                .recognized
+        );
     }
 
     #[test]
@@ -330,10 +364,22 @@ mod tests {
 
     #[test]
     fn settings_are_numbers_or_text() {
-        assert_eq!(parse_setting("A=1"), Ok(("A".to_owned(), SettingValue::Dword(1))));
-        assert_eq!(parse_setting("A=0x10"), Ok(("A".to_owned(), SettingValue::Dword(16))));
-        assert_eq!(parse_setting("A=x=y"), Ok(("A".to_owned(), SettingValue::Text("x=y".to_owned()))));
-        assert_eq!(parse_setting("A=4294967296"), Ok(("A".to_owned(), SettingValue::Text("4294967296".to_owned()))));
+        assert_eq!(
+            parse_setting("A=1"),
+            Ok(("A".to_owned(), SettingValue::Dword(1)))
+        );
+        assert_eq!(
+            parse_setting("A=0x10"),
+            Ok(("A".to_owned(), SettingValue::Dword(16)))
+        );
+        assert_eq!(
+            parse_setting("A=x=y"),
+            Ok(("A".to_owned(), SettingValue::Text("x=y".to_owned())))
+        );
+        assert_eq!(
+            parse_setting("A=4294967296"),
+            Ok(("A".to_owned(), SettingValue::Text("4294967296".to_owned())))
+        );
         assert!(parse_setting("A").is_err());
         assert!(parse_setting("=1").is_err());
     }
@@ -341,7 +387,10 @@ mod tests {
     #[test]
     fn workloads_are_copy_or_random() {
         assert_eq!(parse_workload("random"), Ok(WorkloadChoice::Random));
-        assert_eq!(parse_workload("copy:/a:b"), Ok(WorkloadChoice::Copy("/a:b".into())));
+        assert_eq!(
+            parse_workload("copy:/a:b"),
+            Ok(WorkloadChoice::Copy("/a:b".into()))
+        );
         assert!(parse_workload("copy:").is_err());
         assert!(parse_workload("copy").is_err());
         assert!(parse_workload("paste:/a").is_err());
@@ -349,10 +398,19 @@ mod tests {
 
     #[test]
     fn a_whole_command_line_is_read() {
-        let line = "ntbox run --driver a.sys --driver b.sys --volume C=/tmp --setting X=2 --seed 9 --json";
-        let Command::Run(options) = Arguments::parse_from(line.split(' ')).command else { panic!("run") };
-        assert_eq!(options.drivers, [PathBuf::from("a.sys"), PathBuf::from("b.sys")]);
-        assert_eq!((options.seed, options.json, options.threads, options.bare), (9, true, 4, false));
+        let line =
+            "ntbox run --driver a.sys --driver b.sys --volume C=/tmp --setting X=2 --seed 9 --json";
+        let Command::Run(options) = Arguments::parse_from(line.split(' ')).command else {
+            panic!("run")
+        };
+        assert_eq!(
+            options.drivers,
+            [PathBuf::from("a.sys"), PathBuf::from("b.sys")]
+        );
+        assert_eq!(
+            (options.seed, options.json, options.threads, options.bare),
+            (9, true, 4, false)
+        );
         assert!(Arguments::try_parse_from(["ntbox", "demo"]).is_err());
         assert!(Arguments::try_parse_from(["ntbox", "run", "--threads", "0"]).is_err());
     }

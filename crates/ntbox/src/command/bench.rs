@@ -30,7 +30,10 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     machine::check_drivers(&options.drivers)?;
     // Before anything is allocated.
     pool::set_guarded(false);
-    verifier::configure(verifier::Configuration { checks: false, ..verifier::Configuration::default() });
+    verifier::configure(verifier::Configuration {
+        checks: false,
+        ..verifier::Configuration::default()
+    });
     machine::start();
     adversary::configure(1, Mix::quiet());
     bench_device::claim(NOTHING);
@@ -47,11 +50,21 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     let (nothing, files) = (volume(NOTHING), volume(FILES));
     let drivers = machine::load(&options.drivers, &options.settings)?;
     let rounds = options.rounds as usize;
-    let mut measured =
-        vec![bench::pass_through(&format!("{}\\file", nothing.name()), rounds, options.requests)?];
-    measured.extend(bench::calls(&format!("{}\\file", files.name()), rounds, options.requests.div_ceil(20))?);
+    let mut measured = vec![bench::pass_through(
+        &format!("{}\\file", nothing.name()),
+        rounds,
+        options.requests,
+    )?];
+    measured.extend(bench::calls(
+        &format!("{}\\file", files.name()),
+        rounds,
+        options.requests.div_ceil(20),
+    )?);
     let output = Output {
-        drivers: drivers.iter().map(|driver| driver.facts.path.clone()).collect(),
+        drivers: drivers
+            .iter()
+            .map(|driver| driver.facts.path.clone())
+            .collect(),
         checks: false,
         guarded_pages: false,
         measured,
@@ -61,8 +74,18 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
         line!("{json}");
         return Ok(true);
     }
-    line!("{} over the same bottom device, {rounds} interleaved rounds, median", output.drivers.join(" over "));
-    line!("{:<58} {:>10} {:>10} {:>10} {:>7}", "", "bare", "filtered", "cost", "ratio");
+    line!(
+        "{} over the same bottom device, {rounds} interleaved rounds, median",
+        output.drivers.join(" over ")
+    );
+    line!(
+        "{:<58} {:>10} {:>10} {:>10} {:>7}",
+        "",
+        "bare",
+        "filtered",
+        "cost",
+        "ratio"
+    );
     for line in &output.measured {
         line!(
             "{:<58} {:>10} {:>10} {:>10} {:>6.2}x",

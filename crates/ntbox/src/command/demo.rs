@@ -4,7 +4,9 @@ use super::Failure;
 use super::arguments::DemoOptions;
 use super::machine::{self, Volume};
 use super::report::Report;
-use super::run::{configure, mix, mount, new_directory, perform, temporary_directory, unload, volume_report};
+use super::run::{
+    configure, mix, mount, new_directory, perform, temporary_directory, unload, volume_report,
+};
 use ntbox::file_system::adversary;
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
@@ -33,7 +35,11 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     let (source, plan) = plan(options)?;
     let plan = Arc::new(plan);
     let say = |text: String| {
-        if options.json { eprintln!("{text}") } else { line!("{text}") }
+        if options.json {
+            eprintln!("{text}")
+        } else {
+            line!("{text}")
+        }
     };
     say(format!(
         "{}: {} files in {} directories, {:.1} MiB, on {} volumes with {} threads, seed {}",
@@ -51,7 +57,11 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     let workload = Workload::Both(Arc::clone(&plan), options.ops);
     let describe = |volumes: &[Volume]| Run {
         workload: workload.clone(),
-        places: volumes.iter().zip(VOLUMES).map(|(volume, (_, letter, ..))| volume.place(format!("{letter}:"))).collect(),
+        places: volumes
+            .iter()
+            .zip(VOLUMES)
+            .map(|(volume, (_, letter, ..))| volume.place(format!("{letter}:")))
+            .collect(),
         threads: options.threads,
         seed: options.seed,
     };
@@ -61,7 +71,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     let bare_volumes = create(bare_directory.path(), source, |bare, _| bare, false)?;
     adversary::configure(options.seed, mix(false));
     mount(&bare_volumes, |_| true)?;
-    let bare = perform("bare", &describe(&bare_volumes), false);
+    let bare = perform("bare", &describe(&bare_volumes), options.json);
 
     // The same under the drivers, on fresh volumes.
     let directory = temporary_directory()?;
@@ -73,20 +83,33 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     mount(&volumes, |timing| timing != MountTiming::Before)?;
     adversary::configure(options.seed, mix(false));
     let before = counters::snapshot();
-    let filtered = perform("filtered", &describe(&volumes), false);
+    let filtered = perform("filtered", &describe(&volumes), options.json);
     let sent = counters::snapshot().since(&before);
 
-    let mut report = Report { command: "demo", seed: options.seed, threads: options.threads, ..Report::default() };
+    let mut report = Report {
+        command: "demo",
+        seed: options.seed,
+        threads: options.threads,
+        ..Report::default()
+    };
     report.fill(&filtered, &sent);
     report.bare_milliseconds = Some(bare.elapsed.as_millis() as u64);
     report.add_differences(&compare(&bare.logs, &filtered.logs));
-    report.wrong.extend(bare.wrong.iter().map(|wrong| format!("bare run: {wrong}")));
+    report
+        .wrong
+        .extend(bare.wrong.iter().map(|wrong| format!("bare run: {wrong}")));
     report.volumes = volumes.iter().map(volume_report).collect();
 
     adversary::configure(options.seed, adversary::Mix::quiet());
-    report.measured = bench::calls(&format!("{}\\measured", volumes[0].name()), ROUNDS, MEASURED)?;
+    report.measured = bench::calls(
+        &format!("{}\\measured", volumes[0].name()),
+        ROUNDS,
+        MEASURED,
+    )?;
 
-    let name = drivers.first().map_or_else(|| "ntbox".to_owned(), |driver| driver.service.clone());
+    let name = drivers
+        .first()
+        .map_or_else(|| "ntbox".to_owned(), |driver| driver.service.clone());
     report.set_drivers(unload(drivers));
     // What the driver leaves behind works without it.
     mount(&volumes, |_| true)?;
@@ -113,7 +136,11 @@ fn plan(options: &DemoOptions) -> Result<(&Path, Plan), Failure> {
     for source in std::iter::once(&options.source).chain(&options.fallback) {
         match Plan::scan(source, options.files.max(options.at_least), options.largest) {
             Ok(plan) if plan.files.len() >= options.at_least => return Ok((source, plan)),
-            Ok(plan) => found.push(format!("{} has {} files", source.display(), plan.files.len())),
+            Ok(plan) => found.push(format!(
+                "{} has {} files",
+                source.display(),
+                plan.files.len()
+            )),
             Err(error) => found.push(format!("{error:#}")),
         }
     }
@@ -142,9 +169,15 @@ fn create(
                 new_directory(directory, *filtered)?
             };
             // The volume mounted after the drivers brings its file system in under them.
-            let recognized = recognized && *kind == VolumeKind::Disk && *timing == MountTiming::After;
-            let description =
-                VolumeDescription { letter, host_directory, kind: *kind, mount: *timing, recognized };
+            let recognized =
+                recognized && *kind == VolumeKind::Disk && *timing == MountTiming::After;
+            let description = VolumeDescription {
+                letter,
+                host_directory,
+                kind: *kind,
+                mount: *timing,
+                recognized,
+            };
             Ok(Volume::create(description))
         })
         .collect()
@@ -157,10 +190,25 @@ mod tests {
 
     #[test]
     fn the_demo_has_the_volumes_it_promises() {
-        let timings = |wanted| VOLUMES.iter().filter(|volume| volume.3 == wanted && volume.2 == VolumeKind::Disk).count();
-        assert_eq!((timings(MountTiming::Before), timings(MountTiming::After), timings(MountTiming::Async)), (1, 1, 1));
+        let timings = |wanted| {
+            VOLUMES
+                .iter()
+                .filter(|volume| volume.3 == wanted && volume.2 == VolumeKind::Disk)
+                .count()
+        };
+        assert_eq!(
+            (
+                timings(MountTiming::Before),
+                timings(MountTiming::After),
+                timings(MountTiming::Async)
+            ),
+            (1, 1, 1)
+        );
         assert!(VOLUMES.iter().any(|volume| volume.2 == VolumeKind::Network));
-        let letters: HashSet<char> = VOLUMES.iter().flat_map(|volume| [volume.0, volume.1]).collect();
+        let letters: HashSet<char> = VOLUMES
+            .iter()
+            .flat_map(|volume| [volume.0, volume.1])
+            .collect();
         assert_eq!(letters.len(), VOLUMES.len() * 2);
     }
 }

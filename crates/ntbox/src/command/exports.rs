@@ -13,7 +13,9 @@ pub fn run(options: &ExportsOptions) -> Result<bool, Failure> {
     }
     let wanted = |listed: &&Listed| {
         let same = |filter: &Option<String>, value: &str| {
-            filter.as_ref().is_none_or(|filter| filter.eq_ignore_ascii_case(value))
+            filter
+                .as_ref()
+                .is_none_or(|filter| filter.eq_ignore_ascii_case(value))
         };
         same(&options.dll, listed.dll) && same(&options.prefix, listed.prefix)
     };
@@ -29,7 +31,10 @@ pub fn run(options: &ExportsOptions) -> Result<bool, Failure> {
     }
     let mut families: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for listed in &list {
-        families.entry((listed.dll, listed.prefix)).or_default().push(listed.name);
+        families
+            .entry((listed.dll, listed.prefix))
+            .or_default()
+            .push(listed.name);
     }
     for ((dll, prefix), mut names) in families {
         names.sort_unstable();
@@ -48,14 +53,23 @@ fn check(path: &std::path::Path, json: bool) -> Result<bool, Failure> {
         .imports
         .iter()
         .filter(|import| {
-            import.split_once('!').is_none_or(|(dll, name)| exports::resolve(dll, name).is_none())
+            import
+                .split_once('!')
+                .is_none_or(|(dll, name)| exports::resolve(dll, name).is_none())
         })
         .collect();
     if json {
-        line!("{}", serde_json::json!({ "imports": facts.imports, "missing": missing }));
+        line!(
+            "{}",
+            serde_json::json!({ "imports": facts.imports, "missing": missing })
+        );
     } else {
         for import in &facts.imports {
-            let state = if missing.contains(&import) { "MISSING" } else { "bound" };
+            let state = if missing.contains(&import) {
+                "MISSING"
+            } else {
+                "bound"
+            };
             line!("{state:<8} {import}");
         }
         line!("{} imports, {} missing", facts.imports.len(), missing.len());

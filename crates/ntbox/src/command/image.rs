@@ -1,8 +1,8 @@
 //! What a driver's file says about itself.
 
 use anyhow::Context;
-use object::read::pe::PeFile64;
 use object::read::NameOrOrdinal;
+use object::read::pe::PeFile64;
 use object::{LittleEndian, Object, ObjectSection};
 use serde::Serialize;
 use std::path::Path;
@@ -30,7 +30,8 @@ impl ImageFacts {
     /// # Errors
     /// The file cannot be read or is not a 64-bit PE image.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let data = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let data =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = PeFile64::parse(data.as_slice())
             .with_context(|| format!("{} is not a 64-bit PE image", path.display()))?;
         let headers = file.nt_headers();
@@ -41,7 +42,10 @@ impl ImageFacts {
                 NameOrOrdinal::Name(name) => String::from_utf8_lossy(name).into_owned(),
                 NameOrOrdinal::Ordinal(ordinal) => format!("#{ordinal}"),
             };
-            imports.push(format!("{}!{name}", String::from_utf8_lossy(import.library())));
+            imports.push(format!(
+                "{}!{name}",
+                String::from_utf8_lossy(import.library())
+            ));
         }
         imports.sort();
         Ok(Self {

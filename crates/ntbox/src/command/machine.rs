@@ -1,6 +1,9 @@
 //! The machine a command works on: file systems, volumes, drivers.
 
-#![expect(unsafe_code, reason = "device stacks are walked by pointer for the report")]
+#![expect(
+    unsafe_code,
+    reason = "device stacks are walked by pointer for the report"
+)]
 
 use super::Failure;
 use super::image::ImageFacts;
@@ -52,7 +55,9 @@ impl Volume {
     /// The device stack, top to bottom.
     pub fn stack(&self) -> Vec<String> {
         self.with_root(|handle| {
-            let Ok(body) = object::object_of_handle(handle) else { return Vec::new() };
+            let Ok(body) = object::object_of_handle(handle) else {
+                return Vec::new();
+            };
             // SAFETY: the open handle keeps the file.
             let base = unsafe { file::base_file_system_device(body.cast()) };
             // SAFETY: an open file keeps its stack.
@@ -71,7 +76,9 @@ impl Volume {
 
     fn with_root<R>(&self, look: impl FnOnce(ntbox::nt::HANDLE) -> R) -> Result<R, Failure> {
         let name = format!("{}\\", self.name());
-        let opened = create_file(&CreateParameters::new(&name).options(synchronous(ntbox::nt::FILE_DIRECTORY_FILE)));
+        let opened = create_file(
+            &CreateParameters::new(&name).options(synchronous(ntbox::nt::FILE_DIRECTORY_FILE)),
+        );
         match opened.file {
             Some(root) => Ok(look(root.handle())),
             None => Err(Failure::Failed(format!(
@@ -85,7 +92,11 @@ impl Volume {
 
     /// Where a workload works.
     pub fn place(&self, label: String) -> Place {
-        Place { name: self.name(), label, kind: self.description.kind }
+        Place {
+            name: self.name(),
+            label,
+            kind: self.description.kind,
+        }
     }
 }
 
@@ -99,10 +110,18 @@ pub fn check_volumes(volumes: &[VolumeDescription]) -> Result<(), Failure> {
                 volume.host_directory.display()
             )));
         }
-        if volumes[..place].iter().any(|other| other.letter == volume.letter) {
-            return Err(Failure::Usage(format!("--volume {}: the letter is used twice", volume.letter)));
+        if volumes[..place]
+            .iter()
+            .any(|other| other.letter == volume.letter)
+        {
+            return Err(Failure::Usage(format!(
+                "--volume {}: the letter is used twice",
+                volume.letter
+            )));
         }
-        if volume.kind == VolumeKind::Network && (volume.mount == MountTiming::Async || volume.recognized) {
+        if volume.kind == VolumeKind::Network
+            && (volume.mount == MountTiming::Async || volume.recognized)
+        {
             return Err(Failure::Usage(format!(
                 "--volume {}: a network volume has no storage device to mount: no mount=async, no recognized=yes",
                 volume.letter
@@ -137,28 +156,43 @@ pub enum Unloaded {
 pub fn check_drivers(paths: &[PathBuf]) -> Result<(), Failure> {
     for path in paths {
         if !path.is_file() {
-            return Err(Failure::Usage(format!("--driver {}: there is no such file", path.display())));
+            return Err(Failure::Usage(format!(
+                "--driver {}: there is no such file",
+                path.display()
+            )));
         }
     }
     Ok(())
 }
 
 /// Loads the drivers in order; each attaches above the ones before it.
-pub fn load(paths: &[PathBuf], settings: &[(String, SettingValue)]) -> Result<Vec<LoadedDriver>, Failure> {
+pub fn load(
+    paths: &[PathBuf],
+    settings: &[(String, SettingValue)],
+) -> Result<Vec<LoadedDriver>, Failure> {
     let mut drivers: Vec<LoadedDriver> = Vec::new();
     for path in paths {
         let facts = ImageFacts::read(path)?;
-        let service = service_name(path, |name| drivers.iter().any(|driver| driver.service == name));
+        let service = service_name(path, |name| {
+            drivers.iter().any(|driver| driver.service == name)
+        });
         let loaded = driver::load(path, &service, settings)
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
-        drivers.push(LoadedDriver { service, facts, loaded });
+        drivers.push(LoadedDriver {
+            service,
+            facts,
+            loaded,
+        });
     }
     Ok(drivers)
 }
 
 /// The file's stem; a number behind it when that service is there already.
 fn service_name(path: &Path, taken: impl Fn(&str) -> bool) -> String {
-    let stem = path.file_stem().map_or_else(|| "driver".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let stem = path.file_stem().map_or_else(
+        || "driver".to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    );
     let mut name = stem.clone();
     let mut number = 2;
     while taken(&name) {
@@ -178,7 +212,9 @@ pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<(String, Unloaded)> {
             let outcome = match driver.loaded.unload() {
                 Ok(()) => Unloaded::Unloaded,
                 Err((_, UnloadRefused::NoUnloadRoutine)) => Unloaded::NoUnloadRoutine,
-                Err((_, refused @ UnloadRefused::InUse(_))) => Unloaded::Refused(refused.to_string()),
+                Err((_, refused @ UnloadRefused::InUse(_))) => {
+                    Unloaded::Refused(refused.to_string())
+                }
             };
             (driver.service, outcome)
         })
@@ -193,14 +229,21 @@ mod tests {
 
     #[test]
     fn services_are_named_after_their_files() {
-        assert_eq!(service_name(Path::new("/a/fsglass.sys"), |_| false), "fsglass");
-        assert_eq!(service_name(Path::new("fsglass.sys"), |name| name == "fsglass"), "fsglass2");
+        assert_eq!(
+            service_name(Path::new("/a/fsglass.sys"), |_| false),
+            "fsglass"
+        );
+        assert_eq!(
+            service_name(Path::new("fsglass.sys"), |name| name == "fsglass"),
+            "fsglass2"
+        );
     }
 
     #[test]
     fn volumes_that_cannot_be_are_refused() {
         let volume = |letter, directory: &str| {
-            super::super::arguments::parse_volume(&format!("{letter}={directory}")).expect("a volume")
+            super::super::arguments::parse_volume(&format!("{letter}={directory}"))
+                .expect("a volume")
         };
         let refused = |volumes: &[VolumeDescription]| match check_volumes(volumes) {
             Err(Failure::Usage(message)) => message,

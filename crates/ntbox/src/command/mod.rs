@@ -19,6 +19,7 @@ mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -74,13 +75,16 @@ pub fn main() -> ExitCode {
 pub fn print(text: &str) {
     use std::io::Write;
     let mut output = std::io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
 }
 
 /// The command line as the shell would take it again.
 pub fn command_line() -> String {
     let quoted = std::env::args().map(|argument| {
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_=/.,:+".contains(character);
+        let plain =
+            |character: char| character.is_ascii_alphanumeric() || "-_=/.,:+".contains(character);
         if !argument.is_empty() && argument.chars().all(plain) {
             argument
         } else {

@@ -20,9 +20,13 @@ impl Display {
         if quiet {
             return Self { stop, thread: None };
         }
-        let (title, progress, stopped) = (title.to_owned(), Arc::clone(progress), Arc::clone(&stop));
+        let (title, progress, stopped) =
+            (title.to_owned(), Arc::clone(progress), Arc::clone(&stop));
         let thread = std::thread::spawn(move || show(&title, &progress, &stopped));
-        Self { stop, thread: Some(thread) }
+        Self {
+            stop,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -42,11 +46,18 @@ static OPEN_LINE: AtomicBool = AtomicBool::new(false);
 
 fn show(title: &str, progress: &Progress, stop: &(Mutex<bool>, Condvar)) {
     let terminal = std::io::stderr().is_terminal();
-    let pause = if terminal { Duration::from_millis(100) } else { Duration::from_secs(2) };
+    let pause = if terminal {
+        Duration::from_millis(100)
+    } else {
+        Duration::from_secs(2)
+    };
     let begun = Instant::now();
     let mut stopped = stop.0.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        let waited = stop.1.wait_timeout(stopped, pause).unwrap_or_else(PoisonError::into_inner);
+        let waited = stop
+            .1
+            .wait_timeout(stopped, pause)
+            .unwrap_or_else(PoisonError::into_inner);
         stopped = waited.0;
         let line = line(title, progress, begun.elapsed());
         let mut error = std::io::stderr().lock();
@@ -67,7 +78,10 @@ fn show(title: &str, progress: &Progress, stop: &(Mutex<bool>, Condvar)) {
 fn line(title: &str, progress: &Progress, elapsed: Duration) -> String {
     let (requests, files, wrong) = progress.now();
     let planned = progress.files_planned.load(Ordering::Relaxed);
-    let mut line = format!("{title:<10} {:5.1} s  {requests:>8} requests", elapsed.as_secs_f64());
+    let mut line = format!(
+        "{title:<10} {:5.1} s  {requests:>8} requests",
+        elapsed.as_secs_f64()
+    );
     if planned != 0 {
         line += &format!("  {files:>6}/{planned} files");
     }
@@ -85,7 +99,10 @@ mod tests {
     fn a_line_names_what_matters() {
         let progress = Progress::default();
         let text = line("bare", &progress, Duration::from_millis(1500));
-        assert!(text.starts_with("bare") && text.contains("1.5 s") && text.contains("0 requests"), "{text}");
+        assert!(
+            text.starts_with("bare") && text.contains("1.5 s") && text.contains("0 requests"),
+            "{text}"
+        );
         assert!(!text.contains("files") && !text.contains("wrong"), "{text}");
         progress.files_planned.store(7, Ordering::Relaxed);
         assert!(line("bare", &progress, Duration::ZERO).contains("0/7 files"));

@@ -124,7 +124,13 @@ impl Report {
     pub fn fill(&mut self, result: &RunResult, sent: &Counts) {
         let (pended, fast, failed, cancelled) = result.shares();
         let bottom = adversary::counts();
-        self.ended = Ended { pended, fast, failed, cancelled, at_dispatch: bottom.completed_at_dispatch() };
+        self.ended = Ended {
+            pended,
+            fast,
+            failed,
+            cancelled,
+            at_dispatch: bottom.completed_at_dispatch(),
+        };
         self.requests = result.requests();
         self.files = result.files;
         self.observed = format!("{:016x}", result.digest());
@@ -135,7 +141,13 @@ impl Report {
         self.error_log = error_log::entries()
             .into_iter()
             .map(|entry| {
-                format!("{}: {} (final status {}) {}", entry.driver, Status(entry.error), Status(entry.final_status), entry.strings.join(" "))
+                format!(
+                    "{}: {} (final status {}) {}",
+                    entry.driver,
+                    Status(entry.error),
+                    Status(entry.final_status),
+                    entry.strings.join(" ")
+                )
             })
             .collect();
     }
@@ -144,7 +156,8 @@ impl Report {
     pub fn set_drivers(&mut self, drivers: Vec<DriverReport>) {
         for driver in &drivers {
             if let Some(Unloaded::Refused(why)) = &driver.unload {
-                self.wrong.push(format!("{} cannot be unloaded: {why}", driver.service));
+                self.wrong
+                    .push(format!("{} cannot be unloaded: {why}", driver.service));
             }
         }
         self.drivers = drivers;
@@ -152,7 +165,8 @@ impl Report {
 
     /// Takes over the differences of a comparison.
     pub fn add_differences(&mut self, differences: &[Difference]) {
-        self.differences.extend(differences.iter().map(ToString::to_string));
+        self.differences
+            .extend(differences.iter().map(ToString::to_string));
     }
 
     /// True if nothing went otherwise than it should.
@@ -167,7 +181,8 @@ impl Report {
 
     /// One JSON object.
     pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
+        serde_json::to_string_pretty(self)
+            .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
     }
 
     /// The report for people.
@@ -187,12 +202,27 @@ impl Report {
             writeln!(out, "error log: {entry}")?;
         }
         writeln!(out, "\nResults")?;
-        writeln!(out, "  requests     {:>9} recorded in {:.1} s by {} threads (seed {})", self.requests, self.milliseconds as f64 / 1000.0, self.threads, self.seed)?;
+        writeln!(
+            out,
+            "  requests     {:>9} recorded in {:.1} s by {} threads (seed {})",
+            self.requests,
+            self.milliseconds as f64 / 1000.0,
+            self.threads,
+            self.seed
+        )?;
         if let Some(bare) = self.bare_milliseconds {
-            writeln!(out, "  bare run               {:.1} s", bare as f64 / 1000.0)?;
+            writeln!(
+                out,
+                "  bare run               {:.1} s",
+                bare as f64 / 1000.0
+            )?;
         }
         if self.files != 0 {
-            writeln!(out, "  files        {:>9} copied, read back and equal to the host's", self.files)?;
+            writeln!(
+                out,
+                "  files        {:>9} copied, read back and equal to the host's",
+                self.files
+            )?;
         }
         writeln!(out, "  observed     {}", self.observed)?;
         writeln!(out, "  differences  {:>9}", self.difference_count())?;
@@ -220,9 +250,16 @@ impl Report {
             let image = &driver.image;
             writeln!(out, "\nDriver {}", driver.service)?;
             writeln!(out, "  file         {} ({} bytes)", image.path, image.size)?;
-            writeln!(out, "  timestamp    0x{:08X}, checksum 0x{:08X}", image.timestamp, image.checksum)?;
-            let sections: Vec<String> =
-                image.sections.iter().map(|(name, size)| format!("{name} {size}")).collect();
+            writeln!(
+                out,
+                "  timestamp    0x{:08X}, checksum 0x{:08X}",
+                image.timestamp, image.checksum
+            )?;
+            let sections: Vec<String> = image
+                .sections
+                .iter()
+                .map(|(name, size)| format!("{name} {size}"))
+                .collect();
             writeln!(out, "  sections     {}", sections.join(", "))?;
             writeln!(out, "  imports      {}, all bound", image.imports.len())?;
         }
@@ -235,7 +272,11 @@ impl Report {
     fn write_volumes(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nVolumes (devices from the top down)")?;
         for volume in &self.volumes {
-            writeln!(out, "  {}:  {}, mounted {}  ({})", volume.letter, volume.kind, volume.mount, volume.host)?;
+            writeln!(
+                out,
+                "  {}:  {}, mounted {}  ({})",
+                volume.letter, volume.kind, volume.mount, volume.host
+            )?;
             for device in &volume.stack {
                 writeln!(out, "        {device}")?;
             }
@@ -244,10 +285,15 @@ impl Report {
     }
 
     fn write_requests(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "\nIRPs by major function     sent by programs   at the file system")?;
+        writeln!(
+            out,
+            "\nIRPs by major function     sent by programs   at the file system"
+        )?;
         let names: Vec<&String> = ordered_names(&self.sent.by_major, &self.arrived.by_major);
         let of = |list: &[(String, u64)], name: &str| {
-            list.iter().find(|(other, _)| other == name).map_or(0, |(_, count)| *count)
+            list.iter()
+                .find(|(other, _)| other == name)
+                .map_or(0, |(_, count)| *count)
         };
         for name in names {
             writeln!(
@@ -258,17 +304,27 @@ impl Report {
             )?;
         }
         writeln!(out, "\nFast I/O by entry                called   answered")?;
-        for (name, tried, answered) in self.sent.fast_io.iter().filter(|(_, tried, _)| *tried != 0) {
+        for (name, tried, answered) in self.sent.fast_io.iter().filter(|(_, tried, _)| *tried != 0)
+        {
             writeln!(out, "  {name:<28} {tried:>8}   {answered:>8}")?;
         }
         let total = self.requests.max(1);
-        let share = |count: u64| format!("{count:>9}  {:5.1} %", count as f64 * 100.0 / total as f64);
+        let share =
+            |count: u64| format!("{count:>9}  {:5.1} %", count as f64 * 100.0 / total as f64);
         writeln!(out, "\nHow they ended")?;
         writeln!(out, "  pended                {}", share(self.ended.pended))?;
-        writeln!(out, "  at DISPATCH_LEVEL     {}", share(self.ended.at_dispatch))?;
+        writeln!(
+            out,
+            "  at DISPATCH_LEVEL     {}",
+            share(self.ended.at_dispatch)
+        )?;
         writeln!(out, "  by fast I/O           {}", share(self.ended.fast))?;
         writeln!(out, "  failed                {}", share(self.ended.failed))?;
-        writeln!(out, "  cancelled             {}", share(self.ended.cancelled))?;
+        writeln!(
+            out,
+            "  cancelled             {}",
+            share(self.ended.cancelled)
+        )?;
         let ways: Vec<String> = self
             .arrived
             .ways
@@ -330,7 +386,11 @@ fn sent_of(counts: &Counts) -> Sent {
         .zip(counts.fast)
         .map(|(entry, (tried, answered))| (format!("{entry:?}"), tried, answered))
         .collect();
-    Sent { by_major, fast_io, pended: counts.pended }
+    Sent {
+        by_major,
+        fast_io,
+        pended: counts.pended,
+    }
 }
 
 fn arrived() -> Arrived {
@@ -349,7 +409,10 @@ fn arrived() -> Arrived {
             ("at once at DISPATCH", counts.at_dispatch),
             ("later", counts.pend),
             ("later at DISPATCH", counts.pend_at_dispatch),
-            ("on another thread before the call returned", counts.other_thread),
+            (
+                "on another thread before the call returned",
+                counts.other_thread,
+            ),
             ("the same at DISPATCH", counts.other_thread_at_dispatch),
             ("failed by injection", counts.failed),
             ("held until cancelled", counts.held),
@@ -371,7 +434,11 @@ mod tests {
             threads: 2,
             requests: 1000,
             observed: "00ff".to_owned(),
-            sent: Sent { by_major: vec![("IRP_MJ_READ".to_owned(), 7)], fast_io: vec![("Read".to_owned(), 5, 4)], pended: 2 },
+            sent: Sent {
+                by_major: vec![("IRP_MJ_READ".to_owned(), 7)],
+                fast_io: vec![("Read".to_owned(), 5, 4)],
+                pended: 2,
+            },
             ..Report::default()
         }
     }
@@ -380,8 +447,21 @@ mod tests {
     fn the_json_has_the_fields_that_programs_read() {
         let value: serde_json::Value = serde_json::from_str(&report().json()).expect("JSON");
         for field in [
-            "command", "seed", "drivers", "volumes", "sent", "arrived", "ended", "requests", "files", "observed",
-            "differences", "wrong", "violations", "measured", "milliseconds",
+            "command",
+            "seed",
+            "drivers",
+            "volumes",
+            "sent",
+            "arrived",
+            "ended",
+            "requests",
+            "files",
+            "observed",
+            "differences",
+            "wrong",
+            "violations",
+            "measured",
+            "milliseconds",
         ] {
             assert!(value.get(field).is_some(), "{field}");
         }
@@ -403,9 +483,14 @@ mod tests {
     #[test]
     fn many_differences_are_counted_and_some_shown() {
         let mut report = report();
-        report.differences = (0..25).map(|number| format!("difference {number}")).collect();
+        report.differences = (0..25)
+            .map(|number| format!("difference {number}"))
+            .collect();
         let text = report.text();
-        assert!(text.contains("difference 9") && !text.contains("difference 10\n"), "{text}");
+        assert!(
+            text.contains("difference 9") && !text.contains("difference 10\n"),
+            "{text}"
+        );
         assert!(text.contains("… and 15 more"), "{text}");
     }
 

@@ -5,6 +5,7 @@ use super::arguments::{RunOptions, WorkloadChoice};
 use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};
+use super::watchdog::Watchdog;
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::pool::failure;
@@ -21,7 +22,9 @@ const LARGEST: u64 = 16 << 20;
 /// Runs it; true if it was clean.
 pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     if options.drivers.is_empty() && !options.bare {
-        return Err(Failure::Usage("name a driver with --driver PATH, or run without one with --bare".to_owned()));
+        return Err(Failure::Usage(
+            "name a driver with --driver PATH, or run without one with --bare".to_owned(),
+        ));
     }
     machine::check_drivers(&options.drivers)?;
     machine::check_volumes(&options.volumes)?;
@@ -55,21 +58,39 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     if let Some(number) = options.fail_allocation {
         failure::fail_nth(number);
     }
-    let paths = if options.bare { &[][..] } else { &options.drivers[..] };
+    let paths = if options.bare {
+        &[][..]
+    } else {
+        &options.drivers[..]
+    };
     let drivers = machine::load(paths, &options.settings)?;
     mount(&volumes, |timing| timing != MountTiming::Before)?;
 
-    let places = volumes.iter().map(|volume| volume.place(volume.name())).collect();
-    let plan = Run { workload, places, threads: options.threads, seed: options.seed };
+    let places = volumes
+        .iter()
+        .map(|volume| volume.place(volume.name()))
+        .collect();
+    let plan = Run {
+        workload,
+        places,
+        threads: options.threads,
+        seed: options.seed,
+    };
     let before = counters::snapshot();
     let result = perform("run", &plan, options.json);
     let sent = counters::snapshot().since(&before);
 
-    let mut report = Report { command: "run", seed: options.seed, threads: options.threads, ..Report::default() };
+    let mut report = Report {
+        command: "run",
+        seed: options.seed,
+        threads: options.threads,
+        ..Report::default()
+    };
     report.fill(&result, &sent);
     report.volumes = volumes.iter().map(volume_report).collect();
     if let Some(path) = &options.log {
-        write_log(path, &result).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        write_log(path, &result)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     }
     report.set_drivers(unload(drivers));
     if options.json {
@@ -93,26 +114,41 @@ fn write_log(path: &Path, result: &RunResult) -> std::io::Result<()> {
 
 /// Tells the verifier how to report.
 pub fn configure(json: bool, seed: u64) {
-    verifier::configure(verifier::Configuration { json, seed, replay: super::command_line(), checks: true });
+    verifier::configure(verifier::Configuration {
+        json,
+        seed,
+        replay: super::command_line(),
+        checks: true,
+    });
 }
 
 /// How the file system treats requests.
 pub fn mix(quiet: bool) -> Mix {
-    if quiet { Mix::quiet() } else { Mix { fail: 20, fail_with: INJECTED.to_vec(), ..Mix::default() } }
+    if quiet {
+        Mix::quiet()
+    } else {
+        Mix {
+            fail: 20,
+            fail_with: INJECTED.to_vec(),
+            ..Mix::default()
+        }
+    }
 }
 
 /// Mounts the volumes of the timings that are wanted.
 pub fn mount(volumes: &[Volume], wanted: impl Fn(MountTiming) -> bool) -> Result<(), Failure> {
-    volumes.iter().filter(|volume| wanted(volume.description.mount)).try_for_each(Volume::mount)
+    volumes
+        .iter()
+        .filter(|volume| wanted(volume.description.mount))
+        .try_for_each(Volume::mount)
 }
 
-/// Runs a workload and shows its progress.
-pub fn perform(title: &str, run: &Run, quiet: bool) -> RunResult {
+/// Runs a workload and shows its progress, unless it is for a program to read (`json`).
+pub fn perform(title: &str, run: &Run, json: bool) -> RunResult {
     let progress: Arc<Progress> = Arc::default();
-    let display = Display::start(title, &progress, quiet);
-    let result = workload::run(run, &progress);
-    drop(display);
-    result
+    let _watchdog = Watchdog::start(&progress, json);
+    let _display = Display::start(title, &progress, json);
+    workload::run(run, &progress)
 }
 
 /// An empty directory that goes with the command.
@@ -126,7 +162,8 @@ pub fn temporary_directory() -> Result<tempfile::TempDir, Failure> {
 /// An empty directory for a volume. Its name is the volume's label: it is the same in every run.
 pub fn new_directory(parent: &Path, letter: char) -> Result<PathBuf, Failure> {
     let own = parent.join(letter.to_string());
-    std::fs::create_dir(&own).map_err(|error| Failure::Failed(format!("{}: {error}", own.display())))?;
+    std::fs::create_dir(&own)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", own.display())))?;
     Ok(own)
 }
 
@@ -149,11 +186,18 @@ pub fn volume_report(volume: &Volume) -> VolumeReport {
 
 /// Unloads the drivers and says how that went.
 pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<DriverReport> {
-    let images: Vec<_> = drivers.iter().map(|driver| (driver.service.clone(), driver.facts.clone())).collect();
+    let images: Vec<_> = drivers
+        .iter()
+        .map(|driver| (driver.service.clone(), driver.facts.clone()))
+        .collect();
     let outcomes = machine::unload(drivers);
     images
         .into_iter()
         .zip(outcomes)
-        .map(|((service, image), (_, outcome))| DriverReport { service, image, unload: Some(outcome) })
+        .map(|((service, image), (_, outcome))| DriverReport {
+            service,
+            image,
+            unload: Some(outcome),
+        })
         .collect()
 }

@@ -17,12 +17,23 @@ fn volume(letter: char, kind: VolumeKind, mount: MountTiming, parent: &Path) -> 
     let own = parent.join(letter.to_string());
     std::fs::create_dir(&own).expect("a directory");
     let host_directory = new_directory(&own, 'V').expect("a directory");
-    Volume::create(VolumeDescription { letter, host_directory, kind, mount, recognized: false })
+    Volume::create(VolumeDescription {
+        letter,
+        host_directory,
+        kind,
+        mount,
+        recognized: false,
+    })
 }
 
 fn perform(volume: &Volume, workload: Workload, seed: u64) -> RunResult {
     adversary::configure(seed, mix(false));
-    let plan = Run { workload, places: vec![volume.place("V:".to_owned())], threads: 2, seed };
+    let plan = Run {
+        workload,
+        places: vec![volume.place("V:".to_owned())],
+        threads: 2,
+        seed,
+    };
     run(&plan, &Arc::new(Progress::default()))
 }
 
@@ -37,7 +48,12 @@ fn the_same_seed_gives_the_same_requests_and_results() {
     start();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let on = |letter, seed| {
-        let volume = volume(letter, VolumeKind::Disk, MountTiming::Before, directory.path());
+        let volume = volume(
+            letter,
+            VolumeKind::Disk,
+            MountTiming::Before,
+            directory.path(),
+        );
         perform(&volume, Workload::Random(1500), seed)
     };
     let (first, second, other) = (on('P', 5), on('Q', 5), on('R', 6));
@@ -56,8 +72,13 @@ fn a_tree_is_carried_into_every_kind_of_volume_and_back() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let source = directory.path().join("source");
     std::fs::create_dir_all(source.join("deep/er")).expect("directories");
-    for (name, size) in [("empty", 0), ("one", 1), ("deep/page", 4096), ("deep/er/odd", 70_001), ("deep/Odd Name.txt", 5)]
-    {
+    for (name, size) in [
+        ("empty", 0),
+        ("one", 1),
+        ("deep/page", 4096),
+        ("deep/er/odd", 70_001),
+        ("deep/Odd Name.txt", 5),
+    ] {
         let contents: Vec<u8> = (0..size).map(|at| (at * 7 % 251) as u8).collect();
         std::fs::write(source.join(name), contents).expect("a file");
     }
@@ -79,7 +100,10 @@ fn a_tree_is_carried_into_every_kind_of_volume_and_back() {
     let sent = counters::snapshot().since(&before);
     assert!(sent.cancelled > 0 && sent.pended > 0 && sent.fast_answered() > 0);
     let closed = |major: u32| sent.irps[major as usize];
-    assert_eq!(closed(ntbox::nt::IRP_MJ_CLEANUP), closed(ntbox::nt::IRP_MJ_CLOSE));
+    assert_eq!(
+        closed(ntbox::nt::IRP_MJ_CLEANUP),
+        closed(ntbox::nt::IRP_MJ_CLOSE)
+    );
 }
 
 #[test]

@@ -2,16 +2,18 @@
 //! the security descriptor of a device (`SeAccessCheck`, as far as the box
 //! knows callers: system, administrator, user).
 
-pub use windows_sys::Win32::Storage::FileSystem::{
-    DELETE, FILE_APPEND_DATA, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_READ_DATA, FILE_READ_EA,
-    FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, FILE_WRITE_EA, READ_CONTROL, SYNCHRONIZE, WRITE_DAC, WRITE_OWNER,
-};
 use crate::processor::thread::Token;
+pub use windows_sys::Win32::Storage::FileSystem::{
+    DELETE, FILE_APPEND_DATA, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_READ_DATA,
+    FILE_READ_EA, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, FILE_WRITE_EA, READ_CONTROL, SYNCHRONIZE,
+    WRITE_DAC, WRITE_OWNER,
+};
 
 /// `FILE_ALL_ACCESS`.
 pub const ALL: u32 = 0x001F_01FF;
 /// `FILE_GENERIC_READ`.
-pub const READ: u32 = FILE_READ_DATA | FILE_READ_ATTRIBUTES | FILE_READ_EA | READ_CONTROL | SYNCHRONIZE;
+pub const READ: u32 =
+    FILE_READ_DATA | FILE_READ_ATTRIBUTES | FILE_READ_EA | READ_CONTROL | SYNCHRONIZE;
 /// `FILE_GENERIC_WRITE`.
 pub const WRITE: u32 = FILE_WRITE_DATA
     | FILE_APPEND_DATA
@@ -29,7 +31,12 @@ pub(super) const DIRECT_DEVICE: u32 =
 /// Replaces generic rights by the file's (`RtlMapGenericMask`); `MAXIMUM_ALLOWED` gives all.
 pub fn map_generic(desired: u32) -> u32 {
     let mut mapped = desired & 0x01FF_FFFF;
-    for (bit, rights) in [(0x8000_0000, READ), (0x4000_0000, WRITE), (0x2000_0000, EXECUTE), (0x1000_0000, ALL)] {
+    for (bit, rights) in [
+        (0x8000_0000, READ),
+        (0x4000_0000, WRITE),
+        (0x2000_0000, EXECUTE),
+        (0x1000_0000, ALL),
+    ] {
         if desired & bit != 0 {
             mapped |= rights;
         }
@@ -43,7 +50,9 @@ pub fn map_generic(desired: u32) -> u32 {
 /// Whether `token` gets all of `desired` (mapped) from a self-relative descriptor.
 /// A descriptor without a DACL grants everything, an empty DACL nothing.
 pub fn check(descriptor: &[u8], token: Token, desired: u32) -> bool {
-    let Some(dacl) = dacl_of(descriptor) else { return true };
+    let Some(dacl) = dacl_of(descriptor) else {
+        return true;
+    };
     let mut missing = desired & !SYNCHRONIZE;
     for ace in dacl {
         if missing == 0 {
@@ -70,9 +79,15 @@ struct Ace<'a> {
 
 /// Access-control entries of the DACL; `None` without one.
 fn dacl_of(descriptor: &[u8]) -> Option<Vec<Ace<'_>>> {
-    let word = |at: usize| descriptor.get(at..at + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    let word = |at: usize| {
+        descriptor
+            .get(at..at + 2)
+            .map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
+    };
     let long = |at: usize| {
-        descriptor.get(at..at + 4).map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        descriptor
+            .get(at..at + 4)
+            .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     };
     const DACL_PRESENT: u16 = 4;
     let start = long(16)? as usize;
@@ -83,9 +98,18 @@ fn dacl_of(descriptor: &[u8]) -> Option<Vec<Ace<'_>>> {
     let mut entries = Vec::new();
     let mut at = start + 8;
     for _ in 0..count {
-        let (Some(kind), Some(size), Some(mask)) = (descriptor.get(at), word(at + 2), long(at + 4)) else { break };
-        let Some(sid) = descriptor.get(at + 8..at + usize::from(size)) else { break };
-        entries.push(Ace { kind: *kind, mask, sid });
+        let (Some(kind), Some(size), Some(mask)) = (descriptor.get(at), word(at + 2), long(at + 4))
+        else {
+            break;
+        };
+        let Some(sid) = descriptor.get(at + 8..at + usize::from(size)) else {
+            break;
+        };
+        entries.push(Ace {
+            kind: *kind,
+            mask,
+            sid,
+        });
         at += usize::from(size);
     }
     Some(entries)
@@ -93,10 +117,15 @@ fn dacl_of(descriptor: &[u8]) -> Option<Vec<Ace<'_>>> {
 
 /// Whether the caller is, or belongs to, the account of `sid`.
 fn applies(sid: &[u8], token: Token) -> bool {
-    let Some((header, rest)) = sid.split_at_checked(8) else { return false };
+    let Some((header, rest)) = sid.split_at_checked(8) else {
+        return false;
+    };
     let authority = header[7];
-    let parts: Vec<u32> =
-        rest.chunks_exact(4).take(header[1].into()).map(|part| u32::from_le_bytes([part[0], part[1], part[2], part[3]])).collect();
+    let parts: Vec<u32> = rest
+        .chunks_exact(4)
+        .take(header[1].into())
+        .map(|part| u32::from_le_bytes([part[0], part[1], part[2], part[3]]))
+        .collect();
     match (authority, parts.as_slice()) {
         (1, [0]) | (5, [11]) => true,
         (5, [18]) => token == Token::System,
@@ -112,7 +141,9 @@ mod tests {
 
     fn sid(authority: u8, parts: &[u32]) -> Vec<u8> {
         let mut bytes = vec![1, parts.len() as u8, 0, 0, 0, 0, 0, authority];
-        parts.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
+        parts
+            .iter()
+            .for_each(|part| bytes.extend(part.to_le_bytes()));
         bytes
     }
 
@@ -138,7 +169,10 @@ mod tests {
 
     #[test]
     fn administrators_and_system_only_keeps_users_out() {
-        let only = descriptor(&[(0, 0x1000_0000, sid(5, &[18])), (0, 0x1000_0000, sid(5, &[32, 544]))]);
+        let only = descriptor(&[
+            (0, 0x1000_0000, sid(5, &[18])),
+            (0, 0x1000_0000, sid(5, &[32, 544])),
+        ]);
         assert!(check(&only, Token::System, READ));
         assert!(check(&only, Token::Administrator, READ | WRITE));
         assert!(!check(&only, Token::User, FILE_READ_DATA));
@@ -150,7 +184,13 @@ mod tests {
         assert!(check(&denied, Token::User, FILE_READ_DATA));
         assert!(!check(&denied, Token::Administrator, FILE_WRITE_DATA));
         assert!(!check(&descriptor(&[]), Token::System, FILE_READ_DATA));
-        assert!(check(&[1, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Token::User, ALL));
+        assert!(check(
+            &[
+                1, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+            ],
+            Token::User,
+            ALL
+        ));
     }
 
     #[test]

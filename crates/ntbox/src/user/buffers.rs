@@ -64,7 +64,10 @@ pub(super) unsafe fn attach_input(
 }
 
 /// A zeroed system buffer that completion frees.
-pub(super) fn attach_system_buffer(request: &mut Request, length: u32) -> Result<*mut c_void, NTSTATUS> {
+pub(super) fn attach_system_buffer(
+    request: &mut Request,
+    length: u32,
+) -> Result<*mut c_void, NTSTATUS> {
     let system = pool::allocate_for_box(length as usize);
     if system.is_null() {
         return Err(STATUS_INSUFFICIENT_RESOURCES);
@@ -86,7 +89,13 @@ pub(super) unsafe fn attach_copy(
 ) -> Result<(), NTSTATUS> {
     let system = attach_system_buffer(request, size)?;
     // SAFETY: the caller's `length` bytes; the new buffer holds `size`, which is no less.
-    unsafe { std::ptr::copy_nonoverlapping(input.cast::<u8>(), system.cast::<u8>(), length.min(size) as usize) };
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            input.cast::<u8>(),
+            system.cast::<u8>(),
+            length.min(size) as usize,
+        )
+    };
     Ok(())
 }
 

@@ -27,7 +27,11 @@ pub fn nt_cancel_io_file_ex(handle: HANDLE, block: *mut IO_STATUS_BLOCK) -> NTST
         cancel_by_block(&call, block)
     };
     thread::deliver_apcs();
-    if found == 0 { STATUS_NOT_FOUND } else { STATUS_SUCCESS }
+    if found == 0 {
+        STATUS_NOT_FOUND
+    } else {
+        STATUS_SUCCESS
+    }
 }
 
 /// `NtCancelIoFile`: all requests of this thread on the file; success even if there is none.

@@ -6,13 +6,16 @@
 
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
+use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::counters::{self, FastIo};
 use super::locks::signal;
 use super::request::{FileCall, Request};
 use super::{buffers, event, outcome};
 use crate::nt::stack_location;
-use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS};
+use crate::nt::{
+    HANDLE, IO_STATUS_BLOCK, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL,
+    IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS,
+};
 use std::ffi::c_void;
 
 /// A control's arguments.
@@ -52,7 +55,11 @@ pub unsafe fn nt_fs_control_file(handle: HANDLE, control: &Control) -> NTSTATUS 
     unsafe { run(handle, control, false) }.unwrap_or_else(|status| status)
 }
 
-unsafe fn run(handle: HANDLE, control: &Control, device_control: bool) -> Result<NTSTATUS, NTSTATUS> {
+unsafe fn run(
+    handle: HANDLE,
+    control: &Control,
+    device_control: bool,
+) -> Result<NTSTATUS, NTSTATUS> {
     let access = control.code >> 14 & 3;
     let right = match access {
         1 => FILE_READ_DATA,
@@ -73,7 +80,11 @@ unsafe fn run(handle: HANDLE, control: &Control, device_control: bool) -> Result
         }
     }
     let user_event = event::by_handle(control.event)?;
-    let major = if device_control { IRP_MJ_DEVICE_CONTROL } else { IRP_MJ_FILE_SYSTEM_CONTROL };
+    let major = if device_control {
+        IRP_MJ_DEVICE_CONTROL
+    } else {
+        IRP_MJ_FILE_SYSTEM_CONTROL
+    };
     let mut request = call.new_request(major, 0, control.iosb, user_event)?;
     // SAFETY: contract of the callers.
     let type3 = unsafe { attach(&mut request, control) }?;
@@ -97,7 +108,9 @@ unsafe fn attach(request: &mut Request, control: &Control) -> Result<*mut c_void
             let size = control.input_length.max(control.output_length);
             if size != 0 {
                 // SAFETY: contract of the callers: the input holds its length.
-                unsafe { buffers::attach_copy(request, control.input, control.input_length, size) }?;
+                unsafe {
+                    buffers::attach_copy(request, control.input, control.input_length, size)
+                }?;
                 if control.output_length != 0 {
                     request.header().UserBuffer = control.output;
                     request.header().Flags |= IRP_INPUT_OPERATION;
@@ -113,10 +126,20 @@ unsafe fn attach(request: &mut Request, control: &Control) -> Result<*mut c_void
             if control.input_length != 0 {
                 // SAFETY: as above.
                 unsafe {
-                    buffers::attach_copy(request, control.input, control.input_length, control.input_length)
+                    buffers::attach_copy(
+                        request,
+                        control.input,
+                        control.input_length,
+                        control.input_length,
+                    )
                 }?;
             }
-            buffers::attach_mdl(request, control.output, control.output_length, method == OUT_DIRECT)?;
+            buffers::attach_mdl(
+                request,
+                control.output,
+                control.output_length,
+                method == OUT_DIRECT,
+            )?;
             Ok(std::ptr::null_mut())
         }
     }

@@ -65,7 +65,10 @@ impl Counts {
             calls: self.calls - earlier.calls,
             irps: std::array::from_fn(|major| self.irps[major] - earlier.irps[major]),
             fast: std::array::from_fn(|entry| {
-                (self.fast[entry].0 - earlier.fast[entry].0, self.fast[entry].1 - earlier.fast[entry].1)
+                (
+                    self.fast[entry].0 - earlier.fast[entry].0,
+                    self.fast[entry].1 - earlier.fast[entry].1,
+                )
             }),
             pended: self.pended - earlier.pended,
             failed: self.failed - earlier.failed,
@@ -75,7 +78,8 @@ impl Counts {
 }
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
-static IRPS: [AtomicU64; MAJOR_FUNCTION_COUNT] = [const { AtomicU64::new(0) }; MAJOR_FUNCTION_COUNT];
+static IRPS: [AtomicU64; MAJOR_FUNCTION_COUNT] =
+    [const { AtomicU64::new(0) }; MAJOR_FUNCTION_COUNT];
 static TRIED: [AtomicU64; FAST_IO.len()] = [const { AtomicU64::new(0) }; FAST_IO.len()];
 static ANSWERED: [AtomicU64; FAST_IO.len()] = [const { AtomicU64::new(0) }; FAST_IO.len()];
 static PENDED: AtomicU64 = AtomicU64::new(0);
@@ -116,13 +120,14 @@ pub fn snapshot() -> Counts {
     Counts {
         calls: CALLS.load(Relaxed),
         irps: std::array::from_fn(|major| IRPS[major].load(Relaxed)),
-        fast: std::array::from_fn(|entry| (TRIED[entry].load(Relaxed), ANSWERED[entry].load(Relaxed))),
+        fast: std::array::from_fn(|entry| {
+            (TRIED[entry].load(Relaxed), ANSWERED[entry].load(Relaxed))
+        }),
         pended: PENDED.load(Relaxed),
         failed: FAILED.load(Relaxed),
         cancelled: CANCELLED.load(Relaxed),
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -137,8 +142,22 @@ mod tests {
 
     #[test]
     fn a_difference_counts_what_came_between() {
-        let earlier = Counts { calls: 2, pended: 1, ..Counts::default() };
-        let later = Counts { calls: 5, pended: 1, ..earlier };
-        assert_eq!(later.since(&earlier), Counts { calls: 3, ..Counts::default() });
+        let earlier = Counts {
+            calls: 2,
+            pended: 1,
+            ..Counts::default()
+        };
+        let later = Counts {
+            calls: 5,
+            pended: 1,
+            ..earlier
+        };
+        assert_eq!(
+            later.since(&earlier),
+            Counts {
+                calls: 3,
+                ..Counts::default()
+            }
+        );
     }
 }

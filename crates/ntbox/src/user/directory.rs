@@ -6,11 +6,15 @@
 
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
+use super::access::FILE_LIST_DIRECTORY;
 use super::request::FileCall;
 use super::{buffers, event};
 use crate::nt::stack_location::{NotifyDirectory, QueryDirectory};
-use super::access::{FILE_LIST_DIRECTORY};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_QUERY_DIRECTORY, NTSTATUS, SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY, SL_WATCH_TREE, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, UNICODE_STRING};
+use crate::nt::{
+    HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY,
+    IRP_MN_QUERY_DIRECTORY, NTSTATUS, SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY, SL_WATCH_TREE,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, UNICODE_STRING,
+};
 use crate::pool;
 use std::ffi::c_void;
 
@@ -49,7 +53,12 @@ pub unsafe fn nt_query_directory_file(handle: HANDLE, query: &DirectoryQuery<'_>
             Some(pattern) if !pattern.is_empty() => attach_name(&mut request, pattern)?,
             _ => std::ptr::null_mut(),
         };
-        buffers::attach_output(&mut request, call.device_flags(), query.buffer, query.length)?;
+        buffers::attach_output(
+            &mut request,
+            call.device_flags(),
+            query.buffer,
+            query.length,
+        )?;
         let location = request.location();
         location.MinorFunction = IRP_MN_QUERY_DIRECTORY as u8;
         let mut flags = 0;
@@ -72,7 +81,10 @@ pub unsafe fn nt_query_directory_file(handle: HANDLE, query: &DirectoryQuery<'_>
 }
 
 /// Puts a name into the request's auxiliary buffer, which completion frees.
-fn attach_name(request: &mut super::request::Request, name: &[u16]) -> Result<*mut UNICODE_STRING, NTSTATUS> {
+fn attach_name(
+    request: &mut super::request::Request,
+    name: &[u16],
+) -> Result<*mut UNICODE_STRING, NTSTATUS> {
     let bytes = size_of_val(name);
     if bytes > usize::from(u16::MAX) {
         return Err(STATUS_INVALID_PARAMETER);
@@ -85,7 +97,11 @@ fn attach_name(request: &mut super::request::Request, name: &[u16]) -> Result<*m
     let units: *mut u16 = header.wrapping_add(1).cast();
     // SAFETY: the block holds the header and the units.
     unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), units, name.len()) };
-    let string = UNICODE_STRING { Length: bytes as u16, MaximumLength: bytes as u16, Buffer: units };
+    let string = UNICODE_STRING {
+        Length: bytes as u16,
+        MaximumLength: bytes as u16,
+        Buffer: units,
+    };
     // SAFETY: as above.
     unsafe { header.write(string) };
     request.header().Tail.Overlay.AuxiliaryBuffer = memory.cast();
@@ -113,7 +129,10 @@ pub struct Notification {
 ///
 /// # Safety
 /// Buffer and status block are valid until the request has completed.
-pub unsafe fn nt_notify_change_directory_file(handle: HANDLE, notification: &Notification) -> NTSTATUS {
+pub unsafe fn nt_notify_change_directory_file(
+    handle: HANDLE,
+    notification: &Notification,
+) -> NTSTATUS {
     let run = || {
         if notification.filter == 0 || notification.filter & !0xFFF != 0 {
             return Err(STATUS_INVALID_PARAMETER);
@@ -121,11 +140,21 @@ pub unsafe fn nt_notify_change_directory_file(handle: HANDLE, notification: &Not
         let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?;
         call.lock()?;
         let user_event = event::by_handle(notification.event)?;
-        let mut request = call.new_request(IRP_MJ_DIRECTORY_CONTROL, 0, notification.iosb, user_event)?;
-        buffers::attach_output(&mut request, call.device_flags(), notification.buffer, notification.length)?;
+        let mut request =
+            call.new_request(IRP_MJ_DIRECTORY_CONTROL, 0, notification.iosb, user_event)?;
+        buffers::attach_output(
+            &mut request,
+            call.device_flags(),
+            notification.buffer,
+            notification.length,
+        )?;
         let location = request.location();
         location.MinorFunction = IRP_MN_NOTIFY_CHANGE_DIRECTORY as u8;
-        location.Flags = if notification.tree { SL_WATCH_TREE as u8 } else { 0 };
+        location.Flags = if notification.tree {
+            SL_WATCH_TREE as u8
+        } else {
+            0
+        };
         location.Parameters.NotifyDirectory = NotifyDirectory {
             Length: notification.length,
             CompletionFilter: notification.filter,

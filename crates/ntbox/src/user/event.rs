@@ -26,7 +26,10 @@ impl Event {
         let handle = unsafe { object::open_handle(object, 0x1F_0003, false) };
         // SAFETY: the handle keeps the object; the creation's reference goes.
         unsafe { object::dereference(object) };
-        Self { handle, object: object.cast() }
+        Self {
+            handle,
+            object: object.cast(),
+        }
     }
     /// The handle to pass to a service.
     pub fn handle(&self) -> HANDLE {

@@ -6,15 +6,18 @@
 //! DDI: `ZwQueryInformationFile`, `ZwSetInformationFile`, IRP_MJ_QUERY_INFORMATION,
 //! IRP_MJ_SET_INFORMATION.
 
-#![expect(non_upper_case_globals, reason = "information classes keep the DDI's names")]
+#![expect(
+    non_upper_case_globals,
+    reason = "information classes keep the DDI's names"
+)]
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
-use super::counters::{self, FastIo};
-use super::open::{OpenRequest, nt_create_file};
-use super::request::FileCall;
 use super::access::{
     DELETE, FILE_READ_ATTRIBUTES, FILE_READ_EA, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, SYNCHRONIZE,
 };
+use super::counters::{self, FastIo};
+use super::open::{OpenRequest, nt_create_file};
+use super::request::FileCall;
 use super::{buffers, outcome};
 use crate::io_manager::object;
 use crate::nt::stack_location::{QueryFile, SetFile, SetFileRename, SetFileTail};
@@ -46,7 +49,9 @@ fn set_right(class: i32) -> u32 {
         | FileRenameInformationEx
         | FileDispositionInformation
         | FileDispositionInformationEx => DELETE,
-        FileEndOfFileInformation | FileAllocationInformation | FileValidDataLengthInformation => FILE_WRITE_DATA,
+        FileEndOfFileInformation | FileAllocationInformation | FileValidDataLengthInformation => {
+            FILE_WRITE_DATA
+        }
         _ => 0,
     }
 }
@@ -61,7 +66,10 @@ fn least_length(class: i32) -> usize {
         | FileEndOfFileInformation
         | FileAllocationInformation
         | FileInternalInformation => 8,
-        FileAccessInformation | FileModeInformation | FileAlignmentInformation | FileEaInformation => 4,
+        FileAccessInformation
+        | FileModeInformation
+        | FileAlignmentInformation
+        | FileEaInformation => 4,
         FileAttributeTagInformation => size_of::<FILE_ATTRIBUTE_TAG_INFORMATION>(),
         FileAllInformation => size_of::<FILE_ALL_INFORMATION>(),
         FileDispositionInformation => 1,
@@ -102,7 +110,9 @@ unsafe fn query(
     call.lock()?;
     if let Some(answer) = answered_here(&call, handle, class)? {
         // SAFETY: contract of the function; the length was checked above.
-        unsafe { std::ptr::copy_nonoverlapping(answer.as_ptr(), buffer.cast::<u8>(), answer.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(answer.as_ptr(), buffer.cast::<u8>(), answer.len())
+        };
         // SAFETY: contract of the function.
         unsafe { iosb.write(block(STATUS_SUCCESS, answer.len())) };
         return Ok(STATUS_SUCCESS);
@@ -135,8 +145,11 @@ unsafe fn query(
             + size_of::<FILE_MODE_INFORMATION>()
             + size_of::<FILE_ALIGNMENT_INFORMATION>();
     }
-    request.location().Parameters.QueryFile =
-        QueryFile { Length: length, FileInformationClass: class, ..Default::default() };
+    request.location().Parameters.QueryFile = QueryFile {
+        Length: length,
+        FileInformationClass: class,
+        ..Default::default()
+    };
     let deferred = call.is_synchronous();
     let (status, done) = call.send_and_wait(request, deferred);
     // SAFETY: contract of the function.
@@ -157,13 +170,21 @@ fn answered_here(call: &FileCall, handle: HANDLE, class: i32) -> Result<Option<V
     Ok(match class {
         FilePositionInformation if call.is_synchronous() => {
             // SAFETY: the call holds a reference and the file's lock.
-            Some(unsafe { (*call.file()).CurrentByteOffset }.to_le_bytes().to_vec())
+            Some(
+                unsafe { (*call.file()).CurrentByteOffset }
+                    .to_le_bytes()
+                    .to_vec(),
+            )
         }
         FileAccessInformation => Some(object::access_of_handle(handle)?.to_le_bytes().to_vec()),
         FileModeInformation => Some(mode_of(call).to_le_bytes().to_vec()),
         FileAlignmentInformation => {
             // SAFETY: the file keeps its stack.
-            Some(unsafe { (*call.device()).AlignmentRequirement }.to_le_bytes().to_vec())
+            Some(
+                unsafe { (*call.device()).AlignmentRequirement }
+                    .to_le_bytes()
+                    .to_vec(),
+            )
         }
         _ => None,
     })
@@ -185,7 +206,11 @@ fn mode_of(call: &FileCall) -> u32 {
     }
     if call.has_flag(FO_SYNCHRONOUS_IO) {
         let alertable = alert & FO_ALERTABLE_IO != 0 && call.has_flag(FO_ALERTABLE_IO);
-        mode |= if alertable { FILE_SYNCHRONOUS_IO_ALERT } else { FILE_SYNCHRONOUS_IO_NONALERT };
+        mode |= if alertable {
+            FILE_SYNCHRONOUS_IO_ALERT
+        } else {
+            FILE_SYNCHRONOUS_IO_NONALERT
+        };
     }
     mode
 }
@@ -193,13 +218,18 @@ fn mode_of(call: &FileCall) -> u32 {
 /// The three fast queries; `None` when the IRP is needed.
 unsafe fn fast(call: &FileCall, buffer: *mut c_void, class: i32) -> Option<IO_STATUS_BLOCK> {
     let (entry, routine) = match class {
-        FileBasicInformation => (FastIo::QueryBasicInfo, call.fast_io(|table| table.FastIoQueryBasicInfo)?),
-        FileStandardInformation => {
-            (FastIo::QueryStandardInfo, call.fast_io(|table| table.FastIoQueryStandardInfo)?)
-        }
-        FileNetworkOpenInformation => {
-            (FastIo::QueryNetworkOpenInfo, call.fast_io(|table| table.FastIoQueryNetworkOpenInfo)?)
-        }
+        FileBasicInformation => (
+            FastIo::QueryBasicInfo,
+            call.fast_io(|table| table.FastIoQueryBasicInfo)?,
+        ),
+        FileStandardInformation => (
+            FastIo::QueryStandardInfo,
+            call.fast_io(|table| table.FastIoQueryStandardInfo)?,
+        ),
+        FileNetworkOpenInformation => (
+            FastIo::QueryNetworkOpenInfo,
+            call.fast_io(|table| table.FastIoQueryNetworkOpenInfo)?,
+        ),
         _ => return None,
     };
     let mut iosb = IO_STATUS_BLOCK::default();
@@ -247,7 +277,11 @@ unsafe fn set(
     // SAFETY: contract of the function.
     let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize) };
     if class == FilePositionInformation && call.is_synchronous() {
-        let position = i64::from_le_bytes(bytes[..8].try_into().map_err(|_| STATUS_INFO_LENGTH_MISMATCH)?);
+        let position = i64::from_le_bytes(
+            bytes[..8]
+                .try_into()
+                .map_err(|_| STATUS_INFO_LENGTH_MISMATCH)?,
+        );
         if position < 0 {
             return Err(STATUS_INVALID_PARAMETER);
         }
@@ -257,15 +291,31 @@ unsafe fn set(
         unsafe { iosb.write(block(STATUS_SUCCESS, 0)) };
         return Ok(STATUS_SUCCESS);
     }
-    let renames = matches!(class, FileRenameInformation | FileRenameInformationEx | FileLinkInformation);
-    let directory = if renames { TargetDirectory::open(&call, bytes)? } else { None };
+    let renames = matches!(
+        class,
+        FileRenameInformation | FileRenameInformationEx | FileLinkInformation
+    );
+    let directory = if renames {
+        TargetDirectory::open(&call, bytes)?
+    } else {
+        None
+    };
     let mut request = call.new_request(IRP_MJ_SET_INFORMATION, 0, null_mut(), null_mut())?;
     // SAFETY: contract of the function.
     unsafe { buffers::attach_copy(&mut request, buffer, length, length.max(1)) }?;
     let replace = bytes.first().copied().unwrap_or(0);
-    let mut parameters = SetFile { Length: length, FileInformationClass: class, ..Default::default() };
+    let mut parameters = SetFile {
+        Length: length,
+        FileInformationClass: class,
+        ..Default::default()
+    };
     if renames {
-        parameters.Tail = SetFileTail { Rename: SetFileRename { ReplaceIfExists: replace & 1, AdvanceOnly: 0 } };
+        parameters.Tail = SetFileTail {
+            Rename: SetFileRename {
+                ReplaceIfExists: replace & 1,
+                AdvanceOnly: 0,
+            },
+        };
         if let Some(directory) = &directory {
             parameters.FileObject = directory.file;
         }
@@ -289,15 +339,26 @@ struct TargetDirectory {
 
 impl TargetDirectory {
     fn open(call: &FileCall, information: &[u8]) -> Result<Option<Self>, NTSTATUS> {
-        let field = |at: usize| information.get(at..at + 8).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        let root = field(8).map(usize::from_le_bytes).ok_or(STATUS_INFO_LENGTH_MISMATCH)? as HANDLE;
+        let field = |at: usize| {
+            information
+                .get(at..at + 8)
+                .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
+        };
+        let root = field(8)
+            .map(usize::from_le_bytes)
+            .ok_or(STATUS_INFO_LENGTH_MISMATCH)? as HANDLE;
         let length = information
             .get(16..20)
             .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
             .map(u32::from_le_bytes)
             .ok_or(STATUS_INFO_LENGTH_MISMATCH)? as usize;
-        let name = information.get(NAME_AT..NAME_AT + length).ok_or(STATUS_INVALID_PARAMETER)?;
-        let units: Vec<u16> = name.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+        let name = information
+            .get(NAME_AT..NAME_AT + length)
+            .ok_or(STATUS_INVALID_PARAMETER)?;
+        let units: Vec<u16> = name
+            .chunks_exact(2)
+            .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+            .collect();
         let name = String::from_utf16_lossy(&units);
         if root.is_null() && !name.starts_with('\\') {
             return Ok(None);
@@ -307,7 +368,11 @@ impl TargetDirectory {
         // SAFETY: the file keeps its stack.
         let top = unsafe { crate::io_manager::device::top_of_stack(base) };
         // A device hint of the file's own open goes for the target, too.
-        let device_hint = if top == call.device() { null_mut() } else { call.device() };
+        let device_hint = if top == call.device() {
+            null_mut()
+        } else {
+            call.device()
+        };
         let request = OpenRequest {
             name: &name,
             root,

@@ -2,15 +2,21 @@
 //!
 //! DDI: `ZwLockFile`, `ZwUnlockFile`, IRP_MJ_LOCK_CONTROL.
 
-#![expect(unsafe_code, reason = "the file object is shared with drivers by pointer")]
+#![expect(
+    unsafe_code,
+    reason = "the file object is shared with drivers by pointer"
+)]
 
+use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::counters::{self, FastIo};
 use super::event;
 use super::outcome;
 use super::request::{FileCall, Request};
 use crate::nt::stack_location::LockControl;
-use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, NTSTATUS, SL_EXCLUSIVE_LOCK, SL_FAIL_IMMEDIATELY, STATUS_INSUFFICIENT_RESOURCES};
+use crate::nt::{
+    HANDLE, IO_STATUS_BLOCK, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, NTSTATUS,
+    SL_EXCLUSIVE_LOCK, SL_FAIL_IMMEDIATELY, STATUS_INSUFFICIENT_RESOURCES,
+};
 use crate::pool;
 use crate::processor::{dispatcher, thread};
 use std::ptr::null_mut;
@@ -56,7 +62,11 @@ pub unsafe fn nt_lock_file(
         fill(&mut request, range)?;
         let location = request.location();
         location.MinorFunction = IRP_MN_LOCK as u8;
-        let immediate = if fail_immediately { SL_FAIL_IMMEDIATELY } else { 0 };
+        let immediate = if fail_immediately {
+            SL_FAIL_IMMEDIATELY
+        } else {
+            0
+        };
         location.Flags = (immediate | if exclusive { SL_EXCLUSIVE_LOCK } else { 0 }) as u8;
         Ok(call.send(request, false))
     };
@@ -97,12 +107,21 @@ fn fill(request: &mut Request, range: Range) -> Result<(), NTSTATUS> {
     // SAFETY: a new block of this size.
     unsafe { length.write(range.length) };
     request.header().Tail.Overlay.AuxiliaryBuffer = length.cast();
-    request.location().Parameters.LockControl =
-        LockControl { Length: length, Key: range.key, ByteOffset: range.offset, ..Default::default() };
+    request.location().Parameters.LockControl = LockControl {
+        Length: length,
+        Key: range.key,
+        ByteOffset: range.offset,
+        ..Default::default()
+    };
     Ok(())
 }
 
-fn fast_lock(call: &FileCall, range: Range, fail_immediately: bool, exclusive: bool) -> Option<IO_STATUS_BLOCK> {
+fn fast_lock(
+    call: &FileCall,
+    range: Range,
+    fail_immediately: bool,
+    exclusive: bool,
+) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoLock)?;
     let (mut offset, mut length) = (range.offset, range.length);
     let mut iosb = IO_STATUS_BLOCK::default();

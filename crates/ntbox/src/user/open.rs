@@ -4,15 +4,29 @@
 //! DDI: `ZwCreateFile`, `IoCreateFileSpecifyDeviceObjectHint`, IRP_MJ_CREATE,
 //! `FAST_IO_QUERY_OPEN` and "Opening a file" in the file-system documentation.
 
-#![expect(unsafe_code, reason = "devices and file objects are shared with drivers by pointer")]
+#![expect(
+    unsafe_code,
+    reason = "devices and file objects are shared with drivers by pointer"
+)]
 
+use super::access::SYNCHRONIZE;
 use super::counters::{self, FastIo};
 use super::request::{Request, fast_io_of, wait_for};
 use super::{access, identity, outcome};
 use crate::io_manager::object::{self, Kind};
 use crate::io_manager::{complete, device, file, irp, mount, namespace};
-use super::access::{SYNCHRONIZE};
-use crate::nt::{ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN, FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_OPEN, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH, FO_ALERTABLE_IO, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_NO_INTERMEDIATE_BUFFERING, FO_OPENED_CASE_SENSITIVE, FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY, FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS, SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK, SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING, STATUS_REPARSE, unicode};
+use crate::nt::{
+    ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN,
+    FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_OPEN, FILE_RANDOM_ACCESS,
+    FILE_SEQUENTIAL_ONLY, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
+    FILE_WRITE_THROUGH, FO_ALERTABLE_IO, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED,
+    FO_NO_INTERMEDIATE_BUFFERING, FO_OPENED_CASE_SENSITIVE, FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY,
+    FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK,
+    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS,
+    SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK, SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED,
+    STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE, STATUS_OBJECT_NAME_INVALID,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING, STATUS_REPARSE, unicode,
+};
 use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt};
 use crate::processor::thread;
 use std::ffi::c_void;
@@ -82,7 +96,10 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
     let _identity = identity::begin();
     let synchronous = request.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT);
     let granted = access::map_generic(request.access);
-    if synchronous.count_ones() == 2 || synchronous != 0 && granted & SYNCHRONIZE == 0 || request.disposition > 5 {
+    if synchronous.count_ones() == 2
+        || synchronous != 0 && granted & SYNCHRONIZE == 0
+        || request.disposition > 5
+    {
         return Err(STATUS_INVALID_PARAMETER);
     }
     let mut name = request.name.to_owned();
@@ -118,12 +135,19 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
 
 /// `NtQueryFullAttributesFile`: fast query open first; when the stack declines, the file
 /// is opened, asked through fast I/O or an IRP, and closed.
-pub fn nt_query_full_attributes_file(name: &str) -> Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS> {
+pub fn nt_query_full_attributes_file(
+    name: &str,
+) -> Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS> {
     outcome::begin();
     let _identity = identity::begin();
     let granted = access::FILE_READ_ATTRIBUTES;
     let options = crate::nt::FILE_OPEN_REPARSE_POINT;
-    let request = OpenRequest { name, access: granted, options, ..OpenRequest::default() };
+    let request = OpenRequest {
+        name,
+        access: granted,
+        options,
+        ..OpenRequest::default()
+    };
     let target = Target::parse(name, null_mut(), granted, null_mut())?;
     if let Some(answer) = target.query_open(&request, granted)? {
         return answer;
@@ -143,7 +167,11 @@ pub fn nt_query_full_attributes_file(name: &str) -> Result<FILE_NETWORK_OPEN_INF
     };
     object::close_handle(handle);
     thread::deliver_apcs();
-    if status < 0 { Err(status) } else { Ok(information) }
+    if status < 0 {
+        Err(status)
+    } else {
+        Ok(information)
+    }
 }
 
 /// Where an open goes.
@@ -160,10 +188,21 @@ struct Target {
 }
 
 impl Target {
-    fn parse(name: &str, root: HANDLE, granted: u32, hint: *mut DEVICE_OBJECT) -> Result<Self, NTSTATUS> {
+    fn parse(
+        name: &str,
+        root: HANDLE,
+        granted: u32,
+        hint: *mut DEVICE_OBJECT,
+    ) -> Result<Self, NTSTATUS> {
         let mut target = if root.is_null() {
             let (object, remaining) = namespace::lookup(name)?;
-            let target = Self { parsed: object.cast(), top: null_mut(), remaining, related: null_mut(), direct: false };
+            let target = Self {
+                parsed: object.cast(),
+                top: null_mut(),
+                remaining,
+                related: null_mut(),
+                direct: false,
+            };
             // SAFETY: the lookup referenced it.
             match unsafe { object::kind_of(object) } {
                 Some(Kind::Device) => target,
@@ -180,14 +219,24 @@ impl Target {
             let parsed = unsafe { (*related).DeviceObject };
             // SAFETY: an open file keeps its device.
             unsafe { object::reference(parsed.cast()) };
-            Self { parsed, top: null_mut(), remaining: name.to_owned(), related, direct: false }
+            Self {
+                parsed,
+                top: null_mut(),
+                remaining: name.to_owned(),
+                related,
+                direct: false,
+            }
         };
         target.top = target.find_top(granted, hint)?;
         Ok(target)
     }
 
     /// Mounts the volume if there is one, and finds the device the request begins at.
-    fn find_top(&mut self, granted: u32, hint: *mut DEVICE_OBJECT) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
+    fn find_top(
+        &mut self,
+        granted: u32,
+        hint: *mut DEVICE_OBJECT,
+    ) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
         if !self.related.is_null() {
             if !hint.is_null() {
                 return Ok(hint);
@@ -197,7 +246,8 @@ impl Target {
         }
         // SAFETY: the lookup referenced the device.
         let has_volume = !(unsafe { (*self.parsed).Vpb }).is_null();
-        self.direct = has_volume && self.remaining.is_empty() && granted & !access::DIRECT_DEVICE == 0;
+        self.direct =
+            has_volume && self.remaining.is_empty() && granted & !access::DIRECT_DEVICE == 0;
         let base = if has_volume && !self.direct {
             // SAFETY: as above.
             unsafe { mount::volume_device(self.parsed) }?
@@ -218,11 +268,13 @@ impl Target {
         if parsed.Flags & DO_DEVICE_INITIALIZING != 0 {
             return Err(STATUS_NO_SUCH_DEVICE);
         }
-        if parsed.Flags & DO_EXCLUSIVE != 0 && parsed.ReferenceCount != 0 && self.related.is_null() {
+        if parsed.Flags & DO_EXCLUSIVE != 0 && parsed.ReferenceCount != 0 && self.related.is_null()
+        {
             return Err(STATUS_ACCESS_DENIED);
         }
         let kernel = thread::previous_mode() == 0 && !request.force_access_check;
-        let secured = self.remaining.is_empty() || parsed.Characteristics & FILE_DEVICE_SECURE_OPEN != 0;
+        let secured =
+            self.remaining.is_empty() || parsed.Characteristics & FILE_DEVICE_SECURE_OPEN != 0;
         if kernel || !secured || !self.related.is_null() {
             return Ok(());
         }
@@ -240,7 +292,10 @@ impl Target {
     fn new_file(&self, request: &OpenRequest<'_>) -> *mut FILE_OBJECT {
         let mut flags = 0;
         for (option, flag) in [
-            (FILE_SYNCHRONOUS_IO_ALERT, FO_SYNCHRONOUS_IO | FO_ALERTABLE_IO),
+            (
+                FILE_SYNCHRONOUS_IO_ALERT,
+                FO_SYNCHRONOUS_IO | FO_ALERTABLE_IO,
+            ),
             (FILE_SYNCHRONOUS_IO_NONALERT, FO_SYNCHRONOUS_IO),
             (FILE_NO_INTERMEDIATE_BUFFERING, FO_NO_INTERMEDIATE_BUFFERING),
             (FILE_WRITE_THROUGH, FO_WRITE_THROUGH),
@@ -336,13 +391,16 @@ impl Target {
         granted: u32,
     ) -> Result<Option<Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS>>, NTSTATUS> {
         self.check(request, granted)?;
-        let Some(routine) = fast_io_of(self.top, |table| table.FastIoQueryOpen) else { return Ok(None) };
+        let Some(routine) = fast_io_of(self.top, |table| table.FastIoQueryOpen) else {
+            return Ok(None);
+        };
         let file = self.new_file(request);
         let mut security = Security::new(request, granted);
         let mut information = FILE_NETWORK_OPEN_INFORMATION::default();
         let answer = Request::allocate(self.top, thread::previous_mode()).map(|mut create| {
             fill(&mut create, request, file, &mut security);
-            create.header().Flags = IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION;
+            create.header().Flags =
+                IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION;
             let irp = create.pointer();
             // SAFETY: the request has a location for this device.
             unsafe { irp::advance(irp) };
@@ -351,7 +409,8 @@ impl Target {
             // SAFETY: the location just made current.
             unsafe { (*current).DeviceObject = self.top };
             // SAFETY: the entry of this device's driver with its documented arguments.
-            let answered = unsafe { routine(irp, (&raw mut information).cast::<c_void>(), self.top) } != 0;
+            let answered =
+                unsafe { routine(irp, (&raw mut information).cast::<c_void>(), self.top) } != 0;
             // SAFETY: the request was not sent: the routine returned and this thread owns it.
             let status = unsafe { create.header().IoStatus.Anonymous.Status };
             answered.then_some(status)
@@ -362,7 +421,11 @@ impl Target {
         counters::fast(FastIo::QueryOpen, answer.is_some());
         Ok(answer.map(|status| {
             outcome::note_fast();
-            if status < 0 { Err(status) } else { Ok(information) }
+            if status < 0 {
+                Err(status)
+            } else {
+                Ok(information)
+            }
         }))
     }
 }
@@ -392,12 +455,20 @@ impl Security {
             DesiredAccess: granted,
             FullCreateOptions: request.options,
         });
-        Self { context, _state: state }
+        Self {
+            context,
+            _state: state,
+        }
     }
 }
 
 /// The create's header and first location.
-fn fill(create: &mut Request, request: &OpenRequest<'_>, file: *mut FILE_OBJECT, security: &mut Security) {
+fn fill(
+    create: &mut Request,
+    request: &OpenRequest<'_>,
+    file: *mut FILE_OBJECT,
+    security: &mut Security,
+) {
     let header = create.header();
     header.Tail.Overlay.OriginalFileObject = file;
     header.Overlay.AllocationSize = request.allocation_size;

@@ -26,7 +26,13 @@ pub struct Outcome {
 impl Outcome {
     /// A call that ended before any driver saw it.
     pub fn early(status: NTSTATUS) -> Self {
-        Self { status, information: 0, pended: false, fast: false, data: Vec::new() }
+        Self {
+            status,
+            information: 0,
+            pended: false,
+            fast: false,
+            data: Vec::new(),
+        }
     }
     /// Severity success or informational.
     pub fn is_success(&self) -> bool {

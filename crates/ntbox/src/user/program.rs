@@ -5,7 +5,10 @@
 //! [`Pending`]; the plain form starts and waits. On a synchronous handle the
 //! service itself waits, so that `start_…` returns a finished one.
 
-#![expect(unsafe_code, reason = "services take raw buffers, which this module owns")]
+#![expect(
+    unsafe_code,
+    reason = "services take raw buffers, which this module owns"
+)]
 
 use super::control::Control;
 use super::directory::{DirectoryQuery, Notification};
@@ -15,10 +18,12 @@ use super::open::OpenRequest;
 use super::outcome::{self, Outcome, is_error};
 use super::section;
 use super::transfer::Transfer;
-use super::{cancel, control, counters, directory, information, locks, request, security, transfer, volume};
+use super::{
+    cancel, control, counters, directory, information, locks, request, security, transfer, volume,
+};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, HANDLE, IO_STATUS_BLOCK, NTSTATUS,
-    STATUS_PENDING,
+    DEVICE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, HANDLE,
+    IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
 };
 use crate::processor::thread::from_user_mode;
 use std::ffi::c_void;
@@ -35,7 +40,13 @@ pub struct CreateParameters<'a> {
 impl<'a> CreateParameters<'a> {
     /// Opens `name` as `FILE_OPEN` for reading, synchronously, sharing everything.
     pub fn new(name: &'a str) -> Self {
-        Self { open: OpenRequest { name, ..OpenRequest::default() }, root: None }
+        Self {
+            open: OpenRequest {
+                name,
+                ..OpenRequest::default()
+            },
+            root: None,
+        }
     }
     /// Rights asked for.
     pub fn access(mut self, access: u32) -> Self {
@@ -99,15 +110,25 @@ pub fn create_file(parameters: &CreateParameters<'_>) -> Opened {
     if let Some(root) = parameters.root {
         open.root = root.handle;
     }
-    let asynchronous = open.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) == 0;
+    let asynchronous =
+        open.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) == 0;
     match from_user_mode(|| super::nt_create_file(&open)) {
         Ok((handle, iosb)) => {
             // SAFETY: the service wrote it.
             let status = unsafe { iosb.Anonymous.Status };
             let outcome = finish(status, iosb.Information, Vec::new());
-            Opened { outcome, file: Some(File { handle, asynchronous }) }
+            Opened {
+                outcome,
+                file: Some(File {
+                    handle,
+                    asynchronous,
+                }),
+            }
         }
-        Err(status) => Opened { outcome: finish(status, 0, Vec::new()), file: None },
+        Err(status) => Opened {
+            outcome: finish(status, 0, Vec::new()),
+            file: None,
+        },
     }
 }
 
@@ -129,7 +150,13 @@ fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
     counters::call(status);
     let (pended, fast) = outcome::last();
     let information = if is_error(status) { 0 } else { information };
-    Outcome { status, information, pended, fast, data }
+    Outcome {
+        status,
+        information,
+        pended,
+        fast,
+        data,
+    }
 }
 
 /// A program's buffer: aligned as services ask, with a pattern behind its end.
@@ -168,7 +195,9 @@ impl Buffer {
         let bytes = self.bytes_mut();
         assert!(
             bytes[length..end].iter().all(|byte| *byte == 0xA5)
-                && bytes[end..].chunks(8).all(|word| word == Self::PATTERN.to_ne_bytes()),
+                && bytes[end..]
+                    .chunks(8)
+                    .all(|word| word == Self::PATTERN.to_ne_bytes()),
             "a program's buffer of {length} bytes was written behind its end"
         );
         bytes[..count.min(length)].to_vec()
@@ -196,7 +225,10 @@ impl Pending<'_> {
     pub fn is_outstanding(&self) -> bool {
         !self.finished
             && self.returned == STATUS_PENDING
-            && self.event.as_ref().is_some_and(|event| !event.is_signaled())
+            && self
+                .event
+                .as_ref()
+                .is_some_and(|event| !event.is_signaled())
     }
     /// Cancels this request alone (`NtCancelIoFileEx`). It still has to be waited for.
     pub fn cancel(&mut self) -> NTSTATUS {
@@ -229,13 +261,23 @@ impl Pending<'_> {
             // SAFETY: the request has finished: nobody writes the block any more.
             status = unsafe { self.iosb.Anonymous.Status };
         }
-        let information = if is_error(status) { 0 } else { self.iosb.Information };
+        let information = if is_error(status) {
+            0
+        } else {
+            self.iosb.Information
+        };
         let data = match self.buffer.take() {
             Some(buffer) => buffer.take(if self.output { information } else { 0 }),
             None => Vec::new(),
         };
         counters::call(status);
-        Outcome { status, information, pended: self.pended, fast: self.fast, data }
+        Outcome {
+            status,
+            information,
+            pended: self.pended,
+            fast: self.fast,
+            data,
+        }
     }
 }
 
@@ -284,10 +326,19 @@ impl File {
             fast: false,
             finished: false,
         };
-        let event = pending.event.as_ref().map_or(std::ptr::null_mut(), Event::handle);
+        let event = pending
+            .event
+            .as_ref()
+            .map_or(std::ptr::null_mut(), Event::handle);
         let block = &raw mut *pending.iosb;
-        let bytes = pending.buffer.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
-        let given = pending._input.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
+        let bytes = pending
+            .buffer
+            .as_mut()
+            .map_or(std::ptr::null_mut(), Buffer::pointer);
+        let given = pending
+            ._input
+            .as_mut()
+            .map_or(std::ptr::null_mut(), Buffer::pointer);
         pending.returned = from_user_mode(|| service(event, block, bytes, given));
         (pending.pended, pending.fast) = outcome::last();
         pending
@@ -303,17 +354,37 @@ impl File {
         let mut iosb = unwritten();
         let (block, bytes) = (&raw mut *iosb, buffer.pointer());
         let status = from_user_mode(|| service(block, bytes));
-        let information = if is_error(status) { 0 } else { iosb.Information };
-        finish(status, information, buffer.take(if output { information } else { 0 }))
+        let information = if is_error(status) {
+            0
+        } else {
+            iosb.Information
+        };
+        finish(
+            status,
+            information,
+            buffer.take(if output { information } else { 0 }),
+        )
     }
 
     /// Starts reading `length` bytes; without an offset from the current position.
     pub fn start_read(&self, offset: Option<i64>, length: u32) -> Pending<'_> {
-        self.start(Some(Buffer::new(length as usize)), None, true, |event, iosb, buffer, _| {
-            let transfer = Transfer { event, iosb, buffer, length, offset, key: 0 };
-            // SAFETY: buffer and block live in the `Pending`.
-            unsafe { transfer::nt_read_file(self.handle, &transfer) }
-        })
+        self.start(
+            Some(Buffer::new(length as usize)),
+            None,
+            true,
+            |event, iosb, buffer, _| {
+                let transfer = Transfer {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    offset,
+                    key: 0,
+                };
+                // SAFETY: buffer and block live in the `Pending`.
+                unsafe { transfer::nt_read_file(self.handle, &transfer) }
+            },
+        )
     }
     /// Reads.
     pub fn read(&self, offset: Option<i64>, length: u32) -> Outcome {
@@ -322,11 +393,23 @@ impl File {
     /// Starts writing; without an offset at the current position.
     pub fn start_write(&self, offset: Option<i64>, data: &[u8]) -> Pending<'_> {
         let length = data.len() as u32;
-        self.start(Some(Buffer::holding(data)), None, false, |event, iosb, buffer, _| {
-            let transfer = Transfer { event, iosb, buffer, length, offset, key: 0 };
-            // SAFETY: buffer and block live in the `Pending`.
-            unsafe { transfer::nt_write_file(self.handle, &transfer) }
-        })
+        self.start(
+            Some(Buffer::holding(data)),
+            None,
+            false,
+            |event, iosb, buffer, _| {
+                let transfer = Transfer {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    offset,
+                    key: 0,
+                };
+                // SAFETY: buffer and block live in the `Pending`.
+                unsafe { transfer::nt_write_file(self.handle, &transfer) }
+            },
+        )
     }
     /// Writes.
     pub fn write(&self, offset: Option<i64>, data: &[u8]) -> Outcome {
@@ -343,7 +426,9 @@ impl File {
     pub fn query_information(&self, class: i32, length: u32) -> Outcome {
         self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: block and buffer live until the call returns.
-            unsafe { information::nt_query_information_file(self.handle, iosb, buffer, length, class) }
+            unsafe {
+                information::nt_query_information_file(self.handle, iosb, buffer, length, class)
+            }
         })
     }
     /// Sets information of a class.
@@ -351,14 +436,18 @@ impl File {
         let length = data.len() as u32;
         self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
             // SAFETY: as in `query_information`.
-            unsafe { information::nt_set_information_file(self.handle, iosb, buffer, length, class) }
+            unsafe {
+                information::nt_set_information_file(self.handle, iosb, buffer, length, class)
+            }
         })
     }
     /// Queries volume information.
     pub fn query_volume(&self, class: i32, length: u32) -> Outcome {
         self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: as in `query_information`.
-            unsafe { volume::nt_query_volume_information_file(self.handle, iosb, buffer, length, class) }
+            unsafe {
+                volume::nt_query_volume_information_file(self.handle, iosb, buffer, length, class)
+            }
         })
     }
     /// Sets volume information.
@@ -366,7 +455,9 @@ impl File {
         let length = data.len() as u32;
         self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
             // SAFETY: as in `query_information`.
-            unsafe { volume::nt_set_volume_information_file(self.handle, iosb, buffer, length, class) }
+            unsafe {
+                volume::nt_set_volume_information_file(self.handle, iosb, buffer, length, class)
+            }
         })
     }
     /// Queries a directory.
@@ -380,27 +471,54 @@ impl File {
     ) -> Outcome {
         let pattern: Option<Vec<u16>> = pattern.map(|pattern| pattern.encode_utf16().collect());
         let pattern = pattern.as_deref();
-        let started = self.start(Some(Buffer::new(length as usize)), None, true, |event, iosb, buffer, _| {
-            let query =
-                DirectoryQuery { event, iosb, buffer, length, class, single_entry, pattern, restart };
-            // SAFETY: buffer and block live in the `Pending`; the service copies the pattern.
-            unsafe { directory::nt_query_directory_file(self.handle, &query) }
-        });
+        let started = self.start(
+            Some(Buffer::new(length as usize)),
+            None,
+            true,
+            |event, iosb, buffer, _| {
+                let query = DirectoryQuery {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    class,
+                    single_entry,
+                    pattern,
+                    restart,
+                };
+                // SAFETY: buffer and block live in the `Pending`; the service copies the pattern.
+                unsafe { directory::nt_query_directory_file(self.handle, &query) }
+            },
+        );
         started.wait()
     }
     /// Starts watching a directory. On a synchronous handle this blocks until something changes.
     pub fn start_notify(&self, filter: u32, tree: bool, length: u32) -> Pending<'_> {
-        self.start(Some(Buffer::new(length as usize)), None, true, |event, iosb, buffer, _| {
-            let notification = Notification { event, iosb, buffer, length, filter, tree };
-            // SAFETY: buffer and block live in the `Pending`.
-            unsafe { directory::nt_notify_change_directory_file(self.handle, &notification) }
-        })
+        self.start(
+            Some(Buffer::new(length as usize)),
+            None,
+            true,
+            |event, iosb, buffer, _| {
+                let notification = Notification {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    filter,
+                    tree,
+                };
+                // SAFETY: buffer and block live in the `Pending`.
+                unsafe { directory::nt_notify_change_directory_file(self.handle, &notification) }
+            },
+        )
     }
     /// Starts locking a range.
     pub fn start_lock(&self, range: Range, fail_immediately: bool, exclusive: bool) -> Pending<'_> {
         self.start(None, None, false, |event, iosb, _, _| {
             // SAFETY: the block lives in the `Pending`.
-            unsafe { locks::nt_lock_file(self.handle, event, iosb, range, fail_immediately, exclusive) }
+            unsafe {
+                locks::nt_lock_file(self.handle, event, iosb, range, fail_immediately, exclusive)
+            }
         })
     }
     /// Locks a range.
@@ -431,19 +549,38 @@ impl File {
         self.start_device_control(code, input, output_length).wait()
     }
 
-    fn start_control(&self, code: u32, input: &[u8], output_length: u32, device: bool) -> Pending<'_> {
+    fn start_control(
+        &self,
+        code: u32,
+        input: &[u8],
+        output_length: u32,
+        device: bool,
+    ) -> Pending<'_> {
         let input_length = input.len() as u32;
         let output = Buffer::new(output_length as usize);
-        self.start(Some(output), Some(Buffer::holding(input)), true, |event, iosb, output, input| {
-            let control = Control { event, iosb, code, input, input_length, output, output_length };
-            if device {
-                // SAFETY: buffers and block live in the `Pending`.
-                unsafe { control::nt_device_io_control_file(self.handle, &control) }
-            } else {
-                // SAFETY: as above.
-                unsafe { control::nt_fs_control_file(self.handle, &control) }
-            }
-        })
+        self.start(
+            Some(output),
+            Some(Buffer::holding(input)),
+            true,
+            |event, iosb, output, input| {
+                let control = Control {
+                    event,
+                    iosb,
+                    code,
+                    input,
+                    input_length,
+                    output,
+                    output_length,
+                };
+                if device {
+                    // SAFETY: buffers and block live in the `Pending`.
+                    unsafe { control::nt_device_io_control_file(self.handle, &control) }
+                } else {
+                    // SAFETY: as above.
+                    unsafe { control::nt_fs_control_file(self.handle, &control) }
+                }
+            },
+        )
     }
 
     /// Queries the security descriptor.

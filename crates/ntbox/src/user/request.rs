@@ -5,7 +5,10 @@
 //! `IoCompleteRequest`, "Synchronous and asynchronous I/O" in the driver
 //! documentation, and the flags of `IRP` in `wdm.h`/`ntifs.h`.
 
-#![expect(unsafe_code, reason = "requests and file objects are shared with drivers by pointer")]
+#![expect(
+    unsafe_code,
+    reason = "requests and file objects are shared with drivers by pointer"
+)]
 
 use super::{counters, identity, outcome};
 use crate::io_manager::object::{self, Kind};
@@ -14,7 +17,8 @@ use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FO_SYNCHRONOUS_IO, HANDLE, IO_STACK_LOCATION,
     IO_STATUS_BLOCK, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS,
-    STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
+    STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_TYPE_MISMATCH,
+    STATUS_PENDING,
 };
 use crate::processor::{dispatcher, thread};
 use std::ffi::c_void;
@@ -48,7 +52,13 @@ impl FileCall {
         let file: *mut FILE_OBJECT = body.cast();
         // SAFETY: a live file object.
         let device = unsafe { file::related_device(file) };
-        Ok(Self { file, device, locked: false, mode, _identity: identity })
+        Ok(Self {
+            file,
+            device,
+            locked: false,
+            mode,
+            _identity: identity,
+        })
     }
 
     /// The file object.
@@ -126,7 +136,10 @@ impl FileCall {
     /// (`IRP_DEFER_IO_COMPLETION`).
     pub(super) fn send(mut self, mut request: Request, deferred: bool) -> NTSTATUS {
         let synchronous = self.is_synchronous();
-        debug_assert!(!synchronous || self.locked, "a synchronous file's requests run under its lock");
+        debug_assert!(
+            !synchronous || self.locked,
+            "a synchronous file's requests run under its lock"
+        );
         if deferred {
             request.header().Flags |= IRP_DEFER_IO_COMPLETION;
         }
@@ -150,7 +163,11 @@ impl FileCall {
 
     /// Sends a request of a service that is synchronous whatever the handle is: on an
     /// asynchronous handle it waits on an event of its own (`IRP_SYNCHRONOUS_API`).
-    pub(super) fn send_and_wait(mut self, mut request: Request, deferred: bool) -> (NTSTATUS, IO_STATUS_BLOCK) {
+    pub(super) fn send_and_wait(
+        mut self,
+        mut request: Request,
+        deferred: bool,
+    ) -> (NTSTATUS, IO_STATUS_BLOCK) {
         let mut iosb = Box::new(IO_STATUS_BLOCK::default());
         request.header().Anonymous.UserIosb = &raw mut *iosb;
         if self.is_synchronous() {

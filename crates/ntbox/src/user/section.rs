@@ -4,18 +4,23 @@
 //! callbacks; touching the view makes paging reads, noncached, with an MDL, and
 //! without fast I/O. DDI: "FsFilter callback routines", `IRP_PAGING_IO` in IRP_MJ_READ.
 
-#![expect(unsafe_code, reason = "requests and MDLs are shared with drivers by pointer")]
+#![expect(
+    unsafe_code,
+    reason = "requests and MDLs are shared with drivers by pointer"
+)]
 
+use super::access::FILE_READ_DATA;
 use super::request::FileCall;
 use super::{buffers, outcome};
 use crate::io_manager::filter_callbacks::{Operation, invoke};
 use crate::io_manager::mdl;
 use crate::nt::stack_location::ReadWrite;
-use super::access::{FILE_READ_DATA};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, IRP_MJ_READ, IRP_NOCACHE, IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO, KEVENT, NTSTATUS, STATUS_PENDING};
+use crate::nt::{
+    HANDLE, IO_STATUS_BLOCK, IRP_MJ_READ, IRP_NOCACHE, IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO,
+    KEVENT, NTSTATUS, STATUS_PENDING,
+};
 use crate::processor::{dispatcher, thread};
 use std::ffi::c_void;
-
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
@@ -28,7 +33,10 @@ const READ_ONLY: u32 = 2;
 pub fn create_section(handle: HANDLE) -> NTSTATUS {
     let create = || {
         let call = FileCall::on(handle, FILE_READ_DATA)?;
-        let acquire = Operation::AcquireForSection { section_type: CREATE_SECTION, page_protection: READ_ONLY };
+        let acquire = Operation::AcquireForSection {
+            section_type: CREATE_SECTION,
+            page_protection: READ_ONLY,
+        };
         // SAFETY: the call holds a reference on the file.
         let status = unsafe { invoke(call.file(), acquire) };
         if status < 0 {
@@ -46,7 +54,12 @@ pub fn create_section(handle: HANDLE) -> NTSTATUS {
 ///
 /// # Safety
 /// `page` holds one page.
-pub unsafe fn page_in(handle: HANDLE, page: *mut c_void, offset: i64, iosb: &mut IO_STATUS_BLOCK) -> NTSTATUS {
+pub unsafe fn page_in(
+    handle: HANDLE,
+    page: *mut c_void,
+    offset: i64,
+    iosb: &mut IO_STATUS_BLOCK,
+) -> NTSTATUS {
     let mut read = || {
         let call = FileCall::on(handle, 0)?;
         let mut event = Box::new(KEVENT::default());
@@ -65,8 +78,12 @@ pub unsafe fn page_in(handle: HANDLE, page: *mut c_void, offset: i64, iosb: &mut
         let location = request.location();
         location.MajorFunction = IRP_MJ_READ as u8;
         location.FileObject = call.file();
-        location.Parameters.Read =
-            ReadWrite { Length: PAGE as u32, Key: 0, ByteOffset: offset, ..Default::default() };
+        location.Parameters.Read = ReadWrite {
+            Length: PAGE as u32,
+            Key: 0,
+            ByteOffset: offset,
+            ..Default::default()
+        };
         let mdl = request.header().MdlAddress;
         let (_, status) = request.send(call.device());
         if status == STATUS_PENDING {
@@ -86,4 +103,3 @@ pub unsafe fn page_in(handle: HANDLE, page: *mut c_void, offset: i64, iosb: &mut
     outcome::note_returned(status);
     status
 }
-

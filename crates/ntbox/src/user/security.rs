@@ -5,10 +5,13 @@
 
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
+use super::access::{READ_CONTROL, WRITE_DAC, WRITE_OWNER};
 use super::request::FileCall;
 use crate::nt::stack_location::{QuerySecurity, SetSecurity};
-use super::access::{READ_CONTROL, WRITE_DAC, WRITE_OWNER};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, IRP_MJ_QUERY_SECURITY, IRP_MJ_SET_SECURITY, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL};
+use crate::nt::{
+    HANDLE, IO_STATUS_BLOCK, IRP_MJ_QUERY_SECURITY, IRP_MJ_SET_SECURITY, NTSTATUS,
+    STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
+};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -28,13 +31,20 @@ pub unsafe fn nt_query_security_object(
         call.lock()?;
         let mut request = call.new_request(IRP_MJ_QUERY_SECURITY, 0, null_mut(), null_mut())?;
         request.header().UserBuffer = buffer;
-        request.location().Parameters.QuerySecurity =
-            QuerySecurity { SecurityInformation: information, Length: length, ..Default::default() };
+        request.location().Parameters.QuerySecurity = QuerySecurity {
+            SecurityInformation: information,
+            Length: length,
+            ..Default::default()
+        };
         let (status, done) = call.send_and_wait(request, false);
         // SAFETY: contract of the function.
         unsafe { iosb.write(done) };
         // The object manager gives the file system's overflow its own name.
-        Ok(if status == STATUS_BUFFER_OVERFLOW { STATUS_BUFFER_TOO_SMALL } else { status })
+        Ok(if status == STATUS_BUFFER_OVERFLOW {
+            STATUS_BUFFER_TOO_SMALL
+        } else {
+            status
+        })
     };
     query().unwrap_or_else(|status: NTSTATUS| status)
 }

@@ -61,7 +61,11 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
                 (*location.FileObject).CurrentByteOffset += length as i64;
                 complete::finish(irp, STATUS_SUCCESS, length)
             }
-            IRP_MJ_WRITE => complete::finish(irp, STATUS_SUCCESS, location.Parameters.Write.Length as usize),
+            IRP_MJ_WRITE => complete::finish(
+                irp,
+                STATUS_SUCCESS,
+                location.Parameters.Write.Length as usize,
+            ),
             IRP_MJ_QUERY_INFORMATION => {
                 let length = (location.Parameters.QueryFile.Length as usize).min(8);
                 fill(irp, length);
@@ -141,7 +145,11 @@ fn begin(name: &'static str, flags: u32) -> MutexGuard<'static, ()> {
 
 fn open(name: &str, options: u32) -> File {
     let path = format!("\\Device\\{name}\\x");
-    let opened = create_file(&CreateParameters::new(&path).access(READ | WRITE).options(options));
+    let opened = create_file(
+        &CreateParameters::new(&path)
+            .access(READ | WRITE)
+            .options(options),
+    );
     assert_eq!(opened.outcome.status, STATUS_SUCCESS);
     opened.file.expect("a file")
 }
@@ -156,20 +164,35 @@ fn an_open_and_a_close_send_create_cleanup_close() {
     let seen = noted().clone();
     let majors: Vec<u32> = seen.iter().map(|noted| noted.major).collect();
     assert_eq!(majors, [IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE]);
-    assert_eq!(seen[0].flags, IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION);
+    assert_eq!(
+        seen[0].flags,
+        IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API | IRP_DEFER_IO_COMPLETION
+    );
 }
 
 #[test]
 fn the_devices_flags_choose_the_buffering() {
-    for (name, flags) in [("UserBuffered", DO_BUFFERED_IO), ("UserDirect", DO_DIRECT_IO), ("UserNeither", 0)] {
+    for (name, flags) in [
+        ("UserBuffered", DO_BUFFERED_IO),
+        ("UserDirect", DO_DIRECT_IO),
+        ("UserNeither", 0),
+    ] {
         let _turn = begin(name, flags);
         let file = open(name, SYNCHRONOUS);
         noted().clear();
         let read = file.read(Some(0), 100);
-        assert_eq!((read.status, read.information), (STATUS_SUCCESS, 100), "{name}");
+        assert_eq!(
+            (read.status, read.information),
+            (STATUS_SUCCESS, 100),
+            "{name}"
+        );
         assert_eq!(read.data, [7; 100], "{name}");
         let write = file.write(Some(0), &[1; 50]);
-        assert_eq!((write.status, write.information), (STATUS_SUCCESS, 50), "{name}");
+        assert_eq!(
+            (write.status, write.information),
+            (STATUS_SUCCESS, 50),
+            "{name}"
+        );
         let seen = noted().clone();
         let common = IRP_READ_OPERATION | IRP_DEFER_IO_COMPLETION;
         let buffered = if name == "UserBuffered" {
@@ -180,7 +203,11 @@ fn the_devices_flags_choose_the_buffering() {
         assert_eq!(seen[0].flags, common | buffered, "{name}");
         assert_eq!(seen[0].system_buffer, name == "UserBuffered");
         assert_eq!(seen[0].mdl, name == "UserDirect");
-        assert_eq!(seen[1].flags & IRP_INPUT_OPERATION, 0, "{name}: nothing comes back from a write");
+        assert_eq!(
+            seen[1].flags & IRP_INPUT_OPERATION,
+            0,
+            "{name}: nothing comes back from a write"
+        );
         assert_ne!(seen[1].flags & IRP_WRITE_OPERATION, 0);
     }
 }
@@ -188,7 +215,10 @@ fn the_devices_flags_choose_the_buffering() {
 #[test]
 fn open_options_become_request_flags() {
     let _turn = begin("UserOptions", 0);
-    let file = open("UserOptions", SYNCHRONOUS | FILE_NO_INTERMEDIATE_BUFFERING | FILE_WRITE_THROUGH);
+    let file = open(
+        "UserOptions",
+        SYNCHRONOUS | FILE_NO_INTERMEDIATE_BUFFERING | FILE_WRITE_THROUGH,
+    );
     noted().clear();
     file.write(Some(0), &[1; 512]);
     let seen = noted().clone();
@@ -204,13 +234,19 @@ fn a_synchronous_file_has_a_position_and_an_asynchronous_one_has_none() {
     let position = file.query_information(FilePositionInformation, 8);
     assert_eq!(position.data, 10_i64.to_le_bytes());
     file.set_information(FilePositionInformation, &5_i64.to_le_bytes());
-    assert_eq!(file.query_information(FilePositionInformation, 8).data, 5_i64.to_le_bytes());
+    assert_eq!(
+        file.query_information(FilePositionInformation, 8).data,
+        5_i64.to_le_bytes()
+    );
     let other = open("UserPosition", 0);
     assert_eq!(other.read(None, 10).status, STATUS_INVALID_PARAMETER);
     assert_eq!(other.read(Some(-5), 10).status, STATUS_INVALID_PARAMETER);
     assert_eq!(other.read(Some(0), 10).status, STATUS_SUCCESS);
     let majors: Vec<u32> = noted().iter().map(|noted| noted.major).collect();
-    assert!(!majors.contains(&IRP_MJ_SET_INFORMATION), "the I/O manager keeps the position itself");
+    assert!(
+        !majors.contains(&IRP_MJ_SET_INFORMATION),
+        "the I/O manager keeps the position itself"
+    );
 }
 
 #[test]
@@ -223,7 +259,11 @@ fn a_pended_control_is_waited_for_with_the_handles_own_means() {
         assert_eq!((outcome.status, outcome.information), (STATUS_SUCCESS, 3));
         assert!(outcome.pended);
         assert_eq!(noted()[0].user_event, options == 0);
-        assert_eq!(noted()[0].flags & IRP_DEFER_IO_COMPLETION, 0, "device controls are not deferred");
+        assert_eq!(
+            noted()[0].flags & IRP_DEFER_IO_COMPLETION,
+            0,
+            "device controls are not deferred"
+        );
     }
 }
 
@@ -239,7 +279,10 @@ fn an_outstanding_request_is_cancelled_alone() {
     assert!(second.is_outstanding());
     assert_eq!(file.cancel_io().status, STATUS_SUCCESS);
     assert_eq!(second.wait().status, STATUS_CANCELLED);
-    assert_eq!(nt_cancel_io_file_ex(file.handle(), std::ptr::null_mut()), STATUS_NOT_FOUND);
+    assert_eq!(
+        nt_cancel_io_file_ex(file.handle(), std::ptr::null_mut()),
+        STATUS_NOT_FOUND
+    );
 }
 
 #[test]
@@ -248,7 +291,10 @@ fn an_error_leaves_no_information() {
     for options in [SYNCHRONOUS, 0] {
         let file = open("UserRefused", options);
         let outcome = file.device_control(REFUSED, &[1], 8);
-        assert_eq!((outcome.status, outcome.information), (STATUS_ACCESS_DENIED, 0));
+        assert_eq!(
+            (outcome.status, outcome.information),
+            (STATUS_ACCESS_DENIED, 0)
+        );
     }
 }
 
@@ -261,23 +307,44 @@ fn transfer_methods_follow_the_control_code() {
         file.device_control(0x0022_3000 | method, &[1, 2], 10);
     }
     let seen = noted().clone();
-    let shape: Vec<(bool, bool, bool)> =
-        seen.iter().map(|noted| (noted.system_buffer, noted.mdl, noted.user_buffer)).collect();
-    assert_eq!(shape, [(true, false, true), (true, true, false), (true, true, false), (false, false, true)]);
+    let shape: Vec<(bool, bool, bool)> = seen
+        .iter()
+        .map(|noted| (noted.system_buffer, noted.mdl, noted.user_buffer))
+        .collect();
+    assert_eq!(
+        shape,
+        [
+            (true, false, true),
+            (true, true, false),
+            (true, true, false),
+            (false, false, true)
+        ]
+    );
 }
 
 #[test]
 fn access_is_checked_at_the_handle() {
     let _turn = begin("UserAccess", 0);
     let path = "\\Device\\UserAccess\\x";
-    let opened = create_file(&CreateParameters::new(path).access(READ).options(SYNCHRONOUS));
+    let opened = create_file(
+        &CreateParameters::new(path)
+            .access(READ)
+            .options(SYNCHRONOUS),
+    );
     let file = opened.file.expect("a file");
     noted().clear();
     assert_eq!(file.write(Some(0), &[1]).status, STATUS_ACCESS_DENIED);
     let delete = file.set_information(FileDispositionInformation, &[1]);
     assert_eq!(delete.status, STATUS_ACCESS_DENIED);
-    assert!(noted().is_empty(), "no driver sees what the handle does not allow");
-    let range = Range { offset: 0, length: 1, key: 0 };
+    assert!(
+        noted().is_empty(),
+        "no driver sees what the handle does not allow"
+    );
+    let range = Range {
+        offset: 0,
+        length: 1,
+        key: 0,
+    };
     assert_eq!(file.lock(range, true, false).status, STATUS_SUCCESS);
     assert_eq!(u32::from(noted()[0].location_flags), SL_FAIL_IMMEDIATELY);
 }
@@ -287,8 +354,14 @@ fn wrong_arguments_never_reach_a_driver() {
     let _turn = begin("UserWrong", 0);
     let file = open("UserWrong", SYNCHRONOUS);
     noted().clear();
-    assert_eq!(file.query_information(FileMaximumInformation, 64).status, STATUS_INVALID_INFO_CLASS);
-    assert_eq!(file.query_information(FileBasicInformation, 8).status, STATUS_INFO_LENGTH_MISMATCH);
+    assert_eq!(
+        file.query_information(FileMaximumInformation, 64).status,
+        STATUS_INVALID_INFO_CLASS
+    );
+    assert_eq!(
+        file.query_information(FileBasicInformation, 8).status,
+        STATUS_INFO_LENGTH_MISMATCH
+    );
     assert_eq!(file.query_volume(99, 64).status, STATUS_INVALID_INFO_CLASS);
     assert!(noted().is_empty());
     let both = FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT;

@@ -6,12 +6,17 @@
 
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
+use super::access::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA};
 use super::counters::{self, FastIo};
 use super::request::FileCall;
 use super::{buffers, event, outcome};
 use crate::nt::stack_location::ReadWrite;
-use super::access::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA};
-use crate::nt::{FILE_USE_FILE_POINTER_POSITION, FILE_WRITE_TO_END_OF_FILE, FO_NO_INTERMEDIATE_BUFFERING, FO_WRITE_THROUGH, HANDLE, IO_STATUS_BLOCK, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_READ, IRP_MJ_WRITE, IRP_NOCACHE, IRP_READ_OPERATION, IRP_WRITE_OPERATION, NTSTATUS, SL_WRITE_THROUGH, STATUS_BUFFER_OVERFLOW, STATUS_END_OF_FILE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use crate::nt::{
+    FILE_USE_FILE_POINTER_POSITION, FILE_WRITE_TO_END_OF_FILE, FO_NO_INTERMEDIATE_BUFFERING,
+    FO_WRITE_THROUGH, HANDLE, IO_STATUS_BLOCK, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_READ, IRP_MJ_WRITE,
+    IRP_NOCACHE, IRP_READ_OPERATION, IRP_WRITE_OPERATION, NTSTATUS, SL_WRITE_THROUGH,
+    STATUS_BUFFER_OVERFLOW, STATUS_END_OF_FILE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -43,7 +48,9 @@ impl Transfer {
             Some(offset) if write && offset == end => Ok(offset),
             Some(offset) if offset >= 0 => Ok(offset),
             None if !call.is_synchronous() => Err(STATUS_INVALID_PARAMETER),
-            Some(offset) if offset != position || !call.is_synchronous() => Err(STATUS_INVALID_PARAMETER),
+            Some(offset) if offset != position || !call.is_synchronous() => {
+                Err(STATUS_INVALID_PARAMETER)
+            }
             // SAFETY: the call holds a reference on the file and its lock.
             _ => Ok(unsafe { (*call.file()).CurrentByteOffset }),
         }
@@ -68,12 +75,23 @@ pub unsafe fn nt_write_file(handle: HANDLE, transfer: &Transfer) -> NTSTATUS {
     unsafe { transfer_file(handle, transfer, true) }.unwrap_or_else(|status| status)
 }
 
-unsafe fn transfer_file(handle: HANDLE, transfer: &Transfer, write: bool) -> Result<NTSTATUS, NTSTATUS> {
-    let rights = if write { FILE_WRITE_DATA | FILE_APPEND_DATA } else { FILE_READ_DATA };
+unsafe fn transfer_file(
+    handle: HANDLE,
+    transfer: &Transfer,
+    write: bool,
+) -> Result<NTSTATUS, NTSTATUS> {
+    let rights = if write {
+        FILE_WRITE_DATA | FILE_APPEND_DATA
+    } else {
+        FILE_READ_DATA
+    };
     let mut call = FileCall::on(handle, rights)?;
     call.lock()?;
     let mut offset = transfer.resolve(&call, write)?;
-    if write && call.mode() != 0 && crate::io_manager::object::access_of_handle(handle)? & FILE_WRITE_DATA == 0 {
+    if write
+        && call.mode() != 0
+        && crate::io_manager::object::access_of_handle(handle)? & FILE_WRITE_DATA == 0
+    {
         // Only appending was granted: the offset is ignored.
         offset = -1;
     }
@@ -89,20 +107,40 @@ unsafe fn transfer_file(handle: HANDLE, transfer: &Transfer, write: bool) -> Res
     let mut request = call.new_request(major, 0, transfer.iosb, user_event)?;
     if write {
         // SAFETY: contract of the function.
-        unsafe { buffers::attach_input(&mut request, call.device_flags(), transfer.buffer, transfer.length) }?;
+        unsafe {
+            buffers::attach_input(
+                &mut request,
+                call.device_flags(),
+                transfer.buffer,
+                transfer.length,
+            )
+        }?;
     } else {
-        buffers::attach_output(&mut request, call.device_flags(), transfer.buffer, transfer.length)?;
+        buffers::attach_output(
+            &mut request,
+            call.device_flags(),
+            transfer.buffer,
+            transfer.length,
+        )?;
     }
     if call.has_flag(FO_NO_INTERMEDIATE_BUFFERING) {
         request.header().Flags |= IRP_NOCACHE;
     }
-    request.header().Flags |= if write { IRP_WRITE_OPERATION } else { IRP_READ_OPERATION };
+    request.header().Flags |= if write {
+        IRP_WRITE_OPERATION
+    } else {
+        IRP_READ_OPERATION
+    };
     let location = request.location();
     if write && call.has_flag(FO_WRITE_THROUGH) {
         location.Flags = SL_WRITE_THROUGH as u8;
     }
-    let parameters =
-        ReadWrite { Length: transfer.length, Key: transfer.key, ByteOffset: offset, ..Default::default() };
+    let parameters = ReadWrite {
+        Length: transfer.length,
+        Key: transfer.key,
+        ByteOffset: offset,
+        ..Default::default()
+    };
     if write {
         location.Parameters.Write = parameters;
     } else {

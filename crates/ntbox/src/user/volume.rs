@@ -3,7 +3,10 @@
 //! Always an IRP with a system buffer. DDI: `ZwQueryVolumeInformationFile`,
 //! IRP_MJ_QUERY_VOLUME_INFORMATION, IRP_MJ_SET_VOLUME_INFORMATION.
 
-#![expect(non_upper_case_globals, reason = "information classes keep the DDI's names")]
+#![expect(
+    non_upper_case_globals,
+    reason = "information classes keep the DDI's names"
+)]
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
@@ -41,15 +44,23 @@ pub unsafe fn nt_query_volume_information_file(
 ) -> NTSTATUS {
     let query = || {
         check(length, class)?;
-        let right = if class == FileFsControlInformation { FILE_READ_DATA } else { 0 };
+        let right = if class == FileFsControlInformation {
+            FILE_READ_DATA
+        } else {
+            0
+        };
         let mut call = FileCall::on(handle, right)?;
         call.lock()?;
-        let mut request = call.new_request(IRP_MJ_QUERY_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
+        let mut request =
+            call.new_request(IRP_MJ_QUERY_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
         buffers::attach_system_buffer(&mut request, length.max(1))?;
         request.header().UserBuffer = buffer;
         request.header().Flags |= IRP_INPUT_OPERATION;
-        request.location().Parameters.QueryVolume =
-            QueryVolume { Length: length, FsInformationClass: class, ..Default::default() };
+        request.location().Parameters.QueryVolume = QueryVolume {
+            Length: length,
+            FsInformationClass: class,
+            ..Default::default()
+        };
         let deferred = call.is_synchronous();
         let (status, done) = call.send_and_wait(request, deferred);
         // SAFETY: contract of the function.
@@ -74,11 +85,15 @@ pub unsafe fn nt_set_volume_information_file(
         check(length, class)?;
         let mut call = FileCall::on(handle, FILE_WRITE_DATA)?;
         call.lock()?;
-        let mut request = call.new_request(IRP_MJ_SET_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
+        let mut request =
+            call.new_request(IRP_MJ_SET_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
         // SAFETY: contract of the function.
         unsafe { buffers::attach_copy(&mut request, buffer, length, length.max(1)) }?;
-        request.location().Parameters.SetVolume =
-            QueryVolume { Length: length, FsInformationClass: class, ..Default::default() };
+        request.location().Parameters.SetVolume = QueryVolume {
+            Length: length,
+            FsInformationClass: class,
+            ..Default::default()
+        };
         let deferred = call.is_synchronous();
         let (status, done) = call.send_and_wait(request, deferred);
         // SAFETY: contract of the function.

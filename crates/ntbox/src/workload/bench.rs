@@ -6,8 +6,9 @@
 use crate::io_manager::{call, file, irp, object};
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_NON_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_OPEN_IF,
-    FileAllInformation, FileStandardInformation, IRP, IRP_MJ_READ, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
+    DEVICE_OBJECT, FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE, FILE_OBJECT,
+    FILE_OPEN_IF, FileAllInformation, FileStandardInformation, IRP, IRP_MJ_READ, IrpExt, NTSTATUS,
+    STATUS_MORE_PROCESSING_REQUIRED,
 };
 use crate::user::access::{READ, WRITE};
 use crate::user::{CreateParameters, File, create_file};
@@ -39,7 +40,12 @@ pub struct Measured {
 const SLICES: u64 = 20;
 
 /// Alternates between both sides; `side` makes that many requests and says how long it took.
-fn interleaved(what: &str, rounds: usize, requests: u64, mut side: impl FnMut(bool, u64) -> Duration) -> Measured {
+fn interleaved(
+    what: &str,
+    rounds: usize,
+    requests: u64,
+    mut side: impl FnMut(bool, u64) -> Duration,
+) -> Measured {
     let (mut bare, mut filtered) = (Vec::new(), Vec::new());
     let slice = requests.div_ceil(SLICES);
     for _ in 0..rounds {
@@ -51,13 +57,25 @@ fn interleaved(what: &str, rounds: usize, requests: u64, mut side: impl FnMut(bo
                 times[usize::from(through)] += side(through, slice);
             }
         }
-        let [bare_time, filtered_time] = times.map(|time| time.as_nanos() as f64 / (slice * SLICES) as f64);
+        let [bare_time, filtered_time] =
+            times.map(|time| time.as_nanos() as f64 / (slice * SLICES) as f64);
         bare.push(bare_time);
         filtered.push(filtered_time);
     }
     let (bare_ns, filtered_ns) = (median(&mut bare), median(&mut filtered));
-    let ratio = if bare_ns > 0.0 { filtered_ns / bare_ns } else { 0.0 };
-    Measured { what: what.to_owned(), bare_ns, filtered_ns, ratio, rounds, requests }
+    let ratio = if bare_ns > 0.0 {
+        filtered_ns / bare_ns
+    } else {
+        0.0
+    };
+    Measured {
+        what: what.to_owned(),
+        bare_ns,
+        filtered_ns,
+        ratio,
+        rounds,
+        requests,
+    }
 }
 
 /// The middle value; the mean of the two middle ones of an even number.
@@ -78,9 +96,16 @@ pub fn median(values: &mut [f64]) -> f64 {
 /// # Errors
 /// The file cannot be opened.
 pub fn pass_through(path: &str, rounds: usize, requests: u64) -> anyhow::Result<Measured> {
-    let opened = create_file(&CreateParameters::new(path).access(READ).options(synchronous(0)));
-    let file = opened.file.ok_or_else(|| anyhow!("{path}: {}", opened.outcome.status()))?;
-    let body = object::object_of_handle(file.handle()).map_err(|_| anyhow!("a file without its object"))?;
+    let opened = create_file(
+        &CreateParameters::new(path)
+            .access(READ)
+            .options(synchronous(0)),
+    );
+    let file = opened
+        .file
+        .ok_or_else(|| anyhow!("{path}: {}", opened.outcome.status()))?;
+    let body = object::object_of_handle(file.handle())
+        .map_err(|_| anyhow!("a file without its object"))?;
     let file_object: *mut FILE_OBJECT = body.cast();
     // SAFETY: the open handle keeps the file.
     let base = unsafe { file::base_file_system_device(file_object) };
@@ -90,15 +115,20 @@ pub fn pass_through(path: &str, rounds: usize, requests: u64) -> anyhow::Result<
     let stack_size = unsafe { (*top).StackSize };
     // One location more than the stack needs is the originator's, as a driver allocates it.
     let request = irp::allocate(stack_size + 1);
-    let measured = interleaved("synchronous request, pass-through (IRP driven by hand)", rounds, requests, |through, count| {
-        let device = if through { top } else { base };
-        let begun = Instant::now();
-        for _ in 0..count {
-            // SAFETY: the request is this function's, and finished after each turn.
-            unsafe { drive(request, device, file_object) };
-        }
-        begun.elapsed()
-    });
+    let measured = interleaved(
+        "synchronous request, pass-through (IRP driven by hand)",
+        rounds,
+        requests,
+        |through, count| {
+            let device = if through { top } else { base };
+            let begun = Instant::now();
+            for _ in 0..count {
+                // SAFETY: the request is this function's, and finished after each turn.
+                unsafe { drive(request, device, file_object) };
+            }
+            begun.elapsed()
+        },
+    );
     // SAFETY: not in flight: its completion was stopped each time.
     unsafe { irp::free(request, 0) };
     Ok(measured)
@@ -115,7 +145,12 @@ unsafe fn drive(request: *mut IRP, device: *mut DEVICE_OBJECT, file: *mut FILE_O
     let location = unsafe { &mut *next };
     location.MajorFunction = IRP_MJ_READ as u8;
     location.FileObject = file;
-    location.Parameters.Read = ReadWrite { Length: 0, Key: 0, ByteOffset: 0, ..Default::default() };
+    location.Parameters.Read = ReadWrite {
+        Length: 0,
+        Key: 0,
+        ByteOffset: 0,
+        ..Default::default()
+    };
     // SAFETY: as above; the routine needs no context.
     unsafe { irp::set_completion_routine(request, Some(stop), std::ptr::null_mut(), ALWAYS) };
     // SAFETY: a complete request for a device whose stack fits.
@@ -129,7 +164,11 @@ const ALWAYS: u8 = {
 };
 
 /// The originator takes its request back.
-unsafe extern "win64" fn stop(_device: *mut DEVICE_OBJECT, _irp: *mut IRP, _context: *mut c_void) -> NTSTATUS {
+unsafe extern "win64" fn stop(
+    _device: *mut DEVICE_OBJECT,
+    _irp: *mut IRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
     STATUS_MORE_PROCESSING_REQUIRED
 }
 
@@ -147,10 +186,13 @@ pub fn calls(path: &str, rounds: usize, requests: u64) -> anyhow::Result<Vec<Mea
     };
     let open = |parameters: CreateParameters<'_>| -> anyhow::Result<File> {
         let opened = create_file(&parameters);
-        opened.file.with_context(|| format!("{path}: {}", opened.outcome.status()))
+        opened
+            .file
+            .with_context(|| format!("{path}: {}", opened.outcome.status()))
     };
     let top = open(parameters(0))?;
-    let body = object::object_of_handle(top.handle()).map_err(|_| anyhow!("a file without its object"))?;
+    let body =
+        object::object_of_handle(top.handle()).map_err(|_| anyhow!("a file without its object"))?;
     // SAFETY: the open handle keeps the file.
     let base = unsafe { file::base_file_system_device(body.cast()) };
     let written = top.write(Some(0), &[0x5A; 4096]);
@@ -158,7 +200,10 @@ pub fn calls(path: &str, rounds: usize, requests: u64) -> anyhow::Result<Vec<Mea
         return Err(anyhow!("{path}: {}", written.status()));
     }
     let direct = FILE_NO_INTERMEDIATE_BUFFERING;
-    let (bare, bare_direct) = (open(parameters(0).device_hint(base))?, open(parameters(direct).device_hint(base))?);
+    let (bare, bare_direct) = (
+        open(parameters(0).device_hint(base))?,
+        open(parameters(direct).device_hint(base))?,
+    );
     let top_direct = open(parameters(direct))?;
     // The first read of a handle sets its cache up: no later one does.
     top.read(Some(0), 16);
@@ -168,15 +213,30 @@ pub fn calls(path: &str, rounds: usize, requests: u64) -> anyhow::Result<Vec<Mea
     let query_all: fn(&File) = |file| drop(file.query_information(FileAllInformation, 512));
     let both = [&bare, &top];
     Ok(vec![
-        interleaved("NtReadFile 4096 bytes, cached (fast I/O)", rounds, requests, timed(both, read)),
+        interleaved(
+            "NtReadFile 4096 bytes, cached (fast I/O)",
+            rounds,
+            requests,
+            timed(both, read),
+        ),
         interleaved(
             "NtReadFile 4096 bytes, noncached (IRP)",
             rounds,
             requests,
             timed([&bare_direct, &top_direct], read),
         ),
-        interleaved("NtQueryInformationFile standard (fast I/O)", rounds, requests, timed(both, query)),
-        interleaved("NtQueryInformationFile all (IRP)", rounds, requests, timed(both, query_all)),
+        interleaved(
+            "NtQueryInformationFile standard (fast I/O)",
+            rounds,
+            requests,
+            timed(both, query),
+        ),
+        interleaved(
+            "NtQueryInformationFile all (IRP)",
+            rounds,
+            requests,
+            timed(both, query_all),
+        ),
     ])
 }
 
@@ -213,6 +273,9 @@ mod tests {
         });
         assert_eq!(order[..6], [false, true, true, false, false, true]);
         assert_eq!(order.len() as u64, 3 * 2 * SLICES);
-        assert_eq!((measured.bare_ns, measured.filtered_ns, measured.ratio), (2.0, 4.0, 2.0));
+        assert_eq!(
+            (measured.bare_ns, measured.filtered_ns, measured.ratio),
+            (2.0, 4.0, 2.0)
+        );
     }
 }

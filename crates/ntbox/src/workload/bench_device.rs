@@ -9,8 +9,8 @@ use crate::io_manager::{complete, device, driver, registration, storage};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DO_DIRECT_IO, DRIVER_OBJECT, FILE_DEVICE_DISK_FILE_SYSTEM, IRP, IRP_MJ_CREATE,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_MAXIMUM_FUNCTION, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS, STATUS_SUCCESS,
-    STATUS_UNRECOGNIZED_VOLUME,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_MAXIMUM_FUNCTION, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS,
+    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -22,7 +22,9 @@ static DRIVER: AtomicPtr<DRIVER_OBJECT> = AtomicPtr::new(std::ptr::null_mut());
 /// The volume with this letter will be mounted by the file system that does nothing.
 /// Its driver is created and registered with the first claim.
 pub fn claim(letter: char) {
-    let mut claimed = CLAIMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut claimed = CLAIMED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     claimed.push(letter.to_ascii_uppercase());
     if claimed.len() > 1 {
         return;
@@ -35,7 +37,16 @@ pub fn claim(letter: char) {
     });
     DRIVER.store(object, Ordering::Release);
     // SAFETY: the driver object was just created.
-    let control = unsafe { device::create(object, 0, Some("\\BenchFs"), FILE_DEVICE_DISK_FILE_SYSTEM, 0, false) };
+    let control = unsafe {
+        device::create(
+            object,
+            0,
+            Some("\\BenchFs"),
+            FILE_DEVICE_DISK_FILE_SYSTEM,
+            0,
+            false,
+        )
+    };
     if let Ok(control) = control {
         // SAFETY: a new device.
         unsafe { device::finish_initializing(control) };
@@ -72,17 +83,22 @@ unsafe fn mount_volume(vpb: *mut crate::nt::VPB, target: *mut DEVICE_OBJECT) -> 
     let real = unsafe { (*vpb).RealDevice };
     // SAFETY: a storage device of the box, or another device, which has no description.
     let description = unsafe { storage::description_of(real) };
-    let claimed = CLAIMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if !description.is_some_and(|description| claimed.contains(&description.letter.to_ascii_uppercase())) {
+    let claimed = CLAIMED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !description
+        .is_some_and(|description| claimed.contains(&description.letter.to_ascii_uppercase()))
+    {
         return STATUS_UNRECOGNIZED_VOLUME;
     }
     drop(claimed);
     let driver = DRIVER.load(Ordering::Acquire);
     // SAFETY: the driver was stored before its control device was registered.
-    let volume = match unsafe { device::create(driver, 0, None, FILE_DEVICE_DISK_FILE_SYSTEM, 0, false) } {
-        Ok(volume) => volume,
-        Err(status) => return status,
-    };
+    let volume =
+        match unsafe { device::create(driver, 0, None, FILE_DEVICE_DISK_FILE_SYSTEM, 0, false) } {
+            Ok(volume) => volume,
+            Err(status) => return status,
+        };
     // SAFETY: the device offered is alive during the mount.
     let below = unsafe { (*target).StackSize };
     // SAFETY: a new device.

@@ -1,7 +1,10 @@
 //! The information structures as bytes: what is read from them, and which
 //! bytes of them depend on the moment or the host and are left out of comparisons.
 
-#![expect(non_upper_case_globals, reason = "information classes keep the DDI's names")]
+#![expect(
+    non_upper_case_globals,
+    reason = "information classes keep the DDI's names"
+)]
 
 use crate::nt::*;
 
@@ -88,12 +91,16 @@ fn entry_ranges(class: i32) -> &'static [(usize, usize)] {
 
 /// A little-endian number in data; zero behind its end.
 pub fn u32_at(data: &[u8], at: usize) -> u32 {
-    data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+    data.get(at..at + 4)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_le_bytes)
 }
 
 /// A little-endian number in data; zero behind its end.
 pub fn i64_at(data: &[u8], at: usize) -> i64 {
-    data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, i64::from_le_bytes)
+    data.get(at..at + 8)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, i64::from_le_bytes)
 }
 
 /// An entry of a directory listing.
@@ -154,7 +161,13 @@ pub fn directory_entries(class: i32, data: &[u8]) -> Vec<DirectoryEntry> {
 }
 
 /// `FILE_BASIC_INFORMATION`; a time of zero is left as it is.
-pub fn basic_information(creation: i64, access: i64, write: i64, change: i64, attributes: u32) -> Vec<u8> {
+pub fn basic_information(
+    creation: i64,
+    access: i64,
+    write: i64,
+    change: i64,
+    attributes: u32,
+) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(40);
     for time in [creation, access, write, change] {
         bytes.extend(time.to_le_bytes());
@@ -170,7 +183,9 @@ pub fn rename_information(name: &str, replace: bool) -> Vec<u8> {
     let mut bytes = vec![u8::from(replace), 0, 0, 0, 0, 0, 0, 0];
     bytes.extend([0; 8]);
     bytes.extend((units.len() as u32 * 2).to_le_bytes());
-    units.iter().for_each(|unit| bytes.extend(unit.to_le_bytes()));
+    units
+        .iter()
+        .for_each(|unit| bytes.extend(unit.to_le_bytes()));
     // The structure ends with one unit and its padding whatever the name's length.
     bytes.resize(bytes.len().max(24), 0);
     bytes

@@ -26,7 +26,11 @@ pub struct Entry {
 
 impl Entry {
     fn result(&self) -> Seen {
-        Seen { status: Status(self.status), information: self.information, digest: self.digest }
+        Seen {
+            status: Status(self.status),
+            information: self.information,
+            digest: self.digest,
+        }
     }
 }
 
@@ -43,7 +47,10 @@ pub struct Log {
 impl Log {
     /// An empty log of a thread.
     pub fn new(thread: u32) -> Self {
-        Self { thread, ..Self::default() }
+        Self {
+            thread,
+            ..Self::default()
+        }
     }
     /// Records a result. `data` is what remains of the outcome's data after masking.
     pub fn push(&mut self, operation: &'static str, name: &str, outcome: &Outcome, data: &[u8]) {
@@ -76,7 +83,12 @@ impl Log {
     }
     /// A result as text.
     pub fn line(&self, entry: &Entry) -> String {
-        format!("{} {}: {}", entry.operation, self.name(entry), entry.result())
+        format!(
+            "{} {}: {}",
+            entry.operation,
+            self.name(entry),
+            entry.result()
+        )
     }
     /// One number for all compared results: equal runs, equal numbers.
     pub fn digest(&self) -> u64 {
@@ -94,7 +106,10 @@ impl Log {
 
 /// One number for the logs of all threads.
 pub fn digest_of(logs: &[Log]) -> u64 {
-    let bytes: Vec<u8> = logs.iter().flat_map(|log| log.digest().to_le_bytes()).collect();
+    let bytes: Vec<u8> = logs
+        .iter()
+        .flat_map(|log| log.digest().to_le_bytes())
+        .collect();
     digest(&bytes)
 }
 
@@ -138,7 +153,9 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = |seen: &Option<Seen>| seen.map_or_else(|| "no such request".to_owned(), |seen| seen.to_string());
+        let side = |seen: &Option<Seen>| {
+            seen.map_or_else(|| "no such request".to_owned(), |seen| seen.to_string())
+        };
         write!(
             f,
             "thread {}, request {}: {} {}\n    bare:     {}\n    filtered: {}",
@@ -158,7 +175,10 @@ pub fn compare(bare: &[Log], filtered: &[Log]) -> Vec<Difference> {
     let mut differences = Vec::new();
     for place in 0..bare.len().max(filtered.len()) {
         let empty = Log::default();
-        let (left, right) = (bare.get(place).unwrap_or(&empty), filtered.get(place).unwrap_or(&empty));
+        let (left, right) = (
+            bare.get(place).unwrap_or(&empty),
+            filtered.get(place).unwrap_or(&empty),
+        );
         compare_thread(left, right, &mut differences);
     }
     differences
@@ -167,7 +187,9 @@ pub fn compare(bare: &[Log], filtered: &[Log]) -> Vec<Difference> {
 fn compare_thread(bare: &Log, filtered: &Log, differences: &mut Vec<Difference>) {
     for ordinal in 0..bare.entries.len().max(filtered.entries.len()) {
         let (left, right) = (bare.entries.get(ordinal), filtered.entries.get(ordinal));
-        let key = |log: &Log, entry: Option<&Entry>| entry.map(|entry| (entry.operation, log.name(entry).to_owned()));
+        let key = |log: &Log, entry: Option<&Entry>| {
+            entry.map(|entry| (entry.operation, log.name(entry).to_owned()))
+        };
         let (left_key, right_key) = (key(bare, left), key(filtered, right));
         let parted = left_key != right_key;
         let (left, right) = (left.map(Entry::result), right.map(Entry::result));
@@ -177,7 +199,11 @@ fn compare_thread(bare: &Log, filtered: &Log, differences: &mut Vec<Difference>)
         let (operation, name) = match (left_key, right_key) {
             (Some(left), Some(right)) if parted => (
                 format!("{} / {}", left.0, right.0),
-                if left.1 == right.1 { left.1 } else { format!("{} / {}", left.1, right.1) },
+                if left.1 == right.1 {
+                    left.1
+                } else {
+                    format!("{} / {}", left.1, right.1)
+                },
             ),
             (Some(key), _) | (None, Some(key)) => (key.0.to_owned(), key.1),
             (None, None) => continue,
@@ -203,7 +229,10 @@ mod tests {
     fn log(results: &[(&'static str, &str, i32, &[u8])]) -> Log {
         let mut log = Log::new(1);
         for (operation, name, status, data) in results {
-            let outcome = Outcome { information: data.len(), ..Outcome::early(*status) };
+            let outcome = Outcome {
+                information: data.len(),
+                ..Outcome::early(*status)
+            };
             log.push(operation, name, &outcome, data);
         }
         log
@@ -213,19 +242,33 @@ mod tests {
     fn equal_runs_have_no_difference_and_one_digest() {
         let a = log(&[("create", r"\a", 0, b""), ("read", r"\a", 0, b"hello")]);
         let b = a.clone();
-        assert_eq!(compare(std::slice::from_ref(&a), std::slice::from_ref(&b)), Vec::new());
+        assert_eq!(
+            compare(std::slice::from_ref(&a), std::slice::from_ref(&b)),
+            Vec::new()
+        );
         assert_eq!(digest_of(&[a]), digest_of(&[b]));
     }
 
     #[test]
     fn an_injected_difference_is_found_with_its_place() {
-        let a = log(&[("create", r"\a", 0, b""), ("read", r"\a", 0, b"hello"), ("close", r"\a", 0, b"")]);
-        let b = log(&[("create", r"\a", 0, b""), ("read", r"\a", 0, b"hellp"), ("close", r"\a", 0, b"")]);
+        let a = log(&[
+            ("create", r"\a", 0, b""),
+            ("read", r"\a", 0, b"hello"),
+            ("close", r"\a", 0, b""),
+        ]);
+        let b = log(&[
+            ("create", r"\a", 0, b""),
+            ("read", r"\a", 0, b"hellp"),
+            ("close", r"\a", 0, b""),
+        ]);
         let found = compare(std::slice::from_ref(&a), std::slice::from_ref(&b));
         assert_eq!(found.len(), 1);
         let difference = &found[0];
         assert_eq!((difference.thread, difference.ordinal), (1, 2));
-        assert_eq!((difference.operation.as_str(), difference.name.as_str()), ("read", r"\a"));
+        assert_eq!(
+            (difference.operation.as_str(), difference.name.as_str()),
+            ("read", r"\a")
+        );
         let text = difference.to_string();
         assert!(text.contains("thread 1, request 2: read \\a"), "{text}");
         assert_ne!(a.digest(), b.digest());
@@ -242,7 +285,11 @@ mod tests {
 
     #[test]
     fn parted_sequences_end_the_threads_comparison() {
-        let a = log(&[("read", r"\a", 0, b""), ("write", r"\a", 0, b""), ("close", r"\a", 0, b"")]);
+        let a = log(&[
+            ("read", r"\a", 0, b""),
+            ("write", r"\a", 0, b""),
+            ("close", r"\a", 0, b""),
+        ]);
         let b = log(&[("read", r"\a", 0, b""), ("close", r"\a", 0, b"")]);
         let found = compare(&[a], &[b]);
         assert_eq!(found.len(), 1);

@@ -49,20 +49,30 @@ impl Plan {
     /// `source` is no directory that can be listed, or has no such file.
     pub fn scan(source: &Path, limit: usize, largest: u64) -> anyhow::Result<Self> {
         let mut plan = Self {
-            directories: vec![SourceDirectory { path: String::new(), parent: 0 }],
+            directories: vec![SourceDirectory {
+                path: String::new(),
+                parent: 0,
+            }],
             files: Vec::new(),
         };
         if !source.is_dir() {
             bail!("{} is not a directory", source.display());
         }
-        plan.visit(source, 0, limit, largest).with_context(|| format!("cannot list {}", source.display()))?;
+        plan.visit(source, 0, limit, largest)
+            .with_context(|| format!("cannot list {}", source.display()))?;
         if plan.files.is_empty() {
             bail!("{} has no file that can be read", source.display());
         }
         Ok(plan)
     }
 
-    fn visit(&mut self, host: &Path, directory: usize, limit: usize, largest: u64) -> std::io::Result<()> {
+    fn visit(
+        &mut self,
+        host: &Path,
+        directory: usize,
+        limit: usize,
+        largest: u64,
+    ) -> std::io::Result<()> {
         let mut entries: Vec<_> = std::fs::read_dir(host)?.flatten().collect();
         entries.sort_by_key(std::fs::DirEntry::file_name);
         let mut taken = HashSet::new();
@@ -70,8 +80,10 @@ impl Plan {
             if self.files.len() >= limit {
                 break;
             }
-            let (Ok(kind), Some(host_name)) = (entry.file_type(), entry.file_name().to_str().map(str::to_owned))
-            else {
+            let (Ok(kind), Some(host_name)) = (
+                entry.file_type(),
+                entry.file_name().to_str().map(str::to_owned),
+            ) else {
                 continue;
             };
             let name = volume_name(&host_name, &mut taken);
@@ -82,7 +94,10 @@ impl Plan {
                 if path.len() > 4096 {
                     continue;
                 }
-                self.directories.push(SourceDirectory { path, parent: directory });
+                self.directories.push(SourceDirectory {
+                    path,
+                    parent: directory,
+                });
                 let child = self.directories.len() - 1;
                 // What cannot be listed is an empty directory of the plan.
                 let _ = self.visit(&entry.path(), child, limit, largest);
@@ -92,7 +107,13 @@ impl Plan {
                 && std::fs::File::open(entry.path()).is_ok()
             {
                 let written = metadata.modified().map_or(0, nt_time);
-                self.files.push(SourceFile { path: entry.path(), directory, name, size: metadata.len(), written });
+                self.files.push(SourceFile {
+                    path: entry.path(),
+                    directory,
+                    name,
+                    size: metadata.len(),
+                    written,
+                });
             }
         }
         Ok(())
@@ -104,7 +125,11 @@ impl Plan {
         let parts = parts.max(1);
         let from = self.files.len() * part / parts;
         let to = self.files.len() * (part + 1) / parts;
-        self.files.get(from..to).unwrap_or_default().iter().collect()
+        self.files
+            .get(from..to)
+            .unwrap_or_default()
+            .iter()
+            .collect()
     }
 
     /// The directories these files need, parents first.
@@ -130,7 +155,10 @@ impl Plan {
 /// A time as NT counts it.
 pub fn nt_time(time: std::time::SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => (since.as_secs() as i64 + EPOCH_DIFFERENCE) * 10_000_000 + i64::from(since.subsec_nanos()) / 100,
+        Ok(since) => {
+            (since.as_secs() as i64 + EPOCH_DIFFERENCE) * 10_000_000
+                + i64::from(since.subsec_nanos()) / 100
+        }
         Err(before) => EPOCH_DIFFERENCE * 10_000_000 - before.duration().as_nanos() as i64 / 100,
     }
 }
@@ -169,15 +197,27 @@ mod tests {
         }
         let plan = Plan::scan(root.path(), 100, 1 << 20).expect("a plan");
         assert_eq!(plan.files.len(), 4);
-        let mut all: Vec<String> =
-            (0..3).flat_map(|part| plan.part(part, 3)).map(|file| file.name.clone()).collect();
+        let mut all: Vec<String> = (0..3)
+            .flat_map(|part| plan.part(part, 3))
+            .map(|file| file.name.clone())
+            .collect();
         all.sort();
         assert_eq!(all, ["four", "one", "three", "two"]);
-        let deep: Vec<&SourceFile> = plan.files.iter().filter(|file| file.name == "one").collect();
-        let paths: Vec<&str> =
-            plan.directories_of(&deep).iter().map(|at| plan.directories[*at].path.as_str()).collect();
+        let deep: Vec<&SourceFile> = plan
+            .files
+            .iter()
+            .filter(|file| file.name == "one")
+            .collect();
+        let paths: Vec<&str> = plan
+            .directories_of(&deep)
+            .iter()
+            .map(|at| plan.directories[*at].path.as_str())
+            .collect();
         assert_eq!(paths, [r"\a", r"\a\b"]);
-        assert_eq!(plan, Plan::scan(root.path(), 100, 1 << 20).expect("the same plan"));
+        assert_eq!(
+            plan,
+            Plan::scan(root.path(), 100, 1 << 20).expect("the same plan")
+        );
     }
 
     #[test]
@@ -188,7 +228,13 @@ mod tests {
         std::fs::write(root.path().join("x"), [0; 3]).expect("a file");
         std::fs::write(root.path().join("y"), [0; 3]).expect("a file");
         let plan = Plan::scan(root.path(), 1, 10).expect("a plan");
-        assert_eq!(plan.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["x"]);
+        assert_eq!(
+            plan.files
+                .iter()
+                .map(|file| file.name.as_str())
+                .collect::<Vec<_>>(),
+            ["x"]
+        );
         assert!(Plan::scan(&root.path().join("x"), 1, 10).is_err());
     }
 
@@ -203,6 +249,9 @@ mod tests {
     #[test]
     fn times_count_from_1601() {
         assert_eq!(nt_time(UNIX_EPOCH), 116_444_736_000_000_000);
-        assert_eq!(nt_time(UNIX_EPOCH + std::time::Duration::from_nanos(1_000_000_250)), 116_444_736_010_000_002);
+        assert_eq!(
+            nt_time(UNIX_EPOCH + std::time::Duration::from_nanos(1_000_000_250)),
+            116_444_736_010_000_002
+        );
     }
 }

@@ -40,7 +40,10 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
     }
     for number in 0..NAMES {
         let path = name(root, number);
-        let gone = worker.open(&path, |open| open.access(DELETE | SYNCHRONIZE).options(synchronous(FILE_DELETE_ON_CLOSE)));
+        let gone = worker.open(&path, |open| {
+            open.access(DELETE | SYNCHRONIZE)
+                .options(synchronous(FILE_DELETE_ON_CLOSE))
+        });
         if let Some(file) = gone {
             worker.close(&path, file);
         }
@@ -61,14 +64,22 @@ fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
         let last = open.swap_remove(place);
         return worker.close(&last.path, last.file);
     }
-    let Some(chosen) = open.get_mut(place) else { return };
+    let Some(chosen) = open.get_mut(place) else {
+        return;
+    };
     operate(worker, root, chosen);
 }
 
 fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
     let path = name(root, worker.random.usize(..NAMES));
-    let disposition =
-        [FILE_OPEN, FILE_OPEN_IF, FILE_OPEN_IF, FILE_CREATE, FILE_OVERWRITE_IF, FILE_SUPERSEDE][worker.random.usize(..6)];
+    let disposition = [
+        FILE_OPEN,
+        FILE_OPEN_IF,
+        FILE_OPEN_IF,
+        FILE_CREATE,
+        FILE_OVERWRITE_IF,
+        FILE_SUPERSEDE,
+    ][worker.random.usize(..6)];
     let options = [
         synchronous(0),
         synchronous(0),
@@ -77,12 +88,25 @@ fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
         0,
         synchronous(FILE_NON_DIRECTORY_FILE),
     ][worker.random.usize(..6)];
-    let access = [READ | WRITE | DELETE, READ | WRITE, READ | SYNCHRONIZE, READ | WRITE][worker.random.usize(..4)];
+    let access = [
+        READ | WRITE | DELETE,
+        READ | WRITE,
+        READ | SYNCHRONIZE,
+        READ | WRITE,
+    ][worker.random.usize(..4)];
     let share = [7, 7, 7, 3, 1][worker.random.usize(..5)];
-    let opened = worker
-        .open(&path, |open| open.disposition(disposition).options(options).access(access).share(share));
+    let opened = worker.open(&path, |open| {
+        open.disposition(disposition)
+            .options(options)
+            .access(access)
+            .share(share)
+    });
     if let Some(file) = opened {
-        open.push(Open { file, path, locked: Vec::new() });
+        open.push(Open {
+            file,
+            path,
+            locked: Vec::new(),
+        });
     }
 }
 
@@ -96,24 +120,40 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
         }
         4..=6 => {
             let data = vec![worker.random.u8(..); length as usize];
-            worker.retried("write", path, Mask::None, || file.write(Some(offset), &data));
+            worker.retried("write", path, Mask::None, || {
+                file.write(Some(offset), &data)
+            });
         }
         7 => {
             worker.retried("read", path, Mask::None, || file.read(None, 4096));
         }
         8 => {
-            let class = [FileBasicInformation, FileStandardInformation, FileNetworkOpenInformation, FileAllInformation]
-                [worker.random.usize(..4)];
-            worker.retried("query information", path, Mask::File(class), || file.query_information(class, 512));
+            let class = [
+                FileBasicInformation,
+                FileStandardInformation,
+                FileNetworkOpenInformation,
+                FileAllInformation,
+            ][worker.random.usize(..4)];
+            worker.retried("query information", path, Mask::File(class), || {
+                file.query_information(class, 512)
+            });
         }
         9 => {
             let size = worker.random.i64(..65_536).to_le_bytes();
-            worker.retried("set end", path, Mask::None, || file.set_information(FileEndOfFileInformation, &size));
+            worker.retried("set end", path, Mask::None, || {
+                file.set_information(FileEndOfFileInformation, &size)
+            });
         }
         10 => {
-            let range = Range { offset, length: i64::from(length), key: 0 };
+            let range = Range {
+                offset,
+                length: i64::from(length),
+                key: 0,
+            };
             let exclusive = worker.random.bool();
-            let granted = worker.retried("lock", path, Mask::None, || file.lock(range, true, exclusive));
+            let granted = worker.retried("lock", path, Mask::None, || {
+                file.lock(range, true, exclusive)
+            });
             if granted.is_success() {
                 open.locked.push(range);
             }
@@ -130,19 +170,27 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
             let target = format!("r{}", worker.random.usize(..NAMES));
             let replace = worker.one_in(3);
             let information = rename_information(&target, replace);
-            let renamed = worker
-                .retried("rename", path, Mask::None, || file.set_information(FileRenameInformation, &information));
+            let renamed = worker.retried("rename", path, Mask::None, || {
+                file.set_information(FileRenameInformation, &information)
+            });
             if renamed.is_success() {
                 open.path = format!("{root}\\{target}");
             }
         }
         14 => {
             let full = worker.full(path);
-            worker.retried("query attributes", path, Mask::File(FileNetworkOpenInformation), || query_attributes(&full));
+            worker.retried(
+                "query attributes",
+                path,
+                Mask::File(FileNetworkOpenInformation),
+                || query_attributes(&full),
+            );
         }
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
-            worker.retried("set basic", path, Mask::None, || file.set_information(FileBasicInformation, &basic));
+            worker.retried("set basic", path, Mask::None, || {
+                file.set_information(FileBasicInformation, &basic)
+            });
         }
     }
 }

@@ -70,7 +70,11 @@ impl Progress {
     }
     /// `(requests, files, complaints)` so far.
     pub fn now(&self) -> (u64, u64, u64) {
-        (self.requests.load(Relaxed), self.files.load(Relaxed), self.wrong.load(Relaxed))
+        (
+            self.requests.load(Relaxed),
+            self.files.load(Relaxed),
+            self.wrong.load(Relaxed),
+        )
     }
 }
 
@@ -113,23 +117,32 @@ impl RunResult {
 pub fn run(run: &Run, progress: &Arc<Progress>) -> RunResult {
     let begun = Instant::now();
     if let Workload::Copy(plan) | Workload::Both(plan, _) = &run.workload {
-        progress.files_planned.store((plan.files.len() * run.places.len()) as u64, Relaxed);
+        progress
+            .files_planned
+            .store((plan.files.len() * run.places.len()) as u64, Relaxed);
     }
     let finished: Arc<Mutex<Vec<Worker>>> = Arc::default();
     let threads: Vec<_> = (1..=run.threads.max(1))
         .map(|ordinal| {
-            let (run, progress, finished) = (run.clone(), Arc::clone(progress), Arc::clone(&finished));
+            let (run, progress, finished) =
+                (run.clone(), Arc::clone(progress), Arc::clone(&finished));
             thread::spawn(&format!("program {ordinal}"), move || {
                 let mut worker = Worker::new(ordinal, run.seed, progress);
                 work_through(&run, &mut worker);
-                finished.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+                finished
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(worker);
             })
         })
         .collect();
     let mut result = RunResult::default();
     for (ordinal, thread) in threads.into_iter().enumerate() {
         if thread.join().is_err() {
-            result.wrong.push(format!("thread {} ended by a panic of the box", ordinal + 1));
+            result.wrong.push(format!(
+                "thread {} ended by a panic of the box",
+                ordinal + 1
+            ));
         }
     }
     adversary::drain();
@@ -158,7 +171,12 @@ fn work_through(run: &Run, worker: &mut Worker) {
                 ReadOnlyWalk { plan, files }.run(worker);
                 continue;
             }
-            TreeCopy { plan, files, root: root.clone() }.run(worker);
+            TreeCopy {
+                plan,
+                files,
+                root: root.clone(),
+            }
+            .run(worker);
             scenarios::run(worker, &root, 2);
         }
         if let Workload::Random(operations) | Workload::Both(_, operations) = &run.workload

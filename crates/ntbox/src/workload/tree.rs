@@ -2,12 +2,15 @@
 //! then partly renamed, and deleted.
 
 use super::layout::{
-    DIRECTORY_CLASSES, DirectoryEntry, Mask, basic_information, directory_entries, i64_at, rename_information,
+    DIRECTORY_CLASSES, DirectoryEntry, Mask, basic_information, directory_entries, i64_at,
+    rename_information,
 };
 use super::plan::{Plan, SourceFile};
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
-use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, READ, SYNCHRONIZE, WRITE};
+use crate::user::access::{
+    DELETE, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, READ, SYNCHRONIZE, WRITE,
+};
 use crate::user::{File, query_attributes};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +53,10 @@ impl TreeCopy<'_> {
     }
 
     fn path(&self, file: &SourceFile) -> String {
-        format!("{}{}\\{}", self.root, self.plan.directories[file.directory].path, file.name)
+        format!(
+            "{}{}\\{}",
+            self.root, self.plan.directories[file.directory].path, file.name
+        )
     }
 
     /// Creates the thread's root and all directories, parents first.
@@ -83,9 +89,16 @@ impl TreeCopy<'_> {
             3 => synchronous(FILE_SEQUENTIAL_ONLY | FILE_NON_DIRECTORY_FILE),
             _ => synchronous(FILE_NON_DIRECTORY_FILE),
         };
-        let disposition = if worker.one_in(2) { FILE_CREATE } else { FILE_OVERWRITE_IF };
+        let disposition = if worker.one_in(2) {
+            FILE_CREATE
+        } else {
+            FILE_OVERWRITE_IF
+        };
         let opened = worker.must_open(path, |open| {
-            open.disposition(disposition).access(READ | WRITE | DELETE).options(options).share(1)
+            open.disposition(disposition)
+                .access(READ | WRITE | DELETE)
+                .options(options)
+                .share(1)
         });
         let Some(target) = opened else { return };
         if worker.one_in(4) {
@@ -106,8 +119,9 @@ impl TreeCopy<'_> {
         }
         // Times last: a write would change them again.
         let times = basic_information(0, 0, file.written, 0, ARCHIVE);
-        let outcome =
-            worker.retried("set basic", path, Mask::None, || target.set_information(FileBasicInformation, &times));
+        let outcome = worker.retried("set basic", path, Mask::None, || {
+            target.set_information(FileBasicInformation, &times)
+        });
         worker.expect(path, "set times", &outcome);
         worker.close(path, target);
     }
@@ -120,7 +134,14 @@ impl TreeCopy<'_> {
             let offset = positioned.then_some(at);
             let outcome = worker.retried("write", path, Mask::None, || target.write(offset, part));
             if worker.expect(path, "write", &outcome) && outcome.information != part.len() {
-                worker.complain(path, &format!("{} of {} bytes were written", outcome.information, part.len()));
+                worker.complain(
+                    path,
+                    &format!(
+                        "{} of {} bytes were written",
+                        outcome.information,
+                        part.len()
+                    ),
+                );
             }
             at += part.len() as i64;
         }
@@ -154,8 +175,9 @@ impl TreeCopy<'_> {
             worker.expect(path, "write", &outcome);
         }
         let size = (contents.len() as i64).to_le_bytes();
-        let outcome =
-            worker.retried("set end", path, Mask::None, || target.set_information(FileEndOfFileInformation, &size));
+        let outcome = worker.retried("set end", path, Mask::None, || {
+            target.set_information(FileEndOfFileInformation, &size)
+        });
         worker.expect(path, "set end of file", &outcome);
     }
 
@@ -164,13 +186,20 @@ impl TreeCopy<'_> {
         let complaints = worker.wrong.len();
         let full = worker.full(path);
         let network = FileNetworkOpenInformation;
-        let attributes =
-            worker.retried("query attributes", path, Mask::File(network), || query_attributes(&full));
+        let attributes = worker.retried("query attributes", path, Mask::File(network), || {
+            query_attributes(&full)
+        });
         if worker.expect(path, "query attributes", &attributes) {
             let (size, written) = (i64_at(&attributes.data, 40), i64_at(&attributes.data, 16));
             self.compare_size(worker, path, "query attributes", size, contents);
             if written != file.written {
-                worker.complain(path, &format!("written at {written}, but the host's file at {}", file.written));
+                worker.complain(
+                    path,
+                    &format!(
+                        "written at {written}, but the host's file at {}",
+                        file.written
+                    ),
+                );
             }
         }
         let kind = worker.random.u8(..10);
@@ -180,7 +209,9 @@ impl TreeCopy<'_> {
             2 => synchronous(FILE_RANDOM_ACCESS),
             _ => synchronous(FILE_SEQUENTIAL_ONLY),
         };
-        let Some(source) = worker.must_open(path, |open| open.access(READ).options(options).share(3)) else {
+        let Some(source) =
+            worker.must_open(path, |open| open.access(READ).options(options).share(3))
+        else {
             return false;
         };
         self.query_some(worker, &source, path, contents);
@@ -191,8 +222,14 @@ impl TreeCopy<'_> {
         };
         if read != contents {
             let at = read.iter().zip(contents).position(|(a, b)| a != b);
-            let where_ = at.map_or_else(|| format!("length {}", read.len()), |at| format!("byte {at}"));
-            worker.complain(path, &format!("differs from the host's {} bytes: {where_}", contents.len()));
+            let where_ = at.map_or_else(
+                || format!("length {}", read.len()),
+                |at| format!("byte {at}"),
+            );
+            worker.complain(
+                path,
+                &format!("differs from the host's {} bytes: {where_}", contents.len()),
+            );
         }
         if worker.one_in(16) && !contents.is_empty() {
             self.page_in(worker, &source, path, contents);
@@ -201,9 +238,19 @@ impl TreeCopy<'_> {
         worker.wrong.len() == complaints
     }
 
-    fn compare_size(&self, worker: &mut Worker, path: &str, what: &str, size: i64, contents: &[u8]) {
+    fn compare_size(
+        &self,
+        worker: &mut Worker,
+        path: &str,
+        what: &str,
+        size: i64,
+        contents: &[u8],
+    ) {
         if size != contents.len() as i64 {
-            worker.complain(path, &format!("{what}: {size} bytes instead of {}", contents.len()));
+            worker.complain(
+                path,
+                &format!("{what}: {size} bytes instead of {}", contents.len()),
+            );
         }
     }
 
@@ -213,11 +260,18 @@ impl TreeCopy<'_> {
             source.query_information(FileStandardInformation, 24)
         });
         if worker.expect(path, "query standard", &standard) {
-            self.compare_size(worker, path, "query standard", i64_at(&standard.data, 8), contents);
+            self.compare_size(
+                worker,
+                path,
+                "query standard",
+                i64_at(&standard.data, 8),
+                contents,
+            );
         }
         let basic = Mask::File(FileBasicInformation);
-        let outcome =
-            worker.retried("query basic", path, basic, || source.query_information(FileBasicInformation, 40));
+        let outcome = worker.retried("query basic", path, basic, || {
+            source.query_information(FileBasicInformation, 40)
+        });
         worker.expect(path, "query basic", &outcome);
         if worker.one_in(4) {
             let outcome = worker.retried("query all", path, Mask::File(FileAllInformation), || {
@@ -242,7 +296,13 @@ impl TreeCopy<'_> {
         }
     }
 
-    fn read_overlapped(&self, worker: &mut Worker, source: &File, path: &str, length: usize) -> Vec<u8> {
+    fn read_overlapped(
+        &self,
+        worker: &mut Worker,
+        source: &File,
+        path: &str,
+        length: usize,
+    ) -> Vec<u8> {
         const CHUNK: usize = 16_384;
         let mut all = Vec::new();
         for base in (0..length).step_by(CHUNK * 4) {
@@ -264,8 +324,9 @@ impl TreeCopy<'_> {
         let mut all = Vec::new();
         loop {
             let offset = Some(all.len().next_multiple_of(SECTOR) as i64);
-            let outcome =
-                worker.retried("read", path, Mask::None, || source.read(offset, (SECTOR * 8) as u32));
+            let outcome = worker.retried("read", path, Mask::None, || {
+                source.read(offset, (SECTOR * 8) as u32)
+            });
             if outcome.status == STATUS_END_OF_FILE || !worker.expect(path, "read", &outcome) {
                 return all;
             }
@@ -288,7 +349,10 @@ impl TreeCopy<'_> {
         let from = page * SECTOR;
         let expected = &contents[from..contents.len().min(from + SECTOR)];
         if worker.expect(path, "page in", &outcome) && !outcome.data.starts_with(expected) {
-            worker.complain(path, &format!("page {page} of its view differs from the host"));
+            worker.complain(
+                path,
+                &format!("page {page} of its view differs from the host"),
+            );
         }
     }
 
@@ -296,34 +360,66 @@ impl TreeCopy<'_> {
     fn list_all(&self, worker: &mut Worker) {
         let mut expected: BTreeMap<usize, BTreeSet<(String, Option<u64>)>> = BTreeMap::new();
         for file in &self.files {
-            expected.entry(file.directory).or_default().insert((file.name.clone(), Some(file.size)));
+            expected
+                .entry(file.directory)
+                .or_default()
+                .insert((file.name.clone(), Some(file.size)));
         }
         for at in self.plan.directories_of(&self.files) {
             let directory = &self.plan.directories[at];
             expected.entry(at).or_default();
-            let name = directory.path.rsplit('\\').next().unwrap_or_default().to_owned();
-            expected.entry(directory.parent).or_default().insert((name, None));
+            let name = directory
+                .path
+                .rsplit('\\')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            expected
+                .entry(directory.parent)
+                .or_default()
+                .insert((name, None));
         }
         for (at, expected) in expected {
             let path = format!("{}{}", self.root, self.plan.directories[at].path);
             let class = DIRECTORY_CLASSES[worker.random.usize(..DIRECTORY_CLASSES.len())];
-            let Some(entries) = list(worker, &path, class, None) else { continue };
+            let Some(entries) = list(worker, &path, class, None) else {
+                continue;
+            };
             let found: BTreeSet<(String, Option<u64>)> = entries
                 .iter()
                 .filter(|entry| entry.name != "." && entry.name != "..")
                 .map(|entry| {
                     let directory = entry.attributes.is_some_and(|flags| flags & DIRECTORY != 0);
-                    (entry.name.clone(), if directory { None } else { entry.size.map(|size| size as u64) })
+                    (
+                        entry.name.clone(),
+                        if directory {
+                            None
+                        } else {
+                            entry.size.map(|size| size as u64)
+                        },
+                    )
                 })
                 .collect();
             let expected: BTreeSet<(String, Option<u64>)> = expected
                 .into_iter()
-                .map(|(name, size)| (name, if class == FileNamesInformation { None } else { size }))
+                .map(|(name, size)| {
+                    (
+                        name,
+                        if class == FileNamesInformation {
+                            None
+                        } else {
+                            size
+                        },
+                    )
+                })
                 .collect();
             if found != expected {
                 let missing: Vec<_> = expected.difference(&found).take(3).collect();
                 let more: Vec<_> = found.difference(&expected).take(3).collect();
-                worker.complain(&path, &format!("listing: missing {missing:?}, unexpected {more:?}"));
+                worker.complain(
+                    &path,
+                    &format!("listing: missing {missing:?}, unexpected {more:?}"),
+                );
             }
         }
     }
@@ -331,7 +427,12 @@ impl TreeCopy<'_> {
     /// Renames every eighth file within its directory and every 64th into the root.
     fn rename_some(&self, worker: &mut Worker) -> BTreeMap<String, String> {
         let mut renamed = BTreeMap::new();
-        for (place, file) in self.files.iter().enumerate().filter(|(place, _)| place % 8 == 0) {
+        for (place, file) in self
+            .files
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| place % 8 == 0)
+        {
             let path = self.path(file);
             let (information, target) = if place % 64 == 0 {
                 let target = format!("{}\\moved {place}", self.root);
@@ -341,11 +442,15 @@ impl TreeCopy<'_> {
                 let parent = path.rsplit_once('\\').map_or("", |(parent, _)| parent);
                 (rename_information(&name, true), format!("{parent}\\{name}"))
             };
-            let opened = worker
-                .must_open(&path, |open| open.access(DELETE | SYNCHRONIZE).options(synchronous(0)).share(7));
+            let opened = worker.must_open(&path, |open| {
+                open.access(DELETE | SYNCHRONIZE)
+                    .options(synchronous(0))
+                    .share(7)
+            });
             let Some(open) = opened else { continue };
-            let outcome = worker
-                .retried("rename", &path, Mask::None, || open.set_information(FileRenameInformation, &information));
+            let outcome = worker.retried("rename", &path, Mask::None, || {
+                open.set_information(FileRenameInformation, &information)
+            });
             if worker.expect(&path, "rename", &outcome) {
                 renamed.insert(path.clone(), target);
             }
@@ -366,8 +471,17 @@ impl TreeCopy<'_> {
             delete(worker, &path, FILE_DIRECTORY_FILE);
         }
         let left = list(worker, &self.root, FileNamesInformation, None).unwrap_or_default();
-        if left.iter().any(|entry| entry.name != "." && entry.name != "..") {
-            worker.complain(&self.root, &format!("{} entries are left after everything was deleted", left.len()));
+        if left
+            .iter()
+            .any(|entry| entry.name != "." && entry.name != "..")
+        {
+            worker.complain(
+                &self.root,
+                &format!(
+                    "{} entries are left after everything was deleted",
+                    left.len()
+                ),
+            );
         }
     }
 }
@@ -382,24 +496,44 @@ pub fn delete(worker: &mut Worker, path: &str, kind: u32) {
     let on_close = worker.one_in(4);
     let options = synchronous(kind | if on_close { FILE_DELETE_ON_CLOSE } else { 0 });
     let access = DELETE | FILE_READ_ATTRIBUTES | SYNCHRONIZE;
-    let Some(file) = worker.must_open(path, |open| open.access(access).options(options)) else { return };
+    let Some(file) = worker.must_open(path, |open| open.access(access).options(options)) else {
+        return;
+    };
     if !on_close {
-        let outcome = worker
-            .retried("delete", path, Mask::None, || file.set_information(FileDispositionInformation, &[1]));
+        let outcome = worker.retried("delete", path, Mask::None, || {
+            file.set_information(FileDispositionInformation, &[1])
+        });
         worker.expect(path, "delete", &outcome);
     }
     worker.close(path, file);
     if worker.one_in(8) {
         let full = worker.full(path);
-        let outcome = worker.retried("query attributes", path, Mask::None, || query_attributes(&full));
-        worker.expect_status(path, "query of a deleted file", &outcome, STATUS_OBJECT_NAME_NOT_FOUND);
+        let outcome = worker.retried("query attributes", path, Mask::None, || {
+            query_attributes(&full)
+        });
+        worker.expect_status(
+            path,
+            "query of a deleted file",
+            &outcome,
+            STATUS_OBJECT_NAME_NOT_FOUND,
+        );
     }
 }
 
 /// All entries of a directory, by as many queries as it takes.
-pub fn list(worker: &mut Worker, path: &str, class: i32, pattern: Option<&str>) -> Option<Vec<DirectoryEntry>> {
+pub fn list(
+    worker: &mut Worker,
+    path: &str,
+    class: i32,
+    pattern: Option<&str>,
+) -> Option<Vec<DirectoryEntry>> {
     let asynchronous = worker.one_in(4);
-    let options = FILE_DIRECTORY_FILE | if asynchronous { 0 } else { FILE_SYNCHRONOUS_IO_NONALERT };
+    let options = FILE_DIRECTORY_FILE
+        | if asynchronous {
+            0
+        } else {
+            FILE_SYNCHRONOUS_IO_NONALERT
+        };
     let access = FILE_LIST_DIRECTORY | SYNCHRONIZE;
     let directory = worker.must_open(path, |open| open.access(access).options(options))?;
     let mut entries = Vec::new();
@@ -431,14 +565,19 @@ pub struct ReadOnlyWalk<'a> {
 impl ReadOnlyWalk<'_> {
     /// Everything, in order.
     pub fn run(&self, worker: &mut Worker) {
-        let copy = TreeCopy { plan: self.plan, files: self.files.clone(), root: String::new() };
+        let copy = TreeCopy {
+            plan: self.plan,
+            files: self.files.clone(),
+            root: String::new(),
+        };
         for file in &self.files {
             let path = copy.path(file);
             // A name that the plan had to change is another one on this volume.
             let shown = path.replace('\\', "/");
-            let (true, Ok(contents)) =
-                (file.path.to_string_lossy().ends_with(&shown), std::fs::read(&file.path))
-            else {
+            let (true, Ok(contents)) = (
+                file.path.to_string_lossy().ends_with(&shown),
+                std::fs::read(&file.path),
+            ) else {
                 continue;
             };
             if copy.verify(worker, file, &path, &contents) {
@@ -447,7 +586,10 @@ impl ReadOnlyWalk<'_> {
             if worker.one_in(16) {
                 let refused = worker.open(&path, |open| open.access(WRITE).options(synchronous(0)));
                 if let Some(refused) = refused {
-                    worker.complain(&path, "was opened for writing on a medium that cannot be written");
+                    worker.complain(
+                        &path,
+                        "was opened for writing on a medium that cannot be written",
+                    );
                     worker.close(&path, refused);
                 }
             }

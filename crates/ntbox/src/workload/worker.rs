@@ -11,7 +11,11 @@ use crate::user::{CreateParameters, File, Outcome, create_file, identity};
 use std::sync::Arc;
 
 /// Statuses that are injected where a request allows it.
-pub const INJECTED: [NTSTATUS; 3] = [STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR, STATUS_DEVICE_BUSY];
+pub const INJECTED: [NTSTATUS; 3] = [
+    STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_IO_DEVICE_ERROR,
+    STATUS_DEVICE_BUSY,
+];
 
 /// How often a request is tried again after an injected failure.
 const TRIES: usize = 20;
@@ -39,7 +43,9 @@ impl Worker {
         identity::begin_thread(thread);
         Self {
             thread,
-            random: fastrand::Rng::with_seed(seed ^ u64::from(thread).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            random: fastrand::Rng::with_seed(
+                seed ^ u64::from(thread).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            ),
             log: Log::new(thread),
             wrong: Vec::new(),
             files: 0,
@@ -75,7 +81,13 @@ impl Worker {
     }
 
     /// Records a result and hands it on.
-    pub fn noted(&mut self, operation: &'static str, path: &str, outcome: Outcome, mask: Mask) -> Outcome {
+    pub fn noted(
+        &mut self,
+        operation: &'static str,
+        path: &str,
+        outcome: Outcome,
+        mask: Mask,
+    ) -> Outcome {
         self.note(operation, path, &outcome, mask);
         outcome
     }
@@ -101,7 +113,11 @@ impl Worker {
     }
 
     /// Opens a file, again after injected failures.
-    pub fn open(&mut self, path: &str, change: impl Fn(CreateParameters<'_>) -> CreateParameters<'_>) -> Option<File> {
+    pub fn open(
+        &mut self,
+        path: &str,
+        change: impl Fn(CreateParameters<'_>) -> CreateParameters<'_>,
+    ) -> Option<File> {
         let full = self.full(path);
         let mut file = None;
         self.retried("create", path, Mask::None, || {
@@ -138,7 +154,10 @@ impl Worker {
     /// Notes that something is not as it should be.
     pub fn complain(&mut self, path: &str, what: &str) {
         self.progress.wrong();
-        self.wrong.push(format!("thread {}, {}{path}: {what}", self.thread, self.label));
+        self.wrong.push(format!(
+            "thread {}, {}{path}: {what}",
+            self.thread, self.label
+        ));
     }
 
     /// Complains unless the outcome is a success.
@@ -152,7 +171,10 @@ impl Worker {
     /// Complains unless the outcome has this status.
     pub fn expect_status(&mut self, path: &str, what: &str, outcome: &Outcome, status: NTSTATUS) {
         if outcome.status != status {
-            self.complain(path, &format!("{what}: {} instead of {}", outcome.status(), Status(status)));
+            self.complain(
+                path,
+                &format!("{what}: {} instead of {}", outcome.status(), Status(status)),
+            );
         }
     }
 

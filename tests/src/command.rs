@@ -1,0 +1,73 @@
+//! The `ntbox` command, as its users run it.
+
+use crate::drivers::repository;
+use crate::own_process;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// How a run of the command ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` if it was ended by a signal, or because it hung.
+    pub code: Option<i32>,
+    /// What it printed, on both channels.
+    pub output: String,
+    /// The command line, to run it again.
+    pub line: String,
+}
+
+impl Ended {
+    /// Ends the test unless the exit code is the expected one.
+    ///
+    /// # Panics
+    /// With the command line and all that it printed.
+    pub fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.line, self.output);
+        self
+    }
+
+    /// Ends the test unless the output contains `part`.
+    ///
+    /// # Panics
+    /// As [`Ended::expect_code`].
+    pub fn expect_output(&self, part: &str) -> &Self {
+        assert!(self.output.contains(part), "{:?} is missing in the output of\n{}\n{}", part, self.line, self.output);
+        self
+    }
+}
+
+/// Runs `ntbox` with these arguments.
+#[must_use]
+pub fn ntbox<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ended {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(program);
+    let mut command = Command::new(&*PROGRAM);
+    command.args(arguments);
+    let line = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|part| part.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let (status, output) = own_process::run(&mut command);
+    Ended { code: status.and_then(|status| status.code()), output, line }
+}
+
+/// The command: the one that `FSGLASS_NTBOX` names, or else the one of this workspace, which is
+/// built first, so that it is never older than the library that the other tests use.
+fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os("FSGLASS_NTBOX") {
+        return named.into();
+    }
+    // The test program is in `<target>/<profile>/deps`.
+    let test = std::env::current_exe().unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"));
+    let profile = test.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository()).args(["build", "--quiet", "--package", "ntbox", "--bin", "ntbox"]);
+    cargo.arg("--target-dir").arg(profile.parent().unwrap_or(profile));
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().unwrap_or_else(|error| panic!("{cargo:?} cannot be started: {error}"));
+    assert!(built.status.success(), "{cargo:?} failed:\n{}", String::from_utf8_lossy(&built.stderr));
+    profile.join("ntbox").with_extension(std::env::consts::EXE_EXTENSION)
+}

@@ -1,0 +1,68 @@
+//! The `ntbox` command: its exit codes, and that what it cannot do is said.
+
+use fsglass_tests::command::ntbox;
+use fsglass_tests::drivers::{self, Profile};
+
+fn fsglass() -> String {
+    drivers::fsglass(Profile::Release).display().to_string()
+}
+
+/// Wrong usage exits 2 and says what is wrong.
+#[test]
+fn wrong_usage_exits_2() {
+    let driver = fsglass();
+    for (arguments, part) in [
+        (vec![], "Usage"),
+        (vec!["fly"], "fly"),
+        (vec!["run"], "--driver"),
+        (vec!["run", "--driver"], "--driver"),
+        (vec!["run", "--driver", "/no/such/driver.sys"], "/no/such/driver.sys"),
+        (vec!["run", "--driver", &driver, "--threads", "0"], "--threads"),
+        (vec!["run", "--driver", &driver, "--ops", "many"], "--ops"),
+        (vec!["run", "--driver", &driver, "--workload", "sleep"], "workload"),
+        (vec!["run", "--driver", &driver, "--workload", "copy:/no/such/tree"], "/no/such/tree"),
+        (vec!["run", "--driver", &driver, "--setting", "AllowUnload"], "setting"),
+        (vec!["run", "--driver", &driver, "--volume", "7=/tmp"], "drive letter"),
+        (vec!["run", "--driver", &driver, "--volume", "C=/no/such/directory"], "/no/such/directory"),
+        (vec!["run", "--driver", &driver, "--volume", "C=/tmp,kind=tape"], "kind"),
+        (vec!["run", "--driver", &driver, "--volume", "C=/tmp", "--volume", "C=/var"], "twice"),
+    ] {
+        ntbox(&arguments).expect_code(2).expect_output(part);
+    }
+}
+
+/// Help exits 0.
+#[test]
+fn help_exits_0() {
+    for arguments in [vec!["--help"], vec!["run", "--help"], vec!["--version"]] {
+        ntbox(arguments).expect_code(0);
+    }
+}
+
+/// A clean run exits 0 and says that nothing was wrong, with the driver, without, and with two of it.
+#[test]
+fn a_clean_run_exits_0() {
+    let driver = fsglass();
+    let work = ["--ops", "500", "--threads", "2", "--setting", "AllowUnload=1"];
+    for stack in [vec!["--bare"], vec!["--driver", &driver], vec!["--driver", &driver, "--driver", &driver]] {
+        ntbox([vec!["run"], stack, work.to_vec()].concat()).expect_code(0).expect_output("0 violations");
+    }
+}
+
+/// A file that is no driver is refused by name, with exit code 1.
+#[test]
+fn what_is_no_driver_is_refused() {
+    let this = std::env::current_exe().unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"));
+    let this = this.display().to_string();
+    ntbox(["run", "--driver", &this]).expect_code(1).expect_output(&this);
+}
+
+/// Every import of the shipped drivers is bound, and listed among what ntbox provides.
+#[test]
+fn every_import_is_provided() {
+    for profile in Profile::ALL {
+        for driver in [drivers::fsglass(profile), drivers::bad_drivers(profile)] {
+            ntbox(["exports", "--check", &driver.display().to_string()]).expect_code(0);
+        }
+    }
+}
