@@ -42,7 +42,8 @@ impl Ended {
 pub fn ntbox<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ended {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(program);
     let mut command = Command::new(&*PROGRAM);
-    command.args(arguments);
+    // Reports name source files relative to where the command runs.
+    command.current_dir(repository()).args(arguments);
     let line = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|part| part.to_string_lossy())

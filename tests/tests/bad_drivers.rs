@@ -4,12 +4,19 @@
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::mistakes::{ALL, Mistake};
+use tempfile::TempDir;
 
 /// Runs `bad_drivers.sys` with a mistake (or none) over random work, which pends, completes at
 /// DISPATCH_LEVEL and on other threads, and unloads it.
 fn run(profile: Profile, mistake: Option<&str>, seed: u64) -> Ended {
     let driver = drivers::bad_drivers(profile);
     let mut arguments = vec!["run".to_owned(), "--driver".to_owned(), driver.display().to_string()];
+    // One volume is there before the driver, the other one comes after it.
+    let directories = [(), ()].map(|()| TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}")));
+    for (volume, timing) in directories.iter().zip(["C={},mount=before", "D={},mount=after"]) {
+        let host = volume.path().display().to_string();
+        arguments.extend(["--volume".to_owned(), timing.replace("{}", &host)]);
+    }
     if let Some(mistake) = mistake {
         arguments.extend(["--setting".to_owned(), format!("Mistake={mistake}")]);
     }

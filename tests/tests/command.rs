@@ -39,13 +39,26 @@ fn help_exits_0() {
     }
 }
 
-/// A clean run exits 0 and says that nothing was wrong, with the driver, without, and with two of it.
+/// A clean run exits 0 and says that nothing was wrong: without a driver, with the driver, and with
+/// another filter below or above it.
 #[test]
 fn a_clean_run_exits_0() {
     let driver = fsglass();
     let work = ["--ops", "500", "--threads", "2", "--setting", "AllowUnload=1"];
-    for stack in [vec!["--bare"], vec!["--driver", &driver], vec!["--driver", &driver, "--driver", &driver]] {
-        ntbox([vec!["run"], stack, work.to_vec()].concat()).expect_code(0).expect_output("0 violations");
+    let other = drivers::bad_drivers(Profile::Release).display().to_string();
+    let stacks = [
+        vec!["--bare"],
+        vec!["--driver", &driver],
+        vec!["--driver", &driver, "--driver", &other],
+        vec!["--driver", &other, "--driver", &driver],
+    ];
+    for stack in stacks {
+        let ended = ntbox([vec!["run"], stack, work.to_vec()].concat());
+        ended.expect_code(0);
+        for what in ["differences", "violations"] {
+            let line = ended.output.lines().find(|line| line.trim_start().starts_with(what));
+            assert!(line.is_some_and(|line| line.trim_end().ends_with(" 0")), "{what}: {line:?}\n{}", ended.output);
+        }
     }
 }
 

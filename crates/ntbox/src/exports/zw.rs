@@ -14,7 +14,9 @@
 
 mod file;
 mod key;
+mod key_information;
 mod object;
+mod open;
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,8 @@ super::table! {
     caller(6) "ZwEnumerateValueKey" => key::enumerate_value,
     caller(6) "ZwSetValueKey" => key::set_value,
 
-    caller(11) "ZwCreateFile" => file::create,
-    caller(6) "ZwOpenFile" => file::open,
+    caller(11) "ZwCreateFile" => open::create,
+    caller(6) "ZwOpenFile" => open::open,
     caller(9) "ZwReadFile" => file::read,
     caller(9) "ZwWriteFile" => file::write,
     caller(2) "ZwFlushBuffersFile" => file::flush,
@@ -54,7 +56,7 @@ super::table! {
     caller(10) "ZwFsControlFile" => file::fs_control,
     caller(10) "ZwLockFile" => file::lock,
     caller(5) "ZwUnlockFile" => file::unlock,
-    caller(2) "ZwQueryFullAttributesFile" => file::query_full_attributes,
+    caller(2) "ZwQueryFullAttributesFile" => open::query_full_attributes,
 }
 
 /// Runs a service for a driver that returns to `caller`: checks the IRQL and

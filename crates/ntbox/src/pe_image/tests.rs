@@ -283,30 +283,20 @@ fn files_that_are_no_driver_are_refused() {
 
 #[test]
 fn damaged_files_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("damaged.sys");
     let whole = TestImage {
         imports: vec![("ntoskrnl.exe", vec!["A"])],
         ..TestImage::default()
     }
     .build();
-    let refused = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).unwrap();
-        load(&path, &|_, _| Some(1)).err()
-    };
+    let refused = |bytes: &[u8]| map(Path::new("damaged.sys"), bytes, &|_, _| Some(1)).err();
     assert!(refused(&whole).is_none());
+    assert!(matches!(refused(b"").unwrap(), Problem::NotAnImage(_)));
     assert!(matches!(
-        refused(b"").unwrap().problem,
+        refused(b"#!/bin/sh\n").unwrap(),
         Problem::NotAnImage(_)
     ));
     assert!(matches!(
-        refused(b"#!/bin/sh\n").unwrap().problem,
-        Problem::NotAnImage(_)
-    ));
-    assert!(matches!(
-        refused(&[b"MZ".as_slice(), &[0; 200]].concat())
-            .unwrap()
-            .problem,
+        refused(&[b"MZ".as_slice(), &[0; 200]].concat()).unwrap(),
         Problem::NotAnImage(_)
     ));
     // Cut off anywhere before the last section's data, it is refused, never read beyond.

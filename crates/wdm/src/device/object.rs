@@ -266,12 +266,16 @@ impl DeviceList {
                     &raw mut actual,
                 )
             });
-            // The part that was filled is referenced also when it was too small.
-            // INVARIANT: the DDI fills as many entries as fit.
-            let devices = Self {
-                list,
-                filled: actual.min(capacity) as usize,
-            };
+            let capacity = actual.min(capacity) as usize;
+            // SAFETY: the list was zeroed when it was allocated, and has room for `capacity`.
+            let entries = unsafe { core::slice::from_raw_parts(list.as_ptr(), capacity) };
+            // INVARIANT: what the DDI filled in is referenced, also when the list was too small
+            // for all of it; the rest is null.
+            let filled = entries
+                .iter()
+                .take_while(|device| !device.is_null())
+                .count();
+            let devices = Self { list, filled };
             if status != Status::BUFFER_TOO_SMALL {
                 return status.into_result().map(|()| devices);
             }

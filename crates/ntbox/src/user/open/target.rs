@@ -1,181 +1,34 @@
-//! Opening: the name is parsed to a device, the device's volume is mounted, and
-//! IRP_MJ_CREATE goes to the top of its stack.
-//!
-//! DDI: `ZwCreateFile`, `IoCreateFileSpecifyDeviceObjectHint`, IRP_MJ_CREATE,
-//! `FAST_IO_QUERY_OPEN` and "Opening a file" in the file-system documentation.
+//! Where an open goes, and the request that is sent there.
 
 #![expect(
     unsafe_code,
     reason = "devices and file objects are shared with drivers by pointer"
 )]
 
-use super::access::SYNCHRONIZE;
-use super::counters::{self, FastIo};
-use super::request::{Request, fast_io_of, wait_for};
-use super::{access, identity, outcome};
+use super::super::counters::{self, FastIo};
+use super::super::request::{Request, fast_io_of, wait_for};
+use super::super::{access, outcome};
+use super::OpenRequest;
 use crate::io_manager::object::{self, Kind};
 use crate::io_manager::{complete, device, file, irp, mount, namespace};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN,
-    FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_OPEN, FILE_RANDOM_ACCESS,
-    FILE_SEQUENTIAL_ONLY, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
-    FILE_WRITE_THROUGH, FO_ALERTABLE_IO, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED,
-    FO_NO_INTERMEDIATE_BUFFERING, FO_OPENED_CASE_SENSITIVE, FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY,
-    FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK,
-    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS,
-    SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK, SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED,
-    STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE, STATUS_OBJECT_NAME_INVALID,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING, STATUS_REPARSE, unicode,
+    FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY,
+    FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH, FO_ALERTABLE_IO,
+    FO_DIRECT_DEVICE_OPEN, FO_NO_INTERMEDIATE_BUFFERING, FO_OPENED_CASE_SENSITIVE,
+    FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY, FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE,
+    IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION,
+    IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS, SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK,
+    SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_NO_SUCH_DEVICE,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
 use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt};
 use crate::processor::thread;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-/// How often an open may be sent on to another name (`IO_MAX_REPARSE`-like limit of NT).
-const REPARSE_LIMIT: usize = 32;
-
-/// What an open asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenRequest<'a> {
-    /// A full name (`\??\C:\a`), or one relative to `root`.
-    pub name: &'a str,
-    /// Handle of the file that `name` is relative to, or null.
-    pub root: HANDLE,
-    /// Rights asked for; generic ones are mapped.
-    pub access: u32,
-    /// Initial allocation of a new file, in bytes.
-    pub allocation_size: i64,
-    /// `FILE_ATTRIBUTE_*` of a new file.
-    pub attributes: u32,
-    /// `FILE_SHARE_*`.
-    pub share: u32,
-    /// `FILE_OPEN`, `FILE_CREATE`, …
-    pub disposition: u32,
-    /// `FILE_DIRECTORY_FILE`, `FILE_SYNCHRONOUS_IO_NONALERT`, …
-    pub options: u32,
-    /// `FILE_FULL_EA_INFORMATION` entries, or empty.
-    pub extended_attributes: &'a [u8],
-    /// Names differ in case (no `OBJ_CASE_INSENSITIVE`).
-    pub case_sensitive: bool,
-    /// A kernel handle (`OBJ_KERNEL_HANDLE`).
-    pub kernel_handle: bool,
-    /// The name's parent directory is opened (`IO_OPEN_TARGET_DIRECTORY`).
-    pub open_target_directory: bool,
-    /// Access is checked though the caller is kernel code (`IO_FORCE_ACCESS_CHECK`).
-    pub force_access_check: bool,
-    /// The request begins at this device instead of the top of the stack, or null.
-    pub device_hint: *mut DEVICE_OBJECT,
-}
-
-impl Default for OpenRequest<'_> {
-    fn default() -> Self {
-        Self {
-            name: "",
-            root: null_mut(),
-            access: access::READ,
-            allocation_size: 0,
-            attributes: 0,
-            share: 7,
-            disposition: FILE_OPEN,
-            options: FILE_SYNCHRONOUS_IO_NONALERT,
-            extended_attributes: &[],
-            case_sensitive: false,
-            kernel_handle: false,
-            open_target_directory: false,
-            force_access_check: false,
-            device_hint: null_mut(),
-        }
-    }
-}
-
-/// `NtCreateFile`: the handle and the status block, or the error. An open may pend; the
-/// service waits for it, whatever the options say.
-pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BLOCK), NTSTATUS> {
-    outcome::begin();
-    let _identity = identity::begin();
-    let synchronous = request.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT);
-    let granted = access::map_generic(request.access);
-    if synchronous.count_ones() == 2
-        || synchronous != 0 && granted & SYNCHRONIZE == 0
-        || request.disposition > 5
-    {
-        return Err(STATUS_INVALID_PARAMETER);
-    }
-    let mut name = request.name.to_owned();
-    let mut root = request.root;
-    for _ in 0..REPARSE_LIMIT {
-        let target = Target::parse(&name, root, granted, request.device_hint)?;
-        let (file, iosb) = target.open(request, granted)?;
-        // SAFETY: the service wrote the block.
-        let status = unsafe { iosb.Anonymous.Status };
-        if status == STATUS_REPARSE {
-            // The driver put the name to open instead into the file object.
-            // SAFETY: a file object that was not opened.
-            let string = unsafe { &raw const (*file).FileName };
-            // SAFETY: as above; the driver left a valid string.
-            name = unsafe { unicode::to_string(string) };
-            root = null_mut();
-            // SAFETY: the creation's reference.
-            unsafe { object::dereference(file.cast()) };
-            continue;
-        }
-        // SAFETY: the create has succeeded.
-        unsafe { file::opened(file) };
-        // SAFETY: a live file object.
-        unsafe { (*file).Flags |= FO_HANDLE_CREATED };
-        // SAFETY: as above.
-        let handle = unsafe { object::open_handle(file.cast(), granted, request.kernel_handle) };
-        // SAFETY: the handle keeps the object; the creation's reference goes.
-        unsafe { object::dereference(file.cast()) };
-        return Ok((handle, iosb));
-    }
-    Err(STATUS_OBJECT_NAME_INVALID)
-}
-
-/// `NtQueryFullAttributesFile`: fast query open first; when the stack declines, the file
-/// is opened, asked through fast I/O or an IRP, and closed.
-pub fn nt_query_full_attributes_file(
-    name: &str,
-) -> Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS> {
-    outcome::begin();
-    let _identity = identity::begin();
-    let granted = access::FILE_READ_ATTRIBUTES;
-    let options = crate::nt::FILE_OPEN_REPARSE_POINT;
-    let request = OpenRequest {
-        name,
-        access: granted,
-        options,
-        ..OpenRequest::default()
-    };
-    let target = Target::parse(name, null_mut(), granted, null_mut())?;
-    if let Some(answer) = target.query_open(&request, granted)? {
-        return answer;
-    }
-    let (handle, _) = nt_create_file(&request)?;
-    let mut information = FILE_NETWORK_OPEN_INFORMATION::default();
-    let mut iosb = IO_STATUS_BLOCK::default();
-    // SAFETY: the structure is as long as the length says.
-    let status = unsafe {
-        super::nt_query_information_file(
-            handle,
-            &raw mut iosb,
-            (&raw mut information).cast(),
-            size_of_val(&information) as u32,
-            crate::nt::FileNetworkOpenInformation,
-        )
-    };
-    object::close_handle(handle);
-    thread::deliver_apcs();
-    if status < 0 {
-        Err(status)
-    } else {
-        Ok(information)
-    }
-}
-
 /// Where an open goes.
-struct Target {
+pub(super) struct Target {
     /// The device that the name names (storage, or a named device); referenced.
     parsed: *mut DEVICE_OBJECT,
     /// The device the request is sent to.
@@ -188,7 +41,7 @@ struct Target {
 }
 
 impl Target {
-    fn parse(
+    pub(super) fn parse(
         name: &str,
         root: HANDLE,
         granted: u32,
@@ -344,7 +197,7 @@ impl Target {
     }
 
     /// IRP_MJ_CREATE. The file object comes back with the creation's reference.
-    fn open(
+    pub(super) fn open(
         &self,
         request: &OpenRequest<'_>,
         granted: u32,
@@ -385,7 +238,7 @@ impl Target {
     }
 
     /// `FastIoQueryOpen`: `None` when the stack declines.
-    fn query_open(
+    pub(super) fn query_open(
         &self,
         request: &OpenRequest<'_>,
         granted: u32,

@@ -1,0 +1,288 @@
+//! The calls on an open file.
+
+#![expect(unsafe_code, reason = "services take raw buffers, which the calls own")]
+
+use super::super::control::Control;
+use super::super::directory::{DirectoryQuery, Notification};
+use super::super::locks::Range;
+use super::super::outcome::Outcome;
+use super::super::section;
+use super::super::transfer::Transfer;
+use super::super::{cancel, control, directory, information, locks, security, transfer, volume};
+use super::buffer::Buffer;
+use super::{File, Pending, finish};
+use crate::processor::thread::from_user_mode;
+
+impl File {
+    /// Starts reading `length` bytes; without an offset from the current position.
+    pub fn start_read(&self, offset: Option<i64>, length: u32) -> Pending<'_> {
+        self.start(
+            Some(Buffer::new(length as usize)),
+            None,
+            true,
+            |event, iosb, buffer, _| {
+                let transfer = Transfer {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    offset,
+                    key: 0,
+                };
+                // SAFETY: buffer and block live in the `Pending`.
+                unsafe { transfer::nt_read_file(self.handle, &transfer) }
+            },
+        )
+    }
+
+    /// Reads.
+    pub fn read(&self, offset: Option<i64>, length: u32) -> Outcome {
+        self.start_read(offset, length).wait()
+    }
+
+    /// Starts writing; without an offset at the current position.
+    pub fn start_write(&self, offset: Option<i64>, data: &[u8]) -> Pending<'_> {
+        let length = data.len() as u32;
+        self.start(
+            Some(Buffer::holding(data)),
+            None,
+            false,
+            |event, iosb, buffer, _| {
+                let transfer = Transfer {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    offset,
+                    key: 0,
+                };
+                // SAFETY: buffer and block live in the `Pending`.
+                unsafe { transfer::nt_write_file(self.handle, &transfer) }
+            },
+        )
+    }
+
+    /// Writes.
+    pub fn write(&self, offset: Option<i64>, data: &[u8]) -> Outcome {
+        self.start_write(offset, data).wait()
+    }
+
+    /// Flushes.
+    pub fn flush(&self) -> Outcome {
+        self.finish_now(Buffer::new(0), false, |iosb, _| {
+            // SAFETY: the block lives until the call returns.
+            unsafe { transfer::nt_flush_buffers_file(self.handle, iosb) }
+        })
+    }
+
+    /// Queries information of a class into a buffer of `length` bytes.
+    pub fn query_information(&self, class: i32, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: block and buffer live until the call returns.
+            unsafe {
+                information::nt_query_information_file(self.handle, iosb, buffer, length, class)
+            }
+        })
+    }
+
+    /// Sets information of a class.
+    pub fn set_information(&self, class: i32, data: &[u8]) -> Outcome {
+        let length = data.len() as u32;
+        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
+            // SAFETY: as in `query_information`.
+            unsafe {
+                information::nt_set_information_file(self.handle, iosb, buffer, length, class)
+            }
+        })
+    }
+
+    /// Queries volume information.
+    pub fn query_volume(&self, class: i32, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: as in `query_information`.
+            unsafe {
+                volume::nt_query_volume_information_file(self.handle, iosb, buffer, length, class)
+            }
+        })
+    }
+
+    /// Sets volume information.
+    pub fn set_volume(&self, class: i32, data: &[u8]) -> Outcome {
+        let length = data.len() as u32;
+        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
+            // SAFETY: as in `query_information`.
+            unsafe {
+                volume::nt_set_volume_information_file(self.handle, iosb, buffer, length, class)
+            }
+        })
+    }
+
+    /// Queries a directory.
+    pub fn query_directory(
+        &self,
+        class: i32,
+        length: u32,
+        pattern: Option<&str>,
+        restart: bool,
+        single_entry: bool,
+    ) -> Outcome {
+        let pattern: Option<Vec<u16>> = pattern.map(|pattern| pattern.encode_utf16().collect());
+        let pattern = pattern.as_deref();
+        let started = self.start(
+            Some(Buffer::new(length as usize)),
+            None,
+            true,
+            |event, iosb, buffer, _| {
+                let query = DirectoryQuery {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    class,
+                    single_entry,
+                    pattern,
+                    restart,
+                };
+                // SAFETY: buffer and block live in the `Pending`; the service copies the pattern.
+                unsafe { directory::nt_query_directory_file(self.handle, &query) }
+            },
+        );
+        started.wait()
+    }
+
+    /// Starts watching a directory. On a synchronous handle this blocks until something changes.
+    pub fn start_notify(&self, filter: u32, tree: bool, length: u32) -> Pending<'_> {
+        self.start(
+            Some(Buffer::new(length as usize)),
+            None,
+            true,
+            |event, iosb, buffer, _| {
+                let notification = Notification {
+                    event,
+                    iosb,
+                    buffer,
+                    length,
+                    filter,
+                    tree,
+                };
+                // SAFETY: buffer and block live in the `Pending`.
+                unsafe { directory::nt_notify_change_directory_file(self.handle, &notification) }
+            },
+        )
+    }
+
+    /// Starts locking a range.
+    pub fn start_lock(&self, range: Range, fail_immediately: bool, exclusive: bool) -> Pending<'_> {
+        self.start(None, None, false, |event, iosb, _, _| {
+            // SAFETY: the block lives in the `Pending`.
+            unsafe {
+                locks::nt_lock_file(self.handle, event, iosb, range, fail_immediately, exclusive)
+            }
+        })
+    }
+
+    /// Locks a range.
+    pub fn lock(&self, range: Range, fail_immediately: bool, exclusive: bool) -> Outcome {
+        self.start_lock(range, fail_immediately, exclusive).wait()
+    }
+
+    /// Unlocks a range.
+    pub fn unlock(&self, range: Range) -> Outcome {
+        self.finish_now(Buffer::new(0), false, |iosb, _| {
+            // SAFETY: the block lives until the call returns.
+            unsafe { locks::nt_unlock_file(self.handle, iosb, range) }
+        })
+    }
+
+    /// Starts a file-system control.
+    pub fn start_fs_control(&self, code: u32, input: &[u8], output_length: u32) -> Pending<'_> {
+        self.start_control(code, input, output_length, false)
+    }
+
+    /// A file-system control.
+    pub fn fs_control(&self, code: u32, input: &[u8], output_length: u32) -> Outcome {
+        self.start_fs_control(code, input, output_length).wait()
+    }
+
+    /// Starts a device control.
+    pub fn start_device_control(&self, code: u32, input: &[u8], output_length: u32) -> Pending<'_> {
+        self.start_control(code, input, output_length, true)
+    }
+
+    /// A device control.
+    pub fn device_control(&self, code: u32, input: &[u8], output_length: u32) -> Outcome {
+        self.start_device_control(code, input, output_length).wait()
+    }
+
+    fn start_control(
+        &self,
+        code: u32,
+        input: &[u8],
+        output_length: u32,
+        device: bool,
+    ) -> Pending<'_> {
+        let input_length = input.len() as u32;
+        let output = Buffer::new(output_length as usize);
+        self.start(
+            Some(output),
+            Some(Buffer::holding(input)),
+            true,
+            |event, iosb, output, input| {
+                let control = Control {
+                    event,
+                    iosb,
+                    code,
+                    input,
+                    input_length,
+                    output,
+                    output_length,
+                };
+                if device {
+                    // SAFETY: buffers and block live in the `Pending`.
+                    unsafe { control::nt_device_io_control_file(self.handle, &control) }
+                } else {
+                    // SAFETY: as above.
+                    unsafe { control::nt_fs_control_file(self.handle, &control) }
+                }
+            },
+        )
+    }
+
+    /// Queries the security descriptor.
+    pub fn query_security(&self, what: u32, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: block and buffer live until the call returns.
+            unsafe { security::nt_query_security_object(self.handle, iosb, what, buffer, length) }
+        })
+    }
+
+    /// Sets the security descriptor.
+    pub fn set_security(&self, what: u32, descriptor: &[u8]) -> Outcome {
+        self.finish_now(Buffer::holding(descriptor), false, |iosb, buffer| {
+            // SAFETY: block and descriptor live until the call returns.
+            unsafe { security::nt_set_security_object(self.handle, iosb, what, buffer) }
+        })
+    }
+
+    /// Creates a section on the file (FsFilter callbacks around it).
+    pub fn create_section(&self) -> Outcome {
+        let status = from_user_mode(|| section::create_section(self.handle));
+        finish(status, 0, Vec::new())
+    }
+
+    /// Reads one page as a page fault in a mapped view does.
+    pub fn page_in(&self, page: i64) -> Outcome {
+        self.finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
+            // SAFETY: the block lives until the call returns, and nobody else has it.
+            let block = unsafe { &mut *iosb };
+            // SAFETY: the buffer is one page long.
+            unsafe { section::page_in(self.handle, buffer, page * section::PAGE as i64, block) }
+        })
+    }
+
+    /// Cancels all requests of this thread on the file (`NtCancelIoFile`).
+    pub fn cancel_io(&self) -> Outcome {
+        let status = from_user_mode(|| cancel::nt_cancel_io_file(self.handle));
+        finish(status, 0, Vec::new())
+    }
+}

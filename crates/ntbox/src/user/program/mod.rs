@@ -1,0 +1,252 @@
+//! A program of the box: it owns its buffers and status blocks, calls the
+//! services from user mode, and gets an [`Outcome`] from each call.
+//!
+//! A call that can stay outstanding has a `start_…` form that gives a
+//! [`Pending`]; the plain form starts and waits. On a synchronous handle the
+//! service itself waits, so that `start_…` returns a finished one.
+
+#![expect(
+    unsafe_code,
+    reason = "services take raw buffers, which this module owns"
+)]
+
+mod buffer;
+mod calls;
+mod pending;
+
+pub use pending::Pending;
+
+use super::event::Event;
+use super::open::OpenRequest;
+use super::outcome::{self, Outcome, is_error};
+use super::{counters, information, request};
+use crate::nt::{
+    DEVICE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, HANDLE,
+    IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
+};
+use crate::processor::thread::from_user_mode;
+use buffer::Buffer;
+use std::ffi::c_void;
+
+/// What a program opens. The same fields as [`OpenRequest`], with a file as the root.
+#[derive(Clone, Copy)]
+pub struct CreateParameters<'a> {
+    /// Everything but the root.
+    pub open: OpenRequest<'a>,
+    /// The file that the name is relative to.
+    pub root: Option<&'a File>,
+}
+
+impl<'a> CreateParameters<'a> {
+    /// Opens `name` as `FILE_OPEN` for reading, synchronously, sharing everything.
+    pub fn new(name: &'a str) -> Self {
+        Self {
+            open: OpenRequest {
+                name,
+                ..OpenRequest::default()
+            },
+            root: None,
+        }
+    }
+    /// Rights asked for.
+    pub fn access(mut self, access: u32) -> Self {
+        self.open.access = access;
+        self
+    }
+    /// `FILE_CREATE`, `FILE_OPEN_IF`, …
+    pub fn disposition(mut self, disposition: u32) -> Self {
+        self.open.disposition = disposition;
+        self
+    }
+    /// All create options; without a synchronous one the handle is asynchronous.
+    pub fn options(mut self, options: u32) -> Self {
+        self.open.options = options;
+        self
+    }
+    /// `FILE_SHARE_*`.
+    pub fn share(mut self, share: u32) -> Self {
+        self.open.share = share;
+        self
+    }
+    /// `FILE_ATTRIBUTE_*` of a new file.
+    pub fn attributes(mut self, attributes: u32) -> Self {
+        self.open.attributes = attributes;
+        self
+    }
+    /// The request begins at `device` instead of the top of the stack.
+    pub fn device_hint(mut self, device: *mut DEVICE_OBJECT) -> Self {
+        self.open.device_hint = device;
+        self
+    }
+    /// The name is relative to `root`.
+    pub fn relative_to(mut self, root: &'a File) -> Self {
+        self.root = Some(root);
+        self
+    }
+}
+
+/// What opening gave.
+pub struct Opened {
+    /// Status; `information` is `FILE_OPENED`, `FILE_CREATED`, …
+    pub outcome: Outcome,
+    /// The file, if the open succeeded.
+    pub file: Option<File>,
+}
+
+/// A file that a program has open; dropping it closes the handle.
+pub struct File {
+    handle: HANDLE,
+    asynchronous: bool,
+}
+
+// SAFETY: a handle may be used from any thread of its process.
+unsafe impl Send for File {}
+
+// SAFETY: the services synchronize on the file object.
+unsafe impl Sync for File {}
+
+/// Opens or creates a file.
+pub fn create_file(parameters: &CreateParameters<'_>) -> Opened {
+    let mut open = parameters.open;
+    if let Some(root) = parameters.root {
+        open.root = root.handle;
+    }
+    let asynchronous =
+        open.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) == 0;
+    match from_user_mode(|| super::nt_create_file(&open)) {
+        Ok((handle, iosb)) => {
+            // SAFETY: the service wrote it.
+            let status = unsafe { iosb.Anonymous.Status };
+            let outcome = finish(status, iosb.Information, Vec::new());
+            Opened {
+                outcome,
+                file: Some(File {
+                    handle,
+                    asynchronous,
+                }),
+            }
+        }
+        Err(status) => Opened {
+            outcome: finish(status, 0, Vec::new()),
+            file: None,
+        },
+    }
+}
+
+/// `NtQueryFullAttributesFile`: the data is a `FILE_NETWORK_OPEN_INFORMATION`.
+pub fn query_attributes(name: &str) -> Outcome {
+    match from_user_mode(|| super::nt_query_full_attributes_file(name)) {
+        Ok(information) => {
+            let bytes = (&raw const information).cast::<u8>();
+            // SAFETY: a plain structure; its tail padding was zeroed by `default` and is not read:
+            // the structure's fields end at 52 of 56 bytes.
+            let data = unsafe { std::slice::from_raw_parts(bytes, 52) }.to_vec();
+            finish(0, 0, data)
+        }
+        Err(status) => finish(status, 0, Vec::new()),
+    }
+}
+
+fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
+    counters::call(status);
+    let (pended, fast) = outcome::last();
+    let information = if is_error(status) { 0 } else { information };
+    Outcome {
+        status,
+        information,
+        pended,
+        fast,
+        data,
+    }
+}
+
+/// A status block nobody has written yet.
+fn unwritten() -> Box<IO_STATUS_BLOCK> {
+    Box::new(information::block(STATUS_PENDING, 0))
+}
+
+impl File {
+    /// The handle.
+    pub fn handle(&self) -> HANDLE {
+        self.handle
+    }
+
+    /// Opened without a synchronous option.
+    pub fn is_asynchronous(&self) -> bool {
+        self.asynchronous
+    }
+
+    /// Starts a call: `service` gets event, status block and buffer.
+    fn start(
+        &self,
+        buffer: Option<Buffer>,
+        input: Option<Buffer>,
+        output: bool,
+        service: impl FnOnce(HANDLE, *mut IO_STATUS_BLOCK, *mut c_void, *mut c_void) -> NTSTATUS,
+    ) -> Pending<'_> {
+        let event = self.asynchronous.then(Event::new);
+        let mut pending = Pending {
+            file: self,
+            event,
+            iosb: unwritten(),
+            buffer,
+            _input: input,
+            output,
+            returned: 0,
+            pended: false,
+            fast: false,
+            finished: false,
+        };
+        let event = pending
+            .event
+            .as_ref()
+            .map_or(std::ptr::null_mut(), Event::handle);
+        let block = &raw mut *pending.iosb;
+        let bytes = pending
+            .buffer
+            .as_mut()
+            .map_or(std::ptr::null_mut(), Buffer::pointer);
+        let given = pending
+            ._input
+            .as_mut()
+            .map_or(std::ptr::null_mut(), Buffer::pointer);
+        pending.returned = from_user_mode(|| service(event, block, bytes, given));
+        (pending.pended, pending.fast) = outcome::last();
+        pending
+    }
+
+    /// A call that its service finishes before it returns.
+    fn finish_now(
+        &self,
+        mut buffer: Buffer,
+        output: bool,
+        service: impl FnOnce(*mut IO_STATUS_BLOCK, *mut c_void) -> NTSTATUS,
+    ) -> Outcome {
+        let mut iosb = unwritten();
+        let (block, bytes) = (&raw mut *iosb, buffer.pointer());
+        let status = from_user_mode(|| service(block, bytes));
+        let information = if is_error(status) {
+            0
+        } else {
+            iosb.Information
+        };
+        finish(
+            status,
+            information,
+            buffer.take(if output { information } else { 0 }),
+        )
+    }
+
+    /// Closes the handle.
+    pub fn close(self) -> Outcome {
+        let status = from_user_mode(|| request::nt_close(self.handle));
+        std::mem::forget(self);
+        finish(status, 0, Vec::new())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        from_user_mode(|| request::nt_close(self.handle));
+    }
+}
