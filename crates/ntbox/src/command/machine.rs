@@ -145,7 +145,7 @@ pub struct LoadedDriver {
 #[serde(rename_all = "snake_case")]
 pub enum Unloaded {
     /// It was unloaded, and nothing of it was left.
-    Unloaded,
+    Gone,
     /// It has no unload routine: it stays, as on the real system.
     NoUnloadRoutine,
     /// It is still in use though nothing of the run is open: that is a mistake.
@@ -210,7 +210,7 @@ pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<(String, Unloaded)> {
         .rev()
         .map(|driver| {
             let outcome = match driver.loaded.unload() {
-                Ok(()) => Unloaded::Unloaded,
+                Ok(()) => Unloaded::Gone,
                 Err((_, UnloadRefused::NoUnloadRoutine)) => Unloaded::NoUnloadRoutine,
                 Err((_, refused @ UnloadRefused::InUse(_))) => {
                     Unloaded::Refused(refused.to_string())

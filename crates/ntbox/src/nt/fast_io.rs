@@ -2,7 +2,12 @@
 //!
 //! `BOOLEAN` is `u8`: a driver may return any non-zero value for true.
 
-#![allow(non_snake_case, non_camel_case_types, clippy::allow_attributes, reason = "the names are the DDI's")]
+#![allow(
+    non_snake_case,
+    non_camel_case_types,
+    clippy::allow_attributes,
+    reason = "the names are the DDI's"
+)]
 #![allow(missing_docs, reason = "each entry is documented in the DDI reference")]
 
 use super::{DEVICE_OBJECT, FILE_OBJECT, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS};
@@ -13,23 +18,38 @@ type Device = *mut DEVICE_OBJECT;
 type Iosb = *mut IO_STATUS_BLOCK;
 type Offset = *mut i64;
 
-pub type CheckIfPossible = unsafe extern "win64" fn(File, Offset, u32, u8, u32, u8, Iosb, Device) -> u8;
-pub type ReadWrite = unsafe extern "win64" fn(File, Offset, u32, u8, u32, *mut c_void, Iosb, Device) -> u8;
+pub type CheckIfPossible =
+    unsafe extern "win64" fn(File, Offset, u32, u8, u32, u8, Iosb, Device) -> u8;
+pub type ReadWrite =
+    unsafe extern "win64" fn(File, Offset, u32, u8, u32, *mut c_void, Iosb, Device) -> u8;
 pub type QueryInformation = unsafe extern "win64" fn(File, u8, *mut c_void, Iosb, Device) -> u8;
-pub type Lock = unsafe extern "win64" fn(File, Offset, Offset, *mut c_void, u32, u8, u8, Iosb, Device) -> u8;
-pub type UnlockSingle = unsafe extern "win64" fn(File, Offset, Offset, *mut c_void, u32, Iosb, Device) -> u8;
+pub type Lock =
+    unsafe extern "win64" fn(File, Offset, Offset, *mut c_void, u32, u8, u8, Iosb, Device) -> u8;
+pub type UnlockSingle =
+    unsafe extern "win64" fn(File, Offset, Offset, *mut c_void, u32, Iosb, Device) -> u8;
 pub type UnlockAll = unsafe extern "win64" fn(File, *mut c_void, Iosb, Device) -> u8;
 pub type UnlockAllByKey = unsafe extern "win64" fn(File, *mut c_void, u32, Iosb, Device) -> u8;
 pub type DeviceControl =
     unsafe extern "win64" fn(File, u8, *mut c_void, u32, *mut c_void, u32, u32, Iosb, Device) -> u8;
 pub type AcquireFile = unsafe extern "win64" fn(File);
 pub type DetachDevice = unsafe extern "win64" fn(Device, Device);
-pub type AcquireForModWrite = unsafe extern "win64" fn(File, Offset, *mut *mut c_void, Device) -> NTSTATUS;
-pub type MdlTransfer = unsafe extern "win64" fn(File, Offset, u32, u32, *mut *mut MDL, Iosb, Device) -> u8;
+pub type AcquireForModWrite =
+    unsafe extern "win64" fn(File, Offset, *mut *mut c_void, Device) -> NTSTATUS;
+pub type MdlTransfer =
+    unsafe extern "win64" fn(File, Offset, u32, u32, *mut *mut MDL, Iosb, Device) -> u8;
 pub type MdlReadComplete = unsafe extern "win64" fn(File, *mut MDL, Device) -> u8;
 pub type MdlWriteComplete = unsafe extern "win64" fn(File, Offset, *mut MDL, Device) -> u8;
 pub type Compressed = unsafe extern "win64" fn(
-    File, Offset, u32, u32, *mut c_void, *mut *mut MDL, Iosb, *mut c_void, u32, Device,
+    File,
+    Offset,
+    u32,
+    u32,
+    *mut c_void,
+    *mut *mut MDL,
+    Iosb,
+    *mut c_void,
+    u32,
+    Device,
 ) -> u8;
 pub type QueryOpen = unsafe extern "win64" fn(*mut IRP, *mut c_void, Device) -> u8;
 pub type ReleaseForModWrite = unsafe extern "win64" fn(File, *mut c_void, Device) -> NTSTATUS;
@@ -75,8 +95,10 @@ const _: () = {
     assert!(size_of::<FAST_IO_DISPATCH>() == size_of::<Published>());
     assert!(
         offset_of!(FAST_IO_DISPATCH, FastIoQueryOpen) == offset_of!(Published, FastIoQueryOpen)
-            && offset_of!(FAST_IO_DISPATCH, FastIoDetachDevice) == offset_of!(Published, FastIoDetachDevice)
+            && offset_of!(FAST_IO_DISPATCH, FastIoDetachDevice)
+                == offset_of!(Published, FastIoDetachDevice)
             && offset_of!(FAST_IO_DISPATCH, MdlRead) == offset_of!(Published, MdlRead)
-            && offset_of!(FAST_IO_DISPATCH, ReleaseForCcFlush) == offset_of!(Published, ReleaseForCcFlush)
+            && offset_of!(FAST_IO_DISPATCH, ReleaseForCcFlush)
+                == offset_of!(Published, ReleaseForCcFlush)
     );
 };

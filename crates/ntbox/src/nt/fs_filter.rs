@@ -3,7 +3,12 @@
 //! A driver passes the size of the structure it was built with: 104 bytes
 //! before `PreQueryOpen`/`PostQueryOpen` existed, 120 with them.
 
-#![allow(non_snake_case, non_camel_case_types, clippy::allow_attributes, reason = "the names are the DDI's")]
+#![allow(
+    non_snake_case,
+    non_camel_case_types,
+    clippy::allow_attributes,
+    reason = "the names are the DDI's"
+)]
 #![allow(missing_docs, reason = "each entry is documented in the DDI reference")]
 
 use super::{FS_FILTER_CALLBACK_DATA, NTSTATUS};

@@ -1,9 +1,12 @@
 //! Readable access to the parts of an `IRP` that are nested in unnamed unions.
 
-#![expect(unsafe_code, reason = "the stack locations lie behind the IRP and are reached by pointer")]
+#![expect(
+    unsafe_code,
+    reason = "the stack locations lie behind the IRP and are reached by pointer"
+)]
 
 use super::routines::CancelRoutine;
-use super::{FILE_OBJECT, IO_STACK_LOCATION, IRP};
+use super::{FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_3_0};
 use std::ffi::c_void;
 
 /// Control flags of a stack location, as bytes (`SL_*`).
@@ -30,6 +33,10 @@ pub fn size_of_irp(stack_count: i8) -> usize {
 ///
 /// # Safety
 /// Every method requires a pointer to a live IRP with its stack locations behind it.
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "one contract for all methods, stated on the trait"
+)]
 pub trait IrpExt: Copy {
     /// `IoGetCurrentIrpStackLocation`.
     unsafe fn current_location(self) -> *mut IO_STACK_LOCATION;
@@ -51,14 +58,39 @@ pub trait IrpExt: Copy {
     unsafe fn set_cancel_routine(self, routine: Option<CancelRoutine>) -> Option<CancelRoutine>;
 }
 
+/// Where the members of `Tail.Overlay` lie.
+///
+/// # Safety
+/// `irp` points to an IRP.
+unsafe fn overlay(irp: *mut IRP) -> *mut IRP_3_0 {
+    // SAFETY: contract of the function; only the place is computed.
+    unsafe { &raw mut (*irp).Tail.Overlay }
+}
+
+/// Where the IRP keeps the pointer to its current stack location.
+///
+/// # Safety
+/// `irp` points to an IRP.
+unsafe fn location_place(irp: *mut IRP) -> *mut *mut IO_STACK_LOCATION {
+    // SAFETY: contract of the function.
+    let overlay = unsafe { overlay(irp) };
+    // SAFETY: contract of the function; only the place is computed.
+    let place = unsafe { &raw mut (*overlay).Anonymous2.Anonymous.CurrentStackLocation };
+    place.cast()
+}
+
 impl IrpExt for *mut IRP {
     unsafe fn current_location(self) -> *mut IO_STACK_LOCATION {
-        // SAFETY: contract of the trait; the union member is a plain pointer.
-        unsafe { (*self).Tail.Overlay.Anonymous2.Anonymous.CurrentStackLocation }.cast()
+        // SAFETY: contract of the trait.
+        let place = unsafe { location_place(self) };
+        // SAFETY: as above; the union member is a plain pointer.
+        unsafe { place.read() }
     }
     unsafe fn set_current_location(self, location: *mut IO_STACK_LOCATION) {
         // SAFETY: contract of the trait.
-        unsafe { (*self).Tail.Overlay.Anonymous2.Anonymous.CurrentStackLocation = location.cast() }
+        let place = unsafe { location_place(self) };
+        // SAFETY: as above.
+        unsafe { place.write(location) }
     }
     unsafe fn next_location(self) -> *mut IO_STACK_LOCATION {
         // SAFETY: contract of the trait.
@@ -71,19 +103,27 @@ impl IrpExt for *mut IRP {
     }
     unsafe fn thread(self) -> *mut c_void {
         // SAFETY: contract of the trait.
-        unsafe { (*self).Tail.Overlay.Thread as *mut c_void }
+        let overlay = unsafe { overlay(self) };
+        // SAFETY: as above.
+        unsafe { (*overlay).Thread as *mut c_void }
     }
     unsafe fn set_thread(self, thread: *mut c_void) {
         // SAFETY: contract of the trait.
-        unsafe { (*self).Tail.Overlay.Thread = thread as _ }
+        let overlay = unsafe { overlay(self) };
+        // SAFETY: as above.
+        unsafe { (*overlay).Thread = thread as _ }
     }
     unsafe fn original_file_object(self) -> *mut FILE_OBJECT {
         // SAFETY: contract of the trait.
-        unsafe { (*self).Tail.Overlay.OriginalFileObject }
+        let overlay = unsafe { overlay(self) };
+        // SAFETY: as above.
+        unsafe { (*overlay).OriginalFileObject }
     }
     unsafe fn set_original_file_object(self, file: *mut FILE_OBJECT) {
         // SAFETY: contract of the trait.
-        unsafe { (*self).Tail.Overlay.OriginalFileObject = file }
+        let overlay = unsafe { overlay(self) };
+        // SAFETY: as above.
+        unsafe { (*overlay).OriginalFileObject = file }
     }
     unsafe fn set_cancel_routine(self, routine: Option<CancelRoutine>) -> Option<CancelRoutine> {
         let value = routine.map_or(0, |routine| routine as usize);

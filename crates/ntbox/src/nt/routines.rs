@@ -6,7 +6,9 @@
 
 #![expect(unsafe_code, reason = "raw kernel structures are read in place")]
 
-use super::{DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, IRP, NTSTATUS, UNICODE_STRING};
+use super::{
+    DEVICE_OBJECT, DRIVER_DISPATCH, DRIVER_OBJECT, FAST_IO_DISPATCH, IRP, NTSTATUS, UNICODE_STRING,
+};
 use std::ffi::c_void;
 
 /// `DRIVER_DISPATCH`.
@@ -17,7 +19,8 @@ pub type CompletionRoutine =
 /// `DRIVER_CANCEL`.
 pub type CancelRoutine = unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut IRP);
 /// `DRIVER_INITIALIZE`.
-pub type DriverEntry = unsafe extern "win64" fn(*mut DRIVER_OBJECT, *const UNICODE_STRING) -> NTSTATUS;
+pub type DriverEntry =
+    unsafe extern "win64" fn(*mut DRIVER_OBJECT, *const UNICODE_STRING) -> NTSTATUS;
 /// `DRIVER_UNLOAD`.
 pub type DriverUnload = unsafe extern "win64" fn(*mut DRIVER_OBJECT);
 /// `DRIVER_FS_NOTIFICATION`.
@@ -57,7 +60,7 @@ impl DriverRoutines for DRIVER_OBJECT {
     fn set_dispatch(&mut self, major: u8, routine: DispatchRoutine) {
         if let Some(slot) = self.MajorFunction.get_mut(usize::from(major)) {
             // SAFETY: pointer-size function pointers; read back only by `dispatch`.
-            *slot = Some(unsafe { std::mem::transmute(routine) });
+            *slot = unsafe { std::mem::transmute::<DispatchRoutine, DRIVER_DISPATCH>(routine) };
         }
     }
     fn unload(&self) -> Option<DriverUnload> {

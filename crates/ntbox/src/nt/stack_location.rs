@@ -5,8 +5,16 @@
 //! `windows-sys` ignores that mark, so the whole structure is defined here and
 //! the padding is written out.
 
-#![allow(non_snake_case, non_camel_case_types, clippy::allow_attributes, reason = "the names are the DDI's")]
-#![allow(missing_docs, reason = "each member is documented in the DDI reference of its major function")]
+#![allow(
+    non_snake_case,
+    non_camel_case_types,
+    clippy::allow_attributes,
+    reason = "the names are the DDI's"
+)]
+#![allow(
+    missing_docs,
+    reason = "each member is documented in the DDI reference of its major function"
+)]
 
 use super::routines::CompletionRoutine;
 use super::{DEVICE_OBJECT, FILE_OBJECT, HANDLE, UNICODE_STRING, VPB};
@@ -227,7 +235,7 @@ macro_rules! plain {
     )* };
 }
 plain! { IO_STACK_LOCATION Parameters Create ReadWrite QueryDirectory NotifyDirectory QueryFile SetFile
-    QueryEa QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Others }
+QueryEa QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Others }
 
 const _: () = {
     use std::mem::{offset_of, size_of};

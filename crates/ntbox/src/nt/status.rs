@@ -14,7 +14,10 @@ impl Status {
     }
     /// The published name, if the box knows it.
     pub fn name(self) -> Option<&'static str> {
-        NAMES.iter().find(|(value, _)| *value == self.0).map(|(_, name)| *name)
+        NAMES
+            .iter()
+            .find(|(value, _)| *value == self.0)
+            .map(|(_, name)| *name)
     }
 }
 

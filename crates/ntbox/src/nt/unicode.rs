@@ -19,7 +19,9 @@ pub unsafe fn to_string(string: *const UNICODE_STRING) -> String {
 /// As for [`to_string`], and the buffer outlives the returned slice.
 pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
     // SAFETY: contract of the function.
-    let Some(string) = (unsafe { string.as_ref() }) else { return &[] };
+    let Some(string) = (unsafe { string.as_ref() }) else {
+        return &[];
+    };
     if string.Buffer.is_null() || string.Length == 0 {
         return &[];
     }
@@ -42,6 +44,10 @@ impl OwnedUnicodeString {
     /// The counted view. It must not outlive `self`.
     pub fn as_unicode(&self) -> UNICODE_STRING {
         let bytes = (self.buffer.len() * 2) as u16;
-        UNICODE_STRING { Length: bytes - 2, MaximumLength: bytes, Buffer: self.buffer.as_ptr().cast_mut() }
+        UNICODE_STRING {
+            Length: bytes - 2,
+            MaximumLength: bytes,
+            Buffer: self.buffer.as_ptr().cast_mut(),
+        }
     }
 }

@@ -350,3 +350,13 @@ pub fn describe_code(address: usize) -> String {
         None => format!("{unloaded}{}+0x{rva:x}", image.name),
     }
 }
+
+/// True if the code at `address` belongs to the driver's language, not to the
+/// driver: `core::ptr::read_volatile` of an image built without inlining.
+pub fn is_library_code(address: usize) -> bool {
+    image_at(address).is_some_and(|image| {
+        image
+            .symbols
+            .is_library((address - image.base).saturating_sub(1))
+    })
+}

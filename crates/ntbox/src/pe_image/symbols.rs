@@ -65,6 +65,22 @@ impl Symbols {
             .is_some_and(|found| found.start_rva as usize == rva)
     }
 
+    /// True if the code at `rva` is the language's own and not inlined into the driver's.
+    pub(super) fn is_library(&self, rva: usize) -> bool {
+        let Some(lines) = self.lines() else {
+            return false;
+        };
+        let found = u32::try_from(rva)
+            .ok()
+            .and_then(|rva| lines.find_frames(rva).ok()?);
+        found.is_some_and(|found| {
+            found
+                .frames
+                .iter()
+                .all(|frame| frame.file.as_deref().is_some_and(is_library))
+        })
+    }
+
     /// `function (file:line)` of the code at `rva`.
     pub(super) fn find(&self, rva: usize) -> Option<String> {
         let lines = self.lines()?;

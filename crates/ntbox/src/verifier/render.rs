@@ -70,9 +70,14 @@ impl Report {
         }
     }
 
-    /// The return addresses found on the stack, innermost first.
+    /// The return addresses found on the stack, innermost first. Each place is
+    /// told once: what earlier calls left on the stack repeats.
     pub(super) fn set_calls(&mut self, calls: &[usize], describe: impl Fn(usize) -> String) {
-        self.calls = calls.iter().map(|address| describe(*address)).collect();
+        for place in calls.iter().map(|address| describe(*address)) {
+            if !self.calls.contains(&place) && !self.sites.iter().any(|site| site.place == place) {
+                self.calls.push(place);
+            }
+        }
     }
 
     pub(super) fn set_request(&mut self, request: Option<Request>) {
@@ -287,7 +292,11 @@ mod tests {
     fn text_names_rule_places_request_and_replay() {
         let mut report = report("ntbox run --seed 42");
         report.set_request(Some(request()));
-        report.set_calls(&[9], |address| format!("fsglass!caller{address}"));
+        // 0x10 is a site already, and 9 is there twice.
+        report.set_calls(&[0x10, 9, 9], |address| match address {
+            0x10 => "fsglass!f16".into(),
+            _ => format!("fsglass!caller{address}"),
+        });
         assert_eq!(
             report.render(false),
             r"ntbox: violation of MarkIrpPending2 (0xC9/23D)

@@ -58,7 +58,7 @@ impl Report {
         writeln!(out, "  violations   {:>9}", self.violations)?;
         for driver in &self.drivers {
             let state = match &driver.unload {
-                Some(Unloaded::Unloaded) => "unloaded, nothing left behind",
+                Some(Unloaded::Gone) => "unloaded, nothing left behind",
                 Some(Unloaded::NoUnloadRoutine) => "stays loaded (it has no unload routine)",
                 Some(Unloaded::Refused(why)) => why,
                 None => "loaded",

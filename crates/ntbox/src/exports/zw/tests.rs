@@ -243,13 +243,13 @@ fn keys_are_created_one_level_at_a_time_and_deleted() {
     let (status, below, disposition) = new(&format!(r"{ROOT}\zwcreate\Below"));
     assert_eq!((status, disposition), (nt::STATUS_SUCCESS, 1));
     assert_eq!(new(&format!(r"{ROOT}\ZwCreate")).2, 2);
-    // SAFETY: handles of this test.
-    unsafe {
-        assert_eq!(key::delete(key, 0), nt::STATUS_CANNOT_DELETE);
-        assert_eq!(key::delete(below, 0), nt::STATUS_SUCCESS);
-        assert_eq!(key::flush(below, 0), nt::STATUS_KEY_DELETED);
-        assert_eq!(key::delete(key, 0), nt::STATUS_SUCCESS);
-    }
+    // SAFETY: any handle may be passed.
+    let delete = |key: HANDLE| unsafe { key::delete(key, 0) };
+    assert_eq!(delete(key), nt::STATUS_CANNOT_DELETE);
+    assert_eq!(delete(below), nt::STATUS_SUCCESS);
+    // SAFETY: any handle may be passed.
+    assert_eq!(unsafe { key::flush(below, 0) }, nt::STATUS_KEY_DELETED);
+    assert_eq!(delete(key), nt::STATUS_SUCCESS);
     close(key);
     close(below);
 }
@@ -261,29 +261,23 @@ fn a_key_tells_its_name_and_how_much_is_in_it() {
     settings::create_key(&format!(r"{path}\Longer"));
     let key = open(&path, READ, std::ptr::null_mut()).unwrap();
     let mut buffer = [0_u8; 256];
-    let mut needed = 0;
     let to: *mut c_void = buffer.as_mut_ptr().cast();
+    let mut needed = 0;
     // SAFETY: the buffer has 256 bytes.
-    assert_eq!(
-        unsafe { key::query(key, 2, to, 256, &raw mut needed, 0) },
-        nt::STATUS_SUCCESS
-    );
+    let status = unsafe { key::query(key, 2, to, 256, &raw mut needed, 0) };
+    assert_eq!((status, needed), (nt::STATUS_SUCCESS, 44));
     let fields: Vec<u32> = (0..11).map(|index| u32_at(&buffer, 4 * index)).collect();
-    assert_eq!((needed, &fields[5..]), (44, &[1, 12, 0, 1, 10, 4][..]));
-    // SAFETY: as above.
-    assert_eq!(
-        unsafe { key::enumerate(key, 0, 0, to, 256, &raw mut needed, 0) },
-        nt::STATUS_SUCCESS
-    );
+    assert_eq!(&fields[5..], &[1, 12, 0, 1, 10, 4]);
+    // SAFETY: the buffer has 256 bytes.
+    let status = unsafe { key::enumerate(key, 0, 0, to, 256, &raw mut needed, 0) };
+    assert_eq!((status, needed), (nt::STATUS_SUCCESS, 28));
     assert_eq!(
         (u32_at(&buffer, 12), &buffer[16..28]),
         (12, &b"L\0o\0n\0g\0e\0r\0"[..])
     );
-    // SAFETY: as above.
-    assert_eq!(
-        unsafe { key::enumerate(key, 1, 0, to, 256, &raw mut needed, 0) },
-        nt::STATUS_NO_MORE_ENTRIES
-    );
+    // SAFETY: the buffer has 256 bytes.
+    let status = unsafe { key::enumerate(key, 1, 0, to, 256, &raw mut needed, 0) };
+    assert_eq!(status, nt::STATUS_NO_MORE_ENTRIES);
     close(key);
 }
 

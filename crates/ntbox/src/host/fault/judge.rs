@@ -81,6 +81,10 @@ fn judge(fault: &Fault, calls: &[usize]) -> (Violation, Option<usize>) {
     if pe_image::image_at(fault.instruction).is_some() {
         // Behind the first byte of the instruction, as a return address would be.
         sites.push(("at", fault.instruction + 1));
+        if pe_image::is_library_code(fault.instruction + 1) {
+            let own = calls.iter().find(|call| !pe_image::is_library_code(**call));
+            sites.extend(own.map(|call| ("for", *call)));
+        }
     } else if let Some(call) = calls.first() {
         sites.push(("called", *call));
     }

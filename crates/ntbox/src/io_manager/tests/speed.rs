@@ -51,7 +51,10 @@ fn a_hop_down_and_up() {
         crate::verifier::checks(),
         (five - one) / 4.0
     );
-    crate::verifier::configure(crate::verifier::Configuration { checks: false, ..Default::default() });
+    crate::verifier::configure(crate::verifier::Configuration {
+        checks: false,
+        ..Default::default()
+    });
     let (one, five) = (cost(1), cost(5));
     println!(
         "checks {}: {:.1} ns per filter ({one:.0} ns with 1, {five:.0} ns with 5)",

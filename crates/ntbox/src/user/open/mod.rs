@@ -13,8 +13,8 @@ mod target;
 
 use super::access::SYNCHRONIZE;
 use super::{access, identity, outcome};
-use crate::io_manager::file;
-use crate::io_manager::object::{self};
+
+use crate::io_manager::{file, object};
 use crate::nt::FILE_NETWORK_OPEN_INFORMATION;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OPEN, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
@@ -26,7 +26,7 @@ use std::ptr::null_mut;
 
 use target::Target;
 
-/// How often an open may be sent on to another name (`IO_MAX_REPARSE`-like limit of NT).
+/// How often an open may be sent on to another name.
 const REPARSE_LIMIT: usize = 32;
 
 /// What an open asks for.
