@@ -89,6 +89,11 @@ fn registered() -> MutexGuard<'static, HashMap<usize, FS_FILTER_CALLBACKS>> {
     REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The callbacks that a driver has registered.
+pub fn registered_by(driver: *mut DRIVER_OBJECT) -> Option<FS_FILTER_CALLBACKS> {
+    registered().get(&(driver as usize)).copied()
+}
+
 /// `FsRtlRegisterFileSystemFilterCallbacks`. A shorter structure of an earlier
 /// version is completed with null entries.
 ///

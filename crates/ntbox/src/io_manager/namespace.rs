@@ -257,6 +257,10 @@ pub fn objects(directory: &str, wanted: Kind) -> Vec<*mut c_void> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a test is one story; what it calls is checked where it is defined"
+)]
 mod tests {
     use super::*;
     use crate::nt::STATUS_OBJECT_TYPE_MISMATCH;

@@ -1,6 +1,10 @@
 //! The services over a file system that notes what it gets, without a filter.
 
-#![expect(unsafe_code, reason = "a native driver notes raw requests")]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a native driver notes raw requests"
+)]
 
 use super::access::{READ, WRITE};
 use super::locks::Range;

@@ -96,6 +96,10 @@ pub unsafe extern "win64" fn are_names_equal(
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a test is one story; what it calls is checked where it is defined"
+)]
 mod tests {
     use super::*;
     use crate::nt::unicode::OwnedUnicodeString;

@@ -165,6 +165,10 @@ impl Stack {
     pub fn top(&self) -> *mut DEVICE_OBJECT {
         self.devices[self.devices.len() - 1]
     }
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the extension is memory of the device, which one test drives"
+    )]
     pub fn extension(&self, index: usize) -> &mut Extension {
         // SAFETY: a device of the test driver.
         unsafe { extension(self.devices[index]) }

@@ -260,10 +260,8 @@ fn cancelling_before_the_routine_is_set_is_seen_by_the_driver() {
     let stack = Stack::new(&[Behaviour::HoldUntilCancelled, Behaviour::Propagate]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     // SAFETY: not sent yet.
-    assert!(
-        !unsafe { cancel::cancel(request.irp) },
-        "there is no cancel routine yet"
-    );
+    let cancelled = unsafe { cancel::cancel(request.irp) };
+    assert!(!cancelled, "there is no cancel routine yet");
     let returned = request.send(stack.top(), 0);
     assert_eq!(
         request.seen(returned),

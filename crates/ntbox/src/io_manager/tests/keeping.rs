@@ -73,7 +73,7 @@ fn a_work_item_holds_its_device_while_it_is_queued() {
     // SAFETY: the device is alive; each item is used once at a time.
     unsafe {
         let item = work_item::allocate(owner.cast(), 0);
-        work_item::queue(item, Routine::Device(run), 1 as *mut c_void, 0);
+        work_item::queue(item, Routine::Device(run), std::ptr::dangling_mut(), 0);
         let own = work_item::allocate(stack.driver.cast(), 0);
         work_item::queue(own, Routine::Extended(run_and_free), 10 as *mut c_void, 0);
         while work_item::outstanding(stack.driver) != 0 {
@@ -100,7 +100,10 @@ fn a_work_item_holds_its_device_while_it_is_queued() {
 #[test]
 fn a_driver_has_one_extension_for_each_identification() {
     let owner = new_driver();
-    let (one, two) = (1 as *const c_void, 2 as *const c_void);
+    let (one, two) = (
+        std::ptr::dangling::<u8>().cast::<c_void>(),
+        std::ptr::dangling::<u16>().cast(),
+    );
     let block = driver::allocate_extension(owner, one, 32).expect("the first");
     assert_eq!(driver::allocate_extension(owner, one, 32), None);
     assert_eq!(driver::extension(owner, one), block);
@@ -157,8 +160,7 @@ unsafe extern "win64" fn before(
             .expect("no panic")
             .push((0, (*data).DeviceObject as usize));
         *context = (*data).DeviceObject.cast();
-        let refuses = super::drivers::extension((*data).DeviceObject).status;
-        refuses
+        super::drivers::extension((*data).DeviceObject).status
     }
 }
 
