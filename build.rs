@@ -10,7 +10,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Linker options on top of wdk-build's.
-const LINK_OPTIONS: [&str; 5] = [
+const LINK_OPTIONS: [&str; 6] = [
     // Store the PE checksum, which the loader verifies for drivers.
     "/RELEASE",
     // Same inputs, same image: a hash of the contents instead of the time.
@@ -21,6 +21,8 @@ const LINK_OPTIONS: [&str; 5] = [
     "/SECTION:INIT,ERD",
     // The oldest Windows the driver runs on.
     "/SUBSYSTEM:NATIVE,10.00",
+    // Routines that happen to be equal keep their names in stacks and reports.
+    "/OPT:NOICF",
 ];
 
 /// The version resource; VERSION_NUMBERS and VERSION_TEXT stand for the version.

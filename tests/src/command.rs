@@ -32,7 +32,13 @@ impl Ended {
     /// # Panics
     /// As [`Ended::expect_code`].
     pub fn expect_output(&self, part: &str) -> &Self {
-        assert!(self.output.contains(part), "{:?} is missing in the output of\n{}\n{}", part, self.line, self.output);
+        assert!(
+            self.output.contains(part),
+            "{:?} is missing in the output of\n{}\n{}",
+            part,
+            self.line,
+            self.output
+        );
         self
     }
 }
@@ -50,7 +56,11 @@ pub fn ntbox<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) 
         .collect::<Vec<_>>()
         .join(" ");
     let (status, output) = own_process::run(&mut command);
-    Ended { code: status.and_then(|status| status.code()), output, line }
+    Ended {
+        code: status.and_then(|status| status.code()),
+        output,
+        line,
+    }
 }
 
 /// The command: the one that `FSGLASS_NTBOX` names, or else the one of this workspace, which is
@@ -60,15 +70,36 @@ fn program() -> PathBuf {
         return named.into();
     }
     // The test program is in `<target>/<profile>/deps`.
-    let test = std::env::current_exe().unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"));
-    let profile = test.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    let test = std::env::current_exe()
+        .unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"));
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(repository()).args(["build", "--quiet", "--package", "ntbox", "--bin", "ntbox"]);
-    cargo.arg("--target-dir").arg(profile.parent().unwrap_or(profile));
+    cargo.current_dir(repository()).args([
+        "build",
+        "--quiet",
+        "--package",
+        "ntbox",
+        "--bin",
+        "ntbox",
+    ]);
+    cargo
+        .arg("--target-dir")
+        .arg(profile.parent().unwrap_or(profile));
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
-    let built = cargo.output().unwrap_or_else(|error| panic!("{cargo:?} cannot be started: {error}"));
-    assert!(built.status.success(), "{cargo:?} failed:\n{}", String::from_utf8_lossy(&built.stderr));
-    profile.join("ntbox").with_extension(std::env::consts::EXE_EXTENSION)
+    let built = cargo
+        .output()
+        .unwrap_or_else(|error| panic!("{cargo:?} cannot be started: {error}"));
+    assert!(
+        built.status.success(),
+        "{cargo:?} failed:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    profile
+        .join("ntbox")
+        .with_extension(std::env::consts::EXE_EXTENSION)
 }

@@ -4,17 +4,22 @@
 //! ntbox's own; the driver is the real one. Anything that cannot be set up ends
 //! the scenario by a panic, which its parent reports.
 
-#![expect(unsafe_code, reason = "kernel objects are looked at by pointer; nothing takes them away meanwhile")]
+#![expect(
+    unsafe_code,
+    reason = "kernel objects are looked at by pointer; nothing takes them away meanwhile"
+)]
 
 mod device;
 
-pub use device::{Device, device_of, stack_above};
+pub use device::{Device, ask_about, device_of, stack_above};
 
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::driver::{self, LoadError, Loaded, SettingValue};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{mount, raw, recognizer};
-use ntbox::nt::{DEVICE_OBJECT, FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, Status, VPB};
+use ntbox::nt::{
+    DEVICE_OBJECT, FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, Status, VPB,
+};
 use ntbox::processor::work;
 use ntbox::user::{CreateParameters, File, Opened, access, create_file};
 use ntbox::{file_system, verifier};
@@ -35,12 +40,22 @@ impl Machine {
         recognizer::start(file_system::start);
         file_system::start();
         adversary::configure(0, Mix::quiet());
-        Self { directory: TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}")) }
+        Self {
+            directory: TempDir::new()
+                .unwrap_or_else(|error| panic!("no temporary directory: {error}")),
+        }
     }
 
     /// From now on requests pend, complete elsewhere and at DISPATCH_LEVEL, as `seed` says.
     pub fn adverse(&self, seed: u64) {
-        adversary::configure(seed, Mix { fail: 0, fail_with: Vec::new(), ..Mix::default() });
+        adversary::configure(
+            seed,
+            Mix {
+                fail: 0,
+                fail_with: Vec::new(),
+                ..Mix::default()
+            },
+        );
     }
 
     /// From now on requests are treated as `mix` says.
@@ -60,18 +75,38 @@ impl Machine {
         self.create_volume(letter, VolumeKind::Disk, MountTiming::After, true)
     }
 
-    fn create_volume(&self, letter: char, kind: VolumeKind, mount: MountTiming, recognized: bool) -> Volume {
-        let host_directory = self.directory.path().join(letter.to_string());
-        std::fs::create_dir(&host_directory)
+    fn create_volume(
+        &self,
+        letter: char,
+        kind: VolumeKind,
+        mount: MountTiming,
+        recognized: bool,
+    ) -> Volume {
+        // The last component is the volume's label: the same for all, so that they can be compared.
+        let host_directory = self
+            .directory
+            .path()
+            .join(letter.to_string())
+            .join("volume");
+        std::fs::create_dir_all(&host_directory)
             .unwrap_or_else(|error| panic!("{}: {error}", host_directory.display()));
-        let description = VolumeDescription { letter, host_directory, kind, mount, recognized };
+        let description = VolumeDescription {
+            letter,
+            host_directory,
+            kind,
+            mount,
+            recognized,
+        };
         let storage = if kind == VolumeKind::Network {
             file_system::add_network_volume(description.clone());
             None
         } else {
             Some(storage::create(description.clone()))
         };
-        Volume { description, storage: storage.map(Storage) }
+        Volume {
+            description,
+            storage: storage.map(Storage),
+        }
     }
 
     /// Waits until nothing is under way in the kernel.
@@ -87,7 +122,8 @@ impl Machine {
 /// If it does not load.
 #[must_use]
 pub fn load(driver: &Path, settings: &[(&str, u32)]) -> Loaded {
-    try_load(driver, settings).unwrap_or_else(|error| panic!("{} does not load: {error}", driver.display()))
+    try_load(driver, settings)
+        .unwrap_or_else(|error| panic!("{} does not load: {error}", driver.display()))
 }
 
 /// As [`load`].
@@ -95,8 +131,10 @@ pub fn load(driver: &Path, settings: &[(&str, u32)]) -> Loaded {
 /// # Errors
 /// Why it does not load.
 pub fn try_load(driver: &Path, settings: &[(&str, u32)]) -> Result<Loaded, LoadError> {
-    let settings: Vec<(String, SettingValue)> =
-        settings.iter().map(|(name, value)| ((*name).to_owned(), SettingValue::Dword(*value))).collect();
+    let settings: Vec<(String, SettingValue)> = settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), SettingValue::Dword(*value)))
+        .collect();
     driver::load(driver, "fsglass", &settings)
 }
 
@@ -144,7 +182,11 @@ impl Volume {
 
     /// Opens `path` with changes to the usual parameters.
     #[must_use]
-    pub fn open(&self, path: &str, change: impl FnOnce(CreateParameters<'_>) -> CreateParameters<'_>) -> Opened {
+    pub fn open(
+        &self,
+        path: &str,
+        change: impl FnOnce(CreateParameters<'_>) -> CreateParameters<'_>,
+    ) -> Opened {
         create_file(&change(CreateParameters::new(&self.name(path))))
     }
 
@@ -164,7 +206,9 @@ impl Volume {
     #[must_use]
     pub fn create_with(&self, path: &str, options: u32) -> File {
         let all = access::READ | access::WRITE | access::DELETE;
-        let opened = self.open(path, |open| open.access(all).disposition(FILE_OPEN_IF).options(options));
+        let opened = self.open(path, |open| {
+            open.access(all).disposition(FILE_OPEN_IF).options(options)
+        });
         self.opened(path, opened)
     }
 
@@ -174,13 +218,17 @@ impl Volume {
     /// If that fails.
     #[must_use]
     pub fn root(&self) -> File {
-        let opened = self.open("\\", |open| open.options(FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT));
+        let opened = self.open("\\", |open| {
+            open.options(FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT)
+        });
         self.opened("\\", opened)
     }
 
     fn opened(&self, path: &str, opened: Opened) -> File {
         let status = opened.outcome.status();
-        opened.file.unwrap_or_else(|| panic!("{} cannot be opened: {status}", self.name(path)))
+        opened
+            .file
+            .unwrap_or_else(|| panic!("{} cannot be opened: {status}", self.name(path)))
     }
 
     /// Mounts it, by opening its root directory.
@@ -197,7 +245,10 @@ impl Volume {
     /// How often `driver` is in its stack.
     #[must_use]
     pub fn attachments(&self, driver: &Loaded) -> usize {
-        self.stack().iter().filter(|device| device.belongs_to(driver)).count()
+        self.stack()
+            .iter()
+            .filter(|device| device.belongs_to(driver))
+            .count()
     }
 
     /// Dismounts it.
@@ -205,7 +256,9 @@ impl Volume {
     /// # Panics
     /// For a network volume, which has nothing to dismount.
     pub fn dismount(&self) -> Status {
-        let storage = self.storage.unwrap_or_else(|| panic!("a network volume is not dismounted"));
+        let storage = self
+            .storage
+            .unwrap_or_else(|| panic!("a network volume is not dismounted"));
         // SAFETY: a storage device of the box, which stays.
         Status(unsafe { file_system::dismount(storage.0) })
     }
@@ -216,7 +269,9 @@ impl Volume {
     /// For a network volume, which is not mounted.
     #[must_use]
     pub fn mount_parameters(&self) -> [usize; 4] {
-        let storage = self.storage.unwrap_or_else(|| panic!("a network volume is not mounted"));
+        let storage = self
+            .storage
+            .unwrap_or_else(|| panic!("a network volume is not mounted"));
         // SAFETY: as in `dismount`.
         let vpb = unsafe { (*storage.0).Vpb };
         [vpb as usize, storage.0 as usize, 0, 0]
@@ -236,13 +291,15 @@ impl Volume {
     #[must_use]
     pub fn is_mounted(&self) -> bool {
         // SAFETY: as in `dismount`.
-        self.storage.is_some_and(|storage| unsafe { mount::is_mounted(storage.0) })
+        self.storage
+            .is_some_and(|storage| unsafe { mount::is_mounted(storage.0) })
     }
 
     /// References to its storage device: none may be left behind.
     #[must_use]
     pub fn storage_references(&self) -> i64 {
         // SAFETY: as in `dismount`.
-        self.storage.map_or(0, |storage| unsafe { storage::references(storage.0) })
+        self.storage
+            .map_or(0, |storage| unsafe { storage::references(storage.0) })
     }
 }

@@ -26,61 +26,75 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// `file:line` as reports name it; `file:` for a routine.
+    /// Whether a report names the routine and the line of the mistake.
     ///
     /// # Panics
     /// If the source does not have that place.
     #[must_use]
-    pub fn place(&self) -> Option<String> {
+    pub fn is_placed_by(&self, report: &str) -> bool {
+        let Some(site) = self.site else { return true };
         let file = format!("tests/bad_drivers/src/{}", self.file);
-        let text = fs::read_to_string(repository().join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let line = |wanted: &str, is_end: bool| {
-            let found = text.lines().position(|line| if is_end { line.ends_with(wanted) } else { line.contains(wanted) });
-            found.unwrap_or_else(|| panic!("{file} has no line with {wanted:?}")) + 1
+        let text = fs::read_to_string(repository().join(&file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+        let lines: Vec<&str> = text.lines().collect();
+        let find = |wanted: &str| {
+            let found = lines.iter().position(|line| line.contains(wanted));
+            found.unwrap_or_else(|| panic!("{file} has no line with {wanted:?}"))
         };
-        let number = match self.site? {
-            Site::Line => line(&format!("// MISTAKE: {}", self.name), true),
-            Site::Routine(routine) => line(&format!("fn {routine}("), false),
+        let (start, last) = match site {
+            Site::Line => (find(&format!("// MISTAKE: {}", self.name)), 0),
+            Site::Routine(routine) => (find(&format!("fn {routine}(")), usize::MAX),
         };
-        Some(format!("{file}:{number}"))
+        let routine = lines
+            .iter()
+            .take(start + 1)
+            .rev()
+            .find_map(|line| name_of_routine(line));
+        let routine = routine.unwrap_or_else(|| panic!("{file}:{} is in no routine", start + 1));
+        // A routine is reported by the line of its first instruction.
+        let end = lines
+            .iter()
+            .skip(start)
+            .position(|line| *line == "}")
+            .unwrap_or(0)
+            .min(last);
+        let module = self.file.trim_end_matches(".rs").replace('/', "::");
+        (start..=start + end).any(|line| {
+            report.contains(&format!(
+                "bad_drivers::{module}::{routine} ({file}:{})",
+                line + 1
+            ))
+        })
     }
+}
 
-    /// The routine that the place is in, as symbols name it.
-    ///
-    /// # Panics
-    /// If the source does not have that place.
-    #[must_use]
-    pub fn routine(&self) -> Option<String> {
-        let module = format!("bad_drivers::{}", self.file.trim_end_matches(".rs").replace('/', "::"));
-        let file = repository().join("tests/bad_drivers/src").join(self.file);
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let routine = match self.site? {
-            Site::Routine(routine) => routine.to_owned(),
-            Site::Line => {
-                let mut last = String::new();
-                for line in text.lines() {
-                    if let Some((_, rest)) = line.split_once("fn ")
-                        && let Some((name, _)) = rest.split_once('(')
-                    {
-                        name.clone_into(&mut last);
-                    }
-                    if line.ends_with(&format!("// MISTAKE: {}", self.name)) {
-                        break;
-                    }
-                }
-                last
-            }
-        };
-        Some(format!("{module}::{routine}"))
-    }
+/// The name in `… fn name(…`.
+fn name_of_routine(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("fn ")?;
+    rest.split_once('(').map(|(name, _)| name)
 }
 
 const fn at_line(name: &'static str, rule: &'static str, file: &'static str) -> Mistake {
-    Mistake { name, rule, file, site: Some(Site::Line) }
+    Mistake {
+        name,
+        rule,
+        file,
+        site: Some(Site::Line),
+    }
 }
 
-const fn in_routine(name: &'static str, rule: &'static str, file: &'static str, routine: &'static str) -> Mistake {
-    Mistake { name, rule, file, site: Some(Site::Routine(routine)) }
+const fn in_routine(
+    name: &'static str,
+    rule: &'static str,
+    file: &'static str,
+    routine: &'static str,
+) -> Mistake {
+    Mistake {
+        name,
+        rule,
+        file,
+        site: Some(Site::Routine(routine)),
+    }
 }
 
 const IRP_LIFE: &str = "mistakes/irp_life.rs";
@@ -96,22 +110,106 @@ pub const ALL: &[Mistake] = &[
     at_line("no-stack-location", "NoMoreStackLocations", IRP_LIFE),
     at_line("touch-irp-after-call", "UseAfterFree", IRP_LIFE),
     at_line("complete-as-pending", "CompletedAsPending", IRP_LIFE),
-    in_routine("forget-request", "NeitherCompletedNorForwarded", IRP_LIFE, "forget"),
-    in_routine("pending-not-propagated", "PendingReturnedNotPropagated", PENDING, "not_propagated"),
-    in_routine("pending-not-marked", "MarkIrpPending2", PENDING, "post_unmarked"),
-    in_routine("marked-not-pending", "MarkIrpPending", PENDING, "mark_and_return_final"),
-    in_routine("irql-raised-by-dispatch", "IrqlChangedByDispatch", IRQL, "raise"),
-    in_routine("irql-raised-by-completion", "IrqlChangedByCompletion", IRQL, "raise_in_completion"),
+    in_routine(
+        "forget-request",
+        "NeitherCompletedNorForwarded",
+        IRP_LIFE,
+        "forget",
+    ),
+    in_routine(
+        "pending-not-propagated",
+        "PendingReturnedNotPropagated",
+        PENDING,
+        "not_propagated",
+    ),
+    in_routine(
+        "pending-not-marked",
+        "MarkIrpPending2",
+        PENDING,
+        "post_unmarked",
+    ),
+    in_routine(
+        "marked-not-pending",
+        "MarkIrpPending",
+        PENDING,
+        "mark_and_return_final",
+    ),
+    in_routine(
+        "irql-raised-by-dispatch",
+        "IrqlChangedByDispatch",
+        IRQL,
+        "raise",
+    ),
+    in_routine(
+        "irql-raised-by-completion",
+        "IrqlChangedByCompletion",
+        IRQL,
+        "raise_in_completion",
+    ),
     at_line("forward-at-dispatch", "ForwardedAtBadIrql", IRQL),
     at_line("complete-under-spin-lock", "SpinLockSafe", IRQL),
     at_line("wait-in-completion", "WaitAtDispatch", IRQL),
-    in_routine("wrong-completion-status", "CompletionRoutineStatus", COMPLETION, "return_request_status"),
+    in_routine(
+        "wrong-completion-status",
+        "CompletionRoutineStatus",
+        COMPLETION,
+        "return_request_status",
+    ),
     at_line("pool-overrun", "PoolOverrun", MEMORY),
     at_line("pool-overrun-in-slack", "PoolOverrun", MEMORY),
     at_line("use-after-free", "UseAfterFree", MEMORY),
     at_line("free-twice", "BadFree", MEMORY),
     at_line("leak-at-unload", "LeakAtUnload", MEMORY),
-    Mistake { name: "device-left-at-unload", rule: "DanglingDeviceObjectReference", file: DEVICES, site: None },
-    Mistake { name: "deleted-while-attached", rule: "DeletedWhileAttached", file: DEVICES, site: None },
-    Mistake { name: "initializing-flag-left", rule: "DoDeviceInitializing", file: DEVICES, site: None },
+    Mistake {
+        name: "device-left-at-unload",
+        rule: "DanglingDeviceObjectReference",
+        file: DEVICES,
+        site: None,
+    },
+    Mistake {
+        name: "deleted-while-attached",
+        rule: "DeletedWhileAttached",
+        file: DEVICES,
+        site: None,
+    },
+    Mistake {
+        name: "initializing-flag-left",
+        rule: "DoDeviceInitializing",
+        file: DEVICES,
+        site: None,
+    },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_recognized_and_others_are_not() {
+        let line = ALL.iter().find(|mistake| mistake.name == "complete-twice");
+        let line = line.expect("a mistake at a line");
+        let text = fs::read_to_string(repository().join("tests/bad_drivers/src").join(IRP_LIFE));
+        let text = text.expect("the source");
+        let place = text
+            .lines()
+            .position(|line| line.ends_with("// MISTAKE: complete-twice"));
+        let number = place.expect("the line") + 1;
+        let report = |routine: &str, number: usize| {
+            format!(
+                "by bad_drivers!bad_drivers::mistakes::irp_life::{routine} (tests/bad_drivers/src/{IRP_LIFE}:{number})"
+            )
+        };
+        assert!(line.is_placed_by(&report("complete_twice", number)));
+        assert!(!line.is_placed_by(&report("complete_twice", number + 1)));
+        assert!(!line.is_placed_by(&report("complete_twice", number * 10)));
+        assert!(!line.is_placed_by(&report("forget", number)));
+        assert!(!line.is_placed_by("complete_twice"));
+    }
+
+    #[test]
+    fn every_mistake_has_its_place_in_the_source() {
+        for mistake in ALL {
+            assert_eq!(mistake.is_placed_by("nothing"), mistake.site.is_none());
+        }
+    }
+}

@@ -43,7 +43,9 @@ pub fn with_drivers(find: &[fn(Profile) -> PathBuf; 2], scenario: impl FnOnce(&P
     for (profile, find) in Profile::ALL.into_iter().zip(find) {
         let driver = find(profile);
         let mut child = Command::new(this_program());
-        child.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(DRIVER, &driver);
+        child
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(DRIVER, &driver);
         let (status, output) = run(&mut child);
         let ended = status.is_some_and(|status| status.success()) && output.contains(FINISHED);
         assert!(ended, "{}", failure(test, &driver, status, &output));
@@ -53,17 +55,26 @@ pub fn with_drivers(find: &[fn(Profile) -> PathBuf; 2], scenario: impl FnOnce(&P
 /// The test that a closure is in: `file::module::test::{{closure}}` without the file and the closure.
 fn test_of(closure: &str) -> &str {
     let function = closure.split("::{{closure}}").next().unwrap_or(closure);
-    function.split_once("::").map_or(function, |(_file, test)| test)
+    function
+        .split_once("::")
+        .map_or(function, |(_file, test)| test)
 }
 
 fn this_program() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"))
+    std::env::current_exe()
+        .unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"))
 }
 
 fn failure(test: &str, driver: &Path, status: Option<ExitStatus>, output: &str) -> String {
     let mut text = match status {
-        Some(status) => format!("the scenario {test} failed with {} ({status}):\n", driver.display()),
-        None => format!("the scenario {test} hangs with {}; it was ended:\n", driver.display()),
+        Some(status) => format!(
+            "the scenario {test} failed with {} ({status}):\n",
+            driver.display()
+        ),
+        None => format!(
+            "the scenario {test} hangs with {}; it was ended:\n",
+            driver.display()
+        ),
     };
     text.push_str(output);
     let program = this_program();
@@ -83,10 +94,17 @@ fn failure(test: &str, driver: &Path, status: Option<ExitStatus>, output: &str) 
 /// If it cannot be started.
 pub fn run(command: &mut Command) -> (Option<ExitStatus>, String) {
     // Both channels go to one file: pipes would have to be read while the child runs.
-    let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no temporary file: {error}"));
+    let file =
+        tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no temporary file: {error}"));
     // One handle, duplicated: both channels then share one position in the file.
-    let output = file.as_file().try_clone().unwrap_or_else(|error| panic!("no handle: {error}"));
-    let errors = file.as_file().try_clone().unwrap_or_else(|error| panic!("no handle: {error}"));
+    let output = file
+        .as_file()
+        .try_clone()
+        .unwrap_or_else(|error| panic!("no handle: {error}"));
+    let errors = file
+        .as_file()
+        .try_clone()
+        .unwrap_or_else(|error| panic!("no handle: {error}"));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(output)
@@ -116,7 +134,10 @@ mod tests {
     #[test]
     fn a_test_is_named_by_its_closure() {
         assert_eq!(test_of("attach::once::{{closure}}"), "once");
-        assert_eq!(test_of("attach::race::once::{{closure}}::{{closure}}"), "race::once");
+        assert_eq!(
+            test_of("attach::race::once::{{closure}}::{{closure}}"),
+            "race::once"
+        );
         let here = test_of(std::any::type_name_of_val(&|| ()));
         assert_eq!(here, "own_process::tests::a_test_is_named_by_its_closure");
     }
@@ -124,7 +145,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn both_channels_and_the_status_arrive() {
-        let (status, output) = run(Command::new("sh").args(["-c", "echo one; echo two >&2; echo three; exit 7"]));
+        let (status, output) =
+            run(Command::new("sh").args(["-c", "echo one; echo two >&2; echo three; exit 7"]));
         assert_eq!(status.and_then(|status| status.code()), Some(7));
         assert_eq!(output, "one\ntwo\nthree\n");
     }

@@ -20,8 +20,8 @@ use ntbox::io_manager::{cancel, complete, device, driver, irp, registration};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::routines::DriverRoutines;
 use ntbox::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM, IRP, Kirql, MAJOR_FUNCTION_COUNT,
-    NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
+    DEVICE_OBJECT, DISPATCH_LEVEL, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM, IRP, Kirql,
+    MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::processor::{irql, work};
 use std::sync::mpsc;
@@ -46,8 +46,13 @@ pub enum How {
 
 impl How {
     /// All but [`How::WhenCancelled`].
-    pub const BY_ITSELF: [Self; 5] =
-        [Self::Now, Self::AtDispatch, Self::Later, Self::LaterAtDispatch, Self::BeforeReturn];
+    pub const BY_ITSELF: [Self; 5] = [
+        Self::Now,
+        Self::AtDispatch,
+        Self::Later,
+        Self::LaterAtDispatch,
+        Self::BeforeReturn,
+    ];
 
     /// Whether the probe returns STATUS_PENDING.
     #[must_use]
@@ -98,7 +103,11 @@ struct State {
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
-    answer: Answer { how: How::Now, status: STATUS_SUCCESS, information: 0 },
+    answer: Answer {
+        how: How::Now,
+        status: STATUS_SUCCESS,
+        information: 0,
+    },
     seen: Vec::new(),
 });
 
@@ -125,14 +134,26 @@ impl Probe {
             }
         });
         // SAFETY: the driver lives as long as the process.
-        let created = unsafe { device::create(driver, 0, Some(r"\Probe"), FILE_DEVICE_DISK_FILE_SYSTEM, 0, false) };
-        let Ok(control) = created else { panic!("there is a probe already") };
+        let created = unsafe {
+            device::create(
+                driver,
+                0,
+                Some(r"\Probe"),
+                FILE_DEVICE_DISK_FILE_SYSTEM,
+                0,
+                false,
+            )
+        };
+        let Ok(control) = created else {
+            panic!("there is a probe already")
+        };
         // SAFETY: a new device, which lives as long as the process.
         unsafe { device::finish_initializing(control) };
         // SAFETY: as above.
         unsafe { registration::register_file_system(control) };
         // SAFETY: as above.
-        Self { control: unsafe { Device::from_raw(control) } }
+        let control = unsafe { Device::from_raw(control) };
+        Self { control }
     }
 
     /// Its control device: the bottom of the stack.
@@ -149,14 +170,20 @@ impl Probe {
 
     /// Sets its fast I/O table; it is kept for ever.
     pub fn set_fast_io(self, table: Option<FAST_IO_DISPATCH>) {
-        let table = table.map_or(std::ptr::null(), |table| std::ptr::from_ref(Box::leak(Box::new(table))));
+        let table = table.map_or(std::ptr::null(), |table| {
+            std::ptr::from_ref(Box::leak(Box::new(table)))
+        });
         // SAFETY: the probe's own driver object; no fast I/O call is under way.
         unsafe { (*self.control.driver()).set_fast_io(table) }
     }
 
     /// What it answers from now on.
     pub fn answer(self, how: How, status: NTSTATUS, information: usize) {
-        state().answer = Answer { how, status, information };
+        state().answer = Answer {
+            how,
+            status,
+            information,
+        };
     }
 
     /// What it was given since the last call, in order.
@@ -216,7 +243,11 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         // SAFETY: the request is the probe's.
         How::WhenCancelled => unsafe { hold(device, irp) },
     }
-    if answer.how.pends() { STATUS_PENDING } else { answer.status }
+    if answer.how.pends() {
+        STATUS_PENDING
+    } else {
+        answer.status
+    }
 }
 
 /// # Safety
@@ -230,13 +261,20 @@ unsafe fn look_at(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Seen {
             major: location.MajorFunction,
             minor: location.MinorFunction,
             flags: location.Flags,
-            parameters: [others.Argument1, others.Argument2, others.Argument3, others.Argument4]
-                .map(|argument| argument as usize),
+            parameters: [
+                others.Argument1,
+                others.Argument2,
+                others.Argument3,
+                others.Argument4,
+            ]
+            .map(|argument| argument as usize),
             file_object: location.FileObject as usize,
             irp_flags: (*irp).Flags,
             irql: irql::current(),
             control: location.Control,
-            completion_routine: location.CompletionRoutine.map_or(0, |routine| routine as usize),
+            completion_routine: location
+                .CompletionRoutine
+                .map_or(0, |routine| routine as usize),
             alone: device::attached(device).is_null(),
         }
     }

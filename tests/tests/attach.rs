@@ -5,7 +5,8 @@ use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::Probe;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
-    DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_SUPPORTS_TRANSACTIONS, FILE_DEVICE_SECURE_OPEN,
+    DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_SUPPORTS_TRANSACTIONS,
+    FILE_DEVICE_SECURE_OPEN,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +14,10 @@ use std::time::Duration;
 /// How often the driver is in the stack above a named device.
 fn attachments_above(name: &str, driver: &ntbox::io_manager::driver::Loaded) -> usize {
     let device = Device::named(name).unwrap_or_else(|| panic!("there is no device {name}"));
-    stack_above(device).iter().filter(|device| device.belongs_to(driver)).count()
+    stack_above(device)
+        .iter()
+        .filter(|device| device.belongs_to(driver))
+        .count()
 }
 
 /// A4: the control devices of file systems that registered before the driver was loaded are
@@ -23,13 +27,23 @@ fn file_systems_are_attached_and_recognizers_are_not() {
     in_own_process(|path| {
         let _machine = Machine::start();
         let driver = load(path, &[]);
-        for name in [r"\HostFs", r"\HostFsCd", r"\Device\HostRedirector", r"\Device\RawDisk", r"\Device\RawCdRom"] {
+        for name in [
+            r"\HostFs",
+            r"\HostFsCd",
+            r"\Device\HostRedirector",
+            r"\Device\RawDisk",
+            r"\Device\RawCdRom",
+        ] {
             assert_eq!(attachments_above(name, &driver), 1, "{name}");
         }
         let recognizers = Device::all_of_named(r"\FileSystem\Fs_Rec");
         assert!(!recognizers.is_empty(), "the machine has a recognizer");
         for recognizer in recognizers {
-            assert_eq!(stack_above(recognizer), [recognizer], "the recognizer is left alone");
+            assert_eq!(
+                stack_above(recognizer),
+                [recognizer],
+                "the recognizer is left alone"
+            );
         }
     });
 }
@@ -41,10 +55,18 @@ fn a_file_system_that_registers_later_is_attached() {
         let _machine = Machine::start();
         let driver = load(path, &[]);
         let probe = Probe::register();
-        assert!(probe.device().top().belongs_to(&driver), "{:?}", stack_above(probe.device()));
+        assert!(
+            probe.device().top().belongs_to(&driver),
+            "{:?}",
+            stack_above(probe.device())
+        );
         assert_eq!(stack_above(probe.device()).len(), 2);
         probe.unregister();
-        assert_eq!(stack_above(probe.device()), [probe.device()], "the driver lets go");
+        assert_eq!(
+            stack_above(probe.device()),
+            [probe.device()],
+            "the driver lets go"
+        );
     });
 }
 
@@ -53,7 +75,12 @@ fn a_file_system_that_registers_later_is_attached() {
 fn volumes_mounted_before_are_attached_once() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let kinds = [VolumeKind::Disk, VolumeKind::Disk, VolumeKind::Removable, VolumeKind::CdRom];
+        let kinds = [
+            VolumeKind::Disk,
+            VolumeKind::Disk,
+            VolumeKind::Removable,
+            VolumeKind::CdRom,
+        ];
         let volumes: Vec<_> = ('C'..)
             .zip(kinds)
             .map(|(letter, kind)| machine.volume(letter, kind, MountTiming::Before))
@@ -73,8 +100,9 @@ fn volumes_mounted_before_are_attached_once() {
 fn many_volumes_are_all_attached() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let volumes: Vec<_> =
-            ('C'..='Z').map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before)).collect();
+        let volumes: Vec<_> = ('C'..='Z')
+            .map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before))
+            .collect();
         for volume in &volumes {
             volume.mount();
         }
@@ -90,8 +118,9 @@ fn many_volumes_are_all_attached() {
 fn a_mount_at_the_same_time_attaches_once() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let volumes: Vec<_> =
-            ('C'..='J').map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::After)).collect();
+        let volumes: Vec<_> = ('C'..='J')
+            .map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::After))
+            .collect();
         for _round in 0..20 {
             let stop = AtomicBool::new(false);
             let driver = std::thread::scope(|scope| {
@@ -116,7 +145,12 @@ fn a_mount_at_the_same_time_attaches_once() {
             }
             machine::unload(driver);
             for volume in &volumes {
-                assert_eq!(volume.stack().len(), 1, "nothing is left: {:?}", volume.stack());
+                assert_eq!(
+                    volume.stack().len(),
+                    1,
+                    "nothing is left: {:?}",
+                    volume.stack()
+                );
             }
         }
     });
@@ -136,21 +170,40 @@ fn a_filter_device_is_like_the_one_below() {
             volume.mount();
         }
         let driver = load(path, &[]);
-        let filters: Vec<Device> =
-            Device::all_of(&driver).into_iter().filter(|device| device.lower().is_some()).collect();
-        assert!(filters.len() >= 7, "control devices, RAW and two volumes: {filters:?}");
+        let filters: Vec<Device> = Device::all_of(&driver)
+            .into_iter()
+            .filter(|device| device.lower().is_some())
+            .collect();
+        assert!(
+            filters.len() >= 7,
+            "control devices, RAW and two volumes: {filters:?}"
+        );
         for filter in filters {
-            let Some(lower) = filter.lower() else { continue };
+            let Some(lower) = filter.lower() else {
+                continue;
+            };
             const COPIED: u32 = DO_BUFFERED_IO | DO_DIRECT_IO | DO_SUPPORTS_TRANSACTIONS;
-            assert_eq!(filter.flags() & COPIED, lower.flags() & COPIED, "above {lower:?}");
-            assert_eq!(filter.flags() & DO_DEVICE_INITIALIZING, 0, "above {lower:?}");
+            assert_eq!(
+                filter.flags() & COPIED,
+                lower.flags() & COPIED,
+                "above {lower:?}"
+            );
+            assert_eq!(
+                filter.flags() & DO_DEVICE_INITIALIZING,
+                0,
+                "above {lower:?}"
+            );
             assert_eq!(filter.device_type(), lower.device_type(), "above {lower:?}");
             assert_eq!(
                 filter.characteristics() & FILE_DEVICE_SECURE_OPEN,
                 lower.characteristics() & FILE_DEVICE_SECURE_OPEN,
                 "above {lower:?}"
             );
-            assert_eq!(filter.stack_size(), lower.stack_size() + 1, "above {lower:?}");
+            assert_eq!(
+                filter.stack_size(),
+                lower.stack_size() + 1,
+                "above {lower:?}"
+            );
             assert_eq!(filter.name(), None, "a filter device has no name");
         }
     });

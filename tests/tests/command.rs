@@ -16,16 +16,57 @@ fn wrong_usage_exits_2() {
         (vec!["fly"], "fly"),
         (vec!["run"], "--driver"),
         (vec!["run", "--driver"], "--driver"),
-        (vec!["run", "--driver", "/no/such/driver.sys"], "/no/such/driver.sys"),
-        (vec!["run", "--driver", &driver, "--threads", "0"], "--threads"),
+        (
+            vec!["run", "--driver", "/no/such/driver.sys"],
+            "/no/such/driver.sys",
+        ),
+        (
+            vec!["run", "--driver", &driver, "--threads", "0"],
+            "--threads",
+        ),
         (vec!["run", "--driver", &driver, "--ops", "many"], "--ops"),
-        (vec!["run", "--driver", &driver, "--workload", "sleep"], "workload"),
-        (vec!["run", "--driver", &driver, "--workload", "copy:/no/such/tree"], "/no/such/tree"),
-        (vec!["run", "--driver", &driver, "--setting", "AllowUnload"], "setting"),
-        (vec!["run", "--driver", &driver, "--volume", "7=/tmp"], "drive letter"),
-        (vec!["run", "--driver", &driver, "--volume", "C=/no/such/directory"], "/no/such/directory"),
-        (vec!["run", "--driver", &driver, "--volume", "C=/tmp,kind=tape"], "kind"),
-        (vec!["run", "--driver", &driver, "--volume", "C=/tmp", "--volume", "C=/var"], "twice"),
+        (
+            vec!["run", "--driver", &driver, "--workload", "sleep"],
+            "workload",
+        ),
+        (
+            vec![
+                "run",
+                "--driver",
+                &driver,
+                "--workload",
+                "copy:/no/such/tree",
+            ],
+            "/no/such/tree",
+        ),
+        (
+            vec!["run", "--driver", &driver, "--setting", "AllowUnload"],
+            "setting",
+        ),
+        (
+            vec!["run", "--driver", &driver, "--volume", "7=/tmp"],
+            "drive letter",
+        ),
+        (
+            vec![
+                "run",
+                "--driver",
+                &driver,
+                "--volume",
+                "C=/no/such/directory",
+            ],
+            "/no/such/directory",
+        ),
+        (
+            vec!["run", "--driver", &driver, "--volume", "C=/tmp,kind=tape"],
+            "kind",
+        ),
+        (
+            vec![
+                "run", "--driver", &driver, "--volume", "C=/tmp", "--volume", "C=/var",
+            ],
+            "twice",
+        ),
     ] {
         ntbox(&arguments).expect_code(2).expect_output(part);
     }
@@ -44,7 +85,14 @@ fn help_exits_0() {
 #[test]
 fn a_clean_run_exits_0() {
     let driver = fsglass();
-    let work = ["--ops", "500", "--threads", "2", "--setting", "AllowUnload=1"];
+    let work = [
+        "--ops",
+        "500",
+        "--threads",
+        "2",
+        "--setting",
+        "AllowUnload=1",
+    ];
     let other = drivers::bad_drivers(Profile::Release).display().to_string();
     let stacks = [
         vec!["--bare"],
@@ -56,8 +104,15 @@ fn a_clean_run_exits_0() {
         let ended = ntbox([vec!["run"], stack, work.to_vec()].concat());
         ended.expect_code(0);
         for what in ["differences", "violations"] {
-            let line = ended.output.lines().find(|line| line.trim_start().starts_with(what));
-            assert!(line.is_some_and(|line| line.trim_end().ends_with(" 0")), "{what}: {line:?}\n{}", ended.output);
+            let line = ended
+                .output
+                .lines()
+                .find(|line| line.trim_start().starts_with(what));
+            assert!(
+                line.is_some_and(|line| line.trim_end().ends_with(" 0")),
+                "{what}: {line:?}\n{}",
+                ended.output
+            );
         }
     }
 }
@@ -65,9 +120,12 @@ fn a_clean_run_exits_0() {
 /// A file that is no driver is refused by name, with exit code 1.
 #[test]
 fn what_is_no_driver_is_refused() {
-    let this = std::env::current_exe().unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"));
+    let this = std::env::current_exe()
+        .unwrap_or_else(|error| panic!("the test program cannot find itself: {error}"));
     let this = this.display().to_string();
-    ntbox(["run", "--driver", &this]).expect_code(1).expect_output(&this);
+    ntbox(["run", "--driver", &this])
+        .expect_code(1)
+        .expect_output(&this);
 }
 
 /// Every import of the shipped drivers is bound, and listed among what ntbox provides.

@@ -4,8 +4,9 @@ use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{Probe, Request};
 use ntbox::nt::{
-    DO_DEVICE_INITIALIZING, FILE_DEVICE_SECURE_OPEN, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, MAJOR_FUNCTION_COUNT,
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_DEVICE_REQUEST, STATUS_PENDING, STATUS_SUCCESS,
+    DO_DEVICE_INITIALIZING, FILE_DEVICE_SECURE_OPEN, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
+    MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::processor::thread::{self, Token};
 use ntbox::user::{CreateParameters, access, create_file};
@@ -30,16 +31,40 @@ fn an_ordinary_user_is_refused() {
     in_own_process(|path| {
         let _machine = Machine::start();
         let _driver = load(path, &[]);
-        let Some(device) = Device::named(DEVICE) else { panic!("there is a control device") };
+        let Some(device) = Device::named(DEVICE) else {
+            panic!("there is a control device")
+        };
         assert_ne!(device.characteristics() & FILE_DEVICE_SECURE_OPEN, 0);
-        assert_eq!(device.flags() & DO_DEVICE_INITIALIZING, 0, "programs can open it");
+        assert_eq!(
+            device.flags() & DO_DEVICE_INITIALIZING,
+            0,
+            "programs can open it"
+        );
         for access in [READ, WRITE, READ | WRITE, ATTRIBUTES] {
             for name in [LINK, DEVICE] {
-                assert_eq!(open_as(Token::Administrator, name, access), STATUS_SUCCESS, "{name} {access:#X}");
-                assert_eq!(open_as(Token::System, name, access), STATUS_SUCCESS, "{name} {access:#X}");
+                assert_eq!(
+                    open_as(Token::Administrator, name, access),
+                    STATUS_SUCCESS,
+                    "{name} {access:#X}"
+                );
+                assert_eq!(
+                    open_as(Token::System, name, access),
+                    STATUS_SUCCESS,
+                    "{name} {access:#X}"
+                );
             }
-            for name in [LINK, DEVICE, r"\??\FsGlass\below", r"\Device\FsGlass\", r"\Device\FsGlass\a\b"] {
-                assert_eq!(open_as(Token::User, name, access), STATUS_ACCESS_DENIED, "{name} {access:#X}");
+            for name in [
+                LINK,
+                DEVICE,
+                r"\??\FsGlass\below",
+                r"\Device\FsGlass\",
+                r"\Device\FsGlass\a\b",
+            ] {
+                assert_eq!(
+                    open_as(Token::User, name, access),
+                    STATUS_ACCESS_DENIED,
+                    "{name} {access:#X}"
+                );
             }
         }
     });
@@ -53,18 +78,29 @@ fn every_request_for_it_is_completed_there() {
         let _machine = Machine::start();
         let probe = Probe::register();
         let driver = load(path, UNLOADABLE);
-        let Some(device) = Device::named(DEVICE) else { panic!("there is a control device") };
+        let Some(device) = Device::named(DEVICE) else {
+            panic!("there is a control device")
+        };
         assert!(device.belongs_to(&driver) && device.lower().is_none());
         for major in 0..MAJOR_FUNCTION_COUNT as u8 {
             for minor in [0, 1, 3, 0x70] {
                 for parameters in [[0; 4], [0x100, 0x200, 0x0022_2000, 0x300]] {
-                    let reply = Request { minor, parameters, ..Request::new(major) }.send(device);
+                    let reply = Request {
+                        minor,
+                        parameters,
+                        ..Request::new(major)
+                    }
+                    .send(device);
                     let expected = match u32::from(major) {
                         IRP_MJ_CREATE | IRP_MJ_CLEANUP | IRP_MJ_CLOSE => STATUS_SUCCESS,
                         _ => STATUS_INVALID_DEVICE_REQUEST,
                     };
                     assert_ne!(reply.returned, STATUS_PENDING, "major {major:#X}");
-                    assert_eq!((reply.status, reply.information), (expected, 0), "major {major:#X} minor {minor}");
+                    assert_eq!(
+                        (reply.status, reply.information),
+                        (expected, 0),
+                        "major {major:#X} minor {minor}"
+                    );
                 }
             }
         }
@@ -81,11 +117,19 @@ fn a_program_gets_an_answer_to_everything() {
         let driver = load(path, UNLOADABLE);
         let all = access::READ | access::WRITE;
         let opened = create_file(&CreateParameters::new(LINK).access(all));
-        let Some(file) = opened.file else { panic!("{}", opened.outcome.status()) };
+        let Some(file) = opened.file else {
+            panic!("{}", opened.outcome.status())
+        };
         for (what, outcome) in [
             ("control", file.device_control(0x0022_2000, b"in", 64)),
-            ("direct control", file.device_control(0x0022_2001, b"in", 64)),
-            ("unbuffered control", file.device_control(0x0022_2003, b"in", 64)),
+            (
+                "direct control",
+                file.device_control(0x0022_2001, b"in", 64),
+            ),
+            (
+                "unbuffered control",
+                file.device_control(0x0022_2003, b"in", 64),
+            ),
             ("read", file.read(Some(0), 16)),
             ("write", file.write(Some(0), b"data")),
             ("volume information", file.query_volume(1, 64)),

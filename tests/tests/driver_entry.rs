@@ -13,12 +13,26 @@ fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
     for volume in volumes {
         assert_eq!(volume.stack().len(), 1, "{when}: {:?}", volume.stack());
     }
-    for name in [r"\HostFs", r"\HostFsCd", r"\Device\HostRedirector", r"\Device\RawDisk", r"\Device\RawCdRom"] {
-        let Some(device) = Device::named(name) else { panic!("{name} stays") };
+    for name in [
+        r"\HostFs",
+        r"\HostFsCd",
+        r"\Device\HostRedirector",
+        r"\Device\RawDisk",
+        r"\Device\RawCdRom",
+    ] {
+        let Some(device) = Device::named(name) else {
+            panic!("{name} stays")
+        };
         assert_eq!(stack_above(device), [device], "{when}");
     }
-    assert!(Device::named(r"\Device\FsGlass").is_none(), "{when}: the control device was left");
-    assert!(Device::named(r"\DosDevices\FsGlass").is_none(), "{when}: its link was left");
+    assert!(
+        Device::named(r"\Device\FsGlass").is_none(),
+        "{when}: the control device was left"
+    );
+    assert!(
+        Device::named(r"\DosDevices\FsGlass").is_none(),
+        "{when}: its link was left"
+    );
 }
 
 /// A11, P2: with each allocation in DriverEntry failing once, the driver either does not start, with
@@ -28,8 +42,9 @@ fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
 fn each_allocation_that_fails_is_undone() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let volumes: Vec<_> =
-            ('C'..='E').map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before)).collect();
+        let volumes: Vec<_> = ('C'..='E')
+            .map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before))
+            .collect();
         for volume in &volumes {
             volume.mount();
         }
@@ -56,8 +71,14 @@ fn each_allocation_that_fails_is_undone() {
                 break;
             }
         }
-        assert!(refused >= 2, "the control device and the registration allocate: {refused} refusals");
-        assert!(started >= 2, "an attachment that fails leaves its device unfiltered: {started} starts");
+        assert!(
+            refused >= 2,
+            "the control device and the registration allocate: {refused} refusals"
+        );
+        assert!(
+            started >= 2,
+            "an attachment that fails leaves its device unfiltered: {started} starts"
+        );
     });
 }
 
@@ -68,16 +89,25 @@ fn a_name_that_is_taken_is_undone() {
         let machine = Machine::start();
         let volumes = [machine.volume('C', VolumeKind::Disk, MountTiming::Before)];
         volumes[0].mount();
-        for (name, target) in
-            [(r"\Device\FsGlass", r"\Device\Null"), (r"\DosDevices\FsGlass", r"\Device\Somewhere")]
-        {
-            assert!(namespace::insert_symbolic_link(name, target).is_ok(), "{name} is free");
+        for (name, target) in [
+            (r"\Device\FsGlass", r"\Device\Null"),
+            (r"\DosDevices\FsGlass", r"\Device\Somewhere"),
+        ] {
+            assert!(
+                namespace::insert_symbolic_link(name, target).is_ok(),
+                "{name} is free"
+            );
             match try_load(path, UNLOADABLE) {
-                Err(LoadError::EntryFailed(status)) => assert_eq!(status, STATUS_OBJECT_NAME_COLLISION, "{name}"),
+                Err(LoadError::EntryFailed(status)) => {
+                    assert_eq!(status, STATUS_OBJECT_NAME_COLLISION, "{name}")
+                }
                 Err(error) => panic!("{name}: {error}"),
                 Ok(_) => panic!("the driver started although {name} is taken"),
             }
-            assert!(namespace::remove_symbolic_link(name).is_ok(), "{name} is not the driver's to remove");
+            assert!(
+                namespace::remove_symbolic_link(name).is_ok(),
+                "{name} is not the driver's to remove"
+            );
             assert_untouched(&volumes, name);
         }
         unload(load(path, UNLOADABLE));
@@ -92,7 +122,10 @@ fn a_bad_setting_has_its_default() {
         let value = SettingValue::Text("yes".to_owned());
         let loaded = driver::load(path, "fsglass", &[("AllowUnload".to_owned(), value)]);
         let driver = loaded.unwrap_or_else(|error| panic!("a string for a number: {error}"));
-        assert!(matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))), "0 is the default");
+        assert!(
+            matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))),
+            "0 is the default"
+        );
     });
 }
 
@@ -102,6 +135,9 @@ fn a_setting_out_of_range_has_its_default() {
     in_own_process(|path| {
         let _machine = Machine::start();
         let driver = load(path, &[("AllowUnload", 2)]);
-        assert!(matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))), "0 is the default");
+        assert!(
+            matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))),
+            "0 is the default"
+        );
     });
 }

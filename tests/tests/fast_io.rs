@@ -1,11 +1,10 @@
 //! Fast I/O and FsFilter callbacks: passed on unchanged, declined where nobody below answers.
 
-use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, unload};
+use fsglass_tests::machine::{Device, Machine, UNLOADABLE, ask_about, load, unload};
 use fsglass_tests::own_process::in_own_process;
-use fsglass_tests::probe::fast_io::{ANSWER, ENTRIES, noted, noting_table, table_of};
 use fsglass_tests::probe::Probe;
+use fsglass_tests::probe::fast_io::{ANSWER, ENTRIES, noted, noting_table, table_of};
 use ntbox::io_manager::filter_callbacks::{self, Operation};
-use ntbox::io_manager::object;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{FAST_IO_DISPATCH, STATUS_SUCCESS};
 
@@ -16,13 +15,21 @@ fn the_table_has_the_entries_that_reach_filters() {
         let _machine = Machine::start();
         let probe = Probe::register();
         let _driver = load(path, &[]);
-        let Some(table) = table_of(probe.device().top()) else { panic!("the driver has a fast I/O table") };
-        assert_eq!(table.SizeOfFastIoDispatch as usize, size_of::<FAST_IO_DISPATCH>());
+        let Some(table) = table_of(probe.device().top()) else {
+            panic!("the driver has a fast I/O table")
+        };
+        assert_eq!(
+            table.SizeOfFastIoDispatch as usize,
+            size_of::<FAST_IO_DISPATCH>()
+        );
         for entry in ENTRIES {
             assert!(entry.is_in(table), "{} is missing", entry.name);
         }
         assert!(table.FastIoDetachDevice.is_some() && table.FastIoQueryOpen.is_some());
-        assert!(table.AcquireFileForNtCreateSection.is_none() && table.ReleaseFileForNtCreateSection.is_none());
+        assert!(
+            table.AcquireFileForNtCreateSection.is_none()
+                && table.ReleaseFileForNtCreateSection.is_none()
+        );
         assert!(table.AcquireForModWrite.is_none() && table.ReleaseForModWrite.is_none());
         assert!(table.AcquireForCcFlush.is_none() && table.ReleaseForCcFlush.is_none());
     });
@@ -39,7 +46,12 @@ fn each_entry_passes_its_arguments_and_its_answer() {
         for settings in [UNLOADABLE, &[]] {
             let driver = load(path, settings);
             for entry in ENTRIES {
-                assert_eq!(entry.call(probe.device().top()), Some(ANSWER), "{}", entry.name);
+                assert_eq!(
+                    entry.call(probe.device().top()),
+                    Some(ANSWER),
+                    "{}",
+                    entry.name
+                );
                 assert_eq!(noted(), [entry.expected(probe.device())]);
             }
             if settings == UNLOADABLE {
@@ -62,12 +74,25 @@ fn what_nobody_below_has_is_declined() {
             probe.set_fast_io(None);
             assert_eq!(entry.call(top), Some(0), "{}: no table below", entry.name);
             probe.set_fast_io(Some(entry.table_without()));
-            assert_eq!(entry.call(top), Some(0), "{}: no such entry below", entry.name);
+            assert_eq!(
+                entry.call(top),
+                Some(0),
+                "{}: no such entry below",
+                entry.name
+            );
             // The table ends in front of the entry, in its middle, and right behind it.
             for (bytes, answer) in [(0, 0), (4, 0), (7, 0), (8, ANSWER)] {
                 let size = (entry.offset + bytes) as u32;
-                probe.set_fast_io(Some(FAST_IO_DISPATCH { SizeOfFastIoDispatch: size, ..noting_table() }));
-                assert_eq!(entry.call(top), Some(answer), "{}: {bytes} of 8 bytes of it", entry.name);
+                probe.set_fast_io(Some(FAST_IO_DISPATCH {
+                    SizeOfFastIoDispatch: size,
+                    ..noting_table()
+                }));
+                assert_eq!(
+                    entry.call(top),
+                    Some(answer),
+                    "{}: {bytes} of 8 bytes of it",
+                    entry.name
+                );
             }
             let calls = noted();
             assert_eq!(calls.len(), 1, "{}: {calls:?}", entry.name);
@@ -83,7 +108,9 @@ fn the_control_device_declines() {
         let probe = Probe::register();
         probe.set_fast_io(Some(noting_table()));
         let _driver = load(path, &[]);
-        let Some(control) = Device::named(r"\Device\FsGlass") else { panic!("there is a control device") };
+        let Some(control) = Device::named(r"\Device\FsGlass") else {
+            panic!("there is a control device")
+        };
         for entry in ENTRIES {
             assert_eq!(entry.call(control), Some(0), "{}", entry.name);
         }
@@ -103,7 +130,10 @@ fn query_open_is_answered_below() {
         drop(file);
         let name = volume.name("\\file");
         let bare = ntbox::user::query_attributes(&name);
-        assert!(bare.is_success() && bare.fast, "the file system answers fast: {bare:?}");
+        assert!(
+            bare.is_success() && bare.fast,
+            "the file system answers fast: {bare:?}"
+        );
         let _driver = load(path, &[]);
         let filtered = ntbox::user::query_attributes(&name);
         assert!(filtered.fast, "through the filter too");
@@ -118,21 +148,34 @@ fn query_open_is_answered_below() {
 #[test]
 fn a_program_is_as_fast_with_the_filter() {
     in_own_process(|path| {
-        use ntbox::nt::{FileBasicInformation, FileNetworkOpenInformation, FileStandardInformation};
+        use ntbox::nt::{
+            FileBasicInformation, FileNetworkOpenInformation, FileStandardInformation,
+        };
         let machine = Machine::start();
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
         let work = |name: &str| {
             let file = volume.create(name);
-            let range = ntbox::user::locks::Range { offset: 0, length: 10, key: 3 };
+            let range = ntbox::user::locks::Range {
+                offset: 0,
+                length: 10,
+                key: 3,
+            };
             // The first write sets up caching, through a request.
             let mut outcomes = vec![("first write", file.write(Some(0), &[1; 100]))];
             outcomes.push(("write", file.write(Some(50), &[2; 100])));
             outcomes.push(("read", file.read(Some(0), 150)));
-            outcomes.push(("standard", file.query_information(FileStandardInformation, 24)));
+            outcomes.push((
+                "standard",
+                file.query_information(FileStandardInformation, 24),
+            ));
             outcomes.push(("lock", file.lock(range, true, true)));
             outcomes.push(("unlock", file.unlock(range)));
             let fast = ["basic", "network open"].map(|what| {
-                let class = if what == "basic" { FileBasicInformation } else { FileNetworkOpenInformation };
+                let class = if what == "basic" {
+                    FileBasicInformation
+                } else {
+                    FileNetworkOpenInformation
+                };
                 file.query_information(class, 56).fast
             });
             (outcomes, fast)
@@ -145,7 +188,45 @@ fn a_program_is_as_fast_with_the_filter() {
             assert_eq!(bare, filtered, "{what}");
         }
         let fast = filtered.iter().filter(|(_, outcome)| outcome.fast).count();
-        assert!(fast >= 4, "most of it needs no request: {fast} of {}", filtered.len());
+        assert!(
+            fast >= 4,
+            "most of it needs no request: {fast} of {}",
+            filtered.len()
+        );
+    });
+}
+
+/// F3: all pairs of callbacks are registered.
+#[test]
+fn every_pair_of_callbacks_is_registered() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let driver = load(path, &[]);
+        let Some(callbacks) = filter_callbacks::registered_by(driver.driver()) else {
+            panic!("the driver has registered no callbacks")
+        };
+        for (what, pair) in [
+            (
+                "acquire for section",
+                callbacks.AcquireForSectionSynchronization,
+            ),
+            (
+                "release for section",
+                callbacks.ReleaseForSectionSynchronization,
+            ),
+            ("acquire for flush", callbacks.AcquireForCcFlush),
+            ("release for flush", callbacks.ReleaseForCcFlush),
+            (
+                "acquire for page writer",
+                callbacks.AcquireForModifiedPageWriter,
+            ),
+            (
+                "release for page writer",
+                callbacks.ReleaseForModifiedPageWriter,
+            ),
+        ] {
+            assert!(pair.Pre.is_some() && pair.Post.is_some(), "{what}");
+        }
     });
 }
 
@@ -159,28 +240,28 @@ fn every_file_system_filter_operation_is_allowed() {
         let _driver = load(path, &[]);
         let filtered = volume.create("\\filtered");
         for file in [&file, &filtered] {
-            let Ok(object) = object::object_of_handle(file.handle()) else { panic!("an open file") };
             for operation in [
-                Operation::AcquireForSection { section_type: 1, page_protection: 2 },
+                Operation::AcquireForSection {
+                    section_type: 1,
+                    page_protection: 2,
+                },
                 Operation::ReleaseForSection,
                 Operation::AcquireForCcFlush,
                 Operation::ReleaseForCcFlush,
-                Operation::AcquireForModifiedPageWriter { ending_offset: 4096 },
+                Operation::AcquireForModifiedPageWriter {
+                    ending_offset: 4096,
+                },
                 Operation::ReleaseForModifiedPageWriter,
             ] {
-                assert_eq!(invoke(object.cast(), operation), STATUS_SUCCESS, "{operation:?}");
+                assert_eq!(
+                    ask_about(file, operation).0,
+                    STATUS_SUCCESS,
+                    "{operation:?}"
+                );
             }
         }
         assert!(filtered.write(Some(0), &[1; 5000]).is_success());
         assert!(filtered.create_section().is_success());
         assert!(filtered.page_in(0).is_success());
     });
-}
-
-fn invoke(file: *mut ntbox::nt::FILE_OBJECT, operation: Operation) -> ntbox::nt::NTSTATUS {
-    // SAFETY: the file is open.
-    #[expect(unsafe_code, reason = "the memory manager's part is played by the test")]
-    unsafe {
-        filter_callbacks::invoke(file, operation)
-    }
 }

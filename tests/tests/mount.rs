@@ -18,10 +18,17 @@ fn a_volume_mounted_after_is_attached() {
     in_own_process(|path| {
         let machine = Machine::start();
         let driver = load(path, &[]);
-        for (letter, kind) in ('C'..).zip([VolumeKind::Disk, VolumeKind::Removable, VolumeKind::CdRom]) {
+        for (letter, kind) in
+            ('C'..).zip([VolumeKind::Disk, VolumeKind::Removable, VolumeKind::CdRom])
+        {
             let volume = machine.volume(letter, kind, MountTiming::After);
             volume.mount();
-            assert_eq!(volume.attachments(&driver), 1, "{kind:?}: {:?}", volume.stack());
+            assert_eq!(
+                volume.attachments(&driver),
+                1,
+                "{kind:?}: {:?}",
+                volume.stack()
+            );
         }
     });
 }
@@ -48,7 +55,9 @@ fn a_mount_that_may_not_wait_is_pended() {
     in_own_process(|path| {
         let machine = Machine::start();
         let driver = load(path, &[]);
-        let Some(file_system) = Device::named(r"\HostFs") else { panic!("the machine has a file system") };
+        let Some(file_system) = Device::named(r"\HostFs") else {
+            panic!("the machine has a file system")
+        };
         for (letter, timing) in [('C', MountTiming::After), ('D', MountTiming::Async)] {
             let volume = machine.volume(letter, VolumeKind::Disk, timing);
             let request = Request {
@@ -58,10 +67,23 @@ fn a_mount_that_may_not_wait_is_pended() {
                 ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8)
             };
             let reply = request.send(file_system.top());
-            assert_eq!((reply.returned, reply.status), (STATUS_PENDING, STATUS_SUCCESS), "{timing:?}");
-            assert!(reply.pending_returned, "marked pending, so the originator is told");
-            let Some(mounted) = volume.mounted_device() else { panic!("the file system has mounted it") };
-            assert!(mounted.top().belongs_to(&driver), "{:?}", stack_above(mounted));
+            assert_eq!(
+                (reply.returned, reply.status),
+                (STATUS_PENDING, STATUS_SUCCESS),
+                "{timing:?}"
+            );
+            assert!(
+                reply.pending_returned,
+                "marked pending, so the originator is told"
+            );
+            let Some(mounted) = volume.mounted_device() else {
+                panic!("the file system has mounted it")
+            };
+            assert!(
+                mounted.top().belongs_to(&driver),
+                "{:?}",
+                stack_above(mounted)
+            );
         }
     });
 }
@@ -79,11 +101,19 @@ fn a_volume_mounted_again_is_attached_again() {
         for _round in 0..50 {
             assert!(volume.dismount().is_success());
             machine.settle();
-            assert_eq!(Device::all_of(&driver).len(), devices - 1, "the filter device went with the volume");
+            assert_eq!(
+                Device::all_of(&driver).len(),
+                devices - 1,
+                "the filter device went with the volume"
+            );
             volume.mount();
             assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
         }
-        assert_eq!(volume.storage_references(), references, "references to the storage device are given back");
+        assert_eq!(
+            volume.storage_references(),
+            references,
+            "references to the storage device are given back"
+        );
     });
 }
 
@@ -121,21 +151,42 @@ fn the_driver_lets_go_while_a_file_system_is_loaded() {
         let _machine = Machine::start();
         let probe = Probe::register();
         let driver = load(path, UNLOADABLE);
-        let request =
-            Request { minor: LOAD_FILE_SYSTEM, ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8) };
+        let request = Request {
+            minor: LOAD_FILE_SYSTEM,
+            ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8)
+        };
         for how in How::BY_ITSELF {
-            assert!(probe.device().top().belongs_to(&driver), "attached before ({how:?})");
+            assert!(
+                probe.device().top().belongs_to(&driver),
+                "attached before ({how:?})"
+            );
             probe.answer(how, STATUS_DEVICE_NOT_READY, 0);
             let reply = request.send(probe.device().top());
             assert_eq!(reply.status, STATUS_DEVICE_NOT_READY);
-            let [seen] = probe.seen()[..] else { panic!("the request arrives once") };
-            assert!(seen.alone, "still attached when the request arrived ({how:?})");
-            assert_eq!(stack_above(probe.device()).len(), 2, "attached again, once, after the failure ({how:?})");
+            let [seen] = probe.seen()[..] else {
+                panic!("the request arrives once")
+            };
+            assert!(
+                seen.alone,
+                "still attached when the request arrived ({how:?})"
+            );
+            assert_eq!(
+                stack_above(probe.device()).len(),
+                2,
+                "attached again, once, after the failure ({how:?})"
+            );
         }
         probe.answer(How::Now, STATUS_SUCCESS, 0);
         let reply = request.send(probe.device().top());
-        assert_eq!((reply.returned, reply.status), (STATUS_SUCCESS, STATUS_SUCCESS));
-        assert_eq!(stack_above(probe.device()), [probe.device()], "not attached again after success");
+        assert_eq!(
+            (reply.returned, reply.status),
+            (STATUS_SUCCESS, STATUS_SUCCESS)
+        );
+        assert_eq!(
+            stack_above(probe.device()),
+            [probe.device()],
+            "not attached again after success"
+        );
         unload(driver);
     });
 }

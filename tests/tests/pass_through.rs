@@ -4,9 +4,9 @@ use fsglass_tests::machine::{Machine, UNLOADABLE, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, MAJOR_FUNCTION_COUNT, NTSTATUS,
-    PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_PENDING, STATUS_REPARSE,
-    STATUS_SUCCESS,
+    APC_LEVEL, DISPATCH_LEVEL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, MAJOR_FUNCTION_COUNT,
+    NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_END_OF_FILE,
+    STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS,
 };
 use ntbox::pool::failure;
 use std::path::Path;
@@ -60,9 +60,19 @@ fn every_major_function_arrives_unchanged() {
             for request in requests() {
                 let request = Request { irql, ..request };
                 let _reply = request.send(top);
-                let [seen] = probe.seen()[..] else { panic!("{request:?} arrives once") };
+                let [seen] = probe.seen()[..] else {
+                    panic!("{request:?} arrives once")
+                };
                 assert_eq!(
-                    (seen.major, seen.minor, seen.flags, seen.parameters, seen.file_object, seen.irp_flags, seen.irql),
+                    (
+                        seen.major,
+                        seen.minor,
+                        seen.flags,
+                        seen.parameters,
+                        seen.file_object,
+                        seen.irp_flags,
+                        seen.irql
+                    ),
                     (
                         request.major,
                         request.minor,
@@ -89,7 +99,11 @@ fn every_completion_arrives_unchanged() {
                     probe.answer(how, status, information);
                     for request in requests() {
                         let reply = request.send(probe.device().top());
-                        assert_eq!((reply.status, reply.information), (status, information), "{request:?} {how:?}");
+                        assert_eq!(
+                            (reply.status, reply.information),
+                            (status, information),
+                            "{request:?} {how:?}"
+                        );
                         let returned = if how.pends() { STATUS_PENDING } else { status };
                         assert_eq!(reply.returned, returned, "{request:?} {how:?}");
                         assert_eq!(reply.pending_returned, how.pends(), "{request:?} {how:?}");
@@ -113,7 +127,11 @@ fn a_completion_at_dispatch_level_stays_there() {
             ] {
                 probe.answer(how, STATUS_SUCCESS, 1);
                 for request in requests() {
-                    assert_eq!(request.send(probe.device().top()).irql, irql, "{request:?} {how:?}");
+                    assert_eq!(
+                        request.send(probe.device().top()).irql,
+                        irql,
+                        "{request:?} {how:?}"
+                    );
                 }
             }
         });
@@ -129,9 +147,16 @@ fn a_cancelled_request_comes_up_cancelled() {
             for request in requests() {
                 let sent = request.start(probe.device().top());
                 assert_eq!(sent.returned(), STATUS_PENDING, "{request:?}");
-                assert!(sent.cancel(), "the lower driver's cancel routine is called ({request:?})");
+                assert!(
+                    sent.cancel(),
+                    "the lower driver's cancel routine is called ({request:?})"
+                );
                 let reply = sent.wait();
-                assert_eq!((reply.status, reply.pending_returned), (STATUS_CANCELLED, true), "{request:?}");
+                assert_eq!(
+                    (reply.status, reply.pending_returned),
+                    (STATUS_CANCELLED, true),
+                    "{request:?}"
+                );
             }
         });
     });
@@ -148,9 +173,14 @@ fn every_request_has_a_completion_routine() {
         let driver = load(path, &[]);
         for request in requests() {
             let _reply = request.send(probe.device().top());
-            let [seen] = probe.seen()[..] else { panic!("{request:?} arrives once") };
+            let [seen] = probe.seen()[..] else {
+                panic!("{request:?} arrives once")
+            };
             assert_eq!(seen.control, INVOKE_ALWAYS, "{request:?}");
-            assert!(driver.image().contains(seen.completion_routine), "{request:?}: the routine is not the driver's");
+            assert!(
+                driver.image().contains(seen.completion_routine),
+                "{request:?}: the routine is not the driver's"
+            );
         }
     });
 }
@@ -170,7 +200,11 @@ fn nothing_is_allocated_on_the_way() {
                 let _reply = request.send(top);
             }
         }
-        assert_eq!(failure::allocations(), 0, "allocations of the driver while requests passed");
+        assert_eq!(
+            failure::allocations(),
+            0,
+            "allocations of the driver while requests passed"
+        );
     });
 }
 
@@ -192,12 +226,19 @@ fn a_request_passes_without_memory_to_observe_it() {
                     let reply = request.send(top);
                     failed += usize::from(failure::failed().is_some());
                     failure::fail_nth(u64::MAX);
-                    assert_eq!((reply.status, reply.information), (STATUS_END_OF_FILE, 9), "{request:?} {how:?}");
+                    assert_eq!(
+                        (reply.status, reply.information),
+                        (STATUS_END_OF_FILE, 9),
+                        "{request:?} {how:?}"
+                    );
                     assert_eq!(reply.pending_returned, how.pends(), "{request:?} {how:?}");
                 }
             }
         }
-        assert!(failed > 0, "IoSetCompletionRoutineEx allocates, so some allocation was failed");
+        assert!(
+            failed > 0,
+            "IoSetCompletionRoutineEx allocates, so some allocation was failed"
+        );
         unload(driver);
     });
 }
@@ -216,13 +257,21 @@ fn threads_do_not_disturb_each_other() {
                 scope.spawn(move || {
                     for number in 0..500 {
                         let parameters = [thread, number, 0, 0];
-                        let reply = Request { parameters, ..Request::new(IRP_MJ_READ as u8) }.send(top);
+                        let reply = Request {
+                            parameters,
+                            ..Request::new(IRP_MJ_READ as u8)
+                        }
+                        .send(top);
                         assert_eq!((reply.status, reply.information), (STATUS_SUCCESS, 3));
                     }
                 });
             }
         });
-        let mut seen: Vec<_> = probe.seen().iter().map(|seen| (seen.parameters[0], seen.parameters[1])).collect();
+        let mut seen: Vec<_> = probe
+            .seen()
+            .iter()
+            .map(|seen| (seen.parameters[0], seen.parameters[1]))
+            .collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 2000, "every request arrives once");
@@ -237,9 +286,19 @@ fn other_file_system_controls_pass() {
         let probe = Probe::register();
         let _driver = load(path, &[]);
         for minor in [0, 2, 4, 5, 0xFF] {
-            let request = Request { minor, ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8) };
+            let request = Request {
+                minor,
+                ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8)
+            };
             let _reply = request.send(probe.device().top());
-            assert_eq!(probe.seen().iter().map(|seen| seen.minor).collect::<Vec<_>>(), [minor]);
+            assert_eq!(
+                probe
+                    .seen()
+                    .iter()
+                    .map(|seen| seen.minor)
+                    .collect::<Vec<_>>(),
+                [minor]
+            );
         }
     });
 }

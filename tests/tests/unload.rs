@@ -5,7 +5,9 @@ use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::io_manager::driver::UnloadRefused;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
-use ntbox::nt::{IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS};
+use ntbox::nt::{
+    IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
+};
 use ntbox::user::identity;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -42,7 +44,11 @@ fn an_open_file_keeps_its_volume() {
         assert!(file.write(Some(0), b"kept").is_success());
         let devices = Device::all_of(&driver).len();
         assert!(volume.dismount().is_success());
-        assert_eq!(Device::all_of(&driver).len(), devices, "the volume is still in use");
+        assert_eq!(
+            Device::all_of(&driver).len(),
+            devices,
+            "the volume is still in use"
+        );
         let _fails_below_not_here = file.read(Some(0), 4);
         drop(file);
         machine.settle();
@@ -61,7 +67,10 @@ fn a_driver_that_was_not_told_to_stays() {
         for settings in [&[][..], &[("AllowUnload", 0)]] {
             if let Ok(driver) = fsglass_tests::machine::try_load(path, settings) {
                 let refused = driver.unload();
-                assert!(matches!(refused, Err((_, UnloadRefused::NoUnloadRoutine))), "{settings:?}: {refused:?}");
+                assert!(
+                    matches!(refused, Err((_, UnloadRefused::NoUnloadRoutine))),
+                    "{settings:?}: {refused:?}"
+                );
             }
         }
         assert_eq!(volume.stack().len(), 2);
@@ -92,14 +101,30 @@ fn an_unloaded_driver_leaves_nothing() {
             for volume in volumes.iter().chain([&network]) {
                 assert_eq!(volume.stack().len(), 1, "{:?}", volume.stack());
             }
-            for name in [r"\HostFs", r"\HostFsCd", r"\Device\HostRedirector", r"\Device\RawDisk"] {
-                let Some(device) = Device::named(name) else { panic!("{name} stays") };
+            for name in [
+                r"\HostFs",
+                r"\HostFsCd",
+                r"\Device\HostRedirector",
+                r"\Device\RawDisk",
+            ] {
+                let Some(device) = Device::named(name) else {
+                    panic!("{name} stays")
+                };
                 assert_eq!(stack_above(device), [device]);
             }
-            assert!(Device::named(r"\Device\FsGlass").is_none(), "the control device is gone");
-            assert!(Device::named(r"\DosDevices\FsGlass").is_none(), "its link is gone");
+            assert!(
+                Device::named(r"\Device\FsGlass").is_none(),
+                "the control device is gone"
+            );
+            assert!(
+                Device::named(r"\DosDevices\FsGlass").is_none(),
+                "its link is gone"
+            );
         }
-        assert_eq!(volumes.each_ref().map(|volume| volume.storage_references()), references);
+        assert_eq!(
+            volumes.each_ref().map(|volume| volume.storage_references()),
+            references
+        );
     });
 }
 
@@ -114,7 +139,11 @@ fn unload_waits_for_requests_in_flight() {
         let outstanding: Vec<_> = [IRP_MJ_READ, IRP_MJ_DIRECTORY_CONTROL]
             .map(|major| Request::new(major as u8).start(probe.device().top()))
             .into();
-        assert!(outstanding.iter().all(|sent| sent.returned() == STATUS_PENDING));
+        assert!(
+            outstanding
+                .iter()
+                .all(|sent| sent.returned() == STATUS_PENDING)
+        );
         let unloaded = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -129,7 +158,10 @@ fn unload_waits_for_requests_in_flight() {
             assert_eq!(probe.device().top(), probe.device(), "detached");
             for sent in outstanding {
                 std::thread::sleep(Duration::from_millis(200));
-                assert!(!unloaded.load(Ordering::Acquire), "unloaded with a request in flight");
+                assert!(
+                    !unloaded.load(Ordering::Acquire),
+                    "unloaded with a request in flight"
+                );
                 assert!(sent.cancel());
                 assert_eq!(sent.wait().status, STATUS_CANCELLED);
             }
@@ -147,16 +179,24 @@ fn a_directory_notification_survives_the_driver() {
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
         let driver = load(path, UNLOADABLE);
         let opened = volume.open("\\", |open| open.options(ntbox::nt::FILE_DIRECTORY_FILE));
-        let Some(directory) = opened.file else { panic!("the root cannot be opened: {}", opened.outcome.status()) };
+        let Some(directory) = opened.file else {
+            panic!("the root cannot be opened: {}", opened.outcome.status())
+        };
         let watch = directory.start_notify(0x17F, true, 1024);
         assert!(watch.is_outstanding());
         std::thread::scope(|scope| {
             let unloading = scope.spawn(|| unload(driver));
             std::thread::sleep(Duration::from_millis(300));
-            assert!(!unloading.is_finished(), "the notification is below: the driver has to wait");
+            assert!(
+                !unloading.is_finished(),
+                "the notification is below: the driver has to wait"
+            );
             drop(volume.create("\\new"));
             let outcome = watch.wait();
-            assert!(outcome.is_success() && !outcome.data.is_empty(), "{outcome:?}");
+            assert!(
+                outcome.is_success() && !outcome.data.is_empty(),
+                "{outcome:?}"
+            );
         });
         assert_eq!(volume.stack().len(), 1);
     });

@@ -28,6 +28,7 @@ static UNLOADING: AtomicBool = AtomicBool::new(false);
 
 /// A synchronization event that stands for a mutex: attaching needs PASSIVE_LEVEL, where a fast
 /// mutex would not leave its owner.
+// SAFETY: a structure of integers and pointers, initialized before anyone uses it.
 static mut LOCK: KEVENT = unsafe { core::mem::zeroed() };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadD");

@@ -1,8 +1,9 @@
 //! Device objects, as far as scenarios look at them.
 
 use ntbox::io_manager::driver::Loaded;
+use ntbox::io_manager::filter_callbacks::{self, Operation};
 use ntbox::io_manager::{device, file, namespace, object};
-use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
+use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, Status};
 use ntbox::user::File;
 use std::fmt;
 
@@ -101,7 +102,9 @@ impl Device {
     /// All devices of the driver with that name; none if there is no such driver.
     #[must_use]
     pub fn all_of_named(driver: &str) -> Vec<Self> {
-        let Ok((object, _rest)) = namespace::lookup(driver) else { return Vec::new() };
+        let Ok((object, _rest)) = namespace::lookup(driver) else {
+            return Vec::new();
+        };
         // SAFETY: the lookup referenced it.
         let devices = match unsafe { object::kind_of(object) } {
             // SAFETY: as above.
@@ -132,7 +135,8 @@ impl fmt::Debug for Device {
 /// The file system's device of an open file.
 #[must_use]
 pub fn device_of(file: &File) -> Device {
-    let object = object::object_of_handle(file.handle()).unwrap_or_else(|_| panic!("an open file has an object"));
+    let object = object::object_of_handle(file.handle())
+        .unwrap_or_else(|_| panic!("an open file has an object"));
     // SAFETY: the open handle keeps the file object.
     Device(unsafe { file::base_file_system_device(object.cast()) })
 }
@@ -145,4 +149,14 @@ pub fn stack_above(base: Device) -> Vec<Device> {
         stack.push(lower);
     }
     stack
+}
+
+/// Asks the stack of a file about an FsFilter operation, as the memory manager and the cache
+/// manager do.
+#[must_use]
+pub fn ask_about(file: &File, operation: Operation) -> Status {
+    let object = object::object_of_handle(file.handle())
+        .unwrap_or_else(|_| panic!("an open file has an object"));
+    // SAFETY: the open handle keeps the file object.
+    Status(unsafe { filter_callbacks::invoke(object.cast(), operation) })
 }

@@ -113,7 +113,10 @@ entries! {
 }
 
 fn note(entry: &'static str, arguments: Vec<usize>) {
-    NOTED.lock().unwrap_or_else(PoisonError::into_inner).push((entry, arguments));
+    NOTED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((entry, arguments));
 }
 
 /// What noting entries were called with since the last call of this function.

@@ -4,7 +4,8 @@ use crate::machine::Device;
 use ntbox::io_manager::{call, cancel, irp};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, IRP, Kirql, NTSTATUS, PASSIVE_LEVEL, STATUS_MORE_PROCESSING_REQUIRED,
+    DEVICE_OBJECT, FILE_OBJECT, IRP, Kirql, NTSTATUS, PASSIVE_LEVEL,
+    STATUS_MORE_PROCESSING_REQUIRED,
 };
 use ntbox::processor::irql;
 use std::ffi::c_void;
@@ -35,7 +36,15 @@ impl Request {
     #[must_use]
     pub fn new(major: u8) -> Self {
         let parameters = [0; 4];
-        Self { major, minor: 0, flags: 0, parameters, file_object: 0, irp_flags: 0, irql: PASSIVE_LEVEL }
+        Self {
+            major,
+            minor: 0,
+            flags: 0,
+            parameters,
+            file_object: 0,
+            irp_flags: 0,
+            irql: PASSIVE_LEVEL,
+        }
     }
 
     /// Sends it to `device` and waits for its completion.
@@ -73,8 +82,15 @@ impl Request {
         // SAFETY: as above; the device is alive.
         let returned = unsafe { call::call_driver(device.raw(), irp, 0) };
         let entered = irql::current();
-        assert_eq!(entered, self.irql, "the dispatch routine came back at another IRQL");
-        Sent { irp, returned, receiver }
+        assert_eq!(
+            entered, self.irql,
+            "the dispatch routine came back at another IRQL"
+        );
+        Sent {
+            irp,
+            returned,
+            receiver,
+        }
     }
 }
 
@@ -124,10 +140,14 @@ impl Sent {
     #[must_use]
     pub fn wait(self) -> Reply {
         let reply = self.receiver.recv_timeout(Duration::from_secs(10));
-        let reply = reply.unwrap_or_else(|_| panic!("the request was not completed within ten seconds"));
+        let reply =
+            reply.unwrap_or_else(|_| panic!("the request was not completed within ten seconds"));
         // SAFETY: the originator's completion routine stopped completion: the request is ours.
         unsafe { irp::free(self.irp, 0) };
-        Reply { returned: self.returned, ..reply }
+        Reply {
+            returned: self.returned,
+            ..reply
+        }
     }
 }
 
@@ -135,7 +155,11 @@ impl Sent {
 ///
 /// # Safety
 /// As any completion routine, with a boxed sender as the context.
-unsafe extern "win64" fn completed(_device: *mut DEVICE_OBJECT, irp: *mut IRP, context: *mut c_void) -> NTSTATUS {
+unsafe extern "win64" fn completed(
+    _device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
     // SAFETY: contract; the request is the originator's from here on.
     let (reply, sender) = unsafe {
         let reply = Reply {

@@ -3,14 +3,10 @@
 use super::Mistake;
 use crate::filter::{DispatchRoutine, enter, leave, lower, pass_and_wait};
 use crate::kernel::{copy_location_to_next, set_next_location, skip_location};
-use core::sync::atomic::{AtomicU64, Ordering};
 use wdk_sys::{
     IRP_MJ_CREATE, IRP_MJ_QUERY_INFORMATION, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING,
     STATUS_SUCCESS, ntddk,
 };
-
-/// Keeps the compiler from dropping a read that has no use.
-static BYTES_SEEN: AtomicU64 = AtomicU64::new(0);
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
@@ -37,7 +33,7 @@ unsafe extern "C" fn complete_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTAT
 /// Takes locations as if each were this driver's to spend.
 unsafe extern "C" fn advance_too_far(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    while (*irp).CurrentLocation > 1 {
+    for _ in 1..(*irp).CurrentLocation {
         copy_location_to_next(irp);
         set_next_location(irp);
     }
@@ -50,8 +46,8 @@ unsafe extern "C" fn touch_after_call(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     enter();
     skip_location(irp);
     let status = ntddk::IofCallDriver(lower(device), irp);
-    let bytes = (*irp).IoStatus.Information; // MISTAKE: touch-irp-after-call
-    BYTES_SEEN.store(bytes, Ordering::Relaxed);
+    let bytes = &raw const (*irp).IoStatus.Information;
+    bytes.read_volatile(); // MISTAKE: touch-irp-after-call
     leave();
     status
 }

@@ -2,7 +2,7 @@
 
 use super::Mistake;
 use crate::filter::{DispatchRoutine, dispatch};
-use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 use wdk_sys::{
     IRP_MJ_CREATE, IRP_MJ_QUERY_INFORMATION, NTSTATUS, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED,
     ntddk,
@@ -15,8 +15,6 @@ const WHOLE: usize = 64;
 /// The pool rounds this up, so the block's page holds a few bytes more.
 const WITH_SLACK: usize = 40;
 
-/// Keeps the compiler from dropping a read that has no use.
-static LAST_SEEN: AtomicU8 = AtomicU8::new(0);
 /// Keeps the compiler from dropping a block that has no use.
 static LAST_NAME: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -63,8 +61,7 @@ unsafe extern "C" fn use_after_free(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTAT
     let context = allocate(WHOLE);
     if !context.is_null() {
         free(context);
-        let seen = context.read_volatile(); // MISTAKE: use-after-free
-        LAST_SEEN.store(seen, Ordering::Relaxed);
+        context.read_volatile(); // MISTAKE: use-after-free
     }
     dispatch(device, irp)
 }
