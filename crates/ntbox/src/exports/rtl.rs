@@ -3,7 +3,6 @@
 //! Left out: generic tables, bitmaps and heaps, OEM strings, and what unwinds
 //! exceptions.
 
-pub mod case;
 mod guid;
 mod memory;
 mod numbers;

@@ -11,7 +11,7 @@
 //! Nothing is special about `*.*` here: it wants a period. The Win32 functions
 //! turn it into `*` before a file system sees it.
 
-use super::names::upcase;
+use crate::nt::case::upcase;
 
 /// Whether `name` matches `expression`. With `ignore_case` both are compared in upper case.
 ///

@@ -11,6 +11,7 @@
 //! invalid character. There are no short names.
 
 use crate::host::file::{os_string_of_units, units_of_os_str};
+use crate::nt::case::upcase;
 use crate::nt::{NTSTATUS, STATUS_OBJECT_NAME_INVALID};
 use std::cmp::Ordering;
 use std::ffi::{OsStr, OsString};
@@ -39,27 +40,6 @@ fn is_stand_in(unit: u16) -> bool {
     unit.checked_sub(MAPPED).is_some_and(|low| {
         low < 0x100 && (low >= 0x80 || (low != 0 && low != u16::from(b'/') && is_forbidden(low)))
     })
-}
-
-/// The upper-case form of a code unit: one unit to one unit, and never into ASCII
-/// from outside it, as `RtlUpcaseUnicodeChar` does.
-pub fn upcase(unit: u16) -> u16 {
-    if let Ok(byte) = u8::try_from(unit)
-        && byte.is_ascii()
-    {
-        return byte.to_ascii_uppercase().into();
-    }
-    let Some(character) = char::from_u32(unit.into()) else {
-        return unit;
-    };
-    let mut upper = character.to_uppercase();
-    match (
-        upper.next().map(|upper| u16::try_from(u32::from(upper))),
-        upper.next(),
-    ) {
-        (Some(Ok(upper)), None) if upper >= 0x80 => upper,
-        _ => unit,
-    }
 }
 
 /// Whether two names differ at most in case.

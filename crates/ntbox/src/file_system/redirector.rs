@@ -119,7 +119,7 @@ pub(super) fn find(name: &[u16]) -> Result<Option<(&'static Mounted, usize)>, NT
     let found = volumes
         .iter()
         .rev()
-        .find(|(known, _)| u32::from(*known) == u32::from(names::upcase(*letter)));
+        .find(|(known, _)| u32::from(*known) == u32::from(crate::nt::case::upcase(*letter)));
     match found {
         Some((_, mounted)) if fits && ends => {
             Ok(Some((mounted, connection.len() + 1 + share.len())))

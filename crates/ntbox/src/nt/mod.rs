@@ -14,6 +14,7 @@
     reason = "windows-sys repeats a few names between its modules; those the box uses are unambiguous"
 )]
 
+pub mod case;
 pub mod fast_io;
 pub mod fs_filter;
 pub mod irp;

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::file_system::expression;
-use crate::file_system::names::upcase;
+use crate::nt::case::upcase;
 use crate::nt::{APC_LEVEL, UNICODE_STRING, unicode};
 use crate::processor::irql;
 

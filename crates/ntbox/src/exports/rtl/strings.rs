@@ -11,7 +11,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
-use super::case::{downcase, upcase};
+use crate::nt::case::{downcase, upcase};
 use crate::nt::unicode::units;
 use crate::nt::{
     NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER,

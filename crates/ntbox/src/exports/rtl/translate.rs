@@ -13,8 +13,8 @@
     reason = "called by drivers in the Windows convention"
 )]
 
-use super::case;
 use super::strings::bytes;
+use crate::nt::case;
 use crate::nt::unicode::units;
 use crate::nt::{
     NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER_2, STATUS_NO_MEMORY,
