@@ -6,6 +6,7 @@
 use crate::file_systems;
 use crate::glass::Glass;
 use crate::settings::Settings;
+use wdm::device::ControlDeviceName;
 use wdm::driver::Start;
 use wdm::irql::Passive;
 use wdm::status::Status;
@@ -33,7 +34,8 @@ unsafe extern "system" fn driver_entry(
 
 fn start(start: Start<Glass>, level: &mut Passive) -> Result<(), Status> {
     let settings = Settings::read(start.registry_path(), level);
-    let control = start.create_control_device(Glass, settings.allow_unload, level)?;
+    let name = ControlDeviceName::of_service(start.service_name())?;
+    let control = start.create_control_device(name, Glass, settings.allow_unload, level)?;
     start.register_file_system_filter_callbacks(level)?;
     let driver = start.run(control, level)?;
     file_systems::attach_raw(driver, level);

@@ -15,13 +15,10 @@ const RECOGNIZER: UnicodeStr<'static> = unicode!(r"\FileSystem\Fs_Rec");
 /// RAW is a file system of the I/O manager, which does not report it (A4).
 const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
 
-/// A file system registered (`active`) or goes away.
-pub fn changed(
-    driver: &Driver<Glass>,
-    control_device: &DeviceObject,
-    active: bool,
-    level: &mut Passive,
-) {
+/// A file system registered (`active`) or goes away. `device` is anywhere in the stack of its
+/// control device: another filter may lie on that already.
+pub fn changed(driver: &Driver<Glass>, device: &DeviceObject, active: bool, level: &mut Passive) {
+    let control_device = &*device.base_of_stack(level);
     if !active {
         driver.detach_from(control_device, level);
         return;

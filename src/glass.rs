@@ -1,11 +1,10 @@
 //! Which module answers which request.
 
 use crate::{control, file_systems, mount, pass_through, volumes};
-use wdm::device::{ControlDeviceName, DeviceObject, FilterDevice};
+use wdm::device::{DeviceObject, FilterDevice};
 use wdm::driver::{Driver, Filter, Slot};
 use wdm::irp::{Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
-use wdm::unicode;
 
 /// The driver's own state.
 pub struct Glass;
@@ -14,11 +13,6 @@ static DRIVER: Slot<Glass> = Slot::new();
 
 impl Filter for Glass {
     type Attachment = volumes::Attachment;
-
-    const CONTROL_DEVICE: ControlDeviceName = ControlDeviceName {
-        device: unicode!(r"\Device\FsGlass"),
-        link: unicode!(r"\DosDevices\FsGlass"),
-    };
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER

@@ -131,11 +131,23 @@ pub fn load(driver: &Path, settings: &[(&str, u32)]) -> Loaded {
 /// # Errors
 /// Why it does not load.
 pub fn try_load(driver: &Path, settings: &[(&str, u32)]) -> Result<Loaded, LoadError> {
+    load_as(driver, "fsglass", settings)
+}
+
+/// Loads the driver as the service of that name: an image can run as several.
+///
+/// # Errors
+/// As [`try_load`].
+pub fn load_as(
+    driver: &Path,
+    service: &str,
+    settings: &[(&str, u32)],
+) -> Result<Loaded, LoadError> {
     let settings: Vec<(String, SettingValue)> = settings
         .iter()
         .map(|(name, value)| ((*name).to_owned(), SettingValue::Dword(*value)))
         .collect();
-    driver::load(driver, "fsglass", &settings)
+    driver::load(driver, service, &settings)
 }
 
 /// The setting with which the driver can be unloaded.

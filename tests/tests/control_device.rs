@@ -11,8 +11,8 @@ use ntbox::nt::{
 use ntbox::processor::thread::{self, Token};
 use ntbox::user::{CreateParameters, access, create_file};
 
-const LINK: &str = r"\??\FsGlass";
-const DEVICE: &str = r"\Device\FsGlass";
+const LINK: &str = r"\??\fsglass";
+const DEVICE: &str = r"\Device\fsglass";
 
 fn open_as(token: Token, name: &str, access: u32) -> NTSTATUS {
     thread::current().set_token(token);
@@ -56,9 +56,9 @@ fn an_ordinary_user_is_refused() {
             for name in [
                 LINK,
                 DEVICE,
-                r"\??\FsGlass\below",
-                r"\Device\FsGlass\",
-                r"\Device\FsGlass\a\b",
+                r"\??\fsglass\below",
+                r"\Device\fsglass\",
+                r"\Device\fsglass\a\b",
             ] {
                 assert_eq!(
                     open_as(Token::User, name, access),

@@ -26,11 +26,11 @@ fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
         assert_eq!(stack_above(device), [device], "{when}");
     }
     assert!(
-        Device::named(r"\Device\FsGlass").is_none(),
+        Device::named(r"\Device\fsglass").is_none(),
         "{when}: the control device was left"
     );
     assert!(
-        Device::named(r"\DosDevices\FsGlass").is_none(),
+        Device::named(r"\DosDevices\fsglass").is_none(),
         "{when}: its link was left"
     );
 }
@@ -90,8 +90,8 @@ fn a_name_that_is_taken_is_undone() {
         let volumes = [machine.volume('C', VolumeKind::Disk, MountTiming::Before)];
         volumes[0].mount();
         for (name, target) in [
-            (r"\Device\FsGlass", r"\Device\Null"),
-            (r"\DosDevices\FsGlass", r"\Device\Somewhere"),
+            (r"\Device\fsglass", r"\Device\Null"),
+            (r"\DosDevices\fsglass", r"\Device\Somewhere"),
         ] {
             assert!(
                 namespace::insert_symbolic_link(name, target).is_ok(),

@@ -108,7 +108,7 @@ fn the_control_device_declines() {
         let probe = Probe::register();
         probe.set_fast_io(Some(noting_table()));
         let _driver = load(path, &[]);
-        let Some(control) = Device::named(r"\Device\FsGlass") else {
+        let Some(control) = Device::named(r"\Device\fsglass") else {
             panic!("there is a control device")
         };
         for entry in ENTRIES {

@@ -113,11 +113,11 @@ fn an_unloaded_driver_leaves_nothing() {
                 assert_eq!(stack_above(device), [device]);
             }
             assert!(
-                Device::named(r"\Device\FsGlass").is_none(),
+                Device::named(r"\Device\fsglass").is_none(),
                 "the control device is gone"
             );
             assert!(
-                Device::named(r"\DosDevices\FsGlass").is_none(),
+                Device::named(r"\DosDevices\fsglass").is_none(),
                 "its link is gone"
             );
         }

@@ -35,9 +35,6 @@ pub trait Filter: Sync + Sized + 'static {
     /// What the filter keeps with each of its devices, in nonpaged memory.
     type Attachment: Send + Sync + 'static;
 
-    /// The names of the control device.
-    const CONTROL_DEVICE: ControlDeviceName;
-
     /// Where the driver's state is found by callbacks that carry no context.
     fn slot() -> &'static Slot<Self>;
 
@@ -221,20 +218,26 @@ impl<F: Filter> Start<F> {
         unsafe { UnicodeStr::from_raw(self.registry_path) }
     }
 
+    /// The name of the service: what the registry path ends with.
+    #[must_use]
+    pub fn service_name(&self) -> UnicodeStr<'_> {
+        self.registry_path().last_component()
+    }
+
     /// Creates the control device with the driver's state in it (A1), and sets the dispatch
     /// routines, the fast I/O table and, if `can_unload`, DriverUnload.
     ///
     /// Errors: those of the control device.
     pub fn create_control_device(
         &self,
+        name: ControlDeviceName,
         filter: F,
         can_unload: bool,
         level: &mut Passive,
     ) -> Result<ControlDevice<F>, Status> {
         // SAFETY: this is the driver's object, in its DriverEntry.
-        let control = unsafe {
-            ControlDevice::create(self.object, &F::CONTROL_DEVICE, filter, can_unload, level)
-        }?;
+        let control =
+            unsafe { ControlDevice::create(self.object, name, filter, can_unload, level) }?;
         // SAFETY: as above; no request can arrive before a device is attached or published.
         let object = unsafe { &mut *self.object };
         object.MajorFunction = [Some(dispatch::dispatch::<F>); _];
@@ -346,5 +349,5 @@ unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     // SAFETY: the filter devices are gone; the one device left is the control device.
     let control: *mut DEVICE_OBJECT = unsafe { (*object).DeviceObject };
     // SAFETY: as above; published by DriverEntry, taken back once.
-    drop(unsafe { ControlDevice::<F>::retake(control, F::CONTROL_DEVICE.link) });
+    drop(unsafe { ControlDevice::<F>::retake(control) });
 }

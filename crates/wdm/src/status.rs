@@ -35,6 +35,8 @@ statuses! {
     NO_SUCH_DEVICE = STATUS_NO_SUCH_DEVICE;
     /// A name was not found.
     OBJECT_NAME_NOT_FOUND = STATUS_OBJECT_NAME_NOT_FOUND;
+    /// A name is longer than a counted string can be.
+    NAME_TOO_LONG = STATUS_NAME_TOO_LONG;
     /// A registry value has another type than expected.
     OBJECT_TYPE_MISMATCH = STATUS_OBJECT_TYPE_MISMATCH;
     /// The buffer cannot hold the result.

@@ -1,8 +1,11 @@
-//! Counted UTF-16 strings.
+//! Counted UTF-16 strings, borrowed and owned.
 
 #![expect(unsafe_code, reason = "UNICODE_STRING carries a raw buffer pointer")]
 
+use crate::pool;
+use crate::status::Status;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use wdk_sys::UNICODE_STRING;
 
 /// A borrowed `UNICODE_STRING`.
@@ -13,11 +16,14 @@ pub struct UnicodeStr<'s> {
 }
 
 impl<'s> UnicodeStr<'s> {
-    /// The string over `units`, of which at most 32,767 are counted.
+    /// The most code units that a counted string can have.
+    pub const MAXIMUM_LENGTH: usize = 0x7FFF;
+
+    /// The string over `units`, of which at most [`Self::MAXIMUM_LENGTH`] are counted.
     #[must_use]
     pub const fn new(units: &'s [u16]) -> Self {
-        let counted = if units.len() > 0x7FFF {
-            0x7FFF
+        let counted = if units.len() > Self::MAXIMUM_LENGTH {
+            Self::MAXIMUM_LENGTH
         } else {
             units.len()
         };
@@ -54,6 +60,14 @@ impl<'s> UnicodeStr<'s> {
         unsafe { core::slice::from_raw_parts(self.raw.Buffer, self.raw.Length as usize / 2) }
     }
 
+    /// What stands behind the last backslash; all of it if there is none. IRQL: any.
+    #[must_use]
+    pub fn last_component(self) -> Self {
+        let units = self.units();
+        let separator = units.iter().rposition(|&unit| unit == u16::from(b'\\'));
+        Self::new(&units[separator.map_or(0, |position| position + 1)..])
+    }
+
     /// A copy of the structure, for passing to a DDI that reads it.
     pub(crate) const fn as_raw(&self) -> UNICODE_STRING {
         self.raw
@@ -72,6 +86,58 @@ impl<'s> UnicodeStr<'s> {
             .copied()
             .map(fold)
             .eq(other.units().iter().copied().map(fold))
+    }
+}
+
+/// A string that owns its code units, in nonpaged pool.
+///
+/// # Invariants
+/// `units` comes from [`pool::allocate`] and holds `length` initialized code units.
+pub struct UnicodeString {
+    units: NonNull<u16>,
+    length: usize,
+}
+
+// SAFETY: the code units are owned, and change no more once the string is made.
+unsafe impl Send for UnicodeString {}
+// SAFETY: as above.
+unsafe impl Sync for UnicodeString {}
+
+impl UnicodeString {
+    /// The strings one behind the other. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES; STATUS_NAME_TOO_LONG beyond
+    /// [`UnicodeStr::MAXIMUM_LENGTH`].
+    pub fn concat(parts: &[UnicodeStr<'_>]) -> Result<Self, Status> {
+        let length: usize = parts.iter().map(|part| part.units().len()).sum();
+        if length > UnicodeStr::MAXIMUM_LENGTH {
+            return Err(Status::NAME_TOO_LONG);
+        }
+        let units: NonNull<u16> = pool::allocate(length * size_of::<u16>())?.cast();
+        let all = parts.iter().flat_map(|part| part.units()).copied();
+        for (place, unit) in all.enumerate() {
+            // SAFETY: the parts have `length` code units together, as has the memory.
+            let to = unsafe { units.add(place) };
+            // SAFETY: as above.
+            unsafe { to.write(unit) }
+        }
+        // INVARIANT: every code unit was written above.
+        Ok(Self { units, length })
+    }
+
+    /// The string. IRQL: any.
+    #[must_use]
+    pub const fn as_str(&self) -> UnicodeStr<'_> {
+        // SAFETY: invariant of the type.
+        let units = unsafe { core::slice::from_raw_parts(self.units.as_ptr(), self.length) };
+        UnicodeStr::new(units)
+    }
+}
+
+impl Drop for UnicodeString {
+    fn drop(&mut self) {
+        // SAFETY: invariant of the type; not used afterwards.
+        unsafe { pool::free(self.units.cast()) }
     }
 }
 

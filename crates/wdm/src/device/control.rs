@@ -12,7 +12,8 @@ use super::security;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::status::Status;
-use crate::unicode::UnicodeStr;
+use crate::unicode;
+use crate::unicode::{UnicodeStr, UnicodeString};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use wdk_sys::{
@@ -22,16 +23,28 @@ use wdk_sys::{
 
 /// The two names of a control device.
 pub struct ControlDeviceName {
-    /// The device, such as `\Device\FsGlass`.
-    pub device: UnicodeStr<'static>,
-    /// The link through which programs reach it, such as `\DosDevices\FsGlass`.
-    pub link: UnicodeStr<'static>,
+    /// The device, such as `\Device\fsglass`.
+    device: UnicodeString,
+    /// The link through which programs reach it, such as `\DosDevices\fsglass`.
+    link: UnicodeString,
+}
+
+impl ControlDeviceName {
+    /// The names for the service called `service`: two services can run one driver image, each
+    /// with a control device of its own. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: those of [`UnicodeString::concat`].
+    pub fn of_service(service: UnicodeStr<'_>) -> Result<Self, Status> {
+        Ok(Self {
+            device: UnicodeString::concat(&[unicode!(r"\Device\"), service])?,
+            link: UnicodeString::concat(&[unicode!(r"\DosDevices\"), service])?,
+        })
+    }
 }
 
 /// The control device of a driver; dropped, it is taken down again (A11).
 pub struct ControlDevice<F: Filter> {
     device: *mut DEVICE_OBJECT,
-    link: UnicodeStr<'static>,
     filter: PhantomData<F>,
 }
 
@@ -44,7 +57,7 @@ impl<F: Filter> ControlDevice<F> {
     /// `driver_object` is this driver's, and this is the only control device of it.
     pub(crate) unsafe fn create(
         driver_object: *mut DRIVER_OBJECT,
-        name: &ControlDeviceName,
+        name: ControlDeviceName,
         filter: F,
         can_unload: bool,
         level: &mut Passive,
@@ -56,7 +69,7 @@ impl<F: Filter> ControlDevice<F> {
             )
         };
         let mut device = core::ptr::null_mut();
-        let mut device_name = name.device.as_raw();
+        let mut device_name = name.device.as_str().as_raw();
         // SAFETY: the driver object is ours; the name and the place for the result are valid.
         Status(unsafe {
             ntddk::IoCreateDevice(
@@ -73,7 +86,7 @@ impl<F: Filter> ControlDevice<F> {
         let unprotected = Unfinished(device);
         // SAFETY: just created.
         unsafe { security::restrict(device, level) }?;
-        let mut link = name.link.as_raw();
+        let mut link = name.link.as_str().as_raw();
         // SAFETY: both names are valid.
         Status(unsafe { ntddk::IoCreateSymbolicLink(&raw mut link, &raw mut device_name) })
             .into_result()?;
@@ -81,6 +94,7 @@ impl<F: Filter> ControlDevice<F> {
         let extension: *mut ControlExtension<F> = unsafe { extension_of(device) };
         let value = ControlExtension {
             kind: Kind::Control,
+            name,
             driver: Driver::new(driver_object, filter, can_unload),
         };
         // SAFETY: the extension is large enough and aligned, as asserted above.
@@ -88,7 +102,6 @@ impl<F: Filter> ControlDevice<F> {
         let _ = ManuallyDrop::new(unprotected);
         let control = Self {
             device,
-            link: name.link,
             filter: PhantomData,
         };
         // SAFETY: in its final place, not used yet.
@@ -97,13 +110,17 @@ impl<F: Filter> ControlDevice<F> {
         Ok(control)
     }
 
+    fn extension(&self) -> &ControlExtension<F> {
+        // SAFETY: our own device, which lives until `drop`.
+        let extension = unsafe { extension_of(self.device) };
+        // SAFETY: `create` initialized the extension, and `drop` alone takes it down.
+        unsafe { &*extension }
+    }
+
     /// The driver's state.
     #[must_use]
     pub fn driver(&self) -> &Driver<F> {
-        // SAFETY: our own device, which lives until `drop`.
-        let extension: *mut ControlExtension<F> = unsafe { extension_of(self.device) };
-        // SAFETY: `create` initialized the extension, and `drop` alone takes it down.
-        unsafe { &(*extension).driver }
+        &self.extension().driver
     }
 
     /// Opens the device for programs and hands it over to the system, where
@@ -120,10 +137,9 @@ impl<F: Filter> ControlDevice<F> {
     ///
     /// # Safety
     /// `device` is the control device that was published, and it is taken back once.
-    pub(crate) unsafe fn retake(device: *mut DEVICE_OBJECT, link: UnicodeStr<'static>) -> Self {
+    pub(crate) const unsafe fn retake(device: *mut DEVICE_OBJECT) -> Self {
         Self {
             device,
-            link,
             filter: PhantomData,
         }
     }
@@ -132,8 +148,8 @@ impl<F: Filter> ControlDevice<F> {
 impl<F: Filter> Drop for ControlDevice<F> {
     fn drop(&mut self) {
         F::slot().set(None);
-        let mut link = self.link.as_raw();
-        // SAFETY: the link was made by `create`.
+        let mut link = self.extension().name.link.as_str().as_raw();
+        // SAFETY: the link was made by `create`; its name lies in the extension until below.
         let _always_success = unsafe { ntddk::IoDeleteSymbolicLink(&raw mut link) };
         // SAFETY: our own device, deleted below.
         let extension: *mut ControlExtension<F> = unsafe { extension_of(self.device) };

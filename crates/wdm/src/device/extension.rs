@@ -8,6 +8,7 @@
     reason = "the extension is raw memory behind the device object"
 )]
 
+use super::control::ControlDeviceName;
 use crate::driver::{Driver, Filter};
 use crate::sync::Rundown;
 use core::mem::MaybeUninit;
@@ -28,6 +29,7 @@ pub(crate) enum Kind {
 #[repr(C)]
 pub(crate) struct ControlExtension<F: Filter> {
     pub(crate) kind: Kind,
+    pub(crate) name: ControlDeviceName,
     pub(crate) driver: Driver<F>,
 }
 

@@ -122,6 +122,16 @@ impl DeviceObject {
         (!lower.is_null()).then(|| unsafe { DeviceReference::adopt(lower) })
     }
 
+    /// The bottom of the stack that this device is in (IoGetDeviceAttachmentBaseRef): of a
+    /// file-system stack, the file system's own device.
+    #[must_use]
+    pub fn base_of_stack(&self, _level: &mut Passive) -> DeviceReference {
+        // SAFETY: a live device object.
+        let base = unsafe { ntddk::IoGetDeviceAttachmentBaseRef(self.raw()) };
+        // SAFETY: the DDI references what it returns, which is at least this device.
+        unsafe { DeviceReference::adopt(base) }
+    }
+
     /// The storage device that a volume device is mounted on (IoGetDiskDeviceObject).
     ///
     /// Errors: STATUS_INVALID_PARAMETER (no volume), STATUS_VOLUME_DISMOUNTED.
