@@ -29,6 +29,7 @@ impl Volume {
         };
         node.shares.remove(shared);
         node.locks.release(id.0, STATUS_CANCELLED, effects);
+        node.oplocks.cleanup(id, effects);
         let Ok(link) = state.link_of_mut(id) else {
             return;
         };

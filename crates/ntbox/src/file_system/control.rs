@@ -6,8 +6,8 @@ use super::volume::{Object, OpenId, Volume};
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use crate::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED,
-    STATUS_DELETE_PENDING, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_OPLOCK_PROTOCOL,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_A_REPARSE_POINT, STATUS_NOT_LOCKED, STATUS_NOTIFY_CLEANUP,
+    STATUS_DELETE_PENDING, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_A_REPARSE_POINT, STATUS_NOT_LOCKED, STATUS_NOTIFY_CLEANUP,
     STATUS_OPLOCK_NOT_GRANTED, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED,
 };
 use windows_sys::Win32::System::Ioctl as code;
@@ -171,8 +171,8 @@ impl Volume {
 
     /// A file-system control by a program. The output goes into `buffer`, which holds the input.
     ///
-    /// Oplocks are refused, as a file system without them does; what it does not know is
-    /// `STATUS_INVALID_DEVICE_REQUEST`.
+    /// Oplocks have a routine of their own ([`oplock`](Self::oplock)), those of Windows 7 are not
+    /// granted; what it does not know is `STATUS_INVALID_DEVICE_REQUEST`.
     pub fn control(
         &self,
         id: OpenId,
@@ -239,15 +239,7 @@ impl Volume {
             code::FSCTL_GET_REPARSE_POINT | code::FSCTL_DELETE_REPARSE_POINT if !is_volume => {
                 STATUS_NOT_A_REPARSE_POINT
             }
-            code::FSCTL_REQUEST_OPLOCK_LEVEL_1
-            | code::FSCTL_REQUEST_OPLOCK_LEVEL_2
-            | code::FSCTL_REQUEST_BATCH_OPLOCK
-            | code::FSCTL_REQUEST_FILTER_OPLOCK
-            | code::FSCTL_REQUEST_OPLOCK => STATUS_OPLOCK_NOT_GRANTED,
-            code::FSCTL_OPLOCK_BREAK_ACKNOWLEDGE
-            | code::FSCTL_OPBATCH_ACK_CLOSE_PENDING
-            | code::FSCTL_OPLOCK_BREAK_ACK_NO_2
-            | code::FSCTL_OPLOCK_BREAK_NOTIFY => STATUS_INVALID_OPLOCK_PROTOCOL,
+            code::FSCTL_REQUEST_OPLOCK => STATUS_OPLOCK_NOT_GRANTED,
             _ => STATUS_INVALID_DEVICE_REQUEST,
         };
         (status, 0)
@@ -271,6 +263,7 @@ impl Volume {
         for (id, open) in &state.opens {
             if let Some(file) = state.files.get_mut(&open.file) {
                 file.locks.release(id.0, STATUS_VOLUME_DISMOUNTED, effects);
+                file.oplocks.end(effects);
             }
         }
         true

@@ -82,6 +82,8 @@ pub struct Created {
     pub cached: bool,
     /// Units of the last component, for a target directory.
     pub last_component: usize,
+    /// An oplock is breaking that the create did not wait for (`FILE_COMPLETE_IF_OPLOCKED`).
+    pub breaks_oplock: bool,
 }
 
 /// Values of `IoStatus.Information` after a create.
@@ -163,13 +165,15 @@ pub(super) struct New {
     pub granted: u32,
     /// How it shares.
     pub shared: Use,
+    /// An oplock is breaking that the create did not wait for.
+    pub breaks_oplock: bool,
 }
 
 impl Volume {
     /// Opens or creates.
     ///
     /// # Errors
-    /// The statuses of `NtCreateFile`.
+    /// The statuses of `NtCreateFile`; `STATUS_PENDING` if it waits, as the request of `effects`.
     pub fn create(
         &self,
         request: &Request,
@@ -225,7 +229,9 @@ impl Volume {
                 )?,
             }
         };
+        let breaks_oplock = new.breaks_oplock;
         let mut created = enter(&mut state, request, new);
+        created.breaks_oplock = breaks_oplock;
         if let Some((found, units)) = target {
             created.information = found;
             created.last_component = units;
@@ -294,6 +300,7 @@ impl Volume {
             information: result::OPENED,
             granted,
             shared,
+            breaks_oplock: false,
         })
     }
 
@@ -387,6 +394,7 @@ fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
         information: result::OPENED,
         granted,
         shared,
+        breaks_oplock: false,
     })
 }
 

@@ -101,6 +101,7 @@ impl Volume {
             information: result::CREATED,
             granted,
             shared: Use::new(granted, request.share),
+            breaks_oplock: false,
         })
     }
 
@@ -165,7 +166,18 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) && read_only {
             return Err(STATUS_CANNOT_DELETE);
         }
+        let break_oplock = |state: &mut State, effects: &mut Effects<'_>| {
+            let rights = granted | more;
+            state.break_oplock_for_open(metadata.identity, request, rights, overwrites, effects)
+        };
+        // Batch and filter oplocks break before sharing is looked at: their owner may step back.
+        let early = state
+            .files
+            .get(&metadata.identity)
+            .is_some_and(|file| file.oplocks.is_batch_or_filter());
+        let mut breaks_oplock = early && break_oplock(state, effects)?;
         let shared = share(state, metadata.identity, request, granted, more)?;
+        breaks_oplock |= !early && break_oplock(state, effects)?;
         let object = match state.files.get(&metadata.identity) {
             Some(file) => file.object.clone(),
             None if is_directory && object_name.is_empty() => Object::Directory(directory),
@@ -218,6 +230,7 @@ impl Volume {
             information,
             granted,
             shared,
+            breaks_oplock,
         })
     }
 }

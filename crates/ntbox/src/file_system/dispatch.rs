@@ -38,7 +38,23 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         // SAFETY: as above.
         return unsafe { hostfs::control_device(device, irp, major) };
     };
-    let work: Work = match major {
+    // The storage stack's business, but only of the volume: a file is no device.
+    let storage = matches!(
+        major,
+        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL | IRP_MJ_PNP
+    );
+    if storage && passes_down(mounted, open) {
+        // SAFETY: as above; a request that is passed on is not put off first.
+        return unsafe { pass_down(mounted.storage(), irp) };
+    }
+    // SAFETY: as above.
+    unsafe { pending::run(device, irp, work_of(major)) }
+}
+
+/// The routine for requests of a major function on an open file, and for creates.
+pub(super) fn work_of(major: u32) -> Work {
+    match major {
+        IRP_MJ_CREATE => opening::create,
         IRP_MJ_CLEANUP => routines::cleanup,
         IRP_MJ_CLOSE => routines::close,
         IRP_MJ_READ => routines::read,
@@ -55,17 +71,8 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         IRP_MJ_SET_SECURITY => routines::set_security,
         IRP_MJ_QUERY_EA | IRP_MJ_SET_EA => routines::no_extended_attributes,
         IRP_MJ_SHUTDOWN => routines::succeed,
-        // The storage stack's business, but only of the volume: a file is no device.
-        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL | IRP_MJ_PNP
-            if passes_down(mounted, open) =>
-        {
-            // SAFETY: as above; a request that is passed on is not put off first.
-            return unsafe { pass_down(mounted.storage(), irp) };
-        }
         _ => routines::refuse,
-    };
-    // SAFETY: as above.
-    unsafe { pending::run(device, irp, work) }
+    }
 }
 
 fn passes_down(mounted: &Mounted, open: OpenId) -> bool {

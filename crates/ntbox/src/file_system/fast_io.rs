@@ -13,6 +13,7 @@
 
 use super::context::{self, Mounted};
 use super::data::{END_OF_FILE, Transfer};
+use super::oplocks::Operation;
 use super::volume::OpenId;
 use super::waiting::Effects;
 use super::{adversary, fast_locks, opening, pending, tally};
@@ -137,6 +138,10 @@ impl Call {
         let file = unsafe { &*self.file };
         file.Flags & FO_NO_INTERMEDIATE_BUFFERING == 0 && !file.PrivateCacheMap.is_null()
     }
+    /// An operation that breaks an oplock, and may have to wait for that, takes an IRP.
+    pub(super) fn oplock_allows(&self, operation: Operation) -> bool {
+        self.mounted.volume.oplock_allows(self.open, operation)
+    }
     fn moved(&self, position: i64, flag: u32) {
         // SAFETY: as above; the position of a file that is shared by threads is theirs to order.
         unsafe { (*self.file).CurrentByteOffset = position };
@@ -223,7 +228,7 @@ unsafe extern "win64" fn read(
     // SAFETY: the entry's arguments as documented: `length` writable bytes at `buffer`.
     unsafe {
         answer(entry::READ, file, iosb, |call| {
-            if !call.is_cached() {
+            if !call.is_cached() || !call.oplock_allows(Operation::Read) {
                 return None;
             }
             let offset = *offset;
@@ -258,7 +263,7 @@ unsafe extern "win64" fn write(
     // SAFETY: the entry's arguments as documented: `length` readable bytes at `buffer`.
     unsafe {
         answer(entry::WRITE, file, iosb, |call| {
-            if !call.is_cached() {
+            if !call.is_cached() || !call.oplock_allows(Operation::Write) {
                 return None;
             }
             let wanted = *offset;

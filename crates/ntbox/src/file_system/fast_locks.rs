@@ -8,6 +8,7 @@
 
 use super::control::LockRequest;
 use super::fast_io::{Call, Device, File, Iosb, answer, entry};
+use super::oplocks::Operation;
 use super::waiting::{Effects, Outcome, Ticket};
 use crate::nt::{NTSTATUS, STATUS_SUCCESS};
 use std::ffi::c_void;
@@ -26,6 +27,9 @@ pub(super) unsafe extern "win64" fn lock(
     // SAFETY: the entry's arguments as documented.
     unsafe {
         answer(entry::LOCK, file, iosb, |call| {
+            if !call.oplock_allows(Operation::Lock) {
+                return None;
+            }
             let request = LockRequest {
                 offset: *offset,
                 length: *length,

@@ -3,8 +3,8 @@
 //! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
 //! [`resolve`], [`expression`]), opening and closing ([`create`], [`close`]), data
 //! ([`data`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
-//! [`security`]), listings ([`directory`]), locks and change notification
-//! ([`locks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
+//! [`security`]), listings ([`directory`]), locks, oplocks and change notification
+//! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
 //! when and where the [`adversary`] says.
@@ -32,6 +32,8 @@ pub mod names;
 pub mod notify;
 pub mod opening;
 mod opens;
+mod oplock_control;
+pub mod oplocks;
 pub mod pending;
 pub mod query;
 pub mod record;

@@ -9,12 +9,13 @@
 use super::context::{self, Mounted};
 use super::create::{Created, Request};
 use super::pending::{self, Worked};
-use super::waiting::Effects;
+use super::waiting::{Effects, Ticket};
 use super::{hostfs, redirector};
 use crate::nt::{
     DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FO_VOLUME_OPEN, IO_SECURITY_CONTEXT,
     IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED,
-    STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_SUCCESS, unicode,
+    STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS,
+    STATUS_PENDING, STATUS_SUCCESS, unicode,
 };
 use std::ffi::c_void;
 
@@ -37,15 +38,25 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
         Ok(request) => request,
         Err(status) => return Worked::Done(status, 0),
     };
-    let mut effects = Effects::new(&pending::claim);
+    let arm = || {
+        // SAFETY: the create is queued and this routine's.
+        unsafe { pending::wait_to_create(irp, place.mounted) }
+    };
+    let mut effects = Effects::new(&pending::claim).of_request(Ticket(irp as usize), &arm);
     let created = place.mounted.volume.create(&request, &mut effects);
     pending::finish_waiting(effects.into_finished(), false);
     match created {
         Ok(created) => {
             // SAFETY: contract; the file object belongs to the create.
             unsafe { enter(&place, irp, &created) };
-            Worked::Done(STATUS_SUCCESS, created.information)
+            let status = if created.breaks_oplock {
+                STATUS_OPLOCK_BREAK_IN_PROGRESS
+            } else {
+                STATUS_SUCCESS
+            };
+            Worked::Done(status, created.information)
         }
+        Err(STATUS_PENDING) => Worked::Waits,
         Err(status) => Worked::Done(status, 0),
     }
 }

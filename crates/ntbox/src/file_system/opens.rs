@@ -4,6 +4,7 @@ use super::create::{Created, New, Opened, Request, result};
 use super::host_status;
 use super::locks;
 use super::notify::Change;
+use super::oplocks;
 use super::volume::{
     CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, Overlay, State, attribute,
 };
@@ -175,6 +176,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
         object: new.object,
         shares: Default::default(),
         locks: locks::Table::default(),
+        oplocks: oplocks::Table::default(),
         links: BTreeMap::new(),
         reserved: 0,
         opens: 0,
@@ -232,6 +234,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
         shared: new.shared,
         cached: opened == Opened::File && !request.has(FILE_NO_INTERMEDIATE_BUFFERING),
         last_component: 0,
+        breaks_oplock: false,
     }
 }
 

@@ -12,12 +12,13 @@
 )]
 
 use super::adversary::{self, Choice};
+use super::context::Mounted;
 use super::waiting::{Finish, Ticket};
-use super::{buffers, context, tally, workers};
+use super::{buffers, context, dispatch, tally, workers};
 use crate::io_manager::{cancel, complete, irp as requests};
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_CANCELLED,
-    STATUS_PENDING,
+    DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS,
+    STATUS_CANCELLED, STATUS_PENDING,
 };
 use crate::processor::irql;
 use std::collections::HashMap;
@@ -162,6 +163,27 @@ pub unsafe fn run_as(
     }
 }
 
+/// Makes a create wait; called under the lock of the volume it is for.
+///
+/// # Safety
+/// As [`wait`].
+pub unsafe fn wait_to_create(irp: *mut IRP, mounted: &'static Mounted) -> bool {
+    creates().insert(irp as usize, mounted);
+    // SAFETY: contract.
+    let waits = unsafe { wait(irp) };
+    if !waits {
+        creates().remove(&(irp as usize));
+    }
+    waits
+}
+
+/// Creates that wait, with their volumes: their file objects do not lead there yet.
+static CREATES: LazyLock<Mutex<HashMap<usize, &'static Mounted>>> = LazyLock::new(Mutex::default);
+
+fn creates() -> MutexGuard<'static, HashMap<usize, &'static Mounted>> {
+    CREATES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Requests that are held, with their file objects.
 static HELD: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
 
@@ -238,11 +260,15 @@ unsafe extern "win64" fn cancel_waiting(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     cancel::release_cancel_spin_lock(unsafe { (*irp).CancelIrql });
     // SAFETY: as above.
     let file = unsafe { (*irp.current_location()).FileObject };
-    // SAFETY: the request holds a reference to its file object.
-    let found = unsafe { context::of_file(file) };
-    if found
-        .is_some_and(|(mounted, open)| mounted.volume.remove_waiting(open, Ticket(irp as usize)))
-    {
+    let ticket = Ticket(irp as usize);
+    let create = creates().remove(&ticket.0);
+    let found = match create {
+        Some(mounted) => mounted.volume.remove_waiting_create(ticket),
+        // SAFETY: the request holds a reference to its file object.
+        None => unsafe { context::of_file(file) }
+            .is_some_and(|(mounted, open)| mounted.volume.remove_waiting(open, ticket)),
+    };
+    if found {
         // SAFETY: found in the queue, so it is this routine's.
         unsafe { complete_cancelled(irp) };
     }
@@ -275,12 +301,48 @@ pub fn release_held(file: *mut FILE_OBJECT) {
     }
 }
 
+/// Works on a request again that has waited for something to get out of its way.
+///
+/// # Safety
+/// The request is the caller's, and marked pending.
+unsafe fn work_again(irp: *mut IRP) {
+    // SAFETY: contract.
+    let location = unsafe { &*irp.current_location() };
+    let sent = Sent {
+        device: location.DeviceObject,
+        irp,
+        work: dispatch::work_of(location.MajorFunction.into()),
+    };
+    // SAFETY: contract.
+    let identity = unsafe { requests::identity(irp) };
+    let choice = adversary::choose_after_waiting(identity, location.MajorFunction);
+    let create = u32::from(location.MajorFunction) == IRP_MJ_CREATE;
+    workers::queue_job(Box::new(move || {
+        let sent = sent;
+        match choice {
+            // SAFETY: the worker owns the request now, which is marked.
+            Choice::PendAtDispatch if !create => unsafe { sent.finish_in_dpc() },
+            // SAFETY: as above.
+            Choice::AtDispatch if !create => drop(unsafe { sent.finish_here(DISPATCH_LEVEL) }),
+            // SAFETY: as above.
+            _ => drop(unsafe { sent.finish_here(0) }),
+        }
+    }));
+}
+
 /// Completes requests that have waited. With `here`, in this thread.
 pub fn finish_waiting(finished: Vec<Finish>, here: bool) {
     for finish in finished {
         let irp = finish.ticket.0 as *mut IRP;
+        if finish.again {
+            creates().remove(&finish.ticket.0);
+            // SAFETY: claimed, so it is the caller's.
+            unsafe { work_again(irp) };
+            continue;
+        }
         // SAFETY: claimed, so it is the caller's.
-        let information = unsafe { buffers::copy_out(irp, &finish.data) };
+        let copied = unsafe { buffers::copy_out(irp, &finish.data) };
+        let information = finish.information.unwrap_or(copied);
         // SAFETY: as above.
         let major = unsafe { (*irp.current_location()).MajorFunction };
         // SAFETY: as above.

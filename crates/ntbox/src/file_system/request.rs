@@ -9,13 +9,14 @@
 use super::buffers;
 use super::context::{self, Mounted};
 use super::data::Transfer;
+use super::oplocks::Operation;
 use super::pending::{self, Worked};
 use super::volume::OpenId;
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
     FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_SYNCHRONOUS_IO, IO_STACK_LOCATION, IRP,
-    IRP_PAGING_IO, IrpExt, STATUS_INVALID_HANDLE,
+    IRP_PAGING_IO, IrpExt, STATUS_INVALID_HANDLE, STATUS_PENDING,
 };
 use crate::processor::thread;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -112,6 +113,23 @@ impl Request {
         let result = operation(&mut effects);
         pending::finish_waiting(effects.into_finished(), false);
         result
+    }
+    /// Breaks the oplocks that `operation` breaks; an `Err` completes the request, or says that it
+    /// waits and will be worked on again.
+    pub fn break_oplock(&self, operation: Operation) -> Result<(), Worked> {
+        let irp = self.irp;
+        let arm = || {
+            // SAFETY: the request is queued and this routine's.
+            unsafe { pending::wait(irp) }
+        };
+        let mut effects = Effects::new(&pending::claim).of_request(self.ticket(), &arm);
+        let volume = &self.mounted.volume;
+        let broken = volume.break_oplock(self.open, operation, &mut effects);
+        pending::finish_waiting(effects.into_finished(), false);
+        broken.map_err(|status| match status {
+            STATUS_PENDING => Worked::Waits,
+            status => Worked::Done(status, 0),
+        })
     }
     /// Runs an operation that may wait.
     pub fn wait(&self, operation: impl FnOnce(Ticket, Arm<'_>) -> Outcome) -> Worked {

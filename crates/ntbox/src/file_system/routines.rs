@@ -8,6 +8,7 @@
 use super::control::LockRequest;
 use super::data::END_OF_FILE;
 use super::directory::Query;
+use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
 use super::waiting::{Effects, Reply};
@@ -65,6 +66,9 @@ routines! {
         // SAFETY: the request is this routine's.
         let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
         let transfer = request.transfer(parameters);
+        if !transfer.paging && let Err(worked) = request.break_oplock(Operation::Read) {
+            return Ok(worked);
+        }
         let (status, count) = request.mounted.volume.read(request.open, &transfer, buffer);
         if status == STATUS_SUCCESS && request.is_synchronous() && !transfer.paging {
             request.move_to(transfer.offset + count as i64);
@@ -82,6 +86,9 @@ routines! {
         // SAFETY: the request is this routine's.
         let buffer = unsafe { buffers::input(request.irp, parameters.Length) }?;
         let mut transfer = request.transfer(parameters);
+        if !transfer.paging && let Err(worked) = request.break_oplock(Operation::Write) {
+            return Ok(worked);
+        }
         // FILE_WRITE_TO_END_OF_FILE is the low half -1 with the high half -1.
         if transfer.offset as u32 == u32::MAX && transfer.offset >> 32 == -1 {
             transfer.offset = END_OF_FILE;
@@ -115,6 +122,10 @@ routines! {
         let parameters = unsafe { request.location.Parameters.SetFile };
         // SAFETY: the request is this routine's.
         let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
+        let breaks = setting::breaks_oplock(parameters.FileInformationClass);
+        if let Some(operation) = breaks && let Err(worked) = request.break_oplock(operation) {
+            return Ok(worked);
+        }
         let status = setting::set(request, &parameters, buffer)?;
         request.update();
         Ok(Worked::Done(status, 0))
@@ -168,6 +179,9 @@ routines! {
         let flags = u32::from(request.location.Flags);
         let worked = match u32::from(request.location.MinorFunction) {
             IRP_MN_LOCK => {
+                if let Err(worked) = request.break_oplock(Operation::Lock) {
+                    return Ok(worked);
+                }
                 let lock = LockRequest {
                     offset: parameters.ByteOffset,
                     length: length()?,
@@ -210,6 +224,16 @@ routines! {
         }
         // SAFETY: the parameters of this major function.
         let parameters = unsafe { request.location.Parameters.FileSystemControl };
+        if let Some(control) = Control::of(parameters.ControlCode) {
+            let synchronous = request.is_synchronous();
+            let (volume, open) = (&request.mounted.volume, request.open);
+            let mut effects = Effects::new(&pending::claim);
+            let worked = request.wait(|ticket, arm| {
+                volume.oplock(open, control, synchronous, ticket, arm, &mut effects)
+            });
+            pending::finish_waiting(effects.into_finished(), false);
+            return Ok(worked);
+        }
         // METHOD_BUFFERED controls have a system buffer; of the others only the status counts.
         let method = parameters.ControlCode & 3;
         let output = match method {

@@ -11,15 +11,17 @@
 )]
 
 use super::context;
+use super::oplocks::Operation;
 use super::record::Fields;
 use super::rename::Target;
 use super::request::Request;
 use crate::nt::stack_location::SetFile;
 use crate::nt::{
-    FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation,
-    FileLinkInformation, FileLinkInformationEx, FilePositionInformation, FileRenameInformation,
-    FileRenameInformationEx, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SAME_DEVICE, STATUS_SUCCESS, unicode,
+    FileAllocationInformation, FileDispositionInformation, FileDispositionInformationEx,
+    FileEndOfFileInformation, FileLinkInformation, FileLinkInformationEx, FilePositionInformation,
+    FileRenameInformation, FileRenameInformationEx, FileValidDataLengthInformation, NTSTATUS,
+    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER, STATUS_NOT_SAME_DEVICE, STATUS_SUCCESS,
+    unicode,
 };
 
 /// What a class sets.
@@ -59,6 +61,16 @@ fn of(class: i32) -> Setting {
             extended: true,
         },
         _ => Setting::Other,
+    }
+}
+
+/// The operation by which setting `class` breaks oplocks, if it does.
+pub fn breaks_oplock(class: i32) -> Option<Operation> {
+    match class {
+        FileEndOfFileInformation | FileAllocationInformation | FileValidDataLengthInformation => {
+            Some(Operation::Size)
+        }
+        _ => matches!(of(class), Setting::Name { link: false, .. }).then_some(Operation::Rename),
     }
 }
 

@@ -15,6 +15,7 @@
 use super::directory::Scan;
 use super::locks;
 use super::notify::Watch;
+use super::oplocks;
 use super::resolve::Tree;
 use super::share::{Shares, Use};
 use super::waiting::Ticket;
@@ -117,6 +118,8 @@ pub struct FileNode {
     pub shares: Shares,
     /// Its byte-range locks.
     pub locks: locks::Table,
+    /// Its oplocks.
+    pub oplocks: oplocks::Table,
     /// Its open names, by number.
     pub links: BTreeMap<u32, Link>,
     /// Allocation that was asked for beyond the data.
@@ -252,15 +255,20 @@ impl Volume {
             return true;
         }
         let file = open.file;
-        state
-            .files
-            .get_mut(&file)
-            .is_some_and(|file| file.locks.remove_waiting(ticket))
+        state.files.get_mut(&file).is_some_and(|file| {
+            file.locks.remove_waiting(ticket) || file.oplocks.remove_waiting(ticket)
+        })
     }
-    /// Whether fast I/O may go ahead without looking at locks.
+    /// As [`remove_waiting`](Self::remove_waiting), for a create: it has no open yet.
+    pub fn remove_waiting_create(&self, ticket: Ticket) -> bool {
+        let mut state = self.state();
+        let mut files = state.files.values_mut();
+        files.any(|file| file.oplocks.remove_waiting(ticket))
+    }
+    /// Whether fast I/O may go ahead without looking at locks and oplocks.
     pub fn has_no_locks(&self, open: OpenId) -> bool {
         self.state()
             .file_of(open)
-            .is_ok_and(|file| file.locks.is_empty())
+            .is_ok_and(|file| file.locks.is_empty() && file.oplocks.is_empty())
     }
 }

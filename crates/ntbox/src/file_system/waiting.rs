@@ -12,20 +12,26 @@ use crate::nt::NTSTATUS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub usize);
 
-/// A waiting request that is to be completed, after the volume's lock is given up.
+/// A waiting request that has been claimed: what happens to it after the volume's lock is given
+/// up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finish {
     /// Which request.
     pub ticket: Ticket,
     /// Its status.
     pub status: NTSTATUS,
-    /// Bytes for its buffer; their number is its information.
+    /// Bytes for its buffer.
     pub data: Vec<u8>,
+    /// Its information; none for the number of bytes.
+    pub information: Option<usize>,
+    /// It is not completed: what it waited for is over, and it is worked on again.
+    pub again: bool,
 }
 
 /// What an operation brings about beyond its own result.
 pub struct Effects<'a> {
     claim: &'a dyn Fn(Ticket) -> bool,
+    waiter: Option<(Ticket, Arm<'a>)>,
     finished: Vec<Finish>,
 }
 
@@ -34,22 +40,57 @@ impl<'a> Effects<'a> {
     pub fn new(claim: &'a dyn Fn(Ticket) -> bool) -> Self {
         Self {
             claim,
+            waiter: None,
             finished: Vec::new(),
         }
     }
+    /// The operation itself may wait, as this request.
+    pub fn of_request(mut self, ticket: Ticket, arm: Arm<'a>) -> Self {
+        self.waiter = Some((ticket, arm));
+        self
+    }
+    /// The request as which the operation may wait.
+    pub fn waiter(&self) -> Option<(Ticket, Arm<'a>)> {
+        self.waiter
+    }
     /// Claims `ticket` and notes its result; false if it must stay queued.
     pub fn finish(&mut self, ticket: Ticket, status: NTSTATUS, data: Vec<u8>) -> bool {
-        let claimed = (self.claim)(ticket);
+        self.claim(Finish {
+            ticket,
+            status,
+            data,
+            information: None,
+            again: false,
+        })
+    }
+    /// As [`finish`](Self::finish), with a result that is no data.
+    pub fn finish_with(&mut self, ticket: Ticket, status: NTSTATUS, information: usize) -> bool {
+        self.claim(Finish {
+            ticket,
+            status,
+            data: Vec::new(),
+            information: Some(information),
+            again: false,
+        })
+    }
+    /// Claims `ticket`, to be worked on again; false if it must stay queued.
+    pub fn resume(&mut self, ticket: Ticket) -> bool {
+        self.claim(Finish {
+            ticket,
+            status: 0,
+            data: Vec::new(),
+            information: None,
+            again: true,
+        })
+    }
+    fn claim(&mut self, finish: Finish) -> bool {
+        let claimed = (self.claim)(finish.ticket);
         if claimed {
-            self.finished.push(Finish {
-                ticket,
-                status,
-                data,
-            });
+            self.finished.push(finish);
         }
         claimed
     }
-    /// The requests to complete, in order.
+    /// The requests that were claimed, in order.
     pub fn into_finished(self) -> Vec<Finish> {
         self.finished
     }

@@ -5,6 +5,7 @@
 
 mod choices;
 mod devices;
+mod oplocks;
 mod waiting;
 
 use crate::file_system::adversary::{self, CONFIGURED, Mix};

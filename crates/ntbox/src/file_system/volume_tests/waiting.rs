@@ -209,12 +209,8 @@ fn controls_of_files_and_volumes() {
         (STATUS_NOT_A_REPARSE_POINT, 0)
     );
     assert_eq!(
-        control(file, code::FSCTL_REQUEST_OPLOCK_LEVEL_1),
+        control(file, code::FSCTL_REQUEST_OPLOCK),
         (STATUS_OPLOCK_NOT_GRANTED, 0)
-    );
-    assert_eq!(
-        control(file, code::FSCTL_OPLOCK_BREAK_ACKNOWLEDGE),
-        (STATUS_INVALID_OPLOCK_PROTOCOL, 0)
     );
     assert_eq!(
         control(file, code::FSCTL_GET_COMPRESSION),
