@@ -72,7 +72,9 @@ pub struct RunOptions {
     /// async also completes the mount later), recognized=yes (its file system is loaded on demand)
     #[arg(long = "volume", value_name = "LETTER=HOSTDIR[,OPTION…]", value_parser = parse_volume)]
     pub volumes: Vec<VolumeDescription>,
-    /// Value of every driver's Parameters key; a decimal or 0x number is a DWORD, anything else a string
+    /// Value of every driver's Parameters key, or of one driver's (SERVICE:NAME=VALUE; a service is
+    /// named after its file, fsglass, the second one fsglass2); a decimal or 0x number is a DWORD,
+    /// anything else a string
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
     /// What the programs do: copy:SRC copies a host tree, compares, renames, locks, watches and
@@ -181,12 +183,15 @@ pub struct ExportsOptions {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 All measurements are made in one process over the same bottom device, with the verifier's
-checks off and without guarded pages: rounds through the volume device itself and through
-the top of its stack take turns, and the median counts.
+checks off and without guarded pages. Rounds through each level of the stack take turns: the
+volume device itself, the lowest driver, the next one, and the median counts. What a driver
+does for one request is then counted instruction by instruction: kernel calls, interlocked
+instructions, and writes to memory that requests share.
 
 Examples:
   ntbox bench --driver fsglass.sys
-  ntbox bench --driver fsglass.sys --rounds 9 --requests 500000 --json")]
+  ntbox bench --driver other.sys --driver fsglass.sys --driver fsglass.sys
+  ntbox bench --driver fsglass.sys --threads 1,2,4 --rounds 9 --requests 500000 --json")]
 pub struct BenchOptions {
     /// Driver to load; repeat it to stack several, the first one lowest
     #[arg(long = "driver", value_name = "PATH", required = true)]
@@ -200,6 +205,9 @@ pub struct BenchOptions {
     /// Requests driven by hand in a round; a twentieth of it for whole calls
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub requests: u64,
+    /// Threads that work at the same time, each with a request and files of its own
+    #[arg(long, value_name = "N[,N…]", default_value = "1,2", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: Vec<u16>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

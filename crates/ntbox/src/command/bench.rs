@@ -7,7 +7,8 @@ use super::report::duration;
 use super::run::temporary_directory;
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
-use ntbox::workload::{bench, bench_device};
+use ntbox::workload::bench::count::Work;
+use ntbox::workload::bench::{self, Extent, Measured};
 use ntbox::{pool, verifier};
 use serde::Serialize;
 
@@ -15,14 +16,26 @@ use serde::Serialize;
 const NOTHING: char = 'B';
 /// A volume of hostfs.
 const FILES: char = 'C';
+/// Requests by hand for each whole call: a call takes so much longer.
+const CALL_WEIGHT: u64 = 20;
 
 /// What was measured, and how.
 #[derive(Serialize)]
 struct Output {
+    /// The services, the lowest first.
     drivers: Vec<String>,
     checks: bool,
     guarded_pages: bool,
-    measured: Vec<bench::Measured>,
+    measured: Vec<Measured>,
+    /// What each driver does for a request driven by hand; empty where that cannot be counted.
+    work: Vec<DriverWork>,
+}
+
+#[derive(Serialize)]
+struct DriverWork {
+    driver: String,
+    #[serde(flatten)]
+    work: Work,
 }
 
 /// Measures; always true.
@@ -36,7 +49,7 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     });
     machine::start();
     adversary::configure(1, Mix::quiet());
-    bench_device::claim(NOTHING);
+    bench::device::claim(NOTHING);
     let directory = temporary_directory()?;
     let volume = |letter| {
         Volume::create(VolumeDescription {
@@ -47,54 +60,114 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
             recognized: false,
         })
     };
-    let (nothing, files) = (volume(NOTHING), volume(FILES));
+    let path = |letter| format!("{}\\file", volume(letter).name());
+    let (nothing, files) = (path(NOTHING), path(FILES));
     let drivers = machine::load(&options.drivers, &options.settings)?;
-    let rounds = options.rounds as usize;
-    let mut measured = vec![bench::pass_through(
-        &format!("{}\\file", nothing.name()),
-        rounds,
-        options.requests,
-    )?];
-    measured.extend(bench::calls(
-        &format!("{}\\file", files.name()),
-        rounds,
-        options.requests.div_ceil(20),
-    )?);
+    let mut measured = Vec::new();
+    for threads in &options.threads {
+        let extent = |requests| Extent {
+            rounds: options.rounds as usize,
+            requests,
+            threads: usize::from(*threads),
+        };
+        measured.push(bench::by_hand::pass_through(
+            &nothing,
+            extent(options.requests),
+        )?);
+        measured.extend(bench::calls::calls(
+            &files,
+            extent(options.requests.div_ceil(CALL_WEIGHT)),
+        )?);
+    }
     let output = Output {
         drivers: drivers
             .iter()
-            .map(|driver| driver.facts.path.clone())
+            .map(|driver| driver.service.clone())
             .collect(),
         checks: false,
         guarded_pages: false,
         measured,
+        work: work_of(&drivers, &nothing)?,
     };
     if options.json {
         let json = serde_json::to_string_pretty(&output).map_err(anyhow::Error::from)?;
         line!("{json}");
-        return Ok(true);
-    }
-    line!(
-        "{} over the same bottom device, {rounds} interleaved rounds, median",
-        output.drivers.join(" over ")
-    );
-    line!(
-        "{:<58} {:>10} {:>10} {:>10} {:>7}",
-        "",
-        "bare",
-        "filtered",
-        "cost",
-        "ratio"
-    );
-    for line in &output.measured {
-        line!(
-            "{:<58} {:>10} {:>10} {:>10} {:>6.2}x",
-            line.what,
-            duration(line.bare_ns),
-            duration(line.filtered_ns),
-            duration(line.filtered_ns - line.bare_ns),
-            line.ratio
-        );
+    } else {
+        print_times(&output);
+        print_work(&output.work);
     }
     Ok(true)
+}
+
+/// In the order of the drivers on the command line.
+fn work_of(drivers: &[machine::LoadedDriver], path: &str) -> Result<Vec<DriverWork>, Failure> {
+    let counted = if cfg!(target_os = "linux") {
+        bench::by_hand::work(path)?
+    } else {
+        Vec::new()
+    };
+    let of = |driver: &machine::LoadedDriver| {
+        let (_, work) = counted.iter().find(|(image, _)| driver.has_image(image))?;
+        Some(DriverWork {
+            driver: driver.service.clone(),
+            work: work.clone(),
+        })
+    };
+    Ok(drivers.iter().filter_map(of).collect())
+}
+
+fn print_times(output: &Output) {
+    let rounds = output.measured.first().map_or(0, |first| first.rounds);
+    line!(
+        "Time of one request, median of {rounds} interleaved rounds over the same bottom device, checks off"
+    );
+    line!(
+        "A driver's column is what it adds to the levels below it, and how many times the bare stack that makes"
+    );
+    let mut header = format!("{:<46} {:>7} {:>10}", "", "threads", "bare");
+    for driver in &output.drivers {
+        header += &format!(" {driver:>20}");
+    }
+    line!("{header}");
+    for measured in &output.measured {
+        let mut row = format!(
+            "{:<46} {:>7} {:>10}",
+            measured.what,
+            measured.threads,
+            duration(measured.bare())
+        );
+        for pair in measured.levels.windows(2) {
+            let cost = pair[1] - pair[0];
+            let ratio = (measured.bare() + cost) / measured.bare();
+            row += &format!(" {:>12} {ratio:>6.2}x", duration(cost));
+        }
+        line!("{row}");
+    }
+}
+
+fn print_work(work: &[DriverWork]) {
+    if work.is_empty() {
+        return;
+    }
+    let list = |counts: &std::collections::BTreeMap<String, usize>| {
+        let parts: Vec<String> = counts
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        if parts.is_empty() {
+            "none".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    };
+    line!(
+        "\nWhat a driver does for the request driven by hand, counted instruction by instruction"
+    );
+    for DriverWork { driver, work } in work {
+        line!("{driver}");
+        line!("  instructions    {}", work.instructions);
+        line!("  interlocked     {}", work.locked);
+        line!("  shared writes   {}", list(&work.shared_writes));
+        line!("  kernel calls    {}", list(&work.calls));
+    }
 }

@@ -11,7 +11,8 @@ use ntbox::file_system::adversary;
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::user::counters;
-use ntbox::workload::{Plan, Run, Workload, bench, compare};
+use ntbox::workload::bench::{self, Extent};
+use ntbox::workload::{Plan, Run, Workload, compare};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,10 +102,13 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     report.volumes = volumes.iter().map(volume_report).collect();
 
     adversary::configure(options.seed, adversary::Mix::quiet());
-    report.measured = bench::calls(
+    report.measured = bench::calls::calls(
         &format!("{}\\measured", volumes[0].name()),
-        ROUNDS,
-        MEASURED,
+        Extent {
+            rounds: ROUNDS,
+            requests: MEASURED,
+            threads: 1,
+        },
     )?;
 
     let name = drivers

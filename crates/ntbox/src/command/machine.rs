@@ -11,6 +11,7 @@ use ntbox::file_system;
 use ntbox::io_manager::driver::{self, Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{device, file, object, raw, recognizer};
+use ntbox::pe_image::Image;
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::synchronous;
@@ -140,6 +141,13 @@ pub struct LoadedDriver {
     loaded: Loaded,
 }
 
+impl LoadedDriver {
+    /// True if `image` is this driver's.
+    pub fn has_image(&self, image: &Image) -> bool {
+        self.loaded.image().base() == image.base()
+    }
+}
+
 /// How the unloading of a driver went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -176,7 +184,7 @@ pub fn load(
         let service = service_name(path, |name| {
             drivers.iter().any(|driver| driver.service == name)
         });
-        let loaded = driver::load(path, &service, settings)
+        let loaded = driver::load(path, &service, &settings_of(&service, settings))
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
         drivers.push(LoadedDriver {
             service,
@@ -184,7 +192,33 @@ pub fn load(
             loaded,
         });
     }
+    let unknown = settings.iter().find_map(|(name, _)| {
+        let (service, _) = name.split_once(':')?;
+        let known = drivers.iter().any(|driver| driver.service == service);
+        (!known).then_some(service)
+    });
+    if let Some(service) = unknown {
+        let services: Vec<&str> = drivers
+            .iter()
+            .map(|driver| driver.service.as_str())
+            .collect();
+        return Err(Failure::Usage(format!(
+            "--setting {service}:…: there is no such driver (there are {})",
+            services.join(", ")
+        )));
+    }
     Ok(drivers)
+}
+
+/// The settings for all drivers, and those that name this one.
+fn settings_of(service: &str, settings: &[(String, SettingValue)]) -> Vec<(String, SettingValue)> {
+    settings
+        .iter()
+        .filter_map(|(name, value)| match name.split_once(':') {
+            None => Some((name.clone(), value.clone())),
+            Some((named, name)) => (named == service).then(|| (name.to_owned(), value.clone())),
+        })
+        .collect()
 }
 
 /// The file's stem; a number behind it when that service is there already.
@@ -237,6 +271,15 @@ mod tests {
             service_name(Path::new("fsglass.sys"), |name| name == "fsglass"),
             "fsglass2"
         );
+    }
+
+    #[test]
+    fn a_setting_is_for_all_drivers_or_for_one() {
+        let setting = |name: &str, value| (name.to_owned(), SettingValue::Dword(value));
+        let all = [setting("A", 1), setting("b:A", 2), setting("c:B", 3)];
+        assert_eq!(settings_of("a", &all), [setting("A", 1)]);
+        assert_eq!(settings_of("b", &all), [setting("A", 1), setting("A", 2)]);
+        assert_eq!(settings_of("c", &all), [setting("A", 1), setting("B", 3)]);
     }
 
     #[test]

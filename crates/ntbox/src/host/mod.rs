@@ -7,6 +7,7 @@
 pub mod fault;
 pub mod file;
 pub mod memory;
+pub mod step;
 #[cfg(test)]
 pub(crate) mod test_process;
 

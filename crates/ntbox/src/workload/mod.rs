@@ -14,7 +14,7 @@
 //! - [`bench`]: what one request costs with and without the drivers above.
 
 pub mod bench;
-pub mod bench_device;
+
 pub mod layout;
 pub mod observed;
 pub mod plan;

@@ -168,9 +168,9 @@ impl Report {
                 out,
                 "  {:<56} bare {:>8}   filtered {:>8}   ({:.2}x)",
                 measured.what,
-                duration(measured.bare_ns),
-                duration(measured.filtered_ns),
-                measured.ratio
+                duration(measured.bare()),
+                duration(measured.filtered()),
+                measured.ratio()
             )?;
         }
         Ok(())

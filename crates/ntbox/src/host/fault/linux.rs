@@ -7,6 +7,7 @@ use super::judge::{
 };
 use crate::host::exit_now;
 use crate::host::memory::try_read;
+use crate::host::step;
 use crate::pe_image;
 use crate::processor::{irql, thread};
 use crate::verifier::{self, Context};
@@ -109,6 +110,15 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the system passes the context of the interrupted thread.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let instruction = registers[libc::REG_RIP as usize] as usize;
+    // SAFETY: the system passes the information that belongs to the signal.
+    let is_step = signal == libc::SIGTRAP && unsafe { (*info).si_code } == libc::TRAP_TRACE;
+    if is_step
+        && step::record(instruction, || {
+            GENERAL.map(|name| registers[name as usize] as u64)
+        })
+    {
+        return;
+    }
     let code = code_at(instruction);
     if signal == libc::SIGSEGV
         && let Some(register) = reads_cr8(&code)

@@ -1,0 +1,138 @@
+//! Single steps: the registers of a thread before each instruction of a piece
+//! of work, so that what a driver does can be counted instead of argued.
+//!
+//! The processor's trap flag makes every instruction of the thread trap; the
+//! fault handler passes the trap on to [`record`], which writes the registers
+//! to memory that was set aside before.
+
+#![expect(
+    unsafe_code,
+    reason = "the trap flag is set, and written to from the trap"
+)]
+
+use std::cell::Cell;
+
+/// General registers, in the processor's order: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15.
+pub type Registers = [u64; 16];
+
+/// Index of the stack pointer in [`Registers`].
+pub const STACK_POINTER: usize = 4;
+
+/// An instruction that is about to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Its address.
+    pub instruction: usize,
+    /// The registers.
+    pub registers: Registers,
+}
+
+/// The steps of a piece of work.
+pub struct Steps {
+    /// In the order in which they ran.
+    pub steps: Vec<Step>,
+    /// Instructions that there was no room for.
+    pub lost: usize,
+}
+
+thread_local! {
+    static RECORDING: Cell<*mut Steps> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// Runs `work` step by step and returns up to `most` of them. `None` on hosts without a
+/// handler for the trap.
+pub fn steps_of(most: usize, work: impl FnOnce()) -> Option<Steps> {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        return None;
+    }
+    super::fault::prepare_thread();
+    let mut steps = Steps {
+        steps: Vec::with_capacity(most),
+        lost: 0,
+    };
+    RECORDING.set(&raw mut steps);
+    set_trap_flag(true);
+    work();
+    set_trap_flag(false);
+    RECORDING.set(std::ptr::null_mut());
+    Some(steps)
+}
+
+/// Writes a step of this thread down; false if it is not recording. Neither allocates nor locks.
+pub(in crate::host) fn record(instruction: usize, registers: impl FnOnce() -> Registers) -> bool {
+    let recording = RECORDING.get();
+    if recording.is_null() {
+        return false;
+    }
+    // SAFETY: `steps_of` keeps it until it has reset the pointer, on this thread, and does not
+    // touch it while the trap flag is set.
+    let steps = unsafe { &mut *recording };
+    if steps.steps.len() < steps.steps.capacity() {
+        steps.steps.push(Step {
+            instruction,
+            registers: registers(),
+        });
+    } else {
+        steps.lost += 1;
+    }
+    true
+}
+
+#[cfg(target_arch = "x86_64")]
+fn set_trap_flag(on: bool) {
+    let (keep, set): (u64, u64) = if on { (!0, 1 << 8) } else { (!(1 << 8), 0) };
+    // SAFETY: changes the trap flag alone; the traps are handled, as `prepare_thread` was called.
+    unsafe {
+        std::arch::asm!(
+            "pushfq",
+            "and qword ptr [rsp], {keep}",
+            "or qword ptr [rsp], {set}",
+            "popfq",
+            keep = in(reg) keep,
+            set = in(reg) set,
+        );
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn set_trap_flag(_: bool) {}
+
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use std::hint::black_box;
+
+    #[test]
+    fn each_instruction_of_the_work_is_a_step() {
+        let count = |turns: u64| {
+            let steps = steps_of(100_000, || {
+                for turn in 0..turns {
+                    black_box(turn);
+                }
+            });
+            let steps = steps.expect("this host has the handler");
+            assert_eq!(steps.lost, 0);
+            assert!(
+                steps
+                    .steps
+                    .iter()
+                    .all(|step| step.instruction != 0 && step.registers[STACK_POINTER] != 0)
+            );
+            steps.steps.len()
+        };
+        let (few, many) = (count(10), count(110));
+        assert!(few >= 10 && many >= few + 100, "{few} {many}");
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let steps = steps_of(5, || {
+            for turn in 0..100 {
+                black_box(turn);
+            }
+        });
+        let steps = steps.expect("this host has the handler");
+        assert_eq!(steps.steps.len(), 5);
+        assert!(steps.lost >= 100);
+    }
+}

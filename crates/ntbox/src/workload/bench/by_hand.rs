@@ -1,0 +1,145 @@
+//! One request that is driven through the stack again and again: what is
+//! measured is the way through the drivers, and nothing else.
+
+#![expect(unsafe_code, reason = "a request is driven through the stack by hand")]
+
+use super::count::{self, Work};
+use super::{Extent, Measured, Stack, measure};
+use crate::io_manager::{call, irp};
+use crate::nt::irp::{control, size_of_irp};
+use crate::nt::stack_location::ReadWrite;
+use crate::nt::{
+    DEVICE_OBJECT, FILE_OBJECT, IRP, IRP_MJ_READ, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
+};
+use crate::pe_image::Image;
+use crate::user::access::READ;
+use crate::user::{CreateParameters, File, create_file};
+use crate::workload::worker::synchronous;
+use anyhow::anyhow;
+use std::ffi::c_void;
+
+/// A request of the measurement's own, with one location more than the stack needs: that one
+/// is the originator's, as when a driver allocates a request.
+struct Driven {
+    request: *mut IRP,
+    file: *mut FILE_OBJECT,
+    devices: Vec<*mut DEVICE_OBJECT>,
+}
+
+// SAFETY: the request is this value's alone; the open file keeps itself and its devices.
+unsafe impl Send for Driven {}
+
+impl Driven {
+    fn new(file: &File) -> anyhow::Result<Self> {
+        let stack = Stack::of(file)?;
+        let Some(top) = stack.devices.last() else {
+            return Err(anyhow!("the file has no device"));
+        };
+        // SAFETY: the open file keeps its devices.
+        let needed = unsafe { (**top).StackSize };
+        Ok(Self {
+            request: irp::allocate(needed + 1),
+            file: stack.file,
+            devices: stack.devices,
+        })
+    }
+
+    /// Once down to `level` of the stack and back.
+    fn drive(&mut self, level: usize) {
+        let Some(device) = self.devices.get(level) else {
+            return;
+        };
+        // SAFETY: the request is this value's, and not in flight: its completion is stopped.
+        unsafe { irp::reuse(self.request, 0) };
+        // SAFETY: as above.
+        unsafe { irp::advance(self.request) };
+        // SAFETY: there is a location below the originator's own.
+        let next = unsafe { self.request.next_location() };
+        // SAFETY: as above; nobody else has the request.
+        let location = unsafe { &mut *next };
+        location.MajorFunction = IRP_MJ_READ as u8;
+        location.FileObject = self.file;
+        location.Parameters.Read = ReadWrite {
+            Length: 0,
+            Key: 0,
+            ByteOffset: 0,
+            ..Default::default()
+        };
+        let stop: unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS =
+            stop;
+        // SAFETY: as above; the routine needs no context.
+        unsafe {
+            irp::set_completion_routine(self.request, Some(stop), std::ptr::null_mut(), ALWAYS)
+        };
+        // SAFETY: a complete request for a device whose stack fits.
+        unsafe { call::call_driver(*device, self.request, 0) };
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        // SAFETY: not in flight: its completion was stopped each time.
+        unsafe { irp::free(self.request, 0) };
+    }
+}
+
+/// All three invoke flags.
+const ALWAYS: u8 =
+    control::INVOKE_ON_SUCCESS | control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL;
+
+/// The originator takes its request back.
+unsafe extern "win64" fn stop(
+    _device: *mut DEVICE_OBJECT,
+    _irp: *mut IRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+fn open(path: &str) -> anyhow::Result<File> {
+    let opened = create_file(
+        &CreateParameters::new(path)
+            .access(READ)
+            .options(synchronous(0)),
+    );
+    opened
+        .file
+        .ok_or_else(|| anyhow!("{path}: {}", opened.outcome.status()))
+}
+
+/// The time that one synchronous request takes at each level. `path` is opened on a volume whose
+/// file system completes at once.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn pass_through(path: &str, extent: Extent) -> anyhow::Result<Measured> {
+    let file = open(path)?;
+    let levels = Stack::of(&file)?.devices.len();
+    measure(
+        "request driven by hand (IRP)",
+        extent,
+        levels,
+        || Driven::new(&file),
+        |driven, level, count| {
+            for _ in 0..count {
+                driven.drive(level);
+            }
+        },
+    )
+}
+
+/// What each driver does for one such request, the uppermost driver first.
+///
+/// # Errors
+/// As [`pass_through`], and on hosts that cannot single-step.
+pub fn work(path: &str) -> anyhow::Result<Vec<(&'static Image, Work)>> {
+    let file = open(path)?;
+    let mut driven = Driven::new(&file)?;
+    let top = driven.devices.len() - 1;
+    // The first request of a driver may set something up.
+    driven.drive(top);
+    let start = driven.request as usize;
+    // SAFETY: the request is alive.
+    let end = start + size_of_irp(unsafe { (*driven.request).StackCount });
+    count::of_each_driver(&(start..end), || driven.drive(top))
+}

@@ -1,0 +1,148 @@
+//! What each driver of a stack does for one piece of work, counted instruction
+//! by instruction: how many instructions, which kernel routines it calls, how
+//! many instructions lock the bus, and what it writes to that others share.
+//!
+//! Counts do not depend on how busy the machine is, and they show what a time
+//! does not: that a driver takes no lock and writes no shared memory.
+
+use crate::exports;
+use crate::host::step::{self, STACK_POINTER, Step};
+use crate::pe_image::{self, Image};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess,
+    Register,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Steps that one piece of work may take.
+const MOST_STEPS: usize = 1 << 20;
+/// Longest instruction of the processor, in bytes.
+const LONGEST: usize = 15;
+/// Writes this near to the stack pointer are to the thread's own stack. In bytes.
+const STACK: u64 = 256 << 10;
+
+/// What one driver did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Work {
+    /// Its instructions.
+    pub instructions: usize,
+    /// Kernel routines it called, with how often.
+    pub calls: BTreeMap<String, usize>,
+    /// Instructions that lock the bus: interlocked operations.
+    pub locked: usize,
+    /// Writes to memory other than the thread's stack and the request: what processors
+    /// that handle different requests may share. Where, with how often.
+    pub shared_writes: BTreeMap<String, usize>,
+}
+
+/// Runs `work` step by step and returns what each driver did in it, in the order in which they
+/// were first entered. `own` is memory that belongs to the work alone: its request.
+///
+/// # Errors
+/// This host cannot single-step, or the work took more steps than are kept.
+pub fn of_each_driver(
+    own: &Range<usize>,
+    work: impl FnOnce(),
+) -> anyhow::Result<Vec<(&'static Image, Work)>> {
+    let steps = step::steps_of(MOST_STEPS, work)
+        .ok_or_else(|| anyhow::anyhow!("instructions can be counted on Linux hosts only"))?;
+    if steps.lost > 0 {
+        anyhow::bail!(
+            "the work took {} instructions; {MOST_STEPS} can be counted",
+            steps.steps.len() + steps.lost
+        );
+    }
+    Ok(count(&steps.steps, own))
+}
+
+fn count(steps: &[Step], own: &Range<usize>) -> Vec<(&'static Image, Work)> {
+    let mut drivers: Vec<(&'static Image, Work)> = Vec::new();
+    let mut information = InstructionInfoFactory::new();
+    for (index, step) in steps.iter().enumerate() {
+        let Some(image) = pe_image::image_at(step.instruction) else {
+            continue;
+        };
+        let place = drivers
+            .iter()
+            .position(|(known, _)| std::ptr::eq(*known, image))
+            .unwrap_or_else(|| {
+                drivers.push((image, Work::default()));
+                drivers.len() - 1
+            });
+        let work = &mut drivers[place].1;
+        let instruction = decode(step.instruction);
+        work.instructions += 1;
+        let memory = information.info(&instruction).used_memory().to_vec();
+        let written = memory
+            .iter()
+            .filter(|used| writes(used.access()))
+            .filter_map(|used| used.virtual_address(0, |name, _, _| value_of(name, step)));
+        let mut writes_memory = false;
+        for address in written {
+            writes_memory = true;
+            let stack = step.registers[STACK_POINTER];
+            let is_own = address.abs_diff(stack) < STACK || own.contains(&(address as usize));
+            if !is_own {
+                let at = pe_image::describe_code(step.instruction);
+                *work.shared_writes.entry(at).or_default() += 1;
+            }
+        }
+        let exchanges = matches!(
+            instruction.code(),
+            Code::Xchg_rm8_r8 | Code::Xchg_rm16_r16 | Code::Xchg_rm32_r32 | Code::Xchg_rm64_r64
+        );
+        if instruction.has_lock_prefix() || exchanges && writes_memory {
+            work.locked += 1;
+        }
+        if let Some(next) = steps.get(index + 1)
+            && pe_image::image_at(next.instruction).is_none()
+            && calls(instruction.flow_control())
+        {
+            let name = exports::name_at(next.instruction).unwrap_or("a routine without a name");
+            *work.calls.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    drivers
+}
+
+/// A jump out of the image is a call whose return address is that of the caller.
+fn calls(flow: FlowControl) -> bool {
+    matches!(
+        flow,
+        FlowControl::Call
+            | FlowControl::IndirectCall
+            | FlowControl::UnconditionalBranch
+            | FlowControl::IndirectBranch
+    )
+}
+
+fn writes(access: OpAccess) -> bool {
+    matches!(
+        access,
+        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+    )
+}
+
+/// The instruction at `address`, which has just run.
+fn decode(address: usize) -> Instruction {
+    let mut code = [0; LONGEST];
+    // At the end of a section fewer bytes can be read.
+    let readable = (1..=LONGEST)
+        .rev()
+        .find(|length| crate::host::memory::try_read(address, &mut code[..*length]))
+        .unwrap_or(0);
+    Decoder::with_ip(64, &code[..readable], address as u64, DecoderOptions::NONE).decode()
+}
+
+fn value_of(register: Register, step: &Step) -> Option<u64> {
+    let full = register.full_register();
+    match full {
+        Register::RIP => Some(step.instruction as u64),
+        // Segment bases are zero in 64-bit mode but for fs and gs, which no driver writes through.
+        _ if register.is_segment_register() => Some(0),
+        _ if full.is_gpr64() => step.registers.get(full.number()).copied(),
+        _ => None,
+    }
+}
