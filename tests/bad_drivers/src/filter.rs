@@ -3,7 +3,7 @@
 use crate::attachments::{self, Extension};
 use crate::kernel::{
     complete, complete_as_is, copy_location_to_next, current_location, initialize_event,
-    mark_pending, sleep, wait_for,
+    mark_pending, set_completion_routine, skip_location, sleep, wait_for,
 };
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -81,6 +81,27 @@ pub unsafe fn pass_with(
     }
     enter();
     ntddk::IofCallDriver(lower(device), irp)
+}
+
+/// The least that a filter can do: the location is skipped, nobody sees the completion.
+pub unsafe extern "C" fn skip(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    skip_location(irp);
+    ntddk::IofCallDriver(lower(device), irp)
+}
+
+/// The least that a filter with a completion routine can do.
+pub unsafe extern "C" fn copy_and_complete(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    copy_location_to_next(irp);
+    set_completion_routine(irp, propagate);
+    ntddk::IofCallDriver(lower(device), irp)
+}
+
+/// Propagates PendingReturned (C5) and continues (C7).
+unsafe extern "C" fn propagate(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_void) -> NTSTATUS {
+    if (*irp).PendingReturned != 0 {
+        mark_pending(irp);
+    }
+    STATUS_SUCCESS
 }
 
 /// What is done with a request that no mistake is made with.

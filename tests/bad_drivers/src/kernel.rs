@@ -1,8 +1,10 @@
 //! What `wdm.h` has as macros and inline functions.
 
+use crate::filter::CompletionRoutine;
 use wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, CCHAR, IO_NO_INCREMENT, KEVENT, LARGE_INTEGER, NTSTATUS,
-    PIO_STACK_LOCATION, PIRP, SL_PENDING_RETURNED, UNICODE_STRING, ntddk,
+    PIO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
+    SL_PENDING_RETURNED, UNICODE_STRING, ntddk,
 };
 
 /// `IoGetCurrentIrpStackLocation`.
@@ -45,6 +47,14 @@ pub unsafe fn copy_location_to_next(irp: PIRP) {
     (*next).CompletionRoutine = None;
     (*next).Context = core::ptr::null_mut();
     (*next).Control = 0;
+}
+
+/// `IoSetCompletionRoutine`, for every outcome and without a context.
+pub unsafe fn set_completion_routine(irp: PIRP, routine: CompletionRoutine) {
+    let next = current_location(irp).sub(1);
+    (*next).CompletionRoutine = Some(routine);
+    (*next).Context = core::ptr::null_mut();
+    (*next).Control = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
 }
 
 /// `IoMarkIrpPending`.

@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`filter`] | dispatch routine, pass-through, mounting |
 //! | [`attachments`] | attaching, enumerating, detaching, unloading |
-//! | [`settings`] | the registry value |
+//! | [`settings`] | the registry values |
 //! | [`mistakes`] | the mistakes, one file per family of rules |
 //! | [`kernel`] | the inline routines of `wdm.h` |
 
@@ -34,7 +34,9 @@ mod mistakes;
 mod settings;
 
 use core::sync::atomic::Ordering;
-use wdk_sys::{DRIVER_OBJECT, FAST_IO_DISPATCH, NTSTATUS, PUNICODE_STRING, ntddk};
+use wdk_sys::{
+    DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS, PUNICODE_STRING, ntddk,
+};
 
 /// The fast I/O table: a filter must be told when the device below goes away. The other entries
 /// are missing, so that every operation comes as a request.
@@ -83,13 +85,21 @@ unsafe extern "system" fn driver_entry(
         Err(status) => return status,
     };
     mistakes::CHOSEN.store(mistake as u32, Ordering::Relaxed);
+    let plain = match settings::pass_through(registry_path) {
+        Ok(plain) => plain,
+        Err(status) => return status,
+    };
 
     attachments::initialize();
     for (major, routine) in (0..).zip(&mut (*driver).MajorFunction) {
-        *routine = Some(mistakes::routine(mistake, major).unwrap_or(filter::dispatch));
+        let mounts = major == IRP_MJ_FILE_SYSTEM_CONTROL;
+        let correct = plain.filter(|_| !mounts).unwrap_or(filter::dispatch);
+        *routine = Some(mistakes::routine(mistake, major).unwrap_or(correct));
     }
     (*driver).FastIoDispatch = &raw mut FAST_IO;
-    (*driver).DriverUnload = Some(driver_unload);
+    if plain.is_none() {
+        (*driver).DriverUnload = Some(driver_unload);
+    }
     attachments::DRIVER.store(driver, Ordering::Relaxed);
     ntddk::IoRegisterFsRegistrationChange(driver, Some(attachments::file_system_changed))
 }

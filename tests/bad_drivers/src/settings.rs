@@ -1,5 +1,10 @@
-//! The registry value `Parameters\Mistake`: REG_SZ, the name of a mistake, or REG_DWORD, its number.
+//! The registry values in `Parameters`:
+//!
+//! - `Mistake`: REG_SZ, the name of a mistake, or REG_DWORD, its number;
+//! - `PassThrough`: REG_SZ, `skip` or `completion`: what is least work for a filter, to compare
+//!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests.
 
+use crate::filter::{self, DispatchRoutine};
 use crate::kernel::unicode_literal;
 use crate::mistakes::Mistake;
 use wdk_sys::{
@@ -20,16 +25,53 @@ struct Value {
 /// The mistake to make; [`Mistake::None`] without the value. A value that names no mistake
 /// refuses the start: a misspelt one must not look like a driver that was found correct.
 pub unsafe fn mistake(registry_path: PUNICODE_STRING) -> Result<Mistake, NTSTATUS> {
+    match read(registry_path, unicode_literal!("Mistake")) {
+        None => Ok(Mistake::None),
+        Some(value) => understand(&value).ok_or(STATUS_INVALID_PARAMETER),
+    }
+}
+
+/// The plain dispatch routine to use; `None` without the value. Another value refuses the start.
+pub unsafe fn pass_through(
+    registry_path: PUNICODE_STRING,
+) -> Result<Option<DispatchRoutine>, NTSTATUS> {
+    let Some(value) = read(registry_path, unicode_literal!("PassThrough")) else {
+        return Ok(None);
+    };
+    let is = |name: &str| {
+        value
+            .text()
+            .is_some_and(|text| text.iter().copied().eq(name.encode_utf16()))
+    };
+    if is("skip") {
+        Ok(Some(filter::skip))
+    } else if is("completion") {
+        Ok(Some(filter::copy_and_complete))
+    } else {
+        Err(STATUS_INVALID_PARAMETER)
+    }
+}
+
+impl Value {
+    /// The string of a REG_SZ value.
+    fn text(&self) -> Option<&[u16]> {
+        let text = self.data.get(..self.bytes as usize / 2)?;
+        (self.kind == REG_SZ).then(|| text.strip_suffix(&[0]).unwrap_or(text))
+    }
+}
+
+/// A value of the driver's `Parameters` key.
+unsafe fn read(registry_path: PUNICODE_STRING, mut name: UNICODE_STRING) -> Option<Value> {
     let mut service: HANDLE = core::ptr::null_mut();
     let mut parameters: HANDLE = core::ptr::null_mut();
     if open(core::ptr::null_mut(), registry_path, &raw mut service) != STATUS_SUCCESS {
-        return Ok(Mistake::None);
+        return None;
     }
-    let mut name = unicode_literal!("Parameters");
-    let status = open(service, &raw mut name, &raw mut parameters);
+    let mut key = unicode_literal!("Parameters");
+    let status = open(service, &raw mut key, &raw mut parameters);
     let _ = ntddk::ZwClose(service);
     if status != STATUS_SUCCESS {
-        return Ok(Mistake::None);
+        return None;
     }
     let mut value = Value {
         title_index: 0,
@@ -38,7 +80,6 @@ pub unsafe fn mistake(registry_path: PUNICODE_STRING) -> Result<Mistake, NTSTATU
         data: [0; 64],
     };
     let mut length = 0;
-    let mut name = unicode_literal!("Mistake");
     let status = ntddk::ZwQueryValueKey(
         parameters,
         &raw mut name,
@@ -48,10 +89,7 @@ pub unsafe fn mistake(registry_path: PUNICODE_STRING) -> Result<Mistake, NTSTATU
         &raw mut length,
     );
     let _ = ntddk::ZwClose(parameters);
-    if status != STATUS_SUCCESS {
-        return Ok(Mistake::None);
-    }
-    understand(&value).ok_or(STATUS_INVALID_PARAMETER)
+    (status == STATUS_SUCCESS).then_some(value)
 }
 
 fn understand(value: &Value) -> Option<Mistake> {
@@ -60,11 +98,7 @@ fn understand(value: &Value) -> Option<Mistake> {
             let [low, high, ..] = value.data;
             Mistake::by_number(u32::from(low) | u32::from(high) << 16)
         }
-        REG_SZ => {
-            let text = value.data.get(..value.bytes as usize / 2)?;
-            Mistake::by_name(text.strip_suffix(&[0]).unwrap_or(text))
-        }
-        _ => None,
+        _ => Mistake::by_name(value.text()?),
     }
 }
 

@@ -24,6 +24,7 @@ const CALL_WEIGHT: u64 = 20;
 struct Output {
     /// The services, the lowest first.
     drivers: Vec<String>,
+    settings: Vec<String>,
     checks: bool,
     guarded_pages: bool,
     measured: Vec<Measured>,
@@ -84,6 +85,11 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
             .iter()
             .map(|driver| driver.service.clone())
             .collect(),
+        settings: options
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect(),
         checks: false,
         guarded_pages: false,
         measured,
@@ -124,6 +130,9 @@ fn print_times(output: &Output) {
     line!(
         "A driver's column is what it adds to the levels below it, and how many times the bare stack that makes"
     );
+    if !output.settings.is_empty() {
+        line!("Settings: {}", output.settings.join(", "));
+    }
     let mut header = format!("{:<46} {:>7} {:>10}", "", "threads", "bare");
     for driver in &output.drivers {
         header += &format!(" {driver:>20}");

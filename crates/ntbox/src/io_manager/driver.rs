@@ -32,6 +32,15 @@ pub enum SettingValue {
     Text(String),
 }
 
+impl fmt::Display for SettingValue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dword(number) => number.fmt(out),
+            Self::Text(text) => text.fmt(out),
+        }
+    }
+}
+
 /// Why a driver was not loaded.
 #[derive(Debug)]
 pub enum LoadError {
