@@ -67,7 +67,7 @@ pub struct RunOptions {
     /// Driver to load; repeat it to stack several, the first one lowest
     #[arg(long = "driver", value_name = "PATH")]
     pub drivers: Vec<PathBuf>,
-    /// Volume over a host directory; options: kind=disk|cdrom|network|removable,
+    /// Volume over a host directory; options: kind=disk|cdrom|network|removable|shadow,
     /// mount=before|after|async (when, seen from the loading of the drivers, it is mounted;
     /// async also completes the mount later), recognized=yes (its file system is loaded on demand)
     #[arg(long = "volume", value_name = "LETTER=HOSTDIR[,OPTION…]", value_parser = parse_volume)]
@@ -308,8 +308,9 @@ fn parse_kind(text: &str) -> Result<VolumeKind, String> {
         "cdrom" => Ok(VolumeKind::CdRom),
         "network" => Ok(VolumeKind::Network),
         "removable" => Ok(VolumeKind::Removable),
+        "shadow" => Ok(VolumeKind::ShadowCopy),
         _ => Err(format!(
-            "kind is disk, cdrom, network or removable, not '{text}'"
+            "kind is disk, cdrom, network, removable or shadow, not '{text}'"
         )),
     }
 }

@@ -232,6 +232,7 @@ pub(super) fn described(volume: &VolumeDescription) -> Description {
     let characteristics = match volume.kind {
         VolumeKind::Disk => 0,
         VolumeKind::CdRom => FILE_REMOVABLE_MEDIA | FILE_READ_ONLY_DEVICE,
+        VolumeKind::ShadowCopy => FILE_READ_ONLY_DEVICE,
         VolumeKind::Removable => FILE_REMOVABLE_MEDIA,
         VolumeKind::Network => FILE_REMOTE_DEVICE,
     };

@@ -12,7 +12,7 @@
 )]
 
 use super::device::{DELETE_PENDING, UNLOAD_PENDING, database, describe};
-use super::{checks, object};
+use super::{checks, legacy_filters, object};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS,
 };
@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// reach it there.
 ///
 /// # Errors (as NTSTATUS)
-/// `STATUS_NO_SUCH_DEVICE` if the top device is initializing, being deleted or unloaded.
+/// `STATUS_NO_SUCH_DEVICE` if the top device is initializing, being deleted or unloaded, or if
+/// filters are kept off it ([`legacy_filters`]).
 ///
 /// # Safety
 /// Both devices are alive, `source` is in no stack, `attached_to` is writable.
@@ -38,7 +39,10 @@ pub unsafe fn attach_to_stack_safe(
         let top = top_of_stack(target);
         let blocked =
             (*(*top).DeviceObjectExtension).ExtensionFlags & (UNLOAD_PENDING | DELETE_PENDING);
-        if (*top).Flags & DO_DEVICE_INITIALIZING != 0 || blocked != 0 {
+        if (*top).Flags & DO_DEVICE_INITIALIZING != 0
+            || blocked != 0
+            || legacy_filters::are_kept_off(top)
+        {
             *attached_to = std::ptr::null_mut();
             return STATUS_NO_SUCH_DEVICE;
         }

@@ -21,6 +21,7 @@ mod file_requests;
 pub mod filter_callbacks;
 pub mod handle;
 pub mod irp;
+pub mod legacy_filters;
 pub mod load;
 pub mod lookup;
 pub mod mdl;

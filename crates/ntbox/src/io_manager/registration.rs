@@ -11,12 +11,13 @@
 )]
 
 use super::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use super::{device, object};
+use super::{device, legacy_filters, object};
 use crate::nt::routines::FsNotification;
 use crate::nt::{
     DEVICE_OBJECT, DO_LOW_PRIORITY_FILESYSTEM, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
     FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_TAPE_FILE_SYSTEM,
-    FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_DEVICE_ALREADY_ATTACHED, STATUS_SUCCESS,
+    FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DEVICE_ALREADY_ATTACHED,
+    STATUS_SUCCESS,
 };
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -204,11 +205,15 @@ unsafe fn notify(control: *mut DEVICE_OBJECT, active: bool) {
 /// registered (RAW excepted, as NT does), then every change.
 ///
 /// # Errors (as NTSTATUS)
-/// `STATUS_DEVICE_ALREADY_ATTACHED` if the driver registered this routine as the last one.
+/// `STATUS_DEVICE_ALREADY_ATTACHED` if the driver registered this routine as the last one,
+/// `STATUS_ACCESS_DENIED` where filters are blocked ([`legacy_filters`]).
 ///
 /// # Safety
 /// `routine` stays callable until it is unregistered. PASSIVE_LEVEL.
 pub unsafe fn register_change(driver: *mut DRIVER_OBJECT, routine: FsNotification) -> NTSTATUS {
+    if legacy_filters::are_blocked() {
+        return STATUS_ACCESS_DENIED;
+    }
     let _exclusive = exclusive();
     let listener = Listener {
         driver: driver as usize,

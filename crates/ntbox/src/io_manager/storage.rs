@@ -1,6 +1,6 @@
 //! Storage devices: what volumes are mounted on.
 //!
-//! A native driver for disks and one for CD-ROMs. They hold no sectors: the file
+//! A native driver for disks, one for CD-ROMs, and one for shadow copies. They hold no sectors: the file
 //! system of the box takes a volume's contents from the host directory that
 //! the device describes. The devices answer opens and the control requests that
 //! filters and mount managers send to them.
@@ -38,6 +38,8 @@ pub enum VolumeKind {
     CdRom,
     /// A removable disk.
     Removable,
+    /// A shadow copy of a disk: read-only, made by the snapshot driver.
+    ShadowCopy,
     /// A share of a network redirector; it has no storage device.
     Network,
 }
@@ -97,8 +99,10 @@ const IOCTL_MOUNTDEV_QUERY_DEVICE_NAME: u32 = 0x004D_0008;
 fn storage_driver(kind: VolumeKind) -> *mut DRIVER_OBJECT {
     static DISK: OnceLock<usize> = OnceLock::new();
     static CD_ROM: OnceLock<usize> = OnceLock::new();
+    static SNAPSHOTS: OnceLock<usize> = OnceLock::new();
     let (cell, name) = match kind {
         VolumeKind::CdRom => (&CD_ROM, r"\Driver\cdrom"),
+        VolumeKind::ShadowCopy => (&SNAPSHOTS, r"\Driver\volsnap"),
         _ => (&DISK, r"\Driver\volmgr"),
     };
     *cell.get_or_init(|| {
@@ -116,8 +120,8 @@ fn storage_driver(kind: VolumeKind) -> *mut DRIVER_OBJECT {
     }) as *mut DRIVER_OBJECT
 }
 
-/// Creates the storage device of a volume: `\Device\HarddiskVolumeN` or
-/// `\Device\CdRomN`, with `\??\X:` leading to it. PASSIVE_LEVEL.
+/// Creates the storage device of a volume: `\Device\HarddiskVolumeN`, `\Device\CdRomN` or
+/// `\Device\HarddiskVolumeShadowCopyN`, with `\??\X:` leading to it. PASSIVE_LEVEL.
 ///
 /// # Panics
 /// If the drive letter is taken, or the volume is a network share.
@@ -134,6 +138,11 @@ pub fn create(description: VolumeDescription) -> *mut DEVICE_OBJECT {
             r"\Device\CdRom",
             FILE_REMOVABLE_MEDIA | FILE_READ_ONLY_DEVICE,
         ),
+        VolumeKind::ShadowCopy => (
+            FILE_DEVICE_DISK,
+            r"\Device\HarddiskVolumeShadowCopy",
+            FILE_READ_ONLY_DEVICE,
+        ),
         VolumeKind::Network => panic!("a network share has no storage device"),
     };
     let driver = storage_driver(description.kind);
@@ -142,7 +151,7 @@ pub fn create(description: VolumeDescription) -> *mut DEVICE_OBJECT {
     // Disk volumes count from 1, CD-ROMs from 0, as in NT.
     let same = known
         .iter()
-        .filter(|known| known.name.starts_with(prefix))
+        .filter(|known| known.name.trim_end_matches(char::is_numeric) == prefix)
         .count() as u32;
     let number = if description.kind == VolumeKind::CdRom {
         same
