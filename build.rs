@@ -1,4 +1,4 @@
-//! Link settings and version resource of the driver image.
+//! Link settings, version resource and message table of the driver image.
 //!
 //! wdk-build emits what every WDM driver needs; what Visual Studio's project
 //! system adds to that is added here, so that the image is the same whichever
@@ -25,6 +25,15 @@ const LINK_OPTIONS: [&str; 6] = [
     "/OPT:NOICF",
 ];
 
+/// The texts of the event log, which the driver names by the same file.
+macro_rules! messages {
+    ($($code:literal $name:ident: $text:literal;)*) => {
+        /// Code and text, the codes ascending.
+        const MESSAGES: &[(u32, &str)] = &[$(($code, $text)),*];
+    };
+}
+include!("src/messages.rs");
+
 /// The version resource; VERSION_NUMBERS and VERSION_TEXT stand for the version.
 const RESOURCE: &str = "src/fsglass.rc";
 
@@ -41,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Compiles the resource with `RC`, or else the SDK's rc.exe.
 fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
     println!("cargo::rerun-if-changed={RESOURCE}");
+    println!("cargo::rerun-if-changed=src/messages.rs");
     println!("cargo::rerun-if-env-changed=RC");
     let version =
         ["MAJOR", "MINOR", "PATCH"].map(|part| env::var(format!("CARGO_PKG_VERSION_{part}")));
@@ -54,10 +64,12 @@ fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
     let script = directory.join("fsglass.rc");
     let resource = directory.join("fsglass.res");
     fs::write(&script, source)?;
+    fs::write(directory.join("messages.bin"), message_table(MESSAGES))?;
     let compiler = env::var("RC").unwrap_or_else(|_| "rc.exe".to_owned());
     let flags = env::var("RCFLAGS").unwrap_or_default();
     let status = Command::new(&compiler)
         .args(flags.split_whitespace())
+        .current_dir(&directory)
         .arg("/fo")
         .args([&resource, &script])
         .status()
@@ -71,4 +83,43 @@ fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
         return Err(format!("{compiler:?} cannot compile {RESOURCE} ({status})").into());
     }
     Ok(resource)
+}
+
+/// MESSAGE_RESOURCE_DATA, as the message compiler writes it: blocks of consecutive codes, then the
+/// texts in UTF-16, each with its length and padded to four bytes.
+fn message_table(messages: &[(u32, &str)]) -> Vec<u8> {
+    const UNICODE: u16 = 1;
+    let mut sorted = messages.to_vec();
+    sorted.sort_by_key(|(code, _)| *code);
+    let blocks: Vec<_> = sorted
+        .chunk_by(|(code, _), (next, _)| next - code == 1)
+        .collect();
+    let mut table = u32_bytes(blocks.len());
+    let mut entries = Vec::new();
+    let first = size_of::<u32>() + blocks.len() * 3 * size_of::<u32>();
+    for block in blocks {
+        let (Some((low, _)), Some((high, _))) = (block.first(), block.last()) else {
+            continue;
+        };
+        table.extend(low.to_le_bytes());
+        table.extend(high.to_le_bytes());
+        table.extend(u32_bytes(first + entries.len()));
+        for (_, text) in block {
+            let mut units: Vec<u8> = format!("{text}\r\n\0")
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect();
+            units.resize(units.len().next_multiple_of(4), 0);
+            let length = (units.len() + 4) as u16;
+            entries.extend(length.to_le_bytes());
+            entries.extend(UNICODE.to_le_bytes());
+            entries.extend(units);
+        }
+    }
+    table.extend(entries);
+    table
+}
+
+fn u32_bytes(value: usize) -> Vec<u8> {
+    (value as u32).to_le_bytes().to_vec()
 }

@@ -3,9 +3,9 @@
 //! A step that fails undoes the ones before it in reverse, because each is a
 //! value that takes itself down (A11).
 
-use crate::file_systems;
 use crate::glass::Glass;
 use crate::settings::Settings;
+use crate::{file_systems, report};
 use wdm::device::ControlDeviceName;
 use wdm::driver::Start;
 use wdm::irql::Passive;
@@ -32,12 +32,39 @@ unsafe extern "system" fn driver_entry(
     unsafe { wdm::driver::start::<Glass>(driver, registry_path, start) }
 }
 
-fn start(start: Start<Glass>, level: &mut Passive) -> Result<(), Status> {
-    let settings = Settings::read(start.registry_path(), level);
-    let name = ControlDeviceName::of_service(start.service_name())?;
-    let control = start.create_control_device(name, Glass, settings.allow_unload, level)?;
-    start.register_file_system_filter_callbacks(level)?;
-    let driver = start.run(control, level)?;
+fn start(start: &Start<Glass>, level: &mut Passive) -> Result<(), Status> {
+    set_up(start, level).map_err(|Failed(step, status)| {
+        let insertions = [format_args!("{step}"), format_args!("{status}")];
+        report::record(
+            start.event_log(),
+            &report::LOAD_REFUSED,
+            status,
+            &insertions,
+        );
+        status
+    })
+}
+
+/// A step that failed, and how.
+struct Failed(&'static str, Status);
+
+fn set_up(start: &Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
+    let step = |what| move |status| Failed(what, status);
+    let settings = Settings::read(start.registry_path(), start.event_log(), level);
+    let name = ControlDeviceName::of_service(start.service_name())
+        .map_err(step("naming the control device"))?;
+    let glass = Glass {
+        policy: settings.policy,
+    };
+    let control = start
+        .create_control_device(name, glass, settings.allow_unload, level)
+        .map_err(step("creating the control device"))?;
+    start
+        .register_file_system_filter_callbacks(level)
+        .map_err(step("registering for sections and flushes"))?;
+    let driver = start
+        .run(control, level)
+        .map_err(step("asking for file systems"))?;
     file_systems::attach_raw(driver, level);
     Ok(())
 }

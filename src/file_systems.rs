@@ -1,16 +1,14 @@
 //! File systems that come and go: attach to their control devices, and to what they have mounted.
 
 use crate::glass::Glass;
-use crate::volumes;
+use crate::policy::Class;
+use crate::{report, volumes};
 use wdm::device::DeviceObject;
 use wdm::driver::Driver;
 use wdm::irql::Passive;
 use wdm::status::Status;
 use wdm::unicode::UnicodeStr;
 use wdm::{named_device, unicode};
-
-/// The file-system recognizer: it never mounts anything itself (A4).
-const RECOGNIZER: UnicodeStr<'static> = unicode!(r"\FileSystem\Fs_Rec");
 
 /// RAW is a file system of the I/O manager, which does not report it (A4).
 const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
@@ -23,9 +21,8 @@ pub fn changed(driver: &Driver<Glass>, device: &DeviceObject, active: bool, leve
         driver.detach_from(control_device, level);
         return;
     }
-    if !volumes::is_filtered(control_device.kind())
-        || control_device.driver_is_named(RECOGNIZER, level)
-    {
+    let class = Class::of_file_system(control_device, level);
+    if !driver.filter().policy.filters(class) {
         return;
     }
     // The control device first: a mount that comes now is seen, and one that came before is
@@ -44,7 +41,13 @@ pub fn attach_raw(driver: &Driver<Glass>, level: &mut Passive) {
         match result {
             Ok(()) | Err(Status::OBJECT_NAME_NOT_FOUND) => {}
             Err(status) => {
-                wdk::println!("fsglass: {name} stays unfiltered: opening it failed ({status})")
+                let insertions = [format_args!("{name}"), format_args!("{status}")];
+                report::record(
+                    driver.event_log(),
+                    &report::ATTACH_REFUSED,
+                    status,
+                    &insertions,
+                );
             }
         }
     }

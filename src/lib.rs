@@ -10,8 +10,11 @@
 //! | [`glass`] | which module answers which request |
 //! | [`pass_through`] | what is done with a request that is none of the below |
 //! | [`mount`] | mounting, and loading of file systems |
-//! | [`file_systems`] | which file systems are filtered |
-//! | [`volumes`] | which volumes are filtered, each exactly once |
+//! | [`policy`] | what is filtered |
+//! | [`file_systems`] | which file systems there are |
+//! | [`volumes`] | attaching, each exactly once |
+//! | [`refusal`] | why an attachment was refused |
+//! | [`report`] | what is said in the event log and at the debugger |
 //! | [`control`] | requests for the control device |
 
 #![no_std]
@@ -24,6 +27,9 @@ mod file_systems;
 mod glass;
 mod mount;
 mod pass_through;
+mod policy;
+mod refusal;
+mod report;
 mod settings;
 mod volumes;
 

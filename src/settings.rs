@@ -1,12 +1,22 @@
 //! What the registry may change, read once in DriverEntry.
 //!
-//! | value under `Parameters` | type | default | meaning |
+//! | value under `Parameters` | from 0 to | default | meaning |
 //! |---|---|---|---|
-//! | `AllowUnload` | REG_DWORD, 0 or 1 | 0 | 1: the driver has a DriverUnload, for test machines; each request then pays for it |
+//! | `AllowUnload` | 1 | 0 | 1: the driver has a DriverUnload, for test machines; each request then pays for it |
+//! | `DebugLevel` | 2 | 1 | what is printed at the debugger: 0 nothing, 1 problems, 2 also what is attached |
+//! | `AttachDisk` | 1 | 1 | 1: file systems on disks are filtered |
+//! | `AttachCdRom` | 1 | 1 | 1: file systems on CD and DVD media are filtered |
+//! | `AttachNetwork` | 1 | 1 | 1: network redirectors are filtered |
+//! | `AttachDfs` | 1 | 0 | 1: devices of the distributed file system are filtered |
+//! | `AttachRaw` | 1 | 1 | 1: volumes that no file system knows are filtered |
+//! | `AttachShadowCopies` | 1 | 0 | 1: volumes of shadow copies are filtered |
 //!
-//! A value that is missing has its default. One that cannot be understood is
-//! reported to the debugger and ignored.
+//! All are REG_DWORD. A value that is missing has its default. One that cannot be
+//! understood has its default too, and is reported.
 
+use crate::policy::Policy;
+use crate::report;
+use wdm::event_log::Source;
 use wdm::irql::Passive;
 use wdm::registry::Key;
 use wdm::status::Status;
@@ -14,40 +24,69 @@ use wdm::unicode;
 use wdm::unicode::UnicodeStr;
 
 /// The settings of this run.
-#[derive(Default)]
 pub struct Settings {
     /// Whether DriverUnload exists (A12).
     pub allow_unload: bool,
+    /// What is printed at the debugger.
+    pub debug_level: u32,
+    /// What is filtered (A8).
+    pub policy: Policy,
 }
 
 impl Settings {
+    /// With no value in the registry.
+    pub const DEFAULT: Self = Self {
+        allow_unload: false,
+        debug_level: 1,
+        policy: Policy::DEFAULT,
+    };
+
     /// Reads the settings of the service at `registry_path`.
-    pub fn read(registry_path: UnicodeStr<'_>, level: &mut Passive) -> Self {
+    pub fn read(registry_path: UnicodeStr<'_>, log: Source<'_>, level: &mut Passive) -> Self {
         let parameters = Key::open(None, registry_path, level)
             .and_then(|service| Key::open(Some(&service), unicode!("Parameters"), level));
-        match parameters {
-            Ok(parameters) => Self {
-                allow_unload: read_switch(&parameters, unicode!("AllowUnload"), level),
-            },
-            Err(_no_such_key) => Self::default(),
+        let Ok(parameters) = parameters else {
+            return Self::DEFAULT;
+        };
+        let mut number =
+            |name, largest, default| read_number(&parameters, log, name, largest, default, level);
+        // First of all: it decides whether the others are reported at the debugger.
+        let debug_level = number(unicode!("DebugLevel"), 2, Self::DEFAULT.debug_level);
+        report::set_level(debug_level);
+        let mut switch = |name, default| number(name, 1, u32::from(default)) == 1;
+        Self {
+            allow_unload: switch(unicode!("AllowUnload"), Self::DEFAULT.allow_unload),
+            debug_level,
+            policy: Policy::read(switch),
         }
     }
 }
 
-/// A REG_DWORD that is 0 or 1; anything else counts as 0 and is reported.
-fn read_switch(parameters: &Key, name: UnicodeStr<'_>, level: &mut Passive) -> bool {
-    match parameters.dword(name, level) {
-        Ok(value @ (0 | 1)) => value == 1,
-        Ok(value) => {
-            wdk::println!("fsglass: setting {name} is {value}, expected 0 or 1; using 0");
-            false
-        }
-        Err(Status::OBJECT_NAME_NOT_FOUND) => false,
-        Err(status) => {
-            wdk::println!(
-                "fsglass: setting {name} cannot be read ({status}), expected REG_DWORD; using 0"
-            );
-            false
-        }
-    }
+/// A REG_DWORD up to `largest`; anything else counts as `default` and is reported.
+fn read_number(
+    parameters: &Key,
+    log: Source<'_>,
+    name: UnicodeStr<'_>,
+    largest: u32,
+    default: u32,
+    level: &mut Passive,
+) -> u32 {
+    let status = match parameters.dword(name, level) {
+        Ok(value) if value <= largest => return value,
+        Err(Status::OBJECT_NAME_NOT_FOUND) => return default,
+        Ok(_too_large) => Status::INVALID_PARAMETER,
+        Err(status) => status,
+    };
+    report::record(
+        log,
+        &report::SETTING_IGNORED,
+        status,
+        &[
+            format_args!("{name}"),
+            format_args!("{largest}"),
+            format_args!("{status}"),
+            format_args!("{default}"),
+        ],
+    );
+    default
 }

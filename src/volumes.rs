@@ -1,10 +1,13 @@
-//! Which devices are filtered, each exactly once (A5).
+//! Attaching: to file systems and to volumes, each exactly once (A5).
 
 use crate::glass::Glass;
-use wdm::device::{self, DeviceKind, DeviceObject, DeviceReference};
+use crate::policy::Class;
+use crate::{refusal, report};
+use wdm::device::{self, DeviceObject, DeviceReference, NameBuffer};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
 use wdm::status::Status;
+use wdm::unicode;
 
 /// What the filter keeps with each of its devices.
 pub enum Attachment {
@@ -13,8 +16,18 @@ pub enum Attachment {
     /// Above a mounted volume.
     Volume {
         /// The storage device under the volume, kept because the VPB may change hands.
-        _storage: DeviceReference,
+        storage: DeviceReference,
     },
+}
+
+impl Attachment {
+    /// The device by whose name people know what is filtered; `None` if it is the lower one.
+    pub fn storage(&self) -> Option<&DeviceObject> {
+        match self {
+            Self::FileSystem => None,
+            Self::Volume { storage } => Some(storage),
+        }
+    }
 }
 
 /// Attaches to the control device of a file system, unless that is filtered already.
@@ -23,37 +36,50 @@ pub fn attach_to_file_system(
     control_device: &DeviceObject,
     level: &mut Passive,
 ) {
-    attach(driver, control_device, level, || Attachment::FileSystem);
+    attach(driver, control_device, None, level);
 }
 
-/// Attaches to a mounted volume, unless that is filtered already: by the mount that this
-/// driver saw, or by the enumeration when it started (A5, A6).
+/// Attaches to a mounted volume, if it is to be filtered and is not already: by the mount that
+/// this driver saw, or by the enumeration when it started (A5, A6).
 pub fn attach_to_volume(
     driver: &Driver<Glass>,
     volume: &DeviceObject,
     storage: &DeviceObject,
     level: &mut Passive,
 ) {
-    attach(driver, volume, level, || Attachment::Volume {
-        _storage: storage.reference(),
-    });
+    let class = Class::of_volume(driver, volume, storage, level);
+    if driver.filter().policy.filters(class) {
+        attach(driver, volume, Some(storage), level);
+    }
 }
 
 /// A device that cannot be attached to stays unfiltered, and everything else goes on.
 fn attach(
     driver: &Driver<Glass>,
     target: &DeviceObject,
+    storage: Option<&DeviceObject>,
     level: &mut Passive,
-    attachment: impl Fn() -> Attachment,
 ) {
     let result = device::attach(driver, target, level, |level| {
-        if driver.is_unloading() {
-            return Err(Status::DELETE_PENDING);
+        if driver.is_unloading() || driver.filters(target, level) {
+            return None;
         }
-        Ok((!driver.filters(target, level)).then(&attachment))
+        Some(match storage {
+            None => Attachment::FileSystem,
+            Some(storage) => Attachment::Volume {
+                storage: storage.reference(),
+            },
+        })
     });
-    if let Err(status) = result {
-        wdk::println!("fsglass: a device stays unfiltered: attaching to it failed ({status})");
+    match result {
+        Ok(false) => {}
+        Ok(true) => {
+            let mut buffer = NameBuffer::new();
+            let name = storage.unwrap_or(target).name(&mut buffer, level);
+            let unnamed = unicode!("a device without a name");
+            report::note(format_args!("attached to {}", name.unwrap_or(unnamed)));
+        }
+        Err(status) => refusal::record(driver, target, storage, status, level),
     }
 }
 
@@ -65,12 +91,7 @@ pub fn attach_to_mounted(
 ) {
     let devices = match control_device.devices_of_driver(level) {
         Ok(devices) => devices,
-        Err(status) => {
-            wdk::println!(
-                "fsglass: volumes mounted before stay unfiltered: listing them failed ({status})"
-            );
-            return;
-        }
+        Err(status) => return listing_failed(driver, control_device, status, level),
     };
     for device in devices
         .iter()
@@ -88,12 +109,21 @@ fn is_candidate(device: &DeviceObject, control_device: &DeviceObject) -> bool {
     !device.is(control_device) && device.kind() == control_device.kind()
 }
 
-/// Whether devices of this kind are filtered at all.
-pub const fn is_filtered(kind: DeviceKind) -> bool {
-    match kind {
-        DeviceKind::DiskFileSystem
-        | DeviceKind::CdRomFileSystem
-        | DeviceKind::NetworkFileSystem => true,
-        DeviceKind::Other(_) => false,
-    }
+fn listing_failed(
+    driver: &Driver<Glass>,
+    control_device: &DeviceObject,
+    status: Status,
+    level: &mut Passive,
+) {
+    let mut buffer = NameBuffer::new();
+    let name = control_device.name(&mut buffer, level);
+    report::record(
+        driver.event_log(),
+        &report::LIST_FAILED,
+        status,
+        &[
+            format_args!("{}", name.unwrap_or(unicode!("a file system"))),
+            format_args!("{status}"),
+        ],
+    );
 }

@@ -19,6 +19,7 @@ pub use imports::{Allowed, ImportList, WindowsVersion};
 use object::LittleEndian as LE;
 use object::pe::{ImageNtHeaders64, ImageSectionHeader, SectionFlags};
 use object::read::pe::PeFile64;
+use std::collections::BTreeMap;
 
 /// One thing that must be true.
 pub struct Check {
@@ -85,6 +86,22 @@ pub fn audit(bytes: &[u8], expected: &Expected<'_>) -> Vec<Finding> {
         })
     };
     checks::ALL.iter().filter_map(run).collect()
+}
+
+/// The texts of the event log in an image, by their codes.
+///
+/// # Errors
+/// What is wrong with its message table.
+pub fn message_table(
+    bytes: &[u8],
+    expected: &Expected<'_>,
+) -> Result<BTreeMap<u32, String>, String> {
+    let file = PeFile64::parse(bytes).map_err(|error| error.to_string())?;
+    resources::messages(&Image {
+        bytes,
+        file,
+        expected,
+    })
 }
 
 impl<'a> Image<'a> {

@@ -9,12 +9,14 @@
 //! | [`layouts`] | the driver's structures against independent definitions |
 //! | [`own_process`] | a scenario in a process of its own |
 //! | [`machine`] | the machine it runs on: volumes, drivers, device stacks |
+//! | [`event_log`] | what the driver has written to the event log |
 //! | [`command`] | the `ntbox` command as its users run it |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 
 pub mod command;
 pub mod drivers;
+pub mod event_log;
 pub mod image_audit;
 pub mod layouts;
 pub mod machine;

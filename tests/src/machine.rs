@@ -147,7 +147,19 @@ pub fn load_as(
         .iter()
         .map(|(name, value)| ((*name).to_owned(), SettingValue::Dword(*value)))
         .collect();
-    driver::load(driver, service, &settings)
+    load_with(driver, service, &settings)
+}
+
+/// Loads the driver with settings of any type.
+///
+/// # Errors
+/// As [`try_load`].
+pub fn load_with(
+    driver: &Path,
+    service: &str,
+    settings: &[(String, SettingValue)],
+) -> Result<Loaded, LoadError> {
+    driver::load(driver, service, settings)
 }
 
 /// The setting with which the driver can be unloaded.

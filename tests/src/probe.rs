@@ -128,22 +128,22 @@ impl Probe {
     /// If there is one already.
     #[must_use]
     pub fn register() -> Self {
+        Self::register_as(FILE_DEVICE_DISK_FILE_SYSTEM)
+    }
+
+    /// As [`Probe::register`], with a control device of that FILE_DEVICE_* type.
+    ///
+    /// # Panics
+    /// If there is one already.
+    #[must_use]
+    pub fn register_as(device_type: u32) -> Self {
         let driver = driver::create_native(r"\FileSystem\Probe", |driver| {
             for major in 0..MAJOR_FUNCTION_COUNT {
                 driver.set_dispatch(major as u8, dispatch);
             }
         });
         // SAFETY: the driver lives as long as the process.
-        let created = unsafe {
-            device::create(
-                driver,
-                0,
-                Some(r"\Probe"),
-                FILE_DEVICE_DISK_FILE_SYSTEM,
-                0,
-                false,
-            )
-        };
+        let created = unsafe { device::create(driver, 0, Some(r"\Probe"), device_type, 0, false) };
         let Ok(control) = created else {
             panic!("there is a probe already")
         };
@@ -166,6 +166,12 @@ impl Probe {
     pub fn unregister(self) {
         // SAFETY: registered by `register`, and alive.
         unsafe { registration::unregister_file_system(self.control.raw()) }
+    }
+
+    /// Registers the file system again.
+    pub fn register_again(self) {
+        // SAFETY: the probe's own device, which lives as long as the process.
+        unsafe { registration::register_file_system(self.control.raw()) }
     }
 
     /// Sets its fast I/O table; it is kept for ever.

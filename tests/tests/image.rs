@@ -4,7 +4,10 @@
 //! it that is wrong in one place fails the check for that place and no other.
 
 use fsglass_tests::drivers::{self, Profile};
-use fsglass_tests::image_audit::{Doctored, Expected, Finding, ImportList, audit, checks};
+use fsglass_tests::event_log::MESSAGES;
+use fsglass_tests::image_audit::{
+    Doctored, Expected, Finding, ImportList, audit, checks, message_table,
+};
 use std::path::Path;
 
 /// The oldest Windows that the driver promises to run on; the README and the INF say the same.
@@ -17,26 +20,39 @@ fn import_list() -> ImportList {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Everything wrong with `image`, if it stood in the place of `fsglass.sys` of that profile.
-fn findings(image: &[u8], profile: Profile) -> Vec<Finding> {
+/// Calls `body` with what an image of that profile is held against.
+fn expecting<R>(profile: Profile, body: impl FnOnce(&Expected<'_>) -> R) -> R {
     let pdb = drivers::fsglass(profile).with_extension("pdb");
     let pdb = std::fs::read(&pdb)
         .unwrap_or_else(|error| panic!("{}: {error}; `./dev build` puts it there", pdb.display()));
-    // One version for the whole workspace.
-    let version = env!("CARGO_PKG_VERSION");
-    audit(
-        image,
-        &Expected {
-            imports: &import_list(),
-            version,
-            pdb: &pdb,
-        },
-    )
+    body(&Expected {
+        imports: &import_list(),
+        // One version for the whole workspace.
+        version: env!("CARGO_PKG_VERSION"),
+        pdb: &pdb,
+    })
+}
+
+/// Everything wrong with `image`, if it stood in the place of `fsglass.sys` of that profile.
+fn findings(image: &[u8], profile: Profile) -> Vec<Finding> {
+    expecting(profile, |expected| audit(image, expected))
 }
 
 fn image(profile: Profile) -> Vec<u8> {
     let path = drivers::fsglass(profile);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A10: the texts of the event log are in the image, where the event viewer looks for them.
+#[test]
+fn each_message_has_its_text_in_the_image() {
+    for profile in Profile::ALL {
+        let found = expecting(profile, |expected| message_table(&image(profile), expected));
+        let sources = MESSAGES
+            .iter()
+            .map(|(code, text)| (*code, (*text).to_owned()));
+        assert_eq!(found, Ok(sources.collect()));
+    }
 }
 
 /// P1: nothing pageable but INIT; and what the loader, HVCI and the linker's defaults ask for.

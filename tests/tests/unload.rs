@@ -1,14 +1,17 @@
 //! Going away: with the volume (FastIoDetachDevice) and with the driver (DriverUnload).
 
+use fsglass_tests::event_log::{code, entries, strings_of};
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, stack_above, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::io_manager::driver::UnloadRefused;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
-    IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
+    FILE_DIRECTORY_FILE, FILE_OPEN_IF, FSCTL_REQUEST_OPLOCK_LEVEL_1, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
 };
-use ntbox::user::identity;
+use ntbox::user::locks::Range;
+use ntbox::user::{access, identity};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -199,6 +202,83 @@ fn a_directory_notification_survives_the_driver() {
             );
         });
         assert_eq!(volume.stack().len(), 1);
+    });
+}
+
+/// A12, C9, feature 16: with an oplock, a directory notification and a lock that is waited for
+/// outstanding, unloading says which requests hold it, on which volume, and ends when they have.
+#[test]
+fn unload_says_what_it_waits_for() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        let quiet = machine.volume('D', VolumeKind::Disk, MountTiming::Before);
+        quiet.mount();
+        let driver = load(path, UNLOADABLE);
+        let open = |path: &str, options| {
+            let all = access::READ | access::WRITE | access::DELETE;
+            let opened = volume.open(path, |open| {
+                open.access(all).disposition(FILE_OPEN_IF).options(options)
+            });
+            let status = opened.outcome.status();
+            opened.file.unwrap_or_else(|| panic!("{path}: {status}"))
+        };
+        let root = open("\\", FILE_DIRECTORY_FILE);
+        let (locked, locker) = (open("\\locked", 0), open("\\locked", 0));
+        let shared = open("\\shared", 0);
+        let range = Range {
+            offset: 0,
+            length: 8,
+            key: 0,
+        };
+        assert!(locker.lock(range, true, true).is_success());
+
+        let watch = root.start_notify(0x17F, true, 1024);
+        let lock = locked.start_lock(range, false, true);
+        let mut oplock = shared.start_fs_control(FSCTL_REQUEST_OPLOCK_LEVEL_1, &[], 0);
+        assert!(watch.is_outstanding() && lock.is_outstanding() && oplock.is_outstanding());
+        std::thread::scope(|scope| {
+            let unloading = scope.spawn(|| unload(driver));
+            let end = Instant::now() + Duration::from_secs(20);
+            while strings_of(code::UNLOAD_WAITS).len() < 3 && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let mut waits = strings_of(code::UNLOAD_WAITS);
+            waits.sort();
+            let of = |kind: &str| [r"\Device\HarddiskVolume1", "1", kind].map(str::to_owned);
+            assert_eq!(
+                waits,
+                [
+                    of("byte-range lock"),
+                    of("directory change notification"),
+                    of("oplock")
+                ]
+            );
+            // Programs go on meanwhile, without the filter.
+            assert_eq!(volume.stack().len(), 1);
+            assert!(!unloading.is_finished());
+            drop(volume.create("\\new"));
+            assert!(watch.wait().is_success());
+            assert!(locker.unlock(range).is_success());
+            assert!(lock.wait().is_success());
+            assert!(!unloading.is_finished(), "the oplock is still there");
+            oplock.cancel();
+            assert_eq!(oplock.wait().status, STATUS_CANCELLED);
+        });
+        assert_eq!(strings_of(code::UNLOAD_WAITS).len(), 3, "said once");
+    });
+}
+
+/// A12: requests that come back in time are no matter of report.
+#[test]
+fn an_unload_that_does_not_wait_says_nothing() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        let driver = load(path, UNLOADABLE);
+        drop(volume.create("\\file"));
+        unload(driver);
+        assert_eq!(entries().len(), 0, "{:?}", entries());
     });
 }
 

@@ -20,8 +20,8 @@
 
 use crate::device::FilterDevice;
 use crate::driver::Filter;
-use crate::irp::CompletedIrp;
 use crate::irp::raw;
+use crate::irp::{CompletedIrp, RequestKind};
 use crate::irql::AtMostDispatch;
 use crate::status::Status;
 use crate::sync::Event;
@@ -95,8 +95,10 @@ pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
     // SAFETY: the contract of completion routines (C2).
     completion.completed(device, &completed, &mut unsafe { AtMostDispatch::assume() });
     if device.driver().can_unload() {
+        // SAFETY: the request is still this routine's, and the location its own.
+        let kind = unsafe { RequestKind::of(irp) };
         // SAFETY: ends the use that `Irp::forward_with` began for this request.
-        unsafe { device.leave() }
+        unsafe { device.leave(kind) }
     }
     Status::SUCCESS.0
 }

@@ -1,25 +1,23 @@
-//! The driver object, the driver's own state, and loading and unloading.
+//! The driver object, the driver's own state, and loading.
 //!
 //! [`Filter`] is what a filter driver implements. [`start`] is called by its
 //! DriverEntry; what it sets up is undone in reverse when a later step fails
 //! (A11), because each step is a value that undoes itself when dropped.
 //!
-//! Source: "Writing a DriverEntry Routine", "Writing an Unload Routine".
+//! Source: "Writing a DriverEntry Routine".
 
-#![expect(
-    unsafe_code,
-    reason = "the driver object is the I/O manager's, and it calls DriverUnload"
-)]
+#![expect(unsafe_code, reason = "the driver object is the I/O manager's")]
 
 use crate::device::{
     self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind,
 };
+use crate::event_log;
 use crate::irp::{Disposition, Irp};
 use crate::irql::{AtMostApc, Passive};
 use crate::status::Status;
 use crate::sync::Mutex;
 use crate::unicode::UnicodeStr;
-use crate::{dispatch, fast_io, file_systems, fs_filter};
+use crate::{dispatch, fast_io, file_systems, fs_filter, unload};
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
@@ -51,6 +49,9 @@ pub trait Filter: Sync + Sized + 'static {
         irp: Irp<'d>,
         level: &mut AtMostApc,
     ) -> Disposition<'d>;
+
+    /// DriverUnload has detached `device` and waits for [`FilterDevice::in_flight`] above it.
+    fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive);
 
     /// A file system has registered, or goes away (A4).
     fn file_system_changed(
@@ -94,6 +95,8 @@ impl<F: Filter> Default for Slot<F> {
 /// The state of a loaded driver. It lives in the extension of its control device.
 pub struct Driver<F: Filter> {
     object: *mut DRIVER_OBJECT,
+    /// The device in whose extension this lies.
+    control_device: *mut DEVICE_OBJECT,
     can_unload: bool,
     unloading: AtomicBool,
     attach_lock: Mutex<()>,
@@ -104,10 +107,16 @@ pub struct Driver<F: Filter> {
 unsafe impl<F: Filter> Sync for Driver<F> {}
 
 impl<F: Filter> Driver<F> {
-    pub(crate) const fn new(object: *mut DRIVER_OBJECT, filter: F, can_unload: bool) -> Self {
+    pub(crate) const fn new(
+        object: *mut DRIVER_OBJECT,
+        control_device: *mut DEVICE_OBJECT,
+        filter: F,
+        can_unload: bool,
+    ) -> Self {
         let unloading = AtomicBool::new(false);
         Self {
             object,
+            control_device,
             can_unload,
             unloading,
             attach_lock: Mutex::uninitialized(()),
@@ -124,6 +133,10 @@ impl<F: Filter> Driver<F> {
 
     pub(crate) const fn object(&self) -> *mut DRIVER_OBJECT {
         self.object
+    }
+
+    pub(crate) const fn control_device(&self) -> *mut DEVICE_OBJECT {
+        self.control_device
     }
 
     /// Whether DriverUnload exists; decides what each request costs (C15). IRQL: any.
@@ -148,6 +161,17 @@ impl<F: Filter> Driver<F> {
         self.unloading.load(Ordering::Acquire)
     }
 
+    pub(crate) fn begin_unloading(&self) {
+        self.unloading.store(true, Ordering::Release);
+    }
+
+    /// Where the driver's entries of the event log come from. IRQL: any.
+    #[must_use]
+    pub const fn event_log(&self) -> event_log::Source<'_> {
+        // SAFETY: the driver object outlives the driver's state.
+        unsafe { event_log::Source::new(self.object) }
+    }
+
     /// This driver's filter device in the stack of `device`, if there is one.
     fn find_in_stack(&self, device: &DeviceObject, level: &mut Passive) -> Option<DeviceReference> {
         let mut next = Some(device.top_of_stack(level));
@@ -169,7 +193,7 @@ impl<F: Filter> Driver<F> {
     /// Calls `visit` with each filter device of this driver.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
-    fn each_filter_device(
+    pub(crate) fn each_filter_device(
         &self,
         level: &mut Passive,
         mut visit: impl FnMut(&FilterDevice<F>, &mut Passive),
@@ -211,6 +235,13 @@ pub struct Start<F: Filter> {
 }
 
 impl<F: Filter> Start<F> {
+    /// Where the driver's entries of the event log come from. IRQL: any.
+    #[must_use]
+    pub const fn event_log(&self) -> event_log::Source<'_> {
+        // SAFETY: this is the driver's object, in its DriverEntry.
+        unsafe { event_log::Source::new(self.object) }
+    }
+
     /// The registry path of the service.
     #[must_use]
     pub fn registry_path(&self) -> UnicodeStr<'_> {
@@ -243,7 +274,7 @@ impl<F: Filter> Start<F> {
         object.MajorFunction = [Some(dispatch::dispatch::<F>); _];
         object.FastIoDispatch = fast_io::table::<F>();
         if can_unload {
-            object.DriverUnload = Some(unload::<F>);
+            object.DriverUnload = Some(unload::unload::<F>);
         }
         Ok(control)
     }
@@ -264,7 +295,7 @@ impl<F: Filter> Start<F> {
     ///
     /// Errors: the status of IoRegisterFsRegistrationChange; the control device is gone then.
     pub fn run(
-        self,
+        &self,
         control: ControlDevice<F>,
         _level: &mut Passive,
     ) -> Result<&'static Driver<F>, Status> {
@@ -283,7 +314,7 @@ impl<F: Filter> Start<F> {
 pub unsafe fn start<F: Filter>(
     object: *mut DRIVER_OBJECT,
     registry_path: *mut UNICODE_STRING,
-    body: impl FnOnce(Start<F>, &mut Passive) -> Result<(), Status>,
+    body: impl FnOnce(&Start<F>, &mut Passive) -> Result<(), Status>,
 ) -> NTSTATUS {
     // SAFETY: DriverEntry runs at PASSIVE_LEVEL in a system thread.
     let mut level = unsafe { Passive::assume() };
@@ -292,7 +323,7 @@ pub unsafe fn start<F: Filter>(
         registry_path,
         filter: core::marker::PhantomData,
     };
-    match body(start, &mut level) {
+    match body(&start, &mut level) {
         Ok(()) => Status::SUCCESS.0,
         Err(status) => {
             // SAFETY: the driver's own object; nothing refers to the table any more.
@@ -300,54 +331,4 @@ pub unsafe fn start<F: Filter>(
             status.0
         }
     }
-}
-
-/// DriverUnload: no new attachments, out of every stack, wait for what is inside, delete (A12).
-///
-/// # Safety
-/// The I/O manager calls this once, at PASSIVE_LEVEL, after a successful DriverEntry.
-unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
-    const PAUSE_MILLISECONDS: u32 = 50;
-    // SAFETY: contract of the function.
-    let mut level = unsafe { Passive::assume() };
-    // SAFETY: registered by a successful DriverEntry.
-    unsafe { file_systems::unregister::<F>(object) };
-    let Some(driver) = F::slot().get() else {
-        return;
-    };
-    driver.unloading.store(true, Ordering::Release);
-    let everything_detached = |level: &mut Passive| {
-        driver.attach_lock.with(level, |(), level| {
-            driver.each_filter_device(level, |device, level| {
-                if device.is_attached() {
-                    // SAFETY: attached, under the attach lock.
-                    unsafe { device::detach(device, level) }
-                }
-            })
-        })
-    };
-    // Without memory for the list there is no way on and none back: try until there is some.
-    while everything_detached(&mut level).is_err() {
-        crate::sync::delay(PAUSE_MILLISECONDS, &mut level);
-    }
-    // A thread that read the stack before the detach may be about to call a dispatch routine.
-    crate::sync::delay(PAUSE_MILLISECONDS, &mut level);
-    loop {
-        let deleted = driver.each_filter_device(&mut level, |device, level| {
-            // SAFETY: this routine is inside no device.
-            unsafe { device.wait_until_unused(level) };
-            // SAFETY: detached above, and unused now.
-            unsafe { device::delete::<F>(device.object().raw()) };
-        });
-        if deleted == Ok(0) {
-            break;
-        }
-        if deleted.is_err() {
-            crate::sync::delay(PAUSE_MILLISECONDS, &mut level);
-        }
-    }
-    // SAFETY: the filter devices are gone; the one device left is the control device.
-    let control: *mut DEVICE_OBJECT = unsafe { (*object).DeviceObject };
-    // SAFETY: as above; published by DriverEntry, taken back once.
-    drop(unsafe { ControlDevice::<F>::retake(control) });
 }

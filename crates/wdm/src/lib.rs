@@ -12,7 +12,7 @@
 //!
 //! # Architecture
 //! The system enters through private `extern "C"` shims: [`driver::start`]
-//! (DriverEntry), `dispatch`, the trampolines in [`completion`], `fast_io`,
+//! (DriverEntry), `unload`, `dispatch`, the trampolines in [`completion`], `fast_io`,
 //! `fs_filter`, `file_systems`. Each sheds its raw pointers and calls one safe
 //! function of the driver's [`driver::Filter`].
 //!
@@ -32,10 +32,12 @@ mod dispatch;
 mod fast_io;
 mod file_systems;
 mod fs_filter;
+mod unload;
 
 pub mod completion;
 pub mod device;
 pub mod driver;
+pub mod event_log;
 pub mod irp;
 pub mod irql;
 pub mod named_device;

@@ -33,6 +33,8 @@ statuses! {
     INSUFFICIENT_RESOURCES = STATUS_INSUFFICIENT_RESOURCES;
     /// The device does not exist, is still initializing or is being deleted (A3).
     NO_SUCH_DEVICE = STATUS_NO_SUCH_DEVICE;
+    /// The medium cannot be written.
+    MEDIA_WRITE_PROTECTED = STATUS_MEDIA_WRITE_PROTECTED;
     /// A name was not found.
     OBJECT_NAME_NOT_FOUND = STATUS_OBJECT_NAME_NOT_FOUND;
     /// A name is longer than a counted string can be.

@@ -45,6 +45,18 @@ impl Device {
         unsafe { (*self.0).Flags }
     }
 
+    /// Sets DO_* flags, as the driver that owns the device may.
+    pub fn set_flags(self, flags: u32) {
+        // SAFETY: as above; nobody else writes them while the scenario looks at the device.
+        unsafe { (*self.0).Flags |= flags };
+    }
+
+    /// Clears DO_* flags, as [`Device::set_flags`] sets them.
+    pub fn clear_flags(self, flags: u32) {
+        // SAFETY: as above.
+        unsafe { (*self.0).Flags &= !flags };
+    }
+
     /// FILE_* characteristics.
     #[must_use]
     pub fn characteristics(self) -> u32 {

@@ -95,7 +95,7 @@ impl<F: Filter> ControlDevice<F> {
         let value = ControlExtension {
             kind: Kind::Control,
             name,
-            driver: Driver::new(driver_object, filter, can_unload),
+            driver: Driver::new(driver_object, device, filter, can_unload),
         };
         // SAFETY: the extension is large enough and aligned, as asserted above.
         unsafe { extension.write(value) };

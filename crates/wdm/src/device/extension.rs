@@ -9,6 +9,7 @@
 )]
 
 use super::control::ControlDeviceName;
+use super::in_flight::InFlight;
 use crate::driver::{Driver, Filter};
 use crate::sync::Rundown;
 use core::mem::MaybeUninit;
@@ -47,6 +48,8 @@ pub(crate) struct FilterExtension<F: Filter> {
     pub(crate) attached: AtomicBool,
     /// Who is inside this device; used only where the driver may be unloaded.
     pub(crate) rundown: Rundown,
+    /// What is below this device; kept only where the driver may be unloaded.
+    pub(crate) in_flight: InFlight,
     /// The filter's own data.
     pub(crate) attachment: MaybeUninit<F::Attachment>,
 }

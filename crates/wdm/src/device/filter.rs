@@ -6,8 +6,10 @@
 #![expect(unsafe_code, reason = "the extension is initialized and read in place")]
 
 use super::extension::{FilterExtension, Kind, extension_of};
+use super::in_flight::InFlight;
 use super::object::{DeviceObject, DeviceReference};
 use crate::driver::{Driver, Filter};
+use crate::irp::RequestKind;
 use crate::irql::Passive;
 use crate::status::Status;
 use crate::sync::{self, Rundown};
@@ -100,7 +102,13 @@ impl<F: Filter> FilterDevice<F> {
         self.extension().attached.load(Ordering::Relaxed)
     }
 
-    /// Enters the device, where the driver may be unloaded. IRQL: ≤ DISPATCH_LEVEL.
+    /// Requests below this device. Empty in a driver that cannot be unloaded. IRQL: any.
+    #[must_use]
+    pub fn in_flight(&self) -> &InFlight {
+        &self.extension().in_flight
+    }
+
+    /// Enters the device for a call, where the driver may be unloaded. IRQL: ≤ DISPATCH_LEVEL.
     pub(crate) fn enter(&self) -> DeviceUse<'_, F> {
         if !self.driver().can_unload() {
             return DeviceUse::Unneeded;
@@ -109,6 +117,7 @@ impl<F: Filter> FilterDevice<F> {
         if unsafe { self.extension().rundown.acquire() } {
             DeviceUse::Held {
                 device: self,
+                request: None,
                 _alive: self.object.reference(),
             }
         } else {
@@ -116,15 +125,28 @@ impl<F: Filter> FilterDevice<F> {
         }
     }
 
+    /// Enters the device for a request that is passed on. IRQL: ≤ DISPATCH_LEVEL.
+    pub(crate) fn enter_with(&self, kind: impl FnOnce() -> RequestKind) -> DeviceUse<'_, F> {
+        let mut entered = self.enter();
+        if let DeviceUse::Held { request, .. } = &mut entered {
+            let kind = kind();
+            self.in_flight().begin(kind);
+            *request = Some(kind);
+        }
+        entered
+    }
+
     /// Leaves the device on behalf of a request that entered it.
     ///
     /// # Safety
-    /// Pairs with a `DeviceUse::Held` that was forgotten with [`DeviceUse::keep`].
-    pub(crate) unsafe fn leave(&self) {
-        // SAFETY: contract of the function: one reference is left to give back after the use.
-        let _alive = unsafe { DeviceReference::adopt(self.object.raw()) };
-        // SAFETY: contract of the function.
-        unsafe { self.extension().rundown.release() }
+    /// Pairs with a `DeviceUse::Held` of that kind that was forgotten with [`DeviceUse::keep`].
+    pub(crate) unsafe fn leave(&self, kind: RequestKind) {
+        drop(DeviceUse::Held {
+            device: self,
+            request: Some(kind),
+            // SAFETY: contract of the function: the forgotten use had a reference.
+            _alive: unsafe { DeviceReference::adopt(self.object.raw()) },
+        });
     }
 
     /// Refuses further use and waits until nobody is inside.
@@ -146,6 +168,8 @@ pub(crate) enum DeviceUse<'a, F: Filter> {
     Held {
         /// The device that was entered.
         device: &'a FilterDevice<F>,
+        /// What is below because of it, if anything is.
+        request: Option<RequestKind>,
         /// Keeps the device object until the count has been given back.
         _alive: DeviceReference,
     },
@@ -162,7 +186,13 @@ impl<F: Filter> DeviceUse<'_, F> {
 
 impl<F: Filter> Drop for DeviceUse<'_, F> {
     fn drop(&mut self) {
-        if let Self::Held { device, .. } = self {
+        if let Self::Held {
+            device, request, ..
+        } = self
+        {
+            if let Some(kind) = request {
+                device.in_flight().end(*kind);
+            }
             // SAFETY: this use acquired it; `_alive` is dropped after this.
             unsafe { device.extension().rundown.release() }
         }
@@ -221,6 +251,7 @@ fn create<F: Filter>(
         lower: AtomicPtr::new(core::ptr::null_mut()),
         attached: AtomicBool::new(false),
         rundown: Rundown::uninitialized(),
+        in_flight: InFlight::new(),
         attachment: MaybeUninit::new(attachment),
     };
     // SAFETY: the extension is large enough and aligned, as asserted above.
@@ -232,34 +263,34 @@ fn create<F: Filter>(
     Ok(Detached(device, PhantomData))
 }
 
-/// Creates a filter device and attaches it on top of the stack of `target`.
+/// Creates a filter device and attaches it on top of the stack of `target`: whether it did.
 ///
-/// A target that is still initializing refuses the attachment; it is tried again for up to
-/// four seconds (A3). `claim` decides, under the driver's attach lock, whether the target is
-/// to be filtered at all, and gives what is kept with the device; it sees every earlier
-/// attachment (A5).
+/// A stack whose top is still initializing refuses the attachment: the target, or another filter
+/// that attaches at the same time. It is tried again for up to four seconds (A3). `claim`
+/// decides, under the driver's attach lock, whether the target is to be filtered at all, and
+/// gives what is kept with the device; it sees every earlier attachment (A5).
 ///
-/// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe; what `claim` says.
+/// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe.
 pub fn attach<F: Filter>(
     driver: &Driver<F>,
     target: &DeviceObject,
     level: &mut Passive,
-    mut claim: impl FnMut(&mut Passive) -> Result<Option<F::Attachment>, Status>,
-) -> Result<(), Status> {
-    const ATTEMPTS: u32 = 8;
-    const PAUSE_MILLISECONDS: u32 = 500;
+    mut claim: impl FnMut(&mut Passive) -> Option<F::Attachment>,
+) -> Result<bool, Status> {
+    const ATTEMPTS: u32 = 80;
+    const PAUSE_MILLISECONDS: u32 = 50;
     for attempt in 1.. {
-        let result = driver
-            .attach_lock()
-            .with(level, |(), level| match claim(level)? {
-                Some(attachment) => {
-                    create(driver, target, attachment, level)?.attach_to(target, level)
-                }
-                None => Ok(()),
-            });
+        let result = driver.attach_lock().with(level, |(), level| {
+            let Some(attachment) = claim(level) else {
+                return Ok(false);
+            };
+            create(driver, target, attachment, level)?.attach_to(target, level)?;
+            Ok(true)
+        });
         match result {
             Err(Status::NO_SUCH_DEVICE)
-                if attempt < ATTEMPTS && target.flags() & DO_DEVICE_INITIALIZING != 0 =>
+                if attempt < ATTEMPTS
+                    && target.top_of_stack(level).flags() & DO_DEVICE_INITIALIZING != 0 =>
             {
                 sync::delay(PAUSE_MILLISECONDS, level);
             }

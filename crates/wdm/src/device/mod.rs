@@ -8,6 +8,8 @@
 mod control;
 mod extension;
 mod filter;
+mod in_flight;
+mod name;
 mod object;
 mod security;
 
@@ -15,4 +17,6 @@ pub use control::{ControlDevice, ControlDeviceName};
 pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of};
 pub(crate) use filter::{DeviceUse, delete, detach};
 pub use filter::{FilterDevice, LowerDevice, attach};
+pub use in_flight::InFlight;
+pub use name::NameBuffer;
 pub use object::{DeviceKind, DeviceList, DeviceObject, DeviceReference};

@@ -1,11 +1,13 @@
 //! `DEVICE_OBJECT`s of any driver, and counted references to them.
 //!
 //! Wraps `ObfReferenceObject`, `IoGetAttachedDeviceReference`,
+//! `IoGetDeviceAttachmentBaseRef`,
 //! `IoGetLowerDeviceObject`, `IoGetDiskDeviceObject`,
 //! `IoEnumerateDeviceObjectList` and the volume parameter block.
 
 #![expect(unsafe_code, reason = "device objects belong to the I/O manager")]
 
+use super::name::NameBuffer;
 use crate::irql::Passive;
 use crate::pool;
 use crate::status::Status;
@@ -14,8 +16,9 @@ use core::cell::UnsafeCell;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use wdk_sys::{
-    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM,
-    FILE_DEVICE_NETWORK_FILE_SYSTEM, OBJECT_NAME_INFORMATION, ntddk,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DFS,
+    FILE_DEVICE_DFS_FILE_SYSTEM, FILE_DEVICE_DFS_VOLUME, FILE_DEVICE_DISK_FILE_SYSTEM,
+    FILE_DEVICE_MULTI_UNC_PROVIDER, FILE_DEVICE_NETWORK_FILE_SYSTEM, ntddk,
 };
 
 /// A device object that outlives the borrow.
@@ -29,8 +32,10 @@ pub enum DeviceKind {
     DiskFileSystem,
     /// A file system on CD or DVD media.
     CdRomFileSystem,
-    /// A network redirector.
+    /// A network redirector, or the multiple UNC provider, which stands for all of them.
     NetworkFileSystem,
+    /// A device of the distributed file system.
+    DistributedFileSystem,
     /// Anything else, by its FILE_DEVICE_* value.
     Other(u32),
 }
@@ -63,6 +68,15 @@ impl DeviceObject {
         unsafe { flags.read_volatile() }
     }
 
+    /// Whether it is a volume whose files programs map directly (DAX): the system keeps legacy
+    /// filters off it (A10). IRQL: any.
+    #[must_use]
+    pub fn is_direct_access_volume(&self) -> bool {
+        /// From `wdm.h`; not in every version of the bindings.
+        const DO_DAX_VOLUME: u32 = 0x1000_0000;
+        self.flags() & DO_DAX_VOLUME != 0
+    }
+
     /// FILE_* characteristics. IRQL: any.
     #[must_use]
     pub fn characteristics(&self) -> u32 {
@@ -70,6 +84,12 @@ impl DeviceObject {
         let characteristics = unsafe { &raw const (*self.raw()).Characteristics };
         // SAFETY: as in `flags`.
         unsafe { characteristics.read_volatile() }
+    }
+
+    /// Stack locations that a request to this device needs. IRQL: any.
+    pub(crate) fn stack_size(&self) -> i8 {
+        // SAFETY: a live device object; the field changes only while the device attaches.
+        unsafe { (*self.raw()).StackSize }
     }
 
     /// The FILE_DEVICE_* type. IRQL: any.
@@ -84,7 +104,12 @@ impl DeviceObject {
         match self.device_type() {
             FILE_DEVICE_DISK_FILE_SYSTEM => DeviceKind::DiskFileSystem,
             FILE_DEVICE_CD_ROM_FILE_SYSTEM => DeviceKind::CdRomFileSystem,
-            FILE_DEVICE_NETWORK_FILE_SYSTEM => DeviceKind::NetworkFileSystem,
+            FILE_DEVICE_NETWORK_FILE_SYSTEM | FILE_DEVICE_MULTI_UNC_PROVIDER => {
+                DeviceKind::NetworkFileSystem
+            }
+            FILE_DEVICE_DFS | FILE_DEVICE_DFS_FILE_SYSTEM | FILE_DEVICE_DFS_VOLUME => {
+                DeviceKind::DistributedFileSystem
+            }
             other => DeviceKind::Other(other),
         }
     }
@@ -172,30 +197,22 @@ impl DeviceObject {
 
     /// Whether the driver of this device has the given name, such as `\FileSystem\Fs_Rec`.
     #[must_use]
-    pub fn driver_is_named(&self, name: UnicodeStr<'_>, _level: &mut Passive) -> bool {
-        /// Room for the structure and a name of some 240 characters, in bytes; a longer name is
-        /// not one that a policy asks for.
-        #[repr(C, align(8))]
-        struct Buffer([u8; 512]);
-        let mut buffer = Buffer([0; 512]);
-        let mut length = 0;
-        // SAFETY: a live driver object, a buffer of the stated size, a place for the length.
-        let status = unsafe {
-            ntddk::ObQueryNameString(
-                self.driver().cast(),
-                (&raw mut buffer).cast(),
-                size_of::<Buffer>() as u32,
-                &raw mut length,
-            )
-        };
-        if !Status(status).is_success() {
-            return false;
-        }
-        let information: *const OBJECT_NAME_INFORMATION = (&raw const buffer).cast();
-        // SAFETY: on success the buffer, which is aligned for it, begins with that structure.
-        let found = unsafe { &raw const (*information).Name };
-        // SAFETY: its string lies in the buffer, which outlives the comparison.
-        unsafe { UnicodeStr::from_raw(found) }.eq_ignore_ascii_case(name)
+    pub fn driver_is_named(&self, name: UnicodeStr<'_>, level: &mut Passive) -> bool {
+        let mut buffer = NameBuffer::new();
+        // SAFETY: the driver object lives as long as this device of it.
+        let found = unsafe { buffer.query(self.driver().cast(), level) };
+        found.is_some_and(|found| found.eq_ignore_ascii_case(name))
+    }
+
+    /// The name of the device; `None` if it has none, as volume devices, or a very long one.
+    #[must_use]
+    pub fn name<'b>(
+        &self,
+        buffer: &'b mut NameBuffer,
+        level: &mut Passive,
+    ) -> Option<UnicodeStr<'b>> {
+        // SAFETY: a live device object.
+        unsafe { buffer.query(self.raw().cast(), level) }
     }
 
     /// All devices of this device's driver, referenced (IoEnumerateDeviceObjectList).

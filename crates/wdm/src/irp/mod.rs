@@ -15,16 +15,23 @@
 //! | [`Irp::forward_and_wait`] | copied | waiting (C6) | the final status, after completion |
 //! | [`Irp::pend_and_forward`] | copied, marked | pended (C8 b) | STATUS_PENDING |
 //!
+//! A request of the driver's own is no `Irp`: [`ask`] allocates it, waits for its answer, and
+//! frees it in the completion routine (C8 c).
+//!
 //! Source: "Handling IRPs", "Using IRP Completion Routines".
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
 mod completed;
+mod kind;
+mod own;
 mod parameters;
 mod pended;
 pub(crate) mod raw;
 
 pub use completed::{CompletedIrp, ReturnedIrp};
+pub use kind::RequestKind;
+pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
 pub use pended::{PendedIrp, PendedWork};
 
@@ -88,6 +95,25 @@ impl<'d> Irp<'d> {
         ManuallyDrop::new(self).raw
     }
 
+    /// Enters `device` for as long as the request is below.
+    fn enter<'a, F: Filter>(&self, device: &'a FilterDevice<F>) -> DeviceUse<'a, F> {
+        // SAFETY: invariant of the type.
+        device.enter_with(|| unsafe { RequestKind::of(self.raw) })
+    }
+
+    /// # Safety
+    /// As [`raw::set_completion_routine`]; the next location was copied from the current one.
+    unsafe fn set_completion_routine<F: Filter>(
+        &self,
+        device: &FilterDevice<F>,
+        routine: Option<completion::Routine>,
+        context: *mut core::ffi::c_void,
+    ) -> Result<(), Status> {
+        let (driver, object) = (device.driver(), device.object().raw());
+        // SAFETY: contract of the function, and invariant of the type.
+        unsafe { raw::set_completion_routine(driver, object, self.raw, routine, context) }
+    }
+
     /// The major function code. IRQL: any.
     #[must_use]
     pub fn major(&self) -> u8 {
@@ -145,7 +171,7 @@ impl<'d> Irp<'d> {
         let Some(lower) = device.lower() else {
             return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
         };
-        let entered = device.enter();
+        let entered = self.enter(device);
         if let DeviceUse::Refused = entered {
             return self.forward(lower);
         }
@@ -154,7 +180,7 @@ impl<'d> Irp<'d> {
         let context = completion::encode(completion);
         let routine = Some(completion::propagating::<F, C> as completion::Routine);
         // SAFETY: `propagating` takes what `encode` made, once.
-        if unsafe { raw::set_completion_routine(device, self.raw, routine, context) }.is_err() {
+        if unsafe { self.set_completion_routine(device, routine, context) }.is_err() {
             // SAFETY: the routine was not set, so the context is taken back here.
             drop(unsafe { completion::decode::<F, C>(context) });
             drop(entered);
@@ -181,6 +207,10 @@ impl<'d> Irp<'d> {
         let Some(lower) = device.lower() else {
             return Err(self.complete(Status::INVALID_DEVICE_REQUEST, 0));
         };
+        let entered = self.enter(device);
+        if let DeviceUse::Refused = entered {
+            return Err(self.forward(lower));
+        }
         // SAFETY: invariant of the type: the IRP has a location for the lower device.
         unsafe { raw::copy_current_location_to_next(self.raw) };
         let event = crate::sync::Event::uninitialized();
@@ -189,7 +219,7 @@ impl<'d> Irp<'d> {
         let context = (&raw const event).cast_mut().cast();
         let routine = Some(completion::waiting as completion::Routine);
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
-        let set = unsafe { raw::set_completion_routine(device, self.raw, routine, context) };
+        let set = unsafe { self.set_completion_routine(device, routine, context) };
         if let Err(status) = set {
             return Err(self.complete(status, 0));
         }
@@ -217,7 +247,7 @@ impl<'d> Irp<'d> {
         let Some(lower) = device.lower() else {
             return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
         };
-        let entered = device.enter();
+        let entered = self.enter(device);
         if let DeviceUse::Refused = entered {
             return self.forward(lower);
         }
@@ -230,7 +260,7 @@ impl<'d> Irp<'d> {
         let context = posted.into_raw().as_ptr().cast();
         let routine = Some(pended::post::<F, W> as completion::Routine);
         // SAFETY: `post` takes what `Posted::into_raw` gave, once.
-        let set = unsafe { raw::set_completion_routine(device, self.raw, routine, context) };
+        let set = unsafe { self.set_completion_routine(device, routine, context) };
         if let Err(status) = set {
             // SAFETY: the routine was not set, so the context is taken back here.
             drop(unsafe { pended::Posted::<F, W>::from_raw(context) });

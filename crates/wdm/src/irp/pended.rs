@@ -8,7 +8,7 @@
     reason = "the request travels through the context pointer"
 )]
 
-use super::{complete, raw};
+use super::{RequestKind, complete, raw};
 use crate::device::FilterDevice;
 use crate::driver::Filter;
 use crate::irql::Passive;
@@ -149,10 +149,12 @@ unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(
     let mut level = unsafe { Passive::assume() };
     // SAFETY: the work item was allocated for this filter device, which it keeps.
     let device = unsafe { FilterDevice::<F>::from_raw(device) };
+    // SAFETY: the request is this driver's until `work` parts with it.
+    let kind = unsafe { RequestKind::of(irp) };
     work.run(device, PendedIrp(irp), &mut level);
     drop(item);
     if device.driver().can_unload() {
         // SAFETY: ends the use that `Irp::pend_and_forward` began for this request.
-        unsafe { device.leave() }
+        unsafe { device.leave(kind) }
     }
 }

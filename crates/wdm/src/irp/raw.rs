@@ -9,14 +9,13 @@
 )]
 
 use crate::completion::Routine;
-use crate::device::FilterDevice;
-use crate::driver::Filter;
+use crate::driver::{Driver, Filter};
 use crate::status::Status;
 use core::ffi::c_void;
 use core::mem::offset_of;
 use wdk_sys::{
-    IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
-    SL_PENDING_RETURNED, ntddk,
+    IO_STACK_LOCATION, PDEVICE_OBJECT, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
+    SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, ntddk,
 };
 
 /// All invoke flags: a context is always reclaimed (C14).
@@ -64,7 +63,7 @@ pub(crate) unsafe fn status(irp: PIRP) -> Status {
 ///
 /// # Safety
 /// As the module says, and there is a next location.
-unsafe fn next_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
+pub(crate) unsafe fn next_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
     // SAFETY: contract of the function.
     let current = unsafe { current_location(irp) };
     // SAFETY: contract of the function; locations are an array that is used from its end.
@@ -114,19 +113,19 @@ pub(crate) unsafe fn copy_current_location_to_next(irp: PIRP) {
 /// is not set then.
 ///
 /// # Safety
-/// As the module says; the next location was copied from the current one; `routine` accepts
-/// `context` whenever the request completes.
+/// As the module says; the next location was filled in; `device` is this driver's, and `routine`
+/// accepts `context` whenever the request completes.
 pub(crate) unsafe fn set_completion_routine<F: Filter>(
-    device: &FilterDevice<F>,
+    driver: &Driver<F>,
+    device: PDEVICE_OBJECT,
     irp: PIRP,
     routine: Option<Routine>,
     context: *mut c_void,
 ) -> Result<(), Status> {
-    if device.driver().can_unload() {
+    if driver.can_unload() {
         // SAFETY: contract of the function.
-        let status = unsafe {
-            ntddk::IoSetCompletionRoutineEx(device.object().raw(), irp, routine, context, 1, 1, 1)
-        };
+        let status =
+            unsafe { ntddk::IoSetCompletionRoutineEx(device, irp, routine, context, 1, 1, 1) };
         return Status(status).into_result();
     }
     // SAFETY: contract of the function.

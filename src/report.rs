@@ -1,0 +1,78 @@
+//! What the driver tells an administrator: in the event log, and at the debugger.
+//!
+//! | `DebugLevel` | printed at the debugger |
+//! |---|---|
+//! | 0 | nothing |
+//! | 1 | what goes to the event log |
+//! | 2 | also what is attached |
+
+use crate::settings::Settings;
+use core::fmt::{self, Arguments};
+use core::sync::atomic::{AtomicU32, Ordering};
+use wdm::event_log::Source;
+use wdm::status::Status;
+
+/// A message of the event log. Its text begins to count at `%2`.
+pub struct Message {
+    code: u32,
+    text: &'static str,
+}
+
+macro_rules! messages {
+    ($($code:literal $name:ident: $text:literal;)*) => {
+        $(
+            #[doc = $text]
+            pub const $name: Message = Message { code: $code, text: $text };
+        )*
+    };
+}
+
+include!("messages.rs");
+
+/// `DebugLevel`; written in DriverEntry only.
+static LEVEL: AtomicU32 = AtomicU32::new(Settings::DEFAULT.debug_level);
+
+/// From now on the debugger is told as much as the settings say.
+pub fn set_level(level: u32) {
+    LEVEL.store(level, Ordering::Relaxed);
+}
+
+/// Records `message` with its insertion strings. An entry that finds no memory is lost; the
+/// debugger is told all the same.
+pub fn record(log: Source<'_>, message: &Message, status: Status, insertions: &[Arguments<'_>]) {
+    let _without_memory_there_is_no_entry = log.write(message.code, status, insertions);
+    if LEVEL.load(Ordering::Relaxed) >= 1 {
+        let text = message.text;
+        wdk::println!("fsglass: {}", Inserted { text, insertions });
+    }
+}
+
+/// Tells the debugger what was done.
+pub fn note(what: Arguments<'_>) {
+    if LEVEL.load(Ordering::Relaxed) >= 2 {
+        wdk::println!("fsglass: {what}");
+    }
+}
+
+/// A message with its insertion strings in their places.
+struct Inserted<'a> {
+    text: &'static str,
+    insertions: &'a [Arguments<'a>],
+}
+
+impl fmt::Display for Inserted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pieces = self.text.split('%');
+        f.write_str(pieces.next().unwrap_or_default())?;
+        for piece in pieces {
+            let mut rest = piece.chars();
+            let number = rest.next().and_then(|digit| digit.to_digit(10));
+            let place = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(2));
+            if let Some(insertion) = place.and_then(|place| self.insertions.get(place)) {
+                f.write_fmt(*insertion)?;
+            }
+            f.write_str(rest.as_str())?;
+        }
+        Ok(())
+    }
+}
