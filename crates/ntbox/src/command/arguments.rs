@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::verifier::Options;
 use std::path::PathBuf;
 
 /// The NT I/O manager in a box: runs a legacy file-system filter .sys in this
@@ -60,6 +61,8 @@ Examples:
   ntbox run --driver fsglass.sys --setting AllowUnload=1
   ntbox run --driver fsglass.sys --workload random --ops 100000 --seed 42
   ntbox run --bare --workload random --ops 100000 --seed 42
+  ntbox run --driver fsglass.sys --verify all --ops 100000
+  ntbox run --driver fsglass.sys --verify standard,force-pending
   ntbox run --driver fsglass.sys --workload copy:/usr/share/doc \\
       --volume C=/tmp/c --volume D=/tmp/d,mount=after --volume E=/tmp/e,mount=async \\
       --volume N=/tmp/n,kind=network --json")]
@@ -93,6 +96,16 @@ pub struct RunOptions {
     /// Seed of everything random: a run with the same seed decides alike
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// What is checked and what is injected: standard, all, none, or a list with commas of
+    /// special-pool (each block on pages of its own, freed memory is never used again, a request
+    /// that was given away is fenced), force-irql (pageable memory is inaccessible at
+    /// DISPATCH_LEVEL), pool-tracking (leaks), io (requests, devices, completion), deadlock (the
+    /// order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history for
+    /// reports), and the two that inject and are not in standard: low-resources (a share of the
+    /// drivers' allocations fails once they are loaded), force-pending (every request below
+    /// returns STATUS_PENDING and is completed elsewhere)
+    #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
+    pub verify: Options,
     /// The same run without any driver
     #[arg(long)]
     pub bare: bool,
@@ -152,6 +165,16 @@ pub struct DemoOptions {
     /// Further values of every driver's Parameters key (AllowUnload=1 is set)
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
+    /// What is checked and what is injected: standard, all, none, or a list with commas of
+    /// special-pool (each block on pages of its own, freed memory is never used again, a request
+    /// that was given away is fenced), force-irql (pageable memory is inaccessible at
+    /// DISPATCH_LEVEL), pool-tracking (leaks), io (requests, devices, completion), deadlock (the
+    /// order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history for
+    /// reports), and the two that inject and are not in standard: low-resources (a share of the
+    /// drivers' allocations fails once they are loaded), force-pending (every request below
+    /// returns STATUS_PENDING and is completed elsewhere)
+    #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
+    pub verify: Options,
     /// One JSON object on standard output instead of text
     #[arg(long)]
     pub json: bool,

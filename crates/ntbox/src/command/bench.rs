@@ -7,9 +7,9 @@ use super::report::duration;
 use super::run::temporary_directory;
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::verifier;
 use ntbox::workload::bench::count::Work;
 use ntbox::workload::bench::{self, Extent, Measured};
-use ntbox::{pool, verifier};
 use serde::Serialize;
 
 /// The volume of the file system that does nothing.
@@ -43,9 +43,8 @@ struct DriverWork {
 pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     machine::check_drivers(&options.drivers)?;
     // Before anything is allocated.
-    pool::set_guarded(false);
     verifier::configure(verifier::Configuration {
-        checks: false,
+        options: verifier::Options::NONE,
         ..verifier::Configuration::default()
     });
     machine::start();

@@ -5,7 +5,8 @@ use super::arguments::DemoOptions;
 use super::machine::{self, Volume};
 use super::report::Report;
 use super::run::{
-    configure, mix, mount, new_directory, perform, temporary_directory, unload, volume_report,
+    begin_low_resources, configure, mix, mount, new_directory, perform, temporary_directory,
+    unload, volume_report,
 };
 use ntbox::file_system::adversary;
 use ntbox::io_manager::driver::SettingValue;
@@ -52,7 +53,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
         options.threads,
         options.seed
     ));
-    configure(options.json, options.seed);
+    configure(options.json, options.seed, options.verify);
     machine::start();
 
     let workload = Workload::Both(Arc::clone(&plan), options.ops);
@@ -70,7 +71,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     // The bare run, on volumes of its own.
     let bare_directory = temporary_directory()?;
     let bare_volumes = create(bare_directory.path(), source, |bare, _| bare, false)?;
-    adversary::configure(options.seed, mix(false));
+    adversary::configure(options.seed, mix(false, options.verify));
     mount(&bare_volumes, |_| true)?;
     let bare = perform("bare", &describe(&bare_volumes), options.json);
 
@@ -81,8 +82,9 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     let mut settings = vec![("AllowUnload".to_owned(), SettingValue::Dword(1))];
     settings.extend(options.settings.iter().cloned());
     let drivers = machine::load(&options.drivers, &settings)?;
+    begin_low_resources(options.verify, options.seed);
     mount(&volumes, |timing| timing != MountTiming::Before)?;
-    adversary::configure(options.seed, mix(false));
+    adversary::configure(options.seed, mix(false, options.verify));
     let before = counters::snapshot();
     let filtered = perform("filtered", &describe(&volumes), options.json);
     let sent = counters::snapshot().since(&before);

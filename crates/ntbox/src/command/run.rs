@@ -10,7 +10,7 @@ use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::pool::failure;
 use ntbox::user::counters;
-use ntbox::verifier;
+use ntbox::verifier::{self, Options};
 use ntbox::workload::{self, Plan, Progress, Run, RunResult, Workload, worker::INJECTED};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,9 +36,9 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
             Workload::Copy(Arc::new(plan))
         }
     };
-    configure(options.json, options.seed);
+    configure(options.json, options.seed, options.verify);
     machine::start();
-    adversary::configure(options.seed, mix(options.quiet));
+    adversary::configure(options.seed, mix(options.quiet, options.verify));
 
     let own;
     let descriptions = if options.volumes.is_empty() {
@@ -64,6 +64,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         &options.drivers[..]
     };
     let drivers = machine::load(paths, &options.settings)?;
+    begin_low_resources(options.verify, options.seed);
     mount(&volumes, |timing| timing != MountTiming::Before)?;
 
     let places = volumes
@@ -113,18 +114,26 @@ fn write_log(path: &Path, result: &RunResult) -> std::io::Result<()> {
 }
 
 /// Tells the verifier how to report.
-pub fn configure(json: bool, seed: u64) {
+pub fn configure(json: bool, seed: u64, options: Options) {
     verifier::configure(verifier::Configuration {
         json,
         seed,
         replay: super::command_line(),
-        checks: true,
+        options,
     });
 }
 
+/// From here on a share of the drivers' allocations fails, if that is wanted. A driver that
+/// cannot be loaded without memory is no finding; what it does then, `--every-failure` shows.
+pub fn begin_low_resources(options: Options, seed: u64) {
+    if options.contains(Options::LOW_RESOURCES) {
+        failure::fail_share(failure::LOW_RESOURCES, seed);
+    }
+}
+
 /// How the file system treats requests.
-pub fn mix(quiet: bool) -> Mix {
-    if quiet {
+pub fn mix(quiet: bool, options: Options) -> Mix {
+    let mix = if quiet {
         Mix::quiet()
     } else {
         Mix {
@@ -132,6 +141,11 @@ pub fn mix(quiet: bool) -> Mix {
             fail_with: INJECTED.to_vec(),
             ..Mix::default()
         }
+    };
+    if options.contains(Options::FORCE_PENDING) {
+        mix.force_pending()
+    } else {
+        mix
     }
 }
 

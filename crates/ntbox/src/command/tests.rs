@@ -5,6 +5,7 @@ use super::run::{mix, new_directory};
 use ntbox::file_system::adversary;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::user::counters;
+use ntbox::verifier::Options;
 use ntbox::workload::{Plan, Progress, Run, RunResult, Workload, compare, run};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -27,7 +28,7 @@ fn volume(letter: char, kind: VolumeKind, mount: MountTiming, parent: &Path) -> 
 }
 
 fn perform(volume: &Volume, workload: Workload, seed: u64) -> RunResult {
-    adversary::configure(seed, mix(false));
+    adversary::configure(seed, mix(false, Options::STANDARD));
     let plan = Run {
         workload,
         places: vec![volume.place("V:".to_owned())],

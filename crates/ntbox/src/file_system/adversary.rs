@@ -78,6 +78,21 @@ impl Mix {
             decline_fast_io: 0,
         }
     }
+
+    /// The same, but nothing is completed in its dispatch routine: a third later, a third
+    /// later at DISPATCH_LEVEL, the rest on another thread before the dispatch routine returns.
+    /// Failures stay as they are, and so does what file systems only do at once (see above).
+    #[must_use]
+    pub fn force_pending(self) -> Self {
+        Self {
+            at_dispatch: 0,
+            pend: 333,
+            pend_at_dispatch: 333,
+            other_thread: 167,
+            other_thread_at_dispatch: 167,
+            ..self
+        }
+    }
 }
 
 impl Default for Mix {
@@ -298,6 +313,23 @@ mod tests {
             );
         }
         assert_eq!(counts.failed, 0);
+        configure(0, Mix::quiet());
+    }
+
+    #[test]
+    fn forced_pending_leaves_nothing_to_the_dispatch_routine() {
+        let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+        configure(6, Mix::quiet().force_pending());
+        for value in 1..3000 {
+            for major in [IRP_MJ_READ, IRP_MJ_CREATE] {
+                let choice = decide(who(value), major as u8, 0);
+                assert!(
+                    !matches!(choice, Choice::Now | Choice::AtDispatch),
+                    "{choice:?}"
+                );
+            }
+            assert_eq!(decide(who(value), IRP_MJ_CLOSE as u8, 0), Choice::Now);
+        }
         configure(0, Mix::quiet());
     }
 

@@ -87,7 +87,7 @@ pub fn report(
 /// Reports a routine that was called above the level it documents.
 pub fn at_most(level: Kirql, routine: &str, site: usize) {
     let current = irql::current();
-    if current > level && verifier::checks() {
+    if current > level && verifier::options::on(verifier::Options::DDI) {
         report(
             &rules::IRQL_TOO_HIGH,
             format!("{routine} was called at IRQL {current}; it may be called up to IRQL {level}"),

@@ -209,6 +209,7 @@ fn check_leftovers(loaded: &Loaded) {
             vec![("allocated by", site)],
         );
     }
+    // Without tracking nothing is known, so that nothing is found.
     for leak in pool::leaks_of(loaded.image) {
         let tag = String::from_utf8_lossy(&leak.tag.to_le_bytes()).into_owned();
         checks::report(

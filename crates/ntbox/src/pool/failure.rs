@@ -1,13 +1,16 @@
-//! Failing one chosen allocation of the drivers.
+//! Failing allocations of the drivers: a chosen one, or a share of all.
 //!
 //! Allocations are counted in their order, from [`fail_nth`] on. Routines of
 //! the box that allocate on a driver's behalf (a device, a request, a work
 //! item) count as well, through [`should_fail`].
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static FAIL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
+/// How many of a thousand fail.
+static SHARE: AtomicU32 = AtomicU32::new(0);
+static SEED: AtomicU64 = AtomicU64::new(0);
 /// Where the failure happened; 0 for not yet.
 static FAILED_AT: AtomicUsize = AtomicUsize::new(0);
 /// A failure for a caller that gave no address.
@@ -19,6 +22,30 @@ pub fn fail_nth(n: u64) {
     FAILED_AT.store(0, Ordering::Relaxed);
     COUNT.store(0, Ordering::Relaxed);
     FAIL_AT.store(n, Ordering::Release);
+}
+
+/// The share of allocations, in thousandths, that fails under
+/// [`Options::LOW_RESOURCES`](crate::verifier::Options::LOW_RESOURCES): six of a hundred, the
+/// default of Driver Verifier's setting.
+pub const LOW_RESOURCES: u32 = 60;
+
+/// Makes `share` of a thousand allocations fail from now on, chosen by `seed` and the number of
+/// the allocation; 0 for none.
+pub fn fail_share(share: u32, seed: u64) {
+    SEED.store(seed, Ordering::Relaxed);
+    SHARE.store(share, Ordering::Release);
+}
+
+/// Whether the share takes allocation `number`.
+fn drawn(number: u64) -> bool {
+    let share = SHARE.load(Ordering::Acquire);
+    if share == 0 {
+        return false;
+    }
+    let mut bits = SEED.load(Ordering::Relaxed) ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (bits ^ bits >> 31) % 1000 < u64::from(share)
 }
 
 /// Allocations that drivers have asked for since [`fail_nth`] (or the start).
@@ -39,7 +66,7 @@ pub fn failed() -> Option<String> {
 /// driver's return address.
 pub fn should_fail(caller: usize) -> bool {
     let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-    let fails = number == FAIL_AT.load(Ordering::Acquire);
+    let fails = number == FAIL_AT.load(Ordering::Acquire) || drawn(number);
     if fails {
         FAILED_AT.store(caller.max(UNKNOWN), Ordering::Release);
     }
@@ -73,6 +100,27 @@ mod tests {
                 assert_eq!(allocations(), 4);
                 fail_nth(u64::MAX);
                 assert!(new() && failed().is_none());
+            },
+        );
+    }
+
+    #[test]
+    fn a_share_fails_alike_with_the_same_seed() {
+        passes_alone(
+            "pool::failure::tests::a_share_fails_alike_with_the_same_seed",
+            || {
+                let run = |seed| {
+                    fail_nth(u64::MAX);
+                    fail_share(LOW_RESOURCES, seed);
+                    (0..10_000).map(|_| should_fail(1)).collect::<Vec<_>>()
+                };
+                let first = run(1);
+                assert_eq!(first, run(1));
+                assert_ne!(first, run(2));
+                let failed = first.iter().filter(|failed| **failed).count();
+                assert!((500..700).contains(&failed), "{failed} of 10000");
+                fail_share(0, 1);
+                assert!((0..1000).all(|_| !should_fail(1)));
             },
         );
     }

@@ -9,8 +9,9 @@
 //!
 //! Blocks come from one large reservation ([`arena`]); what they were and who
 //! allocated and freed them is remembered apart from them ([`ledger`]), for
-//! reports. [`failure`] makes a chosen allocation fail. [`set_guarded`] turns
-//! all of this off for benchmarks.
+//! reports. [`failure`] makes chosen allocations fail. Without
+//! [`Options::SPECIAL_POOL`] blocks come from the host's allocator, and without
+//! [`Options::POOL_TRACKING`] as well nothing is known of them.
 //!
 //! Violations of a driver are reported at the call ([`free`]) or, when memory
 //! is touched, by the fault handler, which asks [`diagnose`].
@@ -28,11 +29,11 @@ mod plain;
 mod tests;
 
 use crate::pe_image::{self, Image};
+use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use arena::Arena;
 use ledger::{Block, Ledger, Owner, Purpose};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// Which pool a block belongs to.
@@ -59,7 +60,6 @@ pub struct Leak {
     pub allocated_at: usize,
 }
 
-static GUARDED: AtomicBool = AtomicBool::new(true);
 static POOL: Mutex<Pool> = Mutex::new(Pool {
     arena: Arena::new(),
     ledger: Ledger::new(),
@@ -75,14 +75,13 @@ fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Guarded blocks (the default) or plain ones without any check, for
-/// benchmarks. To be called before the first allocation.
-pub fn set_guarded(guarded: bool) {
-    GUARDED.store(guarded, Ordering::Relaxed);
+fn guarded() -> bool {
+    options::on(Options::SPECIAL_POOL)
 }
 
-fn guarded() -> bool {
-    GUARDED.load(Ordering::Relaxed)
+/// True if drivers' blocks are in the ledger.
+fn tracked() -> bool {
+    guarded() || options::on(Options::POOL_TRACKING)
 }
 
 /// Allocates for a driver. `caller` is the return address of its call. The
@@ -92,10 +91,19 @@ pub fn allocate(kind: Kind, bytes: usize, tag: u32, caller: usize) -> *mut c_voi
     if failure::should_fail(caller) {
         return std::ptr::null_mut();
     }
-    if !guarded() {
+    if !tracked() {
         return plain::allocate(bytes);
     }
-    allocate_guarded(Block::new(bytes, tag, caller, Owner::Driver(kind)))
+    let mut block = Block::new(bytes, tag, caller, Owner::Driver(kind));
+    if guarded() {
+        return allocate_guarded(block);
+    }
+    let address = plain::allocate(bytes);
+    if !address.is_null() {
+        block.address = address as usize;
+        pool().ledger.add(block);
+    }
+    address
 }
 
 /// Frees what [`allocate`] gave out; with `tag`, it must be the block's.
@@ -103,9 +111,9 @@ pub fn allocate(kind: Kind, bytes: usize, tag: u32, caller: usize) -> *mut c_voi
 ///
 /// # Safety
 /// Nothing refers to the block any more. A pointer that is no such block is
-/// reported as a violation and not touched (guarded pool only).
+/// reported as a violation and not touched (while blocks are tracked).
 pub unsafe fn free(block: *mut c_void, tag: Option<u32>, caller: usize) {
-    if !guarded() {
+    if !tracked() {
         // SAFETY: contract of the function.
         unsafe { plain::free(block) };
         return;
@@ -185,7 +193,7 @@ pub unsafe fn free_for_box(block: *mut c_void) {
 /// # Safety
 /// As for [`free_for_box`].
 pub unsafe fn free_for_box_at(block: *mut c_void, site: usize) {
-    if !guarded() {
+    if !contains(block as usize) {
         // SAFETY: contract of the function.
         unsafe { plain::free(block) };
         return;
@@ -219,8 +227,11 @@ fn allocate_guarded(mut block: Block) -> *mut c_void {
 
 /// Takes a block out of use after a look at the bytes around it.
 fn retire(block: Block, caller: usize) {
-    // SAFETY: the block is live in the ledger and so are its pages.
-    let damaged = unsafe { arena::find_damage(block.address, block.bytes) };
+    let guarded = contains(block.address);
+    let damaged = guarded
+        // SAFETY: the block is live in the ledger and so are its pages.
+        .then(|| unsafe { arena::find_damage(block.address, block.bytes) })
+        .flatten();
     if let Some(offset) = damaged {
         let wrote = ledger::relation(&block, block.address.wrapping_add_signed(offset));
         report(
@@ -233,7 +244,13 @@ fn retire(block: Block, caller: usize) {
     let thread = crate::processor::thread::current().id();
     let mut pool = pool();
     if pool.ledger.retire(block.address, caller, thread) {
-        pool.arena.free(block.address, block.bytes);
+        if guarded {
+            pool.arena.free(block.address, block.bytes);
+        } else {
+            drop(pool);
+            // SAFETY: it was in the ledger until now, and so came from there.
+            unsafe { plain::free(block.address as *mut c_void) };
+        }
     } else {
         // Another thread freed it since it was looked up.
         drop(pool);

@@ -233,7 +233,7 @@ fn large_blocks_survive_the_trimming_of_chunks_they_lie_in() {
 #[test]
 fn without_guards_blocks_are_plain() {
     crate::host::test_process::passes_alone("pool::tests::without_guards_blocks_are_plain", || {
-        set_guarded(false);
+        options::set(Options::NONE);
         let block = new(48);
         assert!(!contains(block as usize) && block_at(block as usize).is_none());
         release(block);
@@ -243,6 +243,21 @@ fn without_guards_blocks_are_plain() {
         // SAFETY: allocated above, freed once.
         unsafe { free_for_box(own) };
     });
+}
+
+#[test]
+fn tracked_blocks_are_known_without_guards() {
+    crate::host::test_process::passes_alone(
+        "pool::tests::tracked_blocks_are_known_without_guards",
+        || {
+            options::set(Options::POOL_TRACKING);
+            let block = new(48);
+            assert!(!contains(block as usize));
+            assert_eq!(block_at(block as usize), Some((Kind::NonPaged, 48)));
+            release(block);
+            assert_eq!(broken(|| release(block)).len(), 1, "a second free");
+        },
+    );
 }
 
 #[test]

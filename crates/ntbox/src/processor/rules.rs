@@ -5,6 +5,7 @@
 //! What concerns every routine (`IRQL_TOO_HIGH`, `WAIT_AT_DISPATCH`,
 //! `SPIN_LOCK_PAIRING`) is in [`crate::verifier::rules`].
 
+use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Rule, Violation};
 
 macro_rules! rules {
@@ -103,7 +104,7 @@ rules! {
 /// [`verifier::capture`] this returns, and the caller goes on as NT would.
 #[cold]
 pub fn violation(rule: &'static Rule, message: String, sites: &[(&'static str, usize)]) {
-    if verifier::checks() {
+    if options::on(Options::DDI) {
         let sites = sites
             .iter()
             .copied()

@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "the ring lies in the memory in front of an IRP")]
 
+use super::options::{self, Options};
 use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS};
 use crate::processor::{irql, thread};
 use std::collections::VecDeque;
@@ -155,8 +156,11 @@ impl History {
         self.count.store(0, Ordering::Release);
     }
 
-    /// Adds an event. No lock, no allocation.
+    /// Adds an event if events are logged. No lock, no allocation.
     pub fn record(&self, event: Event) {
+        if !options::on(Options::IRP_LOGGING) {
+            return;
+        }
         let number = self.count.fetch_add(1, Ordering::AcqRel);
         let slot = &self.events[(number % EVENTS as u64) as usize];
         let packed =
@@ -257,7 +261,7 @@ static FREED: Mutex<VecDeque<Retired>> = Mutex::new(VecDeque::new());
 /// # Safety
 /// `irp` is alive.
 pub unsafe fn retire(irp: *mut IRP) {
-    if !super::checks() {
+    if !options::on(Options::IRP_LOGGING) {
         return;
     }
     // SAFETY: contract of the function.

@@ -12,6 +12,7 @@
 //! the call returns.
 
 pub mod history;
+pub mod options;
 pub mod rules;
 
 mod names;
@@ -20,6 +21,8 @@ mod request;
 
 #[cfg(test)]
 mod tests;
+
+pub use options::Options;
 
 pub use names::{bug_check_name, major_name};
 pub use rules::Rule;
@@ -61,8 +64,8 @@ pub struct Configuration {
     pub seed: u64,
     /// Command that runs the same again; empty if there is none.
     pub replay: String,
-    /// False turns the checks of the I/O manager off, for benchmarks.
-    pub checks: bool,
+    /// What is looked for and what is injected.
+    pub options: Options,
 }
 
 impl Default for Configuration {
@@ -71,12 +74,11 @@ impl Default for Configuration {
             json: false,
             seed: 0,
             replay: String::new(),
-            checks: true,
+            options: Options::STANDARD,
         }
     }
 }
 
-static CHECKS: AtomicBool = AtomicBool::new(true);
 static CONFIGURATION: Mutex<Option<Configuration>> = Mutex::new(None);
 
 thread_local! {
@@ -86,16 +88,16 @@ thread_local! {
 
 /// Sets how violations are told, and whether they are looked for.
 pub fn configure(configuration: Configuration) {
-    CHECKS.store(configuration.checks, Ordering::Relaxed);
+    options::set(configuration.options);
     *CONFIGURATION
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(configuration);
 }
 
-/// False in benchmarks. One relaxed load.
+/// True if the rules of requests, devices and completion are checked: [`Options::IO`].
 #[inline]
 pub fn checks() -> bool {
-    CHECKS.load(Ordering::Relaxed)
+    options::on(Options::IO)
 }
 
 /// Runs `f` and returns the violations that this thread caused in it, instead

@@ -22,7 +22,7 @@ use crate::nt::{
     STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5, STATUS_SUCCESS,
 };
 use crate::processor::irql;
-use crate::verifier;
+use crate::verifier::options::{self, Options};
 use std::ffi::c_void;
 use std::mem::offset_of;
 
@@ -92,7 +92,12 @@ unsafe fn initialize(
         .cast::<LIST_ENTRY>();
     let value = Lookaside {
         list_head: SLIST_HEADER::default(),
-        depth: if verifier::checks() { 0 } else { MINIMUM_DEPTH },
+        // A free list would hide who uses what he has freed.
+        depth: if options::on(Options::SPECIAL_POOL) {
+            0
+        } else {
+            MINIMUM_DEPTH
+        },
         maximum_depth: MAXIMUM_DEPTH,
         total_allocates: 0,
         allocate_misses: 0,

@@ -52,7 +52,7 @@ fn a_hop_down_and_up() {
         (five - one) / 4.0
     );
     crate::verifier::configure(crate::verifier::Configuration {
-        checks: false,
+        options: crate::verifier::Options::NONE,
         ..Default::default()
     });
     let (one, five) = (cost(1), cost(5));
