@@ -59,6 +59,31 @@ pub unsafe fn discard(address: usize, bytes: usize) -> bool {
     unsafe { system::discard(address, bytes) }
 }
 
+/// Frees the memory of whole pages and marks them in the page tables: an access
+/// is a fault, and no mapping is split for it. False where the host cannot do
+/// that (Linux can from 6.13 on).
+///
+/// # Safety
+/// The pages belong to a reservation of [`reserve`], and nothing refers to them.
+#[must_use]
+pub unsafe fn mark(address: usize, bytes: usize) -> bool {
+    debug_assert!(address.is_multiple_of(PAGE) && bytes.is_multiple_of(PAGE));
+    // SAFETY: contract of the function.
+    unsafe { system::mark(address, bytes) }
+}
+
+/// Takes the marks of [`mark`] away: the pages have the protection of their
+/// mapping again, and are zero.
+///
+/// # Safety
+/// As for [`mark`].
+#[must_use]
+pub unsafe fn unmark(address: usize, bytes: usize) -> bool {
+    debug_assert!(address.is_multiple_of(PAGE) && bytes.is_multiple_of(PAGE));
+    // SAFETY: contract of the function.
+    unsafe { system::unmark(address, bytes) }
+}
+
 /// Ends a reservation as a whole.
 ///
 /// # Safety
@@ -119,6 +144,23 @@ mod tests {
         // SAFETY: as above; the memory comes back zeroed.
         assert!(unsafe { protect(base, PAGE, Protection::Read) });
         assert_eq!(try_read_usize(base), Some(0));
+        // SAFETY: the reservation ends here.
+        unsafe { release(base, 4 * PAGE) };
+    }
+
+    #[test]
+    fn marked_pages_are_inaccessible_without_a_mapping_of_their_own() {
+        let base = reserve(4 * PAGE).unwrap();
+        // SAFETY: pages of the reservation above, here and below.
+        assert!(unsafe { protect(base, 4 * PAGE, Protection::ReadWrite) });
+        // SAFETY: as above.
+        if unsafe { mark(base + PAGE, PAGE) } {
+            assert_eq!(try_read_usize(base), Some(0));
+            assert_eq!(try_read_usize(base + PAGE), None);
+            // SAFETY: as above.
+            assert!(unsafe { unmark(base + PAGE, PAGE) });
+            assert_eq!(try_read_usize(base + PAGE), Some(0));
+        }
         // SAFETY: the reservation ends here.
         unsafe { release(base, 4 * PAGE) };
     }

@@ -4,6 +4,7 @@
 //! Windows hosts as well; what has no counterpart there yet (the fault handler
 //! that names the driver's line) says so in its module.
 
+pub mod address_map;
 pub mod fault;
 pub mod file;
 pub mod memory;

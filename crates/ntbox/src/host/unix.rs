@@ -45,6 +45,22 @@ pub(super) unsafe fn discard(address: usize, bytes: usize) -> bool {
     new != libc::MAP_FAILED
 }
 
+/// `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE` of Linux 6.13; other kernels refuse them.
+const MADV_GUARD_INSTALL: i32 = 102;
+const MADV_GUARD_REMOVE: i32 = 103;
+
+pub(super) unsafe fn mark(address: usize, bytes: usize) -> bool {
+    // SAFETY: the caller owns the pages.
+    cfg!(target_os = "linux")
+        && unsafe { libc::madvise(address as *mut c_void, bytes, MADV_GUARD_INSTALL) == 0 }
+}
+
+pub(super) unsafe fn unmark(address: usize, bytes: usize) -> bool {
+    // SAFETY: the caller owns the pages.
+    cfg!(target_os = "linux")
+        && unsafe { libc::madvise(address as *mut c_void, bytes, MADV_GUARD_REMOVE) == 0 }
+}
+
 pub(super) unsafe fn release(address: usize, bytes: usize) {
     // SAFETY: the caller owns the whole mapping.
     unsafe { libc::munmap(address as *mut c_void, bytes) };

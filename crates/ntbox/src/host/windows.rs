@@ -60,6 +60,14 @@ pub(super) unsafe fn discard(address: usize, bytes: usize) -> bool {
     unsafe { VirtualFree(address as *mut c_void, bytes, MEM_DECOMMIT) != 0 }
 }
 
+pub(super) unsafe fn mark(_address: usize, _bytes: usize) -> bool {
+    false
+}
+
+pub(super) unsafe fn unmark(_address: usize, _bytes: usize) -> bool {
+    false
+}
+
 pub(super) unsafe fn release(address: usize, _bytes: usize) {
     // SAFETY: the caller owns the reservation.
     unsafe { VirtualFree(address as *mut c_void, 0, MEM_RELEASE) };

@@ -12,13 +12,13 @@
 
 use super::tracker::{Reference, Tracker};
 use super::{cancel, checks};
+use crate::host::address_map::AddressMap;
 use crate::nt::irp::size_of_irp;
 use crate::nt::{APC_LEVEL, FILE_OBJECT, IRP, IrpExt, LIST_ENTRY, NTSTATUS};
 use crate::processor::{irql, thread};
 use crate::user::identity::Identity;
 use crate::verifier::history::{self, Event, EventKind, History};
 use crate::{pool, verifier};
-use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
 pub use super::request::{build_asynchronous_fsd, build_device_control, build_synchronous_fsd};
@@ -37,13 +37,13 @@ struct Prefix {
 
 const PREFIX: usize = size_of::<Prefix>();
 const SHARDS: usize = 64;
-type Shard = Mutex<HashMap<usize, usize>>;
+type Shard = Mutex<AddressMap<usize>>;
 
 /// Every IRP of the box that is not freed, with the address that allocated it.
 static LIVE: LazyLock<[Shard; SHARDS]> =
     LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
 
-fn shard(irp: *const IRP) -> MutexGuard<'static, HashMap<usize, usize>> {
+fn shard(irp: *const IRP) -> MutexGuard<'static, AddressMap<usize>> {
     let hash = (irp as usize >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
     LIVE[hash % SHARDS]
         .lock()

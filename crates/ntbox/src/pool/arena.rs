@@ -2,23 +2,28 @@
 //!
 //! One reservation, inaccessible as a whole, from which blocks are cut off in
 //! rising order: the pages of a block, then one page that stays inaccessible.
-//! A freed block becomes inaccessible again and merges with the reservation,
-//! so that on Linux only live blocks cost mappings: two each, of which a
-//! process may have `vm.max_map_count` (65,530 by default). When live blocks
-//! come near that, the inaccessible page between neighbours is left out for
+//! A freed block becomes inaccessible again. Addresses are not reused: the
+//! reservation has room for years of a run's allocations; if it is used up,
+//! allocation fails.
+//!
+//! A process may have `vm.max_map_count` mappings (65,530 by default), and a
+//! page with a protection of its own needs one. On Linux from 6.13 on that
+//! limit does not matter: a chunk of 2 MiB is made accessible as one mapping
+//! and all its pages are marked as guards in the page tables; a block takes the
+//! marks of its pages away and puts them back when it is freed. On older
+//! kernels each live block costs two mappings. When live blocks come near the
+//! limit there, the inaccessible page between neighbours is left out for
 //! further ones; then an overrun is found by the pattern when the block is
 //! freed, use after free still at once.
 //!
-//! Addresses are not reused. The reservation has room for years of a run's
-//! allocations; if it is used up, allocation fails. When all blocks of a chunk
-//! of 2 MiB have been freed, the chunk is discarded once more as a whole,
-//! which lets the host free its page tables, too.
+//! When all blocks of a chunk have been freed, the chunk is discarded as a
+//! whole, which lets the host free its page tables, too.
 
 #![expect(unsafe_code, reason = "pages are protected and filled by address")]
 
 use crate::host::PAGE;
+use crate::host::address_map::AddressMap;
 use crate::host::memory::{self, Protection};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sizes tried for the reservation, in bytes; a limit on address space
@@ -44,22 +49,53 @@ pub(super) fn contains(address: usize) -> bool {
     base != 0 && (base..base + SIZE.load(Ordering::Relaxed)).contains(&address)
 }
 
+/// Where a block lies, before it can be touched.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) address: usize,
+    start: usize,
+    pages: usize,
+}
+
+/// How pages become inaccessible and accessible.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// Marks in the page tables, in chunks that are accessible otherwise.
+    Marks,
+    /// The protection of mappings.
+    Protection,
+}
+
 /// # Invariants
-/// `BASE..next` has been given out, `next..BASE + SIZE` never has.
+/// `BASE..next` has been given out, `next..BASE + SIZE` never has. With
+/// [`Means::Marks`], `BASE..opened` is accessible but for the marked pages.
 pub(super) struct Arena {
     next: usize,
+    opened: usize,
+    means: Means,
     live: usize,
     /// Live blocks that may have an inaccessible page behind them.
     live_guarded: usize,
     /// Live blocks of each chunk that has any (blocks over several count in each).
-    chunks: Option<HashMap<usize, usize>>,
+    chunks: Option<AddressMap<usize>>,
     told: bool,
+}
+
+/// What is to be done with the pages of a freed block, outside of the pool's lock.
+pub(super) struct Closing {
+    start: usize,
+    pages: usize,
+    means: Means,
+    /// Chunks without live blocks.
+    chunks: Vec<usize>,
 }
 
 impl Arena {
     pub(super) const fn new() -> Self {
         Self {
             next: 0,
+            opened: 0,
+            means: Means::Protection,
             live: 0,
             live_guarded: 0,
             chunks: None,
@@ -67,11 +103,11 @@ impl Arena {
         }
     }
 
-    /// Pages for a block of `bytes`; its address. None if the host refuses.
-    pub(super) fn allocate(&mut self, bytes: usize, executable: bool) -> Option<usize> {
+    /// Finds a place for a block of `bytes`; [`Arena::open`] then makes it accessible. None if
+    /// the reservation is used up.
+    pub(super) fn place(&mut self, bytes: usize) -> Option<Place> {
         if self.next == 0 {
-            self.next = reserve()?;
-            self.live_guarded = memory::mapping_limit().saturating_sub(OTHER_MAPPINGS) / 2;
+            self.begin()?;
         }
         let pages = pages_of(bytes)?;
         let guard = if self.live < self.live_guarded {
@@ -92,35 +128,76 @@ impl Arena {
         let next = start
             .checked_add(pages + guard)
             .filter(|next| *next <= end)?;
-        let protection = if executable {
-            Protection::ReadWriteExecute
-        } else {
-            Protection::ReadWrite
-        };
-        // SAFETY: the pages were never given out (invariant).
-        if !unsafe { memory::protect(start, pages, protection) } {
-            return None;
+        if self.means == Means::Marks && next > self.opened {
+            self.open_chunks(next)?;
         }
         self.next = next;
         self.live += 1;
+        let chunks = self.chunks.get_or_insert_default();
         for chunk in chunks_of(start, pages) {
-            *self
-                .chunks
-                .get_or_insert_default()
-                .entry(chunk)
-                .or_default() += 1;
+            *chunks.entry(chunk).or_default() += 1;
         }
-        Some(address_in(start, pages, bytes))
+        for left in start / CHUNK..next / CHUNK {
+            if !chunks.contains_key(&left) {
+                // All its blocks were freed while it was the one in use.
+                // SAFETY: no live block lies in the chunk, and none will.
+                let _ = unsafe { memory::discard(left * CHUNK, CHUNK) };
+            }
+        }
+        let address = address_in(start, pages, bytes);
+        Some(Place {
+            address,
+            start,
+            pages,
+        })
     }
 
-    /// Makes the pages of a block inaccessible for good.
-    pub(super) fn free(&mut self, address: usize, bytes: usize) {
+    /// Reserves, and tries which means the host has.
+    fn begin(&mut self) -> Option<()> {
+        self.next = reserve()?;
+        // A whole chunk is opened at a time.
+        self.next = self.next.next_multiple_of(CHUNK);
+        self.opened = self.next;
+        self.means = Means::Marks;
+        self.live_guarded = usize::MAX;
+        if self.open_chunks(self.next + 1).is_none() {
+            self.means = Means::Protection;
+            self.live_guarded = memory::mapping_limit().saturating_sub(OTHER_MAPPINGS) / 2;
+        }
+        Some(())
+    }
+
+    /// Makes everything up to `next` accessible, but marked.
+    fn open_chunks(&mut self, next: usize) -> Option<()> {
+        let bytes = (next - self.opened).next_multiple_of(CHUNK);
+        // SAFETY: the pages were never given out (invariant), here and below.
+        if !unsafe { memory::protect(self.opened, bytes, Protection::ReadWrite) } {
+            return None;
+        }
+        // SAFETY: as above.
+        if !unsafe { memory::mark(self.opened, bytes) } {
+            // SAFETY: as above.
+            let _ = unsafe { memory::discard(self.opened, bytes) };
+            return None;
+        }
+        self.opened += bytes;
+        Some(())
+    }
+
+    /// What makes the pages of a place accessible; it is called outside of the pool's lock.
+    pub(super) fn opener(&self) -> fn(Place, bool) -> bool {
+        match self.means {
+            Means::Marks => open_marked,
+            Means::Protection => open_protected,
+        }
+    }
+
+    /// Takes a block out of the count. What is returned makes its pages inaccessible for good.
+    pub(super) fn free(&mut self, address: usize, bytes: usize) -> Closing {
         let start = address / PAGE * PAGE;
         let pages = pages_of(bytes).expect("the size was allocated");
-        // SAFETY: the pages of this block alone, which its owner has given up. If the host
-        // refuses (no mapping left to split), they stay accessible: a use is missed, no more.
-        let _ = unsafe { memory::discard(start, pages) };
         self.live -= 1;
+        let mut empty = Vec::new();
         let chunks = self.chunks.get_or_insert_default();
         for chunk in chunks_of(start, pages) {
             let Some(live) = chunks.get_mut(&chunk) else {
@@ -130,10 +207,50 @@ impl Arena {
             if *live == 0 {
                 chunks.remove(&chunk);
                 if chunk < self.next / CHUNK && chunk * CHUNK >= BASE.load(Ordering::Relaxed) {
-                    // SAFETY: no live block lies in the chunk, and none will.
-                    let _ = unsafe { memory::discard(chunk * CHUNK, CHUNK) };
+                    empty.push(chunk);
                 }
             }
+        }
+        Closing {
+            start,
+            pages,
+            means: self.means,
+            chunks: empty,
+        }
+    }
+}
+
+fn open_marked(place: Place, executable: bool) -> bool {
+    if executable && !open_protected(place, true) {
+        return false;
+    }
+    // SAFETY: the pages were given out to the caller alone.
+    unsafe { memory::unmark(place.start, place.pages) }
+}
+
+fn open_protected(place: Place, executable: bool) -> bool {
+    let protection = if executable {
+        Protection::ReadWriteExecute
+    } else {
+        Protection::ReadWrite
+    };
+    // SAFETY: the pages were given out to the caller alone.
+    unsafe { memory::protect(place.start, place.pages, protection) }
+}
+
+impl Closing {
+    /// Makes the pages inaccessible for good. If the host refuses (no mapping left to split),
+    /// they stay accessible: a use is missed, no more.
+    pub(super) fn close(self) {
+        // SAFETY: the pages of one block, which its owner has given up.
+        let marked = self.means == Means::Marks && unsafe { memory::mark(self.start, self.pages) };
+        if !marked {
+            // SAFETY: as above.
+            let _ = unsafe { memory::discard(self.start, self.pages) };
+        }
+        for chunk in self.chunks {
+            // SAFETY: no live block lies in the chunk, and none will.
+            let _ = unsafe { memory::discard(chunk * CHUNK, CHUNK) };
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What is known of each block, kept apart from the block.
 
 use super::{Kind, at};
-use std::collections::{HashMap, VecDeque};
+use crate::host::address_map::AddressMap;
+use std::collections::VecDeque;
 
 /// Freed blocks that are remembered; older ones are only known as freed.
 const FREED_REMEMBERED: usize = 1 << 18;
@@ -152,7 +153,7 @@ pub(super) fn relation(block: &Block, address: usize) -> String {
 /// # Invariants
 /// A block is in `live` or in `freed`, never in both.
 pub(super) struct Ledger {
-    live: Option<HashMap<usize, Block>>,
+    live: Option<AddressMap<Block>>,
     freed: VecDeque<Block>,
 }
 

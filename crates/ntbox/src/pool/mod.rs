@@ -208,12 +208,22 @@ pub unsafe fn free_for_box_at(block: *mut c_void, site: usize) {
 fn allocate_guarded(mut block: Block) -> *mut c_void {
     let executable = matches!(block.owner, Owner::Driver(Kind::NonPagedExecute));
     let mut pool = pool();
-    let Some(address) = pool.arena.allocate(block.bytes, executable) else {
+    let Some(place) = pool.arena.place(block.bytes) else {
         return std::ptr::null_mut();
     };
+    let open = pool.arena.opener();
+    let address = place.address;
     block.address = address;
     pool.ledger.add(block);
     drop(pool);
+    if !open(place, executable) {
+        let mut pool = self::pool();
+        pool.ledger.retire(address, 0, 0);
+        let closing = pool.arena.free(address, block.bytes);
+        drop(pool);
+        closing.close();
+        return std::ptr::null_mut();
+    }
     // SAFETY: the block is new and known to this thread only.
     unsafe {
         arena::fill(
@@ -245,7 +255,9 @@ fn retire(block: Block, caller: usize) {
     let mut pool = pool();
     if pool.ledger.retire(block.address, caller, thread) {
         if guarded {
-            pool.arena.free(block.address, block.bytes);
+            let closing = pool.arena.free(block.address, block.bytes);
+            drop(pool);
+            closing.close();
         } else {
             drop(pool);
             // SAFETY: it was in the ledger until now, and so came from there.
