@@ -205,8 +205,8 @@ pub struct ExportsOptions {
 /// Options of `ntbox bench`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-All measurements are made in one process over the same bottom device, with the verifier's
-checks off and without guarded pages. Rounds through each level of the stack take turns: the
+All measurements are made in one process over the same bottom device, with the verifier off
+unless --verify says otherwise. Rounds through each level of the stack take turns: the
 volume device itself, the lowest driver, the next one, and the median counts. What a driver
 does for one request is then counted instruction by instruction: kernel calls, interlocked
 instructions, and writes to memory that requests share.
@@ -214,7 +214,9 @@ instructions, and writes to memory that requests share.
 Examples:
   ntbox bench --driver fsglass.sys
   ntbox bench --driver other.sys --driver fsglass.sys --driver fsglass.sys
-  ntbox bench --driver fsglass.sys --threads 1,2,4 --rounds 9 --requests 500000 --json")]
+  ntbox bench --driver fsglass.sys --threads 1,2,4 --rounds 9 --requests 500000 --json
+  ntbox bench --driver fsglass.sys --verify-cost --requests 200000
+  ntbox bench --driver fsglass.sys --by-hand --verify standard --rounds 1 --requests 10000000")]
 pub struct BenchOptions {
     /// Driver to load; repeat it to stack several, the first one lowest
     #[arg(long = "driver", value_name = "PATH", required = true)]
@@ -228,6 +230,16 @@ pub struct BenchOptions {
     /// Requests driven by hand in a round; a twentieth of it for whole calls
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub requests: u64,
+    /// Measure instead what each option of the verifier costs: one row per option, each in a
+    /// process of its own
+    #[arg(long, conflicts_with = "verify")]
+    pub verify_cost: bool,
+    /// What is verified while the requests are measured
+    #[arg(long, value_name = "standard|all|LIST", default_value = "none")]
+    pub verify: Options,
+    /// Measure requests driven by hand only
+    #[arg(long)]
+    pub by_hand: bool,
     /// Threads that work at the same time, each with a request and files of its own
     #[arg(long, value_name = "N[,N…]", default_value = "1,2", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Vec<u16>,

@@ -5,7 +5,9 @@ use super::arguments::BenchOptions;
 use super::machine::{self, Volume};
 use super::report::duration;
 use super::run::temporary_directory;
+use super::verify_cost;
 use ntbox::file_system::adversary::{self, Mix};
+use ntbox::host::memory;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::verifier;
 use ntbox::workload::bench::count::Work;
@@ -25,9 +27,10 @@ struct Output {
     /// The services, the lowest first.
     drivers: Vec<String>,
     settings: Vec<String>,
-    checks: bool,
-    guarded_pages: bool,
+    verify: String,
     measured: Vec<Measured>,
+    /// Resident memory of the process before and after the measurements, in KiB.
+    resident: [usize; 2],
     /// What each driver does for a request driven by hand; empty where that cannot be counted.
     work: Vec<DriverWork>,
 }
@@ -42,9 +45,12 @@ struct DriverWork {
 /// Measures; always true.
 pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     machine::check_drivers(&options.drivers)?;
+    if options.verify_cost {
+        return verify_cost::run(options);
+    }
     // Before anything is allocated.
     verifier::configure(verifier::Configuration {
-        options: verifier::Options::NONE,
+        options: options.verify,
         ..verifier::Configuration::default()
     });
     machine::start();
@@ -63,7 +69,8 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     let path = |letter| format!("{}\\file", volume(letter).name());
     let (nothing, files) = (path(NOTHING), path(FILES));
     let drivers = machine::load(&options.drivers, &options.settings)?;
-    let mut measured = Vec::new();
+    let resident = || memory::resident().unwrap_or_default() / 1024;
+    let (mut measured, before) = (Vec::new(), resident());
     for threads in &options.threads {
         let extent = |requests| Extent {
             rounds: options.rounds as usize,
@@ -74,6 +81,13 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
             &nothing,
             extent(options.requests),
         )?);
+        measured.push(bench::by_hand::new_requests(
+            &nothing,
+            extent(options.requests),
+        )?);
+        if options.by_hand {
+            continue;
+        }
         measured.extend(bench::calls::calls(
             &files,
             extent(options.requests.div_ceil(CALL_WEIGHT)),
@@ -89,10 +103,14 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect(),
-        checks: false,
-        guarded_pages: false,
+        verify: options.verify.to_string(),
         measured,
-        work: work_of(&drivers, &nothing)?,
+        resident: [before, resident()],
+        work: if options.by_hand {
+            Vec::new()
+        } else {
+            work_of(&drivers, &nothing)?
+        },
     };
     if options.json {
         let json = serde_json::to_string_pretty(&output).map_err(anyhow::Error::from)?;
@@ -124,7 +142,8 @@ fn work_of(drivers: &[machine::LoadedDriver], path: &str) -> Result<Vec<DriverWo
 fn print_times(output: &Output) {
     let rounds = output.measured.first().map_or(0, |first| first.rounds);
     line!(
-        "Time of one request, median of {rounds} interleaved rounds over the same bottom device, checks off"
+        "Time of one request, median of {rounds} interleaved rounds over the same bottom device, verifier: {}",
+        output.verify
     );
     line!(
         "A driver's column is what it adds to the levels below it, and how many times the bare stack that makes"
@@ -151,6 +170,8 @@ fn print_times(output: &Output) {
         }
         line!("{row}");
     }
+    let [before, after] = output.resident;
+    line!("Resident memory {before} KiB before, {after} KiB after");
 }
 
 fn print_work(work: &[DriverWork]) {

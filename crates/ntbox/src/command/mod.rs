@@ -10,6 +10,7 @@ macro_rules! line {
 
 mod arguments;
 mod bench;
+mod children;
 mod demo;
 mod exports;
 mod image;
@@ -19,6 +20,7 @@ mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod verify_cost;
 mod watchdog;
 
 use arguments::{Arguments, Command};

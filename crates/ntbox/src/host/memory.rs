@@ -19,6 +19,11 @@ pub enum Protection {
     ReadWriteExecute,
 }
 
+/// Bytes of memory that the process occupies; `None` where the host does not say.
+pub fn resident() -> Option<usize> {
+    system::resident()
+}
+
 /// Rounds up to whole pages.
 pub const fn whole_pages(bytes: usize) -> usize {
     bytes.div_ceil(PAGE) * PAGE

@@ -16,6 +16,12 @@ pub(super) fn mapping_limit() -> usize {
         .unwrap_or(DEFAULT_MAX_MAP_COUNT)
 }
 
+pub(super) fn resident() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * super::PAGE)
+}
+
 pub(super) fn reserve(bytes: usize) -> Option<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new mapping at an address of the system's choice.

@@ -36,6 +36,10 @@ pub(super) fn mapping_limit() -> usize {
     usize::MAX
 }
 
+pub(super) fn resident() -> Option<usize> {
+    None
+}
+
 pub(super) fn reserve(bytes: usize) -> Option<usize> {
     // SAFETY: new address space at an address of the system's choice.
     let address = unsafe { VirtualAlloc(std::ptr::null_mut(), bytes, MEM_RESERVE, PAGE_NOACCESS) };

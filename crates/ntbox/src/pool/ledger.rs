@@ -5,7 +5,7 @@ use crate::host::address_map::AddressMap;
 use std::collections::VecDeque;
 
 /// Freed blocks that are remembered; older ones are only known as freed.
-const FREED_REMEMBERED: usize = 1 << 18;
+const FREED_REMEMBERED: usize = 1 << 16;
 /// Farther from a block than this, an address has nothing to do with it.
 const NEAR: usize = 2 * crate::host::PAGE;
 

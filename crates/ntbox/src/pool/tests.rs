@@ -265,7 +265,7 @@ fn more_live_blocks_than_mappings_are_served() {
     crate::host::test_process::passes_alone(
         "pool::tests::more_live_blocks_than_mappings_are_served",
         || {
-            let count = (crate::host::memory::mapping_limit().min(200_000) / 2) + 2_000;
+            let count = 100_000;
             let blocks: Vec<*mut u8> = (0..count).map(|_| new(40)).collect();
             // A block without an inaccessible page behind it is still checked.
             let last = blocks[count - 1];
@@ -276,6 +276,34 @@ fn more_live_blocks_than_mappings_are_served() {
             blocks.into_iter().take(count - 1).for_each(release);
         },
     );
+}
+
+#[test]
+fn memory_stays_flat_while_addresses_rise() {
+    let name = "pool::tests::memory_stays_flat_while_addresses_rise";
+    crate::host::test_process::passes_alone(name, || {
+        // One that stays, so that its chunk is kept.
+        let stays = new(100);
+        let turn = |count: usize| {
+            for round in 0..count {
+                let (block, own) = (new(16 + round % 300), allocate_for_box(500));
+                release(block);
+                // SAFETY: allocated above, freed once.
+                unsafe { free_for_box(own) };
+            }
+        };
+        // As many as are remembered after they were freed.
+        turn(40_000);
+        let Some(before) = crate::host::memory::resident() else {
+            return;
+        };
+        turn(100_000);
+        let grown = crate::host::memory::resident()
+            .unwrap_or(0)
+            .saturating_sub(before);
+        assert!(grown < 4 << 20, "{grown} bytes more after 200,000 blocks");
+        release(stays);
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! One request that is driven through the stack again and again: what is
-//! measured is the way through the drivers, and nothing else.
+//! A request that is driven through the stack by hand: the same one again and
+//! again, so that what is measured is the way through the drivers and nothing
+//! else, or a new one each time, as the I/O manager makes them.
 
 #![expect(unsafe_code, reason = "a request is driven through the stack by hand")]
 
@@ -51,29 +52,34 @@ impl Driven {
         };
         // SAFETY: the request is this value's, and not in flight: its completion is stopped.
         unsafe { irp::reuse(self.request, 0) };
-        // SAFETY: as above.
-        unsafe { irp::advance(self.request) };
-        // SAFETY: there is a location below the originator's own.
-        let next = unsafe { self.request.next_location() };
-        // SAFETY: as above; nobody else has the request.
-        let location = unsafe { &mut *next };
-        location.MajorFunction = IRP_MJ_READ as u8;
-        location.FileObject = self.file;
-        location.Parameters.Read = ReadWrite {
-            Length: 0,
-            Key: 0,
-            ByteOffset: 0,
-            ..Default::default()
-        };
-        let stop: unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS =
-            stop;
-        // SAFETY: as above; the routine needs no context.
-        unsafe {
-            irp::set_completion_routine(self.request, Some(stop), std::ptr::null_mut(), ALWAYS)
-        };
-        // SAFETY: a complete request for a device whose stack fits.
-        unsafe { call::call_driver(*device, self.request, 0) };
+        // SAFETY: as above, with a location more than the stack of the device needs.
+        unsafe { send(self.request, *device, self.file) };
     }
+}
+
+/// # Safety
+/// The request is the caller's, not in flight, and has a location more than `device` needs.
+unsafe fn send(request: *mut IRP, device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe { irp::advance(request) };
+    // SAFETY: there is a location below the originator's own.
+    let next = unsafe { request.next_location() };
+    // SAFETY: as above; nobody else has the request.
+    let location = unsafe { &mut *next };
+    location.MajorFunction = IRP_MJ_READ as u8;
+    location.FileObject = file;
+    location.Parameters.Read = ReadWrite {
+        Length: 0,
+        Key: 0,
+        ByteOffset: 0,
+        ..Default::default()
+    };
+    let stop: unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS =
+        stop;
+    // SAFETY: as above; the routine needs no context.
+    unsafe { irp::set_completion_routine(request, Some(stop), std::ptr::null_mut(), ALWAYS) };
+    // SAFETY: a complete request for a device whose stack fits.
+    unsafe { call::call_driver(device, request, 0) };
 }
 
 impl Drop for Driven {
@@ -123,6 +129,47 @@ pub fn pass_through(path: &str, extent: Extent) -> anyhow::Result<Measured> {
         |driven, level, count| {
             for _ in 0..count {
                 driven.drive(level);
+            }
+        },
+    )
+}
+
+/// The time of one request at each level that is allocated for it and freed behind it: what the
+/// verifier adds shows here. `path` as for [`pass_through`].
+///
+/// # Errors
+/// As [`pass_through`].
+pub fn new_requests(path: &str, extent: Extent) -> anyhow::Result<Measured> {
+    let file = open(path)?;
+    let levels = Stack::of(&file)?.devices.len();
+    measure(
+        "request allocated, driven by hand, freed (IRP)",
+        extent,
+        levels,
+        || {
+            let stack = Stack::of(&file)?;
+            Ok((
+                stack.file as usize,
+                stack
+                    .devices
+                    .iter()
+                    .map(|device| *device as usize)
+                    .collect(),
+            ))
+        },
+        |(file, devices): &mut (usize, Vec<usize>), level, count| {
+            let (file, device) = (
+                *file as *mut FILE_OBJECT,
+                devices[level] as *mut DEVICE_OBJECT,
+            );
+            // SAFETY: the open file keeps its devices.
+            let locations = unsafe { (*device).StackSize } + 1;
+            for _ in 0..count {
+                let request = irp::allocate(locations);
+                // SAFETY: new, and with a location more than the device needs.
+                unsafe { send(request, device, file) };
+                // SAFETY: not in flight: its completion was stopped.
+                unsafe { irp::free(request, 0) };
             }
         },
     )
