@@ -61,17 +61,17 @@ fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
         .replace("VERSION_TEXT", &numbers.join("."));
 
     let directory = PathBuf::from(env::var("OUT_DIR")?);
-    let script = directory.join("fsglass.rc");
-    let resource = directory.join("fsglass.res");
-    fs::write(&script, source)?;
+    let (script, resource) = ("fsglass.rc", "fsglass.res");
+    fs::write(directory.join(script), source)?;
     fs::write(directory.join("messages.bin"), message_table(MESSAGES))?;
     let compiler = env::var("RC").unwrap_or_else(|_| "rc.exe".to_owned());
     let flags = env::var("RCFLAGS").unwrap_or_default();
     let status = Command::new(&compiler)
         .args(flags.split_whitespace())
         .current_dir(&directory)
-        .arg("/fo")
-        .args([&resource, &script])
+        // Names without a directory: an absolute path of Linux begins as an option does, and
+        // llvm-rc takes `/check/…` for `/c`.
+        .args(["/fo", resource, script])
         .status()
         .map_err(|error| {
             format!(
@@ -82,7 +82,7 @@ fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
     if !status.success() {
         return Err(format!("{compiler:?} cannot compile {RESOURCE} ({status})").into());
     }
-    Ok(resource)
+    Ok(directory.join(resource))
 }
 
 /// MESSAGE_RESOURCE_DATA, as the message compiler writes it: blocks of consecutive codes, then the
