@@ -51,6 +51,14 @@ enum Action {
     /// Afterwards cargo can be called by hand in target/kit/workspace.
     Prepare,
 
+    /// Run a cargo subcommand that compiles, such as check, for the drivers'
+    /// target in the patched workspace
+    Cargo {
+        /// The subcommand and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+
     /// Build drivers: NAME.sys and NAME.pdb in
     /// target/x86_64-pc-windows-msvc/PROFILE
     Build {
@@ -114,6 +122,10 @@ pub fn run() -> Result<()> {
             let layout = prepared(choice, &workspace)?.0;
             println!("cd {} && cargo check", layout.mirror().display());
             Ok(())
+        }
+        Action::Cargo { arguments } => {
+            let (layout, requirements) = prepared(choice, &Workspace::find()?)?;
+            driver_build::cargo_by_hand(&layout, &requirements.compiler, &arguments)
         }
         Action::Build {
             selection,

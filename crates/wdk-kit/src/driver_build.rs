@@ -96,6 +96,19 @@ pub fn lint(layout: &Layout, compiler: &Compiler, drivers: &[&Driver]) -> Result
     process::run(&mut command).context("the linter is not content")
 }
 
+/// Runs a cargo subcommand with arguments that are not the kit's.
+///
+/// # Errors
+/// When cargo fails; it has said why.
+pub fn cargo_by_hand(layout: &Layout, compiler: &Compiler, arguments: &[String]) -> Result<()> {
+    let Some((subcommand, rest)) = arguments.split_first() else {
+        bail!("cargo is given nothing to do");
+    };
+    let mut command = cargo(layout, compiler, subcommand, &[]);
+    command.args(rest);
+    process::run(&mut command)
+}
+
 fn cargo(layout: &Layout, compiler: &Compiler, subcommand: &str, drivers: &[&Driver]) -> Command {
     let mut command = compiler.cargo();
     command
