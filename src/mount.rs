@@ -7,7 +7,7 @@
 use crate::glass::Glass;
 use crate::volumes;
 use wdm::device::{DeviceObject, DeviceReference, FilterDevice};
-use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork};
+use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 
@@ -36,9 +36,14 @@ struct Mounted {
 }
 
 impl PendedWork<Glass> for Mounted {
-    fn run(self, device: &FilterDevice<Glass>, irp: PendedIrp, level: &mut Passive) {
+    fn run<'w>(
+        self,
+        device: &FilterDevice<Glass>,
+        irp: PendedIrp<'w>,
+        level: &mut Passive,
+    ) -> Resumed<'w> {
         attach_after_mount(device, &self.storage, irp.status(), level);
-        irp.resume();
+        irp.resume()
     }
 }
 

@@ -10,10 +10,10 @@ use wdk_sys::{IO_NO_INCREMENT, PIRP, ntddk};
 
 /// A request seen by a completion routine: to be read, not to be changed (C16).
 pub struct CompletedIrp<'c> {
+    /// A raw pointer, so that it is not sent away: it may not be touched after the routine has
+    /// returned (C12).
     raw: PIRP,
     call: PhantomData<&'c ()>,
-    /// Not Send: it may not be touched after the routine has returned (C12).
-    thread: PhantomData<*mut ()>,
 }
 
 impl CompletedIrp<'_> {
@@ -23,7 +23,6 @@ impl CompletedIrp<'_> {
         Self {
             raw,
             call: PhantomData,
-            thread: PhantomData,
         }
     }
 
@@ -57,7 +56,6 @@ impl CompletedIrp<'_> {
 pub struct ReturnedIrp<'d> {
     raw: PIRP,
     brand: Brand<'d>,
-    thread: PhantomData<*mut ()>,
 }
 
 impl<'d> ReturnedIrp<'d> {
@@ -68,7 +66,6 @@ impl<'d> ReturnedIrp<'d> {
         Self {
             raw,
             brand: PhantomData,
-            thread: PhantomData,
         }
     }
 

@@ -33,7 +33,7 @@ pub use completed::{CompletedIrp, ReturnedIrp};
 pub use kind::RequestKind;
 pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
-pub use pended::{PendedIrp, PendedWork};
+pub use pended::{PendedIrp, PendedWork, Resumed};
 
 use crate::completion::{self, Completion};
 use crate::device::{DeviceUse, FilterDevice, LowerDevice};
@@ -53,10 +53,10 @@ type Brand<'d> = PhantomData<fn(&'d ()) -> &'d ()>;
 /// The IRP is live, and its current stack location is this driver's.
 #[must_use = "a request is completed or passed on"]
 pub struct Irp<'d> {
+    /// A raw pointer, so that no request is sent away: the dispatch routine finishes on the
+    /// thread it was called on.
     raw: PIRP,
     brand: Brand<'d>,
-    /// Not Send: the dispatch routine finishes on the thread it was called on.
-    thread: PhantomData<*mut ()>,
 }
 
 /// What became of a request: the only thing a dispatch routine can return.
@@ -86,7 +86,6 @@ impl<'d> Irp<'d> {
         Self {
             raw,
             brand: PhantomData,
-            thread: PhantomData,
         }
     }
 

@@ -8,56 +8,59 @@
     reason = "the request travels through the context pointer"
 )]
 
-use super::{RequestKind, complete, raw};
+use super::{Brand, RequestKind, raw};
 use crate::device::FilterDevice;
 use crate::driver::Filter;
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
 use core::ffi::c_void;
-use core::mem::ManuallyDrop;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use wdk_sys::{
     _WORK_QUEUE_TYPE, IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, ntddk,
 };
 
-/// A request that was marked pending (C11) and is this driver's until it completes it.
+/// A request that was marked pending (C11) and is this driver's until completion is resumed.
 ///
-/// Dropped unfinished, it completes with STATUS_UNSUCCESSFUL: the originator must not hang
-/// because of a bug here.
-pub struct PendedIrp(PIRP);
+/// Only [`PendedIrp::resume`] gives the [`Resumed`] that [`PendedWork::run`] must return, so it
+/// cannot be forgotten and leave its originator waiting for ever (C13).
+#[must_use = "completion was stopped and must be resumed"]
+pub struct PendedIrp<'w> {
+    raw: PIRP,
+    brand: Brand<'w>,
+}
 
-// SAFETY: a pended request may be completed on any thread.
-unsafe impl Send for PendedIrp {}
+/// Completion of the request of the call `'w` went on: the only thing that work can return.
+pub struct Resumed<'w>(Brand<'w>);
 
-impl PendedIrp {
+impl<'w> PendedIrp<'w> {
     /// The status the lower driver completed it with. IRQL: any.
     #[must_use]
     pub fn status(&self) -> Status {
         // SAFETY: owned.
-        unsafe { raw::status(self.0) }
+        unsafe { raw::status(self.raw) }
     }
 
     /// Lets completion go on upwards with the result of the lower driver (C13).
     /// IRQL: ≤ DISPATCH_LEVEL.
-    pub fn resume(self) {
-        let irp = ManuallyDrop::new(self).0;
+    pub fn resume(self) -> Resumed<'w> {
+        let irp = self.raw;
         // SAFETY: owned until now; not touched afterwards (C12).
-        unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) }
-    }
-}
-
-impl Drop for PendedIrp {
-    fn drop(&mut self) {
-        // SAFETY: owned until now.
-        unsafe { complete(self.0, Status(wdk_sys::STATUS_UNSUCCESSFUL), 0) }
+        unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) };
+        Resumed(PhantomData)
     }
 }
 
 /// What is done at PASSIVE_LEVEL with a request that came back.
 pub trait PendedWork<F: Filter>: Send + Sized + 'static {
     /// Runs on a system worker thread.
-    fn run(self, device: &FilterDevice<F>, irp: PendedIrp, level: &mut Passive);
+    fn run<'w>(
+        self,
+        device: &FilterDevice<F>,
+        irp: PendedIrp<'w>,
+        level: &mut Passive,
+    ) -> Resumed<'w>;
 }
 
 /// The work and its work item, allocated before the request is parted with.
@@ -66,7 +69,7 @@ pub(super) struct Posted<F: Filter, W> {
     /// Null until the request has come back.
     irp: PIRP,
     work: W,
-    filter: core::marker::PhantomData<F>,
+    filter: PhantomData<F>,
 }
 
 /// An allocated work item; freed when dropped.
@@ -94,7 +97,7 @@ impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
             item,
             irp: core::ptr::null_mut(),
             work,
-            filter: core::marker::PhantomData,
+            filter: PhantomData,
         })
     }
 
@@ -151,7 +154,11 @@ unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(
     let device = unsafe { FilterDevice::<F>::from_raw(device) };
     // SAFETY: the request is this driver's until `work` parts with it.
     let kind = unsafe { RequestKind::of(irp) };
-    work.run(device, PendedIrp(irp), &mut level);
+    let irp = PendedIrp {
+        raw: irp,
+        brand: PhantomData,
+    };
+    let Resumed(_) = work.run(device, irp, &mut level);
     drop(item);
     if device.driver().can_unload() {
         // SAFETY: ends the use that `Irp::pend_and_forward` began for this request.
