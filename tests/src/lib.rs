@@ -13,6 +13,7 @@
 //! | [`command`] | the `ntbox` command as its users run it |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
+//! | [`ui`] | what the compiler says to misuses of `wdm` |
 
 pub mod command;
 pub mod drivers;
@@ -23,3 +24,4 @@ pub mod machine;
 pub mod mistakes;
 pub mod own_process;
 pub mod probe;
+pub mod ui;

@@ -1,0 +1,24 @@
+//! C7, C12: a completion routine lets completion go on; it does not complete the request itself.
+
+#![no_std]
+#![no_main]
+
+use wdm::completion::Completion;
+use wdm::device::FilterDevice;
+use wdm::irp::CompletedIrp;
+use wdm::irql::AtMostDispatch;
+use wdm::status::Status;
+use wdm_ui::Plain;
+
+struct Completes;
+
+impl Completion<Plain> for Completes {
+    fn completed(
+        self,
+        _device: &FilterDevice<Plain>,
+        irp: &CompletedIrp<'_>,
+        _level: &mut AtMostDispatch,
+    ) {
+        let _disposition = irp.complete(Status::SUCCESS, 0);
+    }
+}

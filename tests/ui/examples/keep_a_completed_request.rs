@@ -1,0 +1,15 @@
+//! C12: after the completion routine has returned the request is not touched.
+
+#![no_std]
+#![no_main]
+
+use wdm::irp::CompletedIrp;
+use wdm_ui as _;
+
+struct Last<'k> {
+    seen: Option<&'k CompletedIrp<'k>>,
+}
+
+fn completed(last: &mut Last<'_>, irp: &CompletedIrp<'_>) {
+    last.seen = Some(irp);
+}

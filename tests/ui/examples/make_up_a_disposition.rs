@@ -1,0 +1,12 @@
+//! D4: what a dispatch routine returns comes out of what it did with the request.
+
+#![no_std]
+#![no_main]
+
+use wdm::irp::{Disposition, Irp};
+use wdm_ui as _;
+
+fn request(irp: Irp<'_>) -> Disposition<'_> {
+    core::mem::forget(irp);
+    Disposition { status: 0x103 }
+}

@@ -1,0 +1,18 @@
+//! C10, C11: a request leaves its thread only where it was marked pending first, by
+//! `Irp::pend_and_forward`.
+
+#![no_std]
+#![no_main]
+
+use wdm::irp::{Disposition, Irp};
+use wdm_ui as _;
+
+fn on_another_thread(work: impl FnOnce() + Send) {
+    work();
+}
+
+fn request(irp: Irp<'_>) {
+    on_another_thread(move || {
+        let _major = irp.major();
+    });
+}

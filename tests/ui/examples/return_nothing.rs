@@ -1,0 +1,11 @@
+//! D4, D5: a request is completed or passed on before its dispatch routine returns.
+
+#![no_std]
+#![no_main]
+
+use wdm::irp::{Disposition, Irp};
+use wdm_ui as _;
+
+fn request(irp: Irp<'_>) -> Disposition<'_> {
+    let _major = irp.major();
+}

@@ -1,0 +1,48 @@
+//! C2: what is kept with a device is seen by many threads at once.
+
+#![no_std]
+#![no_main]
+
+use core::cell::Cell;
+use wdm::device::{DeviceObject, FilterDevice};
+use wdm::driver::{Driver, Filter, Slot};
+use wdm::irp::{Disposition, Irp};
+use wdm::irql::{AtMostApc, Passive};
+use wdm_ui as _;
+
+struct Counting;
+
+impl Filter for Counting {
+    type Attachment = Cell<u32>;
+
+    fn slot() -> &'static Slot<Self> {
+        loop {}
+    }
+
+    fn filter_request<'d>(
+        device: &'d FilterDevice<Self>,
+        _irp: Irp<'d>,
+        _level: &mut AtMostApc,
+    ) -> Disposition<'d> {
+        device.attachment().set(1);
+        loop {}
+    }
+
+    fn control_request<'d>(
+        _driver: &'d Driver<Self>,
+        _irp: Irp<'d>,
+        _level: &mut AtMostApc,
+    ) -> Disposition<'d> {
+        loop {}
+    }
+
+    fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+
+    fn file_system_changed(
+        _driver: &Driver<Self>,
+        _control_device: &DeviceObject,
+        _active: bool,
+        _level: &mut Passive,
+    ) {
+    }
+}

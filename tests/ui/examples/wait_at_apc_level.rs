@@ -1,0 +1,20 @@
+//! D3: a dispatch routine of which only IRQL ≤ APC_LEVEL is known does not wait.
+
+#![no_std]
+#![no_main]
+
+use wdm::device::FilterDevice;
+use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
+use wdm_ui::Plain;
+
+fn request<'d>(
+    device: &'d FilterDevice<Plain>,
+    irp: Irp<'d>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    match irp.forward_and_wait(device, level) {
+        Ok(returned) => returned.resume(),
+        Err(disposition) => disposition,
+    }
+}
