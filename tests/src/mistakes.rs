@@ -183,6 +183,32 @@ pub const ALL: &[Mistake] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ntbox::verifier::rules;
+    use std::collections::HashSet;
+
+    /// What the registry of rules says of its proofs, and what is made here, are the same.
+    #[test]
+    fn rules_and_mistakes_name_each_other() {
+        for rule in rules::all() {
+            let Some(name) = rule.proof.bad_driver() else {
+                continue;
+            };
+            let mistake = ALL.iter().find(|mistake| mistake.name == name);
+            let broken = mistake.map(|mistake| mistake.rule);
+            assert_eq!(broken, Some(rule.name), "the mistake {name}");
+        }
+        for mistake in ALL {
+            let found = rules::all()
+                .any(|rule| rule.name == mistake.rule && rule.proof.bad_driver().is_some());
+            assert!(found, "{mistake:?} breaks no rule that names a mistake");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_listed_once() {
+        let names: HashSet<_> = ALL.iter().map(|mistake| mistake.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
 
     #[test]
     fn a_place_is_recognized_and_others_are_not() {

@@ -46,6 +46,8 @@ pub enum Command {
     Exports(ExportsOptions),
     /// Measure what a request costs with and without the drivers
     Bench(BenchOptions),
+    /// List the rules that are checked, with what shows that each is caught
+    Rules(RulesOptions),
 }
 
 /// Options of `ntbox run`.
@@ -197,6 +199,18 @@ pub struct ExportsOptions {
     /// Only the imports of this driver; exit 1 if one is not bound
     #[arg(long, value_name = "PATH")]
     pub check: Option<PathBuf>,
+    /// One JSON array on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `ntbox rules`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  ntbox rules
+  ntbox rules --json")]
+pub struct RulesOptions {
     /// One JSON array on standard output
     #[arg(long)]
     pub json: bool,

@@ -17,6 +17,7 @@ mod image;
 mod machine;
 mod progress;
 mod report;
+mod rules;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => demo::run(options),
         Command::Exports(options) => exports::run(options),
         Command::Bench(options) => bench::run(options),
+        Command::Rules(options) => rules::run(options),
     };
     ExitCode::from(match result {
         Ok(true) => CLEAN,

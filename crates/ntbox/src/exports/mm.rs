@@ -28,7 +28,7 @@ use crate::nt::{
 use crate::pe_image;
 use crate::pool::{self, Kind};
 use crate::processor::irql;
-use crate::processor::rules::{self, violation};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 super::table! {

@@ -16,6 +16,7 @@ use super::{checks, legacy_filters, object};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS,
 };
+use crate::verifier::rules;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// `IoAttachDeviceToDeviceStackSafe`: puts `source` on top of the stack that
@@ -66,7 +67,7 @@ pub unsafe fn detach(target: *mut DEVICE_OBJECT, site: usize) {
     unsafe {
         if attached(target).is_null() {
             checks::report(
-                &checks::DETACHED_TWICE,
+                &rules::DETACHED_TWICE,
                 format!("nothing is attached to {}", describe(target)),
                 std::ptr::null_mut(),
                 vec![("detached by", site)],

@@ -10,6 +10,7 @@ use super::checks;
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
 use crate::processor::{irql, spin_lock};
 use crate::verifier::history::{self, Event, EventKind};
+use crate::verifier::rules;
 use std::sync::atomic::AtomicUsize;
 
 static LOCK: AtomicUsize = AtomicUsize::new(0);
@@ -76,7 +77,7 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
         let level = irql::current();
         if spin_lock::held_by_current() >= held || level != old {
             checks::report(
-                &checks::CANCEL_LOCK_KEPT,
+                &rules::CANCEL_LOCK_KEPT,
                 format!(
                     "a cancel routine returned at IRQL {level} with {} spin lock(s) held; IoCancelIrp was \
                      called at IRQL {old}",

@@ -17,56 +17,6 @@ use crate::processor::irql;
 use crate::verifier::{self, Rule, Violation, rules};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// `IoDetachDevice` for a device that nothing is attached to.
-pub static DETACHED_TWICE: Rule = Rule {
-    name: "DetachedTwice",
-    code: "0xC9/202",
-    should: "call IoDetachDevice once for each successful attach, with the device that was attached to",
-};
-/// `IoDeleteDevice` for a device that was deleted.
-pub static DELETED_TWICE: Rule = Rule {
-    name: "DeletedTwice",
-    code: "0xC9/240",
-    should: "delete each device object once",
-};
-/// A request was completed while its cancel routine was set.
-pub static CANCEL_ROUTINE_SET: Rule = Rule {
-    name: "CancelRoutineNotCleared",
-    code: "0xC9/07",
-    should: "call IoSetCancelRoutine(Irp, NULL) before IoCompleteRequest",
-};
-/// A lower driver returned STATUS_PENDING, the driver above returned a final status.
-pub static LOWER_STATUS_LOST: Rule = Rule {
-    name: "LowerDriverReturn",
-    code: "LowerDriverReturn",
-    should: "return what IoCallDriver returned, or wait for the request and complete it",
-};
-/// A request was completed above `DISPATCH_LEVEL`.
-pub static COMPLETED_ABOVE_DISPATCH: Rule = Rule {
-    name: "CompletedAboveDispatch",
-    code: "0xC9/0E",
-    should: "call IoCompleteRequest at or below DISPATCH_LEVEL",
-};
-/// A driver's own request went past its top stack location.
-pub static OWN_REQUEST_NOT_STOPPED: Rule = Rule {
-    name: "OwnRequestNotStopped",
-    code: "0x7E",
-    should: "free a request that the driver allocated in its completion routine and return \
-             STATUS_MORE_PROCESSING_REQUIRED",
-};
-/// Invoke flags were set without a routine.
-pub static NO_ROUTINE: Rule = Rule {
-    name: "NoCompletionRoutine",
-    code: "0xD1 DRIVER_IRQL_NOT_LESS_OR_EQUAL",
-    should: "pass FALSE for all three invoke flags when no completion routine is set",
-};
-/// A cancel routine returned with the cancel spin lock.
-pub static CANCEL_LOCK_KEPT: Rule = Rule {
-    name: "CancelSpinLock",
-    code: "0xC4/DDI",
-    should: "call IoReleaseCancelSpinLock(Irp->CancelIrql) in every cancel routine",
-};
-
 /// Reports a violation about a request, which may have been freed.
 pub fn report(
     rule: &'static Rule,
@@ -166,7 +116,7 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
                 dispatch,
                 forwarded: true,
             } => (
-                &LOWER_STATUS_LOST,
+                &rules::LOWER_STATUS_LOST,
                 format!(
                     "{} returned {} while the request that it passed down is still pending",
                     name(dispatch),

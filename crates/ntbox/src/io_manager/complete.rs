@@ -173,7 +173,7 @@ impl Observer for Checked {
     ) -> Outcome {
         let Some(routine) = location.CompletionRoutine else {
             checks::report(
-                &checks::NO_ROUTINE,
+                &rules::NO_ROUTINE,
                 "a stack location asks for a completion routine and has none".into(),
                 irp,
                 vec![("completed by", self.site)],

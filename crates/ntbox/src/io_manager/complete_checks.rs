@@ -70,7 +70,7 @@ pub(super) unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
     }
     if cancel {
         let message = "the request was completed while it still had a cancel routine".into();
-        checks::report(&checks::CANCEL_ROUTINE_SET, message, irp, completer.clone());
+        checks::report(&rules::CANCEL_ROUTINE_SET, message, irp, completer.clone());
         // SAFETY: contract; in a test, the mistake is not held against the drivers above.
         unsafe { irp.set_cancel_routine(None) };
     }
@@ -87,7 +87,7 @@ pub(super) unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
     let level = irql::current();
     if level > DISPATCH_LEVEL {
         let message = format!("the request was completed at IRQL {level}");
-        checks::report(&checks::COMPLETED_ABOVE_DISPATCH, message, irp, completer);
+        checks::report(&rules::COMPLETED_ABOVE_DISPATCH, message, irp, completer);
     }
     true
 }

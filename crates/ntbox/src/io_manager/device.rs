@@ -148,7 +148,7 @@ pub unsafe fn delete(device: *mut DEVICE_OBJECT, site: usize) {
         let flags = AtomicU32::from_ptr(&raw mut (*extension).ExtensionFlags);
         if flags.fetch_or(DELETE_PENDING, Ordering::AcqRel) & DELETE_PENDING != 0 {
             checks::report(
-                &checks::DELETED_TWICE,
+                &rules::DELETED_TWICE,
                 format!("{} was deleted twice", describe(device)),
                 std::ptr::null_mut(),
                 vec![("deleted by", site)],

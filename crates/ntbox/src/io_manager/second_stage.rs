@@ -28,6 +28,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::{dispatcher, irql, thread};
+use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// `NT_ERROR`.
@@ -67,7 +68,7 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
         let owner = irp.thread();
         let Some(owner) = thread::from_object(owner) else {
             checks::report(
-                &checks::OWN_REQUEST_NOT_STOPPED,
+                &rules::OWN_REQUEST_NOT_STOPPED,
                 "a request without an originating thread was completed past its top location"
                     .into(),
                 irp,

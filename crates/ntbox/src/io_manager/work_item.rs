@@ -114,7 +114,7 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
     let (object, driver) = unsafe {
         if (*item).queued != 0 {
             super::checks::report(
-                &crate::processor::rules::WORKER_QUEUED_TWICE,
+                &rules::WORKER_QUEUED_TWICE,
                 "a work item was queued while it is queued".into(),
                 std::ptr::null_mut(),
                 vec![("queued by", site)],

@@ -10,10 +10,10 @@
 //! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
 //! architecture guide.
 
-use super::rules::{self, violation};
 use super::thread::{self, Thread};
 use super::{dispatcher, irql};
 use crate::nt::APC_LEVEL;
+use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,10 +6,10 @@
 //!
 //! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
 
-use super::rules::{self, violation};
 use super::{spin_lock, thread};
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql};
 use crate::verifier;
+use crate::verifier::{rules, violation};
 use std::cell::Cell;
 
 /// `HIGH_LEVEL`: the highest level on x64.

@@ -13,7 +13,6 @@
 //! - [`work`]: system worker threads, DPCs and delayed calls;
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
 //! - [`system_thread`]: threads that drivers create;
-//! - [`rules`]: what is checked, under its published names.
 
 mod apc;
 pub mod dispatcher;
@@ -22,7 +21,6 @@ mod escape;
 pub mod irql;
 pub mod parking;
 pub mod process;
-pub mod rules;
 pub mod spin_lock;
 pub mod system_thread;
 pub mod thread;

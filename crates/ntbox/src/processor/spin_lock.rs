@@ -10,11 +10,11 @@
 
 #![expect(unsafe_code, reason = "spin locks live in driver memory")]
 
-use super::rules::{self, violation};
 use super::{irql, thread};
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pool;
 use crate::verifier::rules::SPIN_LOCK_PAIRING;
+use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -5,11 +5,11 @@
     reason = "a driver's routine is called, and left without returning"
 )]
 
-use super::rules::{self, violation};
 use super::thread::{self, Thread};
 use super::{dispatcher, escape, irql, process, work};
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, PASSIVE_LEVEL};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};

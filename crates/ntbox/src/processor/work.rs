@@ -12,9 +12,9 @@
 //! Source: "System Worker Threads", "DPC Objects and DPCs" in the kernel
 //! architecture guide; bug checks 0xE1, 0xE4, 0xC7 and 0xC8.
 
-use super::rules::{self, violation};
 use super::{apc, irql, spin_lock, thread, timer};
 use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::verifier::{rules, violation};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};

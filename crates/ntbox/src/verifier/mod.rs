@@ -2,7 +2,7 @@
 //!
 //! The checks themselves lie where things happen (the I/O manager, the
 //! dispatcher, the pool, the fault handler); each ends here, in [`report`],
-//! with a [`Rule`] under its published name. A report names the rule and its
+//! with a [`Rule`] of [`rules`] under its published name. A report names the rule and its
 //! bug check, every place of the driver that took part as function and line,
 //! the request with its stack locations and what happened to it so far, and
 //! how to run the same again. Then the process ends with exit code 1: as on
@@ -124,6 +124,26 @@ pub fn report(violation: Violation) {
     });
     if !captured {
         end(violation, &Circumstances::here());
+    }
+}
+
+/// Tells of a rule about a call of a driver, if [`Options::DDI`] is on; `sites` are
+/// the addresses that explain it. Inside [`capture`] this returns, and the caller
+/// goes on as NT would.
+#[cold]
+pub fn violation(rule: &'static Rule, message: String, sites: &[(&'static str, usize)]) {
+    if options::on(Options::DDI) {
+        let sites = sites
+            .iter()
+            .copied()
+            .filter(|(_, address)| *address != 0)
+            .collect();
+        report(Violation {
+            rule,
+            message,
+            irp: None,
+            sites,
+        });
     }
 }
 

@@ -31,18 +31,6 @@ fn captured_violations_are_recorded_in_order() {
 }
 
 #[test]
-fn every_rule_has_a_name_a_code_and_an_advice() {
-    for rule in rules::ALL {
-        assert!(
-            !rule.name.is_empty() && !rule.name.contains(' '),
-            "{rule:?}"
-        );
-        assert!(!rule.code.is_empty() && !rule.should.is_empty(), "{rule:?}");
-        assert!(!rule.should.ends_with('.'), "{rule:?}");
-    }
-}
-
-#[test]
 fn a_violation_ends_the_process_with_exit_code_1() {
     let name = "verifier::tests::a_violation_ends_the_process_with_exit_code_1";
     let output = alone(name, || {

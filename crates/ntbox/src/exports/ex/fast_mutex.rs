@@ -15,8 +15,8 @@
 )]
 
 use crate::nt::{APC_LEVEL, FAST_MUTEX};
-use crate::processor::rules::{self, violation};
 use crate::processor::{dispatcher, irql, thread};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering};
 

@@ -12,8 +12,8 @@ use crate::nt::{
     DISPATCH_LEVEL, NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
     WORK_QUEUE_ITEM,
 };
-use crate::processor::rules::{self, violation};
 use crate::processor::{irql, thread, work};
+use crate::verifier::{rules, violation};
 use std::sync::{Mutex, PoisonError};
 
 /// Serializes the look at `List.Flink`, which is not null while an item is queued.

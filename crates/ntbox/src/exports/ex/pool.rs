@@ -12,7 +12,7 @@
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::pool::{self, Kind};
 use crate::processor::irql;
-use crate::processor::rules::{self, violation};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 /// Tag of blocks from `ExAllocatePool`: "None".

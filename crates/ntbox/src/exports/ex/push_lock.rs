@@ -9,8 +9,8 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::APC_LEVEL;
-use crate::processor::rules::{self, violation};
 use crate::processor::{irql, parking, thread};
+use crate::verifier::{rules, violation};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 const EXCLUSIVE: isize = -1;

@@ -11,8 +11,8 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, ERESOURCE, NTSTATUS, STATUS_SUCCESS};
-use crate::processor::rules::{self, violation};
 use crate::processor::{irql, parking, thread};
+use crate::verifier::{rules, violation};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -16,9 +16,9 @@
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT};
 use crate::pool::{self, Kind};
-use crate::processor::rules::{self, violation};
 use crate::processor::thread::PROCESSORS;
 use crate::processor::{dispatcher, irql, thread};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 

@@ -8,9 +8,9 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{DISPATCH_LEVEL, Kirql};
-use crate::processor::rules::{self, violation};
 use crate::processor::{irql, spin_lock};
 use crate::verifier::rules::SPIN_LOCK_PAIRING;
+use crate::verifier::{rules, violation};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const EXCLUSIVE: u32 = 1 << 31;

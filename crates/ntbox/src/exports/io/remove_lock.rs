@@ -9,7 +9,7 @@
 use crate::io_manager::checks;
 use crate::nt::{KEVENT, NTSTATUS, PASSIVE_LEVEL, STATUS_DELETE_PENDING, STATUS_SUCCESS};
 use crate::processor::{dispatcher, irql};
-use crate::verifier::Rule;
+use crate::verifier::rules;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -21,13 +21,6 @@ pub struct RemoveLock {
     count: AtomicI32,
     event: KEVENT,
 }
-
-/// A remove lock was released more often than acquired.
-static PAIRING: Rule = Rule {
-    name: "RemoveLockPairing",
-    code: "0xC4/DD RemoveLockCheck",
-    should: "pair each successful IoAcquireRemoveLock with one IoReleaseRemoveLock",
-};
 
 /// `IoInitializeRemoveLockEx`.
 pub unsafe extern "win64" fn initialize(
@@ -88,7 +81,7 @@ pub unsafe extern "win64" fn release(
     let removed = unsafe { (*lock).removed.load(Ordering::Acquire) };
     if left < 0 || left == 0 && !removed {
         checks::report(
-            &PAIRING,
+            &rules::REMOVE_LOCK_PAIRING,
             "a remove lock was released more often than it was acquired".into(),
             std::ptr::null_mut(),
             vec![("released by", caller)],

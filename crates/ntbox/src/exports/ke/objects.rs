@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS};
-use crate::processor::rules::{self, violation};
 use crate::processor::{dispatcher, irql};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 /// Ceiling of a routine that may be told that a wait follows at once.

@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KLOCK_QUEUE_HANDLE, Kirql};
-use crate::processor::rules::{self, violation};
 use crate::processor::{irql, spin_lock, thread};
+use crate::verifier::{rules, violation};
 
 /// `KeGetCurrentIrql`.
 pub unsafe extern "win64" fn get_current_irql() -> Kirql {

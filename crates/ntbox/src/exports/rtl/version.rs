@@ -6,7 +6,7 @@ use super::strings::terminated;
 use crate::exports::debug;
 use crate::nt::{NTSTATUS, PASSIVE_LEVEL, STATUS_SUCCESS, UNICODE_STRING};
 use crate::processor::irql;
-use crate::processor::rules::{self, violation};
+use crate::verifier::{rules, violation};
 use windows_sys::Win32::System::SystemInformation::{OSVERSIONINFOEXW, OSVERSIONINFOW};
 
 /// Windows 10, version 22H2.

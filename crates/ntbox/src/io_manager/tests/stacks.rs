@@ -8,7 +8,7 @@
 
 use super::drivers::{Behaviour, Stack, new_driver};
 use crate::io_manager::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use crate::io_manager::{checks, device, driver, lookup, namespace, object};
+use crate::io_manager::{device, driver, lookup, namespace, object};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, FAST_IO_DISPATCH,
@@ -261,9 +261,9 @@ fn wrong_deletes_and_detaches_are_caught() {
         assert_eq!(violations.len(), 1);
         assert_eq!(violations[0].rule, &rules::DELETED_WHILE_ATTACHED);
         let (_, violations) = capture(|| device::delete(top, 0));
-        assert_eq!(violations[0].rule, &checks::DELETED_TWICE);
+        assert_eq!(violations[0].rule, &rules::DELETED_TWICE);
         let (_, violations) = capture(|| device::detach(bottom, 0));
-        assert_eq!(violations[0].rule, &checks::DETACHED_TWICE);
+        assert_eq!(violations[0].rule, &rules::DETACHED_TWICE);
         object::dereference(top.cast());
         device::delete(bottom, 0);
         driver::delete_native(stack.driver);

@@ -7,7 +7,7 @@
 )]
 
 use super::drivers::{Behaviour, Stack, issue_synchronously, originate};
-use crate::io_manager::{call, cancel, checks, complete, irp};
+use crate::io_manager::{call, cancel, complete, irp};
 use crate::nt::{
     IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, STATUS_PENDING, STATUS_SUCCESS,
 };
@@ -32,7 +32,7 @@ fn mistakes_that_one_dispatch_shows() {
             (&rules::MARKED_NOT_PENDING, B::MarkAndReturnSuccess),
             (&rules::IRQL_CHANGED_BY_DISPATCH, B::ReturnRaised),
             (&rules::COMPLETED_UNDER_SPIN_LOCK, B::CompleteUnderSpinLock),
-            (&checks::CANCEL_ROUTINE_SET, B::CompleteWithCancelRoutine),
+            (&rules::CANCEL_ROUTINE_SET, B::CompleteWithCancelRoutine),
         ] {
             let mut behaviours = vec![wrong];
             behaviours.extend_from_slice(below);
@@ -242,7 +242,7 @@ fn dropped_requests_and_lost_statuses() {
         .iter()
         .map(|violation| violation.rule.name)
         .collect();
-    assert_eq!(names, [checks::LOWER_STATUS_LOST.name], "{violations:?}");
+    assert_eq!(names, [rules::LOWER_STATUS_LOST.name], "{violations:?}");
     // SAFETY: kept by the device.
     unsafe { complete::complete_request(stack.held(0), 0, 0) };
 }
@@ -255,7 +255,7 @@ fn a_cancel_routine_that_keeps_the_lock() {
     // SAFETY: kept by the device.
     let (_, violations) = capture(|| unsafe { cancel::cancel(request.irp) });
     assert_eq!(violations.len(), 1, "{violations:?}");
-    assert_eq!(violations[0].rule, &checks::CANCEL_LOCK_KEPT);
+    assert_eq!(violations[0].rule, &rules::CANCEL_LOCK_KEPT);
     assert_eq!(irql::current(), 0);
     // SAFETY: kept by the device.
     unsafe { complete::complete_request(stack.held(0), 0, 0) };
@@ -269,7 +269,7 @@ fn a_request_of_nobodys_that_is_not_stopped() {
         let request = irp::allocate(1);
         let (_, violations) = capture(|| call::call_driver(stack.top(), request, 0));
         assert_eq!(violations.len(), 1, "{violations:?}");
-        assert_eq!(violations[0].rule, &checks::OWN_REQUEST_NOT_STOPPED);
+        assert_eq!(violations[0].rule, &rules::OWN_REQUEST_NOT_STOPPED);
         irp::free(request, 0);
     }
 }

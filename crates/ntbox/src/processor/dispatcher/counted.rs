@@ -7,8 +7,8 @@
 use super::header::{Object, ObjectType, expect_kind};
 use super::wait::lock;
 use crate::nt::{KMUTANT, KSEMAPHORE};
-use crate::processor::rules::{self, violation};
 use crate::processor::thread;
+use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 

@@ -8,8 +8,8 @@
 
 use crate::nt::{DISPATCHER_HEADER, KMUTANT, LIST_ENTRY};
 use crate::pool;
-use crate::processor::rules::{self, violation};
 use crate::processor::thread::Thread;
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering};
 

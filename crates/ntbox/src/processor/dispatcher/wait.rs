@@ -5,10 +5,10 @@
 use super::counted::took_mutants;
 use super::header::Object;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
-use crate::processor::rules::{self, violation};
 use crate::processor::thread::{self, Thread};
 use crate::processor::{apc, irql, time};
 use crate::verifier;
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

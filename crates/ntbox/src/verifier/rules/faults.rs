@@ -1,0 +1,79 @@
+//! What stops the processor or the driver itself.
+
+use super::Proof::UnitTest;
+use super::rules;
+
+rules! { Faults;
+    DRIVER_BUG_CHECK = {
+        name: "DriverBugCheck",
+        code: "KeBugCheckEx",
+        checks: "The driver calls KeBugCheck(Ex) or panics",
+        source: "ddi/wdm/nf-wdm-kebugcheckex",
+        detected_by: "KeBugCheckEx",
+        should: "keep every path that a request can take free of panics and bug checks",
+        proof: UnitTest("verifier/tests.rs"),
+    };
+    ASSERTION = {
+        name: "AssertionFailed",
+        code: "RtlAssert",
+        checks: "An assertion of the driver fails",
+        source: "ddi/ntddk/nf-ntddk-rtlassert",
+        detected_by: "RtlAssert",
+        should: "keep the conditions that the driver itself asserts",
+        proof: UnitTest("exports/rtl/version.rs"),
+    };
+    PAGE_FAULT = {
+        name: "PageFault",
+        code: "0x50 PAGE_FAULT_IN_NONPAGED_AREA",
+        checks: "Memory that is not there is touched below DISPATCH_LEVEL",
+        source: "debugger/bug-check-0x50--page-fault-in-nonpaged-area",
+        detected_by: "the fault handler",
+        should: "touch only memory that is allocated and mapped",
+        proof: UnitTest("host/fault/process_tests.rs"),
+    };
+    PAGE_FAULT_AT_DISPATCH = {
+        name: "PageFault",
+        code: "0xD1 DRIVER_IRQL_NOT_LESS_OR_EQUAL",
+        checks: "Memory that is not there is touched at DISPATCH_LEVEL or above",
+        source: "debugger/bug-check-0xd1--driver-irql-not-less-or-equal",
+        detected_by: "the fault handler",
+        should: "touch only nonpaged memory that is allocated and mapped at DISPATCH_LEVEL",
+        proof: UnitTest("host/fault/judge.rs"),
+    };
+    WROTE_READ_ONLY = {
+        name: "WroteReadOnly",
+        code: "0xBE ATTEMPTED_WRITE_TO_READONLY_MEMORY",
+        checks: "Code or constants are written",
+        source: "debugger/bug-check-0xbe--attempted-write-to-readonly-memory",
+        detected_by: "the protection of the image's sections",
+        should: "write only to writable sections and pool",
+        proof: UnitTest("host/fault/judge.rs"),
+    };
+    EXECUTED_DATA = {
+        name: "ExecutedData",
+        code: "0xFC ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY",
+        checks: "Data is executed",
+        source: "debugger/bug-check-0xfc--attempted-execute-of-noexecute-memory",
+        detected_by: "the protection of pool and the image's sections",
+        should: "call only code",
+        proof: UnitTest("host/fault/judge.rs"),
+    };
+    STACK_USED_UP = {
+        name: "StackUsedUp",
+        code: "0x7F UNEXPECTED_KERNEL_MODE_TRAP",
+        checks: "The kernel stack is used up",
+        source: "debugger/bug-check-0x7f--unexpected-kernel-mode-trap",
+        detected_by: "the guard page below the stack",
+        should: "keep large buffers in pool and recursion bounded: a kernel stack has 24 KB",
+        proof: UnitTest("host/fault/process_tests.rs"),
+    };
+    BAD_INSTRUCTION = {
+        name: "BadInstruction",
+        code: "0x1E KMODE_EXCEPTION_NOT_HANDLED",
+        checks: "An instruction that no driver executes, or a trap",
+        source: "debugger/bug-check-0x1e--kmode-exception-not-handled",
+        detected_by: "the fault handler",
+        should: "keep every path free of traps and privileged instructions",
+        proof: UnitTest("host/fault/process_tests.rs"),
+    };
+}

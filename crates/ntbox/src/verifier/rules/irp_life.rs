@@ -1,0 +1,89 @@
+//! Life of a request: completed once, by one, and not touched by anyone else.
+
+use super::Proof::BadDriver;
+use super::{Proof, page, rules};
+
+rules! { IrpLife;
+    COMPLETED_TWICE = {
+        name: "DoubleCompletion",
+        code: "0x44 MULTIPLE_IRP_COMPLETE_REQUESTS",
+        checks: "A request is completed a second time",
+        source: "debugger/bug-check-0x44--multiple-irp-complete-requests",
+        detected_by: "IoCompleteRequest: the request is being completed, is finished, or was freed",
+        should: "complete each request exactly once",
+        proof: BadDriver("complete-twice"),
+    };
+    NO_MORE_STACK_LOCATIONS = {
+        name: "NoMoreStackLocations",
+        code: "0x35 NO_MORE_IRP_STACK_LOCATIONS",
+        checks: "A request is sent on with fewer stack locations than the device below needs",
+        source: "debugger/bug-check-0x35--no-more-irp-stack-locations",
+        detected_by: "IoCallDriver: CurrentLocation against StackSize of the device",
+        should: "allocate the request with the StackSize of the device it is sent to; copy or skip the location once per call",
+        proof: BadDriver("no-stack-location"),
+    };
+    COMPLETED_AS_PENDING = {
+        name: "CompletedAsPending",
+        code: "0xC9/06",
+        checks: "A request is completed with STATUS_PENDING or -1",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCompleteRequest: IoStatus.Status",
+        should: "set IoStatus.Status to the final status before IoCompleteRequest",
+        proof: BadDriver("complete-as-pending"),
+    };
+    CANCEL_ROUTINE_SET = {
+        name: "CancelRoutineNotCleared",
+        code: "0xC9/07",
+        checks: "A request is completed while its cancel routine is set",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCompleteRequest: CancelRoutine",
+        should: "call IoSetCancelRoutine(Irp, NULL) before IoCompleteRequest",
+        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+    };
+    CANCEL_LOCK_KEPT = {
+        name: "CancelSpinLock",
+        code: "DDI compliance",
+        checks: "A cancel routine returns with the cancel spin lock",
+        source: "devtest/wdm-cancelspinlock",
+        detected_by: "IoCancelIrp: the owner of the lock after the cancel routine",
+        should: "call IoReleaseCancelSpinLock(Irp->CancelIrql) in every cancel routine",
+        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+    };
+    NEITHER_COMPLETED_NOR_FORWARDED = {
+        name: "NeitherCompletedNorForwarded",
+        code: "0xC9/226",
+        checks: "A dispatch routine returns a final status and has neither completed the request nor passed it on",
+        source: page::IO_VIOLATION,
+        detected_by: "return of the dispatch routine: the request stands at its location and was not sent below",
+        should: "complete the request, pass it on, or mark it pending",
+        proof: BadDriver("forget-request"),
+    };
+    OWN_REQUEST_NOT_STOPPED = {
+        name: "OwnRequestNotStopped",
+        code: "0x7E SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
+        checks: "A driver's own request, of no thread, is completed past its top stack location",
+        source: "kernel/using-iocompletion-routines",
+        detected_by: "second stage of completion: the request has no originating thread",
+        should: "free a request that the driver allocated in its completion routine and return \
+                 STATUS_MORE_PROCESSING_REQUIRED",
+        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+    };
+    NO_ROUTINE = {
+        name: "NoCompletionRoutine",
+        code: "0xD1 DRIVER_IRQL_NOT_LESS_OR_EQUAL",
+        checks: "A stack location asks for a completion routine and has none",
+        source: "ddi/wdm/nf-wdm-iosetcompletionroutine",
+        detected_by: "completion: invoke flags without a routine",
+        should: "pass FALSE for all three invoke flags when no completion routine is set",
+        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+    };
+    COMPLETION_STATUS = {
+        name: "CompletionRoutineStatus",
+        code: "documented",
+        checks: "A completion routine returns neither STATUS_CONTINUE_COMPLETION nor STATUS_MORE_PROCESSING_REQUIRED",
+        source: page::COMPLETION_ROUTINES,
+        detected_by: "return of the completion routine",
+        should: "return STATUS_CONTINUE_COMPLETION or STATUS_MORE_PROCESSING_REQUIRED",
+        proof: BadDriver("wrong-completion-status"),
+    };
+}

@@ -1,0 +1,241 @@
+//! Memory and locks.
+
+use super::Proof::{BadDriver, UnitTest};
+use super::{page, rules};
+
+rules! { PoolAndLocks;
+    POOL_OVERRUN = {
+        name: "PoolOverrun",
+        code: "0xD6 DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION",
+        checks: "Memory behind a block is touched",
+        source: "debugger/bug-check-0xd6--driver-page-fault-beyond-end-of-allocation",
+        detected_by: "the guard page behind each block",
+        should: "stay inside the block that was allocated",
+        proof: BadDriver("pool-overrun"),
+    };
+    POOL_OVERRUN_FOUND = {
+        name: "PoolOverrun",
+        code: "0xC1 SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
+        checks: "The bytes around a block are found overwritten when it is freed",
+        source: "debugger/bug-check-0xc1--special-pool-detected-memory-corruption",
+        detected_by: "ExFreePoolWithTag: the pattern around the block",
+        should: "stay inside the block that was allocated",
+        proof: BadDriver("pool-overrun-in-slack"),
+    };
+    USE_AFTER_FREE = {
+        name: "UseAfterFree",
+        code: "0xD5 DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL",
+        checks: "Memory, a request or an object is touched after it was freed or completed",
+        source: "debugger/bug-check-0xd5--driver-page-fault-in-freed-special-pool",
+        detected_by: "freed blocks are inaccessible and never used again",
+        should: "do not touch a block, request or object after it was freed or completed",
+        proof: BadDriver("use-after-free"),
+    };
+    BAD_FREE = {
+        name: "BadFree",
+        code: "0xC2 BAD_POOL_CALLER",
+        checks: "A block or request is freed twice, with another address or tag, or by the wrong routine",
+        source: "debugger/bug-check-0xc2--bad-pool-caller",
+        detected_by: "ExFreePoolWithTag, IoFreeIrp: the address against what was allocated",
+        should: "free each block once, with the address and the tag it was allocated with",
+        proof: BadDriver("free-twice"),
+    };
+    LEAK_AT_UNLOAD = {
+        name: "LeakAtUnload",
+        code: "0xC4/62",
+        checks: "Pool or requests are left allocated when DriverUnload has returned",
+        source: page::VIOLATION,
+        detected_by: "after DriverUnload: allocations by call sites in the image",
+        should: "free every block before DriverUnload returns",
+        proof: BadDriver("leak-at-unload"),
+    };
+    ZERO_BYTE_ALLOCATION = {
+        name: "ZeroByteAllocation",
+        code: "0xC4/00",
+        checks: "A pool allocation of zero bytes",
+        source: page::VIOLATION,
+        detected_by: "the allocation routines: the size",
+        should: "allocate at least one byte",
+        proof: UnitTest("exports/ex/pool.rs"),
+    };
+    ZERO_TAG = {
+        name: "ZeroTag",
+        code: "0xC2/9B BAD_POOL_CALLER",
+        checks: "A pool allocation with a tag of zero",
+        source: "debugger/bug-check-0xc2--bad-pool-caller",
+        detected_by: "the allocation routines: the tag",
+        should: "give every allocation a tag of one to four printable characters",
+        proof: UnitTest("exports/ex/pool.rs"),
+    };
+    MDL_STATE = {
+        name: "MdlState",
+        code: "0xC4/7C",
+        checks: "A routine is called for an MDL that is not locked, or already is",
+        source: page::VIOLATION,
+        detected_by: "the Mm routines: the flags of the MDL",
+        should: "unlock an MDL that MmProbeAndLockPages locked, once; build or map only what is locked or nonpaged",
+        proof: UnitTest("exports/mm.rs"),
+    };
+    SPIN_LOCK_PAIRING = {
+        name: "SpinLock",
+        code: "0xC4/DDI",
+        checks: "A spin lock is acquired twice, or released by a thread that does not hold it",
+        source: "devtest/wdm-spinlock",
+        detected_by: "the spin-lock routines: the owner of the lock",
+        should: "pair each acquire of a spin lock with one release in the same thread",
+        proof: UnitTest("processor/spin_lock_tests.rs"),
+    };
+    COMPLETED_UNDER_SPIN_LOCK = {
+        name: "SpinLockSafe",
+        code: "0xC4/DDI",
+        checks: "A request is completed while a spin lock is held",
+        source: "devtest/wdm-spinlocksafe",
+        detected_by: "IoCompleteRequest: the locks that the thread holds",
+        should: "release spin locks before IoCompleteRequest",
+        proof: BadDriver("complete-under-spin-lock"),
+    };
+    FAST_MUTEX_PAIRING = {
+        name: "ExFastMutexPairing",
+        code: "0xC4/DDI",
+        checks: "A fast mutex is acquired twice, or released by a thread that does not hold it",
+        source: "devtest/wdm-guardedregions",
+        detected_by: "the fast-mutex routines: the owner of the mutex",
+        should: "pair each acquire of a fast mutex with one release in the same thread; it is not recursive",
+        proof: UnitTest("exports/ex/fast_mutex.rs"),
+    };
+    FAST_MUTEX_UNSAFE = {
+        name: "FastMutexUnsafe",
+        code: "0xC4/39",
+        checks: "An unsafe fast-mutex routine is called with APCs enabled",
+        source: page::VIOLATION,
+        detected_by: "the IRQL and the APC state of the thread",
+        should: "call the Unsafe fast-mutex routines at APC_LEVEL or inside a critical region",
+        proof: UnitTest("exports/ex/fast_mutex.rs"),
+    };
+    RESOURCE_APCS_ENABLED = {
+        name: "CriticalRegions",
+        code: "0xC4/37",
+        checks: "A resource or push lock is acquired with normal kernel APCs enabled",
+        source: "devtest/wdm-criticalregions",
+        detected_by: "the acquire routines: the APC state of the thread",
+        should: "enter a critical region before acquiring an ERESOURCE, and leave it after the release",
+        proof: UnitTest("exports/ex/resource_tests.rs"),
+    };
+    RESOURCE_NOT_OWNED = {
+        name: "ResourceNotOwned",
+        code: "0xE3 RESOURCE_NOT_OWNED",
+        checks: "A resource or push lock is released by a thread that does not own it",
+        source: "debugger/bug-check-0xe3--resource-not-owned",
+        detected_by: "the release routines: the owners of the resource",
+        should: "release an ERESOURCE in the thread that acquired it, once per acquire",
+        proof: UnitTest("exports/ex/resource_tests.rs"),
+    };
+    RESOURCE_DELETED_OWNED = {
+        name: "ResourceDeletedOwned",
+        code: "0xC4/100B",
+        checks: "A resource is deleted while it is owned",
+        source: page::VIOLATION,
+        detected_by: "ExDeleteResourceLite: the owners of the resource",
+        should: "release an ERESOURCE before ExDeleteResourceLite",
+        proof: UnitTest("exports/ex/resource_tests.rs"),
+    };
+    LEAVE_CRITICAL_REGION = {
+        name: "KeLeaveCriticalRegion",
+        code: "0xC4/3E",
+        checks: "KeLeaveCriticalRegion outside a critical region",
+        source: page::VIOLATION,
+        detected_by: "the APC state of the thread",
+        should: "pair each KeLeaveCriticalRegion with a KeEnterCriticalRegion in the same thread",
+        proof: UnitTest("processor/apc_tests.rs"),
+    };
+    LEAVE_GUARDED_REGION = {
+        name: "GuardedRegions",
+        code: "0xC4/DDI",
+        checks: "KeLeaveGuardedRegion outside a guarded region",
+        source: "devtest/wdm-guardedregions",
+        detected_by: "the APC state of the thread",
+        should: "pair each KeLeaveGuardedRegion with a KeEnterGuardedRegion in the same thread",
+        proof: UnitTest("processor/apc_tests.rs"),
+    };
+    UNINITIALIZED_OBJECT = {
+        name: "UninitializedObject",
+        code: "0xA IRQL_NOT_LESS_OR_EQUAL",
+        checks: "A dispatcher object that was not initialized is waited for or set",
+        source: "debugger/bug-check-0xa--irql-not-less-or-equal",
+        detected_by: "the type in the header of the object",
+        should: "initialize an event, semaphore, mutex or timer before its first use",
+        proof: UnitTest("processor/dispatcher_tests.rs"),
+    };
+    TOO_MANY_WAIT_OBJECTS = {
+        name: "MaximumWaitObjectsExceeded",
+        code: "0xC MAXIMUM_WAIT_OBJECTS_EXCEEDED",
+        checks: "A wait for more objects than there is room for",
+        source: "debugger/bug-check-0xc--maximum-wait-objects-exceeded",
+        detected_by: "KeWaitForMultipleObjects: the count",
+        should: "wait for at most 3 objects, or pass a wait block array for up to 64",
+        proof: UnitTest("exports/ke/objects.rs"),
+    };
+    MUTEX_NOT_OWNED = {
+        name: "MutexNotOwned",
+        code: "0x1E STATUS_MUTANT_NOT_OWNED",
+        checks: "A mutex is released by a thread that does not own it",
+        source: "ddi/wdm/nf-wdm-kereleasemutex",
+        detected_by: "KeReleaseMutex: the owner of the mutex",
+        should: "release a mutex in the thread that acquired it, once per acquire",
+        proof: UnitTest("processor/dispatcher_tests.rs"),
+    };
+    SEMAPHORE_LIMIT = {
+        name: "SemaphoreLimitExceeded",
+        code: "0x1E STATUS_SEMAPHORE_LIMIT_EXCEEDED",
+        checks: "A semaphore is released above its limit",
+        source: "ddi/wdm/nf-wdm-kereleasesemaphore",
+        detected_by: "KeReleaseSemaphore: the count of the semaphore",
+        should: "release a semaphore no further than its limit",
+        proof: UnitTest("processor/dispatcher_tests.rs"),
+    };
+    WORKER_STATE = {
+        name: "KernelApcDisabledDuringExit",
+        code: "0x20 KERNEL_APC_PENDING_DURING_EXIT",
+        checks: "A worker or system thread routine returns inside a critical region, a guarded region or with a lock",
+        source: "debugger/bug-check-0x20--kernel-apc-pending-during-exit",
+        detected_by: "the APC state and the locks of the thread after the routine",
+        should: "leave every critical region that a worker or system thread routine entered",
+        proof: UnitTest("processor/work_tests.rs"),
+    };
+    WORKER_QUEUED_TWICE = {
+        name: "WorkerInvalid",
+        code: "0xE4/1 WORKER_INVALID",
+        checks: "A work item is queued while it is still in the queue",
+        source: "debugger/bug-check-0xe4--worker-invalid",
+        detected_by: "the queue routines: the items that are queued",
+        should: "queue a work item again only after its routine was called",
+        proof: UnitTest("exports/ex/misc.rs"),
+    };
+    DPC_APC_STATE = {
+        name: "DpcApcState",
+        code: "0xC7/4 TIMER_OR_DPC_INVALID",
+        checks: "A DPC routine changes the APC state of its thread",
+        source: "debugger/bug-check-0xc7--timer-or-dpc-invalid",
+        detected_by: "the APC state before and after the routine",
+        should: "enter and leave no critical region in a DPC routine",
+        proof: UnitTest("processor/work_tests.rs"),
+    };
+    THREAD_HELD_MUTEX = {
+        name: "ThreadTerminateHeldMutex",
+        code: "0x1E THREAD_TERMINATE_HELD_MUTEX",
+        checks: "A system thread ends with a mutex",
+        source: "ddi/wdm/nf-wdm-psterminatesystemthread",
+        detected_by: "the end of the thread: the mutexes that it owns",
+        should: "release every mutex before a system thread ends",
+        proof: UnitTest("processor/system_thread.rs"),
+    };
+    RUNDOWN_PAIRING = {
+        name: "RundownProtection",
+        code: "0xC4/DDI",
+        checks: "Rundown protection is released more often than acquired, or waited for twice",
+        source: "kernel/run-down-protection",
+        detected_by: "the rundown routines: the count",
+        should: "pair each successful ExAcquireRundownProtection with one ExReleaseRundownProtection",
+        proof: UnitTest("exports/ex/rundown_tests.rs"),
+    };
+}
