@@ -30,11 +30,11 @@ impl Filter for Glass {
         level: &mut AtMostApc,
     ) -> Disposition<'d> {
         match irp.file_system_control() {
-            FileSystemControl::MountVolume { storage } => {
+            None => pass_through::pass_through(device, irp),
+            Some(FileSystemControl::MountVolume { storage }) => {
                 mount::mount_volume(device, irp, storage, level)
             }
-            FileSystemControl::LoadFileSystem => mount::load_file_system(device, irp, level),
-            FileSystemControl::Other => pass_through::pass_through(device, irp),
+            Some(FileSystemControl::LoadFileSystem) => mount::load_file_system(device, irp, level),
         }
     }
 

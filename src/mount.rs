@@ -3,6 +3,9 @@
 //! Attaching needs PASSIVE_LEVEL, so it is never done in a completion routine
 //! (A6): the dispatch routine waits for the request where its thread may wait,
 //! and leaves the rest to a work item where it may not.
+//!
+//! The entries are `#[cold]`, so that the way of almost every request keeps
+//! the few registers and the small frame that it needs.
 
 use crate::glass::Glass;
 use crate::volumes;
@@ -12,6 +15,7 @@ use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 
 /// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6).
+#[cold]
 pub fn mount_volume<'d>(
     device: &'d FilterDevice<Glass>,
     irp: Irp<'d>,
@@ -65,6 +69,7 @@ fn attach_after_mount(
 
 /// IRP_MN_LOAD_FILE_SYSTEM: the recognizer's control device goes away when the file system has
 /// been loaded, so this driver lets go of it first, and comes back if loading failed (A7).
+#[cold]
 pub fn load_file_system<'d>(
     device: &'d FilterDevice<Glass>,
     irp: Irp<'d>,

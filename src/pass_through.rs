@@ -15,12 +15,6 @@ pub fn pass_through<'d>(device: &'d FilterDevice<Glass>, irp: Irp<'d>) -> Dispos
 /// there is nothing to add, and nothing that would cost.
 struct Seen;
 
-impl Completion<Glass> for Seen {
-    fn completed(
-        self,
-        _device: &FilterDevice<Glass>,
-        _irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
-    }
+impl Completion for Seen {
+    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {}
 }

@@ -11,7 +11,7 @@
 //!   (C8 b).
 //!
 //! A context travels in the Context pointer itself. It must fit: a value with no
-//! size, one of pointer size, or a [`crate::pool::NonPagedBox`] made before the request was
+//! size, one of pointer size, or a [`NonPagedBox`] made before the request was
 //! parted with. There is no way to name paged memory (C4).
 //!
 //! Source: "Using IRP Completion Routines" and its sister pages.
@@ -23,6 +23,7 @@ use crate::driver::Filter;
 use crate::irp::raw;
 use crate::irp::{CompletedIrp, RequestKind};
 use crate::irql::AtMostDispatch;
+use crate::pool::NonPagedBox;
 use crate::status::Status;
 use crate::sync::Event;
 use core::ffi::c_void;
@@ -36,14 +37,20 @@ pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void
 ///
 /// Runs at IRQL ≤ DISPATCH_LEVEL in an arbitrary thread (C2): it gets no token with which
 /// it could wait or call what needs a lower level (C3), and a request that it can only read (C16).
-pub trait Completion<F: Filter>: Send + Sized + 'static {
+///
+/// It does not get the filter device either. A file system may delete its volume device while it
+/// handles the last close on it, before it completes that request; FastIoDetachDevice has deleted
+/// the filter device then (A9).
+pub trait Completion: Send + Sized + 'static {
     /// Sees the completion.
-    fn completed(
-        self,
-        device: &FilterDevice<F>,
-        irp: &CompletedIrp<'_>,
-        level: &mut AtMostDispatch,
-    );
+    fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch);
+}
+
+/// A completion larger than the context pointer.
+impl<C: Completion> Completion for NonPagedBox<C> {
+    fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+        self.into_inner().completed(irp, level);
+    }
 }
 
 /// Puts a completion into a context pointer.
@@ -65,7 +72,7 @@ pub(crate) fn encode<C>(completion: C) -> *mut c_void {
 ///
 /// # Safety
 /// `context` comes from [`encode`] of the same type and is taken back once.
-pub(crate) unsafe fn decode<F: Filter, C: Completion<F>>(context: *mut c_void) -> C {
+pub(crate) unsafe fn decode<C: Completion>(context: *mut c_void) -> C {
     // SAFETY: contract of the function.
     unsafe { (&raw const context).cast::<C>().read_unaligned() }
 }
@@ -73,10 +80,9 @@ pub(crate) unsafe fn decode<F: Filter, C: Completion<F>>(context: *mut c_void) -
 /// The propagating trampoline.
 ///
 /// # Safety
-/// An IO_COMPLETION_ROUTINE set by a dispatch routine of a filter device, whose context is an
-/// encoded `C`.
-pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
-    device: PDEVICE_OBJECT,
+/// An IO_COMPLETION_ROUTINE set by a dispatch routine, whose context is an encoded `C`.
+pub(crate) unsafe extern "C" fn propagating<C: Completion>(
+    _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: *mut c_void,
 ) -> NTSTATUS {
@@ -86,21 +92,35 @@ pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
         // SAFETY: as above; the current location is this driver's again (C5).
         unsafe { raw::mark_pending(irp) };
     }
-    // SAFETY: the I/O manager passes the device whose dispatch routine set the routine.
-    let device = unsafe { FilterDevice::<F>::from_raw(device) };
     // SAFETY: contract of the function.
     let completion: C = unsafe { decode(context) };
     // SAFETY: the borrow ends before this routine returns.
     let completed = unsafe { CompletedIrp::from_raw(irp) };
     // SAFETY: the contract of completion routines (C2).
-    completion.completed(device, &completed, &mut unsafe { AtMostDispatch::assume() });
-    if device.driver().can_unload() {
-        // SAFETY: the request is still this routine's, and the location its own.
-        let kind = unsafe { RequestKind::of(irp) };
-        // SAFETY: ends the use that `Irp::forward_with` began for this request.
-        unsafe { device.leave(kind) }
-    }
+    completion.completed(&completed, &mut unsafe { AtMostDispatch::assume() });
     Status::SUCCESS.0
+}
+
+/// [`propagating`] for a driver that may be unloaded: the request is counted at its device.
+///
+/// # Safety
+/// As for `propagating`, set by [`crate::irp::Irp::forward_with`] for a request that has entered
+/// `device`, which is alive because of that.
+pub(crate) unsafe extern "C" fn propagating_counted<F: Filter, C: Completion>(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    // SAFETY: the current location is this driver's again.
+    let kind = unsafe { RequestKind::of(irp) };
+    // SAFETY: contract of the function.
+    let status = unsafe { propagating::<C>(device, irp, context) };
+    // SAFETY: contract of the function; the I/O manager passes the device whose dispatch routine
+    // set the routine.
+    let device = unsafe { FilterDevice::<F>::from_raw(device) };
+    // SAFETY: ends the use that `Irp::forward_with` began for this request.
+    unsafe { device.leave(kind) };
+    status
 }
 
 /// The waiting trampoline.

@@ -4,7 +4,7 @@
 
 use crate::device::{ControlExtension, DeviceUse, FilterDevice, Kind, extension_of, kind_of};
 use crate::driver::Filter;
-use crate::irp::Irp;
+use crate::irp::{Disposition, Irp};
 use crate::irql::AtMostApc;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 
@@ -20,21 +20,49 @@ pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp:
     let irp = unsafe { Irp::from_raw(irp) };
     // SAFETY: a device of this driver is initialized before requests can reach it.
     match unsafe { kind_of(device) } {
-        Kind::Control => {
-            // SAFETY: a control device, by its kind.
-            let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
-            // SAFETY: initialized when the device was created; the device lives while it is open.
-            let extension = unsafe { &*extension };
-            F::control_request(&extension.driver, irp, &mut level).into_status()
-        }
+        // SAFETY: a control device, by its kind.
+        Kind::Control => unsafe { control::<F>(device, irp, &mut level) },
         Kind::Filter => {
             // SAFETY: a filter device, alive while a request is in it.
             let device = unsafe { FilterDevice::<F>::from_raw(device) };
-            let entered = device.enter();
-            if let (DeviceUse::Refused, Some(lower)) = (&entered, device.lower()) {
-                return irp.forward(lower).into_status();
+            if device.driver().can_unload() {
+                counted(device, irp, &mut level)
+            } else {
+                F::filter_request(device, irp, &mut level)
             }
-            F::filter_request(device, irp, &mut level).into_status()
         }
     }
+    .into_status()
+}
+
+/// A request for the control device (D2).
+///
+/// # Safety
+/// `device` is this driver's control device.
+#[cold]
+unsafe fn control<'d, F: Filter>(
+    device: PDEVICE_OBJECT,
+    irp: Irp<'d>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    // SAFETY: contract of the function.
+    let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
+    // SAFETY: initialized when the device was created; the device lives while it is open.
+    let extension = unsafe { &*extension };
+    F::control_request(&extension.driver, irp, level)
+}
+
+/// A request for a filter device of a driver that may be unloaded: this routine is inside until it
+/// returns (A12).
+#[inline(never)]
+fn counted<'d, F: Filter>(
+    device: &'d FilterDevice<F>,
+    irp: Irp<'d>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    let entered = device.enter();
+    if let (DeviceUse::Refused, Some(lower)) = (&entered, device.lower()) {
+        return irp.forward(lower);
+    }
+    F::filter_request(device, irp, level)
 }

@@ -4,21 +4,16 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device;
-use wdm::device::FilterDevice;
+use wdm::device::{self, DeviceReference};
+use wdm::driver::Driver;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm_ui::Plain;
 
-struct Attaches;
+struct Attaches(&'static Driver<Plain>, DeviceReference);
 
-impl Completion<Plain> for Attaches {
-    fn completed(
-        self,
-        device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        level: &mut AtMostDispatch,
-    ) {
-        let _attached = device::attach(device.driver(), device, level, |_level| Some(()));
+impl Completion for Attaches {
+    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+        let _attached = device::attach(self.0, &self.1, level, |_level| Some(()));
     }
 }

@@ -4,21 +4,15 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::status::Status;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Completes;
 
-impl Completion<Plain> for Completes {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
+impl Completion for Completes {
+    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         let _disposition = irp.complete(Status::SUCCESS, 0);
     }
 }

@@ -4,20 +4,14 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Here(*mut u32);
 
-impl Completion<Plain> for Here {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
+impl Completion for Here {
+    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         let _only_here = self.0;
     }
 }

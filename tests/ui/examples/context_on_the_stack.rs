@@ -11,13 +11,8 @@ use wdm_ui::Plain;
 
 struct Counts<'s>(&'s u32);
 
-impl Completion<Plain> for Counts<'static> {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
+impl Completion for Counts<'static> {
+    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         let _seen = *self.0;
     }
 }

@@ -13,13 +13,8 @@ struct Large {
     numbers: [u64; 3],
 }
 
-impl Completion<Plain> for Large {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
+impl Completion for Large {
+    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         let _seen = self.numbers;
     }
 }

@@ -4,21 +4,15 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::sync::Mutex;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Counts(&'static Mutex<u32>);
 
-impl Completion<Plain> for Counts {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        level: &mut AtMostDispatch,
-    ) {
+impl Completion for Counts {
+    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
         self.0.with(level, |count, _level| *count += 1);
     }
 }

@@ -4,22 +4,16 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
-use wdm::device::NameBuffer;
+use wdm::device::{DeviceReference, NameBuffer};
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
-struct Names;
+struct Names(DeviceReference);
 
-impl Completion<Plain> for Names {
-    fn completed(
-        self,
-        device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        level: &mut AtMostDispatch,
-    ) {
+impl Completion for Names {
+    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
         let mut buffer = NameBuffer::new();
-        let _name = device.name(&mut buffer, level);
+        let _name = self.0.name(&mut buffer, level);
     }
 }

@@ -12,7 +12,7 @@ fn request<'d>(
     device: &'d FilterDevice<Plain>,
     lower: LowerDevice<'d>,
     irp: Irp<'d>,
-    completion: impl Completion<Plain>,
+    completion: impl Completion,
 ) -> Disposition<'d> {
     let _sent = irp.forward_with(device, completion);
     irp.forward(lower)

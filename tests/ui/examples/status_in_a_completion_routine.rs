@@ -4,21 +4,15 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::status::Status;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Hides;
 
-impl Completion<Plain> for Hides {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
+impl Completion for Hides {
+    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         irp.set_status(Status::SUCCESS);
     }
 }

@@ -4,21 +4,15 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::status::Status;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Stops;
 
-impl Completion<Plain> for Stops {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) -> Status {
+impl Completion for Stops {
+    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) -> Status {
         Status::MORE_PROCESSING_REQUIRED
     }
 }

@@ -4,21 +4,15 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::sync;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Waits;
 
-impl Completion<Plain> for Waits {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        _irp: &CompletedIrp<'_>,
-        level: &mut AtMostDispatch,
-    ) {
+impl Completion for Waits {
+    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
         sync::delay(1, level);
     }
 }

@@ -34,13 +34,8 @@ pub struct Logged {
     pub numbers: [u64; 3],
 }
 
-impl Completion<Plain> for NonPagedBox<Logged> {
-    fn completed(
-        self,
-        _device: &FilterDevice<Plain>,
-        irp: &CompletedIrp<'_>,
-        _level: &mut AtMostDispatch,
-    ) {
+impl Completion for Logged {
+    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         let _seen = (self.major, irp.status(), irp.pending_returned());
     }
 }

@@ -162,7 +162,7 @@ impl<'d> Irp<'d> {
     /// IoSetCompletionRoutineEx, which keeps the image until it has returned (C15). That
     /// allocates; when it fails the request passes unobserved, because I/O must not fail for
     /// the sake of observation (P2). IRQL: ≤ APC_LEVEL (D6).
-    pub fn forward_with<F: Filter, C: Completion<F>>(
+    pub fn forward_with<F: Filter, C: Completion>(
         self,
         device: &'d FilterDevice<F>,
         completion: C,
@@ -177,11 +177,14 @@ impl<'d> Irp<'d> {
         // SAFETY: invariant of the type: the IRP has a location for the lower device.
         unsafe { raw::copy_current_location_to_next(self.raw) };
         let context = completion::encode(completion);
-        let routine = Some(completion::propagating::<F, C> as completion::Routine);
-        // SAFETY: `propagating` takes what `encode` made, once.
-        if unsafe { self.set_completion_routine(device, routine, context) }.is_err() {
+        let routine: completion::Routine = match entered {
+            DeviceUse::Held { .. } => completion::propagating_counted::<F, C>,
+            _ => completion::propagating::<C>,
+        };
+        // SAFETY: the routine takes what `encode` made, once.
+        if unsafe { self.set_completion_routine(device, Some(routine), context) }.is_err() {
             // SAFETY: the routine was not set, so the context is taken back here.
-            drop(unsafe { completion::decode::<F, C>(context) });
+            drop(unsafe { completion::decode::<C>(context) });
             drop(entered);
             return self.forward(lower);
         }

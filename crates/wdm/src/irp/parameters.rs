@@ -21,7 +21,7 @@ impl Major {
     pub const CLOSE: u8 = wdk_sys::IRP_MJ_CLOSE as u8;
 }
 
-/// What an IRP_MJ_FILE_SYSTEM_CONTROL asks, as far as a filter must know.
+/// An IRP_MJ_FILE_SYSTEM_CONTROL that brings or loads file systems.
 pub enum FileSystemControl {
     /// IRP_MN_MOUNT_VOLUME: the storage device that the volume is on (`Vpb->RealDevice`). It is
     /// read before the request is passed on, because the VPB may change hands below (A6).
@@ -31,26 +31,23 @@ pub enum FileSystemControl {
     },
     /// IRP_MN_LOAD_FILE_SYSTEM, sent to a file-system recognizer (A7).
     LoadFileSystem,
-    /// Anything else.
-    Other,
 }
 
 impl Irp<'_> {
-    /// Reads the request as IRP_MJ_FILE_SYSTEM_CONTROL; any other major is `Other`.
-    /// IRQL: ≤ DISPATCH_LEVEL.
+    /// What the request asks of a file system beyond one of its volumes: `None` for almost every
+    /// request. IRQL: ≤ DISPATCH_LEVEL.
     #[must_use]
-    pub fn file_system_control(&self) -> FileSystemControl {
+    #[inline]
+    pub fn file_system_control(&self) -> Option<FileSystemControl> {
         if u32::from(self.major()) != IRP_MJ_FILE_SYSTEM_CONTROL {
-            return FileSystemControl::Other;
+            return None;
         }
         match u32::from(self.minor()) {
-            IRP_MN_LOAD_FILE_SYSTEM => FileSystemControl::LoadFileSystem,
-            IRP_MN_MOUNT_VOLUME => self
-                .mounted_storage()
-                .map_or(FileSystemControl::Other, |storage| {
-                    FileSystemControl::MountVolume { storage }
-                }),
-            _ => FileSystemControl::Other,
+            IRP_MN_LOAD_FILE_SYSTEM => Some(FileSystemControl::LoadFileSystem),
+            IRP_MN_MOUNT_VOLUME => Some(FileSystemControl::MountVolume {
+                storage: self.mounted_storage()?,
+            }),
+            _ => None,
         }
     }
 
