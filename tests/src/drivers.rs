@@ -1,6 +1,6 @@
 //! Where the built drivers are.
 //!
-//! Taken from the environment (`FSGLASS_SYS`, `BAD_DRIVERS_SYS`) if set, else
+//! Taken from the environment (`FSGLASS_SYS` and so on) if set, else
 //! from where `./dev build` puts them.
 
 use std::path::{Path, PathBuf};
@@ -51,6 +51,16 @@ pub fn fsglass(profile: Profile) -> PathBuf {
 #[must_use]
 pub fn bad_drivers(profile: Profile) -> PathBuf {
     find("BAD_DRIVERS_SYS", "bad_drivers", profile)
+}
+
+/// `completion_patterns.sys`, the example of `wdm`; the release build may be named by
+/// `COMPLETION_PATTERNS_SYS`.
+///
+/// # Panics
+/// If it has not been built.
+#[must_use]
+pub fn completion_patterns(profile: Profile) -> PathBuf {
+    find("COMPLETION_PATTERNS_SYS", "completion_patterns", profile)
 }
 
 fn find(variable: &str, name: &str, profile: Profile) -> PathBuf {

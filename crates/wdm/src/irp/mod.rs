@@ -15,12 +15,26 @@
 //! | [`Irp::forward_and_wait`] | copied | waiting (C6) | the final status, after completion |
 //! | [`Irp::pend_and_forward`] | copied, marked | pended (C8 b) | STATUS_PENDING |
 //!
+//! `crates/wdm/example` is a driver that uses each, and that the tests run.
+//!
 //! A request of the driver's own is no `Irp`: [`ask`] allocates it, waits for its answer, and
 //! frees it in the completion routine (C8 c).
 //!
 //! Source: "Handling IRPs", "Using IRP Completion Routines".
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
+
+/// A module of the example driver, as documentation: it is built and run as a driver by the tests,
+/// because nothing here runs as a doctest.
+macro_rules! example {
+    ($file:literal) => {
+        concat!(
+            "# Example\n```ignore\n",
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/example/src/", $file)),
+            "```"
+        )
+    };
+}
 
 mod completed;
 mod kind;
@@ -162,6 +176,8 @@ impl<'d> Irp<'d> {
     /// IoSetCompletionRoutineEx, which keeps the image until it has returned (C15). That
     /// allocates; when it fails the request passes unobserved, because I/O must not fail for
     /// the sake of observation (P2). IRQL: ≤ APC_LEVEL (D6).
+    ///
+    #[doc = example!("pass_through.rs")]
     pub fn forward_with<F: Filter, C: Completion>(
         self,
         device: &'d FilterDevice<F>,
@@ -201,6 +217,8 @@ impl<'d> Irp<'d> {
     /// Errors: the disposition of the request, completed with STATUS_INSUFFICIENT_RESOURCES
     /// because the routine could not be set (C15), or passed on because the device is being
     /// taken down.
+    ///
+    #[doc = example!("wait.rs")]
     pub fn forward_and_wait<F: Filter>(
         self,
         device: &'d FilterDevice<F>,
@@ -241,6 +259,8 @@ impl<'d> Irp<'d> {
     ///
     /// The work item and the context are allocated first; without them the request is
     /// completed with STATUS_INSUFFICIENT_RESOURCES and nothing was passed on.
+    ///
+    #[doc = example!("post.rs")]
     pub fn pend_and_forward<F: Filter, W: PendedWork<F>>(
         self,
         device: &'d FilterDevice<F>,

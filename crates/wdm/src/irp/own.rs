@@ -37,6 +37,8 @@ struct Answer {
 /// Asks the stack of `device` a question that has no answer but its status, and waits.
 ///
 /// Errors: that status; STATUS_INSUFFICIENT_RESOURCES if the request was not sent.
+///
+#[doc = example!("own.rs")]
 pub fn ask<F: Filter>(
     driver: &Driver<F>,
     device: &DeviceObject,

@@ -19,6 +19,8 @@ impl Major {
     pub const CLEANUP: u8 = wdk_sys::IRP_MJ_CLEANUP as u8;
     /// IRP_MJ_CLOSE.
     pub const CLOSE: u8 = wdk_sys::IRP_MJ_CLOSE as u8;
+    /// IRP_MJ_FLUSH_BUFFERS.
+    pub const FLUSH_BUFFERS: u8 = wdk_sys::IRP_MJ_FLUSH_BUFFERS as u8;
 }
 
 /// An IRP_MJ_FILE_SYSTEM_CONTROL that brings or loads file systems.

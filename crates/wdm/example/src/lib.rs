@@ -1,0 +1,114 @@
+//! The smallest filter that uses the four completion patterns of `wdm`, each in a module of its own.
+//!
+//! It lies over the file systems of disks, and over each writable volume that one of them mounts
+//! while the driver is loaded.
+//!
+//! | module | request | pattern |
+//! |---|---|---|
+//! | [`pass_through`] | any but those below | passed on, and seen when it completes |
+//! | [`wait`] | IRP_MN_MOUNT_VOLUME | passed on and waited for |
+//! | [`post`] | IRP_MJ_FLUSH_BUFFERS | marked pending, passed on, finished on a work item |
+//! | [`own`] | IOCTL_DISK_IS_WRITABLE | the driver's own: allocated, sent, freed in its completion |
+
+#![no_std]
+
+extern crate wdk_panic;
+
+mod own;
+mod pass_through;
+mod post;
+mod wait;
+
+use wdm::device::{self, ControlDeviceName, DeviceKind, DeviceObject, FilterDevice};
+use wdm::driver::{Driver, DriverObject, Filter, RawStatus, RegistryPath, Slot, Start};
+use wdm::irp::{Disposition, FileSystemControl, Irp, Major};
+use wdm::irql::{AtMostApc, Passive};
+use wdm::status::Status;
+
+/// The driver; it has no state of its own.
+struct Example;
+
+static DRIVER: Slot<Example> = Slot::new();
+
+/// The entry point of the image.
+///
+/// # Safety
+/// Called once by the I/O manager, at PASSIVE_LEVEL, with the driver's own object and its
+/// registry path.
+#[expect(
+    unsafe_code,
+    reason = "the entry point of the image is found by its name and gets raw pointers"
+)]
+// SAFETY: no other item of the image has this name.
+#[unsafe(export_name = "DriverEntry")]
+unsafe extern "system" fn driver_entry(
+    driver: *mut DriverObject,
+    registry_path: *mut RegistryPath,
+) -> RawStatus {
+    // SAFETY: these are DriverEntry's own arguments.
+    unsafe { wdm::driver::start::<Example>(driver, registry_path, start) }
+}
+
+fn start(start: &Start<Example>, level: &mut Passive) -> Result<(), Status> {
+    let name = ControlDeviceName::of_service(start.service_name())?;
+    let can_unload = true;
+    let control = start.create_control_device(name, Example, can_unload, level)?;
+    start.register_file_system_filter_callbacks(level)?;
+    start.run(control, level)?;
+    Ok(())
+}
+
+impl Filter for Example {
+    type Attachment = ();
+
+    fn slot() -> &'static Slot<Self> {
+        &DRIVER
+    }
+
+    fn filter_request<'d>(
+        device: &'d FilterDevice<Self>,
+        irp: Irp<'d>,
+        level: &mut AtMostApc,
+    ) -> Disposition<'d> {
+        match (irp.major(), irp.file_system_control()) {
+            (_, Some(FileSystemControl::MountVolume { storage })) => {
+                wait::mount_volume(device, irp, storage, level)
+            }
+            (Major::FLUSH_BUFFERS, _) => post::flush(device, irp),
+            _ => pass_through::pass_through(device, irp),
+        }
+    }
+
+    fn control_request<'d>(
+        _driver: &'d Driver<Self>,
+        irp: Irp<'d>,
+        _level: &mut AtMostApc,
+    ) -> Disposition<'d> {
+        match irp.major() {
+            Major::CREATE | Major::CLEANUP | Major::CLOSE => irp.complete(Status::SUCCESS, 0),
+            _ => irp.complete(Status::INVALID_DEVICE_REQUEST, 0),
+        }
+    }
+
+    fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+
+    fn file_system_changed(
+        driver: &Driver<Self>,
+        control_device: &DeviceObject,
+        active: bool,
+        level: &mut Passive,
+    ) {
+        if !active {
+            driver.detach_from(control_device, level);
+        } else if control_device.kind() == DeviceKind::DiskFileSystem {
+            attach(driver, control_device, level);
+        }
+    }
+}
+
+/// Attaches to `target` unless that is filtered already. What cannot be filtered stays as it is.
+fn attach(driver: &Driver<Example>, target: &DeviceObject, level: &mut Passive) {
+    let _filtered_or_not = device::attach(driver, target, level, |level| {
+        (!driver.is_unloading() && !driver.filters(target, level)).then_some(())
+    });
+}

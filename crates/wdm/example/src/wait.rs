@@ -1,0 +1,35 @@
+//! Forward and wait: the request goes down, and the dispatch routine gets it back.
+//!
+//! Completion stops at this driver, whose completion routine signals an event; the dispatch
+//! routine does at PASSIVE_LEVEL what a completion routine may not, and resumes completion. Not
+//! for requests that stay below for long, such as directory notifications.
+
+use crate::{Example, attach, own, pass_through};
+use wdm::device::{DeviceReference, FilterDevice};
+use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
+
+/// Attaches to the volume that a file system has mounted on `storage`.
+pub fn mount_volume<'d>(
+    device: &'d FilterDevice<Example>,
+    irp: Irp<'d>,
+    storage: DeviceReference,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    let Some(level) = level.passive() else {
+        // Nothing waits here; the volume stays unfiltered.
+        return pass_through::pass_through(device, irp);
+    };
+    match irp.forward_and_wait(device, level) {
+        Ok(returned) => {
+            if returned.status().is_success()
+                && let Some(volume) = storage.mounted_volume()
+                && own::is_writable(device.driver(), &storage, level)
+            {
+                attach(device.driver(), &volume, level);
+            }
+            returned.resume()
+        }
+        Err(disposition) => disposition,
+    }
+}
