@@ -60,6 +60,30 @@ fn an_open_file_keeps_its_volume() {
     });
 }
 
+/// A9, C4: the file system deletes its volume while it handles the last close, before it completes
+/// the request: the completion routine runs when the filter device is gone, and does not look at it.
+#[test]
+fn the_last_close_outlives_the_filter_device() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        for (settings, letter) in [(UNLOADABLE, 'C'), (&[("AllowUnload", 0)][..], 'D')] {
+            let driver = load(path, settings);
+            let volume = machine.volume(letter, VolumeKind::Disk, MountTiming::After);
+            for _ in 0..20 {
+                let file = volume.create("\\last");
+                let devices = Device::all_of(&driver).len();
+                assert!(volume.dismount().is_success());
+                drop(file);
+                machine.settle();
+                assert_eq!(Device::all_of(&driver).len(), devices - 1);
+            }
+            if settings == UNLOADABLE {
+                unload(driver);
+            }
+        }
+    });
+}
+
 /// A12: unload is off by default: there is no DriverUnload.
 #[test]
 fn a_driver_that_was_not_told_to_stays() {

@@ -13,6 +13,7 @@ use super::pending::{self, Worked};
 use super::request::Request;
 use super::waiting::{Effects, Reply};
 use super::{buffers, context, hostfs, opening, setting};
+use crate::io_manager::mount;
 use crate::nt::*;
 
 fn done((status, information): Reply) -> Worked {
@@ -53,6 +54,14 @@ routines! {
     fn close(request) {
         // SAFETY: the file object's last request.
         unsafe { context::close(request.file) };
+        if request.mounted.volume.state().dismounted {
+            // SAFETY: a request's file object is alive, and counts on its VPB.
+            let vpb = unsafe { (*request.file).Vpb };
+            if !vpb.is_null() {
+                // SAFETY: as above; the work of a close is done at PASSIVE_LEVEL.
+                unsafe { mount::close_last(vpb) };
+            }
+        }
         Ok(Worked::Done(STATUS_SUCCESS, 0))
     }
 

@@ -33,7 +33,8 @@ use crate::processor::{dispatcher, thread};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use super::vpb::{
-    acquire_vpb_spin_lock, dereference_vpb, is_mounted, reference_vpb, release_vpb_spin_lock,
+    acquire_vpb_spin_lock, close_last, dereference_vpb, is_mounted, reference_vpb,
+    release_vpb_spin_lock,
 };
 
 static MOUNTS: AtomicU64 = AtomicU64::new(0);

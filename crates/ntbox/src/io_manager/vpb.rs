@@ -70,6 +70,9 @@ impl Drop for Vpbs {
 /// Volume devices of VPBs that were dismounted while files were open on them.
 pub(super) type Orphans = HashMap<usize, usize>;
 
+/// In the place of a volume device that went with the last close.
+const NO_DEVICE: usize = 0;
+
 /// What the VPB spin lock guards besides the VPBs.
 static VPBS: LazyLock<Mutex<Orphans>> = LazyLock::new(Mutex::default);
 
@@ -164,11 +167,43 @@ pub unsafe fn dereference_vpb(vpb: *mut VPB) {
     }
 }
 
+/// A file system is closing a file on a dismounted volume: if it is the last one, the volume
+/// device goes now, before the request completes, and every filter above it is told to detach.
+///
+/// # Safety
+/// The file counts on `vpb` until its close has completed. PASSIVE_LEVEL.
+pub unsafe fn close_last(vpb: *mut VPB) {
+    let orphan = {
+        let mut vpbs = vpbs();
+        // SAFETY: contract.
+        let last = unsafe { (*vpb).ReferenceCount } == 1;
+        let orphan = last.then(|| vpbs.remove(vpb as usize)).flatten();
+        if orphan.is_some() {
+            // The VPB itself stays until the count is given back.
+            vpbs.insert(vpb as usize, NO_DEVICE);
+        }
+        orphan
+    };
+    if let Some(volume) = orphan.filter(|volume| *volume != NO_DEVICE) {
+        // SAFETY: as in `dereference_vpb`.
+        unsafe { delete_device(volume as *mut DEVICE_OBJECT) };
+    }
+}
+
 pub(super) unsafe fn delete_volume(vpb: *mut VPB, volume: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the callers: both are alive and unreachable for new opens.
     unsafe {
+        if volume as usize != NO_DEVICE {
+            delete_device(volume);
+        }
+        pool::free_for_box(vpb.cast());
+    }
+}
+
+unsafe fn delete_device(volume: *mut DEVICE_OBJECT) {
+    // SAFETY: contract of the callers: the device is alive and unreachable for new opens.
+    unsafe {
         (*(*volume).DeviceObjectExtension).Vpb = std::ptr::null_mut();
         device::delete(volume, 0);
-        pool::free_for_box(vpb.cast());
     }
 }
