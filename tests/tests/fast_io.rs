@@ -224,6 +224,7 @@ fn every_pair_of_callbacks_is_registered() {
                 "release for page writer",
                 callbacks.ReleaseForModifiedPageWriter,
             ),
+            ("query open", callbacks.QueryOpen),
         ] {
             assert!(pair.Pre.is_some() && pair.Post.is_some(), "{what}");
         }

@@ -1,4 +1,5 @@
-//! FsFilter callbacks: section synchronization, cache-manager flush, modified page writer (F3).
+//! FsFilter callbacks: section synchronization, cache-manager flush, modified page writer, queries
+//! by name (F3).
 //!
 //! They replace the six fast I/O entries that do not reach filters (F1). Every
 //! pre-callback allows the operation, every post-callback leaves it alone.
@@ -32,7 +33,9 @@ pub(crate) unsafe fn register(driver: *mut DRIVER_OBJECT) -> Result<(), Status> 
         PostAcquireForModifiedPageWriter: Some(ignore),
         PreReleaseForModifiedPageWriter: Some(allow),
         PostReleaseForModifiedPageWriter: Some(ignore),
-        ..Default::default()
+        PreQueryOpen: Some(allow),
+        PostQueryOpen: Some(ignore),
+        Reserved: 0,
     };
     // SAFETY: contract of the function; the system copies the structure.
     Status(unsafe { ntddk::FsRtlRegisterFileSystemFilterCallbacks(driver, &raw mut callbacks) })
