@@ -7,8 +7,9 @@
 //! | 2 | also what is attached |
 
 use crate::settings::Settings;
-use core::fmt::{self, Arguments};
+use core::fmt::{self, Arguments, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
+use wdm::debugger;
 use wdm::event_log::Source;
 use wdm::status::Status;
 
@@ -43,14 +44,15 @@ pub fn record(log: Source<'_>, message: &Message, status: Status, insertions: &[
     let _without_memory_there_is_no_entry = log.write(message.code, status, insertions);
     if LEVEL.load(Ordering::Relaxed) >= 1 {
         let text = message.text;
-        wdk::println!("fsglass: {}", Inserted { text, insertions });
+        let text = Inserted { text, insertions };
+        debugger::print(format_args!("fsglass: {text}\n"));
     }
 }
 
 /// Tells the debugger what was done.
 pub fn note(what: Arguments<'_>) {
     if LEVEL.load(Ordering::Relaxed) >= 2 {
-        wdk::println!("fsglass: {what}");
+        debugger::print(format_args!("fsglass: {what}\n"));
     }
 }
 
@@ -62,16 +64,17 @@ struct Inserted<'a> {
 
 impl fmt::Display for Inserted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut pieces = self.text.split('%');
-        f.write_str(pieces.next().unwrap_or_default())?;
-        for piece in pieces {
-            let mut rest = piece.chars();
+        let mut rest = self.text.chars();
+        while let Some(char) = rest.next() {
+            if char != '%' {
+                f.write_char(char)?;
+                continue;
+            }
             let number = rest.next().and_then(|digit| digit.to_digit(10));
             let place = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(2));
             if let Some(insertion) = place.and_then(|place| self.insertions.get(place)) {
                 f.write_fmt(*insertion)?;
             }
-            f.write_str(rest.as_str())?;
         }
         Ok(())
     }

@@ -74,6 +74,19 @@ fn the_image_passes_the_audit() {
     }
 }
 
+/// P3: there is no panic in the shipped image, reachable or not. A panic ends in KeBugCheckEx, and
+/// the image does not import it; the debug build does, for its overflow checks.
+#[test]
+fn the_shipped_image_cannot_panic() {
+    let imports_bug_check = |profile| {
+        let image = image(profile);
+        let name = b"KeBugCheckEx\0";
+        image.windows(name.len()).any(|bytes| bytes == name)
+    };
+    assert!(!imports_bug_check(Profile::Release), "something can panic");
+    assert!(imports_bug_check(Profile::Debug));
+}
+
 /// The list of imports is what the audit rests on; its newest entry is the oldest Windows that
 /// loads the driver.
 #[test]

@@ -35,6 +35,7 @@ mod fs_filter;
 mod unload;
 
 pub mod completion;
+pub mod debugger;
 pub mod device;
 pub mod driver;
 pub mod event_log;

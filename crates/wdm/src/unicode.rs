@@ -64,8 +64,8 @@ impl<'s> UnicodeStr<'s> {
     #[must_use]
     pub fn last_component(self) -> Self {
         let units = self.units();
-        let separator = units.iter().rposition(|&unit| unit == u16::from(b'\\'));
-        Self::new(&units[separator.map_or(0, |position| position + 1)..])
+        let mut components = units.rsplit(|&unit| unit == u16::from(b'\\'));
+        Self::new(components.next().unwrap_or(units))
     }
 
     /// A copy of the structure, for passing to a DDI that reads it.
