@@ -11,7 +11,7 @@ use wdm::driver::Start;
 use wdm::irql::Passive;
 use wdm::status::Status;
 
-/// The entry point of the image. It is discarded once it has returned.
+/// The entry point of the image. It is discarded once it has returned; nothing else is (P1).
 ///
 /// # Safety
 /// Called once by the I/O manager, at PASSIVE_LEVEL, with the driver's own object and its

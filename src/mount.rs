@@ -14,7 +14,7 @@ use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 
-/// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6).
+/// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6): waited for where the thread may wait (D3).
 #[cold]
 pub fn mount_volume<'d>(
     device: &'d FilterDevice<Glass>,

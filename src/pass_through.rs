@@ -6,7 +6,9 @@ use wdm::device::FilterDevice;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
 use wdm::irql::AtMostDispatch;
 
-/// Passes `irp` to the device below and sees it complete. IRQL: ≤ APC_LEVEL (D3).
+/// Passes `irp` to the device below and sees it complete. Oplock requests and directory change
+/// notifications, which may stay below for long, are neither pended nor waited for (C9).
+/// IRQL: ≤ APC_LEVEL (D3).
 pub fn pass_through<'d>(device: &'d FilterDevice<Glass>, irp: Irp<'d>) -> Disposition<'d> {
     irp.forward_with(device, Seen)
 }

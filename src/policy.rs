@@ -43,7 +43,8 @@ pub enum Class {
 }
 
 impl Class {
-    /// The class of a file system, by its control device or any other device of it.
+    /// The class of a file system, by its control device or any other device of it. The recognizer is
+    /// no file system (A4).
     pub fn of_file_system(device: &DeviceObject, level: &mut Passive) -> Self {
         if device.driver_is_named(unicode!(r"\FileSystem\Fs_Rec"), level) {
             return Self::Recognizer;

@@ -13,6 +13,8 @@
 //! | [`command`] | the `ntbox` command as its users run it |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
+//! | [`sources`] | the items of the sources by their paths |
+//! | [`rules_table`] | the rules, with the code and the tests of each |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
 pub mod command;
@@ -24,4 +26,6 @@ pub mod machine;
 pub mod mistakes;
 pub mod own_process;
 pub mod probe;
+pub mod rules_table;
+pub mod sources;
 pub mod ui;

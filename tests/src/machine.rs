@@ -165,6 +165,9 @@ pub fn load_with(
 /// The setting with which the driver can be unloaded.
 pub const UNLOADABLE: &[(&str, u32)] = &[("AllowUnload", 1)];
 
+/// The setting with which it stays, also where the registry still holds [`UNLOADABLE`].
+pub const STAYING: &[(&str, u32)] = &[("AllowUnload", 0)];
+
 /// Unloads a driver that can be.
 ///
 /// # Panics

@@ -113,7 +113,7 @@ fn many_volumes_are_all_attached() {
     });
 }
 
-/// A5: each exactly once also when volumes are mounted and dismounted while the driver loads.
+/// A3, A5: each exactly once also when volumes are mounted and dismounted while the driver loads.
 #[test]
 fn a_mount_at_the_same_time_attaches_once() {
     in_own_process(|path| {

@@ -70,7 +70,7 @@ fn an_ordinary_user_is_refused() {
     });
 }
 
-/// D2: every major function sent to the control device is completed there, opening and closing with
+/// D2, D5: every major function sent to the control device is completed there, opening and closing with
 /// success, anything without a meaning with STATUS_INVALID_DEVICE_REQUEST; nothing goes down.
 #[test]
 fn every_request_for_it_is_completed_there() {
@@ -109,7 +109,7 @@ fn every_request_for_it_is_completed_there() {
     });
 }
 
-/// D2, A1: a handle is opened, used for what is not there, and closed, while the driver works.
+/// D2, D7, A1: a handle is opened, used for what is not there, and closed, while the driver works.
 #[test]
 fn a_program_gets_an_answer_to_everything() {
     in_own_process(|path| {

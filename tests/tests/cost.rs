@@ -26,6 +26,7 @@ fn count(value: &Value) -> usize {
     value.as_object().map_or(0, serde_json::Map::len)
 }
 
+/// P4, D8: passing a request on is one call, of the next driver; no lock, no shared write.
 #[test]
 fn passing_through_calls_the_next_driver_and_nothing_else() {
     let work = work_of(&drivers::fsglass(Profile::Release), &[]);

@@ -1,5 +1,7 @@
 //! DriverEntry: every failure half-way is undone, and what the registry says is understood.
 
+use fsglass_tests::command::ntbox;
+use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, stack_above, try_load, unload};
 use fsglass_tests::own_process::in_own_process;
 use ntbox::io_manager::driver::{self, LoadError, SettingValue, UnloadRefused};
@@ -140,4 +142,22 @@ fn a_setting_out_of_range_has_its_default() {
             "0 is the default"
         );
     });
+}
+
+/// Feature 15: `DebugLevel` decides what is printed at the debugger.
+#[test]
+fn the_debug_level_decides_what_is_printed() {
+    let driver = drivers::fsglass(Profile::Release).display().to_string();
+    let problem = "fsglass: The setting AttachRaw is not a number from 0 to 1, or cannot be read \
+                   (status 0xC000000D). It counts as 1.\n";
+    let detail = "fsglass: attached to \\Device\\HarddiskVolume1\n";
+    for (level, problems, details) in [("0", false, false), ("1", true, false), ("2", true, true)] {
+        let setting = format!("DebugLevel={level}");
+        let mut arguments = vec!["run", "--driver", &driver, "--ops", "10"];
+        arguments.extend(["--setting", &setting, "--setting", "AttachRaw=2"]);
+        let ended = ntbox(arguments);
+        ended.expect_code(0);
+        let printed = [problem, detail].map(|text| ended.output.contains(text));
+        assert_eq!(printed, [problems, details], "{level}: {}", ended.output);
+    }
 }

@@ -1,6 +1,6 @@
 //! Fast I/O and FsFilter callbacks: passed on unchanged, declined where nobody below answers.
 
-use fsglass_tests::machine::{Device, Machine, UNLOADABLE, ask_about, load, unload};
+use fsglass_tests::machine::{Device, Machine, STAYING, UNLOADABLE, ask_about, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::Probe;
 use fsglass_tests::probe::fast_io::{ANSWER, ENTRIES, noted, noting_table, table_of};
@@ -43,7 +43,7 @@ fn each_entry_passes_its_arguments_and_its_answer() {
         let _machine = Machine::start();
         let probe = Probe::register();
         probe.set_fast_io(Some(noting_table()));
-        for settings in [UNLOADABLE, &[]] {
+        for settings in [UNLOADABLE, STAYING] {
             let driver = load(path, settings);
             for entry in ENTRIES {
                 assert_eq!(

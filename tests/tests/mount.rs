@@ -11,7 +11,7 @@ use ntbox::nt::{
 const MOUNT_VOLUME: u8 = 1;
 const LOAD_FILE_SYSTEM: u8 = 3;
 
-/// A6: a volume that is mounted after the driver was loaded is attached before its first open goes
+/// A6, D6, D9: a volume that is mounted after the driver was loaded is attached before its first open goes
 /// on, of every kind that is filtered.
 #[test]
 fn a_volume_mounted_after_is_attached() {
@@ -48,7 +48,7 @@ fn a_volume_mounted_asynchronously_is_attached() {
     });
 }
 
-/// A6, C8 b, C10, C11: where the thread may not wait, the mount is pended and finished on a work
+/// A6, C4, C8 b, C10, C11, D3: where the thread may not wait, the mount is pended and finished on a work
 /// item; the volume is attached when it completes.
 #[test]
 fn a_mount_that_may_not_wait_is_pended() {

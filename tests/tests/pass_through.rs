@@ -1,15 +1,19 @@
 //! Pass-through: what goes down arrives unchanged, what comes up arrives unchanged.
 
-use fsglass_tests::machine::{Machine, UNLOADABLE, load, unload};
+use fsglass_tests::machine::{Machine, STAYING, UNLOADABLE, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{How, Probe, Request};
+use ntbox::io_manager::driver::Loaded;
 use ntbox::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, MAJOR_FUNCTION_COUNT,
-    NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_END_OF_FILE,
-    STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS,
+    APC_LEVEL, DISPATCH_LEVEL, FSCTL_REQUEST_OPLOCK_LEVEL_1, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, MAJOR_FUNCTION_COUNT, NTSTATUS, PASSIVE_LEVEL,
+    STATUS_BUFFER_OVERFLOW, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_PENDING, STATUS_REPARSE,
+    STATUS_SUCCESS,
 };
 use ntbox::pool::failure;
 use std::path::Path;
+
+const NOTIFY_CHANGE_DIRECTORY: u8 = 2;
 
 /// Every major function with something in each field. Mounting and loading have minor functions of
 /// their own; the one here means nothing.
@@ -41,13 +45,13 @@ fn with_each_kind_of_driver(path: &Path, scenario: impl Fn(Probe)) {
     let driver = load(path, UNLOADABLE);
     scenario(probe);
     unload(driver);
-    let driver = load(path, &[]);
+    let driver = load(path, STAYING);
     scenario(probe);
     assert!(probe.device().top().belongs_to(&driver));
 }
 
-/// D1, C1: every major function arrives below with every field of its stack location, at the level
-/// at which it was sent.
+/// D1, C1, D6: every major function arrives below with every field of its stack location, at the
+/// level at which it was sent.
 #[test]
 fn every_major_function_arrives_unchanged() {
     in_own_process(|path| {
@@ -88,7 +92,7 @@ fn every_major_function_arrives_unchanged() {
     });
 }
 
-/// D4, C5, C16: status, information and the pending mark come up as the lower driver gave them,
+/// D4, C5, C7, C12, C16: status, information and the pending mark come up as the lower driver gave them,
 /// however and wherever it completes the request.
 #[test]
 fn every_completion_arrives_unchanged() {
@@ -114,7 +118,7 @@ fn every_completion_arrives_unchanged() {
     });
 }
 
-/// C2, D6: a completion at DISPATCH_LEVEL goes up at DISPATCH_LEVEL.
+/// C2, C3, D6: a completion at DISPATCH_LEVEL goes up at DISPATCH_LEVEL.
 #[test]
 fn a_completion_at_dispatch_level_stays_there() {
     in_own_process(|path| {
@@ -170,22 +174,26 @@ fn every_request_has_a_completion_routine() {
         const INVOKE_ALWAYS: u8 = 0xE0;
         let _machine = Machine::start();
         let probe = Probe::register();
-        let driver = load(path, &[]);
-        for request in requests() {
-            let _reply = request.send(probe.device().top());
-            let [seen] = probe.seen()[..] else {
-                panic!("{request:?} arrives once")
-            };
-            assert_eq!(seen.control, INVOKE_ALWAYS, "{request:?}");
-            assert!(
-                driver.image().contains(seen.completion_routine),
-                "{request:?}: the routine is not the driver's"
-            );
-        }
+        let check = |driver: &Loaded, unloadable: bool| {
+            for request in requests() {
+                let _reply = request.send(probe.device().top());
+                let [seen] = probe.seen()[..] else {
+                    panic!("{request:?} arrives once")
+                };
+                assert_eq!(seen.control, INVOKE_ALWAYS, "{request:?}");
+                // IoSetCompletionRoutineEx puts a routine of the system in front of the driver's.
+                let direct = driver.image().contains(seen.completion_routine);
+                assert_eq!(direct, !unloadable, "{request:?}");
+            }
+        };
+        let driver = load(path, UNLOADABLE);
+        check(&driver, true);
+        unload(driver);
+        check(&load(path, STAYING), false);
     });
 }
 
-/// P4: a driver that stays allocates nothing for a request that passes.
+/// P4, C15: a driver that stays allocates nothing for a request that passes.
 #[test]
 fn nothing_is_allocated_on_the_way() {
     in_own_process(|path| {
@@ -240,6 +248,36 @@ fn a_request_passes_without_memory_to_observe_it() {
             "IoSetCompletionRoutineEx allocates, so some allocation was failed"
         );
         unload(driver);
+    });
+}
+
+/// C9: a request for an oplock, and one to be told of changes in a directory, come back to their
+/// originator as the lower driver leaves them: outstanding, or at once; the filter neither waits for
+/// them nor pends them.
+#[test]
+fn oplocks_and_notifications_are_not_held() {
+    in_own_process(|path| {
+        with_each_kind_of_driver(path, |probe| {
+            let notification = Request {
+                minor: NOTIFY_CHANGE_DIRECTORY,
+                ..Request::new(IRP_MJ_DIRECTORY_CONTROL as u8)
+            };
+            let oplock = Request {
+                // Buffer lengths, and the control code.
+                parameters: [0, 0, FSCTL_REQUEST_OPLOCK_LEVEL_1 as usize, 0],
+                ..Request::new(IRP_MJ_FILE_SYSTEM_CONTROL as u8)
+            };
+            for request in [notification, oplock] {
+                for how in How::BY_ITSELF {
+                    probe.answer(how, STATUS_SUCCESS, 0);
+                    let reply = request.send(probe.device().top());
+                    assert_eq!(reply.returned == STATUS_PENDING, how.pends(), "{how:?}");
+                    assert_eq!(reply.pending_returned, how.pends(), "{how:?}");
+                    let seen = probe.seen();
+                    assert_eq!(seen[0].parameters[2], request.parameters[2]);
+                }
+            }
+        });
     });
 }
 

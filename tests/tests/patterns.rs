@@ -51,7 +51,7 @@ fn pass_through_pends_where_it_was_pended_below() {
     });
 }
 
-/// C6, C8 a: what was waited for is never pended, however it was completed below; and it comes up
+/// C6, C8 a, C13, D4: what was waited for is never pended, however it was completed below; and it comes up
 /// in the thread and at the level that asked.
 #[test]
 fn what_was_waited_for_is_not_pended() {
@@ -102,7 +102,7 @@ fn what_is_posted_is_pended() {
     });
 }
 
-/// P2: without memory for the work item the request fails, and was not passed on.
+/// P2, C15: without memory for the work item the request fails, and was not passed on.
 #[test]
 fn what_cannot_be_posted_is_not_sent() {
     in_own_process(|path| {

@@ -37,6 +37,7 @@ pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void
 ///
 /// Runs at IRQL ≤ DISPATCH_LEVEL in an arbitrary thread (C2): it gets no token with which
 /// it could wait or call what needs a lower level (C3), and a request that it can only read (C16).
+/// It owns what it holds, or borrows what lives for ever: nothing paged can be reached (C4).
 ///
 /// It does not get the filter device either. A file system may delete its volume device while it
 /// handles the last close on it, before it completes that request; FastIoDetachDevice has deleted
@@ -53,7 +54,7 @@ impl<C: Completion> Completion for NonPagedBox<C> {
     }
 }
 
-/// Puts a completion into a context pointer.
+/// Puts a completion into a context pointer: it is never in paged memory (C4).
 pub(crate) fn encode<C>(completion: C) -> *mut c_void {
     const {
         assert!(
@@ -77,7 +78,7 @@ pub(crate) unsafe fn decode<C: Completion>(context: *mut c_void) -> C {
     unsafe { (&raw const context).cast::<C>().read_unaligned() }
 }
 
-/// The propagating trampoline.
+/// The propagating trampoline. Whatever the [`Completion`] does, the result is STATUS_SUCCESS (C7).
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE set by a dispatch routine, whose context is an encoded `C`.
@@ -123,7 +124,8 @@ pub(crate) unsafe extern "C" fn propagating_counted<F: Filter, C: Completion>(
     status
 }
 
-/// The waiting trampoline.
+/// The waiting trampoline: signals, never marks (C6), and stops completion because the dispatch
+/// routine waits for the request (C7, C8 a).
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE whose context is an initialized [`Event`] that a dispatch routine

@@ -8,7 +8,8 @@ use crate::irp::{Disposition, Irp};
 use crate::irql::AtMostApc;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 
-/// Dispatch routine of every major function (D1).
+/// Dispatch routine of every major function (D1). Requests for the control device are told apart
+/// first (D2).
 ///
 /// # Safety
 /// A DRIVER_DISPATCH: called by the I/O manager, or by a driver above, with a device of this

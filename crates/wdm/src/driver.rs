@@ -256,7 +256,7 @@ impl<F: Filter> Start<F> {
     }
 
     /// Creates the control device with the driver's state in it (A1), and sets the dispatch
-    /// routines, the fast I/O table and, if `can_unload`, DriverUnload.
+    /// routine of every major function (D1), the fast I/O table and, if `can_unload`, DriverUnload.
     ///
     /// Errors: those of the control device.
     pub fn create_control_device(

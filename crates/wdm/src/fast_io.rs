@@ -38,7 +38,7 @@ struct Below<'d, F: Filter> {
 }
 
 impl<'d, F: Filter> Below<'d, F> {
-    /// What lies below `device`; `None` on the control device, or where nothing is or answers.
+    /// What lies below `device`; `None` on the control device (F2), or where nothing is or answers.
     ///
     /// # Safety
     /// `device` is a device of this driver that outlives the call `'d`.

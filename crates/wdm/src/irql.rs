@@ -21,7 +21,7 @@ use wdk_sys::{PASSIVE_LEVEL, ntddk};
 #[repr(transparent)]
 pub struct Passive(PhantomData<*mut ()>);
 
-/// Proof that the level is at most APC_LEVEL, as in a dispatch routine of a file-system stack.
+/// Proof that the level is at most APC_LEVEL, as in a dispatch routine of a file-system stack (D3).
 #[repr(transparent)]
 pub struct AtMostApc(PhantomData<*mut ()>);
 

@@ -49,7 +49,7 @@ pub(crate) unsafe fn free(memory: NonNull<u8>) {
 }
 
 impl<T> NonPagedBox<T> {
-    /// Moves `value` into nonpaged pool. IRQL: ≤ DISPATCH_LEVEL.
+    /// Moves `value` into nonpaged pool, if there is any (P2). IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; `value` is dropped then.
     pub fn try_new(value: T) -> Result<Self, Status> {

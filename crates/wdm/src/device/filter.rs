@@ -125,7 +125,8 @@ impl<F: Filter> FilterDevice<F> {
         }
     }
 
-    /// Enters the device for a request that is passed on. IRQL: ≤ DISPATCH_LEVEL.
+    /// Enters the device for a request that is passed on; free where the driver stays (P4).
+    /// IRQL: ≤ DISPATCH_LEVEL.
     pub(crate) fn enter_with(&self, kind: impl FnOnce() -> RequestKind) -> DeviceUse<'_, F> {
         let mut entered = self.enter();
         if let DeviceUse::Held { request, .. } = &mut entered {

@@ -172,7 +172,8 @@ impl DeviceObject {
     /// The volume device that is mounted on this storage device now, if any.
     ///
     /// The VPB is read under its spin lock: a volume may be dismounted, or the VPB be
-    /// replaced, at any time (A6). IRQL: ≤ DISPATCH_LEVEL.
+    /// replaced, at any time (A6). It is the layer's only spin lock, and is let go before anything
+    /// else is done (D6, D9). IRQL: ≤ DISPATCH_LEVEL.
     #[must_use]
     pub fn mounted_volume(&self) -> Option<DeviceReference> {
         let mut irql = 0;

@@ -61,7 +61,7 @@ use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PIRP, ntddk};
 /// Makes `'d` invariant, so that the disposition of one request never passes for another's.
 type Brand<'d> = PhantomData<fn(&'d ()) -> &'d ()>;
 
-/// A request owned by a dispatch routine, for the call `'d`.
+/// A request owned by a dispatch routine, for the call `'d`: it is parted with once (D5).
 ///
 /// # Invariants
 /// The IRP is live, and its current stack location is this driver's.
@@ -73,7 +73,7 @@ pub struct Irp<'d> {
     brand: Brand<'d>,
 }
 
-/// What became of a request: the only thing a dispatch routine can return.
+/// What became of a request: the only thing a dispatch routine can return (D4).
 pub struct Disposition<'d> {
     status: NTSTATUS,
     brand: Brand<'d>,
@@ -170,7 +170,8 @@ impl<'d> Irp<'d> {
         Disposition::new(unsafe { ntddk::IofCallDriver(lower.raw(), irp) })
     }
 
-    /// Passes the request on and sees it complete: copy, set, call, in that order (C1).
+    /// Passes the request on and sees it complete: copy, set, call, in that order (C1), in no
+    /// critical region (D8). What the lower driver returned is returned (D4).
     ///
     /// Where the driver may be unloaded, the completion routine is set with
     /// IoSetCompletionRoutineEx, which keeps the image until it has returned (C15). That
@@ -212,7 +213,7 @@ impl<'d> Irp<'d> {
     }
 
     /// Passes the request on, waits until the lower driver has completed it, and gets it back
-    /// (C8 a): completion stops at this driver and is resumed by what is done with the result.
+    /// (C8 a, C10): completion stops at this driver and is resumed by what is done with the result.
     ///
     /// Errors: the disposition of the request, completed with STATUS_INSUFFICIENT_RESOURCES
     /// because the routine could not be set (C15), or passed on because the device is being

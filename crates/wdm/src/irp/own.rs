@@ -84,7 +84,8 @@ pub fn ask<F: Filter>(
     unsafe { (&raw const answer.status).read_volatile() }.into_result()
 }
 
-/// The completion routine of this driver's own requests.
+/// The completion routine of this driver's own requests: the request is freed here, so completion
+/// stops (C8 c).
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE of a request from [`ask`], whose context is its [`Answer`].

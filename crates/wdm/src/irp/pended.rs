@@ -112,7 +112,7 @@ impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
 }
 
 /// The pended trampoline: posts the request to its work item and stops completion. The request
-/// was marked pending before it was passed on, so nothing is propagated here (C8 b, C11).
+/// was marked pending before it was passed on, so nothing is propagated here (C7, C8 b, C11).
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE whose context is a `Posted<F, W>`.

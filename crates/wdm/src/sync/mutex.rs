@@ -35,7 +35,8 @@ impl<T> Mutex<T> {
         unsafe { self.free.initialize(true, true) }
     }
 
-    /// Runs `body` with the data, one thread at a time. Not recursive.
+    /// Runs `body` with the data, one thread at a time. Not recursive. The critical region ends here,
+    /// so that the APC state is as before (D6).
     pub fn with<R>(&self, level: &mut Passive, body: impl FnOnce(&mut T, &mut Passive) -> R) -> R {
         // SAFETY: the level is PASSIVE_LEVEL; paired with the leave below on every path,
         // because a kernel image does not unwind.
