@@ -180,6 +180,12 @@ pub const ALL: &[Mistake] = &[
     },
 ];
 
+/// Mistakes that show only when an allocation fails: `ntbox run --every-failure` finds them.
+pub const WITHOUT_MEMORY: &[Mistake] = &[
+    at_line("allocation-unchecked", "PageFault", MEMORY),
+    at_line("leak-on-failure", "LeakAtUnload", MEMORY),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_mistake_has_its_place_in_the_source() {
-        for mistake in ALL {
+        for mistake in ALL.iter().chain(WITHOUT_MEMORY) {
             assert_eq!(mistake.is_placed_by("nothing"), mistake.site.is_none());
         }
     }

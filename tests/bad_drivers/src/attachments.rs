@@ -192,7 +192,7 @@ pub unsafe fn detach_all() {
     lock();
     UNLOADING.store(true, Ordering::Relaxed);
     if !mistakes::is(Mistake::DeletedWhileAttached) {
-        for_each_device(DRIVER.load(Ordering::Relaxed), |device| detach(device));
+        for_each_own_device(|device| detach(device));
     }
     unlock();
 }
@@ -202,9 +202,18 @@ pub unsafe fn delete_all() {
     if mistakes::is(Mistake::DeviceLeftAtUnload) {
         return;
     }
-    for_each_device(DRIVER.load(Ordering::Relaxed), |device| {
-        ntddk::IoDeleteDevice(device)
-    });
+    for_each_own_device(|device| ntddk::IoDeleteDevice(device));
+}
+
+/// Calls `visit` with each device of this driver, which may delete it. At unload nothing is added
+/// any more, and no memory is needed, which there may not be.
+unsafe fn for_each_own_device(visit: impl Fn(PDEVICE_OBJECT)) {
+    let mut device = (*DRIVER.load(Ordering::Relaxed)).DeviceObject;
+    while !device.is_null() {
+        let next = (*device).NextDevice;
+        visit(device);
+        device = next;
+    }
 }
 
 /// Calls `visit` with each device of `driver`, referenced. The count may grow between asking and

@@ -65,6 +65,7 @@ Examples:
   ntbox run --bare --workload random --ops 100000 --seed 42
   ntbox run --driver fsglass.sys --verify all --ops 100000
   ntbox run --driver fsglass.sys --verify standard,force-pending
+  ntbox run --driver fsglass.sys --setting AllowUnload=1 --every-failure --ops 2000
   ntbox run --driver fsglass.sys --workload copy:/usr/share/doc \\
       --volume C=/tmp/c --volume D=/tmp/d,mount=after --volume E=/tmp/e,mount=async \\
       --volume N=/tmp/n,kind=network --json")]
@@ -123,6 +124,17 @@ pub struct RunOptions {
     /// Let the N-th pool allocation of the drivers fail
     #[arg(long, value_name = "N")]
     pub fail_allocation: Option<u64>,
+    /// Make one run for each place of the drivers that allocates, in which its first allocation
+    /// fails, and report how each run ended. A place is a stack of calls within the drivers; those
+    /// that show up only after a failure get runs of their own. Exit 1 if any run was not clean
+    #[arg(long, conflicts_with_all = ["bare", "log", "fail_allocation"])]
+    pub every_failure: bool,
+    /// Let the first allocation of the place with this key fail, as --every-failure names it
+    #[arg(long, value_name = "KEY")]
+    pub fail_at: Vec<String>,
+    /// Write the places that allocate to this file
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub call_sites: Option<PathBuf>,
 }
 
 /// Options of `ntbox demo`.

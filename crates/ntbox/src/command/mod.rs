@@ -12,6 +12,7 @@ mod arguments;
 mod bench;
 mod children;
 mod demo;
+mod every_failure;
 mod exports;
 mod image;
 mod machine;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::arguments::{RunOptions, WorkloadChoice};
+use super::every_failure;
 use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};
@@ -28,6 +29,9 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     }
     machine::check_drivers(&options.drivers)?;
     machine::check_volumes(&options.volumes)?;
+    if options.every_failure {
+        return every_failure::run(options);
+    }
     let workload = match &options.workload {
         WorkloadChoice::Random => Workload::Random(options.ops),
         WorkloadChoice::Copy(source) => {
@@ -58,6 +62,10 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     if let Some(number) = options.fail_allocation {
         failure::fail_nth(number);
     }
+    if options.call_sites.is_some() || !options.fail_at.is_empty() {
+        failure::call_sites::watch(&options.fail_at, options.call_sites.as_deref())
+            .map_err(|error| Failure::Failed(format!("--call-sites: {error}")))?;
+    }
     let paths = if options.bare {
         &[][..]
     } else {
@@ -65,7 +73,13 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     };
     let drivers = machine::load(paths, &options.settings)?;
     begin_low_resources(options.verify, options.seed);
-    mount(&volumes, |timing| timing != MountTiming::Before)?;
+    mount(&volumes, |timing| timing != MountTiming::Before).or_else(|failed| {
+        // The request that opens the volume may be the one that no memory was left for.
+        if failure::failed().is_none() {
+            return Err(failed);
+        }
+        mount(&volumes, |timing| timing != MountTiming::Before)
+    })?;
 
     let places = volumes
         .iter()

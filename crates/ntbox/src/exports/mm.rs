@@ -197,10 +197,13 @@ unsafe extern "win64" fn map_locked_pages_specify_cache(
     mode: i8,
     _cache: i32,
     _requested: *mut c_void,
-    _bug_check_on_failure: u32,
+    bug_check_on_failure: u32,
     _priority: u32,
     caller: usize,
 ) -> *mut c_void {
+    if bug_check_on_failure == 0 && crate::pool::failure::should_fail(caller) {
+        return std::ptr::null_mut();
+    }
     // SAFETY: the driver passes a list.
     unsafe { map("MmMapLockedPagesSpecifyCache", list, mode, caller) }
 }

@@ -11,6 +11,7 @@ use crate::nt::{
     HANDLE, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID,
     STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
+use crate::pool;
 use crate::processor::{irql, process, system_thread, thread};
 use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
@@ -158,6 +159,9 @@ unsafe extern "win64" fn create_system_thread(
     caller: usize,
 ) -> NTSTATUS {
     irql::require_at_most("PsCreateSystemThread", PASSIVE_LEVEL, caller);
+    if pool::failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     let owner = if process_handle.is_null() {
         process::system()
     } else {

@@ -71,6 +71,12 @@ pub fn calls_on_stack(stack_pointer: usize, calls: &mut [usize]) -> usize {
     found
 }
 
+/// True if the code in front of `address`, which is in no image, ends in a call.
+pub(super) fn follows_call(address: usize) -> bool {
+    let mut code = [0; 7];
+    try_read(address.wrapping_sub(code.len()), &mut code) && decode(address, &code).is_some()
+}
+
 fn call_in_front(image: &Image, address: usize) -> Option<Call> {
     const LONGEST: usize = 7;
     // What lies in front of the section is none of the call.

@@ -47,6 +47,8 @@ pub(super) struct Layout {
     pub(super) imports: Directory,
     pub(super) relocations: Directory,
     pub(super) load_configuration: Directory,
+    /// `.pdata`: how to unwind each function.
+    pub(super) functions: Directory,
     /// Identity of the PDB that belongs to this very build.
     pub(super) pdb_guid: Option<[u8; 16]>,
 }
@@ -120,6 +122,7 @@ impl Layout {
             imports: directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT),
             relocations: directory(pe::IMAGE_DIRECTORY_ENTRY_BASERELOC),
             load_configuration: directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG),
+            functions: directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION),
             pdb_guid: object::Object::pdb_info(&image)
                 .ok()
                 .flatten()

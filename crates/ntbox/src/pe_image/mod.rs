@@ -20,6 +20,7 @@ mod calls;
 mod error;
 mod layout;
 mod symbols;
+mod unwind;
 mod view;
 
 #[cfg(test)]
@@ -29,9 +30,10 @@ mod tests;
 
 pub use calls::{calls_on_stack, imported_routine, is_return_address};
 pub use error::{LoadError, Problem};
+pub use unwind::driver_calls;
 
 use crate::host::memory::{self, Protection};
-use layout::{Layout, Section};
+use layout::{Directory, Layout, Section};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
@@ -52,6 +54,7 @@ pub struct Image {
     exports: HashMap<String, usize>,
     /// Import slots (relative) with the names they are bound to.
     imports: HashMap<usize, String>,
+    functions: Directory,
     symbols: symbols::Symbols,
     state: AtomicU8,
     next: AtomicPtr<Image>,
@@ -130,6 +133,7 @@ fn map(
         sections: layout.sections,
         exports,
         imports,
+        functions: layout.functions,
         symbols: symbols::Symbols::new(path, layout.pdb_guid),
         state: AtomicU8::new(MAPPED),
         next: AtomicPtr::new(std::ptr::null_mut()),

@@ -25,6 +25,8 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::PoolOverrunInSlack, IRP_MJ_QUERY_INFORMATION) => Some(overrun_in_slack),
         (Mistake::UseAfterFree, IRP_MJ_QUERY_INFORMATION) => Some(use_after_free),
         (Mistake::FreeTwice, IRP_MJ_QUERY_INFORMATION) => Some(free_twice),
+        (Mistake::AllocationUnchecked, IRP_MJ_QUERY_INFORMATION) => Some(use_unchecked),
+        (Mistake::LeakOnFailure, IRP_MJ_QUERY_INFORMATION) => Some(leak_on_failure),
         _ => None,
     }
 }
@@ -71,6 +73,26 @@ unsafe extern "C" fn free_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     if !context.is_null() {
         free(context);
         ntddk::ExFreePoolWithTag(context.cast(), TAG); // MISTAKE: free-twice
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn use_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let name = allocate(WHOLE);
+    name.write_volatile(0); // MISTAKE: allocation-unchecked
+    free(name);
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn leak_on_failure(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let bytes = WHOLE as u64;
+    let name = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, bytes, TAG); // MISTAKE: leak-on-failure
+    if !name.is_null() {
+        let context = allocate(WITH_SLACK);
+        if !context.is_null() {
+            free(context);
+            free(name.cast());
+        }
     }
     dispatch(device, irp)
 }

@@ -72,6 +72,10 @@ mistakes! {
     UseAfterFree = "use-after-free";
     /// A block is freed a second time.
     FreeTwice = "free-twice";
+    /// The result of an allocation is written to without a look at it (P2).
+    AllocationUnchecked = "allocation-unchecked";
+    /// The first of two blocks is forgotten when there is no memory for the second (A11).
+    LeakOnFailure = "leak-on-failure";
     /// A block is forgotten at unload (A12).
     LeakAtUnload = "leak-at-unload";
     /// The devices are not deleted at unload (A12).

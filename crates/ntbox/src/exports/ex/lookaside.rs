@@ -19,7 +19,8 @@ use super::slist;
 use crate::exports;
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, Kirql, LIST_ENTRY, NTSTATUS, SLIST_ENTRY, SLIST_HEADER,
-    STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5, STATUS_SUCCESS,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5,
+    STATUS_SUCCESS,
 };
 use crate::processor::irql;
 use crate::verifier::options::{self, Options};
@@ -170,6 +171,9 @@ pub unsafe extern "win64" fn initialize_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require_at_most("ExInitializeLookasideListEx", DISPATCH_LEVEL, caller);
+    if crate::pool::failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     let pool_flags = match flags {
         0 => 0,
         RAISE_ON_FAIL => POOL_RAISE,

@@ -216,6 +216,9 @@ pub unsafe extern "win64" fn register_shutdown_notification(
     caller: usize,
 ) -> NTSTATUS {
     irql::require_at_most("IoRegisterShutdownNotification", PASSIVE_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     // SAFETY: the driver passes its own device.
     unsafe { (*device).Flags |= DO_SHUTDOWN_REGISTERED };
     // SAFETY: as above.

@@ -20,6 +20,9 @@ pub unsafe extern "win64" fn register_fs_registration_change(
     caller: usize,
 ) -> NTSTATUS {
     irql::require_at_most("IoRegisterFsRegistrationChange", PASSIVE_LEVEL, caller);
+    if failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     // SAFETY: the driver's routine.
     unsafe { registration::register_change(driver, routine) }
 }
@@ -37,6 +40,9 @@ pub unsafe extern "win64" fn register_fs_registration_change_mount_aware(
         PASSIVE_LEVEL,
         caller,
     );
+    if failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     // SAFETY: the driver's routine.
     unsafe { registration::register_change_mount_aware(driver, routine, synchronize != 0) }
 }

@@ -1,8 +1,11 @@
-//! Failing allocations of the drivers: a chosen one, or a share of all.
+//! Failing allocations of the drivers: a chosen one, a share of all, or the
+//! first one of a place in their code ([`call_sites`]).
 //!
 //! Allocations are counted in their order, from [`fail_nth`] on. Routines of
 //! the box that allocate on a driver's behalf (a device, a request, a work
 //! item) count as well, through [`should_fail`].
+
+pub mod call_sites;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -66,7 +69,8 @@ pub fn failed() -> Option<String> {
 /// driver's return address.
 pub fn should_fail(caller: usize) -> bool {
     let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-    let fails = number == FAIL_AT.load(Ordering::Acquire) || drawn(number);
+    let fails =
+        number == FAIL_AT.load(Ordering::Acquire) || drawn(number) || call_sites::fails(caller);
     if fails {
         FAILED_AT.store(caller.max(UNKNOWN), Ordering::Release);
     }

@@ -1,0 +1,80 @@
+//! `ntbox run --every-failure`: every place that allocates fails once, and only drivers that take
+//! it badly are reported.
+
+use fsglass_tests::command::{Ended, ntbox};
+use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::mistakes::WITHOUT_MEMORY;
+use std::path::Path;
+
+fn run(driver: &Path, more: &[&str]) -> Ended {
+    let driver = driver.display().to_string();
+    let arguments = [
+        "run",
+        "--driver",
+        &driver,
+        "--ops",
+        "1000",
+        "--threads",
+        "2",
+    ];
+    ntbox(arguments.iter().chain(more))
+}
+
+fn every_failure(driver: &Path, more: &[&str]) -> Ended {
+    run(driver, &[&["--every-failure"], more].concat())
+}
+
+/// Load, mount and requests go on or are refused cleanly, whichever allocation fails; also those
+/// that only a failure leads to.
+#[test]
+fn fsglass_takes_every_failure() {
+    for profile in Profile::ALL {
+        let ended = every_failure(&drivers::fsglass(profile), &["--setting", "AllowUnload=1"]);
+        ended
+            .expect_code(0)
+            .expect_output("refused: ")
+            .expect_output("DriverEntry returned STATUS_INSUFFICIENT_RESOURCES")
+            .expect_output("IoCreateDevice from fsglass!")
+            .expect_output("IoSetCompletionRoutineEx from fsglass!")
+            .expect_output("after the failure of ")
+            .expect_output(" places allocate, ")
+            .expect_output("runs made, 0 with a violation");
+    }
+}
+
+/// A driver that does not expect the failure is caught, though a run without failures is clean.
+#[test]
+fn mistakes_that_need_a_failure_are_caught() {
+    for profile in Profile::ALL {
+        let driver = drivers::bad_drivers(profile);
+        every_failure(&driver, &[]).expect_code(0);
+        for mistake in WITHOUT_MEMORY {
+            let setting = format!("Mistake={}", mistake.name);
+            run(&driver, &["--setting", &setting]).expect_code(0);
+            let ended = every_failure(&driver, &["--setting", &setting]);
+            ended
+                .expect_code(1)
+                .expect_output(&format!("VIOLATION of {} ", mistake.rule))
+                .expect_output("runs made, 1 with a violation");
+            let placed = mistake.is_placed_by(&ended.output);
+            assert!(placed, "{mistake:?}\n{}\n{}", ended.line, ended.output);
+        }
+    }
+}
+
+/// The key of a place makes the same run again.
+#[test]
+fn a_run_can_be_made_again() {
+    let driver = drivers::bad_drivers(Profile::Release);
+    let setting = ["--setting", "Mistake=allocation-unchecked"];
+    let all = every_failure(&driver, &[&setting[..], &["--json"]].concat());
+    let found: serde_json::Value =
+        serde_json::from_str(&all.output).unwrap_or_else(|error| panic!("{error}: {}", all.output));
+    let runs = found["runs"].as_array().map_or(&[][..], Vec::as_slice);
+    let broken = runs.iter().find(|run| run["outcome"] == "violation");
+    let key = broken.and_then(|run| run["key"].as_str());
+    let key = key.unwrap_or_else(|| panic!("no run was broken: {}", all.output));
+    run(&driver, &[&setting[..], &["--fail-at", key]].concat())
+        .expect_code(1)
+        .expect_output("violation of PageFault ");
+}
