@@ -124,6 +124,10 @@ pub struct RunOptions {
     /// Let the N-th pool allocation of the drivers fail
     #[arg(long, value_name = "N")]
     pub fail_allocation: Option<u64>,
+    /// Collect violations instead of ending with the first one: each rule that was broken with
+    /// its count, and the report of its first time. A fault or a bug check still ends the run
+    #[arg(long)]
+    pub keep_going: bool,
     /// Make one run for each place of the drivers that allocates, in which its first allocation
     /// fails, and report how each run ended. A place is a stack of calls within the drivers; those
     /// that show up only after a failure get runs of their own. Exit 1 if any run was not clean

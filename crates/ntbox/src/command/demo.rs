@@ -53,7 +53,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
         options.threads,
         options.seed
     ));
-    configure(options.json, options.seed, options.verify);
+    configure(options.json, options.seed, options.verify, false);
     machine::start();
 
     let workload = Workload::Both(Arc::clone(&plan), options.ops);

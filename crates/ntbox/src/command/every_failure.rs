@@ -194,6 +194,10 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
         (Some(_), Some(mut found)) if !found["violation"].is_null() => {
             Outcome::Violation(found["violation"].take())
         }
+        // With --keep-going.
+        (Some(_), Some(mut found)) if found["violations"].as_u64().unwrap_or(0) > 0 => {
+            Outcome::Violation(found["violations_by_rule"][0]["first"].take())
+        }
         (Some(0), Some(_)) if !failed => Outcome::NotReached,
         (Some(0), Some(found)) => Outcome::WentOn {
             error_log: list(&found["error_log"]),

@@ -11,7 +11,7 @@ use ntbox::file_system::adversary::{self, Mix};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::pool::failure;
 use ntbox::user::counters;
-use ntbox::verifier::{self, Options};
+use ntbox::verifier::{self, Options, collected};
 use ntbox::workload::{self, Plan, Progress, Run, RunResult, Workload, worker::INJECTED};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,12 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
             Workload::Copy(Arc::new(plan))
         }
     };
-    configure(options.json, options.seed, options.verify);
+    configure(
+        options.json,
+        options.seed,
+        options.verify,
+        options.keep_going,
+    );
     machine::start();
     adversary::configure(options.seed, mix(options.quiet, options.verify));
 
@@ -108,6 +113,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     }
     report.set_drivers(unload(drivers));
+    report.set_violations(collected::so_far());
     if options.json {
         line!("{}", report.json());
     } else {
@@ -128,12 +134,13 @@ fn write_log(path: &Path, result: &RunResult) -> std::io::Result<()> {
 }
 
 /// Tells the verifier how to report.
-pub fn configure(json: bool, seed: u64, options: Options) {
+pub fn configure(json: bool, seed: u64, options: Options, keep_going: bool) {
     verifier::configure(verifier::Configuration {
         json,
         seed,
         replay: super::command_line(),
         options,
+        keep_going,
     });
 }
 

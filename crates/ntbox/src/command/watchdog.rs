@@ -6,7 +6,7 @@
 use ntbox::io_manager::{device, irp};
 use ntbox::nt::{IRP, IrpExt, unicode};
 use ntbox::processor::thread;
-use ntbox::verifier::major_name;
+use ntbox::verifier::{collected, major_name};
 use ntbox::workload::Progress;
 use ntbox::{host, pe_image};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -36,7 +36,11 @@ impl Watchdog {
             let requests = outstanding();
             let message = format!("no request has finished for {} seconds", PATIENCE.as_secs());
             if json {
-                let value = serde_json::json!({ "stalled": message, "outstanding": requests });
+                let value = serde_json::json!({
+                    "stalled": message,
+                    "outstanding": requests,
+                    "collected": collected::so_far(),
+                });
                 host::write_raw(true, &format!("{value}\n"));
             } else {
                 let list: String = requests
@@ -45,7 +49,10 @@ impl Watchdog {
                     .collect();
                 host::write_raw(
                     false,
-                    &format!("\nntbox: {message}; outstanding requests:{list}\n"),
+                    &format!(
+                        "{}\nntbox: {message}; outstanding requests:{list}\n",
+                        collected::text(&collected::so_far())
+                    ),
                 );
             }
             host::exit_now(1);

@@ -65,7 +65,7 @@ impl Walk {
 
 #[cfg(unix)]
 extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
-    // SAFETY: `end_of_box` passes it, and nobody else looks at it meanwhile.
+    // SAFETY: `Walk::to` passes it, and nobody else looks at it meanwhile.
     let walk = unsafe { &mut *walk.cast::<Walk>() };
     // SAFETY: the unwinder's context is valid during the call.
     let instruction = unsafe { _Unwind_GetIP(context) };

@@ -11,6 +11,7 @@
 //! Unit tests use [`capture`] instead, in which a violation is recorded and
 //! the call returns.
 
+pub mod collected;
 pub mod history;
 pub mod options;
 pub mod rules;
@@ -66,6 +67,8 @@ pub struct Configuration {
     pub replay: String,
     /// What is looked for and what is injected.
     pub options: Options,
+    /// A violation does not end the run where that can go on: it is [`collected`].
+    pub keep_going: bool,
 }
 
 impl Default for Configuration {
@@ -75,6 +78,7 @@ impl Default for Configuration {
             seed: 0,
             replay: String::new(),
             options: Options::STANDARD,
+            keep_going: false,
         }
     }
 }
@@ -89,6 +93,7 @@ thread_local! {
 /// Sets how violations are told, and whether they are looked for.
 pub fn configure(configuration: Configuration) {
     options::set(configuration.options);
+    collected::set(configuration.keep_going);
     *CONFIGURATION
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(configuration);
@@ -109,8 +114,8 @@ pub fn capture<R>(f: impl FnOnce() -> R) -> (R, Vec<Recorded>) {
     (result, recorded)
 }
 
-/// Tells of a violation and ends the process with exit code 1; inside
-/// [`capture`] it is recorded and the call returns.
+/// Tells of a violation and ends the process with exit code 1. Inside [`capture`] it is
+/// recorded and the call returns; when the run keeps going it is [`collected`].
 pub fn report(violation: Violation) {
     let captured = CAPTURED.with_borrow_mut(|captured| match captured {
         Some(recorded) => {
@@ -122,7 +127,13 @@ pub fn report(violation: Violation) {
         }
         None => false,
     });
-    if !captured {
+    if captured {
+        return;
+    }
+    // A check that a report leads to is none of the driver's.
+    if collected::keeps() && !REPORTS_HERE.get() {
+        collect(&violation, &Circumstances::here());
+    } else {
         end(violation, &Circumstances::here());
     }
 }
@@ -144,6 +155,52 @@ pub fn violation(rule: &'static Rule, message: String, sites: &[(&'static str, u
             irp: None,
             sites,
         });
+    }
+}
+
+/// Keeps a violation and goes on.
+fn collect(violation: &Violation, circumstances: &Circumstances) {
+    let configuration = configuration();
+    let json = configuration.json;
+    REPORTS_HERE.set(true);
+    if collected::add(violation.rule, || {
+        brief(violation, circumstances, &configuration).render(json)
+    }) {
+        let mut report = with_calls(violation, circumstances, &configuration);
+        report.set_request(request_of(violation, circumstances));
+        collected::complete(violation.rule, report.render(json));
+    }
+    REPORTS_HERE.set(false);
+}
+
+/// A report in which nothing was looked up.
+fn brief(
+    violation: &Violation,
+    circumstances: &Circumstances,
+    configuration: &Configuration,
+) -> render::Report {
+    let address = |site| format!("0x{site:x}");
+    render::Report::new(violation, &circumstances.context, configuration, address)
+}
+
+/// A report in which the request was not looked at.
+fn with_calls(
+    violation: &Violation,
+    circumstances: &Circumstances,
+    configuration: &Configuration,
+) -> render::Report {
+    let describe = pe_image::describe_code;
+    let mut report =
+        render::Report::new(violation, &circumstances.context, configuration, describe);
+    report.set_calls(&circumstances.calls, describe);
+    report
+}
+
+fn request_of(violation: &Violation, circumstances: &Circumstances) -> Option<request::Request> {
+    match (violation.irp, circumstances.touched) {
+        (Some(irp), _) => request::of_live(irp).or_else(|| request::of_freed(irp as usize)),
+        (None, Some(address)) => request::of_freed(address),
+        (None, None) => None,
     }
 }
 
@@ -239,22 +296,12 @@ pub fn end(violation: Violation, circumstances: &Circumstances) -> ! {
         give_up();
     }
     let configuration = configuration();
-    let context = &circumstances.context;
-    let bare = render::Report::new(&violation, context, &configuration, |site| {
-        format!("0x{site:x}")
-    });
-    let _ = BARE.set(bare.render(configuration.json));
-    let describe = pe_image::describe_code;
-    let mut report =
-        render::Report::new(&violation, &circumstances.context, &configuration, describe);
-    report.set_calls(&circumstances.calls, describe);
-    let _ = BRIEF.set(report.render(configuration.json));
-    report.set_request(match (violation.irp, circumstances.touched) {
-        (Some(irp), _) => request::of_live(irp).or_else(|| request::of_freed(irp as usize)),
-        (None, Some(address)) => request::of_freed(address),
-        (None, None) => None,
-    });
-    host::write_raw(configuration.json, &report.render(configuration.json));
+    let json = configuration.json;
+    let _ = BARE.set(brief(&violation, circumstances, &configuration).render(json));
+    let mut report = with_calls(&violation, circumstances, &configuration);
+    let _ = BRIEF.set(report.render(json));
+    report.set_request(request_of(&violation, circumstances));
+    host::write_raw(json, &collected::with_last(&report.render(json), json));
     host::exit_now(EXIT_CODE)
 }
 
@@ -270,9 +317,8 @@ pub fn is_reporting_here() -> bool {
 /// dead end while it is made.
 pub fn give_up() -> ! {
     let json = configuration().json;
-    if let Some(brief) = BRIEF.get().or(BARE.get()) {
-        host::write_raw(json, brief);
-    }
+    let ready = BRIEF.get().or(BARE.get()).map_or("", String::as_str);
+    host::write_raw(json, &collected::with_last(ready, json));
     host::exit_now(EXIT_CODE)
 }
 

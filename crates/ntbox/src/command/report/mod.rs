@@ -11,6 +11,7 @@ use ntbox::file_system::adversary;
 use ntbox::io_manager::error_log;
 use ntbox::nt::Status;
 use ntbox::user::counters::Counts;
+use ntbox::verifier::collected::Collected;
 use ntbox::workload::bench::Measured;
 use ntbox::workload::{Difference, RunResult};
 use serde::Serialize;
@@ -52,8 +53,10 @@ pub struct Report {
     pub wrong: Vec<String>,
     /// What drivers wrote into the error log.
     pub error_log: Vec<String>,
-    /// Always zero: a violation ends the run with a report of its own.
+    /// Zero unless they are collected: a violation ends the run with a report of its own.
     pub violations: u64,
+    /// What was collected.
+    pub violations_by_rule: Vec<Collected>,
 }
 
 /// A driver.
@@ -161,6 +164,12 @@ impl Report {
             }
         }
         self.drivers = drivers;
+    }
+
+    /// Takes over the violations that did not end the run.
+    pub fn set_violations(&mut self, collected: Vec<Collected>) {
+        self.violations = collected.iter().map(|collected| collected.count).sum();
+        self.violations_by_rule = collected;
     }
 
     /// Takes over the differences of a comparison.

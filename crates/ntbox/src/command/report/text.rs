@@ -2,6 +2,7 @@
 
 use super::super::machine::Unloaded;
 use super::Report;
+use ntbox::verifier::collected;
 use std::fmt::Write;
 
 /// Differences and complaints shown in full.
@@ -17,6 +18,7 @@ impl Report {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
+        out.push_str(&collected::text(&self.violations_by_rule));
         self.write_drivers(out)?;
         self.write_volumes(out)?;
         self.write_requests(out)?;
