@@ -7,6 +7,7 @@ use crate::compiler::Choice;
 use crate::driver_build::{self, Profile};
 use crate::layout::Layout;
 use crate::package;
+use crate::program_build;
 use crate::requirements::Requirements;
 use crate::setup;
 use crate::workspace::{Driver, Workspace};
@@ -44,6 +45,12 @@ enum Action {
         /// The linter as well
         #[arg(long)]
         lint: bool,
+        /// What builds programs for Windows as well
+        #[arg(long)]
+        programs: bool,
+        /// Wine as well
+        #[arg(long)]
+        wine: bool,
     },
 
     /// Make the WDK-shaped folder and the patched workspace without building
@@ -68,6 +75,17 @@ enum Action {
         #[arg(long)]
         release: bool,
         /// Build the debug profile; with --release, build both
+        #[arg(long)]
+        debug: bool,
+    },
+
+    /// Build programs for Windows: NAME.exe, or NAME.dll, in
+    /// target/x86_64-pc-windows-gnu/PROFILE
+    Program {
+        /// A package with programs; may be repeated
+        #[arg(long, short, value_name = "NAME", required = true)]
+        package: Vec<String>,
+        /// Build the debug profile and not the release profile
         #[arg(long)]
         debug: bool,
     },
@@ -116,7 +134,20 @@ pub fn run() -> Result<()> {
     let choice = global.compiler;
     match action {
         Action::Check => check(choice),
-        Action::Setup { lint } => setup::run(choice, lint),
+        Action::Setup {
+            lint,
+            programs,
+            wine,
+        } => {
+            setup::run(choice, lint)?;
+            if programs {
+                setup::run_for_programs(choice)?;
+            }
+            if wine {
+                setup::run_for_wine()?;
+            }
+            Ok(())
+        }
         Action::Prepare => {
             let workspace = Workspace::find()?;
             let layout = prepared(choice, &workspace)?.0;
@@ -132,6 +163,16 @@ pub fn run() -> Result<()> {
             release,
             debug,
         } => build(choice, &selection, &profiles(release, debug)),
+        Action::Program { package, debug } => {
+            let workspace = Workspace::find()?;
+            let programs = workspace.programs(&package)?;
+            let profile = if debug {
+                Profile::Debug
+            } else {
+                Profile::Release
+            };
+            program_build::build(&Layout::new(&workspace.root), choice, &programs, profile)
+        }
         Action::Clippy { selection } => {
             let workspace = Workspace::find()?;
             let drivers = selection.drivers(&workspace)?;

@@ -1,4 +1,4 @@
-//! Which cargo and rustc build the drivers.
+//! Which cargo and rustc build the drivers, and programs.
 //!
 //! Two sets will do, tried in this order:
 //!
@@ -15,7 +15,7 @@ use std::process::Command;
 
 use clap::ValueEnum;
 
-use crate::layout::TARGET;
+use crate::layout::{PROGRAM_TARGET, TARGET};
 use crate::machine::Machine;
 
 /// The oldest compiler the workspace accepts: `rust-version` in Cargo.toml.
@@ -40,6 +40,26 @@ const FOREIGN_VARIABLES: [&str; 13] = [
     "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
     "RUSTFLAGS",
 ];
+
+/// What is built, and so for which target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A driver, which has no library but `core` and `alloc`.
+    Driver,
+    /// A program with the standard library.
+    Program,
+}
+
+impl Kind {
+    /// The target triple.
+    #[must_use]
+    pub fn target(self) -> &'static str {
+        match self {
+            Self::Driver => TARGET,
+            Self::Program => PROGRAM_TARGET,
+        }
+    }
+}
 
 /// Which compiler set to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,10 +94,10 @@ pub enum Compiler {
 ///
 /// # Errors
 /// With one sentence for each candidate.
-pub fn choose(choice: Choice, machine: &impl Machine) -> Result<Compiler, Vec<String>> {
+pub fn choose(choice: Choice, kind: Kind, machine: &impl Machine) -> Result<Compiler, Vec<String>> {
     let mut lacking = Vec::new();
     if choice != Choice::Debian {
-        match installed(machine) {
+        match installed(machine, kind.target()) {
             Ok(compiler) => return Ok(compiler),
             Err(reason) => lacking.push(reason),
         }
@@ -91,7 +111,7 @@ pub fn choose(choice: Choice, machine: &impl Machine) -> Result<Compiler, Vec<St
     Err(lacking)
 }
 
-fn installed(machine: &impl Machine) -> Result<Compiler, String> {
+fn installed(machine: &impl Machine, target: &str) -> Result<Compiler, String> {
     let toolchains = machine.toolchains();
     let candidates = std::iter::once(None).chain(toolchains.into_iter().map(Some));
     for toolchain in candidates {
@@ -101,13 +121,13 @@ fn installed(machine: &impl Machine) -> Result<Compiler, String> {
         let recent = machine
             .version(&sysroot.join("bin"))
             .is_some_and(|version| at_least(&version, MINIMUM_VERSION));
-        if recent && machine.has_target(&sysroot) {
+        if recent && machine.has_target(&sysroot, target) {
             return Ok(Compiler::Installed { toolchain, sysroot });
         }
     }
     Err(format!(
-        "no toolchain of Rust {MINIMUM_VERSION} or later has the target {TARGET} \
-         (`rustup target add {TARGET}` where rustup can reach its server)"
+        "no toolchain of Rust {MINIMUM_VERSION} or later has the target {target} \
+         (`rustup target add {target}` where rustup can reach its server)"
     ))
 }
 
@@ -191,10 +211,13 @@ impl Compiler {
 
     /// What a cargo subcommand that compiles for the target needs to be told.
     #[must_use]
-    pub fn target_arguments(&self) -> Vec<&'static str> {
-        let mut arguments = vec!["--target", TARGET];
+    pub fn target_arguments(&self, kind: Kind) -> Vec<&'static str> {
+        let mut arguments = vec!["--target", kind.target()];
         if let Self::FromSource { .. } = self {
-            arguments.push("-Zbuild-std=core,alloc");
+            arguments.push(match kind {
+                Kind::Driver => "-Zbuild-std=core,alloc",
+                Kind::Program => "-Zbuild-std=std,panic_abort",
+            });
             // Unoptimised, its mathematics refers to functions of a C library.
             arguments.push("--config=profile.dev.package.compiler_builtins.opt-level=3");
         }
@@ -250,7 +273,7 @@ mod tests {
                 .find(|(path, _)| Path::new(path) == binaries);
             found.map(|(_, version)| (*version).to_owned())
         }
-        fn has_target(&self, sysroot: &Path) -> bool {
+        fn has_target(&self, sysroot: &Path, _: &str) -> bool {
             self.targets.iter().any(|path| Path::new(path) == sysroot)
         }
         fn has_source(&self, _: &Path) -> bool {
@@ -282,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_active_toolchain_comes_first() {
-        let chosen = choose(Choice::Auto, &everything()).unwrap();
+        let chosen = choose(Choice::Auto, Kind::Driver, &everything()).unwrap();
         assert_eq!(chosen, installed_in("/stable", None));
     }
 
@@ -292,7 +315,7 @@ mod tests {
             targets: vec!["/old", "/nightly"],
             ..everything()
         };
-        let chosen = choose(Choice::Auto, &machine).unwrap();
+        let chosen = choose(Choice::Auto, Kind::Driver, &machine).unwrap();
         assert_eq!(chosen, installed_in("/nightly", Some("nightly")));
     }
 
@@ -302,20 +325,25 @@ mod tests {
             targets: vec![],
             ..everything()
         };
-        assert_eq!(choose(Choice::Auto, &machine).unwrap().name(), "debian");
+        assert_eq!(
+            choose(Choice::Auto, Kind::Driver, &machine).unwrap().name(),
+            "debian"
+        );
     }
 
     #[test]
     fn a_choice_is_not_overruled() {
         assert_eq!(
-            choose(Choice::Debian, &everything()).unwrap().name(),
+            choose(Choice::Debian, Kind::Driver, &everything())
+                .unwrap()
+                .name(),
             "debian"
         );
         let machine = Pretended {
             targets: vec![],
             ..everything()
         };
-        let lacking = choose(Choice::Rustup, &machine).unwrap_err();
+        let lacking = choose(Choice::Rustup, Kind::Driver, &machine).unwrap_err();
         assert_eq!(lacking.len(), 1);
         assert!(lacking[0].contains("rustup target add"), "{lacking:?}");
     }
@@ -327,7 +355,7 @@ mod tests {
             source: false,
             ..everything()
         };
-        let lacking = choose(Choice::Auto, &machine).unwrap_err();
+        let lacking = choose(Choice::Auto, Kind::Driver, &machine).unwrap_err();
         assert_eq!(lacking.len(), 2);
         assert!(
             lacking[1].contains("no source of Rust's library"),
@@ -338,7 +366,7 @@ mod tests {
             versions: vec![("/usr/bin", "1.63.0")],
             ..everything()
         };
-        let lacking = choose(Choice::Debian, &old).unwrap_err();
+        let lacking = choose(Choice::Debian, Kind::Driver, &old).unwrap_err();
         assert!(lacking[0].contains("is 1.63.0"), "{lacking:?}");
     }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::compiler::Compiler;
+use crate::compiler::{Compiler, Kind};
 use crate::files;
 use crate::headers;
 use crate::import_libraries;
@@ -34,7 +34,9 @@ impl Profile {
         }
     }
 
-    fn arguments(self) -> &'static [&'static str] {
+    /// What cargo is told.
+    #[must_use]
+    pub fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Release => &["--release"],
             Self::Debug => &[],
@@ -114,7 +116,7 @@ fn cargo(layout: &Layout, compiler: &Compiler, subcommand: &str, drivers: &[&Dri
     command
         .current_dir(layout.mirror())
         .args([subcommand, "--quiet"])
-        .args(compiler.target_arguments())
+        .args(compiler.target_arguments(Kind::Driver))
         .arg("--target-dir")
         .arg(layout.cargo_target(compiler.name()));
     for driver in drivers {

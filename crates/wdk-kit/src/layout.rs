@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The target triple drivers are built for.
 pub const TARGET: &str = "x86_64-pc-windows-msvc";
 
+/// The target triple programs are built for: the one that has a linker on Linux.
+pub const PROGRAM_TARGET: &str = "x86_64-pc-windows-gnu";
+
 /// The SDK version in the folder's name.
 ///
 /// wdk-build looks for a directory of such a name; its value is the version of
@@ -88,6 +91,18 @@ impl Layout {
     #[must_use]
     pub fn artefacts(&self, profile: &str) -> PathBuf {
         self.root.join("target").join(TARGET).join(profile)
+    }
+
+    /// Cargo's target directory for programs; one for each compiler set, as for drivers.
+    #[must_use]
+    pub fn program_target(&self, compiler: &str) -> PathBuf {
+        self.kit().join("programs").join(compiler)
+    }
+
+    /// Where finished programs lie, whichever compiler built them.
+    #[must_use]
+    pub fn programs(&self, profile: &str) -> PathBuf {
+        self.root.join("target").join(PROGRAM_TARGET).join(profile)
     }
 
     /// Where `package` stages its files.

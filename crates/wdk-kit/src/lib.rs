@@ -29,6 +29,9 @@
 //! [`driver_build::build`] (cargo, then `NAME.sys` and `NAME.pdb` into
 //! `target/x86_64-pc-windows-msvc/PROFILE`) → [`package::stage`].
 //!
+//! A program for Windows is simpler: [`program_build::build`] runs cargo in the workspace itself
+//! and puts what it made into `target/x86_64-pc-windows-gnu/PROFILE`.
+//!
 //! Nothing here is specific to one driver: the drivers are the packages of the
 //! workspace with a `package.metadata.wdk.driver-model` table and a cdylib.
 
@@ -45,6 +48,7 @@ pub mod mirror;
 pub mod package;
 pub mod patched_crates;
 pub mod process;
+pub mod program_build;
 pub mod requirements;
 pub mod setup;
 pub mod source_edit;

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::layout::TARGET;
 use crate::process;
 
 /// What is on the machine, as far as the choice depends on it.
@@ -18,8 +17,8 @@ pub trait Machine {
     fn toolchains(&self) -> Vec<String>;
     /// The version that the rustc in a directory states, such as `1.96.0`.
     fn version(&self, binaries: &Path) -> Option<String>;
-    /// Whether the library for the target is in a sysroot.
-    fn has_target(&self, sysroot: &Path) -> bool;
+    /// Whether the library for a target is in a sysroot.
+    fn has_target(&self, sysroot: &Path, target: &str) -> bool;
     /// Whether the library's source is in a sysroot.
     fn has_source(&self, sysroot: &Path) -> bool;
 }
@@ -57,8 +56,8 @@ impl Machine for ThisMachine {
         text.split(' ').nth(1).map(str::to_owned)
     }
 
-    fn has_target(&self, sysroot: &Path) -> bool {
-        let directory = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    fn has_target(&self, sysroot: &Path, target: &str) -> bool {
+        let directory = sysroot.join("lib/rustlib").join(target).join("lib");
         fs::read_dir(directory).is_ok_and(|entries| {
             entries.flatten().any(|entry| {
                 let name = entry.file_name();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::compiler::{self, Choice, Compiler};
+use crate::compiler::{self, Choice, Compiler, Kind};
 use crate::machine::ThisMachine;
 
 /// Where Debian puts mingw-w64's files for x86-64.
@@ -19,6 +19,15 @@ const MINGW: &str = "/usr/x86_64-w64-mingw32";
 
 /// Where Debian puts each version of LLVM, as `llvm-N`.
 const LLVM_PARENT: &str = "/usr/lib";
+
+/// The linker of programs for Windows, in Debian's directory of programs.
+const PROGRAM_LINKER: &str = "/usr/bin/x86_64-w64-mingw32-gcc";
+
+/// Wine, where Debian puts it: it has no name in the search path.
+pub const WINE: &str = "/usr/lib/wine/wine64";
+
+/// Debian's compiler set.
+const DEBIAN_COMPILER: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// The version of LLVM whose packages are named when there is none.
 const LLVM_VERSION: u32 = 19;
@@ -93,7 +102,7 @@ impl Requirements {
     /// Looks for everything.
     #[must_use]
     pub fn look(choice: Choice) -> Findings {
-        let compiler = compiler::choose(choice, &ThisMachine);
+        let compiler = compiler::choose(choice, Kind::Driver, &ThisMachine);
         let root = Path::new("/");
         findings(compiler, llvm(root), mingw(root))
     }
@@ -116,6 +125,29 @@ impl Requirements {
         }
     }
 
+    /// The compiler set for programs.
+    ///
+    /// # Errors
+    /// With what is missing.
+    pub fn program_compiler(choice: Choice) -> Result<Compiler, Missing> {
+        compiler::choose(choice, Kind::Program, &ThisMachine).map_err(|reasons| Missing {
+            what: format!("a compiler for Windows programs: {}", reasons.join("; ")),
+            packages: DEBIAN_COMPILER.map(str::to_owned).into(),
+        })
+    }
+
+    /// The linker of programs, if it is missing.
+    #[must_use]
+    pub fn missing_program_linker() -> Option<Missing> {
+        missing_file(PROGRAM_LINKER, "gcc-mingw-w64-x86-64-win32")
+    }
+
+    /// Wine, if it is missing.
+    #[must_use]
+    pub fn missing_wine() -> Option<Missing> {
+        missing_file(WINE, "wine64")
+    }
+
     /// The linter of the compiler set, if it is missing.
     #[must_use]
     pub fn missing_linter(compiler: &Compiler) -> Option<Missing> {
@@ -133,6 +165,13 @@ impl Requirements {
     }
 }
 
+fn missing_file(path: &str, package: &str) -> Option<Missing> {
+    (!Path::new(path).exists()).then(|| Missing {
+        what: format!("the program {path}"),
+        packages: vec![package.to_owned()],
+    })
+}
+
 fn findings(
     compiler: Result<Compiler, Vec<String>>,
     llvm: Result<Llvm, Missing>,
@@ -145,9 +184,7 @@ fn findings(
         Ok(compiler) => found.push(format!("compiler  {}", compiler.description())),
         Err(reasons) => missing.push(Missing {
             what: format!("a compiler for the Windows target: {}", reasons.join("; ")),
-            packages: ["rustc-web", "cargo-web", "rust-web-src"]
-                .map(str::to_owned)
-                .into(),
+            packages: DEBIAN_COMPILER.map(str::to_owned).into(),
         }),
     }
     match &llvm {

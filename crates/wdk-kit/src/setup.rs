@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::compiler::{Choice, Compiler};
-use crate::layout::TARGET;
+use crate::compiler::{Choice, Compiler, Kind};
 use crate::machine::{Machine, ThisMachine};
 use crate::process;
 use crate::requirements::{Requirements, install_line};
@@ -24,7 +23,7 @@ const RUSTUP_LIMIT: Duration = Duration::from_secs(60);
 /// When something is missing and cannot be installed, with the command to run.
 pub fn run(choice: Choice, lint: bool) -> Result<()> {
     let mut findings = Requirements::look(choice);
-    if findings.lacks_compiler && choice != Choice::Debian && add_rustup_target() {
+    if findings.lacks_compiler && choice != Choice::Debian && add_rustup_target(Kind::Driver) {
         findings = Requirements::look(choice);
     }
     if choice == Choice::Rustup && findings.lacks_compiler {
@@ -37,6 +36,39 @@ pub fn run(choice: Choice, lint: bool) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Installs what building programs for Windows needs.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_programs(choice: Choice) -> Result<()> {
+    let mut packages = Vec::new();
+    packages.extend(Requirements::missing_program_linker().map(|missing| missing.packages));
+    let mut compiler = Requirements::program_compiler(choice);
+    if compiler.is_err() && choice != Choice::Debian && add_rustup_target(Kind::Program) {
+        compiler = Requirements::program_compiler(choice);
+    }
+    match compiler {
+        Ok(_) => {}
+        Err(missing) if choice == Choice::Rustup => bail!("{}", missing.what),
+        Err(missing) => packages.push(missing.packages),
+    }
+    install_all(&packages)
+}
+
+/// Installs Wine.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_wine() -> Result<()> {
+    let missing = Requirements::missing_wine();
+    install_all(missing.map(|missing| missing.packages).as_slice())
+}
+
+fn install_all(packages: &[Vec<String>]) -> Result<()> {
+    let packages: Vec<_> = packages.iter().flatten().map(String::as_str).collect();
+    install(&packages)
 }
 
 /// Installs the linter of the compiler set, and the formatter of the cargo that
@@ -63,13 +95,14 @@ fn install_linters(compiler: &Compiler) -> Result<()> {
 }
 
 /// Has rustup fetch the target's library; says whether it is there now.
-fn add_rustup_target() -> bool {
+fn add_rustup_target(kind: Kind) -> bool {
     if ThisMachine.toolchains().is_empty() {
         return false;
     }
-    eprintln!("wdk-kit: adding the target {TARGET} to the active toolchain");
+    let target = kind.target();
+    eprintln!("wdk-kit: adding the target {target} to the active toolchain");
     let mut command = Command::new("rustup");
-    command.args(["target", "add", TARGET]);
+    command.args(["target", "add", target]);
     match process::run_at_most(&mut command, RUSTUP_LIMIT) {
         Ok(()) => true,
         Err(error) => {

@@ -47,12 +47,22 @@ pub struct Driver {
     pub directory: PathBuf,
 }
 
+/// A package that builds files for Windows programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The package's name.
+    pub package: String,
+    /// The names of its files, with their extensions.
+    pub files: Vec<String>,
+}
+
 /// A cargo workspace with drivers in it.
 #[derive(Debug)]
 pub struct Workspace {
     /// The directory of its Cargo.toml.
     pub root: PathBuf,
     drivers: Vec<Driver>,
+    programs: Vec<Program>,
 }
 
 impl Workspace {
@@ -71,10 +81,12 @@ impl Workspace {
     fn from_metadata(text: &str) -> Result<Self> {
         let metadata: Metadata =
             serde_json::from_str(text).context("cannot make sense of `cargo metadata`")?;
+        let programs = metadata.packages.iter().filter_map(program).collect();
         let drivers = metadata.packages.into_iter().filter_map(driver).collect();
         Ok(Self {
             root: metadata.workspace_root,
             drivers,
+            programs,
         })
     }
 
@@ -110,12 +122,49 @@ impl Workspace {
         self.drivers.iter().collect()
     }
 
+    /// The packages of these names.
+    ///
+    /// # Errors
+    /// When one of them builds no program.
+    pub fn programs(&self, names: &[String]) -> Result<Vec<&Program>> {
+        let find = |name: &String| {
+            let mut programs = self.programs.iter();
+            let found = programs.find(|program| program.package == *name);
+            found.with_context(|| format!("no package {name:?} that builds a program"))
+        };
+        names.iter().map(find).collect()
+    }
+
     fn driver(&self, name: &str) -> Result<&Driver> {
         let found = self.drivers.iter().find(|driver| driver.package == name);
         found.with_context(|| {
             let known: Vec<_> = self.drivers.iter().map(|driver| &*driver.package).collect();
             format!("no driver package {name:?}; there is: {}", known.join(", "))
         })
+    }
+}
+
+/// A package with executables or dynamic libraries that is no driver.
+fn program(package: &Package) -> Option<Program> {
+    let is_driver = |metadata: &serde_json::Value| metadata.get("wdk").is_some();
+    if package.metadata.as_ref().is_some_and(is_driver) {
+        return None;
+    }
+    let files: Vec<_> = package.targets.iter().filter_map(file_name).collect();
+    (!files.is_empty()).then(|| Program {
+        package: package.name.clone(),
+        files,
+    })
+}
+
+fn file_name(target: &Target) -> Option<String> {
+    let is = |kind: &str| target.kind.iter().any(|known| known == kind);
+    if is("bin") {
+        Some(format!("{}.exe", target.name))
+    } else if is("cdylib") {
+        Some(format!("{}.dll", target.name))
+    } else {
+        None
     }
 }
 
@@ -223,6 +272,17 @@ mod tests {
                 text.contains(name) && text.contains("glass, bad-drivers"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn programs_are_executables_and_libraries_but_no_drivers() {
+        let workspace = Workspace::from_metadata(METADATA).unwrap();
+        let programs = workspace.programs(&["plain".into()]).unwrap();
+        assert_eq!(programs[0].files, ["plain.dll"]);
+        for name in ["glass", "layer", "nothing"] {
+            let error = workspace.programs(&[name.into()]).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
         }
     }
 

@@ -1,0 +1,59 @@
+//! Programs for Windows: cargo, with mingw-w64's linker.
+
+use anyhow::{Context, Result, bail};
+
+use crate::compiler::{Choice, Kind};
+use crate::driver_build::Profile;
+use crate::files;
+use crate::layout::{Layout, PROGRAM_TARGET};
+use crate::process;
+use crate::requirements::{Missing, Requirements, install_line};
+use crate::workspace::Program;
+
+/// Builds programs and puts their files where they are looked for.
+///
+/// # Errors
+/// When the compiler or the linker is missing, with the command that installs it, and when cargo
+/// fails; it has said why.
+pub fn build(
+    layout: &Layout,
+    choice: Choice,
+    programs: &[&Program],
+    profile: Profile,
+) -> Result<()> {
+    let compiler = match Requirements::program_compiler(choice) {
+        Ok(compiler) => compiler,
+        Err(missing) => return refuse(&missing),
+    };
+    if let Some(missing) = Requirements::missing_program_linker() {
+        return refuse(&missing);
+    }
+    let target = layout.program_target(compiler.name());
+    let mut command = compiler.cargo();
+    command
+        .current_dir(layout.root())
+        .args(["build", "--quiet"])
+        .args(compiler.target_arguments(Kind::Program))
+        .arg("--target-dir")
+        .arg(&target)
+        .args(profile.arguments());
+    for program in programs {
+        command.args(["--package", &program.package]);
+    }
+    process::run(&mut command).context("the programs were not built")?;
+    let built = target.join(PROGRAM_TARGET).join(profile.directory());
+    let destination = layout.programs(profile.directory());
+    for file in programs.iter().flat_map(|program| &program.files) {
+        files::copy_if_changed(&built.join(file), &destination.join(file))?;
+    }
+    Ok(())
+}
+
+fn refuse(missing: &Missing) -> Result<()> {
+    let packages: Vec<_> = missing.packages.iter().map(String::as_str).collect();
+    bail!(
+        "there is no {}; as root, this brings it:\n  {}",
+        missing.what,
+        install_line(&packages)
+    )
+}
