@@ -1,15 +1,23 @@
 //! The command line.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::compiler::Choice;
 use crate::driver_build::{self, Profile};
+use crate::files;
+use crate::inf::document::Document;
+use crate::inf::lint::{self, Mode};
+use crate::inf::stamp::{self, Date};
 use crate::layout::Layout;
-use crate::package;
+use crate::package::Ingredients;
 use crate::program_build;
 use crate::requirements::Requirements;
 use crate::setup;
+use crate::signing::Signer;
+use crate::source_date::SourceDate;
 use crate::workspace::{Driver, Workspace};
 
 /// Builds Windows kernel drivers on Linux, from the published wdk crates.
@@ -51,6 +59,9 @@ enum Action {
         /// Wine as well
         #[arg(long)]
         wine: bool,
+        /// What signs a package as well
+        #[arg(long)]
+        package: bool,
     },
 
     /// Make the WDK-shaped folder and the patched workspace without building
@@ -96,11 +107,26 @@ enum Action {
         selection: Selection,
     },
 
-    /// Build a driver and stage it with its symbols and its stamped INF in
-    /// target/package; the package is not signed
+    /// Build a driver and make its package in target/package, signed with a
+    /// certificate for test machines
     Package {
         #[command(flatten)]
         selection: Selection,
+    },
+
+    /// Check INF files, or INF sources, against the rules of InfVerif that
+    /// concern a file-system filter
+    ///
+    /// It takes the place of InfVerif, which runs on Windows only, as far as
+    /// the rules are published.
+    InfLint {
+        /// Apply the rules for systems before driver isolation (InfVerif /k)
+        /// instead of those for isolated driver packages (/w)
+        #[arg(long)]
+        declarative: bool,
+        /// The files
+        #[arg(required = true, value_name = "PATH")]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -138,6 +164,7 @@ pub fn run() -> Result<()> {
             lint,
             programs,
             wine,
+            package,
         } => {
             setup::run(choice, lint)?;
             if programs {
@@ -145,6 +172,9 @@ pub fn run() -> Result<()> {
             }
             if wine {
                 setup::run_for_wine()?;
+            }
+            if package {
+                setup::run_for_signing()?;
             }
             Ok(())
         }
@@ -179,18 +209,63 @@ pub fn run() -> Result<()> {
             let (layout, requirements) = prepared(choice, &workspace)?;
             driver_build::lint(&layout, &requirements.compiler, &drivers)
         }
-        Action::Package { selection } => {
-            build(choice, &selection, &[Profile::Release])?;
-            let workspace = Workspace::find()?;
-            let layout = Layout::new(&workspace.root);
-            for driver in selection.drivers(&workspace)? {
-                for file in package::stage(&layout, driver)? {
-                    println!("{}", file.display());
-                }
-            }
-            Ok(())
+        Action::Package { selection } => package(choice, &selection),
+        Action::InfLint { declarative, files } => inf_lint(declarative, &files),
+    }
+}
+
+fn package(choice: Choice, selection: &Selection) -> Result<()> {
+    if let Some(missing) = Requirements::missing_signing_tools().first() {
+        bail!(
+            "{} is missing; `wdk-kit setup --package` brings it",
+            missing.what
+        );
+    }
+    build(choice, selection, &[Profile::Release])?;
+    let workspace = Workspace::find()?;
+    let layout = Layout::new(&workspace.root);
+    let signer = Signer::for_tests(&layout)?;
+    for driver in selection.drivers(&workspace)? {
+        let ingredients = Ingredients {
+            driver,
+            built: &layout.artefacts(Profile::Release.directory()),
+            programs: &[],
+            moment: SourceDate::of(&driver.directory)?,
+            signer: &signer,
+        };
+        for file in ingredients.package(&layout.package())? {
+            println!("{}", file.display());
         }
     }
+    Ok(())
+}
+
+fn inf_lint(declarative: bool, paths: &[PathBuf]) -> Result<()> {
+    let mode = match declarative {
+        true => Mode::Declarative,
+        false => Mode::Windows,
+    };
+    let mut count = 0;
+    for path in paths {
+        let mut document = Document::read(&files::read(path)?);
+        if path.extension().is_some_and(|extension| extension == "inx") {
+            document = stamped(path)?;
+        }
+        for finding in lint::check(&document, mode) {
+            println!("{}:{finding}", path.display());
+            count += 1;
+        }
+    }
+    if count != 0 {
+        bail!("{count} findings");
+    }
+    Ok(())
+}
+
+/// An INF source as it is once it has been stamped.
+fn stamped(path: &Path) -> Result<Document> {
+    let text = stamp::stamp(&files::read_text(path)?, Date::of(SourceDate(0)), "0.0.0.0")?;
+    Ok(Document::parse(&text))
 }
 
 fn check(choice: Choice) -> Result<()> {

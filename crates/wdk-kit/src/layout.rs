@@ -105,7 +105,13 @@ impl Layout {
         self.root.join("target").join(PROGRAM_TARGET).join(profile)
     }
 
-    /// Where `package` stages its files.
+    /// The key and the certificate of test signatures.
+    #[must_use]
+    pub fn test_signing(&self) -> PathBuf {
+        self.root.join("target").join("test-signing")
+    }
+
+    /// Where `package` puts its files.
     #[must_use]
     pub fn package(&self) -> PathBuf {
         self.root.join("target").join("package")

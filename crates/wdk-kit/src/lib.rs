@@ -27,7 +27,9 @@
 //! `command_line` → [`requirements::Requirements::probe`] (what is installed) →
 //! [`driver_build::prepare`] (the three directories above) →
 //! [`driver_build::build`] (cargo, then `NAME.sys` and `NAME.pdb` into
-//! `target/x86_64-pc-windows-msvc/PROFILE`) → [`package::stage`].
+//! `target/x86_64-pc-windows-msvc/PROFILE`) →
+//! [`package::Ingredients::package`] (the INF by [`inf`], digests by [`authenticode`], the
+//! [`catalog`], [`signing`]).
 //!
 //! A program for Windows is simpler: [`program_build::build`] runs cargo in the workspace itself
 //! and puts what it made into `target/x86_64-pc-windows-gnu/PROFILE`.
@@ -35,6 +37,8 @@
 //! Nothing here is specific to one driver: the drivers are the packages of the
 //! workspace with a `package.metadata.wdk.driver-model` table and a cdylib.
 
+pub mod authenticode;
+pub mod catalog;
 pub mod command_line;
 pub mod compiler;
 pub mod driver_build;
@@ -51,5 +55,7 @@ pub mod process;
 pub mod program_build;
 pub mod requirements;
 pub mod setup;
+pub mod signing;
+pub mod source_date;
 pub mod source_edit;
 pub mod workspace;

@@ -1,93 +1,225 @@
-//! Stages a driver's package.
+//! Makes a driver's package: a folder that a test machine installs from.
 //!
-//! `target/package` gets the driver, its symbols and its stamped INF. A catalog
-//! and signatures are not made: without them Windows refuses the package, except
-//! where it has been told to accept unsigned drivers.
+//! ```text
+//! NAME.sys     the driver, with a signature in it
+//! NAME.pdb     its symbols
+//! NAME.inf     stamped with the date of the sources and the package's version
+//! NAME.cat     the catalog of NAME.sys and NAME.inf, signed
+//! NAME.cer     the certificate of the signatures, for the machine's stores
+//! README.txt   what to do with it
+//! PROGRAM.exe  programs that belong to the driver, signed
+//! legacy/      NAME.inf, NAME.sys and NAME.cat for systems before driver isolation
+//! ```
+//!
+//! Made twice from the same sources with the same key, the folder is the same.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::driver_build::Profile;
+use crate::catalog::{self, Member};
 use crate::files;
-use crate::inf::{self, Date};
-use crate::layout::Layout;
+use crate::inf::document::Document;
+use crate::inf::legacy;
+use crate::inf::lint::{self, Mode};
+use crate::inf::stamp::{self, Date};
+use crate::signing::Signer;
+use crate::source_date::SourceDate;
 use crate::workspace::Driver;
 
-/// Stages the release build of a driver and returns the files.
-///
-/// The INF source is `inf/NAME.inx` or `NAME.inx` in the driver's directory.
-///
-/// # Errors
-/// When the driver has no INF source, or it cannot be stamped.
-pub fn stage(layout: &Layout, driver: &Driver) -> Result<Vec<PathBuf>> {
+/// The folder in a package for old systems.
+pub const LEGACY: &str = "legacy";
+
+/// What a package is made of.
+#[derive(Debug)]
+pub struct Ingredients<'a> {
+    /// The driver.
+    pub driver: &'a Driver,
+    /// The directory of `NAME.sys` and `NAME.pdb`.
+    pub built: &'a Path,
+    /// Programs for the package.
+    pub programs: &'a [PathBuf],
+    /// The moment that stands for the sources.
+    pub moment: SourceDate,
+    /// Who signs.
+    pub signer: &'a Signer,
+}
+
+impl Ingredients<'_> {
+    /// Makes the package in an empty or new folder and returns its files.
+    ///
+    /// The INF source is `inf/NAME.inx` or `NAME.inx` in the driver's directory, and
+    /// `README.txt` lies beside it, if there is one.
+    ///
+    /// # Errors
+    /// When the driver has no INF source, the INF breaks a rule, or something cannot be signed.
+    pub fn package(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let source = inf_source(self.driver)?;
+        let (isolated, legacy) = self.infs(&source)?;
+        if folder.exists() {
+            fs::remove_dir_all(folder)
+                .with_context(|| format!("cannot make {} anew", folder.display()))?;
+        }
+        let name = |extension: &str| format!("{}.{extension}", self.driver.image);
+
+        let driver = folder.join(name("sys"));
+        self.sign(&self.built.join(name("sys")), &driver)?;
+        let symbols = folder.join(name("pdb"));
+        files::copy_if_changed(&self.built.join(name("pdb")), &symbols)?;
+        let certificate = folder.join(name("cer"));
+        self.signer.export(&certificate)?;
+        let mut made = vec![driver.clone(), symbols, certificate];
+        made.extend(self.inf_and_catalog(folder, &isolated)?);
+
+        let readme = source.with_file_name("README.txt");
+        if readme.is_file() {
+            let copy = folder.join("README.txt");
+            files::write_if_changed(&copy, with_windows_line_ends(&files::read_text(&readme)?))?;
+            made.push(copy);
+        }
+        for program in self.programs {
+            let file = program.file_name().context("a program has no name")?;
+            self.sign(program, &folder.join(file))?;
+            made.push(folder.join(file));
+        }
+
+        let folder = folder.join(LEGACY);
+        let copy = folder.join(name("sys"));
+        files::copy_if_changed(&driver, &copy)?;
+        made.push(copy);
+        made.extend(self.inf_and_catalog(&folder, &legacy)?);
+        Ok(made)
+    }
+
+    /// The INF, and the one for old systems; both keep the rules of their time.
+    fn infs(&self, source: &Path) -> Result<(String, String)> {
+        let text = files::read_text(source)?;
+        let version = stamp::driver_version(&self.driver.version);
+        let make = |text: &str, mode| -> Result<String> {
+            let stamped = stamp::stamp(text, Date::of(self.moment), &version)?;
+            refuse_findings(&stamped, mode)?;
+            Ok(stamped)
+        };
+        let isolated = make(&text, Mode::Windows)
+            .with_context(|| format!("cannot make an INF of {}", source.display()))?;
+        let legacy = legacy::variant(&text).and_then(|text| make(&text, Mode::Declarative));
+        let legacy = legacy.with_context(|| {
+            format!("cannot make an INF for old systems of {}", source.display())
+        })?;
+        Ok((isolated, legacy))
+    }
+
+    /// Writes an INF beside the files that it names, and the signed catalog of all of them.
+    fn inf_and_catalog(&self, folder: &Path, text: &str) -> Result<[PathBuf; 2]> {
+        let document = Document::parse(text);
+        let inf = folder.join(format!("{}.inf", self.driver.image));
+        files::write_if_changed(&inf, text)?;
+        let mut members = vec![member(&inf)?];
+        for entry in document.entries("SourceDisksFiles") {
+            let file = entry.key.as_deref().unwrap_or_else(|| entry.value(0));
+            members.push(member(&folder.join(file))?);
+        }
+        let name = document.directive("Version", "CatalogFile");
+        let name = name.context("the INF names no catalog")?.value(0);
+        let catalog = folder.join(name);
+        let unsigned = folder.join(format!("{name}.unsigned"));
+        files::write_if_changed(&unsigned, catalog::unsigned(&members, self.moment)?)?;
+        self.sign(&unsigned, &catalog)?;
+        fs::remove_file(&unsigned)
+            .with_context(|| format!("cannot remove {}", unsigned.display()))?;
+        Ok([inf, catalog])
+    }
+
+    fn sign(&self, source: &Path, destination: &Path) -> Result<()> {
+        self.signer.sign(source, destination, self.moment)
+    }
+}
+
+fn inf_source(driver: &Driver) -> Result<PathBuf> {
     let name = format!("{}.inx", driver.image);
     let candidates = [
         driver.directory.join("inf").join(&name),
         driver.directory.join(&name),
     ];
     let source = candidates.iter().find(|path| path.is_file());
-    let source = source.with_context(|| {
+    source.cloned().with_context(|| {
         format!(
             "{} has no INF source; it belongs at {}",
             driver.package,
             candidates[0].display()
         )
-    })?;
-    let version = inf::driver_version(&driver.version);
-    let stamped = inf::stamp(&files::read_text(source)?, Date::today(), &version)
-        .with_context(|| format!("cannot make an INF of {}", source.display()))?;
+    })
+}
 
-    let built = layout.artefacts(Profile::Release.directory());
-    let package = layout.package();
-    let mut staged = Vec::new();
-    for extension in ["sys", "pdb"] {
-        let file = format!("{}.{extension}", driver.image);
-        files::copy_if_changed(&built.join(&file), &package.join(&file))?;
-        staged.push(package.join(file));
+fn refuse_findings(inf: &str, mode: Mode) -> Result<()> {
+    let findings = lint::check(&Document::parse(inf), mode);
+    if !findings.is_empty() {
+        let lines: Vec<_> = findings
+            .iter()
+            .map(|finding| format!("\n  {finding}"))
+            .collect();
+        bail!("the INF breaks rules of InfVerif:{}", lines.concat());
     }
-    let inf = package.join(format!("{}.inf", driver.image));
-    files::write_if_changed(&inf, stamped)?;
-    staged.push(inf);
-    Ok(staged)
+    Ok(())
+}
+
+fn member(path: &Path) -> Result<Member> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Member::new(&name, &files::read(path)?)
+}
+
+fn with_windows_line_ends(text: &str) -> String {
+    text.lines().flat_map(|line| [line, "\r\n"]).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inf::lint::tests::GLASS;
+    use crate::layout::Layout;
 
-    fn driver_in(root: &tempfile::TempDir) -> Driver {
+    fn driver_in(root: &Path) -> Driver {
         Driver {
             package: "glass".to_owned(),
             version: "0.2.0".to_owned(),
             image: "glass".to_owned(),
-            directory: root.path().to_path_buf(),
+            directory: root.to_path_buf(),
         }
     }
 
-    #[test]
-    fn the_release_build_is_staged_with_a_stamped_inf() {
+    /// What `package` says of a driver whose INF source has that text.
+    fn refusal(inf: Option<&str>) -> String {
         let root = tempfile::tempdir().unwrap();
-        let layout = Layout::new(root.path());
-        for file in ["glass.sys", "glass.pdb"] {
-            files::write_if_changed(&layout.artefacts("release").join(file), file).unwrap();
+        let driver = driver_in(root.path());
+        if let Some(text) = inf {
+            files::write_if_changed(&root.path().join("inf/glass.inx"), text).unwrap();
         }
-        let source = "[Version]\nDriverVer =\n[DefaultInstall.NT$ARCH$]\n";
-        files::write_if_changed(&root.path().join("inf/glass.inx"), source).unwrap();
-        let staged = stage(&layout, &driver_in(&root)).unwrap();
-        assert_eq!(staged.len(), 3);
-        assert!(staged.iter().all(|path| path.is_file()), "{staged:?}");
-        let inf = files::read_text(&staged[2]).unwrap();
-        assert!(
-            inf.contains(",0.2.0.0\r\n[DefaultInstall.NTamd64]"),
-            "{inf}"
-        );
+        let ingredients = Ingredients {
+            driver: &driver,
+            built: root.path(),
+            programs: &[],
+            moment: SourceDate(1_773_057_600),
+            signer: &Signer::for_tests(&Layout::new(root.path())).unwrap(),
+        };
+        let folder = root.path().join("package");
+        let error = ingredients.package(&folder).unwrap_err();
+        assert!(!folder.exists(), "nothing is made of a bad INF");
+        format!("{error:#}")
     }
 
     #[test]
     fn a_driver_without_an_inf_source_is_told_where_it_belongs() {
-        let root = tempfile::tempdir().unwrap();
-        let error = stage(&Layout::new(root.path()), &driver_in(&root)).unwrap_err();
-        assert!(error.to_string().contains("inf/glass.inx"), "{error}");
+        let text = refusal(None);
+        assert!(text.contains("inf/glass.inx"), "{text}");
+    }
+
+    #[test]
+    fn an_inf_that_breaks_a_rule_is_refused_with_its_number() {
+        let source = GLASS.replace("NTamd64", "NT$ARCH$");
+        let text = refusal(Some(&source.replace("PnpLockdown = 1", "PnpLockdown = 0")));
+        assert!(text.contains("error 1324"), "{text}");
+        let text = refusal(Some(&source.replace("%13%", "%12%")));
+        assert!(text.contains("error 2084"), "{text}");
     }
 }

@@ -148,6 +148,14 @@ impl Requirements {
         missing_file(WINE, "wine64")
     }
 
+    /// What signs a package, as far as it is missing.
+    #[must_use]
+    pub fn missing_signing_tools() -> Vec<Missing> {
+        let tools = ["openssl", "osslsigncode"];
+        let missing = tools.map(|tool| missing_file(&format!("/usr/bin/{tool}"), tool));
+        missing.into_iter().flatten().collect()
+    }
+
     /// The linter of the compiler set, if it is missing.
     #[must_use]
     pub fn missing_linter(compiler: &Compiler) -> Option<Missing> {

@@ -66,6 +66,15 @@ pub fn run_for_wine() -> Result<()> {
     install_all(missing.map(|missing| missing.packages).as_slice())
 }
 
+/// Installs what signs packages.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_signing() -> Result<()> {
+    let missing = Requirements::missing_signing_tools().into_iter();
+    install_all(&missing.map(|missing| missing.packages).collect::<Vec<_>>())
+}
+
 fn install_all(packages: &[Vec<String>]) -> Result<()> {
     let packages: Vec<_> = packages.iter().flatten().map(String::as_str).collect();
     install(&packages)

@@ -3,9 +3,9 @@
 //! An `.inx` file leaves two things open. `$ARCH$` becomes the architecture, and
 //! `DriverVer` in the `[Version]` section gets a date and a version.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use anyhow::{Result, bail};
+
+use crate::source_date::SourceDate;
 
 /// The name of x86-64 in an INF.
 const ARCHITECTURE: &str = "amd64";
@@ -69,16 +69,10 @@ pub struct Date {
 }
 
 impl Date {
-    /// Today in UTC, or the day of SOURCE_DATE_EPOCH where builds are to be
-    /// reproducible.
+    /// The day of a moment, in UTC.
     #[must_use]
-    pub fn today() -> Self {
-        let fixed = std::env::var("SOURCE_DATE_EPOCH").ok();
-        let seconds = fixed.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            now.unwrap_or(Duration::ZERO).as_secs()
-        });
-        Self::of_day(seconds / (24 * 60 * 60))
+    pub fn of(moment: SourceDate) -> Self {
+        Self::of_day(moment.0 / (24 * 60 * 60))
     }
 
     /// The date of a day counted from 1 January 1970.
