@@ -15,6 +15,7 @@
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
+//! | [`package`] | the package, as programs that did not make it see it |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
 pub mod command;
@@ -25,6 +26,7 @@ pub mod layouts;
 pub mod machine;
 pub mod mistakes;
 pub mod own_process;
+pub mod package;
 pub mod probe;
 pub mod rules_table;
 pub mod sources;

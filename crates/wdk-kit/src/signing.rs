@@ -21,7 +21,7 @@ const DAYS: &str = "3650";
 const SECONDS_LEFT: &str = "86400";
 
 /// Who signs, as Windows shows it.
-const SUBJECT: &str = "/CN=wdk-kit test signing";
+pub const SUBJECT: &str = "wdk-kit test signing";
 
 /// A key with its certificate.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ impl Signer {
     fn make(&self) -> Result<()> {
         let mut command = Command::new("openssl");
         command.args(["req", "-x509", "-sha256", "-newkey", "rsa:3072", "-nodes"]);
-        command.args(["-days", DAYS, "-subj", SUBJECT]);
+        command.args(["-days", DAYS, "-subj", &format!("/CN={SUBJECT}")]);
         for extension in [
             "basicConstraints=critical,CA:FALSE",
             "keyUsage=critical,digitalSignature",

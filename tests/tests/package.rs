@@ -1,0 +1,296 @@
+//! The package that a test machine installs from, made here and looked at by other programs.
+//!
+//! Each check has a doctored file that it rejects. What Windows says to the package (InfVerif,
+//! the driver store, code integrity) is not in here.
+
+use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::package::{Catalog, digest, is_accepted, signed_digest};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use wdk_kit::authenticode;
+use wdk_kit::catalog::{self, Member};
+use wdk_kit::inf::document::Document;
+use wdk_kit::layout::Layout;
+use wdk_kit::package::{Ingredients, LEGACY};
+use wdk_kit::signing::{SUBJECT, Signer};
+use wdk_kit::source_date::SourceDate;
+use wdk_kit::workspace::Workspace;
+
+/// A package and who signed it.
+struct Made {
+    root: tempfile::TempDir,
+    signer: Signer,
+}
+
+const MOMENT: SourceDate = SourceDate(1_773_057_600);
+
+static MADE: LazyLock<Made> = LazyLock::new(|| {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let signer = Signer::for_tests(&Layout::new(root.path())).expect("openssl makes a certificate");
+    let made = Made { root, signer };
+    made.package("package");
+    made
+});
+
+impl Made {
+    /// Makes the package of the built driver.
+    fn package(&self, name: &str) -> PathBuf {
+        let workspace = Workspace::find().expect("the tests run in the workspace");
+        let image = drivers::fsglass(Profile::Release);
+        let built = image.parent().expect("a directory");
+        let ingredients = Ingredients {
+            driver: workspace.select(&[]).expect("the driver at the root")[0],
+            built,
+            programs: &[],
+            moment: MOMENT,
+            signer: &self.signer,
+        };
+        let folder = self.root.path().join(name);
+        ingredients
+            .package(&folder)
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        folder
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.root.path().join("package").join(name)
+    }
+
+    fn certificate(&self) -> &Path {
+        self.signer.certificate()
+    }
+
+    /// A copy of a file that is wrong in one place.
+    fn doctored(&self, name: &str, as_name: &str, doctor: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+        let mut bytes = read(&self.file(name));
+        doctor(&mut bytes);
+        let path = self.root.path().join(as_name);
+        std::fs::write(&path, bytes).unwrap_or_else(|error| panic!("{error}"));
+        path
+    }
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file below a folder with its contents, by its path there.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{error}")) {
+        let path = entry.unwrap_or_else(|error| panic!("{error}")).path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_dir() {
+            let below = contents(&path).into_iter();
+            files.extend(below.map(|(file, bytes)| (format!("{name}/{file}"), bytes)));
+        } else {
+            files.push((name, read(&path)));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The catalogs of the package, with the folder of each.
+const CATALOGS: [&str; 2] = ["", LEGACY];
+
+#[test]
+fn the_folder_is_complete_and_the_same_when_made_again() {
+    let made = &*MADE;
+    let first = contents(&made.root.path().join("package"));
+    let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "README.txt",
+            "fsglass.cat",
+            "fsglass.cer",
+            "fsglass.inf",
+            "fsglass.pdb",
+            "fsglass.sys",
+            "legacy/fsglass.cat",
+            "legacy/fsglass.inf",
+            "legacy/fsglass.sys",
+        ]
+    );
+    assert!(first == contents(&made.package("again")), "a file differs");
+}
+
+#[test]
+fn the_driver_is_signed_and_any_change_to_it_is_seen() {
+    let made = &*MADE;
+    let driver = made.file("fsglass.sys");
+    let digest = signed_digest(&driver, made.certificate()).expect("osslsigncode accepts it");
+    // The kit's own digest, of the file before and after it was signed.
+    for image in [&driver, &drivers::fsglass(Profile::Release)] {
+        let ours = authenticode::digest::<sha2::Sha256>(&read(image)).expect("an image");
+        assert_eq!(format!("{ours:X}"), digest, "{}", image.display());
+    }
+    let changed = made.doctored("fsglass.sys", "changed.sys", |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    assert_eq!(signed_digest(&changed, made.certificate()), None);
+}
+
+#[test]
+fn only_the_certificate_of_the_package_is_trusted() {
+    let made = &*MADE;
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let stranger = Signer::for_tests(&Layout::new(elsewhere.path())).expect("a certificate");
+    for file in ["fsglass.sys", "fsglass.cat", "legacy/fsglass.cat"] {
+        assert!(
+            is_accepted(&made.file(file), made.certificate(), None),
+            "{file}"
+        );
+        assert!(
+            !is_accepted(&made.file(file), stranger.certificate(), None),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn the_catalogs_vouch_for_the_driver_and_the_inf() {
+    let made = &*MADE;
+    for folder in CATALOGS {
+        let file = |name: &str| made.file(folder).join(name);
+        let catalog = Catalog::read(&file("fsglass.cat"));
+        assert_eq!(catalog.files(), ["fsglass.inf", "fsglass.sys"]);
+
+        let inf = file("fsglass.inf");
+        let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
+        assert!(
+            catalog.vouches_for("fsglass.inf", &long, &short),
+            "{catalog:#?}"
+        );
+        let sys = file("fsglass.sys");
+        let long = signed_digest(&sys, made.certificate()).expect("osslsigncode accepts it");
+        let ours = authenticode::digest::<sha1::Sha1>(&read(&sys)).expect("an image");
+        assert!(
+            catalog.vouches_for("fsglass.sys", &long, &format!("{ours:X}")),
+            "{catalog:#?}"
+        );
+        assert!(is_accepted(
+            &sys,
+            made.certificate(),
+            Some(&file("fsglass.cat"))
+        ));
+    }
+}
+
+#[test]
+fn a_changed_file_is_in_no_catalog() {
+    let made = &*MADE;
+    let catalog_file = made.file("fsglass.cat");
+    let catalog = Catalog::read(&catalog_file);
+    let inf = made.doctored("fsglass.inf", "changed.inf", |bytes| bytes.extend(b";\r\n"));
+    let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
+    assert!(!catalog.vouches_for("fsglass.inf", &long, &short));
+    // The one for old systems has another INF.
+    let legacy = Catalog::read(&made.file("legacy/fsglass.cat"));
+    let inf = made.file("fsglass.inf");
+    let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
+    assert!(!legacy.vouches_for("fsglass.inf", &long, &short));
+
+    let changed = made.doctored("fsglass.sys", "uncatalogued.sys", |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    assert!(!is_accepted(
+        &changed,
+        made.certificate(),
+        Some(&catalog_file)
+    ));
+}
+
+#[test]
+fn a_changed_catalog_is_not_accepted() {
+    let made = &*MADE;
+    let digest = digest("sha256", &made.file("fsglass.inf"));
+    let bytes: Vec<u8> = (0..digest.len() / 2)
+        .filter_map(|place| u8::from_str_radix(&digest[2 * place..2 * place + 2], 16).ok())
+        .collect();
+    let changed = made.doctored("fsglass.cat", "changed.cat", |catalog| {
+        let place = catalog
+            .windows(bytes.len())
+            .position(|window| window == bytes);
+        catalog[place.expect("the INF's digest is in the catalog")] ^= 1;
+    });
+    assert!(!is_accepted(&changed, made.certificate(), None));
+}
+
+/// A wrong digest under a right signature.
+#[test]
+fn a_catalog_of_another_driver_does_not_vouch_for_ours() {
+    let made = &*MADE;
+    let other = read(&drivers::fsglass(Profile::Debug));
+    let members = [Member::new("fsglass.sys", &other).expect("an image")];
+    let unsigned = made.root.path().join("other.unsigned");
+    let bytes = catalog::unsigned(&members, MOMENT).expect("a catalog");
+    std::fs::write(&unsigned, bytes).unwrap_or_else(|error| panic!("{error}"));
+    let catalog = made.root.path().join("other.cat");
+    made.signer
+        .sign(&unsigned, &catalog, MOMENT)
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(is_accepted(&catalog, made.certificate(), None));
+    assert!(!is_accepted(
+        &made.file("fsglass.sys"),
+        made.certificate(),
+        Some(&catalog)
+    ));
+}
+
+#[test]
+fn the_readme_names_every_file_and_the_certificate() {
+    let made = &*MADE;
+    let readme = String::from_utf8(read(&made.file("README.txt"))).expect("it is ASCII");
+    assert!(readme.contains(SUBJECT), "{readme}");
+    for (name, _) in contents(&made.root.path().join("package")) {
+        let name = name.split('/').next().unwrap_or_default();
+        assert!(
+            name == "README.txt" || readme.contains(name),
+            "{name} is not in the README"
+        );
+    }
+}
+
+/// Both INFs install the same service; only where it lies differs.
+#[test]
+fn both_infs_install_the_same_service() {
+    let made = &*MADE;
+    let [isolated, legacy] =
+        CATALOGS.map(|folder| Document::read(&read(&made.file(folder).join("fsglass.inf"))));
+    let values = |inf: &Document, section: &str| -> Vec<_> {
+        let entries = inf
+            .entries(section)
+            .filter(|entry| !entry.is("ServiceBinary"));
+        entries
+            .map(|entry| (entry.key.clone(), entry.values.clone()))
+            .collect()
+    };
+    for section in ["Version", "Fsglass.Service", "Fsglass.Settings"] {
+        assert_eq!(values(&isolated, section), values(&legacy, section));
+        assert!(!values(&isolated, section).is_empty(), "[{section}]");
+    }
+    let binary = |inf: &Document| {
+        let entry = inf.directive("Fsglass.Service", "ServiceBinary");
+        entry.map(|entry| entry.value(0).to_owned())
+    };
+    assert_eq!(binary(&isolated).as_deref(), Some(r"%13%\fsglass.sys"));
+    assert_eq!(binary(&legacy).as_deref(), Some(r"%12%\fsglass.sys"));
+    let stamp = values(&isolated, "Version")
+        .into_iter()
+        .find_map(|(key, values)| (key.as_deref() == Some("DriverVer")).then_some(values));
+    assert_eq!(
+        stamp,
+        Some(vec![
+            "03/09/2026".to_owned(),
+            concat!(env!("CARGO_PKG_VERSION"), ".0").to_owned()
+        ])
+    );
+}
