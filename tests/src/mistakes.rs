@@ -23,6 +23,25 @@ pub struct Mistake {
     pub file: &'static str,
     /// The place that the report names, `None` where the rule is about an object, not about code.
     pub site: Option<Site>,
+    /// What is run over the driver.
+    pub work: Work,
+    /// Its number among the known mistakes of the reference filters.
+    pub reference: Option<u8>,
+}
+
+/// What is run over a driver that makes a mistake.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// Random operations.
+    Random,
+    /// A tree is copied, with watches, oplocks and cancelled requests.
+    Copy,
+    /// Random operations under a second driver, which makes no mistake.
+    Stacked,
+    /// Random operations while a share of the driver's allocations fails.
+    LowResources,
+    /// Random operations; the driver is unloaded while requests are outstanding.
+    Outstanding,
 }
 
 impl Mistake {
@@ -80,6 +99,8 @@ const fn at_line(name: &'static str, rule: &'static str, file: &'static str) -> 
         rule,
         file,
         site: Some(Site::Line),
+        work: Work::Random,
+        reference: None,
     }
 }
 
@@ -94,6 +115,20 @@ const fn in_routine(
         rule,
         file,
         site: Some(Site::Routine(routine)),
+        work: Work::Random,
+        reference: None,
+    }
+}
+
+impl Mistake {
+    const fn with(self, work: Work) -> Self {
+        Self { work, ..self }
+    }
+    const fn reference(self, number: u8) -> Self {
+        Self {
+            reference: Some(number),
+            ..self
+        }
     }
 }
 
@@ -102,7 +137,11 @@ const PENDING: &str = "mistakes/pending.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
 const MEMORY: &str = "mistakes/memory.rs";
-const DEVICES: &str = "attachments.rs";
+const OWNERSHIP: &str = "mistakes/ownership.rs";
+const WAITING: &str = "mistakes/waiting.rs";
+const DEVICES: &str = "mistakes/devices.rs";
+const ATTACHMENTS: &str = "attachments.rs";
+const FILTER: &str = "filter.rs";
 
 /// Every mistake that the driver can make.
 pub const ALL: &[Mistake] = &[
@@ -160,24 +199,209 @@ pub const ALL: &[Mistake] = &[
     at_line("use-after-free", "UseAfterFree", MEMORY),
     at_line("free-twice", "BadFree", MEMORY),
     at_line("leak-at-unload", "LeakAtUnload", MEMORY),
-    Mistake {
-        name: "device-left-at-unload",
-        rule: "DanglingDeviceObjectReference",
-        file: DEVICES,
-        site: None,
-    },
-    Mistake {
-        name: "deleted-while-attached",
-        rule: "DeletedWhileAttached",
-        file: DEVICES,
-        site: None,
-    },
-    Mistake {
-        name: "initializing-flag-left",
-        rule: "DoDeviceInitializing",
-        file: DEVICES,
-        site: None,
-    },
+    in_routine(
+        "device-left-at-unload",
+        "DeviceLeftAtUnload",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    in_routine(
+        "deleted-while-attached",
+        "DeletedWhileAttached",
+        ATTACHMENTS,
+        "delete",
+    ),
+    in_routine(
+        "initializing-flag-left",
+        "DoDeviceInitializing",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    at_line(
+        "stack-size-of-the-wrong-device",
+        "StackLocationsRunOut",
+        IRP_LIFE,
+    ),
+    at_line("location-not-copied", "StackLocationNotCopied", IRP_LIFE),
+    at_line("control-field-copied", "ControlFieldNotZeroed", IRP_LIFE),
+    at_line(
+        "completion-routine-copied",
+        "UpperCompletionRoutineCopied",
+        IRP_LIFE,
+    )
+    .with(Work::Stacked),
+    at_line(
+        "copied-without-routine",
+        "CopiedWithoutCompletionRoutine",
+        IRP_LIFE,
+    ),
+    at_line("forward-while-below", "ForwardedWhileOwnedBelow", OWNERSHIP).with(Work::Copy),
+    at_line(
+        "complete-while-below",
+        "CompletedWhileOwnedBelow",
+        OWNERSHIP,
+    )
+    .with(Work::Copy),
+    at_line(
+        "complete-without-waiting",
+        "PendedCompletedRequest2",
+        OWNERSHIP,
+    )
+    .with(Work::Copy),
+    at_line("cancel-routine-left", "CancelRoutineNotCleared", IRP_LIFE),
+    in_routine(
+        "cancel-lock-kept",
+        "CancelSpinLock",
+        IRP_LIFE,
+        "keep_cancel_lock",
+    ),
+    at_line("own-request-not-stopped", "OwnRequestNotStopped", IRP_LIFE),
+    at_line(
+        "invoke-flags-without-routine",
+        "NoCompletionRoutine",
+        IRP_LIFE,
+    ),
+    in_routine(
+        "mark-after-queueing",
+        "MarkingQueuedIrps",
+        PENDING,
+        "mark_after_queueing",
+    ),
+    in_routine(
+        "complete-and-return-pending",
+        "PendedCompletedRequest",
+        PENDING,
+        "complete_and_return_pending",
+    ),
+    in_routine(
+        "mark-and-complete",
+        "PendedCompletedRequest3",
+        PENDING,
+        "mark_and_complete",
+    ),
+    in_routine(
+        "success-without-completion",
+        "IrpProcessingComplete",
+        PENDING,
+        "succeed_without_completing",
+    ),
+    in_routine(
+        "another-status-returned",
+        "CompleteRequestStatusCheck",
+        PENDING,
+        "return_another_status",
+    ),
+    in_routine(
+        "lower-status-lost",
+        "LowerDriverReturn",
+        PENDING,
+        "return_success",
+    ),
+    in_routine(
+        "event-not-signalled",
+        "SignalEventInCompletion",
+        WAITING,
+        "signal_if_pended",
+    ),
+    at_line("detached-twice", "DetachedTwice", DEVICES),
+    at_line("deleted-twice", "DeletedTwice", DEVICES),
+    in_routine(
+        "flags-not-copied",
+        "BufferingFlagsNotCopied",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    in_routine(
+        "device-type-not-copied",
+        "DeviceTypeNotCopied",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    at_line(
+        "device-reference-left",
+        "DanglingDeviceObjectReference",
+        ATTACHMENTS,
+    ),
+    at_line(
+        "completion-routine-unchecked",
+        "IoSetCompletionRoutineExCheck",
+        DEVICES,
+    )
+    .with(Work::LowResources),
+    at_line(
+        "completion-routine-for-lower-device",
+        "IoSetCompletionRoutineExCheckDeviceObject",
+        DEVICES,
+    ),
+    at_line(
+        "plain-completion-routine",
+        "IoSetCompletionRoutineNonPnpDriver",
+        DEVICES,
+    ),
+    in_routine(
+        "timer-left-at-unload",
+        "UnloadedWithPendingOperations",
+        DEVICES,
+        "tick",
+    ),
+    at_line("remove-lock-released-twice", "RemoveLockCheck", DEVICES),
+    in_routine(
+        "reference-unload-with-request-out",
+        "UnloadedWithPendingOperations",
+        FILTER,
+        "completed",
+    )
+    .with(Work::Outstanding)
+    .reference(1),
+    at_line("reference-list-freed-twice", "BadFree", ATTACHMENTS).reference(2),
+    at_line(
+        "reference-lookaside-deleted-twice",
+        "LookasideListDeleted",
+        DEVICES,
+    )
+    .reference(3),
+    in_routine(
+        "reference-device-leaked",
+        "DeviceLeftAtUnload",
+        ATTACHMENTS,
+        "create_and_attach",
+    )
+    .reference(4),
+    in_routine(
+        "reference-mount-posted-unmarked",
+        "IrpProcessingComplete",
+        FILTER,
+        "dispatch",
+    )
+    .reference(5),
+    at_line(
+        "reference-name-freed-before-detach",
+        "UseAfterFree",
+        DEVICES,
+    )
+    .reference(6),
+    at_line(
+        "reference-synchronising-completion-marks",
+        "CompletionEventChecking",
+        WAITING,
+    )
+    .reference(7),
+    in_routine(
+        "reference-notify-made-synchronous",
+        "NotifyMadeSynchronous",
+        WAITING,
+        "notify_synchronously",
+    )
+    .with(Work::Copy)
+    .reference(8),
+    in_routine(
+        "reference-oplock-request-pended",
+        "OplockRequestPended",
+        WAITING,
+        "pend_oplock",
+    )
+    .with(Work::Copy)
+    .reference(8),
 ];
 
 /// Mistakes that show only when an allocation fails: `ntbox run --every-failure` finds them.
@@ -242,6 +466,15 @@ mod tests {
     fn every_mistake_has_its_place_in_the_source() {
         for mistake in ALL.iter().chain(WITHOUT_MEMORY) {
             assert_eq!(mistake.is_placed_by("nothing"), mistake.site.is_none());
+            let known = mistake.name.starts_with("reference-");
+            assert_eq!(mistake.reference.is_some(), known, "{mistake:?}");
+        }
+        for number in 1..=8 {
+            let made = ALL.iter().any(|mistake| mistake.reference == Some(number));
+            assert!(
+                made,
+                "nothing makes mistake {number} of the reference filters"
+            );
         }
     }
 }

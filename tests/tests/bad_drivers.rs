@@ -3,18 +3,22 @@
 
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
-use fsglass_tests::mistakes::{ALL, Mistake};
+use fsglass_tests::mistakes::{ALL, Mistake, Work};
 use tempfile::TempDir;
 
 /// Runs `bad_drivers.sys` with a mistake (or none) over random work, which pends, completes at
 /// DISPATCH_LEVEL and on other threads, and unloads it.
-fn run(profile: Profile, mistake: Option<&str>, seed: u64) -> Ended {
-    let driver = drivers::bad_drivers(profile);
-    let mut arguments = vec![
-        "run".to_owned(),
-        "--driver".to_owned(),
-        driver.display().to_string(),
-    ];
+fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended {
+    let driver = drivers::bad_drivers(profile).display().to_string();
+    let mut arguments = vec!["run".to_owned(), "--driver".to_owned(), driver.clone()];
+    let more: &[&str] = match work {
+        Work::Random => &[],
+        Work::Copy => &["--workload", "copy:tests/bad_drivers/src"],
+        Work::Stacked => &["--driver", &driver],
+        Work::LowResources => &["--verify", "standard,low-resources"],
+        Work::Outstanding => &["--outstanding"],
+    };
+    arguments.extend(more.iter().map(|&argument| argument.to_owned()));
     // One volume is there before the driver, the other one comes after it.
     let directories = [(), ()]
         .map(|()| TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}")));
@@ -26,7 +30,10 @@ fn run(profile: Profile, mistake: Option<&str>, seed: u64) -> Ended {
         arguments.extend(["--volume".to_owned(), timing.replace("{}", &host)]);
     }
     if let Some(mistake) = mistake {
-        arguments.extend(["--setting".to_owned(), format!("Mistake={mistake}")]);
+        arguments.extend([
+            "--setting".to_owned(),
+            format!("bad_drivers:Mistake={mistake}"),
+        ]);
     }
     arguments.extend(["--ops", "3000", "--threads", "2", "--seed"].map(str::to_owned));
     arguments.push(seed.to_string());
@@ -35,7 +42,7 @@ fn run(profile: Profile, mistake: Option<&str>, seed: u64) -> Ended {
 
 /// The mistake is reported, and nothing else: rule, routine, file and line.
 fn expect_caught(mistake: &Mistake, profile: Profile) {
-    let ended = run(profile, Some(mistake.name), 1);
+    let ended = run(profile, Some(mistake.name), mistake.work, 1);
     ended
         .expect_code(1)
         .expect_output(&format!("violation of {} ", mistake.rule));
@@ -52,7 +59,13 @@ fn expect_caught(mistake: &Mistake, profile: Profile) {
 fn without_a_mistake_it_is_correct() {
     for profile in Profile::ALL {
         for seed in 1..=3 {
-            run(profile, None, seed).expect_code(0);
+            run(profile, None, Work::Random, seed).expect_code(0);
+        }
+        // Under a shortage requests fail, as they should.
+        let short = run(profile, None, Work::LowResources, 1);
+        assert!(!short.output.contains("violation of"), "{short:?}");
+        for work in [Work::Copy, Work::Stacked, Work::Outstanding] {
+            run(profile, None, work, 1).expect_code(0);
         }
     }
 }
@@ -60,7 +73,7 @@ fn without_a_mistake_it_is_correct() {
 /// A setting that names no mistake refuses the start, so that a misspelt test does not pass.
 #[test]
 fn an_unknown_mistake_does_not_start() {
-    run(Profile::Release, Some("no-such-mistake"), 1)
+    run(Profile::Release, Some("no-such-mistake"), Work::Random, 1)
         .expect_code(1)
         .expect_output("STATUS_INVALID_PARAMETER");
 }
@@ -137,4 +150,80 @@ caught! {
     deleting_an_attached_device_is_caught = "deleted-while-attached";
     /// A2: DO_DEVICE_INITIALIZING left set.
     a_device_that_stays_initializing_is_caught = "initializing-flag-left";
+    /// V (IRP life): sent to a stack it has too few locations for.
+    too_few_stack_locations_are_caught = "stack-size-of-the-wrong-device";
+    /// C1: a completion routine set without a copy.
+    a_location_that_was_not_copied_is_caught = "location-not-copied";
+    /// V (IRP life): the control field copied along.
+    a_copied_control_field_is_caught = "control-field-copied";
+    /// V (IRP life): the upper driver's completion routine copied.
+    a_copied_completion_routine_is_caught = "completion-routine-copied";
+    /// V (IRP life): copied for nothing.
+    a_copy_for_nothing_is_caught = "copied-without-routine";
+    /// C12: passed on while the lower driver has it.
+    forwarding_what_is_below_is_caught = "forward-while-below";
+    /// C12: completed by a worker while the lower driver has it.
+    completing_what_is_below_is_caught = "complete-while-below";
+    /// C12: completed after STATUS_PENDING, without a wait.
+    completing_without_waiting_is_caught = "complete-without-waiting";
+    /// V (IRP life): completed with a cancel routine.
+    a_cancel_routine_that_is_left_is_caught = "cancel-routine-left";
+    /// V (IRP life): a cancel routine keeps the lock.
+    a_kept_cancel_lock_is_caught = "cancel-lock-kept";
+    /// C8: a request of its own runs past its top.
+    an_own_request_that_is_not_stopped_is_caught = "own-request-not-stopped";
+    /// V (IRP life): invoke flags without a routine.
+    invoke_flags_without_a_routine_are_caught = "invoke-flags-without-routine";
+    /// C11: marked after it was posted.
+    a_mark_after_queueing_is_caught = "mark-after-queueing";
+    /// D4: completed, and STATUS_PENDING returned.
+    completing_and_returning_pending_is_caught = "complete-and-return-pending";
+    /// D4: marked, completed, and another status returned.
+    marking_and_completing_is_caught = "mark-and-complete";
+    /// D4: success for a request that nobody completed.
+    success_without_completion_is_caught = "success-without-completion";
+    /// D4: another status than that of the request.
+    another_status_is_caught = "another-status-returned";
+    /// D4: not what the lower driver returned.
+    a_lost_status_is_caught = "lower-status-lost";
+    /// C8: a dispatch routine waits for ever.
+    an_event_that_is_not_signalled_is_caught = "event-not-signalled";
+    /// V (devices): detached twice.
+    detaching_twice_is_caught = "detached-twice";
+    /// V (devices): deleted twice.
+    deleting_twice_is_caught = "deleted-twice";
+    /// A2: DO_DIRECT_IO not copied.
+    missing_flags_are_caught = "flags-not-copied";
+    /// A2: another device type.
+    another_device_type_is_caught = "device-type-not-copied";
+    /// A12: a reference to a device left.
+    a_device_reference_that_is_left_is_caught = "device-reference-left";
+    /// C15: a refused completion routine.
+    a_refused_completion_routine_is_caught = "completion-routine-unchecked";
+    /// C15: a completion routine for the device below.
+    a_completion_routine_for_another_device_is_caught = "completion-routine-for-lower-device";
+    /// C15: IoSetCompletionRoutine in a driver that is unloaded.
+    a_plain_completion_routine_is_caught = "plain-completion-routine";
+    /// A12: a timer left at unload.
+    a_timer_that_is_left_is_caught = "timer-left-at-unload";
+    /// V (devices): a remove lock released too often.
+    a_remove_lock_released_twice_is_caught = "remove-lock-released-twice";
+    /// A12, reference 1: unloaded with a notification out.
+    unloading_with_a_request_out_is_caught = "reference-unload-with-request-out";
+    /// A11, reference 2: a list freed twice.
+    a_list_freed_twice_is_caught = "reference-list-freed-twice";
+    /// A11, reference 3: a lookaside list deleted twice.
+    a_lookaside_list_deleted_twice_is_caught = "reference-lookaside-deleted-twice";
+    /// A11, reference 4: a pre-created device left.
+    a_leaked_device_is_caught = "reference-device-leaked";
+    /// A6, reference 5: a mount posted, neither marked nor pending.
+    a_mount_posted_unmarked_is_caught = "reference-mount-posted-unmarked";
+    /// A9, reference 6: a name freed before the detach.
+    a_name_freed_too_early_is_caught = "reference-name-freed-before-detach";
+    /// C6, reference 7: marked by a routine that wakes the dispatch routine.
+    a_synchronising_completion_that_marks_is_caught = "reference-synchronising-completion-marks";
+    /// C9, reference 8: a notification waited for.
+    a_notification_that_is_waited_for_is_caught = "reference-notify-made-synchronous";
+    /// C9, reference 8: an oplock request pended.
+    a_pended_oplock_request_is_caught = "reference-oplock-request-pended";
 }

@@ -6,9 +6,9 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wdk_sys::{
     _EVENT_TYPE, BOOLEAN, DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO,
     DO_SUPPORTS_TRANSACTIONS, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
-    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_SECURE_OPEN, KEVENT,
-    NTSTATUS, PDEVICE_OBJECT, POOL_FLAG_NON_PAGED, PVOID, STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS,
-    ntddk,
+    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_SECURE_OPEN,
+    FILE_DEVICE_UNKNOWN, KEVENT, NTSTATUS, PDEVICE_OBJECT, POOL_FLAG_NON_PAGED, PVOID,
+    STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS, ntddk,
 };
 
 /// What a filter device carries.
@@ -18,6 +18,8 @@ pub struct Extension {
     pub lower: PDEVICE_OBJECT,
     /// False once it was taken out of the stack. Under the lock.
     attached: bool,
+    /// Null but for one mistake.
+    pub name: *mut u8,
 }
 
 /// The driver's own object.
@@ -48,7 +50,7 @@ unsafe fn unlock() {
     ntddk::KeLeaveCriticalRegion();
 }
 
-unsafe fn extension(device: PDEVICE_OBJECT) -> *mut Extension {
+pub unsafe fn extension(device: PDEVICE_OBJECT) -> *mut Extension {
     (*device).DeviceExtension.cast()
 }
 
@@ -125,23 +127,35 @@ unsafe fn attach(target: PDEVICE_OBJECT) {
 
 unsafe fn create_and_attach(target: PDEVICE_OBJECT) {
     let mut device = core::ptr::null_mut();
+    let device_type = if mistakes::is(Mistake::DeviceTypeNotCopied) {
+        FILE_DEVICE_UNKNOWN
+    } else {
+        (*target).DeviceType
+    };
     let status = ntddk::IoCreateDevice(
         DRIVER.load(Ordering::Relaxed),
         size_of::<Extension>() as u32,
         core::ptr::null_mut(),
-        (*target).DeviceType,
+        device_type,
         (*target).Characteristics & FILE_DEVICE_SECURE_OPEN,
         0,
         &raw mut device,
     );
-    if status != STATUS_SUCCESS {
+    if status != STATUS_SUCCESS || !mistakes::after_create(device) {
         return;
     }
-    let copied = DO_BUFFERED_IO | DO_DIRECT_IO | DO_SUPPORTS_TRANSACTIONS;
-    let top = ntddk::IoGetAttachedDeviceReference(target);
+    let copied = if mistakes::is(Mistake::FlagsNotCopied) {
+        DO_SUPPORTS_TRANSACTIONS
+    } else {
+        DO_BUFFERED_IO | DO_DIRECT_IO | DO_SUPPORTS_TRANSACTIONS
+    };
+    let top = ntddk::IoGetAttachedDeviceReference(target); // MISTAKE: device-reference-left
     (*device).Flags |= (*top).Flags & copied;
-    ntddk::ObfDereferenceObject(top.cast());
+    if !mistakes::is(Mistake::DeviceReferenceLeft) {
+        ntddk::ObfDereferenceObject(top.cast());
+    }
     (*extension(device)).attached = true;
+    (*extension(device)).name = mistakes::make_name();
     let status =
         ntddk::IoAttachDeviceToDeviceStackSafe(device, target, &raw mut (*extension(device)).lower);
     if status != STATUS_SUCCESS {
@@ -172,7 +186,10 @@ unsafe fn ours_above(device: PDEVICE_OBJECT) -> Option<PDEVICE_OBJECT> {
 unsafe fn detach(ours: PDEVICE_OBJECT) {
     if (*extension(ours)).attached {
         (*extension(ours)).attached = false;
-        ntddk::IoDetachDevice((*extension(ours)).lower);
+        mistakes::name_is_freed(ours);
+        let below = (*extension(ours)).lower;
+        ntddk::IoDetachDevice(below);
+        mistakes::on_detach(below);
     }
 }
 
@@ -202,7 +219,7 @@ pub unsafe fn delete_all() {
     if mistakes::is(Mistake::DeviceLeftAtUnload) {
         return;
     }
-    for_each_own_device(|device| ntddk::IoDeleteDevice(device));
+    for_each_own_device(|device| delete(device));
 }
 
 /// Calls `visit` with each device of this driver, which may delete it. At unload nothing is added
@@ -214,6 +231,18 @@ unsafe fn for_each_own_device(visit: impl Fn(PDEVICE_OBJECT)) {
         visit(device);
         device = next;
     }
+}
+
+/// Never inlined, so that a report names it.
+#[inline(never)]
+unsafe fn delete(device: PDEVICE_OBJECT) {
+    // Never attached: the driver knows of no such device.
+    if mistakes::is(Mistake::ReferenceDeviceLeaked) && (*extension(device)).lower.is_null() {
+        return;
+    }
+    mistakes::before_delete(device);
+    ntddk::IoDeleteDevice(device);
+    mistakes::on_delete(device);
 }
 
 /// Calls `visit` with each device of `driver`, referenced. The count may grow between asking and
@@ -242,5 +271,12 @@ unsafe fn for_each_device(driver: *mut DRIVER_OBJECT, visit: impl Fn(PDEVICE_OBJ
         visit(device);
         ntddk::ObfDereferenceObject(device.cast());
     }
-    ntddk::ExFreePoolWithTag(list.cast(), TAG);
+    if mistakes::is(Mistake::ReferenceListFreedTwice) {
+        // The later allocation fails, and its clean-up forgets that there is one at the end.
+        let names = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, 1 << 50, TAG);
+        if names.is_null() {
+            ntddk::ExFreePoolWithTag(list.cast(), TAG);
+        }
+    }
+    ntddk::ExFreePoolWithTag(list.cast(), TAG); // MISTAKE: reference-list-freed-twice
 }

@@ -5,6 +5,7 @@ use crate::kernel::{
     complete, complete_as_is, copy_location_to_next, current_location, initialize_event,
     mark_pending, set_completion_routine, skip_location, sleep, wait_for,
 };
+use crate::mistakes::{self, Mistake};
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicI32, Ordering};
 use wdk_sys::{
@@ -54,7 +55,11 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     let major = u32::from((*location).MajorFunction);
     let minor = u32::from((*location).MinorFunction);
     let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
-        mount_volume(device, irp)
+        if mistakes::is(Mistake::ReferenceMountPostedUnmarked) {
+            mistakes::post_mount(device, irp)
+        } else {
+            mount_volume(device, irp)
+        }
     } else {
         pass_through(device, irp)
     };
@@ -140,13 +145,27 @@ pub unsafe fn pass_and_wait(device: PDEVICE_OBJECT, irp: PIRP) -> Result<NTSTATU
 }
 
 /// Wakes the waiting dispatch routine; never marks (C6, C8 a).
-unsafe extern "C" fn signal(_device: PDEVICE_OBJECT, _irp: PIRP, event: *mut c_void) -> NTSTATUS {
+pub unsafe extern "C" fn signal(
+    _device: PDEVICE_OBJECT,
+    _irp: PIRP,
+    event: *mut c_void,
+) -> NTSTATUS {
     ntddk::KeSetEvent(event.cast(), 0, 0);
     STATUS_MORE_PROCESSING_REQUIRED
 }
 
+/// Stops completion for whoever completes the request again (C8 b).
+pub unsafe extern "C" fn stop(
+    _device: PDEVICE_OBJECT,
+    _irp: PIRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
+    leave();
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
 /// IRP_MN_MOUNT_VOLUME: the volume that was mounted is attached to before the mount completes (A6).
-unsafe fn mount_volume(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+pub unsafe fn mount_volume(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     // Remembered before the call: the file system may exchange the VPB.
     let storage = (*(*current_location(irp)).Parameters.MountVolume.Vpb).RealDevice;
     match pass_and_wait(device, irp) {

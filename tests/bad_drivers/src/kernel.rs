@@ -17,6 +17,11 @@ pub unsafe fn current_location(irp: PIRP) -> PIO_STACK_LOCATION {
         .CurrentStackLocation
 }
 
+/// `IoGetNextIrpStackLocation`.
+pub unsafe fn next_location(irp: PIRP) -> PIO_STACK_LOCATION {
+    current_location(irp).sub(1)
+}
+
 /// `IoSkipCurrentIrpStackLocation`.
 pub unsafe fn skip_location(irp: PIRP) {
     (*irp).CurrentLocation += 1;
@@ -42,7 +47,7 @@ pub unsafe fn set_next_location(irp: PIRP) {
 /// `IoCopyCurrentIrpStackLocationToNext`.
 pub unsafe fn copy_location_to_next(irp: PIRP) {
     let current = current_location(irp);
-    let next = current.sub(1);
+    let next = next_location(irp);
     *next = *current;
     (*next).CompletionRoutine = None;
     (*next).Context = core::ptr::null_mut();
@@ -51,11 +56,14 @@ pub unsafe fn copy_location_to_next(irp: PIRP) {
 
 /// `IoSetCompletionRoutine`, for every outcome and without a context.
 pub unsafe fn set_completion_routine(irp: PIRP, routine: CompletionRoutine) {
-    let next = current_location(irp).sub(1);
+    let next = next_location(irp);
     (*next).CompletionRoutine = Some(routine);
     (*next).Context = core::ptr::null_mut();
-    (*next).Control = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
+    (*next).Control = ALWAYS;
 }
+
+/// Every invoke flag.
+pub const ALWAYS: u8 = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
 
 /// `IoMarkIrpPending`.
 pub unsafe fn mark_pending(irp: PIRP) {

@@ -111,6 +111,9 @@ unsafe extern "system" fn driver_entry(
 unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
     ntddk::IoUnregisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
     attachments::detach_all();
-    filter::wait_until_unused();
+    if !mistakes::is(mistakes::Mistake::ReferenceUnloadWithRequestOut) {
+        filter::wait_until_unused();
+    }
     attachments::delete_all();
+    mistakes::at_unload();
 }

@@ -121,6 +121,10 @@ pub struct RunOptions {
     /// Write every recorded result as a line to this file: two runs can be compared with diff
     #[arg(long, value_name = "PATH")]
     pub log: Option<PathBuf>,
+    /// Unload the drivers while a directory change notification is outstanding on each volume;
+    /// it is cancelled a second later
+    #[arg(long)]
+    pub outstanding: bool,
     /// Let the N-th pool allocation of the drivers fail
     #[arg(long, value_name = "N")]
     pub fail_allocation: Option<u64>,

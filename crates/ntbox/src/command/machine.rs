@@ -25,6 +25,9 @@ pub fn start() {
     file_system::start();
 }
 
+/// How long a watch is outstanding while drivers are unloaded.
+const OUTSTANDING: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A volume of the machine.
 #[derive(Clone, Debug)]
 pub struct Volume {
@@ -88,6 +91,35 @@ impl Volume {
                 self.description.host_directory.display(),
                 opened.outcome.status()
             ))),
+        }
+    }
+
+    /// Watches the root directory from another thread until [`OUTSTANDING`] has passed. Returns
+    /// when the request is outstanding; the thread ends when it was cancelled.
+    pub fn watch(&self) -> Result<std::thread::JoinHandle<()>, Failure> {
+        let name = format!("{}\\", self.name());
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let options = ntbox::nt::FILE_DIRECTORY_FILE;
+            let access = ntbox::user::access::FILE_LIST_DIRECTORY;
+            let opened = create_file(&CreateParameters::new(&name).access(access).options(options));
+            let Some(root) = opened.file else {
+                let _ = ready.send(Err(opened.outcome.status()));
+                return;
+            };
+            let mut watch = root.start_notify(0x17F, true, 1024);
+            let _ = ready.send(Ok(()));
+            std::thread::sleep(OUTSTANDING);
+            watch.cancel();
+            watch.wait();
+        });
+        match is_ready.recv() {
+            Ok(Ok(())) => Ok(thread),
+            Ok(Err(status)) => Err(Failure::Failed(format!(
+                "{}: cannot be watched: {status}",
+                self.description.letter
+            ))),
+            Err(_) => Err(Failure::Failed("a watching thread has ended".to_owned())),
         }
     }
 

@@ -112,7 +112,18 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         write_log(path, &result)
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     }
+    let mut watches = Vec::new();
+    if options.outstanding {
+        for volume in &volumes {
+            watches.push(volume.watch()?);
+        }
+    }
     report.set_drivers(unload(drivers));
+    for watch in watches {
+        watch
+            .join()
+            .map_err(|_| Failure::Failed("a watching thread has panicked".to_owned()))?;
+    }
     report.set_violations(collected::so_far());
     if options.json {
         line!("{}", report.json());

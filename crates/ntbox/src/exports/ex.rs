@@ -31,7 +31,7 @@ super::table! {
     caller(1) "ExDeleteNPagedLookasideList" => lookaside::delete_nonpaged,
     caller(1) "ExDeletePagedLookasideList" => lookaside::delete_paged,
     caller(1) "ExDeleteLookasideListEx" => lookaside::delete_ex,
-    caller(1) "ExFlushLookasideListEx" => lookaside::delete_ex,
+    caller(1) "ExFlushLookasideListEx" => lookaside::flush_ex,
 
     "ExpInterlockedPopEntrySList" => slist::pop,
     caller(2) "ExpInterlockedPushEntrySList" => slist::push,

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::io_manager::object::{self, Kind, ObjectType};
-use crate::io_manager::{namespace, query_name};
+use crate::io_manager::{device_checks, namespace, query_name};
 use crate::nt::{
     DISPATCH_LEVEL, FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
     OBJECT_NAME_INFORMATION, PASSIVE_LEVEL, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
@@ -39,6 +39,10 @@ const CURRENT_THREAD: isize = -2;
 unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> isize {
     irql::require_at_most("ObfReferenceObject", DISPATCH_LEVEL, caller);
     // SAFETY: the driver's object.
+    if unsafe { object::kind_of(body) } == Some(Kind::Device) {
+        device_checks::referenced(body.cast(), caller);
+    }
+    // SAFETY: the driver's object.
     unsafe { object::reference(body) };
     // SAFETY: as above.
     unsafe { object::pointer_count(body) as isize }
@@ -47,6 +51,7 @@ unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> i
 /// `ObfDereferenceObject`: what is left, as it was before this call's delete.
 unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) -> isize {
     irql::require_at_most("ObfDereferenceObject", DISPATCH_LEVEL, caller);
+    device_checks::dereferenced(body as usize, caller);
     // SAFETY: the driver's object.
     let before = unsafe { object::pointer_count(body) };
     // SAFETY: the driver's reference.

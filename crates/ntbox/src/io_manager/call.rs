@@ -6,8 +6,9 @@
     reason = "the request belongs to the callee once its dispatch routine is entered"
 )]
 
+use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
-use super::{checks, irp};
+use super::{call_checks, checks, device, irp, unload_safe};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
@@ -79,12 +80,13 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
             (*irp).StackCount
         )
     };
-    checks::report(
-        &rules::NO_MORE_STACK_LOCATIONS,
-        message,
-        irp,
-        vec![("passed on by", site)],
-    );
+    // SAFETY: contract.
+    let rule = if unsafe { (*irp).CurrentLocation } <= 1 {
+        &rules::NO_MORE_STACK_LOCATIONS
+    } else {
+        &rules::STACK_LOCATIONS_RUN_OUT
+    };
+    checks::report(rule, message, irp, vec![("passed on by", site)]);
 }
 
 /// # Safety
@@ -113,6 +115,18 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
                 vec![("passed on by", site)],
             );
         }
+        let tracker = irp::tracker(irp);
+        if let Some(tracker) = tracker
+            && call_checks::owned_below(&*tracker, site)
+        {
+            checks::report(
+                &rules::FORWARDED_WHILE_BELOW,
+                "the request was passed on while a lower driver still has it".into(),
+                irp,
+                vec![("passed on by", site)],
+            );
+            return STATUS_INVALID_DEVICE_REQUEST;
+        }
         let number = (*irp).CurrentLocation - 1;
         // Fewer locations than the stack below needs: the driver that lacks one would write
         // in front of the first before it could be caught.
@@ -120,22 +134,33 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             no_location(device, irp, site);
             return STATUS_INVALID_DEVICE_REQUEST;
         }
+        device::check_attached(device);
+        if let Some(tracker) = tracker {
+            call_checks::check(&*tracker, device, irp, number, site);
+        }
         let routine = enter_location(device, irp, number);
         let dispatch = Dispatch {
             device,
             routine: routine as usize,
         };
-        let control = (*irp.location(number)).Control;
-        let entered = irp::tracker(irp).map(|tracker| {
-            (*tracker)
-                .history
-                .record(Event::new(EventKind::Called, device, number, 0, site));
-            Reference::another(tracker, |inner| inner.enter(number, control, dispatch))
+        let location = irp.location(number);
+        let control = (*location).Control;
+        let kind = Kind::of(&*location);
+        let stack = &raw const control as usize;
+        let entered = tracker.map(|tracker| {
+            let set = unload_safe::routine_of(&*location);
+            let event = Event::new(EventKind::Called, device, number, 0, site).with_routine(set);
+            (*tracker).history.record(event);
+            running::dispatch_entered(tracker, irp, number, routine as usize, kind);
+            Reference::another(tracker, |inner| {
+                inner.enter(number, control, dispatch, (site, stack))
+            })
         });
 
         let status = routine(device, irp);
 
         if let Some((tracker, entry)) = entered {
+            let queued = running::dispatch_left();
             tracker.history.record(Event::new(
                 EventKind::Returned,
                 device,
@@ -144,7 +169,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
                 routine as usize,
             ));
             tracker.release(|inner| {
-                if let Some(found) = inner.leave(&entry, status) {
+                let pended = kind == Kind::Oplock && inner.is_pended_above(&entry, status);
+                if pended && !device::lower(device).is_null() {
+                    checks::oplock_pended(&entry.dispatch, inner);
+                } else if let Some(found) = inner.leave(&entry, status, queued) {
                     checks::disagreement(found, status, inner);
                 }
             });

@@ -11,8 +11,8 @@
 )]
 
 use super::device;
-use super::tracker::{Disagreement, Dispatch, Inner};
-use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, Status};
+use super::tracker::{Disagreement, Dispatch, Inner, Whereabouts};
+use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, STATUS_PENDING, Status};
 use crate::processor::irql;
 use crate::verifier::{self, Rule, Violation, rules};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -100,9 +100,60 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
                 ),
                 vec![("dispatch routine", dispatch.routine), completed],
             ),
+            Disagreement::MarkedAndCompleted(dispatch) => (
+                &rules::MARKED_AND_COMPLETED,
+                format!(
+                    "{} marked the request pending, completed it and returned {}",
+                    name(dispatch),
+                    Status(status)
+                ),
+                vec![("dispatch routine", dispatch.routine), completed],
+            ),
+            Disagreement::CompletedAndPending(dispatch) => (
+                &rules::COMPLETED_AND_PENDING,
+                format!(
+                    "{} completed the request and returned STATUS_PENDING for it",
+                    name(dispatch)
+                ),
+                vec![("dispatch routine", dispatch.routine), completed],
+            ),
+            Disagreement::MarkedAfterQueueing { dispatch, queued } => (
+                &rules::MARKED_AFTER_QUEUEING,
+                format!(
+                    "{} gave the request to a worker and marked it pending afterwards",
+                    name(dispatch)
+                ),
+                vec![
+                    ("queued by", queued),
+                    ("dispatch routine", dispatch.routine),
+                ],
+            ),
+            Disagreement::StatusDiffers {
+                dispatch,
+                completed: status_of_request,
+                by_itself,
+            } => (
+                if by_itself {
+                    &rules::STATUS_INCONSISTENT
+                } else {
+                    &rules::LOWER_STATUS_LOST
+                },
+                format!(
+                    "{} returned {} for a request that {} with {}",
+                    name(dispatch),
+                    Status(status),
+                    match (by_itself, status_of_request) {
+                        (true, _) => "it completed",
+                        (false, STATUS_PENDING) => "the lower driver left",
+                        (false, _) => "was completed below",
+                    },
+                    Status(status_of_request)
+                ),
+                vec![("dispatch routine", dispatch.routine), completed],
+            ),
             Disagreement::NotCompleted {
                 dispatch,
-                forwarded: false,
+                whereabouts: Whereabouts::Here,
             } => (
                 &rules::NEITHER_COMPLETED_NOR_FORWARDED,
                 format!(
@@ -114,7 +165,18 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
             ),
             Disagreement::NotCompleted {
                 dispatch,
-                forwarded: true,
+                whereabouts: Whereabouts::HereAndSuccess,
+            } => (
+                &rules::SUCCESS_WITHOUT_COMPLETION,
+                format!(
+                    "{} returned STATUS_SUCCESS for a request that nobody has completed",
+                    name(dispatch)
+                ),
+                vec![("dispatch routine", dispatch.routine)],
+            ),
+            Disagreement::NotCompleted {
+                dispatch,
+                whereabouts: Whereabouts::Below,
             } => (
                 &rules::LOWER_STATUS_LOST,
                 format!(
@@ -127,6 +189,17 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
         }
     };
     report(rule, message, inner.address, sites);
+}
+
+/// Reports an oplock request that `dispatch` keeps; called as [`disagreement`].
+///
+/// # Safety
+/// The device is alive.
+pub unsafe fn oplock_pended(dispatch: &Dispatch, inner: &Inner) {
+    // SAFETY: contract.
+    let message = unsafe { format!("{} pended a request for an oplock", name(*dispatch)) };
+    let sites = vec![("dispatch routine", dispatch.routine)];
+    report(&rules::OPLOCK_PENDED, message, inner.address, sites);
 }
 
 /// Requests that were freed lately: enough to tell a second completion from an

@@ -17,7 +17,7 @@
 
 use super::complete_checks::{check_level, check_request, twice};
 use super::tracker::Reference;
-use super::{checks, irp, second_stage, unload_safe};
+use super::{call_checks, checks, irp, running, second_stage, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
@@ -50,6 +50,22 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
     }
     // SAFETY: contract; the reference keeps the tracker when the request goes.
     unsafe {
+        if let Some(tracker) = irp::tracker(irp)
+            && call_checks::owned_below(&*tracker, site)
+        {
+            let rule = if running::is_in_dispatch_of(irp) {
+                &rules::COMPLETED_WITHOUT_WAITING
+            } else {
+                &rules::COMPLETED_WHILE_BELOW
+            };
+            checks::report(
+                rule,
+                "the request was completed while a lower driver still has it".into(),
+                irp,
+                vec![("completed by", site)],
+            );
+            return;
+        }
         if !check_request(irp, site) {
             return;
         }
@@ -69,7 +85,8 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
                 );
                 (*tracker).history.record(event);
                 let (tracker, (before, begun)) = Reference::another(tracker, |inner| {
-                    (inner.completed_at, inner.begin_completion(site))
+                    let number = (*irp).CurrentLocation;
+                    (inner.completed_at, inner.begin_completion(site, number))
                 });
                 let Some(sequence) = begun else {
                     twice(
@@ -153,10 +170,12 @@ struct Checked {
 }
 
 impl Observer for Checked {
-    unsafe fn pass(&mut self, _: *mut IRP, number: i8, control: u8, calls: bool) {
+    unsafe fn pass(&mut self, irp: *mut IRP, number: i8, control: u8, calls: bool) {
         let Some(tracker) = &self.tracker else { return };
+        // SAFETY: the completer owns the request.
+        let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         let mut inner = tracker.lock();
-        if let Some(found) = inner.pass(number, control) {
+        if let Some(found) = inner.pass(number, control, status) {
             // SAFETY: devices of a request in flight are alive.
             unsafe { checks::disagreement(found, STATUS_PENDING, &inner) };
         }
@@ -172,11 +191,17 @@ impl Observer for Checked {
         location: &IO_STACK_LOCATION,
     ) -> Outcome {
         let Some(routine) = location.CompletionRoutine else {
+            // SAFETY: the completer owns the request.
+            let number = unsafe { (*irp).CurrentLocation } - 1;
+            let sent_by = self
+                .tracker
+                .as_ref()
+                .map_or(0, |tracker| tracker.lock().sent_by(number));
             checks::report(
                 &rules::NO_ROUTINE,
                 "a stack location asks for a completion routine and has none".into(),
                 irp,
-                vec![("completed by", self.site)],
+                vec![("passed on by", sent_by), ("completed by", self.site)],
             );
             self.resume(0, false, 0);
             return Outcome::Continue;
@@ -193,8 +218,18 @@ impl Observer for Checked {
             0,
             address,
         ));
+        // SAFETY: above the top there is no location; below it the request has this one.
+        let marked = !device.is_null()
+            && unsafe { (*irp.current_location()).Control } & control::PENDING_RETURNED != 0;
+        if let Some(tracker) = &self.tracker {
+            running::completion_entered(&raw const **tracker, irp, number, address, marked);
+        }
         // SAFETY: as in `Unchecked`.
         let status = unsafe { routine(device, irp, location.Context) };
+        if let Some(tracker) = &self.tracker {
+            let stopped = status == STATUS_MORE_PROCESSING_REQUIRED;
+            running::completion_left(tracker, irp, number, address, stopped);
+        }
         self.record(Event::new(
             EventKind::RoutineReturned,
             device,

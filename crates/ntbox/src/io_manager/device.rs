@@ -19,9 +19,11 @@ pub use super::attachment::{
     attach_to_stack_safe, attached, attachment_base, detach, lower, reference_attachment_base,
     reference_lower, reference_top_of_stack, top_of_stack,
 };
+pub(super) use super::device_checks::check_attached;
+pub use super::device_checks::check_initializing;
 use super::object::{self, Kind};
 use super::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use super::{checks, namespace, registration, timer, vpb};
+use super::{checks, device_checks, namespace, registration, timer, vpb};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DEVOBJ_EXTENSION, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE,
@@ -30,7 +32,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::dispatcher;
-use crate::verifier::{self, rules};
+use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -263,6 +265,7 @@ pub(super) unsafe fn delete_body(device: *mut DEVICE_OBJECT) {
             // Its name was taken: it never became a device.
             return;
         }
+        device_checks::forget(device);
         vpb::delete_vpb(device);
         pool::free_for_box(extension.cast());
         object::dereference((*device).DriverObject.cast());
@@ -348,32 +351,4 @@ pub unsafe fn describe(device: *const DEVICE_OBJECT) -> String {
 pub unsafe fn finish_initializing(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract.
     unsafe { (*device).Flags &= !DO_DEVICE_INITIALIZING };
-}
-
-/// Reports every device of the driver that is attached and still initializing.
-/// For moments when the driver is not just attaching one: the end of a run.
-///
-/// # Safety
-/// `driver` is alive.
-pub unsafe fn check_initializing(driver: *mut DRIVER_OBJECT) {
-    if !verifier::checks() {
-        return;
-    }
-    // SAFETY: contract.
-    unsafe {
-        for device in devices_of(driver) {
-            if (*device).Flags & DO_DEVICE_INITIALIZING != 0 && !lower(device).is_null() {
-                checks::report(
-                    &rules::INITIALIZING_FLAG_LEFT,
-                    format!(
-                        "{} is attached to {} and still initializing",
-                        describe(device),
-                        describe(lower(device))
-                    ),
-                    std::ptr::null_mut(),
-                    vec![],
-                );
-            }
-        }
-    }
 }

@@ -272,6 +272,11 @@ pub fn for_each_live(mut visit: impl FnMut(*mut IRP, usize)) {
     }
 }
 
+/// Who allocated the request; 0 if the box did.
+pub fn allocated_by(irp: *const IRP) -> usize {
+    shard(irp).get(&(irp as usize)).copied().unwrap_or(0)
+}
+
 /// Requests in flight.
 pub fn live() -> usize {
     LIVE.iter()

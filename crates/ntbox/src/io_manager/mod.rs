@@ -9,11 +9,13 @@
 
 pub mod attachment;
 pub mod call;
+mod call_checks;
 pub mod cancel;
 pub mod checks;
 pub mod complete;
 mod complete_checks;
 pub mod device;
+pub mod device_checks;
 pub mod driver;
 pub mod error_log;
 pub mod file;
@@ -34,6 +36,7 @@ pub mod raw;
 pub mod recognizer;
 pub mod registration;
 pub mod request;
+pub mod running;
 pub mod second_stage;
 pub mod settings;
 pub mod stack;

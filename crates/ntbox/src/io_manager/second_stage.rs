@@ -72,7 +72,7 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
                 "a request without an originating thread was completed past its top location"
                     .into(),
                 irp,
-                Vec::new(),
+                vec![("allocated by", super::irp::allocated_by(irp))],
             );
             return;
         };

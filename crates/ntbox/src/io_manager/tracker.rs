@@ -16,6 +16,10 @@
 //! (a driver stopped completion and sent the request down again): each entry
 //! remembers how often the location had been passed.
 //!
+//! The drivers that hold the request are known in the order in which they were
+//! entered ([`Holder`]): the last one may complete it or pass it on, those above
+//! may not until it has come back.
+//!
 //! A tracker outlives its IRP as long as a dispatch or completion routine of it
 //! is on some thread's stack. Its lock is per request and held for a few
 //! instructions.
@@ -26,7 +30,8 @@
 )]
 
 use crate::nt::irp::control;
-use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_PENDING};
+use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_PENDING, STATUS_SUCCESS};
+use crate::processor::thread;
 use crate::verifier::history::History;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -62,7 +67,29 @@ pub struct Inner {
     reported: bool,
     /// Who called `IoCompleteRequest` last.
     pub completed_at: usize,
+    /// Where and in which thread that completion began.
+    begun: (i8, u32),
+    /// The location for which `IoSetCompletionRoutineEx` failed, and who called it.
+    refused: Option<(i8, usize)>,
+    holders: Vec<Holder>,
     locations: Box<[Location]>,
+}
+
+/// A driver whose dispatch routine was entered, until completion has passed its location.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder {
+    /// Its location.
+    pub number: i8,
+    /// Its dispatch routine.
+    pub dispatch: Dispatch,
+    /// Who sent the request to it.
+    pub sent_by: usize,
+    /// The thread that entered the dispatch routine.
+    pub thread: u32,
+    /// An address above the routine's variables; 0 once it has returned.
+    pub stack: usize,
+    /// The event that the dispatch routine waits for without an end, or null, and who waits.
+    pub waits: (usize, usize),
 }
 
 #[derive(Clone, Default)]
@@ -73,10 +100,20 @@ struct Location {
     marks: u32,
     /// Dispatch routines that were entered with it.
     entered: u32,
+    /// What the driver below returned, if one was entered and has returned.
+    lower_returned: Option<NTSTATUS>,
+    /// Who sent the request to it last.
+    sent_by: usize,
     /// A dispatch routine returned STATUS_PENDING, and it has not been passed since.
     pending: Option<Dispatch>,
     /// A completion routine of its driver continued without propagating PendingReturned.
     routine: usize,
+    /// A completion routine of its driver has stopped completion and signalled nobody.
+    unsignalled: usize,
+    /// The request's status when completion passed it last.
+    status: NTSTATUS,
+    /// The thread of that completion if it began here, else 0.
+    begun_by: u32,
 }
 
 /// A dispatch routine that was entered.
@@ -90,12 +127,14 @@ pub struct Dispatch {
 
 /// An entered dispatch routine, until it returns.
 pub struct Entry {
-    number: i8,
+    /// The location it was entered with.
+    pub number: i8,
     passed: u32,
     entered: u32,
     entered_below: u32,
     marked: bool,
-    dispatch: Dispatch,
+    /// The dispatch routine.
+    pub dispatch: Dispatch,
 }
 
 /// What the two directions disagree about.
@@ -111,13 +150,44 @@ pub enum Disagreement {
     },
     /// The location was marked, another status was returned.
     MarkedNotPending(Dispatch),
+    /// The same, and the dispatch routine itself has completed the request.
+    MarkedAndCompleted(Dispatch),
+    /// STATUS_PENDING was returned by a dispatch routine that has completed the request, unmarked.
+    CompletedAndPending(Dispatch),
+    /// A worker was given the request before it was marked pending.
+    MarkedAfterQueueing {
+        /// The dispatch routine.
+        dispatch: Dispatch,
+        /// Who queued the work.
+        queued: usize,
+    },
     /// A final status was returned before the request was completed.
     NotCompleted {
         /// The dispatch routine.
         dispatch: Dispatch,
-        /// The request had been passed to a lower driver.
-        forwarded: bool,
+        /// What becomes of it.
+        whereabouts: Whereabouts,
     },
+    /// Another final status was returned than the request was completed with.
+    StatusDiffers {
+        /// The dispatch routine.
+        dispatch: Dispatch,
+        /// The status of the request, or STATUS_PENDING that the lower driver returned for it.
+        completed: NTSTATUS,
+        /// The dispatch routine has completed it itself.
+        by_itself: bool,
+    },
+}
+
+/// Where a request is that a dispatch routine should have completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// With a lower driver.
+    Below,
+    /// With the driver, which has sent it nowhere and said that it failed.
+    Here,
+    /// With the driver, which says that it succeeded.
+    HereAndSuccess,
 }
 
 /// The lock of a tracker.
@@ -162,6 +232,9 @@ impl Reference {
                 finished: false,
                 reported: false,
                 completed_at: 0,
+                begun: (0, 0),
+                refused: None,
+                holders: Vec::with_capacity(count + 1),
                 locations: vec![Location::default(); count + 1].into_boxed_slice(),
             }),
             history,
@@ -260,8 +333,15 @@ impl Inner {
         self.locations.get_mut(usize::try_from(number).ok()?)
     }
 
-    /// A dispatch routine is about to be entered with location `number`.
-    pub fn enter(&mut self, number: i8, control: u8, dispatch: Dispatch) -> Entry {
+    /// A dispatch routine is about to be entered with location `number`; `sent_by` called
+    /// `IoCallDriver`, with nothing of the routine at or above `stack`.
+    pub fn enter(
+        &mut self,
+        number: i8,
+        control: u8,
+        dispatch: Dispatch,
+        (sent_by, stack): (usize, usize),
+    ) -> Entry {
         let entered_below = self.location(number - 1).map_or(0, |below| below.entered);
         let mut entry = Entry {
             number,
@@ -274,23 +354,112 @@ impl Inner {
         if let Some(location) = self.location(number) {
             location.entered = location.entered.wrapping_add(1);
             location.routine = 0;
+            location.lower_returned = None;
+            location.sent_by = sent_by;
             entry.passed = location.passed;
             entry.entered = location.entered;
         }
+        if let Some(above) = self.location(number + 1) {
+            above.unsignalled = 0;
+        }
+        self.holders.push(Holder {
+            number,
+            dispatch,
+            sent_by,
+            thread: thread::current().id(),
+            stack,
+            waits: (0, 0),
+        });
         entry
     }
 
-    /// The dispatch routine returned `status`.
-    pub fn leave(&mut self, entry: &Entry, status: NTSTATUS) -> Option<Disagreement> {
+    /// The drivers that hold it, the highest first.
+    pub fn holders(&self) -> &[Holder] {
+        &self.holders
+    }
+
+    /// The dispatch routine that was entered with location `number` and is still running
+    /// in the thread, or any thread for 0.
+    pub fn running(&mut self, number: i8, thread: u32) -> Option<&mut Holder> {
+        self.holders.iter_mut().rev().find(|holder| {
+            holder.number == number && holder.stack != 0 && (thread == 0 || holder.thread == thread)
+        })
+    }
+
+    /// The completion routine of the driver at location `number` stopped completion and has
+    /// not signalled the event of its dispatch routine.
+    pub fn set_unsignalled(&mut self, number: i8, routine: usize) {
+        if let Some(location) = self.location(number) {
+            location.unsignalled = routine;
+        }
+    }
+
+    /// The completion routine of [`Inner::set_unsignalled`], or 0.
+    pub fn unsignalled(&mut self, number: i8) -> usize {
+        self.location(number)
+            .map_or(0, |location| location.unsignalled)
+    }
+
+    /// True if the request is with the driver that was entered with location `number`, and unmarked.
+    pub fn is_unmarked_at(&self, number: i8) -> bool {
+        let here = self
+            .holders
+            .last()
+            .is_some_and(|last| last.number == number);
+        here && !self.irp.is_null()
+            // SAFETY: not freed and not passed, and neither can happen while the lock is held.
+            && unsafe { control_of(self.irp, number) } & control::PENDING_RETURNED == 0
+    }
+
+    /// True if the dispatch routine returned STATUS_PENDING for a request that it has not sent on.
+    pub fn is_pended_above(&mut self, entry: &Entry, status: NTSTATUS) -> bool {
+        let below = self
+            .location(entry.number - 1)
+            .map_or(0, |below| below.entered);
+        let here = self
+            .location(entry.number)
+            .map_or(0, |location| location.entered);
+        status == STATUS_PENDING && (here, below) == (entry.entered, entry.entered_below)
+    }
+
+    /// The dispatch routine returned `status`; `queued` gave the unmarked request to a worker.
+    pub fn leave(
+        &mut self,
+        entry: &Entry,
+        status: NTSTATUS,
+        queued: usize,
+    ) -> Option<Disagreement> {
+        let found = self.judge(entry, status, queued);
+        // The driver above has a location of its own, or shares this one.
+        for number in [entry.number, entry.number + 1] {
+            if let Some(location) = self.location(number) {
+                location.lower_returned = Some(status);
+            }
+        }
+        found
+    }
+
+    fn judge(&mut self, entry: &Entry, status: NTSTATUS, queued: usize) -> Option<Disagreement> {
         let dispatch = entry.dispatch;
         let irp = self.irp;
+        let here = thread::current().id();
+        if let Some(holder) = self.running(entry.number, here) {
+            holder.stack = 0;
+        }
         let entered_below = self
             .location(entry.number - 1)
             .map_or(0, |below| below.entered);
+        let is_below = self.holders.last().is_some_and(|last| {
+            last.number < entry.number || last.number == entry.number && last.dispatch != dispatch
+        });
         let location = self.location(entry.number)?;
-        let forwarded = location.entered != entry.entered || entered_below != entry.entered_below;
+        let shared = location.entered != entry.entered;
+        let forwarded = shared || entered_below != entry.entered_below;
         let passes = location.passed.wrapping_sub(entry.passed);
         let passed = passes != 0;
+        let by_itself = passed && !shared && location.begun_by == here;
+        let completed = location.status;
+        let below = location.lower_returned;
         let marked = if passed {
             passes <= 32 && location.marks >> (passes - 1) & 1 != 0
         } else if irp.is_null() {
@@ -301,6 +470,9 @@ impl Inner {
             unsafe { control_of(irp, entry.number) & control::PENDING_RETURNED != 0 }
         };
         match (status == STATUS_PENDING, passed) {
+            (true, true) if !marked && by_itself => {
+                self.once(Disagreement::CompletedAndPending(dispatch))
+            }
             (true, true) if !marked => {
                 let routine = location.routine;
                 self.once(Disagreement::PendingNotMarked { dispatch, routine })
@@ -309,17 +481,46 @@ impl Inner {
                 dispatch,
                 routine: 0,
             }),
+            (true, _) if marked && queued != 0 => {
+                self.once(Disagreement::MarkedAfterQueueing { dispatch, queued })
+            }
             (true, false) => {
                 location.pending.get_or_insert(dispatch);
                 None
             }
+            (false, true) if marked && !entry.marked && by_itself => {
+                self.once(Disagreement::MarkedAndCompleted(dispatch))
+            }
+            (false, true)
+                if marked && !entry.marked && forwarded && below == Some(STATUS_PENDING) =>
+            {
+                self.once(Disagreement::StatusDiffers {
+                    dispatch,
+                    completed: STATUS_PENDING,
+                    by_itself,
+                })
+            }
             (false, true) if marked && !entry.marked => {
                 self.once(Disagreement::MarkedNotPending(dispatch))
             }
-            (false, false) => self.once(Disagreement::NotCompleted {
-                dispatch,
-                forwarded,
-            }),
+            (false, true) if passes == 1 && status != completed => {
+                self.once(Disagreement::StatusDiffers {
+                    dispatch,
+                    completed,
+                    by_itself,
+                })
+            }
+            (false, false) => {
+                let whereabouts = match (is_below, status) {
+                    (true, _) => Whereabouts::Below,
+                    (false, STATUS_SUCCESS) => Whereabouts::HereAndSuccess,
+                    (false, _) => Whereabouts::Here,
+                };
+                self.once(Disagreement::NotCompleted {
+                    dispatch,
+                    whereabouts,
+                })
+            }
             _ => None,
         }
     }
@@ -328,30 +529,51 @@ impl Inner {
         (!std::mem::replace(&mut self.reported, true)).then_some(disagreement)
     }
 
-    /// `IoCompleteRequest` was called by `site`: the number of this completion, or
-    /// `None` if the request is being completed or was finished already.
-    pub fn begin_completion(&mut self, site: usize) -> Option<u32> {
+    /// `IoCompleteRequest` was called by `site` at location `number`: the number of this
+    /// completion, or `None` if the request is being completed or was finished already.
+    pub fn begin_completion(&mut self, site: usize, number: i8) -> Option<u32> {
         if self.completing || self.finished {
             return None;
         }
         self.sequence += 1;
         self.completing = true;
         self.completed_at = site;
+        self.begun = (number, thread::current().id());
         Some(self.sequence)
     }
 
-    /// Completion goes past location `number`.
-    pub fn pass(&mut self, number: i8, control: u8) -> Option<Disagreement> {
+    /// Completion goes past location `number`; the request's status is `status`.
+    pub fn pass(&mut self, number: i8, control: u8, status: NTSTATUS) -> Option<Disagreement> {
+        while self.holders.pop_if(|last| last.number <= number).is_some() {}
         let marked = control & control::PENDING_RETURNED != 0;
+        let (begun_at, begun_by) = self.begun;
         let location = self.location(number)?;
         location.marks = location.marks << 1 | u32::from(marked);
         location.passed = location.passed.wrapping_add(1);
+        location.status = status;
+        location.begun_by = if begun_at == number { begun_by } else { 0 };
         let routine = location.routine;
         let dispatch = location.pending.take()?;
         if marked {
             return None;
         }
         self.once(Disagreement::PendingNotMarked { dispatch, routine })
+    }
+
+    /// Who sent the request to location `number` last.
+    pub fn sent_by(&mut self, number: i8) -> usize {
+        self.location(number).map_or(0, |location| location.sent_by)
+    }
+
+    /// `IoSetCompletionRoutineEx` failed for location `number`, or a routine was set there.
+    pub fn set_refused(&mut self, number: i8, site: Option<usize>) {
+        self.refused = site.map(|site| (number, site));
+    }
+
+    /// Who did not see that no routine was set for location `number`, to which the request goes.
+    pub fn take_refused(&mut self, number: i8) -> Option<usize> {
+        let (refused, site) = self.refused.take()?;
+        (refused == number).then_some(site)
     }
 
     /// A completion routine is about to be called: it may complete the request itself.
@@ -394,6 +616,8 @@ impl Inner {
         self.completing = false;
         self.finished = false;
         self.reported = false;
+        self.refused = None;
+        self.holders.clear();
     }
 
     /// It was sent to a driver and nobody has completed it past the top or stopped it there.

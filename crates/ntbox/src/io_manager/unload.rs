@@ -7,7 +7,9 @@
 )]
 
 use super::driver::{self, Loaded, UnloadRefused};
-use super::{checks, device, irp, object, registration, timer, work_item};
+use super::{
+    checks, device, device_checks, irp, object, registration, timer, unload_safe, work_item,
+};
 use crate::nt::irp::control;
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
@@ -162,7 +164,7 @@ unsafe fn way_into(irp: *mut IRP, image: &Image) -> Option<(&'static str, usize)
 /// IoSetCompletionRoutineEx hold a device or the driver.
 fn wait_for_references(driver: *mut DRIVER_OBJECT) {
     let end = Instant::now() + PATIENCE;
-    while (work_item::outstanding(driver) != 0 || super::unload_safe::outstanding(driver) != 0)
+    while (work_item::outstanding(driver) != 0 || unload_safe::outstanding(driver) != 0)
         && Instant::now() < end
     {
         std::thread::sleep(Duration::from_millis(1));
@@ -172,7 +174,7 @@ fn wait_for_references(driver: *mut DRIVER_OBJECT) {
 fn check_leftovers(loaded: &Loaded) {
     let driver = loaded.driver;
     let queued = work_item::outstanding(driver);
-    let held = super::unload_safe::outstanding(driver);
+    let held = unload_safe::outstanding(driver);
     if queued != 0 || held != 0 {
         outstanding(
             loaded,
@@ -182,14 +184,9 @@ fn check_leftovers(loaded: &Loaded) {
     }
     // SAFETY: the driver object is alive; so are the devices in its list.
     for device in unsafe { device::devices_of(driver) } {
+        let what = format!("was left behind by {}", loaded.service);
         // SAFETY: as above.
-        let what = unsafe { device::describe(device) };
-        checks::report(
-            &rules::DEVICE_LEFT_AT_UNLOAD,
-            format!("{} left {what} behind", loaded.service),
-            std::ptr::null_mut(),
-            vec![],
-        );
+        unsafe { device_checks::report(&rules::DEVICE_LEFT_AT_UNLOAD, device, &what) };
     }
     if !verifier::checks() {
         return;
@@ -223,6 +220,18 @@ fn check_leftovers(loaded: &Loaded) {
             ),
             std::ptr::null_mut(),
             vec![("allocated by", leak.allocated_at)],
+        );
+    }
+    device_checks::check_references(loaded.image, &loaded.service);
+    if let Some((routine, site)) = unload_safe::take_plain_routine(loaded.image.base()) {
+        checks::report(
+            &rules::PLAIN_COMPLETION_ROUTINE,
+            format!(
+                "{} can be unloaded and sets completion routines with IoSetCompletionRoutine",
+                loaded.service
+            ),
+            std::ptr::null_mut(),
+            vec![("completion routine", routine), ("passed on by", site)],
         );
     }
     // Dangling references to deleted devices keep the driver object.

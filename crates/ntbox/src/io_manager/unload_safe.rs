@@ -10,14 +10,19 @@
     reason = "the context travels through the stack location by pointer"
 )]
 
-use super::{object, stack};
+use super::device::describe;
+use super::{checks, irp, object, stack};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
-    DEVICE_OBJECT, DRIVER_OBJECT, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
+    DEVICE_OBJECT, DRIVER_OBJECT, IO_STACK_LOCATION, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_SUCCESS,
 };
+use crate::pe_image;
 use crate::pool;
+use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 struct Guarded {
@@ -62,8 +67,31 @@ pub unsafe fn set(
     // Counted as the driver's allocation, so that failing it can be injected.
     let block: *mut Guarded =
         pool::allocate(pool::Kind::NonPaged, size_of::<Guarded>(), TAG, site).cast();
+    // SAFETY: contract: the request is alive.
+    let number = unsafe { (*irp).CurrentLocation } - 1;
+    // SAFETY: contract.
+    if let Some(tracker) = unsafe { irp::tracker(irp) } {
+        let refused = block.is_null().then_some(site);
+        // SAFETY: a live request keeps its tracker.
+        unsafe { &*tracker }.lock().set_refused(number, refused);
+    }
     if block.is_null() {
         return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    if let Some(image) = pe_image::image_at(site) {
+        // SAFETY: contract: the device is alive, and so is its driver.
+        let start = unsafe { (*(*device).DriverObject).DriverStart };
+        if start as usize != image.base() {
+            checks::report(
+                &rules::COMPLETION_ROUTINE_DEVICE,
+                // SAFETY: contract.
+                format!("IoSetCompletionRoutineEx was called with {}", unsafe {
+                    describe(device)
+                }),
+                irp,
+                vec![("called by", site)],
+            );
+        }
     }
     // SAFETY: contract; the block is large enough and new.
     unsafe {
@@ -77,6 +105,67 @@ pub unsafe fn set(
         stack::set_completion_routine(irp, Some(guarded), block.cast(), invoke);
     }
     STATUS_SUCCESS
+}
+
+/// The completion routine that a location asks for and its context, as the driver has set them.
+///
+/// # Safety
+/// It is a location of a live request whose routine has not been called yet.
+pub(super) unsafe fn routine_of(location: &IO_STACK_LOCATION) -> (usize, usize) {
+    let Some(routine) = location
+        .CompletionRoutine
+        .filter(|_| location.Control & stack::ALWAYS != 0)
+    else {
+        return (0, 0);
+    };
+    if routine as usize != guarded as *const () as usize {
+        return (routine as usize, location.Context as usize);
+    }
+    // SAFETY: `set` put the block there together with this routine.
+    let block = unsafe { &*location.Context.cast::<Guarded>() };
+    (block.routine as usize, block.context as usize)
+}
+
+/// Drivers that pass requests on with a routine that does not keep them: by the base of
+/// their image, with one such routine and who passed the request on.
+static PLAIN: Mutex<Vec<(usize, usize, usize)>> = Mutex::new(Vec::new());
+/// Bases of images that are in [`PLAIN`] already, to be asked without the lock.
+static PLAIN_SEEN: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
+
+/// Notes that `site` passed a request on with `routine` in its stack location.
+pub(super) fn note_plain_routine(routine: usize, site: usize) {
+    let Some(image) = pe_image::image_at(routine) else {
+        return;
+    };
+    let base = image.base();
+    if PLAIN_SEEN
+        .iter()
+        .any(|seen| seen.load(Ordering::Relaxed) == base)
+    {
+        return;
+    }
+    let mut plain = PLAIN.lock().unwrap_or_else(PoisonError::into_inner);
+    if plain.iter().any(|(seen, _, _)| *seen == base) {
+        return;
+    }
+    plain.push((base, routine, site));
+    if let Some(free) = PLAIN_SEEN
+        .iter()
+        .find(|seen| seen.load(Ordering::Relaxed) == 0)
+    {
+        free.store(base, Ordering::Relaxed);
+    }
+}
+
+/// Takes back what [`note_plain_routine`] noted of the image at `base`: routine and site.
+pub(super) fn take_plain_routine(base: usize) -> Option<(usize, usize)> {
+    for seen in &PLAIN_SEEN {
+        let _ = seen.compare_exchange(base, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    let mut plain = PLAIN.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = plain.iter().position(|(seen, _, _)| *seen == base)?;
+    let (_, routine, site) = plain.swap_remove(index);
+    Some((routine, site))
 }
 
 /// The address to report for the completion routine of a location: the driver's

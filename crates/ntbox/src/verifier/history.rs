@@ -102,6 +102,8 @@ pub struct Event {
     pub status: NTSTATUS,
     /// Address of the code that did it (behind a call, or of a routine); 0 for the box.
     pub site: usize,
+    /// The completion routine that the request was sent with and its context; 0 without one.
+    pub routine: (usize, usize),
     /// Thread, filled in by [`History::record`].
     pub thread: u32,
     /// IRQL, filled in as `thread`.
@@ -126,9 +128,15 @@ impl Event {
             location,
             status,
             site,
+            routine: (0, 0),
             thread: 0,
             irql: 0,
         }
+    }
+
+    /// With the completion routine that is set, and its context.
+    pub fn with_routine(self, routine: (usize, usize)) -> Self {
+        Self { routine, ..self }
     }
 }
 
@@ -148,6 +156,8 @@ struct Slot {
     status: AtomicI32,
     device: AtomicUsize,
     site: AtomicUsize,
+    routine: AtomicUsize,
+    context: AtomicUsize,
 }
 
 impl History {
@@ -170,6 +180,8 @@ impl History {
         slot.status.store(event.status, Ordering::Relaxed);
         slot.device.store(event.device as usize, Ordering::Relaxed);
         slot.site.store(event.site, Ordering::Relaxed);
+        slot.routine.store(event.routine.0, Ordering::Relaxed);
+        slot.context.store(event.routine.1, Ordering::Relaxed);
     }
 
     /// The events kept, oldest first, and how many were overwritten.
@@ -194,6 +206,10 @@ impl Slot {
             location: location as i8,
             status: self.status.load(Ordering::Relaxed),
             site: self.site.load(Ordering::Relaxed),
+            routine: (
+                self.routine.load(Ordering::Relaxed),
+                self.context.load(Ordering::Relaxed),
+            ),
             thread: self.thread.load(Ordering::Relaxed),
             irql,
         }

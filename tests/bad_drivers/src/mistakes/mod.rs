@@ -10,10 +10,18 @@
 //! expectation in `tests/tests/bad_drivers.rs`.
 
 mod completion;
+mod devices;
 mod irp_life;
 mod irql;
 mod memory;
+mod ownership;
 mod pending;
+mod waiting;
+
+pub use devices::{
+    after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
+};
+pub use pending::post_mount;
 
 use crate::filter::DispatchRoutine;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -44,12 +52,58 @@ mistakes! {
     TouchIrpAfterCall = "touch-irp-after-call";
     /// The request is completed with STATUS_PENDING as its result (D5).
     CompleteAsPending = "complete-as-pending";
-    /// The request is neither completed nor passed on, and success returned (D4).
+    /// A request of its own, made for the device below, is sent to the top of the stack.
+    StackSizeOfTheWrongDevice = "stack-size-of-the-wrong-device";
+    /// The stack location is not copied before the completion routine is set (C1).
+    LocationNotCopied = "location-not-copied";
+    /// The stack location is copied with SL_PENDING_RETURNED in it.
+    ControlFieldCopied = "control-field-copied";
+    /// The stack location is copied with the completion routine of the driver above.
+    CompletionRoutineCopied = "completion-routine-copied";
+    /// The stack location is copied for nothing.
+    CopiedWithoutRoutine = "copied-without-routine";
+    /// The request is passed on a second time while the lower driver has it (C12).
+    ForwardWhileBelow = "forward-while-below";
+    /// A worker completes the request while the lower driver has it (C12).
+    CompleteWhileBelow = "complete-while-below";
+    /// The request is completed with the filter's cancel routine in it.
+    CancelRoutineLeft = "cancel-routine-left";
+    /// A cancel routine returns with the cancel spin lock.
+    CancelLockKept = "cancel-lock-kept";
+    /// A request of its own is not stopped by a completion routine (C8 c).
+    OwnRequestNotStopped = "own-request-not-stopped";
+    /// The invoke flags are set without a completion routine.
+    InvokeFlagsWithoutRoutine = "invoke-flags-without-routine";
+    /// The request is neither completed nor passed on, and an error returned (D4).
     ForgetRequest = "forget-request";
     /// A completion routine does not propagate PendingReturned (C5).
     PendingNotPropagated = "pending-not-propagated";
     /// The request is posted to a worker without being marked, and STATUS_PENDING returned (C11).
     PendingNotMarked = "pending-not-marked";
+    /// The request is given to a worker, and marked pending afterwards (C11).
+    MarkAfterQueueing = "mark-after-queueing";
+    /// The request is completed, and STATUS_PENDING returned.
+    CompleteAndReturnPending = "complete-and-return-pending";
+    /// The request is completed after IoCallDriver has returned STATUS_PENDING, without a wait.
+    CompleteWithoutWaiting = "complete-without-waiting";
+    /// The request is marked pending, completed, and its status returned.
+    MarkAndComplete = "mark-and-complete";
+    /// STATUS_SUCCESS is returned for a request that stays uncompleted (D4).
+    SuccessWithoutCompletion = "success-without-completion";
+    /// The request is completed with one status, another one returned (D4).
+    AnotherStatusReturned = "another-status-returned";
+    /// STATUS_SUCCESS is returned, whatever the lower driver returned (D4).
+    LowerStatusLost = "lower-status-lost";
+    /// The completion routine signals the waiting dispatch routine only if the request pended.
+    EventNotSignalled = "event-not-signalled";
+    /// Reference 5: a mount is posted to a worker, neither marked nor STATUS_PENDING returned (A6).
+    ReferenceMountPostedUnmarked = "reference-mount-posted-unmarked";
+    /// Reference 7: a synchronising completion routine propagates PendingReturned (C6).
+    ReferenceSynchronisingCompletionMarks = "reference-synchronising-completion-marks";
+    /// Reference 8: the dispatch routine waits for a directory change notification (C9).
+    ReferenceNotifyMadeSynchronous = "reference-notify-made-synchronous";
+    /// Reference 8: a request for an oplock is pended (C9).
+    ReferenceOplockRequestPended = "reference-oplock-request-pended";
     /// The request is marked pending, and the lower driver's final status returned (D4).
     MarkedNotPending = "marked-not-pending";
     /// The dispatch routine releases a spin lock without going back to the old IRQL (D6).
@@ -82,6 +136,36 @@ mistakes! {
     DeviceLeftAtUnload = "device-left-at-unload";
     /// The devices are deleted without having been detached (A9).
     DeletedWhileAttached = "deleted-while-attached";
+    /// IoDetachDevice is called twice.
+    DetachedTwice = "detached-twice";
+    /// IoDeleteDevice is called twice.
+    DeletedTwice = "deleted-twice";
+    /// DO_DIRECT_IO is not copied from the device below (A2).
+    FlagsNotCopied = "flags-not-copied";
+    /// The filter device is FILE_DEVICE_UNKNOWN (A2).
+    DeviceTypeNotCopied = "device-type-not-copied";
+    /// The reference of IoGetAttachedDeviceReference is kept.
+    DeviceReferenceLeft = "device-reference-left";
+    /// The request is passed on although IoSetCompletionRoutineEx failed (C15).
+    CompletionRoutineUnchecked = "completion-routine-unchecked";
+    /// IoSetCompletionRoutineEx is given the device below (C15).
+    CompletionRoutineForLowerDevice = "completion-routine-for-lower-device";
+    /// IoSetCompletionRoutine is used in a driver that can be unloaded (C15).
+    PlainCompletionRoutine = "plain-completion-routine";
+    /// A timer is left set at unload (A12).
+    TimerLeftAtUnload = "timer-left-at-unload";
+    /// A remove lock is released that was not acquired.
+    RemoveLockReleasedTwice = "remove-lock-released-twice";
+    /// Reference 1: unload does not wait for a directory notification that is still out (A12).
+    ReferenceUnloadWithRequestOut = "reference-unload-with-request-out";
+    /// Reference 2: the list of devices is freed again when a later allocation fails (A11).
+    ReferenceListFreedTwice = "reference-list-freed-twice";
+    /// Reference 3: a lookaside list is deleted twice (A11).
+    ReferenceLookasideDeletedTwice = "reference-lookaside-deleted-twice";
+    /// Reference 4: a device is left when the allocation of its context fails (A11).
+    ReferenceDeviceLeaked = "reference-device-leaked";
+    /// Reference 6: the name of a volume is freed before its device is detached (A9).
+    ReferenceNameFreedBeforeDetach = "reference-name-freed-before-detach";
     /// DO_DEVICE_INITIALIZING stays set (A2).
     InitializingFlagLeft = "initializing-flag-left";
 }
@@ -120,9 +204,12 @@ pub fn is(mistake: Mistake) -> bool {
 /// Mounting is left alone: a driver that has no volume makes no further mistake.
 pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     if major == IRP_MJ_FILE_SYSTEM_CONTROL {
-        return None;
+        return waiting::oplock_routine(mistake);
     }
     irp_life::routine(mistake, major)
+        .or_else(|| ownership::routine(mistake, major))
+        .or_else(|| waiting::routine(mistake, major))
+        .or_else(|| devices::routine(mistake, major))
         .or_else(|| pending::routine(mistake, major))
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))

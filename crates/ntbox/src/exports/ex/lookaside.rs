@@ -24,8 +24,11 @@ use crate::nt::{
 };
 use crate::processor::irql;
 use crate::verifier::options::{self, Options};
+use crate::verifier::{rules, violation};
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::mem::offset_of;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// `GENERAL_LOOKASIDE`; the headers align it to a cache line, the list head needs 16.
 #[repr(C, align(16))]
@@ -123,6 +126,26 @@ unsafe fn initialize(
     };
     // SAFETY: contract of the function.
     unsafe { list.write(value) };
+    initialized().insert(list as usize);
+}
+
+/// The lists that were initialized and not deleted.
+fn initialized() -> MutexGuard<'static, HashSet<usize>> {
+    static LISTS: LazyLock<Mutex<HashSet<usize>>> = LazyLock::new(Mutex::default);
+    LISTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes that the list is deleted; false, with a report, if there is none.
+fn is_deleted_rightly(list: *const Lookaside, ddi: &'static str, caller: usize) -> bool {
+    let there_is_one = initialized().remove(&(list as usize));
+    if !there_is_one {
+        violation(
+            &rules::LOOKASIDE_DELETED,
+            format!("{ddi} was called for {list:p}, which is no initialized lookaside list"),
+            &[("deleted by", caller)],
+        );
+    }
+    there_is_one
 }
 
 /// `ExInitializeNPagedLookasideList`.
@@ -211,18 +234,32 @@ unsafe fn flush(list: *mut Lookaside, ddi: &'static str, maximum: Kirql, caller:
 
 /// `ExDeleteNPagedLookasideList`.
 pub unsafe extern "win64" fn delete_nonpaged(list: *mut Lookaside, caller: usize) {
+    if !is_deleted_rightly(list, "ExDeleteNPagedLookasideList", caller) {
+        return;
+    }
     // SAFETY: the driver passes a list.
     unsafe { flush(list, "ExDeleteNPagedLookasideList", DISPATCH_LEVEL, caller) };
 }
 
 /// `ExDeletePagedLookasideList`.
 pub unsafe extern "win64" fn delete_paged(list: *mut Lookaside, caller: usize) {
+    if !is_deleted_rightly(list, "ExDeletePagedLookasideList", caller) {
+        return;
+    }
     // SAFETY: the driver passes a list.
     unsafe { flush(list, "ExDeletePagedLookasideList", APC_LEVEL, caller) };
 }
 
-/// `ExDeleteLookasideListEx`, `ExFlushLookasideListEx`.
+/// `ExDeleteLookasideListEx`.
 pub unsafe extern "win64" fn delete_ex(list: *mut Lookaside, caller: usize) {
+    if is_deleted_rightly(list, "ExDeleteLookasideListEx", caller) {
+        // SAFETY: the driver passes a list, which was initialized.
+        unsafe { flush_ex(list, caller) };
+    }
+}
+
+/// `ExFlushLookasideListEx`.
+pub unsafe extern "win64" fn flush_ex(list: *mut Lookaside, caller: usize) {
     // SAFETY: the driver passes a list.
     let paged = unsafe { (*list).kind } & PAGED_POOL != 0;
     let maximum = if paged { APC_LEVEL } else { DISPATCH_LEVEL };
@@ -233,6 +270,7 @@ pub unsafe extern "win64" fn delete_ex(list: *mut Lookaside, caller: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verifier::capture;
 
     type Allocate = unsafe extern "win64" fn(u32, usize, u32) -> *mut c_void;
     type Free = unsafe extern "win64" fn(*mut c_void);
@@ -294,6 +332,10 @@ mod tests {
         );
         // SAFETY: initialized.
         assert_eq!(unsafe { (*list).allocate_misses }, 2);
+        // SAFETY: nothing is done with it, because it was deleted.
+        let ((), recorded) = capture(|| unsafe { delete_nonpaged(list, 0) });
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded[0].rule, &rules::LOOKASIDE_DELETED);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{device, lookup, mount, object, registration};
+use crate::io_manager::{device, device_checks, lookup, mount, object, registration};
 use crate::nt::{
     APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT,
     Kirql, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING,
@@ -46,6 +46,7 @@ pub unsafe extern "win64" fn create_device(
         Ok(device) => {
             // SAFETY: the driver's pointer.
             unsafe { created.write(device) };
+            device_checks::created(device, caller);
             STATUS_SUCCESS
         }
         Err(status) => status,
@@ -134,25 +135,34 @@ pub unsafe extern "win64" fn get_attached_device(device: *mut DEVICE_OBJECT) -> 
 /// `IoGetAttachedDeviceReference`.
 pub unsafe extern "win64" fn get_attached_device_reference(
     device: *mut DEVICE_OBJECT,
+    caller: usize,
 ) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live device.
-    unsafe { device::reference_top_of_stack(device) }
+    let top = unsafe { device::reference_top_of_stack(device) };
+    device_checks::referenced(top, caller);
+    top
 }
 
 /// `IoGetLowerDeviceObject`.
 pub unsafe extern "win64" fn get_lower_device_object(
     device: *mut DEVICE_OBJECT,
+    caller: usize,
 ) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live device.
-    unsafe { device::reference_lower(device) }
+    let lower = unsafe { device::reference_lower(device) };
+    device_checks::referenced(lower, caller);
+    lower
 }
 
 /// `IoGetDeviceAttachmentBaseRef`.
 pub unsafe extern "win64" fn get_device_attachment_base_ref(
     device: *mut DEVICE_OBJECT,
+    caller: usize,
 ) -> *mut DEVICE_OBJECT {
     // SAFETY: the driver passes a live device.
-    unsafe { device::reference_attachment_base(device) }
+    let base = unsafe { device::reference_attachment_base(device) };
+    device_checks::referenced(base, caller);
+    base
 }
 
 /// `IoEnumerateDeviceObjectList`.
@@ -165,7 +175,15 @@ pub unsafe extern "win64" fn enumerate_device_object_list(
 ) -> NTSTATUS {
     irql::require_at_most("IoEnumerateDeviceObjectList", DISPATCH_LEVEL, caller);
     // SAFETY: the driver passes a live driver object and its own memory.
-    unsafe { lookup::enumerate_devices(driver, list, bytes, actual) }
+    let status = unsafe { lookup::enumerate_devices(driver, list, bytes, actual) };
+    // SAFETY: as above; it was written.
+    let count = unsafe { actual.read() }.min(bytes / size_of::<usize>() as u32);
+    let count = if list.is_null() { 0 } else { count };
+    for index in 0..count as usize {
+        // SAFETY: as many as there are and there is room for were written.
+        device_checks::referenced(unsafe { list.wrapping_add(index).read() }, caller);
+    }
+    status
 }
 
 /// `IoGetDiskDeviceObject`.
@@ -180,6 +198,7 @@ pub unsafe extern "win64" fn get_disk_device_object(
         Ok(device) => {
             // SAFETY: the driver's pointer.
             unsafe { disk.write(device) };
+            device_checks::referenced(device, caller);
             STATUS_SUCCESS
         }
         Err(status) => status,

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::io_manager::running;
 use crate::io_manager::work_item::{self, Routine, RoutineEx, WorkItem};
 use crate::nt::routines::WorkItemRoutine;
 use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL};
@@ -48,6 +49,7 @@ pub unsafe extern "win64" fn queue_work_item(
     caller: usize,
 ) {
     irql::require_at_most("IoQueueWorkItem", DISPATCH_LEVEL, caller);
+    running::is_queued(context as usize, caller);
     // SAFETY: the driver's item and routine.
     unsafe { work_item::queue(item, Routine::Device(routine), context, caller) }
 }
@@ -61,6 +63,7 @@ pub unsafe extern "win64" fn queue_work_item_ex(
     caller: usize,
 ) {
     irql::require_at_most("IoQueueWorkItemEx", DISPATCH_LEVEL, caller);
+    running::is_queued(context as usize, caller);
     // SAFETY: the driver's item and routine.
     unsafe { work_item::queue(item, Routine::Extended(routine), context, caller) }
 }

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::io_manager::running;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS};
 use crate::processor::{dispatcher, irql};
 use crate::verifier::{rules, violation};
@@ -30,6 +31,7 @@ pub unsafe extern "win64" fn set_event(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KeSetEvent", signal_ceiling(wait), caller);
+    running::event_is_set(event as usize, caller);
     // SAFETY: the driver passes an event.
     unsafe { dispatcher::set_event(event) }
 }
@@ -86,8 +88,13 @@ pub unsafe extern "win64" fn wait_for_single_object(
 ) -> NTSTATUS {
     // SAFETY: the driver passes a `LARGE_INTEGER` or null.
     let timeout = unsafe { timeout_at(timeout) };
+    let noted = timeout.is_none() && running::wait_begins(object as usize, caller);
     // SAFETY: the driver passes a dispatcher object.
-    unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) }
+    let status = unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) };
+    if noted {
+        running::wait_ended();
+    }
+    status
 }
 
 /// `KeWaitForMultipleObjects`. `kind` is a `WAIT_TYPE`: 0 waits for all.

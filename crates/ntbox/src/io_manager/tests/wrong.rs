@@ -13,6 +13,7 @@ use crate::nt::{
 };
 use crate::processor::{irql, thread};
 use crate::verifier::{Rule, capture, rules};
+use std::sync::atomic::Ordering;
 
 fn caught(rule: &'static Rule, behaviours: &[Behaviour]) {
     let stack = Stack::new(behaviours);
@@ -29,7 +30,7 @@ fn mistakes_that_one_dispatch_shows() {
     use Behaviour as B;
     for below in [&[][..], &[B::Propagate], &[B::Skip], &[B::Copy], &[B::Wait]] {
         for (rule, wrong) in [
-            (&rules::MARKED_NOT_PENDING, B::MarkAndReturnSuccess),
+            (&rules::MARKED_AND_COMPLETED, B::MarkAndReturnSuccess),
             (&rules::IRQL_CHANGED_BY_DISPATCH, B::ReturnRaised),
             (&rules::COMPLETED_UNDER_SPIN_LOCK, B::CompleteUnderSpinLock),
             (&rules::CANCEL_ROUTINE_SET, B::CompleteWithCancelRoutine),
@@ -96,38 +97,30 @@ fn completed_as_pending() {
 }
 
 #[test]
-fn no_stack_location_left() {
+fn too_few_stack_locations() {
     let stack = Stack::new(&[
         Behaviour::Complete,
         Behaviour::Propagate,
         Behaviour::Propagate,
     ]);
-    // SAFETY: one location less than the stack needs, on purpose; no driver is reached.
+    // SAFETY: less locations than the stack needs, on purpose; no driver is reached.
     unsafe {
         let request = irp::allocate(2);
         request.set_thread(thread::current().object());
-        let (_, violations) = capture(|| call::call_driver(stack.top(), request, 0));
-        let names: Vec<_> = violations
-            .iter()
-            .map(|violation| violation.rule.name)
-            .collect();
-        assert_eq!(
-            names,
-            [rules::NO_MORE_STACK_LOCATIONS.name],
-            "{violations:?}"
-        );
-        assert!(
-            violations[0]
-                .message
-                .contains("needs 3 stack location(s), with 2 of its 2 left")
-        );
-        assert_eq!(
-            stack
-                .extension(2)
-                .seen
-                .load(std::sync::atomic::Ordering::Acquire),
-            0
-        );
+        for (rule, left) in [
+            (&rules::STACK_LOCATIONS_RUN_OUT, 2),
+            (&rules::STACK_LOCATIONS_RUN_OUT, 1),
+            (&rules::NO_MORE_STACK_LOCATIONS, 0),
+        ] {
+            (*request).CurrentLocation = left + 1;
+            let (_, violations) = capture(|| call::call_driver(stack.top(), request, 0));
+            assert_eq!(violations.len(), 1, "{violations:?}");
+            assert_eq!(violations[0].rule, rule);
+            let expected = format!("needs 3 stack location(s), with {left} of its 2 left");
+            assert!(violations[0].message.contains(&expected), "{violations:?}");
+        }
+        let seen = stack.extension(2).seen.load(Ordering::Acquire);
+        assert_eq!(seen, 0);
         irp::free(request, 0);
     }
 }
@@ -228,7 +221,7 @@ fn dropped_requests_and_lost_statuses() {
         .collect();
     assert_eq!(
         names,
-        [rules::NEITHER_COMPLETED_NOR_FORWARDED.name],
+        [rules::SUCCESS_WITHOUT_COMPLETION.name],
         "{violations:?}"
     );
     // SAFETY: kept by the device.

@@ -16,6 +16,8 @@ const LOWER: Dispatch = Dispatch {
     device: std::ptr::null_mut(),
     routine: 0x2000,
 };
+/// Sent by the box, with no stack to look at.
+const SENT: (usize, usize) = (0, 0);
 const MARK: u8 = control::PENDING_RETURNED;
 
 #[test]
@@ -23,18 +25,18 @@ fn marked_and_pending_agree_in_either_order() {
     for completed_first in [true, false] {
         let tracker = tracker();
         let mut inner = tracker.lock();
-        let upper = inner.enter(2, 0, FILTER);
-        let lower = inner.enter(1, 0, LOWER);
+        let upper = inner.enter(2, 0, FILTER, SENT);
+        let lower = inner.enter(1, 0, LOWER, SENT);
         if completed_first {
-            assert_eq!(inner.pass(1, MARK), None);
-            assert_eq!(inner.pass(2, MARK), None);
-            assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-            assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
+            assert_eq!(inner.pass(1, MARK, STATUS_SUCCESS), None);
+            assert_eq!(inner.pass(2, MARK, STATUS_SUCCESS), None);
+            assert_eq!(inner.leave(&lower, STATUS_PENDING, 0), None);
+            assert_eq!(inner.leave(&upper, STATUS_PENDING, 0), None);
         } else {
             inner.location(1).expect("1").pending = Some(LOWER);
             inner.location(2).expect("2").pending = Some(FILTER);
-            assert_eq!(inner.pass(1, MARK), None);
-            assert_eq!(inner.pass(2, MARK), None);
+            assert_eq!(inner.pass(1, MARK, STATUS_SUCCESS), None);
+            assert_eq!(inner.pass(2, MARK, STATUS_SUCCESS), None);
         }
     }
 }
@@ -47,41 +49,41 @@ fn a_lost_mark_names_the_routine_in_either_order() {
     });
     let tracker = tracker();
     let mut inner = tracker.lock();
-    let upper = inner.enter(2, 0, FILTER);
-    let lower = inner.enter(1, 0, LOWER);
-    let sequence = inner.begin_completion(1).expect("first");
-    inner.pass(1, MARK);
+    let upper = inner.enter(2, 0, FILTER, SENT);
+    let lower = inner.enter(1, 0, LOWER, SENT);
+    let sequence = inner.begin_completion(1, 1).expect("first");
+    inner.pass(1, MARK, STATUS_SUCCESS);
     inner.hand_over();
     assert!(inner.resume(sequence, 2, true, 0x1234));
     assert_eq!(
-        inner.pass(2, 0),
+        inner.pass(2, 0, STATUS_SUCCESS),
         None,
         "nothing is known before the dispatch routine returns"
     );
-    assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-    assert_eq!(inner.leave(&upper, STATUS_PENDING), lost);
+    assert_eq!(inner.leave(&lower, STATUS_PENDING, 0), None);
+    assert_eq!(inner.leave(&upper, STATUS_PENDING, 0), lost);
 
     inner.restart();
-    inner.enter(2, 0, FILTER);
+    inner.enter(2, 0, FILTER, SENT);
     inner.location(2).expect("2").pending = Some(FILTER);
     inner.location(2).expect("2").routine = 0x1234;
-    assert_eq!(inner.pass(2, 0), lost);
+    assert_eq!(inner.pass(2, 0, STATUS_SUCCESS), lost);
 }
 
 #[test]
 fn a_waiting_driver_is_not_blamed() {
     let tracker = tracker();
     let mut inner = tracker.lock();
-    let upper = inner.enter(2, 0, FILTER);
-    let lower = inner.enter(1, 0, LOWER);
-    let first = inner.begin_completion(1).expect("first");
-    inner.pass(1, MARK);
+    let upper = inner.enter(2, 0, FILTER, SENT);
+    let lower = inner.enter(1, 0, LOWER, SENT);
+    let first = inner.begin_completion(1, 1).expect("first");
+    inner.pass(1, MARK, STATUS_SUCCESS);
     inner.hand_over();
-    assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
+    assert_eq!(inner.leave(&lower, STATUS_PENDING, 0), None);
     // The routine stopped completion; the dispatch routine completes again.
-    let second = inner.begin_completion(2).expect("it was stopped");
-    assert_eq!(inner.pass(2, 0), None);
-    assert_eq!(inner.leave(&upper, STATUS_SUCCESS), None);
+    let second = inner.begin_completion(2, 1).expect("it was stopped");
+    assert_eq!(inner.pass(2, 0, STATUS_SUCCESS), None);
+    assert_eq!(inner.leave(&upper, STATUS_SUCCESS, 0), None);
     assert!(
         !inner.resume(first, 2, false, 0),
         "the first completion no longer owns it"
@@ -93,46 +95,46 @@ fn a_waiting_driver_is_not_blamed() {
 fn a_skipped_location_shares_its_mark() {
     let tracker = tracker();
     let mut inner = tracker.lock();
-    let upper = inner.enter(2, 0, FILTER);
-    let lower = inner.enter(2, 0, LOWER);
-    assert_eq!(inner.pass(2, MARK), None);
-    assert_eq!(inner.leave(&lower, STATUS_PENDING), None);
-    assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
+    let upper = inner.enter(2, 0, FILTER, SENT);
+    let lower = inner.enter(2, 0, LOWER, SENT);
+    assert_eq!(inner.pass(2, MARK, STATUS_SUCCESS), None);
+    assert_eq!(inner.leave(&lower, STATUS_PENDING, 0), None);
+    assert_eq!(inner.leave(&upper, STATUS_PENDING, 0), None);
     // Marked by the upper driver before it skipped: the lower one may return anything.
-    let upper = inner.enter(2, 0, FILTER);
-    let lower = inner.enter(2, MARK, LOWER);
-    inner.pass(2, MARK);
-    assert_eq!(inner.leave(&lower, STATUS_SUCCESS), None);
-    assert_eq!(inner.leave(&upper, STATUS_PENDING), None);
+    let upper = inner.enter(2, 0, FILTER, SENT);
+    let lower = inner.enter(2, MARK, LOWER, SENT);
+    inner.pass(2, MARK, STATUS_SUCCESS);
+    assert_eq!(inner.leave(&lower, STATUS_SUCCESS, 0), None);
+    assert_eq!(inner.leave(&upper, STATUS_PENDING, 0), None);
 }
 
 #[test]
 fn marked_and_not_pending_is_reported_once() {
     let tracker = tracker();
     let mut inner = tracker.lock();
-    let upper = inner.enter(2, 0, FILTER);
-    let lower = inner.enter(1, 0, LOWER);
-    inner.pass(1, MARK);
-    inner.pass(2, MARK);
+    let upper = inner.enter(2, 0, FILTER, SENT);
+    let lower = inner.enter(1, 0, LOWER, SENT);
+    inner.pass(1, MARK, STATUS_SUCCESS);
+    inner.pass(2, MARK, STATUS_SUCCESS);
     assert_eq!(
-        inner.leave(&lower, STATUS_SUCCESS),
+        inner.leave(&lower, STATUS_SUCCESS, 0),
         Some(Disagreement::MarkedNotPending(LOWER))
     );
-    assert_eq!(inner.leave(&upper, STATUS_SUCCESS), None);
+    assert_eq!(inner.leave(&upper, STATUS_SUCCESS, 0), None);
 }
 
 #[test]
 fn only_one_completion_at_a_time() {
     let tracker = tracker();
     let mut inner = tracker.lock();
-    let first = inner.begin_completion(1).expect("first");
-    assert_eq!(inner.begin_completion(2), None);
+    let first = inner.begin_completion(1, 1).expect("first");
+    assert_eq!(inner.begin_completion(2, 1), None);
     inner.hand_over();
     // Inside a completion routine it may be completed, which takes it from the first.
-    assert!(inner.begin_completion(3).is_some());
+    assert!(inner.begin_completion(3, 1).is_some());
     inner.finish();
     assert!(!inner.resume(first, 2, false, 0));
-    assert_eq!(inner.begin_completion(4), None);
+    assert_eq!(inner.begin_completion(4, 1), None);
     inner.restart();
-    assert!(inner.begin_completion(5).is_some());
+    assert!(inner.begin_completion(5, 1).is_some());
 }

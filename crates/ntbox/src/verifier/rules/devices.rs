@@ -1,7 +1,7 @@
 //! Device objects, their stacks, and what is left of a driver.
 
 use super::Proof::BadDriver;
-use super::{Proof, page, rules};
+use super::{page, rules};
 
 rules! { Devices;
     DELETED_WHILE_ATTACHED = {
@@ -20,7 +20,7 @@ rules! { Devices;
         source: page::IO_VIOLATION,
         detected_by: "IoDetachDevice: the device above",
         should: "call IoDetachDevice once for each successful attach, with the device that was attached to",
-        proof: Proof::UnitTest("io_manager/tests/stacks.rs"),
+        proof: BadDriver("detached-twice"),
     };
     DELETED_TWICE = {
         name: "DeletedTwice",
@@ -29,7 +29,25 @@ rules! { Devices;
         source: page::IO_VIOLATION,
         detected_by: "IoDeleteDevice: the device is being deleted already",
         should: "delete each device object once",
-        proof: Proof::UnitTest("io_manager/tests/stacks.rs"),
+        proof: BadDriver("deleted-twice"),
+    };
+    FLAGS_NOT_COPIED = {
+        name: "BufferingFlagsNotCopied",
+        code: "0xC9/244",
+        checks: "An attached device lacks DO_BUFFERED_IO or DO_DIRECT_IO of the device below",
+        source: page::IO_VIOLATION,
+        detected_by: "the first request to the device after DO_DEVICE_INITIALIZING is cleared: its flags against those below",
+        should: "copy DO_BUFFERED_IO and DO_DIRECT_IO from the device that is attached to",
+        proof: BadDriver("flags-not-copied"),
+    };
+    DEVICE_TYPE_NOT_COPIED = {
+        name: "DeviceTypeNotCopied",
+        code: "0xC9/246",
+        checks: "An attached device has another DeviceType than the device below",
+        source: page::IO_VIOLATION,
+        detected_by: "the first request to the device after DO_DEVICE_INITIALIZING is cleared: its type against the one below",
+        should: "create the filter device with the DeviceType of the device that it will be attached to",
+        proof: BadDriver("device-type-not-copied"),
     };
     INITIALIZING_FLAG_LEFT = {
         name: "DoDeviceInitializing",
@@ -41,13 +59,49 @@ rules! { Devices;
         proof: BadDriver("initializing-flag-left"),
     };
     DEVICE_LEFT_AT_UNLOAD = {
-        name: "DanglingDeviceObjectReference",
-        code: "DDI compliance",
-        checks: "A device object, or a reference to one, is left when DriverUnload has returned",
-        source: "devtest/wdm-danglingdeviceobjectreference",
+        name: "DeviceLeftAtUnload",
+        code: "documented",
+        checks: "A device object is left, or something keeps the driver object, when DriverUnload has returned",
+        source: "ifs/loading-and-unloading",
         detected_by: "after DriverUnload: the driver's devices, and the references to its driver object",
         should: "detach and delete every device object before DriverUnload returns",
         proof: BadDriver("device-left-at-unload"),
+    };
+    REFERENCE_LEFT = {
+        name: "DanglingDeviceObjectReference",
+        code: "DDI compliance",
+        checks: "A reference to a device object that a routine of the I/O manager returned is not given back",
+        source: "devtest/wdm-danglingdeviceobjectreference",
+        detected_by: "after DriverUnload: references by IoGetAttachedDeviceReference and its like, less ObDereferenceObject",
+        should: "call ObDereferenceObject for each device object that was returned with a reference",
+        proof: BadDriver("device-reference-left"),
+    };
+    COMPLETION_ROUTINE_REFUSED = {
+        name: "IoSetCompletionRoutineExCheck",
+        code: "DDI compliance",
+        checks: "IoSetCompletionRoutineEx fails, and the request is passed on without a completion routine",
+        source: "devtest/wdm-iosetcompletionroutineexcheck",
+        detected_by: "IoCallDriver: the routine was refused for the next location",
+        should: "check what IoSetCompletionRoutineEx returns, and complete the request when it fails",
+        proof: BadDriver("completion-routine-unchecked"),
+    };
+    COMPLETION_ROUTINE_DEVICE = {
+        name: "IoSetCompletionRoutineExCheckDeviceObject",
+        code: "DDI compliance",
+        checks: "IoSetCompletionRoutineEx is called with a device object of another driver",
+        source: "devtest/wdm-iosetcompletionroutineexcheckdeviceobject",
+        detected_by: "IoSetCompletionRoutineEx: the driver of the device against the caller's image",
+        should: "pass the driver's own device object, which keeps the driver loaded",
+        proof: BadDriver("completion-routine-for-lower-device"),
+    };
+    PLAIN_COMPLETION_ROUTINE = {
+        name: "IoSetCompletionRoutineNonPnpDriver",
+        code: "DDI compliance",
+        checks: "A driver that is unloaded and is no PnP driver has set completion routines with IoSetCompletionRoutine",
+        source: "devtest/wdm-iosetcompletionroutinenonpnpdriver",
+        detected_by: "IoCallDriver: a routine in the image that IoSetCompletionRoutineEx has not set; reported after DriverUnload",
+        should: "set completion routines with IoSetCompletionRoutineEx, which keeps the image until they have returned",
+        proof: BadDriver("plain-completion-routine"),
     };
     UNLOADED_WITH_REQUESTS = {
         name: "UnloadedWithPendingOperations",
@@ -56,7 +110,7 @@ rules! { Devices;
         source: "debugger/bug-check-0xce--driver-unloaded-without-cancelling-pending-operations",
         detected_by: "after DriverUnload: everything that holds an address of the image; later, a jump into it",
         should: "wait until no request, work item or timer can enter the driver before DriverUnload returns",
-        proof: Proof::UnitTest("io_manager/unload.rs"),
+        proof: BadDriver("timer-left-at-unload"),
     };
     REMOVE_LOCK_PAIRING = {
         name: "RemoveLockCheck",
@@ -65,6 +119,6 @@ rules! { Devices;
         source: "devtest/wdm-removelockcheck",
         detected_by: "IoReleaseRemoveLock: the count of the lock",
         should: "pair each successful IoAcquireRemoveLock with one IoReleaseRemoveLock",
-        proof: Proof::UnitTest("exports/io/remove_lock.rs"),
+        proof: BadDriver("remove-lock-released-twice"),
     };
 }

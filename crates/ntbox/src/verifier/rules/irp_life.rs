@@ -1,7 +1,7 @@
 //! Life of a request: completed once, by one, and not touched by anyone else.
 
 use super::Proof::BadDriver;
-use super::{Proof, page, rules};
+use super::{page, rules};
 
 rules! { IrpLife;
     COMPLETED_TWICE = {
@@ -22,6 +22,69 @@ rules! { IrpLife;
         should: "allocate the request with the StackSize of the device it is sent to; copy or skip the location once per call",
         proof: BadDriver("no-stack-location"),
     };
+    STACK_LOCATIONS_RUN_OUT = {
+        name: "StackLocationsRunOut",
+        code: "0xC9/208",
+        checks: "A request is about to run out of stack locations: it has one left, and fewer than the device below needs",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: CurrentLocation against StackSize of the device",
+        should: "send a request to the stack that it was allocated for, with its StackSize",
+        proof: BadDriver("stack-size-of-the-wrong-device"),
+    };
+    STACK_LOCATION_WRONG = {
+        name: "StackLocationNotCopied",
+        code: "0xC9/212",
+        checks: "A request is passed on with a stack location that was not made from the driver's own, or with its location pointers in disagreement",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: major function, file object and pointer of the next location against the driver's own",
+        should: "call IoCopyCurrentIrpStackLocationToNext or IoSkipCurrentIrpStackLocation before IoCallDriver",
+        proof: BadDriver("location-not-copied"),
+    };
+    CONTROL_NOT_ZEROED = {
+        name: "ControlFieldNotZeroed",
+        code: "0xC9/206",
+        checks: "A request is passed on with SL_PENDING_RETURNED or SL_ERROR_RETURNED in the next stack location",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: Control of a location that no driver has entered",
+        should: "use IoCopyCurrentIrpStackLocationToNext, which clears Control, not a copy of the whole structure",
+        proof: BadDriver("control-field-copied"),
+    };
+    ROUTINE_COPIED = {
+        name: "UpperCompletionRoutineCopied",
+        code: "0xC9/207",
+        checks: "A request is passed on with the completion routine that the driver above has set",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: routine and context of the next location against the driver's own",
+        should: "use IoCopyCurrentIrpStackLocationToNext, which leaves the completion routine out, not a copy of the whole structure",
+        proof: BadDriver("completion-routine-copied"),
+    };
+    COPIED_WITHOUT_ROUTINE = {
+        name: "CopiedWithoutCompletionRoutine",
+        code: "0xC9/21C",
+        checks: "A stack location is copied unchanged, the request is not marked pending, and no completion routine is set",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: the next location against the driver's own, and its invoke flags",
+        should: "call IoSkipCurrentIrpStackLocation when nothing of the location changes and no completion routine is set",
+        proof: BadDriver("copied-without-routine"),
+    };
+    FORWARDED_WHILE_BELOW = {
+        name: "ForwardedWhileOwnedBelow",
+        code: "0xC9/205",
+        checks: "A driver passes a request on that a lower driver still has",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: the caller's image against the driver that was entered last",
+        should: "after IoCallDriver has returned STATUS_PENDING, leave the request alone until its completion routine is called",
+        proof: BadDriver("forward-while-below"),
+    };
+    COMPLETED_WHILE_BELOW = {
+        name: "CompletedWhileOwnedBelow",
+        code: "0xC9/209",
+        checks: "A driver completes a request that a lower driver still has, outside of the dispatch routine that passed it on",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCompleteRequest: the caller's image against the driver that was entered last",
+        should: "complete a request only after its completion routine has stopped it, or cancel it with IoCancelIrp",
+        proof: BadDriver("complete-while-below"),
+    };
     COMPLETED_AS_PENDING = {
         name: "CompletedAsPending",
         code: "0xC9/06",
@@ -38,7 +101,7 @@ rules! { IrpLife;
         source: page::IO_VIOLATION,
         detected_by: "IoCompleteRequest: CancelRoutine",
         should: "call IoSetCancelRoutine(Irp, NULL) before IoCompleteRequest",
-        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+        proof: BadDriver("cancel-routine-left"),
     };
     CANCEL_LOCK_KEPT = {
         name: "CancelSpinLock",
@@ -47,7 +110,7 @@ rules! { IrpLife;
         source: "devtest/wdm-cancelspinlock",
         detected_by: "IoCancelIrp: the owner of the lock after the cancel routine",
         should: "call IoReleaseCancelSpinLock(Irp->CancelIrql) in every cancel routine",
-        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+        proof: BadDriver("cancel-lock-kept"),
     };
     NEITHER_COMPLETED_NOR_FORWARDED = {
         name: "NeitherCompletedNorForwarded",
@@ -66,7 +129,7 @@ rules! { IrpLife;
         detected_by: "second stage of completion: the request has no originating thread",
         should: "free a request that the driver allocated in its completion routine and return \
                  STATUS_MORE_PROCESSING_REQUIRED",
-        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+        proof: BadDriver("own-request-not-stopped"),
     };
     NO_ROUTINE = {
         name: "NoCompletionRoutine",
@@ -75,7 +138,7 @@ rules! { IrpLife;
         source: "ddi/wdm/nf-wdm-iosetcompletionroutine",
         detected_by: "completion: invoke flags without a routine",
         should: "pass FALSE for all three invoke flags when no completion routine is set",
-        proof: Proof::UnitTest("io_manager/tests/wrong.rs"),
+        proof: BadDriver("invoke-flags-without-routine"),
     };
     COMPLETION_STATUS = {
         name: "CompletionRoutineStatus",

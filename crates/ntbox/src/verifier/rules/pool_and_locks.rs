@@ -67,6 +67,15 @@ rules! { PoolAndLocks;
         should: "give every allocation a tag of one to four printable characters",
         proof: UnitTest("exports/ex/pool.rs"),
     };
+    LOOKASIDE_DELETED = {
+        name: "LookasideListDeleted",
+        code: "0xC4/CB",
+        checks: "A lookaside list is deleted that was not initialized, or was deleted before",
+        source: page::VIOLATION,
+        detected_by: "the delete routines: the lists that were initialized",
+        should: "delete each lookaside list once, after everything that allocates from it is gone",
+        proof: BadDriver("reference-lookaside-deleted-twice"),
+    };
     MDL_STATE = {
         name: "MdlState",
         code: "0xC4/7C",

@@ -31,6 +31,7 @@ pub fn run(worker: &mut Worker, root: &str, rounds: u32) {
         classes::classes(worker, root);
         outstanding::locks(worker, root);
         outstanding::watches(worker, root);
+        outstanding::oplock(worker, root);
         outstanding::cancellation(worker, root);
         names::sharing(worker, root);
         names::wrong_names(worker, root);

@@ -145,6 +145,22 @@ pub(super) fn watches(worker: &mut Worker, root: &str) {
     finish(worker, &path, directory);
 }
 
+/// An oplock that nobody breaks, given up.
+pub(super) fn oplock(worker: &mut Worker, root: &str) {
+    let path = format!("{root}\\shared");
+    let Some(file) = make(worker, &path, 0, &[5; 64]) else {
+        return;
+    };
+    let mut request = file.start_fs_control(FSCTL_REQUEST_OPLOCK_LEVEL_1, &[], 0);
+    // Not every file system grants it.
+    if request.is_outstanding() {
+        request.cancel();
+    }
+    let seen = settled(worker, &path, "an oplock", request);
+    worker.note("oplock", &path, &seen, Mask::None);
+    finish(worker, &path, file);
+}
+
 /// Creates, changes or deletes the file.
 fn make_change(worker: &mut Worker, path: &str, change: &str) {
     match change {

@@ -1,0 +1,176 @@
+//! What the checks look at when a request is passed on: the stack location that
+//! it is passed with, and whether it is the caller's to pass.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "the request belongs to the caller, who is in IoCallDriver, and is read in place"
+)]
+
+use super::tracker::{Holder, Tracker};
+use super::{checks, device, unload_safe};
+use crate::nt::irp::control;
+use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt};
+use crate::pe_image;
+use crate::verifier::{Rule, rules};
+use std::mem::offset_of;
+
+const INVOKE: u8 =
+    control::INVOKE_ON_SUCCESS | control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL;
+
+/// Reports what is wrong with the request that `site` passes to `device` with location `number`.
+///
+/// # Safety
+/// `irp` and `device` are alive, and the request has location `number`.
+pub(super) unsafe fn check(
+    tracker: &Tracker,
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    number: i8,
+    site: usize,
+) {
+    let (holders, refused) = {
+        let mut inner = tracker.lock();
+        let refused = inner.take_refused(number);
+        let count = inner.holders().len();
+        // The caller and the one above, which is as far as the rules look.
+        let last = |back: usize| {
+            let index = count.checked_sub(back)?;
+            inner.holders().get(index).copied()
+        };
+        ((last(1), last(2)), refused)
+    };
+    let Some(caller) = holders.0 else { return };
+    // SAFETY: contract, for all that is read below.
+    unsafe {
+        if irp.current_location() != irp.location((*irp).CurrentLocation) {
+            let message =
+                "CurrentLocation and CurrentStackLocation of the request are not the same location"
+                    .into();
+            return report(&rules::STACK_LOCATION_WRONG, message, irp, site);
+        }
+        if caller.number != number + 1 {
+            // It was skipped: the location is the caller's own.
+            return;
+        }
+        let own = irp.location(number + 1).read();
+        let next = irp.location(number).read();
+        if let Some(wrong) = not_copied(&own, &next) {
+            let to = device::describe(device);
+            let message = format!("the request was passed to {to} with {wrong}");
+            return report(&rules::STACK_LOCATION_WRONG, message, irp, site);
+        }
+        if next.Control & (control::PENDING_RETURNED | control::ERROR_RETURNED) != 0 {
+            let message = format!(
+                "the request was passed on with SL_ flags 0x{:02X} in the next stack location",
+                next.Control
+            );
+            return report(&rules::CONTROL_NOT_ZEROED, message, irp, site);
+        }
+        let routine = next.CompletionRoutine.map_or(0, |routine| routine as usize);
+        if next.Control & INVOKE != 0 && copied_routine(&own, &next, &caller, holders.1) {
+            let (routine, _) = unload_safe::routine_of(&next);
+            return checks::report(
+                &rules::ROUTINE_COPIED,
+                "the request was passed on with the completion routine of the driver above".into(),
+                irp,
+                vec![("passed on by", site), ("completion routine", routine)],
+            );
+        }
+        if next.Control & INVOKE == 0
+            && let Some(refused) = refused
+        {
+            return checks::report(
+                &rules::COMPLETION_ROUTINE_REFUSED,
+                "the request was passed on although IoSetCompletionRoutineEx failed".into(),
+                irp,
+                vec![("passed on by", site), ("set by", refused)],
+            );
+        }
+        if site == 0 {
+            return;
+        }
+        if next.Control & INVOKE == 0
+            && own.Control & control::PENDING_RETURNED == 0
+            && is_same_request(&own, &next)
+        {
+            let message =
+                "the stack location was copied unchanged and no completion routine set".into();
+            return report(&rules::COPIED_WITHOUT_ROUTINE, message, irp, site);
+        }
+        if next.Control & INVOKE != 0 {
+            unload_safe::note_plain_routine(routine, site);
+        }
+    }
+}
+
+fn report(rule: &'static Rule, message: String, irp: *mut IRP, site: usize) {
+    checks::report(rule, message, irp, vec![("passed on by", site)]);
+}
+
+/// True if `site` belongs to a driver that has the request in its stack, but not last.
+pub(super) fn owned_below(tracker: &Tracker, site: usize) -> bool {
+    let Some(image) = pe_image::image_at(site) else {
+        return false;
+    };
+    let inner = tracker.lock();
+    let is_here = |holder: &Holder| image.contains(holder.dispatch.routine);
+    match inner.holders().split_last() {
+        Some((last, above)) => !is_here(last) && above.iter().any(is_here),
+        None => false,
+    }
+}
+
+/// What shows that the next location is not one that was made from the caller's own.
+fn not_copied(own: &IO_STACK_LOCATION, next: &IO_STACK_LOCATION) -> Option<String> {
+    if own.MajorFunction != next.MajorFunction {
+        return Some(format!(
+            "major function 0x{:02X} instead of its own 0x{:02X}",
+            next.MajorFunction, own.MajorFunction
+        ));
+    }
+    (next.FileObject.is_null() && !own.FileObject.is_null()).then(|| "no file object".to_owned())
+}
+
+/// True if the routine and context are those that the driver above has set in the caller's location.
+fn copied_routine(
+    own: &IO_STACK_LOCATION,
+    next: &IO_STACK_LOCATION,
+    caller: &Holder,
+    above: Option<Holder>,
+) -> bool {
+    let address = |location: &IO_STACK_LOCATION| {
+        location
+            .CompletionRoutine
+            .map_or(0, |routine| routine as usize)
+    };
+    let routine = address(next);
+    if own.Control & INVOKE == 0
+        || routine == 0
+        || routine != address(own)
+        || next.Context != own.Context
+    {
+        return false;
+    }
+    // Two devices of one driver next to each other set the same routine rightly.
+    let same_driver = match pe_image::image_at(routine) {
+        Some(image) => image.contains(caller.dispatch.routine),
+        None => above.is_some_and(|above| above.dispatch.routine == caller.dispatch.routine),
+    };
+    !same_driver
+}
+
+/// True if both locations ask for the same, so that the caller's own would have done.
+fn is_same_request(own: &IO_STACK_LOCATION, next: &IO_STACK_LOCATION) -> bool {
+    // What IoCopyCurrentIrpStackLocationToNext copies, but the control flags and the device.
+    let bytes = |location: &IO_STACK_LOCATION| {
+        let start = std::ptr::from_ref(location).cast::<u8>();
+        let from = offset_of!(IO_STACK_LOCATION, Parameters);
+        let to = offset_of!(IO_STACK_LOCATION, DeviceObject);
+        // SAFETY: the range lies in the location, which was zeroed before it was filled in.
+        unsafe { std::slice::from_raw_parts(start.add(from), to - from) }.to_vec()
+    };
+    (own.MinorFunction, own.Flags, own.FileObject)
+        == (next.MinorFunction, next.Flags, next.FileObject)
+        && bytes(own) == bytes(next)
+}

@@ -1,0 +1,202 @@
+//! What the checks look at in device objects, and what they remember of them:
+//! who created a device, and who has a reference to one.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "device objects are shared with drivers by pointer"
+)]
+
+use super::checks;
+use super::device::{describe, devices_of, lower};
+use crate::nt::{
+    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT,
+};
+use crate::pe_image::{self, Image};
+use crate::verifier::{self, Rule, rules};
+use std::collections::HashMap;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// In `ExtensionFlags`: what the device copies from the one below was looked at.
+const CHECKED: u32 = 0x4000_0000;
+
+/// What is known of devices by their address.
+#[derive(Default)]
+struct Known {
+    /// Who called IoCreateDevice.
+    created: HashMap<usize, usize>,
+    /// For a device and the base of an image: who in it asked for a reference that is left.
+    referenced: HashMap<(usize, usize), Vec<usize>>,
+}
+
+/// References in [`Known`]: without any, a dereference need not look.
+static REFERENCES: AtomicUsize = AtomicUsize::new(0);
+
+fn known() -> MutexGuard<'static, Known> {
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `site` has created the device.
+pub fn created(device: *mut DEVICE_OBJECT, site: usize) {
+    known().created.insert(device as usize, site);
+}
+
+/// The device is gone.
+pub(super) fn forget(device: *mut DEVICE_OBJECT) {
+    let mut known = known();
+    known.created.remove(&(device as usize));
+    known.referenced.retain(|(other, _), sites| {
+        let keeps = *other != device as usize;
+        if !keeps {
+            REFERENCES.fetch_sub(sites.len(), Ordering::Relaxed);
+        }
+        keeps
+    });
+}
+
+/// A routine called by `site` has returned the device with a reference.
+pub fn referenced(device: *mut DEVICE_OBJECT, site: usize) {
+    let Some(image) = pe_image::image_at(site).filter(|_| !device.is_null()) else {
+        return;
+    };
+    REFERENCES.fetch_add(1, Ordering::Relaxed);
+    let key = (device as usize, image.base());
+    known().referenced.entry(key).or_default().push(site);
+}
+
+/// `site` gives a reference to an object back, which may be a device.
+pub fn dereferenced(object: usize, site: usize) {
+    if REFERENCES.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let Some(image) = pe_image::image_at(site) else {
+        return;
+    };
+    let mut known = known();
+    let key = (object, image.base());
+    let Some(sites) = known.referenced.get_mut(&key) else {
+        return;
+    };
+    // Which of several is given back is not said: the one nearest in the code.
+    let nearest = (0..sites.len()).min_by_key(|index| sites[*index].abs_diff(site));
+    if let Some(index) = nearest {
+        sites.swap_remove(index);
+        REFERENCES.fetch_sub(1, Ordering::Relaxed);
+    }
+    if sites.is_empty() {
+        known.referenced.remove(&key);
+    }
+}
+
+/// Reports the references that code of the image has asked for and not given back.
+pub(super) fn check_references(image: &Image, service: &str) {
+    let left: Vec<(usize, usize)> = {
+        let known = known();
+        let ours = known
+            .referenced
+            .iter()
+            .filter(|((_, base), _)| *base == image.base());
+        ours.flat_map(|((device, _), sites)| sites.iter().map(|site| (*device, *site)))
+            .collect()
+    };
+    for (device, site) in left {
+        // SAFETY: a device that is gone was forgotten.
+        let device = unsafe { describe(device as *const DEVICE_OBJECT) };
+        checks::report(
+            &rules::REFERENCE_LEFT,
+            format!("{service} left a reference to {device}"),
+            null_mut(),
+            vec![("referenced by", site)],
+        );
+    }
+}
+
+/// Reports about a device, with who created it.
+///
+/// # Safety
+/// `device` is alive.
+pub(super) unsafe fn report(rule: &'static Rule, device: *mut DEVICE_OBJECT, what: &str) {
+    let created = known()
+        .created
+        .get(&(device as usize))
+        .copied()
+        .unwrap_or(0);
+    // SAFETY: contract.
+    let message = format!("{} {what}", unsafe { describe(device) });
+    checks::report(rule, message, null_mut(), vec![("created by", created)]);
+}
+
+/// Reports what an attached device should have from the one below and does not have. Looked at
+/// once, before the first request after its driver has finished it.
+///
+/// # Safety
+/// `device` is alive.
+pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        let flags = AtomicU32::from_ptr(&raw mut (*(*device).DeviceObjectExtension).ExtensionFlags);
+        if flags.load(Ordering::Relaxed) & CHECKED != 0
+            || (*device).Flags & DO_DEVICE_INITIALIZING != 0
+        {
+            return;
+        }
+        let below = lower(device);
+        if flags.fetch_or(CHECKED, Ordering::Relaxed) & CHECKED != 0 || below.is_null() {
+            return;
+        }
+        let how = DO_BUFFERED_IO | DO_DIRECT_IO;
+        if (*below).Flags & how & !(*device).Flags != 0 {
+            let names = [
+                (DO_BUFFERED_IO, "DO_BUFFERED_IO"),
+                (DO_DIRECT_IO, "DO_DIRECT_IO"),
+            ];
+            let lacks = |bit: u32| (*below).Flags & bit != 0 && (*device).Flags & bit == 0;
+            let missing: Vec<_> = names
+                .iter()
+                .filter(|(bit, _)| lacks(*bit))
+                .map(|(_, name)| *name)
+                .collect();
+            let what = format!(
+                "lacks {}, which {} has",
+                missing.join(" and "),
+                describe(below)
+            );
+            report(&rules::FLAGS_NOT_COPIED, device, &what);
+        }
+        if (*device).DeviceType != (*below).DeviceType {
+            let what = format!(
+                "has device type 0x{:X}, {} has 0x{:X}",
+                (*device).DeviceType,
+                describe(below),
+                (*below).DeviceType
+            );
+            report(&rules::DEVICE_TYPE_NOT_COPIED, device, &what);
+        }
+    }
+}
+
+/// Reports every device of the driver that is attached and still initializing.
+/// For moments when the driver is not just attaching one: the end of a run.
+///
+/// # Safety
+/// `driver` is alive.
+pub unsafe fn check_initializing(driver: *mut DRIVER_OBJECT) {
+    if !verifier::checks() {
+        return;
+    }
+    // SAFETY: contract.
+    unsafe {
+        for device in devices_of(driver) {
+            if (*device).Flags & DO_DEVICE_INITIALIZING != 0 && !lower(device).is_null() {
+                let what = format!(
+                    "is attached to {} and still initializing",
+                    describe(lower(device))
+                );
+                report(&rules::INITIALIZING_FLAG_LEFT, device, &what);
+            }
+        }
+    }
+}

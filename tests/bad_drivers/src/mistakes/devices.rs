@@ -1,0 +1,171 @@
+//! Devices, and what is left of the driver: mistakes at the places of [`crate::attachments`], and
+//! those with the device that a completion routine is set for.
+
+use super::{Mistake, is};
+use crate::attachments::extension;
+use crate::filter::{self, DispatchRoutine, completed, enter, leave, lower, pass_with};
+use crate::kernel::{copy_location_to_next, milliseconds, set_completion_routine};
+use core::ptr::null_mut;
+use wdk_sys::{
+    _EVENT_TYPE, BOOLEAN, DO_DEVICE_INITIALIZING, IO_REMOVE_LOCK, IO_STATUS_BLOCK,
+    IRP_MJ_FLUSH_BUFFERS, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KTIMER, NPAGED_LOOKASIDE_LIST,
+    NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED, PVOID, ntddk,
+};
+
+const TAG: u32 = u32::from_le_bytes(*b"BadN");
+/// More than there is: an allocation that fails whenever it is tried.
+const TOO_MUCH: u64 = 1 << 50;
+const NAME: u64 = 64;
+
+// SAFETY: structures of integers and pointers, initialized before they are used.
+static mut TIMER: KTIMER = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut DPC: KDPC = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut LOOKASIDE: NPAGED_LOOKASIDE_LIST = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut REMOVE_LOCK: IO_REMOVE_LOCK = unsafe { core::mem::zeroed() };
+
+pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
+    match (mistake, major) {
+        (Mistake::PlainCompletionRoutine | Mistake::ReferenceUnloadWithRequestOut, _) => {
+            Some(pass_plainly)
+        }
+        (Mistake::CompletionRoutineUnchecked, _) => Some(pass_unchecked),
+        (Mistake::CompletionRoutineForLowerDevice, _) => Some(pass_for_lower_device),
+        (Mistake::RemoveLockReleasedTwice, IRP_MJ_QUERY_INFORMATION) => Some(release_remove_lock),
+        (Mistake::ReferenceNameFreedBeforeDetach, _) => Some(look_at_name),
+        _ => None,
+    }
+}
+
+unsafe extern "C" fn pass_plainly(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    enter();
+    copy_location_to_next(irp);
+    set_completion_routine(irp, completed);
+    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: plain-completion-routine
+    leave();
+    status
+}
+
+unsafe extern "C" fn pass_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    enter();
+    copy_location_to_next(irp);
+    let _ = ntddk::IoSetCompletionRoutineEx(device, irp, Some(completed), null_mut(), 1, 1, 1);
+    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: completion-routine-unchecked
+    leave();
+    status
+}
+
+unsafe extern "C" fn pass_for_lower_device(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    enter();
+    copy_location_to_next(irp);
+    let below = lower(device);
+    let routine = Some(completed as filter::CompletionRoutine);
+    let _ = ntddk::IoSetCompletionRoutineEx(below, irp, routine, null_mut(), 1, 1, 1); // MISTAKE: completion-routine-for-lower-device
+    let status = ntddk::IofCallDriver(below, irp);
+    leave();
+    status
+}
+
+unsafe extern "C" fn release_remove_lock(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let bytes = size_of::<IO_REMOVE_LOCK>() as u32;
+    ntddk::IoInitializeRemoveLockEx(&raw mut REMOVE_LOCK, TAG, 0, 0, bytes);
+    ntddk::IoReleaseRemoveLockEx(&raw mut REMOVE_LOCK, null_mut(), bytes); // MISTAKE: remove-lock-released-twice
+    filter::dispatch(device, irp)
+}
+
+unsafe extern "C" fn look_at_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    (*extension(device)).name.read_volatile(); // MISTAKE: reference-name-freed-before-detach
+    enter();
+    let status = pass_with(device, irp, completed, null_mut());
+    leave();
+    status
+}
+
+/// After IoCreateDevice: false if the device is given up, and then it is left.
+pub unsafe fn after_create(device: PDEVICE_OBJECT) -> bool {
+    if !is(Mistake::ReferenceDeviceLeaked) {
+        return true;
+    }
+    // The context of the mount: without it the attach is given up, and the device forgotten.
+    let context = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, TOO_MUCH, TAG);
+    (*device).Flags &= !DO_DEVICE_INITIALIZING;
+    !context.is_null()
+}
+
+/// A name for the device, for the mistake that reads it.
+pub unsafe fn make_name() -> *mut u8 {
+    if !is(Mistake::ReferenceNameFreedBeforeDetach) {
+        return null_mut();
+    }
+    ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, NAME, TAG).cast()
+}
+
+/// Before IoDetachDevice: the name goes, and a request comes.
+pub unsafe fn name_is_freed(device: PDEVICE_OBJECT) {
+    let name = (*extension(device)).name;
+    if name.is_null() {
+        return;
+    }
+    ntddk::ExFreePoolWithTag(name.cast(), TAG);
+    // Stands for the request of another thread, which may come until the device is detached.
+    let mut event = KEVENT::default();
+    ntddk::KeInitializeEvent(&raw mut event, _EVENT_TYPE::NotificationEvent, 0);
+    let mut status = IO_STATUS_BLOCK::default();
+    let irp = ntddk::IoBuildSynchronousFsdRequest(
+        IRP_MJ_FLUSH_BUFFERS,
+        device,
+        null_mut(),
+        0,
+        null_mut(),
+        &raw mut event,
+        &raw mut status,
+    );
+    if !irp.is_null() {
+        let _ = ntddk::IofCallDriver(device, irp);
+    }
+}
+
+/// After IoDetachDevice.
+pub unsafe fn on_detach(below: PDEVICE_OBJECT) {
+    if is(Mistake::DetachedTwice) {
+        ntddk::IoDetachDevice(below); // MISTAKE: detached-twice
+    }
+}
+
+/// Before IoDeleteDevice: the device is kept for the second one.
+pub unsafe fn before_delete(device: PDEVICE_OBJECT) {
+    if is(Mistake::DeletedTwice) {
+        ntddk::ObfReferenceObject(device.cast());
+    }
+}
+
+/// After IoDeleteDevice.
+pub unsafe fn on_delete(device: PDEVICE_OBJECT) {
+    if is(Mistake::DeletedTwice) {
+        ntddk::IoDeleteDevice(device); // MISTAKE: deleted-twice
+        ntddk::ObfDereferenceObject(device.cast());
+    }
+}
+
+/// KDEFERRED_ROUTINE.
+unsafe extern "C" fn tick(_dpc: PKDPC, _context: PVOID, _first: PVOID, _second: PVOID) {}
+
+/// At the end of DriverUnload.
+pub unsafe fn at_unload() {
+    if is(Mistake::TimerLeftAtUnload) {
+        ntddk::KeInitializeDpc(&raw mut DPC, Some(tick), null_mut());
+        ntddk::KeInitializeTimer(&raw mut TIMER);
+        let _: BOOLEAN = ntddk::KeSetTimer(&raw mut TIMER, milliseconds(3_600_000), &raw mut DPC);
+    }
+    if is(Mistake::ReferenceLookasideDeletedTwice) {
+        let list = &raw mut LOOKASIDE;
+        ntddk::ExInitializeNPagedLookasideList(list, None, None, 0, NAME, TAG, 0);
+        ntddk::ExDeleteNPagedLookasideList(list);
+        ntddk::ExDeleteNPagedLookasideList(list); // MISTAKE: reference-lookaside-deleted-twice
+    }
+}
