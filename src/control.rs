@@ -1,14 +1,190 @@
 //! Requests for the control device: always completed here, never passed on (D2).
+//!
+//! What they are and how they are answered is in the crate `fsglass-protocol`,
+//! which decodes them; here they are done. Who may send them is decided by the
+//! device's security (A1) and by the access that each code asks for.
 
-use wdm::irp::{Disposition, Irp, Major};
+use crate::client::Client;
+use crate::glass::Glass;
+use crate::unfiltered::Why;
+use crate::{listing, report, volumes};
+use fsglass_protocol::{
+    MAXIMUM_NAME, Name, Refusal, Request, SettingsReply, VERSION, VersionReply,
+};
+use wdm::driver::Driver;
+use wdm::irp::{Disposition, Irp};
+use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
+use wdm::unicode::UnicodeStr;
+use zerocopy::{Immutable, IntoBytes};
 
-/// Answers `irp`. Opening and closing succeed; nothing else is defined, and gets
-/// STATUS_INVALID_DEVICE_REQUEST: no request carries a buffer that would have to be probed (D7).
-/// Who may open is decided by the device's security (A1).
-pub fn request(irp: Irp<'_>) -> Disposition<'_> {
-    match irp.major() {
-        Major::CREATE | Major::CLEANUP | Major::CLOSE => irp.complete(Status::SUCCESS, 0),
-        _ => irp.complete(Status::INVALID_DEVICE_REQUEST, 0),
+/// Answers `irp`; what is no request of the protocol gets STATUS_INVALID_DEVICE_REQUEST.
+pub fn request<'d>(
+    driver: &'d Driver<Glass>,
+    client: Option<&'d Client>,
+    irp: Irp<'d>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    let control = match irp.device_control() {
+        Ok(control) => control,
+        Err(irp) => return irp.complete(Status::INVALID_DEVICE_REQUEST, 0),
+    };
+    let Some(level) = level.passive() else {
+        // Programs send device controls at PASSIVE_LEVEL; another driver has no business here.
+        return control.complete(Status::INVALID_DEVICE_REQUEST);
+    };
+    match Request::decode(control.code(), control.input()) {
+        Ok(Request::Version) => control.answer(|output| fixed(output, &version())),
+        Ok(Request::Settings) => {
+            let reply = settings(driver, level);
+            control.answer(|output| fixed(output, &reply))
+        }
+        Ok(Request::Volumes) => control.answer(|output| listing::write(driver, output, level)),
+        Ok(Request::Attach(name)) => {
+            let result = named(driver, name, level, attach);
+            said(client, "attach", name, result);
+            control.complete(status_of(result))
+        }
+        Ok(Request::Detach(name)) => {
+            let result = named(driver, name, level, detach);
+            said(client, "detach", name, result);
+            control.complete(status_of(result))
+        }
+        Err(refusal) => control.complete(match refusal {
+            Refusal::Code => Status::INVALID_DEVICE_REQUEST,
+            Refusal::Length => Status::INFO_LENGTH_MISMATCH,
+            Refusal::Version => Status::REVISION_MISMATCH,
+            Refusal::Field => Status::INVALID_PARAMETER,
+        }),
     }
+}
+
+fn status_of(result: Result<(), Status>) -> Status {
+    result.err().unwrap_or(Status::SUCCESS)
+}
+
+/// An answer of fixed size.
+fn fixed(output: &mut [u8], reply: &(impl IntoBytes + Immutable)) -> (Status, usize) {
+    match reply.write_to_prefix(output) {
+        Ok(()) => (Status::SUCCESS, size_of_val(reply)),
+        Err(_too_small) => (Status::BUFFER_TOO_SMALL, 0),
+    }
+}
+
+fn version() -> VersionReply {
+    const fn number(text: &str) -> u16 {
+        match u16::from_str_radix(text, 10) {
+            Ok(number) => number,
+            Err(_) => panic!("a part of the package's version is a number"),
+        }
+    }
+    const DRIVER: [u16; 4] = [
+        number(env!("CARGO_PKG_VERSION_MAJOR")),
+        number(env!("CARGO_PKG_VERSION_MINOR")),
+        number(env!("CARGO_PKG_VERSION_PATCH")),
+        0,
+    ];
+    VersionReply {
+        oldest: VERSION.into(),
+        newest: VERSION.into(),
+        driver: DRIVER.map(Into::into),
+    }
+}
+
+fn settings(driver: &Driver<Glass>, level: &mut Passive) -> SettingsReply {
+    let glass = driver.filter();
+    let forgotten = glass.file_systems.forgotten(level);
+    let forgotten = forgotten.saturating_add(glass.unfiltered.forgotten(level));
+    SettingsReply {
+        version: VERSION.into(),
+        allow_unload: u32::from(glass.settings.allow_unload).into(),
+        debug_level: glass.settings.debug_level.into(),
+        attach: glass.policy().bits().into(),
+        started: glass.started.into(),
+        clients: Client::count().into(),
+        forgotten: forgotten.into(),
+    }
+}
+
+/// What is done with a file system or volume that was found by its name.
+type Action =
+    fn(&Driver<Glass>, &listing::Found<'_>, UnicodeStr<'_>, &mut Passive) -> Result<(), Status>;
+
+/// Does `action` with what is called `name`.
+///
+/// Errors: STATUS_OBJECT_NAME_NOT_FOUND, and those of `action`.
+fn named(
+    driver: &Driver<Glass>,
+    name: Name<'_>,
+    level: &mut Passive,
+    action: Action,
+) -> Result<(), Status> {
+    let mut units = [0; MAXIMUM_NAME];
+    for (to, from) in units.iter_mut().zip(name) {
+        *to = from.get();
+    }
+    let name = UnicodeStr::new(units.get(..name.len()).unwrap_or(&units));
+    let mut result = Err(Status::OBJECT_NAME_NOT_FOUND);
+    listing::each(driver, level, |found, level| {
+        if result == Err(Status::OBJECT_NAME_NOT_FOUND) && found.is_named(name, level) {
+            result = action(driver, found, name, level);
+        }
+    });
+    result
+}
+
+/// Filters it, whatever the policy says: it was asked for by name.
+fn attach(
+    driver: &Driver<Glass>,
+    found: &listing::Found<'_>,
+    name: UnicodeStr<'_>,
+    level: &mut Passive,
+) -> Result<(), Status> {
+    driver.filter().unfiltered.forget(name, level);
+    match volumes::attach(driver, found.device, found.storage, level) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Status::OBJECT_NAME_COLLISION),
+        Err(status) => Err(status),
+    }
+}
+
+/// Filters it no longer. First it is remembered, so that a mount that comes in between does not
+/// attach again.
+fn detach(
+    driver: &Driver<Glass>,
+    found: &listing::Found<'_>,
+    name: UnicodeStr<'_>,
+    level: &mut Passive,
+) -> Result<(), Status> {
+    let unfiltered = &driver.filter().unfiltered;
+    if !driver.filters(found.device, level) {
+        return Err(Status::NOT_FOUND);
+    }
+    unfiltered.remember(name, Why::Detached, level)?;
+    let result = driver.detach_from_top(found.device, level);
+    if result.is_err() {
+        unfiltered.forget(name, level);
+    }
+    result
+}
+
+/// Tells the debugger who asked for it.
+fn said(client: Option<&Client>, what: &str, name: Name<'_>, result: Result<(), Status>) {
+    let units = char::decode_utf16(name.iter().map(|unit| unit.get()));
+    struct Text<T>(core::cell::RefCell<T>);
+    impl<T: Iterator<Item = Result<char, core::char::DecodeUtf16Error>>> core::fmt::Display
+        for Text<T>
+    {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            use core::fmt::Write;
+            let mut units = self.0.borrow_mut();
+            units.try_for_each(|unit| f.write_char(unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
+        }
+    }
+    report::note(format_args!(
+        "client {} had {what} done with {}: {}",
+        client.map_or(0, |client| client.number),
+        Text(core::cell::RefCell::new(units)),
+        status_of(result)
+    ));
 }

@@ -53,11 +53,10 @@ fn set_up(start: &Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
     let settings = Settings::read(start.registry_path(), start.event_log(), level);
     let name = ControlDeviceName::of_service(start.service_name())
         .map_err(step("naming the control device"))?;
-    let glass = Glass {
-        policy: settings.policy,
-    };
+    let allow_unload = settings.allow_unload;
+    let glass = Glass::new(settings).map_err(step("making the lists of file systems"))?;
     let control = start
-        .create_control_device(name, glass, settings.allow_unload, level)
+        .create_control_device(name, glass, allow_unload, level)
         .map_err(step("creating the control device"))?;
     start
         .register_file_system_filter_callbacks(level)

@@ -3,26 +3,94 @@
 use crate::glass::Glass;
 use crate::policy::Class;
 use crate::{report, volumes};
-use wdm::device::DeviceObject;
+use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
+use wdm::list::List;
 use wdm::status::Status;
+use wdm::sync::Mutex;
 use wdm::unicode::UnicodeStr;
 use wdm::{named_device, unicode};
 
 /// RAW is a file system of the I/O manager, which does not report it (A4).
 const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
 
+/// The file systems that there are, filtered or not: the list of volumes begins with them.
+pub struct FileSystems(Mutex<Known>);
+
+struct Known {
+    control_devices: List<DeviceReference>,
+    /// Those that found no place in the list.
+    forgotten: u32,
+}
+
+impl FileSystems {
+    /// More than Windows and its usual additions have.
+    const LIMIT: usize = 64;
+
+    /// None yet. Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn new() -> Result<Self, Status> {
+        let known = Known {
+            control_devices: List::new(Self::LIMIT),
+            forgotten: 0,
+        };
+        Mutex::try_new(known).map(Self)
+    }
+
+    fn add(&self, control_device: &DeviceObject, level: &mut Passive) {
+        self.0.with(level, |known, _| {
+            let mut devices = known.control_devices.iter();
+            let there = devices.any(|device| device.is(control_device));
+            drop(devices);
+            if !there
+                && known
+                    .control_devices
+                    .push(control_device.reference())
+                    .is_err()
+            {
+                known.forgotten = known.forgotten.saturating_add(1);
+            }
+        });
+    }
+
+    fn remove(&self, control_device: &DeviceObject, level: &mut Passive) {
+        self.0.with(level, |known, _| {
+            let devices = &mut known.control_devices;
+            devices.retain(|device| !device.is(control_device));
+        });
+    }
+
+    /// Calls `visit` with each control device; it may attach and detach, and asks nothing of
+    /// [`FileSystems`].
+    pub fn each(&self, level: &mut Passive, mut visit: impl FnMut(&DeviceObject, &mut Passive)) {
+        self.0.with(level, |known, level| {
+            for device in known.control_devices.iter() {
+                visit(device, level);
+            }
+        });
+    }
+
+    /// How many found no place in the list.
+    pub fn forgotten(&self, level: &mut Passive) -> u32 {
+        self.0.with(level, |known, _| known.forgotten)
+    }
+}
+
 /// A file system registered (`active`) or goes away. `device` is anywhere in the stack of its
 /// control device: another filter may lie on that already.
 pub fn changed(driver: &Driver<Glass>, device: &DeviceObject, active: bool, level: &mut Passive) {
     let control_device = &*device.base_of_stack(level);
+    let known = &driver.filter().file_systems;
     if !active {
+        known.remove(control_device, level);
         driver.detach_from(control_device, level);
         return;
     }
     let class = Class::of_file_system(control_device, level);
-    if !driver.filter().policy.filters(class) {
+    if !matches!(class, Class::Recognizer | Class::Other) {
+        known.add(control_device, level);
+    }
+    if !driver.filter().policy().filters(class) {
         return;
     }
     // The control device first: a mount that comes now is seen, and one that came before is

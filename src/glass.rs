@@ -1,24 +1,54 @@
 //! Which module answers which request.
 
+use crate::client::Client;
+use crate::file_systems::FileSystems;
 use crate::policy::Policy;
+use crate::settings::Settings;
+use crate::unfiltered::Unfiltered;
 use crate::{control, file_systems, mount, pass_through, report, volumes};
 use wdm::device::{DeviceObject, FilterDevice, NameBuffer};
 use wdm::driver::{Driver, Filter, Slot};
 use wdm::irp::{Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
-use wdm::unicode;
+use wdm::{time, unicode};
 
 /// The driver's own state.
 pub struct Glass {
+    /// The settings of this run.
+    pub settings: Settings,
+    /// When the driver started: 100 ns since 1601.
+    pub started: u64,
+    /// The file systems that there are.
+    pub file_systems: FileSystems,
+    /// What stays unfiltered, and why.
+    pub unfiltered: Unfiltered,
+}
+
+impl Glass {
+    /// A driver that begins to run with `settings`.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn new(settings: Settings) -> Result<Self, Status> {
+        Ok(Self {
+            settings,
+            started: time::now(),
+            file_systems: FileSystems::new()?,
+            unfiltered: Unfiltered::new()?,
+        })
+    }
+
     /// What is filtered.
-    pub policy: Policy,
+    pub const fn policy(&self) -> Policy {
+        self.settings.policy
+    }
 }
 
 static DRIVER: Slot<Glass> = Slot::new();
 
 impl Filter for Glass {
     type Attachment = volumes::Attachment;
+    type Client = Client;
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER
@@ -38,18 +68,27 @@ impl Filter for Glass {
         }
     }
 
+    fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<Client, Status> {
+        Ok(Client::new())
+    }
+
+    fn client_closed(_driver: &Driver<Self>, client: &Client, _level: &mut AtMostApc) {
+        client.close();
+    }
+
     fn control_request<'d>(
-        _driver: &'d Driver<Self>,
+        driver: &'d Driver<Self>,
+        client: Option<&'d Client>,
         irp: Irp<'d>,
-        _level: &mut AtMostApc,
+        level: &mut AtMostApc,
     ) -> Disposition<'d> {
-        control::request(irp)
+        control::request(driver, client, irp, level)
     }
 
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive) {
         let mut buffer = NameBuffer::new();
         let lower = device.lower().map(|lower| lower.device());
-        let known = device.attachment().storage().or(lower);
+        let known = device.attachment().storage.as_deref().or(lower);
         let name = known.and_then(|known| known.name(&mut buffer, level));
         let name = name.unwrap_or(unicode!("a device without a name"));
         for (kind, count) in device.in_flight().iter() {

@@ -15,22 +15,28 @@
 //! | [`volumes`] | attaching, each exactly once |
 //! | [`refusal`] | why an attachment was refused |
 //! | [`report`] | what is said in the event log and at the debugger |
+//! | [`unfiltered`] | what is remembered of that, and of volumes that a program detached |
 //! | [`control`] | requests for the control device |
+//! | [`listing`] | the list of volumes that it answers with |
+//! | [`client`] | who has the control device open |
 
 #![no_std]
 
 extern crate wdk_panic;
 
+mod client;
 mod control;
 mod entry;
 mod file_systems;
 mod glass;
+mod listing;
 mod mount;
 mod pass_through;
 mod policy;
 mod refusal;
 mod report;
 mod settings;
+mod unfiltered;
 mod volumes;
 
 /// Allocations of the `alloc` crate, should one be made; none is made on an I/O path (P2).

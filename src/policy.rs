@@ -11,6 +11,7 @@
 //! | the recognizer | its driver, `\FileSystem\Fs_Rec` | no: it mounts nothing | – |
 //! | anything else | – | no | – |
 
+use fsglass_protocol::{attach, class};
 use wdm::device::{DeviceKind, DeviceObject};
 use wdm::driver::Driver;
 use wdm::irp::{self, Question};
@@ -58,6 +59,19 @@ impl Class {
             DeviceKind::NetworkFileSystem => Self::Network,
             DeviceKind::DistributedFileSystem => Self::Dfs,
             DeviceKind::Other(_) => Self::Other,
+        }
+    }
+
+    /// As the list of volumes has it.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Disk => class::DISK,
+            Self::CdRom => class::CD_ROM,
+            Self::Network => class::NETWORK,
+            Self::Dfs => class::DFS,
+            Self::Raw => class::RAW,
+            Self::ShadowCopy => class::SHADOW_COPY,
+            Self::Recognizer | Self::Other => class::OTHER,
         }
     }
 
@@ -116,6 +130,19 @@ impl Policy {
             raw: switch(unicode!("AttachRaw"), Self::DEFAULT.raw),
             shadow_copies: switch(unicode!("AttachShadowCopies"), Self::DEFAULT.shadow_copies),
         }
+    }
+
+    /// As the settings reply has it.
+    pub const fn bits(self) -> u32 {
+        const fn bit(on: bool, bit: u32) -> u32 {
+            if on { bit } else { 0 }
+        }
+        bit(self.disk, attach::DISK)
+            | bit(self.cd_rom, attach::CD_ROM)
+            | bit(self.network, attach::NETWORK)
+            | bit(self.dfs, attach::DFS)
+            | bit(self.raw, attach::RAW)
+            | bit(self.shadow_copies, attach::SHADOW_COPIES)
     }
 
     /// Whether devices of that class are filtered.

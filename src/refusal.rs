@@ -4,27 +4,33 @@
 //! administrator can do about it depends on the reason. Everything else goes on.
 
 use crate::report::{self, Message};
-use wdm::device::{DeviceObject, NameBuffer};
+use wdm::device::DeviceObject;
 use wdm::driver::Driver;
 use wdm::irql::Passive;
 use wdm::registry::Key;
 use wdm::status::Status;
 use wdm::unicode;
+use wdm::unicode::UnicodeStr;
 
 use crate::glass::Glass;
+use crate::unfiltered::Why;
 
-/// Records that `target` stays unfiltered. It is named by `storage`, where it is a volume on one:
-/// volume devices have no names.
+/// Records that `target` stays unfiltered: for the event log, and for those who ask for the list
+/// of volumes. `name` is that of `storage`, where it is a volume on one: volume devices have no
+/// names.
 pub fn record(
     driver: &Driver<Glass>,
     target: &DeviceObject,
     storage: Option<&DeviceObject>,
+    name: Option<UnicodeStr<'_>>,
     status: Status,
     level: &mut Passive,
 ) {
-    let message = reason(target, storage, level);
-    let mut buffer = NameBuffer::new();
-    let name = storage.unwrap_or(target).name(&mut buffer, level);
+    let (message, why) = reason(target, storage, status, level);
+    if let (Some(name), Some(why)) = (name, why) {
+        // What does not fit is counted there.
+        let _without_memory = driver.filter().unfiltered.remember(name, why, level);
+    }
     let unnamed = unicode!("A device without a name");
     report::record(
         driver.event_log(),
@@ -37,25 +43,28 @@ pub fn record(
     );
 }
 
+/// What is reported, and what is remembered: nothing of a volume that is gone.
 fn reason(
     target: &DeviceObject,
     storage: Option<&DeviceObject>,
+    status: Status,
     level: &mut Passive,
-) -> &'static Message {
+) -> (&'static Message, Option<Why>) {
     if legacy_filters_are_blocked(level) {
-        return &report::ATTACH_BLOCKED;
+        return (&report::ATTACH_BLOCKED, Some(Why::Blocked(status)));
     }
     if target.is_direct_access_volume() {
-        return &report::ATTACH_REFUSED_DIRECT_ACCESS;
+        let why = Why::DirectAccess(status);
+        return (&report::ATTACH_REFUSED_DIRECT_ACCESS, Some(why));
     }
     let gone = storage.is_some_and(|storage| {
         let mounted = storage.mounted_volume();
         !mounted.is_some_and(|volume| volume.is(target))
     });
     if gone {
-        &report::VOLUME_GONE
+        (&report::VOLUME_GONE, None)
     } else {
-        &report::ATTACH_REFUSED
+        (&report::ATTACH_REFUSED, Some(Why::Refused(status)))
     }
 }
 

@@ -7,27 +7,15 @@ use wdm::device::{self, DeviceObject, DeviceReference, NameBuffer};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
 use wdm::status::Status;
-use wdm::unicode;
+use wdm::{time, unicode};
 
 /// What the filter keeps with each of its devices.
-pub enum Attachment {
-    /// Above the control device of a file system: sees mounts, and all requests of a redirector.
-    FileSystem,
-    /// Above a mounted volume.
-    Volume {
-        /// The storage device under the volume, kept because the VPB may change hands.
-        storage: DeviceReference,
-    },
-}
-
-impl Attachment {
-    /// The device by whose name people know what is filtered; `None` if it is the lower one.
-    pub fn storage(&self) -> Option<&DeviceObject> {
-        match self {
-            Self::FileSystem => None,
-            Self::Volume { storage } => Some(storage),
-        }
-    }
+pub struct Attachment {
+    /// Of a volume: the storage device under it, kept because the VPB may change hands. `None`
+    /// above the control device of a file system.
+    pub storage: Option<DeviceReference>,
+    /// When it was attached: 100 ns since 1601.
+    pub since: u64,
 }
 
 /// Attaches to the control device of a file system, unless that is filtered already.
@@ -36,7 +24,7 @@ pub fn attach_to_file_system(
     control_device: &DeviceObject,
     level: &mut Passive,
 ) {
-    attach(driver, control_device, None, level);
+    let _said_where_it_failed = attach(driver, control_device, None, level);
 }
 
 /// Attaches to a mounted volume, if it is to be filtered and is not already: by the mount that
@@ -48,39 +36,46 @@ pub fn attach_to_volume(
     level: &mut Passive,
 ) {
     let class = Class::of_volume(driver, volume, storage, level);
-    if driver.filter().policy.filters(class) {
-        attach(driver, volume, Some(storage), level);
+    if driver.filter().policy().filters(class) {
+        let _said_where_it_failed = attach(driver, volume, Some(storage), level);
     }
 }
 
+/// Attaches to `target`: whether it did, or else it is filtered already, or detached by request.
 /// A device that cannot be attached to stays unfiltered, and everything else goes on.
-fn attach(
+///
+/// Errors: those of [`device::attach`], which are reported and remembered.
+pub fn attach(
     driver: &Driver<Glass>,
     target: &DeviceObject,
     storage: Option<&DeviceObject>,
     level: &mut Passive,
-) {
+) -> Result<bool, Status> {
+    let mut buffer = NameBuffer::new();
+    let name = storage.unwrap_or(target).name(&mut buffer, level);
+    let unfiltered = &driver.filter().unfiltered;
     let result = device::attach(driver, target, level, |level| {
-        if driver.is_unloading() || driver.filters(target, level) {
+        let detached = name.is_some_and(|name| unfiltered.is_detached(name, level));
+        if driver.is_unloading() || detached || driver.filters(target, level) {
             return None;
         }
-        Some(match storage {
-            None => Attachment::FileSystem,
-            Some(storage) => Attachment::Volume {
-                storage: storage.reference(),
-            },
+        Some(Attachment {
+            storage: storage.map(DeviceObject::reference),
+            since: time::now(),
         })
     });
     match result {
         Ok(false) => {}
         Ok(true) => {
-            let mut buffer = NameBuffer::new();
-            let name = storage.unwrap_or(target).name(&mut buffer, level);
+            if let Some(name) = name {
+                unfiltered.forget(name, level);
+            }
             let unnamed = unicode!("a device without a name");
             report::note(format_args!("attached to {}", name.unwrap_or(unnamed)));
         }
-        Err(status) => refusal::record(driver, target, storage, status, level),
+        Err(status) => refusal::record(driver, target, storage, name, status, level),
     }
+    result
 }
 
 /// Attaches to every volume that the file system of `control_device` has mounted (A5).
@@ -93,15 +88,23 @@ pub fn attach_to_mounted(
         Ok(devices) => devices,
         Err(status) => return listing_failed(driver, control_device, status, level),
     };
-    for device in devices
-        .iter()
-        .filter(|device| is_candidate(device, control_device))
-    {
-        // Only a volume has a storage device; other devices of the file system do not.
-        if let Ok(storage) = device.storage_device(level) {
+    for device in devices.iter() {
+        if let Some(storage) = storage_of(device, control_device, level) {
             attach_to_volume(driver, device, &storage, level);
         }
     }
+}
+
+/// What `device` is mounted on, if it is a volume of the file system of `control_device`.
+pub fn storage_of(
+    device: &DeviceObject,
+    control_device: &DeviceObject,
+    level: &mut Passive,
+) -> Option<DeviceReference> {
+    // Only a volume has a storage device; other devices of the file system do not.
+    is_candidate(device, control_device)
+        .then(|| device.storage_device(level).ok())
+        .flatten()
 }
 
 /// A volume device has the type of its file system's control device and is not that device.

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by the I/O manager")]
 
+use crate::client;
 use crate::device::{ControlExtension, DeviceUse, FilterDevice, Kind, extension_of, kind_of};
 use crate::driver::Filter;
 use crate::irp::{Disposition, Irp};
@@ -50,7 +51,7 @@ unsafe fn control<'d, F: Filter>(
     let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
     // SAFETY: initialized when the device was created; the device lives while it is open.
     let extension = unsafe { &*extension };
-    F::control_request(&extension.driver, irp, level)
+    client::request(&extension.driver, irp, level)
 }
 
 /// A request for a filter device of a driver that may be unloaded: this routine is inside until it

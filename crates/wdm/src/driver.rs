@@ -33,6 +33,9 @@ pub trait Filter: Sync + Sized + 'static {
     /// What the filter keeps with each of its devices, in nonpaged memory.
     type Attachment: Send + Sync + 'static;
 
+    /// What the filter keeps with each handle of its control device, in nonpaged memory.
+    type Client: Send + Sync + 'static;
+
     /// Where the driver's state is found by callbacks that carry no context.
     fn slot() -> &'static Slot<Self>;
 
@@ -43,9 +46,21 @@ pub trait Filter: Sync + Sized + 'static {
         level: &mut AtMostApc,
     ) -> Disposition<'d>;
 
-    /// A request for the control device (D2).
+    /// A program opens the control device.
+    ///
+    /// Errors: the open fails with them.
+    fn client_opened(driver: &Driver<Self>, level: &mut AtMostApc) -> Result<Self::Client, Status>;
+
+    /// The last handle of an open has been closed (IRP_MJ_CLEANUP): whatever the client has is
+    /// released. Requests of it may still be in progress, so it is dropped only when the last of
+    /// them is gone (IRP_MJ_CLOSE).
+    fn client_closed(driver: &Driver<Self>, client: &Self::Client, level: &mut AtMostApc);
+
+    /// A request for the control device (D2), but for opening and closing. `client` is who sent
+    /// it; `None` for another driver that sends requests without a file object.
     fn control_request<'d>(
         driver: &'d Driver<Self>,
+        client: Option<&'d Self::Client>,
         irp: Irp<'d>,
         level: &mut AtMostApc,
     ) -> Disposition<'d>;
@@ -112,6 +127,7 @@ impl<F: Filter> Driver<F> {
         control_device: *mut DEVICE_OBJECT,
         filter: F,
         can_unload: bool,
+        attach_lock: Mutex<()>,
     ) -> Self {
         let unloading = AtomicBool::new(false);
         Self {
@@ -119,16 +135,9 @@ impl<F: Filter> Driver<F> {
             control_device,
             can_unload,
             unloading,
-            attach_lock: Mutex::uninitialized(()),
+            attach_lock,
             filter,
         }
-    }
-
-    /// # Safety
-    /// In its final place, not used yet.
-    pub(crate) unsafe fn initialize(&self) {
-        // SAFETY: contract of the function.
-        unsafe { self.attach_lock.initialize() }
     }
 
     pub(crate) const fn object(&self) -> *mut DRIVER_OBJECT {
@@ -190,6 +199,28 @@ impl<F: Filter> Driver<F> {
         self.find_in_stack(device, level).is_some()
     }
 
+    /// Calls `body` with this driver's filter device in the stack of `device`, if there is one. It
+    /// stays where it is until `body` has returned, which attaches and detaches nothing (A5).
+    pub fn with_filter_device<R>(
+        &self,
+        device: &DeviceObject,
+        level: &mut Passive,
+        body: impl FnOnce(&FilterDevice<F>) -> R,
+    ) -> Option<R> {
+        self.attach_lock.with(level, |(), level| {
+            let ours = self.find_in_stack(device, level)?;
+            // SAFETY: a device of this driver that is in another driver's stack is a filter
+            // device; under the attach lock nobody takes it down.
+            Some(body(unsafe { FilterDevice::from_raw(ours.raw()) }))
+        })
+    }
+
+    /// Whether `device` is one of this driver's. IRQL: any.
+    #[must_use]
+    pub fn owns(&self, device: &DeviceObject) -> bool {
+        device.driver() == self.object
+    }
+
     /// Calls `visit` with each filter device of this driver.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
@@ -218,12 +249,40 @@ impl<F: Filter> Driver<F> {
     pub fn detach_from(&self, device: &DeviceObject, level: &mut Passive) {
         self.attach_lock.with(level, |(), level| {
             if let Some(ours) = self.find_in_stack(device, level) {
-                // SAFETY: a device of this driver that is in another driver's stack is a filter device.
-                let ours = unsafe { FilterDevice::<F>::from_raw(ours.raw()) };
-                // SAFETY: attached, under the attach lock.
-                unsafe { device::detach(ours, level) }
+                // SAFETY: found under the attach lock.
+                unsafe { self.take_out(&ours, level) }
             }
         });
+    }
+
+    /// As [`Driver::detach_from`], but only from the top: IoDetachDevice cuts the stack above the
+    /// device that it is given, so that a filter above ours would lose its requests.
+    ///
+    /// Errors: STATUS_NOT_FOUND if it is not in the stack, STATUS_DEVICE_BUSY if another filter
+    /// lies above it.
+    pub fn detach_from_top(
+        &self,
+        device: &DeviceObject,
+        level: &mut Passive,
+    ) -> Result<(), Status> {
+        self.attach_lock.with(level, |(), level| {
+            let ours = self.find_in_stack(device, level).ok_or(Status::NOT_FOUND)?;
+            if !ours.top_of_stack(level).is(&ours) {
+                return Err(Status::DEVICE_BUSY);
+            }
+            // SAFETY: found under the attach lock.
+            unsafe { self.take_out(&ours, level) };
+            Ok(())
+        })
+    }
+
+    /// # Safety
+    /// `ours` is in another driver's stack, and the attach lock is held.
+    unsafe fn take_out(&self, ours: &DeviceObject, level: &mut Passive) {
+        // SAFETY: a device of this driver that is in another driver's stack is a filter device.
+        let ours = unsafe { FilterDevice::<F>::from_raw(ours.raw()) };
+        // SAFETY: attached, under the attach lock.
+        unsafe { device::detach(ours, level) }
     }
 }
 

@@ -28,6 +28,7 @@
 
 #![no_std]
 
+mod client;
 mod dispatch;
 mod fast_io;
 mod file_systems;
@@ -41,9 +42,11 @@ pub mod driver;
 pub mod event_log;
 pub mod irp;
 pub mod irql;
+pub mod list;
 pub mod named_device;
 pub mod pool;
 pub mod registry;
 pub mod status;
 pub mod sync;
+pub mod time;
 pub mod unicode;

@@ -43,6 +43,18 @@ statuses! {
     OBJECT_TYPE_MISMATCH = STATUS_OBJECT_TYPE_MISMATCH;
     /// The buffer cannot hold the result.
     BUFFER_TOO_SMALL = STATUS_BUFFER_TOO_SMALL;
+    /// The buffer holds a part of the result: a warning, with which the part is copied.
+    BUFFER_OVERFLOW = STATUS_BUFFER_OVERFLOW;
+    /// An input has not the length that belongs to it.
+    INFO_LENGTH_MISMATCH = STATUS_INFO_LENGTH_MISMATCH;
+    /// Two parties speak different versions.
+    REVISION_MISMATCH = STATUS_REVISION_MISMATCH;
+    /// Something of that name is there already.
+    OBJECT_NAME_COLLISION = STATUS_OBJECT_NAME_COLLISION;
+    /// What was looked for is not there.
+    NOT_FOUND = STATUS_NOT_FOUND;
+    /// Somebody else uses the device.
+    DEVICE_BUSY = STATUS_DEVICE_BUSY;
     /// The file system named in IRP_MN_LOAD_FILE_SYSTEM is there already (A7).
     IMAGE_ALREADY_LOADED = STATUS_IMAGE_ALREADY_LOADED;
     /// The driver is going away and accepts no new work.

@@ -8,12 +8,14 @@ use wdm::device::{DeviceObject, FilterDevice};
 use wdm::driver::{Driver, Filter, Slot};
 use wdm::irp::{Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
+use wdm::status::Status;
 use wdm_ui as _;
 
 struct Counting;
 
 impl Filter for Counting {
     type Attachment = Cell<u32>;
+    type Client = ();
 
     fn slot() -> &'static Slot<Self> {
         loop {}
@@ -28,8 +30,15 @@ impl Filter for Counting {
         loop {}
     }
 
+    fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
+
     fn control_request<'d>(
         _driver: &'d Driver<Self>,
+        _client: Option<&'d ()>,
         _irp: Irp<'d>,
         _level: &mut AtMostApc,
     ) -> Disposition<'d> {

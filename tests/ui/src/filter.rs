@@ -13,6 +13,7 @@ static DRIVER: Slot<Plain> = Slot::new();
 
 impl Filter for Plain {
     type Attachment = ();
+    type Client = ();
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER
@@ -29,12 +30,19 @@ impl Filter for Plain {
         }
     }
 
+    fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
+
     fn control_request<'d>(
         _driver: &'d Driver<Self>,
+        _client: Option<&'d ()>,
         irp: Irp<'d>,
         _level: &mut AtMostApc,
     ) -> Disposition<'d> {
-        irp.complete(Status::SUCCESS, 0)
+        irp.complete(Status::INVALID_DEVICE_REQUEST, 0)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

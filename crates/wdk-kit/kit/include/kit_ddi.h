@@ -23,6 +23,12 @@ KIRQL
 NTAPI
 KeGetCurrentIrql(VOID);
 
+/* wdm/nf-wdm-kequerysystemtimeprecise */
+NTKERNELAPI
+VOID
+NTAPI
+KeQuerySystemTimePrecise(PLARGE_INTEGER CurrentTime);
+
 /* ntifs/ns-ntifs-_fs_filter_section_sync_output */
 typedef struct _FS_FILTER_SECTION_SYNC_OUTPUT {
     ULONG StructureSize;

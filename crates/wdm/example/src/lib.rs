@@ -60,6 +60,7 @@ fn start(start: &Start<Example>, level: &mut Passive) -> Result<(), Status> {
 
 impl Filter for Example {
     type Attachment = ();
+    type Client = ();
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER
@@ -79,15 +80,19 @@ impl Filter for Example {
         }
     }
 
+    fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
+
     fn control_request<'d>(
         _driver: &'d Driver<Self>,
+        _client: Option<&'d ()>,
         irp: Irp<'d>,
         _level: &mut AtMostApc,
     ) -> Disposition<'d> {
-        match irp.major() {
-            Major::CREATE | Major::CLEANUP | Major::CLOSE => irp.complete(Status::SUCCESS, 0),
-            _ => irp.complete(Status::INVALID_DEVICE_REQUEST, 0),
-        }
+        irp.complete(Status::INVALID_DEVICE_REQUEST, 0)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

@@ -12,6 +12,7 @@ use super::security;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::status::Status;
+use crate::sync::Mutex;
 use crate::unicode;
 use crate::unicode::{UnicodeStr, UnicodeString};
 use core::marker::PhantomData;
@@ -51,7 +52,7 @@ pub struct ControlDevice<F: Filter> {
 impl<F: Filter> ControlDevice<F> {
     /// Creates the device, protects it (A1), and moves the driver's state into its extension.
     ///
-    /// Errors: those of IoCreateDevice, of setting its security, of IoCreateSymbolicLink.
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES, those of IoCreateDevice, of setting its security, of IoCreateSymbolicLink.
     ///
     /// # Safety
     /// `driver_object` is this driver's, and this is the only control device of it.
@@ -68,6 +69,7 @@ impl<F: Filter> ControlDevice<F> {
                 "an extension is aligned to 16 bytes"
             )
         };
+        let attach_lock = Mutex::try_new(())?;
         let mut device = core::ptr::null_mut();
         let mut device_name = name.device.as_str().as_raw();
         // SAFETY: the driver object is ours; the name and the place for the result are valid.
@@ -95,7 +97,7 @@ impl<F: Filter> ControlDevice<F> {
         let value = ControlExtension {
             kind: Kind::Control,
             name,
-            driver: Driver::new(driver_object, device, filter, can_unload),
+            driver: Driver::new(driver_object, device, filter, can_unload, attach_lock),
         };
         // SAFETY: the extension is large enough and aligned, as asserted above.
         unsafe { extension.write(value) };
@@ -104,8 +106,6 @@ impl<F: Filter> ControlDevice<F> {
             device,
             filter: PhantomData,
         };
-        // SAFETY: in its final place, not used yet.
-        unsafe { control.driver().initialize() };
         F::slot().set(Some(control.driver()));
         Ok(control)
     }

@@ -93,7 +93,8 @@ impl DeviceObject {
     }
 
     /// The FILE_DEVICE_* type. IRQL: any.
-    pub(crate) fn device_type(&self) -> u32 {
+    #[must_use]
+    pub fn device_type(&self) -> u32 {
         // SAFETY: a live device object; the field does not change after creation.
         unsafe { (*self.raw()).DeviceType }
     }
@@ -196,12 +197,23 @@ impl DeviceObject {
         volume
     }
 
-    /// Whether the driver of this device has the given name, such as `\FileSystem\Fs_Rec`.
+    /// The name of the driver of this device, such as `\FileSystem\Fs_Rec`; `None` if it has a very
+    /// long one.
+    #[must_use]
+    pub fn driver_name<'b>(
+        &self,
+        buffer: &'b mut NameBuffer,
+        level: &mut Passive,
+    ) -> Option<UnicodeStr<'b>> {
+        // SAFETY: the driver object lives as long as this device of it.
+        unsafe { buffer.query(self.driver().cast(), level) }
+    }
+
+    /// Whether the driver of this device has the given name.
     #[must_use]
     pub fn driver_is_named(&self, name: UnicodeStr<'_>, level: &mut Passive) -> bool {
         let mut buffer = NameBuffer::new();
-        // SAFETY: the driver object lives as long as this device of it.
-        let found = unsafe { buffer.query(self.driver().cast(), level) };
+        let found = self.driver_name(&mut buffer, level);
         found.is_some_and(|found| found.eq_ignore_ascii_case(name))
     }
 

@@ -37,6 +37,7 @@ macro_rules! example {
 }
 
 mod completed;
+mod device_control;
 mod kind;
 mod own;
 mod parameters;
@@ -44,6 +45,7 @@ mod pended;
 pub(crate) mod raw;
 
 pub use completed::{CompletedIrp, ReturnedIrp};
+pub use device_control::DeviceControl;
 pub use kind::RequestKind;
 pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
@@ -56,7 +58,7 @@ use crate::irql::Passive;
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PIRP, ntddk};
+use wdk_sys::{FILE_OBJECT, IO_NO_INCREMENT, NTSTATUS, PIRP, ntddk};
 
 /// Makes `'d` invariant, so that the disposition of one request never passes for another's.
 type Brand<'d> = PhantomData<fn(&'d ()) -> &'d ()>;
@@ -143,6 +145,14 @@ impl<'d> Irp<'d> {
         let location = unsafe { raw::current_location(self.raw) };
         // SAFETY: as above.
         unsafe { (*location).MinorFunction }
+    }
+
+    /// The file object that the request is for; null in some that drivers send. IRQL: any.
+    pub(crate) fn file_object(&self) -> *mut FILE_OBJECT {
+        // SAFETY: invariant of the type.
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above.
+        unsafe { (*location).FileObject }
     }
 
     /// Completes the request with `status` and `information` (bytes, or what the major function

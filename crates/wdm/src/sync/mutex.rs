@@ -7,32 +7,38 @@
 #![expect(unsafe_code, reason = "the event orders the accesses to the cell")]
 
 use crate::irql::Passive;
+use crate::pool::NonPagedBox;
+use crate::status::Status;
 use crate::sync::Event;
 use core::cell::UnsafeCell;
 use wdk_sys::ntddk;
 
-/// Data that one thread at a time may touch.
-pub struct Mutex<T> {
+/// Data that one thread at a time may touch. It lies in nonpaged pool: an event that has been
+/// initialized does not move.
+pub struct Mutex<T>(NonPagedBox<Guarded<T>>);
+
+/// # Invariants
+/// `free` is initialized.
+struct Guarded<T> {
     free: Event,
     data: UnsafeCell<T>,
 }
 
 // SAFETY: the event admits one thread at a time to the data.
-unsafe impl<T: Send> Sync for Mutex<T> {}
+unsafe impl<T: Send> Sync for Guarded<T> {}
 
 impl<T> Mutex<T> {
-    pub(crate) const fn uninitialized(data: T) -> Self {
-        Self {
+    /// Puts `data` behind a mutex. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn try_new(data: T) -> Result<Self, Status> {
+        let guarded = NonPagedBox::try_new(Guarded {
             free: Event::uninitialized(),
             data: UnsafeCell::new(data),
-        }
-    }
-
-    /// # Safety
-    /// The mutex is in its final place, and nobody uses it yet.
-    pub(crate) unsafe fn initialize(&self) {
-        // SAFETY: contract of the function.
-        unsafe { self.free.initialize(true, true) }
+        })?;
+        // SAFETY: in its final place, which nobody else knows yet.
+        unsafe { guarded.free.initialize(true, true) };
+        Ok(Self(guarded))
     }
 
     /// Runs `body` with the data, one thread at a time. Not recursive. The critical region ends here,
@@ -41,12 +47,12 @@ impl<T> Mutex<T> {
         // SAFETY: the level is PASSIVE_LEVEL; paired with the leave below on every path,
         // because a kernel image does not unwind.
         unsafe { ntddk::KeEnterCriticalRegion() };
-        // SAFETY: a mutex that can be reached was initialized when its owner was made.
-        unsafe { self.free.wait(level) };
+        // SAFETY: invariant of the type.
+        unsafe { self.0.free.wait(level) };
         // SAFETY: the event admitted this thread alone.
-        let result = body(unsafe { &mut *self.data.get() }, level);
+        let result = body(unsafe { &mut *self.0.data.get() }, level);
         // SAFETY: initialized, and the mutex outlives the borrow `&self`.
-        unsafe { Event::set(&raw const self.free) };
+        unsafe { Event::set(&raw const self.0.free) };
         // SAFETY: pairs with the enter above.
         unsafe { ntddk::KeLeaveCriticalRegion() };
         result

@@ -1,0 +1,83 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Installs, starts, shows and exercises the fsglass file-system filter.
+#[derive(Debug, Parser)]
+#[command(name = "fsglass", version, after_long_help = AFTER)]
+pub struct CommandLine {
+    /// What concerns every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "\
+Exit codes:
+  0  done, and nothing is wrong
+  1  it failed; the message has the Windows code, its text, and what to do
+  2  called wrongly
+  3  administrator rights are missing
+  4  the driver is not installed, or does not run
+  5  doctor found an obstacle, or exercise found wrong data
+  6  done; takes effect after a restart of Windows
+
+Examples:
+  fsglass status
+  fsglass list --json
+  fsglass detach D:
+";
+
+/// What concerns every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The service of the driver: one image can run as several
+    #[arg(long, global = true, value_name = "NAME", default_value = "fsglass")]
+    pub service: String,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the driver (administrator)
+    Start,
+
+    /// Stop the driver, where AllowUnload lets it be stopped (administrator)
+    Stop,
+
+    /// Show whether the driver runs, its version and its settings (administrator)
+    Status,
+
+    /// List file systems and volumes: what is filtered since when, and why something is not
+    /// (administrator)
+    List,
+
+    /// Filter a volume (administrator)
+    ///
+    /// Whatever the policy in the registry says: it was asked for by name.
+    #[command(after_long_help = VOLUME_EXAMPLES)]
+    Attach(Volume),
+
+    /// Filter a volume no longer, until `attach` or a restart of the driver (administrator)
+    ///
+    /// It also stays unfiltered when it is dismounted and mounted again.
+    #[command(after_long_help = VOLUME_EXAMPLES)]
+    Detach(Volume),
+}
+
+const VOLUME_EXAMPLES: &str = r"Examples:
+  fsglass attach D:
+  fsglass attach \Device\HarddiskVolume3
+";
+
+/// A volume or file system.
+#[derive(Debug, Args)]
+pub struct Volume {
+    /// A drive letter such as D:, or the name of a device as `fsglass list` shows it
+    pub volume: String,
+}

@@ -1,0 +1,78 @@
+//! What programs and `fsglass.sys` say to each other over the control device.
+//!
+//! A program opens `\\.\fsglass` (administrators only) and sends device controls, all
+//! METHOD_BUFFERED. Driver, client and tests share this crate, so that no layout is written twice.
+//!
+//! | code | access | input | output |
+//! |---|---|---|---|
+//! | [`code::VERSION`] | read | nothing | [`VersionReply`] |
+//! | [`code::SETTINGS`] | read | [`Header`] | [`SettingsReply`] |
+//! | [`code::VOLUMES`] | read | [`Header`] | [`VolumesHeader`], then as many [`VolumeRecord`]s as fit |
+//! | [`code::ATTACH`] | read, write | [`Header`], then the name of a volume | nothing |
+//! | [`code::DETACH`] | read, write | the same | nothing |
+//!
+//! # Layouts
+//! All numbers are little-endian and unaligned ([`zerocopy::little_endian`]): there is no padding,
+//! and a 32-bit program, a 64-bit program and the driver have the same layout by construction.
+//! The layout of the version request never changes; it tells which versions of the others the
+//! driver speaks. Each of the others begins with the version that the caller speaks.
+//!
+//! # Errors
+//! | status | when |
+//! |---|---|
+//! | STATUS_INVALID_DEVICE_REQUEST | there is no such code |
+//! | STATUS_INFO_LENGTH_MISMATCH | the input has not the length of that request |
+//! | STATUS_REVISION_MISMATCH | the caller speaks a version that the driver does not |
+//! | STATUS_INVALID_PARAMETER | a field has a value without a meaning |
+//! | STATUS_BUFFER_TOO_SMALL | the output has no room for the fixed part of the answer |
+//! | STATUS_BUFFER_OVERFLOW | there are more records than fit; [`VolumesHeader::bytes`] says how many bytes they need |
+//! | STATUS_OBJECT_NAME_NOT_FOUND | attach, detach: no mounted volume and no file system has that name |
+//! | STATUS_OBJECT_NAME_COLLISION | attach: it is filtered already |
+//! | STATUS_NOT_FOUND | detach: it is not filtered |
+//! | STATUS_DEVICE_BUSY | detach: another filter lies above |
+
+#![no_std]
+
+mod name;
+mod reader;
+mod request;
+mod volumes;
+mod writer;
+
+pub use name::{MAXIMUM_NAME, MAXIMUM_NAMED, Name, NamedHeader, encode_named};
+pub use reader::{Malformed, Units, Volume, Volumes};
+pub use request::{Header, Refusal, Request, SettingsReply, VersionReply, attach};
+pub use volumes::{Kind, NO_DEVICE, Reason, VolumeRecord, VolumesHeader, class};
+pub use writer::{RecordWriter, VolumesWriter};
+
+/// The version of the layouts in this crate.
+pub const VERSION: u32 = 1;
+
+/// Control codes.
+pub mod code {
+    /// The device type in the codes: from the range that is not Microsoft's.
+    pub const DEVICE_TYPE: u32 = 0xF561;
+
+    const READ: u32 = 1;
+    const WRITE: u32 = 2;
+    const BUFFERED: u32 = 0;
+
+    /// `CTL_CODE`.
+    const fn control(function: u32, access: u32) -> u32 {
+        DEVICE_TYPE << 16 | access << 14 | function << 2 | BUFFERED
+    }
+
+    /// Which versions the driver speaks, and which driver it is.
+    pub const VERSION: u32 = control(0x800, READ);
+    /// The settings and the state of this run.
+    pub const SETTINGS: u32 = control(0x801, READ);
+    /// The file systems and their volumes: what is filtered, and why something is not.
+    pub const VOLUMES: u32 = control(0x802, READ);
+    /// Filter a volume.
+    pub const ATTACH: u32 = control(0x803, READ | WRITE);
+    /// Filter a volume no longer, until it is attached again.
+    pub const DETACH: u32 = control(0x804, READ | WRITE);
+
+    /// All of them.
+    pub const ALL: [u32; 5] = [VERSION, SETTINGS, VOLUMES, ATTACH, DETACH];
+}

@@ -1,0 +1,133 @@
+//! Requests as the driver reads them, and the answers of fixed size.
+
+use crate::name::{self, Name};
+use crate::{VERSION, code};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// What every request but [`code::VERSION`] begins with.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// The version that the caller speaks: [`VERSION`].
+    pub version: U32,
+}
+
+impl Header {
+    /// Of a caller with this crate.
+    #[must_use]
+    pub const fn new() -> Self {
+        let version = U32::new(VERSION);
+        Self { version }
+    }
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The answer to [`code::VERSION`]. Its layout never changes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct VersionReply {
+    /// The oldest version that the driver speaks.
+    pub oldest: U32,
+    /// The newest version that the driver speaks.
+    pub newest: U32,
+    /// The version of the driver itself: major, minor, patch, 0.
+    pub driver: [U16; 4],
+}
+
+/// The answer to [`code::SETTINGS`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct SettingsReply {
+    /// The version of this layout.
+    pub version: U32,
+    /// 1 if the driver can be unloaded.
+    pub allow_unload: U32,
+    /// What is printed at the debugger.
+    pub debug_level: U32,
+    /// What is filtered: bits of [`attach`].
+    pub attach: U32,
+    /// When the driver started: 100 ns since 1601.
+    pub started: U64,
+    /// Handles of the control device that are open, the caller's included.
+    pub clients: U32,
+    /// File systems and refusals that the list of volumes lacks, because there was no memory to
+    /// keep them.
+    pub forgotten: U32,
+}
+
+/// Bits of [`SettingsReply::attach`], each for the setting of that name.
+pub mod attach {
+    /// `AttachDisk`.
+    pub const DISK: u32 = 1 << 0;
+    /// `AttachCdRom`.
+    pub const CD_ROM: u32 = 1 << 1;
+    /// `AttachNetwork`.
+    pub const NETWORK: u32 = 1 << 2;
+    /// `AttachDfs`.
+    pub const DFS: u32 = 1 << 3;
+    /// `AttachRaw`.
+    pub const RAW: u32 = 1 << 4;
+    /// `AttachShadowCopies`.
+    pub const SHADOW_COPIES: u32 = 1 << 5;
+}
+
+/// A request that was understood.
+#[derive(Clone, Copy)]
+pub enum Request<'b> {
+    /// [`code::VERSION`].
+    Version,
+    /// [`code::SETTINGS`].
+    Settings,
+    /// [`code::VOLUMES`].
+    Volumes,
+    /// [`code::ATTACH`].
+    Attach(Name<'b>),
+    /// [`code::DETACH`].
+    Detach(Name<'b>),
+}
+
+/// Why a request was not understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// STATUS_INVALID_DEVICE_REQUEST.
+    Code,
+    /// STATUS_INFO_LENGTH_MISMATCH.
+    Length,
+    /// STATUS_REVISION_MISMATCH.
+    Version,
+    /// STATUS_INVALID_PARAMETER.
+    Field,
+}
+
+impl<'b> Request<'b> {
+    /// Reads the request of that code from its input.
+    ///
+    /// # Errors
+    /// The first of code, length, version and fields that is wrong.
+    pub fn decode(code: u32, input: &'b [u8]) -> Result<Self, Refusal> {
+        match code {
+            code::VERSION if input.is_empty() => return Ok(Self::Version),
+            code::VERSION => return Err(Refusal::Length),
+            code::SETTINGS | code::VOLUMES | code::ATTACH | code::DETACH => {}
+            _ => return Err(Refusal::Code),
+        }
+        let (header, rest) = Header::ref_from_prefix(input).map_err(|_| Refusal::Length)?;
+        // First of all: another version may have another length and other fields.
+        if header.version.get() != VERSION {
+            return Err(Refusal::Version);
+        }
+        match code {
+            code::SETTINGS | code::VOLUMES if !rest.is_empty() => Err(Refusal::Length),
+            code::SETTINGS => Ok(Self::Settings),
+            code::VOLUMES => Ok(Self::Volumes),
+            code::ATTACH => name::decode(rest).map(Self::Attach),
+            _ => name::decode(rest).map(Self::Detach),
+        }
+    }
+}
