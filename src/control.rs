@@ -18,7 +18,8 @@ use wdm::status::Status;
 use wdm::unicode::UnicodeStr;
 use zerocopy::{Immutable, IntoBytes};
 
-/// Answers `irp`; what is no request of the protocol gets STATUS_INVALID_DEVICE_REQUEST.
+/// Answers `irp`; what is no request of the protocol gets STATUS_INVALID_DEVICE_REQUEST. All are
+/// METHOD_BUFFERED, and code, lengths, version and fields are checked before anything is done (D7).
 pub fn request<'d>(
     driver: &'d Driver<Glass>,
     client: Option<&'d Client>,
@@ -41,14 +42,12 @@ pub fn request<'d>(
         }
         Ok(Request::Volumes) => control.answer(|output| listing::write(driver, output, level)),
         Ok(Request::Attach(name)) => {
-            let result = named(driver, name, level, attach);
-            said(client, "attach", name, result);
-            control.complete(status_of(result))
+            let status = named(driver, client, name, "attach", attach, level);
+            control.complete(status)
         }
         Ok(Request::Detach(name)) => {
-            let result = named(driver, name, level, detach);
-            said(client, "detach", name, result);
-            control.complete(status_of(result))
+            let status = named(driver, client, name, "detach", detach, level);
+            control.complete(status)
         }
         Err(refusal) => control.complete(match refusal {
             Refusal::Code => Status::INVALID_DEVICE_REQUEST,
@@ -57,10 +56,6 @@ pub fn request<'d>(
             Refusal::Field => Status::INVALID_PARAMETER,
         }),
     }
-}
-
-fn status_of(result: Result<(), Status>) -> Status {
-    result.err().unwrap_or(Status::SUCCESS)
 }
 
 /// An answer of fixed size.
@@ -110,27 +105,31 @@ fn settings(driver: &Driver<Glass>, level: &mut Passive) -> SettingsReply {
 type Action =
     fn(&Driver<Glass>, &listing::Found<'_>, UnicodeStr<'_>, &mut Passive) -> Result<(), Status>;
 
-/// Does `action` with what is called `name`.
-///
-/// Errors: STATUS_OBJECT_NAME_NOT_FOUND, and those of `action`.
+/// Does `action` with what is called `name`, and tells the debugger who asked for it.
+/// STATUS_OBJECT_NAME_NOT_FOUND, and those of `action`.
 fn named(
     driver: &Driver<Glass>,
+    client: Option<&Client>,
     name: Name<'_>,
-    level: &mut Passive,
+    what: &str,
     action: Action,
-) -> Result<(), Status> {
+    level: &mut Passive,
+) -> Status {
     let mut units = [0; MAXIMUM_NAME];
     for (to, from) in units.iter_mut().zip(name) {
         *to = from.get();
     }
     let name = UnicodeStr::new(units.get(..name.len()).unwrap_or(&units));
-    let mut result = Err(Status::OBJECT_NAME_NOT_FOUND);
+    let mut status = Status::OBJECT_NAME_NOT_FOUND;
     listing::each(driver, level, |found, level| {
-        if result == Err(Status::OBJECT_NAME_NOT_FOUND) && found.is_named(name, level) {
-            result = action(driver, found, name, level);
+        if status == Status::OBJECT_NAME_NOT_FOUND && found.is_named(name, level) {
+            let result = action(driver, found, name, level);
+            status = result.err().unwrap_or(Status::SUCCESS);
         }
     });
-    result
+    let number = client.map_or(0, |client| client.number);
+    report::note(format_args!("client {number}, {what} {name}: {status}"));
+    status
 }
 
 /// Filters it, whatever the policy says: it was asked for by name.
@@ -166,25 +165,4 @@ fn detach(
         unfiltered.forget(name, level);
     }
     result
-}
-
-/// Tells the debugger who asked for it.
-fn said(client: Option<&Client>, what: &str, name: Name<'_>, result: Result<(), Status>) {
-    let units = char::decode_utf16(name.iter().map(|unit| unit.get()));
-    struct Text<T>(core::cell::RefCell<T>);
-    impl<T: Iterator<Item = Result<char, core::char::DecodeUtf16Error>>> core::fmt::Display
-        for Text<T>
-    {
-        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            use core::fmt::Write;
-            let mut units = self.0.borrow_mut();
-            units.try_for_each(|unit| f.write_char(unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
-        }
-    }
-    report::note(format_args!(
-        "client {} had {what} done with {}: {}",
-        client.map_or(0, |client| client.number),
-        Text(core::cell::RefCell::new(units)),
-        status_of(result)
-    ));
 }
