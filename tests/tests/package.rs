@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wdk_kit::authenticode;
 use wdk_kit::catalog::{self, Member};
+use wdk_kit::files;
 use wdk_kit::inf::document::Document;
 use wdk_kit::layout::Layout;
 use wdk_kit::package::{Ingredients, LEGACY};
@@ -43,7 +44,7 @@ impl Made {
             built,
             programs: &[],
             moment: MOMENT,
-            signer: &self.signer,
+            signer: Some(&self.signer),
         };
         let folder = self.root.path().join(name);
         ingredients
@@ -76,23 +77,12 @@ fn read(path: &Path) -> Vec<u8> {
 
 /// Every file below a folder with its contents, by its path there.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{error}")) {
-        let path = entry.unwrap_or_else(|error| panic!("{error}")).path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if path.is_dir() {
-            let below = contents(&path).into_iter();
-            files.extend(below.map(|(file, bytes)| (format!("{name}/{file}"), bytes)));
-        } else {
-            files.push((name, read(&path)));
-        }
-    }
-    files.sort();
-    files
+    let files = files::below(folder).unwrap_or_else(|error| panic!("{error:#}"));
+    let by_name = files.iter().map(|path| {
+        let name = path.strip_prefix(folder).unwrap_or(path);
+        (name.display().to_string(), read(path))
+    });
+    by_name.collect()
 }
 
 /// The catalogs of the package, with the folder of each.

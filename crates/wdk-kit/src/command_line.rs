@@ -114,6 +114,16 @@ enum Action {
         selection: Selection,
     },
 
+    /// Make target/package of a driver package that Windows' own tools have
+    /// made, on Windows; what is added is left unsigned
+    Collect {
+        #[command(flatten)]
+        selection: Selection,
+        /// The folder that wdk-build's makefile has made
+        #[arg(value_name = "FOLDER")]
+        from: PathBuf,
+    },
+
     /// Check INF files, or INF sources, against the rules of InfVerif that
     /// concern a file-system filter
     ///
@@ -210,6 +220,7 @@ pub fn run() -> Result<()> {
             driver_build::lint(&layout, &requirements.compiler, &drivers)
         }
         Action::Package { selection } => package(choice, &selection),
+        Action::Collect { selection, from } => collect(&selection, &from),
         Action::InfLint { declarative, files } => inf_lint(declarative, &files),
     }
 }
@@ -225,19 +236,42 @@ fn package(choice: Choice, selection: &Selection) -> Result<()> {
     let workspace = Workspace::find()?;
     let layout = Layout::new(&workspace.root);
     let signer = Signer::for_tests(&layout)?;
+    let built = layout.artefacts(Profile::Release.directory());
     for driver in selection.drivers(&workspace)? {
-        let ingredients = Ingredients {
-            driver,
-            built: &layout.artefacts(Profile::Release.directory()),
-            programs: &[],
-            moment: SourceDate::of(&driver.directory)?,
-            signer: &signer,
-        };
-        for file in ingredients.package(&layout.package())? {
-            println!("{}", file.display());
-        }
+        let ingredients = ingredients(driver, &built, Some(&signer))?;
+        list(&ingredients.package(&layout.package())?);
     }
     Ok(())
+}
+
+fn collect(selection: &Selection, from: &Path) -> Result<()> {
+    let workspace = Workspace::find()?;
+    let layout = Layout::new(&workspace.root);
+    for driver in selection.drivers(&workspace)? {
+        let ingredients = ingredients(driver, from, None)?;
+        list(&ingredients.collect(&layout.package())?);
+    }
+    Ok(())
+}
+
+fn ingredients<'a>(
+    driver: &'a Driver,
+    built: &'a Path,
+    signer: Option<&'a Signer>,
+) -> Result<Ingredients<'a>> {
+    Ok(Ingredients {
+        driver,
+        built,
+        programs: &[],
+        moment: SourceDate::of(&driver.directory)?,
+        signer,
+    })
+}
+
+fn list(files: &[PathBuf]) {
+    for file in files {
+        println!("{}", file.display());
+    }
 }
 
 fn inf_lint(declarative: bool, paths: &[PathBuf]) -> Result<()> {

@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -64,6 +64,24 @@ pub fn write_if_changed(path: &Path, contents: impl AsRef<[u8]>) -> Result<bool>
 /// Names the file that cannot be read or written.
 pub fn copy_if_changed(source: &Path, destination: &Path) -> Result<bool> {
     write_if_changed(destination, read(source)?)
+}
+
+/// The files below a directory, in the order of their paths.
+///
+/// # Errors
+/// Names the directory that cannot be read.
+pub fn below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("cannot read the directory {}", directory.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        match path.is_dir() {
+            true => files.extend(below(&path)?),
+            false => files.push(path),
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Makes `link` a symbolic link to `target`.

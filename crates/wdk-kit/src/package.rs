@@ -31,6 +31,9 @@ use crate::workspace::Driver;
 /// The folder in a package for old systems.
 pub const LEGACY: &str = "legacy";
 
+/// The certificate in a package that wdk-build's makefile makes on Windows.
+const WINDOWS_CERTIFICATE: &str = "WDRLocalTestCert.cer";
+
 /// What a package is made of.
 #[derive(Debug)]
 pub struct Ingredients<'a> {
@@ -42,12 +45,12 @@ pub struct Ingredients<'a> {
     pub programs: &'a [PathBuf],
     /// The moment that stands for the sources.
     pub moment: SourceDate,
-    /// Who signs.
-    pub signer: &'a Signer,
+    /// Who signs; without one, someone else does, or has.
+    pub signer: Option<&'a Signer>,
 }
 
 impl Ingredients<'_> {
-    /// Makes the package in an empty or new folder and returns its files.
+    /// Makes the package in a folder, which is emptied first, and returns its files.
     ///
     /// The INF source is `inf/NAME.inx` or `NAME.inx` in the driver's directory, and
     /// `README.txt` lies beside it, if there is one.
@@ -57,39 +60,58 @@ impl Ingredients<'_> {
     pub fn package(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let source = inf_source(self.driver)?;
         let (isolated, legacy) = self.infs(&source)?;
-        if folder.exists() {
-            fs::remove_dir_all(folder)
-                .with_context(|| format!("cannot make {} anew", folder.display()))?;
+        make_anew(folder)?;
+        self.sign(
+            &self.built.join(self.name("sys")),
+            &folder.join(self.name("sys")),
+        )?;
+        if let Some(signer) = self.signer {
+            signer.export(&folder.join(self.name("cer")))?;
         }
-        let name = |extension: &str| format!("{}.{extension}", self.driver.image);
+        self.inf_and_catalog(folder, &isolated)?;
+        self.complete(&source, &legacy, folder)
+    }
 
-        let driver = folder.join(name("sys"));
-        self.sign(&self.built.join(name("sys")), &driver)?;
-        let symbols = folder.join(name("pdb"));
-        files::copy_if_changed(&self.built.join(name("pdb")), &symbols)?;
-        let certificate = folder.join(name("cer"));
-        self.signer.export(&certificate)?;
-        let mut made = vec![driver.clone(), symbols, certificate];
-        made.extend(self.inf_and_catalog(folder, &isolated)?);
+    /// Makes the package of one in `built` that Windows' own tools have stamped, catalogued and
+    /// signed: the INF is theirs, and what is added is left for them to sign.
+    ///
+    /// # Errors
+    /// As [`Self::package`].
+    pub fn collect(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let source = inf_source(self.driver)?;
+        let (_, legacy) = self.infs(&source)?;
+        make_anew(folder)?;
+        for extension in ["sys", "inf", "cat"] {
+            let file = self.name(extension);
+            files::copy_if_changed(&self.built.join(&file), &folder.join(&file))?;
+        }
+        let certificate = self.built.join(WINDOWS_CERTIFICATE);
+        files::copy_if_changed(&certificate, &folder.join(self.name("cer")))?;
+        self.complete(&source, &legacy, folder)
+    }
 
+    /// Adds what does not depend on who makes the package.
+    fn complete(&self, source: &Path, legacy: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+        let symbols = self.name("pdb");
+        files::copy_if_changed(&self.built.join(&symbols), &folder.join(&symbols))?;
         let readme = source.with_file_name("README.txt");
         if readme.is_file() {
-            let copy = folder.join("README.txt");
-            files::write_if_changed(&copy, with_windows_line_ends(&files::read_text(&readme)?))?;
-            made.push(copy);
+            let text = with_windows_line_ends(&files::read_text(&readme)?);
+            files::write_if_changed(&folder.join("README.txt"), text)?;
         }
         for program in self.programs {
             let file = program.file_name().context("a program has no name")?;
             self.sign(program, &folder.join(file))?;
-            made.push(folder.join(file));
         }
+        let below = folder.join(LEGACY);
+        let driver = self.name("sys");
+        files::copy_if_changed(&folder.join(&driver), &below.join(&driver))?;
+        self.inf_and_catalog(&below, legacy)?;
+        files::below(folder)
+    }
 
-        let folder = folder.join(LEGACY);
-        let copy = folder.join(name("sys"));
-        files::copy_if_changed(&driver, &copy)?;
-        made.push(copy);
-        made.extend(self.inf_and_catalog(&folder, &legacy)?);
-        Ok(made)
+    fn name(&self, extension: &str) -> String {
+        format!("{}.{extension}", self.driver.image)
     }
 
     /// The INF, and the one for old systems; both keep the rules of their time.
@@ -110,10 +132,10 @@ impl Ingredients<'_> {
         Ok((isolated, legacy))
     }
 
-    /// Writes an INF beside the files that it names, and the signed catalog of all of them.
-    fn inf_and_catalog(&self, folder: &Path, text: &str) -> Result<[PathBuf; 2]> {
+    /// Writes an INF beside the files that it names, and the catalog of all of them.
+    fn inf_and_catalog(&self, folder: &Path, text: &str) -> Result<()> {
         let document = Document::parse(text);
-        let inf = folder.join(format!("{}.inf", self.driver.image));
+        let inf = folder.join(self.name("inf"));
         files::write_if_changed(&inf, text)?;
         let mut members = vec![member(&inf)?];
         for entry in document.entries("SourceDisksFiles") {
@@ -122,18 +144,26 @@ impl Ingredients<'_> {
         }
         let name = document.directive("Version", "CatalogFile");
         let name = name.context("the INF names no catalog")?.value(0);
-        let catalog = folder.join(name);
         let unsigned = folder.join(format!("{name}.unsigned"));
         files::write_if_changed(&unsigned, catalog::unsigned(&members, self.moment)?)?;
-        self.sign(&unsigned, &catalog)?;
-        fs::remove_file(&unsigned)
-            .with_context(|| format!("cannot remove {}", unsigned.display()))?;
-        Ok([inf, catalog])
+        self.sign(&unsigned, &folder.join(name))?;
+        fs::remove_file(&unsigned).with_context(|| format!("cannot remove {}", unsigned.display()))
     }
 
     fn sign(&self, source: &Path, destination: &Path) -> Result<()> {
-        self.signer.sign(source, destination, self.moment)
+        match self.signer {
+            Some(signer) => signer.sign(source, destination, self.moment),
+            None => files::copy_if_changed(source, destination).map(drop),
+        }
     }
+}
+
+fn make_anew(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot make {} anew", folder.display()))?;
+    }
+    files::create_directory(folder)
 }
 
 fn inf_source(driver: &Driver) -> Result<PathBuf> {
@@ -177,7 +207,6 @@ fn with_windows_line_ends(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::inf::lint::tests::GLASS;
-    use crate::layout::Layout;
 
     fn driver_in(root: &Path) -> Driver {
         Driver {
@@ -200,7 +229,7 @@ mod tests {
             built: root.path(),
             programs: &[],
             moment: SourceDate(1_773_057_600),
-            signer: &Signer::for_tests(&Layout::new(root.path())).unwrap(),
+            signer: None,
         };
         let folder = root.path().join("package");
         let error = ingredients.package(&folder).unwrap_err();
@@ -212,6 +241,56 @@ mod tests {
     fn a_driver_without_an_inf_source_is_told_where_it_belongs() {
         let text = refusal(None);
         assert!(text.contains("inf/glass.inx"), "{text}");
+    }
+
+    #[test]
+    fn a_package_of_windows_tools_is_completed() {
+        let root = tempfile::tempdir().unwrap();
+        let driver = driver_in(root.path());
+        let source = GLASS.replace("NTamd64", "NT$ARCH$");
+        files::write_if_changed(&root.path().join("inf/glass.inx"), source).unwrap();
+        let built = root.path().join("built");
+        for file in [
+            "glass.sys",
+            "glass.inf",
+            "glass.cat",
+            "glass.pdb",
+            WINDOWS_CERTIFICATE,
+        ] {
+            files::write_if_changed(&built.join(file), format!("their {file}")).unwrap();
+        }
+        let ingredients = Ingredients {
+            driver: &driver,
+            built: &built,
+            programs: &[],
+            moment: SourceDate(1_773_057_600),
+            signer: None,
+        };
+        let folder = root.path().join("package");
+        let made = ingredients.collect(&folder).unwrap();
+        let made: Vec<_> = made
+            .iter()
+            .map(|file| file.strip_prefix(&folder).unwrap())
+            .collect();
+        let expected = [
+            "glass.cat",
+            "glass.cer",
+            "glass.inf",
+            "glass.pdb",
+            "glass.sys",
+            "legacy/glass.cat",
+            "legacy/glass.inf",
+            "legacy/glass.sys",
+        ];
+        assert_eq!(made, expected.map(Path::new));
+        assert_eq!(
+            files::read_text(&folder.join("glass.cat")).unwrap(),
+            "their glass.cat"
+        );
+        assert_eq!(
+            files::read_text(&folder.join("legacy/glass.sys")).unwrap(),
+            "their glass.sys"
+        );
     }
 
     #[test]
