@@ -18,7 +18,7 @@ use crate::requirements::Requirements;
 use crate::setup;
 use crate::signing::Signer;
 use crate::source_date::SourceDate;
-use crate::workspace::{Driver, Workspace};
+use crate::workspace::{Driver, Program, Workspace};
 
 /// Builds Windows kernel drivers on Linux, from the published wdk crates.
 ///
@@ -236,9 +236,19 @@ fn package(choice: Choice, selection: &Selection) -> Result<()> {
     let workspace = Workspace::find()?;
     let layout = Layout::new(&workspace.root);
     let signer = Signer::for_tests(&layout)?;
-    let built = layout.artefacts(Profile::Release.directory());
+    let release = Profile::Release.directory();
     for driver in selection.drivers(&workspace)? {
-        let ingredients = ingredients(driver, &built, Some(&signer))?;
+        let programs = workspace.programs(&driver.programs)?;
+        if !programs.is_empty() {
+            program_build::build(&layout, choice, &programs, Profile::Release)?;
+        }
+        let ingredients = Ingredients {
+            driver,
+            built: &layout.artefacts(release),
+            programs: &program_files(&programs, &layout.programs(release)),
+            moment: SourceDate::of(&driver.directory)?,
+            signer: Some(&signer),
+        };
         list(&ingredients.package(&layout.package())?);
     }
     Ok(())
@@ -248,24 +258,24 @@ fn collect(selection: &Selection, from: &Path) -> Result<()> {
     let workspace = Workspace::find()?;
     let layout = Layout::new(&workspace.root);
     for driver in selection.drivers(&workspace)? {
-        let ingredients = ingredients(driver, from, None)?;
+        let programs = workspace.programs(&driver.programs)?;
+        // On Windows cargo's own directory has them.
+        let release = layout.root().join("target/release");
+        let ingredients = Ingredients {
+            driver,
+            built: from,
+            programs: &program_files(&programs, &release),
+            moment: SourceDate::of(&driver.directory)?,
+            signer: None,
+        };
         list(&ingredients.collect(&layout.package())?);
     }
     Ok(())
 }
 
-fn ingredients<'a>(
-    driver: &'a Driver,
-    built: &'a Path,
-    signer: Option<&'a Signer>,
-) -> Result<Ingredients<'a>> {
-    Ok(Ingredients {
-        driver,
-        built,
-        programs: &[],
-        moment: SourceDate::of(&driver.directory)?,
-        signer,
-    })
+fn program_files(programs: &[&Program], directory: &Path) -> Vec<PathBuf> {
+    let files = programs.iter().flat_map(|program| &program.files);
+    files.map(|file| directory.join(file)).collect()
 }
 
 fn list(files: &[PathBuf]) {

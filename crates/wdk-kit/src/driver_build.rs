@@ -157,6 +157,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             image: "glass".to_owned(),
             directory: PathBuf::new(),
+            programs: Vec::new(),
         }
     }
 

@@ -214,6 +214,7 @@ mod tests {
             version: "0.2.0".to_owned(),
             image: "glass".to_owned(),
             directory: root.to_path_buf(),
+            programs: Vec::new(),
         }
     }
 

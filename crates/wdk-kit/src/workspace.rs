@@ -45,6 +45,9 @@ pub struct Driver {
     pub image: String,
     /// The directory of the package.
     pub directory: PathBuf,
+    /// Packages of programs that belong into the driver's package:
+    /// `programs` in its manifest's `package.metadata.driver-package`.
+    pub programs: Vec<String>,
 }
 
 /// A package that builds files for Windows programs.
@@ -169,7 +172,13 @@ fn file_name(target: &Target) -> Option<String> {
 }
 
 fn driver(package: Package) -> Option<Driver> {
-    package.metadata?.get("wdk")?.get("driver-model")?;
+    let metadata = package.metadata?;
+    metadata.get("wdk")?.get("driver-model")?;
+    let programs = metadata
+        .get("driver-package")
+        .and_then(|table| table.get("programs")?.as_array())
+        .into_iter()
+        .flatten();
     let target = package
         .targets
         .into_iter()
@@ -179,6 +188,9 @@ fn driver(package: Package) -> Option<Driver> {
         version: package.version,
         image: target.name,
         directory: package.manifest_path.parent()?.to_path_buf(),
+        programs: programs
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect(),
     })
 }
 
@@ -223,7 +235,8 @@ mod tests {
         "packages": [
             {"name": "glass", "version": "1.2.3", "manifest_path": "/w/Cargo.toml",
              "targets": [{"name": "glass", "kind": ["cdylib"]}],
-             "metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}}}},
+             "metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}},
+                          "driver-package": {"programs": ["plain"]}}},
             {"name": "bad-drivers", "version": "1.2.3", "manifest_path": "/w/tests/bad/Cargo.toml",
              "targets": [{"name": "bad_drivers", "kind": ["cdylib"]}],
              "metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}}}},
@@ -273,6 +286,17 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_driver_names_the_programs_of_its_package() {
+        let workspace = Workspace::from_metadata(METADATA).unwrap();
+        let programs = workspace
+            .all()
+            .into_iter()
+            .map(|driver| driver.programs.len());
+        assert_eq!(programs.collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(workspace.all()[0].programs, ["plain"]);
     }
 
     #[test]
