@@ -1,7 +1,7 @@
-//! Where the built drivers are.
+//! Where the built drivers and the client are.
 //!
 //! Taken from the environment (`FSGLASS_SYS` and so on) if set, else
-//! from where `./dev build` puts them.
+//! from where `./dev build` and `wdk-kit program` put them.
 
 use std::path::{Path, PathBuf};
 
@@ -61,6 +61,23 @@ pub fn bad_drivers(profile: Profile) -> PathBuf {
 #[must_use]
 pub fn completion_patterns(profile: Profile) -> PathBuf {
     find("COMPLETION_PATTERNS_SYS", "completion_patterns", profile)
+}
+
+/// `fsglass.exe`, the release build; it may be named by `FSGLASS_EXE`.
+///
+/// # Panics
+/// If it has not been built.
+#[must_use]
+pub fn client() -> PathBuf {
+    let named = std::env::var_os("FSGLASS_EXE").map(PathBuf::from);
+    let built = || repository().join("target/x86_64-pc-windows-gnu/release/fsglass.exe");
+    let path = named.unwrap_or_else(built);
+    assert!(
+        path.is_file(),
+        "{} does not exist; build it with `cargo make client`, or name one with FSGLASS_EXE",
+        path.display()
+    );
+    path
 }
 
 fn find(variable: &str, name: &str, profile: Profile) -> PathBuf {

@@ -2,6 +2,7 @@
 //!
 //! Each check has a doctored file that it rejects. What Windows says to the package (InfVerif,
 //! the driver store, code integrity) is not in here.
+#![cfg(unix)]
 
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::package::{Catalog, digest, is_accepted, signed_digest};
@@ -42,7 +43,7 @@ impl Made {
         let ingredients = Ingredients {
             driver: workspace.select(&[]).expect("the driver at the root")[0],
             built,
-            programs: &[],
+            programs: &[drivers::client()],
             moment: MOMENT,
             signer: Some(&self.signer),
         };
@@ -99,6 +100,7 @@ fn the_folder_is_complete_and_the_same_when_made_again() {
             "README.txt",
             "fsglass.cat",
             "fsglass.cer",
+            "fsglass.exe",
             "fsglass.inf",
             "fsglass.pdb",
             "fsglass.sys",
@@ -111,20 +113,28 @@ fn the_folder_is_complete_and_the_same_when_made_again() {
 }
 
 #[test]
-fn the_driver_is_signed_and_any_change_to_it_is_seen() {
+fn the_images_are_signed_and_any_change_to_them_is_seen() {
     let made = &*MADE;
-    let driver = made.file("fsglass.sys");
-    let digest = signed_digest(&driver, made.certificate()).expect("osslsigncode accepts it");
-    // The kit's own digest, of the file before and after it was signed.
-    for image in [&driver, &drivers::fsglass(Profile::Release)] {
-        let ours = authenticode::digest::<sha2::Sha256>(&read(image)).expect("an image");
-        assert_eq!(format!("{ours:X}"), digest, "{}", image.display());
+    let images = [
+        ("fsglass.sys", drivers::fsglass(Profile::Release)),
+        ("fsglass.exe", drivers::client()),
+    ];
+    for (name, built) in images {
+        let signed = made.file(name);
+        let digest = signed_digest(&signed, made.certificate()).expect("osslsigncode accepts it");
+        // The kit's own digest; signing fills a file up to a multiple of 8 bytes.
+        let mut unsigned = read(&built);
+        unsigned.resize(unsigned.len().next_multiple_of(8), 0);
+        for image in [read(&signed), unsigned] {
+            let ours = authenticode::digest::<sha2::Sha256>(&image).expect("an image");
+            assert_eq!(format!("{ours:X}"), digest, "{name}");
+        }
+        let changed = made.doctored(name, &format!("changed-{name}"), |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        });
+        assert_eq!(signed_digest(&changed, made.certificate()), None);
     }
-    let changed = made.doctored("fsglass.sys", "changed.sys", |bytes| {
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-    });
-    assert_eq!(signed_digest(&changed, made.certificate()), None);
 }
 
 #[test]
@@ -132,7 +142,12 @@ fn only_the_certificate_of_the_package_is_trusted() {
     let made = &*MADE;
     let elsewhere = tempfile::tempdir().expect("a temporary directory");
     let stranger = Signer::for_tests(&Layout::new(elsewhere.path())).expect("a certificate");
-    for file in ["fsglass.sys", "fsglass.cat", "legacy/fsglass.cat"] {
+    for file in [
+        "fsglass.sys",
+        "fsglass.exe",
+        "fsglass.cat",
+        "legacy/fsglass.cat",
+    ] {
         assert!(
             is_accepted(&made.file(file), made.certificate(), None),
             "{file}"

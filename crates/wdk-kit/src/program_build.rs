@@ -36,7 +36,9 @@ pub fn build(
         .args(compiler.target_arguments(Kind::Program))
         .arg("--target-dir")
         .arg(&target)
-        .args(profile.arguments());
+        .args(profile.arguments())
+        // The profile keeps debug information for drivers, whose symbols are a file of their own.
+        .arg("--config=profile.release.strip=\"debuginfo\"");
     for program in programs {
         command.args(["--package", &program.package]);
     }
