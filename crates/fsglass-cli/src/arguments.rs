@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Installs, starts, shows and exercises the fsglass file-system filter.
 #[derive(Debug, Parser)]
@@ -68,7 +69,43 @@ pub enum Command {
     /// It also stays unfiltered when it is dismounted and mounted again.
     #[command(after_long_help = VOLUME_EXAMPLES)]
     Detach(Volume),
+
+    /// Do file I/O in several threads, and verify all data, names and sizes
+    ///
+    /// Works on any volume, filtered or not, and needs no administrator rights.
+    #[command(after_long_help = EXERCISE_EXAMPLES)]
+    Exercise(Exercise),
 }
+
+/// The workload.
+#[derive(Debug, Args)]
+pub struct Exercise {
+    /// Where to work: a directory on the volume to be exercised
+    pub directory: PathBuf,
+    /// Threads that work at the same time
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: u32,
+    /// Operations of each thread
+    #[arg(long, default_value_t = 2000, value_name = "NUMBER")]
+    pub operations: u64,
+    /// Files that each thread has at one time
+    #[arg(long, default_value_t = 32, value_name = "NUMBER")]
+    pub files: usize,
+    /// The greatest size of a file, in KiB
+    #[arg(long, default_value_t = 256, value_name = "KIB")]
+    pub size: usize,
+    /// The same operations as in a run that printed this seed
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+const EXERCISE_EXAMPLES: &str = r"Examples:
+  fsglass exercise D:\\
+  fsglass exercise D:\\ --threads 16 --operations 100000
+  fsglass exercise D:\\ --seed 8123 --json
+
+What is wrong stays in the directory fsglass-exercise-NUMBER, to be looked at.
+";
 
 const VOLUME_EXAMPLES: &str = r"Examples:
   fsglass attach D:

@@ -6,6 +6,7 @@
 //! | [`commands`] | one file for each command: what it does, and what it shows |
 //! | [`driver`] | the requests to the driver, as values |
 //! | [`system`] | what is asked of Windows, behind one trait |
+//! | [`exercise`] | the workload |
 //! | [`error`] | errors with code, text and remedy; exit codes |
 //!
 //! All but `system::windows` compiles everywhere and is tested on any host.
@@ -14,6 +15,7 @@ pub mod arguments;
 pub mod commands;
 pub mod driver;
 pub mod error;
+pub mod exercise;
 pub mod system;
 pub mod table;
 

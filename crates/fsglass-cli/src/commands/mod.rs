@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod exercise;
 mod list;
 mod service;
 mod status;
@@ -44,6 +45,7 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         out,
     };
     match &line.command {
+        Command::Exercise(arguments) => exercise::run(context, arguments),
         Command::Start => service::start(context),
         Command::Stop => service::stop(context),
         Command::Status => status::run(context),
