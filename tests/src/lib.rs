@@ -10,6 +10,7 @@
 //! | [`own_process`] | a scenario in a process of its own |
 //! | [`machine`] | the machine it runs on: volumes, drivers, device stacks |
 //! | [`event_log`] | what the driver has written to the event log |
+//! | [`client`] | a program that has the control device open |
 //! | [`command`] | the `ntbox` command as its users run it |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
@@ -18,6 +19,7 @@
 //! | [`package`] | the package, as programs that did not make it see it |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
+pub mod client;
 pub mod command;
 pub mod drivers;
 pub mod event_log;

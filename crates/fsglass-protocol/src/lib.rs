@@ -8,8 +8,8 @@
 //! | [`code::VERSION`] | read | nothing | [`VersionReply`] |
 //! | [`code::SETTINGS`] | read | [`Header`] | [`SettingsReply`] |
 //! | [`code::VOLUMES`] | read | [`Header`] | [`VolumesHeader`], then as many [`VolumeRecord`]s as fit |
-//! | [`code::ATTACH`] | read, write | [`Header`], then the name of a volume | nothing |
-//! | [`code::DETACH`] | read, write | the same | nothing |
+//! | [`code::ATTACH`] | write | [`Header`], then the name of a volume | nothing |
+//! | [`code::DETACH`] | write | the same | nothing |
 //!
 //! # Layouts
 //! All numbers are little-endian and unaligned ([`zerocopy::little_endian`]): there is no padding,
@@ -36,6 +36,8 @@
 mod name;
 mod reader;
 mod request;
+#[cfg(test)]
+mod tests;
 mod volumes;
 mod writer;
 
@@ -69,9 +71,9 @@ pub mod code {
     /// The file systems and their volumes: what is filtered, and why something is not.
     pub const VOLUMES: u32 = control(0x802, READ);
     /// Filter a volume.
-    pub const ATTACH: u32 = control(0x803, READ | WRITE);
+    pub const ATTACH: u32 = control(0x803, WRITE);
     /// Filter a volume no longer, until it is attached again.
-    pub const DETACH: u32 = control(0x804, READ | WRITE);
+    pub const DETACH: u32 = control(0x804, WRITE);
 
     /// All of them.
     pub const ALL: [u32; 5] = [VERSION, SETTINGS, VOLUMES, ATTACH, DETACH];

@@ -7,6 +7,7 @@ use std::io::{Read, Result, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 /// The kinds of operation.
+#[cfg(test)]
 pub(super) const OPERATIONS: [&str; 8] = [
     "create", "write", "read", "append", "truncate", "rename", "delete", "list",
 ];

@@ -15,7 +15,8 @@ use super::{Disposition, Irp, raw};
 use crate::status::Status;
 use wdk_sys::{IRP_MJ_DEVICE_CONTROL, METHOD_BUFFERED};
 
-/// A device control with a system buffer.
+/// A device control with a system buffer, whose lengths are the bounds of what is read and written
+/// (D7).
 ///
 /// # Invariants
 /// `buffer` is not null and points to at least `input` and at least `output` bytes, of which the
