@@ -134,8 +134,11 @@ enum Action {
         /// instead of those for isolated driver packages (/w)
         #[arg(long)]
         declarative: bool,
+        /// List the rules, with their weights under /k and /w
+        #[arg(long)]
+        rules: bool,
         /// The files
-        #[arg(required = true, value_name = "PATH")]
+        #[arg(required_unless_present = "rules", value_name = "PATH")]
         files: Vec<PathBuf>,
     },
 }
@@ -221,7 +224,13 @@ pub fn run() -> Result<()> {
         }
         Action::Package { selection } => package(choice, &selection),
         Action::Collect { selection, from } => collect(&selection, &from),
-        Action::InfLint { declarative, files } => inf_lint(declarative, &files),
+        Action::InfLint { rules: true, .. } => {
+            list_rules();
+            Ok(())
+        }
+        Action::InfLint {
+            declarative, files, ..
+        } => inf_lint(declarative, &files),
     }
 }
 
@@ -304,6 +313,20 @@ fn inf_lint(declarative: bool, paths: &[PathBuf]) -> Result<()> {
         bail!("{count} findings");
     }
     Ok(())
+}
+
+fn list_rules() {
+    let mut rules: Vec<_> = lint::rules().collect();
+    rules.sort_by_key(|rule| rule.code);
+    println!("number  /k       /w       what is true of a good INF");
+    for rule in rules {
+        let [declarative, windows] =
+            [Mode::Declarative, Mode::Windows].map(|mode| rule.level(mode).to_string());
+        println!(
+            "{:<7} {declarative:<8} {windows:<8} {}",
+            rule.code, rule.rule
+        );
+    }
 }
 
 /// An INF source as it is once it has been stamped.

@@ -7,6 +7,8 @@
 //! network and display classes, `Include` and `Needs` are not here, and neither are those
 //! whose criterion is a list that is not published. Where a description leaves open what exactly
 //! is refused, the page of the section or directive decides, and the stricter reading is taken.
+//! An INF with sections for several ranges of Windows is held to the rules of the newest as a
+//! whole.
 //!
 //! Passing is no proof that InfVerif passes. Failing is a reason to look.
 //!

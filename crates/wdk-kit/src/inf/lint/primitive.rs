@@ -103,13 +103,16 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn newer_syntax(inf: &Inf<'_>) -> Vec<Place> {
-    let uses_driver_store = inf
-        .document
-        .entries("DestinationDirs")
-        .any(|entry| entry.value(0) == "13");
+    let uses_driver_store = |install: &str| {
+        let entries = inf.document.entries(install);
+        let mut lists = entries
+            .filter(|entry| entry.is("CopyFiles"))
+            .flat_map(|entry| &entry.values);
+        lists.any(|list| inf.is_in_driver_store(list))
+    };
     let places = inf.installs.iter().filter(|install| {
         let target = Target::parse(install.decoration);
-        uses_driver_store && target.is_some_and(|target| target.oldest < DRIVER_STORE)
+        target.is_some_and(|target| target.oldest < DRIVER_STORE) && uses_driver_store(install.name)
     });
     places
         .map(|install| Place::new(install.line, format!("[{}]", install.name)))
