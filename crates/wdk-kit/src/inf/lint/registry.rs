@@ -37,6 +37,22 @@ pub(super) const RULES: &[Rule] = &[
         },
     ),
     Rule::new(
+        1226,
+        "values directly below HKR have no security descriptor of their own",
+        |inf| {
+            let lists = inf.listed("AddReg").into_iter();
+            let secured = lists.filter(|list| {
+                let security = format!("{}.Security", list.section);
+                inf.document.has(&security)
+            });
+            secured
+                .flat_map(|list| inf.document.entries(&list.section))
+                .filter(|entry| !is_global(entry) && entry.value(1).is_empty())
+                .map(|entry| Place::new(entry.line, entry.values.join(",")))
+                .collect()
+        },
+    ),
+    Rule::new(
         1257,
         "a value names the Windows directory as %%SystemRoot%%",
         |inf| {

@@ -1,6 +1,6 @@
 //! Rules about the service that loads the driver.
 
-use super::view::{Inf, Service, number_of};
+use super::view::{Inf, Service, is_list, number_of};
 use super::{Level, Place, Rule};
 
 /// The services of Microsoft's file-system filter samples; those of a product have other names.
@@ -34,6 +34,18 @@ const KERNEL_TYPES: &[u32] = &[1, 2, 8];
 const PROGRAM_TYPES: &[u32] = &[0x10, 0x20, 0x110, 0x120];
 
 pub(super) const RULES: &[Rule] = &[
+    Rule::new(1006, "a directive of a service has a value", |inf| {
+        // What a service must have is missing then, 1013; a list names no section, 1005.
+        let required = ["ServiceType", "StartType", "ErrorControl", "ServiceBinary"];
+        let services = defined(inf).into_iter();
+        services
+            .flat_map(|service| inf.document.entries(service.entry.value(2)))
+            .filter(|entry| entry.values.is_empty() && !is_list(entry))
+            .filter_map(|entry| Some((entry.line, entry.key.as_deref()?)))
+            .filter(|(_, key)| !required.iter().any(|known| known.eq_ignore_ascii_case(key)))
+            .map(|(line, key)| Place::new(line, key))
+            .collect()
+    }),
     Rule::new(
         1013,
         "a service has a type, a start, error control and a binary",

@@ -289,6 +289,7 @@ const EDITS: &[Edit] = &[
         &[1322, 1340],
     ),
     // The service.
+    ("DisplayName    = %Display%", "DisplayName    =", &[1006]),
     ("ErrorControl   = 1\n", "", &[1013]),
     ("StartType      = 3", "StartType      = 7", &[1014]),
     ("ServiceType    = 2", "ServiceType    = filter", &[1014]),
@@ -324,6 +325,11 @@ const EDITS: &[Edit] = &[
         &[1224, 1321],
     ),
     (r"%%SystemRoot%%\System32", r"C:\Windows\System32", &[1257]),
+    (
+        "[Strings]",
+        "[Glass.EventLog.Values.Security]\n\"D:P(A;;GA;;;SY)\"\n[Strings]",
+        &[1226],
+    ),
     (r";%13%\glass.sys", r";%12%\glass.sys", &[1258]),
     ("0x00010001,1", "0x00380000,1", &[1264]),
     ("0x00010001,1", "0x00000008,one", &[1265]),

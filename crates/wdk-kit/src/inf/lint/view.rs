@@ -97,40 +97,21 @@ impl<'d> Inf<'d> {
     /// Every place where a section is named, with the directive that does.
     pub(super) fn references(&self) -> Vec<Reference<'d>> {
         let mut references = Vec::new();
-        let mut follow =
-            |from: &'d str, entry: &'d Entry, sections: &mut dyn Iterator<Item = &str>| {
-                references.extend(sections.map(|section| Reference {
-                    from,
-                    directive: entry.key.clone().unwrap_or_default(),
-                    section: section.to_owned(),
-                    line: entry.line,
-                }));
-            };
         for section in &self.document.sections {
             for entry in &section.entries {
-                if is_list(entry) {
-                    // `@file` names a file.
-                    let mut lists = entry.values.iter().map(String::as_str);
-                    follow(
-                        &section.name,
-                        entry,
-                        &mut lists.by_ref().filter(|name| !name.starts_with('@')),
-                    );
-                } else if entry.is("AddService") {
-                    let sections = [entry.value(2), entry.value(3)];
-                    follow(
-                        &section.name,
-                        entry,
-                        &mut sections.into_iter().filter(|name| !name.is_empty()),
-                    );
-                }
+                let named = sections_named_by(entry).into_iter();
+                references.extend(named.map(|name| Reference {
+                    from: &section.name,
+                    directive: entry.key.clone().unwrap_or_default(),
+                    section: name.to_owned(),
+                    line: entry.line,
+                }));
             }
         }
         references
     }
 
-    /// The sections that a kind of directive names in sections of install sections, or of what
-    /// these refer to.
+    /// Every place where a directive of that name names a section.
     pub(super) fn listed(&self, directive: &str) -> Vec<Reference<'d>> {
         let mut references = self.references();
         references.retain(|reference| reference.directive.eq_ignore_ascii_case(directive));
@@ -237,6 +218,19 @@ pub(super) fn is_list(entry: &Entry) -> bool {
         .chain(&REGISTRY_LISTS)
         .chain(&LEGACY_LISTS);
     lists.into_iter().any(|directive| entry.is(directive))
+}
+
+fn sections_named_by(entry: &Entry) -> Vec<&str> {
+    if is_list(entry) {
+        // `@file` names a file.
+        let names = entry.values.iter().map(String::as_str);
+        names.filter(|name| !name.starts_with('@')).collect()
+    } else if entry.is("AddService") {
+        let sections = [entry.value(2), entry.value(3)].into_iter();
+        sections.filter(|name| !name.is_empty()).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 fn installs<'d>(document: &'d Document, base: &str) -> Vec<Install<'d>> {
