@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::diff::{DiffOptions, SideOptions};
 use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
@@ -27,6 +28,7 @@ Examples:
   ntbox demo --driver target/driver/fsglass.sys
   ntbox run --driver fsglass.sys --workload copy:/usr/share/doc --threads 4 --seed 7
   ntbox run --driver a.sys --driver b.sys --volume C=/tmp/c --volume N=/tmp/n,kind=network
+  ntbox diff --driver fsglass.sys --rounds 20
   ntbox bench --driver fsglass.sys
   ntbox exports --dll hal.dll")]
 pub struct Arguments {
@@ -48,6 +50,11 @@ pub enum Command {
     Bench(BenchOptions),
     /// List the rules that are checked, with what shows that each is caught
     Rules(RulesOptions),
+    /// Carry out the same random programs with and without drivers and shrink what differs
+    Diff(DiffOptions),
+    /// One side of `diff`, which starts it
+    #[command(hide = true)]
+    DiffSide(SideOptions),
 }
 
 /// Options of `ntbox run`.

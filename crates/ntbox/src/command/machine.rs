@@ -210,11 +210,21 @@ pub fn load(
     paths: &[PathBuf],
     settings: &[(String, SettingValue)],
 ) -> Result<Vec<LoadedDriver>, Failure> {
+    load_beside(paths, settings, &[])
+}
+
+/// As [`load`], above drivers that are there already.
+pub fn load_beside(
+    paths: &[PathBuf],
+    settings: &[(String, SettingValue)],
+    already: &[LoadedDriver],
+) -> Result<Vec<LoadedDriver>, Failure> {
     let mut drivers: Vec<LoadedDriver> = Vec::new();
     for path in paths {
         let facts = ImageFacts::read(path)?;
         let service = service_name(path, |name| {
-            drivers.iter().any(|driver| driver.service == name)
+            let taken = |driver: &LoadedDriver| driver.service == name;
+            drivers.iter().chain(already).any(taken)
         });
         let loaded = driver::load(path, &service, &settings_of(&service, settings))
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
@@ -289,6 +299,20 @@ pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<(String, Unloaded)> {
     outcomes
 }
 
+/// The drivers, of what [`unload`] gave, that are in use though nothing is open. What lies below a
+/// driver without an unload routine has to stay.
+pub fn wrongly_kept(outcomes: &[(String, Unloaded)]) -> Vec<String> {
+    outcomes
+        .iter()
+        .rev()
+        .take_while(|(_, outcome)| *outcome != Unloaded::NoUnloadRoutine)
+        .filter_map(|(service, outcome)| match outcome {
+            Unloaded::Refused(why) => Some(format!("{service} cannot be unloaded: {why}")),
+            _ => None,
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,6 +327,16 @@ mod tests {
             service_name(Path::new("fsglass.sys"), |name| name == "fsglass"),
             "fsglass2"
         );
+    }
+
+    #[test]
+    fn what_lies_below_a_driver_that_stays_may_stay() {
+        let refused = || ("a".to_owned(), Unloaded::Refused("in use".to_owned()));
+        let gone = || ("b".to_owned(), Unloaded::Gone);
+        let stays = || ("c".to_owned(), Unloaded::NoUnloadRoutine);
+        assert!(wrongly_kept(&[refused(), stays()]).is_empty());
+        assert_eq!(wrongly_kept(&[refused(), gone()]).len(), 1);
+        assert_eq!(wrongly_kept(&[stays(), refused()]).len(), 1);
     }
 
     #[test]

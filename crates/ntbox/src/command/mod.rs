@@ -12,6 +12,7 @@ mod arguments;
 mod bench;
 mod children;
 mod demo;
+mod diff;
 mod every_failure;
 mod exports;
 mod image;
@@ -61,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Exports(options) => exports::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Rules(options) => rules::run(options),
+        Command::Diff(options) => diff::run(options),
+        Command::DiffSide(options) => diff::run_side(options),
     };
     ExitCode::from(match result {
         Ok(true) => CLEAN,
@@ -87,7 +90,12 @@ pub fn print(text: &str) {
 
 /// The command line as the shell would take it again.
 pub fn command_line() -> String {
-    let quoted = std::env::args().map(|argument| {
+    quoted(std::env::args())
+}
+
+/// Arguments as the shell takes them.
+pub fn quoted(arguments: impl IntoIterator<Item = String>) -> String {
+    let quoted = arguments.into_iter().map(|argument| {
         let plain =
             |character: char| character.is_ascii_alphanumeric() || "-_=/.,:+".contains(character);
         if !argument.is_empty() && argument.chars().all(plain) {

@@ -155,6 +155,17 @@ pub fn configure(json: bool, seed: u64, options: Options, keep_going: bool) {
     });
 }
 
+/// The same for a process that another one has started: `replay` is that one's command.
+pub fn configure_replay(options: Options, seed: u64, replay: String) {
+    verifier::configure(verifier::Configuration {
+        json: false,
+        keep_going: false,
+        seed,
+        replay,
+        options,
+    });
+}
+
 /// From here on a share of the drivers' allocations fails, if that is wanted. A driver that
 /// cannot be loaded without memory is no finding; what it does then, `--every-failure` shows.
 pub fn begin_low_resources(options: Options, seed: u64) {

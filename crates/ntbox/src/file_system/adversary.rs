@@ -147,6 +147,7 @@ pub fn configure(seed: u64, mix: Mix) {
     DECLINE.store(mix.decline_fast_io, Relaxed);
     *FAIL_WITH.write().unwrap_or_else(PoisonError::into_inner) = mix.fail_with;
     tally::reset();
+    super::pending::forget_waited();
 }
 
 /// Waits until nothing that was put off is outstanding. Not from a worker or a DPC.
@@ -212,25 +213,25 @@ fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
         return Choice::Now;
     }
     let create = u32::from(major) == IRP_MJ_CREATE;
-    if identity.hold_until_cancelled && !create {
+    let wanted = identity.wanted;
+    if wanted.hold_until_cancelled && !create {
         return Choice::HeldUntilCancelled;
     }
     // A watch is in force when its dispatch routine returns: no later change is missed.
     let watch = u32::from(major) == IRP_MJ_DIRECTORY_CONTROL
         && u32::from(minor) == IRP_MN_NOTIFY_CHANGE_DIRECTORY;
     let what = u64::from(major) << 8 | u64::from(minor);
-    let number = number_of(identity);
-    if identity.failure_allowed {
-        let bits = draw(number, FAILURE | what);
-        if bits % 1000 < u64::from(FAIL.load(Relaxed)) {
-            let statuses = FAIL_WITH.read().unwrap_or_else(PoisonError::into_inner);
-            let index = (bits / 1000) as usize % statuses.len().max(1);
-            if let Some(status) = statuses.get(index) {
-                return Choice::Fail(*status);
+    let choice = match wanted.script {
+        Some(script) => script,
+        None => {
+            let number = number_of(identity);
+            if let Some(status) = failure(identity, number) {
+                return Choice::Fail(status);
             }
+            completion(draw(number, AT_ONCE | what))
         }
-    }
-    match completion(draw(number, AT_ONCE | what)) {
+    };
+    match choice {
         Choice::AtDispatch if create => Choice::Now,
         Choice::PendAtDispatch if create => Choice::Pend,
         Choice::OtherThreadAtDispatchBeforeReturn if create => Choice::OtherThreadBeforeReturn,
@@ -240,19 +241,49 @@ fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
     }
 }
 
+/// The status that the call is failed with, if its caller allows it: the same for each of its
+/// requests, so that it fails with fast I/O as it does without.
+fn failure(identity: Identity, number: u64) -> Option<NTSTATUS> {
+    let bits = draw(number, FAILURE);
+    if !identity.wanted.failure_allowed || bits % 1000 >= u64::from(FAIL.load(Relaxed)) {
+        return None;
+    }
+    let statuses = FAIL_WITH.read().unwrap_or_else(PoisonError::into_inner);
+    statuses
+        .get((bits / 1000) as usize % statuses.len().max(1))
+        .copied()
+}
+
 /// Where a request that has waited is completed: one of the first four choices.
 pub(super) fn choose_after_waiting(identity: Identity, major: u8) -> Choice {
-    match completion(draw(number_of(identity), AFTER_WAITING | u64::from(major))) {
+    let choice = identity
+        .wanted
+        .script
+        .unwrap_or_else(|| completion(draw(number_of(identity), AFTER_WAITING | u64::from(major))));
+    match choice {
         Choice::OtherThreadBeforeReturn => Choice::Pend,
         Choice::OtherThreadAtDispatchBeforeReturn => Choice::PendAtDispatch,
         choice => choice,
     }
 }
 
-/// Whether the fast I/O call that this thread makes is declined on a whim.
+/// Whether the fast I/O call that this thread makes is declined: on a whim, or because it
+/// would keep an IRP from what is decided about it.
 pub(super) fn declines_fast_io(entry: usize) -> bool {
-    let bits = draw(number_of(identity::current()), FAST_IO | entry as u64);
-    bits % 1000 < u64::from(DECLINE.load(Relaxed))
+    let identity = identity::current();
+    if identity.wanted.hold_until_cancelled || identity.wanted.script.is_some() {
+        return true;
+    }
+    let number = number_of(identity);
+    let bits = draw(number, FAST_IO | entry as u64);
+    bits % 1000 < u64::from(DECLINE.load(Relaxed)) || failure(identity, number).is_some()
+}
+
+/// Whether a request of the call with this identity waits or has waited for something: for a
+/// lock, a change, the end of an oplock, its cancellation. Forgets it.
+/// The call must have asked for it ([`identity::announce_next`]).
+pub fn has_waited(identity: u64) -> bool {
+    super::pending::has_waited(identity)
 }
 
 /// Keeps tests that configure the adversary apart.
@@ -263,6 +294,7 @@ pub(super) static CONFIGURED: std::sync::Mutex<()> = std::sync::Mutex::new(());
 mod tests {
     use super::*;
     use crate::nt::{IRP_MJ_READ, IRP_MJ_WRITE};
+    use crate::user::identity::Wanted;
 
     fn who(value: u64) -> Identity {
         Identity {
@@ -334,6 +366,31 @@ mod tests {
     }
 
     #[test]
+    fn a_script_goes_before_the_seed() {
+        let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+        configure(8, Mix::default());
+        let scripted = |choice| Identity {
+            wanted: Wanted {
+                script: Some(choice),
+                ..Wanted::default()
+            },
+            ..who(9)
+        };
+        for choice in [
+            Choice::Now,
+            Choice::PendAtDispatch,
+            Choice::Fail(STATUS_IO_DEVICE_ERROR),
+            Choice::HeldUntilCancelled,
+        ] {
+            assert_eq!(decide(scripted(choice), IRP_MJ_READ as u8, 0), choice);
+            assert_eq!(decide(scripted(choice), IRP_MJ_CLOSE as u8, 0), Choice::Now);
+        }
+        let create = decide(scripted(Choice::AtDispatch), IRP_MJ_CREATE as u8, 0);
+        assert_eq!(create, Choice::Now);
+        configure(0, Mix::quiet());
+    }
+
+    #[test]
     fn file_systems_do_some_things_only_so() {
         let _alone = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
         configure(
@@ -343,31 +400,30 @@ mod tests {
                 ..Mix::default()
             },
         );
-        let held = Identity {
-            hold_until_cancelled: true,
-            ..who(5)
+        let held = |value| Identity {
+            wanted: Wanted {
+                hold_until_cancelled: true,
+                ..Wanted::default()
+            },
+            ..who(value)
+        };
+        let failing = |value| Identity {
+            wanted: Wanted {
+                failure_allowed: true,
+                ..Wanted::default()
+            },
+            ..who(value)
         };
         assert_eq!(
-            decide(held, IRP_MJ_READ as u8, 0),
+            decide(held(5), IRP_MJ_READ as u8, 0),
             Choice::HeldUntilCancelled
         );
-        let failing = Identity {
-            failure_allowed: true,
-            ..who(5)
-        };
         assert!(matches!(
-            decide(failing, IRP_MJ_READ as u8, 0),
+            decide(failing(5), IRP_MJ_READ as u8, 0),
             Choice::Fail(_)
         ));
         for value in 1..1000 {
-            let held = Identity {
-                hold_until_cancelled: true,
-                ..who(value)
-            };
-            let failing = Identity {
-                failure_allowed: true,
-                ..who(value)
-            };
+            let (held, failing) = (held(value), failing(value));
             for major in [IRP_MJ_CLEANUP, IRP_MJ_CLOSE] {
                 assert_eq!(decide(held, major as u8, 0), Choice::Now);
                 assert_eq!(decide(failing, major as u8, 0), Choice::Now);
@@ -379,7 +435,7 @@ mod tests {
             ));
         }
         configure(5, Mix::quiet());
-        assert_eq!(decide(failing, IRP_MJ_READ as u8, 0), Choice::Now);
+        assert_eq!(decide(failing(5), IRP_MJ_READ as u8, 0), Choice::Now);
         assert!(!declines_fast_io(1));
     }
 }

@@ -21,6 +21,7 @@ use crate::nt::{
     STATUS_CANCELLED, STATUS_PENDING,
 };
 use crate::processor::irql;
+use crate::user::identity::Identity;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -197,6 +198,8 @@ unsafe fn hold(irp: *mut IRP) -> NTSTATUS {
     unsafe { requests::mark_pending(irp) };
     // SAFETY: as above.
     let file = unsafe { (*irp.current_location()).FileObject };
+    // SAFETY: as above.
+    let identity = unsafe { requests::identity(irp) };
     let mut held = held();
     held.insert(irp as usize, file as usize);
     // SAFETY: as above.
@@ -206,7 +209,35 @@ unsafe fn hold(irp: *mut IRP) -> NTSTATUS {
         // SAFETY: as above; the cancel routine was not called and will not be.
         unsafe { complete::finish(irp, STATUS_CANCELLED, 0) };
     }
+    announce(identity);
     STATUS_PENDING
+}
+
+/// Calls whose requests have waited, of those that asked for it.
+static WAITED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+fn announce(identity: Identity) {
+    if identity.wanted.announce {
+        WAITED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(identity.value);
+    }
+}
+
+/// Forgets all calls that have waited.
+pub fn forget_waited() {
+    WAITED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clear();
+}
+
+/// Whether a request of the call has waited; forgets it.
+pub fn has_waited(identity: u64) -> bool {
+    let mut waited = WAITED.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = waited.iter().position(|value| *value == identity);
+    place.map(|place| waited.swap_remove(place)).is_some()
 }
 
 /// Gives a queued request its cancel routine; false if it was cancelled before.
@@ -231,10 +262,13 @@ pub unsafe fn wait(irp: *mut IRP) -> bool {
     // SAFETY: contract.
     unsafe { requests::mark_pending(irp) };
     // SAFETY: contract.
+    let identity = unsafe { requests::identity(irp) };
+    // SAFETY: contract.
     let waits = unsafe { arm(irp, cancel_waiting) };
     if waits {
         // SAFETY: contract.
         tally::count_waiting(unsafe { (*irp.current_location()).MajorFunction });
+        announce(identity);
     }
     waits
 }

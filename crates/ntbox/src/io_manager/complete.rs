@@ -17,7 +17,7 @@
 
 use super::complete_checks::{check_level, check_request, twice};
 use super::tracker::Reference;
-use super::{call_checks, checks, irp, running, second_stage, unload_safe};
+use super::{call_checks, checks, completion_states, irp, running, second_stage, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
@@ -224,8 +224,11 @@ impl Observer for Checked {
         if let Some(tracker) = &self.tracker {
             running::completion_entered(&raw const **tracker, irp, number, address, marked);
         }
+        // SAFETY: the completer owns the request until the routine has it.
+        let state = unsafe { completion_states::entered(irp) };
         // SAFETY: as in `Unchecked`.
         let status = unsafe { routine(device, irp, location.Context) };
+        completion_states::returned(state, status);
         if let Some(tracker) = &self.tracker {
             let stopped = status == STATUS_MORE_PROCESSING_REQUIRED;
             running::completion_left(tracker, irp, number, address, stopped);

@@ -14,6 +14,7 @@ pub mod cancel;
 pub mod checks;
 pub mod complete;
 mod complete_checks;
+pub mod completion_states;
 pub mod device;
 pub mod device_checks;
 pub mod driver;

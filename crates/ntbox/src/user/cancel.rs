@@ -3,9 +3,13 @@
 //! A thread cancels its own requests with APCs held off: their second stage,
 //! which frees them, is an APC of that thread. Requests of other threads are
 //! cancelled by those threads, in an APC.
+//!
+//! Cancelling sends no request, and a program may or may not find something left to cancel: it
+//! takes no identity.
 
 #![expect(unsafe_code, reason = "requests are shared with drivers by pointer")]
 
+use super::identity;
 use super::request::FileCall;
 use crate::io_manager::{cancel, irp};
 use crate::nt::{
@@ -16,7 +20,9 @@ use crate::processor::{irql, thread};
 /// `NtCancelIoFileEx`: all requests on the file, or those of this thread with this status
 /// block. `STATUS_NOT_FOUND` if there is none.
 pub fn nt_cancel_io_file_ex(handle: HANDLE, block: *mut IO_STATUS_BLOCK) -> NTSTATUS {
-    let call = match FileCall::on(handle, 0) {
+    let call = FileCall::on(handle, 0);
+    identity::take_back();
+    let call = match call {
         Ok(call) => call,
         Err(status) => return status,
     };
@@ -36,7 +42,9 @@ pub fn nt_cancel_io_file_ex(handle: HANDLE, block: *mut IO_STATUS_BLOCK) -> NTST
 
 /// `NtCancelIoFile`: all requests of this thread on the file; success even if there is none.
 pub fn nt_cancel_io_file(handle: HANDLE) -> NTSTATUS {
-    match FileCall::on(handle, 0) {
+    let call = FileCall::on(handle, 0);
+    identity::take_back();
+    match call {
         Ok(call) => {
             // SAFETY: the call holds a reference on the file.
             unsafe { irp::cancel_requests_of_this_thread(call.file()) };

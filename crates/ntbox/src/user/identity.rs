@@ -5,6 +5,7 @@
 //! which requests happen to arrive, so that two runs with the same seed decide
 //! alike whatever the threads' interleaving.
 
+use crate::file_system::adversary::Choice;
 use std::cell::Cell;
 
 /// Which call a request belongs to, and how its caller wants it treated.
@@ -12,19 +13,43 @@ use std::cell::Cell;
 pub struct Identity {
     /// `thread ordinal << 40 | call ordinal in that thread`; zero for requests of the system.
     pub value: u64,
+    /// How its caller wants it treated.
+    pub wanted: Wanted,
+}
+
+/// How the caller of a request wants it treated below.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wanted {
     /// The caller will cancel the request: it is held until that happens.
     pub hold_until_cancelled: bool,
     /// The caller can do with an injected failure of this request (it retries).
     pub failure_allowed: bool,
+    /// The caller asks whether the request waits for something
+    /// ([`has_waited`](crate::file_system::adversary::has_waited)).
+    pub announce: bool,
+    /// Completed in this way, whatever the seed says, and not by fast I/O.
+    pub script: Option<Choice>,
 }
 
 thread_local! {
     static ORDINAL: Cell<u64> = const { Cell::new(0) };
     static CALLS: Cell<u64> = const { Cell::new(0) };
-    static CURRENT: Cell<Identity> =
-        const { Cell::new(Identity { value: 0, hold_until_cancelled: false, failure_allowed: false }) };
-    static WANTED: Cell<(bool, bool)> = const { Cell::new((false, false)) };
+    static CURRENT: Cell<Identity> = const { Cell::new(NOBODY) };
+    static WANTED: Cell<Wanted> = const { Cell::new(NOBODY.wanted) };
 }
+
+const NOBODY: Identity = Identity {
+    value: 0,
+    wanted: Wanted {
+        hold_until_cancelled: false,
+        failure_allowed: false,
+        announce: false,
+        script: None,
+    },
+};
+
+/// Calls that an operation of a program may make.
+const CALLS_OF_OPERATION: u64 = 1 << 8;
 
 /// Identity of the call that this thread is in; zero outside of one.
 pub fn current() -> Identity {
@@ -37,6 +62,23 @@ pub fn begin_thread(ordinal: u32) {
     CALLS.set(0);
 }
 
+/// This thread carries out operation `number` of user thread `ordinal`: its calls have the same
+/// identities whatever was carried out before.
+pub fn begin_operation(ordinal: u32, number: u32) {
+    ORDINAL.set(u64::from(ordinal));
+    CALLS.set(u64::from(number) * CALLS_OF_OPERATION);
+}
+
+/// Value of the identity of the last call that this thread has begun.
+pub fn last_begun() -> u64 {
+    ORDINAL.get() << 40 | CALLS.get()
+}
+
+/// The call that this thread has begun sends no request: the next one has its ordinal.
+pub fn take_back() {
+    CALLS.set(CALLS.get().saturating_sub(1));
+}
+
 /// Calls this thread has begun since [`begin_thread`].
 pub fn calls() -> u64 {
     CALLS.get()
@@ -44,12 +86,28 @@ pub fn calls() -> u64 {
 
 /// The next call of this thread is held below until it is cancelled.
 pub fn hold_next_until_cancelled() {
-    WANTED.set((true, WANTED.get().1));
+    want(|wanted| wanted.hold_until_cancelled = true);
 }
 
 /// The next call of this thread may be failed by injection.
 pub fn allow_failure_of_next() {
-    WANTED.set((WANTED.get().0, true));
+    want(|wanted| wanted.failure_allowed = true);
+}
+
+/// Whether the next call of this thread waits for something can be asked.
+pub fn announce_next() {
+    want(|wanted| wanted.announce = true);
+}
+
+/// The next call of this thread is completed in this way.
+pub fn script_next(choice: Choice) {
+    want(|wanted| wanted.script = Some(choice));
+}
+
+fn want(change: impl FnOnce(&mut Wanted)) {
+    let mut wanted = WANTED.get();
+    change(&mut wanted);
+    WANTED.set(wanted);
 }
 
 /// A call in progress; the previous identity comes back when it is dropped.
@@ -64,11 +122,9 @@ pub fn begin() -> Call {
     if previous.value == 0 && ORDINAL.get() != 0 {
         let ordinal = CALLS.get() + 1;
         CALLS.set(ordinal);
-        let (hold_until_cancelled, failure_allowed) = WANTED.take();
         CURRENT.set(Identity {
             value: ORDINAL.get() << 40 | ordinal,
-            hold_until_cancelled,
-            failure_allowed,
+            wanted: WANTED.take(),
         });
     }
     Call { previous }
@@ -101,11 +157,16 @@ mod tests {
             {
                 let _second = begin();
                 assert_eq!(current().value, 3 << 40 | 2);
-                assert!(current().hold_until_cancelled);
+                assert!(current().wanted.hold_until_cancelled);
             }
-            let _third = begin();
-            assert!(!current().hold_until_cancelled);
+            let third = begin();
+            assert!(!current().wanted.hold_until_cancelled);
             assert_eq!(calls(), 3);
+            drop(third);
+            begin_operation(3, 7);
+            let _of_operation = begin();
+            assert_eq!(current().value, 3 << 40 | 7 << 8 | 1);
+            assert_eq!(last_begun(), current().value);
         })
         .join()
         .expect("the thread asserts");

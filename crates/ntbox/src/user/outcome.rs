@@ -19,6 +19,11 @@ pub struct Outcome {
     pub pended: bool,
     /// Fast I/O answered; no IRP was built.
     pub fast: bool,
+    /// The caller's event was signaled afterwards; `None` if it passed none.
+    pub signaled: Option<bool>,
+    /// The caller's status block was written. NT leaves it alone when a request ends with an
+    /// error before the service has returned.
+    pub written: bool,
     /// What the call wrote into the caller's buffer.
     pub data: Vec<u8>,
 }
@@ -31,6 +36,8 @@ impl Outcome {
             information: 0,
             pended: false,
             fast: false,
+            signaled: None,
+            written: false,
             data: Vec::new(),
         }
     }

@@ -10,6 +10,8 @@
 //!   renames and deletes;
 //! - [`scenarios`]: locks, watches, cancellation, all information classes;
 //! - [`random`]: seeded random operations on a few files;
+//! - [`program`]: programs of operations that can be shrunk, for `ntbox diff`;
+//! - [`systematic`]: every choice of the file system for every small program;
 //! - [`run`]: threads, progress, results;
 //! - [`bench`]: what one request costs with and without the drivers above.
 
@@ -18,9 +20,11 @@ pub mod bench;
 pub mod layout;
 pub mod observed;
 pub mod plan;
+pub mod program;
 pub mod random;
 pub mod run;
 pub mod scenarios;
+pub mod systematic;
 pub mod tree;
 pub mod worker;
 

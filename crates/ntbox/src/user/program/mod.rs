@@ -20,13 +20,15 @@ use super::event::Event;
 use super::open::OpenRequest;
 use super::outcome::{self, Outcome, is_error};
 use super::{counters, information, request};
+use crate::io_manager::object;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, HANDLE,
+    DEVICE_OBJECT, FILE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, HANDLE,
     IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
 };
 use crate::processor::thread::from_user_mode;
 use buffer::Buffer;
 use std::ffi::c_void;
+use std::marker::PhantomData;
 
 /// What a program opens. The same fields as [`OpenRequest`], with a file as the root.
 #[derive(Clone, Copy)]
@@ -97,6 +99,7 @@ pub struct Opened {
 pub struct File {
     handle: HANDLE,
     asynchronous: bool,
+    passes_events: bool,
 }
 
 // SAFETY: a handle may be used from any thread of its process.
@@ -123,6 +126,7 @@ pub fn create_file(parameters: &CreateParameters<'_>) -> Opened {
                 file: Some(File {
                     handle,
                     asynchronous,
+                    passes_events: asynchronous,
                 }),
             }
         }
@@ -152,11 +156,11 @@ fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
     let (pended, fast) = outcome::last();
     let information = if is_error(status) { 0 } else { information };
     Outcome {
-        status,
         information,
         pended,
         fast,
         data,
+        ..Outcome::early(status)
     }
 }
 
@@ -176,6 +180,22 @@ impl File {
         self.asynchronous
     }
 
+    /// Passes an event with each call that takes one, which an asynchronous handle does anyway.
+    pub fn pass_events(&mut self) {
+        self.passes_events = true;
+    }
+
+    /// The position of a synchronous handle, as `FilePositionInformation` tells it.
+    pub fn position(&self) -> Option<i64> {
+        if self.asynchronous {
+            return None;
+        }
+        let file: *mut FILE_OBJECT = object::object_of_handle(self.handle).ok()?.cast();
+        // SAFETY: the open handle keeps the file object, and no request of a synchronous handle is
+        // under way while its program does something else.
+        Some(unsafe { (*file).CurrentByteOffset })
+    }
+
     /// Starts a call: `service` gets event, status block and buffer.
     fn start(
         &self,
@@ -184,9 +204,10 @@ impl File {
         output: bool,
         service: impl FnOnce(HANDLE, *mut IO_STATUS_BLOCK, *mut c_void, *mut c_void) -> NTSTATUS,
     ) -> Pending<'_> {
-        let event = self.asynchronous.then(Event::new);
+        let event = self.passes_events.then(Event::new);
         let mut pending = Pending {
-            file: self,
+            handle: self.handle,
+            of: PhantomData,
             event,
             iosb: unwritten(),
             buffer,
@@ -230,11 +251,16 @@ impl File {
         } else {
             iosb.Information
         };
-        finish(
-            status,
-            information,
-            buffer.take(if output { information } else { 0 }),
-        )
+        // SAFETY: the service has returned: nobody writes the block any more.
+        let block = unsafe { iosb.Anonymous.Status };
+        Outcome {
+            written: block != STATUS_PENDING,
+            ..finish(
+                status,
+                information,
+                buffer.take(if output { information } else { 0 }),
+            )
+        }
     }
 
     /// Closes the handle.

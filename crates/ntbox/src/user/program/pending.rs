@@ -7,13 +7,15 @@ use super::super::outcome::{Outcome, is_error};
 use super::super::{cancel, counters};
 use super::File;
 use super::buffer::Buffer;
-use crate::nt::{IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING};
+use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING};
 use crate::processor::thread::from_user_mode;
+use std::marker::PhantomData;
 
 /// A call that may be outstanding. Its buffer and status block live until it has
 /// finished: dropping an unfinished one cancels it and waits.
 pub struct Pending<'f> {
-    pub(super) file: &'f File,
+    pub(super) handle: HANDLE,
+    pub(super) of: PhantomData<&'f File>,
     pub(super) event: Option<Event>,
     pub(super) iosb: Box<IO_STATUS_BLOCK>,
     pub(super) buffer: Option<Buffer>,
@@ -39,7 +41,7 @@ impl Pending<'_> {
     /// Cancels this request alone (`NtCancelIoFileEx`). It still has to be waited for.
     pub fn cancel(&mut self) -> NTSTATUS {
         let block = &raw mut *self.iosb;
-        from_user_mode(|| cancel::nt_cancel_io_file_ex(self.file.handle, block))
+        from_user_mode(|| cancel::nt_cancel_io_file_ex(self.handle, block))
     }
     /// Waits up to `timeout` (100 ns units, relative): true when it has finished.
     pub fn finishes_within(&mut self, timeout: i64) -> bool {
@@ -49,6 +51,24 @@ impl Pending<'_> {
             return from_user_mode(|| event.wait(Some(-timeout))) == 0;
         }
         true
+    }
+    /// Lets the handle be closed before the call has finished: the file system then ends a
+    /// request that waits, and cancelling finds nothing.
+    pub fn outlives_handle(mut self) -> Pending<'static> {
+        let finished = std::mem::replace(&mut self.finished, true);
+        Pending {
+            handle: self.handle,
+            of: PhantomData,
+            event: self.event.take(),
+            iosb: std::mem::replace(&mut self.iosb, super::unwritten()),
+            buffer: self.buffer.take(),
+            _input: self._input.take(),
+            output: self.output,
+            returned: self.returned,
+            pended: self.pended,
+            fast: self.fast,
+            finished,
+        }
     }
     /// Waits until it has finished.
     pub fn wait(mut self) -> Outcome {
@@ -77,11 +97,15 @@ impl Pending<'_> {
             None => Vec::new(),
         };
         counters::call(status);
+        // SAFETY: the request has finished: nobody writes the block any more.
+        let block = unsafe { self.iosb.Anonymous.Status };
         Outcome {
             status,
             information,
             pended: self.pended,
             fast: self.fast,
+            signaled: self.event.as_ref().map(Event::is_signaled),
+            written: block != STATUS_PENDING,
             data,
         }
     }

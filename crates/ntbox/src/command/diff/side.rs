@@ -1,0 +1,84 @@
+//! One side of a comparison: a process with its own stack, which runs the programs that it reads.
+//!
+//! Each line of standard input is an [`Order`], each line of standard output the [`Answer`] to it.
+//! At the end of the input the drivers are unloaded. A violation ends the process, with its report
+//! on standard error.
+
+use super::super::Failure;
+use super::super::machine::{self, Volume};
+use super::super::run::{configure_replay, mix, mount};
+use super::super::watchdog::Watchdog;
+use super::options::SideOptions;
+use ntbox::io_manager::storage::MountTiming;
+use ntbox::workload::Progress;
+use ntbox::workload::program::observation::Seen;
+use ntbox::workload::program::{self, Program, Volumes};
+use serde::{Deserialize, Serialize};
+use std::io::BufRead;
+use std::sync::Arc;
+
+/// What a side is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The program.
+    pub program: Program,
+    /// Number of the run, the same on all sides and never twice.
+    pub run: u32,
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// The program has run.
+    Seen(Seen),
+    /// It could not.
+    Failed(String),
+    /// At the end: the driver cannot be unloaded, for this reason.
+    Kept(String),
+}
+
+/// Runs until the input ends; true if the drivers could be unloaded, or stay by their own wish.
+pub fn run(options: &SideOptions) -> Result<bool, Failure> {
+    configure_replay(options.verify, options.seed, options.replay.clone());
+    machine::start();
+    let create = |descriptions: &[_]| -> Vec<Volume> {
+        descriptions.iter().cloned().map(Volume::create).collect()
+    };
+    let (own, shared) = (create(&options.own), create(&options.volumes));
+    mount(&shared, |timing| timing == MountTiming::Before)?;
+    let drivers = machine::load(&options.drivers, &options.settings)?;
+    mount(&shared, |timing| timing != MountTiming::Before)?;
+
+    let place = |volume: &Volume| program::Volume {
+        name: volume.name(),
+        host: volume.description.host_directory.clone(),
+    };
+    let volumes = Volumes {
+        own: own.iter().map(place).collect(),
+        shared: shared.iter().map(place).collect(),
+    };
+    let progress: Arc<Progress> = Arc::default();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| Failure::Failed(format!("no orders: {error}")))?;
+        let order: Order = serde_json::from_str(&line).map_err(anyhow::Error::from)?;
+        let _watchdog = Watchdog::start(&progress, false);
+        let mix = mix(false, options.verify);
+        let seen = program::run(&order.program, order.run, mix, &volumes, &progress);
+        answer(&match seen {
+            Ok(seen) => Answer::Seen(seen),
+            Err(error) => Answer::Failed(format!("{error:#}")),
+        })?;
+    }
+    let kept = machine::wrongly_kept(&machine::unload(drivers));
+    if !kept.is_empty() {
+        answer(&Answer::Kept(kept.join("\n")))?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+fn answer(answer: &Answer) -> Result<(), Failure> {
+    let json = serde_json::to_string(answer).map_err(anyhow::Error::from)?;
+    super::super::print(&(json + "\n"));
+    Ok(())
+}

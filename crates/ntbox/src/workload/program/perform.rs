@@ -1,0 +1,269 @@
+//! What each operation calls.
+
+use super::super::layout::{Mask, basic_information, rename_information};
+use super::super::worker::synchronous;
+use super::operation::{BLOCK, Locked, Operation, Part};
+use super::runner::Runner;
+use crate::nt::*;
+use crate::user::access::{READ, WRITE};
+use crate::user::locks::Range;
+use crate::user::{CreateParameters, Pending, create_file, identity, query_attributes};
+
+/// End of the file while transfers overlap: all of their blocks are in it.
+const WHOLE: i64 = 16 * BLOCK as i64;
+
+/// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
+const OWNER_GROUP_DACL: u32 = 7;
+
+impl Runner {
+    pub(super) fn perform(&mut self, operation: &Operation) {
+        match *operation {
+            Operation::Create(ref create) => self.create(create),
+            Operation::Close { slot } => self.close(slot),
+            Operation::Read {
+                slot,
+                offset,
+                length,
+            } => {
+                self.call(slot, "read", Mask::None, |file| file.read(offset, length));
+            }
+            Operation::Write {
+                slot,
+                offset,
+                length,
+                byte,
+            } => {
+                let data = vec![byte; length as usize];
+                self.call(slot, "write", Mask::None, |file| file.write(offset, &data));
+            }
+            Operation::Overlap { slot, ref parts } => self.overlap(slot, parts),
+            Operation::Hold { slot, write } => self.hold(slot, write),
+            Operation::Lock {
+                slot,
+                range,
+                exclusive,
+                wait,
+            } => {
+                let wait = wait
+                    && self
+                        .open(slot)
+                        .is_some_and(|open| open.file.is_asynchronous());
+                self.start(slot, "lock", Mask::None, false, |file| {
+                    file.start_lock(bytes_of(range), !wait, exclusive)
+                });
+            }
+            Operation::Unlock { slot, range } => {
+                self.call(slot, "unlock", Mask::None, |file| {
+                    file.unlock(bytes_of(range))
+                });
+            }
+            Operation::Watch { slot, filter, tree } => {
+                // A synchronous handle would keep the thread until something changes.
+                if self
+                    .open(slot)
+                    .is_some_and(|open| open.file.is_asynchronous())
+                {
+                    self.start(slot, "watch", Mask::None, true, |file| {
+                        file.start_notify(filter, tree, 512)
+                    });
+                }
+            }
+            Operation::Cancel { which } => self.cancel(which.into()),
+            Operation::CancelAll { slot } => {
+                self.call(slot, "cancel all", Mask::None, |file| file.cancel_io());
+            }
+            Operation::Query {
+                slot,
+                class,
+                length,
+            } => {
+                let mask = if length < 100 {
+                    Mask::All
+                } else {
+                    Mask::File(class)
+                };
+                self.call(slot, "query information", mask, |file| {
+                    file.query_information(class, length)
+                });
+            }
+            Operation::QueryName { at } => {
+                let path = self.path(at);
+                identity::allow_failure_of_next();
+                let outcome = query_attributes(&path);
+                let mask = Mask::File(FileNetworkOpenInformation);
+                self.note(format!("query attributes of {at}"), &outcome, mask);
+            }
+            Operation::QueryVolume { slot, class } => {
+                self.call(slot, "query volume", Mask::Volume(class), |file| {
+                    file.query_volume(class, 256)
+                });
+            }
+            Operation::QuerySecurity { slot } => {
+                self.call(slot, "query security", Mask::None, |file| {
+                    file.query_security(OWNER_GROUP_DACL, 512)
+                });
+            }
+            Operation::SetEnd { slot, class, size } => {
+                self.call(slot, "set end", Mask::None, |file| {
+                    file.set_information(class, &size.to_le_bytes())
+                });
+            }
+            Operation::SetAttributes { slot, attributes } => {
+                self.call(slot, "set attributes", Mask::None, |file| {
+                    let basic = basic_information(0, 0, 0, 0, attributes);
+                    file.set_information(FileBasicInformation, &basic)
+                });
+            }
+            Operation::SetPosition { slot, position } => {
+                self.call(slot, "set position", Mask::None, |file| {
+                    file.set_information(FilePositionInformation, &position.to_le_bytes())
+                });
+            }
+            Operation::Rename {
+                slot,
+                to,
+                link,
+                replace,
+            } => {
+                let information = rename_information(&self.path(to), replace);
+                let class = if link {
+                    FileLinkInformation
+                } else {
+                    FileRenameInformation
+                };
+                self.call(slot, "rename", Mask::None, |file| {
+                    file.set_information(class, &information)
+                });
+            }
+            Operation::Delete { slot, delete } => {
+                self.call(slot, "delete", Mask::None, |file| {
+                    file.set_information(FileDispositionInformation, &[u8::from(delete)])
+                });
+            }
+            Operation::List {
+                slot,
+                class,
+                pattern,
+                restart,
+                single,
+            } => {
+                self.call(slot, "list", Mask::Directory(class), |file| {
+                    file.query_directory(class, 1024, pattern, restart, single)
+                });
+            }
+            Operation::Flush { slot } => {
+                self.call(slot, "flush", Mask::None, |file| file.flush());
+            }
+            Operation::Control { slot, code, device } => {
+                self.call(slot, "control", Mask::None, |file| match device {
+                    true => file.device_control(code, &[], 24),
+                    false => file.fs_control(code, &[], 24),
+                });
+            }
+            Operation::PageIn { slot, page } => {
+                self.call(slot, "page in", Mask::None, |file| {
+                    file.page_in(page.into())
+                });
+            }
+            Operation::Oplock {
+                at,
+                kind,
+                opening,
+                touch,
+                answer,
+            } => {
+                self.oplock(at, kind, (opening, touch), answer);
+            }
+            Operation::Dismount { lock } => self.dismount(lock),
+        }
+    }
+
+    /// The file is made large enough first: what a transfer does must not depend on whether one
+    /// before it has ended.
+    fn overlap(&mut self, slot: u8, parts: &[Part]) {
+        let Some(open) = self.open(slot) else { return };
+        let end = open
+            .file
+            .set_information(FileEndOfFileInformation, &WHOLE.to_le_bytes());
+        let large = end.is_success();
+        let mut outcomes = Vec::new();
+        if large {
+            let transfers: Vec<Pending<'_>> = parts
+                .iter()
+                .map(|part| {
+                    let offset = Some(i64::from(part.block) * i64::from(BLOCK));
+                    identity::allow_failure_of_next();
+                    let mut transfer = match part.write {
+                        true => open
+                            .file
+                            .start_write(offset, &[part.block + 1; BLOCK as usize]),
+                        false => open.file.start_read(offset, BLOCK),
+                    };
+                    if part.cancel {
+                        transfer.cancel();
+                    }
+                    transfer
+                })
+                .collect();
+            outcomes.extend(transfers.into_iter().map(Pending::wait));
+        }
+        self.note(format!("set end [{slot}]"), &end, Mask::None);
+        for (part, outcome) in parts.iter().zip(&outcomes) {
+            let what = if part.write { "write" } else { "read" };
+            self.note(
+                format!("{what} block {} [{slot}]", part.block),
+                outcome,
+                Mask::None,
+            );
+        }
+    }
+
+    fn hold(&mut self, slot: u8, write: bool) {
+        if !self
+            .open(slot)
+            .is_some_and(|open| open.file.is_asynchronous())
+        {
+            return;
+        }
+        let call = if write { "held write" } else { "held read" };
+        self.start(slot, call, Mask::None, false, |file| {
+            identity::hold_next_until_cancelled();
+            match write {
+                true => file.start_write(Some(0), &[7; BLOCK as usize]),
+                false => file.start_read(Some(0), BLOCK),
+            }
+        });
+    }
+
+    fn dismount(&mut self, lock: bool) {
+        let name = self.own_volume().to_owned();
+        let parameters = CreateParameters::new(&name)
+            .access(READ | WRITE)
+            .options(synchronous(0));
+        let opened = create_file(&parameters);
+        self.note("open the volume".to_owned(), &opened.outcome, Mask::None);
+        let Some(volume) = opened.file else { return };
+        if lock {
+            let outcome = volume.fs_control(FSCTL_LOCK_VOLUME, &[], 0);
+            self.note("lock the volume".to_owned(), &outcome, Mask::None);
+        }
+        for (code, call) in [
+            (FSCTL_DISMOUNT_VOLUME, "dismount"),
+            (FSCTL_IS_VOLUME_MOUNTED, "is it mounted"),
+        ] {
+            identity::allow_failure_of_next();
+            let outcome = volume.fs_control(code, &[], 0);
+            self.note(call.to_owned(), &outcome, Mask::None);
+        }
+        let outcome = volume.close();
+        self.note("close the volume".to_owned(), &outcome, Mask::None);
+    }
+}
+
+fn bytes_of(range: Locked) -> Range {
+    Range {
+        offset: i64::from(range.block) * i64::from(BLOCK),
+        length: i64::from(range.blocks) * i64::from(BLOCK),
+        key: 0,
+    }
+}
