@@ -67,6 +67,27 @@ fn wrong_usage_exits_2() {
             ],
             "twice",
         ),
+        (vec!["diff"], "--driver"),
+        (vec!["diff", "--driver", &driver, "--keep", "0.1"], "2.17"),
+        (
+            vec!["diff", "--driver", &driver, "--requests", "2"],
+            "--systematic",
+        ),
+        (
+            vec![
+                "diff",
+                "--driver",
+                &driver,
+                "--systematic",
+                "--requests",
+                "5",
+            ],
+            "--requests",
+        ),
+        (
+            vec!["diff", "--driver", &driver, "--verify", "low-resources"],
+            "low-resources",
+        ),
     ] {
         ntbox(&arguments).expect_code(2).expect_output(part);
     }
@@ -75,7 +96,12 @@ fn wrong_usage_exits_2() {
 /// Help exits 0.
 #[test]
 fn help_exits_0() {
-    for arguments in [vec!["--help"], vec!["run", "--help"], vec!["--version"]] {
+    for arguments in [
+        vec!["--help"],
+        vec!["run", "--help"],
+        vec!["diff", "--help"],
+        vec!["--version"],
+    ] {
         ntbox(arguments).expect_code(0);
     }
 }

@@ -16,6 +16,7 @@
 //! | [`attachments`] | attaching, enumerating, detaching, unloading |
 //! | [`settings`] | the registry values |
 //! | [`mistakes`] | the mistakes, one file per family of rules |
+//! | [`opaque`] | what breaks no rule, and is noticed all the same |
 //! | [`kernel`] | the inline routines of `wdm.h` |
 
 #![no_std]
@@ -31,6 +32,7 @@ mod attachments;
 mod filter;
 mod kernel;
 mod mistakes;
+mod opaque;
 mod settings;
 
 use core::sync::atomic::Ordering;
@@ -89,11 +91,18 @@ unsafe extern "system" fn driver_entry(
         Ok(plain) => plain,
         Err(status) => return status,
     };
+    let opaque = match settings::opaque(registry_path) {
+        Ok(opaque) => opaque,
+        Err(status) => return status,
+    };
 
     attachments::initialize();
     for (major, routine) in (0..).zip(&mut (*driver).MajorFunction) {
         let mounts = major == IRP_MJ_FILE_SYSTEM_CONTROL;
         let correct = plain.filter(|_| !mounts).unwrap_or(filter::dispatch);
+        let correct = opaque
+            .and_then(|opaque| opaque.routine(major))
+            .unwrap_or(correct);
         *routine = Some(mistakes::routine(mistake, major).unwrap_or(correct));
     }
     (*driver).FastIoDispatch = &raw mut FAST_IO;

@@ -2,11 +2,14 @@
 //!
 //! - `Mistake`: REG_SZ, the name of a mistake, or REG_DWORD, its number;
 //! - `PassThrough`: REG_SZ, `skip` or `completion`: what is least work for a filter, to compare
-//!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests.
+//!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests;
+//! - `Opaque`: REG_SZ, `information`, `synchronous` or `create`: what no rule forbids, and a program
+//!   notices.
 
 use crate::filter::{self, DispatchRoutine};
 use crate::kernel::unicode_literal;
 use crate::mistakes::Mistake;
+use crate::opaque::Opaque;
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_READ, NTSTATUS, OBJ_CASE_INSENSITIVE,
     OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PUNICODE_STRING, REG_DWORD, REG_SZ,
@@ -38,11 +41,7 @@ pub unsafe fn pass_through(
     let Some(value) = read(registry_path, unicode_literal!("PassThrough")) else {
         return Ok(None);
     };
-    let is = |name: &str| {
-        value
-            .text()
-            .is_some_and(|text| text.iter().copied().eq(name.encode_utf16()))
-    };
+    let is = |name: &str| value.is(name);
     if is("skip") {
         Ok(Some(filter::skip))
     } else if is("completion") {
@@ -52,7 +51,22 @@ pub unsafe fn pass_through(
     }
 }
 
+/// What programs are to notice; `None` without the value. Another value refuses the start.
+pub unsafe fn opaque(registry_path: PUNICODE_STRING) -> Result<Option<Opaque>, NTSTATUS> {
+    let Some(value) = read(registry_path, unicode_literal!("Opaque")) else {
+        return Ok(None);
+    };
+    let opaque = Opaque::by_name(|name| value.is(name));
+    opaque.map(Some).ok_or(STATUS_INVALID_PARAMETER)
+}
+
 impl Value {
+    /// Whether it is the string `name`.
+    fn is(&self, name: &str) -> bool {
+        self.text()
+            .is_some_and(|text| text.iter().copied().eq(name.encode_utf16()))
+    }
+
     /// The string of a REG_SZ value.
     fn text(&self) -> Option<&[u16]> {
         let text = self.data.get(..self.bytes as usize / 2)?;
