@@ -20,15 +20,16 @@ use wdk_kit::workspace::Workspace;
 
 /// A package and who signed it.
 struct Made {
-    root: tempfile::TempDir,
+    root: PathBuf,
     signer: Signer,
 }
 
 const MOMENT: SourceDate = SourceDate(1_773_057_600);
 
 static MADE: LazyLock<Made> = LazyLock::new(|| {
-    let root = tempfile::tempdir().expect("a temporary directory");
-    let signer = Signer::for_tests(&Layout::new(root.path())).expect("openssl makes a certificate");
+    // Nothing drops what is static, so that each run writes over the one before.
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
+    let signer = Signer::for_tests(&Layout::new(&root)).expect("openssl makes a certificate");
     let made = Made { root, signer };
     made.package("package");
     made
@@ -47,7 +48,7 @@ impl Made {
             moment: MOMENT,
             signer: Some(&self.signer),
         };
-        let folder = self.root.path().join(name);
+        let folder = self.root.join(name);
         ingredients
             .package(&folder)
             .unwrap_or_else(|error| panic!("{error:#}"));
@@ -55,7 +56,7 @@ impl Made {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.root.path().join("package").join(name)
+        self.root.join("package").join(name)
     }
 
     fn certificate(&self) -> &Path {
@@ -66,7 +67,7 @@ impl Made {
     fn doctored(&self, name: &str, as_name: &str, doctor: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
         let mut bytes = read(&self.file(name));
         doctor(&mut bytes);
-        let path = self.root.path().join(as_name);
+        let path = self.root.join(as_name);
         std::fs::write(&path, bytes).unwrap_or_else(|error| panic!("{error}"));
         path
     }
@@ -92,7 +93,7 @@ const CATALOGS: [&str; 2] = ["", LEGACY];
 #[test]
 fn the_folder_is_complete_and_the_same_when_made_again() {
     let made = &*MADE;
-    let first = contents(&made.root.path().join("package"));
+    let first = contents(&made.root.join("package"));
     let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
@@ -235,10 +236,10 @@ fn a_catalog_of_another_driver_does_not_vouch_for_ours() {
     let made = &*MADE;
     let other = read(&drivers::fsglass(Profile::Debug));
     let members = [Member::new("fsglass.sys", &other).expect("an image")];
-    let unsigned = made.root.path().join("other.unsigned");
+    let unsigned = made.root.join("other.unsigned");
     let bytes = catalog::unsigned(&members, MOMENT).expect("a catalog");
     std::fs::write(&unsigned, bytes).unwrap_or_else(|error| panic!("{error}"));
-    let catalog = made.root.path().join("other.cat");
+    let catalog = made.root.join("other.cat");
     made.signer
         .sign(&unsigned, &catalog, MOMENT)
         .unwrap_or_else(|error| panic!("{error:#}"));
@@ -255,7 +256,7 @@ fn the_readme_names_every_file_and_the_certificate() {
     let made = &*MADE;
     let readme = String::from_utf8(read(&made.file("README.txt"))).expect("it is ASCII");
     assert!(readme.contains(SUBJECT), "{readme}");
-    for (name, _) in contents(&made.root.path().join("package")) {
+    for (name, _) in contents(&made.root.join("package")) {
         let name = name.split('/').next().unwrap_or_default();
         assert!(
             name == "README.txt" || readme.contains(name),

@@ -44,7 +44,8 @@ const FLAT_MEMBER: &[u8] = &[0x82, 0];
 /// CRYPTCAT_ATTR_AUTHENTICATED, and that name and value are text.
 const ATTRIBUTE_FLAGS: u32 = 0x1001_0001;
 
-/// The versions of Windows that a member and the catalog are for, in their words.
+/// The versions of Windows that a member and the catalog are for, in `inf2cat`'s words for
+/// `10_X64`; these are not from the catalog that was read, which was for Windows 8.1.
 const MEMBER_SYSTEMS: &str = "2:10.0";
 const CATALOG_SYSTEMS: &str = "_v100_X64";
 
