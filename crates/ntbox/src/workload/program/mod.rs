@@ -12,19 +12,21 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`operation`] | the operations, and how they are drawn |
+//! | [`operation`], `generate`, `words` | the operations, how they are drawn, what a report calls them |
 //! | [`runner`], `perform`, `oplock` | carrying them out |
 //! | [`observation`] | what is seen of them, and what of it must be the same |
 //! | [`contents`] | what is on the volumes at the end |
 //! | [`shrink`] | delta debugging |
 
 pub mod contents;
+mod generate;
 pub mod observation;
 pub mod operation;
 mod oplock;
 mod perform;
 pub mod runner;
 pub mod shrink;
+mod words;
 
 use super::run::Progress;
 use crate::file_system::adversary::{self, Mix};

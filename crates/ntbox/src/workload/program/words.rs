@@ -1,0 +1,212 @@
+//! Operations in words, for the report.
+
+use super::operation::{Create, Locked, NAMES, Name, Operation};
+use crate::nt::{
+    FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING,
+    FILE_NON_DIRECTORY_FILE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH,
+    FileAllocationInformation,
+};
+use std::fmt;
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES.get(usize::from(self.name)).unwrap_or(&"?");
+        write!(f, "V{}:\\{name}", self.volume)
+    }
+}
+
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "blocks {} to {}",
+            self.block,
+            self.block + self.blocks - 1
+        )
+    }
+}
+
+/// `at OFFSET`, or where that is.
+struct At(Option<i64>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(offset) => write!(f, "at {offset}"),
+            None => f.write_str("at the current position"),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(create) => create.fmt(f),
+            Self::Close { slot } => write!(f, "close handle {slot}"),
+            Self::Read {
+                slot,
+                offset,
+                length,
+            } => {
+                write!(f, "read {length} bytes {} by handle {slot}", At(*offset))
+            }
+            Self::Write {
+                slot,
+                offset,
+                length,
+                byte,
+            } => {
+                write!(
+                    f,
+                    "write {length} bytes {byte:#04x} {} by handle {slot}",
+                    At(*offset)
+                )
+            }
+            Self::Overlap { slot, parts } => {
+                write!(f, "at the same time by handle {slot}:")?;
+                for part in parts {
+                    let what = if part.write { "write" } else { "read" };
+                    let cancel = if part.cancel { " and cancel it" } else { "" };
+                    write!(f, " {what} block {}{cancel},", part.block)?;
+                }
+                f.write_str(" wait for all")
+            }
+            Self::Hold { slot, write } => {
+                let what = if *write { "write" } else { "read" };
+                write!(f, "{what} by handle {slot}, to be cancelled")
+            }
+            Self::Lock {
+                slot,
+                range,
+                exclusive,
+                wait,
+            } => {
+                let exclusive = if *exclusive { "exclusively" } else { "shared" };
+                let wait = if *wait { ", waiting" } else { "" };
+                write!(f, "lock {range} {exclusive} by handle {slot}{wait}")
+            }
+            Self::Unlock { slot, range } => write!(f, "unlock {range} by handle {slot}"),
+            Self::Watch { slot, filter, tree } => {
+                let tree = if *tree { " with its tree" } else { "" };
+                write!(
+                    f,
+                    "watch the directory of handle {slot}{tree} for {filter:#x}"
+                )
+            }
+            Self::Cancel { which } => write!(f, "cancel outstanding request {which}"),
+            Self::CancelAll { slot } => write!(f, "cancel all requests on handle {slot}"),
+            Self::Query {
+                slot,
+                class,
+                length,
+            } => {
+                write!(
+                    f,
+                    "query information {class} of handle {slot} into {length} bytes"
+                )
+            }
+            Self::QueryName { at } => write!(f, "query the attributes of {at}"),
+            Self::QueryVolume { slot, class } => {
+                write!(f, "query volume information {class} of handle {slot}")
+            }
+            Self::QuerySecurity { slot } => write!(f, "query security of handle {slot}"),
+            Self::SetEnd { slot, class, size } => {
+                let what = if *class == FileAllocationInformation {
+                    "allocation"
+                } else {
+                    "end"
+                };
+                write!(f, "set {what} of handle {slot} to {size}")
+            }
+            Self::SetAttributes { slot, attributes } => {
+                write!(f, "set attributes of handle {slot} to {attributes:#x}")
+            }
+            Self::SetPosition { slot, position } => {
+                write!(f, "set position of handle {slot} to {position}")
+            }
+            Self::Rename {
+                slot,
+                to,
+                link,
+                replace,
+            } => {
+                let what = if *link { "link" } else { "rename" };
+                let replace = if *replace { ", replacing" } else { "" };
+                write!(f, "{what} the file of handle {slot} to {to}{replace}")
+            }
+            Self::Delete { slot, delete } => {
+                let what = if *delete { "delete" } else { "keep" };
+                write!(f, "{what} the file of handle {slot}")
+            }
+            Self::List {
+                slot,
+                class,
+                pattern,
+                restart,
+                single,
+            } => {
+                write!(f, "list the directory of handle {slot} (class {class}")?;
+                if let Some(pattern) = pattern {
+                    write!(f, ", {pattern}")?;
+                }
+                let restart = if *restart { ", from its start" } else { "" };
+                let single = if *single { ", one entry" } else { "" };
+                write!(f, "{restart}{single})")
+            }
+            Self::Flush { slot } => write!(f, "flush handle {slot}"),
+            Self::Control { slot, code, device } => {
+                let what = if *device { "device" } else { "file-system" };
+                write!(f, "{what} control {code:#010x} on handle {slot}")
+            }
+            Self::PageIn { slot, page } => write!(f, "page in page {page} of handle {slot}"),
+            Self::Oplock {
+                at,
+                kind,
+                opening,
+                touch,
+                answer,
+            } => write!(
+                f,
+                "oplock {kind:?} on {at}; another thread opens it ({opening:?}) and touches it ({touch:?}); answered by {answer:?}"
+            ),
+            Self::Dismount { lock } => {
+                let lock = if *lock { "lock and " } else { "" };
+                write!(f, "{lock}dismount V0:")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Create {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let disposition = [
+            "supersede",
+            "open",
+            "create",
+            "open or create",
+            "overwrite",
+            "overwrite or create",
+        ]
+        .get(self.disposition as usize)
+        .unwrap_or(&"?");
+        write!(f, "{disposition} {} as handle {}", self.at, self.slot)?;
+        for (option, text) in [
+            (FILE_DIRECTORY_FILE, "directory"),
+            (FILE_NON_DIRECTORY_FILE, "file"),
+            (FILE_SYNCHRONOUS_IO_NONALERT, "synchronous"),
+            (FILE_WRITE_THROUGH, "write-through"),
+            (FILE_NO_INTERMEDIATE_BUFFERING, "not buffered"),
+            (FILE_DELETE_ON_CLOSE, "delete on close"),
+        ] {
+            if self.options & option != 0 {
+                write!(f, ", {text}")?;
+            }
+        }
+        let relative = if self.relative { ", relative" } else { "" };
+        write!(
+            f,
+            ", access {:#x}, share {}{relative}",
+            self.access, self.share
+        )
+    }
+}
