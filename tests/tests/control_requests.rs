@@ -92,7 +92,7 @@ fn what_is_wrong_is_refused() {
             for access in 0..4 {
                 for method in 0..4 {
                     let other = code::DEVICE_TYPE << 16 | access << 14 | function << 2 | method;
-                    if !code::ALL.contains(&other) && (function < 0x10 || function > 0x7F0) {
+                    if !code::ALL.contains(&other) && !(0x10..=0x7F0).contains(&function) {
                         assert_eq!(
                             status(other, b"abcd"),
                             STATUS_INVALID_DEVICE_REQUEST,

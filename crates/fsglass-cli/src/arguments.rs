@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Installs, starts, shows and exercises the fsglass file-system filter.
@@ -45,6 +45,45 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Install the driver from its package (administrator)
+    #[command(after_long_help = INSTALL_EXAMPLES)]
+    Install {
+        /// The package's INF; default: the one beside this program
+        #[arg(long, value_name = "FILE")]
+        inf: Option<PathBuf>,
+        /// Start the driver with Windows, before other filters; needs a restart
+        #[arg(long)]
+        boot: bool,
+    },
+
+    /// Stop the driver, if it can be stopped, and remove it (administrator)
+    Uninstall,
+
+    /// Make Windows believe the test signature of the package, or no longer (administrator)
+    #[command(after_long_help = CERTIFICATE_EXAMPLES)]
+    Certificate {
+        /// What to do
+        #[command(subcommand)]
+        what: Certificate,
+    },
+
+    /// Look for what keeps the driver from being installed, started or attached
+    ///
+    /// Test signing, Secure Boot, memory integrity, IoBlockLegacyFsFilters, DAX volumes, other
+    /// legacy filters, the version of Windows. Each finding says what to do.
+    Doctor,
+
+    /// Have Driver Verifier check the driver (administrator)
+    ///
+    /// Sets the options of verifier.exe; they take effect when Windows is started anew. They replace
+    /// the options that were set for any other driver.
+    #[command(after_long_help = VERIFY_EXAMPLES)]
+    Verify {
+        /// What to do
+        #[command(subcommand)]
+        what: Verify,
+    },
+
     /// Start the driver (administrator)
     Start,
 
@@ -75,6 +114,77 @@ pub enum Command {
     /// Works on any volume, filtered or not, and needs no administrator rights.
     #[command(after_long_help = EXERCISE_EXAMPLES)]
     Exercise(Exercise),
+}
+
+const INSTALL_EXAMPLES: &str = r"Examples:
+  fsglass install
+  fsglass install --boot
+  fsglass install --inf E:\package\fsglass.inf
+";
+
+const CERTIFICATE_EXAMPLES: &str = r"Examples:
+  fsglass certificate install
+  fsglass certificate remove fsglass.cer
+";
+
+const VERIFY_EXAMPLES: &str = r"Examples:
+  fsglass verify on
+  fsglass verify on --class irp-life --class pending
+  fsglass verify query
+  fsglass verify off
+";
+
+/// What to do with the test certificate.
+#[derive(Debug, Subcommand)]
+pub enum Certificate {
+    /// Add it to the machine's stores Root and TrustedPublisher
+    Install {
+        /// The certificate; default: the one beside this program
+        file: Option<PathBuf>,
+    },
+    /// Remove it from both
+    Remove {
+        /// The certificate; default: the one beside this program
+        file: Option<PathBuf>,
+    },
+}
+
+/// What to do with Driver Verifier.
+#[derive(Debug, Subcommand)]
+pub enum Verify {
+    /// Check the driver from the next start of Windows on
+    On {
+        /// What to check; may be repeated
+        #[arg(long, value_enum, default_value = "standard")]
+        class: Vec<RuleClass>,
+    },
+    /// Check no driver any more
+    Off,
+    /// Show what is checked now, and from the next start on
+    Query,
+}
+
+/// A class of rules: the chapters of docs/rules.md, as far as Driver Verifier has options for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuleClass {
+    /// What Microsoft's standard settings check
+    Standard,
+    /// Requests: completed once, passed on or completed, stack locations
+    IrpLife,
+    /// STATUS_PENDING, with every request made to pend
+    Pending,
+    /// What may be called at which level
+    Irql,
+    /// Device objects, attaching and detaching
+    Devices,
+    /// Memory: overruns, use after free, leaks at unload
+    Pool,
+    /// Spin locks and their order
+    Locks,
+    /// Allocations that fail at random
+    LowResources,
+    /// Each place that allocates fails once
+    SystematicLowResources,
 }
 
 /// The workload.

@@ -1,16 +1,21 @@
 //! The commands, one file each.
 
+mod certificate;
+mod doctor;
 mod exercise;
+mod install;
 mod list;
 mod service;
 mod status;
 mod time;
+mod verify;
 mod volume;
 
 use crate::arguments::{Command, CommandLine};
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::system::System;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// What a command works with.
 pub struct Context<'c> {
@@ -46,6 +51,11 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
     };
     match &line.command {
         Command::Exercise(arguments) => exercise::run(context, arguments),
+        Command::Install { inf, boot } => install::install(context, inf.as_deref(), *boot),
+        Command::Uninstall => install::uninstall(context),
+        Command::Certificate { what } => certificate::run(context, what),
+        Command::Doctor => doctor::run(context),
+        Command::Verify { what } => verify::run(context, what),
         Command::Start => service::start(context),
         Command::Stop => service::stop(context),
         Command::Status => status::run(context),
@@ -54,3 +64,31 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         Command::Detach(volume) => volume::detach(context, &volume.volume),
     }
 }
+
+/// Fails unless this process has administrator rights; `why` says what for.
+fn administrator(system: &dyn System, why: &str) -> Result<()> {
+    if system.is_administrator() {
+        return Ok(());
+    }
+    Err(Error::new(format!("administrator rights are needed {why}"))
+        .remedy("run this in a prompt that was opened with \"Run as administrator\"")
+        .exiting(Exit::NotAdministrator))
+}
+
+/// The first of these files of the package that there is, in the directory of this program.
+fn beside_program(names: &[&str]) -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let directory = program.parent().unwrap_or(&program);
+    let mut candidates = names.iter().map(|name| directory.join(name));
+    candidates.find(|path| path.is_file()).ok_or_else(|| {
+        let what = format!(
+            "there is no {} in {}",
+            names.join(" or "),
+            directory.display()
+        );
+        Error::new(what).remedy("run fsglass.exe from the package, or name the file")
+    })
+}
+
+#[cfg(test)]
+mod tests;

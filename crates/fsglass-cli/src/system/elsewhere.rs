@@ -1,6 +1,6 @@
 //! Where there is no Windows: what does not need it still works.
 
-use super::{Device, DriveLetter, Service, System};
+use super::{Device, DriveLetter, Ran, Service, System};
 use crate::error::{Code, Error, Result};
 
 /// A system without the driver.
@@ -36,7 +36,47 @@ impl System for Elsewhere {
         needs_windows()
     }
 
+    fn delete_service(&self, _name: &str) -> Result<()> {
+        needs_windows()
+    }
+
     fn drive_letters(&self) -> Vec<DriveLetter> {
         Vec::new()
+    }
+
+    fn is_direct_access(&self, _letter: &str) -> bool {
+        false
+    }
+
+    fn run(&self, _program: &str, _arguments: &[&str]) -> Result<Ran> {
+        needs_windows()
+    }
+
+    fn registry_number(&self, _key: &str, _value: &str) -> Option<u32> {
+        None
+    }
+
+    fn registry_text(&self, _key: &str, _value: &str) -> Option<String> {
+        None
+    }
+
+    fn registry_keys(&self, _key: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn code_integrity(&self) -> Option<u32> {
+        None
+    }
+
+    fn wine(&self) -> Option<String> {
+        None
+    }
+
+    fn add_certificate(&self, _store: &str, _certificate: &[u8]) -> Result<()> {
+        needs_windows()
+    }
+
+    fn remove_certificate(&self, _store: &str, _certificate: &[u8]) -> Result<bool> {
+        needs_windows()
     }
 }

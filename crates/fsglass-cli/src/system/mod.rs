@@ -2,10 +2,12 @@
 
 #[cfg(not(windows))]
 mod elsewhere;
+#[cfg(test)]
+pub mod pretended;
 #[cfg(windows)]
 mod windows;
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 /// The system that this process runs on.
 #[must_use]
@@ -49,8 +51,71 @@ pub trait System {
     /// Those of the service control manager.
     fn stop(&self, name: &str) -> Result<()>;
 
+    /// Deletes a service.
+    ///
+    /// # Errors
+    /// Those of the service control manager.
+    fn delete_service(&self, name: &str) -> Result<()>;
+
     /// The drive letters there are.
     fn drive_letters(&self) -> Vec<DriveLetter>;
+
+    /// Whether programs map files of that drive directly (DAX).
+    fn is_direct_access(&self, letter: &str) -> bool;
+
+    /// Runs one of the system's own programs to its end, and gives what it printed.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<Ran> {
+        let started = std::process::Command::new(program).args(arguments).output();
+        let output = started.map_err(|error| {
+            let code = error.raw_os_error().unwrap_or_default().cast_unsigned();
+            Error::with_code(format!("cannot start {program}"), Code::Win32(code))
+        })?;
+        let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        printed.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok(Ran {
+            code: output.status.code().unwrap_or(-1),
+            printed,
+        })
+    }
+
+    /// A number below HKEY_LOCAL_MACHINE.
+    fn registry_number(&self, key: &str, value: &str) -> Option<u32>;
+
+    /// A text below HKEY_LOCAL_MACHINE.
+    fn registry_text(&self, key: &str, value: &str) -> Option<String>;
+
+    /// The names of the keys in a key below HKEY_LOCAL_MACHINE.
+    fn registry_keys(&self, key: &str) -> Vec<String>;
+
+    /// CodeIntegrityOptions of the running system.
+    fn code_integrity(&self) -> Option<u32>;
+
+    /// The version of Wine, if this is Wine.
+    fn wine(&self) -> Option<String>;
+
+    /// Puts a certificate (DER) into a store of the machine, such as `Root`.
+    ///
+    /// # Errors
+    /// Those of the certificate store.
+    fn add_certificate(&self, store: &str, certificate: &[u8]) -> Result<()>;
+
+    /// Takes a certificate out of a store of the machine: whether it was there.
+    ///
+    /// # Errors
+    /// Those of the certificate store.
+    fn remove_certificate(&self, store: &str, certificate: &[u8]) -> Result<bool>;
+}
+
+/// A program that ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub printed: String,
 }
 
 /// An open control device.

@@ -2,26 +2,37 @@
 
 #![expect(unsafe_code, reason = "Windows is called by its C interface")]
 
+mod certificates;
+
 use super::{Device, DriveLetter, Service, System};
 use crate::error::{Code, Error, Exit, Result};
+use std::ffi::{CStr, c_char};
 use std::fs::{File, OpenOptions};
 use std::os::windows::io::AsRawHandle;
 use std::time::Duration;
+use windows_registry::LOCAL_MACHINE;
 use windows_service::service::{ServiceAccess, ServiceStartType, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
+use windows_sys::Wdk::System::SystemInformation::{
+    NtQuerySystemInformation, SystemCodeIntegrityInformation,
+};
 use windows_sys::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_SERVICE_DOES_NOT_EXIST, HMODULE, STATUS_PENDING, WAIT_OBJECT_0,
 };
-use windows_sys::Win32::Storage::FileSystem::QueryDosDeviceW;
+use windows_sys::Win32::Storage::FileSystem::{GetVolumeInformationW, QueryDosDeviceW};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_HMODULE, FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS,
     FormatMessageW,
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
-use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::{INFINITE, WaitForSingleObject};
+use windows_sys::Win32::System::WindowsProgramming::SYSTEM_CODEINTEGRITY_INFORMATION;
 use windows_sys::Win32::UI::Shell::IsUserAnAdmin;
+
+/// From `winnt.h`: a flag of GetVolumeInformation.
+const FILE_DAX_VOLUME: u32 = 0x2000_0000;
 
 /// This system.
 pub struct Windows;
@@ -120,6 +131,82 @@ impl System for Windows {
             status = service.query_status().map_err(failed(&doing))?;
         }
         Ok(())
+    }
+
+    fn delete_service(&self, name: &str) -> Result<()> {
+        let service = open_service(name, ServiceAccess::DELETE)?;
+        let deleted = service.delete();
+        deleted.map_err(failed(&format!("cannot delete the service {name}")))
+    }
+
+    fn is_direct_access(&self, letter: &str) -> bool {
+        let root = wide(&format!(r"{letter}\"));
+        let mut flags = 0;
+        // SAFETY: a terminated name and a place for the flags; nothing else is asked for.
+        let known = unsafe {
+            GetVolumeInformationW(
+                root.as_ptr(),
+                std::ptr::null_mut(),
+                0,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                &raw mut flags,
+                std::ptr::null_mut(),
+                0,
+            )
+        };
+        known != 0 && flags & FILE_DAX_VOLUME != 0
+    }
+
+    fn registry_number(&self, key: &str, value: &str) -> Option<u32> {
+        LOCAL_MACHINE.open(key).ok()?.get_u32(value).ok()
+    }
+
+    fn registry_text(&self, key: &str, value: &str) -> Option<String> {
+        LOCAL_MACHINE.open(key).ok()?.get_string(value).ok()
+    }
+
+    fn registry_keys(&self, key: &str) -> Vec<String> {
+        let Ok(key) = LOCAL_MACHINE.open(key) else {
+            return Vec::new();
+        };
+        key.keys().map(Iterator::collect).unwrap_or_default()
+    }
+
+    fn code_integrity(&self) -> Option<u32> {
+        let size = size_of::<SYSTEM_CODEINTEGRITY_INFORMATION>() as u32;
+        let mut information = SYSTEM_CODEINTEGRITY_INFORMATION {
+            Length: size,
+            CodeIntegrityOptions: 0,
+        };
+        // SAFETY: a structure of the stated size, whose length field is set.
+        let status = unsafe {
+            NtQuerySystemInformation(
+                SystemCodeIntegrityInformation,
+                (&raw mut information).cast(),
+                size,
+                std::ptr::null_mut(),
+            )
+        };
+        (status >= 0).then_some(information.CodeIntegrityOptions)
+    }
+
+    fn wine(&self) -> Option<String> {
+        // SAFETY: ntdll stays loaded; a terminated name.
+        let routine = unsafe { GetProcAddress(ntdll(), c"wine_get_version".as_ptr().cast()) }?;
+        // SAFETY: Wine's ntdll alone exports it, with this signature.
+        let routine: extern "C" fn() -> *const c_char = unsafe { std::mem::transmute(routine) };
+        // SAFETY: a terminated string that lives as long as the process.
+        let version = unsafe { CStr::from_ptr(routine()) };
+        Some(version.to_string_lossy().into_owned())
+    }
+
+    fn add_certificate(&self, store: &str, certificate: &[u8]) -> Result<()> {
+        certificates::Store::open(store)?.add(certificate)
+    }
+
+    fn remove_certificate(&self, store: &str, certificate: &[u8]) -> Result<bool> {
+        certificates::Store::open(store)?.remove(certificate)
     }
 
     fn drive_letters(&self) -> Vec<DriveLetter> {

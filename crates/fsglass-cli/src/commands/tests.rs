@@ -1,0 +1,169 @@
+//! Commands on a pretended Windows.
+
+use crate::arguments::CommandLine;
+use crate::error::Exit;
+use crate::system::pretended::Pretended;
+use crate::system::{DriveLetter, Service};
+use clap::{CommandFactory, Parser};
+use fsglass_protocol::{
+    Kind, Reason, SettingsReply, VERSION, VersionReply, VolumesWriter, attach, class, code,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+/// Runs a command line: how it ended, and what it printed.
+pub(super) fn ran(system: &Pretended, line: &[&str]) -> (Result<Exit, Exit>, String) {
+    let line = CommandLine::try_parse_from([&["fsglass"], line].concat()).unwrap();
+    let mut out = Vec::new();
+    let result = super::run(&line, system, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    match result {
+        Ok(exit) => (Ok(exit), text),
+        Err(error) => (Err(error.exit()), text + &error.explained(system)),
+    }
+}
+
+fn units(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// A machine with a driver that runs: C: filtered, D: detached.
+fn running() -> Pretended {
+    let mut version = VersionReply::new_zeroed();
+    (version.oldest, version.newest) = (VERSION.into(), VERSION.into());
+    version.driver = [0, 1, 0, 0].map(Into::into);
+    let mut settings = SettingsReply::new_zeroed();
+    settings.attach = (attach::DISK | attach::RAW).into();
+    settings.started = 133_801_632_000_000_000.into();
+    settings.clients = 1.into();
+    let mut list = vec![0; 1000];
+    let mut writer = VolumesWriter::new(&mut list).unwrap();
+    for (name, reason) in [
+        (r"\Device\HarddiskVolume1", Reason::Attached),
+        (r"\Device\HarddiskVolume2", Reason::Detached),
+    ] {
+        let mut record = writer.record(&units(name));
+        let attached = reason == Reason::Attached;
+        if attached {
+            record.device(&units(r"\FileSystem\fsglass"), true);
+        }
+        record.device(&units(r"\FileSystem\Ntfs"), false);
+        record.finish(|fixed| {
+            fixed.kind = Kind::Volume as u8;
+            fixed.reason = reason as u8;
+            fixed.class = class::DISK;
+            fixed.since = 133_801_632_000_000_000.into();
+        });
+    }
+    let (written, _) = writer.finish();
+    list.truncate(written);
+    let answers = [
+        (code::VERSION, (0, version.as_bytes().to_vec())),
+        (code::SETTINGS, (0, settings.as_bytes().to_vec())),
+        (code::VOLUMES, (0, list)),
+        (code::ATTACH, (0xC000_0035, vec![])),
+        (code::DETACH, (0, vec![])),
+    ];
+    let service = Service {
+        running: true,
+        state: "running".to_owned(),
+        start: "on demand".to_owned(),
+        image: r"\SystemRoot\fsglass.sys".to_owned(),
+    };
+    let letter = |letter: &str, device: &str| DriveLetter {
+        letter: letter.to_owned(),
+        device: device.to_owned(),
+    };
+    Pretended {
+        administrator: true,
+        service: Some(service).into(),
+        answers: answers.into(),
+        letters: vec![(letter("C:", r"\Device\HarddiskVolume1"), false)],
+        ..Pretended::default()
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    CommandLine::command().debug_assert();
+}
+
+#[test]
+fn status_shows_the_run() {
+    let (exit, text) = ran(&running(), &["status"]);
+    assert_eq!(exit, Ok(Exit::Done));
+    for part in [
+        "running",
+        "0.1.0",
+        "disk, RAW",
+        "2025-01-01T00:00:00Z",
+        "1 filtered, 1 not",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    let (_, text) = ran(&running(), &["status", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["driver"]["clients"], 1);
+    assert_eq!(
+        ran(&Pretended::default(), &["status"]).0,
+        Ok(Exit::NotRunning)
+    );
+}
+
+#[test]
+fn list_shows_what_is_filtered_and_why_not() {
+    let (exit, text) = ran(&running(), &["list"]);
+    assert_eq!(exit, Ok(Exit::Done));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("DEVICE"), "{text}");
+    assert!(
+        lines[1].contains("C:") && lines[1].contains("[fsglass] > Ntfs"),
+        "{text}"
+    );
+    assert!(lines[2].contains("detached by request"), "{text}");
+    let (_, text) = ran(&running(), &["list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json[0]["letters"][0], "C:");
+    assert_eq!(json[0]["below"][0], r"\FileSystem\Ntfs");
+    assert_eq!(json[1]["filtered"], false);
+}
+
+#[test]
+fn an_answer_of_the_driver_that_makes_no_sense_is_an_error() {
+    let mut system = running();
+    system.answers.insert(code::VOLUMES, (0, vec![9; 40]));
+    assert_eq!(ran(&system, &["list"]).0, Err(Exit::Failed));
+    let mut version = VersionReply::new_zeroed();
+    (version.oldest, version.newest) = (7.into(), 9.into());
+    system
+        .answers
+        .insert(code::VERSION, (0, version.as_bytes().to_vec()));
+    let (exit, text) = ran(&system, &["list"]);
+    assert_eq!(exit, Err(Exit::Failed));
+    assert!(text.contains("versions 7 to 9"), "{text}");
+}
+
+#[test]
+fn a_refusal_has_code_and_remedy() {
+    let (exit, text) = ran(&running(), &["attach", "c:"]);
+    assert_eq!(exit, Err(Exit::Failed));
+    assert!(
+        text.contains("0xC0000035") && text.contains("what to do"),
+        "{text}"
+    );
+    assert_eq!(
+        ran(&running(), &["detach", r"\Device\HarddiskVolume1"]).0,
+        Ok(Exit::Done)
+    );
+    let (_, text) = ran(&running(), &["detach", "Q:"]);
+    assert!(text.contains("no volume \"Q:\""), "{text}");
+}
+
+#[test]
+fn stopping_what_is_not_there_says_so() {
+    let (exit, text) = ran(&Pretended::default(), &["stop"]);
+    assert_eq!(exit, Err(Exit::NotRunning));
+    assert!(
+        text.contains("error 1060") && text.contains("fsglass install"),
+        "{text}"
+    );
+}

@@ -1,0 +1,164 @@
+//! A Windows for tests: what it is told it has, and what it was asked to do.
+
+use super::{Device, DriveLetter, Ran, Service, System};
+use crate::error::{Code, Error, Result};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// A system of values.
+#[derive(Default)]
+pub struct Pretended {
+    /// Whether the user is an administrator.
+    pub administrator: bool,
+    /// The service.
+    pub service: RefCell<Option<Service>>,
+    /// Numbers of the registry, by key and value.
+    pub numbers: BTreeMap<(String, String), u32>,
+    /// Texts of the registry, by key and value.
+    pub texts: BTreeMap<(String, String), String>,
+    /// Drive letters, and whether they are of a direct access volume.
+    pub letters: Vec<(DriveLetter, bool)>,
+    /// CodeIntegrityOptions.
+    pub code_integrity: Option<u32>,
+    /// The version of Wine.
+    pub wine: Option<String>,
+    /// The exit code of programs.
+    pub code: i32,
+    /// The answer of the control device to each code.
+    pub answers: BTreeMap<u32, (u32, Vec<u8>)>,
+    /// What was asked to be done.
+    pub done: RefCell<Vec<String>>,
+}
+
+impl Pretended {
+    /// Adds a number to the registry.
+    pub fn number(mut self, key: &str, value: &str, number: u32) -> Self {
+        self.numbers
+            .insert((key.to_owned(), value.to_owned()), number);
+        self
+    }
+
+    /// Adds a text to the registry.
+    pub fn text(mut self, key: &str, value: &str, text: &str) -> Self {
+        self.texts
+            .insert((key.to_owned(), value.to_owned()), text.to_owned());
+        self
+    }
+
+    fn note(&self, what: String) {
+        self.done.borrow_mut().push(what);
+    }
+}
+
+struct Answers(BTreeMap<u32, (u32, Vec<u8>)>);
+
+impl Device for Answers {
+    fn control(&self, code: u32, _input: &[u8], output: &mut [u8]) -> (u32, usize) {
+        const INVALID_DEVICE_REQUEST: u32 = 0xC000_0010;
+        let Some((status, answer)) = self.0.get(&code) else {
+            return (INVALID_DEVICE_REQUEST, 0);
+        };
+        let length = answer.len().min(output.len());
+        output[..length].copy_from_slice(&answer[..length]);
+        (*status, length)
+    }
+}
+
+impl System for Pretended {
+    fn text(&self, code: Code) -> Option<String> {
+        (code == Code::Win32(5)).then(|| "Access is denied.".to_owned())
+    }
+
+    fn is_administrator(&self) -> bool {
+        self.administrator
+    }
+
+    fn open(&self, _service: &str) -> Result<Box<dyn Device>> {
+        Ok(Box::new(Answers(self.answers.clone())))
+    }
+
+    fn service(&self, _name: &str) -> Result<Option<Service>> {
+        Ok(self.service.borrow().clone())
+    }
+
+    fn start(&self, name: &str) -> Result<()> {
+        self.note(format!("start {name}"));
+        Ok(())
+    }
+
+    fn stop(&self, name: &str) -> Result<()> {
+        self.note(format!("stop {name}"));
+        match &mut *self.service.borrow_mut() {
+            Some(service) => service.running = false,
+            None => return Err(Error::with_code("cannot open it", Code::Win32(1060))),
+        }
+        Ok(())
+    }
+
+    fn delete_service(&self, name: &str) -> Result<()> {
+        self.note(format!("delete {name}"));
+        *self.service.borrow_mut() = None;
+        Ok(())
+    }
+
+    fn drive_letters(&self) -> Vec<DriveLetter> {
+        self.letters
+            .iter()
+            .map(|(letter, _)| letter.clone())
+            .collect()
+    }
+
+    fn is_direct_access(&self, letter: &str) -> bool {
+        self.letters
+            .iter()
+            .any(|(known, direct)| known.letter == letter && *direct)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<Ran> {
+        self.note(format!("{program} {}", arguments.join(" ")));
+        let printed = "printed".to_owned();
+        Ok(Ran {
+            code: self.code,
+            printed,
+        })
+    }
+
+    fn registry_number(&self, key: &str, value: &str) -> Option<u32> {
+        self.numbers
+            .get(&(key.to_owned(), value.to_owned()))
+            .copied()
+    }
+
+    fn registry_text(&self, key: &str, value: &str) -> Option<String> {
+        self.texts.get(&(key.to_owned(), value.to_owned())).cloned()
+    }
+
+    fn registry_keys(&self, key: &str) -> Vec<String> {
+        let all = self.numbers.keys().chain(self.texts.keys());
+        let below = all.filter_map(|(known, _)| known.strip_prefix(key)?.strip_prefix('\\'));
+        let mut names: Vec<String> = below
+            .filter_map(|rest| rest.split('\\').next().map(str::to_owned))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn code_integrity(&self) -> Option<u32> {
+        self.code_integrity
+    }
+
+    fn wine(&self) -> Option<String> {
+        self.wine.clone()
+    }
+
+    fn add_certificate(&self, store: &str, certificate: &[u8]) -> Result<()> {
+        self.note(format!("add {} bytes to {store}", certificate.len()));
+        Ok(())
+    }
+
+    fn remove_certificate(&self, store: &str, certificate: &[u8]) -> Result<bool> {
+        self.note(format!("remove {} bytes from {store}", certificate.len()));
+        Ok(true)
+    }
+}
