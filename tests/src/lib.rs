@@ -17,6 +17,7 @@
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
 //! | [`package`] | the package, as programs that did not make it see it |
+//! | [`verifier_table`] | the rules of the verifier, with the mistake that breaks each |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
 pub mod client;
@@ -33,3 +34,4 @@ pub mod probe;
 pub mod rules_table;
 pub mod sources;
 pub mod ui;
+pub mod verifier_table;

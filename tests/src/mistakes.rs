@@ -51,7 +51,28 @@ impl Mistake {
     /// If the source does not have that place.
     #[must_use]
     pub fn is_placed_by(&self, report: &str) -> bool {
-        let Some(site) = self.site else { return true };
+        let Some((lines, routine)) = self.place() else {
+            return true;
+        };
+        let file = format!("tests/bad_drivers/src/{}", self.file);
+        let module = self.file.trim_end_matches(".rs").replace('/', "::");
+        lines.into_iter().any(|line| {
+            report.contains(&format!("bad_drivers::{module}::{routine} ({file}:{line})"))
+        })
+    }
+
+    /// The routine that makes the mistake, or that is reported for it.
+    ///
+    /// # Panics
+    /// As [`Mistake::is_placed_by`].
+    #[must_use]
+    pub fn routine(&self) -> Option<String> {
+        self.place().map(|(_, routine)| routine)
+    }
+
+    /// The lines that a report may name, counted from 1, and their routine.
+    fn place(&self) -> Option<(std::ops::RangeInclusive<usize>, String)> {
+        let site = self.site?;
         let file = format!("tests/bad_drivers/src/{}", self.file);
         let text = fs::read_to_string(repository().join(&file))
             .unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -77,13 +98,7 @@ impl Mistake {
             .position(|line| *line == "}")
             .unwrap_or(0)
             .min(last);
-        let module = self.file.trim_end_matches(".rs").replace('/', "::");
-        (start..=start + end).any(|line| {
-            report.contains(&format!(
-                "bad_drivers::{module}::{routine} ({file}:{})",
-                line + 1
-            ))
-        })
+        Some((start + 1..=start + 1 + end, routine.to_owned()))
     }
 }
 

@@ -4,6 +4,7 @@
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::mistakes::{ALL, Mistake, Work};
+use fsglass_tests::verifier_table::report_line;
 use tempfile::TempDir;
 
 /// Runs `bad_drivers.sys` with a mistake (or none) over random work, which pends, completes at
@@ -45,7 +46,7 @@ fn expect_caught(mistake: &Mistake, profile: Profile) {
     let ended = run(profile, Some(mistake.name), mistake.work, 1);
     ended
         .expect_code(1)
-        .expect_output(&format!("violation of {} ", mistake.rule));
+        .expect_output(&format!("{}\n", report_line(mistake)));
     let placed = mistake.is_placed_by(&ended.output);
     assert!(
         placed,

@@ -83,7 +83,10 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
                     (*irp).IoStatus.Anonymous.Status,
                     site,
                 );
-                (*tracker).history.record(event);
+                // A request that its originator completes has no location.
+                let marked = (*irp).CurrentLocation <= (*irp).StackCount
+                    && (*irp.current_location()).Control & control::PENDING_RETURNED != 0;
+                (*tracker).history.record(event.with_pending(marked));
                 let (tracker, (before, begun)) = Reference::another(tracker, |inner| {
                     let number = (*irp).CurrentLocation;
                     (inner.completed_at, inner.begin_completion(site, number))
@@ -211,13 +214,8 @@ impl Observer for Checked {
         let level = irql::current();
         // SAFETY: the completer owns the request until the routine has it.
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
-        self.record(Event::new(
-            EventKind::RoutineEntered,
-            device,
-            number,
-            0,
-            address,
-        ));
+        let entered = Event::new(EventKind::RoutineEntered, device, number, 0, address);
+        self.record(entered.with_pending(pending));
         // SAFETY: above the top there is no location; below it the request has this one.
         let marked = !device.is_null()
             && unsafe { (*irp.current_location()).Control } & control::PENDING_RETURNED != 0;

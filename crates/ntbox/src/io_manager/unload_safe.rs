@@ -12,6 +12,7 @@
 
 use super::device::describe;
 use super::{checks, irp, object, stack};
+use crate::host::memory::try_read_usize;
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, IO_STACK_LOCATION, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
@@ -22,6 +23,7 @@ use crate::pool;
 use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -124,6 +126,21 @@ pub(super) unsafe fn routine_of(location: &IO_STACK_LOCATION) -> (usize, usize) 
     // SAFETY: `set` put the block there together with this routine.
     let block = unsafe { &*location.Context.cast::<Guarded>() };
     (block.routine as usize, block.context as usize)
+}
+
+/// As [`routine_of`], for a location of which nothing is sure.
+pub fn routine_to_tell(location: &IO_STACK_LOCATION) -> (usize, usize) {
+    let Some(routine) = location.CompletionRoutine else {
+        return (0, 0);
+    };
+    let plain = (routine as usize, location.Context as usize);
+    if routine as usize != guarded as *const () as usize {
+        return plain;
+    }
+    let address = location.Context as usize;
+    let word = |offset| try_read_usize(address + offset);
+    let own = word(offset_of!(Guarded, routine)).zip(word(offset_of!(Guarded, context)));
+    own.unwrap_or(plain)
 }
 
 /// Drivers that pass requests on with a routine that does not keep them: by the base of

@@ -9,7 +9,7 @@
 #![expect(unsafe_code, reason = "the ring lies in the memory in front of an IRP")]
 
 use super::options::{self, Options};
-use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS};
+use crate::nt::{DEVICE_OBJECT, FILE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS};
 use crate::processor::{irql, thread};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -80,6 +80,11 @@ impl EventKind {
         }
     }
 
+    /// False for what happens to the request above or outside of its stack locations.
+    pub fn has_location(self) -> bool {
+        !matches!(self, Self::Allocated | Self::Finished | Self::Freed)
+    }
+
     /// True if the event carries a status.
     pub fn has_status(self) -> bool {
         matches!(
@@ -104,6 +109,8 @@ pub struct Event {
     pub site: usize,
     /// The completion routine that the request was sent with and its context; 0 without one.
     pub routine: (usize, usize),
+    /// The location was marked pending, or, for a completion routine, PendingReturned is set.
+    pub pending: bool,
     /// Thread, filled in by [`History::record`].
     pub thread: u32,
     /// IRQL, filled in as `thread`.
@@ -129,9 +136,15 @@ impl Event {
             status,
             site,
             routine: (0, 0),
+            pending: false,
             thread: 0,
             irql: 0,
         }
+    }
+
+    /// With the mark that was seen.
+    pub fn with_pending(self, pending: bool) -> Self {
+        Self { pending, ..self }
     }
 
     /// With the completion routine that is set, and its context.
@@ -150,7 +163,7 @@ pub struct History {
 
 #[repr(C)]
 struct Slot {
-    /// Kind, location and IRQL, a byte each.
+    /// Kind, location, IRQL and mark, a byte each.
     packed: AtomicU32,
     thread: AtomicU32,
     status: AtomicI32,
@@ -173,8 +186,12 @@ impl History {
         }
         let number = self.count.fetch_add(1, Ordering::AcqRel);
         let slot = &self.events[(number % EVENTS as u64) as usize];
-        let packed =
-            u32::from_le_bytes([event.kind as u8, event.location as u8, irql::current(), 0]);
+        let packed = u32::from_le_bytes([
+            event.kind as u8,
+            event.location as u8,
+            irql::current(),
+            event.pending.into(),
+        ]);
         slot.packed.store(packed, Ordering::Relaxed);
         slot.thread.store(thread::current().id(), Ordering::Relaxed);
         slot.status.store(event.status, Ordering::Relaxed);
@@ -196,7 +213,7 @@ impl History {
 
 impl Slot {
     fn load(&self) -> Event {
-        let [kind, location, irql, _] = self.packed.load(Ordering::Relaxed).to_le_bytes();
+        let [kind, location, irql, pending] = self.packed.load(Ordering::Relaxed).to_le_bytes();
         Event {
             kind: EventKind::ALL
                 .get(usize::from(kind))
@@ -210,6 +227,7 @@ impl Slot {
                 self.routine.load(Ordering::Relaxed),
                 self.context.load(Ordering::Relaxed),
             ),
+            pending: pending != 0,
             thread: self.thread.load(Ordering::Relaxed),
             irql,
         }
@@ -255,6 +273,9 @@ pub unsafe fn record(irp: *mut IRP, event: Event) {
     }
 }
 
+// SAFETY: the file is told by its address; it is read only through checked copies.
+unsafe impl Send for Retired {}
+
 /// A request that was freed.
 #[derive(Debug, Clone)]
 pub struct Retired {
@@ -264,6 +285,10 @@ pub struct Retired {
     pub bytes: usize,
     /// Major and minor function of the topmost location that was in use.
     pub function: (u8, u8),
+    /// `Irp->Flags`.
+    pub flags: u32,
+    /// The file it was sent for, which may be gone too.
+    pub file: *mut FILE_OBJECT,
     /// Its events.
     pub events: Vec<Event>,
     /// Events that were overwritten.
@@ -301,6 +326,10 @@ pub unsafe fn retire(irp: *mut IRP) {
         .find(|function| *function != (0, 0))
         .unwrap_or_default();
     let bytes = crate::nt::irp::size_of_irp(count);
+    // SAFETY: contract of the function.
+    let flags = unsafe { (*irp).Flags };
+    // SAFETY: contract of the function.
+    let file = unsafe { irp.original_file_object() };
     let mut freed = FREED
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -311,6 +340,8 @@ pub unsafe fn retire(irp: *mut IRP) {
         irp: irp as usize,
         bytes,
         function,
+        flags,
+        file,
         events,
         forgotten,
     });
@@ -344,12 +375,15 @@ mod tests {
         let history = empty();
         assert_eq!(history.snapshot(), (vec![], 0));
         for (index, kind) in EventKind::ALL.into_iter().enumerate() {
-            history.record(event(kind, index as i32 - 5));
+            let marked = event(kind, index as i32 - 5).with_pending(index % 2 == 0);
+            history.record(marked.with_routine((index, 2 * index)));
         }
         let (events, forgotten) = history.snapshot();
         assert_eq!(forgotten, 0);
         for (index, (event, kind)) in events.iter().zip(EventKind::ALL).enumerate() {
             assert_eq!((event.kind, event.status), (kind, index as i32 - 5));
+            assert_eq!(event.pending, index % 2 == 0);
+            assert_eq!(event.routine, (index, 2 * index));
             assert_eq!(
                 (event.device as usize, event.location, event.site),
                 (0x1230, -3, 77)

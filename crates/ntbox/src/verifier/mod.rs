@@ -19,6 +19,7 @@ pub mod rules;
 mod names;
 mod render;
 mod request;
+mod request_text;
 
 #[cfg(test)]
 mod tests;

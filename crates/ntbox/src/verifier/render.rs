@@ -1,7 +1,7 @@
 //! A report as text or as one JSON object. Pure: everything was looked up before.
 
 use super::request::Request;
-use super::{Configuration, Context, Violation};
+use super::{Configuration, Context, Violation, request_text};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -10,8 +10,11 @@ use std::fmt::Write;
 pub(super) struct Report {
     rule: &'static str,
     code: &'static str,
+    family: String,
     message: String,
     should: &'static str,
+    /// The page of the Windows driver documentation.
+    source: &'static str,
     sites: Vec<Site>,
     /// The driver's calls that led there, innermost first.
     calls: Vec<String>,
@@ -55,6 +58,8 @@ impl Report {
         Self {
             rule: violation.rule.name,
             code: violation.rule.code,
+            family: violation.rule.family.to_string(),
+            source: violation.rule.source,
             message: violation.message.clone(),
             should: violation.rule.should,
             sites: sites.collect(),
@@ -116,15 +121,16 @@ impl Report {
                 .iter()
                 .for_each(|call| lines.add(2, format_args!("{call}")));
         }
-        lines.add(1, format_args!("what to do: {}", self.should));
         let Thread { id, name, irql } = &self.thread;
         lines.add(
             1,
             format_args!("thread {id} ({name}) at {}", irql_text(*irql)),
         );
         if let Some(request) = &self.request {
-            request_text(&mut lines, request);
+            request_text::add(&mut lines, request);
         }
+        lines.add(1, format_args!("what to do: {}", self.should));
+        lines.add(1, format_args!("published: {}", self.source));
         lines.add(1, format_args!("seed {}", self.seed));
         if let Some(replay) = &self.replay {
             lines.add(1, format_args!("the same again: {replay}"));
@@ -133,96 +139,24 @@ impl Report {
     }
 }
 
-struct Lines(String);
+/// The text so far.
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn add(&mut self, depth: usize, line: std::fmt::Arguments<'_>) {
+    /// Adds a line.
+    pub(super) fn add(&mut self, depth: usize, line: std::fmt::Arguments<'_>) {
         // Writing to a string does not fail.
         let _ = writeln!(self.0, "{:indent$}{line}", "", indent = 2 * depth);
     }
 }
 
-fn irql_text(irql: u8) -> String {
+/// The level by its name.
+pub(super) fn irql_text(irql: u8) -> String {
     match irql {
         0 => "PASSIVE_LEVEL".into(),
         1 => "APC_LEVEL".into(),
         2 => "DISPATCH_LEVEL".into(),
         _ => format!("IRQL {irql}"),
-    }
-}
-
-fn request_text(lines: &mut Lines, request: &Request) {
-    let volume = request.volume.as_deref().unwrap_or_default();
-    let of = match &request.file {
-        Some(file) => format!(" of {volume}{file}"),
-        None if volume.is_empty() => String::new(),
-        None => format!(" of {volume}"),
-    };
-    lines.add(
-        1,
-        format_args!("request {}: {}{of}", request.address, request.function),
-    );
-    match &request.state {
-        Some(state) => {
-            let also = [
-                (state.pending_returned, ", PendingReturned"),
-                (state.cancelled, ", Cancel"),
-            ];
-            let also: String = also
-                .iter()
-                .filter(|(set, _)| *set)
-                .map(|(_, text)| *text)
-                .collect();
-            lines.add(
-                2,
-                format_args!(
-                    "status {}, location {} of {}{also}",
-                    state.status, state.current_location, state.stack_count
-                ),
-            );
-        }
-        None => lines.add(2, format_args!("freed")),
-    }
-    for location in &request.locations {
-        let mark = if location.current { '>' } else { ' ' };
-        let mut line = format!(
-            "{mark}{} {} {}",
-            location.number, location.device, location.function
-        );
-        if !location.control.is_empty() {
-            line += &format!(" [{}]", location.control.join(", "));
-        }
-        if let Some(routine) = &location.completion_routine {
-            line += &format!(" -> {routine}");
-        }
-        lines.add(2, format_args!("{line}"));
-    }
-    if request.history.is_empty() {
-        return;
-    }
-    let older = match request.forgotten {
-        0 => String::new(),
-        count => format!(" ({count} older events not kept)"),
-    };
-    lines.add(1, format_args!("what happened to it{older}:"));
-    for (index, event) in request.history.iter().enumerate() {
-        let mut line = format!(
-            "{:2} {}",
-            u64::try_from(index).unwrap_or(0) + request.forgotten + 1,
-            event.what
-        );
-        if let Some(device) = &event.device {
-            line += &format!(" {device}");
-        }
-        if let Some(status) = &event.status {
-            line += &format!(" {status}");
-        }
-        line += &format!(" (location {})", event.location);
-        if event.place != "nowhere" {
-            line += &format!(", {}", event.place);
-        }
-        line += &format!(", thread {} at {}", event.thread, irql_text(event.irql));
-        lines.add(2, format_args!("{line}"));
     }
 }
 
@@ -260,6 +194,7 @@ mod tests {
             function: "IRP_MJ_READ".into(),
             volume: Some("C:".into()),
             file: Some(r"\a\b.txt".into()),
+            flags: vec!["IRP_READ_OPERATION", "IRP_DEFER_IO_COMPLETION"],
             state: Some(State {
                 status: "STATUS_SUCCESS".into(),
                 pending_returned: true,
@@ -274,13 +209,17 @@ mod tests {
                 device: r"\FileSystem\fsglass".into(),
                 control: vec!["pending", "on success"],
                 completion_routine: Some("fsglass!completed (src/c.rs:5)".into()),
+                context: Some("0x2000".into()),
             }],
             history: vec![Happened {
                 what: "sent to",
                 device: Some(r"\FileSystem\HostFs".into()),
-                location: 1,
+                location: Some(1),
                 status: None,
+                pending: false,
                 place: "fsglass!forward (src/f.rs:9)".into(),
+                completion_routine: Some("fsglass!completed (src/c.rs:5)".into()),
+                context: Some("0x2000".into()),
                 thread: 7,
                 irql: 0,
             }],
@@ -305,13 +244,17 @@ mod tests {
     returned   fsglass!f32
   calls on the stack, innermost first:
     fsglass!caller9
-  what to do: call IoMarkIrpPending before returning STATUS_PENDING
   thread 7 (user 1) at DISPATCH_LEVEL
-  request 0x1000: IRP_MJ_READ of C:\a\b.txt
+  request 0x1000: IRP_MJ_READ of C:\a\b.txt (IRP_READ_OPERATION, IRP_DEFER_IO_COMPLETION)
     status STATUS_SUCCESS, location 2 of 3, PendingReturned
-    >2 \FileSystem\fsglass IRP_MJ_READ [pending, on success] -> fsglass!completed (src/c.rs:5)
+    location  driver               function     control              completion routine of the driver above, context
+    > 2       \FileSystem\fsglass  IRP_MJ_READ  pending, on success  fsglass!completed (src/c.rs:5), 0x2000
   what happened to it (3 older events not kept):
-     4 sent to \FileSystem\HostFs (location 1), fsglass!forward (src/f.rs:9), thread 7 at PASSIVE_LEVEL
+    event  thread  IRQL           location  what
+    4      7       PASSIVE_LEVEL  1         sent to \FileSystem\HostFs by fsglass!forward (src/f.rs:9)
+                                            with completion routine fsglass!completed (src/c.rs:5), context 0x2000
+  what to do: call IoMarkIrpPending before returning STATUS_PENDING
+  published: devtest/wdm-markirppending2
   seed 42
   the same again: ntbox run --seed 42
 "
@@ -349,6 +292,12 @@ mod tests {
             violation["request"]["history"][0]["place"],
             "fsglass!forward (src/f.rs:9)"
         );
+        let location = &violation["request"]["locations"][0];
+        assert_eq!(location["context"], "0x2000");
+        let sent = &violation["request"]["history"][0];
+        assert_eq!(sent["completion_routine"], "fsglass!completed (src/c.rs:5)");
+        assert_eq!(violation["request"]["flags"][0], "IRP_READ_OPERATION");
+        assert_eq!(violation["source"], "devtest/wdm-markirppending2");
         assert_eq!(violation["seed"], 42);
         assert!(violation["replay"].is_null());
     }

@@ -8,7 +8,7 @@
 use super::history::{self, Event};
 use super::names::{major_name, minor_name};
 use crate::host::memory::{try_read, try_read_as};
-use crate::io_manager::storage;
+use crate::io_manager::{stack, storage, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, Status,
@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) function: String,
     pub(super) volume: Option<String>,
     pub(super) file: Option<String>,
+    /// `Irp->Flags`, in words.
+    pub(super) flags: Vec<&'static str>,
     pub(super) state: Option<State>,
     /// Top first.
     pub(super) locations: Vec<Location>,
@@ -52,16 +54,24 @@ pub(super) struct Location {
     pub(super) device: String,
     /// `SL_…` flags in words.
     pub(super) control: Vec<&'static str>,
+    /// The completion routine that the driver above has set.
     pub(super) completion_routine: Option<String>,
+    pub(super) context: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Happened {
     pub(super) what: &'static str,
     pub(super) device: Option<String>,
-    pub(super) location: i8,
+    /// None for what happens above or outside of the stack locations.
+    pub(super) location: Option<i8>,
     pub(super) status: Option<String>,
+    /// The location was marked pending, or PendingReturned was set for the routine.
+    pub(super) pending: bool,
     pub(super) place: String,
+    /// The completion routine that it was sent with.
+    pub(super) completion_routine: Option<String>,
+    pub(super) context: Option<String>,
     pub(super) thread: u32,
     pub(super) irql: u8,
 }
@@ -114,6 +124,7 @@ pub(super) fn of_live(irp: *mut IRP) -> Option<Request> {
         function,
         volume: file.and_then(volume_of),
         file: file.and_then(name_of_file),
+        flags: flags_of(copy.Flags),
         state: Some(State {
             status: Status(status).to_string(),
             pending_returned: copy.PendingReturned,
@@ -136,8 +147,13 @@ pub(super) fn of_freed(address: usize) -> Option<Request> {
     Some(Request {
         address: format!("0x{:x}", retired.irp),
         function: function_text(retired.function.0, retired.function.1),
-        volume: None,
-        file: None,
+        volume: Some(retired.file)
+            .filter(|file| !file.is_null())
+            .and_then(volume_of),
+        file: Some(retired.file)
+            .filter(|file| !file.is_null())
+            .and_then(name_of_file),
+        flags: flags_of(retired.flags),
         state: None,
         locations: vec![],
         history: retired.events.into_iter().map(happened).collect(),
@@ -161,6 +177,12 @@ fn describe(number: i8, current: i8, location: &IO_STACK_LOCATION) -> Location {
         (control::INVOKE_ON_ERROR, "on error"),
         (control::INVOKE_ON_CANCEL, "on cancel"),
     ];
+    let (routine, context) = with_context(if location.Control & stack::ALWAYS != 0 {
+        unload_safe::routine_to_tell(location)
+    } else {
+        // What an earlier use of the location has left.
+        (0, 0)
+    });
     Location {
         number,
         current: number == current,
@@ -171,17 +193,51 @@ fn describe(number: i8, current: i8, location: &IO_STACK_LOCATION) -> Location {
             .filter(|(bit, _)| location.Control & bit != 0)
             .map(|(_, text)| *text)
             .collect(),
-        completion_routine: location
-            .CompletionRoutine
-            .map(|routine| describe_code(routine as usize)),
+        completion_routine: routine,
+        context,
     }
 }
 
+/// Routine and context in words; none without a routine.
+fn with_context((routine, context): (usize, usize)) -> (Option<String>, Option<String>) {
+    if routine == 0 {
+        return (None, None);
+    }
+    (Some(describe_code(routine)), Some(format!("0x{context:x}")))
+}
+
+/// `IRP_…` flags. Those that stand for two things are told by what they mean for a read or write.
+fn flags_of(flags: u32) -> Vec<&'static str> {
+    let names = [
+        (0x001, "IRP_NOCACHE"),
+        (0x002, "IRP_PAGING_IO"),
+        (0x004, "IRP_SYNCHRONOUS_API"),
+        (0x008, "IRP_ASSOCIATED_IRP"),
+        (0x010, "IRP_BUFFERED_IO"),
+        (0x020, "IRP_DEALLOCATE_BUFFER"),
+        (0x040, "IRP_INPUT_OPERATION"),
+        (0x080, "IRP_CREATE_OPERATION"),
+        (0x100, "IRP_READ_OPERATION"),
+        (0x200, "IRP_WRITE_OPERATION"),
+        (0x400, "IRP_CLOSE_OPERATION"),
+        (0x800, "IRP_DEFER_IO_COMPLETION"),
+    ];
+    names
+        .iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .map(|(_, name)| *name)
+        .collect()
+}
+
 fn happened(event: Event) -> Happened {
+    let (completion_routine, context) = with_context(event.routine);
     Happened {
+        completion_routine,
+        context,
         what: event.kind.text(),
         device: name_of_device(event.device),
-        location: event.location,
+        location: event.kind.has_location().then_some(event.location),
+        pending: event.pending,
         status: event
             .kind
             .has_status()

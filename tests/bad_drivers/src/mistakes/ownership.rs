@@ -71,20 +71,14 @@ unsafe extern "C" fn complete_in_worker(device: PDEVICE_OBJECT, irp: PIRP) -> NT
     enter();
     enter();
     mark_pending(irp);
-    ITEM.store(item, core::sync::atomic::Ordering::Relaxed);
     let _ = ntddk::IofCallDriver(lower(device), irp);
     let queue = _WORK_QUEUE_TYPE::DelayedWorkQueue;
-    ntddk::IoQueueWorkItem(item, Some(work), queue, irp.cast());
+    ntddk::IoQueueWorkItemEx(item, Some(work), queue, irp.cast());
     STATUS_PENDING
 }
 
-/// The item of the one request that is completed before the check ends the run.
-static ITEM: core::sync::atomic::AtomicPtr<wdk_sys::_IO_WORKITEM> =
-    core::sync::atomic::AtomicPtr::new(null_mut());
-
-/// IO_WORKITEM_ROUTINE.
-unsafe extern "C" fn work(_device: PDEVICE_OBJECT, irp: PVOID) {
-    let item: PIO_WORKITEM = ITEM.load(core::sync::atomic::Ordering::Relaxed);
+/// IO_WORKITEM_ROUTINE_EX.
+unsafe extern "C" fn work(_object: PVOID, irp: PVOID, item: PIO_WORKITEM) {
     ntddk::IofCompleteRequest(irp.cast(), 0); // MISTAKE: complete-while-below
     ntddk::IoFreeWorkItem(item);
     leave();

@@ -25,7 +25,7 @@ rules! { IrpLife;
     STACK_LOCATIONS_RUN_OUT = {
         name: "StackLocationsRunOut",
         code: "0xC9/208",
-        checks: "A request is about to run out of stack locations: it has one left, and fewer than the device below needs",
+        checks: "A request is about to run out of stack locations: it has some left, but fewer than the device below needs",
         source: page::IO_VIOLATION,
         detected_by: "IoCallDriver: CurrentLocation against StackSize of the device",
         should: "send a request to the stack that it was allocated for, with its StackSize",
