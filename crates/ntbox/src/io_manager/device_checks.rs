@@ -80,9 +80,11 @@ pub fn dereferenced(object: usize, site: usize) {
     let Some(sites) = known.referenced.get_mut(&key) else {
         return;
     };
-    // Which of several is given back is not said: the one nearest in the code.
-    let nearest = (0..sites.len()).min_by_key(|index| sites[*index].abs_diff(site));
-    if let Some(index) = nearest {
+    // Which of several is given back is not said: the nearest one of the same function, or any.
+    let here = pe_image::function_at(site);
+    let likeness = |asked: usize| (pe_image::function_at(asked) != here, asked.abs_diff(site));
+    let likely = (0..sites.len()).min_by_key(|index| likeness(sites[*index]));
+    if let Some(index) = likely {
         sites.swap_remove(index);
         REFERENCES.fetch_sub(1, Ordering::Relaxed);
     }

@@ -30,7 +30,7 @@ mod tests;
 
 pub use calls::{calls_on_stack, imported_routine, is_return_address};
 pub use error::{LoadError, Problem};
-pub use unwind::driver_calls;
+pub use unwind::{driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};
 use layout::{Directory, Layout, Section};

@@ -153,6 +153,20 @@ fn caller_of(image: &Image, at: usize, state: &mut State) -> Option<usize> {
     usize::try_from(found).ok()
 }
 
+/// Where the function begins that the return address `at` lies in; `None` without unwind data.
+pub fn function_at(at: usize) -> Option<usize> {
+    let image = image_at(at)?;
+    if !image.is_loaded() || image.functions.rva == 0 {
+        return None;
+    }
+    let table = image.base + image.functions.rva;
+    // SAFETY: read-only sections of a loaded image stay mapped and unchanged.
+    let bytes = unsafe { std::slice::from_raw_parts(table as *const u8, image.functions.bytes) };
+    let rva = u32::try_from(at - image.base).ok()?;
+    let function = FunctionTableEntries::parse(bytes).lookup(rva - 1)?;
+    Some(image.base + function.begin_address.get() as usize)
+}
+
 /// Registers as far as they are known.
 struct State(HashMap<Register, u64>);
 
