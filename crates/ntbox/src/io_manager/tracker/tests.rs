@@ -138,3 +138,103 @@ fn only_one_completion_at_a_time() {
     inner.restart();
     assert!(inner.begin_completion(5, 1).is_some());
 }
+
+/// Completed by the dispatch routine at location 2 itself.
+fn completed_here(inner: &mut Inner, control: u8) {
+    inner
+        .begin_completion(1, 2)
+        .expect("nobody else completes it");
+    assert_eq!(inner.pass(2, control, STATUS_SUCCESS), None);
+    inner.hand_over();
+}
+
+#[test]
+fn who_completed_it_decides_what_is_wrong() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let entry = inner.enter(2, 0, FILTER, SENT);
+    completed_here(&mut inner, 0);
+    assert_eq!(
+        inner.leave(&entry, STATUS_PENDING, 0),
+        Some(Disagreement::CompletedAndPending(FILTER))
+    );
+    inner.restart();
+    let entry = inner.enter(2, 0, FILTER, SENT);
+    completed_here(&mut inner, MARK);
+    assert_eq!(
+        inner.leave(&entry, STATUS_SUCCESS, 0),
+        Some(Disagreement::MarkedAndCompleted(FILTER))
+    );
+    inner.restart();
+    let entry = inner.enter(2, 0, FILTER, SENT);
+    completed_here(&mut inner, MARK);
+    assert_eq!(
+        inner.leave(&entry, STATUS_PENDING, 0x77),
+        Some(Disagreement::MarkedAfterQueueing {
+            dispatch: FILTER,
+            queued: 0x77
+        })
+    );
+}
+
+#[test]
+fn another_status_than_the_requests_is_told() {
+    let other = crate::nt::STATUS_CANCELLED;
+    for by_itself in [true, false] {
+        let tracker = tracker();
+        let mut inner = tracker.lock();
+        let upper = inner.enter(2, 0, FILTER, SENT);
+        let completed = STATUS_SUCCESS;
+        if by_itself {
+            completed_here(&mut inner, 0);
+        } else {
+            let lower = inner.enter(1, 0, LOWER, SENT);
+            inner.begin_completion(1, 1).expect("first");
+            inner.pass(1, 0, completed);
+            inner.pass(2, 0, completed);
+            assert_eq!(inner.leave(&lower, completed, 0), None);
+        }
+        assert_eq!(
+            inner.leave(&upper, other, 0),
+            Some(Disagreement::StatusDiffers {
+                dispatch: FILTER,
+                completed,
+                by_itself
+            })
+        );
+    }
+}
+
+#[test]
+fn holders_are_those_that_completion_has_not_passed() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    let numbers =
+        |inner: &Inner| -> Vec<i8> { inner.holders().iter().map(|holder| holder.number).collect() };
+    inner.enter(3, 0, FILTER, SENT);
+    inner.enter(2, 0, FILTER, SENT);
+    // Skipped: both have the same location.
+    inner.enter(2, 0, LOWER, SENT);
+    assert_eq!(numbers(&inner), [3, 2, 2]);
+    inner.pass(2, 0, STATUS_SUCCESS);
+    assert_eq!(numbers(&inner), [3]);
+    inner.enter(2, 0, LOWER, SENT);
+    assert_eq!(numbers(&inner), [3, 2]);
+    inner.pass(2, 0, STATUS_SUCCESS);
+    inner.pass(3, 0, STATUS_SUCCESS);
+    assert_eq!(numbers(&inner), [0; 0]);
+}
+
+#[test]
+fn a_refused_routine_is_told_for_its_location_once() {
+    let tracker = tracker();
+    let mut inner = tracker.lock();
+    inner.set_refused(1, Some(0x55));
+    assert_eq!(inner.take_refused(1), Some(0x55));
+    assert_eq!(inner.take_refused(1), None);
+    inner.set_refused(1, Some(0x55));
+    assert_eq!(inner.take_refused(2), None, "the request goes elsewhere");
+    inner.set_refused(1, Some(0x55));
+    inner.set_refused(1, None);
+    assert_eq!(inner.take_refused(1), None, "another one was set");
+}
