@@ -268,8 +268,8 @@ fn collect(selection: &Selection, from: &Path) -> Result<()> {
     let layout = Layout::new(&workspace.root);
     for driver in selection.drivers(&workspace)? {
         let programs = workspace.programs(&driver.programs)?;
-        // On Windows cargo's own directory has them.
-        let release = layout.root().join("target/release");
+        // On Windows cargo has put them there, as the task `client` says.
+        let release = layout.root().join("target/client/release");
         let ingredients = Ingredients {
             driver,
             built: from,

@@ -118,6 +118,31 @@ mod tests {
         assert_eq!(RuleClass::Pending.flags(), 0x2_0210);
     }
 
+    /// The table in the documentation has the options that each of its commands sets.
+    #[test]
+    fn the_documentation_has_the_same_options() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/windows-vm.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with("| `fsglass verify on"));
+        let mut classes = 0;
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let line: Vec<&str> = cells[1].trim_matches('`').split(' ').skip(1).collect();
+            let system = Pretended {
+                administrator: true,
+                ..Pretended::default()
+            };
+            assert_eq!(ran(&system, &line).0, Ok(Exit::Restart), "{row}");
+            let set = system.done.borrow()[0].clone();
+            let flags = cells[3].split([':', ' ']).next().unwrap();
+            assert!(set.contains(&format!("/flags {flags} ")), "{row}: {set}");
+            classes += 1;
+        }
+        assert_eq!(classes, 9);
+    }
+
     #[test]
     fn verifier_is_given_the_sum_of_the_classes() {
         let system = Pretended {
