@@ -21,7 +21,7 @@ const DAYS: &str = "3650";
 const SECONDS_LEFT: &str = "86400";
 
 /// Who signs, as Windows shows it.
-pub const SUBJECT: &str = "wdk-kit test signing";
+const SUBJECT: &str = "wdk-kit test signing";
 
 /// A key with its certificate.
 #[derive(Debug, Clone)]
