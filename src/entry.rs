@@ -64,6 +64,6 @@ fn set_up(start: &Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
     let driver = start
         .run(control, level)
         .map_err(step("asking for file systems"))?;
-    file_systems::attach_raw(driver, level);
+    file_systems::attach_to_raw(driver, level);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::glass::Glass;
 use crate::policy::Class;
 use crate::{report, volumes};
+use core::sync::atomic::{AtomicBool, Ordering};
 use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
@@ -16,7 +17,11 @@ use wdm::{named_device, unicode};
 const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
 
 /// The file systems that there are, filtered or not: the list of volumes begins with them.
-pub struct FileSystems(Mutex<Known>);
+pub struct FileSystems {
+    known: Mutex<Known>,
+    /// Whether [`attach_to_raw`] has begun.
+    raw: AtomicBool,
+}
 
 struct Known {
     control_devices: List<DeviceReference>,
@@ -34,11 +39,14 @@ impl FileSystems {
             control_devices: List::new(Self::LIMIT),
             forgotten: 0,
         };
-        Mutex::try_new(known).map(Self)
+        Ok(Self {
+            known: Mutex::try_new(known)?,
+            raw: AtomicBool::new(false),
+        })
     }
 
     fn add(&self, control_device: &DeviceObject, level: &mut Passive) {
-        self.0.with(level, |known, _| {
+        self.known.with(level, |known, _| {
             let mut devices = known.control_devices.iter();
             let there = devices.any(|device| device.is(control_device));
             drop(devices);
@@ -54,7 +62,7 @@ impl FileSystems {
     }
 
     fn remove(&self, control_device: &DeviceObject, level: &mut Passive) {
-        self.0.with(level, |known, _| {
+        self.known.with(level, |known, _| {
             let devices = &mut known.control_devices;
             devices.retain(|device| !device.is(control_device));
         });
@@ -63,7 +71,7 @@ impl FileSystems {
     /// Calls `visit` with each control device; it may attach and detach, and asks nothing of
     /// [`FileSystems`].
     pub fn each(&self, level: &mut Passive, mut visit: impl FnMut(&DeviceObject, &mut Passive)) {
-        self.0.with(level, |known, level| {
+        self.known.with(level, |known, level| {
             for device in known.control_devices.iter() {
                 visit(device, level);
             }
@@ -72,7 +80,7 @@ impl FileSystems {
 
     /// How many found no place in the list.
     pub fn forgotten(&self, level: &mut Passive) -> u32 {
-        self.0.with(level, |known, _| known.forgotten)
+        self.known.with(level, |known, _| known.forgotten)
     }
 }
 
@@ -86,6 +94,13 @@ pub fn changed(driver: &Driver<Glass>, device: &DeviceObject, active: bool, leve
         driver.detach_from(control_device, level);
         return;
     }
+    attach_to_raw(driver, level);
+    attach_to(driver, control_device, level);
+}
+
+/// Attaches to a file system and to what it has mounted, if it is to be filtered.
+fn attach_to(driver: &Driver<Glass>, control_device: &DeviceObject, level: &mut Passive) {
+    let known = &driver.filter().file_systems;
     let class = Class::of_file_system(control_device, level);
     if !matches!(class, Class::Recognizer | Class::Other) {
         known.add(control_device, level);
@@ -99,11 +114,20 @@ pub fn changed(driver: &Driver<Glass>, device: &DeviceObject, active: bool, leve
     volumes::attach_to_mounted(driver, control_device, level);
 }
 
-/// Attaches to the RAW file systems. One that is missing is no error.
-pub fn attach_raw(driver: &Driver<Glass>, level: &mut Passive) {
+/// Attaches to the RAW file systems, once; one that is missing is no error. Called by the first
+/// notification, while no volume is being mounted, and by DriverEntry for a system without others.
+pub fn attach_to_raw(driver: &Driver<Glass>, level: &mut Passive) {
+    if driver
+        .filter()
+        .file_systems
+        .raw
+        .swap(true, Ordering::AcqRel)
+    {
+        return;
+    }
     for name in RAW {
         let result = named_device::with(name, level, |device, level| {
-            changed(driver, device, true, level);
+            attach_to(driver, &device.base_of_stack(level), level);
             Ok(())
         });
         match result {

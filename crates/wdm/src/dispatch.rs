@@ -27,7 +27,7 @@ pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp:
         Kind::Filter => {
             // SAFETY: a filter device, alive while a request is in it.
             let device = unsafe { FilterDevice::<F>::from_raw(device) };
-            if device.driver().can_unload() {
+            if device.is_counted() {
                 counted(device, irp, &mut level)
             } else {
                 F::filter_request(device, irp, &mut level)

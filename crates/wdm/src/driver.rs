@@ -352,7 +352,7 @@ impl<F: Filter> Start<F> {
     /// Opens the control device and asks to be told of every file system, those already
     /// registered included (A4). The last step: its callbacks attach.
     ///
-    /// Errors: the status of IoRegisterFsRegistrationChange; the control device is gone then.
+    /// Errors: the status of IoRegisterFsRegistrationChangeMountAware; the control device is gone then.
     pub fn run(
         &self,
         control: ControlDevice<F>,

@@ -176,8 +176,8 @@ unsafe extern "C" fn query_open<F: Filter>(
 /// only here and at unload (A9).
 ///
 /// # Safety
-/// Called by the I/O manager at PASSIVE_LEVEL with a device of this driver, the device below
-/// it, and no request in either.
+/// Called by the I/O manager at PASSIVE_LEVEL with a device of this driver and the device below
+/// it. No request is in either but the one whose handling deletes the device below.
 unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: PDEVICE_OBJECT) {
     // SAFETY: contract of the function.
     if unsafe { kind_of(source) } != Kind::Filter {
@@ -187,12 +187,18 @@ unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: P
     let mut level = unsafe { Passive::assume() };
     // SAFETY: a filter device, by its kind.
     let device = unsafe { FilterDevice::<F>::from_raw(source) };
+    let entered = device.enter();
+    if let DeviceUse::Refused = entered {
+        // DriverUnload has detached the device, and deletes it.
+        return;
+    }
     device.driver().attach_lock().with(&mut level, |(), level| {
         // Detached already: DriverUnload was first and deletes it.
         if device.is_attached() {
             // SAFETY: attached, under the attach lock; the target is alive until this returns.
             unsafe { device::detach(device, level) };
-            // SAFETY: detached above, and no request is inside by the contract of the entry.
+            // SAFETY: detached above; what is still inside is the close with which the device
+            // below goes, and this call.
             unsafe { device::delete::<F>(source) };
         }
     });

@@ -1,6 +1,6 @@
 //! Notification of file systems that register or go away (A4).
 //!
-//! Wraps `IoRegisterFsRegistrationChange`. The callback carries no context, so
+//! Wraps `IoRegisterFsRegistrationChangeMountAware`. The callback carries no context, so
 //! it finds the driver's state through [`crate::driver::Slot`].
 
 #![expect(unsafe_code, reason = "the callback is called by the I/O manager")]
@@ -12,7 +12,9 @@ use crate::status::Status;
 use wdk_sys::{BOOLEAN, DRIVER_OBJECT, PDEVICE_OBJECT, ntddk};
 
 /// Asks for the notifications. File systems that are registered already are reported before
-/// this returns. IRQL: PASSIVE_LEVEL.
+/// this returns; no volume is being mounted meanwhile. A mount that has begun would be missed
+/// otherwise: its request has passed the stack by when the filter attaches to it, and its volume
+/// is not there yet when the volumes are enumerated (A5). IRQL: PASSIVE_LEVEL.
 ///
 /// Errors: the status of the DDI.
 ///
@@ -20,8 +22,10 @@ use wdk_sys::{BOOLEAN, DRIVER_OBJECT, PDEVICE_OBJECT, ntddk};
 /// `driver` is the calling driver's own object, and the slot holds its state.
 pub(crate) unsafe fn register<F: Filter>(driver: *mut DRIVER_OBJECT) -> Result<(), Status> {
     // SAFETY: contract of the function.
-    Status(unsafe { ntddk::IoRegisterFsRegistrationChange(driver, Some(changed::<F>)) })
-        .into_result()
+    Status(unsafe {
+        ntddk::IoRegisterFsRegistrationChangeMountAware(driver, Some(changed::<F>), 1)
+    })
+    .into_result()
 }
 
 /// Ends the notifications; none is running when this returns. IRQL: PASSIVE_LEVEL.

@@ -13,7 +13,7 @@ use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
-use crate::processor::irql;
+use crate::processor::{irql, turns};
 use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
 
@@ -92,6 +92,7 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
 /// # Safety
 /// As [`call_driver`].
 unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
+    turns::point();
     let level = irql::current();
     if let Some(completed) = checks::freed_by(irp) {
         checks::report(

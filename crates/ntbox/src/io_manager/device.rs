@@ -31,7 +31,7 @@ use crate::nt::{
     FILE_DEVICE_VIRTUAL_DISK, LIST_ENTRY, NTSTATUS,
 };
 use crate::pool;
-use crate::processor::dispatcher;
+use crate::processor::{dispatcher, turns};
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +52,7 @@ static DATABASE: Mutex<()> = Mutex::new(());
 
 /// The lock of every device list and every stack link. No driver code runs under it.
 pub(super) fn database() -> MutexGuard<'static, ()> {
+    turns::point();
     DATABASE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

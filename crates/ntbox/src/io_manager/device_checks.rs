@@ -8,7 +8,7 @@
 )]
 
 use super::checks;
-use super::device::{describe, devices_of, lower};
+use super::device::{database, describe, lower};
 use crate::nt::{
     DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT,
 };
@@ -72,11 +72,16 @@ pub fn dereferenced(object: usize, site: usize) {
     if REFERENCES.load(Ordering::Relaxed) == 0 {
         return;
     }
-    let Some(image) = pe_image::image_at(site) else {
+    let mut known = known();
+    // A routine that ends with this call has jumped to it: the return address is its caller's,
+    // the system's. Then it is the driver that has a reference.
+    let holder = || known.referenced.keys().find(|(held, _)| *held == object);
+    let Some(key) = pe_image::image_at(site)
+        .map(|image| (object, image.base()))
+        .or_else(|| holder().copied())
+    else {
         return;
     };
-    let mut known = known();
-    let key = (object, image.base());
     let Some(sites) = known.referenced.get_mut(&key) else {
         return;
     };
@@ -180,6 +185,27 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
     }
 }
 
+/// The devices of the driver that are attached and still initializing.
+///
+/// # Safety
+/// `driver` is alive.
+pub unsafe fn initializing(driver: *mut DRIVER_OBJECT) -> Vec<*mut DEVICE_OBJECT> {
+    let _database = database();
+    let mut found = Vec::new();
+    // SAFETY: contract; lists and links are locked, so that both are of one moment.
+    unsafe {
+        let mut next = (*driver).DeviceObject;
+        while !next.is_null() {
+            let attached = !(*(*next).DeviceObjectExtension).AttachedTo.is_null();
+            if attached && (*next).Flags & DO_DEVICE_INITIALIZING != 0 {
+                found.push(next);
+            }
+            next = (*next).NextDevice;
+        }
+    }
+    found
+}
+
 /// Reports every device of the driver that is attached and still initializing.
 /// For moments when the driver is not just attaching one: the end of a run.
 ///
@@ -191,14 +217,12 @@ pub unsafe fn check_initializing(driver: *mut DRIVER_OBJECT) {
     }
     // SAFETY: contract.
     unsafe {
-        for device in devices_of(driver) {
-            if (*device).Flags & DO_DEVICE_INITIALIZING != 0 && !lower(device).is_null() {
-                let what = format!(
-                    "is attached to {} and still initializing",
-                    describe(lower(device))
-                );
-                report(&rules::INITIALIZING_FLAG_LEFT, device, &what);
-            }
+        for device in initializing(driver) {
+            let what = format!(
+                "is attached to {} and still initializing",
+                describe(lower(device))
+            );
+            report(&rules::INITIALIZING_FLAG_LEFT, device, &what);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Keeping mounts out while a listener learns of the file systems that are there
 //! (`IoRegisterFsRegistrationChangeMountAware`).
 
+use crate::processor::turns;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::ThreadId;
 
@@ -25,12 +26,15 @@ pub(super) struct Mounting;
 pub(super) fn hold_off() -> HeldOff {
     let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
     while gate.0 != 0 || gate.1.is_some() {
+        turns::waits();
         gate = GATE
             .changed
             .wait(gate)
             .unwrap_or_else(PoisonError::into_inner);
     }
     gate.1 = Some(std::thread::current().id());
+    drop(gate);
+    turns::goes_on();
     HeldOff
 }
 
@@ -38,12 +42,15 @@ pub(super) fn enter_mount() -> Mounting {
     let this = std::thread::current().id();
     let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
     while gate.1.is_some_and(|holder| holder != this) {
+        turns::waits();
         gate = GATE
             .changed
             .wait(gate)
             .unwrap_or_else(PoisonError::into_inner);
     }
     gate.0 += 1;
+    drop(gate);
+    turns::goes_on();
     Mounting
 }
 

@@ -19,6 +19,7 @@ use crate::nt::{
     FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DEVICE_ALREADY_ATTACHED,
     STATUS_SUCCESS,
 };
+use crate::processor::turns;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
@@ -79,6 +80,8 @@ fn exclusive() -> Exclusive {
         match &mut *owner {
             None => {
                 *owner = Some((this, 1));
+                drop(owner);
+                turns::goes_on();
                 return Exclusive;
             }
             Some((thread, depth)) if *thread == this => {
@@ -86,6 +89,7 @@ fn exclusive() -> Exclusive {
                 return Exclusive;
             }
             Some(_) => {
+                turns::waits();
                 owner = DATABASE
                     .released
                     .wait(owner)

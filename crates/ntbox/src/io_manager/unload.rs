@@ -15,13 +15,15 @@ use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
 use crate::pe_image::{self, Image};
 use crate::pool;
-use crate::processor::{self, irql};
+use crate::processor::{self, irql, turns};
 use crate::verifier::{self, rules};
 use std::time::{Duration, Instant};
 
 /// How long the references of work items and guarded completion routines are
 /// waited for: they go as soon as the routines have returned.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a device may be attached and still initializing.
+const ATTACHING: Duration = Duration::from_secs(1);
 
 /// See [`Loaded::unload`].
 pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
@@ -39,8 +41,13 @@ pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
             let device = device::describe(*device);
             return Err((loaded, UnloadRefused::InUse(device)));
         }
+        // Another thread may be attaching one at this moment.
+        wait_while(
+            || !device_checks::initializing(driver).is_empty(),
+            ATTACHING,
+        );
         device::check_initializing(driver);
-        for device in devices {
+        for device in device::devices_of(driver) {
             (*(*device).DeviceObjectExtension).ExtensionFlags |= device::UNLOAD_PENDING;
         }
         (*driver).Flags |= DRVO_UNLOAD_INVOKED;
@@ -161,14 +168,27 @@ unsafe fn way_into(irp: *mut IRP, image: &Image) -> Option<(&'static str, usize)
 }
 
 /// A driver object stays while work items or completion routines set by
-/// IoSetCompletionRoutineEx hold a device or the driver.
+/// IoSetCompletionRoutineEx hold a device or the driver, and while the system
+/// holds a deleted device that it is about to call.
 fn wait_for_references(driver: *mut DRIVER_OBJECT) {
-    let end = Instant::now() + PATIENCE;
-    while (work_item::outstanding(driver) != 0 || unload_safe::outstanding(driver) != 0)
-        && Instant::now() < end
-    {
+    let referenced = || {
+        // SAFETY: the driver object is alive until `drop_object`.
+        let references = unsafe { object::pointer_count(driver.cast()) };
+        work_item::outstanding(driver) != 0
+            || unload_safe::outstanding(driver) != 0
+            || references > expected_references(driver)
+    };
+    wait_while(referenced, PATIENCE);
+}
+
+/// Waits for what other threads are doing.
+fn wait_while(busy: impl Fn() -> bool, patience: Duration) {
+    let end = Instant::now() + patience;
+    while busy() && Instant::now() < end {
+        turns::waits();
         std::thread::sleep(Duration::from_millis(1));
     }
+    turns::goes_on();
 }
 
 fn check_leftovers(loaded: &Loaded) {

@@ -13,6 +13,7 @@
 //! - [`work`]: system worker threads, DPCs and delayed calls;
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
 //! - [`system_thread`]: threads that drivers create;
+//! - [`turns`]: two threads that run in turn, for every order of a race.
 
 mod apc;
 pub mod dispatcher;
@@ -26,6 +27,7 @@ pub mod system_thread;
 pub mod thread;
 pub mod time;
 pub mod timer;
+pub mod turns;
 pub mod work;
 
 use std::ops::Range;

@@ -38,7 +38,11 @@ pub(crate) struct ControlExtension<F: Filter> {
 #[repr(C)]
 pub(crate) struct FilterExtension<F: Filter> {
     pub(crate) kind: Kind,
-    /// The control device's state; it outlives every filter device.
+    /// Whether the driver may be unloaded. Kept here as well: a thread may still be about to call
+    /// the dispatch routine when the device has been deleted, with a reference to it, and the
+    /// driver's state is gone then.
+    pub(crate) can_unload: bool,
+    /// The control device's state; it outlives every filter device that can be entered.
     pub(crate) driver: *const Driver<F>,
     /// The device below, written by IoAttachDeviceToDeviceStackSafe before a request can
     /// arrive (A3); null before that.

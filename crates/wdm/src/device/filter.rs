@@ -65,7 +65,7 @@ impl<F: Filter> FilterDevice<F> {
     #[must_use]
     pub fn driver(&self) -> &Driver<F> {
         // SAFETY: the control device, whose extension holds the driver's state, is deleted
-        // after every filter device.
+        // when no filter device can be entered any more.
         unsafe { &*self.extension().driver }
     }
 
@@ -108,9 +108,14 @@ impl<F: Filter> FilterDevice<F> {
         &self.extension().in_flight
     }
 
+    /// Whether the driver may be unloaded: then each use of the device is counted. IRQL: any.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.extension().can_unload
+    }
+
     /// Enters the device for a call, where the driver may be unloaded. IRQL: ≤ DISPATCH_LEVEL.
     pub(crate) fn enter(&self) -> DeviceUse<'_, F> {
-        if !self.driver().can_unload() {
+        if !self.is_counted() {
             return DeviceUse::Unneeded;
         }
         // SAFETY: initialized with the extension.
@@ -248,6 +253,7 @@ fn create<F: Filter>(
     let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     let value = FilterExtension {
         kind: Kind::Filter,
+        can_unload: driver.can_unload(),
         driver: core::ptr::from_ref(driver),
         lower: AtomicPtr::new(core::ptr::null_mut()),
         attached: AtomicBool::new(false),
@@ -345,8 +351,8 @@ pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, _level: &mut Pa
 /// Drops the filter's data and deletes the device. IRQL: PASSIVE_LEVEL.
 ///
 /// # Safety
-/// `device` is a filter device of this driver, is not attached any more, and nobody is
-/// inside or will enter it.
+/// `device` is a filter device of this driver, is not attached any more, and nobody will enter
+/// it. Who is inside, with a reference, does nothing but leave.
 pub(crate) unsafe fn delete<F: Filter>(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the function.
     let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };

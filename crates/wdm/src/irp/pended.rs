@@ -160,7 +160,7 @@ unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(
     };
     let Resumed(_) = work.run(device, irp, &mut level);
     drop(item);
-    if device.driver().can_unload() {
+    if device.is_counted() {
         // SAFETY: ends the use that `Irp::pend_and_forward` began for this request.
         unsafe { device.leave(kind) }
     }

@@ -4,7 +4,7 @@
 
 use crate::io_manager::running;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS};
-use crate::processor::{dispatcher, irql};
+use crate::processor::{dispatcher, irql, turns};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
@@ -31,6 +31,7 @@ pub unsafe extern "win64" fn set_event(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KeSetEvent", signal_ceiling(wait), caller);
+    turns::point();
     running::event_is_set(event as usize, caller);
     // SAFETY: the driver passes an event.
     unsafe { dispatcher::set_event(event) }

@@ -6,7 +6,7 @@ use super::counted::took_mutants;
 use super::header::Object;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
 use crate::processor::thread::{self, Thread};
-use crate::processor::{apc, irql, time};
+use crate::processor::{apc, irql, time, turns};
 use crate::verifier;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -96,6 +96,7 @@ impl Waits {
                 Some(status) => {
                     block.status = Some(status);
                     block.thread.wake.notify_one();
+                    turns::woken(block.thread);
                     self.blocks.remove(index);
                 }
                 None => index += 1,
@@ -170,6 +171,7 @@ pub unsafe fn wait_for(
         }
     }
     thread::deliver_apcs();
+    turns::point();
     let deadline = timeout.filter(|timeout| *timeout != 0).map(time::deadline);
     let mut block = WaitBlock::new(thread, objects, all);
     let status = match timeout {
@@ -179,6 +181,7 @@ pub unsafe fn wait_for(
         }
         _ => block_until(&mut block, deadline, caller),
     };
+    turns::goes_on();
     took_mutants(block.mutants);
     status
 }
@@ -195,6 +198,7 @@ fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usi
             return status;
         }
         waits.blocks.push(at);
+        turns::waits();
         // Inner loop: until this thread has something to do other than wait on.
         let ended = loop {
             let now = Instant::now();
@@ -271,6 +275,10 @@ pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
     thread::deliver_apcs();
     if interval == 0 {
         std::thread::yield_now();
+        return STATUS_SUCCESS;
+    }
+    if turns::takes_part() {
+        turns::long_time();
         return STATUS_SUCCESS;
     }
     let mut block = WaitBlock::new(thread::current(), &[], false);

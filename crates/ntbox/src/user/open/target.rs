@@ -22,7 +22,7 @@ use crate::nt::{
     SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
-use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt};
+use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB};
 use crate::processor::thread;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -37,6 +37,9 @@ pub(super) struct Target {
     remaining: String,
     /// The file the name is relative to; referenced by its handle.
     related: *mut FILE_OBJECT,
+    /// The mounted volume, counted, so that it stays until the file counts on it itself; null
+    /// where there is none.
+    vpb: *mut VPB,
     direct: bool,
 }
 
@@ -54,6 +57,7 @@ impl Target {
                 top: null_mut(),
                 remaining,
                 related: null_mut(),
+                vpb: null_mut(),
                 direct: false,
             };
             // SAFETY: the lookup referenced it.
@@ -77,6 +81,7 @@ impl Target {
                 top: null_mut(),
                 remaining: name.to_owned(),
                 related,
+                vpb: null_mut(),
                 direct: false,
             }
         };
@@ -91,6 +96,13 @@ impl Target {
         hint: *mut DEVICE_OBJECT,
     ) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
         if !self.related.is_null() {
+            // SAFETY: the root handle keeps the file, which counts on its VPB.
+            let vpb = unsafe { (*self.related).Vpb };
+            if !vpb.is_null() {
+                // SAFETY: as above.
+                unsafe { mount::reference_vpb(vpb) };
+                self.vpb = vpb;
+            }
             if !hint.is_null() {
                 return Ok(hint);
             }
@@ -102,8 +114,10 @@ impl Target {
         self.direct =
             has_volume && self.remaining.is_empty() && granted & !access::DIRECT_DEVICE == 0;
         let base = if has_volume && !self.direct {
-            // SAFETY: as above.
-            unsafe { mount::volume_device(self.parsed) }?
+            // SAFETY: as above; no open allows RAW here.
+            self.vpb = unsafe { mount::open_volume(self.parsed, false) }?;
+            // SAFETY: just counted.
+            unsafe { (*self.vpb).DeviceObject }
         } else {
             self.parsed
         };
@@ -180,20 +194,13 @@ impl Target {
 
     /// An open file is counted on its volume.
     fn count_on_volume(&self, file: *mut FILE_OBJECT) {
-        let vpb = if self.related.is_null() {
-            // SAFETY: the target keeps the device.
-            unsafe { (*self.parsed).Vpb }
-        } else {
-            // SAFETY: the root handle keeps the file.
-            unsafe { (*self.related).Vpb }
-        };
-        if vpb.is_null() || self.direct {
+        if self.vpb.is_null() {
             return;
         }
         // SAFETY: a new file object.
-        unsafe { (*file).Vpb = vpb };
-        // SAFETY: a mounted volume's VPB.
-        unsafe { mount::reference_vpb(vpb) };
+        unsafe { (*file).Vpb = self.vpb };
+        // SAFETY: the target counts on it.
+        unsafe { mount::reference_vpb(self.vpb) };
     }
 
     /// IRP_MJ_CREATE. The file object comes back with the creation's reference.
@@ -285,6 +292,10 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
+        if !self.vpb.is_null() {
+            // SAFETY: counted by `find_top`.
+            unsafe { mount::dereference_vpb(self.vpb) };
+        }
         // SAFETY: the reference taken by the lookup or by `parse`.
         unsafe { object::dereference(self.parsed.cast()) };
     }
