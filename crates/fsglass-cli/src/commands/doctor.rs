@@ -370,7 +370,8 @@ mod tests {
 
     #[test]
     fn each_trouble_is_found_alone() {
-        let cases: [(fn(&mut Facts), &str, Grade); 13] = [
+        type Case = (fn(&mut Facts), &'static str, Grade);
+        let cases: [Case; 13] = [
             (|facts| facts.administrator = false, "rights", Grade::Note),
             (
                 |facts| facts.wine = Some("8.0".to_owned()),
