@@ -151,6 +151,7 @@ const IRP_LIFE: &str = "mistakes/irp_life.rs";
 const PENDING: &str = "mistakes/pending.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
+const LOCKS: &str = "mistakes/locks.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
@@ -209,6 +210,8 @@ pub const ALL: &[Mistake] = &[
         COMPLETION,
         "return_request_status",
     ),
+    at_line("lock-order", "Deadlock", LOCKS),
+    at_line("lock-upgrade", "SelfDeadlock", LOCKS),
     at_line("pool-overrun", "PoolOverrun", MEMORY),
     at_line("pool-overrun-in-slack", "PoolOverrun", MEMORY),
     at_line("use-after-free", "UseAfterFree", MEMORY),

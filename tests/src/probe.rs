@@ -291,7 +291,7 @@ unsafe fn look_at(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Seen {
 /// # Safety
 /// The caller owns `irp` and does not touch it afterwards.
 unsafe fn hold(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    let old = cancel::acquire_cancel_spin_lock();
+    let old = cancel::acquire_cancel_spin_lock(0);
     // SAFETY: contract; the lock keeps IoCancelIrp away.
     unsafe {
         if (*irp).Cancel {

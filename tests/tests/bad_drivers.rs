@@ -135,6 +135,10 @@ caught! {
     waiting_in_a_completion_routine_is_caught = "wait-in-completion";
     /// C7: a completion routine returns another status.
     a_wrong_completion_status_is_caught = "wrong-completion-status";
+    /// V (locks): two locks in both orders.
+    a_lock_order_that_can_deadlock_is_caught = "lock-order";
+    /// V (locks): a thread that waits for itself.
+    a_thread_that_waits_for_itself_is_caught = "lock-upgrade";
     /// V (pool): written beyond the end, into the guard page.
     a_pool_overrun_is_caught = "pool-overrun";
     /// V (pool): written into the slack, found when the block is freed.

@@ -130,7 +130,7 @@ impl Sent {
     #[must_use]
     pub fn cancel(&self) -> bool {
         // SAFETY: only the originator frees the request, in `wait`.
-        unsafe { cancel::cancel(self.irp) }
+        unsafe { cancel::cancel(self.irp, 0) }
     }
 
     /// Waits for its completion and frees it.

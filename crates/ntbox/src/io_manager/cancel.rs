@@ -8,6 +8,7 @@
 
 use super::checks;
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
+use crate::processor::lock_order::{self, Mode};
 use crate::processor::{irql, spin_lock};
 use crate::verifier::history::{self, Event, EventKind};
 use crate::verifier::rules;
@@ -15,14 +16,15 @@ use std::sync::atomic::AtomicUsize;
 
 static LOCK: AtomicUsize = AtomicUsize::new(0);
 
-/// `IoAcquireCancelSpinLock`: returns the IRQL to release it with.
-pub fn acquire_cancel_spin_lock() -> Kirql {
+/// `IoAcquireCancelSpinLock`: returns the IRQL to release it with. `site` is the driver's return
+/// address, 0 for the box itself.
+pub fn acquire_cancel_spin_lock(site: usize) -> Kirql {
     let old = irql::current();
     if old < DISPATCH_LEVEL {
         irql::raise(DISPATCH_LEVEL);
     }
     // SAFETY: the lock is a static of pointer size.
-    unsafe { spin_lock::acquire(LOCK.as_ptr()) };
+    unsafe { spin_lock::acquire_for(LOCK.as_ptr(), old, site) };
     old
 }
 
@@ -38,10 +40,12 @@ pub fn release_cancel_spin_lock(old: Kirql) {
 /// `IoCancelIrp`: marks the request and calls its cancel routine, if it has one.
 /// True if a cancel routine was called.
 ///
+/// `site` is the driver's return address, 0 for the box itself.
+///
 /// # Safety
 /// `irp` is alive and cannot be freed before its cancel routine is taken.
-pub unsafe fn cancel(irp: *mut IRP) -> bool {
-    let old = acquire_cancel_spin_lock();
+pub unsafe fn cancel(irp: *mut IRP, site: usize) -> bool {
+    let old = acquire_cancel_spin_lock(site);
     // SAFETY: contract.
     unsafe {
         (*irp).Cancel = true;
@@ -71,6 +75,15 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
                 address,
             ),
         );
+        // The routine runs under the lock, whoever took it.
+        if site == 0 {
+            lock_order::acquired(
+                LOCK.as_ptr().addr(),
+                "cancel spin lock",
+                Mode::Exclusive,
+                address,
+            );
+        }
         (*irp).CancelIrql = old;
         let held = spin_lock::held_by_current();
         routine(device, irp);

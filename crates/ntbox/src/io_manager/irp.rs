@@ -306,7 +306,7 @@ pub unsafe fn cancel_requests_of_this_thread(file: *mut FILE_OBJECT) -> usize {
     });
     for irp in &found {
         // SAFETY: its second stage needs this thread below APC_LEVEL.
-        unsafe { cancel::cancel(*irp) };
+        unsafe { cancel::cancel(*irp, 0) };
     }
     if old < APC_LEVEL {
         irql::lower(old);

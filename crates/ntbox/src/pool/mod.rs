@@ -29,6 +29,7 @@ mod plain;
 mod tests;
 
 use crate::pe_image::{self, Image};
+use crate::processor::lock_order;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use arena::Arena;
@@ -252,6 +253,7 @@ fn retire(block: Block, caller: usize) {
     }
     // Asked for before the lock is taken: the first question of a thread allocates.
     let thread = crate::processor::thread::current().id();
+    lock_order::forget(block.address, block.bytes);
     let mut pool = pool();
     if pool.ledger.retire(block.address, caller, thread) {
         if guarded {

@@ -20,6 +20,7 @@ pub mod dispatcher;
 pub mod dpc;
 mod escape;
 pub mod irql;
+pub mod lock_order;
 pub mod parking;
 pub mod process;
 pub mod spin_lock;

@@ -10,6 +10,7 @@
 
 #![expect(unsafe_code, reason = "spin locks live in driver memory")]
 
+use super::lock_order::{self, Mode};
 use super::{irql, thread};
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pool;
@@ -18,6 +19,9 @@ use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// What the lock is called in reports.
+const KIND: &str = "spin lock";
 
 thread_local! {
     /// Locks held by this thread.
@@ -49,8 +53,9 @@ fn describe(lock: *mut usize) -> String {
 /// `lock` points to writable, aligned memory of a `KSPIN_LOCK`.
 pub unsafe fn initialize(lock: *mut usize) {
     // SAFETY: contract of the function.
-    let lock = unsafe { AtomicUsize::from_ptr(lock) };
-    lock.store(0, Ordering::Release);
+    let word = unsafe { AtomicUsize::from_ptr(lock) };
+    word.store(0, Ordering::Release);
+    lock_order::forget(lock.addr(), size_of::<usize>());
 }
 
 /// Acquires the lock. Acquiring it twice is a violation.
@@ -84,6 +89,7 @@ pub unsafe fn acquire_for(lock: *mut usize, base: Kirql, caller: usize) {
     // SAFETY: contract of the function.
     let word = unsafe { AtomicUsize::from_ptr(lock) };
     let me = owner();
+    lock_order::acquiring(lock.addr(), KIND, Mode::Exclusive, caller);
     if let Err(holder) = word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
         if holder == me {
             violation(
@@ -99,6 +105,7 @@ pub unsafe fn acquire_for(lock: *mut usize, base: Kirql, caller: usize) {
         spin(lock, word, me, caller);
     }
     acquired(base);
+    lock_order::acquired(lock.addr(), KIND, Mode::Exclusive, caller);
 }
 
 /// Counts one more lock held by this thread, which ran at `base` before it.
@@ -168,7 +175,7 @@ pub unsafe fn is_free(lock: *mut usize) -> bool {
 ///
 /// # Safety
 /// As for [`acquire`].
-pub unsafe fn try_acquire(lock: *mut usize) -> bool {
+pub unsafe fn try_acquire(lock: *mut usize, caller: usize) -> bool {
     // SAFETY: contract of the function.
     let word = unsafe { AtomicUsize::from_ptr(lock) };
     let taken = word
@@ -176,6 +183,7 @@ pub unsafe fn try_acquire(lock: *mut usize) -> bool {
         .is_ok();
     if taken {
         acquired(irql::current());
+        lock_order::acquired(lock.addr(), KIND, Mode::Exclusive, caller);
     }
     taken
 }
@@ -196,6 +204,7 @@ pub unsafe fn release(lock: *mut usize) {
 pub unsafe fn release_for(lock: *mut usize, caller: usize) -> bool {
     // SAFETY: contract of the function.
     let word = unsafe { AtomicUsize::from_ptr(lock) };
+    lock_order::released(lock.addr());
     if let Err(holder) = word.compare_exchange(owner(), 0, Ordering::Release, Ordering::Relaxed) {
         let what = if holder == 0 {
             "is not held"

@@ -120,9 +120,9 @@ fn a_held_lock_is_not_taken() {
     let mut lock = 0_usize;
     let _dispatch = irql::raised_to(DISPATCH_LEVEL);
     // SAFETY: a local lock.
-    assert!(unsafe { try_acquire(&raw mut lock) });
+    assert!(unsafe { try_acquire(&raw mut lock, 0) });
     // SAFETY: as above.
-    assert!(!unsafe { try_acquire(&raw mut lock) });
+    assert!(!unsafe { try_acquire(&raw mut lock, 0) });
     // SAFETY: held.
     unsafe { release(&raw mut lock) };
 }

@@ -76,7 +76,7 @@ fn cancel_by_block(call: &FileCall, block: *mut IO_STATUS_BLOCK) -> usize {
     });
     for irp in &found {
         // SAFETY: its second stage needs this thread below APC_LEVEL, so it is still alive.
-        unsafe { cancel::cancel(*irp) };
+        unsafe { cancel::cancel(*irp, 0) };
     }
     irql::lower(level);
     found.len()

@@ -13,6 +13,7 @@ mod completion;
 mod devices;
 mod irp_life;
 mod irql;
+mod locks;
 mod memory;
 mod ownership;
 mod pending;
@@ -118,6 +119,10 @@ mistakes! {
     WaitInCompletion = "wait-in-completion";
     /// A completion routine returns the status of the request (C7).
     WrongCompletionStatus = "wrong-completion-status";
+    /// Two spin locks are taken in one order here and in the other one there.
+    LockOrder = "lock-order";
+    /// A resource that is held shared is acquired exclusively.
+    LockUpgrade = "lock-upgrade";
     /// Memory behind a block is written.
     PoolOverrun = "pool-overrun";
     /// The slack behind a block, which its page still holds, is written.
@@ -213,5 +218,6 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| pending::routine(mistake, major))
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))
+        .or_else(|| locks::routine(mistake, major))
         .or_else(|| memory::routine(mistake, major))
 }

@@ -15,12 +15,15 @@
 )]
 
 use crate::nt::{APC_LEVEL, FAST_MUTEX};
+use crate::processor::lock_order::{self, Mode};
 use crate::processor::{dispatcher, irql, thread};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 type Mutex = *mut FAST_MUTEX;
+/// What the lock is called in reports.
+const KIND: &str = "fast mutex";
 
 /// # Safety
 /// `mutex` points to an initialized fast mutex.
@@ -45,6 +48,7 @@ unsafe fn take(mutex: Mutex, caller: usize) {
         );
         return;
     }
+    lock_order::acquiring(mutex.addr(), KIND, Mode::Exclusive, caller);
     // SAFETY: as above.
     if unsafe { count(mutex) }.fetch_sub(1, Ordering::AcqRel) != 1 {
         // SAFETY: as above.
@@ -57,6 +61,7 @@ unsafe fn take(mutex: Mutex, caller: usize) {
     }
     // SAFETY: held now.
     unsafe { (*mutex).Owner = me() };
+    lock_order::acquired(mutex.addr(), KIND, Mode::Exclusive, caller);
 }
 
 /// # Safety
@@ -71,6 +76,7 @@ unsafe fn give(mutex: Mutex, caller: usize) {
         );
         return;
     }
+    lock_order::released(mutex.addr());
     // SAFETY: as above.
     unsafe { (*mutex).Owner = std::ptr::null_mut() };
     // SAFETY: as above.
@@ -82,7 +88,7 @@ unsafe fn give(mutex: Mutex, caller: usize) {
 
 /// # Safety
 /// As for [`count`].
-unsafe fn try_take(mutex: Mutex) -> bool {
+unsafe fn try_take(mutex: Mutex, caller: usize) -> bool {
     // SAFETY: contract of the function.
     let taken = unsafe { count(mutex) }
         .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed)
@@ -90,6 +96,7 @@ unsafe fn try_take(mutex: Mutex) -> bool {
     if taken {
         // SAFETY: held now.
         unsafe { (*mutex).Owner = me() };
+        lock_order::acquired(mutex.addr(), KIND, Mode::Exclusive, caller);
     }
     taken
 }
@@ -129,7 +136,7 @@ pub unsafe extern "win64" fn try_to_acquire(mutex: Mutex, caller: usize) -> u8 {
     irql::require_at_most("ExTryToAcquireFastMutex", APC_LEVEL, caller);
     let old = irql::raised_silently(APC_LEVEL);
     // SAFETY: the driver passes a fast mutex.
-    let taken = unsafe { try_take(mutex) };
+    let taken = unsafe { try_take(mutex, caller) };
     if taken {
         // SAFETY: held now.
         unsafe { (*mutex).OldIrql = u32::from(old) };
@@ -169,6 +176,7 @@ pub unsafe extern "win64" fn release_unsafe(mutex: Mutex, caller: usize) {
 pub unsafe extern "win64" fn initialize_guarded(mutex: Mutex) {
     // SAFETY: the driver passes the memory of a guarded mutex; all fields may be zero.
     unsafe { mutex.write_bytes(0, 1) };
+    lock_order::forget(mutex.addr(), size_of::<FAST_MUTEX>());
     // SAFETY: as above.
     unsafe { (*mutex).Count = 1 };
     // SAFETY: as above.
@@ -196,7 +204,7 @@ pub unsafe extern "win64" fn try_to_acquire_guarded(mutex: Mutex, caller: usize)
     irql::require_at_most("KeTryToAcquireGuardedMutex", APC_LEVEL, caller);
     thread::enter_guarded_region();
     // SAFETY: the driver passes a guarded mutex.
-    let taken = unsafe { try_take(mutex) };
+    let taken = unsafe { try_take(mutex, caller) };
     if !taken {
         thread::leave_guarded_region();
     }

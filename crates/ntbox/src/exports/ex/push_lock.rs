@@ -9,11 +9,14 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::APC_LEVEL;
+use crate::processor::lock_order::{self, Mode};
 use crate::processor::{irql, parking, thread};
 use crate::verifier::{rules, violation};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 const EXCLUSIVE: isize = -1;
+/// What the lock is called in reports.
+const KIND: &str = "push lock";
 
 /// # Safety
 /// `lock` points to a push lock.
@@ -37,22 +40,29 @@ fn check(ddi: &'static str, caller: usize) {
 pub unsafe extern "win64" fn initialize(lock: *mut isize) {
     // SAFETY: the driver passes the memory of a push lock.
     unsafe { word(lock) }.store(0, Ordering::Release);
+    lock_order::forget(lock.addr(), size_of::<isize>());
 }
 
 /// `ExAcquirePushLockExclusiveEx`.
 pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
     check("ExAcquirePushLockExclusiveEx", caller);
+    lock_order::acquiring(lock.addr(), KIND, Mode::Exclusive, caller);
     // SAFETY: the driver passes a push lock.
     let word = unsafe { word(lock) };
+    if lock_order::holds(lock.addr()) {
+        lock_order::self_deadlock(lock.addr(), KIND, caller);
+    }
     parking::wait_until(lock.addr(), caller, || {
         word.compare_exchange(0, EXCLUSIVE, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     });
+    lock_order::acquired(lock.addr(), KIND, Mode::Exclusive, caller);
 }
 
 /// `ExAcquirePushLockSharedEx`.
 pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, _flags: u32, caller: usize) {
     check("ExAcquirePushLockSharedEx", caller);
+    lock_order::acquiring(lock.addr(), KIND, Mode::Shared, caller);
     // SAFETY: the driver passes a push lock.
     let word = unsafe { word(lock) };
     parking::wait_until(lock.addr(), caller, || {
@@ -61,11 +71,13 @@ pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, _flags: u32, calle
         })
         .is_ok()
     });
+    lock_order::acquired(lock.addr(), KIND, Mode::Shared, caller);
 }
 
 /// `ExReleasePushLockExclusiveEx`.
 pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
     check("ExReleasePushLockExclusiveEx", caller);
+    lock_order::released(lock.addr());
     // SAFETY: the driver passes a push lock that it holds.
     let word = unsafe { word(lock) };
     if word
@@ -81,6 +93,7 @@ pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, _flags: u32, ca
 /// `ExReleasePushLockSharedEx`.
 pub unsafe extern "win64" fn release_shared(lock: *mut isize, _flags: u32, caller: usize) {
     check("ExReleasePushLockSharedEx", caller);
+    lock_order::released(lock.addr());
     // SAFETY: the driver passes a push lock that it holds.
     let word = unsafe { word(lock) };
     if word

@@ -11,13 +11,15 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, ERESOURCE, NTSTATUS, STATUS_SUCCESS};
-use crate::processor::{irql, parking, thread};
+use crate::processor::{irql, lock_order, parking, thread};
 use crate::verifier::{rules, violation};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 type Resource = *mut ERESOURCE;
+/// What the lock is called in reports.
+const KIND: &str = "resource";
 /// `ERESOURCE_THREAD`.
 type Owner = usize;
 
@@ -106,6 +108,7 @@ pub unsafe extern "win64" fn initialize(resource: Resource) -> NTSTATUS {
     // SAFETY: the driver passes the memory of a resource.
     unsafe { resource.cast::<u8>().write_bytes(0, size_of::<ERESOURCE>()) };
     with(resource, |state| *state = State::default());
+    lock_order::forget(resource.addr(), size_of::<ERESOURCE>());
     STATUS_SUCCESS
 }
 
@@ -136,11 +139,23 @@ fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller
         );
     }
     let me = me();
+    let kept = if mode == Mode::Exclusive {
+        lock_order::Mode::Exclusive
+    } else {
+        lock_order::Mode::Shared
+    };
+    if wait {
+        lock_order::acquiring(resource.addr(), KIND, kept, caller);
+    }
     if with(resource, |state| state.take(me, mode)) {
+        lock_order::acquired(resource.addr(), KIND, kept, caller);
         return 1;
     }
     if !wait {
         return 0;
+    }
+    if mode == Mode::Exclusive && with(resource, |state| state.shared.contains_key(&me)) {
+        lock_order::self_deadlock(resource.addr(), KIND, caller);
     }
     with(resource, |state| *state.waiters(mode) += 1);
     parking::wait_until(resource.addr(), caller, || {
@@ -151,6 +166,7 @@ fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller
             taken
         })
     });
+    lock_order::acquired(resource.addr(), KIND, kept, caller);
     1
 }
 
@@ -241,6 +257,7 @@ pub unsafe extern "win64" fn enter_and_acquire_shared(
 
 fn release_of(ddi: &'static str, resource: Resource, owner: Owner, caller: usize) {
     irql::require_at_most(ddi, DISPATCH_LEVEL, caller);
+    lock_order::released(resource.addr());
     if with(resource, |state| state.give(owner)) {
         parking::wake(resource.addr());
         return;

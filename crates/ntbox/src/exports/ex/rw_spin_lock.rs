@@ -8,12 +8,15 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{DISPATCH_LEVEL, Kirql};
+use crate::processor::lock_order::{self, Mode};
 use crate::processor::{irql, spin_lock};
 use crate::verifier::rules::SPIN_LOCK_PAIRING;
 use crate::verifier::{rules, violation};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const EXCLUSIVE: u32 = 1 << 31;
+/// What the lock is called in reports.
+const KIND: &str = "reader/writer spin lock";
 
 /// # Safety
 /// `lock` points to an `EX_SPIN_LOCK`.
@@ -34,15 +37,20 @@ fn spin(mut attempt: impl FnMut() -> bool) {
     }
 }
 
-fn take_exclusive(word: &AtomicU32, base: Kirql) {
+fn take_exclusive(word: &AtomicU32, base: Kirql, caller: usize) {
+    let address = word.as_ptr().addr();
+    lock_order::acquiring(address, KIND, Mode::Exclusive, caller);
     spin(|| {
         word.compare_exchange_weak(0, EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     });
     spin_lock::acquired(base);
+    lock_order::acquired(address, KIND, Mode::Exclusive, caller);
 }
 
-fn take_shared(word: &AtomicU32, base: Kirql) {
+fn take_shared(word: &AtomicU32, base: Kirql, caller: usize) {
+    let address = word.as_ptr().addr();
+    lock_order::acquiring(address, KIND, Mode::Shared, caller);
     spin(|| {
         word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |held| {
             (held & EXCLUSIVE == 0).then_some(held + 1)
@@ -50,6 +58,7 @@ fn take_shared(word: &AtomicU32, base: Kirql) {
         .is_ok()
     });
     spin_lock::acquired(base);
+    lock_order::acquired(address, KIND, Mode::Shared, caller);
 }
 
 fn give(word: &AtomicU32, exclusive: bool, caller: usize) {
@@ -72,6 +81,7 @@ fn give(word: &AtomicU32, exclusive: bool, caller: usize) {
         );
         return;
     }
+    lock_order::released(word.as_ptr().addr());
     spin_lock::released();
 }
 
@@ -91,7 +101,7 @@ pub unsafe extern "win64" fn acquire_exclusive(lock: *mut u32, caller: usize) ->
     irql::require_at_most("ExAcquireSpinLockExclusive", DISPATCH_LEVEL, caller);
     let old = irql::raised_silently(DISPATCH_LEVEL);
     // SAFETY: the driver passes a lock.
-    take_exclusive(unsafe { word(lock) }, old);
+    take_exclusive(unsafe { word(lock) }, old, caller);
     old
 }
 
@@ -107,7 +117,7 @@ pub unsafe extern "win64" fn acquire_shared(lock: *mut u32, caller: usize) -> Ki
     irql::require_at_most("ExAcquireSpinLockShared", DISPATCH_LEVEL, caller);
     let old = irql::raised_silently(DISPATCH_LEVEL);
     // SAFETY: the driver passes a lock.
-    take_shared(unsafe { word(lock) }, old);
+    take_shared(unsafe { word(lock) }, old, caller);
     old
 }
 
@@ -122,7 +132,7 @@ pub unsafe extern "win64" fn release_shared(lock: *mut u32, level: Kirql, caller
 pub unsafe extern "win64" fn acquire_exclusive_at_dpc_level(lock: *mut u32, caller: usize) {
     require_dispatch("ExAcquireSpinLockExclusiveAtDpcLevel", caller);
     // SAFETY: the driver passes a lock.
-    take_exclusive(unsafe { word(lock) }, irql::current());
+    take_exclusive(unsafe { word(lock) }, irql::current(), caller);
 }
 
 /// `ExReleaseSpinLockExclusiveFromDpcLevel`.
@@ -136,7 +146,7 @@ pub unsafe extern "win64" fn release_exclusive_from_dpc_level(lock: *mut u32, ca
 pub unsafe extern "win64" fn acquire_shared_at_dpc_level(lock: *mut u32, caller: usize) {
     require_dispatch("ExAcquireSpinLockSharedAtDpcLevel", caller);
     // SAFETY: the driver passes a lock.
-    take_shared(unsafe { word(lock) }, irql::current());
+    take_shared(unsafe { word(lock) }, irql::current(), caller);
 }
 
 /// `ExReleaseSpinLockSharedFromDpcLevel`.

@@ -75,13 +75,13 @@ pub unsafe extern "win64" fn reuse_irp(irp: *mut IRP, status: NTSTATUS) {
 pub unsafe extern "win64" fn cancel_irp(irp: *mut IRP, caller: usize) -> u8 {
     irql::require_at_most("IoCancelIrp", DISPATCH_LEVEL, caller);
     // SAFETY: the driver keeps the request alive.
-    u8::from(unsafe { cancel::cancel(irp) })
+    u8::from(unsafe { cancel::cancel(irp, caller) })
 }
 
 /// `IoAcquireCancelSpinLock`.
 pub unsafe extern "win64" fn acquire_cancel_spin_lock(level: *mut Kirql, caller: usize) {
     irql::require_at_most("IoAcquireCancelSpinLock", DISPATCH_LEVEL, caller);
-    let old = cancel::acquire_cancel_spin_lock();
+    let old = cancel::acquire_cancel_spin_lock(caller);
     // SAFETY: the driver's pointer.
     unsafe { level.write(old) };
 }

@@ -73,7 +73,7 @@ pub unsafe extern "win64" fn release_from_dpc_level(lock: *mut usize, caller: us
 pub unsafe extern "win64" fn try_to_acquire_at_dpc_level(lock: *mut usize, caller: usize) -> u8 {
     require_dispatch("KeTryToAcquireSpinLockAtDpcLevel", caller);
     // SAFETY: the driver passes a spin lock.
-    u8::from(unsafe { spin_lock::try_acquire(lock) })
+    u8::from(unsafe { spin_lock::try_acquire(lock, caller) })
 }
 
 /// `KeTestSpinLock`: true if the lock looks free.

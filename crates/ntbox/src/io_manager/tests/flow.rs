@@ -244,7 +244,7 @@ fn a_held_request_can_be_cancelled_once() {
             // SAFETY: held by the lowest device until it is cancelled; its second stage is an APC of this thread.
             unsafe {
                 let level = crate::processor::irql::raise(crate::nt::APC_LEVEL);
-                assert!(cancel::cancel(request.irp));
+                assert!(cancel::cancel(request.irp, 0));
                 crate::processor::irql::lower(level);
             }
             request.wait();
@@ -260,7 +260,7 @@ fn cancelling_before_the_routine_is_set_is_seen_by_the_driver() {
     let stack = Stack::new(&[Behaviour::HoldUntilCancelled, Behaviour::Propagate]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     // SAFETY: not sent yet.
-    let cancelled = unsafe { cancel::cancel(request.irp) };
+    let cancelled = unsafe { cancel::cancel(request.irp, 0) };
     assert!(!cancelled, "there is no cancel routine yet");
     let returned = request.send(stack.top(), 0);
     assert_eq!(

@@ -246,7 +246,7 @@ fn a_cancel_routine_that_keeps_the_lock() {
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     assert_eq!(request.send(stack.top(), 0), STATUS_PENDING);
     // SAFETY: kept by the device.
-    let (_, violations) = capture(|| unsafe { cancel::cancel(request.irp) });
+    let (_, violations) = capture(|| unsafe { cancel::cancel(request.irp, 0) });
     assert_eq!(violations.len(), 1, "{violations:?}");
     assert_eq!(violations[0].rule, &rules::CANCEL_LOCK_KEPT);
     assert_eq!(irql::current(), 0);

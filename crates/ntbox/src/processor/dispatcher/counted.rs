@@ -7,7 +7,7 @@
 use super::header::{Object, ObjectType, expect_kind};
 use super::wait::lock;
 use crate::nt::{KMUTANT, KSEMAPHORE};
-use crate::processor::thread;
+use crate::processor::{lock_order, thread};
 use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -82,6 +82,7 @@ pub unsafe fn release_semaphore(semaphore: *mut KSEMAPHORE, adjustment: i32) -> 
 pub unsafe fn initialize_mutant(mutant: *mut KMUTANT) {
     // SAFETY: contract of the function.
     unsafe { mutant.write_bytes(0, 1) };
+    lock_order::forget(mutant.addr(), size_of::<KMUTANT>());
     // SAFETY: contract of the function.
     unsafe { Object::at(mutant) }.initialize(ObjectType::Mutant, size_of::<KMUTANT>(), 1);
     // SAFETY: contract of the function. A KMUTEX holds off normal kernel APCs.
@@ -114,6 +115,7 @@ pub unsafe fn release_mutant(mutant: *mut KMUTANT) -> i32 {
         return object.state().load(Ordering::Acquire);
     }
     let old = object.state().fetch_add(1, Ordering::AcqRel);
+    lock_order::released(mutant.addr());
     if old == 0 {
         // SAFETY: as above.
         unsafe { object.owner().write(std::ptr::null_mut()) };

@@ -3,8 +3,9 @@
 #![expect(unsafe_code, reason = "dispatcher objects live in driver memory")]
 
 use super::counted::took_mutants;
-use super::header::Object;
+use super::header::{Object, ObjectType};
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
+use crate::processor::lock_order::{self, Mode};
 use crate::processor::thread::{self, Thread};
 use crate::processor::{apc, irql, time, turns};
 use crate::verifier;
@@ -171,6 +172,11 @@ pub unsafe fn wait_for(
         }
     }
     thread::deliver_apcs();
+    // A wait that ends by itself, or with another object, is none for ever.
+    let mutant = mutant_alone(objects);
+    if let (Some(mutant), None) = (mutant, timeout) {
+        lock_order::acquiring(mutant, MUTEX, Mode::Exclusive, caller);
+    }
     turns::point();
     let deadline = timeout.filter(|timeout| *timeout != 0).map(time::deadline);
     let mut block = WaitBlock::new(thread, objects, all);
@@ -183,7 +189,21 @@ pub unsafe fn wait_for(
     };
     turns::goes_on();
     took_mutants(block.mutants);
+    if let (Some(mutant), STATUS_SUCCESS) = (mutant, status) {
+        lock_order::acquired(mutant, MUTEX, Mode::Exclusive, caller);
+    }
     status
+}
+
+/// What it is called in reports.
+const MUTEX: &str = "mutex";
+
+/// The mutex that is the only object of a wait.
+fn mutant_alone(objects: &[*mut c_void]) -> Option<usize> {
+    let [object] = *objects else { return None };
+    // SAFETY: the caller of `wait` vouches for the objects.
+    let kind = unsafe { Object::at(object) }.kind();
+    (kind == Some(ObjectType::Mutant)).then(|| object.addr())
 }
 
 /// Waits until the block is satisfied or the deadline has come.

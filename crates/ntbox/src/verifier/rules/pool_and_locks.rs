@@ -94,6 +94,24 @@ rules! { PoolAndLocks;
         should: "pair each acquire of a spin lock with one release in the same thread",
         proof: UnitTest("processor/spin_lock_tests.rs"),
     };
+    DEADLOCK = {
+        name: "Deadlock",
+        code: "0xC4/1001",
+        checks: "Locks are taken in an order in which threads can wait for each other for ever",
+        source: "devtest/deadlock-detection",
+        detected_by: "a graph of the orders in which instances of locks were acquired",
+        should: "take locks that are held together in one order everywhere",
+        proof: BadDriver("lock-order"),
+    };
+    SELF_DEADLOCK = {
+        name: "SelfDeadlock",
+        code: "0xC4/1000",
+        checks: "A thread waits for a lock that it holds itself",
+        source: "devtest/deadlock-detection",
+        detected_by: "the acquire routines: the locks that the thread holds",
+        should: "do not acquire a lock again that the thread holds; release a shared resource before acquiring it exclusively",
+        proof: BadDriver("lock-upgrade"),
+    };
     COMPLETED_UNDER_SPIN_LOCK = {
         name: "SpinLockSafe",
         code: "0xC4/DDI",

@@ -1,0 +1,366 @@
+//! The order in which drivers take their locks: deadlock detection.
+//!
+//! A thread that waits for a lock while it holds others takes it *after* them. If
+//! locks are ever taken in a circle, threads can wait for each other for ever,
+//! whether or not they did this time; that is reported when the circle closes,
+//! before the thread waits. Orders are kept by lock instance, with the places
+//! where both locks were acquired.
+//!
+//! Not reported, because nobody can wait for ever there: a circle in which a lock
+//! is held and wanted shared; one whose orders are all taken under one further
+//! lock; and what is only tried or waited for with a timeout.
+//!
+//! A thread that holds nothing else pays for one entry in its own list. What it
+//! has taken in the same order before is known from a small cache of the
+//! thread's own; only new orders reach the graph and its lock.
+//!
+//! Source: Driver Verifier "Deadlock Detection", bug check 0xC4/1000 and 1001.
+
+use super::thread;
+use crate::pool;
+use crate::verifier::options::{self, Options};
+use crate::verifier::{self, Violation, rules};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How a lock is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// By one thread.
+    Exclusive,
+    /// By any number of threads.
+    Shared,
+}
+
+/// A lock that a thread holds.
+#[derive(Clone, Copy)]
+struct Held {
+    lock: usize,
+    kind: &'static str,
+    mode: Mode,
+    /// Return address of the call that acquired it.
+    site: usize,
+    /// Acquires that are to be released.
+    count: u32,
+}
+
+/// More locks than this are not followed; no driver holds as many at once.
+const MOST_HELD: usize = 16;
+
+struct Holding {
+    held: [Held; MOST_HELD],
+    count: usize,
+}
+
+impl Holding {
+    const fn new() -> Self {
+        let none = Held {
+            lock: 0,
+            kind: "",
+            mode: Mode::Exclusive,
+            site: 0,
+            count: 0,
+        };
+        Self {
+            held: [none; MOST_HELD],
+            count: 0,
+        }
+    }
+    fn all(&self) -> &[Held] {
+        &self.held[..self.count]
+    }
+    fn find(&self, lock: usize) -> Option<usize> {
+        self.all().iter().position(|held| held.lock == lock)
+    }
+}
+
+const CACHED: usize = 32;
+
+thread_local! {
+    static HOLDING: RefCell<Holding> = const { RefCell::new(Holding::new()) };
+    /// Hashes of what was acquired while holding what, with the generation of the graph.
+    static KNOWN: [Cell<(u64, u32)>; CACHED] = const { [const { Cell::new((0, 0)) }; CACHED] };
+}
+
+/// One lock was taken while another was held.
+#[derive(Clone)]
+struct Order {
+    to: usize,
+    to_mode: Mode,
+    from_mode: Mode,
+    kinds: [&'static str; 2],
+    /// Where the first and the second lock were acquired.
+    sites: [usize; 2],
+    thread: u32,
+    /// Locks that were held exclusively each time besides the first one.
+    guards: Vec<usize>,
+}
+
+/// Each lock with what was taken while it was held. Locks that were only taken second have an
+/// empty entry, so that freed memory finds every lock in it.
+struct Graph(BTreeMap<usize, Vec<Order>>);
+
+static GRAPH: Mutex<Graph> = Mutex::new(Graph(BTreeMap::new()));
+/// Entries in the graph, to be asked without its lock.
+static LOCKS: AtomicUsize = AtomicUsize::new(0);
+/// Changes when a lock is forgotten: what threads know of it does not hold any more.
+static GENERATION: AtomicU32 = AtomicU32::new(1);
+
+fn graph() -> MutexGuard<'static, Graph> {
+    GRAPH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A driver, whose call returns to `caller`, is about to wait for a lock: reports an order that can
+/// end in a deadlock. `kind` is what the lock is, in words.
+pub fn acquiring(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
+    if caller == 0 || !options::on(Options::DEADLOCK) {
+        return;
+    }
+    let found = HOLDING.with_borrow(|holding| {
+        if holding.find(lock).is_some() || holding.count == 0 {
+            return None;
+        }
+        let held = holding.all();
+        if known(held, lock, mode) {
+            return None;
+        }
+        let wanted = Held {
+            lock,
+            kind,
+            mode,
+            site: caller,
+            count: 0,
+        };
+        let mut graph = graph();
+        let circle = held.iter().find_map(|held| graph.circle(&wanted, held));
+        let last = held.last().copied();
+        graph.add(held, &wanted);
+        LOCKS.store(graph.0.len(), Ordering::Relaxed);
+        Some((circle?, last?, wanted))
+    });
+    if let Some((circle, last, wanted)) = found {
+        report(&circle, &last, &wanted);
+    }
+}
+
+/// True if this thread holds the lock as a driver's.
+pub fn holds(lock: usize) -> bool {
+    HOLDING.with_borrow(|holding| holding.find(lock).is_some())
+}
+
+/// Reports that a thread waits for a lock that it holds itself.
+#[cold]
+pub fn self_deadlock(lock: usize, kind: &'static str, caller: usize) {
+    if caller == 0 || !options::on(Options::DEADLOCK) {
+        return;
+    }
+    let first = HOLDING.with_borrow(|holding| {
+        let place = holding.find(lock)?;
+        Some(holding.held[place].site)
+    });
+    verifier::report(Violation {
+        rule: &rules::SELF_DEADLOCK,
+        message: format!(
+            "{} is waited for by the thread that holds it",
+            describe(lock, kind)
+        ),
+        irp: None,
+        sites: [
+            ("acquired first", first.unwrap_or(0)),
+            ("acquired again", caller),
+        ]
+        .into_iter()
+        .filter(|(_, site)| *site != 0)
+        .collect(),
+    });
+}
+
+/// The lock is the thread's now.
+pub fn acquired(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
+    if caller == 0 || !options::on(Options::DEADLOCK) {
+        return;
+    }
+    HOLDING.with_borrow_mut(|holding| {
+        if let Some(place) = holding.find(lock) {
+            holding.held[place].count += 1;
+        } else if holding.count < MOST_HELD {
+            holding.held[holding.count] = Held {
+                lock,
+                kind,
+                mode,
+                site: caller,
+                count: 1,
+            };
+            holding.count += 1;
+        }
+    });
+}
+
+/// The thread gives one acquire of the lock back. One that it did not take as a driver's is not
+/// there.
+pub fn released(lock: usize) {
+    HOLDING.with_borrow_mut(|holding| {
+        let Some(place) = holding.find(lock) else {
+            return;
+        };
+        holding.held[place].count -= 1;
+        if holding.held[place].count == 0 {
+            holding.held.copy_within(place + 1..holding.count, place);
+            holding.count -= 1;
+        }
+    });
+}
+
+/// There are no locks any more in `bytes` from `address`: they were initialized anew, or their
+/// memory was freed.
+pub fn forget(address: usize, bytes: usize) {
+    if LOCKS.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let range = address..address + bytes.max(1);
+    let mut graph = graph();
+    if graph.0.range(range.clone()).next().is_none() {
+        return;
+    }
+    graph.0.retain(|lock, orders| {
+        orders.retain(|order| !range.contains(&order.to));
+        !range.contains(lock)
+    });
+    LOCKS.store(graph.0.len(), Ordering::Relaxed);
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// True if this thread has acquired `lock` while it held the same before.
+fn known(held: &[Held], lock: usize, mode: Mode) -> bool {
+    let mut hash = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut add = |lock: usize, mode: Mode| {
+        hash = (hash ^ lock as u64 ^ (mode as u64) << 1).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+        hash ^= hash >> 32;
+    };
+    held.iter().for_each(|held| add(held.lock, held.mode));
+    add(lock, mode);
+    let now = (hash, GENERATION.load(Ordering::Relaxed));
+    KNOWN.with(|known| known[hash as usize % CACHED].replace(now) == now)
+}
+
+impl Graph {
+    /// The orders that lead from `wanted` back to `held`, if threads can wait for each other there.
+    fn circle(&self, wanted: &Held, held: &Held) -> Option<Vec<Order>> {
+        let mut path = Vec::new();
+        self.search(
+            wanted.lock,
+            wanted.mode,
+            held,
+            &mut path,
+            &mut HashSet::new(),
+        )
+        .then_some(path)
+    }
+
+    /// Looks for a way from `from`, which somebody wants in `mode`, to the lock `held`.
+    fn search(
+        &self,
+        from: usize,
+        mode: Mode,
+        held: &Held,
+        path: &mut Vec<Order>,
+        seen: &mut HashSet<(usize, Mode)>,
+    ) -> bool {
+        if !seen.insert((from, mode)) {
+            return false;
+        }
+        for order in self.0.get(&from).into_iter().flatten() {
+            let waits = mode == Mode::Exclusive || order.from_mode == Mode::Exclusive;
+            let guarded = path
+                .iter()
+                .any(|other: &Order| other.guards.iter().any(|lock| order.guards.contains(lock)));
+            if !waits || guarded || self.is_guarded_here(order) {
+                continue;
+            }
+            path.push(order.clone());
+            let closes = order.to == held.lock
+                && (order.to_mode == Mode::Exclusive || held.mode == Mode::Exclusive);
+            if closes || self.search(order.to, order.to_mode, held, path, seen) {
+                return true;
+            }
+            path.pop();
+        }
+        false
+    }
+
+    /// True if the current thread holds a lock under which the order is always taken.
+    fn is_guarded_here(&self, order: &Order) -> bool {
+        HOLDING.with_borrow(|holding| {
+            holding
+                .all()
+                .iter()
+                .any(|held| held.mode == Mode::Exclusive && order.guards.contains(&held.lock))
+        })
+    }
+
+    fn add(&mut self, held: &[Held], wanted: &Held) {
+        self.0.entry(wanted.lock).or_default();
+        for from in held {
+            let guards: Vec<usize> = held
+                .iter()
+                .filter(|other| other.lock != from.lock && other.mode == Mode::Exclusive)
+                .map(|other| other.lock)
+                .collect();
+            let orders = self.0.entry(from.lock).or_default();
+            let same = orders.iter_mut().find(|order| {
+                order.to == wanted.lock
+                    && order.to_mode == wanted.mode
+                    && order.from_mode == from.mode
+            });
+            match same {
+                Some(order) => order.guards.retain(|lock| guards.contains(lock)),
+                None => orders.push(Order {
+                    to: wanted.lock,
+                    to_mode: wanted.mode,
+                    from_mode: from.mode,
+                    kinds: [from.kind, wanted.kind],
+                    sites: [from.site, wanted.site],
+                    thread: thread::current().id(),
+                    guards,
+                }),
+            }
+        }
+    }
+}
+
+fn describe(lock: usize, kind: &str) -> String {
+    match pool::describe(lock) {
+        Some(place) => format!("{kind} 0x{lock:x} ({place})"),
+        None => format!("{kind} 0x{lock:x}"),
+    }
+}
+
+#[cold]
+fn report(circle: &[Order], last: &Held, wanted: &Held) {
+    let mut message = format!(
+        "{} is acquired while {} is held",
+        describe(wanted.lock, wanted.kind),
+        describe(last.lock, last.kind),
+    );
+    let mut sites = vec![("held since", last.site), ("acquired", wanted.site)];
+    for order in circle {
+        message += &format!(
+            "; thread {} has acquired the {} 0x{:x} while it held the {} before it",
+            order.thread, order.kinds[1], order.to, order.kinds[0]
+        );
+        sites.push(("other order: held since", order.sites[0]));
+        sites.push(("other order: acquired", order.sites[1]));
+    }
+    verifier::report(Violation {
+        rule: &rules::DEADLOCK,
+        message,
+        irp: None,
+        sites,
+    });
+}
+
+#[cfg(test)]
+#[path = "lock_order_tests.rs"]
+mod tests;
