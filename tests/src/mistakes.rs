@@ -151,6 +151,7 @@ const IRP_LIFE: &str = "mistakes/irp_life.rs";
 const PENDING: &str = "mistakes/pending.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
+const IRQL_CALLS: &str = "mistakes/irql_calls.rs";
 const LOCKS: &str = "mistakes/locks.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
@@ -210,6 +211,17 @@ pub const ALL: &[Mistake] = &[
         COMPLETION,
         "return_request_status",
     ),
+    at_line("irql-io-passive-1", "IrqlIoPassive1", IRQL_CALLS),
+    at_line("irql-io-passive-3", "IrqlIoPassive3", IRQL_CALLS),
+    at_line("irql-io-passive-4", "IrqlIoPassive4", IRQL_CALLS),
+    at_line("irql-io-passive-5", "IrqlIoPassive5", IRQL_CALLS),
+    at_line("irql-io-apc-lte", "IrqlIoApcLte", IRQL_CALLS),
+    at_line("irql-ke-set-event", "IrqlKeSetEvent", IRQL_CALLS),
+    at_line("irql-ex-apc-lte-1", "IrqlExApcLte1", IRQL_CALLS),
+    at_line("irql-ex-apc-lte-2", "IrqlExApcLte2", IRQL_CALLS),
+    at_line("irql-ex-apc-lte-3", "IrqlExApcLte3", IRQL_CALLS),
+    at_line("irql-zw-passive", "IrqlZwPassive", IRQL_CALLS),
+    at_line("irql-ob-passive", "IrqlObPassive", IRQL_CALLS),
     at_line("lock-order", "Deadlock", LOCKS),
     at_line("lock-upgrade", "SelfDeadlock", LOCKS),
     at_line("pool-overrun", "PoolOverrun", MEMORY),

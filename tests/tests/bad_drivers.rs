@@ -135,6 +135,28 @@ caught! {
     waiting_in_a_completion_routine_is_caught = "wait-in-completion";
     /// C7: a completion routine returns another status.
     a_wrong_completion_status_is_caught = "wrong-completion-status";
+    /// V (IRQL): IrqlIoPassive1.
+    irql_io_passive_1_is_caught = "irql-io-passive-1";
+    /// V (IRQL): IrqlIoPassive3.
+    irql_io_passive_3_is_caught = "irql-io-passive-3";
+    /// V (IRQL): IrqlIoPassive4.
+    irql_io_passive_4_is_caught = "irql-io-passive-4";
+    /// V (IRQL): IrqlIoPassive5.
+    irql_io_passive_5_is_caught = "irql-io-passive-5";
+    /// V (IRQL): IrqlIoApcLte.
+    irql_io_apc_lte_is_caught = "irql-io-apc-lte";
+    /// V (IRQL): IrqlKeSetEvent.
+    irql_ke_set_event_is_caught = "irql-ke-set-event";
+    /// V (IRQL): IrqlExApcLte1.
+    irql_ex_apc_lte_1_is_caught = "irql-ex-apc-lte-1";
+    /// V (IRQL): IrqlExApcLte2.
+    irql_ex_apc_lte_2_is_caught = "irql-ex-apc-lte-2";
+    /// V (IRQL): IrqlExApcLte3.
+    irql_ex_apc_lte_3_is_caught = "irql-ex-apc-lte-3";
+    /// V (IRQL): IrqlZwPassive.
+    irql_zw_passive_is_caught = "irql-zw-passive";
+    /// V (IRQL): IrqlObPassive.
+    irql_ob_passive_is_caught = "irql-ob-passive";
     /// V (locks): two locks in both orders.
     a_lock_order_that_can_deadlock_is_caught = "lock-order";
     /// V (locks): a thread that waits for itself.

@@ -107,11 +107,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// What is checked and what is injected: standard, all, none, or a list with commas of
-    /// special-pool (each block on pages of its own, freed memory is never used again, a request
-    /// that was given away is fenced), force-irql (pageable memory is inaccessible at
-    /// DISPATCH_LEVEL), pool-tracking (leaks), io (requests, devices, completion), deadlock (the
-    /// order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history for
-    /// reports), and the two that inject and are not in standard: low-resources (a share of the
+    /// special-pool (each block on pages of its own, freed memory and freed requests are never used
+    /// again), force-irql (reserved: checks nothing so far), pool-tracking (leaks), io (requests,
+    /// devices, completion), deadlock (the order of locks), ddi (IRQL and pairing of calls),
+    /// irp-logging (each request's history for reports), and the two that inject and are not in standard: low-resources (a share of the
     /// drivers' allocations fails once they are loaded), force-pending (every request below
     /// returns STATUS_PENDING and is completed elsewhere)
     #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
@@ -195,11 +194,10 @@ pub struct DemoOptions {
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
     /// What is checked and what is injected: standard, all, none, or a list with commas of
-    /// special-pool (each block on pages of its own, freed memory is never used again, a request
-    /// that was given away is fenced), force-irql (pageable memory is inaccessible at
-    /// DISPATCH_LEVEL), pool-tracking (leaks), io (requests, devices, completion), deadlock (the
-    /// order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history for
-    /// reports), and the two that inject and are not in standard: low-resources (a share of the
+    /// special-pool (each block on pages of its own, freed memory and freed requests are never used
+    /// again), force-irql (reserved: checks nothing so far), pool-tracking (leaks), io (requests,
+    /// devices, completion), deadlock (the order of locks), ddi (IRQL and pairing of calls),
+    /// irp-logging (each request's history for reports), and the two that inject and are not in standard: low-resources (a share of the
     /// drivers' allocations fails once they are loaded), force-pending (every request below
     /// returns STATUS_PENDING and is completed elsewhere)
     #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]

@@ -39,7 +39,7 @@ pub fn at_most(level: Kirql, routine: &str, site: usize) {
     let current = irql::current();
     if current > level && verifier::options::on(verifier::Options::DDI) {
         report(
-            &rules::IRQL_TOO_HIGH,
+            rules::of_call(routine),
             format!("{routine} was called at IRQL {current}; it may be called up to IRQL {level}"),
             std::ptr::null_mut(),
             vec![("called by", site)],

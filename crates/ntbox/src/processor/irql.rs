@@ -135,7 +135,7 @@ impl Drop for RaisedTo {
     }
 }
 
-/// Reports `IRQL_TOO_HIGH` unless this thread runs at or below `maximum`, the
+/// Reports the IRQL rule of the routine unless this thread runs at or below `maximum`, the
 /// ceiling that the DDI reference gives for the routine `ddi`. `caller` is the
 /// driver's return address, or 0. False if it was reported.
 #[inline]
@@ -151,7 +151,7 @@ pub fn require_at_most(ddi: &'static str, maximum: Kirql, caller: usize) -> bool
 #[cold]
 fn too_high(ddi: &'static str, level: Kirql, maximum: Kirql, caller: usize) {
     violation(
-        &verifier::rules::IRQL_TOO_HIGH,
+        verifier::rules::of_call(ddi),
         format!(
             "{ddi} was called at {} ({level}); its maximum is {} ({maximum})",
             name(level),
@@ -208,7 +208,7 @@ mod tests {
         });
         assert!(fine);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].rule.name, "IrqlTooHigh");
+        assert_eq!(found[0].rule.name, "IrqlIoApcLte");
         for part in ["IoDeleteDevice", "DISPATCH_LEVEL (2)", "APC_LEVEL (1)"] {
             assert!(
                 found[0].message.contains(part),

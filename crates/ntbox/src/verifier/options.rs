@@ -15,10 +15,9 @@ pub struct Options(u32);
 impl Options {
     /// Nothing: for benchmarks.
     pub const NONE: Self = Self(0);
-    /// Each block on pages of its own; freed ones and freed requests are never used again, and
-    /// a request that was given away is fenced.
+    /// Each block on pages of its own; freed ones and freed requests are never used again.
     pub const SPECIAL_POOL: Self = Self(1);
-    /// Pageable memory is inaccessible at `DISPATCH_LEVEL` and above.
+    /// Reserved for pageable memory that is inaccessible at `DISPATCH_LEVEL`: checks nothing.
     pub const FORCE_IRQL: Self = Self(1 << 1);
     /// What a driver allocated is known until it is freed; the rest is a leak at unload.
     pub const POOL_TRACKING: Self = Self(1 << 2);

@@ -13,6 +13,7 @@ mod completion;
 mod devices;
 mod irp_life;
 mod irql;
+mod irql_calls;
 mod locks;
 mod memory;
 mod ownership;
@@ -123,6 +124,28 @@ mistakes! {
     LockOrder = "lock-order";
     /// A resource that is held shared is acquired exclusively.
     LockUpgrade = "lock-upgrade";
+    /// IoAttachDevice, IoBuildDeviceIoControlRequest or IoCreateDevice above PASSIVE_LEVEL.
+    IrqlIoPassive1 = "irql-io-passive-1";
+    /// IoCreateSymbolicLink or IoDetachDevice above PASSIVE_LEVEL.
+    IrqlIoPassive3 = "irql-io-passive-3";
+    /// IoCreateFile or IoDeleteSymbolicLink above PASSIVE_LEVEL.
+    IrqlIoPassive4 = "irql-io-passive-4";
+    /// IoGetDeviceObjectPointer or a registration for shutdown or reinitialization above PASSIVE_LEVEL.
+    IrqlIoPassive5 = "irql-io-passive-5";
+    /// IoDeleteDevice above APC_LEVEL.
+    IrqlIoApcLte = "irql-io-apc-lte";
+    /// KeSetEvent above DISPATCH_LEVEL, or above APC_LEVEL when a wait is to follow.
+    IrqlKeSetEvent = "irql-ke-set-event";
+    /// ExAcquireFastMutex or ExTryToAcquireFastMutex above APC_LEVEL.
+    IrqlExApcLte1 = "irql-ex-apc-lte-1";
+    /// ProbeForRead, ProbeForWrite or a routine of paged lookaside lists above APC_LEVEL.
+    IrqlExApcLte2 = "irql-ex-apc-lte-2";
+    /// A resource is acquired, converted or deleted above APC_LEVEL.
+    IrqlExApcLte3 = "irql-ex-apc-lte-3";
+    /// ZwClose or a registry routine above PASSIVE_LEVEL.
+    IrqlZwPassive = "irql-zw-passive";
+    /// ObReferenceObjectByHandle above PASSIVE_LEVEL.
+    IrqlObPassive = "irql-ob-passive";
     /// Memory behind a block is written.
     PoolOverrun = "pool-overrun";
     /// The slack behind a block, which its page still holds, is written.
@@ -218,6 +241,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| pending::routine(mistake, major))
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))
+        .or_else(|| irql_calls::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
         .or_else(|| memory::routine(mistake, major))
 }

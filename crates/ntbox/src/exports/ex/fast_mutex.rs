@@ -299,7 +299,7 @@ mod tests {
             [
                 "ExFastMutexPairing",
                 "FastMutexUnsafe",
-                "IrqlTooHigh",
+                "IrqlExApcLte1",
                 "IrqlExReleaseFastMutex"
             ]
         );

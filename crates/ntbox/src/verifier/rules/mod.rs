@@ -12,6 +12,7 @@ pub mod devices;
 pub mod faults;
 pub mod irp_life;
 pub mod irql;
+pub mod irql_calls;
 pub mod pending;
 pub mod pool_and_locks;
 
@@ -19,6 +20,7 @@ pub use devices::*;
 pub use faults::*;
 pub use irp_life::*;
 pub use irql::*;
+pub use irql_calls::*;
 pub use pending::*;
 pub use pool_and_locks::*;
 
@@ -109,6 +111,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         irp_life::RULES,
         pending::RULES,
         irql::RULES,
+        irql_calls::RULES,
         devices::RULES,
         pool_and_locks::RULES,
         faults::RULES,
