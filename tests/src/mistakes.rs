@@ -157,6 +157,7 @@ const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
 const DEVICES: &str = "mistakes/devices.rs";
+const FAULTS: &str = "mistakes/faults.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
 
@@ -333,6 +334,11 @@ pub const ALL: &[Mistake] = &[
         WAITING,
         "signal_if_pended",
     ),
+    at_line("page-fault", "PageFault", FAULTS),
+    at_line("page-fault-at-dispatch", "PageFault", FAULTS),
+    at_line("read-only-written", "WroteReadOnly", FAULTS),
+    in_routine("data-executed", "ExecutedData", FAULTS, "call_data"),
+    at_line("bug-check", "DriverBugCheck", FAULTS),
     at_line("detached-twice", "DetachedTwice", DEVICES),
     at_line("deleted-twice", "DeletedTwice", DEVICES),
     in_routine(

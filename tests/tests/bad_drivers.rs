@@ -215,6 +215,16 @@ caught! {
     a_lost_status_is_caught = "lower-status-lost";
     /// C8: a dispatch routine waits for ever.
     an_event_that_is_not_signalled_is_caught = "event-not-signalled";
+    /// V (IRQL): memory that is not there.
+    a_page_fault_is_caught = "page-fault";
+    /// V (IRQL): the same at DISPATCH_LEVEL.
+    a_page_fault_at_dispatch_level_is_caught = "page-fault-at-dispatch";
+    /// P1: constants written.
+    a_written_constant_is_caught = "read-only-written";
+    /// P1: data executed.
+    executed_data_is_caught = "data-executed";
+    /// P3: a bug check of the driver's own.
+    a_bug_check_is_caught = "bug-check";
     /// V (devices): detached twice.
     detaching_twice_is_caught = "detached-twice";
     /// V (devices): deleted twice.

@@ -11,6 +11,7 @@
 
 mod completion;
 mod devices;
+mod faults;
 mod irp_life;
 mod irql;
 mod irql_calls;
@@ -164,6 +165,16 @@ mistakes! {
     DeviceLeftAtUnload = "device-left-at-unload";
     /// The devices are deleted without having been detached (A9).
     DeletedWhileAttached = "deleted-while-attached";
+    /// An address is read where nothing is.
+    PageFault = "page-fault";
+    /// The same at DISPATCH_LEVEL.
+    PageFaultAtDispatch = "page-fault-at-dispatch";
+    /// A constant is written.
+    ReadOnlyWritten = "read-only-written";
+    /// A block of pool is called.
+    DataExecuted = "data-executed";
+    /// KeBugCheckEx is called.
+    BugCheck = "bug-check";
     /// IoDetachDevice is called twice.
     DetachedTwice = "detached-twice";
     /// IoDeleteDevice is called twice.
@@ -238,6 +249,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| ownership::routine(mistake, major))
         .or_else(|| waiting::routine(mistake, major))
         .or_else(|| devices::routine(mistake, major))
+        .or_else(|| faults::routine(mistake, major))
         .or_else(|| pending::routine(mistake, major))
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))

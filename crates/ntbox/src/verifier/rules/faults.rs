@@ -1,6 +1,6 @@
 //! What stops the processor or the driver itself.
 
-use super::Proof::UnitTest;
+use super::Proof::{BadDriver, UnitTest};
 use super::rules;
 
 rules! { Faults;
@@ -11,7 +11,7 @@ rules! { Faults;
         source: "ddi/wdm/nf-wdm-kebugcheckex",
         detected_by: "KeBugCheckEx",
         should: "keep every path that a request can take free of panics and bug checks",
-        proof: UnitTest("verifier/tests.rs"),
+        proof: BadDriver("bug-check"),
     };
     ASSERTION = {
         name: "AssertionFailed",
@@ -29,7 +29,7 @@ rules! { Faults;
         source: "debugger/bug-check-0x50--page-fault-in-nonpaged-area",
         detected_by: "the fault handler",
         should: "touch only memory that is allocated and mapped",
-        proof: UnitTest("host/fault/process_tests.rs"),
+        proof: BadDriver("page-fault"),
     };
     PAGE_FAULT_AT_DISPATCH = {
         name: "PageFault",
@@ -38,7 +38,7 @@ rules! { Faults;
         source: "debugger/bug-check-0xd1--driver-irql-not-less-or-equal",
         detected_by: "the fault handler",
         should: "touch only nonpaged memory that is allocated and mapped at DISPATCH_LEVEL",
-        proof: UnitTest("host/fault/judge.rs"),
+        proof: BadDriver("page-fault-at-dispatch"),
     };
     WROTE_READ_ONLY = {
         name: "WroteReadOnly",
@@ -47,7 +47,7 @@ rules! { Faults;
         source: "debugger/bug-check-0xbe--attempted-write-to-readonly-memory",
         detected_by: "the protection of the image's sections",
         should: "write only to writable sections and pool",
-        proof: UnitTest("host/fault/judge.rs"),
+        proof: BadDriver("read-only-written"),
     };
     EXECUTED_DATA = {
         name: "ExecutedData",
@@ -56,7 +56,7 @@ rules! { Faults;
         source: "debugger/bug-check-0xfc--attempted-execute-of-noexecute-memory",
         detected_by: "the protection of pool and the image's sections",
         should: "call only code",
-        proof: UnitTest("host/fault/judge.rs"),
+        proof: BadDriver("data-executed"),
     };
     STACK_USED_UP = {
         name: "StackUsedUp",
