@@ -49,6 +49,14 @@ pub fn request<'d>(
             let status = named(driver, client, name, "detach", detach, level);
             control.complete(status)
         }
+        // Without observation the driver has no such request.
+        Ok(
+            Request::Observe(_)
+            | Request::Statistics
+            | Request::TraceStart(_)
+            | Request::TraceRead
+            | Request::TraceStop,
+        ) => control.complete(Status::INVALID_DEVICE_REQUEST),
         Err(refusal) => control.complete(match refusal {
             Refusal::Code => Status::INVALID_DEVICE_REQUEST,
             Refusal::Length => Status::INFO_LENGTH_MISMATCH,

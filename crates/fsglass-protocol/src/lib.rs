@@ -10,6 +10,11 @@
 //! | [`code::VOLUMES`] | read | [`Header`] | [`VolumesHeader`], then as many [`VolumeRecord`]s as fit |
 //! | [`code::ATTACH`] | write | [`Header`], then the name of a volume | nothing |
 //! | [`code::DETACH`] | write | the same | nothing |
+//! | [`code::OBSERVE`] | write | [`Header`], [`Observe`] | nothing |
+//! | [`code::STATISTICS`] | read | [`Header`] | [`StatisticsHeader`], then as many [`StatisticsRecord`]s as fit |
+//! | [`code::TRACE_START`] | write | [`Header`], [`TraceStart`], then two patterns | nothing |
+//! | [`code::TRACE_READ`] | read | [`Header`] | [`TraceHeader`], then as many records as fit |
+//! | [`code::TRACE_STOP`] | write | [`Header`] | nothing |
 //!
 //! # Layouts
 //! All numbers are little-endian and unaligned ([`zerocopy::little_endian`]): there is no padding,
@@ -25,25 +30,42 @@
 //! | STATUS_REVISION_MISMATCH | the caller speaks a version that the driver does not |
 //! | STATUS_INVALID_PARAMETER | a field has a value without a meaning |
 //! | STATUS_BUFFER_TOO_SMALL | the output has no room for the fixed part of the answer |
-//! | STATUS_BUFFER_OVERFLOW | there are more records than fit; [`VolumesHeader::bytes`] says how many bytes they need |
+//! | STATUS_BUFFER_OVERFLOW | there are more records than fit; [`VolumesHeader::bytes`] says how many bytes they need; so it is with statistics |
 //! | STATUS_OBJECT_NAME_NOT_FOUND | attach, detach: no mounted volume and no file system has that name |
 //! | STATUS_OBJECT_NAME_COLLISION | attach: it is filtered already |
 //! | STATUS_NOT_FOUND | detach: it is not filtered |
 //! | STATUS_DEVICE_BUSY | detach: another filter lies above |
+//! | STATUS_INVALID_DEVICE_STATE | a trace is started on a handle that has one, or read or stopped on one that has none, or two are reading it |
+//! | STATUS_TOO_MANY_SESSIONS | a trace is started while as many run as can |
+//! | STATUS_CANCELLED | the trace was stopped or the handle closed while a read was waiting |
+//! | STATUS_INSUFFICIENT_RESOURCES | there is no memory for it |
 
 #![no_std]
 
+pub mod histogram;
 mod name;
+#[cfg(test)]
+mod observation_tests;
+mod operation;
 mod reader;
 mod request;
+mod sheet;
+mod statistics;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod volumes;
 mod writer;
 
 pub use name::{MAXIMUM_NAME, MAXIMUM_NAMED, Name, NamedHeader, encode_named};
+pub use operation::Operation;
 pub use reader::{Malformed, Units, Volume, Volumes};
 pub use request::{Header, Refusal, Request, SettingsReply, VersionReply, attach};
+pub use statistics::{
+    BucketRecord, Observe, OperationRecord, OperationStatistics, Statistics, StatisticsHeader,
+    StatisticsRecord, StatisticsWriter, VolumeStatistics, VolumeWriter,
+};
+pub use trace::{Trace, TraceHeader, TraceRecord, TraceStart, VolumeNameRecord};
 pub use volumes::{Kind, NO_DEVICE, Reason, VolumeRecord, VolumesHeader, class};
 pub use writer::{RecordWriter, VolumesWriter};
 
@@ -75,6 +97,28 @@ pub mod code {
     /// Filter a volume no longer, until it is attached again.
     pub const DETACH: u32 = control(0x804, WRITE);
 
+    /// What this handle wants observed.
+    pub const OBSERVE: u32 = control(0x805, WRITE);
+    /// What has been counted.
+    pub const STATISTICS: u32 = control(0x806, READ);
+    /// Start the trace of this handle.
+    pub const TRACE_START: u32 = control(0x807, WRITE);
+    /// Take records out of the trace of this handle, or wait for some.
+    pub const TRACE_READ: u32 = control(0x808, READ);
+    /// Stop the trace of this handle.
+    pub const TRACE_STOP: u32 = control(0x809, WRITE);
+
     /// All of them.
-    pub const ALL: [u32; 5] = [VERSION, SETTINGS, VOLUMES, ATTACH, DETACH];
+    pub const ALL: [u32; 10] = [
+        VERSION,
+        SETTINGS,
+        VOLUMES,
+        ATTACH,
+        DETACH,
+        OBSERVE,
+        STATISTICS,
+        TRACE_START,
+        TRACE_READ,
+        TRACE_STOP,
+    ];
 }

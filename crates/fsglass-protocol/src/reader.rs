@@ -14,6 +14,10 @@ pub struct Malformed;
 pub struct Units<'b>(&'b [U16]);
 
 impl<'b> Units<'b> {
+    pub(crate) const fn new(units: &'b [U16]) -> Self {
+        Self(units)
+    }
+
     /// The code units.
     pub fn iter(self) -> impl Iterator<Item = u16> + 'b {
         self.0.iter().map(|unit| unit.get())
@@ -84,7 +88,7 @@ fn counted(bytes: &[u8]) -> Result<(&[U16], &[u8]), Malformed> {
     units(rest, count.get())
 }
 
-fn units(bytes: &[u8], count: u16) -> Result<(&[U16], &[u8]), Malformed> {
+pub(crate) fn units(bytes: &[u8], count: u16) -> Result<(&[U16], &[u8]), Malformed> {
     <[U16]>::ref_from_prefix_with_elems(bytes, usize::from(count)).map_err(|_| Malformed)
 }
 

@@ -1,6 +1,8 @@
 //! Requests as the driver reads them, and the answers of fixed size.
 
 use crate::name::{self, Name};
+use crate::statistics::Observe;
+use crate::trace::Filter;
 use crate::{VERSION, code};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -90,6 +92,16 @@ pub enum Request<'b> {
     Attach(Name<'b>),
     /// [`code::DETACH`].
     Detach(Name<'b>),
+    /// [`code::OBSERVE`]: whether statistics are wanted.
+    Observe(bool),
+    /// [`code::STATISTICS`].
+    Statistics,
+    /// [`code::TRACE_START`].
+    TraceStart(Filter<'b>),
+    /// [`code::TRACE_READ`].
+    TraceRead,
+    /// [`code::TRACE_STOP`].
+    TraceStop,
 }
 
 /// Why a request was not understood.
@@ -114,7 +126,7 @@ impl<'b> Request<'b> {
         match code {
             code::VERSION if input.is_empty() => return Ok(Self::Version),
             code::VERSION => return Err(Refusal::Length),
-            code::SETTINGS | code::VOLUMES | code::ATTACH | code::DETACH => {}
+            _ if code::ALL.contains(&code) => {}
             _ => return Err(Refusal::Code),
         }
         let (header, rest) = Header::ref_from_prefix(input).map_err(|_| Refusal::Length)?;
@@ -123,11 +135,31 @@ impl<'b> Request<'b> {
             return Err(Refusal::Version);
         }
         match code {
-            code::SETTINGS | code::VOLUMES if !rest.is_empty() => Err(Refusal::Length),
-            code::SETTINGS => Ok(Self::Settings),
-            code::VOLUMES => Ok(Self::Volumes),
-            code::ATTACH => name::decode(rest).map(Self::Attach),
-            _ => name::decode(rest).map(Self::Detach),
+            code::ATTACH => return name::decode(rest).map(Self::Attach),
+            code::DETACH => return name::decode(rest).map(Self::Detach),
+            code::TRACE_START => return Filter::decode(rest).map(Self::TraceStart),
+            code::OBSERVE => return observe(rest).map(Self::Observe),
+            _ => {}
         }
+        if !rest.is_empty() {
+            return Err(Refusal::Length);
+        }
+        Ok(match code {
+            code::SETTINGS => Self::Settings,
+            code::VOLUMES => Self::Volumes,
+            code::STATISTICS => Self::Statistics,
+            code::TRACE_READ => Self::TraceRead,
+            _ => Self::TraceStop,
+        })
+    }
+}
+
+/// What [`code::OBSERVE`] says.
+fn observe(rest: &[u8]) -> Result<bool, Refusal> {
+    let observe = Observe::ref_from_bytes(rest).map_err(|_| Refusal::Length)?;
+    match observe.statistics.get() {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Refusal::Field),
     }
 }

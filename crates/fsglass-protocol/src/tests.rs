@@ -28,6 +28,24 @@ fn the_layouts_are_those_of_version_1() {
         (size_of::<VolumeRecord>(), offset_of!(VolumeRecord, since)),
         (32, 16)
     );
+    assert_eq!(
+        (
+            size_of::<StatisticsHeader>(),
+            size_of::<StatisticsRecord>(),
+            size_of::<OperationRecord>(),
+            size_of::<BucketRecord>(),
+        ),
+        (40, 16, 84, 10)
+    );
+    assert_eq!(
+        (
+            size_of::<TraceStart>(),
+            size_of::<TraceHeader>(),
+            size_of::<TraceRecord>(),
+            size_of::<VolumeNameRecord>(),
+        ),
+        (36, 40, 80, 12)
+    );
     // Nothing is aligned, so that no compiler pads.
     assert_eq!(align_of::<SettingsReply>() * align_of::<VolumeRecord>(), 1);
     let codes = [
@@ -36,6 +54,11 @@ fn the_layouts_are_those_of_version_1() {
         0xF561_6008,
         0xF561_A00C,
         0xF561_A010,
+        0xF561_A014,
+        0xF561_6018,
+        0xF561_A01C,
+        0xF561_6020,
+        0xF561_A024,
     ];
     assert_eq!(code::ALL, codes);
 }
