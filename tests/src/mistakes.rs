@@ -42,6 +42,8 @@ pub enum Work {
     LowResources,
     /// Random operations; the driver is unloaded while requests are outstanding.
     Outstanding,
+    /// Random operations that go on after a violation: the mistake breaks another rule first.
+    KeepGoing,
 }
 
 impl Mistake {
@@ -152,6 +154,10 @@ const PENDING: &str = "mistakes/pending.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
 const IRQL_CALLS: &str = "mistakes/irql_calls.rs";
+const LEVELS: &str = "mistakes/levels.rs";
+const THREADS: &str = "mistakes/threads.rs";
+const PAIRING: &str = "mistakes/pairing.rs";
+const OBJECTS: &str = "mistakes/objects.rs";
 const LOCKS: &str = "mistakes/locks.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
@@ -339,6 +345,85 @@ pub const ALL: &[Mistake] = &[
     at_line("read-only-written", "WroteReadOnly", FAULTS),
     in_routine("data-executed", "ExecutedData", FAULTS, "call_data"),
     at_line("bug-check", "DriverBugCheck", FAULTS),
+    at_line("complete-above-dispatch", "CompletedAboveDispatch", LEVELS),
+    at_line("name-queried-at-dispatch", "IrqlTooHigh", LEVELS),
+    at_line("irql-raised-to-lower", "KeRaiseIrqlInvalid", LEVELS),
+    at_line("irql-lowered-to-higher", "KeLowerIrqlInvalid", LEVELS),
+    at_line(
+        "spin-lock-released-to-wrong-level",
+        "IrqlKeReleaseSpinLock",
+        LEVELS,
+    ),
+    at_line(
+        "at-dpc-level-below-dispatch",
+        "IrqlKeSpinLockAtDpcLevel",
+        LEVELS,
+    ),
+    at_line(
+        "fast-mutex-released-at-dispatch",
+        "IrqlExReleaseFastMutex",
+        LEVELS,
+    ),
+    in_routine(
+        "worker-returns-raised",
+        "WorkerReturnedAtBadIrql",
+        LEVELS,
+        "work_raised",
+    ),
+    in_routine(
+        "dpc-returns-lowered",
+        "DpcReturnedAtBadIrql",
+        LEVELS,
+        "lower_in_dpc",
+    ),
+    at_line("irql-ke-dispatch-lte", "IrqlKeDispatchLte", IRQL_CALLS),
+    at_line("zero-byte-allocation", "ZeroByteAllocation", MEMORY),
+    at_line("zero-tag", "ZeroTag", MEMORY),
+    at_line("mdl-unlocked-twice", "MdlState", OBJECTS),
+    at_line("spin-lock-released-twice", "SpinLock", PAIRING),
+    at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),
+    at_line("fast-mutex-unsafe", "FastMutexUnsafe", PAIRING),
+    at_line("resource-with-apcs-enabled", "CriticalRegions", PAIRING),
+    at_line("resource-released-twice", "ResourceNotOwned", PAIRING),
+    at_line("resource-deleted-owned", "ResourceDeletedOwned", PAIRING),
+    at_line(
+        "critical-region-left-twice",
+        "KeLeaveCriticalRegion",
+        PAIRING,
+    ),
+    at_line("guarded-region-left-twice", "GuardedRegions", PAIRING),
+    at_line("event-not-initialized", "UninitializedObject", OBJECTS),
+    at_line(
+        "too-many-wait-objects",
+        "MaximumWaitObjectsExceeded",
+        OBJECTS,
+    ),
+    at_line("mutex-not-owned", "MutexNotOwned", PAIRING),
+    at_line("semaphore-over-limit", "SemaphoreLimitExceeded", OBJECTS),
+    in_routine(
+        "worker-returns-in-critical-region",
+        "KernelApcDisabledDuringExit",
+        THREADS,
+        "work_in_critical_region",
+    ),
+    at_line("work-item-queued-twice", "WorkerInvalid", THREADS),
+    in_routine(
+        "dpc-returns-in-critical-region",
+        "DpcApcState",
+        THREADS,
+        "enter_critical_region",
+    )
+    .with(Work::KeepGoing),
+    in_routine(
+        "thread-ends-with-mutex",
+        "ThreadTerminateHeldMutex",
+        THREADS,
+        "end_with_mutex",
+    ),
+    at_line("rundown-released-twice", "RundownProtection", PAIRING),
+    at_line("assertion-failed", "AssertionFailed", FAULTS),
+    in_routine("stack-used-up", "StackUsedUp", FAULTS, "descend"),
+    at_line("bad-instruction", "BadInstruction", FAULTS),
     at_line("detached-twice", "DetachedTwice", DEVICES),
     at_line("deleted-twice", "DeletedTwice", DEVICES),
     in_routine(

@@ -4,7 +4,7 @@
 //! expects of each run the report line that the document shows.
 
 use crate::mistakes::{ALL, Mistake};
-use ntbox::verifier::rules::{self, Family, Proof, Rule};
+use ntbox::verifier::rules::{self, Family, Rule};
 use std::fmt::Write;
 
 /// The families, in the order of the registry.
@@ -26,7 +26,7 @@ break, under their published names. `ntbox rules` lists them, with `--json` for 
 A rule is worth what its check is worth. `bad_drivers.sys` (`tests/bad_drivers`) is a correct filter
 that makes one mistake when its registry value `Mistake` says so; `tests/tests/bad_drivers.rs` makes
 each of them in both builds, expects the report line below and the place in the source, and expects
-no report without a mistake. Where a unit test breaks the rule instead, its file is named.
+no report without a mistake.
 
 ```sh
 ./dev ntbox run --driver target/x86_64-pc-windows-msvc/release/bad_drivers.sys --setting Mistake=complete-twice
@@ -87,21 +87,10 @@ fn add_family(text: &mut String, family: Family) {
             .iter()
             .filter(|mistake| std::ptr::eq(rule_of(mistake), rule))
             .collect();
-        let (mistakes, reports) = match rule.proof {
-            Proof::UnitTest(file) if made.is_empty() => {
-                (format!("unit test `{file}`"), String::new())
-            }
-            _ => (
-                joined(&made, |mistake| format!("`{}`", mistake.name)),
-                format!(
-                    "`ntbox: violation of {} ({})`<br>{}",
-                    rule.name,
-                    rule.code,
-                    joined(&made, place_of)
-                ),
-            ),
-        };
+        let mistakes = joined(&made, |mistake| format!("`{}`", mistake.name));
         let (name, code, source) = (rule.name, rule.code, rule.source);
+        let places = joined(&made, place_of);
+        let reports = format!("`ntbox: violation of {name} ({code})`<br>{places}");
         line(
             text,
             format_args!(

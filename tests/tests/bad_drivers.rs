@@ -18,6 +18,7 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
         Work::Stacked => &["--driver", &driver],
         Work::LowResources => &["--verify", "standard,low-resources"],
         Work::Outstanding => &["--outstanding"],
+        Work::KeepGoing => &["--keep-going"],
     };
     arguments.extend(more.iter().map(|&argument| argument.to_owned()));
     // One volume is there before the driver, the other one comes after it.
@@ -225,6 +226,72 @@ caught! {
     executed_data_is_caught = "data-executed";
     /// P3: a bug check of the driver's own.
     a_bug_check_is_caught = "bug-check";
+    /// V (IRQL): the request is completed above DISPATCH_LEVEL.
+    completing_above_dispatch_level_is_caught = "complete-above-dispatch";
+    /// C3: ObQueryNameString is called while a spin lock is held (C3).
+    a_name_query_at_dispatch_level_is_caught = "name-queried-at-dispatch";
+    /// V (IRQL): KeRaiseIrql is called with a lower level.
+    raising_to_a_lower_level_is_caught = "irql-raised-to-lower";
+    /// V (IRQL): KeLowerIrql is called with a higher level.
+    lowering_to_a_higher_level_is_caught = "irql-lowered-to-higher";
+    /// V (IRQL): a spin lock is released to another level than it was acquired at.
+    releasing_to_a_wrong_level_is_caught = "spin-lock-released-to-wrong-level";
+    /// V (IRQL): KeAcquireSpinLockAtDpcLevel is called at PASSIVE_LEVEL.
+    an_at_dpc_level_routine_below_dispatch_level_is_caught = "at-dpc-level-below-dispatch";
+    /// V (IRQL): a fast mutex is released at DISPATCH_LEVEL.
+    releasing_a_fast_mutex_at_dispatch_level_is_caught = "fast-mutex-released-at-dispatch";
+    /// V (IRQL): a worker routine returns at DISPATCH_LEVEL.
+    a_raised_worker_is_caught = "worker-returns-raised";
+    /// V (IRQL): a DPC routine returns at PASSIVE_LEVEL.
+    a_lowered_dpc_is_caught = "dpc-returns-lowered";
+    /// V (IRQL): IrqlKeDispatchLte.
+    irql_ke_dispatch_lte_is_caught = "irql-ke-dispatch-lte";
+    /// V (pool): a block of no bytes is allocated.
+    an_allocation_of_no_bytes_is_caught = "zero-byte-allocation";
+    /// V (pool): a block is allocated with a tag of zero.
+    an_allocation_without_a_tag_is_caught = "zero-tag";
+    /// V (pool): the pages of an MDL are unlocked twice.
+    an_mdl_unlocked_twice_is_caught = "mdl-unlocked-twice";
+    /// V (locks): a spin lock is released twice.
+    a_spin_lock_released_twice_is_caught = "spin-lock-released-twice";
+    /// V (locks): a fast mutex is acquired twice by one thread.
+    a_fast_mutex_acquired_twice_is_caught = "fast-mutex-acquired-twice";
+    /// V (locks): ExAcquireFastMutexUnsafe is called with APCs enabled.
+    an_unsafe_fast_mutex_is_caught = "fast-mutex-unsafe";
+    /// V (locks): a resource is acquired with normal kernel APCs enabled.
+    a_resource_with_apcs_enabled_is_caught = "resource-with-apcs-enabled";
+    /// V (locks): a resource is released twice.
+    a_resource_released_twice_is_caught = "resource-released-twice";
+    /// V (locks): a resource is deleted while it is owned.
+    a_resource_deleted_while_owned_is_caught = "resource-deleted-owned";
+    /// V (locks): a critical region is left twice.
+    a_critical_region_left_twice_is_caught = "critical-region-left-twice";
+    /// V (locks): a guarded region is left twice.
+    a_guarded_region_left_twice_is_caught = "guarded-region-left-twice";
+    /// V (locks): an event is waited for that was not initialized.
+    an_uninitialized_event_is_caught = "event-not-initialized";
+    /// V (locks): Four objects are waited for without wait blocks.
+    waiting_for_too_many_objects_is_caught = "too-many-wait-objects";
+    /// V (locks): a mutex is released that the thread does not own.
+    a_mutex_that_is_not_owned_is_caught = "mutex-not-owned";
+    /// V (locks): a semaphore is released above its limit.
+    a_semaphore_above_its_limit_is_caught = "semaphore-over-limit";
+    /// V (locks): a worker routine returns inside a critical region.
+    a_worker_in_a_critical_region_is_caught = "worker-returns-in-critical-region";
+    /// V (locks): a work item is queued that is in the queue.
+    a_work_item_queued_twice_is_caught = "work-item-queued-twice";
+    /// V (locks): a DPC routine returns inside a critical region.
+    a_dpc_in_a_critical_region_is_caught = "dpc-returns-in-critical-region";
+    /// V (locks): a system thread ends with a mutex.
+    a_thread_that_ends_with_a_mutex_is_caught = "thread-ends-with-mutex";
+    /// V (locks): Rundown protection is released twice.
+    rundown_protection_released_twice_is_caught = "rundown-released-twice";
+    /// P3: an assertion fails.
+    a_failed_assertion_is_caught = "assertion-failed";
+    /// V (IRQL): a recursion uses the stack up.
+    a_stack_that_is_used_up_is_caught = "stack-used-up";
+    /// P3: an instruction is executed that is none.
+    a_bad_instruction_is_caught = "bad-instruction";
     /// V (devices): detached twice.
     detaching_twice_is_caught = "detached-twice";
     /// V (devices): deleted twice.

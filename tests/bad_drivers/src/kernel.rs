@@ -2,10 +2,16 @@
 
 use crate::filter::CompletionRoutine;
 use wdk_sys::{
-    _EVENT_TYPE, _KWAIT_REASON, _MODE, CCHAR, IO_NO_INCREMENT, KEVENT, LARGE_INTEGER, NTSTATUS,
-    PIO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
-    SL_PENDING_RETURNED, UNICODE_STRING, ntddk,
+    _EVENT_TYPE, _KWAIT_REASON, _MODE, CCHAR, FAST_MUTEX, IO_NO_INCREMENT, KEVENT, KIRQL,
+    LARGE_INTEGER, NTSTATUS, PIO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
+    SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, UNICODE_STRING, ntddk,
 };
+
+unsafe extern "C" {
+    /// What `KeRaiseIrql` is on x64.
+    pub fn KfRaiseIrql(irql: KIRQL) -> KIRQL;
+    pub fn KeLowerIrql(irql: KIRQL);
+}
 
 /// `IoGetCurrentIrpStackLocation`.
 pub unsafe fn current_location(irp: PIRP) -> PIO_STACK_LOCATION {
@@ -86,6 +92,17 @@ pub unsafe fn complete_as_is(irp: PIRP) {
 /// A notification event, not signalled.
 pub unsafe fn initialize_event(event: *mut KEVENT) {
     ntddk::KeInitializeEvent(event, _EVENT_TYPE::NotificationEvent, 0);
+}
+
+/// `ExInitializeFastMutex`.
+pub unsafe fn fast_mutex() -> FAST_MUTEX {
+    let mut mutex = FAST_MUTEX {
+        Count: 1,
+        ..FAST_MUTEX::default()
+    };
+    let event = &raw mut mutex.Event;
+    ntddk::KeInitializeEvent(event, _EVENT_TYPE::SynchronizationEvent, 0);
+    mutex
 }
 
 /// Waits for an event without an end.

@@ -43,7 +43,6 @@ pub fn run(options: &RulesOptions) -> Result<bool, Failure> {
 fn shown_by(rule: &Rule) -> (&'static str, &'static str) {
     match rule.proof {
         Proof::BadDriver(mistake) => ("bad driver", mistake),
-        Proof::UnitTest(file) => ("unit test", file),
         Proof::NotApplicable(reason) => ("not applicable", reason),
     }
 }

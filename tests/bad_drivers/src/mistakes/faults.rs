@@ -1,4 +1,4 @@
-//! What stops the processor: memory that is not there, code that is none, and a bug check.
+//! What stops the processor: memory that is not there, code that is none, a bug check, an assertion.
 
 use super::Mistake;
 use crate::filter::{DispatchRoutine, dispatch};
@@ -22,6 +22,9 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::ReadOnlyWritten => Some(write_constant),
         Mistake::DataExecuted => Some(call_data),
         Mistake::BugCheck => Some(give_up),
+        Mistake::AssertionFailed => Some(assert_nothing),
+        Mistake::StackUsedUp => Some(use_stack_up),
+        Mistake::BadInstruction => Some(execute_nothing),
         _ => None,
     }
 }
@@ -63,6 +66,37 @@ unsafe extern "C" fn call_data(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
 unsafe extern "C" fn give_up(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     if !irp.is_null() {
         ntddk::KeBugCheckEx(0xE2, 1, 2, 3, 4); // MISTAKE: bug-check
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn assert_nothing(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if !irp.is_null() {
+        let text = c"Irp == NULL".as_ptr().cast_mut();
+        let file = c"faults.rs".as_ptr().cast_mut();
+        ntddk::RtlAssert(text.cast(), file.cast(), line!(), core::ptr::null_mut()); // MISTAKE: assertion-failed
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn use_stack_up(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    descend(black_box(1 << 30));
+    dispatch(device, irp)
+}
+
+/// Goes as deep as it is told, with a name of the largest size on the stack each time.
+#[inline(never)]
+fn descend(levels: u32) -> u32 {
+    let name = black_box([0_u16; 260]);
+    if levels == 0 {
+        return u32::from(name[0]);
+    }
+    descend(levels - 1) + u32::from(black_box(name)[1])
+}
+
+unsafe extern "C" fn execute_nothing(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if !irp.is_null() {
+        core::arch::asm!("ud2"); // MISTAKE: bad-instruction
     }
     dispatch(device, irp)
 }

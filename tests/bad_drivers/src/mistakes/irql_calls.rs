@@ -2,11 +2,11 @@
 
 use super::Mistake;
 use crate::filter::{DispatchRoutine, dispatch};
-use crate::kernel::{initialize_event, unicode_literal};
+use crate::kernel::{KeLowerIrql, KfRaiseIrql, fast_mutex, initialize_event, unicode_literal};
 use core::ptr::null_mut;
 use wdk_sys::{
-    ERESOURCE, FAST_MUTEX, IRP_MJ_QUERY_INFORMATION, KEVENT, KSPIN_LOCK, NTSTATUS, PDEVICE_OBJECT,
-    PIRP, UNICODE_STRING, ntddk,
+    DISPATCH_LEVEL, ERESOURCE, IRP_MJ_QUERY_INFORMATION, KEVENT, KIRQL, KSPIN_LOCK, NTSTATUS,
+    PDEVICE_OBJECT, PIRP, UNICODE_STRING, ntddk,
 };
 
 /// Guards nothing.
@@ -22,6 +22,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::IrqlIoPassive4 => Some(io_passive_4),
         Mistake::IrqlIoPassive5 => Some(io_passive_5),
         Mistake::IrqlIoApcLte => Some(io_apc_lte),
+        Mistake::IrqlKeDispatchLte => Some(ke_dispatch_lte),
         Mistake::IrqlKeSetEvent => Some(ke_set_event),
         Mistake::IrqlExApcLte1 => Some(ex_apc_lte_1),
         Mistake::IrqlExApcLte2 => Some(ex_apc_lte_2),
@@ -42,15 +43,6 @@ unsafe fn event() -> KEVENT {
     let mut event = KEVENT::default();
     initialize_event(&raw mut event);
     event
-}
-
-/// `ExInitializeFastMutex`.
-unsafe fn mutex() -> FAST_MUTEX {
-    let mut mutex = FAST_MUTEX::default();
-    mutex.Count = 1;
-    let event = &raw mut mutex.Event;
-    ntddk::KeInitializeEvent(event, wdk_sys::_EVENT_TYPE::SynchronizationEvent, 0);
-    mutex
 }
 
 unsafe extern "C" fn io_passive_1(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
@@ -87,8 +79,16 @@ unsafe extern "C" fn io_passive_5(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
 
 unsafe extern "C" fn io_apc_lte(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
-    let _ = ntddk::IoDeleteDevice(device); // MISTAKE: irql-io-apc-lte
+    ntddk::IoDeleteDevice(device); // MISTAKE: irql-io-apc-lte
     ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn ke_dispatch_lte(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut event = event();
+    let irql = KfRaiseIrql(DISPATCH_LEVEL as KIRQL + 1);
+    let _ = ntddk::KeResetEvent(&raw mut event); // MISTAKE: irql-ke-dispatch-lte
+    KeLowerIrql(irql);
     dispatch(device, irp)
 }
 
@@ -101,9 +101,9 @@ unsafe extern "C" fn ke_set_event(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
 }
 
 unsafe extern "C" fn ex_apc_lte_1(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    let mut mutex = mutex();
+    let mut mutex = fast_mutex();
     let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
-    let _ = ntddk::ExAcquireFastMutex(&raw mut mutex); // MISTAKE: irql-ex-apc-lte-1
+    ntddk::ExAcquireFastMutex(&raw mut mutex); // MISTAKE: irql-ex-apc-lte-1
     ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
     dispatch(device, irp)
 }
@@ -111,7 +111,7 @@ unsafe extern "C" fn ex_apc_lte_1(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
 unsafe extern "C" fn ex_apc_lte_2(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let address = core::ptr::without_provenance_mut(0x1000);
     let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
-    let _ = ntddk::ProbeForRead(address, 1, 1); // MISTAKE: irql-ex-apc-lte-2
+    ntddk::ProbeForRead(address, 1, 1); // MISTAKE: irql-ex-apc-lte-2
     ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
     dispatch(device, irp)
 }

@@ -25,6 +25,8 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::PoolOverrunInSlack, IRP_MJ_QUERY_INFORMATION) => Some(overrun_in_slack),
         (Mistake::UseAfterFree, IRP_MJ_QUERY_INFORMATION) => Some(use_after_free),
         (Mistake::FreeTwice, IRP_MJ_QUERY_INFORMATION) => Some(free_twice),
+        (Mistake::ZeroByteAllocation, IRP_MJ_QUERY_INFORMATION) => Some(allocate_no_bytes),
+        (Mistake::ZeroTag, IRP_MJ_QUERY_INFORMATION) => Some(allocate_without_tag),
         (Mistake::AllocationUnchecked, IRP_MJ_QUERY_INFORMATION) => Some(use_unchecked),
         (Mistake::LeakOnFailure, IRP_MJ_QUERY_INFORMATION) => Some(leak_on_failure),
         _ => None,
@@ -73,6 +75,23 @@ unsafe extern "C" fn free_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     if !context.is_null() {
         free(context);
         ntddk::ExFreePoolWithTag(context.cast(), TAG); // MISTAKE: free-twice
+    }
+    dispatch(device, irp)
+}
+
+/// Room for the rest of a name, of which nothing is left.
+unsafe extern "C" fn allocate_no_bytes(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let name = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, 0, TAG); // MISTAKE: zero-byte-allocation
+    if !name.is_null() {
+        free(name.cast());
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn allocate_without_tag(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let name = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, WHOLE as u64, 0); // MISTAKE: zero-tag
+    if !name.is_null() {
+        ntddk::ExFreePoolWithTag(name, 0);
     }
     dispatch(device, irp)
 }

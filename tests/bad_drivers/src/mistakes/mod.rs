@@ -15,10 +15,14 @@ mod faults;
 mod irp_life;
 mod irql;
 mod irql_calls;
+mod levels;
 mod locks;
 mod memory;
+mod objects;
 mod ownership;
+mod pairing;
 mod pending;
+mod threads;
 mod waiting;
 
 pub use devices::{
@@ -175,6 +179,72 @@ mistakes! {
     DataExecuted = "data-executed";
     /// KeBugCheckEx is called.
     BugCheck = "bug-check";
+    /// The request is completed above DISPATCH_LEVEL.
+    CompleteAboveDispatch = "complete-above-dispatch";
+    /// ObQueryNameString is called while a spin lock is held (C3).
+    NameQueriedAtDispatch = "name-queried-at-dispatch";
+    /// KeRaiseIrql is called with a lower level.
+    IrqlRaisedToLower = "irql-raised-to-lower";
+    /// KeLowerIrql is called with a higher level.
+    IrqlLoweredToHigher = "irql-lowered-to-higher";
+    /// A spin lock is released to another level than it was acquired at.
+    SpinLockReleasedToWrongLevel = "spin-lock-released-to-wrong-level";
+    /// KeAcquireSpinLockAtDpcLevel is called at PASSIVE_LEVEL.
+    AtDpcLevelBelowDispatch = "at-dpc-level-below-dispatch";
+    /// A fast mutex is released at DISPATCH_LEVEL.
+    FastMutexReleasedAtDispatch = "fast-mutex-released-at-dispatch";
+    /// A worker routine returns at DISPATCH_LEVEL.
+    WorkerReturnsRaised = "worker-returns-raised";
+    /// A DPC routine returns at PASSIVE_LEVEL.
+    DpcReturnsLowered = "dpc-returns-lowered";
+    /// A routine of events above DISPATCH_LEVEL.
+    IrqlKeDispatchLte = "irql-ke-dispatch-lte";
+    /// A block of no bytes is allocated.
+    ZeroByteAllocation = "zero-byte-allocation";
+    /// A block is allocated with a tag of zero.
+    ZeroTag = "zero-tag";
+    /// The pages of an MDL are unlocked twice.
+    MdlUnlockedTwice = "mdl-unlocked-twice";
+    /// A spin lock is released twice.
+    SpinLockReleasedTwice = "spin-lock-released-twice";
+    /// A fast mutex is acquired twice by one thread.
+    FastMutexAcquiredTwice = "fast-mutex-acquired-twice";
+    /// ExAcquireFastMutexUnsafe is called with APCs enabled.
+    FastMutexUnsafe = "fast-mutex-unsafe";
+    /// A resource is acquired with normal kernel APCs enabled.
+    ResourceWithApcsEnabled = "resource-with-apcs-enabled";
+    /// A resource is released twice.
+    ResourceReleasedTwice = "resource-released-twice";
+    /// A resource is deleted while it is owned.
+    ResourceDeletedOwned = "resource-deleted-owned";
+    /// A critical region is left twice.
+    CriticalRegionLeftTwice = "critical-region-left-twice";
+    /// A guarded region is left twice.
+    GuardedRegionLeftTwice = "guarded-region-left-twice";
+    /// An event is waited for that was not initialized.
+    EventNotInitialized = "event-not-initialized";
+    /// Four objects are waited for without wait blocks.
+    TooManyWaitObjects = "too-many-wait-objects";
+    /// A mutex is released that the thread does not own.
+    MutexNotOwned = "mutex-not-owned";
+    /// A semaphore is released above its limit.
+    SemaphoreOverLimit = "semaphore-over-limit";
+    /// A worker routine returns inside a critical region.
+    WorkerReturnsInCriticalRegion = "worker-returns-in-critical-region";
+    /// A work item is queued that is in the queue.
+    WorkItemQueuedTwice = "work-item-queued-twice";
+    /// A DPC routine returns inside a critical region.
+    DpcReturnsInCriticalRegion = "dpc-returns-in-critical-region";
+    /// A system thread ends with a mutex.
+    ThreadEndsWithMutex = "thread-ends-with-mutex";
+    /// Rundown protection is released twice.
+    RundownReleasedTwice = "rundown-released-twice";
+    /// An assertion fails.
+    AssertionFailed = "assertion-failed";
+    /// A recursion uses the stack up.
+    StackUsedUp = "stack-used-up";
+    /// An instruction is executed that is none.
+    BadInstruction = "bad-instruction";
     /// IoDetachDevice is called twice.
     DetachedTwice = "detached-twice";
     /// IoDeleteDevice is called twice.
@@ -254,6 +324,10 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))
         .or_else(|| irql_calls::routine(mistake, major))
+        .or_else(|| levels::routine(mistake, major))
+        .or_else(|| threads::routine(mistake, major))
+        .or_else(|| pairing::routine(mistake, major))
+        .or_else(|| objects::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
         .or_else(|| memory::routine(mistake, major))
 }

@@ -1,6 +1,6 @@
 //! What stops the processor or the driver itself.
 
-use super::Proof::{BadDriver, UnitTest};
+use super::Proof::BadDriver;
 use super::rules;
 
 rules! { Faults;
@@ -20,7 +20,7 @@ rules! { Faults;
         source: "ddi/ntddk/nf-ntddk-rtlassert",
         detected_by: "RtlAssert",
         should: "keep the conditions that the driver itself asserts",
-        proof: UnitTest("exports/rtl/version.rs"),
+        proof: BadDriver("assertion-failed"),
     };
     PAGE_FAULT = {
         name: "PageFault",
@@ -65,7 +65,7 @@ rules! { Faults;
         source: "debugger/bug-check-0x7f--unexpected-kernel-mode-trap",
         detected_by: "the guard page below the stack",
         should: "keep large buffers in pool and recursion bounded: a kernel stack has 24 KB",
-        proof: UnitTest("host/fault/process_tests.rs"),
+        proof: BadDriver("stack-used-up"),
     };
     BAD_INSTRUCTION = {
         name: "BadInstruction",
@@ -74,6 +74,6 @@ rules! { Faults;
         source: "debugger/bug-check-0x1e--kmode-exception-not-handled",
         detected_by: "the fault handler",
         should: "keep every path free of traps and privileged instructions",
-        proof: UnitTest("host/fault/process_tests.rs"),
+        proof: BadDriver("bad-instruction"),
     };
 }

@@ -1,6 +1,6 @@
 //! IRQL: given back, and not too high for what is done.
 
-use super::Proof::{BadDriver, UnitTest};
+use super::Proof::BadDriver;
 use super::{page, rules};
 
 rules! { Irql;
@@ -47,7 +47,7 @@ rules! { Irql;
         source: page::IO_VIOLATION,
         detected_by: "IoCompleteRequest: the IRQL",
         should: "call IoCompleteRequest at or below DISPATCH_LEVEL",
-        proof: UnitTest("io_manager/tests/wrong.rs"),
+        proof: BadDriver("complete-above-dispatch"),
     };
     IRQL_TOO_HIGH = {
         name: "IrqlTooHigh",
@@ -56,7 +56,7 @@ rules! { Irql;
         source: "devtest/irql-rule-set--wdm-",
         detected_by: "the IRQL at the call of the routine",
         should: "call each routine at or below the IRQL it documents",
-        proof: UnitTest("exports/ex/fast_mutex.rs"),
+        proof: BadDriver("name-queried-at-dispatch"),
     };
     RAISE_INVALID = {
         name: "KeRaiseIrqlInvalid",
@@ -65,7 +65,7 @@ rules! { Irql;
         source: page::VIOLATION,
         detected_by: "KeRaiseIrql: the new level against the current one",
         should: "raise the IRQL only to a level at or above the current one",
-        proof: UnitTest("processor/irql.rs"),
+        proof: BadDriver("irql-raised-to-lower"),
     };
     LOWER_INVALID = {
         name: "KeLowerIrqlInvalid",
@@ -74,7 +74,7 @@ rules! { Irql;
         source: page::VIOLATION,
         detected_by: "KeLowerIrql: the new level against the current one",
         should: "lower the IRQL only to the level that KeRaiseIrql returned",
-        proof: UnitTest("processor/irql.rs"),
+        proof: BadDriver("irql-lowered-to-higher"),
     };
     SPIN_LOCK_RELEASE_IRQL = {
         name: "IrqlKeReleaseSpinLock",
@@ -83,7 +83,7 @@ rules! { Irql;
         source: "devtest/wdm-irqlkereleasespinlock",
         detected_by: "KeReleaseSpinLock: the IRQL, and the level to go back to",
         should: "call KeReleaseSpinLock at DISPATCH_LEVEL with the IRQL that KeAcquireSpinLock returned",
-        proof: UnitTest("processor/spin_lock_tests.rs"),
+        proof: BadDriver("spin-lock-released-to-wrong-level"),
     };
     SPIN_LOCK_BELOW_DISPATCH = {
         name: "IrqlKeSpinLockAtDpcLevel",
@@ -92,7 +92,7 @@ rules! { Irql;
         source: page::VIOLATION,
         detected_by: "the IRQL at the call of the routine",
         should: "use the AtDpcLevel routines only at DISPATCH_LEVEL or above",
-        proof: UnitTest("exports/ke/spin_locks.rs"),
+        proof: BadDriver("at-dpc-level-below-dispatch"),
     };
     FAST_MUTEX_RELEASE_IRQL = {
         name: "IrqlExReleaseFastMutex",
@@ -101,7 +101,7 @@ rules! { Irql;
         source: page::VIOLATION,
         detected_by: "ExReleaseFastMutex: the IRQL",
         should: "release a fast mutex at APC_LEVEL, in the thread that acquired it",
-        proof: UnitTest("exports/ex/fast_mutex.rs"),
+        proof: BadDriver("fast-mutex-released-at-dispatch"),
     };
     WORKER_IRQL = {
         name: "WorkerReturnedAtBadIrql",
@@ -110,7 +110,7 @@ rules! { Irql;
         source: "debugger/bug-check-0xe1--worker-thread-returned-at-bad-irql",
         detected_by: "the IRQL after the call of the routine",
         should: "return from a worker routine at PASSIVE_LEVEL",
-        proof: UnitTest("processor/work_tests.rs"),
+        proof: BadDriver("worker-returns-raised"),
     };
     DPC_IRQL = {
         name: "DpcReturnedAtBadIrql",
@@ -119,6 +119,6 @@ rules! { Irql;
         source: "debugger/bug-check-0xc8--irql-unexpected-value",
         detected_by: "the IRQL after the call of the routine",
         should: "return from a DPC routine at DISPATCH_LEVEL with no spin lock held",
-        proof: UnitTest("processor/work_tests.rs"),
+        proof: BadDriver("dpc-returns-lowered"),
     };
 }

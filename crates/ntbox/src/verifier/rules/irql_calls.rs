@@ -2,7 +2,7 @@
 //! name the routines one by one. Routines that none of them names are reported
 //! under [`IRQL_TOO_HIGH`](super::IRQL_TOO_HIGH).
 
-use super::Proof::{BadDriver, NotApplicable, UnitTest};
+use super::Proof::{BadDriver, NotApplicable};
 use super::{Rule, rules};
 
 /// How all of them are detected.
@@ -61,7 +61,7 @@ rules! { Irql;
         source: "devtest/wdm-irqlkedispatchlte",
         detected_by: DETECTED_BY,
         should: "call the routine at or below DISPATCH_LEVEL",
-        proof: UnitTest("verifier/rules/irql_calls.rs"),
+        proof: BadDriver("irql-ke-dispatch-lte"),
     };
     KE_SET_EVENT = {
         name: "IrqlKeSetEvent",

@@ -2,9 +2,9 @@
 //!
 //! A rule says what it checks, where that is published, how it is detected, and
 //! what a driver does instead. It also names its proof: the mistake of
-//! `tests/bad_drivers` that breaks it, or the unit test that does. A rule that
-//! is published for drivers and cannot be broken by a file-system filter is
-//! listed with the reason, so that nothing is left out in silence.
+//! `tests/bad_drivers` that breaks it. A rule that is published for drivers and
+//! cannot be broken by a file-system filter is listed with the reason, so that
+//! nothing is left out in silence.
 //!
 //! `ntbox rules` prints [`all`]; `docs/verifier.md` is made from it.
 
@@ -82,8 +82,6 @@ impl fmt::Display for Family {
 pub enum Proof {
     /// `bad_drivers.sys` breaks it when its setting `Mistake` has this value.
     BadDriver(&'static str),
-    /// A unit test breaks it, in this file below `crates/ntbox/src`.
-    UnitTest(&'static str),
     /// No file-system filter can break it, or no check can tell; why.
     NotApplicable(&'static str),
 }

@@ -1,6 +1,6 @@
 //! Memory and locks.
 
-use super::Proof::{BadDriver, UnitTest};
+use super::Proof::BadDriver;
 use super::{page, rules};
 
 rules! { PoolAndLocks;
@@ -33,7 +33,7 @@ rules! { PoolAndLocks;
     };
     BAD_FREE = {
         name: "BadFree",
-        code: "0xC2 BAD_POOL_CALLER",
+        code: "0xC2 BAD_POOL_CALLER, 0xC4/10-16",
         checks: "A block or request is freed twice, with another address or tag, or by the wrong routine",
         source: "debugger/bug-check-0xc2--bad-pool-caller",
         detected_by: "ExFreePoolWithTag, IoFreeIrp: the address against what was allocated",
@@ -56,7 +56,7 @@ rules! { PoolAndLocks;
         source: page::VIOLATION,
         detected_by: "the allocation routines: the size",
         should: "allocate at least one byte",
-        proof: UnitTest("exports/ex/pool.rs"),
+        proof: BadDriver("zero-byte-allocation"),
     };
     ZERO_TAG = {
         name: "ZeroTag",
@@ -65,7 +65,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0xc2--bad-pool-caller",
         detected_by: "the allocation routines: the tag",
         should: "give every allocation a tag of one to four printable characters",
-        proof: UnitTest("exports/ex/pool.rs"),
+        proof: BadDriver("zero-tag"),
     };
     LOOKASIDE_DELETED = {
         name: "LookasideListDeleted",
@@ -83,7 +83,7 @@ rules! { PoolAndLocks;
         source: page::VIOLATION,
         detected_by: "the Mm routines: the flags of the MDL",
         should: "unlock an MDL that MmProbeAndLockPages locked, once; build or map only what is locked or nonpaged",
-        proof: UnitTest("exports/mm.rs"),
+        proof: BadDriver("mdl-unlocked-twice"),
     };
     SPIN_LOCK_PAIRING = {
         name: "SpinLock",
@@ -92,7 +92,7 @@ rules! { PoolAndLocks;
         source: "devtest/wdm-spinlock",
         detected_by: "the spin-lock routines: the owner of the lock",
         should: "pair each acquire of a spin lock with one release in the same thread",
-        proof: UnitTest("processor/spin_lock_tests.rs"),
+        proof: BadDriver("spin-lock-released-twice"),
     };
     DEADLOCK = {
         name: "Deadlock",
@@ -128,7 +128,7 @@ rules! { PoolAndLocks;
         source: "devtest/wdm-guardedregions",
         detected_by: "the fast-mutex routines: the owner of the mutex",
         should: "pair each acquire of a fast mutex with one release in the same thread; it is not recursive",
-        proof: UnitTest("exports/ex/fast_mutex.rs"),
+        proof: BadDriver("fast-mutex-acquired-twice"),
     };
     FAST_MUTEX_UNSAFE = {
         name: "FastMutexUnsafe",
@@ -137,7 +137,7 @@ rules! { PoolAndLocks;
         source: page::VIOLATION,
         detected_by: "the IRQL and the APC state of the thread",
         should: "call the Unsafe fast-mutex routines at APC_LEVEL or inside a critical region",
-        proof: UnitTest("exports/ex/fast_mutex.rs"),
+        proof: BadDriver("fast-mutex-unsafe"),
     };
     RESOURCE_APCS_ENABLED = {
         name: "CriticalRegions",
@@ -146,7 +146,7 @@ rules! { PoolAndLocks;
         source: "devtest/wdm-criticalregions",
         detected_by: "the acquire routines: the APC state of the thread",
         should: "enter a critical region before acquiring an ERESOURCE, and leave it after the release",
-        proof: UnitTest("exports/ex/resource_tests.rs"),
+        proof: BadDriver("resource-with-apcs-enabled"),
     };
     RESOURCE_NOT_OWNED = {
         name: "ResourceNotOwned",
@@ -155,7 +155,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0xe3--resource-not-owned",
         detected_by: "the release routines: the owners of the resource",
         should: "release an ERESOURCE in the thread that acquired it, once per acquire",
-        proof: UnitTest("exports/ex/resource_tests.rs"),
+        proof: BadDriver("resource-released-twice"),
     };
     RESOURCE_DELETED_OWNED = {
         name: "ResourceDeletedOwned",
@@ -164,7 +164,7 @@ rules! { PoolAndLocks;
         source: page::VIOLATION,
         detected_by: "ExDeleteResourceLite: the owners of the resource",
         should: "release an ERESOURCE before ExDeleteResourceLite",
-        proof: UnitTest("exports/ex/resource_tests.rs"),
+        proof: BadDriver("resource-deleted-owned"),
     };
     LEAVE_CRITICAL_REGION = {
         name: "KeLeaveCriticalRegion",
@@ -173,7 +173,7 @@ rules! { PoolAndLocks;
         source: page::VIOLATION,
         detected_by: "the APC state of the thread",
         should: "pair each KeLeaveCriticalRegion with a KeEnterCriticalRegion in the same thread",
-        proof: UnitTest("processor/apc_tests.rs"),
+        proof: BadDriver("critical-region-left-twice"),
     };
     LEAVE_GUARDED_REGION = {
         name: "GuardedRegions",
@@ -182,7 +182,7 @@ rules! { PoolAndLocks;
         source: "devtest/wdm-guardedregions",
         detected_by: "the APC state of the thread",
         should: "pair each KeLeaveGuardedRegion with a KeEnterGuardedRegion in the same thread",
-        proof: UnitTest("processor/apc_tests.rs"),
+        proof: BadDriver("guarded-region-left-twice"),
     };
     UNINITIALIZED_OBJECT = {
         name: "UninitializedObject",
@@ -191,7 +191,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0xa--irql-not-less-or-equal",
         detected_by: "the type in the header of the object",
         should: "initialize an event, semaphore, mutex or timer before its first use",
-        proof: UnitTest("processor/dispatcher_tests.rs"),
+        proof: BadDriver("event-not-initialized"),
     };
     TOO_MANY_WAIT_OBJECTS = {
         name: "MaximumWaitObjectsExceeded",
@@ -200,7 +200,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0xc--maximum-wait-objects-exceeded",
         detected_by: "KeWaitForMultipleObjects: the count",
         should: "wait for at most 3 objects, or pass a wait block array for up to 64",
-        proof: UnitTest("exports/ke/objects.rs"),
+        proof: BadDriver("too-many-wait-objects"),
     };
     MUTEX_NOT_OWNED = {
         name: "MutexNotOwned",
@@ -209,7 +209,7 @@ rules! { PoolAndLocks;
         source: "ddi/wdm/nf-wdm-kereleasemutex",
         detected_by: "KeReleaseMutex: the owner of the mutex",
         should: "release a mutex in the thread that acquired it, once per acquire",
-        proof: UnitTest("processor/dispatcher_tests.rs"),
+        proof: BadDriver("mutex-not-owned"),
     };
     SEMAPHORE_LIMIT = {
         name: "SemaphoreLimitExceeded",
@@ -218,7 +218,7 @@ rules! { PoolAndLocks;
         source: "ddi/wdm/nf-wdm-kereleasesemaphore",
         detected_by: "KeReleaseSemaphore: the count of the semaphore",
         should: "release a semaphore no further than its limit",
-        proof: UnitTest("processor/dispatcher_tests.rs"),
+        proof: BadDriver("semaphore-over-limit"),
     };
     WORKER_STATE = {
         name: "KernelApcDisabledDuringExit",
@@ -227,7 +227,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0x20--kernel-apc-pending-during-exit",
         detected_by: "the APC state and the locks of the thread after the routine",
         should: "leave every critical region that a worker or system thread routine entered",
-        proof: UnitTest("processor/work_tests.rs"),
+        proof: BadDriver("worker-returns-in-critical-region"),
     };
     WORKER_QUEUED_TWICE = {
         name: "WorkerInvalid",
@@ -236,7 +236,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0xe4--worker-invalid",
         detected_by: "the queue routines: the items that are queued",
         should: "queue a work item again only after its routine was called",
-        proof: UnitTest("exports/ex/misc.rs"),
+        proof: BadDriver("work-item-queued-twice"),
     };
     DPC_APC_STATE = {
         name: "DpcApcState",
@@ -245,7 +245,7 @@ rules! { PoolAndLocks;
         source: "debugger/bug-check-0xc7--timer-or-dpc-invalid",
         detected_by: "the APC state before and after the routine",
         should: "enter and leave no critical region in a DPC routine",
-        proof: UnitTest("processor/work_tests.rs"),
+        proof: BadDriver("dpc-returns-in-critical-region"),
     };
     THREAD_HELD_MUTEX = {
         name: "ThreadTerminateHeldMutex",
@@ -254,7 +254,7 @@ rules! { PoolAndLocks;
         source: "ddi/wdm/nf-wdm-psterminatesystemthread",
         detected_by: "the end of the thread: the mutexes that it owns",
         should: "release every mutex before a system thread ends",
-        proof: UnitTest("processor/system_thread.rs"),
+        proof: BadDriver("thread-ends-with-mutex"),
     };
     RUNDOWN_PAIRING = {
         name: "RundownProtection",
@@ -263,6 +263,6 @@ rules! { PoolAndLocks;
         source: "kernel/run-down-protection",
         detected_by: "the rundown routines: the count",
         should: "pair each successful ExAcquireRundownProtection with one ExReleaseRundownProtection",
-        proof: UnitTest("exports/ex/rundown_tests.rs"),
+        proof: BadDriver("rundown-released-twice"),
     };
 }

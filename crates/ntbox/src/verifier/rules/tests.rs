@@ -2,7 +2,6 @@
 
 use super::*;
 use std::collections::HashSet;
-use std::path::Path;
 
 /// The rules that a verifier of file-system filters must know, under their names in the list.
 const REQUIRED: &[(Family, &[&str])] = &[
@@ -140,16 +139,5 @@ fn everything_is_said_of_every_rule() {
             rule.source.contains('/') && rule.source.split('/').all(page),
             "{rule:?} names no page"
         );
-    }
-}
-
-#[test]
-fn a_unit_test_that_is_named_is_there() {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for rule in all() {
-        let Proof::UnitTest(file) = rule.proof else {
-            continue;
-        };
-        assert!(sources.join(file).is_file(), "{rule:?}");
     }
 }

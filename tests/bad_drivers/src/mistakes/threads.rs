@@ -1,0 +1,110 @@
+//! Routines that the system calls in threads of its own, and what they leave behind there.
+
+use super::Mistake;
+use crate::filter::{DispatchRoutine, dispatch};
+use crate::kernel::wait_for;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
+use wdk_sys::{
+    _WORK_QUEUE_TYPE, HANDLE, IRP_MJ_QUERY_INFORMATION, KDPC, KMUTEX, NTSTATUS, PDEVICE_OBJECT,
+    PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS, THREAD_ALL_ACCESS, WORK_QUEUE_ITEM,
+    ntddk,
+};
+
+/// What is queued is queued once: memory for it is needed until its routine has run.
+static QUEUED: AtomicBool = AtomicBool::new(false);
+// SAFETY: structures of integers and pointers, initialized before they are used.
+static mut ITEM: WORK_QUEUE_ITEM = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut DPC: KDPC = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut MUTEX: KMUTEX = unsafe { core::mem::zeroed() };
+
+pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
+    if major != IRP_MJ_QUERY_INFORMATION {
+        return None;
+    }
+    match mistake {
+        Mistake::WorkerReturnsInCriticalRegion => Some(queue_entering_worker),
+        Mistake::DpcReturnsInCriticalRegion => Some(queue_entering_dpc),
+        Mistake::ThreadEndsWithMutex => Some(start_thread),
+        Mistake::WorkItemQueuedTwice => Some(queue_twice),
+        _ => None,
+    }
+}
+
+/// `ExQueueWorkItem`, the first time.
+pub(super) unsafe fn queue_work_once(routine: unsafe extern "C" fn(PVOID)) {
+    if !QUEUED.swap(true, Ordering::AcqRel) {
+        // As ExInitializeWorkItem leaves it: the other fields are zero.
+        ITEM.WorkerRoutine = Some(routine);
+        ntddk::ExQueueWorkItem(&raw mut ITEM, _WORK_QUEUE_TYPE::DelayedWorkQueue);
+    }
+}
+
+/// `KeInsertQueueDpc`, the first time.
+pub(super) unsafe fn queue_dpc_once(routine: unsafe extern "C" fn(PKDPC, PVOID, PVOID, PVOID)) {
+    if !QUEUED.swap(true, Ordering::AcqRel) {
+        let routine: PKDEFERRED_ROUTINE = Some(routine);
+        ntddk::KeInitializeDpc(&raw mut DPC, routine, null_mut());
+        ntddk::KeInsertQueueDpc(&raw mut DPC, null_mut(), null_mut());
+    }
+}
+
+unsafe extern "C" fn queue_entering_worker(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    queue_work_once(work_in_critical_region);
+    dispatch(device, irp)
+}
+
+/// WORKER_THREAD_ROUTINE.
+unsafe extern "C" fn work_in_critical_region(_context: PVOID) {
+    ntddk::KeEnterCriticalRegion();
+}
+
+unsafe extern "C" fn queue_entering_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    queue_dpc_once(enter_critical_region);
+    dispatch(device, irp)
+}
+
+/// KDEFERRED_ROUTINE. Entering is above the level of KeEnterCriticalRegion, which is reported first.
+unsafe extern "C" fn enter_critical_region(_: PKDPC, _: PVOID, _: PVOID, _: PVOID) {
+    ntddk::KeEnterCriticalRegion();
+}
+
+unsafe extern "C" fn start_thread(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if !QUEUED.swap(true, Ordering::AcqRel) {
+        ntddk::KeInitializeMutex(&raw mut MUTEX, 0);
+        let mut handle: HANDLE = null_mut();
+        let status = ntddk::PsCreateSystemThread(
+            &raw mut handle,
+            THREAD_ALL_ACCESS,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            Some(end_with_mutex),
+            null_mut(),
+        );
+        if status == STATUS_SUCCESS {
+            let _ = ntddk::ZwClose(handle);
+        }
+    }
+    dispatch(device, irp)
+}
+
+/// KSTART_ROUTINE.
+unsafe extern "C" fn end_with_mutex(_context: PVOID) {
+    wait_for((&raw mut MUTEX).cast());
+}
+
+/// One item for all requests, whether or not the last one's routine was called yet.
+unsafe extern "C" fn queue_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let item = &raw mut ITEM;
+    (*item).WorkerRoutine = Some(work);
+    for _ in 0..2 {
+        ntddk::ExQueueWorkItem(item, _WORK_QUEUE_TYPE::DelayedWorkQueue); // MISTAKE: work-item-queued-twice
+    }
+    dispatch(device, irp)
+}
+
+/// WORKER_THREAD_ROUTINE.
+unsafe extern "C" fn work(_context: PVOID) {}
