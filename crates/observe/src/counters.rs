@@ -1,0 +1,183 @@
+//! What is counted of one operation on one processor.
+//!
+//! A processor has counters of its own, so that no two write the same cache line but when a thread
+//! is moved between finding them and counting; that is why they are atomic nevertheless. A request
+//! that succeeds and was not pended costs two additions: one when it is passed on, one in the
+//! histogram; the sum of that is how many have completed.
+
+use crate::atomic::{AtomicU64, Ordering};
+use core::array;
+use fsglass_protocol::OperationRecord;
+use fsglass_protocol::histogram::{self, BUCKETS};
+
+/// How a request, or a call of fast I/O, came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The NTSTATUS.
+    pub status: u32,
+    /// Bytes transferred; 0 for what transfers none.
+    pub bytes: u64,
+    /// How long it took, in ticks.
+    pub ticks: u64,
+    /// Whether a driver below returned STATUS_PENDING.
+    pub pended: bool,
+    /// Whether it completed at DISPATCH_LEVEL.
+    pub at_dispatch: bool,
+    /// Fast I/O that the driver below declined.
+    pub declined: bool,
+}
+
+/// The counters, with `N` buckets: as many as the histogram has, but in models.
+pub struct Counters<const N: usize = BUCKETS> {
+    started: AtomicU64,
+    bytes: AtomicU64,
+    /// By the severity in the two highest bits of a status; success is what remains.
+    by_severity: [AtomicU64; 3],
+    pended: AtomicU64,
+    at_dispatch: AtomicU64,
+    declined: AtomicU64,
+    longest: AtomicU64,
+    buckets: [AtomicU64; N],
+}
+
+impl<const N: usize> Counters<N> {
+    /// All 0.
+    #[must_use]
+    pub fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            started: zero(),
+            bytes: zero(),
+            by_severity: array::from_fn(|_| zero()),
+            pended: zero(),
+            at_dispatch: zero(),
+            declined: zero(),
+            longest: zero(),
+            buckets: array::from_fn(|_| zero()),
+        }
+    }
+
+    /// A request is passed on.
+    pub fn start(&self) {
+        add(&self.started, 1);
+    }
+
+    /// It came back.
+    pub fn complete(&self, outcome: &Outcome) {
+        if outcome.bytes != 0 {
+            add(&self.bytes, outcome.bytes);
+        }
+        let severity = (outcome.status >> 30) as usize;
+        // Success has none.
+        if let Some(counter) = severity
+            .checked_sub(1)
+            .and_then(|at| self.by_severity.get(at))
+        {
+            add(counter, 1);
+        }
+        for (counter, counts) in [
+            (&self.pended, outcome.pended),
+            (&self.at_dispatch, outcome.at_dispatch),
+            (&self.declined, outcome.declined),
+        ] {
+            if counts {
+                add(counter, 1);
+            }
+        }
+        if outcome.ticks > self.longest.load(Ordering::Relaxed) {
+            self.longest.fetch_max(outcome.ticks, Ordering::Relaxed);
+        }
+        if let Some(bucket) = self.buckets.get(histogram::bucket(outcome.ticks)) {
+            // Last, with what is above: who sees it completed sees it whole.
+            bucket.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+/// The counters of all processors, added up while requests go on.
+pub struct Sum<const N: usize = BUCKETS> {
+    /// All but the operation and the number of buckets.
+    pub record: OperationRecord,
+    /// Requests per bucket.
+    pub buckets: [u64; N],
+}
+
+impl<const N: usize> Sum<N> {
+    /// Adds up.
+    ///
+    /// Completions are read before starts: a request that completes in between is in both or in the
+    /// starts alone, so that there are never more completed than started.
+    pub fn of<'c>(processors: impl Iterator<Item = &'c Counters<N>> + Clone) -> Self {
+        let mut sum = Self {
+            record: OperationRecord::default(),
+            buckets: [0; N],
+        };
+        let mut completed = 0;
+        for counters in processors.clone() {
+            for (total, bucket) in sum.buckets.iter_mut().zip(&counters.buckets) {
+                let count = bucket.load(Ordering::Acquire);
+                *total += count;
+                completed += count;
+            }
+        }
+        let mut longest = 0;
+        let mut read = [0; 8];
+        for counters in processors {
+            let [informational, warnings, errors] = &counters.by_severity;
+            let fields = [
+                &counters.started,
+                &counters.bytes,
+                informational,
+                warnings,
+                errors,
+                &counters.pended,
+                &counters.at_dispatch,
+                &counters.declined,
+            ];
+            for (total, field) in read.iter_mut().zip(fields) {
+                *total += field.load(Ordering::Relaxed);
+            }
+            longest = longest.max(counters.longest.load(Ordering::Relaxed));
+        }
+        let [
+            started,
+            bytes,
+            informational,
+            warnings,
+            errors,
+            pended,
+            at_dispatch,
+            declined,
+        ] = read.map(Into::into);
+        sum.record = OperationRecord {
+            started,
+            completed: completed.into(),
+            bytes,
+            informational,
+            warnings,
+            errors,
+            pended,
+            at_dispatch,
+            declined,
+            longest: longest.into(),
+            ..OperationRecord::default()
+        };
+        sum
+    }
+
+    /// The buckets that are not empty.
+    pub fn occupied(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let buckets = self.buckets.iter().copied().enumerate();
+        buckets.filter(|&(_, count)| count != 0)
+    }
+}

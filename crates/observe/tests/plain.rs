@@ -1,0 +1,228 @@
+//! Rings, counters and patterns on the host's own atomics.
+
+#![cfg(not(feature = "model"))]
+
+use fsglass_protocol::histogram;
+use observe::AtomicU64;
+use observe::counters::{Counters, Outcome, Sum};
+use observe::doorbell::Doorbell;
+use observe::pattern::matches;
+use observe::ring::{Popped, Ring};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn ring(words: usize) -> Ring<Vec<AtomicU64>> {
+    Ring::new((0..words).map(|_| AtomicU64::new(0)).collect()).unwrap()
+}
+
+/// A record whose words all say who wrote it and which it is.
+fn push(ring: &Ring<Vec<AtomicU64>>, words: u64, value: u64) -> bool {
+    ring.push(words * 8 | value << 16, (1..words).map(|_| value))
+}
+
+fn pop(ring: &Ring<Vec<AtomicU64>>) -> Option<(u64, u64)> {
+    let mut bytes = [0; 4096];
+    match ring.pop(&mut bytes) {
+        Popped::Record(size) => {
+            let words = bytes[..size]
+                .chunks_exact(8)
+                .map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+            let words: Vec<_> = words.collect();
+            let value = words[0] >> 16;
+            assert!(words[1..].iter().all(|word| *word == value), "{words:x?}");
+            Some((words.len() as u64, value))
+        }
+        Popped::Nothing => None,
+        Popped::TooLarge(size) => panic!("{size}"),
+    }
+}
+
+#[test]
+fn records_come_out_as_they_went_in() {
+    let ring = ring(16);
+    assert!(pop(&ring).is_none() && ring.is_empty());
+    for round in 0..100 {
+        assert!(push(&ring, 5, round) && push(&ring, 7, round + 1) && push(&ring, 4, round + 2));
+        assert!(!push(&ring, 1, 9), "it is full");
+        assert!(!ring.is_empty());
+        let got = [pop(&ring), pop(&ring), pop(&ring)];
+        assert_eq!(
+            got,
+            [Some((5, round)), Some((7, round + 1)), Some((4, round + 2))]
+        );
+        assert!(pop(&ring).is_none());
+    }
+    assert_eq!(ring.lost(), 100);
+}
+
+#[test]
+fn what_is_no_record_is_lost() {
+    let ring = ring(16);
+    for wrong in [0, 4, 12, 17 * 8] {
+        assert!(!ring.push(wrong | 1 << 16, []));
+    }
+    assert_eq!(ring.lost(), 4);
+    assert!(ring.push(24, []), "zeros stand for what is missing");
+    let mut bytes = [0xFF; 24];
+    assert_eq!(ring.pop(&mut bytes[..23]), Popped::TooLarge(24));
+    assert_eq!(ring.pop(&mut bytes), Popped::Record(24));
+    assert_eq!(bytes[8..], [0; 16]);
+    assert!(Ring::new(Vec::<AtomicU64>::new()).is_none());
+    assert!(
+        Ring::new(vec![
+            AtomicU64::new(0),
+            AtomicU64::new(0),
+            AtomicU64::new(0)
+        ])
+        .is_none()
+    );
+}
+
+/// Four threads write, one reads: each record is read whole, in the order of its writer, or counted
+/// as lost.
+#[test]
+fn many_writers_lose_nothing_uncounted() {
+    const WRITERS: u64 = 4;
+    const EACH: u64 = 50_000;
+    let ring = Arc::new(ring(256));
+    let bell = Arc::new(Doorbell::new());
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (ring, bell) = (ring.clone(), bell.clone());
+            std::thread::spawn(move || {
+                let mut written = 0;
+                for number in 0..EACH {
+                    written += u64::from(push(&ring, 2 + number % 5, writer << 32 | number));
+                    bell.ring();
+                }
+                written
+            })
+        })
+        .collect();
+    let reader = std::thread::spawn({
+        let (ring, done) = (ring.clone(), done.clone());
+        move || {
+            let mut last = [None; WRITERS as usize];
+            let mut read = 0;
+            loop {
+                let end = done.load(Ordering::SeqCst);
+                while let Some((words, value)) = pop(&ring) {
+                    let (writer, number) = ((value >> 32) as usize, value & 0xFFFF_FFFF);
+                    assert_eq!(words, 2 + number % 5);
+                    assert!(last[writer] < Some(number));
+                    last[writer] = Some(number);
+                    read += 1;
+                }
+                if end {
+                    return read;
+                }
+            }
+        }
+    });
+    let written: u64 = writers
+        .into_iter()
+        .map(|writer| writer.join().unwrap())
+        .sum();
+    done.store(true, Ordering::SeqCst);
+    assert_eq!(reader.join().unwrap(), written);
+    assert_eq!(written + ring.lost(), WRITERS * EACH);
+}
+
+#[test]
+fn counters_add_up() {
+    let processors: [Counters; 2] = [Counters::new(), Counters::new()];
+    let outcome = Outcome {
+        status: 0,
+        bytes: 100,
+        ticks: 50,
+        pended: false,
+        at_dispatch: false,
+        declined: false,
+    };
+    let outcomes = [
+        outcome,
+        Outcome {
+            status: 0x4000_0001,
+            ticks: 7,
+            ..outcome
+        },
+        Outcome {
+            status: 0x8000_0005,
+            pended: true,
+            ..outcome
+        },
+        Outcome {
+            status: 0xC000_0022,
+            bytes: 0,
+            at_dispatch: true,
+            ticks: 1 << 40,
+            ..outcome
+        },
+        Outcome {
+            declined: true,
+            bytes: 0,
+            ..outcome
+        },
+    ];
+    for (number, outcome) in outcomes.iter().enumerate() {
+        processors[number % 2].start();
+        processors[(number + 1) % 2].complete(outcome);
+    }
+    processors[0].start();
+    let sum = Sum::of(processors.iter());
+    let record = sum.record;
+    let counted = [
+        record.started,
+        record.completed,
+        record.bytes,
+        record.informational,
+        record.warnings,
+        record.errors,
+        record.pended,
+        record.at_dispatch,
+        record.declined,
+        record.longest,
+    ];
+    assert_eq!(
+        counted.map(|field| field.get()),
+        [6, 5, 300, 1, 1, 1, 1, 1, 1, 1 << 40]
+    );
+    let buckets = [
+        (7, 1),
+        (histogram::bucket(50), 3),
+        (histogram::BUCKETS - 1, 1),
+    ];
+    assert!(sum.occupied().eq(buckets));
+}
+
+#[test]
+fn patterns_match_names() {
+    let units = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+    for (pattern, name, expected) in [
+        ("", "", true),
+        ("", "a", false),
+        ("*", "", true),
+        ("*", "\\a\\b", true),
+        ("a?c", "abc", true),
+        ("a?c", "ac", false),
+        ("A*C", "abbbc", true),
+        ("a*c", "abcb", false),
+        ("*.TXT", "\\dir\\file.txt", true),
+        ("*.txt", "\\dir\\file.txt.bak", false),
+        ("*a*b*", "xxaxxbxx", true),
+        ("*a*b*", "xxbxxaxx", false),
+        ("**??", "ab", true),
+        ("**??", "a", false),
+        ("*aab", "aaaaaaab", true),
+    ] {
+        assert_eq!(
+            matches(&units(pattern), &units(name)),
+            expected,
+            "{pattern} {name}"
+        );
+    }
+    // Ends soon, whatever the pattern is.
+    let (pattern, name) = (units(&"*a".repeat(100)), vec![u16::from(b'a'); 5000]);
+    assert!(!matches(&[pattern, units("b")].concat(), &name));
+}
