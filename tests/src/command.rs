@@ -2,6 +2,7 @@
 
 use crate::drivers::repository;
 use crate::own_process;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -43,13 +44,29 @@ impl Ended {
     }
 }
 
-/// Runs `ntbox` with these arguments.
-#[must_use]
-pub fn ntbox<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ended {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(program);
+/// The command with these arguments, to be run.
+pub fn ntbox_command<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
+    static PROGRAM: LazyLock<PathBuf> =
+        LazyLock::new(|| program("FSGLASS_NTBOX", "ntbox", "ntbox"));
     let mut command = Command::new(&*PROGRAM);
     // Reports name source files relative to where the command runs.
     command.current_dir(repository()).args(arguments);
+    command
+}
+
+/// `fsglass` with these arguments, to be run.
+pub fn fsglass_command<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
+    static PROGRAM: LazyLock<PathBuf> =
+        LazyLock::new(|| program("FSGLASS_CLIENT", "fsglass-cli", "fsglass"));
+    let mut command = Command::new(&*PROGRAM);
+    command.args(arguments);
+    command
+}
+
+/// Runs `ntbox` with these arguments.
+#[must_use]
+pub fn ntbox<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ended {
+    let mut command = ntbox_command(arguments);
     let line = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|part| part.to_string_lossy())
@@ -63,10 +80,10 @@ pub fn ntbox<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) 
     }
 }
 
-/// The command: the one that `FSGLASS_NTBOX` names, or else the one of this workspace, which is
-/// built first, so that it is never older than the library that the other tests use.
-fn program() -> PathBuf {
-    if let Some(named) = std::env::var_os("FSGLASS_NTBOX") {
+/// A program: the one that the environment variable names, or else the one of this workspace, which
+/// is built first, so that it is never older than the library that the other tests use.
+fn program(variable: &str, package: &str, binary: &str) -> PathBuf {
+    if let Some(named) = std::env::var_os(variable) {
         return named.into();
     }
     // The test program is in `<target>/<profile>/deps`.
@@ -81,9 +98,9 @@ fn program() -> PathBuf {
         "build",
         "--quiet",
         "--package",
-        "ntbox",
+        package,
         "--bin",
-        "ntbox",
+        binary,
     ]);
     cargo
         .arg("--target-dir")
@@ -100,6 +117,6 @@ fn program() -> PathBuf {
         String::from_utf8_lossy(&built.stderr)
     );
     profile
-        .join("ntbox")
+        .join(binary)
         .with_extension(std::env::consts::EXE_EXTENSION)
 }

@@ -12,6 +12,7 @@
 //! | [`event_log`] | what the driver has written to the event log |
 //! | [`client`] | a program that has the control device open |
 //! | [`command`] | the `ntbox` command as its users run it |
+//! | [`served`] | a machine of ntbox that `fsglass` is connected to |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 //! | [`sources`] | the items of the sources by their paths |
@@ -32,6 +33,7 @@ pub mod own_process;
 pub mod package;
 pub mod probe;
 pub mod rules_table;
+pub mod served;
 pub mod sources;
 pub mod ui;
 pub mod verifier_table;

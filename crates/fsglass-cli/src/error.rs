@@ -221,6 +221,21 @@ const KNOWN: &[Known] = &[
         "another filter lies above ours, and would lose its requests: see `fsglass list` for which",
     ),
     Known::new(
+        Code::Nt(0xC000_009D),
+        Exit::NotRunning,
+        "ntbox has ended: start it again",
+    ),
+    Known::new(
+        Code::Nt(0xC000_00CE),
+        Exit::Failed,
+        "as many traces run as can: stop another one",
+    ),
+    Known::new(
+        Code::Nt(0xC000_009A),
+        Exit::Failed,
+        "the driver has no memory for it: ask for smaller rings with --ring",
+    ),
+    Known::new(
         Code::Nt(0xC000_000E),
         Exit::Failed,
         "the system refuses the attachment: `fsglass list` says why",

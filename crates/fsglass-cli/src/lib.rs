@@ -6,6 +6,8 @@
 //! | [`commands`] | one file for each command: what it does, and what it shows |
 //! | [`driver`] | the requests to the driver, as values |
 //! | [`system`] | what is asked of Windows, behind one trait |
+//! | [`histogram`] | distributions of durations |
+//! | [`quantity`] | numbers with units |
 //! | [`exercise`] | the workload |
 //! | [`error`] | errors with code, text and remedy; exit codes |
 //!
@@ -16,6 +18,8 @@ pub mod commands;
 pub mod driver;
 pub mod error;
 pub mod exercise;
+pub mod histogram;
+pub mod quantity;
 pub mod system;
 pub mod table;
 
@@ -27,7 +31,7 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    let system = system::this();
+    let system = system::of_driver(command_line.global.connect);
     let result = commands::run(&command_line, &*system, &mut std::io::stdout().lock());
     match result {
         Ok(exit) => exit.into(),

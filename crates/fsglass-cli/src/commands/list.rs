@@ -1,5 +1,6 @@
 //! `list`: what is filtered since when, and why something is not.
 
+use super::volume::letters_of;
 use super::{Context, time};
 use crate::driver::{Driver, Volume};
 use crate::error::{Code, Exit, Result};
@@ -45,9 +46,7 @@ pub fn run(context: &mut Context<'_>) -> Result<Exit> {
 
 impl Row {
     fn new(volume: &Volume, letters: &[DriveLetter]) -> Self {
-        let letters = letters
-            .iter()
-            .filter(|letter| letter.device.eq_ignore_ascii_case(&volume.name));
+        let letters = letters_of(&volume.name, letters).into_iter();
         let (above, below) = match volume.own {
             Some(own) => (
                 volume.stack.iter().take(own).cloned().collect(),
@@ -62,7 +61,7 @@ impl Row {
                 "file system"
             },
             name: volume.name.clone(),
-            letters: letters.map(|letter| letter.letter.clone()).collect(),
+            letters: letters.map(str::to_owned).collect(),
             class: class_name(volume.class),
             device_type: volume.device_type,
             filtered: volume.reason == Reason::Attached,

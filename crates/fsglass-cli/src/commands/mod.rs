@@ -6,6 +6,9 @@ mod exercise;
 mod install;
 mod list;
 mod service;
+mod stats;
+#[cfg(test)]
+mod stats_tests;
 mod status;
 mod time;
 mod verify;
@@ -60,6 +63,7 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         Command::Stop => service::stop(context),
         Command::Status => status::run(context),
         Command::List => list::run(context),
+        Command::Stats(arguments) => stats::run(context, arguments),
         Command::Attach(volume) => volume::attach(context, &volume.volume),
         Command::Detach(volume) => volume::detach(context, &volume.volume),
     }

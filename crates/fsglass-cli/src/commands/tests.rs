@@ -22,12 +22,12 @@ pub(super) fn ran(system: &Pretended, line: &[&str]) -> (Result<Exit, Exit>, Str
     }
 }
 
-fn units(text: &str) -> Vec<u16> {
+pub(super) fn units(text: &str) -> Vec<u16> {
     text.encode_utf16().collect()
 }
 
 /// A machine with a driver that runs: C: filtered, D: detached.
-fn running() -> Pretended {
+pub(super) fn running() -> Pretended {
     let mut version = VersionReply::new_zeroed();
     (version.oldest, version.newest) = (VERSION.into(), VERSION.into());
     version.driver = [0, 1, 0, 0].map(Into::into);

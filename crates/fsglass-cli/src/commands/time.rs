@@ -14,6 +14,11 @@ pub fn text(time: u64) -> Option<String> {
     (seconds < 253_402_300_800).then(|| humantime::format_rfc3339_seconds(time).to_string())
 }
 
+/// This moment, in UTC.
+pub fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,62 @@
-//! Where there is no Windows: what does not need it still works.
+//! Where there is no Windows: what does not need it still works, and what needs the driver alone works
+//! with one that runs in ntbox.
 
 use super::{Device, DriveLetter, Ran, Service, System};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Exit, Result};
+use ntbox_client::{Connection, Machine};
+use std::cell::RefCell;
+use std::net::SocketAddr;
 
-/// A system without the driver.
-pub struct Elsewhere;
+/// STATUS_DEVICE_NOT_CONNECTED.
+const NOT_CONNECTED: u32 = 0xC000_009D;
+
+/// A system without Windows.
+pub struct Elsewhere {
+    /// Where ntbox runs the driver.
+    pub connect: Option<SocketAddr>,
+}
 
 fn needs_windows<T>() -> Result<T> {
     let error = Error::new("this needs Windows, where the driver runs");
-    Err(error.remedy("`fsglass exercise` works everywhere; ntbox runs the driver without Windows"))
+    Err(error.remedy(
+        "`fsglass exercise` works everywhere; ntbox runs the driver without Windows, and \
+         --connect reaches it there",
+    ))
+}
+
+impl Elsewhere {
+    fn connection(&self) -> Result<Connection> {
+        let Some(address) = self.connect else {
+            return needs_windows();
+        };
+        Connection::connect(address).map_err(|error| {
+            Error::new(format!("cannot reach ntbox at {address}: {error}"))
+                .remedy("start it: `ntbox run --driver fsglass.sys --client ADDRESS`")
+                .exiting(Exit::NotRunning)
+        })
+    }
+
+    fn machine(&self) -> Result<Machine> {
+        Ok(self.connection()?.machine()?)
+    }
+}
+
+/// A control device that is open in ntbox.
+struct Opened(RefCell<Connection>);
+
+impl Device for Opened {
+    fn control_until(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+        give_up: &dyn Fn() -> bool,
+    ) -> (u32, usize) {
+        let mut connection = self.0.borrow_mut();
+        let answered = connection.control(code, input, output, give_up);
+        // The machine has gone.
+        answered.unwrap_or((NOT_CONNECTED, 0))
+    }
 }
 
 impl System for Elsewhere {
@@ -21,12 +69,27 @@ impl System for Elsewhere {
         true
     }
 
-    fn open(&self, _service: &str) -> Result<Box<dyn Device>> {
-        needs_windows()
+    fn open(&self, service: &str) -> Result<Box<dyn Device>> {
+        let mut connection = self.connection()?;
+        let link = format!(r"\??\{service}");
+        match connection.open(&link)? {
+            0 => Ok(Box::new(Opened(connection.into()))),
+            status => Err(Error::with_code(
+                format!("cannot open {link}"),
+                Code::Nt(status),
+            )),
+        }
     }
 
-    fn service(&self, _name: &str) -> Result<Option<Service>> {
-        needs_windows()
+    fn service(&self, name: &str) -> Result<Option<Service>> {
+        let drivers = self.machine()?.drivers.into_iter();
+        let mut found = drivers.filter(|driver| driver.service.eq_ignore_ascii_case(name));
+        Ok(found.next().map(|driver| Service {
+            running: true,
+            state: "running in ntbox".to_owned(),
+            start: "by ntbox".to_owned(),
+            image: driver.file,
+        }))
     }
 
     fn start(&self, _name: &str) -> Result<()> {
@@ -42,7 +105,13 @@ impl System for Elsewhere {
     }
 
     fn drive_letters(&self) -> Vec<DriveLetter> {
-        Vec::new()
+        // One that cannot be reached any more has none.
+        let machine = self.machine().unwrap_or_default();
+        let letters = machine.letters.into_iter().map(|letter| DriveLetter {
+            letter: letter.letter,
+            device: letter.device,
+        });
+        letters.collect()
     }
 
     fn is_direct_access(&self, _letter: &str) -> bool {

@@ -1,22 +1,24 @@
 //! What is asked of Windows, behind one trait.
 
-#[cfg(not(windows))]
 mod elsewhere;
+mod interrupt;
 #[cfg(test)]
 pub mod pretended;
 #[cfg(windows)]
 mod windows;
 
 use crate::error::{Code, Error, Result};
+use std::io::IsTerminal;
+use std::net::SocketAddr;
 
-/// The system that this process runs on.
+/// The system that the driver runs on: this one, or the machine of ntbox that listens at `connect`.
 #[must_use]
-pub fn this() -> Box<dyn System> {
+pub fn of_driver(connect: Option<SocketAddr>) -> Box<dyn System> {
     #[cfg(windows)]
-    let system = windows::Windows;
-    #[cfg(not(windows))]
-    let system = elsewhere::Elsewhere;
-    Box::new(system)
+    if connect.is_none() {
+        return Box::new(windows::Windows);
+    }
+    Box::new(elsewhere::Elsewhere { connect })
 }
 
 /// Windows, as far as the commands need it.
@@ -96,6 +98,25 @@ pub trait System {
     /// The version of Wine, if this is Wine.
     fn wine(&self) -> Option<String>;
 
+    /// From here on Ctrl-C does not end the process: [`System::interrupted`] tells of it.
+    ///
+    /// # Errors
+    /// If it cannot be caught.
+    fn catch_interrupt(&self) -> Result<()> {
+        interrupt::catch()
+    }
+
+    /// Whether Ctrl-C was pressed.
+    fn interrupted(&self) -> bool {
+        interrupt::caught()
+    }
+
+    /// Columns and rows of the terminal that standard output is; `None` if it is none.
+    fn terminal(&self) -> Option<(u16, u16)> {
+        let terminal = std::io::stdout().is_terminal();
+        terminal.then(crossterm::terminal::size)?.ok()
+    }
+
     /// Puts a certificate (DER) into a store of the machine, such as `Root`.
     ///
     /// # Errors
@@ -120,8 +141,20 @@ pub struct Ran {
 
 /// An open control device.
 pub trait Device {
-    /// Sends a control, and gives the status and the output.
-    fn control(&self, code: u32, input: &[u8], output: &mut [u8]) -> (u32, usize);
+    /// Sends a control, and gives the status and the bytes of output.
+    fn control(&self, code: u32, input: &[u8], output: &mut [u8]) -> (u32, usize) {
+        self.control_until(code, input, output, &|| false)
+    }
+
+    /// The same for one that may wait: while it does, `give_up` is asked many times a second, and
+    /// when that says so, the control is cancelled.
+    fn control_until(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+        give_up: &dyn Fn() -> bool,
+    ) -> (u32, usize);
 }
 
 /// A service.

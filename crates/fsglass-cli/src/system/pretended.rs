@@ -2,8 +2,15 @@
 
 use super::{Device, DriveLetter, Ran, Service, System};
 use crate::error::{Code, Error, Result};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A status and the output, or a code and the input.
+pub type Bytes = (u32, Vec<u8>);
+
+/// What the device and its system share.
+type Shared<T> = Rc<RefCell<T>>;
 
 /// A system of values.
 #[derive(Default)]
@@ -25,9 +32,17 @@ pub struct Pretended {
     /// The exit code of programs.
     pub code: i32,
     /// The answer of the control device to each code.
-    pub answers: BTreeMap<u32, (u32, Vec<u8>)>,
+    pub answers: BTreeMap<u32, Bytes>,
+    /// Answers that come once, before that to the code: taken from the end.
+    pub once: Shared<BTreeMap<u32, Vec<Bytes>>>,
+    /// Ctrl-C comes when the system was asked this often whether it did.
+    pub patience: Cell<u32>,
+    /// The terminal.
+    pub terminal: Option<(u16, u16)>,
     /// What was asked to be done.
     pub done: RefCell<Vec<String>>,
+    /// The controls that were sent.
+    pub sent: Shared<Vec<Bytes>>,
 }
 
 impl Pretended {
@@ -50,14 +65,34 @@ impl Pretended {
     }
 }
 
-struct Answers(BTreeMap<u32, (u32, Vec<u8>)>);
+struct Answers {
+    always: BTreeMap<u32, Bytes>,
+    once: Shared<BTreeMap<u32, Vec<Bytes>>>,
+    sent: Shared<Vec<Bytes>>,
+}
 
 impl Device for Answers {
-    fn control(&self, code: u32, _input: &[u8], output: &mut [u8]) -> (u32, usize) {
+    fn control_until(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+        give_up: &dyn Fn() -> bool,
+    ) -> (u32, usize) {
         const INVALID_DEVICE_REQUEST: u32 = 0xC000_0010;
-        let Some((status, answer)) = self.0.get(&code) else {
+        const PENDING: u32 = 0x103;
+        const CANCELLED: u32 = 0xC000_0120;
+        self.sent.borrow_mut().push((code, input.to_vec()));
+        let once = self.once.borrow_mut().get_mut(&code).and_then(Vec::pop);
+        let Some((status, answer)) = once.as_ref().or_else(|| self.always.get(&code)) else {
             return (INVALID_DEVICE_REQUEST, 0);
         };
+        if *status == PENDING {
+            while !give_up() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            return (CANCELLED, 0);
+        }
         let length = answer.len().min(output.len());
         output[..length].copy_from_slice(&answer[..length]);
         (*status, length)
@@ -74,7 +109,11 @@ impl System for Pretended {
     }
 
     fn open(&self, _service: &str) -> Result<Box<dyn Device>> {
-        Ok(Box::new(Answers(self.answers.clone())))
+        Ok(Box::new(Answers {
+            always: self.answers.clone(),
+            once: Rc::clone(&self.once),
+            sent: Rc::clone(&self.sent),
+        }))
     }
 
     fn service(&self, _name: &str) -> Result<Option<Service>> {
@@ -150,6 +189,20 @@ impl System for Pretended {
 
     fn wine(&self) -> Option<String> {
         self.wine.clone()
+    }
+
+    fn catch_interrupt(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> bool {
+        let left = self.patience.get();
+        self.patience.set(left.saturating_sub(1));
+        left == 0
+    }
+
+    fn terminal(&self) -> Option<(u16, u16)> {
+        self.terminal
     }
 
     fn add_certificate(&self, store: &str, certificate: &[u8]) -> Result<()> {

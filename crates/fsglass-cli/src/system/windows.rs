@@ -8,6 +8,7 @@ use super::{Device, DriveLetter, Service, System};
 use crate::error::{Code, Error, Exit, Result};
 use std::ffi::{CStr, c_char};
 use std::fs::{File, OpenOptions};
+use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::time::Duration;
 use windows_registry::LOCAL_MACHINE;
@@ -19,15 +20,18 @@ use windows_sys::Wdk::System::SystemInformation::{
 };
 use windows_sys::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_SERVICE_DOES_NOT_EXIST, HMODULE, STATUS_PENDING, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
 };
-use windows_sys::Win32::Storage::FileSystem::{GetVolumeInformationW, QueryDosDeviceW};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_OVERLAPPED, GetVolumeInformationW, QueryDosDeviceW,
+};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_HMODULE, FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS,
     FormatMessageW,
 };
-use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+use windows_sys::Win32::System::IO::{CancelIoEx, IO_STATUS_BLOCK};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
-use windows_sys::Win32::System::Threading::{INFINITE, WaitForSingleObject};
+use windows_sys::Win32::System::Threading::WaitForSingleObject;
 use windows_sys::Win32::System::WindowsProgramming::SYSTEM_CODEINTEGRITY_INFORMATION;
 use windows_sys::Win32::UI::Shell::IsUserAnAdmin;
 
@@ -73,7 +77,11 @@ impl System for Windows {
 
     fn open(&self, service: &str) -> Result<Box<dyn Device>> {
         let path = format!(r"\\.\{service}");
-        match OpenOptions::new().read(true).write(true).open(&path) {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        // Overlapped: a control that waits is cancelled by the thread that sent it.
+        options.custom_flags(FILE_FLAG_OVERLAPPED);
+        match options.open(&path) {
             Ok(file) => Ok(Box::new(Opened(file))),
             Err(error) => {
                 let code = error.raw_os_error().unwrap_or_default().cast_unsigned();
@@ -275,14 +283,23 @@ fn start_in_words(start: ServiceStartType) -> &'static str {
     }
 }
 
-/// An open control device.
+/// How often somebody who waits is asked whether to go on, in milliseconds.
+const LOOK: u32 = 20;
+
+/// An open control device, on which one control is under way at a time.
 struct Opened(File);
 
 impl Device for Opened {
-    fn control(&self, code: u32, input: &[u8], output: &mut [u8]) -> (u32, usize) {
+    fn control_until(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+        give_up: &dyn Fn() -> bool,
+    ) -> (u32, usize) {
         let mut result = IO_STATUS_BLOCK::default();
-        // SAFETY: a synchronous handle, buffers of the stated sizes, and a place for the result;
-        // all outlive the request, which is waited for below.
+        // SAFETY: buffers of the stated sizes, and a place for the result; all outlive the
+        // request, which is waited for below. Without an event the handle itself is signalled.
         let mut status = unsafe {
             NtDeviceIoControlFile(
                 self.0.as_raw_handle(),
@@ -298,12 +315,30 @@ impl Device for Opened {
             )
         };
         if status == STATUS_PENDING {
-            // SAFETY: the handle is open; it is signalled when the request has completed.
-            let waited = unsafe { WaitForSingleObject(self.0.as_raw_handle(), INFINITE) };
-            assert_eq!(waited, WAIT_OBJECT_0, "an open handle can be waited for");
+            self.wait(give_up);
             // SAFETY: the request has completed and has written the status.
             status = unsafe { result.Anonymous.Status };
         }
         (status.cast_unsigned(), result.Information)
+    }
+}
+
+impl Opened {
+    /// Until the control has completed.
+    fn wait(&self, give_up: &dyn Fn() -> bool) {
+        let mut cancelled = false;
+        loop {
+            // SAFETY: the handle is open; it is signalled when the request has completed.
+            match unsafe { WaitForSingleObject(self.0.as_raw_handle(), LOOK) } {
+                WAIT_OBJECT_0 => return,
+                WAIT_TIMEOUT => {}
+                other => panic!("an open handle can be waited for: {other}"),
+            }
+            if !cancelled && give_up() {
+                cancelled = true;
+                // SAFETY: the handle is open. Where nothing is left to cancel, it has completed.
+                unsafe { CancelIoEx(self.0.as_raw_handle(), std::ptr::null()) };
+            }
+        }
     }
 }

@@ -75,7 +75,8 @@ Examples:
   ntbox run --driver fsglass.sys --setting AllowUnload=1 --every-failure --ops 2000
   ntbox run --driver fsglass.sys --workload copy:/usr/share/doc \\
       --volume C=/tmp/c --volume D=/tmp/d,mount=after --volume E=/tmp/e,mount=async \\
-      --volume N=/tmp/n,kind=network --json")]
+      --volume N=/tmp/n,kind=network --json
+  ntbox run --driver fsglass.sys --setting AllowUnload=1 --client 127.0.0.1:7777 --paced")]
 pub struct RunOptions {
     /// Driver to load; repeat it to stack several, the first one lowest
     #[arg(long = "driver", value_name = "PATH")]
@@ -149,6 +150,14 @@ pub struct RunOptions {
     /// Write the places that allocate to this file
     #[arg(long, value_name = "PATH", hide = true)]
     pub call_sites: Option<PathBuf>,
+    /// Let programs of this machine use the drivers meanwhile (`fsglass --connect ADDRESS`): a loopback
+    /// address, such as 127.0.0.1:0, where 0 is any free port; standard error says which
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "every_failure")]
+    pub client: Option<String>,
+    /// Start the workload when a line comes in on standard input, and unload the drivers when the
+    /// input has ended, so that programs can look before and after
+    #[arg(long, requires = "client")]
+    pub paced: bool,
 }
 
 /// Options of `ntbox demo`.

@@ -10,7 +10,7 @@ use super::image::ImageFacts;
 use ntbox::file_system;
 use ntbox::io_manager::driver::{self, Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
-use ntbox::io_manager::{device, file, object, raw, recognizer};
+use ntbox::io_manager::{device, file, namespace, object, raw, recognizer};
 use ntbox::pe_image::Image;
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
@@ -203,6 +203,26 @@ pub fn check_drivers(paths: &[PathBuf]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What clients are told of the machine.
+pub fn of_clients(drivers: &[LoadedDriver], volumes: &[Volume]) -> ntbox_client::Machine {
+    let letter = |volume: &Volume| {
+        Some(ntbox_client::Letter {
+            letter: format!("{}:", volume.description.letter),
+            device: namespace::link_target(&volume.name())?,
+        })
+    };
+    ntbox_client::Machine {
+        drivers: drivers
+            .iter()
+            .map(|driver| ntbox_client::DriverFile {
+                service: driver.service.clone(),
+                file: driver.facts.path.clone(),
+            })
+            .collect(),
+        letters: volumes.iter().filter_map(letter).collect(),
+    }
 }
 
 /// Loads the drivers in order; each attaches above the ones before it.

@@ -11,6 +11,7 @@ macro_rules! line {
 mod arguments;
 mod bench;
 mod children;
+mod clients;
 mod demo;
 mod diff;
 mod every_failure;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::arguments::{RunOptions, WorkloadChoice};
+use super::clients::Clients;
 use super::every_failure;
 use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
@@ -96,9 +97,28 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         threads: options.threads,
         seed: options.seed,
     };
+    let clients = match &options.client {
+        Some(address) => Some(Clients::serve(
+            address,
+            machine::of_clients(&drivers, &volumes),
+        )?),
+        None => None,
+    };
+    if let Some(clients) = &clients {
+        eprintln!("ntbox: clients are served at {}", clients.address());
+    }
+    if options.paced {
+        wait_for_line()?;
+    }
     let before = counters::snapshot();
     let result = perform("run", &plan, options.json);
     let sent = counters::snapshot().since(&before);
+    if options.paced {
+        eprintln!("ntbox: the workload has ended");
+        while wait_for_line()? {}
+    }
+    // Their handles would keep the drivers.
+    drop(clients);
 
     let mut report = Report {
         command: "run",
@@ -131,6 +151,13 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         super::print(&report.text());
     }
     Ok(report.is_clean())
+}
+
+/// Waits for a line on standard input: false if that has ended.
+fn wait_for_line() -> Result<bool, Failure> {
+    let read = std::io::stdin().read_line(&mut String::new());
+    let bytes = read.map_err(|error| Failure::Failed(format!("standard input: {error}")))?;
+    Ok(bytes != 0)
 }
 
 /// Every recorded result as a line.

@@ -1,5 +1,7 @@
 //! The requests to the driver, as values.
 
+pub mod statistics;
+
 use crate::error::{Code, Error, Exit, Result};
 use crate::system::{Device, System};
 use fsglass_protocol::{
@@ -132,6 +134,14 @@ fn malformed() -> Error {
     error.remedy("take driver and program from one package")
 }
 
+/// What is no UTF-16 is replaced: it is for people to read.
+fn text(units: protocol::Units<'_>) -> String {
+    let chars = char::decode_utf16(units.iter());
+    chars
+        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
+}
+
 /// A file system or volume, as the driver describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Volume {
@@ -157,12 +167,6 @@ pub struct Volume {
 
 impl Volume {
     fn of(found: &protocol::Volume<'_>) -> Self {
-        let text = |units: protocol::Units<'_>| -> String {
-            let chars = char::decode_utf16(units.iter());
-            chars
-                .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
-                .collect()
-        };
         Self {
             is_volume: found.kind() == protocol::Kind::Volume,
             name: text(found.name()),

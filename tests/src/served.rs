@@ -1,0 +1,149 @@
+//! A machine of ntbox that programs of the host use, as `ntbox run --client ADDRESS --paced` has it, and
+//! `fsglass --connect ADDRESS` on it.
+
+use crate::command;
+use clap::Parser;
+use fsglass_cli::arguments::CommandLine;
+use fsglass_cli::error::Exit;
+use fsglass_cli::{commands, system};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, Stdio};
+
+/// The machine.
+pub struct Served {
+    child: Child,
+    messages: BufReader<ChildStderr>,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Served {
+    /// Starts `ntbox run` with these arguments; the workload waits for [`Served::run_workload`].
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = command::ntbox_command(
+            ["run", "--client", "127.0.0.1:0", "--paced"]
+                .iter()
+                .chain(arguments),
+        );
+        let started = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let Some(messages) = child.stderr.take() else {
+            panic!("its standard error is a pipe")
+        };
+        let mut served = Self {
+            child,
+            messages: BufReader::new(messages),
+            address: String::new(),
+        };
+        let line = served.message("clients are served at ");
+        served.address = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        served
+    }
+
+    /// The next message with `part` in it.
+    fn message(&mut self, part: &str) -> String {
+        let mut before = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.messages.read_line(&mut line);
+            if line.contains(part) {
+                return line.trim_end().to_owned();
+            }
+            assert!(
+                read.is_ok_and(|bytes| bytes != 0),
+                "ntbox ended before it said {part:?}: {before}"
+            );
+            before += &line;
+        }
+    }
+
+    /// Starts the workload.
+    ///
+    /// # Panics
+    /// If ntbox has ended.
+    pub fn begin_workload(&mut self) {
+        let input = self.child.stdin.as_mut();
+        let written = input.map(|input| input.write_all(b"\n"));
+        assert!(matches!(written, Some(Ok(()))), "ntbox has ended");
+    }
+
+    /// Starts the workload, and waits until it has ended.
+    ///
+    /// # Panics
+    /// If ntbox has ended.
+    pub fn run_workload(&mut self) {
+        self.begin_workload();
+        self.await_workload();
+    }
+
+    /// Waits until the workload has ended.
+    ///
+    /// # Panics
+    /// If ntbox has ended.
+    pub fn await_workload(&mut self) {
+        self.message("the workload has ended");
+    }
+
+    /// Lets it unload the drivers and end: what it printed.
+    ///
+    /// # Panics
+    /// Unless it was clean.
+    pub fn end(mut self) -> String {
+        drop(self.child.stdin.take());
+        let mut printed = String::new();
+        if let Some(mut output) = self.child.stdout.take() {
+            let _whole = output.read_to_string(&mut printed);
+        }
+        let mut messages = String::new();
+        let _whole = self.messages.read_to_string(&mut messages);
+        let ended = self.child.wait();
+        assert!(
+            ended.is_ok_and(|status| status.success()),
+            "{printed}\n{messages}"
+        );
+        printed
+    }
+
+    /// What `fsglass --connect ADDRESS` does with that command line: how it ends, and what it prints on
+    /// standard output.
+    ///
+    /// # Panics
+    /// If the command line is wrong.
+    #[must_use]
+    pub fn fsglass(&self, line: &[&str]) -> (Exit, String) {
+        Self::fsglass_at(&self.address, line)
+    }
+
+    /// The same, with the machine that listens at `address`.
+    ///
+    /// # Panics
+    /// If the command line is wrong.
+    #[must_use]
+    pub fn fsglass_at(address: &str, line: &[&str]) -> (Exit, String) {
+        let whole = [&["fsglass", "--connect", address], line].concat();
+        let line = CommandLine::try_parse_from(whole).unwrap_or_else(|error| panic!("{error}"));
+        let system = system::of_driver(line.global.connect);
+        let mut out = Vec::new();
+        let exit = commands::run(&line, &*system, &mut out).unwrap_or_else(|error| {
+            out.extend_from_slice(error.explained(&*system).as_bytes());
+            error.exit()
+        });
+        (exit, String::from_utf8_lossy(&out).into_owned())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Where it has ended, there is nothing to kill.
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
