@@ -158,6 +158,7 @@ const LEVELS: &str = "mistakes/levels.rs";
 const THREADS: &str = "mistakes/threads.rs";
 const PAIRING: &str = "mistakes/pairing.rs";
 const OBJECTS: &str = "mistakes/objects.rs";
+const PAGEABLE: &str = "mistakes/pageable.rs";
 const LOCKS: &str = "mistakes/locks.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
@@ -345,6 +346,19 @@ pub const ALL: &[Mistake] = &[
     at_line("read-only-written", "WroteReadOnly", FAULTS),
     in_routine("data-executed", "ExecutedData", FAULTS, "call_data"),
     at_line("bug-check", "DriverBugCheck", FAULTS),
+    in_routine(
+        "completion-routine-pageable",
+        "PageableCompletionRoutine",
+        PAGEABLE,
+        "completed_pageable",
+    ),
+    at_line("paged-pool-at-dispatch", "PageableMemoryTouched", PAGEABLE),
+    in_routine(
+        "pageable-code-at-dispatch",
+        "PageableCodeExecuted",
+        PAGEABLE,
+        "use_paged_pool",
+    ),
     at_line("complete-above-dispatch", "CompletedAboveDispatch", LEVELS),
     at_line("name-queried-at-dispatch", "IrqlTooHigh", LEVELS),
     at_line("irql-raised-to-lower", "KeRaiseIrqlInvalid", LEVELS),

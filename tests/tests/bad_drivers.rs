@@ -226,6 +226,12 @@ caught! {
     executed_data_is_caught = "data-executed";
     /// P3: a bug check of the driver's own.
     a_bug_check_is_caught = "bug-check";
+    /// C4: a completion routine in pageable code.
+    a_pageable_completion_routine_is_caught = "completion-routine-pageable";
+    /// C4: paged pool at DISPATCH_LEVEL.
+    paged_pool_at_dispatch_level_is_caught = "paged-pool-at-dispatch";
+    /// P1: pageable code at DISPATCH_LEVEL.
+    pageable_code_at_dispatch_level_is_caught = "pageable-code-at-dispatch";
     /// V (IRQL): the request is completed above DISPATCH_LEVEL.
     completing_above_dispatch_level_is_caught = "complete-above-dispatch";
     /// C3: ObQueryNameString is called while a spin lock is held (C3).

@@ -9,8 +9,8 @@ use crate::mistakes::{self, Mistake};
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicI32, Ordering};
 use wdk_sys::{
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP,
-    STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, ntddk,
+    IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS,
+    PDEVICE_OBJECT, PIRP, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, ntddk,
 };
 
 /// DRIVER_DISPATCH.
@@ -54,6 +54,10 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     let location = current_location(irp);
     let major = u32::from((*location).MajorFunction);
     let minor = u32::from((*location).MinorFunction);
+    if major == IRP_MJ_CREATE {
+        // A correct filter has pageable parts, too: creates come at PASSIVE_LEVEL.
+        mistakes::use_paged_pool();
+    }
     let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
         if mistakes::is(Mistake::ReferenceMountPostedUnmarked) {
             mistakes::post_mount(device, irp)

@@ -109,10 +109,11 @@ pub struct RunOptions {
     pub seed: u64,
     /// What is checked and what is injected: standard, all, none, or a list with commas of
     /// special-pool (each block on pages of its own, freed memory and freed requests are never used
-    /// again), force-irql (reserved: checks nothing so far), pool-tracking (leaks), io (requests,
-    /// devices, completion), deadlock (the order of locks), ddi (IRQL and pairing of calls),
-    /// irp-logging (each request's history for reports), and the two that inject and are not in standard: low-resources (a share of the
-    /// drivers' allocations fails once they are loaded), force-pending (every request below
+    /// again), force-irql (paged pool and pageable code are inaccessible at DISPATCH_LEVEL; pool
+    /// needs special-pool), pool-tracking (leaks), io (requests, devices, completion), deadlock
+    /// (the order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history
+    /// for reports), and the two that inject and are not in standard: low-resources (a share of
+    /// the drivers' allocations fails once they are loaded), force-pending (every request below
     /// returns STATUS_PENDING and is completed elsewhere)
     #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
     pub verify: Options,
@@ -204,10 +205,11 @@ pub struct DemoOptions {
     pub settings: Vec<(String, SettingValue)>,
     /// What is checked and what is injected: standard, all, none, or a list with commas of
     /// special-pool (each block on pages of its own, freed memory and freed requests are never used
-    /// again), force-irql (reserved: checks nothing so far), pool-tracking (leaks), io (requests,
-    /// devices, completion), deadlock (the order of locks), ddi (IRQL and pairing of calls),
-    /// irp-logging (each request's history for reports), and the two that inject and are not in standard: low-resources (a share of the
-    /// drivers' allocations fails once they are loaded), force-pending (every request below
+    /// again), force-irql (paged pool and pageable code are inaccessible at DISPATCH_LEVEL; pool
+    /// needs special-pool), pool-tracking (leaks), io (requests, devices, completion), deadlock
+    /// (the order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history
+    /// for reports), and the two that inject and are not in standard: low-resources (a share of
+    /// the drivers' allocations fails once they are loaded), force-pending (every request below
     /// returns STATUS_PENDING and is completed elsewhere)
     #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
     pub verify: Options,

@@ -9,6 +9,7 @@ use crate::nt::{
     NTSTATUS, STATUS_END_OF_FILE, STATUS_FILE_LOCK_CONFLICT, STATUS_INVALID_DEVICE_REQUEST,
     STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
+use crate::processor::pageable;
 use std::sync::Arc;
 
 /// `FILE_WRITE_TO_END_OF_FILE` as a byte offset.
@@ -124,6 +125,7 @@ impl Volume {
         }
         let _shared = stream.size_guard.read();
         let offset = u64::try_from(transfer.offset).map_err(|_| STATUS_INVALID_PARAMETER)?;
+        let _paged_in = pageable::pinned(buffer);
         match stream
             .file
             .read_at(buffer, offset)
@@ -171,6 +173,7 @@ impl Volume {
             .get(..usize::try_from(room).unwrap_or(usize::MAX))
             .unwrap_or(buffer);
         if !buffer.is_empty() {
+            let _paged_in = pageable::pinned(buffer);
             stream.file.write_at(buffer, offset).map_err(failed)?;
             let keep = self.state().opens.get_mut(&id).is_some_and(|open| {
                 open.modified |= change::LAST_WRITE | change::SIZE;

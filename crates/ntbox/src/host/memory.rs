@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "mappings are made and unmade by address")]
 
 use super::{PAGE, system};
+use crate::processor::pageable;
 
 /// What may be done with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,7 @@ pub unsafe fn release(address: usize, bytes: usize) {
 /// Reads memory that may not be there. False if any byte is not readable.
 pub fn try_read(address: usize, into: &mut [u8]) -> bool {
     system::try_read(address, into)
+        || pageable::page_in_to_look(address, into.len()) && system::try_read(address, into)
 }
 
 /// Reads a pointer-size value that may not be there.

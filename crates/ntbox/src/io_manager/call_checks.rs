@@ -68,6 +68,17 @@ pub(super) unsafe fn check(
             return report(&rules::CONTROL_NOT_ZEROED, message, irp, site);
         }
         let routine = next.CompletionRoutine.map_or(0, |routine| routine as usize);
+        if next.Control & INVOKE != 0 {
+            let (routine, _) = unload_safe::routine_of(&next);
+            if pe_image::is_pageable_code(routine) {
+                return checks::report(
+                    &rules::PAGEABLE_ROUTINE,
+                    "the request was passed on with a completion routine in pageable code".into(),
+                    irp,
+                    vec![("passed on by", site), ("completion routine", routine)],
+                );
+            }
+        }
         if next.Control & INVOKE != 0 && copied_routine(&own, &next, &caller, holders.1) {
             let (routine, _) = unload_safe::routine_of(&next);
             return checks::report(

@@ -1,8 +1,7 @@
 //! Memory descriptor lists.
 //!
-//! Memory of the box is always resident and every thread sees the same
-//! addresses: locking pages sets flags only, and a system address is the
-//! address itself.
+//! Every thread of the box sees the same addresses, so a system address is the
+//! address itself. Locking pages keeps pageable ones from being paged out.
 
 #![expect(
     unsafe_code,
@@ -12,6 +11,7 @@
 
 use crate::nt::{IRP, MDL};
 use crate::pool;
+use crate::processor::pageable;
 use std::ffi::c_void;
 
 /// Bytes of a page.
@@ -129,6 +129,9 @@ pub unsafe fn virtual_address(mdl: *const MDL) -> *mut c_void {
 /// `mdl` is alive.
 pub unsafe fn lock_pages(mdl: *mut MDL) {
     // SAFETY: contract.
+    let (address, length) = unsafe { (virtual_address(mdl), (*mdl).ByteCount) };
+    pageable::pin(address.addr(), length as usize);
+    // SAFETY: contract.
     unsafe { (*mdl).MdlFlags |= PAGES_LOCKED };
 }
 
@@ -138,7 +141,12 @@ pub unsafe fn lock_pages(mdl: *mut MDL) {
 /// `mdl` is alive.
 pub unsafe fn unlock_pages(mdl: *mut MDL) {
     // SAFETY: contract.
-    unsafe { (*mdl).MdlFlags &= !(PAGES_LOCKED | MAPPED_TO_SYSTEM_VA) };
+    unsafe {
+        if (*mdl).MdlFlags & PAGES_LOCKED != 0 {
+            pageable::unpin(virtual_address(mdl).addr(), (*mdl).ByteCount as usize);
+        }
+        (*mdl).MdlFlags &= !(PAGES_LOCKED | MAPPED_TO_SYSTEM_VA);
+    }
 }
 
 /// `IoBuildPartialMdl`: `length` 0 means up to the end of `source`.

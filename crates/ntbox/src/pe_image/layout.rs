@@ -26,6 +26,13 @@ pub(super) struct Section {
     pub(super) discardable: bool,
 }
 
+impl Section {
+    /// True if NT may page it out: it is named so (`PAGE`, `PAGELK`, …).
+    pub(super) fn is_pageable(&self) -> bool {
+        self.name.starts_with("PAGE") && !self.discardable
+    }
+}
+
 /// A table of the image: address and size within it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Directory {

@@ -33,10 +33,11 @@ pub use error::{LoadError, Problem};
 pub use unwind::{driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};
+use crate::processor::pageable;
 use layout::{Directory, Layout, Section};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use view::View;
 
 /// A mapped image.
@@ -267,6 +268,13 @@ impl Image {
                 (false, false) => Protection::Read,
             };
             self.set(section.rva, section.bytes, protection);
+            if section.is_pageable() && section.bytes > 0 {
+                PAGEABLE_CODE.fetch_or(section.execute, Ordering::Relaxed);
+                if pageable::is_forced() {
+                    let bytes = memory::whole_pages(section.bytes);
+                    pageable::add(self.base + section.rva, bytes, protection);
+                }
+            }
         }
     }
 
@@ -311,6 +319,7 @@ impl Image {
     }
 
     fn discard(&self, rva: usize, bytes: usize) {
+        pageable::remove(self.base + rva, bytes);
         // SAFETY: as in `set`.
         let done = unsafe { memory::discard(self.base + rva, memory::whole_pages(bytes)) };
         assert!(
@@ -319,6 +328,18 @@ impl Image {
             self.name
         );
     }
+}
+
+/// Some image has code that is pageable.
+static PAGEABLE_CODE: AtomicBool = AtomicBool::new(false);
+
+/// True if `address` lies in code that NT may page out.
+pub fn is_pageable_code(address: usize) -> bool {
+    PAGEABLE_CODE.load(Ordering::Relaxed)
+        && image_at(address).is_some_and(|image| {
+            let section = image.section_at(address);
+            section.is_some_and(|section| section.execute && section.is_pageable())
+        })
 }
 
 /// The image at `address`, loaded or not. Takes no lock.

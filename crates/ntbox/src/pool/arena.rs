@@ -57,6 +57,17 @@ pub(super) struct Place {
     pages: usize,
 }
 
+impl Place {
+    /// Where its pages begin.
+    pub(super) fn start(self) -> usize {
+        self.start
+    }
+    /// Bytes of its pages.
+    pub(super) fn bytes(self) -> usize {
+        self.pages
+    }
+}
+
 /// How pages become inaccessible and accessible.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Means {

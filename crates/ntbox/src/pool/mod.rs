@@ -28,8 +28,10 @@ mod plain;
 #[cfg(test)]
 mod tests;
 
+use crate::host::PAGE;
+use crate::host::memory::Protection;
 use crate::pe_image::{self, Image};
-use crate::processor::lock_order;
+use crate::processor::{lock_order, pageable};
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use arena::Arena;
@@ -233,12 +235,18 @@ fn allocate_guarded(mut block: Block) -> *mut c_void {
             matches!(block.owner, Owner::Driver(_)),
         )
     };
+    if matches!(block.owner, Owner::Driver(Kind::Paged)) && pageable::is_forced() {
+        pageable::add(place.start(), place.bytes(), Protection::ReadWrite);
+    }
     address as *mut c_void
 }
 
 /// Takes a block out of use after a look at the bytes around it.
 fn retire(block: Block, caller: usize) {
     let guarded = contains(block.address);
+    if matches!(block.owner, Owner::Driver(Kind::Paged)) {
+        pageable::remove(block.address / PAGE * PAGE, block.bytes.max(1));
+    }
     let damaged = guarded
         // SAFETY: the block is live in the ledger and so are its pages.
         .then(|| unsafe { arena::find_damage(block.address, block.bytes) })

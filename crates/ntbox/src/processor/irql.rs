@@ -6,7 +6,7 @@
 //!
 //! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
 
-use super::{spin_lock, thread};
+use super::{pageable, spin_lock, thread};
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql};
 use crate::verifier;
 use crate::verifier::{rules, violation};
@@ -23,6 +23,17 @@ thread_local! {
 #[inline]
 pub fn current() -> Kirql {
     LEVEL.get()
+}
+
+/// Sets the level and returns the old one.
+#[inline]
+fn replace(level: Kirql) -> Kirql {
+    let old = LEVEL.replace(level);
+    let upwards = level >= DISPATCH_LEVEL;
+    if (old >= DISPATCH_LEVEL) != upwards {
+        pageable::crossed(upwards);
+    }
+    old
 }
 
 /// The name of a level.
@@ -56,7 +67,7 @@ pub fn raise_for(level: Kirql, caller: usize) -> Kirql {
             &[("raised at", caller)],
         );
     }
-    LEVEL.set(level);
+    replace(level);
     old
 }
 
@@ -99,7 +110,7 @@ pub fn lower_for(level: Kirql, caller: usize) {
 /// pending APCs are delivered.
 #[inline]
 pub fn restore(level: Kirql) {
-    let old = LEVEL.replace(level);
+    let old = replace(level);
     if level < APC_LEVEL && old >= APC_LEVEL {
         thread::deliver_apcs();
     }
@@ -107,13 +118,13 @@ pub fn restore(level: Kirql) {
 
 /// Sets the level and does nothing else.
 pub(super) fn set(level: Kirql) {
-    LEVEL.set(level);
+    replace(level);
 }
 
 /// Raises to `level`, or stays at the current one if that is higher, and returns
 /// the old one.
 pub fn raised_silently(level: Kirql) -> Kirql {
-    LEVEL.replace(LEVEL.get().max(level))
+    replace(LEVEL.get().max(level))
 }
 
 /// Restores the level it was made at when dropped.

@@ -21,6 +21,7 @@ pub mod dpc;
 mod escape;
 pub mod irql;
 pub mod lock_order;
+pub mod pageable;
 pub mod parking;
 pub mod process;
 pub mod spin_lock;

@@ -157,7 +157,7 @@ mod tests {
                 assert_eq!(object["violation"]["rule"], "PageFault");
                 assert_eq!(object["collected"][0]["count"], 2);
                 assert_eq!(object["collected"][0]["first"]["message"], "one");
-                assert!(text(&kept).contains("2  BadFree (0xC2 BAD_POOL_CALLER)"));
+                assert!(text(&kept).contains("2  BadFree (0xC2 BAD_POOL_CALLER"));
             },
         );
     }

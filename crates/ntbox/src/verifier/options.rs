@@ -17,7 +17,8 @@ impl Options {
     pub const NONE: Self = Self(0);
     /// Each block on pages of its own; freed ones and freed requests are never used again.
     pub const SPECIAL_POOL: Self = Self(1);
-    /// Reserved for pageable memory that is inaccessible at `DISPATCH_LEVEL`: checks nothing.
+    /// Pageable memory is inaccessible while a thread is at `DISPATCH_LEVEL`
+    /// ([`pageable`](crate::processor::pageable)).
     pub const FORCE_IRQL: Self = Self(1 << 1);
     /// What a driver allocated is known until it is freed; the rest is a leak at unload.
     pub const POOL_TRACKING: Self = Self(1 << 2);

@@ -20,6 +20,7 @@ mod locks;
 mod memory;
 mod objects;
 mod ownership;
+mod pageable;
 mod pairing;
 mod pending;
 mod threads;
@@ -28,6 +29,7 @@ mod waiting;
 pub use devices::{
     after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
 };
+pub use pageable::use_paged_pool;
 pub use pending::post_mount;
 
 use crate::filter::DispatchRoutine;
@@ -179,6 +181,12 @@ mistakes! {
     DataExecuted = "data-executed";
     /// KeBugCheckEx is called.
     BugCheck = "bug-check";
+    /// A completion routine lies in pageable code (C4).
+    CompletionRoutinePageable = "completion-routine-pageable";
+    /// Paged pool is written while a spin lock is held (C4).
+    PagedPoolAtDispatch = "paged-pool-at-dispatch";
+    /// Pageable code is called while a spin lock is held (P1).
+    PageableCodeAtDispatch = "pageable-code-at-dispatch";
     /// The request is completed above DISPATCH_LEVEL.
     CompleteAboveDispatch = "complete-above-dispatch";
     /// ObQueryNameString is called while a spin lock is held (C3).
@@ -328,6 +336,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| threads::routine(mistake, major))
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
+        .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
         .or_else(|| memory::routine(mistake, major))
 }

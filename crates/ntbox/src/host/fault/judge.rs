@@ -3,6 +3,8 @@
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image};
 use crate::pool;
+use crate::processor::irql;
+pub(super) use crate::processor::pageable::Access;
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
 
 /// What the processor complained about.
@@ -20,13 +22,6 @@ pub(super) enum Trap {
     Division,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Read,
-    Write,
-    Execute,
-}
-
 /// A fault, as the handler found it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault {
@@ -37,6 +32,8 @@ pub(super) struct Fault {
     pub(super) irql: Kirql,
     /// The byte codes at the instruction, as far as they are readable.
     pub(super) code: [u8; 4],
+    /// The memory is there for threads below `DISPATCH_LEVEL`.
+    pub(super) pageable: bool,
 }
 
 /// Most calls of drivers that are looked for on a stack.
@@ -127,6 +124,9 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         Access::Write => "writes",
         Access::Execute => "executes",
     };
+    if fault.pageable {
+        return judge_pageable(fault, address, access, does);
+    }
     if let Some(finding) = pool::diagnose(address) {
         let rule = match (finding.freed, access) {
             (true, _) => &rules::USE_AFTER_FREE,
@@ -157,6 +157,28 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         ", where nothing is"
     };
     (rule, format!("{does} 0x{address:x}{what}"), vec![])
+}
+
+/// Memory that is there, but not for a thread at `DISPATCH_LEVEL`.
+fn judge_pageable(fault: &Fault, address: usize, access: Access, does: &str) -> Judged {
+    let rule = if access == Access::Execute {
+        &rules::PAGEABLE_CODE
+    } else {
+        &rules::PAGEABLE_MEMORY
+    };
+    let (place, sites) = match (pool::diagnose(address), pe_image::image_at(address)) {
+        (Some(finding), _) => (finding.text, finding.sites),
+        (None, Some(image)) => {
+            let section = image.section_name(address).unwrap_or_default();
+            let offset = address - image.base();
+            let text = format!("0x{offset:x} of {} ({section})", image.name());
+            (text, vec![])
+        }
+        (None, None) => (format!("0x{address:x}"), vec![]),
+    };
+    let level = irql::name(fault.irql);
+    let what = format!("{does} {place}, which is pageable, at {level}");
+    (rule, what, sites)
 }
 
 fn judge_image(image: &Image, address: usize, access: Access) -> (&'static Rule, String) {
@@ -269,6 +291,7 @@ mod tests {
             stack_pointer: 0x7000_0000,
             irql: 0,
             code: [0x90; 4],
+            pageable: false,
         }
     }
 

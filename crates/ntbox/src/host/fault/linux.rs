@@ -9,6 +9,7 @@ use crate::host::exit_now;
 use crate::host::memory::try_read;
 use crate::host::step;
 use crate::pe_image;
+use crate::processor::pageable::{self, Touched};
 use crate::processor::{irql, thread};
 use crate::verifier::{self, Context};
 use std::cell::UnsafeCell;
@@ -119,7 +120,18 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     {
         return;
     }
-    let code = code_at(instruction);
+    // SAFETY: the system passes the information that belongs to the signal.
+    let trap = trap_of(
+        signal,
+        unsafe { &*info },
+        registers[libc::REG_ERR as usize],
+        instruction,
+    );
+    // The code of a page that is not there cannot be looked at, and tells nothing.
+    let code = match trap {
+        Trap::Memory { .. } => [0; 4],
+        _ => code_at(instruction),
+    };
     if signal == libc::SIGSEGV
         && let Some(register) = reads_cr8(&code)
         && pe_image::image_at(instruction).is_some()
@@ -128,16 +140,16 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_RIP as usize] += CR8_READ_BYTES as i64;
         return;
     }
+    let touched = match trap {
+        Trap::Memory { address, access } => pageable::touched(address, access),
+        _ => None,
+    };
+    if touched == Some(Touched::PagedIn) {
+        return;
+    }
     if verifier::is_reporting_here() {
         verifier::give_up();
     }
-    // SAFETY: the system passes the information that belongs to the signal.
-    let trap = trap_of(
-        signal,
-        unsafe { &*info },
-        registers[libc::REG_ERR as usize],
-        instruction,
-    );
     let stack_pointer = registers[libc::REG_RSP as usize] as usize;
     let fault = Fault {
         trap,
@@ -145,6 +157,7 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
         stack_pointer,
         irql: irql::current(),
         code,
+        pageable: touched == Some(Touched::TooHigh),
     };
     let mut calls = [0; CALLS];
     let found = pe_image::calls_on_stack(stack_pointer, &mut calls);

@@ -40,6 +40,33 @@ rules! { Irql;
         should: "pass requests down at the IRQL that the major function documents",
         proof: BadDriver("forward-at-dispatch"),
     };
+    PAGEABLE_ROUTINE = {
+        name: "PageableCompletionRoutine",
+        code: "0xC9/227",
+        checks: "A completion routine lies in pageable code",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: the section that the routine of the next location lies in",
+        should: "keep completion routines out of sections whose names begin with PAGE",
+        proof: BadDriver("completion-routine-pageable"),
+    };
+    PAGEABLE_MEMORY = {
+        name: "PageableMemoryTouched",
+        code: "0xD1 DRIVER_IRQL_NOT_LESS_OR_EQUAL",
+        checks: "Paged pool, or data in a pageable section, is touched at DISPATCH_LEVEL or above",
+        source: "debugger/bug-check-0xd1--driver-irql-not-less-or-equal",
+        detected_by: "the fault handler: pageable pages are inaccessible while a thread is at that level (--verify force-irql)",
+        should: "touch only nonpaged memory at DISPATCH_LEVEL, and what a completion routine needs is nonpaged",
+        proof: BadDriver("paged-pool-at-dispatch"),
+    };
+    PAGEABLE_CODE = {
+        name: "PageableCodeExecuted",
+        code: "0xD3 DRIVER_PORTION_MUST_BE_NONPAGED",
+        checks: "Code in a pageable section is executed at DISPATCH_LEVEL or above",
+        source: "debugger/bug-check-0xd3--driver-portion-must-be-nonpaged",
+        detected_by: "the fault handler: pageable pages are inaccessible while a thread is at that level (--verify force-irql)",
+        should: "call only code in nonpaged sections at DISPATCH_LEVEL",
+        proof: BadDriver("pageable-code-at-dispatch"),
+    };
     COMPLETED_ABOVE_DISPATCH = {
         name: "CompletedAboveDispatch",
         code: "0xC9/0E",
