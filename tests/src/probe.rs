@@ -16,16 +16,19 @@ mod originator;
 pub use originator::{Reply, Request, Sent};
 
 use crate::machine::Device;
-use ntbox::io_manager::{cancel, complete, device, driver, irp, registration};
+use ntbox::io_manager::{cancel, complete, device, driver, irp};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::routines::DriverRoutines;
 use ntbox::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM, IRP, Kirql,
-    MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
+    DEVICE_OBJECT, DISPATCH_LEVEL, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM,
+    FILE_DEVICE_SECURE_OPEN, IRP, Kirql, MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_PENDING,
+    STATUS_SUCCESS,
 };
 use ntbox::processor::{irql, work};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How the probe completes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +45,12 @@ pub enum How {
     BeforeReturn,
     /// STATUS_PENDING; when it is cancelled.
     WhenCancelled,
+    /// As [`How::BeforeReturn`], but the dispatch routine stays inside until [`Probe::let_return`].
+    Stays,
 }
 
 impl How {
-    /// All but [`How::WhenCancelled`].
+    /// All that end without more being done.
     pub const BY_ITSELF: [Self; 5] = [
         Self::Now,
         Self::AtDispatch,
@@ -111,6 +116,9 @@ static STATE: Mutex<State> = Mutex::new(State {
     seen: Vec::new(),
 });
 
+/// Whether dispatch routines that stay inside may return.
+static RETURN: AtomicBool = AtomicBool::new(false);
+
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -142,17 +150,20 @@ impl Probe {
                 driver.set_dispatch(major as u8, dispatch);
             }
         });
+        let name = Some(r"\Probe");
+        // As a redirector has it.
+        let characteristics = FILE_DEVICE_SECURE_OPEN;
         // SAFETY: the driver lives as long as the process.
-        let created = unsafe { device::create(driver, 0, Some(r"\Probe"), device_type, 0, false) };
+        let created =
+            unsafe { device::create(driver, 0, name, device_type, characteristics, false) };
         let Ok(control) = created else {
             panic!("there is a probe already")
         };
         // SAFETY: a new device, which lives as long as the process.
         unsafe { device::finish_initializing(control) };
         // SAFETY: as above.
-        unsafe { registration::register_file_system(control) };
-        // SAFETY: as above.
         let control = unsafe { Device::from_raw(control) };
+        control.register_file_system();
         Self { control }
     }
 
@@ -164,14 +175,12 @@ impl Probe {
 
     /// Unregisters the file system: filters are told to let go (A4).
     pub fn unregister(self) {
-        // SAFETY: registered by `register`, and alive.
-        unsafe { registration::unregister_file_system(self.control.raw()) }
+        self.control.unregister_file_system();
     }
 
     /// Registers the file system again.
     pub fn register_again(self) {
-        // SAFETY: the probe's own device, which lives as long as the process.
-        unsafe { registration::register_file_system(self.control.raw()) }
+        self.control.register_file_system();
     }
 
     /// Sets its fast I/O table; it is kept for ever.
@@ -190,6 +199,11 @@ impl Probe {
             status,
             information,
         };
+    }
+
+    /// Dispatch routines that stay inside ([`How::Stays`]) return.
+    pub fn let_return(self) {
+        RETURN.store(true, Ordering::Release);
     }
 
     /// What it was given since the last call, in order.
@@ -238,13 +252,16 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         }
         How::Later => work::queue(Box::new(move || outstanding.complete())),
         How::LaterAtDispatch => work::queue_dpc(Box::new(move || outstanding.complete())),
-        How::BeforeReturn => {
+        How::BeforeReturn | How::Stays => {
             let (done, wait) = mpsc::channel();
             work::queue(Box::new(move || {
                 outstanding.complete();
                 let _waiter_is_there = done.send(());
             }));
             let _sender_lived = wait.recv();
+            while answer.how == How::Stays && !RETURN.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         // SAFETY: the request is the probe's.
         How::WhenCancelled => unsafe { hold(device, irp) },

@@ -70,6 +70,26 @@ fn a_file_system_that_registers_later_is_attached() {
     });
 }
 
+/// A5: the volumes of a file system that registers again are attached already.
+#[test]
+fn the_volumes_of_a_file_system_that_registers_again_are_attached_once() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        volume.mount();
+        let driver = load(path, &[]);
+        let Some(file_system) = Device::named(r"\HostFs") else {
+            panic!("the machine has a file system")
+        };
+        file_system.unregister_file_system();
+        file_system.register_file_system();
+        for device in [Some(file_system), volume.mounted_device()] {
+            assert!(device.is_some_and(|device| device.top().belongs_to(&driver)));
+        }
+        assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
+    });
+}
+
 /// A5: volumes that were mounted before the driver was loaded are attached, each exactly once.
 #[test]
 fn volumes_mounted_before_are_attached_once() {
@@ -157,7 +177,8 @@ fn a_mount_at_the_same_time_attaches_once() {
 }
 
 /// A2: a filter device is like the device right below: its type, its buffering, secure opens of a
-/// control device; it is ready, unnamed (A1), and its stack is one higher.
+/// control device; it is ready, unnamed (A1), and its stack is one higher. So is one that is created
+/// when the driver has been loaded.
 #[test]
 fn a_filter_device_is_like_the_one_below() {
     in_own_process(|path| {
@@ -170,13 +191,20 @@ fn a_filter_device_is_like_the_one_below() {
             volume.mount();
         }
         let driver = load(path, &[]);
+        let later = machine.volume('L', VolumeKind::Disk, MountTiming::After);
+        later.mount();
+        let secure = Probe::register().device();
+        assert_ne!(secure.characteristics() & FILE_DEVICE_SECURE_OPEN, 0);
+        for device in [Some(secure), later.mounted_device()] {
+            assert!(device.is_some_and(|device| device.top().belongs_to(&driver)));
+        }
         let filters: Vec<Device> = Device::all_of(&driver)
             .into_iter()
             .filter(|device| device.lower().is_some())
             .collect();
         assert!(
-            filters.len() >= 7,
-            "control devices, RAW and two volumes: {filters:?}"
+            filters.len() >= 9,
+            "control devices, RAW and three volumes: {filters:?}"
         );
         for filter in filters {
             let Some(lower) = filter.lower() else {

@@ -3,7 +3,9 @@
 use fsglass_tests::machine::{Device, Machine, STAYING, UNLOADABLE, ask_about, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::Probe;
-use fsglass_tests::probe::fast_io::{ANSWER, ENTRIES, noted, noting_table, table_of};
+use fsglass_tests::probe::fast_io::{
+    ANSWER, ENTRIES, expected_of_query_open, noted, noting_table, query_open, table_of,
+};
 use ntbox::io_manager::filter_callbacks::{self, Operation};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{FAST_IO_DISPATCH, STATUS_SUCCESS};
@@ -118,8 +120,23 @@ fn the_control_device_declines() {
     });
 }
 
-/// F1: FastIoQueryOpen carries a request whose location names a device: the one below while it is
-/// asked, the filter's own again afterwards. A program that asks for attributes gets them.
+/// F1: FastIoQueryOpen carries a request whose location names a device: the one below while that is
+/// asked, the filter's own again afterwards.
+#[test]
+fn query_open_names_the_device_below() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        probe.set_fast_io(Some(noting_table()));
+        let _driver = load(path, &[]);
+        let top = probe.device().top();
+        assert_ne!(top, probe.device());
+        assert_eq!(query_open(top), (ANSWER, top));
+        assert_eq!(noted(), [expected_of_query_open(probe.device())]);
+    });
+}
+
+/// F1: a program that asks for attributes by name gets them through FastIoQueryOpen.
 #[test]
 fn query_open_is_answered_below() {
     in_own_process(|path| {

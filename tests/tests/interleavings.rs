@@ -4,10 +4,12 @@
 //! to some step, and so on, until every plan with up to two changes has been tried. A volume must
 //! be filtered exactly once whatever the order (A5, A6), and nothing may be left behind (A9, A12).
 
+use fsglass_tests::client::Client;
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::nt::{STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS};
 use ntbox::processor::turns::{every_plan, run};
 use std::path::Path;
 
@@ -153,6 +155,31 @@ fn two_opens_of_a_new_volume_attach_once() {
             expect_filtered(&volume, &driver, plan);
             assert!(volume.dismount().is_success());
             machine.settle();
+            ran.changes
+        });
+
+        assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// A5: two programs ask for a volume to be attached at the same time: one of them gets it, and the
+/// other is told.
+#[test]
+fn two_attachments_by_name_attach_once() {
+    const NAME: &str = r"\Device\HarddiskVolume1";
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        volume.mount();
+        let driver = load(path, &[("AttachDisk", 0)]);
+        let clients = [Client::open(), Client::open()];
+        let plans = every_plan(|plan| {
+            let ran = run(plan, || clients[0].attach(NAME), || clients[1].attach(NAME));
+            expect_filtered(&volume, &driver, plan);
+            let mut answers = [ran.first, ran.second];
+            answers.sort_unstable();
+            assert_eq!(answers, [STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS]);
+            assert_eq!(clients[0].detach(NAME), STATUS_SUCCESS, "plan {plan:?}");
             ran.changes
         });
 

@@ -143,7 +143,7 @@ fn a_mount_that_fails_attaches_nothing() {
     });
 }
 
-/// A7: the driver lets go of a control device before the request to load its file system reaches
+/// A7, D6: the driver lets go of a control device before the request to load its file system reaches
 /// it, stays away if loading succeeds, and comes back if it fails.
 #[test]
 fn the_driver_lets_go_while_a_file_system_is_loaded() {

@@ -118,6 +118,23 @@ fn every_completion_arrives_unchanged() {
     });
 }
 
+/// C12: an originator may free its request when it completes, before the dispatch routines through
+/// which it went have returned: none of them looks at it again.
+#[test]
+fn a_request_is_not_touched_when_it_is_gone() {
+    in_own_process(|path| {
+        with_each_kind_of_driver(path, |probe| {
+            for how in How::BY_ITSELF {
+                probe.answer(how, STATUS_END_OF_FILE, 5);
+                for request in requests() {
+                    let reply = request.send_and_free(probe.device().top());
+                    assert_eq!((reply.status, reply.information), (STATUS_END_OF_FILE, 5));
+                }
+            }
+        });
+    });
+}
+
 /// C2, C3, D6: a completion at DISPATCH_LEVEL goes up at DISPATCH_LEVEL.
 #[test]
 fn a_completion_at_dispatch_level_stays_there() {

@@ -9,9 +9,9 @@ use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
     APC_LEVEL, DISPATCH_LEVEL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_READ,
-    PASSIVE_LEVEL, STATUS_END_OF_FILE, STATUS_PENDING, STATUS_SUCCESS,
+    PASSIVE_LEVEL, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_PENDING, STATUS_SUCCESS,
 };
-use ntbox::pool::failure;
+use ntbox::pool::{self, Kind, failure};
 use std::path::Path;
 
 const MOUNT_VOLUME: u8 = 1;
@@ -51,7 +51,7 @@ fn pass_through_pends_where_it_was_pended_below() {
     });
 }
 
-/// C6, C8 a, C13, D4: what was waited for is never pended, however it was completed below; and it comes up
+/// C6, C8 a, C10, C13, D4: what was waited for is never pended, however it was completed below; and it comes up
 /// in the thread and at the level that asked.
 #[test]
 fn what_was_waited_for_is_not_pended() {
@@ -98,6 +98,29 @@ fn what_is_posted_is_pended() {
                 assert_eq!(reply.irql, PASSIVE_LEVEL, "{how:?}");
             }
         }
+        unload(driver);
+    });
+}
+
+/// C4: what the driver has allocated while requests of it are below, and may touch in completion
+/// routines, is nonpaged.
+#[test]
+fn what_a_request_needs_on_its_way_is_not_paged() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path);
+        probe.answer(How::WhenCancelled, STATUS_CANCELLED, 0);
+        let before = pool::leaks_of(driver.image()).len();
+        let sent = Request::new(IRP_MJ_FLUSH_BUFFERS as u8).start(probe.device().top());
+        let blocks = pool::leaks_of(driver.image());
+        assert!(blocks.len() > before, "the request is to be posted");
+        for block in blocks {
+            let kind = pool::block_at(block.address).map(|(kind, _)| kind);
+            assert_eq!(kind, Some(Kind::NonPaged), "{block:?}");
+        }
+        assert!(sent.cancel());
+        assert_eq!(sent.wait().status, STATUS_CANCELLED);
         unload(driver);
     });
 }

@@ -89,8 +89,9 @@ fn a_load_that_is_blocked_is_reported() {
     });
 }
 
-/// A10: blocked after the driver has started: what is mounted from then on stays unfiltered and is
-/// named, with the reason; what is filtered already stays so.
+/// A10, A11: blocked after the driver has started: what is mounted from then on stays unfiltered and
+/// is named, with the reason; what is filtered already stays so. The devices that could not be
+/// attached are gone.
 #[test]
 fn an_attachment_that_is_blocked_is_reported() {
     in_own_process(|path| {
@@ -98,6 +99,7 @@ fn an_attachment_that_is_blocked_is_reported() {
         let before = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
         before.mount();
         let driver = load(path, UNLOADABLE);
+        let devices = Device::all_of(&driver).len();
         block_legacy_filters(1);
         let after = machine.volume('D', VolumeKind::Disk, MountTiming::Async);
         after.mount();
@@ -114,6 +116,7 @@ fn an_attachment_that_is_blocked_is_reported() {
             ]
         );
         assert!(!probe.device().top().belongs_to(&driver));
+        assert_eq!(Device::all_of(&driver).len(), devices);
         unload(driver);
     });
 }

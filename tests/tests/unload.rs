@@ -197,6 +197,32 @@ fn unload_waits_for_requests_in_flight() {
     });
 }
 
+/// A12: DriverUnload waits for a dispatch routine that has not returned, also when its request has
+/// been completed by another thread.
+#[test]
+fn unload_waits_for_a_dispatch_routine() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let top = probe.device().top();
+        probe.answer(How::Stays, STATUS_SUCCESS, 0);
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(move || Request::new(IRP_MJ_READ as u8).send(top));
+            while probe.seen().is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let unloading = scope.spawn(|| unload(driver));
+            std::thread::sleep(Duration::from_millis(300));
+            let early = unloading.is_finished();
+            probe.let_return();
+            assert!(!early, "unloaded with a thread in a dispatch routine");
+            let reply = inside.join().map(|reply| (reply.returned, reply.status));
+            assert!(matches!(reply, Ok((STATUS_PENDING, STATUS_SUCCESS))));
+        });
+    });
+}
+
 /// A12, C9, known mistake 1 of other filters: a directory-change notification that is outstanding
 /// when the driver is unloaded cannot come back into freed code.
 #[test]
@@ -280,6 +306,7 @@ fn unload_says_what_it_waits_for() {
             );
             // Programs go on meanwhile, without the filter.
             assert_eq!(volume.stack().len(), 1);
+            std::thread::sleep(Duration::from_millis(300));
             assert!(!unloading.is_finished());
             drop(volume.create("\\new"));
             assert!(watch.wait().is_success());

@@ -2,7 +2,7 @@
 
 use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::filter_callbacks::{self, Operation};
-use ntbox::io_manager::{device, file, namespace, object};
+use ntbox::io_manager::{device, file, namespace, object, registration};
 use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, Status};
 use ntbox::user::File;
 use std::fmt;
@@ -134,6 +134,18 @@ impl Device {
         // SAFETY: a loaded driver's object is alive.
         let devices = unsafe { device::devices_of(driver.driver()) };
         devices.into_iter().map(Self).collect()
+    }
+
+    /// Registers the file system whose control device this is; it must not be already.
+    pub fn register_file_system(self) {
+        // SAFETY: alive, see the type.
+        unsafe { registration::register_file_system(self.0) }
+    }
+
+    /// Unregisters it: filters are told to let go (A4).
+    pub fn unregister_file_system(self) {
+        // SAFETY: alive, see the type.
+        unsafe { registration::unregister_file_system(self.0) }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Fast I/O: calls into a driver's table, and a table that notes what it is given.
 
 use crate::machine::Device;
+use ntbox::io_manager::irp;
+use ntbox::nt::irp::IrpExt;
 use ntbox::nt::routines::DriverRoutines;
-use ntbox::nt::{DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, IO_STATUS_BLOCK, MDL};
+use ntbox::nt::{DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, IO_STATUS_BLOCK, IRP, MDL};
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::sync::{Mutex, PoisonError};
@@ -80,6 +82,7 @@ macro_rules! entries {
             FAST_IO_DISPATCH {
                 SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
                 $($entry: Some(noting::$entry),)*
+                FastIoQueryOpen: Some(note_query_open),
                 ..Default::default()
             }
         }
@@ -110,6 +113,47 @@ entries! {
         result: Block, information: Pointer, information_length: u32);
     MdlReadCompleteCompressed(file: File, chain: Mdl);
     MdlWriteCompleteCompressed(file: File, offset: Offset, chain: Mdl);
+}
+
+/// `FastIoQueryOpen` of [`noting_table`]: notes the device that the request's location names, and
+/// the one of the call.
+///
+/// # Safety
+/// `irp` is alive and has a current location.
+unsafe extern "win64" fn note_query_open(irp: *mut IRP, _information: Pointer, device: At) -> u8 {
+    // SAFETY: contract.
+    let named = unsafe { (*irp.current_location()).DeviceObject };
+    note("FastIoQueryOpen", vec![named as usize, device as usize]);
+    ANSWER
+}
+
+/// Calls `FastIoQueryOpen` of `device`'s driver with a request whose location names `device`: its
+/// answer, and the device that the location names afterwards.
+///
+/// # Panics
+/// If the driver does not have it.
+#[must_use]
+pub fn query_open(device: Device) -> (u8, Device) {
+    let routine = table_of(device).and_then(|table| table.FastIoQueryOpen);
+    let Some(routine) = routine else {
+        panic!("the driver has no FastIoQueryOpen")
+    };
+    let irp = irp::allocate(device.stack_size());
+    // SAFETY: a new request with a location for the device, which is not sent and freed here.
+    unsafe {
+        irp::advance(irp);
+        (*irp.current_location()).DeviceObject = device.raw();
+        let answer = routine(irp, std::ptr::null_mut(), device.raw());
+        let named = Device::from_raw((*irp.current_location()).DeviceObject);
+        irp::free(irp, 0);
+        (answer, named)
+    }
+}
+
+/// What a noting `FastIoQueryOpen` of `device` must have noted.
+#[must_use]
+pub fn expected_of_query_open(device: Device) -> (&'static str, Vec<usize>) {
+    ("FastIoQueryOpen", vec![device.raw() as usize; 2])
 }
 
 fn note(entry: &'static str, arguments: Vec<usize>) {

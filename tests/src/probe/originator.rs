@@ -7,7 +7,7 @@ use ntbox::nt::{
     DEVICE_OBJECT, FILE_OBJECT, IRP, Kirql, NTSTATUS, PASSIVE_LEVEL,
     STATUS_MORE_PROCESSING_REQUIRED,
 };
-use ntbox::processor::irql;
+use ntbox::processor::{irql, thread};
 use std::ffi::c_void;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
@@ -56,13 +56,27 @@ impl Request {
         self.start(device).wait()
     }
 
+    /// As [`Request::send`], as an originator does that nobody waits for: its completion routine
+    /// frees the request, whoever still looks at it.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn send_and_free(self, device: Device) -> Reply {
+        self.start_with(device, true).wait()
+    }
+
     /// Sends it to `device`; it may be outstanding.
     #[must_use]
     pub fn start(self, device: Device) -> Sent {
+        self.start_with(device, false)
+    }
+
+    fn start_with(self, device: Device, frees: bool) -> Sent {
         let irp = irp::allocate(device.stack_size());
         assert!(!irp.is_null(), "there is memory for a request");
         let (sender, receiver) = mpsc::channel();
-        let context = Box::into_raw(Box::new(sender));
+        let context = Box::into_raw(Box::new(Context { sender, frees }));
         // SAFETY: the request is new, and has a location for the device.
         unsafe {
             (*irp).Flags = self.irp_flags;
@@ -79,6 +93,7 @@ impl Request {
             irp::set_completion_routine(irp, Some(completed), context.cast(), ALWAYS);
         }
         let _level = irql::raised_to(self.irql);
+        let regions = thread::critical_regions();
         // SAFETY: as above; the device is alive.
         let returned = unsafe { call::call_driver(device.raw(), irp, 0) };
         let entered = irql::current();
@@ -86,10 +101,16 @@ impl Request {
             entered, self.irql,
             "the dispatch routine came back at another IRQL"
         );
+        assert_eq!(
+            thread::critical_regions(),
+            regions,
+            "the dispatch routine did not leave its critical regions"
+        );
         Sent {
             irp,
             returned,
             receiver,
+            frees,
         }
     }
 }
@@ -117,6 +138,14 @@ pub struct Sent {
     irp: *mut IRP,
     returned: NTSTATUS,
     receiver: Receiver<Reply>,
+    frees: bool,
+}
+
+/// What the originator's completion routine is given.
+struct Context {
+    sender: Sender<Reply>,
+    /// Whether it frees the request.
+    frees: bool,
 }
 
 impl Sent {
@@ -142,8 +171,10 @@ impl Sent {
         let reply = self.receiver.recv_timeout(Duration::from_secs(10));
         let reply =
             reply.unwrap_or_else(|_| panic!("the request was not completed within ten seconds"));
-        // SAFETY: the originator's completion routine stopped completion: the request is ours.
-        unsafe { irp::free(self.irp, 0) };
+        if !self.frees {
+            // SAFETY: the originator's completion routine stopped completion: the request is ours.
+            unsafe { irp::free(self.irp, 0) };
+        }
         Reply {
             returned: self.returned,
             ..reply
@@ -154,14 +185,14 @@ impl Sent {
 /// IO_COMPLETION_ROUTINE of the originator: takes the request back.
 ///
 /// # Safety
-/// As any completion routine, with a boxed sender as the context.
+/// As any completion routine, with a boxed [`Context`].
 unsafe extern "win64" fn completed(
     _device: *mut DEVICE_OBJECT,
     irp: *mut IRP,
     context: *mut c_void,
 ) -> NTSTATUS {
     // SAFETY: contract; the request is the originator's from here on.
-    let (reply, sender) = unsafe {
+    let (reply, context) = unsafe {
         let reply = Reply {
             returned: 0,
             status: (*irp).IoStatus.Anonymous.Status,
@@ -169,8 +200,12 @@ unsafe extern "win64" fn completed(
             pending_returned: (*irp).PendingReturned,
             irql: irql::current(),
         };
-        (reply, Box::from_raw(context.cast::<Sender<Reply>>()))
+        (reply, Box::from_raw(context.cast::<Context>()))
     };
-    let _originator_waits = sender.send(reply);
+    if context.frees {
+        // SAFETY: as above; completion stops here.
+        unsafe { irp::free(irp, 0) };
+    }
+    let _originator_waits = context.sender.send(reply);
     STATUS_MORE_PROCESSING_REQUIRED
 }

@@ -4,20 +4,14 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
-use wdm::irp::{CompletedIrp, Disposition, Irp};
+use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
-use wdm_ui::Plain;
+use wdm_ui as _;
 
 struct Counts<'s>(&'s u32);
 
-impl Completion for Counts<'static> {
+impl<'s> Completion for Counts<'s> {
     fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
         let _seen = *self.0;
     }
-}
-
-fn request<'d>(device: &'d FilterDevice<Plain>, irp: Irp<'d>) -> Disposition<'d> {
-    let count = 1;
-    irp.forward_with(device, Counts(&count))
 }

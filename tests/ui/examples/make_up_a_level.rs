@@ -7,6 +7,7 @@ use wdm::irql::Passive;
 use wdm::sync;
 use wdm_ui as _;
 
+#[expect(unsafe_code, reason = "the mistake lies in what is called")]
 fn wait_anywhere() {
     // SAFETY: there is none.
     let mut level = unsafe { Passive::assume() };
