@@ -1,8 +1,11 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fsglass_protocol::Operation;
+use fsglass_protocol::trace::ring::{GREATEST, LEAST};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Installs, starts, shows and exercises the fsglass file-system filter.
 #[derive(Debug, Parser)]
@@ -23,13 +26,14 @@ Exit codes:
   2  called wrongly
   3  administrator rights are missing
   4  the driver is not installed, or does not run
-  5  doctor found an obstacle, or exercise found wrong data
+  5  doctor found an obstacle, exercise found wrong data, or a trace in a file is cut off
   6  done; takes effect after a restart of Windows
 
 Examples:
   fsglass status
   fsglass list --json
   fsglass stats --watch
+  fsglass trace --names --volume C:
   fsglass detach D:
 ";
 
@@ -114,6 +118,18 @@ pub enum Command {
     /// percentile, and at most 12.5 % above it; MAX is exact, and always that of all time.
     #[command(after_long_help = STATS_EXAMPLES)]
     Stats(Stats),
+
+    /// Show requests as they complete (administrator)
+    ///
+    /// A line each, in the order of their completion, until Ctrl-C. FL: P pended, N fast I/O was declined and
+    /// a request follows, D completed at DISPATCH_LEVEL. What the driver had no room for is lost, never
+    /// waited for; the number is told at the end, on standard error.
+    #[command(after_long_help = TRACE_EXAMPLES)]
+    Trace(Trace),
+
+    /// Show a trace that was saved, as `trace` does
+    #[command(after_long_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
 
     /// Filter a volume (administrator)
     ///
@@ -260,6 +276,121 @@ const STATS_EXAMPLES: &str = r"Examples:
 
 With --watch and --json each interval is a line of its own.
 ";
+
+/// Which requests are shown: all that is said must hold.
+#[derive(Debug, Args)]
+pub struct Wanted {
+    /// Of this volume: a drive letter, or the name of a device as `fsglass list` shows it
+    #[arg(long)]
+    pub volume: Option<String>,
+    /// Sent in the context of the process with this id
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub process: Option<u32>,
+    /// Of this kind, such as read, directory-control, fast-read; may be repeated
+    #[arg(long, value_name = "OPERATION", value_parser = operation)]
+    pub operation: Vec<Operation>,
+    /// Of files whose name matches: * stands for any text, ? for one character; case does not count
+    #[arg(long, value_name = "PATTERN")]
+    pub name: Option<String>,
+    /// That took at least so long, such as 5ms
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub slower_than: Option<Duration>,
+    /// That completed with an error or a warning
+    #[arg(long)]
+    pub failures: bool,
+}
+
+/// What `trace` shows.
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// Which requests
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Find out the names of files, which costs more; --name does that by itself
+    #[arg(long)]
+    pub names: bool,
+    /// Room that the driver has for each processor, a power of two such as 1M
+    #[arg(long, value_name = "BYTES", value_parser = ring)]
+    pub ring: Option<u32>,
+    /// Stop after so many requests
+    #[arg(long, value_name = "NUMBER")]
+    pub count: Option<u64>,
+    /// Print CSV instead of text; durations are in microseconds
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Save them to this file instead of showing them; `replay` and `report` read it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv"])]
+    pub save: Option<PathBuf>,
+}
+
+/// What `replay` shows.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// What `trace --save` has written
+    pub file: PathBuf,
+    /// Which requests
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Stop after so many requests
+    #[arg(long, value_name = "NUMBER")]
+    pub count: Option<u64>,
+    /// Print CSV instead of text; durations are in microseconds
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+const TRACE_EXAMPLES: &str = r"Examples:
+  fsglass trace --names --volume C:
+  fsglass trace --operation create --failures --names --count 100
+  fsglass trace --slower-than 10ms --json
+  fsglass trace --name *.log --ring 4M --save slow.fsgtrace
+
+--json prints an object in each line.
+";
+
+const REPLAY_EXAMPLES: &str = r"Examples:
+  fsglass replay slow.fsgtrace
+  fsglass replay slow.fsgtrace --operation read --operation fast-read --slower-than 1ms
+  fsglass replay slow.fsgtrace --csv > slow.csv
+";
+
+fn operation(text: &str) -> Result<Operation, String> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', ' '], "-");
+    let wanted = plain(text);
+    let wanted = wanted.strip_prefix("irp-mj-").unwrap_or(&wanted);
+    let mut all = Operation::all();
+    let known = all.find(|operation| plain(operation.name()) == wanted);
+    known.ok_or_else(|| {
+        let names = Operation::all().map(|operation| plain(operation.name()));
+        format!(
+            "the operations are {}",
+            names.collect::<Vec<_>>().join(", ")
+        )
+    })
+}
+
+fn ring(text: &str) -> Result<u32, String> {
+    let upper = text.to_ascii_uppercase();
+    let (digits, unit) = match upper.strip_suffix('M') {
+        Some(digits) => (digits, 1 << 20),
+        None => match upper.strip_suffix('K') {
+            Some(digits) => (digits, 1 << 10),
+            None => (upper.as_str(), 1),
+        },
+    };
+    let bytes = digits
+        .parse()
+        .ok()
+        .and_then(|number: u32| number.checked_mul(unit));
+    let fits = |bytes: &u32| bytes.is_power_of_two() && (LEAST..=GREATEST).contains(bytes);
+    bytes.filter(fits).ok_or_else(|| {
+        format!(
+            "it is a power of two from {}K to {}M",
+            LEAST >> 10,
+            GREATEST >> 20
+        )
+    })
+}
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;

@@ -18,7 +18,8 @@ pub enum Exit {
     NotAdministrator = 3,
     /// The driver is not installed, or does not run.
     NotRunning = 4,
-    /// What was looked for was found: `doctor` an obstacle, `exercise` wrong data.
+    /// What was looked for was found: `doctor` an obstacle, `exercise` wrong data; a trace in a file
+    /// is cut off.
     Found = 5,
     /// Done, and takes effect after a restart of Windows.
     Restart = 6,

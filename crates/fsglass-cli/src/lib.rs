@@ -6,6 +6,8 @@
 //! | [`commands`] | one file for each command: what it does, and what it shows |
 //! | [`driver`] | the requests to the driver, as values |
 //! | [`system`] | what is asked of Windows, behind one trait |
+//! | [`trace`] | events, live and in files |
+//! | [`status`] | names of NTSTATUS values |
 //! | [`histogram`] | distributions of durations |
 //! | [`quantity`] | numbers with units |
 //! | [`exercise`] | the workload |
@@ -20,8 +22,10 @@ pub mod error;
 pub mod exercise;
 pub mod histogram;
 pub mod quantity;
+pub mod status;
 pub mod system;
 pub mod table;
+pub mod trace;
 
 use arguments::CommandLine;
 use clap::Parser;

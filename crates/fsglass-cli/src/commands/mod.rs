@@ -5,12 +5,16 @@ mod doctor;
 mod exercise;
 mod install;
 mod list;
+mod replay;
 mod service;
 mod stats;
 #[cfg(test)]
 mod stats_tests;
 mod status;
 mod time;
+mod trace;
+#[cfg(test)]
+mod trace_tests;
 mod verify;
 mod volume;
 
@@ -64,6 +68,8 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         Command::Status => status::run(context),
         Command::List => list::run(context),
         Command::Stats(arguments) => stats::run(context, arguments),
+        Command::Trace(arguments) => trace::run(context, arguments),
+        Command::Replay(arguments) => replay::run(context, arguments),
         Command::Attach(volume) => volume::attach(context, &volume.volume),
         Command::Detach(volume) => volume::detach(context, &volume.volume),
     }

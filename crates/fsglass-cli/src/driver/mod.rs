@@ -1,6 +1,7 @@
 //! The requests to the driver, as values.
 
 pub mod statistics;
+pub mod trace;
 
 use crate::error::{Code, Error, Exit, Result};
 use crate::system::{Device, System};
@@ -129,13 +130,13 @@ impl Driver {
     }
 }
 
-fn malformed() -> Error {
+pub(crate) fn malformed() -> Error {
     let error = Error::new("the answer of the driver makes no sense");
     error.remedy("take driver and program from one package")
 }
 
 /// What is no UTF-16 is replaced: it is for people to read.
-fn text(units: protocol::Units<'_>) -> String {
+pub(crate) fn text(units: protocol::Units<'_>) -> String {
     let chars = char::decode_utf16(units.iter());
     chars
         .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))

@@ -117,6 +117,11 @@ pub trait System {
         terminal.then(crossterm::terminal::size)?.ok()
     }
 
+    /// Tells the user something beside the answer, on standard error.
+    fn tell(&self, what: &str) {
+        eprintln!("fsglass: {what}");
+    }
+
     /// Puts a certificate (DER) into a store of the machine, such as `Root`.
     ///
     /// # Errors

@@ -205,6 +205,10 @@ impl System for Pretended {
         self.terminal
     }
 
+    fn tell(&self, what: &str) {
+        self.note(format!("tell {what}"));
+    }
+
     fn add_certificate(&self, store: &str, certificate: &[u8]) -> Result<()> {
         self.note(format!("add {} bytes to {store}", certificate.len()));
         Ok(())
