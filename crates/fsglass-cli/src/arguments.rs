@@ -131,6 +131,14 @@ pub enum Command {
     #[command(after_long_help = REPLAY_EXAMPLES)]
     Replay(Replay),
 
+    /// Make a page of a trace that was saved, for a browser
+    ///
+    /// What was asked, how long it took, the busiest files, the slowest requests, failures. One file, which
+    /// loads nothing and runs no script. Medians and percentiles are never below the true ones, and at
+    /// most 12.5 % above them.
+    #[command(after_long_help = REPORT_EXAMPLES)]
+    Report(Report),
+
     /// Filter a volume (administrator)
     ///
     /// Whatever the policy in the registry says: it was asked for by name.
@@ -338,6 +346,24 @@ pub struct Replay {
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 }
+
+/// What `report` makes.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// What `trace --save` has written
+    pub file: PathBuf,
+    /// The page
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
+    /// Which requests
+    #[command(flatten)]
+    pub wanted: Wanted,
+}
+
+const REPORT_EXAMPLES: &str = r"Examples:
+  fsglass report slow.fsgtrace
+  fsglass report slow.fsgtrace --volume C: --failures -o failures.html
+";
 
 const TRACE_EXAMPLES: &str = r"Examples:
   fsglass trace --names --volume C:

@@ -7,6 +7,7 @@
 //! | [`driver`] | the requests to the driver, as values |
 //! | [`system`] | what is asked of Windows, behind one trait |
 //! | [`trace`] | events, live and in files |
+//! | [`report`] | a trace as a page |
 //! | [`status`] | names of NTSTATUS values |
 //! | [`histogram`] | distributions of durations |
 //! | [`quantity`] | numbers with units |
@@ -22,6 +23,7 @@ pub mod error;
 pub mod exercise;
 pub mod histogram;
 pub mod quantity;
+pub mod report;
 pub mod status;
 pub mod system;
 pub mod table;

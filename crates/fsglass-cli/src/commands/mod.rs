@@ -6,6 +6,7 @@ mod exercise;
 mod install;
 mod list;
 mod replay;
+mod report;
 mod service;
 mod stats;
 #[cfg(test)]
@@ -70,6 +71,7 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         Command::Stats(arguments) => stats::run(context, arguments),
         Command::Trace(arguments) => trace::run(context, arguments),
         Command::Replay(arguments) => replay::run(context, arguments),
+        Command::Report(arguments) => report::run(context, arguments),
         Command::Attach(volume) => volume::attach(context, &volume.volume),
         Command::Detach(volume) => volume::detach(context, &volume.volume),
     }

@@ -208,6 +208,25 @@ fn a_trace_that_was_cut_is_told() {
 }
 
 #[test]
+fn a_saved_trace_becomes_a_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace");
+    saved(&[], &file);
+    let page = directory.path().join("page.html");
+    let (path, output) = (file.to_str().unwrap(), page.to_str().unwrap());
+    let system = Pretended::default();
+    let line = ["report", path, "-o", output, "--failures"];
+    let (exit, text) = ran(&system, &line);
+    assert_eq!(exit, Ok(Exit::Done));
+    assert!(text.contains("1 requests"), "{text}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains(r"C: \dir\missing") && page.contains("OBJECT_NAME_NOT_FOUND"));
+    assert!(page.contains("5 records were lost") && !page.contains("read.txt"));
+    let nowhere = ["report", path, "-o", "/nowhere/at/all"];
+    assert_eq!(ran(&system, &nowhere).0, Err(Exit::Failed));
+}
+
+#[test]
 fn the_command_line_says_what_there_is() {
     use crate::arguments::CommandLine;
     use clap::Parser;

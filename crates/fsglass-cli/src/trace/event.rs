@@ -7,7 +7,7 @@ use std::rc::Rc;
 const INFORMATIONAL: u32 = 1;
 
 /// A volume or file system that requests were sent to.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Volume {
     /// The name of its device.
     pub name: String,

@@ -1,0 +1,94 @@
+//! What is counted, and that no name breaks out of the page.
+
+use super::Summary;
+use super::page::{Origin, page};
+use crate::trace::event::Event;
+use crate::trace::tests::event;
+use fsglass_protocol::Operation;
+
+const NASTY: &str = r#"\<script>alert("1")</script>&amp;'"#;
+
+fn named(mut event: Event, name: &str) -> Event {
+    event.name = name.to_owned();
+    event
+}
+
+fn summary() -> Summary {
+    let mut summary = Summary::default();
+    for number in 0..100 {
+        let started = number * 100_000;
+        let mut one = event(started, 10 + number, Operation::READ);
+        if number % 10 == 0 {
+            one.record.status = 0xC000_0011.into();
+            one.name = r"\short".to_owned();
+        }
+        summary.add(one);
+    }
+    summary.add(named(event(50, 9000, Operation::CREATE), NASTY));
+    summary
+}
+
+fn origin() -> Origin {
+    Origin {
+        file: "a <b>.fsgtrace".to_owned(),
+        lost: 3,
+        cut: true,
+    }
+}
+
+#[test]
+fn everything_is_counted() {
+    let summary = summary();
+    assert_eq!(summary.all.requests, 101);
+    assert_eq!(summary.all.failed, 10);
+    assert_eq!(summary.all.bytes, 90 * 512, "failures transfer nothing");
+    assert!((summary.seconds() - 0.990_010_9).abs() < 1e-9);
+    assert_eq!(summary.mix()[0].0, Operation::READ);
+    let busiest = summary.busiest(2);
+    assert_eq!((busiest[0].1, busiest[0].2.requests), (r"\a file", 90));
+    assert_eq!((busiest[1].1, busiest[1].2.requests), (r"\short", 10));
+    assert_eq!(summary.busiest(9).len(), 3);
+    assert_eq!(summary.slowest.len(), super::SLOWEST);
+    assert_eq!(summary.slowest[0].nanoseconds, 900_000);
+    assert!(
+        summary
+            .slowest
+            .is_sorted_by(|one, next| one.nanoseconds >= next.nanoseconds)
+    );
+    let failures: Vec<_> = summary.failures.into_iter().collect();
+    assert_eq!(failures, [((0xC000_0011, Operation::READ), 10)]);
+}
+
+#[test]
+fn rates_have_all_requests() {
+    let summary = summary();
+    for most in [1, 7, 100, 1000] {
+        let rates = summary.rates(most);
+        assert!(rates.len() as u64 <= most);
+        let width = rates.get(1).map_or(1.0, |second| second.0);
+        let all: f64 = rates.iter().map(|(_, rate)| rate * width).sum();
+        assert!((all - 101.0).abs() < 1e-6, "{most}: {all}");
+    }
+    assert!(Summary::default().rates(5).is_empty());
+}
+
+#[test]
+fn nothing_breaks_out_of_the_page() {
+    let page = page(&summary(), &origin()).unwrap();
+    assert!(!page.contains("<script"), "a name is a script");
+    assert!(page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;"));
+    assert!(page.contains("a &lt;b&gt;.fsgtrace"));
+    for outside in ["http://", "https://", "src=", "href=", "@import", "url("] {
+        let found = page
+            .replace("http://www.w3.org/2000/svg", "")
+            .contains(outside);
+        assert!(!found, "{outside}");
+    }
+    assert!(page.contains("3 records were lost") && page.contains("The file is cut off"));
+}
+
+#[test]
+fn an_empty_trace_has_a_page() {
+    let page = page(&Summary::default(), &origin()).unwrap();
+    assert!(page.contains("There is no request"));
+}
