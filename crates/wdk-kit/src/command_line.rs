@@ -62,6 +62,9 @@ enum Action {
         /// What signs a package as well
         #[arg(long)]
         package: bool,
+        /// A browser, in which tests open pages, as well
+        #[arg(long)]
+        browser: bool,
     },
 
     /// Make the WDK-shaped folder and the patched workspace without building
@@ -178,6 +181,7 @@ pub fn run() -> Result<()> {
             programs,
             wine,
             package,
+            browser,
         } => {
             setup::run(choice, lint)?;
             if programs {
@@ -188,6 +192,9 @@ pub fn run() -> Result<()> {
             }
             if package {
                 setup::run_for_signing()?;
+            }
+            if browser {
+                setup::run_for_pages()?;
             }
             Ok(())
         }

@@ -26,6 +26,9 @@ const PROGRAM_LINKER: &str = "/usr/bin/x86_64-w64-mingw32-gcc";
 /// Wine, where Debian puts it: it has no name in the search path.
 pub const WINE: &str = "/usr/lib/wine/wine64";
 
+/// The browser in which tests open pages.
+pub const BROWSER: &str = "/usr/bin/chromium";
+
 /// Debian's compiler set.
 const DEBIAN_COMPILER: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
@@ -146,6 +149,12 @@ impl Requirements {
     #[must_use]
     pub fn missing_wine() -> Option<Missing> {
         missing_file(WINE, "wine64")
+    }
+
+    /// The browser, if it is missing.
+    #[must_use]
+    pub fn missing_browser() -> Option<Missing> {
+        missing_file(BROWSER, "chromium")
     }
 
     /// What signs a package, as far as it is missing.

@@ -66,6 +66,15 @@ pub fn run_for_wine() -> Result<()> {
     install_all(missing.map(|missing| missing.packages).as_slice())
 }
 
+/// Installs a browser.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_pages() -> Result<()> {
+    let missing = Requirements::missing_browser();
+    install_all(missing.map(|missing| missing.packages).as_slice())
+}
+
 /// Installs what signs packages.
 ///
 /// # Errors

@@ -58,6 +58,7 @@ pub fn run(context: &mut Context<'_>, arguments: &Trace) -> Result<Exit> {
         None => Sink::Printer(printer(context.out, context.json, arguments.csv)),
     };
     driver.trace_start(&filter, taking)?;
+    context.system.tell("tracing; Ctrl-C ends it");
     let begun = Instant::now();
     let mut trace = Taken {
         stream: Stream::new(letters),

@@ -37,9 +37,11 @@ fn tracing(answers: Vec<Vec<u8>>) -> Pretended {
     system
 }
 
-fn two_answers() -> Vec<Vec<u8>> {
+fn answers() -> Vec<Vec<u8>> {
     vec![
         answer(2000, 0, &[volume_record(1, VOLUME), read(10), failed(20)]),
+        // A read that has waited.
+        vec![],
         answer(3000, 5, &[read(2500), read(2400)]),
     ]
 }
@@ -50,7 +52,7 @@ fn codes(system: &Pretended) -> Vec<u32> {
 
 #[test]
 fn requests_are_shown_until_interrupted() {
-    let system = tracing(two_answers());
+    let system = tracing(answers());
     let (exit, text) = ran(&system, &["trace", "--names"]);
     assert_eq!(exit, Ok(Exit::Done));
     let seen: Vec<&str> = text.lines().skip(1).map(|line| &line[..16]).collect();
@@ -72,7 +74,7 @@ fn requests_are_shown_until_interrupted() {
 
 #[test]
 fn it_stops_when_there_are_enough() {
-    let system = tracing(two_answers());
+    let system = tracing(answers());
     let (exit, text) = ran(&system, &["trace", "--count", "3", "--csv"]);
     assert_eq!(exit, Ok(Exit::Done));
     assert_eq!(text.lines().count(), 1 + 3, "{text}");
@@ -135,7 +137,7 @@ fn a_trace_that_cannot_be_read_is_an_error() {
 }
 
 fn saved(arguments: &[&str], file: &Path) -> String {
-    let system = tracing(two_answers());
+    let system = tracing(answers());
     let path = file.to_str().unwrap();
     let line = [&["trace", "--save", path], arguments].concat();
     assert_eq!(ran(&system, &line), (Ok(Exit::Done), String::new()));
@@ -153,7 +155,7 @@ fn a_saved_trace_is_shown_again() {
         "{told}"
     );
     let path = file.to_str().unwrap();
-    let live = ran(&tracing(two_answers()), &["trace"]).1;
+    let live = ran(&tracing(answers()), &["trace"]).1;
     let system = Pretended::default();
     assert_eq!(ran(&system, &["replay", path]), (Ok(Exit::Done), live));
     assert!(system.done.borrow()[0].contains("5 records were lost"));

@@ -58,16 +58,20 @@ impl Driver {
         give_up: &dyn Fn() -> bool,
     ) -> Result<Option<&'b [u8]>> {
         let header = Header::new();
-        let (status, written) =
-            self.device
-                .control_until(code::TRACE_READ, header.as_bytes(), buffer, give_up);
-        match status {
-            super::SUCCESS => buffer.get(..written).map(Some).ok_or_else(malformed),
-            CANCELLED => Ok(None),
-            status => Err(Error::with_code(
-                "reading the trace failed",
-                Code::Nt(status),
-            )),
+        loop {
+            let (status, written) =
+                self.device
+                    .control_until(code::TRACE_READ, header.as_bytes(), buffer, give_up);
+            match status {
+                // One that has waited brings nothing: now there is something.
+                super::SUCCESS if written == 0 => {}
+                super::SUCCESS => return buffer.get(..written).map(Some).ok_or_else(malformed),
+                CANCELLED => return Ok(None),
+                status => {
+                    let what = "reading the trace failed";
+                    return Err(Error::with_code(what, Code::Nt(status)));
+                }
+            }
         }
     }
 

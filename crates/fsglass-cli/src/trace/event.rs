@@ -3,8 +3,9 @@
 use fsglass_protocol::{Operation, TraceRecord, trace};
 use std::rc::Rc;
 
-/// The highest severity that is a success: informational.
+/// Severities, the two highest bits of a status.
 const INFORMATIONAL: u32 = 1;
+const ERROR: u32 = 3;
 
 /// A volume or file system that requests were sent to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -70,11 +71,12 @@ impl Event {
         self.record.flags.get() & flag != 0
     }
 
-    /// Bytes that were transferred.
+    /// Bytes that were transferred, as the statistics count them: also with a warning, which may bring the
+    /// part that had room.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let moved = self.operation.transfers() && !self.has(trace::flags::DECLINED);
-        if moved && !self.failed() {
+        if moved && self.status() >> 30 != ERROR {
             self.record.information.get()
         } else {
             0

@@ -113,12 +113,6 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     let before = counters::snapshot();
     let result = perform("run", &plan, options.json);
     let sent = counters::snapshot().since(&before);
-    if options.paced {
-        eprintln!("ntbox: the workload has ended");
-        while wait_for_line()? {}
-    }
-    // Their handles would keep the drivers.
-    drop(clients);
 
     let mut report = Report {
         command: "run",
@@ -127,6 +121,12 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         ..Report::default()
     };
     report.fill(&result, &sent);
+    if options.paced {
+        eprintln!("ntbox: the workload has ended");
+        while wait_for_line()? {}
+    }
+    // Their handles would keep the drivers.
+    drop(clients);
     report.volumes = volumes.iter().map(volume_report).collect();
     if let Some(path) = &options.log {
         write_log(path, &result)
