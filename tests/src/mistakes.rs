@@ -42,6 +42,10 @@ pub enum Work {
     LowResources,
     /// Random operations; the driver is unloaded while requests are outstanding.
     Outstanding,
+    /// Random operations, with a fence around each request that was given away.
+    Fenced,
+    /// The same with what [`Work::Copy`] does.
+    FencedCopy,
     /// Random operations that go on after a violation: the mistake breaks another rule first.
     KeepGoing,
 }
@@ -173,6 +177,18 @@ pub const ALL: &[Mistake] = &[
     at_line("complete-twice", "DoubleCompletion", IRP_LIFE),
     at_line("no-stack-location", "NoMoreStackLocations", IRP_LIFE),
     at_line("touch-irp-after-call", "UseAfterFree", IRP_LIFE),
+    at_line(
+        "touch-irp-while-below",
+        "TouchedAfterIoCallDriver",
+        OWNERSHIP,
+    )
+    .with(Work::FencedCopy),
+    at_line(
+        "touch-irp-after-completion",
+        "TouchedAfterIoCompleteRequest",
+        OWNERSHIP,
+    )
+    .with(Work::Fenced),
     at_line("complete-as-pending", "CompletedAsPending", IRP_LIFE),
     in_routine(
         "forget-request",

@@ -19,6 +19,13 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
         Work::LowResources => &["--verify", "standard,low-resources"],
         Work::Outstanding => &["--outstanding"],
         Work::KeepGoing => &["--keep-going"],
+        Work::Fenced => &["--verify", "standard,fence"],
+        Work::FencedCopy => &[
+            "--verify",
+            "standard,fence",
+            "--workload",
+            "copy:tests/bad_drivers/src",
+        ],
     };
     arguments.extend(more.iter().map(|&argument| argument.to_owned()));
     // One volume is there before the driver, the other one comes after it.
@@ -66,7 +73,14 @@ fn without_a_mistake_it_is_correct() {
         // Under a shortage requests fail, as they should.
         let short = run(profile, None, Work::LowResources, 1);
         assert!(!short.output.contains("violation of"), "{short:?}");
-        for work in [Work::Copy, Work::Stacked, Work::Outstanding] {
+        let others = [
+            Work::Copy,
+            Work::Stacked,
+            Work::Outstanding,
+            Work::Fenced,
+            Work::FencedCopy,
+        ];
+        for work in others {
             run(profile, None, work, 1).expect_code(0);
         }
     }
@@ -114,6 +128,10 @@ caught! {
     a_missing_stack_location_is_caught = "no-stack-location";
     /// C12: touched after IoCallDriver.
     touching_a_request_after_the_call_is_caught = "touch-irp-after-call";
+    /// C12: touched after IoCallDriver, while the lower driver has it.
+    touching_a_request_that_is_below_is_caught = "touch-irp-while-below";
+    /// D5: touched after IoCompleteRequest, while its originator has it.
+    touching_a_completed_request_is_caught = "touch-irp-after-completion";
     /// D5: completed with STATUS_PENDING.
     completing_as_pending_is_caught = "complete-as-pending";
     /// D4: neither completed nor passed on.

@@ -112,9 +112,10 @@ pub struct RunOptions {
     /// again), force-irql (paged pool and pageable code are inaccessible at DISPATCH_LEVEL; pool
     /// needs special-pool), pool-tracking (leaks), io (requests, devices, completion), deadlock
     /// (the order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history
-    /// for reports), and the two that inject and are not in standard: low-resources (a share of
-    /// the drivers' allocations fails once they are loaded), force-pending (every request below
-    /// returns STATUS_PENDING and is completed elsewhere)
+    /// for reports); and three that are not in standard: fence (a driver that touches a request
+    /// after it has given it away, though the request is still there; slow), low-resources (a
+    /// share of the drivers' allocations fails once they are loaded), force-pending (every request
+    /// below returns STATUS_PENDING and is completed elsewhere)
     #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
     pub verify: Options,
     /// The same run without any driver
@@ -208,9 +209,10 @@ pub struct DemoOptions {
     /// again), force-irql (paged pool and pageable code are inaccessible at DISPATCH_LEVEL; pool
     /// needs special-pool), pool-tracking (leaks), io (requests, devices, completion), deadlock
     /// (the order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history
-    /// for reports), and the two that inject and are not in standard: low-resources (a share of
-    /// the drivers' allocations fails once they are loaded), force-pending (every request below
-    /// returns STATUS_PENDING and is completed elsewhere)
+    /// for reports); and three that are not in standard: fence (a driver that touches a request
+    /// after it has given it away, though the request is still there; slow), low-resources (a
+    /// share of the drivers' allocations fails once they are loaded), force-pending (every request
+    /// below returns STATUS_PENDING and is completed elsewhere)
     #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
     pub verify: Options,
     /// One JSON object on standard output instead of text

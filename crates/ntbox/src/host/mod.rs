@@ -7,6 +7,7 @@
 pub mod address_map;
 pub mod fault;
 pub mod file;
+pub mod instruction;
 pub mod memory;
 pub mod step;
 #[cfg(test)]

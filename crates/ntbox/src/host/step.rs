@@ -3,13 +3,15 @@
 //!
 //! The processor's trap flag makes every instruction of the thread trap; the
 //! fault handler passes the trap on to [`record`], which writes the registers
-//! to memory that was set aside before.
+//! to memory that was set aside before. [`watch`] shows the instructions to a
+//! function instead, which can say that one must not run.
 
 #![expect(
     unsafe_code,
     reason = "the trap flag is set, and written to from the trap"
 )]
 
+use crate::verifier::Rule;
 use std::cell::Cell;
 
 /// General registers, in the processor's order: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15.
@@ -35,8 +37,58 @@ pub struct Steps {
     pub lost: usize,
 }
 
+/// What is to be done after the look at a step.
+pub enum Next {
+    /// The instruction runs, and the next one is looked at.
+    GoOn,
+    /// It runs, and no further one is looked at.
+    Stop,
+    /// It is about to break a rule.
+    Report(Access),
+}
+
+/// An access to memory that breaks a rule though the memory is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Where.
+    pub address: usize,
+    /// It writes.
+    pub writes: bool,
+    /// The rule.
+    pub rule: &'static Rule,
+    /// In what belongs to somebody else.
+    pub offset: usize,
+    /// Where the thread gave it away.
+    pub given_by: usize,
+}
+
+/// Looks at a step before it is done.
+type Watcher = fn(&Step) -> Next;
+
 thread_local! {
     static RECORDING: Cell<*mut Steps> = const { Cell::new(std::ptr::null_mut()) };
+    static WATCHER: Cell<Option<Watcher>> = const { Cell::new(None) };
+}
+
+/// From here on every instruction of this thread is shown to `watcher` before it runs, until
+/// that says otherwise. Nothing while the thread's steps are being recorded, and on hosts without
+/// a handler for the trap.
+pub fn watch(watcher: Watcher) {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) || !RECORDING.get().is_null() {
+        return;
+    }
+    WATCHER.set(Some(watcher));
+    set_trap_flag(true);
+}
+
+/// Shows a step of this thread to its watcher; `None` if there is none. The thread runs driver
+/// code or returns to it, and holds no lock of the box.
+pub(in crate::host) fn watched(step: &Step) -> Option<Next> {
+    let next = WATCHER.get()?(step);
+    if !matches!(next, Next::GoOn) {
+        WATCHER.set(None);
+    }
+    Some(next)
 }
 
 /// Runs `work` step by step and returns up to `most` of them. `None` on hosts without a

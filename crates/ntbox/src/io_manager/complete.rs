@@ -17,7 +17,9 @@
 
 use super::complete_checks::{check_level, check_request, twice};
 use super::tracker::Reference;
-use super::{call_checks, checks, completion_states, irp, running, second_stage, unload_safe};
+use super::{
+    call_checks, checks, completion_states, fence, irp, running, second_stage, unload_safe,
+};
 use crate::nt::irp::control;
 use crate::nt::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
@@ -107,7 +109,10 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
                 }
             }
         };
+        let fence = fence::before_completion(irp, site);
         run(irp, boost, &mut checked);
+        drop(checked);
+        fence::put_up(fence);
     }
 }
 

@@ -19,6 +19,7 @@ pub mod device;
 pub mod device_checks;
 pub mod driver;
 pub mod error_log;
+mod fence;
 pub mod file;
 mod file_requests;
 pub mod filter_callbacks;

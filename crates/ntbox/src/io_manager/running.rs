@@ -152,11 +152,16 @@ pub fn dispatch_left() -> usize {
 
 /// True if the innermost routine is a dispatch routine that was entered for the request.
 pub fn is_in_dispatch_of(irp: *const IRP) -> bool {
+    dispatched(irp).is_some()
+}
+
+/// The tracker of the request, if the innermost routine is a dispatch routine that was entered
+/// for it. It is kept until that routine has returned.
+pub fn dispatched(irp: *const IRP) -> Option<*const Tracker> {
     innermost(|frame| {
         let dispatches = matches!(frame.what, What::Dispatch { .. });
-        (dispatches && std::ptr::eq(frame.irp, irp)).then_some(())
+        (dispatches && std::ptr::eq(frame.irp, irp)).then_some(frame.tracker)
     })
-    .is_some()
 }
 
 /// The completion routine of the driver at location `number` is entered.

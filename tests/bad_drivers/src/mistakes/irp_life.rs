@@ -181,8 +181,11 @@ unsafe extern "C" fn flush_for_itself(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     let own = ntddk::IoAllocateIrp((*below).StackSize, 0); // MISTAKE: own-request-not-stopped
     if !own.is_null() {
         let next = next_location(own);
+        let file = (*current_location(irp)).FileObject;
+        // The flush may come back after the file's last handle is closed.
+        ntddk::ObfReferenceObject(file.cast());
         (*next).MajorFunction = IRP_MJ_FLUSH_BUFFERS as u8;
-        (*next).FileObject = (*current_location(irp)).FileObject;
+        (*next).FileObject = file;
         let _ = ntddk::IofCallDriver(below, own);
     }
     dispatch(device, irp)

@@ -59,6 +59,10 @@ mistakes! {
     NoStackLocation = "no-stack-location";
     /// The dispatch routine reads the request after IoCallDriver (C12).
     TouchIrpAfterCall = "touch-irp-after-call";
+    /// The dispatch routine marks the request after IoCallDriver, while the lower driver has it (C12).
+    TouchIrpWhileBelow = "touch-irp-while-below";
+    /// The dispatch routine reads the request after IoCompleteRequest (D5).
+    TouchIrpAfterCompletion = "touch-irp-after-completion";
     /// The request is completed with STATUS_PENDING as its result (D5).
     CompleteAsPending = "complete-as-pending";
     /// A request of its own, made for the device below, is sent to the top of the stack.

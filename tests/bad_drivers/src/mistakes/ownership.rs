@@ -1,15 +1,18 @@
 //! Who has the request: given away, and used as if it were not.
 //!
 //! The directory change notification is the request that surely stays below. Its completion is
-//! stopped in each of these, so that a request that does come back in time is rightly theirs.
+//! stopped where the request is used as one's own, so that one that does come back in time is.
 
 use super::Mistake;
-use crate::filter::{DispatchRoutine, dispatch, enter, leave, lower, stop};
+use crate::filter::{
+    DispatchRoutine, completed, dispatch, enter, leave, lower, pass_and_wait, pass_with, stop,
+};
 use crate::kernel::{complete_as_is, copy_location_to_next, current_location, mark_pending};
 use core::ptr::null_mut;
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS,
-    PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID, STATUS_PENDING, ntddk,
+    _WORK_QUEUE_TYPE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY,
+    NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID, SL_PENDING_RETURNED, STATUS_PENDING,
+    ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -17,6 +20,8 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::ForwardWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(forward_again),
         (Mistake::CompleteWithoutWaiting, IRP_MJ_DIRECTORY_CONTROL) => Some(complete_at_once),
         (Mistake::CompleteWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(complete_in_worker),
+        (Mistake::TouchIrpWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(mark_after_call),
+        (Mistake::TouchIrpAfterCompletion, IRP_MJ_CREATE) => Some(look_after_completion),
         _ => None,
     }
 }
@@ -57,6 +62,37 @@ unsafe extern "C" fn complete_at_once(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     let _ = ntddk::IofCallDriver(lower(device), irp);
     ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-without-waiting
     STATUS_PENDING
+}
+
+/// Marks the request when it knows that it pends: too late, and in whoever has it by then.
+unsafe extern "C" fn mark_after_call(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if !is_notify(irp) {
+        return dispatch(device, irp);
+    }
+    enter();
+    let own = current_location(irp);
+    let status = pass_with(device, irp, completed, null_mut());
+    leave();
+    if status == STATUS_PENDING {
+        let control = &raw mut (*own).Control;
+        control.write_volatile(control.read_volatile() | SL_PENDING_RETURNED as u8); // MISTAKE: touch-irp-while-below
+    }
+    status
+}
+
+/// Returns the status out of the request. The originator of a create keeps it until this returns.
+unsafe extern "C" fn look_after_completion(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let status = match pass_and_wait(device, irp) {
+        Ok(_) => {
+            complete_as_is(irp);
+            let status = &raw const (*irp).IoStatus.__bindgen_anon_1.Status;
+            status.read_volatile() // MISTAKE: touch-irp-after-completion
+        }
+        Err(status) => status,
+    };
+    leave();
+    status
 }
 
 /// Lets a worker complete what takes long.

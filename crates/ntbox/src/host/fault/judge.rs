@@ -1,5 +1,6 @@
 //! What a fault means: which rule it breaks, and in whose words.
 
+use crate::host::step;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image};
 use crate::pool;
@@ -8,7 +9,7 @@ pub(super) use crate::processor::pageable::Access;
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
 
 /// What the processor complained about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Trap {
     /// Memory that may not be accessed like this.
     Memory { address: usize, access: Access },
@@ -20,6 +21,8 @@ pub(super) enum Trap {
     Breakpoint,
     /// A division by zero or out of range.
     Division,
+    /// Nothing: memory that is there but somebody else's is about to be accessed.
+    GivenAway(step::Access),
 }
 
 /// A fault, as the handler found it.
@@ -67,6 +70,16 @@ fn judge(fault: &Fault, calls: &[usize]) -> (Violation, Option<usize>) {
             vec![],
             None,
         ),
+        Trap::GivenAway(access) => {
+            let does = if access.writes { "writes" } else { "reads" };
+            let what = format!(
+                "{does} offset 0x{:x} of the request 0x{:x}, which it has given away",
+                access.offset,
+                access.address - access.offset
+            );
+            let sites = vec![("given away", access.given_by)];
+            (access.rule, what, sites, Some(access.address))
+        }
         Trap::Division => (
             &rules::BAD_INSTRUCTION,
             "divides by zero or out of range".to_owned(),

@@ -7,7 +7,7 @@ use super::judge::{
 };
 use crate::host::exit_now;
 use crate::host::memory::try_read;
-use crate::host::step;
+use crate::host::step::{self, Next, Step};
 use crate::pe_image;
 use crate::processor::pageable::{self, Touched};
 use crate::processor::{irql, thread};
@@ -18,6 +18,8 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 
+/// The trap flag, in the register of flags.
+const TRAP_FLAG: i64 = 1 << 8;
 const SIGNALS: [c_int; 5] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -113,23 +115,34 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     let instruction = registers[libc::REG_RIP as usize] as usize;
     // SAFETY: the system passes the information that belongs to the signal.
     let is_step = signal == libc::SIGTRAP && unsafe { (*info).si_code } == libc::TRAP_TRACE;
-    if is_step
-        && step::record(instruction, || {
-            GENERAL.map(|name| registers[name as usize] as u64)
-        })
-    {
+    let general = || GENERAL.map(|name| registers[name as usize] as u64);
+    if is_step && step::record(instruction, general) {
         return;
     }
+    let next = is_step.then(|| {
+        step::watched(&Step {
+            instruction,
+            registers: general(),
+        })
+    });
+    let given_away = match next.flatten() {
+        Some(Next::GoOn) => return,
+        Some(Next::Stop) => {
+            registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+            return;
+        }
+        Some(Next::Report(access)) => Some(Trap::GivenAway(access)),
+        None => None,
+    };
     // SAFETY: the system passes the information that belongs to the signal.
-    let trap = trap_of(
-        signal,
-        unsafe { &*info },
-        registers[libc::REG_ERR as usize],
-        instruction,
-    );
+    let information = unsafe { &*info };
+    let trap = given_away.unwrap_or_else(|| {
+        let error = registers[libc::REG_ERR as usize];
+        trap_of(signal, information, error, instruction)
+    });
     // The code of a page that is not there cannot be looked at, and tells nothing.
     let code = match trap {
-        Trap::Memory { .. } => [0; 4],
+        Trap::Memory { .. } | Trap::GivenAway(_) => [0; 4],
         _ => code_at(instruction),
     };
     if signal == libc::SIGSEGV

@@ -85,6 +85,24 @@ rules! { IrpLife;
         should: "complete a request only after its completion routine has stopped it, or cancel it with IoCancelIrp",
         proof: BadDriver("complete-while-below"),
     };
+    TOUCHED_AFTER_CALL = {
+        name: "TouchedAfterIoCallDriver",
+        code: "documented",
+        checks: "A driver touches a request that it has passed on, and that has not come back to it",
+        source: "kernel/passing-irps-down-the-driver-stack",
+        detected_by: "the thread is followed from the return of IoCallDriver until it leaves the driver: each access against the driver that has the request (--verify fence)",
+        should: "copy what is needed before IoCallDriver, or let the completion routine stop completion and wait for it",
+        proof: BadDriver("touch-irp-while-below"),
+    };
+    TOUCHED_AFTER_COMPLETION = {
+        name: "TouchedAfterIoCompleteRequest",
+        code: "documented",
+        checks: "A driver touches a request that it has completed, and that is still there",
+        source: "ddi/wdm/nf-wdm-iocompleterequest",
+        detected_by: "the thread is followed from the return of IoCompleteRequest until it leaves the driver (--verify fence)",
+        should: "copy what is needed, such as the status to return, before IoCompleteRequest",
+        proof: BadDriver("touch-irp-after-completion"),
+    };
     COMPLETED_AS_PENDING = {
         name: "CompletedAsPending",
         code: "0xC9/06",

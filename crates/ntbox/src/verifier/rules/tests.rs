@@ -19,6 +19,8 @@ const REQUIRED: &[(Family, &[&str])] = &[
             "NeitherCompletedNorForwarded",
             "ForwardedWhileOwnedBelow",
             "CompletedWhileOwnedBelow",
+            "TouchedAfterIoCallDriver",
+            "TouchedAfterIoCompleteRequest",
         ],
     ),
     (

@@ -6,20 +6,16 @@
 //! does not: that a driver takes no lock and writes no shared memory.
 
 use crate::exports;
+use crate::host::instruction;
 use crate::host::step::{self, STACK_POINTER, Step};
 use crate::pe_image::{self, Image};
-use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess,
-    Register,
-};
+use iced_x86::{Code, FlowControl, InstructionInfoFactory};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Steps that one piece of work may take.
 const MOST_STEPS: usize = 1 << 20;
-/// Longest instruction of the processor, in bytes.
-const LONGEST: usize = 15;
 /// Writes this near to the stack pointer are to the thread's own stack. In bytes.
 const STACK: u64 = 256 << 10;
 
@@ -72,13 +68,13 @@ fn count(steps: &[Step], own: &Range<usize>) -> Vec<(&'static Image, Work)> {
                 drivers.len() - 1
             });
         let work = &mut drivers[place].1;
-        let instruction = decode(step.instruction);
+        let decoded = instruction::at(step.instruction);
         work.instructions += 1;
-        let memory = information.info(&instruction).used_memory().to_vec();
+        let memory = information.info(&decoded).used_memory().to_vec();
         let written = memory
             .iter()
-            .filter(|used| writes(used.access()))
-            .filter_map(|used| used.virtual_address(0, |name, _, _| value_of(name, step)));
+            .filter(|used| instruction::writes(used.access()))
+            .filter_map(|used| instruction::address_of(used, step));
         let mut writes_memory = false;
         for address in written {
             writes_memory = true;
@@ -90,15 +86,15 @@ fn count(steps: &[Step], own: &Range<usize>) -> Vec<(&'static Image, Work)> {
             }
         }
         let exchanges = matches!(
-            instruction.code(),
+            decoded.code(),
             Code::Xchg_rm8_r8 | Code::Xchg_rm16_r16 | Code::Xchg_rm32_r32 | Code::Xchg_rm64_r64
         );
-        if instruction.has_lock_prefix() || exchanges && writes_memory {
+        if decoded.has_lock_prefix() || exchanges && writes_memory {
             work.locked += 1;
         }
         if let Some(next) = steps.get(index + 1)
             && pe_image::image_at(next.instruction).is_none()
-            && calls(instruction.flow_control())
+            && calls(decoded.flow_control())
         {
             let name = exports::name_at(next.instruction).unwrap_or("a routine without a name");
             *work.calls.entry(name.to_owned()).or_default() += 1;
@@ -116,33 +112,4 @@ fn calls(flow: FlowControl) -> bool {
             | FlowControl::UnconditionalBranch
             | FlowControl::IndirectBranch
     )
-}
-
-fn writes(access: OpAccess) -> bool {
-    matches!(
-        access,
-        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
-    )
-}
-
-/// The instruction at `address`, which has just run.
-fn decode(address: usize) -> Instruction {
-    let mut code = [0; LONGEST];
-    // At the end of a section fewer bytes can be read.
-    let readable = (1..=LONGEST)
-        .rev()
-        .find(|length| crate::host::memory::try_read(address, &mut code[..*length]))
-        .unwrap_or(0);
-    Decoder::with_ip(64, &code[..readable], address as u64, DecoderOptions::NONE).decode()
-}
-
-fn value_of(register: Register, step: &Step) -> Option<u64> {
-    let full = register.full_register();
-    match full {
-        Register::RIP => Some(step.instruction as u64),
-        // Segment bases are zero in 64-bit mode but for fs and gs, which no driver writes through.
-        _ if register.is_segment_register() => Some(0),
-        _ if full.is_gpr64() => step.registers.get(full.number()).copied(),
-        _ => None,
-    }
 }

@@ -1,0 +1,171 @@
+//! The fence around a request that a driver has given away.
+//!
+//! A request is the driver's again when a completion routine of it has stopped
+//! completion; else it is not to be touched after `IoCallDriver` or
+//! `IoCompleteRequest`, even while it is still there (with the driver below, or
+//! with the originator, who frees it later). Its pages cannot be closed, as
+//! those who have it use them at the same time on other threads. So the thread
+//! that gave it away is followed instruction by instruction from the return of
+//! the call until it leaves the driver, by returning or by calling the kernel,
+//! and each access to the request is seen before it is done.
+//!
+//! Nothing is reported wrongly: at the access the tracker is asked whether the
+//! request is the driver's, and it is as soon as its completion routine is
+//! called, before that can tell the thread so. Not seen: what the driver does
+//! after a further call of the kernel, in which it may have waited for the
+//! request, and in other threads than that of its dispatch routine.
+
+#![expect(
+    unsafe_code,
+    reason = "the tracker is kept by the dispatch routine that runs on this thread"
+)]
+
+use super::running;
+use super::tracker::Tracker;
+use crate::host::instruction;
+use crate::host::step::{self, Access, Next, Step};
+use crate::nt::IRP;
+use crate::pe_image::{self, Image};
+use crate::verifier::options::{self, Options};
+use crate::verifier::rules;
+use std::cell::Cell;
+use std::ops::Range;
+
+/// Instructions of the box until its return, and of the driver until it leaves, that are followed
+/// at most: a driver may loop until somebody else is done.
+const MOST_STEPS: u32 = 10_000;
+
+/// How the request was given away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// `IoCallDriver`, by a driver that was the holder of this number, counted from 1.
+    Passed(usize),
+    /// `IoCompleteRequest`.
+    Completed,
+}
+
+/// A request that is about to be given away.
+pub(super) struct Fence {
+    tracker: *const Tracker,
+    /// The request with its stack locations.
+    request: Range<usize>,
+    given: Given,
+    /// Who gave it away.
+    site: usize,
+    image: &'static Image,
+}
+
+struct Watch {
+    fence: Fence,
+    /// The thread is back in the driver.
+    inside: bool,
+    steps: u32,
+}
+
+thread_local! {
+    static WATCH: Cell<Option<Box<Watch>>> = const { Cell::new(None) };
+}
+
+/// Before the driver at `site` passes on the request for which its dispatch routine runs.
+///
+/// # Safety
+/// `irp` is the caller's.
+pub(super) unsafe fn before_call(irp: *mut IRP, site: usize) -> Option<Fence> {
+    // SAFETY: contract.
+    let mut fence = unsafe { of(irp, site) }?;
+    // SAFETY: as for `Watch::is_given_away`.
+    let holders = unsafe { &*fence.tracker }.lock().holders().len();
+    fence.given = Given::Passed(holders);
+    Some(fence)
+}
+
+/// Before the driver at `site` completes the request for which its dispatch routine runs.
+///
+/// # Safety
+/// As [`before_call`].
+pub(super) unsafe fn before_completion(irp: *mut IRP, site: usize) -> Option<Fence> {
+    // SAFETY: contract.
+    unsafe { of(irp, site) }
+}
+
+/// # Safety
+/// As [`before_call`].
+unsafe fn of(irp: *mut IRP, site: usize) -> Option<Fence> {
+    if !options::on(Options::FENCE) {
+        return None;
+    }
+    let tracker = running::dispatched(irp)?;
+    let image = pe_image::image_at(site)?;
+    // SAFETY: contract.
+    let bytes = usize::from(unsafe { (*irp).Size });
+    Some(Fence {
+        tracker,
+        request: irp.addr()..irp.addr() + bytes,
+        given: Given::Completed,
+        site,
+        image,
+    })
+}
+
+/// The call returns to the driver next: follows the thread from here.
+pub(super) fn put_up(fence: Option<Fence>) {
+    let Some(fence) = fence else { return };
+    let watch = Watch {
+        fence,
+        inside: false,
+        steps: 0,
+    };
+    if watch.is_given_away() {
+        WATCH.set(Some(Box::new(watch)));
+        step::watch(next);
+    }
+}
+
+/// Called before each instruction of the thread.
+fn next(step: &Step) -> Next {
+    let Some(mut watch) = WATCH.take() else {
+        return Next::Stop;
+    };
+    let next = watch.judge(step);
+    if matches!(next, Next::GoOn) {
+        WATCH.set(Some(watch));
+    }
+    next
+}
+
+impl Watch {
+    fn judge(&mut self, step: &Step) -> Next {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return Next::Stop;
+        }
+        if !self.fence.image.contains(step.instruction) {
+            return if self.inside { Next::Stop } else { Next::GoOn };
+        }
+        self.inside = true;
+        match instruction::accesses_in(step, &self.fence.request) {
+            Some((address, writes)) if self.is_given_away() => Next::Report(Access {
+                address,
+                writes,
+                rule: match self.fence.given {
+                    Given::Passed(_) => &rules::TOUCHED_AFTER_CALL,
+                    Given::Completed => &rules::TOUCHED_AFTER_COMPLETION,
+                },
+                offset: address - self.fence.request.start,
+                given_by: self.fence.site,
+            }),
+            _ => Next::GoOn,
+        }
+    }
+
+    /// True if the request is there and not the driver's. A freed one is a fault of its own.
+    fn is_given_away(&self) -> bool {
+        // SAFETY: the call of the dispatch routine, which has not returned to the box, keeps it.
+        let inner = unsafe { &*self.fence.tracker }.lock();
+        !inner.irp.is_null()
+            && match self.fence.given {
+                Given::Passed(holders) => inner.holders().len() != holders,
+                Given::Completed => true,
+            }
+    }
+}
