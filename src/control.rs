@@ -49,14 +49,29 @@ pub fn request<'d>(
             let status = named(driver, client, name, "detach", detach, level);
             control.complete(status)
         }
-        // Without observation the driver has no such request.
-        Ok(
-            Request::Observe(_)
-            | Request::Statistics
-            | Request::TraceStart(_)
-            | Request::TraceRead
-            | Request::TraceStop,
-        ) => control.complete(Status::INVALID_DEVICE_REQUEST),
+        Ok(Request::Statistics) => {
+            let observer = &driver.filter().observer;
+            control.answer(|output| observer.statistics(output))
+        }
+        Ok(Request::Observe(statistics)) => {
+            let status = of_client(client, |client| {
+                client.observe(driver, statistics, level);
+                Ok(())
+            });
+            control.complete(status)
+        }
+        Ok(Request::TraceStart(filter)) => {
+            let status = of_client(client, |client| client.start_trace(driver, &filter, level));
+            control.complete(status)
+        }
+        Ok(Request::TraceStop) => {
+            let status = of_client(client, |client| client.stop_trace(driver, level));
+            control.complete(status)
+        }
+        Ok(Request::TraceRead) => match client {
+            Some(client) => client.read_trace(driver, control, level),
+            None => control.complete(Status::INVALID_DEVICE_REQUEST),
+        },
         Err(refusal) => control.complete(match refusal {
             Refusal::Code => Status::INVALID_DEVICE_REQUEST,
             Refusal::Length => Status::INFO_LENGTH_MISMATCH,
@@ -64,6 +79,15 @@ pub fn request<'d>(
             Refusal::Field => Status::INVALID_PARAMETER,
         }),
     }
+}
+
+/// What is observed ends with the handle that wants it, so there must be one.
+fn of_client(
+    client: Option<&Client>,
+    action: impl FnOnce(&Client) -> Result<(), Status>,
+) -> Status {
+    let result = client.map_or(Err(Status::INVALID_DEVICE_REQUEST), action);
+    result.err().unwrap_or(Status::SUCCESS)
 }
 
 /// An answer of fixed size.

@@ -2,12 +2,14 @@
 
 use crate::client::Client;
 use crate::file_systems::FileSystems;
+use crate::observe::{self, Observation, Observer};
 use crate::policy::Policy;
 use crate::settings::Settings;
 use crate::unfiltered::Unfiltered;
 use crate::{control, file_systems, mount, pass_through, report, volumes};
 use wdm::device::{DeviceObject, FilterDevice, NameBuffer};
 use wdm::driver::{Driver, Filter, Slot};
+use wdm::fast_io::{FastIoCall, FastIoResult};
 use wdm::irp::{Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
@@ -23,6 +25,8 @@ pub struct Glass {
     pub file_systems: FileSystems,
     /// What stays unfiltered, and why.
     pub unfiltered: Unfiltered,
+    /// What is observed.
+    pub observer: Observer,
 }
 
 impl Glass {
@@ -31,8 +35,9 @@ impl Glass {
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
     pub fn new(settings: Settings) -> Result<Self, Status> {
         Ok(Self {
-            settings,
             started: time::now(),
+            observer: Observer::new(settings.statistics)?,
+            settings,
             file_systems: FileSystems::new()?,
             unfiltered: Unfiltered::new()?,
         })
@@ -49,6 +54,7 @@ static DRIVER: Slot<Glass> = Slot::new();
 impl Filter for Glass {
     type Attachment = volumes::Attachment;
     type Client = Client;
+    type FastIo = Observation;
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER
@@ -69,11 +75,11 @@ impl Filter for Glass {
     }
 
     fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<Client, Status> {
-        Ok(Client::new())
+        Client::new()
     }
 
-    fn client_closed(_driver: &Driver<Self>, client: &Client, _level: &mut AtMostApc) {
-        client.close();
+    fn client_closed(driver: &Driver<Self>, client: &Client, level: &mut AtMostApc) {
+        client.close(driver, level);
     }
 
     fn control_request<'d>(
@@ -83,6 +89,22 @@ impl Filter for Glass {
         level: &mut AtMostApc,
     ) -> Disposition<'d> {
         control::request(driver, client, irp, level)
+    }
+
+    fn fast_io_begins(
+        device: &FilterDevice<Self>,
+        call: impl FnOnce() -> FastIoCall,
+    ) -> Option<Observation> {
+        observe::fast_io_begins(device, call)
+    }
+
+    fn fast_io_ends(
+        device: &FilterDevice<Self>,
+        observed: Observation,
+        result: &FastIoResult,
+        level: &mut AtMostApc,
+    ) {
+        observe::fast_io_ends(device, &observed, result, level.at_most_dispatch());
     }
 
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive) {

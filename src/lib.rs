@@ -18,6 +18,7 @@
 //! | [`unfiltered`] | what is remembered of that, and of volumes that a program detached |
 //! | [`control`] | requests for the control device |
 //! | [`listing`] | the list of volumes that it answers with |
+//! | [`observe`] | what is counted and recorded of what passes |
 //! | [`client`] | who has the control device open |
 
 #![no_std]
@@ -31,6 +32,7 @@ mod file_systems;
 mod glass;
 mod listing;
 mod mount;
+mod observe;
 mod pass_through;
 mod policy;
 mod refusal;

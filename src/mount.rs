@@ -8,6 +8,7 @@
 //! the few registers and the small frame that it needs.
 
 use crate::glass::Glass;
+use crate::observe::Observation;
 use crate::volumes;
 use wdm::device::{DeviceObject, DeviceReference, FilterDevice};
 use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
@@ -22,11 +23,17 @@ pub fn mount_volume<'d>(
     storage: DeviceReference,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
+    let observation = Observation::begin(device, &irp);
     let Some(level) = level.passive() else {
-        return irp.pend_and_forward(device, Mounted { storage });
+        let mounted = Mounted {
+            storage,
+            observation,
+        };
+        return irp.pend_and_forward(device, mounted);
     };
     match irp.forward_and_wait(device, level) {
         Ok(returned) => {
+            ended(device, observation.as_ref(), returned.status(), level);
             attach_after_mount(device, &storage, returned.status(), level);
             returned.resume()
         }
@@ -37,6 +44,7 @@ pub fn mount_volume<'d>(
 /// The rest of a mount whose thread could not wait.
 struct Mounted {
     storage: DeviceReference,
+    observation: Option<Observation>,
 }
 
 impl PendedWork<Glass> for Mounted {
@@ -46,8 +54,22 @@ impl PendedWork<Glass> for Mounted {
         irp: PendedIrp<'w>,
         level: &mut Passive,
     ) -> Resumed<'w> {
+        ended(device, self.observation.as_ref(), irp.status(), level);
         attach_after_mount(device, &self.storage, irp.status(), level);
         irp.resume()
+    }
+}
+
+/// A request that this driver finishes itself has come back.
+fn ended(
+    device: &FilterDevice<Glass>,
+    observation: Option<&Observation>,
+    status: Status,
+    level: &mut Passive,
+) {
+    if let Some(observation) = observation {
+        let level = level.at_most_apc().at_most_dispatch();
+        observation.end(device.driver(), status, level);
     }
 }
 
@@ -81,9 +103,11 @@ pub fn load_file_system<'d>(
     };
     let recognizer = lower.device().reference();
     device.driver().detach_from(&recognizer, level);
+    let observation = Observation::begin(device, &irp);
     match irp.forward_and_wait(device, level) {
         Ok(returned) => {
             let status = returned.status();
+            ended(device, observation.as_ref(), status, level);
             if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
                 volumes::attach_to_file_system(device.driver(), &recognizer, level);
             }

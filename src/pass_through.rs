@@ -1,6 +1,7 @@
 //! The way of almost every request: down with a completion routine, up untouched (D1).
 
 use crate::glass::Glass;
+use crate::observe;
 use wdm::completion::Completion;
 use wdm::device::FilterDevice;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
@@ -10,6 +11,10 @@ use wdm::irql::AtMostDispatch;
 /// notifications, which may stay below for long, are neither pended nor waited for (C9).
 /// IRQL: ≤ APC_LEVEL (D3).
 pub fn pass_through<'d>(device: &'d FilterDevice<Glass>, irp: Irp<'d>) -> Disposition<'d> {
+    let what = device.driver().filter().observer.what();
+    if !what.is_nothing() {
+        return observe::pass_through(device, irp, what);
+    }
     irp.forward_with(device, Seen)
 }
 

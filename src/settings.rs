@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `AllowUnload` | 1 | 0 | 1: the driver has a DriverUnload, for test machines; each request then pays for it |
 //! | `DebugLevel` | 2 | 1 | what is printed at the debugger: 0 nothing, 1 problems, 2 also what is attached |
+//! | `Statistics` | 1 | 0 | 1: statistics are kept from the start, not only while a client wants them |
 //! | `AttachDisk` | 1 | 1 | 1: file systems on disks are filtered |
 //! | `AttachCdRom` | 1 | 1 | 1: file systems on CD and DVD media are filtered |
 //! | `AttachNetwork` | 1 | 1 | 1: network redirectors are filtered |
@@ -29,6 +30,8 @@ pub struct Settings {
     pub allow_unload: bool,
     /// What is printed at the debugger.
     pub debug_level: u32,
+    /// Whether statistics are always kept.
+    pub statistics: bool,
     /// What is filtered (A8).
     pub policy: Policy,
 }
@@ -38,6 +41,7 @@ impl Settings {
     pub const DEFAULT: Self = Self {
         allow_unload: false,
         debug_level: 1,
+        statistics: false,
         policy: Policy::DEFAULT,
     };
 
@@ -57,6 +61,7 @@ impl Settings {
         Self {
             allow_unload: switch(unicode!("AllowUnload"), Self::DEFAULT.allow_unload),
             debug_level,
+            statistics: switch(unicode!("Statistics"), Self::DEFAULT.statistics),
             policy: Policy::read(switch),
         }
     }

@@ -1,11 +1,14 @@
 //! Attaching: to file systems and to volumes, each exactly once (A5).
 
 use crate::glass::Glass;
+use crate::observe::Volume;
 use crate::policy::Class;
 use crate::{refusal, report};
+use fsglass_protocol::Kind;
 use wdm::device::{self, DeviceObject, DeviceReference, NameBuffer};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
+use wdm::pool::NonPagedArc;
 use wdm::status::Status;
 use wdm::{time, unicode};
 
@@ -16,6 +19,8 @@ pub struct Attachment {
     pub storage: Option<DeviceReference>,
     /// When it was attached: 100 ns since 1601.
     pub since: u64,
+    /// What is observed of it; `None` if there was no room for that.
+    pub volume: Option<NonPagedArc<Volume>>,
 }
 
 /// Attaches to the control device of a file system, unless that is filtered already.
@@ -54,6 +59,11 @@ pub fn attach(
     let mut buffer = NameBuffer::new();
     let name = storage.unwrap_or(target).name(&mut buffer, level);
     let unfiltered = &driver.filter().unfiltered;
+    let volumes = driver.filter().observer.volumes();
+    let kind = match storage {
+        Some(_) => Kind::Volume,
+        None => Kind::FileSystem,
+    };
     let result = device::attach(driver, target, level, |level| {
         let detached = name.is_some_and(|name| unfiltered.is_detached(name, level));
         if driver.is_unloading() || detached || driver.filters(target, level) {
@@ -62,6 +72,9 @@ pub fn attach(
         Some(Attachment {
             storage: storage.map(DeviceObject::reference),
             since: time::now(),
+            volume: volumes
+                .find_or_add(name.unwrap_or(unicode!("")), kind, level)
+                .ok(),
         })
     });
     match result {

@@ -1,13 +1,16 @@
 //! A program that has the control device open, below the level of `fsglass.exe`: it can send what
 //! that never would.
 
+use fsglass_protocol::trace::{MAXIMUM_START, Record, encode_start};
 use fsglass_protocol::{
-    Header, Kind, MAXIMUM_NAMED, Reason, SettingsReply, Units, VersionReply, Volumes, code,
-    encode_named,
+    BucketRecord, Header, Kind, MAXIMUM_NAMED, Malformed, Observe, Operation, OperationRecord,
+    Reason, SettingsReply, Statistics, Trace, TraceRecord, TraceStart, Units, VersionReply,
+    Volumes, code, encode_named,
 };
 use ntbox::nt::{NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_SUCCESS};
-use ntbox::user::{CreateParameters, File, Outcome, access, create_file};
-use zerocopy::{FromBytes, IntoBytes};
+use ntbox::user::{CreateParameters, File, Outcome, Pending, access, create_file};
+use std::collections::BTreeMap;
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// The link that programs open.
 pub const LINK: &str = r"\??\fsglass";
@@ -66,7 +69,8 @@ impl Client {
     /// # Errors
     /// The status.
     pub fn try_open(access: u32) -> Result<Self, NTSTATUS> {
-        let opened = create_file(&CreateParameters::new(LINK).access(access));
+        // Asynchronous: several requests of one handle can be under way.
+        let opened = create_file(&CreateParameters::new(LINK).access(access).options(0));
         opened.file.map(Self).ok_or(opened.outcome.status)
     }
 
@@ -135,6 +139,153 @@ impl Client {
     #[must_use]
     pub fn detach(&self, name: &str) -> NTSTATUS {
         self.send(code::DETACH, &named(name), 0).status
+    }
+
+    /// Says whether this handle wants statistics.
+    #[must_use]
+    pub fn observe(&self, statistics: bool) -> NTSTATUS {
+        let statistics = u32::from(statistics).into();
+        let (header, observe) = (Header::new(), Observe { statistics });
+        let input = [header.as_bytes(), observe.as_bytes()].concat();
+        self.send(code::OBSERVE, &input, 0).status
+    }
+
+    /// What was counted, by volume and operation: volumes without a request are there without one.
+    ///
+    /// # Panics
+    /// If the driver does not answer with that.
+    #[must_use]
+    pub fn statistics(&self) -> Vec<Counted> {
+        let outcome = self.send(code::STATISTICS, Header::new().as_bytes(), 1 << 20);
+        assert_eq!(outcome.status, STATUS_SUCCESS, "{outcome:?}");
+        counted(&outcome)
+    }
+
+    /// Starts a trace of what `fixed` says.
+    #[must_use]
+    pub fn start_trace(&self, fixed: TraceStart, volume: &str, pattern: &str) -> NTSTATUS {
+        let input = trace_start(fixed, volume, pattern);
+        self.send(code::TRACE_START, &input, 0).status
+    }
+
+    /// Stops the trace.
+    #[must_use]
+    pub fn stop_trace(&self) -> NTSTATUS {
+        self.send(code::TRACE_STOP, Header::new().as_bytes(), 0)
+            .status
+    }
+
+    /// Begins to read the trace, into a buffer of that many bytes.
+    #[must_use]
+    pub fn read_trace(&self, bytes: u32) -> Pending<'_> {
+        let input = Header::new();
+        self.0
+            .start_device_control(code::TRACE_READ, input.as_bytes(), bytes)
+    }
+}
+
+/// A volume, as the statistics have it.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Its number.
+    pub volume: u32,
+    /// The name of its device.
+    pub name: String,
+    /// What it is.
+    pub kind: u8,
+    /// Whether it is filtered now.
+    pub attached: bool,
+    /// What was counted.
+    pub operations: BTreeMap<Operation, (OperationRecord, Vec<BucketRecord>)>,
+}
+
+/// The volumes of an answer, whole or not.
+///
+/// # Panics
+/// If the driver does not keep to the layout.
+#[must_use]
+pub fn counted(outcome: &Outcome) -> Vec<Counted> {
+    let answer = outcome.data.get(..outcome.information).unwrap_or(&[]);
+    let Ok(statistics) = Statistics::parse(answer) else {
+        panic!("no statistics: {outcome:?}")
+    };
+    let volumes = statistics.iter().map(|volume| {
+        let Ok(volume) = volume else {
+            panic!("a malformed record: {outcome:?}")
+        };
+        let operations = volume.operations();
+        Counted {
+            volume: volume.fixed.volume.get(),
+            name: text(volume.name()),
+            kind: volume.fixed.kind,
+            attached: volume.fixed.attached == 1,
+            operations: operations
+                .map(|(operation, record, buckets)| (operation, (*record, buckets.to_vec())))
+                .collect(),
+        }
+    });
+    volumes.collect()
+}
+
+/// The input of a request to start a trace.
+///
+/// # Panics
+/// If a pattern is too long.
+#[must_use]
+pub fn trace_start(fixed: TraceStart, volume: &str, pattern: &str) -> Vec<u8> {
+    let units = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+    let mut buffer = [0; MAXIMUM_START];
+    let length = encode_start(fixed, &units(volume), &units(pattern), &mut buffer);
+    let Some(length) = length else {
+        panic!("{volume:?}, {pattern:?}")
+    };
+    buffer[..length].to_vec()
+}
+
+/// A trace of everything.
+#[must_use]
+pub fn everything() -> TraceStart {
+    TraceStart {
+        operations: u64::MAX.into(),
+        ..TraceStart::new_zeroed()
+    }
+}
+
+/// What a reading of a trace brought.
+#[derive(Clone, Debug, Default)]
+pub struct Traced {
+    /// Records lost since the start.
+    pub lost: u64,
+    /// Requests, each with the name of its file.
+    pub requests: Vec<(TraceRecord, String)>,
+    /// Volumes by their numbers.
+    pub volumes: BTreeMap<u32, String>,
+}
+
+impl Traced {
+    /// Adds what an answer has.
+    ///
+    /// # Panics
+    /// If the driver does not keep to the layout.
+    pub fn add(&mut self, outcome: &Outcome) {
+        assert_eq!(outcome.status, STATUS_SUCCESS, "{outcome:?}");
+        let answer = outcome.data.get(..outcome.information).unwrap_or(&[]);
+        if answer.is_empty() {
+            return;
+        }
+        let Ok(trace) = Trace::parse(answer) else {
+            panic!("no trace: {outcome:?}")
+        };
+        self.lost = trace.header.lost.get();
+        for record in trace.iter() {
+            match record {
+                Ok(Record::Completed(fixed, name)) => self.requests.push((*fixed, text(name))),
+                Ok(Record::Volume(fixed, name)) => {
+                    self.volumes.insert(fixed.volume.get(), text(name));
+                }
+                Err(Malformed) => panic!("a malformed record: {outcome:?}"),
+            }
+        }
     }
 }
 

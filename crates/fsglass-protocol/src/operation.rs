@@ -137,6 +137,15 @@ impl Operation {
         }
     }
 
+    /// The entry of fast I/O at that place among those that are observed.
+    #[must_use]
+    pub const fn from_fast_io(place: u8) -> Option<Self> {
+        match FAST.checked_add(place) {
+            Some(number) => Self::from_number(number),
+            None => None,
+        }
+    }
+
     /// Its number: the major function code, or 32 and the place of the entry among those that are
     /// observed.
     #[must_use]

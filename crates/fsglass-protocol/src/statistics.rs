@@ -49,7 +49,7 @@ pub struct StatisticsHeader {
 pub struct StatisticsRecord {
     /// Bytes of the record, all of it.
     pub size: U32,
-    /// Tells attachments apart, also those to the same volume: never used again.
+    /// Its number, as long as the driver runs: a volume that is mounted again has the same.
     pub volume: U32,
     /// 1 while the volume is filtered; 0: it is gone, and these are its last numbers.
     pub attached: u8,

@@ -1,8 +1,8 @@
 //! The live trace: one record for each request that completed and each call of fast I/O that returned.
 //!
 //! A handle has at most one trace. [`crate::code::TRACE_START`] says what goes into it,
-//! [`crate::code::TRACE_READ`] takes out what is there. Where nothing is, it waits until something is or the
-//! request is cancelled, and is then answered without a record: read again. What finds no room in the
+//! [`crate::code::TRACE_READ`] takes out what is there. Where nothing is, it waits until something is, and is
+//! then answered with success and no bytes at all: read again. What finds no room in the
 //! rings is counted and told with the next answer; no request ever waits for a reader.
 
 use crate::operation::Operation;
@@ -187,6 +187,8 @@ pub mod flags {
     pub const NAME_CUT: u32 = 1 << 3;
     /// The name was wanted, but there was no memory or no safe moment to find it out.
     pub const NAME_UNKNOWN: u32 = 1 << 4;
+    /// Those about the name.
+    pub const OF_NAMES: u32 = NAME_AS_OPENED | NAME_CUT | NAME_UNKNOWN;
 }
 
 /// The name of a volume, told once before its first request. Behind it lies the name in UTF-16; its

@@ -27,7 +27,9 @@ pub struct Outcome {
     pub declined: bool,
 }
 
-/// The counters, with `N` buckets: as many as the histogram has, but in models.
+/// The counters, with `N` buckets: as many as the histogram has, but in models. Zeroed memory is all of
+/// them at 0.
+#[cfg_attr(not(feature = "model"), derive(zerocopy::FromZeros))]
 pub struct Counters<const N: usize = BUCKETS> {
     started: AtomicU64,
     bytes: AtomicU64,
@@ -105,6 +107,7 @@ fn add(counter: &AtomicU64, amount: u64) {
 }
 
 /// The counters of all processors, added up while requests go on.
+#[derive(zerocopy::FromZeros)]
 pub struct Sum<const N: usize = BUCKETS> {
     /// All but the operation and the number of buckets.
     pub record: OperationRecord,
@@ -113,18 +116,24 @@ pub struct Sum<const N: usize = BUCKETS> {
 }
 
 impl<const N: usize> Sum<N> {
-    /// Adds up.
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            record: OperationRecord::default(),
+            buckets: [0; N],
+        }
+    }
+
+    /// Adds up, anew.
     ///
     /// Completions are read before starts: a request that completes in between is in both or in the
     /// starts alone, so that there are never more completed than started.
-    pub fn of<'c>(processors: impl Iterator<Item = &'c Counters<N>> + Clone) -> Self {
-        let mut sum = Self {
-            record: OperationRecord::default(),
-            buckets: [0; N],
-        };
+    pub fn gather<'c>(&mut self, processors: impl Iterator<Item = &'c Counters<N>> + Clone) {
+        self.buckets.fill(0);
         let mut completed = 0;
         for counters in processors.clone() {
-            for (total, bucket) in sum.buckets.iter_mut().zip(&counters.buckets) {
+            for (total, bucket) in self.buckets.iter_mut().zip(&counters.buckets) {
                 let count = bucket.load(Ordering::Acquire);
                 *total += count;
                 completed += count;
@@ -159,7 +168,7 @@ impl<const N: usize> Sum<N> {
             at_dispatch,
             declined,
         ] = read.map(Into::into);
-        sum.record = OperationRecord {
+        self.record = OperationRecord {
             started,
             completed: completed.into(),
             bytes,
@@ -172,12 +181,17 @@ impl<const N: usize> Sum<N> {
             longest: longest.into(),
             ..OperationRecord::default()
         };
-        sum
     }
 
     /// The buckets that are not empty.
     pub fn occupied(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         let buckets = self.buckets.iter().copied().enumerate();
         buckets.filter(|&(_, count)| count != 0)
+    }
+}
+
+impl<const N: usize> Default for Sum<N> {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -24,7 +24,7 @@ fn model_of_three(body: impl Fn() + Sync + Send + 'static) {
 
 /// A record of two words that both say which it is.
 fn push(ring: &Ring<Words>, value: u64) -> bool {
-    ring.push(16 | value << 16, [value])
+    ring.push(16 | (value << 16), [value])
 }
 
 fn pop(ring: &Ring<Words>) -> Option<u64> {
@@ -146,7 +146,9 @@ fn nothing_completes_before_it_starts() {
                 });
             }
         });
-        let record = Sum::of(counters.iter()).record;
+        let mut sum = Sum::new();
+        sum.gather(counters.iter());
+        let record = sum.record;
         assert!(record.completed.get() <= record.started.get());
         assert!(record.completed.get() <= record.errors.get());
         request.join().unwrap();

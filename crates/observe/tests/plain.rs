@@ -17,7 +17,7 @@ fn ring(words: usize) -> Ring<Vec<AtomicU64>> {
 
 /// A record whose words all say who wrote it and which it is.
 fn push(ring: &Ring<Vec<AtomicU64>>, words: u64, value: u64) -> bool {
-    ring.push(words * 8 | value << 16, (1..words).map(|_| value))
+    ring.push((words * 8) | (value << 16), (1..words).map(|_| value))
 }
 
 fn pop(ring: &Ring<Vec<AtomicU64>>) -> Option<(u64, u64)> {
@@ -59,7 +59,7 @@ fn records_come_out_as_they_went_in() {
 fn what_is_no_record_is_lost() {
     let ring = ring(16);
     for wrong in [0, 4, 12, 17 * 8] {
-        assert!(!ring.push(wrong | 1 << 16, []));
+        assert!(!ring.push(wrong | (1 << 16), []));
     }
     assert_eq!(ring.lost(), 4);
     assert!(ring.push(24, []), "zeros stand for what is missing");
@@ -93,7 +93,7 @@ fn many_writers_lose_nothing_uncounted() {
             std::thread::spawn(move || {
                 let mut written = 0;
                 for number in 0..EACH {
-                    written += u64::from(push(&ring, 2 + number % 5, writer << 32 | number));
+                    written += u64::from(push(&ring, 2 + number % 5, (writer << 32) | number));
                     bell.ring();
                 }
                 written
@@ -170,7 +170,9 @@ fn counters_add_up() {
         processors[(number + 1) % 2].complete(outcome);
     }
     processors[0].start();
-    let sum = Sum::of(processors.iter());
+    let mut sum = Sum::new();
+    sum.gather(processors.iter());
+    sum.gather(processors.iter());
     let record = sum.record;
     let counted = [
         record.started,

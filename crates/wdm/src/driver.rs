@@ -12,7 +12,8 @@ use crate::device::{
     self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind,
 };
 use crate::event_log;
-use crate::irp::{Disposition, Irp};
+use crate::fast_io::{FastIoCall, FastIoResult};
+use crate::irp::{CompletedIrp, Disposition, Irp};
 use crate::irql::{AtMostApc, Passive};
 use crate::status::Status;
 use crate::sync::Mutex;
@@ -35,6 +36,9 @@ pub trait Filter: Sync + Sized + 'static {
 
     /// What the filter keeps with each handle of its control device, in nonpaged memory.
     type Client: Send + Sync + 'static;
+
+    /// What the filter keeps of a call of fast I/O that it observes, while it is below.
+    type FastIo;
 
     /// Where the driver's state is found by callbacks that carry no context.
     fn slot() -> &'static Slot<Self>;
@@ -65,6 +69,24 @@ pub trait Filter: Sync + Sized + 'static {
         level: &mut AtMostApc,
     ) -> Disposition<'d>;
 
+    /// A call of fast I/O is about to be passed on: what is kept of it if it is observed.
+    /// IRQL: ≤ APC_LEVEL.
+    fn fast_io_begins(
+        _device: &FilterDevice<Self>,
+        _call: impl FnOnce() -> FastIoCall,
+    ) -> Option<Self::FastIo> {
+        None
+    }
+
+    /// A call of fast I/O that is observed has returned, or the lower driver does not have it.
+    fn fast_io_ends(
+        _device: &FilterDevice<Self>,
+        _observed: Self::FastIo,
+        _result: &FastIoResult,
+        _level: &mut AtMostApc,
+    ) {
+    }
+
     /// DriverUnload has detached `device` and waits for [`FilterDevice::in_flight`] above it.
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive);
 
@@ -92,6 +114,13 @@ impl<F: Filter> Slot<F> {
             core::ptr::from_ref(driver).cast_mut()
         });
         self.0.store(raw, Ordering::Release);
+    }
+
+    /// The state of the driver for a completion routine of its own, which is inside the driver until
+    /// it returns: the state stays so long. IRQL: any.
+    #[must_use]
+    pub fn during<'c>(&'c self, _irp: &'c CompletedIrp<'_>) -> Option<&'c Driver<F>> {
+        self.get()
     }
 
     pub(crate) fn get(&self) -> Option<&Driver<F>> {

@@ -20,7 +20,8 @@
 use crate::device::{self, DeviceUse, FilterDevice, Kind, kind_of};
 use crate::driver::Filter;
 use crate::irp::raw;
-use crate::irql::Passive;
+use crate::irql::{AtMostApc, Passive};
+use crate::status::Status;
 use core::mem::offset_of;
 use wdk_sys::{
     BOOLEAN, DEVICE_OBJECT, FALSE, FAST_IO_DISPATCH, FILE_OBJECT, PCOMPRESSED_DATA_INFO,
@@ -32,6 +33,7 @@ const NO: BOOLEAN = FALSE as BOOLEAN;
 
 /// The lower device of one fast I/O call, and its driver's table.
 struct Below<'d, F: Filter> {
+    filter: &'d FilterDevice<F>,
     device: *mut DEVICE_OBJECT,
     table: *const FAST_IO_DISPATCH,
     _entered: DeviceUse<'d, F>,
@@ -59,6 +61,7 @@ impl<'d, F: Filter> Below<'d, F> {
         // SAFETY: a driver object lives as long as its devices.
         let table: *const FAST_IO_DISPATCH = unsafe { (*driver).FastIoDispatch };
         (!table.is_null()).then_some(Self {
+            filter,
             device,
             table,
             _entered: entered,
@@ -85,22 +88,119 @@ macro_rules! entry {
     };
 }
 
-/// Defines the entries that pass a call with these arguments to the same entry below.
+/// A call of fast I/O, as the filter sees it.
+pub struct FastIoCall {
+    /// The place of the entry among those that are passed through, in the order of the table.
+    pub entry: u8,
+    /// Tells the file object apart from others while they last.
+    pub file: u64,
+    /// Offset and length of a transfer or lock, code and output length of a control; 0 where there are
+    /// none.
+    pub numbers: [u64; 2],
+}
+
+/// What came of it.
+pub struct FastIoResult {
+    /// Whether the lower driver has the entry, and answered TRUE.
+    pub taken: bool,
+    /// The result of a call that was taken; success and 0 for an entry that has none.
+    pub status: Status,
+    /// Bytes transferred, or what the entry defines.
+    pub information: u64,
+}
+
+impl FastIoResult {
+    /// # Safety
+    /// `result` is null, or the status block of the call.
+    unsafe fn of(taken: bool, result: PIO_STATUS_BLOCK) -> Self {
+        let none = Self {
+            taken,
+            status: Status::SUCCESS,
+            information: 0,
+        };
+        // SAFETY: contract of the function. What was not taken has no result.
+        let Some(block) = (unsafe { result.as_ref() }).filter(|_| taken) else {
+            return none;
+        };
+        Self {
+            // SAFETY: written by the driver that took the call.
+            status: Status(unsafe { block.__bindgen_anon_1.Status }),
+            information: block.Information,
+            ..none
+        }
+    }
+}
+
+/// Offset and length of a call.
+///
+/// # Safety
+/// `offset` is null or points to an integer.
+unsafe fn transfer(offset: PLARGE_INTEGER, length: impl Into<u64>) -> [u64; 2] {
+    // SAFETY: contract of the function.
+    let Some(offset) = (unsafe { offset.as_ref() }) else {
+        return [0, length.into()];
+    };
+    // SAFETY: a union of integers.
+    [unsafe { offset.QuadPart }.cast_unsigned(), length.into()]
+}
+
+/// Offset and length of a lock.
+///
+/// # Safety
+/// As [`transfer`], for both.
+unsafe fn lock_range(offset: PLARGE_INTEGER, length: PLARGE_INTEGER) -> [u64; 2] {
+    // SAFETY: contract of the function.
+    let [length, _] = unsafe { transfer(length, 0_u32) };
+    // SAFETY: contract of the function.
+    unsafe { transfer(offset, length) }
+}
+
+/// Neither.
+///
+/// # Safety
+/// None.
+const unsafe fn no_numbers() -> [u64; 2] {
+    [0, 0]
+}
+
+const NO_RESULT: PIO_STATUS_BLOCK = core::ptr::null_mut();
+
+/// Defines the entries that pass a call with these arguments to the same entry below. Each has its place
+/// among them, and says where its numbers and its result are.
 macro_rules! pass_through {
-    ($($name:ident = $entry:ident($($argument:ident: $type:ty),*);)*) => { $(
+    ($($name:ident = $entry:ident #$place:literal ($file:ident: $file_type:ty $(, $argument:ident: $type:ty)*)
+        numbers $numbers:ident($($number:ident),*) result $result:expr;)*) => { $(
         #[doc = concat!("`", stringify!($entry), "`.")]
         ///
         /// # Safety
         /// Called by the I/O manager, the cache manager or a driver above with a device of
         /// this driver and the arguments of that entry.
-        unsafe extern "C" fn $name<F: Filter>($($argument: $type,)* device: PDEVICE_OBJECT) -> BOOLEAN {
+        unsafe extern "C" fn $name<F: Filter>(
+            $file: $file_type,
+            $($argument: $type,)*
+            device: PDEVICE_OBJECT,
+        ) -> BOOLEAN {
             // SAFETY: contract of the function.
             let Some(below) = (unsafe { Below::<F>::of(device) }) else { return NO };
-            match entry!(below, $entry) {
+            let observation = F::fast_io_begins(below.filter, || FastIoCall {
+                entry: $place,
+                file: $file as u64,
+                // SAFETY: the arguments of the entry.
+                numbers: unsafe { $numbers($($number),*) },
+            });
+            let answer = match entry!(below, $entry) {
                 // SAFETY: the same arguments, for the device of the driver that has the entry.
-                Some(routine) => unsafe { routine($($argument,)* below.device) },
+                Some(routine) => unsafe { routine($file, $($argument,)* below.device) },
                 None => NO,
+            };
+            if let Some(observation) = observation {
+                // SAFETY: the status block of the call, if the entry has one.
+                let result = unsafe { FastIoResult::of(answer != NO, $result) };
+                // SAFETY: fast I/O is called at or below APC_LEVEL.
+                let mut level = unsafe { AtMostApc::assume() };
+                F::fast_io_ends(below.filter, observation, &result, &mut level);
             }
+            answer
         }
     )* };
 }
@@ -108,40 +208,59 @@ macro_rules! pass_through {
 type File = *mut FILE_OBJECT;
 
 pass_through! {
-    check_if_possible = FastIoCheckIfPossible(file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN,
-        key: ULONG, check_for_read: BOOLEAN, result: PIO_STATUS_BLOCK);
-    read = FastIoRead(file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN, key: ULONG, buffer: PVOID,
-        result: PIO_STATUS_BLOCK);
-    write = FastIoWrite(file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN, key: ULONG, buffer: PVOID,
-        result: PIO_STATUS_BLOCK);
-    query_basic_info = FastIoQueryBasicInfo(file: File, wait: BOOLEAN, buffer: PFILE_BASIC_INFORMATION,
-        result: PIO_STATUS_BLOCK);
-    query_standard_info = FastIoQueryStandardInfo(file: File, wait: BOOLEAN, buffer: PFILE_STANDARD_INFORMATION,
-        result: PIO_STATUS_BLOCK);
-    lock = FastIoLock(file: File, offset: PLARGE_INTEGER, length: PLARGE_INTEGER, process: PEPROCESS, key: ULONG,
-        fail_immediately: BOOLEAN, exclusive: BOOLEAN, result: PIO_STATUS_BLOCK);
-    unlock_single = FastIoUnlockSingle(file: File, offset: PLARGE_INTEGER, length: PLARGE_INTEGER,
-        process: PEPROCESS, key: ULONG, result: PIO_STATUS_BLOCK);
-    unlock_all = FastIoUnlockAll(file: File, process: PEPROCESS, result: PIO_STATUS_BLOCK);
-    unlock_all_by_key = FastIoUnlockAllByKey(file: File, process: PVOID, key: ULONG, result: PIO_STATUS_BLOCK);
-    device_control = FastIoDeviceControl(file: File, wait: BOOLEAN, input: PVOID, input_length: ULONG,
-        output: PVOID, output_length: ULONG, code: ULONG, result: PIO_STATUS_BLOCK);
-    query_network_open_info = FastIoQueryNetworkOpenInfo(file: File, wait: BOOLEAN,
-        buffer: PFILE_NETWORK_OPEN_INFORMATION, result: PIO_STATUS_BLOCK);
-    mdl_read = MdlRead(file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG, chain: *mut PMDL,
-        result: PIO_STATUS_BLOCK);
-    mdl_read_complete = MdlReadComplete(file: File, chain: PMDL);
-    prepare_mdl_write = PrepareMdlWrite(file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG,
-        chain: *mut PMDL, result: PIO_STATUS_BLOCK);
-    mdl_write_complete = MdlWriteComplete(file: File, offset: PLARGE_INTEGER, chain: PMDL);
-    read_compressed = FastIoReadCompressed(file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG,
+    check_if_possible = FastIoCheckIfPossible #0 (file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN,
+        key: ULONG, check_for_read: BOOLEAN, result: PIO_STATUS_BLOCK)
+        numbers transfer(offset, length) result result;
+    read = FastIoRead #1 (file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN, key: ULONG,
+        buffer: PVOID, result: PIO_STATUS_BLOCK) numbers transfer(offset, length) result result;
+    write = FastIoWrite #2 (file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN, key: ULONG,
+        buffer: PVOID, result: PIO_STATUS_BLOCK) numbers transfer(offset, length) result result;
+    query_basic_info = FastIoQueryBasicInfo #3 (file: File, wait: BOOLEAN, buffer: PFILE_BASIC_INFORMATION,
+        result: PIO_STATUS_BLOCK) numbers no_numbers() result result;
+    query_standard_info = FastIoQueryStandardInfo #4 (file: File, wait: BOOLEAN,
+        buffer: PFILE_STANDARD_INFORMATION, result: PIO_STATUS_BLOCK) numbers no_numbers() result result;
+    lock = FastIoLock #5 (file: File, offset: PLARGE_INTEGER, length: PLARGE_INTEGER, process: PEPROCESS,
+        key: ULONG, fail_immediately: BOOLEAN, exclusive: BOOLEAN, result: PIO_STATUS_BLOCK)
+        numbers lock_range(offset, length) result result;
+    unlock_single = FastIoUnlockSingle #6 (file: File, offset: PLARGE_INTEGER, length: PLARGE_INTEGER,
+        process: PEPROCESS, key: ULONG, result: PIO_STATUS_BLOCK)
+        numbers lock_range(offset, length) result result;
+    unlock_all = FastIoUnlockAll #7 (file: File, process: PEPROCESS, result: PIO_STATUS_BLOCK)
+        numbers no_numbers() result result;
+    unlock_all_by_key = FastIoUnlockAllByKey #8 (file: File, process: PVOID, key: ULONG,
+        result: PIO_STATUS_BLOCK) numbers no_numbers() result result;
+    device_control = FastIoDeviceControl #9 (file: File, wait: BOOLEAN, input: PVOID, input_length: ULONG,
+        output: PVOID, output_length: ULONG, code: ULONG, result: PIO_STATUS_BLOCK)
+        numbers control(code, output_length) result result;
+    query_network_open_info = FastIoQueryNetworkOpenInfo #10 (file: File, wait: BOOLEAN,
+        buffer: PFILE_NETWORK_OPEN_INFORMATION, result: PIO_STATUS_BLOCK)
+        numbers no_numbers() result result;
+    mdl_read = MdlRead #11 (file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG, chain: *mut PMDL,
+        result: PIO_STATUS_BLOCK) numbers transfer(offset, length) result result;
+    mdl_read_complete = MdlReadComplete #12 (file: File, chain: PMDL)
+        numbers no_numbers() result NO_RESULT;
+    prepare_mdl_write = PrepareMdlWrite #13 (file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG,
+        chain: *mut PMDL, result: PIO_STATUS_BLOCK) numbers transfer(offset, length) result result;
+    mdl_write_complete = MdlWriteComplete #14 (file: File, offset: PLARGE_INTEGER, chain: PMDL)
+        numbers no_numbers() result NO_RESULT;
+    read_compressed = FastIoReadCompressed #15 (file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG,
         buffer: PVOID, chain: *mut PMDL, result: PIO_STATUS_BLOCK, information: PCOMPRESSED_DATA_INFO,
-        information_length: ULONG);
-    write_compressed = FastIoWriteCompressed(file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG,
+        information_length: ULONG) numbers transfer(offset, length) result result;
+    write_compressed = FastIoWriteCompressed #16 (file: File, offset: PLARGE_INTEGER, length: ULONG, key: ULONG,
         buffer: PVOID, chain: *mut PMDL, result: PIO_STATUS_BLOCK, information: PCOMPRESSED_DATA_INFO,
-        information_length: ULONG);
-    mdl_read_complete_compressed = MdlReadCompleteCompressed(file: File, chain: PMDL);
-    mdl_write_complete_compressed = MdlWriteCompleteCompressed(file: File, offset: PLARGE_INTEGER, chain: PMDL);
+        information_length: ULONG) numbers transfer(offset, length) result result;
+    mdl_read_complete_compressed = MdlReadCompleteCompressed #17 (file: File, chain: PMDL)
+        numbers no_numbers() result NO_RESULT;
+    mdl_write_complete_compressed = MdlWriteCompleteCompressed #18 (file: File, offset: PLARGE_INTEGER,
+        chain: PMDL) numbers no_numbers() result NO_RESULT;
+}
+
+/// Code and output length of a control.
+///
+/// # Safety
+/// None.
+unsafe fn control(code: ULONG, length: ULONG) -> [u64; 2] {
+    [code.into(), length.into()]
 }
 
 /// `FastIoQueryOpen`: carries a request whose stack location names the device that handles it,
@@ -158,17 +277,30 @@ unsafe extern "C" fn query_open<F: Filter>(
     let Some(below) = (unsafe { Below::<F>::of(device) }) else {
         return NO;
     };
-    let Some(routine) = entry!(below, FastIoQueryOpen) else {
-        return NO;
-    };
     // SAFETY: contract of the function.
     let location = unsafe { raw::current_location(irp) };
+    let observation = F::fast_io_begins(below.filter, || FastIoCall {
+        entry: 19,
+        // SAFETY: the location is this driver's for the time of the call.
+        file: unsafe { (*location).FileObject } as u64,
+        numbers: [0, 0],
+    });
     // SAFETY: the location is this driver's for the time of the call.
     unsafe { (*location).DeviceObject = below.device };
-    // SAFETY: the same arguments, for the device of the driver that has the entry.
-    let answered = unsafe { routine(irp, information, below.device) };
+    let answered = match entry!(below, FastIoQueryOpen) {
+        // SAFETY: the same arguments, for the device of the driver that has the entry.
+        Some(routine) => unsafe { routine(irp, information, below.device) },
+        None => NO,
+    };
     // SAFETY: as above; put back for the caller, whatever the answer.
     unsafe { (*location).DeviceObject = device };
+    if let Some(observation) = observation {
+        // SAFETY: there is no status block.
+        let result = unsafe { FastIoResult::of(answered != NO, NO_RESULT) };
+        // SAFETY: fast I/O is called at or below APC_LEVEL.
+        let mut level = unsafe { AtMostApc::assume() };
+        F::fast_io_ends(below.filter, observation, &result, &mut level);
+    }
     answered
 }
 

@@ -52,13 +52,19 @@ impl AtMostApc {
 
     /// The stronger proof, if the level is PASSIVE_LEVEL at this moment. IRQL: any.
     pub fn passive(&mut self) -> Option<&mut Passive> {
-        // SAFETY: KeGetCurrentIrql may be called at any level.
-        let level = unsafe { ntddk::KeGetCurrentIrql() };
-        (u32::from(level) == PASSIVE_LEVEL).then(|| {
+        (u32::from(current()) == PASSIVE_LEVEL).then(|| {
             // SAFETY: as in `Passive::at_most_apc`; the level was just read, and it cannot
             // rise while the returned borrow of this thread's token lives.
             unsafe { &mut *core::ptr::from_mut(self).cast() }
         })
+    }
+}
+
+impl AtMostApc {
+    /// APC_LEVEL is at most DISPATCH_LEVEL.
+    pub fn at_most_dispatch(&mut self) -> &mut AtMostDispatch {
+        // SAFETY: both types are transparent over the same zero-size field.
+        unsafe { &mut *core::ptr::from_mut(self).cast() }
     }
 }
 
@@ -69,3 +75,13 @@ impl AtMostDispatch {
         Self(PhantomData)
     }
 }
+
+/// The level at this moment. IRQL: any.
+#[must_use]
+pub fn current() -> u8 {
+    // SAFETY: KeGetCurrentIrql may be called at any level.
+    unsafe { ntddk::KeGetCurrentIrql() }
+}
+
+/// DISPATCH_LEVEL.
+pub const DISPATCH: u8 = wdk_sys::DISPATCH_LEVEL as u8;

@@ -30,7 +30,6 @@
 
 mod client;
 mod dispatch;
-mod fast_io;
 mod file_systems;
 mod fs_filter;
 mod unload;
@@ -40,11 +39,14 @@ pub mod debugger;
 pub mod device;
 pub mod driver;
 pub mod event_log;
+pub mod fast_io;
 pub mod irp;
 pub mod irql;
 pub mod list;
 pub mod named_device;
 pub mod pool;
+pub mod process;
+pub mod processors;
 pub mod registry;
 pub mod status;
 pub mod sync;

@@ -35,6 +35,12 @@ statuses! {
     NO_SUCH_DEVICE = STATUS_NO_SUCH_DEVICE;
     /// The medium cannot be written.
     MEDIA_WRITE_PROTECTED = STATUS_MEDIA_WRITE_PROTECTED;
+    /// The request was cancelled.
+    CANCELLED = STATUS_CANCELLED;
+    /// The device is not in a state in which it can be asked for this.
+    INVALID_DEVICE_STATE = STATUS_INVALID_DEVICE_STATE;
+    /// There are as many as there can be.
+    TOO_MANY_SESSIONS = STATUS_TOO_MANY_SESSIONS;
     /// A name was not found.
     OBJECT_NAME_NOT_FOUND = STATUS_OBJECT_NAME_NOT_FOUND;
     /// A name is longer than a counted string can be.

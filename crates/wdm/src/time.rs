@@ -1,8 +1,8 @@
-//! The time of day.
+//! The time of day, and the performance counter.
 //!
-//! Wraps `KeQuerySystemTimePrecise` (Windows 8).
+//! Wraps `KeQuerySystemTimePrecise` (Windows 8) and `KeQueryPerformanceCounter`.
 
-#![expect(unsafe_code, reason = "the DDI writes through a pointer")]
+#![expect(unsafe_code, reason = "the DDIs write through a pointer")]
 
 use wdk_sys::{LARGE_INTEGER, ntddk};
 
@@ -14,4 +14,23 @@ pub fn now() -> u64 {
     unsafe { ntddk::KeQuerySystemTimePrecise(&raw mut time) };
     // SAFETY: the DDI writes all of it, and it was initialized before.
     unsafe { time.QuadPart }.cast_unsigned()
+}
+
+/// Ticks of the performance counter, which goes on at the same pace on all processors. IRQL: any.
+#[must_use]
+pub fn ticks() -> u64 {
+    // SAFETY: the place for the frequency may be null.
+    let ticks = unsafe { ntddk::KeQueryPerformanceCounter(core::ptr::null_mut()) };
+    // SAFETY: a union of integers.
+    unsafe { ticks.QuadPart }.cast_unsigned()
+}
+
+/// Ticks per second; the same as long as the system runs. IRQL: any.
+#[must_use]
+pub fn ticks_per_second() -> u64 {
+    let mut frequency = LARGE_INTEGER { QuadPart: 0 };
+    // SAFETY: a place for the result.
+    let _ticks = unsafe { ntddk::KeQueryPerformanceCounter(&raw mut frequency) };
+    // SAFETY: the DDI writes all of it, and it was initialized before.
+    unsafe { frequency.QuadPart }.cast_unsigned()
 }

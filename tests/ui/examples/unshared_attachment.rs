@@ -16,6 +16,7 @@ struct Counting;
 impl Filter for Counting {
     type Attachment = Cell<u32>;
     type Client = ();
+    type FastIo = ();
 
     fn slot() -> &'static Slot<Self> {
         loop {}

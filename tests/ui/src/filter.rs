@@ -14,6 +14,7 @@ static DRIVER: Slot<Plain> = Slot::new();
 impl Filter for Plain {
     type Attachment = ();
     type Client = ();
+    type FastIo = ();
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER

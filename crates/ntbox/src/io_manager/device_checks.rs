@@ -29,6 +29,8 @@ struct Known {
     created: HashMap<usize, usize>,
     /// For a device and the base of an image: who in it asked for a reference that is left.
     referenced: HashMap<(usize, usize), Vec<usize>>,
+    /// For a device: references that one of several drivers gave back, nobody knows which.
+    given_back: HashMap<usize, usize>,
 }
 
 /// References in [`Known`]: without any, a dereference need not look.
@@ -48,6 +50,7 @@ pub fn created(device: *mut DEVICE_OBJECT, site: usize) {
 pub(super) fn forget(device: *mut DEVICE_OBJECT) {
     let mut known = known();
     known.created.remove(&(device as usize));
+    known.given_back.remove(&(device as usize));
     known.referenced.retain(|(other, _), sites| {
         let keeps = *other != device as usize;
         if !keeps {
@@ -74,13 +77,19 @@ pub fn dereferenced(object: usize, site: usize) {
     }
     let mut known = known();
     // A routine that ends with this call has jumped to it: the return address is its caller's,
-    // the system's. Then it is the driver that has a reference.
-    let holder = || known.referenced.keys().find(|(held, _)| *held == object);
-    let Some(key) = pe_image::image_at(site)
-        .map(|image| (object, image.base()))
-        .or_else(|| holder().copied())
-    else {
-        return;
+    // the system's. Then it is the driver that has a reference, if there is one alone.
+    let key = if let Some(image) = pe_image::image_at(site) {
+        (object, image.base())
+    } else {
+        let mut holders = known.referenced.keys().filter(|(held, _)| *held == object);
+        match (holders.next().copied(), holders.next()) {
+            (Some(holder), None) => holder,
+            (Some(_), Some(_)) => {
+                *known.given_back.entry(object).or_default() += 1;
+                return;
+            }
+            (None, _) => return,
+        }
     };
     let Some(sites) = known.referenced.get_mut(&key) else {
         return;
@@ -100,7 +109,7 @@ pub fn dereferenced(object: usize, site: usize) {
 
 /// Reports the references that code of the image has asked for and not given back.
 pub(super) fn check_references(image: &Image, service: &str) {
-    let left: Vec<(usize, usize)> = {
+    let mut left: Vec<(usize, usize)> = {
         let known = known();
         let ours = known
             .referenced
@@ -109,6 +118,14 @@ pub(super) fn check_references(image: &Image, service: &str) {
         ours.flat_map(|((device, _), sites)| sites.iter().map(|site| (*device, *site)))
             .collect()
     };
+    left.retain(|(device, _)| match known().given_back.get_mut(device) {
+        // It may be this driver's, so that nothing is known against it.
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    });
     for (device, site) in left {
         // SAFETY: a device that is gone was forgotten.
         let device = unsafe { describe(device as *const DEVICE_OBJECT) };

@@ -61,6 +61,7 @@ fn start(start: &Start<Example>, level: &mut Passive) -> Result<(), Status> {
 impl Filter for Example {
     type Attachment = ();
     type Client = ();
+    type FastIo = ();
 
     fn slot() -> &'static Slot<Self> {
         &DRIVER

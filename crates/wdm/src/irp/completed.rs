@@ -40,6 +40,15 @@ impl CompletedIrp<'_> {
         unsafe { (*self.raw).IoStatus.Information as usize }
     }
 
+    /// The major function code. IRQL: any.
+    #[must_use]
+    pub fn major(&self) -> u8 {
+        // SAFETY: live while the routine runs, and the current location is this driver's.
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above.
+        unsafe { (*location).MajorFunction }
+    }
+
     /// Whether a driver below returned STATUS_PENDING. IRQL: any.
     #[must_use]
     pub fn pending_returned(&self) -> bool {

@@ -13,7 +13,7 @@
 
 use super::{Disposition, Irp, raw};
 use crate::status::Status;
-use wdk_sys::{IRP_MJ_DEVICE_CONTROL, METHOD_BUFFERED};
+use wdk_sys::{IRP_MJ_DEVICE_CONTROL, METHOD_BUFFERED, PIRP};
 
 /// A device control with a system buffer, whose lengths are the bounds of what is read and written
 /// (D7).
@@ -83,6 +83,11 @@ impl<'d> DeviceControl<'d> {
         }
         // SAFETY: invariant of the type.
         unsafe { core::slice::from_raw_parts(self.buffer, self.input) }
+    }
+
+    /// The request, still owned.
+    pub(super) const fn raw(&self) -> PIRP {
+        self.irp.raw
     }
 
     /// Completes the request without output. IRQL: ≤ DISPATCH_LEVEL.

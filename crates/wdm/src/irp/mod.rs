@@ -41,6 +41,7 @@ mod device_control;
 mod kind;
 mod own;
 mod parameters;
+mod parked;
 mod pended;
 pub(crate) mod raw;
 
@@ -49,6 +50,7 @@ pub use device_control::DeviceControl;
 pub use kind::RequestKind;
 pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
+pub use parked::{ParkedControl, Parking};
 pub use pended::{PendedIrp, PendedWork, Resumed};
 
 use crate::completion::{self, Completion};
@@ -147,6 +149,20 @@ impl<'d> Irp<'d> {
         unsafe { (*location).MinorFunction }
     }
 
+    /// `Irp->Flags`. IRQL: any.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        // SAFETY: invariant of the type.
+        unsafe { (*self.raw).Flags }
+    }
+
+    /// Tells the file object of this request apart from others while they last; 0 without one.
+    /// IRQL: any.
+    #[must_use]
+    pub fn file_number(&self) -> u64 {
+        self.file_object() as u64
+    }
+
     /// The file object that the request is for; null in some that drivers send. IRQL: any.
     pub(crate) fn file_object(&self) -> *mut FILE_OBJECT {
         // SAFETY: invariant of the type.
@@ -194,6 +210,17 @@ impl<'d> Irp<'d> {
         device: &'d FilterDevice<F>,
         completion: C,
     ) -> Disposition<'d> {
+        self.forward_counted(device, completion, || ())
+    }
+
+    /// As [`Irp::forward_with`], and calls `passed_on` before the request is below: once, and not at all if
+    /// nobody will see it complete, because then `completion` is dropped.
+    pub fn forward_counted<F: Filter, C: Completion>(
+        self,
+        device: &'d FilterDevice<F>,
+        completion: C,
+        passed_on: impl FnOnce(),
+    ) -> Disposition<'d> {
         let Some(lower) = device.lower() else {
             return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
         };
@@ -215,6 +242,7 @@ impl<'d> Irp<'d> {
             drop(entered);
             return self.forward(lower);
         }
+        passed_on();
         entered.keep();
         let irp = self.into_raw();
         // SAFETY: the lower device is alive while a request is on its way to it; the IRP is not

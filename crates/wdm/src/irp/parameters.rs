@@ -7,7 +7,13 @@
 
 use super::{Irp, raw};
 use crate::device::{DeviceObject, DeviceReference};
-use wdk_sys::{IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_MOUNT_VOLUME};
+use wdk_sys::{
+    IO_STACK_LOCATION, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_LOCK_CONTROL, IRP_MJ_QUERY_INFORMATION,
+    IRP_MJ_QUERY_VOLUME_INFORMATION, IRP_MJ_READ, IRP_MJ_SET_INFORMATION,
+    IRP_MJ_SET_VOLUME_INFORMATION, IRP_MJ_WRITE, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_LOCK,
+    IRP_MN_MOUNT_VOLUME, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_UNLOCK_SINGLE, LARGE_INTEGER,
+};
 
 /// Major function codes that a filter tells apart.
 pub struct Major;
@@ -65,4 +71,108 @@ impl Irp<'_> {
         // SAFETY: the storage device is alive while it is being mounted.
         (!storage.is_null()).then(|| unsafe { DeviceObject::from_raw(storage) }.reference())
     }
+
+    /// Two numbers that say what is asked for, by the major function: offset and length of a transfer or
+    /// lock, class and length of information, code and output length of a control, options and access
+    /// of a create; 0 where there are none. Read before the request is passed on. IRQL: ≤ DISPATCH_LEVEL.
+    #[must_use]
+    pub fn numbers(&self) -> [u64; 2] {
+        // SAFETY: invariant of the type.
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above.
+        unsafe { numbers(location, u32::from(self.major()), u32::from(self.minor())) }
+    }
+}
+
+/// [`Irp::numbers`].
+///
+/// # Safety
+/// The stack location is one of a live request that its owner has not passed on, with these function
+/// codes.
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "each block reads the members that its function code selects"
+)]
+unsafe fn numbers(location: *const IO_STACK_LOCATION, major: u32, minor: u32) -> [u64; 2] {
+    // SAFETY: contract of the function; only the place is computed.
+    let parameters = unsafe { &raw const (*location).Parameters };
+    match (major, minor) {
+        (IRP_MJ_CREATE, _) => {
+            // SAFETY: the function code selects this member.
+            let (options, context) = unsafe {
+                (
+                    (*parameters).Create.Options,
+                    (*parameters).Create.SecurityContext,
+                )
+            };
+            // SAFETY: null, or the context of the open that waits for this request.
+            let access = unsafe { context.as_ref() }.map_or(0, |context| context.DesiredAccess);
+            [options.into(), access.into()]
+        }
+        (IRP_MJ_READ | IRP_MJ_WRITE, _) => {
+            // SAFETY: the function code selects this member; both have the same layout.
+            let (offset, length) =
+                unsafe { ((*parameters).Read.ByteOffset, (*parameters).Read.Length) };
+            [number(&offset), length.into()]
+        }
+        (IRP_MJ_QUERY_INFORMATION | IRP_MJ_SET_INFORMATION, _) => {
+            // SAFETY: the function code selects this member; both begin alike.
+            let (class, length) = unsafe {
+                let query = &(*parameters).QueryFile;
+                (query.FileInformationClass, query.Length)
+            };
+            [class as u32 as u64, length.into()]
+        }
+        (IRP_MJ_QUERY_VOLUME_INFORMATION | IRP_MJ_SET_VOLUME_INFORMATION, _) => {
+            // SAFETY: the function code selects this member; both have the same layout.
+            let (class, length) = unsafe {
+                let query = &(*parameters).QueryVolume;
+                (query.FsInformationClass, query.Length)
+            };
+            [class as u32 as u64, length.into()]
+        }
+        (IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY) => {
+            // SAFETY: the function codes select this member.
+            let (filter, length) = unsafe {
+                let notify = &(*parameters).NotifyDirectory;
+                (notify.CompletionFilter, notify.Length)
+            };
+            [filter.into(), length.into()]
+        }
+        (IRP_MJ_DIRECTORY_CONTROL, _) => {
+            // SAFETY: the function code selects this member.
+            let (class, length) = unsafe {
+                let query = &(*parameters).QueryDirectory;
+                (query.FileInformationClass, query.Length)
+            };
+            [class as u32 as u64, length.into()]
+        }
+        (IRP_MJ_FILE_SYSTEM_CONTROL | IRP_MJ_DEVICE_CONTROL, _) => {
+            // SAFETY: the function code selects this member; both have the same layout.
+            let (code, length) = unsafe {
+                let control = &(*parameters).DeviceIoControl;
+                (control.IoControlCode, control.OutputBufferLength)
+            };
+            [code.into(), length.into()]
+        }
+        (IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK | IRP_MN_UNLOCK_SINGLE) => {
+            // SAFETY: the function codes select this member.
+            let (offset, length) = unsafe {
+                let lock = &(*parameters).LockControl;
+                (lock.ByteOffset, lock.Length)
+            };
+            // SAFETY: null, or the length that the sender keeps until the request has completed.
+            [
+                number(&offset),
+                unsafe { length.as_ref() }.map_or(0, number),
+            ]
+        }
+        _ => [0, 0],
+    }
+}
+
+/// The whole of a `LARGE_INTEGER`.
+fn number(integer: &LARGE_INTEGER) -> u64 {
+    // SAFETY: a union of integers.
+    unsafe { integer.QuadPart }.cast_unsigned()
 }

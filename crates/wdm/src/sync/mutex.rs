@@ -24,6 +24,8 @@ struct Guarded<T> {
     data: UnsafeCell<T>,
 }
 
+// SAFETY: an event that is in no queue belongs to no thread; nobody waits for what is moved.
+unsafe impl<T: Send> Send for Guarded<T> {}
 // SAFETY: the event admits one thread at a time to the data.
 unsafe impl<T: Send> Sync for Guarded<T> {}
 

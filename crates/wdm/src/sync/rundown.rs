@@ -1,7 +1,7 @@
 //! Rundown protection: counts who is inside, and lets the last way out be waited for.
 //!
-//! Wraps `ExInitializeRundownProtection` and its family. Used only where the
-//! driver may be unloaded; a driver that stays pays nothing for it (P4, C15).
+//! Wraps `ExInitializeRundownProtection` and its family. Requests pay for it only where the
+//! driver may be unloaded, or while a trace runs (P4, C15).
 
 #![expect(unsafe_code, reason = "the count is a structure of the system")]
 
@@ -14,6 +14,8 @@ use wdk_sys::{EX_RUNDOWN_REF, ntddk};
 pub(crate) struct Rundown(UnsafeCell<MaybeUninit<EX_RUNDOWN_REF>>);
 
 // SAFETY: the structure is made to be used from any thread.
+unsafe impl Send for Rundown {}
+// SAFETY: as above.
 unsafe impl Sync for Rundown {}
 
 impl Rundown {
@@ -57,5 +59,14 @@ impl Rundown {
     pub(crate) unsafe fn wait(&self, _level: &mut Passive) {
         // SAFETY: contract of the function; the token proves PASSIVE_LEVEL.
         unsafe { ntddk::ExWaitForRundownProtectionRelease(self.raw()) }
+    }
+
+    /// As in the beginning.
+    ///
+    /// # Safety
+    /// [`Rundown::wait`] has returned, and nobody else waits.
+    pub(crate) unsafe fn reinitialize(&self) {
+        // SAFETY: contract of the function.
+        unsafe { ntddk::ExReInitializeRundownProtection(self.raw()) }
     }
 }

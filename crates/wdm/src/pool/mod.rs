@@ -7,11 +7,20 @@
     reason = "pool memory is a raw pointer until it is owned here"
 )]
 
+mod arc;
+mod once;
+mod slice;
+
+pub use arc::NonPagedArc;
+pub use once::SetOnce;
+pub use slice::NonPagedSlice;
+
 use crate::status::Status;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use wdk_sys::{POOL_FLAG_NON_PAGED, ntddk};
+use zerocopy::FromZeros;
 
 /// Tag of the driver's allocations, as `!poolused` and `poolmon` show it: `FsGl`.
 pub const TAG: u32 = u32::from_le_bytes(*b"FsGl");
@@ -63,6 +72,23 @@ impl<T> NonPagedBox<T> {
         // SAFETY: freshly allocated, large enough, and aligned by the assertion above.
         unsafe { memory.write(value) };
         Ok(Self(memory))
+    }
+
+    /// A value that is all zeros, made in its place: it never lies on the stack. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn try_zeroed() -> Result<Self, Status>
+    where
+        T: FromZeros,
+    {
+        const {
+            assert!(
+                align_of::<T>() <= POOL_ALIGNMENT,
+                "the pool aligns to 16 bytes"
+            )
+        };
+        // INVARIANT: zeroed memory, which is a valid `T`.
+        Ok(Self(allocate(size_of::<T>())?.cast()))
     }
 
     /// Gives up ownership; [`NonPagedBox::from_raw`] takes it back.

@@ -1,0 +1,76 @@
+//! A place for a value that is made when it is first needed, and then stays.
+
+use super::NonPagedBox;
+use crate::status::Status;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// Empty, and then a value for as long as this lives.
+///
+/// # Invariants
+/// The pointer is null, or comes from [`NonPagedBox::into_raw`]; once it is not null it stays.
+pub struct SetOnce<T> {
+    value: AtomicPtr<T>,
+    owned: PhantomData<NonPagedBox<T>>,
+}
+
+impl<T> SetOnce<T> {
+    /// Empty.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            value: AtomicPtr::new(core::ptr::null_mut()),
+            owned: PhantomData,
+        }
+    }
+
+    /// The value, if there is one. IRQL: any.
+    #[must_use]
+    pub fn get(&self) -> Option<&T> {
+        // SAFETY: invariant of the type: valid until this is dropped.
+        unsafe { self.value.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// The value, made by `make` if there is none. Of two that make one at the same time, one is
+    /// dropped. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: those of `make`, and STATUS_INSUFFICIENT_RESOURCES.
+    pub fn get_or_try(&self, make: impl FnOnce() -> Result<T, Status>) -> Result<&T, Status> {
+        if let Some(value) = self.get() {
+            return Ok(value);
+        }
+        let made = NonPagedBox::try_new(make()?)?.into_raw();
+        let set = self.value.compare_exchange(
+            core::ptr::null_mut(),
+            made.as_ptr(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        let value = match set {
+            Ok(_null) => made.as_ptr(),
+            Err(other) => {
+                // SAFETY: given up above, and nobody else has seen it.
+                drop(unsafe { NonPagedBox::from_raw(made) });
+                other
+            }
+        };
+        // SAFETY: invariant of the type: valid until this is dropped.
+        Ok(unsafe { &*value })
+    }
+}
+
+impl<T> Default for SetOnce<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Drop for SetOnce<T> {
+    fn drop(&mut self) {
+        if let Some(value) = NonNull::new(*self.value.get_mut()) {
+            // SAFETY: invariant of the type; taken back once, here.
+            drop(unsafe { NonPagedBox::from_raw(value) });
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! One request, or call of fast I/O, while it is below.
+//!
+//! Statistics need to know of a request when it began, and of which volume it is: both fit into the
+//! context of the completion routine. A trace needs more, which lies in nonpaged pool; without memory for
+//! it the request is counted only.
+
+use super::{Observer, Volume, What, of};
+use crate::glass::Glass;
+use fsglass_protocol::{Operation, trace};
+use observe::counters::Outcome;
+use wdm::completion::Completion;
+use wdm::device::FilterDevice;
+use wdm::driver::{Driver, Filter};
+use wdm::fast_io::{FastIoCall, FastIoResult};
+use wdm::irp::{CompletedIrp, Disposition, Irp};
+use wdm::irql::{self, AtMostDispatch};
+use wdm::pool::NonPagedBox;
+use wdm::status::Status;
+use wdm::{process, time};
+
+/// Passes `irp` on, and observes it. IRQL: ≤ APC_LEVEL (D3).
+#[cold]
+pub fn pass_through<'d>(
+    device: &'d FilterDevice<Glass>,
+    irp: Irp<'d>,
+    what: What,
+) -> Disposition<'d> {
+    let attachment = device.attachment();
+    let (Some(volume), Some(operation)) = (
+        attachment.volume.as_deref(),
+        Operation::from_number(irp.major()),
+    ) else {
+        return irp.forward_with(device, Unseen);
+    };
+    let counted = what.counts() && volume.counters(operation).is_ok();
+    let start = || start(volume, operation, counted);
+    if what.traces()
+        && let Ok(traced) = NonPagedBox::try_new(Observation::of(&irp, volume, operation, counted))
+    {
+        return irp.forward_counted(device, traced, start);
+    }
+    if counted {
+        return irp.forward_counted(device, Counted::new(volume), start);
+    }
+    irp.forward_with(device, Unseen)
+}
+
+/// Counts that something is passed on.
+fn start(volume: &Volume, operation: Operation, counted: bool) {
+    if counted
+        && let Ok(counters) = volume.counters(operation)
+        && let Some(counters) = counters.current()
+    {
+        counters.start();
+    }
+}
+
+/// The completion of a request that could not be observed.
+struct Unseen;
+
+impl Completion for Unseen {
+    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {}
+}
+
+/// A request that is counted, and not traced: the number of its volume in the lowest bits, and above it
+/// when it was passed on, in ticks. 2^52 of them, at 10 MHz, are 14 years.
+struct Counted(u64);
+
+impl Counted {
+    const BITS: u32 = 12;
+
+    fn new(volume: &Volume) -> Self {
+        Self((time::ticks() << Self::BITS) | u64::from(volume.number))
+    }
+}
+
+impl Completion for Counted {
+    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+        // The same bits are lost on both sides.
+        let ticks = (time::ticks() << Self::BITS).wrapping_sub(self.0) >> Self::BITS;
+        let number = self.0 & ((1 << Self::BITS) - 1);
+        let (Some(driver), Some(operation)) = (
+            Glass::slot().during(irp),
+            Operation::from_number(irp.major()),
+        ) else {
+            return;
+        };
+        if let Some(volume) = of(driver).volumes().get(number as u32) {
+            volume.complete(operation, &outcome(operation, irp, ticks));
+        }
+    }
+}
+
+/// How a request completed.
+fn outcome(operation: Operation, irp: &CompletedIrp<'_>, ticks: u64) -> Outcome {
+    Outcome {
+        status: irp.status().bits(),
+        bytes: transferred(operation, irp.status(), irp.information() as u64),
+        ticks,
+        pended: irp.pending_returned(),
+        at_dispatch: irql::current() >= irql::DISPATCH,
+        declined: false,
+    }
+}
+
+/// The severity of an error, in the two highest bits of a status.
+const ERROR: u32 = 3;
+
+/// The bytes among what operations tell.
+fn transferred(operation: Operation, status: Status, information: u64) -> u64 {
+    if operation.transfers() && status.bits() >> 30 != ERROR {
+        information
+    } else {
+        0
+    }
+}
+
+/// What a trace knows of a request, or of a call of fast I/O, before it comes back.
+pub struct Observation {
+    /// When it was passed on, in ticks.
+    pub started: u64,
+    /// The number of its volume.
+    pub volume: u32,
+    /// What was asked for.
+    pub operation: Operation,
+    /// The minor function.
+    pub minor: u8,
+    /// Whether the statistics know of it.
+    counted: bool,
+    /// `Irp->Flags`.
+    pub irp_flags: u32,
+    /// Who sent it.
+    pub process: u32,
+    /// Who sent it.
+    pub thread: u32,
+    /// Its file object.
+    pub file: u64,
+    /// What matters for that operation.
+    pub numbers: [u64; 2],
+}
+
+/// What came back.
+pub struct Completed<'o> {
+    /// What was known before.
+    pub observation: &'o Observation,
+    /// Its volume.
+    pub volume: &'o Volume,
+    /// How it came back.
+    pub outcome: Outcome,
+    /// `IoStatus.Information`.
+    pub information: u64,
+    /// The level at which it came back.
+    pub irql: u8,
+    /// [`trace::flags`].
+    pub flags: u32,
+    /// The name of its file.
+    pub name: &'o [u16],
+}
+
+impl Observation {
+    fn of(irp: &Irp<'_>, volume: &Volume, operation: Operation, counted: bool) -> Self {
+        Self {
+            started: time::ticks(),
+            volume: volume.number,
+            operation,
+            minor: irp.minor(),
+            counted,
+            irp_flags: irp.flags(),
+            process: process::current_process_id(),
+            thread: process::current_thread_id(),
+            file: irp.file_number(),
+            numbers: irp.numbers(),
+        }
+    }
+
+    /// Begins to observe a request that the caller waits for or finishes itself; `None` if nobody wants to
+    /// know of it. [`Observation::end`] ends it.
+    pub fn begin(device: &FilterDevice<Glass>, irp: &Irp<'_>) -> Option<Self> {
+        let what = of(device.driver()).what();
+        if what.is_nothing() {
+            return None;
+        }
+        let volume = device.attachment().volume.as_deref()?;
+        let operation = Operation::from_number(irp.major())?;
+        let counted = what.counts() && volume.counters(operation).is_ok();
+        Some(Self::of(irp, volume, operation, counted))
+    }
+
+    /// It came back with that status. Only now do statistics know of it: until it is passed on, it may
+    /// still fail here.
+    pub fn end(&self, driver: &Driver<Glass>, status: Status, level: &mut AtMostDispatch) {
+        let outcome = Outcome {
+            status: status.bits(),
+            bytes: 0,
+            ticks: time::ticks().wrapping_sub(self.started),
+            // Where it was waited for, nobody can tell any more.
+            pended: false,
+            at_dispatch: irql::current() >= irql::DISPATCH,
+            declined: false,
+        };
+        if let Some(volume) = of(driver).volumes().get(self.volume) {
+            start(volume, self.operation, self.counted);
+        }
+        self.came_back(of(driver), outcome, 0, level);
+    }
+
+    fn came_back(
+        &self,
+        observer: &Observer,
+        outcome: Outcome,
+        information: u64,
+        level: &mut AtMostDispatch,
+    ) {
+        let Some(volume) = observer.volumes().get(self.volume) else {
+            return;
+        };
+        if self.counted {
+            volume.complete(self.operation, &outcome);
+        }
+        let mut flags = trace::flags::NAME_UNKNOWN;
+        if outcome.pended {
+            flags |= trace::flags::PENDED;
+        }
+        if outcome.declined {
+            flags |= trace::flags::DECLINED;
+        }
+        let completed = Completed {
+            observation: self,
+            volume,
+            outcome,
+            information,
+            irql: irql::current(),
+            flags,
+            name: &[],
+        };
+        observer.record(&completed, level);
+    }
+}
+
+impl Completion for Observation {
+    fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+        let ticks = time::ticks().wrapping_sub(self.started);
+        let Some(driver) = Glass::slot().during(irp) else {
+            return;
+        };
+        let outcome = outcome(self.operation, irp, ticks);
+        self.came_back(of(driver), outcome, irp.information() as u64, level);
+    }
+}
+
+/// A call of fast I/O is passed on: what is known of it, if somebody wants to know.
+pub fn fast_io_begins(
+    device: &FilterDevice<Glass>,
+    call: impl FnOnce() -> FastIoCall,
+) -> Option<Observation> {
+    let what = of(device.driver()).what();
+    if what.is_nothing() {
+        return None;
+    }
+    fast_io(device, &call(), what)
+}
+
+#[cold]
+fn fast_io(device: &FilterDevice<Glass>, call: &FastIoCall, what: What) -> Option<Observation> {
+    let volume = device.attachment().volume.as_deref()?;
+    let operation = Operation::from_fast_io(call.entry)?;
+    let counted = what.counts() && volume.counters(operation).is_ok();
+    start(volume, operation, counted);
+    Some(Observation {
+        started: time::ticks(),
+        volume: volume.number,
+        operation,
+        minor: 0,
+        counted,
+        irp_flags: 0,
+        process: process::current_process_id(),
+        thread: process::current_thread_id(),
+        file: call.file,
+        numbers: call.numbers,
+    })
+}
+
+/// A call of fast I/O has returned.
+#[cold]
+pub fn fast_io_ends(
+    device: &FilterDevice<Glass>,
+    observation: &Observation,
+    result: &FastIoResult,
+    level: &mut AtMostDispatch,
+) {
+    let ticks = time::ticks().wrapping_sub(observation.started);
+    let outcome = Outcome {
+        status: result.status.bits(),
+        bytes: transferred(observation.operation, result.status, result.information),
+        ticks,
+        pended: false,
+        at_dispatch: irql::current() >= irql::DISPATCH,
+        declined: !result.taken,
+    };
+    let observer = of(device.driver());
+    observation.came_back(observer, outcome, result.information, level);
+}

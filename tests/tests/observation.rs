@@ -1,0 +1,284 @@
+//! Statistics and traces: what is counted and recorded, for whom, and for how long.
+
+use fsglass_protocol::trace::{flags, ring, wanted};
+use fsglass_protocol::{Operation, OperationRecord, TraceStart};
+use fsglass_tests::client::{Client, Counted, Traced, everything};
+use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
+use fsglass_tests::own_process::in_own_process;
+use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::nt::{
+    STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS,
+    STATUS_TOO_MANY_SESSIONS,
+};
+
+const C: &str = r"\Device\HarddiskVolume1";
+
+/// Bytes of a reading.
+const BUFFER: u32 = 1 << 16;
+
+fn disk(machine: &Machine) -> Volume {
+    let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+    volume.mount();
+    volume
+}
+
+/// Opens, writes, reads and closes; how often each.
+fn use_file(volume: &Volume, times: u64) {
+    let file = volume.create("\\file");
+    for _ in 0..times {
+        assert!(file.write(Some(0), b"data").is_success());
+        assert_eq!(&*file.read(Some(0), 4).data, b"data");
+    }
+}
+
+fn volume_of(client: &Client) -> Counted {
+    let counted = client.statistics();
+    let found = counted.iter().find(|volume| volume.name == C).cloned();
+    found.unwrap_or_else(|| panic!("{C} is not among {counted:#?}"))
+}
+
+/// The sum over an operation and its call of fast I/O that was not declined.
+fn sum(counted: &Counted, operations: [Operation; 2], field: fn(&OperationRecord) -> u64) -> u64 {
+    let records = operations.map(|operation| counted.operations.get(&operation));
+    records
+        .into_iter()
+        .flatten()
+        .map(|(record, _)| field(record))
+        .sum()
+}
+
+/// Nothing is counted until a client wants it, and no longer when the last of them is gone.
+#[test]
+fn statistics_are_kept_while_somebody_wants_them() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let (first, second) = (Client::open(), Client::open());
+        use_file(&volume, 3);
+        assert!(volume_of(&first).operations.is_empty());
+        assert_eq!(first.observe(true), STATUS_SUCCESS);
+        assert_eq!(first.observe(true), STATUS_SUCCESS);
+        assert_eq!(second.observe(true), STATUS_SUCCESS);
+        use_file(&volume, 5);
+        let reads = |client: &Client| {
+            let operations = [Operation::READ, Operation::FAST_READ];
+            sum(&volume_of(client), operations, |record| {
+                record.completed.get() - record.declined.get()
+            })
+        };
+        assert_eq!(reads(&first), 5);
+        assert_eq!(first.observe(false), STATUS_SUCCESS);
+        use_file(&volume, 7);
+        assert_eq!(reads(&first), 12, "the second still wants them");
+        drop(second);
+        use_file(&volume, 2);
+        assert_eq!(reads(&first), 12);
+        drop(first);
+        unload(driver);
+    });
+}
+
+/// The setting keeps them from the start.
+#[test]
+fn the_setting_keeps_statistics() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let _driver = load(path, &[("Statistics", 1)]);
+        use_file(&volume, 4);
+        let client = Client::open();
+        let counted = volume_of(&client);
+        assert!(counted.attached);
+        let bytes = |operations| sum(&counted, operations, |record| record.bytes.get());
+        assert_eq!(bytes([Operation::WRITE, Operation::FAST_WRITE]), 16);
+        assert_eq!(bytes([Operation::READ, Operation::FAST_READ]), 16);
+        for (operation, (record, buckets)) in &counted.operations {
+            assert_eq!(record.started, record.completed, "{}", operation.name());
+            let in_buckets: u64 = buckets.iter().map(|bucket| bucket.count.get()).sum();
+            assert_eq!(in_buckets, record.completed.get());
+        }
+        assert_eq!(counted.operations[&Operation::CLOSE].0.completed.get(), 1);
+    });
+}
+
+/// A trace has a record of each request, in order; a reader that finds nothing waits for one.
+#[test]
+fn a_trace_tells_each_request() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        let waiting = client.read_trace(BUFFER);
+        assert!(waiting.is_outstanding());
+        use_file(&volume, 2);
+        let woken = waiting.wait();
+        assert_eq!((woken.status, woken.information), (STATUS_SUCCESS, 0));
+        let mut traced = Traced::default();
+        traced.add(&client.read_trace(BUFFER).wait());
+        assert_eq!(traced.lost, 0);
+        let of_file: Vec<_> = traced.requests.iter().map(|(record, _)| record).collect();
+        let operations: Vec<_> = of_file
+            .iter()
+            .filter(|record| record.flags.get() & flags::DECLINED == 0)
+            .map(|record| Operation::from_number(record.operation).map_or("?", Operation::name))
+            .map(|name| name.trim_start_matches("fast "))
+            .collect();
+        let expected = [
+            "CREATE", "WRITE", "READ", "WRITE", "READ", "CLEANUP", "CLOSE",
+        ];
+        assert_eq!(operations, expected);
+        let numbers: Vec<u32> = of_file.iter().map(|record| record.volume.get()).collect();
+        assert!(numbers.iter().all(|number| traced.volumes[number] == C));
+        assert!(
+            of_file
+                .iter()
+                .all(|record| record.process != of_file[0].status)
+        );
+        let write = of_file.iter().find(|record| record.information.get() == 4);
+        assert_eq!(
+            write.map(|record| record.parameters.map(|field| field.get())),
+            Some([0, 4])
+        );
+        assert_eq!(client.stop_trace(), STATUS_SUCCESS);
+        assert_eq!(client.stop_trace(), STATUS_INVALID_DEVICE_STATE);
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// Who waits for a record is let go when the trace stops, when the request is cancelled, and when the
+/// handle is closed.
+#[test]
+fn a_reader_that_waits_is_let_go() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let status = |client: &Client| client.read_trace(BUFFER).wait().status;
+        assert_eq!(
+            status(&client),
+            STATUS_INVALID_DEVICE_STATE,
+            "there is no trace"
+        );
+
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        assert_eq!(
+            client.start_trace(everything(), "", ""),
+            STATUS_INVALID_DEVICE_STATE
+        );
+        let waiting = client.read_trace(BUFFER);
+        assert_eq!(
+            status(&client),
+            STATUS_INVALID_DEVICE_STATE,
+            "one waits already"
+        );
+        assert_eq!(client.stop_trace(), STATUS_SUCCESS);
+        assert_eq!(waiting.wait().status, STATUS_CANCELLED);
+
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        let mut waiting = client.read_trace(BUFFER);
+        waiting.cancel();
+        assert_eq!(waiting.wait().status, STATUS_CANCELLED);
+
+        let waiting = client.read_trace(BUFFER).outlives_handle();
+        drop(client);
+        assert_eq!(waiting.wait().status, STATUS_CANCELLED);
+        use_file(&volume, 1);
+        unload(driver);
+    });
+}
+
+/// Each reader has its own filter, and what does not fit is counted.
+#[test]
+fn each_trace_has_what_it_wants() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let operations = 1 << Operation::CLOSE.number();
+        let closes = TraceStart {
+            operations: operations.into(),
+            ..everything()
+        };
+        let failures = TraceStart {
+            wanted: wanted::FAILURES_ONLY.into(),
+            ..everything()
+        };
+        let small = TraceStart {
+            ring_bytes: ring::LEAST.into(),
+            ..everything()
+        };
+        let elsewhere = TraceStart {
+            process: 0xFFFF_FFFC.into(),
+            ..everything()
+        };
+        let slow = TraceStart {
+            slower_than: u64::MAX.into(),
+            ..everything()
+        };
+        let clients: Vec<_> = [
+            (closes, ""),
+            (failures, ""),
+            (small, ""),
+            (elsewhere, ""),
+            (slow, ""),
+            (everything(), "*9"),
+            (everything(), r"\device\*1"),
+        ]
+        .map(|(fixed, volume)| {
+            let client = Client::open();
+            assert_eq!(client.start_trace(fixed, volume, ""), STATUS_SUCCESS);
+            client
+        })
+        .into();
+        let eighth = Client::open();
+        assert_eq!(eighth.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        let ninth = Client::open();
+        assert_eq!(
+            ninth.start_trace(everything(), "", ""),
+            STATUS_TOO_MANY_SESSIONS
+        );
+        assert_eq!(eighth.stop_trace(), STATUS_SUCCESS);
+        assert_eq!(ninth.start_trace(everything(), "", ""), STATUS_SUCCESS);
+
+        use_file(&volume, 200);
+        assert!(!volume.open("\\missing", |open| open).outcome.is_success());
+        let read = |client: &Client| {
+            let mut traced = Traced::default();
+            loop {
+                let mut reading = client.read_trace(BUFFER);
+                if reading.is_outstanding() {
+                    reading.cancel();
+                    return traced;
+                }
+                let outcome = reading.wait();
+                traced.add(&outcome);
+            }
+        };
+        let all = read(&ninth);
+        assert_eq!(all.lost, 0);
+        let traced: Vec<_> = clients.iter().map(read).collect();
+        let counts: Vec<_> = traced.iter().map(|traced| traced.requests.len()).collect();
+        assert_eq!(counts[0], 1);
+        let failed = all
+            .requests
+            .iter()
+            .filter(|(record, _)| record.status.get() >> 31 != 0);
+        assert_eq!(counts[1], failed.count());
+        assert!(counts[1] > 0);
+        assert!(traced[2].lost > 0);
+        assert_eq!(counts[2] + traced[2].lost as usize, all.requests.len());
+        assert_eq!(counts[3..6], [0, 0, 0]);
+        assert_eq!(counts[6], all.requests.len());
+        let short = ninth.read_trace(100);
+        drop(short);
+        use_file(&volume, 1);
+        assert_eq!(ninth.read_trace(100).wait().status, STATUS_BUFFER_TOO_SMALL);
+        drop((clients, eighth, ninth));
+        unload(driver);
+    });
+}
