@@ -158,7 +158,7 @@ fn judge_system(facts: &Facts, say: &mut Say<'_>) {
         (Some(version), _) => say(
             "system",
             Grade::Note,
-            format!("Wine {version}: no Windows; what it can show is in docs"),
+            format!("Wine {version}: no Windows; docs/wine.md tells what it can show"),
             None,
         ),
         (None, Some(build)) if build < OLDEST => say(

@@ -34,7 +34,7 @@ pub fn install(context: &mut Context<'_>, inf: Option<&Path>, boot: bool) -> Res
     let restart = if wine {
         let section = format!("setupapi,InstallHinfSection DefaultInstall 132 {path}");
         let arguments: Vec<_> = section.split(' ').collect();
-        context.system.run("rundll32.exe", &arguments)?;
+        context.system.run_unheard("rundll32.exe", &arguments)?;
         false
     } else {
         pnputil(context.system, &["/add-driver", &path, "/install"])?
@@ -86,12 +86,17 @@ pub fn uninstall(context: &mut Context<'_>) -> Result<Exit> {
     if context.system.service(name)?.is_some() {
         context.system.delete_service(name)?;
         let image = windows_directory()
-            .join("System32/drivers")
+            .join("System32")
+            .join("drivers")
             .join(format!("{name}.sys"));
-        if image.is_file() {
+        writeln!(context.out, "the service {name} is removed")?;
+        // Windows keeps the file of a driver that runs.
+        if restart && image.is_file() {
+            let image = image.display();
+            writeln!(context.out, "{image} is left: delete it after the restart")?;
+        } else if image.is_file() {
             std::fs::remove_file(&image)?;
         }
-        writeln!(context.out, "the service {name} is removed")?;
     }
     if restart {
         writeln!(
@@ -229,6 +234,18 @@ mod tests {
         assert_eq!(ran(&system, &["uninstall"]).0, Ok(Exit::Done));
         assert_eq!(*system.done.borrow(), ["stop fsglass", "delete fsglass"]);
         assert_eq!(ran(&system, &["uninstall"]).0, Ok(Exit::Done));
+    }
+
+    #[test]
+    fn a_driver_that_cannot_be_stopped_goes_with_the_next_restart() {
+        let system = Pretended {
+            unstoppable: true,
+            ..installed()
+        };
+        let (exit, text) = ran(&system, &["uninstall"]);
+        assert_eq!(exit, Ok(Exit::Restart));
+        assert_eq!(*system.done.borrow(), ["stop fsglass", "delete fsglass"]);
+        assert!(text.contains("until the next restart"), "{text}");
     }
 
     #[test]

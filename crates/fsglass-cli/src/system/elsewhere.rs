@@ -122,6 +122,10 @@ impl System for Elsewhere {
         needs_windows()
     }
 
+    fn run_unheard(&self, _program: &str, _arguments: &[&str]) -> Result<i32> {
+        needs_windows()
+    }
+
     fn registry_number(&self, _key: &str, _value: &str) -> Option<u32> {
         None
     }

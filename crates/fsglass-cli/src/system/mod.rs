@@ -10,6 +10,7 @@ mod windows;
 use crate::error::{Code, Error, Result};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::process::Stdio;
 
 /// The system that the driver runs on: this one, or the machine of ntbox that listens at `connect`.
 #[must_use]
@@ -19,6 +20,17 @@ pub fn of_driver(connect: Option<SocketAddr>) -> Box<dyn System> {
         return Box::new(windows::Windows);
     }
     Box::new(elsewhere::Elsewhere { connect })
+}
+
+fn cannot_start(program: &str, error: &std::io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(code) => Error::with_code(
+            format!("cannot start {program}"),
+            Code::Win32(code.cast_unsigned()),
+        ),
+        // The standard library did not find it.
+        None => Error::new(format!("cannot start {program}: {error}")),
+    }
 }
 
 /// Windows, as far as the commands need it.
@@ -71,16 +83,27 @@ pub trait System {
     /// If it cannot be started.
     fn run(&self, program: &str, arguments: &[&str]) -> Result<Ran> {
         let started = std::process::Command::new(program).args(arguments).output();
-        let output = started.map_err(|error| {
-            let code = error.raw_os_error().unwrap_or_default().cast_unsigned();
-            Error::with_code(format!("cannot start {program}"), Code::Win32(code))
-        })?;
+        let output = started.map_err(|error| cannot_start(program, &error))?;
         let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
         printed.push_str(&String::from_utf8_lossy(&output.stderr));
         Ok(Ran {
             code: output.status.code().unwrap_or(-1),
             printed,
         })
+    }
+
+    /// Runs one of the system's own programs to its end, and gives its exit code. What it prints is
+    /// thrown away: programs that it starts and that go on, as Wine's desktop does, would keep a
+    /// pipe open.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    fn run_unheard(&self, program: &str, arguments: &[&str]) -> Result<i32> {
+        let mut command = std::process::Command::new(program);
+        let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let ended = silent.args(arguments).status();
+        let status = ended.map_err(|error| cannot_start(program, &error))?;
+        Ok(status.code().unwrap_or(-1))
     }
 
     /// A number below HKEY_LOCAL_MACHINE.

@@ -19,6 +19,8 @@ pub struct Pretended {
     pub administrator: bool,
     /// The service.
     pub service: RefCell<Option<Service>>,
+    /// Whether the driver cannot be unloaded.
+    pub unstoppable: bool,
     /// Numbers of the registry, by key and value.
     pub numbers: BTreeMap<(String, String), u32>,
     /// Texts of the registry, by key and value.
@@ -127,6 +129,9 @@ impl System for Pretended {
 
     fn stop(&self, name: &str) -> Result<()> {
         self.note(format!("stop {name}"));
+        if self.unstoppable {
+            return Err(Error::with_code("it did not stop", Code::Win32(1052)));
+        }
         match &mut *self.service.borrow_mut() {
             Some(service) => service.running = false,
             None => return Err(Error::with_code("cannot open it", Code::Win32(1060))),
@@ -160,6 +165,10 @@ impl System for Pretended {
             code: self.code,
             printed,
         })
+    }
+
+    fn run_unheard(&self, program: &str, arguments: &[&str]) -> Result<i32> {
+        Ok(self.run(program, arguments)?.code)
     }
 
     fn registry_number(&self, key: &str, value: &str) -> Option<u32> {

@@ -138,7 +138,13 @@ impl System for Windows {
             std::thread::sleep(PAUSE);
             status = service.query_status().map_err(failed(&doing))?;
         }
-        Ok(())
+        if status.current_state == ServiceState::Stopped {
+            return Ok(());
+        }
+        // Wine accepts the request for a driver that cannot be unloaded, and does nothing.
+        let remedy = "see whether AllowUnload under the service's Parameters key was 1 when it was \
+                      started: `fsglass status`";
+        Err(Error::new(doing).remedy(remedy))
     }
 
     fn delete_service(&self, name: &str) -> Result<()> {
