@@ -21,7 +21,7 @@ const MINGW: &str = "/usr/x86_64-w64-mingw32";
 const LLVM_PARENT: &str = "/usr/lib";
 
 /// The linker of programs for Windows, in Debian's directory of programs.
-const PROGRAM_LINKER: &str = "/usr/bin/x86_64-w64-mingw32-gcc";
+pub const PROGRAM_LINKER: &str = "/usr/bin/x86_64-w64-mingw32-gcc";
 
 /// Wine, where Debian puts it: it has no name in the search path.
 pub const WINE: &str = "/usr/lib/wine/wine64";
