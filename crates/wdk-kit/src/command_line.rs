@@ -13,6 +13,7 @@ use crate::inf::lint::{self, Mode};
 use crate::inf::stamp::{self, Date};
 use crate::layout::Layout;
 use crate::package::Ingredients;
+use crate::processor::Processor;
 use crate::program_build;
 use crate::requirements::Requirements;
 use crate::setup;
@@ -50,6 +51,9 @@ enum Action {
 
     /// Install what is missing (as root)
     Setup {
+        /// What builds drivers for ARM64 as well
+        #[arg(long)]
+        arm64: bool,
         /// The linter as well
         #[arg(long)]
         lint: bool,
@@ -80,11 +84,14 @@ enum Action {
         arguments: Vec<String>,
     },
 
-    /// Build drivers: NAME.sys and NAME.pdb in
-    /// target/x86_64-pc-windows-msvc/PROFILE
+    /// Build drivers: NAME.sys and NAME.pdb in target/TARGET/PROFILE, such as
+    /// target/x86_64-pc-windows-msvc/release
     Build {
         #[command(flatten)]
         selection: Selection,
+        /// The processor to build for
+        #[arg(long, value_enum, default_value_t = Processor::X64)]
+        target: Processor,
         /// Build the release profile; the default
         #[arg(long)]
         release: bool,
@@ -177,13 +184,17 @@ pub fn run() -> Result<()> {
     match action {
         Action::Check => check(choice),
         Action::Setup {
+            arm64,
             lint,
             programs,
             wine,
             package,
             browser,
         } => {
-            setup::run(choice, lint)?;
+            setup::run(choice, Processor::X64, lint)?;
+            if arm64 {
+                setup::run(choice, Processor::Arm64, false)?;
+            }
             if programs {
                 setup::run_for_programs(choice)?;
             }
@@ -200,19 +211,20 @@ pub fn run() -> Result<()> {
         }
         Action::Prepare => {
             let workspace = Workspace::find()?;
-            let layout = prepared(choice, &workspace)?.0;
+            let layout = prepared(choice, Processor::X64, &workspace)?.0;
             println!("cd {} && cargo check", layout.mirror().display());
             Ok(())
         }
         Action::Cargo { arguments } => {
-            let (layout, requirements) = prepared(choice, &Workspace::find()?)?;
+            let (layout, requirements) = prepared(choice, Processor::X64, &Workspace::find()?)?;
             driver_build::cargo_by_hand(&layout, &requirements.compiler, &arguments)
         }
         Action::Build {
             selection,
+            target,
             release,
             debug,
-        } => build(choice, &selection, &profiles(release, debug)),
+        } => build(choice, &selection, target, &profiles(release, debug)),
         Action::Program { package, debug } => {
             let workspace = Workspace::find()?;
             let programs = workspace.programs(&package)?;
@@ -226,7 +238,7 @@ pub fn run() -> Result<()> {
         Action::Clippy { selection } => {
             let workspace = Workspace::find()?;
             let drivers = selection.drivers(&workspace)?;
-            let (layout, requirements) = prepared(choice, &workspace)?;
+            let (layout, requirements) = prepared(choice, Processor::X64, &workspace)?;
             driver_build::lint(&layout, &requirements.compiler, &drivers)
         }
         Action::Package { selection } => package(choice, &selection),
@@ -248,7 +260,7 @@ fn package(choice: Choice, selection: &Selection) -> Result<()> {
             missing.what
         );
     }
-    build(choice, selection, &[Profile::Release])?;
+    build(choice, selection, Processor::X64, &[Profile::Release])?;
     let workspace = Workspace::find()?;
     let layout = Layout::new(&workspace.root);
     let signer = Signer::for_tests(&layout)?;
@@ -260,7 +272,7 @@ fn package(choice: Choice, selection: &Selection) -> Result<()> {
         }
         let ingredients = Ingredients {
             driver,
-            built: &layout.artefacts(release),
+            built: &layout.artefacts(Processor::X64, release),
             programs: &program_files(&programs, &layout.programs(release)),
             moment: SourceDate::of(&driver.directory)?,
             signer: Some(&signer),
@@ -343,7 +355,7 @@ fn stamped(path: &Path) -> Result<Document> {
 }
 
 fn check(choice: Choice) -> Result<()> {
-    let findings = Requirements::look(choice);
+    let findings = Requirements::look(choice, Processor::X64);
     for line in &findings.found {
         println!("{line}");
     }
@@ -353,19 +365,29 @@ fn check(choice: Choice) -> Result<()> {
     Ok(())
 }
 
-fn build(choice: Choice, selection: &Selection, profiles: &[Profile]) -> Result<()> {
+fn build(
+    choice: Choice,
+    selection: &Selection,
+    processor: Processor,
+    profiles: &[Profile],
+) -> Result<()> {
     let workspace = Workspace::find()?;
     let drivers = selection.drivers(&workspace)?;
-    let (layout, requirements) = prepared(choice, &workspace)?;
+    let (layout, requirements) = prepared(choice, processor, &workspace)?;
+    let compiler = &requirements.compiler;
     for profile in profiles {
-        driver_build::build(&layout, &requirements.compiler, &drivers, *profile)?;
+        driver_build::build(&layout, compiler, &drivers, processor, *profile)?;
     }
     Ok(())
 }
 
-fn prepared(choice: Choice, workspace: &Workspace) -> Result<(Layout, Requirements)> {
+fn prepared(
+    choice: Choice,
+    processor: Processor,
+    workspace: &Workspace,
+) -> Result<(Layout, Requirements)> {
     let layout = Layout::new(&workspace.root);
-    let requirements = Requirements::probe(choice)?;
+    let requirements = Requirements::probe(choice, processor)?;
     driver_build::prepare(&layout, &requirements)?;
     Ok((layout, requirements))
 }

@@ -15,8 +15,9 @@ use std::process::Command;
 
 use clap::ValueEnum;
 
-use crate::layout::{PROGRAM_TARGET, TARGET};
+use crate::layout::PROGRAM_TARGET;
 use crate::machine::Machine;
+use crate::processor::Processor;
 
 /// The oldest compiler the workspace accepts: `rust-version` in Cargo.toml.
 const MINIMUM_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -25,7 +26,7 @@ const MINIMUM_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
 ///
 /// The first group chooses a compiler, the second changes what the kit's own
 /// cargo configuration says.
-const FOREIGN_VARIABLES: [&str; 13] = [
+const FOREIGN_VARIABLES: [&str; 14] = [
     "CARGO",
     "LD_LIBRARY_PATH",
     "RUSTC",
@@ -37,6 +38,7 @@ const FOREIGN_VARIABLES: [&str; 13] = [
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_TARGET_DIR",
+    "CARGO_TARGET_AARCH64_PC_WINDOWS_MSVC_LINKER",
     "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
     "RUSTFLAGS",
 ];
@@ -45,7 +47,7 @@ const FOREIGN_VARIABLES: [&str; 13] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A driver, which has no library but `core` and `alloc`.
-    Driver,
+    Driver(Processor),
     /// A program with the standard library.
     Program,
 }
@@ -55,7 +57,7 @@ impl Kind {
     #[must_use]
     pub fn target(self) -> &'static str {
         match self {
-            Self::Driver => TARGET,
+            Self::Driver(processor) => processor.target(),
             Self::Program => PROGRAM_TARGET,
         }
     }
@@ -215,7 +217,7 @@ impl Compiler {
         let mut arguments = vec!["--target", kind.target()];
         if let Self::FromSource { .. } = self {
             arguments.push(match kind {
-                Kind::Driver => "-Zbuild-std=core,alloc",
+                Kind::Driver(_) => "-Zbuild-std=core,alloc",
                 Kind::Program => "-Zbuild-std=std,panic_abort",
             });
             // Unoptimised, its mathematics refers to functions of a C library.
@@ -237,6 +239,8 @@ fn path_with(first: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DRIVER: Kind = Kind::Driver(Processor::X64);
 
     /// Toolchains by name and the directories that have something in them.
     #[derive(Default, Clone)]
@@ -305,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_active_toolchain_comes_first() {
-        let chosen = choose(Choice::Auto, Kind::Driver, &everything()).unwrap();
+        let chosen = choose(Choice::Auto, DRIVER, &everything()).unwrap();
         assert_eq!(chosen, installed_in("/stable", None));
     }
 
@@ -315,7 +319,7 @@ mod tests {
             targets: vec!["/old", "/nightly"],
             ..everything()
         };
-        let chosen = choose(Choice::Auto, Kind::Driver, &machine).unwrap();
+        let chosen = choose(Choice::Auto, DRIVER, &machine).unwrap();
         assert_eq!(chosen, installed_in("/nightly", Some("nightly")));
     }
 
@@ -326,7 +330,7 @@ mod tests {
             ..everything()
         };
         assert_eq!(
-            choose(Choice::Auto, Kind::Driver, &machine).unwrap().name(),
+            choose(Choice::Auto, DRIVER, &machine).unwrap().name(),
             "debian"
         );
     }
@@ -334,7 +338,7 @@ mod tests {
     #[test]
     fn a_choice_is_not_overruled() {
         assert_eq!(
-            choose(Choice::Debian, Kind::Driver, &everything())
+            choose(Choice::Debian, DRIVER, &everything())
                 .unwrap()
                 .name(),
             "debian"
@@ -343,7 +347,7 @@ mod tests {
             targets: vec![],
             ..everything()
         };
-        let lacking = choose(Choice::Rustup, Kind::Driver, &machine).unwrap_err();
+        let lacking = choose(Choice::Rustup, DRIVER, &machine).unwrap_err();
         assert_eq!(lacking.len(), 1);
         assert!(lacking[0].contains("rustup target add"), "{lacking:?}");
     }
@@ -355,7 +359,7 @@ mod tests {
             source: false,
             ..everything()
         };
-        let lacking = choose(Choice::Auto, Kind::Driver, &machine).unwrap_err();
+        let lacking = choose(Choice::Auto, DRIVER, &machine).unwrap_err();
         assert_eq!(lacking.len(), 2);
         assert!(
             lacking[1].contains("no source of Rust's library"),
@@ -366,7 +370,7 @@ mod tests {
             versions: vec![("/usr/bin", "1.63.0")],
             ..everything()
         };
-        let lacking = choose(Choice::Debian, Kind::Driver, &old).unwrap_err();
+        let lacking = choose(Choice::Debian, DRIVER, &old).unwrap_err();
         assert!(lacking[0].contains("is 1.63.0"), "{lacking:?}");
     }
 

@@ -8,10 +8,11 @@ use crate::compiler::{Compiler, Kind};
 use crate::files;
 use crate::headers;
 use crate::import_libraries;
-use crate::layout::{Layout, TARGET};
+use crate::layout::Layout;
 use crate::mirror;
 use crate::patched_crates;
 use crate::process;
+use crate::processor::Processor;
 use crate::requirements::Requirements;
 use crate::workspace::Driver;
 
@@ -52,7 +53,9 @@ impl Profile {
 pub fn prepare(layout: &Layout, requirements: &Requirements) -> Result<()> {
     let linker = requirements.llvm.program("lld-link");
     headers::prepare(layout, &requirements.mingw)?;
-    import_libraries::prepare(layout, &requirements.mingw, &linker)?;
+    for processor in Processor::ALL {
+        import_libraries::prepare(layout, processor, &requirements.mingw, &linker)?;
+    }
     patched_crates::prepare(layout, || requirements.compiler.cargo())?;
     mirror::prepare(layout, &requirements.llvm)
 }
@@ -65,21 +68,23 @@ pub fn build(
     layout: &Layout,
     compiler: &Compiler,
     drivers: &[&Driver],
+    processor: Processor,
     profile: Profile,
 ) -> Result<()> {
     let names: Vec<_> = drivers.iter().map(|driver| &*driver.package).collect();
     // Cargo is quiet, and the first build takes minutes.
     eprintln!(
-        "wdk-kit: building {} ({}) with {}",
+        "wdk-kit: building {} ({}, {}) with {}",
         names.join(", "),
+        processor.machine(),
         profile.directory(),
         compiler.description()
     );
-    let mut command = cargo(layout, compiler, "build", drivers);
+    let mut command = cargo(layout, compiler, "build", processor, drivers);
     command.args(profile.arguments());
     process::run(&mut command).context("the driver was not built")?;
     for driver in drivers {
-        place(layout, compiler, driver, profile)?;
+        place(layout, compiler, driver, processor, profile)?;
     }
     Ok(())
 }
@@ -93,7 +98,7 @@ pub fn lint(layout: &Layout, compiler: &Compiler, drivers: &[&Driver]) -> Result
     if let Some(missing) = Requirements::missing_linter(compiler) {
         bail!("no {}; `wdk-kit setup --lint` brings it", missing.what);
     }
-    let mut command = cargo(layout, compiler, "clippy", drivers);
+    let mut command = cargo(layout, compiler, "clippy", Processor::X64, drivers);
     command.args(["--", "--deny", "warnings"]);
     process::run(&mut command).context("the linter is not content")
 }
@@ -106,17 +111,23 @@ pub fn cargo_by_hand(layout: &Layout, compiler: &Compiler, arguments: &[String])
     let Some((subcommand, rest)) = arguments.split_first() else {
         bail!("cargo is given nothing to do");
     };
-    let mut command = cargo(layout, compiler, subcommand, &[]);
+    let mut command = cargo(layout, compiler, subcommand, Processor::X64, &[]);
     command.args(rest);
     process::run(&mut command)
 }
 
-fn cargo(layout: &Layout, compiler: &Compiler, subcommand: &str, drivers: &[&Driver]) -> Command {
+fn cargo(
+    layout: &Layout,
+    compiler: &Compiler,
+    subcommand: &str,
+    processor: Processor,
+    drivers: &[&Driver],
+) -> Command {
     let mut command = compiler.cargo();
     command
         .current_dir(layout.mirror())
         .args([subcommand, "--quiet"])
-        .args(compiler.target_arguments(Kind::Driver))
+        .args(compiler.target_arguments(Kind::Driver(processor)))
         .arg("--target-dir")
         .arg(layout.cargo_target(compiler.name()));
     for driver in drivers {
@@ -126,12 +137,18 @@ fn cargo(layout: &Layout, compiler: &Compiler, subcommand: &str, drivers: &[&Dri
 }
 
 /// Copies what cargo linked: a driver is called `.sys`, where cargo says `.dll`.
-fn place(layout: &Layout, compiler: &Compiler, driver: &Driver, profile: Profile) -> Result<()> {
+fn place(
+    layout: &Layout,
+    compiler: &Compiler,
+    driver: &Driver,
+    processor: Processor,
+    profile: Profile,
+) -> Result<()> {
     let source = layout
         .cargo_target(compiler.name())
-        .join(TARGET)
+        .join(processor.target())
         .join(profile.directory());
-    let destination = layout.artefacts(profile.directory());
+    let destination = layout.artefacts(processor, profile.directory());
     let image = &driver.image;
     let system_file = destination.join(format!("{image}.sys"));
     files::copy_if_changed(&source.join(format!("{image}.dll")), &system_file)?;
@@ -171,21 +188,29 @@ mod tests {
     fn the_image_of_the_chosen_profile_is_placed_as_a_system_file() {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::new(root.path());
-        let linked = layout.cargo_target("debian").join(TARGET);
-        for (file, contents) in [
-            ("debug/glass.dll", "debug image"),
-            ("debug/glass.pdb", "debug symbols"),
-            ("release/glass.dll", "release image"),
-            ("release/glass.pdb", "release symbols"),
+        let [x64, arm64] = Processor::ALL.map(Processor::target);
+        let linked = layout.cargo_target("debian");
+        for (target, file, contents) in [
+            (x64, "debug/glass.dll", "debug image"),
+            (x64, "debug/glass.pdb", "debug symbols"),
+            (x64, "release/glass.dll", "release image"),
+            (x64, "release/glass.pdb", "release symbols"),
+            (arm64, "release/glass.dll", "another image"),
+            (arm64, "release/glass.pdb", "its symbols"),
         ] {
-            files::write_if_changed(&linked.join(file), contents).unwrap();
+            files::write_if_changed(&linked.join(target).join(file), contents).unwrap();
         }
-        place(&layout, &debian(), &driver(), Profile::Release).unwrap();
-        let placed =
-            |file: &str| files::read_text(&root.path().join("target").join(TARGET).join(file));
-        assert_eq!(placed("release/glass.sys").unwrap(), "release image");
-        assert_eq!(placed("release/glass.pdb").unwrap(), "release symbols");
-        assert!(placed("debug/glass.sys").is_err());
+        let placed = |target: &str, file: &str| {
+            files::read_text(&root.path().join("target").join(target).join(file))
+        };
+        let release = Profile::Release;
+        place(&layout, &debian(), &driver(), Processor::X64, release).unwrap();
+        assert_eq!(placed(x64, "release/glass.sys").unwrap(), "release image");
+        assert_eq!(placed(x64, "release/glass.pdb").unwrap(), "release symbols");
+        assert!(placed(x64, "debug/glass.sys").is_err());
+        assert!(placed(arm64, "release/glass.sys").is_err());
+        place(&layout, &debian(), &driver(), Processor::Arm64, release).unwrap();
+        assert_eq!(placed(arm64, "release/glass.sys").unwrap(), "another image");
     }
 
     #[test]
@@ -195,8 +220,10 @@ mod tests {
             toolchain: None,
             sysroot: "/stable".into(),
         };
-        let line =
-            |compiler: &Compiler| process::line(&cargo(&layout, compiler, "build", &[&driver()]));
+        let line = |compiler: &Compiler| {
+            let drivers = [&driver()];
+            process::line(&cargo(&layout, compiler, "build", Processor::X64, &drivers))
+        };
         assert!(line(&debian()).contains("-Zbuild-std=core,alloc"));
         assert!(!line(&installed).contains("-Z"));
         assert!(line(&installed).ends_with("--package glass"));

@@ -17,6 +17,7 @@ use object::read::archive::ArchiveFile;
 use crate::files;
 use crate::layout::Layout;
 use crate::process;
+use crate::processor::Processor;
 
 /// A library to make.
 struct Library {
@@ -47,19 +48,24 @@ const LIBRARIES: [Library; 3] = [
     },
 ];
 
-/// Checks stack cookies in images that MSVC compiled; rustc emits none.
-const STACK_COOKIES: &str = "BufferOverflowFastFailK.lib";
+/// Libraries of routines that MSVC's code calls and rustc's does not: checks of stack cookies, and
+/// on ARM64 the helpers of its compiler.
+const EMPTY: [&str; 2] = ["BufferOverflowFastFailK.lib", "arm64rt.lib"];
 
 /// An archive without members.
 const EMPTY_ARCHIVE: &str = "!<arch>\n";
 
-/// Makes the libraries from those below `mingw`, with the given lld-link.
+/// Makes the libraries for a processor from those below `mingw`, with the given lld-link.
+///
+/// The names are those that mingw-w64 knows for x64, whatever the processor.
 ///
 /// # Errors
 /// When a library cannot be read or lld-link fails.
-pub fn prepare(layout: &Layout, mingw: &Path, linker: &Path) -> Result<()> {
-    let directory = layout.libraries();
-    files::write_if_changed(&directory.join(STACK_COOKIES), EMPTY_ARCHIVE)?;
+pub fn prepare(layout: &Layout, processor: Processor, mingw: &Path, linker: &Path) -> Result<()> {
+    let directory = layout.libraries(processor);
+    for name in EMPTY {
+        files::write_if_changed(&directory.join(name), EMPTY_ARCHIVE)?;
+    }
     for library in LIBRARIES {
         let source = mingw.join("lib").join(format!("lib{}.a", library.name));
         let archive = files::read(&source)?;
@@ -75,7 +81,7 @@ pub fn prepare(layout: &Layout, mingw: &Path, linker: &Path) -> Result<()> {
         let mut command = Command::new(linker);
         command
             .arg("/lib")
-            .arg("/machine:x64")
+            .arg(format!("/machine:{}", processor.machine()))
             .arg(format!("/def:{}", definition_path.display()))
             .arg(format!("/out:{}", library_path.display()));
         process::run(&mut command)

@@ -5,8 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The target triple drivers are built for.
-pub const TARGET: &str = "x86_64-pc-windows-msvc";
+use crate::processor::Processor;
 
 /// The target triple programs are built for: the one that has a linker on Linux.
 pub const PROGRAM_TARGET: &str = "x86_64-pc-windows-gnu";
@@ -56,12 +55,9 @@ impl Layout {
 
     /// The import libraries of the kernel.
     #[must_use]
-    pub fn libraries(&self) -> PathBuf {
-        self.wdk()
-            .join("Lib")
-            .join(SDK_VERSION)
-            .join("km")
-            .join("x64")
+    pub fn libraries(&self, processor: Processor) -> PathBuf {
+        let kernel = self.wdk().join("Lib").join(SDK_VERSION).join("km");
+        kernel.join(processor.library_directory())
     }
 
     /// A crate that replaces the registry's.
@@ -89,8 +85,9 @@ impl Layout {
 
     /// Where finished drivers lie, whichever compiler built them.
     #[must_use]
-    pub fn artefacts(&self, profile: &str) -> PathBuf {
-        self.root.join("target").join(TARGET).join(profile)
+    pub fn artefacts(&self, processor: Processor, profile: &str) -> PathBuf {
+        let target = self.root.join("target").join(processor.target());
+        target.join(profile)
     }
 
     /// Cargo's target directory for programs; one for each compiler set, as for drivers.

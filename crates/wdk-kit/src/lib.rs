@@ -27,7 +27,7 @@
 //! `command_line` → [`requirements::Requirements::probe`] (what is installed) →
 //! [`driver_build::prepare`] (the three directories above) →
 //! [`driver_build::build`] (cargo, then `NAME.sys` and `NAME.pdb` into
-//! `target/x86_64-pc-windows-msvc/PROFILE`) →
+//! `target/TARGET/PROFILE`, such as `target/x86_64-pc-windows-msvc/release`) →
 //! [`package::Ingredients::package`] (the INF by [`inf`], digests by [`authenticode`], the
 //! [`catalog`], [`signing`]).
 //!
@@ -52,6 +52,7 @@ pub mod mirror;
 pub mod package;
 pub mod patched_crates;
 pub mod process;
+pub mod processor;
 pub mod program_build;
 pub mod requirements;
 pub mod setup;

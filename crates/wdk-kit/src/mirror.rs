@@ -12,7 +12,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::files;
-use crate::layout::{Layout, SDK_VERSION, TARGET};
+use crate::layout::{Layout, SDK_VERSION};
+use crate::processor::Processor;
 use crate::requirements::Llvm;
 
 /// Makes or updates the mirror.
@@ -83,10 +84,15 @@ fn configuration(layout: &Layout, llvm: &Llvm, no_exports: &Path) -> String {
     // written for GCC and must not take clang for MSVC: they would ask for
     // MSVC's own headers, and without a version of GCC they would define
     // __attribute__ away.
-    let clang = format!(
-        "--target={TARGET} -fgnuc-version=4.2.1 -U_MSC_VER -resource-dir {0} -I{0}/include",
-        resources.display()
-    );
+    let clang = Processor::ALL.map(Processor::target).map(|target| {
+        (
+            format!("BINDGEN_EXTRA_CLANG_ARGS_{}", target.replace('-', "_")),
+            format!(
+                "--target={target} -fgnuc-version=4.2.1 -U_MSC_VER -resource-dir {0} -I{0}/include",
+                resources.display()
+            ),
+        )
+    });
     let environment = [
         ("WDKContentRoot", layout.wdk().display().to_string()),
         ("Version_Number", SDK_VERSION.to_owned()),
@@ -94,14 +100,15 @@ fn configuration(layout: &Layout, llvm: &Llvm, no_exports: &Path) -> String {
             "LIBCLANG_PATH",
             llvm.library_directory().display().to_string(),
         ),
-        ("BINDGEN_EXTRA_CLANG_ARGS", clang),
         // The resource compiler, for build scripts that link a resource; without
         // a C preprocessor, which would be another thing to install.
         ("RC", llvm.program("llvm-rc").display().to_string()),
         ("RCFLAGS", "/no-preprocess".to_owned()),
     ];
     let environment: String = environment
+        .map(|(name, value)| (name.to_owned(), value))
         .iter()
+        .chain(&clang)
         .map(|(name, value)| format!("{name} = {{ value = {value:?}, force = true }}\n"))
         .collect();
     let patches: String = ["wdk-build", "windows"]
@@ -118,12 +125,15 @@ fn configuration(layout: &Layout, llvm: &Llvm, no_exports: &Path) -> String {
         ),
         format!("-Clink-arg=/DEF:{}", no_exports.display()),
     ];
+    let linker = llvm.program("lld-link");
+    let targets: String = Processor::ALL
+        .map(Processor::target)
+        .map(|target| format!("[target.{target}]\nlinker = {linker:?}\nrustflags = {rustc:?}\n\n"))
+        .concat();
     format!(
         "# Written by wdk-kit; changes are lost.\n\
          [patch.crates-io]\n{patches}\n\
-         [target.{TARGET}]\nlinker = {:?}\nrustflags = {rustc:?}\n\n\
-         [env]\n{environment}",
-        llvm.program("lld-link")
+         {targets}[env]\n{environment}"
     )
 }
 
@@ -203,6 +213,9 @@ mod tests {
             "--remap-path-prefix=/w/target/kit/workspace=/w",
             "WDKContentRoot = { value = \"/w/target/kit/wdk\", force = true }",
             "-resource-dir /usr/lib/llvm-19/lib/clang/19 ",
+            "[target.aarch64-pc-windows-msvc]",
+            "BINDGEN_EXTRA_CLANG_ARGS_x86_64_pc_windows_msvc = { value = \"--target=x86_64-pc-",
+            "BINDGEN_EXTRA_CLANG_ARGS_aarch64_pc_windows_msvc = { value = \"--target=aarch64-pc-",
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::compiler::{self, Choice, Compiler, Kind};
 use crate::machine::ThisMachine;
+use crate::processor::Processor;
 
 /// Where Debian puts mingw-w64's files for x86-64.
 const MINGW: &str = "/usr/x86_64-w64-mingw32";
@@ -102,10 +103,10 @@ pub struct Findings {
 }
 
 impl Requirements {
-    /// Looks for everything.
+    /// Looks for everything that drivers for a processor need.
     #[must_use]
-    pub fn look(choice: Choice) -> Findings {
-        let compiler = compiler::choose(choice, Kind::Driver, &ThisMachine);
+    pub fn look(choice: Choice, processor: Processor) -> Findings {
+        let compiler = compiler::choose(choice, Kind::Driver(processor), &ThisMachine);
         let root = Path::new("/");
         findings(compiler, llvm(root), mingw(root))
     }
@@ -114,14 +115,14 @@ impl Requirements {
     ///
     /// # Errors
     /// With what is missing and the command that installs it.
-    pub fn probe(choice: Choice) -> Result<Self> {
+    pub fn probe(choice: Choice, processor: Processor) -> Result<Self> {
         if cfg!(windows) {
             bail!(
                 "the kit takes the place of the WDK on Linux; on Windows, install the WDK \
                  (or use the eWDK) and run `cargo make build`"
             );
         }
-        let findings = Self::look(choice);
+        let findings = Self::look(choice, processor);
         match findings.requirements {
             Some(requirements) => Ok(requirements),
             None => bail!("{findings}"),

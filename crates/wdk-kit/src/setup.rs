@@ -11,26 +11,29 @@ use anyhow::{Context, Result, bail};
 use crate::compiler::{Choice, Compiler, Kind};
 use crate::machine::{Machine, ThisMachine};
 use crate::process;
+use crate::processor::Processor;
 use crate::requirements::{Requirements, install_line};
 
 /// How long rustup may take over the target's library. Where its server cannot
 /// be reached it would try again for minutes; Debian's packages take its place.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(60);
 
-/// Installs what building drivers needs; with `lint`, the linter as well.
+/// Installs what building drivers for a processor needs; with `lint`, the linter as well.
 ///
 /// # Errors
 /// When something is missing and cannot be installed, with the command to run.
-pub fn run(choice: Choice, lint: bool) -> Result<()> {
-    let mut findings = Requirements::look(choice);
-    if findings.lacks_compiler && choice != Choice::Debian && add_rustup_target(Kind::Driver) {
-        findings = Requirements::look(choice);
+pub fn run(choice: Choice, processor: Processor, lint: bool) -> Result<()> {
+    let look = || Requirements::look(choice, processor);
+    let mut findings = look();
+    let driver = Kind::Driver(processor);
+    if findings.lacks_compiler && choice != Choice::Debian && add_rustup_target(driver) {
+        findings = look();
     }
     if choice == Choice::Rustup && findings.lacks_compiler {
         bail!("{findings}\nThe compiler from these packages needs --compiler debian or auto.");
     }
     install(&findings.packages())?;
-    let requirements = Requirements::probe(choice)?;
+    let requirements = Requirements::probe(choice, processor)?;
     if lint {
         install_linters(&requirements.compiler)
     } else {

@@ -7,6 +7,15 @@
  */
 #pragma once
 
+/*
+ * The kernel headers know no ARM64. As for ARM they include armddk.h in place of a processor's own
+ * part, and everywhere else its layouts are those of AMD64.
+ */
+#if defined(_ARM64_)
+#define _M_ARM
+#define _AMD64_
+#endif
+
 /* An inline read of cr8 here, a function in the WDK. */
 #define KeGetCurrentIrql KIT_INLINE_KeGetCurrentIrql
 
@@ -25,6 +34,11 @@
 #define FsRtlRegisterFileSystemFilterCallbacks KIT_OLD_FsRtlRegisterFileSystemFilterCallbacks
 
 #include_next <ntifs.h>
+
+#if defined(_ARM64_)
+#undef _M_ARM
+#undef _AMD64_
+#endif
 
 #undef KeGetCurrentIrql
 #undef _FS_FILTER_PARAMETERS
