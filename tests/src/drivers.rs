@@ -44,6 +44,23 @@ pub fn fsglass(profile: Profile) -> PathBuf {
     find("FSGLASS_SYS", "fsglass", profile)
 }
 
+/// `fsglass.sys` for ARM64, the release build; it may be named by `FSGLASS_ARM64_SYS`.
+///
+/// # Panics
+/// If it has not been built.
+#[must_use]
+pub fn fsglass_for_arm64() -> PathBuf {
+    let named = std::env::var_os("FSGLASS_ARM64_SYS").map(PathBuf::from);
+    let built = || repository().join("target/aarch64-pc-windows-msvc/release/fsglass.sys");
+    let path = named.unwrap_or_else(built);
+    assert!(
+        path.is_file(),
+        "{} does not exist; build it with `./dev build --target aarch64`, or name one with FSGLASS_ARM64_SYS",
+        path.display()
+    );
+    path
+}
+
 /// `bad_drivers.sys`; the release build may be named by `BAD_DRIVERS_SYS`.
 ///
 /// # Panics

@@ -17,7 +17,7 @@ pub use doctored::Doctored;
 pub use imports::{Allowed, ImportList, WindowsVersion};
 
 use object::LittleEndian as LE;
-use object::pe::{ImageNtHeaders64, ImageSectionHeader, SectionFlags};
+use object::pe::{ImageNtHeaders64, ImageSectionHeader, Machine, SectionFlags};
 use object::read::pe::PeFile64;
 use std::collections::BTreeMap;
 
@@ -39,6 +39,8 @@ pub struct Finding {
 
 /// What an image is held against.
 pub struct Expected<'a> {
+    /// The processor that it is for: one of the constants `IMAGE_FILE_MACHINE_*`.
+    pub machine: Machine,
     /// Names that may be imported.
     pub imports: &'a ImportList,
     /// Version of the package, as in its manifest.

@@ -8,6 +8,7 @@ use fsglass_tests::event_log::MESSAGES;
 use fsglass_tests::image_audit::{
     Doctored, Expected, Finding, ImportList, audit, checks, message_table,
 };
+use object::pe::IMAGE_FILE_MACHINE_AMD64;
 use std::path::Path;
 
 /// The oldest Windows that the driver promises to run on; the README and the INF say the same.
@@ -26,6 +27,7 @@ fn expecting<R>(profile: Profile, body: impl FnOnce(&Expected<'_>) -> R) -> R {
     let pdb = std::fs::read(&pdb)
         .unwrap_or_else(|error| panic!("{}: {error}; `./dev build` puts it there", pdb.display()));
     body(&Expected {
+        machine: IMAGE_FILE_MACHINE_AMD64,
         imports: &import_list(),
         // One version for the whole workspace.
         version: env!("CARGO_PKG_VERSION"),
@@ -107,6 +109,7 @@ fn the_list_of_imports_keeps_the_promise_about_old_windows() {
 /// What is wrong with a copy, and the rule that it breaks.
 type Doctor = (&'static str, &'static str, fn(&mut Doctored));
 
+const MACHINE: &str = "it is for the processor that it was built for";
 const IMPORTED_NAMES: &str = "it imports only reviewed names (tests/imports.txt)";
 const MITIGATIONS: &str = "no-execute, random addresses, also above 4 GB, signature enforced";
 const PAGEABLE: &str = "nothing is pageable or discardable but INIT and what only the loader reads";
@@ -120,7 +123,7 @@ const DOCTORS: &[Doctor] = &[
     ("for 32 bits", "it is a PE32+ image", |it| {
         it.optional_header(0, &0x10B_u16.to_le_bytes())
     }),
-    ("for ARM64", "it is for x86-64", |it| {
+    ("for ARM64", MACHINE, |it| {
         it.file_header(0, &0xAA64_u16.to_le_bytes())
     }),
     ("a console program", "its subsystem is native", |it| {

@@ -8,7 +8,7 @@ use object::read::pe::Import;
 
 pub(super) const ALL: &[Check] = &[
     Check {
-        rule: "it is for x86-64",
+        rule: "it is for the processor that it was built for",
         run: machine,
     },
     Check {
@@ -71,8 +71,9 @@ pub(super) const ALL: &[Check] = &[
 
 fn machine(image: &Image<'_>) -> Result<(), String> {
     let machine = image.headers().file_header.machine.get(LE);
-    require(machine == IMAGE_FILE_MACHINE_AMD64, || {
-        format!("machine 0x{machine:X}")
+    let expected = image.expected.machine;
+    require(machine == expected, || {
+        format!("machine 0x{machine:X}, expected 0x{expected:X}")
     })
 }
 
