@@ -1,7 +1,10 @@
 //! What an instruction of a driver does to memory, told from its code and the registers before it.
 
+#![expect(unsafe_code, reason = "code is read where it lies")]
+
 use super::memory::try_read;
 use super::step::Step;
+use crate::pe_image::{self, Image};
 use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register,
     UsedMemory,
@@ -12,13 +15,26 @@ const LONGEST: usize = 15;
 
 /// The instruction at `address`.
 pub fn at(address: usize) -> Instruction {
-    let mut code = [0; LONGEST];
-    // At the end of a section fewer bytes can be read.
-    let readable = (1..=LONGEST)
-        .rev()
-        .find(|length| try_read(address, &mut code[..*length]))
-        .unwrap_or(0);
+    let (code, readable) = code_at::<LONGEST>(address);
     Decoder::with_ip(64, &code[..readable], address as u64, DecoderOptions::NONE).decode()
+}
+
+/// The byte codes at an address, and how many of them are readable.
+pub(super) fn code_at<const BYTES: usize>(address: usize) -> ([u8; BYTES], usize) {
+    let runs = |image: &Image| {
+        image.is_runnable(address) && image.is_runnable(address.wrapping_add(BYTES - 1))
+    };
+    if pe_image::image_at(address).is_some_and(runs) {
+        // Drivers are looked at often: without the host's help.
+        // SAFETY: the section is mapped and readable while the image is loaded.
+        return (unsafe { (address as *const [u8; BYTES]).read() }, BYTES);
+    }
+    let mut code = [0; BYTES];
+    // At the end of a section fewer bytes can be read.
+    let readable = (1..=BYTES)
+        .rev()
+        .find(|length| try_read(address, &mut code[..*length]));
+    (code, readable.unwrap_or(0))
 }
 
 /// Where the memory lies that a step uses; `None` for what it only computes the address of.

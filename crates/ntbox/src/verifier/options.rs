@@ -35,7 +35,8 @@ impl Options {
     /// Routines are called as they document it: IRQL, pairing, arguments.
     pub const DDI: Self = Self(1 << 8);
     /// A driver that touches a request after it has given it away, while it is still there.
-    pub const FENCE: Self = Self(1 << 9);
+    /// Part of the checks of requests, which are on with it.
+    pub const FENCE: Self = Self(1 << 9 | Self::IO.0);
 
     /// Every check but the slow one ([`Options::FENCE`]), and nothing that is injected.
     pub const STANDARD: Self = Self(

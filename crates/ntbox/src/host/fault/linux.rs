@@ -6,7 +6,7 @@ use super::judge::{
     Access, CALLS, CR8_READ_BYTES, Fault, Trap, concerns_driver, reads_cr8, report,
 };
 use crate::host::exit_now;
-use crate::host::memory::try_read;
+use crate::host::instruction::code_at;
 use crate::host::step::{self, Next, Step};
 use crate::pe_image;
 use crate::processor::pageable::{self, Touched};
@@ -143,7 +143,7 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     // The code of a page that is not there cannot be looked at, and tells nothing.
     let code = match trap {
         Trap::Memory { .. } | Trap::GivenAway(_) => [0; 4],
-        _ => code_at(instruction),
+        _ => code_at(instruction).0,
     };
     if signal == libc::SIGSEGV
         && let Some(register) = reads_cr8(&code)
@@ -183,22 +183,6 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
         found,
         thread: thread::current(),
     })
-}
-
-/// The byte codes at an instruction, as far as they are readable.
-fn code_at(instruction: usize) -> [u8; 4] {
-    let mut code = [0; 4];
-    match pe_image::image_at(instruction) {
-        // A driver may read cr8 often: its code is looked at directly.
-        Some(image) if image.is_runnable(instruction) && image.is_runnable(instruction + 3) => {
-            // SAFETY: the section is mapped and readable while the image is loaded.
-            code = unsafe { std::ptr::read_unaligned(instruction as *const [u8; 4]) };
-        }
-        _ => {
-            try_read(instruction, &mut code);
-        }
-    }
-    code
 }
 
 /// `gregs` of the registers in the processor's order.
