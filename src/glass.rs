@@ -66,7 +66,7 @@ impl Filter for Glass {
         level: &mut AtMostApc,
     ) -> Disposition<'d> {
         match irp.file_system_control() {
-            None => pass_through::pass_through(device, irp),
+            None => pass_through::pass_through(device, irp, level),
             Some(FileSystemControl::MountVolume { storage }) => {
                 mount::mount_volume(device, irp, storage, level)
             }
@@ -94,8 +94,9 @@ impl Filter for Glass {
     fn fast_io_begins(
         device: &FilterDevice<Self>,
         call: impl FnOnce() -> FastIoCall,
+        level: &mut AtMostApc,
     ) -> Option<Observation> {
-        observe::fast_io_begins(device, call)
+        observe::fast_io_begins(device, call, level.at_most_dispatch())
     }
 
     fn fast_io_ends(

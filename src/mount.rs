@@ -8,7 +8,7 @@
 //! the few registers and the small frame that it needs.
 
 use crate::glass::Glass;
-use crate::observe::Observation;
+use crate::observe::{Came, Observation};
 use crate::volumes;
 use wdm::device::{DeviceObject, DeviceReference, FilterDevice};
 use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
@@ -33,7 +33,12 @@ pub fn mount_volume<'d>(
     };
     match irp.forward_and_wait(device, level) {
         Ok(returned) => {
-            ended(device, observation.as_ref(), returned.status(), level);
+            let came = Came {
+                status: returned.status(),
+                information: returned.information() as u64,
+                pended: returned.pending_returned(),
+            };
+            ended(device, observation.as_ref(), &came, level);
             attach_after_mount(device, &storage, returned.status(), level);
             returned.resume()
         }
@@ -54,7 +59,12 @@ impl PendedWork<Glass> for Mounted {
         irp: PendedIrp<'w>,
         level: &mut Passive,
     ) -> Resumed<'w> {
-        ended(device, self.observation.as_ref(), irp.status(), level);
+        let came = Came {
+            status: irp.status(),
+            information: irp.information() as u64,
+            pended: irp.pending_returned(),
+        };
+        ended(device, self.observation.as_ref(), &came, level);
         attach_after_mount(device, &self.storage, irp.status(), level);
         irp.resume()
     }
@@ -64,12 +74,12 @@ impl PendedWork<Glass> for Mounted {
 fn ended(
     device: &FilterDevice<Glass>,
     observation: Option<&Observation>,
-    status: Status,
+    came: &Came,
     level: &mut Passive,
 ) {
     if let Some(observation) = observation {
         let level = level.at_most_apc().at_most_dispatch();
-        observation.end(device.driver(), status, level);
+        observation.end(device.driver(), came, level);
     }
 }
 
@@ -99,7 +109,7 @@ pub fn load_file_system<'d>(
 ) -> Disposition<'d> {
     let (Some(level), Some(lower)) = (level.passive(), device.lower()) else {
         // Sent at PASSIVE_LEVEL only; elsewhere the attachment simply stays.
-        return crate::pass_through::pass_through(device, irp);
+        return crate::pass_through::pass_through(device, irp, level);
     };
     let recognizer = lower.device().reference();
     device.driver().detach_from(&recognizer, level);
@@ -107,7 +117,12 @@ pub fn load_file_system<'d>(
     match irp.forward_and_wait(device, level) {
         Ok(returned) => {
             let status = returned.status();
-            ended(device, observation.as_ref(), status, level);
+            let came = Came {
+                status,
+                information: returned.information() as u64,
+                pended: returned.pending_returned(),
+            };
+            ended(device, observation.as_ref(), &came, level);
             if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
                 volumes::attach_to_file_system(device.driver(), &recognizer, level);
             }

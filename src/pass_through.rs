@@ -5,15 +5,19 @@ use crate::observe;
 use wdm::completion::Completion;
 use wdm::device::FilterDevice;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
-use wdm::irql::AtMostDispatch;
+use wdm::irql::{AtMostApc, AtMostDispatch};
 
 /// Passes `irp` to the device below and sees it complete. Oplock requests and directory change
 /// notifications, which may stay below for long, are neither pended nor waited for (C9).
 /// IRQL: ≤ APC_LEVEL (D3).
-pub fn pass_through<'d>(device: &'d FilterDevice<Glass>, irp: Irp<'d>) -> Disposition<'d> {
+pub fn pass_through<'d>(
+    device: &'d FilterDevice<Glass>,
+    irp: Irp<'d>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
     let what = device.driver().filter().observer.what();
     if !what.is_nothing() {
-        return observe::pass_through(device, irp, what);
+        return observe::pass_through(device, irp, what, level);
     }
     irp.forward_with(device, Seen)
 }

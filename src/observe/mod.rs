@@ -4,22 +4,25 @@
 //! |---|---|
 //! | [`volumes`] | the volumes that there were, and what was counted of each |
 //! | [`observation`] | one request, or call of fast I/O, while it is below |
+//! | [`names`] | what open files are called |
 //! | [`reader`] | one trace: its filter, its rings, and who waits for it |
 //!
 //! Nothing here waits, and no request fails or is delayed because it could not be observed (P2): what
 //! finds no memory passes unobserved, what finds no room in a ring is counted as lost.
 
+mod names;
 mod observation;
 mod reader;
 mod volumes;
 
-pub use observation::{Observation, fast_io_begins, fast_io_ends, pass_through};
+pub use observation::{Came, Observation, fast_io_begins, fast_io_ends, pass_through};
 pub use reader::Reader;
 pub use volumes::Volume;
 
 use crate::glass::Glass;
 use core::sync::atomic::{AtomicU32, Ordering};
 use fsglass_protocol::trace::{Filter, wanted};
+use names::Names;
 use observation::Completed;
 use volumes::Volumes;
 use wdm::driver::Driver;
@@ -54,6 +57,11 @@ impl What {
         self.0 & ((1 << TRACES) - 1) != 0
     }
 
+    /// Whether any of them wants names.
+    const fn names(self) -> bool {
+        self.0 & Self::NAMES != 0
+    }
+
     const fn trace(self, number: usize) -> bool {
         self.0 & (1 << number) != 0
     }
@@ -65,6 +73,7 @@ pub struct Observer {
     what: AtomicU32,
     wishes: Mutex<Wishes>,
     volumes: Volumes,
+    names: Names,
     traces: [Guest<Reader>; TRACES],
 }
 
@@ -117,6 +126,7 @@ impl Observer {
             what: AtomicU32::new(wishes.what()),
             wishes: Mutex::try_new(wishes)?,
             volumes: Volumes::new()?,
+            names: Names::new()?,
             traces: [
                 guest()?,
                 guest()?,
@@ -143,6 +153,11 @@ impl Observer {
     /// Writes what was counted into `output`.
     pub fn statistics(&self, output: &mut [u8]) -> (Status, usize) {
         self.volumes.write(output, self.what().counts())
+    }
+
+    /// The names of open files.
+    const fn names(&self) -> &Names {
+        &self.names
     }
 
     fn wish<R>(&self, level: &mut Passive, change: impl FnOnce(&mut Wishes) -> R) -> R {
@@ -174,7 +189,11 @@ impl Observer {
         let parking = NonPagedArc::try_new(Parking::new())?;
         let reader = NonPagedBox::try_new(Reader::new(filter, parking.clone())?)?;
         let names = filter.fixed.wanted.get() & wanted::NAMES != 0;
-        self.wishes.with(level, |wishes, _| {
+        self.wishes.with(level, |wishes, level| {
+            if wishes.names & wishes.traces == 0 {
+                // What is left from before belongs to file objects that may be gone.
+                self.names.clear(level.at_most_apc().at_most_dispatch());
+            }
             let number = (!wishes.traces).trailing_zeros() as usize;
             let guest = self.traces.get(number).ok_or(Status::TOO_MANY_SESSIONS)?;
             // It is empty: a trace gives its number back when its reader has left.
@@ -195,6 +214,9 @@ impl Observer {
             let guest = self.traces.get(trace.number);
             drop(guest.and_then(|guest| guest.leave(level)));
             wishes.traces = traces;
+            if wishes.names & traces == 0 {
+                self.names.clear(level.at_most_apc().at_most_dispatch());
+            }
         });
         if let Some(waiting) = trace.parking.take(level.at_most_apc().at_most_dispatch()) {
             waiting.complete(Status::CANCELLED);

@@ -4,6 +4,7 @@
 //! context of the completion routine. A trace needs more, which lies in nonpaged pool; without memory for
 //! it the request is counted only.
 
+use super::names::{self, Name, Rename};
 use super::{Observer, Volume, What, of};
 use crate::glass::Glass;
 use fsglass_protocol::{Operation, trace};
@@ -13,8 +14,8 @@ use wdm::device::FilterDevice;
 use wdm::driver::{Driver, Filter};
 use wdm::fast_io::{FastIoCall, FastIoResult};
 use wdm::irp::{CompletedIrp, Disposition, Irp};
-use wdm::irql::{self, AtMostDispatch};
-use wdm::pool::NonPagedBox;
+use wdm::irql::{self, AtMostApc, AtMostDispatch};
+use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
 use wdm::{process, time};
 
@@ -24,6 +25,7 @@ pub fn pass_through<'d>(
     device: &'d FilterDevice<Glass>,
     irp: Irp<'d>,
     what: What,
+    level: &mut AtMostApc,
 ) -> Disposition<'d> {
     let attachment = device.attachment();
     let (Some(volume), Some(operation)) = (
@@ -34,15 +36,50 @@ pub fn pass_through<'d>(
     };
     let counted = what.counts() && volume.counters(operation).is_ok();
     let start = || start(volume, operation, counted);
-    if what.traces()
-        && let Ok(traced) = NonPagedBox::try_new(Observation::of(&irp, volume, operation, counted))
-    {
-        return irp.forward_counted(device, traced, start);
+    if what.traces() {
+        let mut observation = Observation::of(&irp, volume, operation, counted);
+        if what.names() {
+            observation.name = names::of_request(device, &irp, volume, level);
+            if let Some(rename) = Rename::of(&irp, observation.name.as_ref(), level) {
+                return wait_for(rename, device, irp, volume, &observation);
+            }
+            observation.renames = names::is_rename(&irp);
+        }
+        if let Ok(traced) = NonPagedBox::try_new(observation) {
+            return irp.forward_counted(device, traced, start);
+        }
     }
     if counted {
         return irp.forward_counted(device, Counted::new(volume), start);
     }
     irp.forward_with(device, Unseen)
+}
+
+/// A rename, of which the file system is asked for the new name before anybody else hears of it.
+fn wait_for<'d>(
+    rename: Rename<'_>,
+    device: &'d FilterDevice<Glass>,
+    irp: Irp<'d>,
+    volume: &Volume,
+    observation: &Observation,
+) -> Disposition<'d> {
+    match irp.forward_and_wait(device, rename.level) {
+        Ok(returned) => {
+            let status = returned.status();
+            let came = Came {
+                status,
+                information: returned.information() as u64,
+                pended: returned.pending_returned(),
+            };
+            let level = rename.level.at_most_apc().at_most_dispatch();
+            observation.end(device.driver(), &came, level);
+            if let Some(file) = returned.file().filter(|_| status.is_success()) {
+                rename.done(device, volume, &file);
+            }
+            returned.resume()
+        }
+        Err(disposition) => disposition,
+    }
 }
 
 /// Counts that something is passed on.
@@ -137,6 +174,20 @@ pub struct Observation {
     pub file: u64,
     /// What matters for that operation.
     pub numbers: [u64; 2],
+    /// The name of its file, if that is wanted and known.
+    name: Option<NonPagedArc<Name>>,
+    /// Whether the file may be called otherwise afterwards.
+    renames: bool,
+}
+
+/// How a request came back that this driver finishes itself.
+pub struct Came {
+    /// `IoStatus.Status`.
+    pub status: Status,
+    /// `IoStatus.Information`.
+    pub information: u64,
+    /// Whether a driver below returned STATUS_PENDING.
+    pub pended: bool,
 }
 
 /// What came back.
@@ -170,6 +221,8 @@ impl Observation {
             thread: process::current_thread_id(),
             file: irp.file_number(),
             numbers: irp.numbers(),
+            name: None,
+            renames: false,
         }
     }
 
@@ -186,22 +239,21 @@ impl Observation {
         Some(Self::of(irp, volume, operation, counted))
     }
 
-    /// It came back with that status. Only now do statistics know of it: until it is passed on, it may
+    /// It came back. Only now do statistics know of it: until it is passed on, it may
     /// still fail here.
-    pub fn end(&self, driver: &Driver<Glass>, status: Status, level: &mut AtMostDispatch) {
+    pub fn end(&self, driver: &Driver<Glass>, came: &Came, level: &mut AtMostDispatch) {
         let outcome = Outcome {
-            status: status.bits(),
-            bytes: 0,
+            status: came.status.bits(),
+            bytes: transferred(self.operation, came.status, came.information),
             ticks: time::ticks().wrapping_sub(self.started),
-            // Where it was waited for, nobody can tell any more.
-            pended: false,
+            pended: came.pended,
             at_dispatch: irql::current() >= irql::DISPATCH,
             declined: false,
         };
         if let Some(volume) = of(driver).volumes().get(self.volume) {
             start(volume, self.operation, self.counted);
         }
-        self.came_back(of(driver), outcome, 0, level);
+        self.came_back(of(driver), outcome, came.information, level);
     }
 
     fn came_back(
@@ -217,7 +269,17 @@ impl Observation {
         if self.counted {
             volume.complete(self.operation, &outcome);
         }
+        let names = observer.names();
         let mut flags = trace::flags::NAME_UNKNOWN;
+        if let Some(name) = &self.name {
+            flags = name.flags;
+            if self.operation == Operation::CREATE && outcome.status >> 31 == 0 {
+                names.set(self.volume, self.file, name, level);
+            }
+        }
+        if self.renames && outcome.status >> 31 == 0 {
+            names.renamed_somehow(self.volume, level);
+        }
         if outcome.pended {
             flags |= trace::flags::PENDED;
         }
@@ -231,7 +293,7 @@ impl Observation {
             information,
             irql: irql::current(),
             flags,
-            name: &[],
+            name: self.name.as_ref().map_or(&[], |name| name.units()),
         };
         observer.record(&completed, level);
     }
@@ -252,19 +314,30 @@ impl Completion for Observation {
 pub fn fast_io_begins(
     device: &FilterDevice<Glass>,
     call: impl FnOnce() -> FastIoCall,
+    level: &mut AtMostDispatch,
 ) -> Option<Observation> {
     let what = of(device.driver()).what();
     if what.is_nothing() {
         return None;
     }
-    fast_io(device, &call(), what)
+    fast_io(device, &call(), what, level)
 }
 
 #[cold]
-fn fast_io(device: &FilterDevice<Glass>, call: &FastIoCall, what: What) -> Option<Observation> {
+fn fast_io(
+    device: &FilterDevice<Glass>,
+    call: &FastIoCall,
+    what: What,
+    level: &mut AtMostDispatch,
+) -> Option<Observation> {
     let volume = device.attachment().volume.as_deref()?;
     let operation = Operation::from_fast_io(call.entry)?;
     let counted = what.counts() && volume.counters(operation).is_ok();
+    let name = if what.names() {
+        of(device.driver()).names().find(call.file, level)
+    } else {
+        None
+    };
     start(volume, operation, counted);
     Some(Observation {
         started: time::ticks(),
@@ -277,6 +350,8 @@ fn fast_io(device: &FilterDevice<Glass>, call: &FastIoCall, what: What) -> Optio
         thread: process::current_thread_id(),
         file: call.file,
         numbers: call.numbers,
+        name,
+        renames: false,
     })
 }
 

@@ -87,6 +87,8 @@ impl Operation {
     pub const QUERY_INFORMATION: Self = Self(5);
     /// IRP_MJ_SET_INFORMATION.
     pub const SET_INFORMATION: Self = Self(6);
+    /// IRP_MJ_FLUSH_BUFFERS.
+    pub const FLUSH_BUFFERS: Self = Self(9);
     /// IRP_MJ_QUERY_VOLUME_INFORMATION.
     pub const QUERY_VOLUME_INFORMATION: Self = Self(10);
     /// IRP_MJ_SET_VOLUME_INFORMATION.

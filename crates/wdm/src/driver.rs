@@ -74,6 +74,7 @@ pub trait Filter: Sync + Sized + 'static {
     fn fast_io_begins(
         _device: &FilterDevice<Self>,
         _call: impl FnOnce() -> FastIoCall,
+        _level: &mut AtMostApc,
     ) -> Option<Self::FastIo> {
         None
     }

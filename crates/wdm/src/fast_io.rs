@@ -182,12 +182,15 @@ macro_rules! pass_through {
         ) -> BOOLEAN {
             // SAFETY: contract of the function.
             let Some(below) = (unsafe { Below::<F>::of(device) }) else { return NO };
-            let observation = F::fast_io_begins(below.filter, || FastIoCall {
+            // SAFETY: fast I/O is called at or below APC_LEVEL.
+            let mut level = unsafe { AtMostApc::assume() };
+            let call = || FastIoCall {
                 entry: $place,
                 file: $file as u64,
                 // SAFETY: the arguments of the entry.
                 numbers: unsafe { $numbers($($number),*) },
-            });
+            };
+            let observation = F::fast_io_begins(below.filter, call, &mut level);
             let answer = match entry!(below, $entry) {
                 // SAFETY: the same arguments, for the device of the driver that has the entry.
                 Some(routine) => unsafe { routine($file, $($argument,)* below.device) },
@@ -196,8 +199,6 @@ macro_rules! pass_through {
             if let Some(observation) = observation {
                 // SAFETY: the status block of the call, if the entry has one.
                 let result = unsafe { FastIoResult::of(answer != NO, $result) };
-                // SAFETY: fast I/O is called at or below APC_LEVEL.
-                let mut level = unsafe { AtMostApc::assume() };
                 F::fast_io_ends(below.filter, observation, &result, &mut level);
             }
             answer
@@ -279,12 +280,15 @@ unsafe extern "C" fn query_open<F: Filter>(
     };
     // SAFETY: contract of the function.
     let location = unsafe { raw::current_location(irp) };
-    let observation = F::fast_io_begins(below.filter, || FastIoCall {
+    // SAFETY: fast I/O is called at or below APC_LEVEL.
+    let mut level = unsafe { AtMostApc::assume() };
+    let call = || FastIoCall {
         entry: 19,
         // SAFETY: the location is this driver's for the time of the call.
         file: unsafe { (*location).FileObject } as u64,
         numbers: [0, 0],
-    });
+    };
+    let observation = F::fast_io_begins(below.filter, call, &mut level);
     // SAFETY: the location is this driver's for the time of the call.
     unsafe { (*location).DeviceObject = below.device };
     let answered = match entry!(below, FastIoQueryOpen) {
@@ -297,8 +301,6 @@ unsafe extern "C" fn query_open<F: Filter>(
     if let Some(observation) = observation {
         // SAFETY: there is no status block.
         let result = unsafe { FastIoResult::of(answered != NO, NO_RESULT) };
-        // SAFETY: fast I/O is called at or below APC_LEVEL.
-        let mut level = unsafe { AtMostApc::assume() };
         F::fast_io_ends(below.filter, observation, &result, &mut level);
     }
     answered

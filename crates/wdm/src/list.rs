@@ -43,14 +43,14 @@ impl<T> List<T> {
         Ok(())
     }
 
-    /// Drops the entries that `keep` does not want. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+    /// Drops the entries that `keep` does not want; it may change the others. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         let mut place = &mut self.first;
         let mut rest = place.take();
         self.length = 0;
         while let Some(mut node) = rest {
             rest = node.next.take();
-            if keep(&node.value) {
+            if keep(&mut node.value) {
                 self.length += 1;
                 place = &mut place.insert(node).next;
             }

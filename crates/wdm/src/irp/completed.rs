@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Disposition, raw};
+use super::{Brand, Disposition, FileObject, raw};
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -83,6 +83,27 @@ impl<'d> ReturnedIrp<'d> {
     pub fn status(&self) -> Status {
         // SAFETY: owned.
         unsafe { raw::status(self.raw) }
+    }
+
+    /// Bytes transferred, or what the major function defines. IRQL: any.
+    #[must_use]
+    pub fn information(&self) -> usize {
+        // SAFETY: owned.
+        unsafe { (*self.raw).IoStatus.Information as usize }
+    }
+
+    /// Whether a driver below returned STATUS_PENDING. IRQL: any.
+    #[must_use]
+    pub fn pending_returned(&self) -> bool {
+        // SAFETY: owned.
+        unsafe { (*self.raw).PendingReturned != 0 }
+    }
+
+    /// The file object that the request is for. IRQL: any.
+    #[must_use]
+    pub fn file(&self) -> Option<FileObject<'_>> {
+        // SAFETY: owned, and the current location is this driver's.
+        unsafe { FileObject::of(self.raw) }
     }
 
     /// Lets completion go on upwards with the result of the lower driver, and returns that

@@ -38,6 +38,7 @@ macro_rules! example {
 
 mod completed;
 mod device_control;
+mod file_object;
 mod kind;
 mod own;
 mod parameters;
@@ -47,8 +48,9 @@ pub(crate) mod raw;
 
 pub use completed::{CompletedIrp, ReturnedIrp};
 pub use device_control::DeviceControl;
+pub use file_object::{FileObject, is_within_file_system};
 pub use kind::RequestKind;
-pub use own::{Question, ask};
+pub use own::{Question, ask, ask_name};
 pub use parameters::{FileSystemControl, Major};
 pub use parked::{ParkedControl, Parking};
 pub use pended::{PendedIrp, PendedWork, Resumed};

@@ -9,15 +9,20 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::raw;
+use super::{FileObject, raw};
 use crate::completion::Routine;
-use crate::device::DeviceObject;
+use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
+use crate::pool::NonPagedSlice;
 use crate::status::Status;
 use crate::sync::Event;
+use crate::unicode::UnicodeStr;
 use core::ffi::c_void;
-use wdk_sys::{IRP_MJ_DEVICE_CONTROL, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
+use wdk_sys::{
+    FILE_INFORMATION_CLASS, IO_STACK_LOCATION, IRP_MJ_DEVICE_CONTROL, IRP_MJ_QUERY_INFORMATION,
+    NTSTATUS, PDEVICE_OBJECT, PETHREAD, PIRP, ntddk,
+};
 
 /// A control code of METHOD_BUFFERED that takes no input.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,19 +51,104 @@ pub fn ask<F: Filter>(
     level: &mut Passive,
 ) -> Result<(), Status> {
     let top = device.top_of_stack(level);
+    let prepare = |_irp: PIRP, location: *mut IO_STACK_LOCATION| {
+        // SAFETY: the location of a new request.
+        unsafe { (*location).MajorFunction = IRP_MJ_DEVICE_CONTROL as u8 };
+        // SAFETY: as above; only the place is computed.
+        let parameters = unsafe { &raw mut (*location).Parameters.DeviceIoControl };
+        // SAFETY: the member of this major function; the buffer lengths are zero in a new request.
+        unsafe { (*parameters).IoControlCode = question.0 };
+    };
+    send(driver, &top, prepare, level).into_result()
+}
+
+/// Asks the file system below `device` what `file` is called (FileNameInformation): a path from the root of
+/// its volume. At a moment when the file system may be asked ([`super::is_within_file_system`]).
+///
+/// Errors: the status of the file system; STATUS_INSUFFICIENT_RESOURCES if the request was not sent.
+pub fn ask_name<F: Filter>(
+    device: &FilterDevice<F>,
+    file: &FileObject<'_>,
+    level: &mut Passive,
+) -> Result<NonPagedSlice<u16>, Status> {
+    /// Code units with which it is tried first; few names are longer.
+    const TRIED: usize = 260;
+    let lower = device.lower().ok_or(Status::NO_SUCH_DEVICE)?;
+    let mut room = TRIED;
+    loop {
+        // A length in bytes, and as many code units.
+        let buffer = NonPagedSlice::<u32>::try_zeroed(1 + room.div_ceil(2))?;
+        let place: *const u32 = buffer.as_ptr();
+        let prepare = |irp: PIRP, location: *mut IO_STACK_LOCATION| {
+            // SAFETY: the location of a new request.
+            unsafe { (*location).MajorFunction = IRP_MJ_QUERY_INFORMATION as u8 };
+            // SAFETY: as above.
+            unsafe { (*location).FileObject = file.raw() };
+            // SAFETY: as above; only the place is computed.
+            let parameters = unsafe { &raw mut (*location).Parameters.QueryFile };
+            // SAFETY: the member of this major function.
+            unsafe { (*parameters).Length = size_of_val(&*buffer) as u32 };
+            // SAFETY: as above.
+            unsafe { (*parameters).FileInformationClass = FILE_NAME_INFORMATION };
+            // SAFETY: a new request; only the place is computed.
+            let system_buffer = unsafe { &raw mut (*irp).AssociatedIrp.SystemBuffer };
+            // SAFETY: as above; the buffer outlives the request.
+            unsafe { system_buffer.write(place.cast_mut().cast()) };
+            // SAFETY: as above; only the place is computed.
+            let overlay = unsafe { &raw mut (*irp).Tail.Overlay };
+            // SAFETY: no precondition.
+            let thread = unsafe { PsGetCurrentThread() };
+            // SAFETY: as above; file systems look who asks.
+            unsafe { (*overlay).Thread = thread };
+            // SAFETY: as above.
+            unsafe { (*overlay).OriginalFileObject = file.raw() };
+        };
+        let status = send(device.driver(), lower.device(), prepare, level);
+        // SAFETY: the file system has written it, or it is zero.
+        let bytes = unsafe { place.read_volatile() } as usize;
+        let units = bytes / size_of::<u16>();
+        if status == Status::BUFFER_OVERFLOW && units > room {
+            room = units.min(UnicodeStr::MAXIMUM_LENGTH);
+            if room == units {
+                continue;
+            }
+        }
+        status.into_result()?;
+        // SAFETY: behind the length.
+        let name: *const u16 = unsafe { place.add(1) }.cast();
+        return NonPagedSlice::try_from_fn(units.min(room), |at| {
+            // SAFETY: within the buffer, which has room for so many.
+            let unit = unsafe { name.add(at) };
+            // SAFETY: as above; the file system has written it, or it is zero.
+            Ok(unsafe { unit.read_volatile() })
+        });
+    }
+}
+
+// SAFETY: the routine that ntoskrnl.exe exports; the bindings lack it, because the header has it inline.
+unsafe extern "C" {
+    fn PsGetCurrentThread() -> PETHREAD;
+}
+
+/// FileNameInformation.
+const FILE_NAME_INFORMATION: FILE_INFORMATION_CLASS = 9;
+
+/// Sends a request that `prepare` fills in to `device`, waits, and frees it: its status;
+/// STATUS_INSUFFICIENT_RESOURCES if it was not sent.
+fn send<F: Filter>(
+    driver: &Driver<F>,
+    device: &DeviceObject,
+    prepare: impl FnOnce(PIRP, *mut IO_STACK_LOCATION),
+    level: &mut Passive,
+) -> Status {
     // SAFETY: no precondition but the level.
-    let irp = unsafe { ntddk::IoAllocateIrp(top.stack_size(), 0) };
+    let irp = unsafe { ntddk::IoAllocateIrp(device.stack_size(), 0) };
     if irp.is_null() {
-        return Err(Status::INSUFFICIENT_RESOURCES);
+        return Status::INSUFFICIENT_RESOURCES;
     }
     // SAFETY: the request is new, and has a location for the topmost device.
     let location = unsafe { raw::next_location(irp) };
-    // SAFETY: as above.
-    unsafe { (*location).MajorFunction = IRP_MJ_DEVICE_CONTROL as u8 };
-    // SAFETY: as above; only the place is computed.
-    let parameters = unsafe { &raw mut (*location).Parameters.DeviceIoControl };
-    // SAFETY: the member of this major function; the buffer lengths are zero in a new request.
-    unsafe { (*parameters).IoControlCode = question.0 };
+    prepare(irp, location);
     let mut answer = Answer {
         done: Event::uninitialized(),
         status: Status::PENDING,
@@ -74,14 +164,14 @@ pub fn ask<F: Filter>(
     if let Err(status) = set {
         // SAFETY: allocated above and not sent.
         unsafe { ntddk::IoFreeIrp(irp) };
-        return Err(status);
+        return status;
     }
-    // SAFETY: the topmost device is referenced; the routine takes the request back.
-    let _status = unsafe { ntddk::IofCallDriver(top.raw(), irp) };
+    // SAFETY: the device is alive during the call; the routine takes the request back.
+    let _status = unsafe { ntddk::IofCallDriver(device.raw(), irp) };
     // SAFETY: initialized above.
     unsafe { answer.done.wait(level) };
     // SAFETY: written by the routine before it signalled the event, and by nobody since.
-    unsafe { (&raw const answer.status).read_volatile() }.into_result()
+    unsafe { (&raw const answer.status).read_volatile() }
 }
 
 /// The completion routine of this driver's own requests: the request is freed here, so completion

@@ -42,6 +42,20 @@ impl<'w> PendedIrp<'w> {
         unsafe { raw::status(self.raw) }
     }
 
+    /// Bytes transferred, or what the major function defines. IRQL: any.
+    #[must_use]
+    pub fn information(&self) -> usize {
+        // SAFETY: owned.
+        unsafe { (*self.raw).IoStatus.Information as usize }
+    }
+
+    /// Whether a driver below returned STATUS_PENDING. IRQL: any.
+    #[must_use]
+    pub fn pending_returned(&self) -> bool {
+        // SAFETY: owned.
+        unsafe { (*self.raw).PendingReturned != 0 }
+    }
+
     /// Lets completion go on upwards with the result of the lower driver (C13).
     /// IRQL: ≤ DISPATCH_LEVEL.
     pub fn resume(self) -> Resumed<'w> {

@@ -1,0 +1,99 @@
+//! The file object of a request.
+
+#![expect(unsafe_code, reason = "the file object is the I/O manager's structure")]
+
+use super::{Irp, raw};
+use crate::unicode::UnicodeStr;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use wdk_sys::{
+    FILE_OBJECT, FO_CLEANUP_COMPLETE, IRP_MJ_CREATE, IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO,
+    PIRP, ntddk,
+};
+
+/// The file object of a request that is here.
+///
+/// # Invariants
+/// Alive during `'f`.
+#[derive(Clone, Copy)]
+pub struct FileObject<'f> {
+    raw: NonNull<FILE_OBJECT>,
+    request: PhantomData<&'f FILE_OBJECT>,
+}
+
+impl FileObject<'_> {
+    /// The file object of a request.
+    ///
+    /// # Safety
+    /// The IRP is live during `'f`, and its current location is this driver's.
+    pub(super) unsafe fn of(irp: PIRP) -> Option<Self> {
+        // SAFETY: contract of the function.
+        let location = unsafe { raw::current_location(irp) };
+        // SAFETY: as above.
+        let file = unsafe { (*location).FileObject };
+        // INVARIANT: whoever sent the request keeps its file object until it has completed.
+        Some(Self {
+            raw: NonNull::new(file)?,
+            request: PhantomData,
+        })
+    }
+
+    pub(super) const fn raw(&self) -> *mut FILE_OBJECT {
+        self.raw.as_ptr()
+    }
+
+    /// Tells the directory that the file is opened relative to apart from others; only while it is being
+    /// opened. IRQL: any.
+    #[must_use]
+    pub fn related_number(&self) -> Option<u64> {
+        // SAFETY: invariant of the type.
+        let related = unsafe { (*self.raw()).RelatedFileObject };
+        (!related.is_null()).then_some(related as u64)
+    }
+
+    /// Whether its last handle has been closed. IRQL: any.
+    #[must_use]
+    pub fn is_cleaned_up(&self) -> bool {
+        // SAFETY: invariant of the type.
+        unsafe { (*self.raw()).Flags & FO_CLEANUP_COMPLETE != 0 }
+    }
+}
+
+impl Irp<'_> {
+    /// The file object that the request is for. IRQL: any.
+    #[must_use]
+    pub fn file(&self) -> Option<FileObject<'_>> {
+        // SAFETY: invariant of the type.
+        unsafe { FileObject::of(self.raw) }
+    }
+
+    /// In an IRP_MJ_CREATE, the name that is being opened: below the related file object, if there is one.
+    /// IRQL: ≤ APC_LEVEL.
+    #[must_use]
+    pub fn opened_name(&self) -> Option<UnicodeStr<'_>> {
+        if u32::from(self.major()) != IRP_MJ_CREATE {
+            return None;
+        }
+        let file = NonNull::new(self.file_object())?;
+        // SAFETY: alive while the request is here; only the place is computed.
+        let name = unsafe { &raw const (*file.as_ptr()).FileName };
+        // SAFETY: the name is the I/O manager's until the create is passed on, and is not changed meanwhile.
+        Some(unsafe { UnicodeStr::from_raw(name) })
+    }
+
+    /// Whether the memory manager or the cache manager sent it to page memory in or out. IRQL: any.
+    #[must_use]
+    pub fn is_paging_io(&self) -> bool {
+        self.flags() & (IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO) != 0
+    }
+}
+
+/// Whether this thread is inside a file system already, or works for one: locks may be held that a request
+/// to a file system would wait for. IRQL: ≤ APC_LEVEL.
+///
+/// Wraps `IoGetTopLevelIrp`.
+#[must_use]
+pub fn is_within_file_system() -> bool {
+    // SAFETY: no precondition.
+    !unsafe { ntddk::IoGetTopLevelIrp() }.is_null()
+}

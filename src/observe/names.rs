@@ -1,0 +1,295 @@
+//! The names of files, for traces that want them.
+//!
+//! A name belongs to a file object: the same file may have been opened by several of its names. It is the
+//! one that the file system gives (FileNameInformation), asked for with a request of this driver's own
+//! before the first request on the file object from which that is safe ([`safe_level`]); until then it is the
+//! one that the file was opened by. Paging I/O and the close have what is known by then.
+//!
+//! A rename is waited for, so that the file system can be asked for the new name before anybody else
+//! learns of it, and replaces the names of what lies below a directory too. Where it cannot be waited
+//! for, every name of the volume is forgotten and asked for again.
+//!
+//! Names go with the close of their file object, and all of them when no trace wants names any more.
+
+use super::Volume;
+use crate::glass::Glass;
+use fsglass_protocol::trace::{MAXIMUM_PATH, flags};
+use fsglass_protocol::{Kind, Operation};
+use wdm::device::FilterDevice;
+use wdm::irp::{self, FileObject, Irp};
+use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
+use wdm::list::List;
+use wdm::pool::{NonPagedArc, NonPagedSlice};
+use wdm::status::Status;
+use wdm::sync::SpinLock;
+
+/// How many lists there are, and how many names each holds at most: 16,384 files.
+const LISTS: usize = 256;
+const EACH: usize = 64;
+
+/// The name of an open file.
+pub struct Name {
+    units: NonPagedSlice<u16>,
+    /// Bits of [`flags`].
+    pub flags: u32,
+    /// Whether the file system has been asked; it may not have told.
+    asked: bool,
+}
+
+impl Name {
+    /// The name whose parts are `first` and `second`, cut off in front where it is too long.
+    fn new(first: &[u16], second: &[u16], asked: bool) -> Result<NonPagedArc<Self>, Status> {
+        let length = first.len().saturating_add(second.len());
+        let kept = length.min(MAXIMUM_PATH);
+        let mut all = first.iter().chain(second).skip(length - kept);
+        let units = NonPagedSlice::try_from_fn(kept, |_| Ok(all.next().copied().unwrap_or(0)));
+        let cut = if kept < length { flags::NAME_CUT } else { 0 };
+        let as_opened = if asked { 0 } else { flags::NAME_AS_OPENED };
+        NonPagedArc::try_new(Self {
+            units: units?,
+            flags: cut | as_opened,
+            asked,
+        })
+    }
+
+    /// Its code units: a path from the root of the volume.
+    pub fn units(&self) -> &[u16] {
+        &self.units
+    }
+}
+
+/// What a file is called.
+struct Entry {
+    file: u64,
+    volume: u32,
+    name: NonPagedArc<Name>,
+}
+
+/// The names that are known, by file object.
+pub struct Names(NonPagedSlice<SpinLock<List<Entry>>>);
+
+impl Names {
+    pub(super) fn new() -> Result<Self, Status> {
+        NonPagedSlice::try_from_fn(LISTS, |_| Ok(SpinLock::new(List::new(EACH)))).map(Self)
+    }
+
+    fn list(&self, file: u64) -> Option<&SpinLock<List<Entry>>> {
+        // File objects are aligned to 16 bytes, and about as large as 16 of those.
+        let place = (file >> 4) ^ (file >> 12);
+        self.0.get(place as usize % LISTS)
+    }
+
+    /// The name of a file. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn find(&self, file: u64, level: &mut AtMostDispatch) -> Option<NonPagedArc<Name>> {
+        self.list(file)?.with(level, |list| {
+            let mut entries = list.iter();
+            let found = entries.find(|entry| entry.file == file);
+            found.map(|entry| entry.name.clone())
+        })
+    }
+
+    /// A file is called that now; if there is no room for it, it has no name. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn set(
+        &self,
+        volume: u32,
+        file: u64,
+        name: &NonPagedArc<Name>,
+        level: &mut AtMostDispatch,
+    ) {
+        if let Some(list) = self.list(file) {
+            list.with(level, |list| {
+                list.retain(|entry| entry.file != file);
+                let name = name.clone();
+                let _full_or_no_memory = list.push(Entry { file, volume, name });
+            });
+        }
+    }
+
+    /// A file goes. IRQL: ≤ DISPATCH_LEVEL.
+    fn forget(&self, file: u64, level: &mut AtMostDispatch) {
+        if let Some(list) = self.list(file) {
+            list.with(level, |list| list.retain(|entry| entry.file != file));
+        }
+    }
+
+    /// Forgets what `gone` says of the number of each volume. IRQL: ≤ DISPATCH_LEVEL.
+    fn forget_volumes(&self, gone: impl Fn(u32) -> bool, level: &mut AtMostDispatch) {
+        for list in self.0.iter() {
+            list.with(level, |list| list.retain(|entry| !gone(entry.volume)));
+        }
+    }
+
+    /// Forgets all of them. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn clear(&self, level: &mut AtMostDispatch) {
+        self.forget_volumes(|_| true, level);
+    }
+
+    /// Something on the volume was renamed, and it is not known what. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn renamed_somehow(&self, volume: u32, level: &mut AtMostDispatch) {
+        self.forget_volumes(|other| other == volume, level);
+    }
+
+    /// What was called `old` is called `new`, and so is the beginning of what lies below it. A name for
+    /// which there is no memory is forgotten. IRQL: ≤ DISPATCH_LEVEL.
+    fn renamed(&self, volume: u32, old: &[u16], new: &[u16], level: &mut AtMostDispatch) {
+        for list in self.0.iter() {
+            list.with(level, |list| {
+                list.retain(|entry| {
+                    let Some(rest) = below(&entry.name.units, old) else {
+                        return true;
+                    };
+                    if entry.volume != volume {
+                        return true;
+                    }
+                    let renamed = Name::new(new, rest, entry.name.asked);
+                    renamed.map(|name| entry.name = name).is_ok()
+                });
+            });
+        }
+    }
+}
+
+/// What follows `directory` in `name`, if that is the name or one of something below it, or of a stream of
+/// it.
+fn below<'n>(name: &'n [u16], directory: &[u16]) -> Option<&'n [u16]> {
+    let fold =
+        |unit: &u16| u8::try_from(*unit).map_or(*unit, |byte| byte.to_ascii_uppercase().into());
+    let (first, rest) = name.split_at_checked(directory.len())?;
+    let same = !directory.is_empty() && first.iter().map(fold).eq(directory.iter().map(fold));
+    let ends = rest
+        .first()
+        .is_none_or(|unit| [b'\\', b':'].map(u16::from).contains(unit));
+    (same && ends).then_some(rest)
+}
+
+/// The name of the file of a request that is about to be passed on. IRQL: ≤ APC_LEVEL.
+pub fn of_request(
+    device: &FilterDevice<Glass>,
+    irp: &Irp<'_>,
+    volume: &Volume,
+    level: &mut AtMostApc,
+) -> Option<NonPagedArc<Name>> {
+    let names = super::of(device.driver()).names();
+    let file = irp.file()?;
+    let number = irp.file_number();
+    if irp.major() == Operation::CREATE.number() {
+        return opened(names, irp, &file, level.at_most_dispatch());
+    }
+    let known = names.find(number, level.at_most_dispatch());
+    if irp.major() == Operation::CLOSE.number() {
+        names.forget(number, level.at_most_dispatch());
+        return known;
+    }
+    if known.as_ref().is_some_and(|name| name.asked) || volume.kind != Kind::Volume {
+        return known;
+    }
+    let Some(level) = safe_level(irp, &file, level) else {
+        return known;
+    };
+    let asked = match ask(device, &file, level) {
+        Ok(name) => name,
+        // It has none, or cannot tell: not asked again.
+        Err(_) => Name::new(known.as_ref().map_or(&[], |name| name.units()), &[], true).ok()?,
+    };
+    names.set(
+        volume.number,
+        number,
+        &asked,
+        level.at_most_apc().at_most_dispatch(),
+    );
+    Some(asked)
+}
+
+/// The name by which a file is being opened, from the root of its volume. Nothing for one that is opened
+/// by its id, or below a directory whose name is not known.
+fn opened(
+    names: &Names,
+    irp: &Irp<'_>,
+    file: &FileObject<'_>,
+    level: &mut AtMostDispatch,
+) -> Option<NonPagedArc<Name>> {
+    /// FILE_OPEN_BY_FILE_ID.
+    const BY_ID: u64 = 0x2000;
+    let [options, _access] = irp.numbers();
+    if options & BY_ID != 0 {
+        return None;
+    }
+    let name = irp.opened_name()?;
+    let Some(related) = file.related_number() else {
+        return Name::new(name.units(), &[], false).ok();
+    };
+    let directory = names.find(related, level)?;
+    let backslash = [u16::from(b'\\')];
+    // A stream of the directory itself begins with a colon.
+    let between: &[u16] = match name.units().first() {
+        None => &[],
+        Some(&first) if first == u16::from(b':') => &[],
+        Some(_) if directory.units().last() == backslash.first() => &[],
+        Some(_) => &backslash,
+    };
+    let directory = Name::new(directory.units(), between, false).ok()?;
+    Name::new(directory.units(), name.units(), false).ok()
+}
+
+/// Asks the file system.
+///
+/// Errors: its status; STATUS_INSUFFICIENT_RESOURCES.
+fn ask(
+    device: &FilterDevice<Glass>,
+    file: &FileObject<'_>,
+    level: &mut Passive,
+) -> Result<NonPagedArc<Name>, Status> {
+    let name = irp::ask_name(device, file, level)?;
+    Name::new(&name, &[], true)
+}
+
+/// Whether the file system may be asked: at PASSIVE_LEVEL, in a request that is no paging I/O and does not
+/// come from within a file system, on a file that has not been cleaned up.
+fn safe_level<'l>(
+    irp: &Irp<'_>,
+    file: &FileObject<'_>,
+    level: &'l mut AtMostApc,
+) -> Option<&'l mut Passive> {
+    let safe = !irp.is_paging_io() && !irp::is_within_file_system() && !file.is_cleaned_up();
+    level.passive().filter(|_| safe)
+}
+
+/// Whether a request renames its file.
+pub fn is_rename(irp: &Irp<'_>) -> bool {
+    /// FileRenameInformation, FileRenameInformationBypassAccessCheck, FileRenameInformationEx,
+    /// FileRenameInformationExBypassAccessCheck.
+    const RENAMES: [u64; 4] = [10, 56, 65, 66];
+    irp.major() == Operation::SET_INFORMATION.number() && RENAMES.contains(&irp.numbers()[0])
+}
+
+/// A request that renames a file, and can be waited for.
+pub struct Rename<'l> {
+    old: NonPagedArc<Name>,
+    /// Where it is waited for.
+    pub level: &'l mut Passive,
+}
+
+impl<'l> Rename<'l> {
+    /// If `irp` is one, its file is called `name`, and it can be waited for.
+    pub fn of(
+        irp: &Irp<'_>,
+        name: Option<&NonPagedArc<Name>>,
+        level: &'l mut AtMostApc,
+    ) -> Option<Self> {
+        let file = irp.file()?;
+        let old = name?.clone();
+        let level = safe_level(irp, &file, level).filter(|_| is_rename(irp))?;
+        Some(Self { old, level })
+    }
+
+    /// It has been done: asks for the new name, and puts it in place of the old one.
+    pub fn done(self, device: &FilterDevice<Glass>, volume: &Volume, file: &FileObject<'_>) {
+        let names = super::of(device.driver()).names();
+        let new = ask(device, file, self.level);
+        let level = self.level.at_most_apc().at_most_dispatch();
+        match new {
+            Ok(new) => names.renamed(volume.number, self.old.units(), new.units(), level),
+            Err(_) => names.renamed_somehow(volume.number, level),
+        }
+    }
+}
