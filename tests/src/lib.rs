@@ -12,6 +12,7 @@
 //! | [`event_log`] | what the driver has written to the event log |
 //! | [`client`] | a program that has the control device open |
 //! | [`command`] | the `ntbox` command as its users run it |
+//! | [`browser`] | a page in a real browser |
 //! | [`served`] | a machine of ntbox that `fsglass` is connected to |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
@@ -21,6 +22,7 @@
 //! | [`verifier_table`] | the rules of the verifier, with the mistake that breaks each |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
+pub mod browser;
 pub mod client;
 pub mod command;
 pub mod drivers;

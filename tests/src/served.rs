@@ -7,7 +7,7 @@ use fsglass_cli::arguments::CommandLine;
 use fsglass_cli::error::Exit;
 use fsglass_cli::{commands, system};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 /// The machine.
 pub struct Served {
@@ -43,26 +43,9 @@ impl Served {
             messages: BufReader::new(messages),
             address: String::new(),
         };
-        let line = served.message("clients are served at ");
+        let line = message(&mut served.messages, "clients are served at ");
         served.address = line.rsplit(' ').next().unwrap_or_default().to_owned();
         served
-    }
-
-    /// The next message with `part` in it.
-    fn message(&mut self, part: &str) -> String {
-        let mut before = String::new();
-        loop {
-            let mut line = String::new();
-            let read = self.messages.read_line(&mut line);
-            if line.contains(part) {
-                return line.trim_end().to_owned();
-            }
-            assert!(
-                read.is_ok_and(|bytes| bytes != 0),
-                "ntbox ended before it said {part:?}: {before}"
-            );
-            before += &line;
-        }
     }
 
     /// Starts the workload.
@@ -89,7 +72,7 @@ impl Served {
     /// # Panics
     /// If ntbox has ended.
     pub fn await_workload(&mut self) {
-        self.message("the workload has ended");
+        message(&mut self.messages, "the workload has ended");
     }
 
     /// Lets it unload the drivers and end: what it printed.
@@ -145,5 +128,108 @@ impl Drop for Served {
         // Where it has ended, there is nothing to kill.
         let _killed = self.child.kill();
         let _ended = self.child.wait();
+    }
+}
+
+/// `fsglass --connect ADDRESS` in a process of its own, which Ctrl-C ends.
+pub struct Client {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    messages: BufReader<ChildStderr>,
+}
+
+impl Client {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[must_use]
+    pub fn start(served: &Served, line: &[&str]) -> Self {
+        let whole = [&["--connect", served.address.as_str()], line].concat();
+        let mut command = command::fsglass_command(whole);
+        let started = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (Some(output), Some(messages)) = (child.stdout.take(), child.stderr.take()) else {
+            panic!("both are pipes")
+        };
+        Self {
+            child,
+            output: BufReader::new(output),
+            messages: BufReader::new(messages),
+        }
+    }
+
+    /// The next line that it prints.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line);
+        assert!(read.is_ok_and(|bytes| bytes != 0), "fsglass has ended");
+        line
+    }
+
+    /// The next message with `part` in it.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn message(&mut self, part: &str) -> String {
+        message(&mut self.messages, part)
+    }
+
+    /// Presses Ctrl-C.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn interrupt(&mut self) {
+        let number = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &number]).status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill -INT {number}"
+        );
+    }
+
+    /// Waits until it ends: what it printed that was not read.
+    ///
+    /// # Panics
+    /// If it ends with another code.
+    pub fn end(&mut self, code: i32) -> String {
+        let mut printed = String::new();
+        let _whole = self.output.read_to_string(&mut printed);
+        let mut messages = String::new();
+        let _whole = self.messages.read_to_string(&mut messages);
+        let ended = self.child.wait().ok().and_then(|status| status.code());
+        assert_eq!(ended, Some(code), "{printed}\n{messages}");
+        printed
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Where it has ended, there is nothing to kill.
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// The next message with `part` in it.
+fn message(messages: &mut impl BufRead, part: &str) -> String {
+    let mut before = String::new();
+    loop {
+        let mut line = String::new();
+        let read = messages.read_line(&mut line);
+        if line.contains(part) {
+            return line.trim_end().to_owned();
+        }
+        assert!(
+            read.is_ok_and(|bytes| bytes != 0),
+            "it ended before it said {part:?}: {before}"
+        );
+        before += &line;
     }
 }

@@ -286,7 +286,7 @@ With --watch and --json each interval is a line of its own.
 ";
 
 /// Which requests are shown: all that is said must hold.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Wanted {
     /// Of this volume: a drive letter, or the name of a device as `fsglass list` shows it
     #[arg(long)]

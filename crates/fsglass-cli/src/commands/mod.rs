@@ -103,4 +103,7 @@ fn beside_program(names: &[&str]) -> Result<PathBuf> {
 }
 
 #[cfg(test)]
+pub(crate) use replay::events_of;
+
+#[cfg(test)]
 mod tests;

@@ -204,6 +204,49 @@ fn a_file_that_was_cut_is_read_up_to_the_cut() {
     assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
 }
 
+/// Whatever bytes of a file are others, reading it ends, and says that it is damaged or has requests.
+#[test]
+fn a_damaged_file_does_no_harm() {
+    let one = |at: u64| completed(request(at, 1, Operation::READ), r"\name");
+    let records: Vec<Vec<u8>> = std::iter::once(volume_record(1, VOLUME))
+        .chain((1..20).map(one))
+        .collect();
+    let mut whole = Vec::new();
+    let mut writer = Writer::new(&mut whole, 1 << 20, &letters()).unwrap();
+    writer.answer(&answer(30, 0, &records)).unwrap();
+    writer.finish(19, 0).unwrap();
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut refused = 0;
+    for round in 0..500 {
+        let mut damaged = whole.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(0..damaged.len());
+            damaged[at] = *random.choice(&[0, 1, 0x7F, 0x80, 0xFF]).unwrap();
+        }
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), &damaged).unwrap();
+        let mut summary = crate::report::Summary::default();
+        let mut add = |event| -> std::ops::ControlFlow<()> {
+            summary.add(event);
+            std::ops::ControlFlow::Continue(())
+        };
+        let wanted = crate::arguments::Wanted::default();
+        let read = crate::commands::events_of(path.path(), &wanted, &mut add);
+        refused += usize::from(read.is_err());
+        assert!(summary.all.requests <= 19, "seed {seed}, round {round}");
+        if round % 50 == 0 {
+            let origin = crate::report::page::Origin {
+                file: String::new(),
+                lost: 0,
+                cut: false,
+            };
+            crate::report::page::page(&summary, &origin).unwrap();
+        }
+    }
+    assert!((25..475).contains(&refused), "{refused} of 500");
+}
+
 #[test]
 fn what_is_no_trace_is_refused() {
     let mut whole = Vec::new();

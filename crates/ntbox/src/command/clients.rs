@@ -198,6 +198,8 @@ fn serve_open(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
+        // The second stage of a completion is an APC of this thread.
+        thread::deliver_apcs();
         let (outstanding, finished) = waiting
             .into_iter()
             .partition(|(_, control)| control.is_outstanding());
