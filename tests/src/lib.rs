@@ -18,6 +18,7 @@
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
+//! | [`truth`] | what the driver tells, compared with what arrived below it |
 //! | [`package`] | the package, as programs that did not make it see it |
 //! | [`verifier_table`] | the rules of the verifier, with the mistake that breaks each |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
@@ -37,5 +38,6 @@ pub mod probe;
 pub mod rules_table;
 pub mod served;
 pub mod sources;
+pub mod truth;
 pub mod ui;
 pub mod verifier_table;

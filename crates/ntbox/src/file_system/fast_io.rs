@@ -17,11 +17,12 @@ use super::oplocks::Operation;
 use super::volume::OpenId;
 use super::waiting::Effects;
 use super::{adversary, fast_locks, opening, pending, tally};
+use crate::io_manager::witness;
 use crate::nt::fast_io::FAST_IO_DISPATCH;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED,
     FO_NO_INTERMEDIATE_BUFFERING, FileBasicInformation, FileNetworkOpenInformation,
-    FileStandardInformation, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS, STATUS_END_OF_FILE,
+    FileStandardInformation, IO_STATUS_BLOCK, IRP, IrpExt, MDL, NTSTATUS, STATUS_END_OF_FILE,
     STATUS_SUCCESS,
 };
 use crate::processor::thread;
@@ -93,13 +94,16 @@ pub(super) struct Call {
 /// Runs `work` unless the adversary declines; `Some` is the status and information to return.
 ///
 /// # Safety
-/// `file` is a live file object and `iosb` null or writable.
+/// `file` is a live file object, `device` a live device and `iosb` null or writable.
 pub(super) unsafe fn answer(
     entry: usize,
-    file: File,
+    (file, device): (File, Device),
+    parameters: [u64; 2],
     iosb: Iosb,
     work: impl FnOnce(&Call) -> Option<(NTSTATUS, usize)>,
 ) -> u8 {
+    // SAFETY: contract.
+    let witness = unsafe { arrives(entry, device, file, parameters) };
     // SAFETY: contract.
     let found = unsafe { context::of_file(file) };
     let declined = adversary::declines_fast_io(entry);
@@ -111,6 +115,7 @@ pub(super) unsafe fn answer(
         })
     });
     tally::count_fast_io(entry, result.is_some());
+    witness::fast_io_returns(witness, result);
     let Some((status, information)) = result else {
         return 0;
     };
@@ -120,6 +125,33 @@ pub(super) unsafe fn answer(
         iosb.Information = information;
     }
     1
+}
+
+/// Tells the witness of a call.
+///
+/// # Safety
+/// `device` is a live device.
+unsafe fn arrives(
+    entry: usize,
+    device: Device,
+    file: File,
+    [first, second]: [u64; 2],
+) -> Option<witness::Ticket> {
+    let name = tally::ENTRIES.get(entry)?;
+    // SAFETY: contract.
+    unsafe { witness::fast_io_arrives(name, device, file, [first, second, 0, 0]) }
+}
+
+/// Declines a call whatever it asks for.
+///
+/// # Safety
+/// As [`arrives`].
+unsafe fn decline(entry: usize, device: Device, file: File, parameters: [u64; 2]) -> u8 {
+    // SAFETY: contract.
+    let witness = unsafe { arrives(entry, device, file, parameters) };
+    tally::count_fast_io(entry, false);
+    witness::fast_io_returns(witness, None);
+    0
 }
 
 impl Call {
@@ -191,27 +223,33 @@ unsafe extern "win64" fn check_if_possible(
     key: u32,
     reading: u8,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::CHECK, file, iosb, |call| {
-            let offset = *offset;
-            let owner = super::locks::Owner {
-                file: call.open.0,
-                process: current_process(),
-                key,
-            };
-            let range = super::locks::Range::new(offset as u64, length.into()).ok()?;
-            let state = call.mounted.volume.state();
-            let locks = &state.file_of(call.open).ok()?.locks;
-            let free = if reading != 0 {
-                locks.allows_read(owner, range)
-            } else {
-                locks.allows_write(owner, range)
-            };
-            free.then_some((STATUS_SUCCESS, 0))
-        })
+        answer(
+            entry::CHECK,
+            (file, device),
+            [*offset as u64, length.into()],
+            iosb,
+            |call| {
+                let offset = *offset;
+                let owner = super::locks::Owner {
+                    file: call.open.0,
+                    process: current_process(),
+                    key,
+                };
+                let range = super::locks::Range::new(offset as u64, length.into()).ok()?;
+                let state = call.mounted.volume.state();
+                let locks = &state.file_of(call.open).ok()?.locks;
+                let free = if reading != 0 {
+                    locks.allows_read(owner, range)
+                } else {
+                    locks.allows_write(owner, range)
+                };
+                free.then_some((STATUS_SUCCESS, 0))
+            },
+        )
     }
 }
 
@@ -223,30 +261,36 @@ unsafe extern "win64" fn read(
     key: u32,
     buffer: *mut c_void,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented: `length` writable bytes at `buffer`.
     unsafe {
-        answer(entry::READ, file, iosb, |call| {
-            if !call.is_cached() || !call.oplock_allows(Operation::Read) {
-                return None;
-            }
-            let offset = *offset;
-            let bytes = match length {
-                0 => &mut [],
-                length => std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize),
-            };
-            let transfer = call.transfer(offset, key);
-            let (status, count) = call.mounted.volume.read(call.open, &transfer, bytes);
-            match status {
-                STATUS_SUCCESS => {
-                    call.moved(offset + count as i64, FO_FILE_FAST_IO_READ);
-                    Some((status, count))
+        answer(
+            entry::READ,
+            (file, device),
+            [*offset as u64, length.into()],
+            iosb,
+            |call| {
+                if !call.is_cached() || !call.oplock_allows(Operation::Read) {
+                    return None;
                 }
-                STATUS_END_OF_FILE => Some((status, 0)),
-                _ => None,
-            }
-        })
+                let offset = *offset;
+                let bytes = match length {
+                    0 => &mut [],
+                    length => std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize),
+                };
+                let transfer = call.transfer(offset, key);
+                let (status, count) = call.mounted.volume.read(call.open, &transfer, bytes);
+                match status {
+                    STATUS_SUCCESS => {
+                        call.moved(offset + count as i64, FO_FILE_FAST_IO_READ);
+                        Some((status, count))
+                    }
+                    STATUS_END_OF_FILE => Some((status, 0)),
+                    _ => None,
+                }
+            },
+        )
     }
 }
 
@@ -258,33 +302,40 @@ unsafe extern "win64" fn write(
     key: u32,
     buffer: *mut c_void,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented: `length` readable bytes at `buffer`.
     unsafe {
-        answer(entry::WRITE, file, iosb, |call| {
-            if !call.is_cached() || !call.oplock_allows(Operation::Write) {
-                return None;
-            }
-            let wanted = *offset;
-            let offset = if wanted as u32 == u32::MAX && wanted >> 32 == -1 {
-                END_OF_FILE
-            } else {
-                wanted
-            };
-            let bytes = match length {
-                0 => &[],
-                length => std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize),
-            };
-            let transfer = call.transfer(offset, key);
-            let ((status, count), offset) = call.mounted.volume.write(call.open, &transfer, bytes);
-            if status != STATUS_SUCCESS {
-                return None;
-            }
-            call.moved(offset + count as i64, FO_FILE_MODIFIED);
-            call.update();
-            Some((status, count))
-        })
+        answer(
+            entry::WRITE,
+            (file, device),
+            [*offset as u64, length.into()],
+            iosb,
+            |call| {
+                if !call.is_cached() || !call.oplock_allows(Operation::Write) {
+                    return None;
+                }
+                let wanted = *offset;
+                let offset = if wanted as u32 == u32::MAX && wanted >> 32 == -1 {
+                    END_OF_FILE
+                } else {
+                    wanted
+                };
+                let bytes = match length {
+                    0 => &[],
+                    length => std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize),
+                };
+                let transfer = call.transfer(offset, key);
+                let ((status, count), offset) =
+                    call.mounted.volume.write(call.open, &transfer, bytes);
+                if status != STATUS_SUCCESS {
+                    return None;
+                }
+                call.moved(offset + count as i64, FO_FILE_MODIFIED);
+                call.update();
+                Some((status, count))
+            },
+        )
     }
 }
 
@@ -293,11 +344,11 @@ unsafe extern "win64" fn query_basic(
     _wait: u8,
     buffer: *mut c_void,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::BASIC, file, iosb, |call| {
+        answer(entry::BASIC, (file, device), [0; 2], iosb, |call| {
             call.query::<40>(FileBasicInformation, buffer)
         })
     }
@@ -308,11 +359,11 @@ unsafe extern "win64" fn query_standard(
     _wait: u8,
     buffer: *mut c_void,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::STANDARD, file, iosb, |call| {
+        answer(entry::STANDARD, (file, device), [0; 2], iosb, |call| {
             call.query::<24>(FileStandardInformation, buffer)
         })
     }
@@ -323,64 +374,74 @@ unsafe extern "win64" fn query_network_open(
     _wait: u8,
     buffer: *mut c_void,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::NETWORK_OPEN, file, iosb, |call| {
+        answer(entry::NETWORK_OPEN, (file, device), [0; 2], iosb, |call| {
             call.query::<56>(FileNetworkOpenInformation, buffer)
         })
     }
 }
 
 unsafe extern "win64" fn device_control(
-    _: File,
+    file: File,
     _: u8,
     _: *mut c_void,
     _: u32,
     _: *mut c_void,
-    _: u32,
-    _: u32,
+    length: u32,
+    code: u32,
     _: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
-    tally::count_fast_io(entry::DEVICE_CONTROL, false);
-    0
+    let parameters = [code.into(), length.into()];
+    // SAFETY: the entry's arguments as documented.
+    unsafe { decline(entry::DEVICE_CONTROL, device, file, parameters) }
 }
 
 unsafe extern "win64" fn query_open(irp: *mut IRP, information: *mut c_void, device: Device) -> u8 {
     let entry = entry::QUERY_OPEN;
     // SAFETY: the entry's arguments as documented.
+    let file = unsafe { (*irp.current_location()).FileObject };
+    // SAFETY: as above.
+    let witness = unsafe { arrives(entry, device, file, [0; 2]) };
+    // SAFETY: as above.
     let answered = !adversary::declines_fast_io(entry)
         && unsafe { opening::query_open(device, irp, information) };
     tally::count_fast_io(entry, answered);
+    witness::fast_io_returns(witness, answered.then_some((STATUS_SUCCESS, 0)));
     answered.into()
 }
 
 unsafe extern "win64" fn mdl_read(
-    _: File,
-    _: *mut i64,
-    _: u32,
+    file: File,
+    offset: *mut i64,
+    length: u32,
     _: u32,
     _: *mut *mut MDL,
     _: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
-    tally::count_fast_io(entry::MDL_READ, false);
-    0
+    // SAFETY: the entry's arguments as documented.
+    let parameters = [unsafe { *offset } as u64, length.into()];
+    // SAFETY: as above.
+    unsafe { decline(entry::MDL_READ, device, file, parameters) }
 }
 
 unsafe extern "win64" fn prepare_mdl_write(
-    _: File,
-    _: *mut i64,
-    _: u32,
+    file: File,
+    offset: *mut i64,
+    length: u32,
     _: u32,
     _: *mut *mut MDL,
     _: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
-    tally::count_fast_io(entry::PREPARE_MDL_WRITE, false);
-    0
+    // SAFETY: the entry's arguments as documented.
+    let parameters = [unsafe { *offset } as u64, length.into()];
+    // SAFETY: as above.
+    unsafe { decline(entry::PREPARE_MDL_WRITE, device, file, parameters) }
 }
 
 unsafe extern "win64" fn mdl_read_complete(_: File, _: *mut MDL, _: Device) -> u8 {

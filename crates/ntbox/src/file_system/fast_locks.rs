@@ -22,34 +22,40 @@ pub(super) unsafe extern "win64" fn lock(
     fail_immediately: u8,
     exclusive: u8,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::LOCK, file, iosb, |call| {
-            if !call.oplock_allows(Operation::Lock) {
-                return None;
-            }
-            let request = LockRequest {
-                offset: *offset,
-                length: *length,
-                process: process as usize,
-                key,
-                exclusive: exclusive != 0,
-                fail_immediately: true,
-            };
-            // A lock that must wait is the IRP's business.
-            let outcome = call
-                .mounted
-                .volume
-                .lock(call.open, &request, Ticket(0), &|| false);
-            call.update();
-            match outcome {
-                Outcome::Done(STATUS_SUCCESS, _) => Some((STATUS_SUCCESS, 0)),
-                Outcome::Done(status, _) if fail_immediately != 0 => Some((status, 0)),
-                Outcome::Done(..) | Outcome::Waiting => None,
-            }
-        })
+        answer(
+            entry::LOCK,
+            (file, device),
+            [*offset as u64, *length as u64],
+            iosb,
+            |call| {
+                if !call.oplock_allows(Operation::Lock) {
+                    return None;
+                }
+                let request = LockRequest {
+                    offset: *offset,
+                    length: *length,
+                    process: process as usize,
+                    key,
+                    exclusive: exclusive != 0,
+                    fail_immediately: true,
+                };
+                // A lock that must wait is the IRP's business.
+                let outcome = call
+                    .mounted
+                    .volume
+                    .lock(call.open, &request, Ticket(0), &|| false);
+                call.update();
+                match outcome {
+                    Outcome::Done(STATUS_SUCCESS, _) => Some((STATUS_SUCCESS, 0)),
+                    Outcome::Done(status, _) if fail_immediately != 0 => Some((status, 0)),
+                    Outcome::Done(..) | Outcome::Waiting => None,
+                }
+            },
+        )
     }
 }
 
@@ -60,18 +66,24 @@ pub(super) unsafe extern "win64" fn unlock_single(
     process: *mut c_void,
     key: u32,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::UNLOCK_SINGLE, file, iosb, |call| {
-            let (range, process) = ((*offset, *length), process as usize);
-            let volume = &call.mounted.volume;
-            let unlock = |effects: &mut Effects<'_>| {
-                volume.unlock_single(call.open, process, key, range, effects)
-            };
-            Some((call.with_effects(unlock), 0))
-        })
+        answer(
+            entry::UNLOCK_SINGLE,
+            (file, device),
+            [*offset as u64, *length as u64],
+            iosb,
+            |call| {
+                let (range, process) = ((*offset, *length), process as usize);
+                let volume = &call.mounted.volume;
+                let unlock = |effects: &mut Effects<'_>| {
+                    volume.unlock_single(call.open, process, key, range, effects)
+                };
+                Some((call.with_effects(unlock), 0))
+            },
+        )
     }
 }
 
@@ -87,11 +99,11 @@ pub(super) unsafe extern "win64" fn unlock_all(
     file: File,
     process: *mut c_void,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::UNLOCK_ALL, file, iosb, |call| {
+        answer(entry::UNLOCK_ALL, (file, device), [0; 2], iosb, |call| {
             unlock_keys(call, process, None)
         })
     }
@@ -102,12 +114,16 @@ pub(super) unsafe extern "win64" fn unlock_all_by_key(
     process: *mut c_void,
     key: u32,
     iosb: Iosb,
-    _: Device,
+    device: Device,
 ) -> u8 {
     // SAFETY: the entry's arguments as documented.
     unsafe {
-        answer(entry::UNLOCK_ALL_BY_KEY, file, iosb, |call| {
-            unlock_keys(call, process, Some(key))
-        })
+        answer(
+            entry::UNLOCK_ALL_BY_KEY,
+            (file, device),
+            [0; 2],
+            iosb,
+            |call| unlock_keys(call, process, Some(key)),
+        )
     }
 }

@@ -8,7 +8,7 @@
 
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
-use super::{call_checks, checks, device, fence, irp, unload_safe};
+use super::{call_checks, checks, device, fence, irp, unload_safe, witness};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
@@ -148,6 +148,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         let control = (*location).Control;
         let kind = Kind::of(&*location);
         let stack = &raw const control as usize;
+        witness::request_arrives(device, irp, number);
         let fence = fence::before_call(irp, site);
         let entered = tracker.map(|tracker| {
             let set = unload_safe::routine_of(&*location);

@@ -18,7 +18,7 @@
 use super::complete_checks::{check_level, check_request, twice};
 use super::tracker::Reference;
 use super::{
-    call_checks, checks, completion_states, fence, irp, running, second_stage, unload_safe,
+    call_checks, checks, completion_states, fence, irp, running, second_stage, unload_safe, witness,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -179,8 +179,10 @@ struct Checked {
 
 impl Observer for Checked {
     unsafe fn pass(&mut self, irp: *mut IRP, number: i8, control: u8, calls: bool) {
-        let Some(tracker) = &self.tracker else { return };
         // SAFETY: the completer owns the request.
+        unsafe { witness::request_comes_back(irp, number, control) };
+        let Some(tracker) = &self.tracker else { return };
+        // SAFETY: as above.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         let mut inner = tracker.lock();
         if let Some(found) = inner.pass(number, control, status) {

@@ -48,6 +48,7 @@ pub mod tracker;
 pub mod unload;
 pub mod unload_safe;
 mod vpb;
+pub mod witness;
 pub mod work_item;
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use wdk_sys::{
     IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_LOCK_CONTROL, IRP_MJ_QUERY_INFORMATION,
     IRP_MJ_QUERY_VOLUME_INFORMATION, IRP_MJ_READ, IRP_MJ_SET_INFORMATION,
     IRP_MJ_SET_VOLUME_INFORMATION, IRP_MJ_WRITE, IRP_MN_LOAD_FILE_SYSTEM, IRP_MN_LOCK,
-    IRP_MN_MOUNT_VOLUME, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_UNLOCK_SINGLE, LARGE_INTEGER,
+    IRP_MN_MOUNT_VOLUME, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_UNLOCK_SINGLE,
+    IRP_MN_VERIFY_VOLUME, LARGE_INTEGER,
 };
 
 /// Major function codes that a filter tells apart.
@@ -147,6 +148,11 @@ unsafe fn numbers(location: *const IO_STACK_LOCATION, major: u32, minor: u32) ->
             };
             [class as u32 as u64, length.into()]
         }
+        // Their parameters are a VPB and a device: addresses, which nobody is told.
+        (
+            IRP_MJ_FILE_SYSTEM_CONTROL,
+            IRP_MN_MOUNT_VOLUME | IRP_MN_VERIFY_VOLUME | IRP_MN_LOAD_FILE_SYSTEM,
+        ) => [0, 0],
         (IRP_MJ_FILE_SYSTEM_CONTROL | IRP_MJ_DEVICE_CONTROL, _) => {
             // SAFETY: the function code selects this member; both have the same layout.
             let (code, length) = unsafe {

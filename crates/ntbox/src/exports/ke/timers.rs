@@ -91,7 +91,7 @@ pub unsafe extern "win64" fn query_performance_counter(frequency: *mut i64) -> i
         // SAFETY: the driver passes a `LARGE_INTEGER` or null.
         unsafe { frequency.write_unaligned(PERFORMANCE_FREQUENCY) };
     }
-    time::interrupt_time()
+    time::performance_counter()
 }
 
 /// `KeQuerySystemTimePrecise`.

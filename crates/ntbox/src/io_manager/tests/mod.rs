@@ -3,7 +3,7 @@
 //! [`drivers`] is a test driver whose devices each behave in one way, right or
 //! wrong, as [`behaviours`] spells out; [`flow`] and [`second_stage`] follow requests through stacks of right
 //! ones, [`random`] does so for random stacks, [`wrong`] shows that each wrong
-//! one is caught, [`stacks`], [`mounting`] and [`registering`] are about devices.
+//! one is caught, [`stacks`], [`mounting`] and [`registering`] are about devices, [`witness`] about what is noted.
 
 mod behaviours;
 mod drivers;
@@ -15,4 +15,5 @@ mod registering;
 mod second_stage;
 mod speed;
 mod stacks;
+mod witness;
 mod wrong;

@@ -1,0 +1,404 @@
+//! What the driver tells, against the truth: ntbox notes each request and each call of fast I/O that arrives
+//! below the driver, while seeded programs use the volumes in every way and readers of traces come and go.
+//! Statistics and traces must be exactly that.
+//!
+//! `FSGLASS_TRUTH_REQUESTS` says how many requests each build of the driver is compared with, and
+//! `FSGLASS_TRUTH_SEED` with which seed the first round is drawn.
+
+use fsglass_protocol::trace::{flags, ring, wanted};
+use fsglass_protocol::{Operation, TraceRecord, TraceStart};
+use fsglass_tests::client::{Client, Traced, everything};
+use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
+use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::truth::readers::{
+    Wish, check_lasting, check_session, come_and_go, next_of, read_on, records,
+};
+use fsglass_tests::truth::{Counts, buckets_of, compare, compare_trace, counts_in, counts_of};
+use ntbox::file_system::adversary::{self, Mix};
+use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::io_manager::witness::{self, Arrival};
+use ntbox::nt::STATUS_SUCCESS;
+use ntbox::workload::program::{self, Program, Volumes};
+use ntbox::workload::run::Place;
+use ntbox::workload::worker::INJECTED;
+use ntbox::workload::{self, Run, Workload};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Threads of the workload.
+const THREADS: u32 = 3;
+
+fn number(variable: &str, default: u64) -> u64 {
+    let Ok(text) = std::env::var(variable) else {
+        return default;
+    };
+    let parsed = text.parse();
+    parsed.unwrap_or_else(|_| panic!("{variable} is a number, not {text}"))
+}
+
+/// The volumes of a run: one of each thread, which it may dismount, and two that all share.
+struct Stage {
+    machine: Machine,
+    volumes: Volumes,
+    places: Vec<Place>,
+    mix: Mix,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let machine = Machine::start();
+        let kinds = [
+            ('C', VolumeKind::Disk, MountTiming::Before),
+            ('D', VolumeKind::Disk, MountTiming::After),
+            ('E', VolumeKind::Disk, MountTiming::Async),
+            ('F', VolumeKind::Disk, MountTiming::Before),
+            ('N', VolumeKind::Network, MountTiming::Before),
+        ];
+        let described = |volume: &Volume| program::Volume {
+            name: volume.name(""),
+            host: volume.host_directory().to_owned(),
+        };
+        let all: Vec<_> = kinds
+            .iter()
+            .map(|(letter, kind, mount)| {
+                let volume = machine.volume(*letter, *kind, *mount);
+                if *mount == MountTiming::Before {
+                    volume.mount();
+                }
+                described(&volume)
+            })
+            .collect();
+        let (own, shared) = all.split_at(THREADS as usize);
+        let place = |volume: &program::Volume| Place {
+            name: volume.name.clone(),
+            label: volume.name.clone(),
+            kind: VolumeKind::Disk,
+        };
+        Self {
+            places: all.iter().map(place).collect(),
+            volumes: Volumes {
+                own: own.to_vec(),
+                shared: shared.to_vec(),
+            },
+            machine,
+            mix: Mix {
+                fail: 20,
+                fail_with: INJECTED.to_vec(),
+                ..Mix::default()
+            },
+        }
+    }
+
+    /// Programs with everything that `ntbox diff` knows, then random operations that may be failed.
+    fn perform(&self, seed: u64, operations: u32) {
+        let program = Program {
+            seed,
+            threads: THREADS,
+            operations,
+            kept: None,
+        };
+        let progress = Arc::default();
+        let run = (seed % 1_000_000) as u32;
+        let ended = program::run(&program, run, self.mix.clone(), &self.volumes, &progress);
+        assert!(ended.is_ok(), "{:?}", ended.err());
+        adversary::configure(seed, self.mix.clone());
+        let ended = workload::run(
+            &Run {
+                workload: Workload::Random(u64::from(operations) * u64::from(THREADS)),
+                places: self.places.clone(),
+                threads: THREADS,
+                seed,
+            },
+            &progress,
+        );
+        assert!(ended.wrong.is_empty(), "{:#?}", ended.wrong);
+        self.machine.settle();
+    }
+}
+
+/// What a round brought.
+struct Round {
+    arrivals: Vec<Arrival>,
+    all: Traced,
+    lost: u64,
+    sessions: usize,
+}
+
+fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
+    let wishes = [
+        // Nothing of it may be lost.
+        ("everything", 2 << 20, everything(), ""),
+        ("a small ring", ring::LEAST, everything(), ""),
+        (
+            "failures",
+            0,
+            TraceStart {
+                wanted: wanted::FAILURES_ONLY.into(),
+                ..everything()
+            },
+            "",
+        ),
+        ("a volume", 0, everything(), r"*2"),
+        (
+            "slow transfers",
+            0,
+            TraceStart {
+                operations: [
+                    Operation::READ,
+                    Operation::WRITE,
+                    Operation::FAST_READ,
+                    Operation::FAST_WRITE,
+                ]
+                .iter()
+                .fold(0, |bits, operation| bits | 1 << operation.number())
+                .into(),
+                slower_than: 300.into(),
+                ..everything()
+            },
+            "",
+        ),
+    ];
+    let statistics = Client::open();
+    assert_eq!(statistics.observe(true), STATUS_SUCCESS);
+    let before = counts_in(&statistics.statistics());
+    witness::begin();
+    let lasting: Vec<_> = wishes
+        .iter()
+        .map(|(name, ring_bytes, fixed, volume)| {
+            let client = Client::open();
+            let fixed = TraceStart {
+                ring_bytes: (*ring_bytes).into(),
+                ..*fixed
+            };
+            assert_eq!(client.start_trace(fixed, volume, ""), STATUS_SUCCESS);
+            (*name, Wish { fixed, volume }, client)
+        })
+        .collect();
+    let over = AtomicBool::new(false);
+    let is_over = || over.load(Ordering::SeqCst);
+    let (traces, sessions): (Vec<_>, Vec<_>) = std::thread::scope(|scope| {
+        let readers: Vec<_> = lasting
+            .iter()
+            .map(|(_, _, client)| {
+                scope.spawn(move || {
+                    let mut traced = Traced::default();
+                    read_on(client, &mut traced, is_over);
+                    traced
+                })
+            })
+            .collect();
+        let guests: Vec<_> = (0..2)
+            .map(|guest| scope.spawn(move || come_and_go(seed ^ guest << 32, is_over)))
+            .collect();
+        stage.perform(seed, operations);
+        over.store(true, Ordering::SeqCst);
+        let traces = readers.into_iter().map(|reader| reader.join());
+        let traces = traces.map(|traced| traced.unwrap_or_else(|_| panic!("a reader failed")));
+        let sessions = guests.into_iter().map(|guest| guest.join());
+        let sessions =
+            sessions.flat_map(|guest| guest.unwrap_or_else(|_| panic!("a guest failed")));
+        (traces.collect(), sessions.collect())
+    });
+    let arrivals = witness::end();
+    let after = counts_in(&statistics.statistics());
+
+    let all = &traces[0];
+    assert_eq!(
+        all.lost, 0,
+        "the ring of the trace of everything is too small"
+    );
+    let told = |what: &str, differences: Vec<String>| {
+        assert!(
+            differences.is_empty(),
+            "{what}:\n{}",
+            differences.join("\n")
+        );
+    };
+    told("a trace of everything", compare_trace(&arrivals, all));
+    let truth = sum(&before.0, &counts_of(&arrivals));
+    told("statistics", compare("counts", &truth, &after.0));
+    let mut durations = before.1;
+    for (key, buckets) in buckets_of(all) {
+        let total = durations.entry(key).or_default();
+        for (bucket, count) in buckets {
+            *total.entry(bucket).or_default() += count;
+        }
+    }
+    told("durations", compare("buckets", &durations, &after.1));
+    for ((name, wish, _), traced) in lasting.iter().zip(&traces) {
+        check_lasting(name, wish, traced, all);
+    }
+    let next = next_of(all);
+    for session in &sessions {
+        check_session(session, all, &next);
+    }
+    let lost = traces[1].lost;
+    Round {
+        arrivals,
+        all: traces.into_iter().next().unwrap_or_default(),
+        lost,
+        sessions: sessions.len(),
+    }
+}
+
+/// What was counted before, and what came after.
+fn sum(before: &Counts, more: &Counts) -> Counts {
+    let mut total = before.clone();
+    for (key, more) in more {
+        let total = total.entry(key.clone()).or_default();
+        for (total, more) in [
+            (&mut total.started, more.started),
+            (&mut total.completed, more.completed),
+            (&mut total.bytes, more.bytes),
+            (&mut total.informational, more.informational),
+            (&mut total.warnings, more.warnings),
+            (&mut total.errors, more.errors),
+            (&mut total.pended, more.pended),
+            (&mut total.at_dispatch, more.at_dispatch),
+            (&mut total.declined, more.declined),
+        ] {
+            *total += more;
+        }
+    }
+    total
+}
+
+/// Statistics per volume and operation, and traces per thread, are what passed; of a trace that overflows, what
+/// is delivered and what is lost are together what it is about.
+#[test]
+fn what_is_told_is_what_passed() {
+    in_own_process(|path| {
+        let requests = number("FSGLASS_TRUTH_REQUESTS", 40_000);
+        let first = number("FSGLASS_TRUTH_SEED", 1);
+        let stage = Stage::set();
+        let driver = load(path, UNLOADABLE);
+        let (mut compared, mut lost, mut sessions, mut kinds) = (0, 0, 0, BTreeMap::new());
+        for seed in first.. {
+            if compared >= requests {
+                break;
+            }
+            println!("again: FSGLASS_TRUTH_SEED={seed}");
+            let round = round(&stage, seed, 1_500);
+            compared += round.arrivals.len() as u64;
+            lost += round.lost;
+            sessions += round.sessions;
+            for record in records(&round.all) {
+                let flags = record.flags.get();
+                *kinds.entry("pended").or_insert(0) += u64::from(flags & flags::PENDED != 0);
+                *kinds.entry("declined").or_insert(0) += u64::from(flags & flags::DECLINED != 0);
+                *kinds.entry("at DISPATCH").or_insert(0) += u64::from(record.irql == 2);
+                *kinds.entry("failed").or_insert(0) += u64::from(record.status.get() >> 30 == 3);
+                let mounts = [record.operation, record.minor] == [13, 1];
+                *kinds.entry("mounts").or_insert(0) += u64::from(mounts);
+                let cancelled = record.status.get() == 0xC000_0120;
+                *kinds.entry("cancelled").or_insert(0) += u64::from(cancelled);
+            }
+        }
+        println!(
+            "{compared} requests compared, {sessions} traces came and went, {lost} records lost, {kinds:?}"
+        );
+        assert!(lost > 0, "the small ring has not overflowed");
+        assert!(sessions > 0);
+        assert!(kinds.values().all(|count| *count > 0), "{kinds:?}");
+        unload(driver);
+    });
+}
+
+/// The comparison rejects what is not the truth: each field of a record, a record that is missing, one that is
+/// there twice, the order of a thread, and each count.
+#[test]
+fn what_is_not_the_truth_is_rejected() {
+    in_own_process(|path| {
+        let stage = Stage::set();
+        let driver = load(path, UNLOADABLE);
+        let Round { arrivals, all, .. } = round(&stage, 7, 60);
+        let place = all.requests.len() / 2;
+        type Falsify = fn(&mut TraceRecord);
+        let falsifications: [(&str, Falsify); 16] = [
+            ("operation", |record| record.operation ^= 1),
+            ("minor", |record| record.minor ^= 1),
+            ("irql", |record| record.irql ^= 1),
+            ("pended", |record| record.flags ^= flags::PENDED),
+            ("declined", |record| record.flags ^= flags::DECLINED),
+            ("IRP flags", |record| record.irp_flags ^= 1),
+            ("status", |record| record.status ^= 1),
+            ("volume", |record| record.volume = u32::MAX.into()),
+            ("process", |record| record.process ^= 4),
+            ("thread", |record| record.thread ^= 1),
+            ("information", |record| record.information ^= 1),
+            ("started late", |record| record.started += 1_000_000_000),
+            ("started early", |record| record.started = 0.into()),
+            ("duration", |record| record.duration = 0.into()),
+            ("file", |record| record.file ^= 16),
+            ("parameters", |record| record.parameters[1] ^= 1),
+        ];
+        assert_eq!(compare_trace(&arrivals, &all), [""; 0]);
+        for (what, falsify) in falsifications {
+            let mut false_ = all.clone();
+            // A record that took some ticks, so that it can have taken fewer.
+            let mut taken = false_.requests.iter_mut().skip(place);
+            let slow = |(record, _): &&mut (TraceRecord, String)| record.duration.get() > 200;
+            match taken.find(slow) {
+                Some((record, _)) => falsify(record),
+                None => panic!("each record took less than 20 µs"),
+            }
+            assert!(!compare_trace(&arrivals, &false_).is_empty(), "{what}");
+        }
+        let mut false_ = all.clone();
+        false_.volumes.values_mut().for_each(|name| name.push('x'));
+        assert!(
+            !compare_trace(&arrivals, &false_).is_empty(),
+            "the name of a volume"
+        );
+        let mut false_ = all.clone();
+        false_.requests.remove(place);
+        assert!(
+            !compare_trace(&arrivals, &false_).is_empty(),
+            "one is missing"
+        );
+        let mut false_ = all.clone();
+        let twice = false_.requests[place].clone();
+        false_.requests.push(twice);
+        assert!(
+            !compare_trace(&arrivals, &false_).is_empty(),
+            "one is there twice"
+        );
+        let mut false_ = all.clone();
+        exchange(&mut false_);
+        assert!(!compare_trace(&arrivals, &false_).is_empty(), "the order");
+
+        let truth = counts_of(&arrivals);
+        let mut false_ = truth.clone();
+        assert_eq!(compare("counts", &truth, &false_), [""; 0]);
+        for record in false_.values_mut() {
+            record.pended += 1;
+        }
+        assert!(!compare("counts", &truth, &false_).is_empty());
+        let mut false_ = truth.clone();
+        false_.pop_first();
+        assert!(!compare("counts", &truth, &false_).is_empty());
+        unload(driver);
+    });
+}
+
+/// Exchanges the times of two records of a thread that follow each other and are about different operations.
+fn exchange(traced: &mut Traced) {
+    traced
+        .requests
+        .sort_by_key(|(record, _)| (record.thread.get(), record.started.get()));
+    let place = traced.requests.windows(2).position(|pair| {
+        let [(one, _), (other, _)] = pair else {
+            return false;
+        };
+        one.thread == other.thread
+            && one.operation != other.operation
+            && one.started != other.started
+    });
+    let Some(place) = place else {
+        panic!("no two records follow each other")
+    };
+    let (one, other) = (traced.requests[place].0, traced.requests[place + 1].0);
+    traced.requests[place].0.started = other.started;
+    traced.requests[place + 1].0.started = one.started;
+}
