@@ -65,5 +65,8 @@ fn set_up(start: &Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
         .run(control, level)
         .map_err(step("asking for file systems"))?;
     file_systems::attach_to_raw(driver, level);
+    if let Err(status) = driver.filter().observer.register_etw(driver, level) {
+        report::note(format_args!("no events for ETW: {status}"));
+    }
     Ok(())
 }

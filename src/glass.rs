@@ -9,6 +9,7 @@ use crate::unfiltered::Unfiltered;
 use crate::{control, file_systems, mount, pass_through, report, volumes};
 use wdm::device::{DeviceObject, FilterDevice, NameBuffer};
 use wdm::driver::{Driver, Filter, Slot};
+use wdm::etw::Wanted;
 use wdm::fast_io::{FastIoCall, FastIoResult};
 use wdm::irp::{Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
@@ -106,6 +107,10 @@ impl Filter for Glass {
         level: &mut AtMostApc,
     ) {
         observe::fast_io_ends(device, &observed, result, level.at_most_dispatch());
+    }
+
+    fn etw_changed(driver: &Driver<Self>, wanted: Wanted, level: &mut Passive) {
+        driver.filter().observer.etw_changed(wanted, level);
     }
 
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive) {

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`volumes`] | the volumes that there were, and what was counted of each |
 //! | [`observation`] | one request, or call of fast I/O, while it is below |
+//! | [`etw`] | the same as events for ETW |
 //! | [`names`] | what open files are called |
 //! | [`reader`] | one trace: its filter, its rings, and who waits for it |
 //!
 //! Nothing here waits, and no request fails or is delayed because it could not be observed (P2): what
 //! finds no memory passes unobserved, what finds no room in a ring is counted as lost.
 
+mod etw;
 mod names;
 mod observation;
 mod reader;
@@ -26,9 +28,10 @@ use names::Names;
 use observation::Completed;
 use volumes::Volumes;
 use wdm::driver::Driver;
+use wdm::etw::{Registration, Wanted};
 use wdm::irp::{DeviceControl, Disposition, Parking};
 use wdm::irql::{AtMostDispatch, Passive};
-use wdm::pool::{NonPagedArc, NonPagedBox};
+use wdm::pool::{NonPagedArc, NonPagedBox, SetOnce};
 use wdm::status::Status;
 use wdm::sync::{Guest, Mutex};
 
@@ -42,6 +45,9 @@ pub struct What(u32);
 impl What {
     const STATISTICS: u32 = 1 << 31;
     const NAMES: u32 = 1 << 30;
+    const EVENTS: u32 = 1 << 29;
+    /// Whether the events have names.
+    const NAMED_EVENTS: u32 = 1 << 28;
 
     /// Almost always.
     pub const fn is_nothing(self) -> bool {
@@ -52,9 +58,9 @@ impl What {
         self.0 & Self::STATISTICS != 0
     }
 
-    /// Whether any trace runs.
+    /// Whether any trace runs, or ETW wants events.
     const fn traces(self) -> bool {
-        self.0 & ((1 << TRACES) - 1) != 0
+        self.0 & (((1 << TRACES) - 1) | Self::EVENTS) != 0
     }
 
     /// Whether any of them wants names.
@@ -69,6 +75,8 @@ impl What {
 
 /// What the driver observes, and for whom.
 pub struct Observer {
+    /// First, so that it is dropped before what its callback uses.
+    etw: SetOnce<Registration>,
     /// A [`What`]; written under `wishes`.
     what: AtomicU32,
     wishes: Mutex<Wishes>,
@@ -85,21 +93,24 @@ struct Wishes {
     names: u32,
     /// Traces that run, a bit for each.
     traces: u32,
+    /// What ETW wants: [`What::EVENTS`], [`What::NAMED_EVENTS`].
+    events: u32,
 }
 
 impl Wishes {
+    /// Whether anybody wants names.
+    const fn names(&self) -> bool {
+        self.names & self.traces != 0 || self.events & What::NAMED_EVENTS != 0
+    }
+
     fn what(&self) -> u32 {
         let statistics = if self.statistics > 0 {
             What::STATISTICS
         } else {
             0
         };
-        let names = if self.names & self.traces != 0 {
-            What::NAMES
-        } else {
-            0
-        };
-        statistics | names | self.traces
+        let names = if self.names() { What::NAMES } else { 0 };
+        statistics | names | self.events | self.traces
     }
 }
 
@@ -120,9 +131,11 @@ impl Observer {
             statistics: statistics.into(),
             names: 0,
             traces: 0,
+            events: 0,
         };
         let guest = Guest::try_new;
         Ok(Self {
+            etw: SetOnce::new(),
             what: AtomicU32::new(wishes.what()),
             wishes: Mutex::try_new(wishes)?,
             volumes: Volumes::new()?,
@@ -182,6 +195,35 @@ impl Observer {
         });
     }
 
+    /// Registers with ETW, if the kernel has it.
+    ///
+    /// Errors: those of [`Driver::register_etw`]; everything else works all the same.
+    pub fn register_etw(&self, driver: &Driver<Glass>, level: &mut Passive) -> Result<(), Status> {
+        let registered = self
+            .etw
+            .get_or_try(|| driver.register_etw(&etw::PROVIDER, level));
+        registered.map(|_| ())
+    }
+
+    /// ETW wants something else.
+    pub fn etw_changed(&self, wanted: Wanted, level: &mut Passive) {
+        let (requests, names) = etw::wants(wanted);
+        self.wishes.with(level, |wishes, level| {
+            let had_names = wishes.names();
+            wishes.events = 0;
+            if requests {
+                wishes.events |= What::EVENTS;
+            }
+            if names {
+                wishes.events |= What::NAMED_EVENTS;
+            }
+            if had_names != wishes.names() {
+                self.names.clear(level.at_most_apc().at_most_dispatch());
+            }
+            self.what.store(wishes.what(), Ordering::Relaxed);
+        });
+    }
+
     /// Starts a trace.
     ///
     /// Errors: STATUS_TOO_MANY_SESSIONS, STATUS_INSUFFICIENT_RESOURCES.
@@ -190,7 +232,7 @@ impl Observer {
         let reader = NonPagedBox::try_new(Reader::new(filter, parking.clone())?)?;
         let names = filter.fixed.wanted.get() & wanted::NAMES != 0;
         self.wishes.with(level, |wishes, level| {
-            if wishes.names & wishes.traces == 0 {
+            if !wishes.names() {
                 // What is left from before belongs to file objects that may be gone.
                 self.names.clear(level.at_most_apc().at_most_dispatch());
             }
@@ -214,7 +256,7 @@ impl Observer {
             let guest = self.traces.get(trace.number);
             drop(guest.and_then(|guest| guest.leave(level)));
             wishes.traces = traces;
-            if wishes.names & traces == 0 {
+            if !wishes.names() {
                 self.names.clear(level.at_most_apc().at_most_dispatch());
             }
         });
@@ -254,6 +296,11 @@ impl Observer {
     /// Something has come back: whoever traces it gets a record.
     fn record(&self, completed: &Completed<'_>, level: &mut AtMostDispatch) {
         let what = self.what();
+        if what.0 & What::EVENTS != 0
+            && let Some(registration) = self.etw.get()
+        {
+            etw::write(registration, completed, what.0 & What::NAMED_EVENTS != 0);
+        }
         for (number, trace) in self.traces.iter().enumerate() {
             if what.trace(number)
                 && let Some(reader) = trace.look()

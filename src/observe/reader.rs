@@ -60,16 +60,12 @@ impl Reader {
             Ring::new(NonPagedSlice::try_zeroed(words)?).ok_or(Status::INVALID_PARAMETER)
         });
         let wanted = fixed.wanted.get();
-        let in_seconds = |hundreds: u64| {
-            let frequency = u128::from(time::ticks_per_second());
-            u64::try_from(u128::from(hundreds) * frequency / 10_000_000).unwrap_or(u64::MAX)
-        };
         Ok(Self {
             operations: fixed.operations.get(),
             process: fixed.process.get(),
             failures_only: wanted & wanted::FAILURES_ONLY != 0,
             names: wanted & wanted::NAMES != 0,
-            slower_than: in_seconds(fixed.slower_than.get()),
+            slower_than: time::in_ticks(fixed.slower_than.get()),
             volume: copied(filter.volume)?,
             pattern: copied(filter.pattern)?,
             rings: rings?,

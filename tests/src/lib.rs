@@ -38,6 +38,7 @@ pub mod probe;
 pub mod rules_table;
 pub mod served;
 pub mod sources;
+pub mod trace_logging;
 pub mod truth;
 pub mod ui;
 pub mod verifier_table;

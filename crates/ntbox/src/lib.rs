@@ -6,6 +6,7 @@
 //! travel through the device stacks of [`io_manager`], and end in the host
 //! directory of [`file_system`]; [`verifier`] reports what a driver gets wrong.
 
+pub mod etw;
 pub mod exports;
 pub mod file_system;
 pub mod host;

@@ -11,6 +11,7 @@
 use crate::device::{
     self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind,
 };
+use crate::etw::Wanted;
 use crate::event_log;
 use crate::fast_io::{FastIoCall, FastIoResult};
 use crate::irp::{CompletedIrp, Disposition, Irp};
@@ -87,6 +88,9 @@ pub trait Filter: Sync + Sized + 'static {
         _level: &mut AtMostApc,
     ) {
     }
+
+    /// Other ETW sessions listen to the driver's provider, or they want other things.
+    fn etw_changed(_driver: &Driver<Self>, _wanted: Wanted, _level: &mut Passive) {}
 
     /// DriverUnload has detached `device` and waits for [`FilterDevice::in_flight`] above it.
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive);

@@ -38,6 +38,7 @@ pub mod completion;
 pub mod debugger;
 pub mod device;
 pub mod driver;
+pub mod etw;
 pub mod event_log;
 pub mod fast_io;
 pub mod irp;
@@ -52,3 +53,16 @@ pub mod status;
 pub mod sync;
 pub mod time;
 pub mod unicode;
+
+pub use wdk_sys::GUID;
+
+/// A GUID of its four parts.
+#[must_use]
+pub const fn guid(first: u32, second: u16, third: u16, last: [u8; 8]) -> GUID {
+    GUID {
+        Data1: first,
+        Data2: second,
+        Data3: third,
+        Data4: last,
+    }
+}

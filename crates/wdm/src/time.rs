@@ -34,3 +34,26 @@ pub fn ticks_per_second() -> u64 {
     // SAFETY: the DDI writes all of it, and it was initialized before.
     unsafe { frequency.QuadPart }.cast_unsigned()
 }
+
+/// A number of ticks in units of 100 ns, rounded down. IRQL: any.
+#[must_use]
+pub fn in_100ns(ticks: u64) -> u64 {
+    convert(ticks, 10_000_000, ticks_per_second())
+}
+
+/// A duration in units of 100 ns in ticks, rounded down. IRQL: any.
+#[must_use]
+pub fn in_ticks(hundreds: u64) -> u64 {
+    convert(hundreds, ticks_per_second(), 10_000_000)
+}
+
+/// `value` from units of which there are `from` a second to those of which there are `to`; no more than
+/// fits.
+fn convert(value: u64, to: u64, from: u64) -> u64 {
+    if to == from {
+        // Almost every machine counts in 100 ns.
+        return value;
+    }
+    let converted = u128::from(value) * u128::from(to) / u128::from(from.max(1));
+    u64::try_from(converted).unwrap_or(u64::MAX)
+}

@@ -36,6 +36,7 @@
 pub mod c_runtime;
 pub mod cc;
 pub mod debug;
+pub mod etw;
 pub mod ex;
 pub mod fsrtl;
 pub mod io;
@@ -64,6 +65,7 @@ static FILES: &[(&str, &[Export])] = &[
     ("fsrtl", fsrtl::TABLE),
     ("io", io::TABLE),
     ("ke", ke::TABLE),
+    ("etw", etw::TABLE),
     ("mm", mm::TABLE),
     ("ob", ob::TABLE),
     ("ps", ps::TABLE),

@@ -1,0 +1,126 @@
+//! `Etw`: providing events. Left out: activity ids, EtwWriteString, EtwSetInformation.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::etw::{self, EnableCallback};
+use crate::nt::{
+    NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+};
+use crate::processor::irql;
+use std::ffi::c_void;
+use windows_sys::core::GUID;
+
+super::table! {
+    caller(4) "EtwRegister" => register,
+    caller(1) "EtwUnregister" => unregister,
+    "EtwWriteTransfer" => write_transfer,
+    "EtwWrite" => write,
+}
+
+/// EVENT_DESCRIPTOR.
+#[repr(C)]
+struct Descriptor {
+    id: u16,
+    version: u8,
+    channel: u8,
+    level: u8,
+    opcode: u8,
+    task: u16,
+    keyword: u64,
+}
+
+/// EVENT_DATA_DESCRIPTOR.
+#[repr(C)]
+struct Data {
+    pointer: u64,
+    size: u32,
+    kind: u32,
+}
+
+/// `EtwRegister`.
+unsafe extern "win64" fn register(
+    id: *const GUID,
+    callback: Option<EnableCallback>,
+    context: *mut c_void,
+    handle: *mut u64,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("EtwRegister", PASSIVE_LEVEL, caller);
+    // SAFETY: the driver passes an id and a place for the handle, or null.
+    let (Some(id), Some(handle)) = (unsafe { id.as_ref() }, unsafe { handle.as_mut() }) else {
+        return STATUS_INVALID_PARAMETER;
+    };
+    *handle = etw::register(etw::id_of(id), callback, context.expose_provenance());
+    STATUS_SUCCESS
+}
+
+/// `EtwUnregister`.
+unsafe extern "win64" fn unregister(handle: u64, caller: usize) -> NTSTATUS {
+    irql::require_at_most("EtwUnregister", PASSIVE_LEVEL, caller);
+    if etw::unregister(handle) {
+        STATUS_SUCCESS
+    } else {
+        STATUS_INVALID_HANDLE
+    }
+}
+
+/// `EtwWriteTransfer`.
+unsafe extern "win64" fn write_transfer(
+    handle: u64,
+    descriptor: *const Descriptor,
+    _activity: *const GUID,
+    _related: *const GUID,
+    count: u32,
+    data: *const Data,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a descriptor and `count` data descriptors.
+    unsafe { give(handle, descriptor, count, data) }
+}
+
+/// `EtwWrite`.
+unsafe extern "win64" fn write(
+    handle: u64,
+    descriptor: *const Descriptor,
+    _activity: *const GUID,
+    count: u32,
+    data: *const Data,
+) -> NTSTATUS {
+    // SAFETY: the driver passes a descriptor and `count` data descriptors.
+    unsafe { give(handle, descriptor, count, data) }
+}
+
+/// # Safety
+/// `descriptor` is one or null; `data` points to `count` of them, whose pointers are readable.
+unsafe fn give(
+    handle: u64,
+    descriptor: *const Descriptor,
+    count: u32,
+    data: *const Data,
+) -> NTSTATUS {
+    // SAFETY: contract.
+    let Some(event) = (unsafe { descriptor.as_ref() }) else {
+        return STATUS_INVALID_PARAMETER;
+    };
+    let bytes = |data: &Data| {
+        if data.size == 0 {
+            return (data.kind, Vec::new());
+        }
+        let first = std::ptr::with_exposed_provenance::<u8>(data.pointer as usize);
+        // SAFETY: contract.
+        let bytes = unsafe { std::slice::from_raw_parts(first, data.size as usize) };
+        (data.kind, bytes.to_vec())
+    };
+    let all = || {
+        if count == 0 {
+            return Vec::new();
+        }
+        // SAFETY: contract.
+        let data = unsafe { std::slice::from_raw_parts(data, count as usize) };
+        data.iter().map(bytes).collect()
+    };
+    if etw::write(handle, (event.channel, event.level, event.keyword), all) {
+        STATUS_SUCCESS
+    } else {
+        STATUS_INVALID_HANDLE
+    }
+}

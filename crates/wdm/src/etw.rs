@@ -1,0 +1,378 @@
+//! A TraceLogging provider: events that describe themselves, for WPR, tracelog and PerfView.
+//!
+//! `EtwRegister` and its companions (Windows Vista) are looked up when the driver starts, so that it
+//! loads in a kernel without ETW too. The crate `tracelogging` has a kernel mode, but it imports them, and
+//! its registration panics where it is used wrongly, which no code of this image may (P3).
+//!
+//! Source: EVENT_DATA_DESCRIPTOR and EVENT_DESCRIPTOR in the reference of evntprov.h; the layout of the
+//! metadata in TraceLoggingProvider.h.
+
+#![expect(unsafe_code, reason = "the routines are reached by pointers")]
+
+use crate::driver::{Driver, Filter};
+use crate::irql::Passive;
+use crate::status::Status;
+use crate::unicode::UnicodeStr;
+use core::ffi::c_void;
+use wdk_sys::{GUID, NTSTATUS, ntddk};
+
+/// Who provides events. Both are constant.
+pub struct Provider {
+    /// Its id.
+    pub id: GUID,
+    /// A length, the name and a zero, as [`provider_metadata`] makes them.
+    pub metadata: &'static [u8],
+}
+
+/// An event. Constant.
+pub struct Event {
+    /// 1 critical to 5 verbose.
+    pub level: u8,
+    /// Bits by which sessions choose.
+    pub keyword: u64,
+    /// As [`event_metadata`] makes it.
+    pub metadata: &'static [u8],
+}
+
+/// The type of a field, as decoders show it (TlgIn).
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub enum FieldType {
+    /// UINT8.
+    U8 = 4,
+    /// UINT32.
+    U32 = 8,
+    /// UINT64.
+    U64 = 10,
+    /// A UINT32 in hexadecimal.
+    Hex32 = 20,
+    /// A UINT64 in hexadecimal.
+    Hex64 = 21,
+    /// UTF-16 with its length in bytes in front.
+    Text = 22,
+    /// ASCII with its length in bytes in front.
+    Ascii = 23,
+}
+
+/// The length of [`provider_metadata`].
+#[must_use]
+pub const fn provider_metadata_length(name: &str) -> usize {
+    2 + name.len() + 1
+}
+
+/// The metadata of a provider.
+#[must_use]
+pub const fn provider_metadata<const N: usize>(name: &str) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes[0] = N as u8;
+    bytes[1] = (N >> 8) as u8;
+    let end = copy(&mut bytes, 2, name);
+    assert!(end == N, "N is provider_metadata_length");
+    bytes
+}
+
+/// The length of [`event_metadata`].
+#[must_use]
+pub const fn event_metadata_length(name: &str, fields: &[(&str, FieldType)]) -> usize {
+    let mut length = 3 + name.len() + 1;
+    let mut field = 0;
+    while field < fields.len() {
+        length += fields[field].0.len() + 2;
+        field += 1;
+    }
+    length
+}
+
+/// The metadata of an event: its name, and the names and types of its fields.
+#[must_use]
+pub const fn event_metadata<const N: usize>(name: &str, fields: &[(&str, FieldType)]) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes[0] = N as u8;
+    bytes[1] = (N >> 8) as u8;
+    // Behind the length a byte of tags, of which there are none.
+    let mut end = copy(&mut bytes, 3, name);
+    let mut field = 0;
+    while field < fields.len() {
+        end = copy(&mut bytes, end, fields[field].0);
+        bytes[end] = fields[field].1 as u8;
+        end += 1;
+        field += 1;
+    }
+    assert!(end == N, "N is event_metadata_length");
+    bytes
+}
+
+/// Copies `text`; a zero is behind it already. Where that ends.
+const fn copy(to: &mut [u8], start: usize, text: &str) -> usize {
+    let text = text.as_bytes();
+    let mut at = 0;
+    while at < text.len() {
+        assert!(text[at] != 0, "a zero ends a name");
+        to[start + at] = text[at];
+        at += 1;
+    }
+    start + at + 1
+}
+
+/// The value of a field; several may make up one.
+#[derive(Clone, Copy)]
+pub struct Value<'v> {
+    first: *const c_void,
+    bytes: u32,
+    borrow: core::marker::PhantomData<&'v ()>,
+}
+
+impl<'v> Value<'v> {
+    /// A number, or a length.
+    #[must_use]
+    pub const fn number<T: zerocopy::IntoBytes + zerocopy::Immutable>(number: &'v T) -> Self {
+        Self {
+            first: core::ptr::from_ref(number).cast(),
+            bytes: size_of::<T>() as u32,
+            borrow: core::marker::PhantomData,
+        }
+    }
+
+    /// The units of a text whose length in bytes is a value in front.
+    #[must_use]
+    pub const fn units<T: zerocopy::IntoBytes + zerocopy::Immutable>(units: &'v [T]) -> Self {
+        Self {
+            first: units.as_ptr().cast(),
+            bytes: size_of_val(units) as u32,
+            borrow: core::marker::PhantomData,
+        }
+    }
+}
+
+/// EVENT_DATA_DESCRIPTOR.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct DataDescriptor {
+    pointer: u64,
+    size: u32,
+    kind: u32,
+}
+
+impl DataDescriptor {
+    const NONE: Self = Self::new(core::ptr::null(), 0, 0);
+    /// EVENT_DATA_DESCRIPTOR_TYPE_EVENT_METADATA and _PROVIDER_METADATA.
+    const EVENT: u32 = 1;
+    const PROVIDER: u32 = 2;
+
+    const fn new(first: *const c_void, size: u32, kind: u32) -> Self {
+        // An address stands in 64 bits; `transmute` would be the other way to have that in a constant.
+        let pointer = Pointer { first }.into_bits();
+        Self {
+            pointer,
+            size,
+            kind,
+        }
+    }
+}
+
+/// An address, and its bits.
+union Pointer {
+    first: *const c_void,
+    bits: u64,
+}
+
+impl Pointer {
+    const fn into_bits(self) -> u64 {
+        // SAFETY: kernels with this layout are of 64 bits.
+        unsafe { self.bits }
+    }
+}
+
+/// EVENT_DESCRIPTOR.
+#[repr(C)]
+struct EventDescriptor {
+    id: u16,
+    version: u8,
+    channel: u8,
+    level: u8,
+    opcode: u8,
+    task: u16,
+    keyword: u64,
+}
+
+/// The channel of TraceLogging.
+const TRACE_LOGGING: u8 = 11;
+
+type EnableCallback =
+    unsafe extern "C" fn(*const GUID, u32, u8, u64, u64, *mut c_void, *mut c_void);
+type Register =
+    unsafe extern "C" fn(*const GUID, Option<EnableCallback>, *mut c_void, *mut u64) -> NTSTATUS;
+type Unregister = unsafe extern "C" fn(u64) -> NTSTATUS;
+type Write = unsafe extern "C" fn(
+    u64,
+    *const EventDescriptor,
+    *const GUID,
+    *const GUID,
+    u32,
+    *const DataDescriptor,
+) -> NTSTATUS;
+
+/// A provider that is registered, for as long as this lives.
+///
+/// # Invariants
+/// The handle is that of EtwRegister; the routines are of their types.
+pub struct Registration {
+    provider: &'static Provider,
+    handle: u64,
+    unregister: Unregister,
+    write: Write,
+}
+
+/// How many values an event has at most.
+const MOST: usize = 24;
+
+impl Registration {
+    /// Registers; [`Filter::etw_changed`] is told what sessions want, from within this already.
+    ///
+    /// Errors: STATUS_NOT_FOUND if the kernel has no ETW; those of EtwRegister.
+    pub fn new<F: Filter>(
+        provider: &'static Provider,
+        level: &mut Passive,
+    ) -> Result<Self, Status> {
+        let register = routine(crate::unicode!("EtwRegister"), level)?;
+        let unregister = routine(crate::unicode!("EtwUnregister"), level)?;
+        let write = routine(crate::unicode!("EtwWriteTransfer"), level)?;
+        // SAFETY: the kernel's routine of that name has this type.
+        let register: Register = unsafe { core::mem::transmute(register) };
+        let mut handle = 0;
+        let callback = Some(changed::<F> as EnableCallback);
+        // SAFETY: the id is constant; the callback is called until EtwUnregister has returned.
+        Status(unsafe {
+            register(
+                &raw const provider.id,
+                callback,
+                core::ptr::null_mut(),
+                &raw mut handle,
+            )
+        })
+        .into_result()?;
+        Ok(Self {
+            provider,
+            handle,
+            // SAFETY: the kernel's routine of that name has this type.
+            unregister: unsafe { core::mem::transmute::<*mut c_void, Unregister>(unregister) },
+            // SAFETY: as above.
+            write: unsafe { core::mem::transmute::<*mut c_void, Write>(write) },
+        })
+    }
+
+    /// Writes an event whose fields have these values, one after the other. Without memory for it, it is
+    /// lost, and the session counts that. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn write(&self, event: &'static Event, values: &[Value<'_>]) {
+        let metadata = |bytes: &'static [u8], kind| {
+            DataDescriptor::new(bytes.as_ptr().cast(), bytes.len() as u32, kind)
+        };
+        let fixed = [
+            metadata(self.provider.metadata, DataDescriptor::PROVIDER),
+            metadata(event.metadata, DataDescriptor::EVENT),
+        ];
+        let values = values
+            .iter()
+            .map(|value| DataDescriptor::new(value.first, value.bytes, 0));
+        let mut data = [DataDescriptor::NONE; MOST];
+        let mut count = 0;
+        for (place, descriptor) in data.iter_mut().zip(fixed.into_iter().chain(values)) {
+            *place = descriptor;
+            count += 1;
+        }
+        let descriptor = EventDescriptor {
+            id: 0,
+            version: 0,
+            channel: TRACE_LOGGING,
+            level: event.level,
+            opcode: 0,
+            task: 0,
+            keyword: event.keyword,
+        };
+        // SAFETY: invariant of the type; the descriptors and what they point to outlive the call.
+        let _lost = unsafe {
+            (self.write)(
+                self.handle,
+                &raw const descriptor,
+                core::ptr::null(),
+                core::ptr::null(),
+                count,
+                data.as_ptr(),
+            )
+        };
+    }
+}
+
+impl Drop for Registration {
+    /// IRQL: PASSIVE_LEVEL, as in DriverUnload.
+    fn drop(&mut self) {
+        // SAFETY: invariant of the type; registered once.
+        let _always_success = unsafe { (self.unregister)(self.handle) };
+    }
+}
+
+/// The kernel's routine of that name.
+///
+/// Errors: STATUS_NOT_FOUND.
+fn routine(name: UnicodeStr<'_>, _level: &mut Passive) -> Result<*mut c_void, Status> {
+    let mut name = name.as_raw();
+    // SAFETY: a valid string.
+    let address = unsafe { ntddk::MmGetSystemRoutineAddress(&raw mut name) };
+    if address.is_null() {
+        return Err(Status::NOT_FOUND);
+    }
+    Ok(address)
+}
+
+/// What the sessions that listen to a provider want, all together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The highest level.
+    pub level: u8,
+    /// The keywords; none means all.
+    pub keywords: u64,
+}
+
+/// # Safety
+/// An ETWENABLECALLBACK, called at PASSIVE_LEVEL.
+unsafe extern "C" fn changed<F: Filter>(
+    _source: *const GUID,
+    control: u32,
+    level: u8,
+    any: u64,
+    _all: u64,
+    _filter: *mut c_void,
+    _context: *mut c_void,
+) {
+    /// EVENT_CONTROL_CODE_DISABLE_PROVIDER, EVENT_CONTROL_CODE_ENABLE_PROVIDER.
+    const DISABLE: u32 = 0;
+    const ENABLE: u32 = 1;
+    if control > ENABLE {
+        return;
+    }
+    let wanted = Wanted {
+        enabled: control != DISABLE,
+        level,
+        keywords: any,
+    };
+    // SAFETY: contract of the function.
+    let mut passive = unsafe { Passive::assume() };
+    if let Some(driver) = F::slot().get() {
+        F::etw_changed(driver, wanted, &mut passive);
+    }
+}
+
+impl<F: Filter> Driver<F> {
+    /// Registers a provider of this driver.
+    ///
+    /// Errors: those of [`Registration::new`].
+    pub fn register_etw(
+        &self,
+        provider: &'static Provider,
+        level: &mut Passive,
+    ) -> Result<Registration, Status> {
+        Registration::new::<F>(provider, level)
+    }
+}

@@ -1,0 +1,110 @@
+//! The provider `fsglass`: the records of a trace as ETW events.
+//!
+//! | keyword | wants |
+//! |---|---|
+//! | 1 | requests and calls of fast I/O |
+//! | 2 | the names of their files too |
+//!
+//! The id is the one that tools make of the name, so that `*fsglass` finds it.
+
+use super::observation::Completed;
+use fsglass_protocol::trace;
+use wdm::etw::{
+    Event, FieldType, Provider, Registration, Value, Wanted, event_metadata, event_metadata_length,
+    provider_metadata, provider_metadata_length,
+};
+use wdm::time;
+
+const NAME: &str = "fsglass";
+
+/// Who writes them. A driver that runs as another service is the same provider.
+pub static PROVIDER: Provider = Provider {
+    id: wdm::guid(
+        0x18b9_aaee,
+        0xe508,
+        0x5b00,
+        [0x29, 0xec, 0xbe, 0xa2, 0xac, 0xb0, 0x6d, 0xee],
+    ),
+    metadata: &provider_metadata::<{ provider_metadata_length(NAME) }>(NAME),
+};
+
+const REQUESTS: u64 = 1;
+const NAMES: u64 = 2;
+
+/// Informational.
+const LEVEL: u8 = 4;
+
+const EVENT: &str = "Request";
+
+const FIELDS: &[(&str, FieldType)] = &[
+    ("operation", FieldType::Ascii),
+    ("minor", FieldType::U8),
+    ("status", FieldType::Hex32),
+    ("information", FieldType::U64),
+    ("duration100ns", FieldType::U64),
+    ("flags", FieldType::Hex32),
+    ("irpFlags", FieldType::Hex32),
+    ("irql", FieldType::U8),
+    ("process", FieldType::U32),
+    ("thread", FieldType::U32),
+    ("fileObject", FieldType::Hex64),
+    ("parameter1", FieldType::Hex64),
+    ("parameter2", FieldType::Hex64),
+    ("volume", FieldType::Text),
+    ("name", FieldType::Text),
+];
+
+static REQUEST: Event = Event {
+    level: LEVEL,
+    keyword: REQUESTS,
+    metadata: &event_metadata::<{ event_metadata_length(EVENT, FIELDS) }>(EVENT, FIELDS),
+};
+
+/// Whether sessions want events, and whether with names.
+pub const fn wants(wanted: Wanted) -> (bool, bool) {
+    let any = wanted.keywords == 0;
+    let requests =
+        wanted.enabled && wanted.level >= LEVEL && (any || wanted.keywords & REQUESTS != 0);
+    (requests, requests && (any || wanted.keywords & NAMES != 0))
+}
+
+/// Writes what came back. IRQL: ≤ DISPATCH_LEVEL.
+pub fn write(registration: &Registration, completed: &Completed<'_>, names: bool) {
+    let observation = completed.observation;
+    let operation = observation.operation.name().as_bytes();
+    let volume = completed.volume.name();
+    let (name, flags): (&[u16], u32) = if names {
+        (completed.name, completed.flags)
+    } else {
+        (&[], completed.flags & !trace::flags::OF_NAMES)
+    };
+    // A text has its length in bytes in front; none is longer than that can say.
+    let length = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX);
+    let operation_length = length(operation.len());
+    let volume_length = length(size_of_val(volume.units()));
+    let name_length = length(size_of_val(name));
+    let duration = time::in_100ns(completed.outcome.ticks);
+    registration.write(
+        &REQUEST,
+        &[
+            Value::number(&operation_length),
+            Value::units(operation),
+            Value::number(&observation.minor),
+            Value::number(&completed.outcome.status),
+            Value::number(&completed.information),
+            Value::number(&duration),
+            Value::number(&flags),
+            Value::number(&observation.irp_flags),
+            Value::number(&completed.irql),
+            Value::number(&observation.process),
+            Value::number(&observation.thread),
+            Value::number(&observation.file),
+            Value::number(&observation.numbers[0]),
+            Value::number(&observation.numbers[1]),
+            Value::number(&volume_length),
+            Value::units(volume.units()),
+            Value::number(&name_length),
+            Value::units(name),
+        ],
+    );
+}
