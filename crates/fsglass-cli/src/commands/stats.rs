@@ -259,8 +259,12 @@ impl Row {
             self.requests.to_string(),
         ];
         cells.extend(self.requests_per_second.map(quantity::count));
-        cells.push(quantity::bytes(self.bytes as f64));
-        cells.extend(self.bytes_per_second.map(quantity::bytes));
+        let bytes = |bytes: f64| match self.bytes {
+            0 => "-".to_owned(),
+            _ => quantity::bytes(bytes),
+        };
+        cells.push(bytes(self.bytes as f64));
+        cells.extend(self.bytes_per_second.map(bytes));
         let durations = [self.p50_us, self.p99_us, self.max_us];
         cells.extend(durations.map(quantity::microseconds));
         cells.push(format!("{:.1} %", self.pended_share * 100.0));

@@ -118,6 +118,14 @@ fn number(what: &str, value: &str) -> Markup {
     html! { div { dt { (what) } dd { (value) } } }
 }
 
+/// What moves none has none.
+fn bytes(totals: &Totals) -> String {
+    match totals.bytes {
+        0 => "-".to_owned(),
+        bytes => quantity::bytes(bytes as f64),
+    }
+}
+
 fn share(part: u64, whole: u64) -> String {
     format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
 }
@@ -182,7 +190,7 @@ fn totals<'s>(
                         tr {
                             th scope="row" { (name) }
                             td.number { (totals.requests) }
-                            td.number { (quantity::bytes(totals.bytes as f64)) }
+                            td.number { (bytes(totals)) }
                             td.number { (share(totals.failed, totals.requests)) }
                             td.number { (share(totals.pended, totals.requests)) }
                             td.number { (nanoseconds(totals.durations.percentile(0.5))) }
@@ -242,7 +250,7 @@ fn busiest(summary: &Summary) -> Markup {
                     tbody { @for (volume, name, totals) in &files { tr {
                         td.name { (volume.short()) " " (name) }
                         td.number { (totals.requests) }
-                        td.number { (quantity::bytes(totals.bytes as f64)) }
+                        td.number { (bytes(totals)) }
                         td.number { (totals.failed) }
                         td.number { (quantity::microseconds(totals.nanoseconds as f64 / 1000.0)) }
                     } } }
