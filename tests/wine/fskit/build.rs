@@ -2,7 +2,7 @@
 
 /// What `src/exports` brings. Named one by one, because a driver exports nothing by itself: what
 /// rustc would export is dropped by wdk-kit.
-const EXPORTS: [&str; 25] = [
+const EXPORTS: [&str; 26] = [
     "ExAcquireRundownProtection",
     "ExAllocatePool2",
     "ExFreePoolWithTag",
@@ -19,6 +19,7 @@ const EXPORTS: [&str; 25] = [
     "IoGetDeviceObjectPointer",
     "IoGetDiskDeviceObject",
     "IoGetLowerDeviceObject",
+    "IoGetTopLevelIrp",
     "IoRegisterFsRegistrationChange",
     "IoRegisterFsRegistrationChangeMountAware",
     "IoReleaseVpbSpinLock",

@@ -14,7 +14,8 @@
 //! | [`names`] | names of drivers |
 //! | [`time`] | the time of day |
 //!
-//! KeGetCurrentIrql is here: Wine's kernel threads have no IRQL.
+//! KeGetCurrentIrql and IoGetTopLevelIrp are here: Wine's kernel threads have no IRQL, and none of them is
+//! inside a file system.
 
 pub mod completion;
 pub mod devices;
@@ -26,11 +27,18 @@ pub mod rundown;
 mod time;
 
 use fskit_protocol::Report;
+use wdk_sys::IRP;
 
 /// PASSIVE_LEVEL, always.
 #[unsafe(no_mangle)]
 extern "C" fn KeGetCurrentIrql() -> u8 {
     0
+}
+
+/// No file system calls itself here.
+#[unsafe(no_mangle)]
+extern "C" fn IoGetTopLevelIrp() -> *mut IRP {
+    core::ptr::null_mut()
 }
 
 /// Puts the counters into `report`.
