@@ -80,6 +80,12 @@ impl Client {
         self.0.device_control(code, input, output)
     }
 
+    /// Begins any control.
+    #[must_use]
+    pub fn start(&self, code: u32, input: &[u8], output: u32) -> Pending<'_> {
+        self.0.start_device_control(code, input, output)
+    }
+
     fn fixed<T: FromBytes>(&self, code: u32, input: &[u8]) -> T {
         let outcome = self.send(code, input, 256);
         let reply = T::read_from_bytes(outcome.data.get(..outcome.information).unwrap_or(&[]));

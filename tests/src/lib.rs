@@ -18,6 +18,7 @@
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
+//! | [`fuzz`] | requests to the control device, drawn from a seed |
 //! | [`truth`] | what the driver tells, compared with what arrived below it |
 //! | [`package`] | the package, as programs that did not make it see it |
 //! | [`verifier_table`] | the rules of the verifier, with the mistake that breaks each |
@@ -28,6 +29,7 @@ pub mod client;
 pub mod command;
 pub mod drivers;
 pub mod event_log;
+pub mod fuzz;
 pub mod image_audit;
 pub mod layouts;
 pub mod machine;

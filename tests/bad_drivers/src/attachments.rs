@@ -117,7 +117,7 @@ pub unsafe fn attach_to_mounted_on(storage: PDEVICE_OBJECT) {
 }
 
 /// Attaches to `target` unless it is filtered already; if that fails it stays unfiltered.
-unsafe fn attach(target: PDEVICE_OBJECT) {
+pub unsafe fn attach(target: PDEVICE_OBJECT) {
     lock();
     if !UNLOADING.load(Ordering::Relaxed) && ours_above(target).is_none() {
         create_and_attach(target);

@@ -17,6 +17,7 @@
 //! | [`settings`] | the registry values |
 //! | [`mistakes`] | the mistakes, one file per family of rules |
 //! | [`opaque`] | what breaks no rule, and is noticed all the same |
+//! | [`spoil`] | what fsglass would answer with a mistake of its own |
 //! | [`kernel`] | the inline routines of `wdm.h` |
 
 #![no_std]
@@ -34,6 +35,7 @@ mod kernel;
 mod mistakes;
 mod opaque;
 mod settings;
+mod spoil;
 
 use core::sync::atomic::Ordering;
 use wdk_sys::{
@@ -95,6 +97,10 @@ unsafe extern "system" fn driver_entry(
         Ok(opaque) => opaque,
         Err(status) => return status,
     };
+    let spoil = match settings::spoil(registry_path) {
+        Ok(spoil) => spoil,
+        Err(status) => return status,
+    };
 
     attachments::initialize();
     for (major, routine) in (0..).zip(&mut (*driver).MajorFunction) {
@@ -103,6 +109,9 @@ unsafe extern "system" fn driver_entry(
         let correct = opaque
             .and_then(|opaque| opaque.routine(major))
             .unwrap_or(correct);
+        let correct = spoil
+            .and_then(|spoil| spoil.routine(major))
+            .unwrap_or(correct);
         *routine = Some(mistakes::routine(mistake, major).unwrap_or(correct));
     }
     (*driver).FastIoDispatch = &raw mut FAST_IO;
@@ -110,6 +119,10 @@ unsafe extern "system" fn driver_entry(
         (*driver).DriverUnload = Some(driver_unload);
     }
     attachments::DRIVER.store(driver, Ordering::Relaxed);
+    if let Some(spoil) = spoil {
+        // Nothing else is filtered.
+        return spoil::attach(spoil);
+    }
     ntddk::IoRegisterFsRegistrationChange(driver, Some(attachments::file_system_changed))
 }
 

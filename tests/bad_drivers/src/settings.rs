@@ -4,12 +4,15 @@
 //! - `PassThrough`: REG_SZ, `skip` or `completion`: what is least work for a filter, to compare
 //!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests;
 //! - `Opaque`: REG_SZ, `information`, `synchronous` or `create`: what no rule forbids, and a program
-//!   notices.
+//!   notices;
+//! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
+//!   nothing else is filtered.
 
 use crate::filter::{self, DispatchRoutine};
 use crate::kernel::unicode_literal;
 use crate::mistakes::Mistake;
 use crate::opaque::Opaque;
+use crate::spoil::Spoil;
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_READ, NTSTATUS, OBJ_CASE_INSENSITIVE,
     OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PUNICODE_STRING, REG_DWORD, REG_SZ,
@@ -58,6 +61,15 @@ pub unsafe fn opaque(registry_path: PUNICODE_STRING) -> Result<Option<Opaque>, N
     };
     let opaque = Opaque::by_name(|name| value.is(name));
     opaque.map(Some).ok_or(STATUS_INVALID_PARAMETER)
+}
+
+/// What is wrong with the answers of fsglass; `None` without the value. Another value refuses the start.
+pub unsafe fn spoil(registry_path: PUNICODE_STRING) -> Result<Option<Spoil>, NTSTATUS> {
+    let Some(value) = read(registry_path, unicode_literal!("Spoil")) else {
+        return Ok(None);
+    };
+    let spoil = Spoil::by_name(|name| value.is(name));
+    spoil.map(Some).ok_or(STATUS_INVALID_PARAMETER)
 }
 
 impl Value {
