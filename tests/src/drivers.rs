@@ -3,7 +3,9 @@
 //! Taken from the environment (`FSGLASS_SYS` and so on) if set, else
 //! from where `./dev build` and `wdk-kit program` put them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A cargo profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,21 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."))
+}
+
+/// The cargo that runs the tests.
+#[must_use]
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// This workspace's `wdk-kit` command, on Linux. It acts on the workspace that it is started in.
+#[must_use]
+pub fn kit() -> Command {
+    let mut cargo = Command::new(cargo());
+    cargo.args(["run", "--quiet", "--package", "wdk-kit", "--manifest-path"]);
+    cargo.arg(repository().join("Cargo.toml")).arg("--");
+    cargo
 }
 
 /// `fsglass.sys`; the release build may be named by `FSGLASS_SYS`.

@@ -16,6 +16,7 @@
 //! | [`served`] | a machine of ntbox that `fsglass` is connected to |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
+//! | [`mutants`] | changes of one line that break a rule |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
 //! | [`fuzz`] | requests to the control device, drawn from a seed |
@@ -34,6 +35,7 @@ pub mod image_audit;
 pub mod layouts;
 pub mod machine;
 pub mod mistakes;
+pub mod mutants;
 pub mod own_process;
 pub mod package;
 pub mod probe;

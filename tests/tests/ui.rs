@@ -1,12 +1,13 @@
 //! What `wdm` does not let happen: each misuse is rejected by the compiler, for the reason that is
 //! written down beside it.
 
+use fsglass_tests::drivers::repository;
 use fsglass_tests::ui;
 
 /// Each file in `tests/ui/examples` is a misuse; what is right, in `tests/ui/src`, compiles.
 #[test]
 fn each_misuse_is_rejected() {
-    let compiled = ui::compile();
+    let compiled = ui::compile(repository());
     let directory = ui::directory();
     if std::env::var_os("FSGLASS_BLESS").is_some() {
         ui::bless(&directory, &compiled);

@@ -256,7 +256,8 @@ fn a_directory_notification_survives_the_driver() {
 }
 
 /// A12, C9, feature 16: with an oplock, a directory notification and a lock that is waited for
-/// outstanding, unloading says which requests hold it, on which volume, and ends when they have.
+/// outstanding, unloading says which requests hold it, on which volume, and deletes and ends when they
+/// have.
 #[test]
 fn unload_says_what_it_waits_for() {
     in_own_process(|path| {
@@ -308,6 +309,10 @@ fn unload_says_what_it_waits_for() {
             assert_eq!(volume.stack().len(), 1);
             std::thread::sleep(Duration::from_millis(300));
             assert!(!unloading.is_finished());
+            assert!(
+                Device::named(r"\Device\fsglass").is_some(),
+                "nothing is deleted before"
+            );
             drop(volume.create("\\new"));
             assert!(watch.wait().is_success());
             assert!(locker.unlock(range).is_success());
