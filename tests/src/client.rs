@@ -181,6 +181,23 @@ impl Client {
             .status
     }
 
+    /// All that the trace has, until nothing is left.
+    ///
+    /// # Panics
+    /// If the driver does not keep to the layout.
+    #[must_use]
+    pub fn drain_trace(&self) -> Traced {
+        let mut traced = Traced::default();
+        loop {
+            let mut reading = self.read_trace(1 << 16);
+            if reading.is_outstanding() {
+                reading.cancel();
+                return traced;
+            }
+            traced.add(&reading.wait());
+        }
+    }
+
     /// Begins to read the trace, into a buffer of that many bytes.
     #[must_use]
     pub fn read_trace(&self, bytes: u32) -> Pending<'_> {

@@ -5,15 +5,11 @@ use fsglass_protocol::{Operation, OperationRecord, TraceStart};
 use fsglass_tests::client::{Client, Counted, Traced, everything};
 use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
-use fsglass_tests::trace_logging::Value::{Number, Text};
-use fsglass_tests::trace_logging::{self, id_of_name};
-use ntbox::etw::{self, Enabled};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
-    FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_BUFFER_TOO_SMALL,
-    STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS, STATUS_TOO_MANY_SESSIONS,
+    STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS,
+    STATUS_TOO_MANY_SESSIONS,
 };
-use ntbox::user::{CreateParameters, access, create_file};
 
 const C: &str = r"\Device\HarddiskVolume1";
 
@@ -251,9 +247,9 @@ fn each_trace_has_what_it_wants() {
 
         use_file(&volume, 200);
         assert!(!volume.open("\\missing", |open| open).outcome.is_success());
-        let all = drained(&ninth);
+        let all = ninth.drain_trace();
         assert_eq!(all.lost, 0);
-        let traced: Vec<_> = clients.iter().map(drained).collect();
+        let traced: Vec<_> = clients.iter().map(Client::drain_trace).collect();
         let counts: Vec<_> = traced.iter().map(|traced| traced.requests.len()).collect();
         assert_eq!(counts[0], 1);
         let failed = all
@@ -271,234 +267,6 @@ fn each_trace_has_what_it_wants() {
         use_file(&volume, 1);
         assert_eq!(ninth.read_trace(100).wait().status, STATUS_BUFFER_TOO_SMALL);
         drop((clients, eighth, ninth));
-        unload(driver);
-    });
-}
-
-/// All that a trace has, until nothing is left.
-fn drained(client: &Client) -> Traced {
-    let mut traced = Traced::default();
-    loop {
-        let mut reading = client.read_trace(BUFFER);
-        if reading.is_outstanding() {
-            reading.cancel();
-            return traced;
-        }
-        let outcome = reading.wait();
-        traced.add(&outcome);
-    }
-}
-
-/// The names that records of an operation have, with their flags, in order.
-fn names_of(traced: &Traced, operation: Operation) -> Vec<(&str, u32)> {
-    let records = traced.requests.iter();
-    let of_operation = records.filter(|(record, _)| record.operation == operation.number());
-    of_operation
-        .map(|(record, name)| (&**name, record.flags.get() & flags::OF_NAMES))
-        .collect()
-}
-
-/// A file is called what its file system calls it, from its first request on; before, what it was opened
-/// by. The close knows it without asking.
-#[test]
-fn files_have_names() {
-    in_own_process(|path| {
-        let machine = Machine::start();
-        let volume = disk(&machine);
-        let early = volume.create("\\early");
-        let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
-        assert!(early.flush().is_success());
-        let directory =
-            volume.create_with("\\Dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
-        let file = volume.create("\\dir\\FILE");
-        assert!(file.flush().is_success());
-        drop((file, early, directory));
-        let traced = drained(&client);
-        assert_eq!(
-            names_of(&traced, Operation::CREATE),
-            [
-                ("\\Dir", flags::NAME_AS_OPENED),
-                ("\\dir\\FILE", flags::NAME_AS_OPENED)
-            ]
-        );
-        assert_eq!(
-            names_of(&traced, Operation::FLUSH_BUFFERS)[0],
-            ("\\early", 0)
-        );
-        assert_eq!(
-            names_of(&traced, Operation::FLUSH_BUFFERS)[1],
-            ("\\Dir\\FILE", 0)
-        );
-        let closes = names_of(&traced, Operation::CLOSE);
-        assert!(
-            closes.contains(&("\\Dir\\FILE", 0)) && closes.contains(&("\\early", 0)),
-            "{closes:?}"
-        );
-        drop(client);
-        unload(driver);
-    });
-}
-
-/// FILE_RENAME_INFORMATION: into the same directory, under another name.
-fn rename_to(name: &str) -> Vec<u8> {
-    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let length = u32::try_from(name.len()).unwrap_or(0).to_le_bytes();
-    [&[0; 16][..], &length, &name].concat()
-}
-
-/// Right after a rename, a file and the streams of it have their new name, with every handle; so it is
-/// with hard links, each of which keeps its own.
-#[test]
-fn renamed_files_have_their_new_name() {
-    in_own_process(|path| {
-        let machine = Machine::start();
-        let volume = disk(&machine);
-        let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
-        let (first, second, other) = (
-            volume.create("\\old"),
-            volume.create("\\old"),
-            volume.create("\\older"),
-        );
-        for file in [&first, &second, &other] {
-            assert!(file.flush().is_success());
-        }
-        let renamed = first.set_information(10, &rename_to("new"));
-        assert!(renamed.is_success(), "{renamed:?}");
-        drop((first, second, other));
-        let traced = drained(&client);
-        assert_eq!(
-            names_of(&traced, Operation::SET_INFORMATION),
-            [("\\old", 0)]
-        );
-        assert_eq!(
-            names_of(&traced, Operation::CLOSE),
-            [("\\new", 0), ("\\new", 0), ("\\older", 0)]
-        );
-        drop(client);
-        unload(driver);
-    });
-}
-
-/// A file that is opened relative to a directory, or by its id, has the name that the file system gives.
-#[test]
-fn files_that_are_opened_otherwise_have_names() {
-    in_own_process(|path| {
-        let machine = Machine::start();
-        let volume = disk(&machine);
-        let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", "*relative*"), STATUS_SUCCESS);
-        let directory =
-            volume.create_with("\\dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
-        let opened = create_file(
-            &CreateParameters::new("relative")
-                .relative_to(&directory)
-                .access(access::READ | access::WRITE)
-                .disposition(FILE_OPEN_IF)
-                .options(FILE_SYNCHRONOUS_IO_NONALERT),
-        );
-        let Some(file) = opened.file else {
-            panic!("{:?}", opened.outcome)
-        };
-        assert!(file.flush().is_success());
-        drop((file, directory));
-        let traced = drained(&client);
-        assert_eq!(
-            names_of(&traced, Operation::CREATE),
-            [("\\dir\\relative", flags::NAME_AS_OPENED)]
-        );
-        assert_eq!(
-            names_of(&traced, Operation::FLUSH_BUFFERS),
-            [("\\dir\\relative", 0)]
-        );
-        drop(client);
-        unload(driver);
-    });
-}
-
-/// A session gets an event for each request, with what the record of a trace has; without one there is
-/// none, and after the unload no provider.
-#[test]
-fn requests_are_events_for_etw() {
-    in_own_process(|path| {
-        let machine = Machine::start();
-        let volume = disk(&machine);
-        let provider = id_of_name("fsglass");
-        let enabled = |level, keywords| etw::enable(provider, Some(Enabled { level, keywords }));
-        let driver = load(path, UNLOADABLE);
-        assert_eq!(etw::registered(), 1);
-        use_file(&volume, 1);
-        enabled(3, 0);
-        use_file(&volume, 1);
-        assert_eq!(etw::take_events(), [], "nobody wanted them");
-
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
-        for (keywords, names) in [(1, false), (3, true), (0, true)] {
-            enabled(4, keywords);
-            use_file(&volume, 2);
-            assert!(!volume.open("\\missing", |open| open).outcome.is_success());
-            let events = etw::take_events();
-            let traced = drained(&client);
-            assert_eq!(events.len(), traced.requests.len());
-            for (event, (record, name)) in events.iter().zip(&traced.requests) {
-                let Some(event) = trace_logging::decode(event) else {
-                    panic!("{event:?} does not say what it is")
-                };
-                assert_eq!((&*event.provider, &*event.name), ("fsglass", "Request"));
-                let operation = Operation::from_number(record.operation).map(Operation::name);
-                assert_eq!(
-                    event.fields["operation"],
-                    Text(operation.unwrap_or("?").to_owned())
-                );
-                assert_eq!(event.fields["status"], Number(record.status.get().into()));
-                assert_eq!(
-                    event.fields["information"],
-                    Number(record.information.get())
-                );
-                assert_eq!(event.fields["thread"], Number(record.thread.get().into()));
-                assert_eq!(event.fields["fileObject"], Number(record.file.get()));
-                assert_eq!(
-                    event.fields["parameter2"],
-                    Number(record.parameters[1].get())
-                );
-                assert_eq!(event.fields["volume"], Text(C.to_owned()));
-                let name = if names { name.clone() } else { String::new() };
-                assert_eq!(event.fields["name"], Text(name));
-            }
-        }
-        etw::enable(provider, None);
-        use_file(&volume, 1);
-        assert_eq!(etw::take_events(), []);
-        drop(client);
-        unload(driver);
-        assert_eq!(etw::registered(), 0);
-
-        // A session that was there before the driver is told when that registers.
-        enabled(5, 0);
-        let driver = load(path, UNLOADABLE);
-        use_file(&volume, 1);
-        assert!(!etw::take_events().is_empty());
         unload(driver);
     });
 }

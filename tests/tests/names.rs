@@ -1,0 +1,159 @@
+//! The names of files in traces: what the file system calls them, and when it is asked.
+
+use fsglass_protocol::trace::{flags, wanted};
+use fsglass_protocol::{Operation, TraceStart};
+use fsglass_tests::client::{Client, Traced, everything};
+use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
+use fsglass_tests::own_process::in_own_process;
+use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::nt::{FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_SUCCESS};
+use ntbox::user::{CreateParameters, access, create_file};
+
+fn disk(machine: &Machine) -> Volume {
+    let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+    volume.mount();
+    volume
+}
+
+/// The names that records of an operation have, with their flags, in order.
+fn names_of(traced: &Traced, operation: Operation) -> Vec<(&str, u32)> {
+    let records = traced.requests.iter();
+    let of_operation = records.filter(|(record, _)| record.operation == operation.number());
+    of_operation
+        .map(|(record, name)| (&**name, record.flags.get() & flags::OF_NAMES))
+        .collect()
+}
+
+/// A file is called what its file system calls it, from its first request on; before, what it was opened
+/// by. The close knows it without asking.
+#[test]
+fn files_have_names() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let early = volume.create("\\early");
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let named = TraceStart {
+            wanted: wanted::NAMES.into(),
+            ..everything()
+        };
+        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        assert!(early.flush().is_success());
+        let directory =
+            volume.create_with("\\Dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
+        let file = volume.create("\\dir\\FILE");
+        assert!(file.flush().is_success());
+        drop((file, early, directory));
+        let traced = client.drain_trace();
+        assert_eq!(
+            names_of(&traced, Operation::CREATE),
+            [
+                ("\\Dir", flags::NAME_AS_OPENED),
+                ("\\dir\\FILE", flags::NAME_AS_OPENED)
+            ]
+        );
+        assert_eq!(
+            names_of(&traced, Operation::FLUSH_BUFFERS)[0],
+            ("\\early", 0)
+        );
+        assert_eq!(
+            names_of(&traced, Operation::FLUSH_BUFFERS)[1],
+            ("\\Dir\\FILE", 0)
+        );
+        let closes = names_of(&traced, Operation::CLOSE);
+        assert!(
+            closes.contains(&("\\Dir\\FILE", 0)) && closes.contains(&("\\early", 0)),
+            "{closes:?}"
+        );
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// FILE_RENAME_INFORMATION: into the same directory, under another name.
+fn rename_to(name: &str) -> Vec<u8> {
+    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let length = u32::try_from(name.len()).unwrap_or(0).to_le_bytes();
+    [&[0; 16][..], &length, &name].concat()
+}
+
+/// Right after a rename, a file and the streams of it have their new name, with every handle; so it is
+/// with hard links, each of which keeps its own.
+#[test]
+fn renamed_files_have_their_new_name() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let named = TraceStart {
+            wanted: wanted::NAMES.into(),
+            ..everything()
+        };
+        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let (first, second, other) = (
+            volume.create("\\old"),
+            volume.create("\\old"),
+            volume.create("\\older"),
+        );
+        for file in [&first, &second, &other] {
+            assert!(file.flush().is_success());
+        }
+        let renamed = first.set_information(10, &rename_to("new"));
+        assert!(renamed.is_success(), "{renamed:?}");
+        drop((first, second, other));
+        let traced = client.drain_trace();
+        assert_eq!(
+            names_of(&traced, Operation::SET_INFORMATION),
+            [("\\old", 0)]
+        );
+        assert_eq!(
+            names_of(&traced, Operation::CLOSE),
+            [("\\new", 0), ("\\new", 0), ("\\older", 0)]
+        );
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// A file that is opened relative to a directory, or by its id, has the name that the file system gives.
+#[test]
+fn files_that_are_opened_otherwise_have_names() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let named = TraceStart {
+            wanted: wanted::NAMES.into(),
+            ..everything()
+        };
+        assert_eq!(client.start_trace(named, "", "*relative*"), STATUS_SUCCESS);
+        let directory =
+            volume.create_with("\\dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
+        let opened = create_file(
+            &CreateParameters::new("relative")
+                .relative_to(&directory)
+                .access(access::READ | access::WRITE)
+                .disposition(FILE_OPEN_IF)
+                .options(FILE_SYNCHRONOUS_IO_NONALERT),
+        );
+        let Some(file) = opened.file else {
+            panic!("{:?}", opened.outcome)
+        };
+        assert!(file.flush().is_success());
+        drop((file, directory));
+        let traced = client.drain_trace();
+        assert_eq!(
+            names_of(&traced, Operation::CREATE),
+            [("\\dir\\relative", flags::NAME_AS_OPENED)]
+        );
+        assert_eq!(
+            names_of(&traced, Operation::FLUSH_BUFFERS),
+            [("\\dir\\relative", 0)]
+        );
+        drop(client);
+        unload(driver);
+    });
+}
