@@ -8,7 +8,7 @@ use pdb_addr2line::pdb::PDB;
 use pdb_addr2line::{Context, ContextPdbData, Frame, TypeFormatterFlags};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 type Lines = Context<'static, 'static>;
 
@@ -18,8 +18,14 @@ pub(super) struct Symbols {
     guid: Option<[u8; 16]>,
     /// Folders that names of source files are given relative to.
     roots: Vec<PathBuf>,
-    lines: OnceLock<Option<Mutex<Lines>>>,
+    lines: OnceLock<Option<&'static Mutex<Lines>>>,
 }
+
+/// A PDB that has been opened, and the identity of the images that it belongs to.
+type Opened = (PathBuf, [u8; 16], &'static Mutex<Lines>);
+
+/// A driver that is loaded a thousand times is one file, whose lines are megabytes.
+static OPENED: Mutex<Vec<Opened>> = Mutex::new(Vec::new());
 
 impl Symbols {
     /// For the image at `path`, which names a PDB with this identity.
@@ -42,19 +48,14 @@ impl Symbols {
 
     /// Opens the PDB now.
     pub(super) fn prepare(&self) {
-        self.lines
-            .get_or_init(|| open(&self.pdb, self.guid).map(Mutex::new));
+        self.lines.get_or_init(|| opened(&self.pdb, self.guid));
     }
 
     fn lines(&self) -> Option<MutexGuard<'_, Lines>> {
         self.prepare();
         let lines = self.lines.get()?.as_ref()?;
         // A panic while another thread read symbols leaves nothing half-done that is read here.
-        Some(
-            lines
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner()),
-        )
+        Some(lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// True if a function begins at `rva`.
@@ -139,6 +140,23 @@ impl Symbols {
     fn shorten(&self, file: &str) -> String {
         shorten(file, &self.roots)
     }
+}
+
+/// The PDB at `path`, opened once for all images of this identity. One without an identity may belong
+/// to another file each time.
+fn opened(path: &Path, guid: Option<[u8; 16]>) -> Option<&'static Mutex<Lines>> {
+    let read = || Some(&*Box::leak(Box::new(Mutex::new(open(path, guid)?))));
+    let Some(guid) = guid else { return read() };
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = opened
+        .iter()
+        .find(|(of, identity, _)| of == path && *identity == guid);
+    if let Some((.., lines)) = before {
+        return Some(lines);
+    }
+    let lines = read()?;
+    opened.push((path.to_owned(), guid, lines));
+    Some(lines)
 }
 
 /// Reads the whole PDB; what it borrows is leaked, as images are.
