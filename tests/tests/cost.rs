@@ -64,3 +64,47 @@ fn a_shared_counter_and_further_calls_are_counted() {
     );
     assert!(least["instructions"].as_u64() < work["instructions"].as_u64());
 }
+
+/// What it costs to observe is measured in one run, in each way, over requests that do pass the driver.
+#[test]
+fn what_it_costs_to_observe_is_measured_side_by_side() {
+    let bench = |driver: &Path| {
+        let driver = driver.display().to_string();
+        let arguments = ["bench", "--observe", "--json", "--rounds", "1"];
+        let more = [
+            "--requests",
+            "2000",
+            "--threads",
+            "1,2",
+            "--driver",
+            &driver,
+        ];
+        ntbox(arguments.into_iter().chain(more))
+    };
+    let ended = bench(&drivers::fsglass(Profile::Release));
+    ended.expect_code(0);
+    let output: Value = serde_json::from_str(&ended.output)
+        .unwrap_or_else(|error| panic!("{error} in\n{}", ended.output));
+    assert_eq!(
+        output["modes"],
+        serde_json::json!(["off", "statistics", "trace", "trace, read", "names, read"])
+    );
+    for threads in 0..2 {
+        let measured = &output["measured"][threads];
+        assert_eq!(measured["threads"], threads + 1);
+        let levels = measured["nanoseconds"].as_array();
+        let levels = levels.map(|levels| levels.iter().filter_map(Value::as_f64));
+        let levels: Vec<_> = levels.into_iter().flatten().collect();
+        assert_eq!(
+            levels.len(),
+            6,
+            "the bare stack, and each way: {measured:#}"
+        );
+        assert!(levels.iter().all(|time| *time > 0.0), "{measured:#}");
+    }
+    // A driver that cannot be asked to observe is not measured as if it did.
+    let ended = bench(&drivers::bad_drivers(Profile::Release));
+    ended
+        .expect_code(1)
+        .expect_output(r"\??\fsglass cannot be opened");
+}

@@ -5,7 +5,7 @@ use super::super::client::{Client, Traced, everything};
 use fsglass_protocol::trace::{flags, ring, wanted};
 use fsglass_protocol::{TraceRecord, TraceStart};
 use ntbox::nt::STATUS_SUCCESS;
-use ntbox::processor::time;
+use ntbox::processor::counter;
 use std::collections::BTreeMap;
 use zerocopy::IntoBytes;
 
@@ -70,7 +70,7 @@ pub struct Session {
 }
 
 fn now() -> u64 {
-    time::performance_counter().cast_unsigned()
+    counter::performance_counter().cast_unsigned()
 }
 
 /// Starts traces, reads a while, and stops them, until it is to end.

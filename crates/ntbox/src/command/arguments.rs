@@ -286,6 +286,9 @@ pub struct BenchOptions {
     /// process of its own
     #[arg(long, conflicts_with = "verify")]
     pub verify_cost: bool,
+    /// Measure instead what it costs to observe, in each way that fsglass can: it is the one driver
+    #[arg(long, conflicts_with = "verify_cost")]
+    pub observe: bool,
     /// What is verified while the requests are measured
     #[arg(long, value_name = "standard|all|LIST", default_value = "none")]
     pub verify: Options,

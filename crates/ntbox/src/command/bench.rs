@@ -3,6 +3,7 @@
 use super::Failure;
 use super::arguments::BenchOptions;
 use super::machine::{self, Volume};
+use super::observation_cost;
 use super::report::duration;
 use super::run::temporary_directory;
 use super::verify_cost;
@@ -70,6 +71,9 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     let (nothing, files) = (path(NOTHING), path(FILES));
     let drivers = machine::load(&options.drivers, &options.settings)?;
     let resident = || memory::resident().unwrap_or_default() / 1024;
+    if options.observe {
+        return observation_cost::run(options, &nothing);
+    }
     let (mut measured, before) = (Vec::new(), resident());
     for threads in &options.threads {
         let extent = |requests| Extent {

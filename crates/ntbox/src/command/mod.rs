@@ -18,6 +18,7 @@ mod every_failure;
 mod exports;
 mod image;
 mod machine;
+mod observation_cost;
 mod progress;
 mod report;
 mod rules;

@@ -17,7 +17,7 @@ use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE, IRP_MJ_LOCK_CONTROL,
     IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, IrpExt, NTSTATUS, unicode,
 };
-use crate::processor::{irql, thread, time};
+use crate::processor::{counter, irql, thread};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -179,7 +179,7 @@ fn arrival(asked: Asked, device: Arc<str>, file: *mut FILE_OBJECT) -> Arrival {
         parameters: [0; 4],
         process: thread.owner().id(),
         thread: thread.id(),
-        at: time::performance_counter(),
+        at: counter::performance_counter(),
         back: None,
     }
 }
@@ -244,7 +244,7 @@ pub(super) unsafe fn request_comes_back(irp: *mut IRP, number: i8, control: u8) 
     book.come_back(
         ticket,
         Return {
-            at: time::performance_counter(),
+            at: counter::performance_counter(),
             status,
             information: information as u64,
             pended: control & control::PENDING_RETURNED != 0,
@@ -283,7 +283,7 @@ pub fn fast_io_returns(ticket: Option<Ticket>, result: Option<(NTSTATUS, usize)>
     let Some(ticket) = ticket else { return };
     let (status, information) = result.unwrap_or_default();
     let back = Return {
-        at: time::performance_counter(),
+        at: counter::performance_counter(),
         status,
         information: information as u64,
         pended: false,

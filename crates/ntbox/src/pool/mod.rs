@@ -338,6 +338,10 @@ pub fn leaks_of(image: &Image) -> Vec<Leak> {
 
 /// Pool and size of the driver's block that starts at `address`.
 pub fn block_at(address: usize) -> Option<(Kind, usize)> {
+    if !tracked() {
+        // Nothing is known of it: not worth the lock.
+        return None;
+    }
     pool()
         .ledger
         .live_at(address)

@@ -8,7 +8,7 @@
 //! - [`irql`]: the level of the current thread;
 //! - [`thread`]: thread objects, APCs, critical regions; [`process`]: the processes;
 //! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
-//! - [`timer`], [`dpc`]: timers and DPC objects; [`time`]: the clocks;
+//! - [`timer`], [`dpc`]: timers and DPC objects; [`time`], [`counter`]: the clocks;
 //! - [`spin_lock`]: spin locks that know their owner;
 //! - [`work`]: system worker threads, DPCs and delayed calls;
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
@@ -16,6 +16,7 @@
 //! - [`turns`]: two threads that run in turn, for every order of a race.
 
 mod apc;
+pub mod counter;
 pub mod dispatcher;
 pub mod dpc;
 mod escape;

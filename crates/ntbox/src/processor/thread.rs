@@ -238,14 +238,19 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
 pub fn current() -> &'static Thread {
     match CURRENT.get() {
         Some(thread) => thread,
-        None => register(
-            std::thread::current()
-                .name()
-                .unwrap_or("unnamed")
-                .to_owned(),
-            process::user(),
-        ),
+        None => unregistered(),
     }
+}
+
+/// Registers the thread that runs. In the convention of drivers, so that a routine that they call keeps
+/// no registers for it.
+#[cold]
+extern "win64" fn unregistered() -> &'static Thread {
+    let name = std::thread::current()
+        .name()
+        .unwrap_or("unnamed")
+        .to_owned();
+    register(name, process::user())
 }
 
 /// The thread that runs, if it is known already.

@@ -36,12 +36,6 @@ pub fn interrupt_time() -> i64 {
     units(START.get_or_init(Instant::now).elapsed()) + UNITS_PER_TICK
 }
 
-/// A reading of the performance counter (`KeQueryPerformanceCounter`), in counts of 100 ns as on
-/// Windows 10: the same on all processors.
-pub fn performance_counter() -> i64 {
-    interrupt_time()
-}
-
 /// When a timeout ends that begins now: a span if negative, else a system time.
 pub fn deadline(timeout: i64) -> Instant {
     let wait = if timeout < 0 {

@@ -4,7 +4,7 @@
 
 use crate::nt::routines::DeferredRoutine;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KDPC, KTIMER};
-use crate::processor::{dpc, irql, time, timer, work};
+use crate::processor::{counter, dpc, irql, time, timer, work};
 use std::ffi::c_void;
 
 /// `KeInitializeDpc`.
@@ -91,7 +91,7 @@ pub unsafe extern "win64" fn query_performance_counter(frequency: *mut i64) -> i
         // SAFETY: the driver passes a `LARGE_INTEGER` or null.
         unsafe { frequency.write_unaligned(PERFORMANCE_FREQUENCY) };
     }
-    time::performance_counter()
+    counter::performance_counter()
 }
 
 /// `KeQuerySystemTimePrecise`.

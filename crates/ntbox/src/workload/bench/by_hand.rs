@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a request is driven through the stack by hand")]
 
 use super::count::{self, Work};
-use super::{Extent, Measured, Stack, measure};
+use super::{Extent, Measured, Stack, measure, measure_switched};
 use crate::io_manager::{call, irp};
 use crate::nt::irp::{control, size_of_irp};
 use crate::nt::stack_location::ReadWrite;
@@ -127,6 +127,34 @@ pub fn pass_through(path: &str, extent: Extent) -> anyhow::Result<Measured> {
         levels,
         || Driven::new(&file),
         |driven, level, count| {
+            for _ in 0..count {
+                driven.drive(level);
+            }
+        },
+    )
+}
+
+/// The time that such a request takes on the bare stack, and through all drivers in each of `modes`, which
+/// `switch` brings about; 0 is the bare stack.
+///
+/// # Errors
+/// As [`pass_through`].
+pub fn in_modes(
+    path: &str,
+    extent: Extent,
+    modes: usize,
+    switch: impl Fn(usize) + Sync,
+) -> anyhow::Result<Measured> {
+    let file = open(path)?;
+    let top = Stack::of(&file)?.devices.len() - 1;
+    measure_switched(
+        "request driven by hand (IRP)",
+        extent,
+        modes + 1,
+        || Driven::new(&file),
+        switch,
+        |driven, mode, count| {
+            let level = if mode == 0 { 0 } else { top };
             for _ in 0..count {
                 driven.drive(level);
             }

@@ -87,18 +87,34 @@ fn measure<S: Send>(
     prepare: impl Fn() -> anyhow::Result<S>,
     work: impl Fn(&mut S, usize, u64) + Sync,
 ) -> anyhow::Result<Measured> {
+    measure_switched(what, extent, levels, prepare, |_| {}, work)
+}
+
+/// As [`measure`]; one thread calls `switch` with the level before all of them work at it, which takes no
+/// time that counts.
+fn measure_switched<S: Send>(
+    what: &str,
+    extent: Extent,
+    levels: usize,
+    prepare: impl Fn() -> anyhow::Result<S>,
+    switch: impl Fn(usize) + Sync,
+    work: impl Fn(&mut S, usize, u64) + Sync,
+) -> anyhow::Result<Measured> {
     let slice = extent.requests.div_ceil(SLICES);
     let states: Vec<S> = (0..extent.threads)
         .map(|_| prepare())
         .collect::<Result<_, _>>()?;
     let (start, end) = (Barrier::new(extent.threads), Barrier::new(extent.threads));
-    let one_thread = |mut state: S| {
+    let one_thread = |mut state: S, leads: bool| {
         let mut rounds = vec![vec![Duration::ZERO; levels]; extent.rounds];
         for times in &mut rounds {
             for turn in 0..SLICES as usize {
                 // Another level begins each time, so that none profits from warm caches.
                 for place in 0..levels {
                     let level = (turn + place) % levels;
+                    if leads {
+                        switch(level);
+                    }
                     start.wait();
                     let begun = Instant::now();
                     work(&mut state, level, slice);
@@ -113,7 +129,8 @@ fn measure<S: Send>(
         let one_thread = &one_thread;
         let threads: Vec<_> = states
             .into_iter()
-            .map(|state| scope.spawn(move || one_thread(state)))
+            .enumerate()
+            .map(|(number, state)| scope.spawn(move || one_thread(state, number == 0)))
             .collect();
         threads
             .into_iter()
