@@ -173,6 +173,17 @@ impl Client {
         line
     }
 
+    /// What it prints until it ends: it waits where nobody reads that.
+    ///
+    /// # Panics
+    /// If that is no text.
+    pub fn printed(&mut self) -> String {
+        let mut printed = String::new();
+        let read = self.output.read_to_string(&mut printed);
+        read.unwrap_or_else(|error| panic!("{error}"));
+        printed
+    }
+
     /// The next message with `part` in it.
     ///
     /// # Panics
@@ -186,11 +197,31 @@ impl Client {
     /// # Panics
     /// If that fails.
     pub fn interrupt(&mut self) {
+        self.signal("-INT");
+    }
+
+    /// Stops it where it is, until [`Client::go_on`].
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn stop(&mut self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn go_on(&mut self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let number = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &number]).status();
+        let sent = Command::new("kill").args([signal, &number]).status();
         assert!(
             sent.is_ok_and(|status| status.success()),
-            "kill -INT {number}"
+            "kill {signal} {number}"
         );
     }
 

@@ -1,10 +1,14 @@
 //! `fsglass` against the driver in ntbox, as it is used against Windows.
 
 use fsglass_cli::error::Exit;
+use fsglass_protocol::code;
 use fsglass_tests::command::ntbox;
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::served::Served;
+use ntbox_client::{Frame, greet, kind};
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 
 fn fsglass() -> String {
     drivers::fsglass(Profile::Release).display().to_string()
@@ -88,4 +92,84 @@ fn only_loopback_addresses_are_served() {
         .expect_code(2)
         .expect_output("--client");
     }
+}
+
+/// Whatever comes in at the socket, only the connection that it came on ends: the driver works for the
+/// others, and can be unloaded.
+#[test]
+fn nonsense_ends_its_connection_alone() {
+    let driver = fsglass();
+    let arguments = [
+        "--driver",
+        &driver,
+        "--setting",
+        "AllowUnload=1",
+        "--ops",
+        "500",
+    ];
+    let mut served = Served::start(&arguments);
+    let frame = |kind: u8, first: u32, second: u32, bytes: &[u8]| {
+        let mut whole = Vec::new();
+        let frame = Frame {
+            kind,
+            number: 7,
+            first,
+            second,
+            bytes: bytes.to_vec(),
+        };
+        frame
+            .write(&mut whole)
+            .unwrap_or_else(|error| panic!("{error}"));
+        whole
+    };
+    let open = frame(kind::OPEN, 0, 0, br"\??\fsglass");
+    let long = [[0xFF; 4], [0; 4]].concat();
+    let no_name = frame(kind::OPEN, 0, 0, &[0xFF, 0xFE]);
+    let controls: Vec<u8> = (0_u32..64)
+        .flat_map(|number| {
+            frame(
+                kind::CONTROL,
+                number.wrapping_mul(0x1234_5677),
+                u32::MAX >> (number / 2),
+                &[1; 64],
+            )
+        })
+        .collect();
+    for (nonsense, greeted) in [
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), false),
+        (long.clone(), true),
+        (frame(99, 0, 0, b"x"), true),
+        (frame(kind::CANCEL, 0, 0, &[]), true),
+        (frame(kind::CONTROL, 1, 1, &[]), true),
+        (no_name, true),
+        ([open.clone(), long].concat(), true),
+        (
+            [open.clone(), open.clone(), frame(0, 0, 0, &[])].concat(),
+            true,
+        ),
+        ([open.clone(), controls].concat(), true),
+        // A read of a trace that nobody ever waits for, cut off in the middle of the next frame.
+        (
+            [
+                open,
+                frame(kind::CONTROL, code::TRACE_READ, 4096, &[1, 0, 0, 0])[..22].to_vec(),
+            ]
+            .concat(),
+            true,
+        ),
+    ] {
+        let connected = TcpStream::connect(&served.address);
+        let mut stream = connected.unwrap_or_else(|error| panic!("{error}"));
+        if greeted {
+            greet(&mut stream).unwrap_or_else(|error| panic!("{error}"));
+        }
+        // Where the box has ended the connection already, that is all there is to it.
+        let _written = stream.write_all(&nonsense);
+        let _shut = stream.shutdown(Shutdown::Write);
+        let _answers = stream.read_to_end(&mut Vec::new());
+        let (exit, text) = served.fsglass(&["list"]);
+        assert_eq!(exit, Exit::Done, "{text}");
+    }
+    served.run_workload();
+    served.end();
 }

@@ -219,6 +219,36 @@ fn a_trace_has_every_request() {
     assert!(reads.iter().eq(expected) && !reads.is_empty());
 }
 
+/// What finds no room is counted: what a trace has and what it lost are together what passed.
+#[test]
+fn losses_are_counted() {
+    let mut served = start(&["--ops", "20000"]);
+    // So slow a reader that the smallest rings overflow: it is not even there.
+    let line = ["trace", "--csv", "--ring", "4K", "--operation", "create"];
+    let mut reader = Client::start(&served, &line);
+    reader.message("tracing");
+    reader.stop();
+    served.run_workload();
+    reader.go_on();
+    reader.interrupt();
+    let printed = reader.printed();
+    let told = reader.message("lost");
+    reader.end(0);
+    let words: Vec<&str> = told.split(' ').collect();
+    let before = |what: &str| -> u64 {
+        let place = words
+            .iter()
+            .position(|word| word.trim_end_matches(',') == what);
+        let number = place.and_then(|place| words[place - 1].parse().ok());
+        number.unwrap_or_else(|| panic!("{what}: {told}"))
+    };
+    let (shown, lost) = (before("requests"), before("lost"));
+    assert_eq!(printed.lines().count() as u64, shown + 1, "a heading too");
+    let (sent, _) = sent(&served.end());
+    assert_eq!(shown + lost, sent["CREATE"], "{told}");
+    assert!(lost > 0, "{told}");
+}
+
 /// When an event ended: microseconds of its day.
 fn end(event: &Value) -> f64 {
     let time = event["time"].as_str().unwrap_or_default();
