@@ -9,7 +9,7 @@
 //! | from | to | ordered by |
 //! |---|---|---|
 //! | record written | record read | release store, acquire load of its first word |
-//! | words zeroed | words written again | release store, acquire load of the tail |
+//! | words zeroed | words written again | release store, acquire load of the tail, or of what a writer has seen of it |
 
 use crate::atomic::{AtomicU64, Ordering};
 use core::ops::Deref;
@@ -21,6 +21,9 @@ pub struct Ring<W> {
     words: W,
     /// The next word to be reserved; like the tail it only grows.
     head: AtomicU64,
+    /// A tail that some writer has read: the writers look at the reader's own only when this one leaves
+    /// no room, so that a reader that is at work does not take their cache line away with each record.
+    seen: AtomicU64,
     lost: AtomicU64,
     /// Keeps the reader's word out of the cache line that the writers change.
     _apart: [u64; 8],
@@ -55,6 +58,7 @@ impl<W: Deref<Target = [AtomicU64]>> Ring<W> {
         words.len().is_power_of_two().then(|| Self {
             words,
             head: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             _apart: [0; 8],
             tail: AtomicU64::new(0),
@@ -94,13 +98,18 @@ impl<W: Deref<Target = [AtomicU64]>> Ring<W> {
     /// Moves the head over `needed` words: where they begin, if there are so many.
     fn reserve(&self, needed: u64) -> Option<u64> {
         let mut head = self.head.load(Ordering::Relaxed);
+        let mut tail = self.seen.load(Ordering::Acquire);
         loop {
-            let tail = self.tail.load(Ordering::Acquire);
             let end = head.checked_add(needed).filter(|_| needed != 0)?;
             // The tail may have overtaken a head that was read before it.
-            let used = end.saturating_sub(tail);
-            if used > self.words.len() as u64 {
-                return None;
+            let fits = |tail| end.saturating_sub(tail) <= self.words.len() as u64;
+            if !fits(tail) {
+                tail = self.tail.load(Ordering::Acquire);
+                if !fits(tail) {
+                    return None;
+                }
+                // Another writer may have stored a later one: then somebody looks once more than needed.
+                self.seen.store(tail, Ordering::Release);
             }
             let moved =
                 self.head

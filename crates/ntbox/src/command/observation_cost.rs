@@ -4,21 +4,28 @@
 use super::Failure;
 use super::arguments::BenchOptions;
 use super::report::duration;
-use fsglass_protocol::trace::{MAXIMUM_START, encode_start, wanted};
-use fsglass_protocol::{Header, Observe, TraceStart, code};
+use fsglass_protocol::trace::{MAXIMUM_START, Record, encode_start, wanted};
+use fsglass_protocol::{Header, Observe, Trace, TraceRecord, TraceStart, code};
 use ntbox::nt::STATUS_SUCCESS;
 use ntbox::user::{CreateParameters, File, access, create_file};
 use ntbox::workload::bench::{Extent, Measured, by_hand};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
 /// The control device.
 const DEVICE: &str = r"\??\fsglass";
 
 /// Bytes of a reading of a trace.
 const BUFFER: u32 = 1 << 18;
+
+/// Bytes of each processor's ring where nobody reads.
+const RING: u32 = 1 << 20;
+
+/// The longest time without a switch, in requests of a thread: a ring has room for so many, and the eighth of
+/// it that is not measured.
+const SLICE: u64 = RING as u64 / size_of::<TraceRecord>() as u64 * 8 / 9;
 
 /// How long the reader waits before it looks whether it is to end, in units of 100 ns.
 const LOOK: i64 = 100_000;
@@ -68,10 +75,20 @@ const MODES: [Mode; 5] = [
     },
 ];
 
+/// What a trace has told of requests.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    /// Records that were read.
+    read: u64,
+    /// Records that were lost since its start.
+    lost: u64,
+}
+
 /// What observes at the moment; with it goes what it wanted.
 struct Observing {
-    _client: Arc<File>,
-    reader: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    client: Arc<File>,
+    trace: bool,
+    reader: Option<(Arc<AtomicBool>, JoinHandle<Told>)>,
 }
 
 impl Observing {
@@ -90,15 +107,12 @@ impl Observing {
         }
         if mode.trace {
             let names = if mode.names { wanted::NAMES } else { 0 };
+            let ring_bytes = if mode.reader { 0 } else { RING };
             let fixed = TraceStart {
-                ring_bytes: 0.into(),
+                ring_bytes: ring_bytes.into(),
                 wanted: names.into(),
-                process: 0.into(),
-                reserved: 0.into(),
-                slower_than: 0.into(),
                 operations: u64::MAX.into(),
-                volume_units: 0.into(),
-                pattern_units: 0.into(),
+                ..TraceStart::new_zeroed()
             };
             let mut input = [0; MAXIMUM_START];
             let length = encode_start(fixed, &[], &[], &mut input).unwrap_or_default();
@@ -110,18 +124,22 @@ impl Observing {
             (over, std::thread::spawn(move || read(&reads, &is_over)))
         });
         Ok(Self {
-            _client: client,
+            client,
+            trace: mode.trace,
             reader,
         })
     }
-}
 
-impl Drop for Observing {
-    fn drop(&mut self) {
-        if let Some((over, reader)) = self.reader.take() {
-            over.store(true, Ordering::Release);
-            // One that has panicked has said so.
-            let _ = reader.join();
+    /// What the trace has told, to the last record.
+    fn end(self) -> anyhow::Result<Told> {
+        match self.reader {
+            Some((over, reader)) => {
+                over.store(true, Ordering::Release);
+                let told = reader.join();
+                told.map_err(|_| anyhow::anyhow!("the reader of the trace failed"))
+            }
+            None if self.trace => Ok(read(&self.client, &AtomicBool::new(true))),
+            None => Ok(Told::default()),
         }
     }
 }
@@ -136,59 +154,110 @@ fn send(client: &File, code: u32, input: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads what there is, and waits for more.
-fn read(client: &File, over: &AtomicBool) {
-    while !over.load(Ordering::Acquire) {
+/// Reads what there is, and waits for more until it is over.
+fn read(client: &File, over: &AtomicBool) -> Told {
+    let mut told = Told::default();
+    loop {
         let input = Header::new();
         let mut reading = client.start_device_control(code::TRACE_READ, input.as_bytes(), BUFFER);
-        while !reading.finishes_within(LOOK) {
+        while reading.is_outstanding() && !reading.finishes_within(LOOK) {
             if over.load(Ordering::Acquire) {
                 reading.cancel();
             }
         }
-        drop(reading.wait());
+        let outcome = reading.wait();
+        if outcome.status != STATUS_SUCCESS {
+            // Cancelled: there was nothing any more.
+            return told;
+        }
+        // One that had waited has no bytes.
+        if let Ok(trace) = Trace::parse(&outcome.data) {
+            let records = trace.iter();
+            let requests = records.filter(|record| matches!(record, Ok(Record::Completed(..))));
+            told.read += requests.count() as u64;
+            told.lost = trace.header.lost.get();
+        }
+    }
+}
+
+/// The observation that is under way while modes take turns, and what the traces of each mode have told.
+#[derive(Default)]
+struct Turns {
+    now: Option<(usize, Observing)>,
+    told: [Told; MODES.len()],
+}
+
+impl Turns {
+    fn end(&mut self) -> anyhow::Result<()> {
+        if let Some((mode, observing)) = self.now.take() {
+            let more = observing.end()?;
+            let told = &mut self.told[mode];
+            told.read += more.read;
+            told.lost += more.lost;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, mode: usize) -> anyhow::Result<()> {
+        self.end()?;
+        if MODES[mode].statistics || MODES[mode].trace {
+            self.now = Some((mode, Observing::begin(MODES[mode])?));
+        }
+        Ok(())
+    }
+
+    /// The share of the records of each mode that was lost.
+    ///
+    /// # Errors
+    /// A mode has not told of each of `passed` requests.
+    fn lost(&mut self, passed: u64) -> anyhow::Result<[f64; MODES.len()]> {
+        self.end()?;
+        let mut shares = [0.0; MODES.len()];
+        for ((mode, told), share) in MODES.iter().zip(&self.told).zip(&mut shares) {
+            let all = told.read + told.lost;
+            let expected = if mode.trace { passed } else { 0 };
+            anyhow::ensure!(
+                all == expected,
+                "{}: {all} requests are told of, {expected} have passed",
+                mode.title
+            );
+            *share = told.lost as f64 / all.max(1) as f64;
+        }
+        Ok(shares)
     }
 }
 
 /// Measures requests through the drivers to `path`; always true.
 pub fn run(options: &BenchOptions, path: &str) -> Result<bool, Failure> {
-    let observing: Mutex<Option<Observing>> = Mutex::new(None);
-    let failed = Mutex::new(None);
-    let mut measured: Vec<Measured> = Vec::new();
+    let mut measured: Vec<(Measured, [f64; MODES.len()])> = Vec::new();
     for threads in &options.threads {
         let extent = Extent {
             rounds: options.rounds as usize,
             requests: options.requests,
             threads: usize::from(*threads),
         };
+        let turns: Mutex<(Turns, anyhow::Result<()>)> = Mutex::new((Turns::default(), Ok(())));
         let switch = |level: usize| {
-            let mut observing = observing.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(observing.take());
+            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let (turns, failed) = &mut *turns;
             // The bare stack comes first.
-            let mode = level.checked_sub(1).map(|mode| MODES[mode]);
-            if let Some(mode) = mode.filter(|mode| mode.statistics || mode.trace) {
-                match Observing::begin(mode) {
-                    Ok(begun) => *observing = Some(begun),
-                    Err(error) => {
-                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    }
-                }
+            let switched = match level.checked_sub(1) {
+                Some(mode) => turns.begin(mode),
+                None => turns.end(),
+            };
+            if failed.is_ok() {
+                *failed = switched;
             }
         };
-        measured.push(by_hand::in_modes(path, extent, MODES.len(), switch)?);
-        drop(
-            observing
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-    }
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error.into());
+        let (row, passed) = by_hand::in_modes(path, extent, SLICE, MODES.len(), switch)?;
+        let (mut turns, failed) = turns.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed?;
+        measured.push((row, turns.lost(passed)?));
     }
     if options.json {
+        let (measured, lost): (Vec<_>, Vec<_>) = measured.into_iter().unzip();
         let modes = MODES.map(|mode| mode.title);
-        let output = serde_json::json!({ "modes": modes, "measured": measured });
+        let output = serde_json::json!({ "modes": modes, "measured": measured, "lost": lost });
         let json = serde_json::to_string_pretty(&output).map_err(anyhow::Error::from)?;
         line!("{json}");
     } else {
@@ -197,18 +266,20 @@ pub fn run(options: &BenchOptions, path: &str) -> Result<bool, Failure> {
     Ok(true)
 }
 
-fn print(measured: &[Measured]) {
-    let rounds = measured.first().map_or(0, |first| first.rounds);
+fn print(measured: &[(Measured, [f64; MODES.len()])]) {
+    let rounds = measured.first().map_or(0, |(first, _)| first.rounds);
     line!("Time of one request, median of {rounds} interleaved rounds over the same bottom device");
+    line!("`off` is what it adds to the bare stack; what is observed is what it adds to `off`.");
     line!(
-        "What it costs to observe is what it adds to the column `off`, which adds to the bare stack\n"
+        "Where nobody reads the trace, its rings have room for all. A reader is a thread more; what it is"
     );
+    line!("too slow for is lost.\n");
     let mut header = format!("{:<30} {:>7} {:>10}", "", "threads", "bare");
     for mode in MODES {
         header += &format!(" {:>12}", mode.title);
     }
     line!("{header}");
-    for measured in measured {
+    for (measured, lost) in measured {
         let mut row = format!(
             "{:<30} {:>7} {:>10}",
             measured.what,
@@ -219,6 +290,12 @@ fn print(measured: &[Measured]) {
         for (place, level) in measured.levels.iter().enumerate().skip(1) {
             let below = if place == 1 { measured.bare() } else { off };
             row += &format!(" {:>12}", format!("+{}", duration(level - below)));
+        }
+        line!("{row}");
+        let mut row = format!("{:<30} {:>7} {:>10}", "  records lost", "", "");
+        for (mode, lost) in MODES.iter().zip(lost) {
+            let share = format!("{:.1} %", lost * 100.0);
+            row += &format!(" {:>12}", if mode.trace { &share } else { "" });
         }
         line!("{row}");
     }

@@ -18,6 +18,7 @@ use crate::user::{CreateParameters, File, create_file};
 use crate::workload::worker::synchronous;
 use anyhow::anyhow;
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A request of the measurement's own, with one location more than the stack needs: that one
 /// is the originator's, as when a driver allocates a request.
@@ -135,31 +136,41 @@ pub fn pass_through(path: &str, extent: Extent) -> anyhow::Result<Measured> {
 }
 
 /// The time that such a request takes on the bare stack, and through all drivers in each of `modes`, which
-/// `switch` brings about; 0 is the bare stack.
+/// `switch` brings about; 0 is the bare stack. No mode lasts for more than `slice` requests of a thread at a time.
+/// With it goes how many requests there were in each mode, those that nobody measured included.
 ///
 /// # Errors
 /// As [`pass_through`].
 pub fn in_modes(
     path: &str,
     extent: Extent,
+    slice: u64,
     modes: usize,
     switch: impl Fn(usize) + Sync,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<(Measured, u64)> {
+    let driven_in_first = AtomicU64::new(0);
     let file = open(path)?;
     let top = Stack::of(&file)?.devices.len() - 1;
-    measure_switched(
+    let measured = measure_switched(
         "request driven by hand (IRP)",
         extent,
+        slice,
         modes + 1,
         || Driven::new(&file),
-        switch,
+        &switch,
         |driven, mode, count| {
             let level = if mode == 0 { 0 } else { top };
+            if mode == 1 {
+                driven_in_first.fetch_add(count, Ordering::Relaxed);
+            }
             for _ in 0..count {
                 driven.drive(level);
             }
         },
-    )
+    )?;
+    // Before the file is closed, which is nothing that was measured.
+    switch(0);
+    Ok((measured, driven_in_first.into_inner()))
 }
 
 /// The time of one request at each level that is allocated for it and freed behind it: what the

@@ -87,28 +87,32 @@ fn measure<S: Send>(
     prepare: impl Fn() -> anyhow::Result<S>,
     work: impl Fn(&mut S, usize, u64) + Sync,
 ) -> anyhow::Result<Measured> {
-    measure_switched(what, extent, levels, prepare, |_| {}, work)
+    measure_switched(what, extent, u64::MAX, levels, prepare, |_| {}, work)
 }
 
-/// As [`measure`]; one thread calls `switch` with the level before all of them work at it, which takes no
-/// time that counts.
+/// As [`measure`], in slices of at most `most` requests; one thread calls `switch` with the level before all
+/// of them work at it, which takes no time that counts. Neither does an eighth of a slice behind that, in which
+/// the caches get what the switch has driven out of them.
 fn measure_switched<S: Send>(
     what: &str,
     extent: Extent,
+    most: u64,
     levels: usize,
     prepare: impl Fn() -> anyhow::Result<S>,
     switch: impl Fn(usize) + Sync,
     work: impl Fn(&mut S, usize, u64) + Sync,
 ) -> anyhow::Result<Measured> {
-    let slice = extent.requests.div_ceil(SLICES);
+    let slices = extent.requests.div_ceil(most).max(SLICES);
+    let slice = extent.requests.div_ceil(slices);
     let states: Vec<S> = (0..extent.threads)
         .map(|_| prepare())
         .collect::<Result<_, _>>()?;
     let (start, end) = (Barrier::new(extent.threads), Barrier::new(extent.threads));
+    let warm_up = if most == u64::MAX { 0 } else { slice / 8 };
     let one_thread = |mut state: S, leads: bool| {
         let mut rounds = vec![vec![Duration::ZERO; levels]; extent.rounds];
         for times in &mut rounds {
-            for turn in 0..SLICES as usize {
+            for turn in 0..slices as usize {
                 // Another level begins each time, so that none profits from warm caches.
                 for place in 0..levels {
                     let level = (turn + place) % levels;
@@ -116,16 +120,19 @@ fn measure_switched<S: Send>(
                         switch(level);
                     }
                     start.wait();
+                    if warm_up > 0 {
+                        work(&mut state, level, warm_up);
+                    }
                     let begun = Instant::now();
                     work(&mut state, level, slice);
-                    end.wait();
                     times[level] += begun.elapsed();
+                    end.wait();
                 }
             }
         }
         rounds
     };
-    let mut of_threads: Vec<Vec<Vec<Duration>>> = std::thread::scope(|scope| {
+    let of_threads: Vec<Vec<Vec<Duration>>> = std::thread::scope(|scope| {
         let one_thread = &one_thread;
         let threads: Vec<_> = states
             .into_iter()
@@ -137,14 +144,13 @@ fn measure_switched<S: Send>(
             .map(|thread| thread.join().expect("a measuring thread ends"))
             .collect()
     });
-    // All threads begin and end a slice together: each has measured the same.
-    let rounds = of_threads.swap_remove(0);
-    let per_request = |time: Duration| time.as_nanos() as f64 / (slice * SLICES) as f64;
+    let requests = slice * slices * extent.threads as u64;
     let median_of = |level: usize| {
-        let mut times: Vec<f64> = rounds
-            .iter()
-            .map(|times| per_request(times[level]))
-            .collect();
+        let of_round = |round: usize| {
+            let of_all: Duration = of_threads.iter().map(|times| times[round][level]).sum();
+            of_all.as_nanos() as f64 / requests as f64
+        };
+        let mut times: Vec<f64> = (0..extent.rounds).map(of_round).collect();
         median(&mut times)
     };
     Ok(Measured {
@@ -152,7 +158,7 @@ fn measure_switched<S: Send>(
         threads: extent.threads,
         levels: (0..levels).map(median_of).collect(),
         rounds: extent.rounds,
-        requests: extent.requests,
+        requests: slice * slices,
     })
 }
 
