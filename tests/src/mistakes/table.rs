@@ -1,0 +1,450 @@
+//! The mistakes, each with the rule that it breaks and the place that is to be reported.
+
+use super::{Mistake, Site, Work};
+
+const fn at_line(name: &'static str, rule: &'static str, file: &'static str) -> Mistake {
+    Mistake {
+        name,
+        rule,
+        file,
+        site: Some(Site::Line),
+        work: Work::Random,
+        reference: None,
+    }
+}
+
+const fn in_routine(
+    name: &'static str,
+    rule: &'static str,
+    file: &'static str,
+    routine: &'static str,
+) -> Mistake {
+    Mistake {
+        name,
+        rule,
+        file,
+        site: Some(Site::Routine(routine)),
+        work: Work::Random,
+        reference: None,
+    }
+}
+
+impl Mistake {
+    const fn with(self, work: Work) -> Self {
+        Self { work, ..self }
+    }
+    const fn reference(self, number: u8) -> Self {
+        Self {
+            reference: Some(number),
+            ..self
+        }
+    }
+}
+
+pub(super) const IRP_LIFE: &str = "mistakes/irp_life.rs";
+const PENDING: &str = "mistakes/pending.rs";
+const IRQL: &str = "mistakes/irql.rs";
+const COMPLETION: &str = "mistakes/completion.rs";
+const IRQL_CALLS: &str = "mistakes/irql_calls.rs";
+const LEVELS: &str = "mistakes/levels.rs";
+const THREADS: &str = "mistakes/threads.rs";
+const PAIRING: &str = "mistakes/pairing.rs";
+const OBJECTS: &str = "mistakes/objects.rs";
+const PAGEABLE: &str = "mistakes/pageable.rs";
+const LOCKS: &str = "mistakes/locks.rs";
+const MEMORY: &str = "mistakes/memory.rs";
+const OWNERSHIP: &str = "mistakes/ownership.rs";
+const WAITING: &str = "mistakes/waiting.rs";
+const DEVICES: &str = "mistakes/devices.rs";
+const FAULTS: &str = "mistakes/faults.rs";
+const ATTACHMENTS: &str = "attachments.rs";
+const FILTER: &str = "filter.rs";
+
+/// Every mistake that the driver can make.
+pub const ALL: &[Mistake] = &[
+    at_line("complete-twice", "DoubleCompletion", IRP_LIFE),
+    at_line("no-stack-location", "NoMoreStackLocations", IRP_LIFE),
+    at_line("touch-irp-after-call", "UseAfterFree", IRP_LIFE),
+    at_line(
+        "touch-irp-while-below",
+        "TouchedAfterIoCallDriver",
+        OWNERSHIP,
+    )
+    .with(Work::FencedCopy),
+    at_line(
+        "touch-irp-after-completion",
+        "TouchedAfterIoCompleteRequest",
+        OWNERSHIP,
+    )
+    .with(Work::Fenced),
+    at_line("complete-as-pending", "CompletedAsPending", IRP_LIFE),
+    in_routine(
+        "forget-request",
+        "NeitherCompletedNorForwarded",
+        IRP_LIFE,
+        "forget",
+    ),
+    in_routine(
+        "pending-not-propagated",
+        "PendingReturnedNotPropagated",
+        PENDING,
+        "not_propagated",
+    ),
+    in_routine(
+        "pending-not-marked",
+        "MarkIrpPending2",
+        PENDING,
+        "post_unmarked",
+    ),
+    in_routine(
+        "marked-not-pending",
+        "MarkIrpPending",
+        PENDING,
+        "mark_and_return_final",
+    ),
+    in_routine(
+        "irql-raised-by-dispatch",
+        "IrqlChangedByDispatch",
+        IRQL,
+        "raise",
+    ),
+    in_routine(
+        "irql-raised-by-completion",
+        "IrqlChangedByCompletion",
+        IRQL,
+        "raise_in_completion",
+    ),
+    at_line("forward-at-dispatch", "ForwardedAtBadIrql", IRQL),
+    at_line("complete-under-spin-lock", "SpinLockSafe", IRQL),
+    at_line("wait-in-completion", "WaitAtDispatch", IRQL),
+    in_routine(
+        "wrong-completion-status",
+        "CompletionRoutineStatus",
+        COMPLETION,
+        "return_request_status",
+    ),
+    at_line("irql-io-passive-1", "IrqlIoPassive1", IRQL_CALLS),
+    at_line("irql-io-passive-3", "IrqlIoPassive3", IRQL_CALLS),
+    at_line("irql-io-passive-4", "IrqlIoPassive4", IRQL_CALLS),
+    at_line("irql-io-passive-5", "IrqlIoPassive5", IRQL_CALLS),
+    at_line("irql-io-apc-lte", "IrqlIoApcLte", IRQL_CALLS),
+    at_line("irql-ke-set-event", "IrqlKeSetEvent", IRQL_CALLS),
+    at_line("irql-ex-apc-lte-1", "IrqlExApcLte1", IRQL_CALLS),
+    at_line("irql-ex-apc-lte-2", "IrqlExApcLte2", IRQL_CALLS),
+    at_line("irql-ex-apc-lte-3", "IrqlExApcLte3", IRQL_CALLS),
+    at_line("irql-zw-passive", "IrqlZwPassive", IRQL_CALLS),
+    at_line("irql-ob-passive", "IrqlObPassive", IRQL_CALLS),
+    at_line("lock-order", "Deadlock", LOCKS),
+    at_line("lock-upgrade", "SelfDeadlock", LOCKS),
+    at_line("pool-overrun", "PoolOverrun", MEMORY),
+    at_line("pool-overrun-in-slack", "PoolOverrun", MEMORY),
+    at_line("use-after-free", "UseAfterFree", MEMORY),
+    at_line("free-twice", "BadFree", MEMORY),
+    at_line("leak-at-unload", "LeakAtUnload", MEMORY),
+    in_routine(
+        "device-left-at-unload",
+        "DeviceLeftAtUnload",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    in_routine(
+        "deleted-while-attached",
+        "DeletedWhileAttached",
+        ATTACHMENTS,
+        "delete",
+    ),
+    in_routine(
+        "initializing-flag-left",
+        "DoDeviceInitializing",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    at_line(
+        "stack-size-of-the-wrong-device",
+        "StackLocationsRunOut",
+        IRP_LIFE,
+    ),
+    at_line("location-not-copied", "StackLocationNotCopied", IRP_LIFE),
+    at_line("control-field-copied", "ControlFieldNotZeroed", IRP_LIFE),
+    at_line(
+        "completion-routine-copied",
+        "UpperCompletionRoutineCopied",
+        IRP_LIFE,
+    )
+    .with(Work::Stacked),
+    at_line(
+        "copied-without-routine",
+        "CopiedWithoutCompletionRoutine",
+        IRP_LIFE,
+    ),
+    at_line("forward-while-below", "ForwardedWhileOwnedBelow", OWNERSHIP).with(Work::Copy),
+    at_line(
+        "complete-while-below",
+        "CompletedWhileOwnedBelow",
+        OWNERSHIP,
+    )
+    .with(Work::Copy),
+    at_line(
+        "complete-without-waiting",
+        "PendedCompletedRequest2",
+        OWNERSHIP,
+    )
+    .with(Work::Copy),
+    at_line("cancel-routine-left", "CancelRoutineNotCleared", IRP_LIFE),
+    in_routine(
+        "cancel-lock-kept",
+        "CancelSpinLock",
+        IRP_LIFE,
+        "keep_cancel_lock",
+    ),
+    at_line("own-request-not-stopped", "OwnRequestNotStopped", IRP_LIFE),
+    at_line(
+        "invoke-flags-without-routine",
+        "NoCompletionRoutine",
+        IRP_LIFE,
+    ),
+    in_routine(
+        "mark-after-queueing",
+        "MarkingQueuedIrps",
+        PENDING,
+        "mark_after_queueing",
+    ),
+    in_routine(
+        "complete-and-return-pending",
+        "PendedCompletedRequest",
+        PENDING,
+        "complete_and_return_pending",
+    ),
+    in_routine(
+        "mark-and-complete",
+        "PendedCompletedRequest3",
+        PENDING,
+        "mark_and_complete",
+    ),
+    in_routine(
+        "success-without-completion",
+        "IrpProcessingComplete",
+        PENDING,
+        "succeed_without_completing",
+    ),
+    in_routine(
+        "another-status-returned",
+        "CompleteRequestStatusCheck",
+        PENDING,
+        "return_another_status",
+    ),
+    in_routine(
+        "lower-status-lost",
+        "LowerDriverReturn",
+        PENDING,
+        "return_success",
+    ),
+    in_routine(
+        "event-not-signalled",
+        "SignalEventInCompletion",
+        WAITING,
+        "signal_if_pended",
+    ),
+    at_line("page-fault", "PageFault", FAULTS),
+    at_line("page-fault-at-dispatch", "PageFault", FAULTS),
+    at_line("read-only-written", "WroteReadOnly", FAULTS),
+    in_routine("data-executed", "ExecutedData", FAULTS, "call_data"),
+    at_line("bug-check", "DriverBugCheck", FAULTS),
+    in_routine(
+        "completion-routine-pageable",
+        "PageableCompletionRoutine",
+        PAGEABLE,
+        "completed_pageable",
+    ),
+    at_line("paged-pool-at-dispatch", "PageableMemoryTouched", PAGEABLE),
+    in_routine(
+        "pageable-code-at-dispatch",
+        "PageableCodeExecuted",
+        PAGEABLE,
+        "use_paged_pool",
+    ),
+    at_line("complete-above-dispatch", "CompletedAboveDispatch", LEVELS),
+    at_line("name-queried-at-dispatch", "IrqlTooHigh", LEVELS),
+    at_line("irql-raised-to-lower", "KeRaiseIrqlInvalid", LEVELS),
+    at_line("irql-lowered-to-higher", "KeLowerIrqlInvalid", LEVELS),
+    at_line(
+        "spin-lock-released-to-wrong-level",
+        "IrqlKeReleaseSpinLock",
+        LEVELS,
+    ),
+    at_line(
+        "at-dpc-level-below-dispatch",
+        "IrqlKeSpinLockAtDpcLevel",
+        LEVELS,
+    ),
+    at_line(
+        "fast-mutex-released-at-dispatch",
+        "IrqlExReleaseFastMutex",
+        LEVELS,
+    ),
+    in_routine(
+        "worker-returns-raised",
+        "WorkerReturnedAtBadIrql",
+        LEVELS,
+        "work_raised",
+    ),
+    in_routine(
+        "dpc-returns-lowered",
+        "DpcReturnedAtBadIrql",
+        LEVELS,
+        "lower_in_dpc",
+    ),
+    at_line("irql-ke-dispatch-lte", "IrqlKeDispatchLte", IRQL_CALLS),
+    at_line("zero-byte-allocation", "ZeroByteAllocation", MEMORY),
+    at_line("zero-tag", "ZeroTag", MEMORY),
+    at_line("mdl-unlocked-twice", "MdlState", OBJECTS),
+    at_line("spin-lock-released-twice", "SpinLock", PAIRING),
+    at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),
+    at_line("fast-mutex-unsafe", "FastMutexUnsafe", PAIRING),
+    at_line("resource-with-apcs-enabled", "CriticalRegions", PAIRING),
+    at_line("resource-released-twice", "ResourceNotOwned", PAIRING),
+    at_line("resource-deleted-owned", "ResourceDeletedOwned", PAIRING),
+    at_line(
+        "critical-region-left-twice",
+        "KeLeaveCriticalRegion",
+        PAIRING,
+    ),
+    at_line("guarded-region-left-twice", "GuardedRegions", PAIRING),
+    at_line("event-not-initialized", "UninitializedObject", OBJECTS),
+    at_line(
+        "too-many-wait-objects",
+        "MaximumWaitObjectsExceeded",
+        OBJECTS,
+    ),
+    at_line("mutex-not-owned", "MutexNotOwned", PAIRING),
+    at_line("semaphore-over-limit", "SemaphoreLimitExceeded", OBJECTS),
+    in_routine(
+        "worker-returns-in-critical-region",
+        "KernelApcDisabledDuringExit",
+        THREADS,
+        "work_in_critical_region",
+    ),
+    at_line("work-item-queued-twice", "WorkerInvalid", THREADS),
+    in_routine(
+        "dpc-returns-in-critical-region",
+        "DpcApcState",
+        THREADS,
+        "enter_critical_region",
+    )
+    .with(Work::KeepGoing),
+    in_routine(
+        "thread-ends-with-mutex",
+        "ThreadTerminateHeldMutex",
+        THREADS,
+        "end_with_mutex",
+    ),
+    at_line("rundown-released-twice", "RundownProtection", PAIRING),
+    at_line("assertion-failed", "AssertionFailed", FAULTS),
+    in_routine("stack-used-up", "StackUsedUp", FAULTS, "descend"),
+    at_line("bad-instruction", "BadInstruction", FAULTS),
+    at_line("detached-twice", "DetachedTwice", DEVICES),
+    at_line("deleted-twice", "DeletedTwice", DEVICES),
+    in_routine(
+        "flags-not-copied",
+        "BufferingFlagsNotCopied",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    in_routine(
+        "device-type-not-copied",
+        "DeviceTypeNotCopied",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    at_line(
+        "device-reference-left",
+        "DanglingDeviceObjectReference",
+        ATTACHMENTS,
+    ),
+    at_line(
+        "completion-routine-unchecked",
+        "IoSetCompletionRoutineExCheck",
+        DEVICES,
+    )
+    .with(Work::LowResources),
+    at_line(
+        "completion-routine-for-lower-device",
+        "IoSetCompletionRoutineExCheckDeviceObject",
+        DEVICES,
+    ),
+    at_line(
+        "plain-completion-routine",
+        "IoSetCompletionRoutineNonPnpDriver",
+        DEVICES,
+    ),
+    in_routine(
+        "timer-left-at-unload",
+        "UnloadedWithPendingOperations",
+        DEVICES,
+        "tick",
+    ),
+    at_line("remove-lock-released-twice", "RemoveLockCheck", DEVICES),
+    in_routine(
+        "reference-unload-with-request-out",
+        "UnloadedWithPendingOperations",
+        FILTER,
+        "completed",
+    )
+    .with(Work::Outstanding)
+    .reference(1),
+    at_line("reference-list-freed-twice", "BadFree", ATTACHMENTS).reference(2),
+    at_line(
+        "reference-lookaside-deleted-twice",
+        "LookasideListDeleted",
+        DEVICES,
+    )
+    .reference(3),
+    in_routine(
+        "reference-device-leaked",
+        "DeviceLeftAtUnload",
+        ATTACHMENTS,
+        "create_and_attach",
+    )
+    .reference(4),
+    in_routine(
+        "reference-mount-posted-unmarked",
+        "IrpProcessingComplete",
+        FILTER,
+        "dispatch",
+    )
+    .reference(5),
+    at_line(
+        "reference-name-freed-before-detach",
+        "UseAfterFree",
+        DEVICES,
+    )
+    .reference(6),
+    at_line(
+        "reference-synchronising-completion-marks",
+        "CompletionEventChecking",
+        WAITING,
+    )
+    .reference(7),
+    in_routine(
+        "reference-notify-made-synchronous",
+        "NotifyMadeSynchronous",
+        WAITING,
+        "notify_synchronously",
+    )
+    .with(Work::Copy)
+    .reference(8),
+    in_routine(
+        "reference-oplock-request-pended",
+        "OplockRequestPended",
+        WAITING,
+        "pend_oplock",
+    )
+    .with(Work::Copy)
+    .reference(8),
+];
+
+/// Mistakes that show only when an allocation fails: `ntbox run --every-failure` finds them.
+pub const WITHOUT_MEMORY: &[Mistake] = &[
+    at_line("allocation-unchecked", "PageFault", MEMORY),
+    at_line("leak-on-failure", "LeakAtUnload", MEMORY),
+];
