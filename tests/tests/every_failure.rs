@@ -38,7 +38,7 @@ fn fsglass_takes_every_failure() {
             .expect_output("IoSetCompletionRoutineEx from fsglass!")
             .expect_output("after the failure of ")
             .expect_output(" places allocate, ")
-            .expect_output("runs made, 0 with a violation");
+            .expect_output(" requests, 0 with a violation");
     }
 }
 
@@ -55,7 +55,7 @@ fn mistakes_that_need_a_failure_are_caught() {
             ended
                 .expect_code(1)
                 .expect_output(&format!("VIOLATION of {} ", mistake.rule))
-                .expect_output("runs made, 1 with a violation");
+                .expect_output(" requests, 1 with a violation");
             let placed = mistake.is_placed_by(&ended.output);
             assert!(placed, "{mistake:?}\n{}\n{}", ended.line, ended.output);
         }

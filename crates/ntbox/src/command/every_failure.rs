@@ -13,10 +13,11 @@ use super::children;
 use ntbox::pool::failure::call_sites::{CallSite, Record};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::process::Output;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 /// What one run did when its allocation failed.
 #[derive(Debug, Serialize)]
@@ -36,8 +37,11 @@ struct Row {
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome", content = "detail")]
 enum Outcome {
-    /// The run went to its end; what the drivers wrote into the error log.
-    WentOn { error_log: Vec<String> },
+    /// The run went to its end: its requests, and what the drivers wrote into the error log.
+    WentOn {
+        requests: u64,
+        error_log: Vec<String>,
+    },
     /// The driver refused to load, or a volume could not be opened.
     Refused(String),
     /// The place was not reached in this run, which threads decide.
@@ -49,6 +53,13 @@ enum Outcome {
 }
 
 impl Outcome {
+    fn requests(&self) -> u64 {
+        match self {
+            Self::WentOn { requests, .. } => *requests,
+            _ => 0,
+        }
+    }
+
     fn is_clean(&self) -> bool {
         matches!(
             self,
@@ -67,6 +78,8 @@ struct Answer {
     command: &'static str,
     seed: u64,
     runs: Vec<Row>,
+    /// Of all runs that went to their end.
+    requests: u64,
     /// Runs that were not clean.
     violations: usize,
 }
@@ -88,7 +101,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     let mut tasks = vec![Task::default()];
     while !tasks.is_empty() {
         let mut next = Vec::new();
-        for (task, made) in tasks.iter().zip(all(&arguments, &tasks, threads)) {
+        all(&arguments, &tasks, threads, |task, made| {
             let (outcome, reached) = made?;
             for site in reached {
                 // What is reached without a failure needs none to lead there.
@@ -102,23 +115,26 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
                 show(&row);
             }
             rows.push(row);
-        }
+            Ok(())
+        })?;
         tasks = next;
     }
     let violations = rows.iter().filter(|row| !row.outcome.is_clean()).count();
     let runs = rows.len();
+    let requests = rows.iter().map(|row| row.outcome.requests()).sum();
     if options.json {
         let answer = Answer {
             command: "every-failure",
             seed: options.seed,
             runs: rows,
+            requests,
             violations,
         };
         let json = serde_json::to_string_pretty(&answer).map_err(anyhow::Error::from)?;
         line!("{json}");
     } else {
         line!(
-            "\n{} places allocate, {runs} runs made, {violations} with a violation",
+            "\n{} places allocate, {runs} runs made, {requests} requests, {violations} with a violation",
             known.len()
         );
     }
@@ -127,29 +143,44 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
 
 type Made = Result<(Outcome, Vec<CallSite>), Failure>;
 
-/// Makes the runs of a wave, several at a time, in their order.
-fn all(arguments: &[OsString], tasks: &[Task], threads: usize) -> Vec<Made> {
-    let next = Mutex::new(0..tasks.len());
-    let made: Mutex<Vec<Option<Made>>> = Mutex::new(tasks.iter().map(|_| None).collect());
-    let take = || next.lock().ok().and_then(|mut next| next.next());
+/// Makes the runs of a wave, several at a time, and hands each to `take` as soon as those before it are made.
+fn all(
+    arguments: &[OsString],
+    tasks: &[Task],
+    threads: usize,
+    mut take: impl FnMut(&Task, Made) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let next = AtomicUsize::new(0);
+    let (send, made) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..threads.min(tasks.len()) {
-            scope.spawn(|| {
-                while let Some(place) = take() {
-                    let result = make(arguments, &tasks[place]);
-                    if let Ok(mut made) = made.lock() {
-                        made[place] = Some(result);
-                    }
-                }
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || {
+                while let place = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(task) = tasks.get(place)
+                    // Nobody takes them any more after a failure.
+                    && send.send((place, make(arguments, task))).is_ok()
+                {}
             });
         }
-    });
-    let missing = || Err(Failure::Failed("a run was not made".to_owned()));
-    made.into_inner()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|made| made.unwrap_or_else(missing))
-        .collect()
+        drop(send);
+        let mut early = BTreeMap::new();
+        let mut due = tasks.iter().enumerate();
+        let mut waited = due.next();
+        for (place, result) in made {
+            early.insert(place, result);
+            while let Some((place, task)) = waited
+                && let Some(result) = early.remove(&place)
+            {
+                take(task, result)?;
+                waited = due.next();
+            }
+        }
+        match waited {
+            None => Ok(()),
+            Some(_) => Err(Failure::Failed("a run was not made".to_owned())),
+        }
+    })
 }
 
 /// Makes one run: how it ended, and the places that allocated in it.
@@ -200,6 +231,7 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
         }
         (Some(0), Some(_)) if !failed => Outcome::NotReached,
         (Some(0), Some(found)) => Outcome::WentOn {
+            requests: found["requests"].as_u64().unwrap_or(0),
             error_log: list(&found["error_log"]),
         },
         (Some(_), Some(found)) => {
@@ -244,8 +276,11 @@ fn show(row: &Row) {
         line!("    after the failure of {}", place(site));
     }
     match &row.outcome {
-        Outcome::WentOn { error_log } => {
-            line!("    went on");
+        Outcome::WentOn {
+            requests,
+            error_log,
+        } => {
+            line!("    went on, {requests} requests");
             for entry in error_log {
                 line!("      error log: {entry}");
             }
@@ -298,8 +333,11 @@ mod tests {
     fn each_way_to_end_is_told_apart() {
         let log = vec!["out of memory".to_owned()];
         assert_eq!(
-            judged(0, r#"{"error_log":["out of memory"]}"#, ""),
-            Outcome::WentOn { error_log: log }
+            judged(0, r#"{"requests":7,"error_log":["out of memory"]}"#, ""),
+            Outcome::WentOn {
+                requests: 7,
+                error_log: log
+            }
         );
         let refused = "a.sys: DriverEntry returned STATUS_INSUFFICIENT_RESOURCES";
         assert_eq!(
