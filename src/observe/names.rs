@@ -15,7 +15,7 @@ use super::Volume;
 use crate::glass::Glass;
 use fsglass_protocol::trace::{MAXIMUM_PATH, flags};
 use fsglass_protocol::{Kind, Operation};
-use wdm::device::FilterDevice;
+use wdm::device::{DeviceKind, FilterDevice};
 use wdm::irp::{self, FileObject, Irp};
 use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
 use wdm::list::List;
@@ -27,28 +27,42 @@ use wdm::sync::SpinLock;
 const LISTS: usize = 256;
 const EACH: usize = 64;
 
+/// Where a name is from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The file was opened by it.
+    Opened,
+    /// The file system told it.
+    Told,
+    /// The file was opened by it, if it is known at all: the file system was asked, and did not tell.
+    NotTold,
+}
+
 /// The name of an open file.
 pub struct Name {
     units: NonPagedSlice<u16>,
     /// Bits of [`flags`].
     pub flags: u32,
-    /// Whether the file system has been asked; it may not have told.
-    asked: bool,
+    source: Source,
 }
 
 impl Name {
     /// The name whose parts are `first` and `second`, cut off in front where it is too long.
-    fn new(first: &[u16], second: &[u16], asked: bool) -> Result<NonPagedArc<Self>, Status> {
+    fn new(first: &[u16], second: &[u16], source: Source) -> Result<NonPagedArc<Self>, Status> {
         let length = first.len().saturating_add(second.len());
         let kept = length.min(MAXIMUM_PATH);
         let mut all = first.iter().chain(second).skip(length - kept);
         let units = NonPagedSlice::try_from_fn(kept, |_| Ok(all.next().copied().unwrap_or(0)));
         let cut = if kept < length { flags::NAME_CUT } else { 0 };
-        let as_opened = if asked { 0 } else { flags::NAME_AS_OPENED };
+        let source_flags = match source {
+            Source::Told => 0,
+            Source::NotTold if length == 0 => flags::NAME_UNKNOWN,
+            Source::Opened | Source::NotTold => flags::NAME_AS_OPENED,
+        };
         NonPagedArc::try_new(Self {
             units: units?,
-            flags: cut | as_opened,
-            asked,
+            flags: cut | source_flags,
+            source,
         })
     }
 
@@ -141,7 +155,7 @@ impl Names {
                     if entry.volume != volume {
                         return true;
                     }
-                    let renamed = Name::new(new, rest, entry.name.asked);
+                    let renamed = Name::new(new, rest, entry.name.source);
                     renamed.map(|name| entry.name = name).is_ok()
                 });
             });
@@ -180,7 +194,8 @@ pub fn of_request(
         names.forget(number, level.at_most_dispatch());
         return known;
     }
-    if known.as_ref().is_some_and(|name| name.asked) || volume.kind != Kind::Volume {
+    let asked = |name: &NonPagedArc<Name>| name.source != Source::Opened;
+    if known.as_ref().is_some_and(asked) || !has_files(device, volume) {
         return known;
     }
     let Some(level) = safe_level(irp, &file, level) else {
@@ -189,7 +204,10 @@ pub fn of_request(
     let asked = match ask(device, &file, level) {
         Ok(name) => name,
         // It has none, or cannot tell: not asked again.
-        Err(_) => Name::new(known.as_ref().map_or(&[], |name| name.units()), &[], true).ok()?,
+        Err(_) => {
+            let units = known.as_ref().map_or(&[][..], |name| name.units());
+            Name::new(units, &[], Source::NotTold).ok()?
+        }
     };
     names.set(
         volume.number,
@@ -198,6 +216,12 @@ pub fn of_request(
         level.at_most_apc().at_most_dispatch(),
     );
     Some(asked)
+}
+
+/// Whether file objects of a device are files: those of volumes, and of network file systems, which have no
+/// volumes.
+fn has_files(device: &FilterDevice<Glass>, volume: &Volume) -> bool {
+    volume.kind == Kind::Volume || device.object().kind() == DeviceKind::NetworkFileSystem
 }
 
 /// The name by which a file is being opened, from the root of its volume. Nothing for one that is opened
@@ -216,7 +240,7 @@ fn opened(
     }
     let name = irp.opened_name()?;
     let Some(related) = file.related_number() else {
-        return Name::new(name.units(), &[], false).ok();
+        return Name::new(name.units(), &[], Source::Opened).ok();
     };
     let directory = names.find(related, level)?;
     let backslash = [u16::from(b'\\')];
@@ -227,8 +251,8 @@ fn opened(
         Some(_) if directory.units().last() == backslash.first() => &[],
         Some(_) => &backslash,
     };
-    let directory = Name::new(directory.units(), between, false).ok()?;
-    Name::new(directory.units(), name.units(), false).ok()
+    let directory = Name::new(directory.units(), between, Source::Opened).ok()?;
+    Name::new(directory.units(), name.units(), Source::Opened).ok()
 }
 
 /// Asks the file system.
@@ -240,7 +264,7 @@ fn ask(
     level: &mut Passive,
 ) -> Result<NonPagedArc<Name>, Status> {
     let name = irp::ask_name(device, file, level)?;
-    Name::new(&name, &[], true)
+    Name::new(&name, &[], Source::Told)
 }
 
 /// Whether the file system may be asked: at PASSIVE_LEVEL, in a request that is no paging I/O and does not

@@ -1,23 +1,28 @@
 //! What the driver tells, against the truth: ntbox notes each request and each call of fast I/O that arrives
 //! below the driver, while seeded programs use the volumes in every way and readers of traces come and go.
-//! Statistics and traces must be exactly that.
+//! Statistics and traces must be exactly that, and names those that the file system has for the files.
 //!
 //! `FSGLASS_TRUTH_REQUESTS` says how many requests each build of the driver is compared with, and
-//! `FSGLASS_TRUTH_SEED` with which seed the first round is drawn.
+//! `FSGLASS_TRUTH_SEED` with which seed the first round is drawn. README.md has the command for a long run.
 
 use fsglass_protocol::trace::{flags, ring, wanted};
 use fsglass_protocol::{Operation, TraceRecord, TraceStart};
 use fsglass_tests::client::{Client, Traced, everything};
 use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::truth::names::{Used, compare_names};
 use fsglass_tests::truth::readers::{
-    Wish, check_lasting, check_session, come_and_go, next_of, read_on, records,
+    Wish, check_lasting, check_session, come_and_go, next_of, read_on, records, without_names,
 };
-use fsglass_tests::truth::{Counts, buckets_of, compare, compare_trace, counts_in, counts_of};
+use fsglass_tests::truth::{
+    Counts, buckets_of, compare, compare_trace, counts_in, counts_of, pair_trace,
+};
 use ntbox::file_system::adversary::{self, Mix};
+use ntbox::file_system::context;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::io_manager::witness::{self, Arrival};
-use ntbox::nt::STATUS_SUCCESS;
+use ntbox::nt::{FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_SUCCESS};
+use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::program::{self, Program, Volumes};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::INJECTED;
@@ -25,6 +30,10 @@ use ntbox::workload::{self, Run, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A trace that nobody reads until the end.
+const UNREAD: &str = "an unread ring";
 
 /// Threads of the workload.
 const THREADS: u32 = 3;
@@ -90,6 +99,19 @@ impl Stage {
         }
     }
 
+    /// Opens as no program of `ntbox diff` does: by an id, and of a stream. The file system has neither, but
+    /// the requests pass the driver.
+    fn open_otherwise(&self) {
+        for place in &self.places {
+            let by_id = FILE_OPEN_BY_FILE_ID | FILE_SYNCHRONOUS_IO_NONALERT;
+            for (path, options) in [(r"\id", by_id), (r"\a:s", FILE_SYNCHRONOUS_IO_NONALERT)] {
+                let name = format!("{}{path}", place.name);
+                let opened = create_file(&CreateParameters::new(&name).options(options));
+                assert!(opened.file.is_none(), "{name}");
+            }
+        }
+    }
+
     /// Programs with everything that `ntbox diff` knows, then random operations that may be failed.
     fn perform(&self, seed: u64, operations: u32) {
         let program = Program {
@@ -120,6 +142,9 @@ impl Stage {
 /// What a round brought.
 struct Round {
     arrivals: Vec<Arrival>,
+    /// With what the driver sent itself.
+    with_direct: Vec<Arrival>,
+    names: Used,
     all: Traced,
     lost: u64,
     sessions: usize,
@@ -128,8 +153,17 @@ struct Round {
 fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
     let wishes = [
         // Nothing of it may be lost.
-        ("everything", 2 << 20, everything(), ""),
+        (
+            "everything",
+            2 << 20,
+            TraceStart {
+                wanted: wanted::NAMES.into(),
+                ..everything()
+            },
+            "",
+        ),
         ("a small ring", ring::LEAST, everything(), ""),
+        (UNREAD, ring::LEAST, everything(), ""),
         (
             "failures",
             0,
@@ -162,7 +196,7 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
     let statistics = Client::open();
     assert_eq!(statistics.observe(true), STATUS_SUCCESS);
     let before = counts_in(&statistics.statistics());
-    witness::begin();
+    witness::begin_with_names(context::name_of);
     let lasting: Vec<_> = wishes
         .iter()
         .map(|(name, ring_bytes, fixed, volume)| {
@@ -180,9 +214,12 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
     let (traces, sessions): (Vec<_>, Vec<_>) = std::thread::scope(|scope| {
         let readers: Vec<_> = lasting
             .iter()
-            .map(|(_, _, client)| {
+            .map(|(name, _, client)| {
                 scope.spawn(move || {
                     let mut traced = Traced::default();
+                    while *name == UNREAD && !is_over() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
                     read_on(client, &mut traced, is_over);
                     traced
                 })
@@ -191,6 +228,7 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
         let guests: Vec<_> = (0..2)
             .map(|guest| scope.spawn(move || come_and_go(seed ^ guest << 32, is_over)))
             .collect();
+        stage.open_otherwise();
         stage.perform(seed, operations);
         over.store(true, Ordering::SeqCst);
         let traces = readers.into_iter().map(|reader| reader.join());
@@ -200,7 +238,9 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
             sessions.flat_map(|guest| guest.unwrap_or_else(|_| panic!("a guest failed")));
         (traces.collect(), sessions.collect())
     });
-    let arrivals = witness::end();
+    let with_direct = witness::end_with_direct();
+    let passed_on = with_direct.iter().filter(|arrival| !arrival.direct);
+    let arrivals: Vec<_> = passed_on.cloned().collect();
     let after = counts_in(&statistics.statistics());
 
     let all = &traces[0];
@@ -215,7 +255,10 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
             differences.join("\n")
         );
     };
-    told("a trace of everything", compare_trace(&arrivals, all));
+    let (differences, pairs) = pair_trace(&arrivals, all);
+    told("a trace of everything", differences);
+    let (differences, names) = compare_names(&with_direct, all, &pairs);
+    told("names", differences);
     let truth = sum(&before.0, &counts_of(&arrivals));
     told("statistics", compare("counts", &truth, &after.0));
     let mut durations = before.1;
@@ -226,16 +269,19 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
         }
     }
     told("durations", compare("buckets", &durations, &after.1));
-    for ((name, wish, _), traced) in lasting.iter().zip(&traces) {
-        check_lasting(name, wish, traced, all);
+    let unnamed = without_names(all);
+    for ((name, wish, _), traced) in lasting.iter().zip(&traces).skip(1) {
+        check_lasting(name, wish, traced, &unnamed);
     }
-    let next = next_of(all);
+    let next = next_of(&unnamed);
     for session in &sessions {
-        check_session(session, all, &next);
+        check_session(session, &unnamed, &next);
     }
-    let lost = traces[1].lost;
+    let lost = traces[1].lost + traces[2].lost;
     Round {
         arrivals,
+        with_direct,
+        names,
         all: traces.into_iter().next().unwrap_or_default(),
         lost,
         sessions: sessions.len(),
@@ -274,6 +320,7 @@ fn what_is_told_is_what_passed() {
         let stage = Stage::set();
         let driver = load(path, UNLOADABLE);
         let (mut compared, mut lost, mut sessions, mut kinds) = (0, 0, 0, BTreeMap::new());
+        let mut names = Used::default();
         for seed in first.. {
             if compared >= requests {
                 break;
@@ -283,6 +330,7 @@ fn what_is_told_is_what_passed() {
             compared += round.arrivals.len() as u64;
             lost += round.lost;
             sessions += round.sessions;
+            names.add(round.names);
             for record in records(&round.all) {
                 let flags = record.flags.get();
                 *kinds.entry("pended").or_insert(0) += u64::from(flags & flags::PENDED != 0);
@@ -296,9 +344,10 @@ fn what_is_told_is_what_passed() {
             }
         }
         println!(
-            "{compared} requests compared, {sessions} traces came and went, {lost} records lost, {kinds:?}"
+            "{compared} requests compared, {sessions} traces came and went, {lost} records lost, {kinds:?}, {names:?}"
         );
-        assert!(lost > 0, "the small ring has not overflowed");
+        assert!(lost > 0, "no ring has overflowed");
+        assert!(names.is_all(), "{names:?}");
         assert!(sessions > 0);
         assert!(kinds.values().all(|count| *count > 0), "{kinds:?}");
         unload(driver);
@@ -312,7 +361,12 @@ fn what_is_not_the_truth_is_rejected() {
     in_own_process(|path| {
         let stage = Stage::set();
         let driver = load(path, UNLOADABLE);
-        let Round { arrivals, all, .. } = round(&stage, 7, 60);
+        let Round {
+            arrivals,
+            with_direct,
+            all,
+            ..
+        } = round(&stage, 7, 60);
         let place = all.requests.len() / 2;
         type Falsify = fn(&mut TraceRecord);
         let falsifications: [(&str, Falsify); 16] = [
@@ -367,6 +421,44 @@ fn what_is_not_the_truth_is_rejected() {
         let mut false_ = all.clone();
         exchange(&mut false_);
         assert!(!compare_trace(&arrivals, &false_).is_empty(), "the order");
+
+        let (_, pairs) = pair_trace(&arrivals, &all);
+        let names_differ =
+            |traced: &Traced| !compare_names(&with_direct, traced, &pairs).0.is_empty();
+        assert!(!names_differ(&all));
+        type FalsifyName = fn(&mut u32, &mut String);
+        let falsifications: [(&str, u32, FalsifyName); 6] = [
+            ("another name", 0, |_, name| name.push('x')),
+            ("another case", 0, |_, name| {
+                *name = name.to_uppercase();
+            }),
+            ("no name", 0, |_, name| name.clear()),
+            ("less than is known", 0, |flags, _| {
+                *flags |= flags::NAME_AS_OPENED
+            }),
+            ("more than is known", flags::NAME_AS_OPENED, |flags, _| {
+                *flags = 0
+            }),
+            ("nothing is known", flags::NAME_AS_OPENED, |flags, name| {
+                *flags = flags::NAME_UNKNOWN;
+                name.clear();
+            }),
+        ];
+        for (what, of, falsify) in falsifications {
+            let mut false_ = all.clone();
+            let differs = false_.requests.iter_mut().find_map(|(record, name)| {
+                let mut flags = record.flags.get() & flags::OF_NAMES;
+                let before = (flags, name.clone());
+                if flags != of || name.is_empty() {
+                    return None;
+                }
+                falsify(&mut flags, name);
+                record.flags = (record.flags.get() & !flags::OF_NAMES | flags).into();
+                (before != (flags, name.clone())).then_some(())
+            });
+            assert!(differs.is_some(), "{what}: there is no such record");
+            assert!(names_differ(&false_), "{what}");
+        }
 
         let truth = counts_of(&arrivals);
         let mut false_ = truth.clone();

@@ -4,6 +4,7 @@
 //! they were started must be what arrived of that thread, one for one, each with a time that began before
 //! the arrival and ended after the return; and what is counted must be the sum of what arrived.
 
+pub mod names;
 pub mod readers;
 
 use crate::client::{Counted, Traced};
@@ -53,6 +54,8 @@ pub struct Told {
 
 /// [`Told`], and when that was: in ticks.
 struct At {
+    /// Its place among those of its side.
+    place: usize,
     told: Told,
     began: u64,
     ended: u64,
@@ -99,7 +102,7 @@ fn parameters(major: u32, minor: u32, words: [u64; 4]) -> [u64; 2] {
 }
 
 impl At {
-    fn arrival(arrival: &Arrival) -> Self {
+    fn arrival((place, arrival): (usize, &Arrival)) -> Self {
         let Some(back) = arrival.back else {
             panic!("nothing is outstanding any more, but {arrival:?}")
         };
@@ -122,8 +125,10 @@ impl At {
         };
         // The driver waits for these, and goes on where it waited.
         let waits = operation == Operation::FILE_SYSTEM_CONTROL
-            && [IRP_MN_MOUNT_VOLUME, IRP_MN_LOAD_FILE_SYSTEM].contains(&minor.into());
+            && [IRP_MN_MOUNT_VOLUME, IRP_MN_LOAD_FILE_SYSTEM].contains(&minor.into())
+            || names::is_rename(arrival) && names::is_safe(arrival);
         Self {
+            place,
             told: Told {
                 operation: operation.number(),
                 volume: arrival.device.to_string(),
@@ -143,10 +148,11 @@ impl At {
         }
     }
 
-    fn record(record: &TraceRecord, volumes: &BTreeMap<u32, String>) -> Self {
+    fn record((place, record): (usize, &TraceRecord), volumes: &BTreeMap<u32, String>) -> Self {
         let flags = record.flags.get();
         let volume = volumes.get(&record.volume.get());
         Self {
+            place,
             told: Told {
                 operation: record.operation,
                 volume: volume
@@ -172,22 +178,28 @@ impl At {
 /// How a trace of everything differs from what arrived.
 #[must_use]
 pub fn compare_trace(arrivals: &[Arrival], traced: &Traced) -> Vec<String> {
+    pair_trace(arrivals, traced).0
+}
+
+/// As [`compare_trace`], and the place of the record of each arrival.
+#[must_use]
+pub fn pair_trace(arrivals: &[Arrival], traced: &Traced) -> (Vec<String>, BTreeMap<usize, usize>) {
     let mut threads: BTreeMap<u32, (Vec<At>, Vec<At>)> = BTreeMap::new();
-    for arrival in arrivals {
+    for (place, arrival) in arrivals.iter().enumerate() {
         let thread = threads.entry(arrival.thread).or_default();
-        thread.0.push(At::arrival(arrival));
+        thread.0.push(At::arrival((place, arrival)));
     }
-    for (record, _) in &traced.requests {
+    for (place, (record, _)) in traced.requests.iter().enumerate() {
         let thread = threads.entry(record.thread.get()).or_default();
-        thread.1.push(At::record(record, &traced.volumes));
+        thread.1.push(At::record((place, record), &traced.volumes));
     }
-    let mut differences = Vec::new();
+    let (mut differences, mut pairs) = (Vec::new(), BTreeMap::new());
     for (thread, (arrived, mut recorded)) in threads {
         recorded.sort_by_key(|at| at.began);
-        compare_thread(thread, arrived, recorded, &mut differences);
+        compare_thread(thread, arrived, recorded, &mut differences, &mut pairs);
     }
     differences.truncate(MOST);
-    differences
+    (differences, pairs)
 }
 
 fn compare_thread(
@@ -195,6 +207,7 @@ fn compare_thread(
     mut arrived: Vec<At>,
     mut recorded: Vec<At>,
     differences: &mut Vec<String>,
+    pairs: &mut BTreeMap<usize, usize>,
 ) {
     if arrived.len() != recorded.len() {
         let (arrived, recorded) = (arrived.len(), recorded.len());
@@ -229,6 +242,7 @@ fn compare_thread(
             // What follows is one further.
             return;
         }
+        pairs.insert(arrived.place, recorded.place);
         before = before.max(arrived.began);
     }
 }
@@ -244,7 +258,7 @@ pub type Buckets = BTreeMap<(String, u8), BTreeMap<u16, u64>>;
 pub fn counts_of(arrivals: &[Arrival]) -> Counts {
     let mut counts = Counts::new();
     for arrival in arrivals {
-        let told = At::arrival(arrival).told;
+        let told = At::arrival((0, arrival)).told;
         let Some(operation) = Operation::from_number(told.operation) else {
             continue;
         };

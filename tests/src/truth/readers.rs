@@ -124,6 +124,19 @@ pub fn come_and_go(seed: u64, is_over: impl Fn() -> bool) -> Vec<Session> {
     sessions
 }
 
+/// The trace as one that does not want names has it.
+#[must_use]
+pub fn without_names(traced: &Traced) -> Traced {
+    let mut traced = traced.clone();
+    for (record, name) in &mut traced.requests {
+        record.size = (size_of::<TraceRecord>() as u16).into();
+        record.name_units = 0.into();
+        record.flags &= !flags::OF_NAMES;
+        name.clear();
+    }
+    traced
+}
+
 /// Records of the same request are the same in every trace.
 fn sorted<'r>(records: impl Iterator<Item = &'r TraceRecord>) -> Vec<&'r [u8]> {
     let mut bytes: Vec<_> = records.map(IntoBytes::as_bytes).collect();

@@ -11,7 +11,7 @@ mod files;
 mod log;
 mod names;
 mod remove_lock;
-mod requests;
+pub(crate) mod requests;
 mod timers;
 mod work_items;
 

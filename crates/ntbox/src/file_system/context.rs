@@ -219,6 +219,21 @@ pub unsafe fn of_file(file: *mut FILE_OBJECT) -> Option<(&'static Mounted, OpenI
     (context.node_type == OPEN_CONTEXT).then_some((context.mounted, context.open))
 }
 
+/// What the file system calls an open file; `None` if the file is none of it, or closed, or its volume has been
+/// dismounted.
+///
+/// # Safety
+/// `file` is null, or alive.
+pub unsafe fn name_of(file: *mut FILE_OBJECT) -> Option<Box<str>> {
+    // SAFETY: contract.
+    let (mounted, open) = unsafe { of_file(file) }?;
+    if mounted.volume.state().dismounted {
+        return None;
+    }
+    let name = mounted.volume.name(open).ok()?;
+    Some(String::from_utf16_lossy(&name).into())
+}
+
 /// Takes the contexts away at IRP_MJ_CLOSE and forgets the open.
 ///
 /// # Safety

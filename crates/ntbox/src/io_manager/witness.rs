@@ -2,7 +2,7 @@
 //! truth that the account of a driver that observes is compared with.
 //!
 //! The I/O manager tells it of requests, the file system of calls of fast I/O. A request in its topmost
-//! location was sent to the device directly: no driver above has passed it on, and it is left out.
+//! location was sent to the device directly: no driver above has passed it on, and it is kept apart.
 //! Off unless a test asks for it, and told of requests only while requests are checked.
 
 #![expect(
@@ -12,10 +12,11 @@
 )]
 
 use super::{attachment, object};
+use crate::exports::io::requests;
 use crate::nt::irp::control;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE, IRP_MJ_LOCK_CONTROL,
-    IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, IrpExt, NTSTATUS, unicode,
+    DEVICE_OBJECT, FILE_OBJECT, FO_CLEANUP_COMPLETE, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE,
+    IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, IrpExt, NTSTATUS, unicode,
 };
 use crate::processor::{counter, irql, thread};
 use std::collections::HashMap;
@@ -48,8 +49,18 @@ pub struct Arrival {
     pub device: Arc<str>,
     /// The file object.
     pub file: u64,
-    /// `FileName` of the file object of a create, and the file object that it is relative to.
-    pub opened: Option<(Box<str>, u64)>,
+    /// What the file system calls the file at that moment; `None` if it does not know it.
+    pub name: Option<Box<str>>,
+    /// Of a create, by what the file is opened.
+    pub opened: Option<Opened>,
+    /// It was sent to the device directly.
+    pub direct: bool,
+    /// The IRQL.
+    pub irql: u8,
+    /// The thread has a top-level request (`IoGetTopLevelIrp`).
+    pub within: bool,
+    /// The file object has been cleaned up.
+    pub cleaned_up: bool,
     /// The four words of `Parameters` of a request, with what the first points to in its place where that is
     /// the access of a create or the length of a lock; for fast I/O what the file system tells.
     pub parameters: [u64; 4],
@@ -62,6 +73,20 @@ pub struct Arrival {
     /// How it came back; `None` as long as it has not.
     pub back: Option<Return>,
 }
+
+/// By what a file is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// `FileName` of its file object.
+    pub name: Box<str>,
+    /// The file object that this is relative to.
+    pub related: u64,
+    /// What the file system calls that one.
+    pub related_name: Option<Box<str>>,
+}
+
+/// Asks the file system what it calls a file, by a live file object.
+pub type Namer = unsafe fn(*mut FILE_OBJECT) -> Option<Box<str>>;
 
 /// How something came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +116,7 @@ static BOOK: Mutex<Book> = Mutex::new(Book {
     arrivals: Vec::new(),
     below: None,
     names: None,
+    namer: None,
 });
 
 struct Book {
@@ -101,6 +127,8 @@ struct Book {
     below: Option<HashMap<(usize, i8), Ticket>>,
     /// Names of devices by their addresses: storage devices and control devices of file systems stay.
     names: Option<HashMap<usize, Arc<str>>>,
+    /// Who knows names of files.
+    namer: Option<Namer>,
 }
 
 fn book() -> MutexGuard<'static, Book> {
@@ -113,18 +141,41 @@ pub fn begin() {
     ON.store(true, Ordering::SeqCst);
 }
 
-/// Takes what has arrived so far, in its order; what comes back after this is not noted.
-pub fn take() -> Vec<Arrival> {
+/// As [`begin`], with the names of files as `namer` knows them.
+pub fn begin_with_names(namer: Namer) {
+    book().namer = Some(namer);
+    begin();
+}
+
+/// Takes all that has arrived so far, in its order; what comes back after this is not noted.
+fn take_all() -> Vec<Arrival> {
     let mut book = book();
     book.below = None;
     book.first += book.arrivals.len();
     std::mem::take(&mut book.arrivals)
 }
 
+/// Takes what has arrived so far, in its order, without what was sent directly; what comes back after this is
+/// not noted.
+pub fn take() -> Vec<Arrival> {
+    let mut arrivals = take_all();
+    arrivals.retain(|arrival| !arrival.direct);
+    arrivals
+}
+
 /// Takes what has arrived, and notes nothing more.
 pub fn end() -> Vec<Arrival> {
+    let mut arrivals = end_with_direct();
+    arrivals.retain(|arrival| !arrival.direct);
+    arrivals
+}
+
+/// As [`end`], with what was sent directly.
+pub fn end_with_direct() -> Vec<Arrival> {
     ON.store(false, Ordering::SeqCst);
-    take()
+    let arrivals = take_all();
+    book().namer = None;
+    arrivals
 }
 
 impl Book {
@@ -169,13 +220,34 @@ unsafe fn is_below(device: *mut DEVICE_OBJECT) -> bool {
     !unsafe { attachment::attached(device) }.is_null()
 }
 
-fn arrival(asked: Asked, device: Arc<str>, file: *mut FILE_OBJECT) -> Arrival {
+/// What the file system calls a file.
+///
+/// # Safety
+/// `file` is null, or alive.
+unsafe fn called(file: *mut FILE_OBJECT) -> Option<Box<str>> {
+    let namer = book().namer?;
+    // SAFETY: contract.
+    (!file.is_null()).then(|| unsafe { namer(file) }).flatten()
+}
+
+/// # Safety
+/// `file` is null, or alive.
+unsafe fn arrival(asked: Asked, file: *mut FILE_OBJECT) -> Arrival {
     let thread = thread::current();
+    // SAFETY: contract.
+    let flags = unsafe { file.as_ref() }.map_or(0, |file| file.Flags);
     Arrival {
         asked,
-        device,
+        device: Arc::default(),
         file: file as u64,
+        // SAFETY: contract.
+        name: unsafe { called(file) },
         opened: None,
+        direct: false,
+        irql: irql::current(),
+        // SAFETY: reads a value of the thread.
+        within: unsafe { !requests::get_top_level_irp().is_null() },
+        cleaned_up: flags & FO_CLEANUP_COMPLETE != 0,
         parameters: [0; 4],
         process: thread.owner().id(),
         thread: thread.id(),
@@ -194,7 +266,7 @@ pub(super) unsafe fn request_arrives(device: *mut DEVICE_OBJECT, irp: *mut IRP, 
     }
     // SAFETY: contract.
     unsafe {
-        if number >= (*irp).StackCount || !is_below(device) {
+        if !is_below(device) {
             return;
         }
         let location = &*irp.location(number);
@@ -203,18 +275,21 @@ pub(super) unsafe fn request_arrives(device: *mut DEVICE_OBJECT, irp: *mut IRP, 
             minor: location.MinorFunction,
             flags: (*irp).Flags,
         };
+        // The file system has locks of its own: it is asked before the book is opened.
+        let arrival = Arrival {
+            opened: opened(location),
+            parameters: parameters(location),
+            direct: number >= (*irp).StackCount,
+            ..arrival(asked, location.FileObject)
+        };
         let mut book = book();
         let below = book.below.get_or_insert_default();
         // A driver that skips its location sends the request on in the same one.
         if below.contains_key(&(irp as usize, number)) {
             return;
         }
-        let name = book.name(device);
-        let arrival = Arrival {
-            opened: opened(location),
-            parameters: parameters(location),
-            ..arrival(asked, name, location.FileObject)
-        };
+        let device = book.name(device);
+        let arrival = Arrival { device, ..arrival };
         let ticket = book.add(arrival);
         let below = book.below.get_or_insert_default();
         below.insert((irp as usize, number), ticket);
@@ -257,7 +332,7 @@ pub(super) unsafe fn request_comes_back(irp: *mut IRP, number: i8, control: u8) 
 /// The entry of that name was called for `device`, if anybody wants to know.
 ///
 /// # Safety
-/// `device` is alive.
+/// `device` is alive, and so is `file` unless it is null.
 pub unsafe fn fast_io_arrives(
     entry: &'static str,
     device: *mut DEVICE_OBJECT,
@@ -268,14 +343,16 @@ pub unsafe fn fast_io_arrives(
     if !ON.load(Ordering::Relaxed) || !unsafe { is_below(device) } {
         return None;
     }
+    // SAFETY: contract.
+    let arrival = unsafe { arrival(Asked::FastIo(entry), file) };
     let mut book = book();
     // SAFETY: contract.
-    let name = unsafe { book.name(device) };
-    let arrival = Arrival {
+    let device = unsafe { book.name(device) };
+    Some(book.add(Arrival {
+        device,
         parameters,
-        ..arrival(Asked::FastIo(entry), name, file)
-    };
-    Some(book.add(arrival))
+        ..arrival
+    }))
 }
 
 /// A call of fast I/O returns; `None`: it was declined.
@@ -326,7 +403,7 @@ unsafe fn parameters(location: &IO_STACK_LOCATION) -> [u64; 4] {
 
 /// # Safety
 /// The location of a live request, filled in.
-unsafe fn opened(location: &IO_STACK_LOCATION) -> Option<(Box<str>, u64)> {
+unsafe fn opened(location: &IO_STACK_LOCATION) -> Option<Opened> {
     if u32::from(location.MajorFunction) != IRP_MJ_CREATE {
         return None;
     }
@@ -334,5 +411,10 @@ unsafe fn opened(location: &IO_STACK_LOCATION) -> Option<(Box<str>, u64)> {
     let file = unsafe { location.FileObject.as_ref() }?;
     // SAFETY: the name is the file object's.
     let name = unsafe { unicode::to_string(&raw const file.FileName) };
-    Some((name.into(), file.RelatedFileObject as u64))
+    Some(Opened {
+        name: name.into(),
+        related: file.RelatedFileObject as u64,
+        // SAFETY: the create keeps the file object that it is relative to.
+        related_name: unsafe { called(file.RelatedFileObject) },
+    })
 }

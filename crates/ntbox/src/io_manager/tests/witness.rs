@@ -43,14 +43,20 @@ fn what_was_passed_on_is_noted_as_it_came_back() {
 }
 
 #[test]
-fn what_was_sent_to_a_device_directly_is_left_out() {
+fn what_was_sent_to_a_device_directly_is_kept_apart() {
     passes_alone(
-        "io_manager::tests::witness::what_was_sent_to_a_device_directly_is_left_out",
+        "io_manager::tests::witness::what_was_sent_to_a_device_directly_is_kept_apart",
         || {
             let stack = Stack::new(&[Behaviour::Complete, Behaviour::Propagate]);
             witness::begin();
             issue_synchronously(stack.devices[0]);
             assert!(witness::end().is_empty());
+            witness::begin();
+            issue_synchronously(stack.devices[0]);
+            issue_synchronously(stack.top());
+            let direct = witness::end_with_direct();
+            let direct: Vec<_> = direct.iter().map(|arrival| arrival.direct).collect();
+            assert_eq!(direct, [true, false]);
         },
     );
 }
