@@ -185,7 +185,8 @@ pub mod flags {
     pub const NAME_AS_OPENED: u32 = 1 << 2;
     /// The beginning of the name is cut off.
     pub const NAME_CUT: u32 = 1 << 3;
-    /// The name was wanted, but there was no memory or no safe moment to find it out.
+    /// The name was wanted, but there was no memory or no safe moment to find it out, or the file system did
+    /// not tell it.
     pub const NAME_UNKNOWN: u32 = 1 << 4;
     /// Those about the name.
     pub const OF_NAMES: u32 = NAME_AS_OPENED | NAME_CUT | NAME_UNKNOWN;
