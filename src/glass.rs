@@ -113,6 +113,12 @@ impl Filter for Glass {
         driver.filter().observer.etw_changed(wanted, level);
     }
 
+    fn detached(device: &FilterDevice<Self>, _level: &mut Passive) {
+        if let Some(volume) = &device.attachment().volume {
+            volume.detached();
+        }
+    }
+
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive) {
         let mut buffer = NameBuffer::new();
         let lower = device.lower().map(|lower| lower.device());

@@ -42,7 +42,7 @@ pub fn mount_volume<'d>(
             attach_after_mount(device, &storage, returned.status(), level);
             returned.resume()
         }
-        Err(disposition) => disposition,
+        Err(not_waited) => not_waited.or_complete(),
     }
 }
 
@@ -128,6 +128,6 @@ pub fn load_file_system<'d>(
             }
             returned.resume()
         }
-        Err(disposition) => disposition,
+        Err(not_waited) => not_waited.or_complete(),
     }
 }

@@ -1,14 +1,13 @@
 //! Attaching: to file systems and to volumes, each exactly once (A5).
 
 use crate::glass::Glass;
-use crate::observe::Volume;
+use crate::observe::Filtered;
 use crate::policy::Class;
 use crate::{refusal, report};
 use fsglass_protocol::Kind;
 use wdm::device::{self, DeviceObject, DeviceReference, NameBuffer};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
-use wdm::pool::NonPagedArc;
 use wdm::status::Status;
 use wdm::{time, unicode};
 
@@ -20,7 +19,7 @@ pub struct Attachment {
     /// When it was attached: 100 ns since 1601.
     pub since: u64,
     /// What is observed of it; `None` if there was no room for that.
-    pub volume: Option<NonPagedArc<Volume>>,
+    pub volume: Option<Filtered>,
 }
 
 /// Attaches to the control device of a file system, unless that is filtered already.
@@ -74,7 +73,8 @@ pub fn attach(
             since: time::now(),
             volume: volumes
                 .find_or_add(name.unwrap_or(unicode!("")), kind, level)
-                .ok(),
+                .ok()
+                .map(Filtered::new),
         })
     });
     match result {

@@ -63,8 +63,9 @@ static REQUEST: Event = Event {
 /// Whether sessions want events, and whether with names.
 pub const fn wants(wanted: Wanted) -> (bool, bool) {
     let any = wanted.keywords == 0;
-    let requests =
-        wanted.enabled && wanted.level >= LEVEL && (any || wanted.keywords & REQUESTS != 0);
+    // Level 0 stands for all of them.
+    let level = wanted.level == 0 || wanted.level >= LEVEL;
+    let requests = wanted.enabled && level && (any || wanted.keywords & REQUESTS != 0);
     (requests, requests && (any || wanted.keywords & NAMES != 0))
 }
 

@@ -19,7 +19,7 @@ mod volumes;
 
 pub use observation::{Came, Observation, fast_io_begins, fast_io_ends, pass_through};
 pub use reader::Reader;
-pub use volumes::Volume;
+pub use volumes::{Filtered, Volume};
 
 use crate::glass::Glass;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -202,7 +202,12 @@ impl Observer {
         let registered = self
             .etw
             .get_or_try(|| driver.register_etw(&etw::PROVIDER, level));
-        registered.map(|_| ())
+        let registered = registered.map(|_| ());
+        if registered.is_err() {
+            // A session may have been told of while there was memory for it.
+            self.wish(level, |wishes| wishes.events = 0);
+        }
+        registered
     }
 
     /// ETW wants something else.

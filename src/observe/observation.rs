@@ -9,11 +9,12 @@ use super::{Observer, Volume, What, of};
 use crate::glass::Glass;
 use fsglass_protocol::{Operation, trace};
 use observe::counters::Outcome;
+use observe::stamp::Stamp;
 use wdm::completion::Completion;
 use wdm::device::FilterDevice;
 use wdm::driver::{Driver, Filter};
 use wdm::fast_io::{FastIoCall, FastIoResult};
-use wdm::irp::{CompletedIrp, Disposition, Irp};
+use wdm::irp::{CompletedIrp, Disposition, Irp, NotWaited};
 use wdm::irql::{self, AtMostApc, AtMostDispatch};
 use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
@@ -23,7 +24,7 @@ use wdm::{process, time};
 #[cold]
 pub fn pass_through<'d>(
     device: &'d FilterDevice<Glass>,
-    irp: Irp<'d>,
+    mut irp: Irp<'d>,
     what: What,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
@@ -36,33 +37,46 @@ pub fn pass_through<'d>(
     };
     let counted = what.counts() && volume.counters(operation).is_ok();
     let start = || start(volume, operation, counted);
+    let renames = what.names() && names::is_rename(&irp);
     if what.traces() {
         let mut observation = Observation::of(&irp, volume, operation, counted);
         if what.names() {
             observation.name = names::of_request(device, &irp, volume, level);
             if let Some(rename) = Rename::of(&irp, observation.name.as_ref(), level) {
-                return wait_for(rename, device, irp, volume, &observation);
+                irp = match wait_for(rename, device, irp, volume, &observation) {
+                    Ok(disposition) => return disposition,
+                    Err(irp) => irp,
+                };
             }
-            observation.renames = names::is_rename(&irp);
+            observation.renames = renames;
         }
         if let Ok(traced) = NonPagedBox::try_new(observation) {
             return irp.forward_counted(device, traced, start);
         }
     }
-    if counted {
-        return irp.forward_counted(device, Counted::new(volume), start);
+    let disposition = if counted {
+        irp.forward_counted(device, Counted::new(volume), start)
+    } else {
+        irp.forward_with(device, Unseen)
+    };
+    if renames {
+        // Nobody will hear when it is done; it may be by now.
+        let names = of(device.driver()).names();
+        names.renamed_somehow(volume.number, level.at_most_dispatch());
     }
-    irp.forward_with(device, Unseen)
+    disposition
 }
 
 /// A rename, of which the file system is asked for the new name before anybody else hears of it.
+///
+/// Errors: the request, which was not sent because there is no memory to wait for it.
 fn wait_for<'d>(
     rename: Rename<'_>,
     device: &'d FilterDevice<Glass>,
     irp: Irp<'d>,
     volume: &Volume,
     observation: &Observation,
-) -> Disposition<'d> {
+) -> Result<Disposition<'d>, Irp<'d>> {
     match irp.forward_and_wait(device, rename.level) {
         Ok(returned) => {
             let status = returned.status();
@@ -76,9 +90,10 @@ fn wait_for<'d>(
             if let Some(file) = returned.file().filter(|_| status.is_success()) {
                 rename.done(device, volume, &file);
             }
-            returned.resume()
+            Ok(returned.resume())
         }
-        Err(disposition) => disposition,
+        Err(NotWaited::NotSent(irp, _)) => Err(irp),
+        Err(NotWaited::Gone(disposition)) => Ok(disposition),
     }
 }
 
@@ -99,30 +114,25 @@ impl Completion for Unseen {
     fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {}
 }
 
-/// A request that is counted, and not traced: the number of its volume in the lowest bits, and above it
-/// when it was passed on, in ticks. 2^52 of them, at 10 MHz, are 14 years.
-struct Counted(u64);
+/// A request that is counted, and not traced: when it was passed on, and the number of its volume.
+struct Counted(Stamp);
 
 impl Counted {
-    const BITS: u32 = 12;
-
     fn new(volume: &Volume) -> Self {
-        Self((time::ticks() << Self::BITS) | u64::from(volume.number))
+        Self(Stamp::new(time::ticks(), volume.number))
     }
 }
 
 impl Completion for Counted {
     fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
-        // The same bits are lost on both sides.
-        let ticks = (time::ticks() << Self::BITS).wrapping_sub(self.0) >> Self::BITS;
-        let number = self.0 & ((1 << Self::BITS) - 1);
+        let ticks = self.0.elapsed(time::ticks());
         let (Some(driver), Some(operation)) = (
             Glass::slot().during(irp),
             Operation::from_number(irp.major()),
         ) else {
             return;
         };
-        if let Some(volume) = of(driver).volumes().get(number as u32) {
+        if let Some(volume) = of(driver).volumes().get(self.0.number()) {
             volume.complete(operation, &outcome(operation, irp, ticks));
         }
     }
@@ -245,7 +255,7 @@ impl Observation {
         let outcome = Outcome {
             status: came.status.bits(),
             bytes: transferred(self.operation, came.status, came.information),
-            ticks: time::ticks().wrapping_sub(self.started),
+            ticks: time::since(self.started),
             pended: came.pended,
             at_dispatch: irql::current() >= irql::DISPATCH,
             declined: false,
@@ -301,7 +311,7 @@ impl Observation {
 
 impl Completion for Observation {
     fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
-        let ticks = time::ticks().wrapping_sub(self.started);
+        let ticks = time::since(self.started);
         let Some(driver) = Glass::slot().during(irp) else {
             return;
         };
@@ -363,7 +373,7 @@ pub fn fast_io_ends(
     result: &FastIoResult,
     level: &mut AtMostDispatch,
 ) {
-    let ticks = time::ticks().wrapping_sub(observation.started);
+    let ticks = time::since(observation.started);
     let outcome = Outcome {
         status: result.status.bits(),
         bytes: transferred(observation.operation, result.status, result.information),

@@ -128,35 +128,8 @@ impl Reader {
         }
         let mut filled = size_of::<TraceHeader>();
         let mut count = 0;
-        for volume in volumes
-            .iter()
-            .skip(self.told.load(Ordering::Relaxed) as usize)
-        {
-            let rest = output.get_mut(filled..).unwrap_or_default();
-            let Some(size) = write_volume(volume, rest) else {
-                break;
-            };
-            filled += size;
-            count += 1;
-            self.told.store(volume.number + 1, Ordering::Relaxed);
-        }
-        let processors = self.rings.iter().count();
-        let first = self.first.fetch_add(1, Ordering::Relaxed) as usize;
-        for ring in self
-            .rings
-            .iter()
-            .cycle()
-            .skip(first % processors.max(1))
-            .take(processors)
-        {
-            while let Some(rest) = output.get_mut(filled..) {
-                let Popped::Record(size) = ring.pop(rest) else {
-                    break;
-                };
-                filled += size;
-                count += 1;
-            }
-        }
+        // Where all that there is belongs to volumes that are new since, they are told now.
+        while self.fill(volumes, output, &mut filled, &mut count) && count == 0 {}
         let header = TraceHeader {
             version: VERSION.into(),
             count: count.into(),
@@ -168,6 +141,59 @@ impl Reader {
         // There is room for it.
         let _written = header.write_to_prefix(output);
         (Status::SUCCESS, filled)
+    }
+
+    /// Writes names and records behind the first `filled` bytes of `output`: whether a record stays because
+    /// the name of its volume has not been told.
+    fn fill(
+        &self,
+        volumes: &Volumes,
+        output: &mut [u8],
+        filled: &mut usize,
+        count: &mut u32,
+    ) -> bool {
+        for volume in volumes
+            .iter()
+            .skip(self.told.load(Ordering::Relaxed) as usize)
+        {
+            let rest = output.get_mut(*filled..).unwrap_or_default();
+            let Some(size) = write_volume(volume, rest) else {
+                break;
+            };
+            *filled += size;
+            *count += 1;
+            self.told.store(volume.number + 1, Ordering::Relaxed);
+        }
+        let told = self.told.load(Ordering::Relaxed);
+        let is_told = |record: &[u8]| {
+            let record = TraceRecord::ref_from_prefix(record);
+            record.map_or(true, |(record, _)| record.volume.get() < told)
+        };
+        let mut stays = false;
+        let processors = self.rings.iter().count();
+        let first = self.first.fetch_add(1, Ordering::Relaxed) as usize;
+        for ring in self
+            .rings
+            .iter()
+            .cycle()
+            .skip(first % processors.max(1))
+            .take(processors)
+        {
+            while let Some(rest) = output.get_mut(*filled..) {
+                match ring.pop_if(rest, is_told) {
+                    Popped::Record(size) => {
+                        *filled += size;
+                        *count += 1;
+                    }
+                    Popped::Refused => {
+                        stays = true;
+                        break;
+                    }
+                    Popped::Nothing | Popped::TooLarge(_) => break,
+                }
+            }
+        }
+        stays
     }
 }
 
@@ -208,10 +234,12 @@ fn word(units: &[u16]) -> u64 {
     units.fold(0, |word, unit| (word << 16) | u64::from(*unit))
 }
 
-/// Writes the name of a volume into `output`, if it fits: the bytes written.
+/// Writes the name of a volume into `output`, if it fits: the bytes written. It fits into an answer of
+/// [`LEAST`] bytes, so that no trace ends at a volume.
 fn write_volume(volume: &super::Volume, output: &mut [u8]) -> Option<usize> {
     let name = volume.name();
     let units = name.units();
+    let units = units.get(..MAXIMUM_PATH).unwrap_or(units);
     let size = (size_of::<VolumeNameRecord>() + size_of_val(units)).next_multiple_of(8);
     let output = output.get_mut(..size)?;
     let (fixed, rest) = VolumeNameRecord::mut_from_prefix(output).ok()?;

@@ -4,9 +4,11 @@
 //! forgotten: a request of it may come back long after it was dismounted, and finds its counters by
 //! number. What does not fit into the table is not observed.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::ops::Deref;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use fsglass_protocol::{Kind, Operation, OperationRecord, StatisticsWriter};
 use observe::counters::{Counters, Outcome, Sum};
+use observe::stamp::Stamp;
 use wdm::irql::Passive;
 use wdm::pool::{NonPagedArc, NonPagedBox, NonPagedSlice, SetOnce};
 use wdm::processors::PerProcessor;
@@ -18,6 +20,9 @@ use wdm::unicode::{UnicodeStr, UnicodeString};
 /// How many volumes and file systems are told apart.
 const LIMIT: usize = 256;
 
+// Their numbers fit where a request keeps them.
+const _: () = assert!(LIMIT <= Stamp::NUMBERS as usize);
+
 /// A volume, or a file system.
 pub struct Volume {
     /// Its place in the table.
@@ -25,6 +30,8 @@ pub struct Volume {
     /// Which of both it is.
     pub kind: Kind,
     name: UnicodeString,
+    /// How many filter devices it has that are attached.
+    devices: AtomicU32,
     /// By operation; made when that first occurs.
     operations: [SetOnce<PerProcessor<Counters>>; Operation::COUNT],
 }
@@ -52,6 +59,44 @@ impl Volume {
         if let Some(counters) = counters {
             counters.complete(outcome);
         }
+    }
+}
+
+/// A volume, as one of its filter devices has it.
+pub struct Filtered {
+    volume: NonPagedArc<Volume>,
+    attached: AtomicBool,
+}
+
+impl Filtered {
+    /// For a device that is being attached.
+    pub fn new(volume: NonPagedArc<Volume>) -> Self {
+        volume.devices.fetch_add(1, Ordering::Relaxed);
+        Self {
+            volume,
+            attached: AtomicBool::new(true),
+        }
+    }
+
+    /// The device is detached; requests that are inside still belong to the volume.
+    pub fn detached(&self) {
+        if self.attached.swap(false, Ordering::Relaxed) {
+            self.volume.devices.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Deref for Filtered {
+    type Target = Volume;
+    fn deref(&self) -> &Volume {
+        &self.volume
+    }
+}
+
+impl Drop for Filtered {
+    /// Of a device that could not be attached, too.
+    fn drop(&mut self) {
+        self.detached();
     }
 }
 
@@ -105,6 +150,7 @@ impl Volumes {
                 number: *count,
                 kind,
                 name: UnicodeString::concat(&[name])?,
+                devices: AtomicU32::new(0),
                 operations: [const { SetOnce::new() }; Operation::COUNT],
             })?;
             place.get_or_try(|| Ok(volume.clone()))?;
@@ -140,8 +186,7 @@ impl Volumes {
             record.finish(|fixed| {
                 fixed.volume = volume.number.into();
                 fixed.kind = volume.kind as u8;
-                // The table has one reference, each of its filter devices another.
-                fixed.attached = u8::from(!NonPagedArc::is_unique(volume));
+                fixed.attached = u8::from(volume.devices.load(Ordering::Relaxed) != 0);
             });
         }
         let (written, complete) = list.finish(|header| {

@@ -45,8 +45,9 @@ fn requests_are_events_for_etw() {
             ..everything()
         };
         assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
-        for (keywords, names) in [(1, false), (3, true), (0, true)] {
-            enabled(4, keywords);
+        // Level 0 is all of them.
+        for (level, keywords, names) in [(4, 1, false), (0, 3, true), (5, 0, true)] {
+            enabled(level, keywords);
             use_file(&volume, 2);
             assert!(!volume.open("\\missing", |open| open).outcome.is_success());
             let events = etw::take_events();

@@ -7,6 +7,7 @@ use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_SUCCESS};
+use ntbox::pool::failure;
 use ntbox::user::{CreateParameters, access, create_file};
 
 fn disk(machine: &Machine) -> Volume {
@@ -113,6 +114,46 @@ fn renamed_files_have_their_new_name() {
             [("\\new", 0), ("\\new", 0), ("\\older", 0)]
         );
         drop(client);
+        unload(driver);
+    });
+}
+
+/// A rename that cannot be waited for, for want of memory, is done all the same (P2), and asked about later.
+#[test]
+fn a_rename_passes_without_memory_to_wait_for_it() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let named = TraceStart {
+            wanted: wanted::NAMES.into(),
+            ..everything()
+        };
+        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let file = volume.create("\\name0");
+        assert!(file.flush().is_success());
+        let mut failed = 0;
+        for number in 1..=6 {
+            let new = format!("name{number}");
+            failure::fail_nth(number);
+            let renamed = file.set_information(10, &rename_to(&new));
+            failed += usize::from(failure::failed().is_some());
+            failure::fail_nth(u64::MAX);
+            assert!(renamed.is_success(), "{renamed:?}");
+            assert!(file.flush().is_success());
+            let traced = client.drain_trace();
+            let expected = format!("\\{new}");
+            assert_eq!(
+                names_of(&traced, Operation::FLUSH_BUFFERS).last(),
+                Some(&(&*expected, 0))
+            );
+        }
+        assert!(
+            failed > 1,
+            "IoSetCompletionRoutineEx allocates, and what asks for names"
+        );
+        drop((file, client));
         unload(driver);
     });
 }

@@ -5,6 +5,7 @@ use fsglass_protocol::{Operation, OperationRecord, TraceStart};
 use fsglass_tests::client::{Client, Counted, Traced, everything};
 use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::probe::{Probe, Request};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
     STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS,
@@ -99,6 +100,38 @@ fn the_setting_keeps_statistics() {
             assert_eq!(in_buckets, record.completed.get());
         }
         assert_eq!(counted.operations[&Operation::CLOSE].0.completed.get(), 1);
+        // Its device is still there, with the requests that may be inside.
+        assert_eq!(client.detach(C), STATUS_SUCCESS);
+        assert!(!volume_of(&client).attached);
+    });
+}
+
+/// Both ways to ask for changes in a directory are told with what they wait for.
+#[test]
+fn notifications_are_told_with_their_filter() {
+    const NOTIFY: [u8; 2] = [2, 3];
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        for minor in NOTIFY {
+            let request = Request {
+                minor,
+                parameters: [48, 0x155, 7, 0],
+                ..Request::new(Operation::DIRECTORY_CONTROL.number())
+            };
+            let _answered = request.send(probe.device().top());
+        }
+        let traced = client.drain_trace();
+        let told = traced.requests.iter();
+        let told: Vec<_> = told
+            .map(|(record, _)| (record.minor, record.parameters.map(|value| value.get())))
+            .collect();
+        assert_eq!(told, NOTIFY.map(|minor| (minor, [0x155, 48])));
+        drop(client);
+        unload(driver);
     });
 }
 

@@ -33,7 +33,7 @@ pub struct Event {
 /// What the session wants of a provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Enabled {
-    /// Events up to this level.
+    /// Events up to this level; 0 for all of them.
     pub level: u8,
     /// Events with one of these keywords; 0 for all.
     pub keywords: u64,
@@ -158,7 +158,8 @@ pub(crate) fn write(
         return false;
     };
     let wanted = state.enabled.get(&provider.id).is_some_and(|enabled| {
-        level <= enabled.level && (enabled.keywords == 0 || keyword & enabled.keywords != 0)
+        (enabled.level == 0 || level <= enabled.level)
+            && (enabled.keywords == 0 || keyword & enabled.keywords != 0)
     });
     if wanted {
         state.events.push(Event {

@@ -135,12 +135,12 @@ impl<const N: usize> Sum<N> {
         for counters in processors.clone() {
             for (total, bucket) in self.buckets.iter_mut().zip(&counters.buckets) {
                 let count = bucket.load(Ordering::Acquire);
-                *total += count;
+                *total = total.wrapping_add(count);
                 completed += count;
             }
         }
         let mut longest = 0;
-        let mut read = [0; 8];
+        let mut read = [0_u64; 8];
         for counters in processors {
             let [informational, warnings, errors] = &counters.by_severity;
             let fields = [
@@ -154,7 +154,8 @@ impl<const N: usize> Sum<N> {
                 &counters.declined,
             ];
             for (total, field) in read.iter_mut().zip(fields) {
-                *total += field.load(Ordering::Relaxed);
+                // A driver below may tell any number of bytes.
+                *total = total.wrapping_add(field.load(Ordering::Relaxed));
             }
             longest = longest.max(counters.longest.load(Ordering::Relaxed));
         }

@@ -9,6 +9,7 @@
 //! | [`counters`] | what is counted of one operation on one processor |
 //! | [`ring`] | records of one processor, from many writers to one reader |
 //! | [`doorbell`] | how a reader sleeps without missing a record |
+//! | [`stamp`] | when a request began, and of which volume it is, in one word |
 //! | [`pattern`] | names with `*` and `?` |
 
 #![no_std]
@@ -20,6 +21,7 @@ pub mod counters;
 pub mod doorbell;
 pub mod pattern;
 pub mod ring;
+pub mod stamp;
 
 mod atomic {
     #[cfg(not(feature = "model"))]

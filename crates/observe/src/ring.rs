@@ -40,6 +40,8 @@ pub enum Popped {
     Nothing,
     /// A record of that many bytes, which do not fit; it stays.
     TooLarge(usize),
+    /// A record that was not to be taken; it stays.
+    Refused,
 }
 
 /// Bytes in a word.
@@ -123,6 +125,11 @@ impl<W: Deref<Target = [AtomicU64]>> Ring<W> {
 
     /// Takes the oldest record out, into `bytes`. There is one reader at a time.
     pub fn pop(&self, bytes: &mut [u8]) -> Popped {
+        self.pop_if(bytes, |_| true)
+    }
+
+    /// As [`Ring::pop`], if `takes` says so of the record.
+    pub fn pop_if(&self, bytes: &mut [u8], takes: impl FnOnce(&[u8]) -> bool) -> Popped {
         let tail = self.tail.load(Ordering::Relaxed);
         let first = self
             .word(tail)
@@ -138,8 +145,13 @@ impl<W: Deref<Target = [AtomicU64]>> Ring<W> {
         for (at, place) in (tail..end).zip(bytes.chunks_exact_mut(WORD)) {
             if let Some(word) = self.word(at) {
                 place.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
-                word.store(0, Ordering::Relaxed);
             }
+        }
+        if !takes(bytes) {
+            return Popped::Refused;
+        }
+        for word in (tail..end).filter_map(|at| self.word(at)) {
+            word.store(0, Ordering::Relaxed);
         }
         self.tail.store(end, Ordering::Release);
         Popped::Record(size)

@@ -33,7 +33,7 @@ fn pop(ring: &Ring<Vec<AtomicU64>>) -> Option<(u64, u64)> {
             Some((words.len() as u64, value))
         }
         Popped::Nothing => None,
-        Popped::TooLarge(size) => panic!("{size}"),
+        other @ (Popped::TooLarge(_) | Popped::Refused) => panic!("{other:?}"),
     }
 }
 
@@ -53,6 +53,16 @@ fn records_come_out_as_they_went_in() {
         assert!(pop(&ring).is_none());
     }
     assert_eq!(ring.lost(), 100);
+}
+
+#[test]
+fn a_record_that_is_refused_stays() {
+    let ring = ring(16);
+    assert!(push(&ring, 3, 1) && push(&ring, 2, 2));
+    let mut bytes = [0; 64];
+    let refused = ring.pop_if(&mut bytes, |record| record.len() != 24);
+    assert_eq!(refused, Popped::Refused);
+    assert_eq!([pop(&ring), pop(&ring)], [Some((3, 1)), Some((2, 2))]);
 }
 
 #[test]

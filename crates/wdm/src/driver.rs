@@ -92,6 +92,9 @@ pub trait Filter: Sync + Sized + 'static {
     /// Other ETW sessions listen to the driver's provider, or they want other things.
     fn etw_changed(_driver: &Driver<Self>, _wanted: Wanted, _level: &mut Passive) {}
 
+    /// `device` has been taken out of its stack; requests may still be inside.
+    fn detached(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+
     /// DriverUnload has detached `device` and waits for [`FilterDevice::in_flight`] above it.
     fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive);
 
@@ -129,8 +132,10 @@ impl<F: Filter> Slot<F> {
     }
 
     pub(crate) fn get(&self) -> Option<&Driver<F>> {
-        // SAFETY: null, or the state in the control device, which is emptied from here before
-        // it goes, and after the callbacks that look here have been unregistered.
+        // SAFETY: null, or the state in the control device. That stays while a callback or a completion
+        // routine that has looked here runs: the registration for file systems ends before the state does,
+        // the one with ETW is dropped with the state, before anything that its callback uses, and both wait
+        // for their callbacks; requests inside are waited for.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 }

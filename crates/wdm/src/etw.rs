@@ -329,7 +329,7 @@ fn routine(name: UnicodeStr<'_>, _level: &mut Passive) -> Result<*mut c_void, St
 pub struct Wanted {
     /// Whether there is one.
     pub enabled: bool,
-    /// The highest level.
+    /// The highest level; 0 for all of them.
     pub level: u8,
     /// The keywords; none means all.
     pub keywords: u64,

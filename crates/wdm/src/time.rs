@@ -25,6 +25,12 @@ pub fn ticks() -> u64 {
     unsafe { ticks.QuadPart }.cast_unsigned()
 }
 
+/// Ticks since `started`, on whichever processor; none where this one's clock is a little behind. IRQL: any.
+#[must_use]
+pub fn since(started: u64) -> u64 {
+    ticks().saturating_sub(started)
+}
+
 /// Ticks per second; the same as long as the system runs. IRQL: any.
 #[must_use]
 pub fn ticks_per_second() -> u64 {

@@ -17,6 +17,6 @@ fn request<'d>(
         Ok(returned) => {
             let _status = returned.status();
         }
-        Err(disposition) => disposition,
+        Err(not_waited) => not_waited.or_complete(),
     }
 }

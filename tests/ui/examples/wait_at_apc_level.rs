@@ -15,6 +15,6 @@ fn request<'d>(
 ) -> Disposition<'d> {
     match irp.forward_and_wait(device, level) {
         Ok(returned) => returned.resume(),
-        Err(disposition) => disposition,
+        Err(not_waited) => not_waited.or_complete(),
     }
 }

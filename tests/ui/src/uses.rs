@@ -54,7 +54,7 @@ pub fn wait<'d>(
             let _result = returned.status();
             returned.resume()
         }
-        Err(disposition) => disposition,
+        Err(not_waited) => not_waited.or_complete(),
     }
 }
 

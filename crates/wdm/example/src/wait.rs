@@ -30,6 +30,6 @@ pub fn mount_volume<'d>(
             }
             returned.resume()
         }
-        Err(disposition) => disposition,
+        Err(not_waited) => not_waited.or_complete(),
     }
 }

@@ -340,12 +340,13 @@ impl<F: Filter> Detached<F> {
 ///
 /// # Safety
 /// `device` is an attached filter device of this driver, and its lower device is alive.
-pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, _level: &mut Passive) {
+pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, level: &mut Passive) {
     device.extension().attached.store(false, Ordering::Relaxed);
     if let Some(lower) = device.lower() {
         // SAFETY: contract of the function.
         unsafe { ntddk::IoDetachDevice(lower.raw()) }
     }
+    F::detached(device, level);
 }
 
 /// Drops the filter's data and deletes the device. IRQL: PASSIVE_LEVEL.

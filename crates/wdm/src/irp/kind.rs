@@ -84,7 +84,10 @@ impl RequestKind {
         // SAFETY: as above.
         let minor = unsafe { (*location).MinorFunction };
         match (u32::from(major), u32::from(minor)) {
-            (IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY) => Self(Self::NOTIFICATION),
+            (
+                IRP_MJ_DIRECTORY_CONTROL,
+                IRP_MN_NOTIFY_CHANGE_DIRECTORY | IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX,
+            ) => Self(Self::NOTIFICATION),
             (IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK) => Self(Self::LOCK),
             (IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_USER_FS_REQUEST) => {
                 // SAFETY: contract of the function; only the place is computed.
@@ -117,6 +120,9 @@ const fn is_oplock(code: u32) -> bool {
             | REQUEST_OPLOCK
     )
 }
+
+/// Of Windows 10, version 1709; not all headers have it.
+pub(super) const IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX: u32 = 3;
 
 impl core::fmt::Display for RequestKind {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

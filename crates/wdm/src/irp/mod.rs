@@ -79,6 +79,25 @@ pub struct Irp<'d> {
     brand: Brand<'d>,
 }
 
+/// Why a dispatch routine did not wait for a request.
+#[must_use = "a request that was not sent is completed or passed on"]
+pub enum NotWaited<'d> {
+    /// It is not there any more.
+    Gone(Disposition<'d>),
+    /// It was not sent, for this reason.
+    NotSent(Irp<'d>, Status),
+}
+
+impl<'d> NotWaited<'d> {
+    /// A request that was not sent is completed with the reason.
+    pub fn or_complete(self) -> Disposition<'d> {
+        match self {
+            Self::Gone(disposition) => disposition,
+            Self::NotSent(irp, status) => irp.complete(status, 0),
+        }
+    }
+}
+
 /// What became of a request: the only thing a dispatch routine can return (D4).
 pub struct Disposition<'d> {
     status: NTSTATUS,
@@ -255,22 +274,22 @@ impl<'d> Irp<'d> {
     /// Passes the request on, waits until the lower driver has completed it, and gets it back
     /// (C8 a, C10): completion stops at this driver and is resumed by what is done with the result.
     ///
-    /// Errors: the disposition of the request, completed with STATUS_INSUFFICIENT_RESOURCES
-    /// because the routine could not be set (C15), or passed on because the device is being
-    /// taken down.
+    /// Errors: [`NotWaited::Gone`] if it was passed on because the device is being taken down, and
+    /// [`NotWaited::NotSent`] if the routine could not be set (C15).
     ///
     #[doc = example!("wait.rs")]
     pub fn forward_and_wait<F: Filter>(
         self,
         device: &'d FilterDevice<F>,
         level: &mut Passive,
-    ) -> Result<ReturnedIrp<'d>, Disposition<'d>> {
+    ) -> Result<ReturnedIrp<'d>, NotWaited<'d>> {
         let Some(lower) = device.lower() else {
-            return Err(self.complete(Status::INVALID_DEVICE_REQUEST, 0));
+            let disposition = self.complete(Status::INVALID_DEVICE_REQUEST, 0);
+            return Err(NotWaited::Gone(disposition));
         };
         let entered = self.enter(device);
         if let DeviceUse::Refused = entered {
-            return Err(self.forward(lower));
+            return Err(NotWaited::Gone(self.forward(lower)));
         }
         // SAFETY: invariant of the type: the IRP has a location for the lower device.
         unsafe { raw::copy_current_location_to_next(self.raw) };
@@ -282,7 +301,7 @@ impl<'d> Irp<'d> {
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
         let set = unsafe { self.set_completion_routine(device, routine, context) };
         if let Err(status) = set {
-            return Err(self.complete(status, 0));
+            return Err(NotWaited::NotSent(self, status));
         }
         let irp = self.into_raw();
         // SAFETY: the lower device is alive while a request is on its way to it.

@@ -21,7 +21,7 @@ use crate::unicode::UnicodeStr;
 use core::ffi::c_void;
 use wdk_sys::{
     FILE_INFORMATION_CLASS, IO_STACK_LOCATION, IRP_MJ_DEVICE_CONTROL, IRP_MJ_QUERY_INFORMATION,
-    NTSTATUS, PDEVICE_OBJECT, PETHREAD, PIRP, ntddk,
+    IRP_SYNCHRONOUS_API, NTSTATUS, PDEVICE_OBJECT, PETHREAD, PIRP, ntddk,
 };
 
 /// A control code of METHOD_BUFFERED that takes no input.
@@ -146,6 +146,11 @@ fn send<F: Filter>(
     if irp.is_null() {
         return Status::INSUFFICIENT_RESOURCES;
     }
+    // SAFETY: the request is new; only the place is computed.
+    let flags = unsafe { &raw mut (*irp).Flags };
+    // A file system may as well use the thread that waits here.
+    // SAFETY: as above.
+    unsafe { flags.write(IRP_SYNCHRONOUS_API) };
     // SAFETY: the request is new, and has a location for the topmost device.
     let location = unsafe { raw::next_location(irp) };
     prepare(irp, location);

@@ -5,6 +5,7 @@
     reason = "the parameters are a union selected by the function codes"
 )]
 
+use super::kind::IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX;
 use super::{Irp, raw};
 use crate::device::{DeviceObject, DeviceReference};
 use wdk_sys::{
@@ -132,8 +133,11 @@ unsafe fn numbers(location: *const IO_STACK_LOCATION, major: u32, minor: u32) ->
             };
             [class as u32 as u64, length.into()]
         }
-        (IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY) => {
-            // SAFETY: the function codes select this member.
+        (
+            IRP_MJ_DIRECTORY_CONTROL,
+            IRP_MN_NOTIFY_CHANGE_DIRECTORY | IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX,
+        ) => {
+            // SAFETY: the function codes select this member; the one of the second begins alike.
             let (filter, length) = unsafe {
                 let notify = &(*parameters).NotifyDirectory;
                 (notify.CompletionFilter, notify.Length)

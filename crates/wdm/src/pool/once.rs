@@ -12,8 +12,14 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// The pointer is null, or comes from [`NonPagedBox::into_raw`]; once it is not null it stays.
 pub struct SetOnce<T> {
     value: AtomicPtr<T>,
-    owned: PhantomData<NonPagedBox<T>>,
+    /// Owns a value; a pointer, so that only what is said below makes it `Send` and `Sync`.
+    owned: PhantomData<(NonPagedBox<T>, *mut T)>,
 }
+
+// SAFETY: with it goes the value.
+unsafe impl<T: Send> Send for SetOnce<T> {}
+// SAFETY: it hands out `&T`, and any thread may put in the `T` that another one drops.
+unsafe impl<T: Send + Sync> Sync for SetOnce<T> {}
 
 impl<T> SetOnce<T> {
     /// Empty.
