@@ -49,11 +49,25 @@ pub struct Name {
 impl Name {
     /// The name whose parts are `first` and `second`, cut off in front where it is too long.
     fn new(first: &[u16], second: &[u16], source: Source) -> Result<NonPagedArc<Self>, Status> {
+        Self::with(0, first, second, source)
+    }
+
+    /// As [`Name::new`], with what `inherited` says of the first part: that it is cut off already.
+    fn with(
+        inherited: u32,
+        first: &[u16],
+        second: &[u16],
+        source: Source,
+    ) -> Result<NonPagedArc<Self>, Status> {
         let length = first.len().saturating_add(second.len());
         let kept = length.min(MAXIMUM_PATH);
         let mut all = first.iter().chain(second).skip(length - kept);
         let units = NonPagedSlice::try_from_fn(kept, |_| Ok(all.next().copied().unwrap_or(0)));
-        let cut = if kept < length { flags::NAME_CUT } else { 0 };
+        let cut = if kept < length {
+            flags::NAME_CUT
+        } else {
+            inherited & flags::NAME_CUT
+        };
         let source_flags = match source {
             Source::Told => 0,
             Source::NotTold if length == 0 => flags::NAME_UNKNOWN,
@@ -69,6 +83,10 @@ impl Name {
     /// Its code units: a path from the root of the volume.
     pub fn units(&self) -> &[u16] {
         &self.units
+    }
+
+    const fn is_cut(&self) -> bool {
+        self.flags & flags::NAME_CUT != 0
     }
 }
 
@@ -93,11 +111,16 @@ impl Names {
         self.0.get(place as usize % LISTS)
     }
 
-    /// The name of a file. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn find(&self, file: u64, level: &mut AtMostDispatch) -> Option<NonPagedArc<Name>> {
+    /// The name of a file on that volume. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn find(
+        &self,
+        volume: u32,
+        file: u64,
+        level: &mut AtMostDispatch,
+    ) -> Option<NonPagedArc<Name>> {
         self.list(file)?.with(level, |list| {
             let mut entries = list.iter();
-            let found = entries.find(|entry| entry.file == file);
+            let found = entries.find(|entry| entry.file == file && entry.volume == volume);
             found.map(|entry| entry.name.clone())
         })
     }
@@ -144,18 +167,25 @@ impl Names {
     }
 
     /// What was called `old` is called `new`, and so is the beginning of what lies below it. A name for
-    /// which there is no memory is forgotten. IRQL: ≤ DISPATCH_LEVEL.
-    fn renamed(&self, volume: u32, old: &[u16], new: &[u16], level: &mut AtMostDispatch) {
+    /// which there is no memory is forgotten, and so is one whose beginning is not known.
+    /// IRQL: ≤ DISPATCH_LEVEL.
+    fn renamed(&self, volume: u32, old: &Name, new: &Name, level: &mut AtMostDispatch) {
+        if old.is_cut() || new.is_cut() {
+            return self.renamed_somehow(volume, level);
+        }
         for list in self.0.iter() {
             list.with(level, |list| {
                 list.retain(|entry| {
-                    let Some(rest) = below(&entry.name.units, old) else {
-                        return true;
-                    };
                     if entry.volume != volume {
                         return true;
                     }
-                    let renamed = Name::new(new, rest, entry.name.source);
+                    if entry.name.is_cut() {
+                        return false;
+                    }
+                    let Some(rest) = below(&entry.name.units, &old.units) else {
+                        return true;
+                    };
+                    let renamed = Name::new(&new.units, rest, entry.name.source);
                     renamed.map(|name| entry.name = name).is_ok()
                 });
             });
@@ -187,9 +217,11 @@ pub fn of_request(
     let file = irp.file()?;
     let number = irp.file_number();
     if irp.major() == Operation::CREATE.number() {
-        return opened(names, irp, &file, level.at_most_dispatch());
+        // The close of what had that address may have passed by, where the volume was detached.
+        names.forget(number, level.at_most_dispatch());
+        return opened(names, irp, volume, &file, level.at_most_dispatch());
     }
-    let known = names.find(number, level.at_most_dispatch());
+    let known = names.find(volume.number, number, level.at_most_dispatch());
     if irp.major() == Operation::CLOSE.number() {
         names.forget(number, level.at_most_dispatch());
         return known;
@@ -203,10 +235,13 @@ pub fn of_request(
     };
     let asked = match ask(device, &file, level) {
         Ok(name) => name,
+        Err(Status::INSUFFICIENT_RESOURCES) => return known,
         // It has none, or cannot tell: not asked again.
         Err(_) => {
-            let units = known.as_ref().map_or(&[][..], |name| name.units());
-            Name::new(units, &[], Source::NotTold).ok()?
+            let (flags, units) = known
+                .as_ref()
+                .map_or((0, &[][..]), |name| (name.flags, name.units()));
+            Name::with(flags, units, &[], Source::NotTold).ok()?
         }
     };
     names.set(
@@ -229,6 +264,7 @@ fn has_files(device: &FilterDevice<Glass>, volume: &Volume) -> bool {
 fn opened(
     names: &Names,
     irp: &Irp<'_>,
+    volume: &Volume,
     file: &FileObject<'_>,
     level: &mut AtMostDispatch,
 ) -> Option<NonPagedArc<Name>> {
@@ -242,7 +278,7 @@ fn opened(
     let Some(related) = file.related_number() else {
         return Name::new(name.units(), &[], Source::Opened).ok();
     };
-    let directory = names.find(related, level)?;
+    let directory = names.find(volume.number, related, level)?;
     let backslash = [u16::from(b'\\')];
     // A stream of the directory itself begins with a colon.
     let between: &[u16] = match name.units().first() {
@@ -251,8 +287,10 @@ fn opened(
         Some(_) if directory.units().last() == backslash.first() => &[],
         Some(_) => &backslash,
     };
-    let directory = Name::new(directory.units(), between, Source::Opened).ok()?;
-    Name::new(directory.units(), name.units(), Source::Opened).ok()
+    let (flags, units) = (directory.flags, directory.units());
+    let directory = Name::with(flags, units, between, Source::Opened).ok()?;
+    let (flags, units) = (directory.flags, directory.units());
+    Name::with(flags, units, name.units(), Source::Opened).ok()
 }
 
 /// Asks the file system.
@@ -312,7 +350,7 @@ impl<'l> Rename<'l> {
         let new = ask(device, file, self.level);
         let level = self.level.at_most_apc().at_most_dispatch();
         match new {
-            Ok(new) => names.renamed(volume.number, self.old.units(), new.units(), level),
+            Ok(new) => names.renamed(volume.number, &self.old, &new, level),
             Err(_) => names.renamed_somehow(volume.number, level),
         }
     }

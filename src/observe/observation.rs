@@ -150,6 +150,12 @@ fn outcome(operation: Operation, irp: &CompletedIrp<'_>, ticks: u64) -> Outcome 
     }
 }
 
+/// Whether a create with this status has opened its file: where it meets a reparse point, another create
+/// follows and no close.
+const fn is_opened(status: u32) -> bool {
+    status >> 31 == 0 && status != Status::REPARSE.bits()
+}
+
 /// The severity of an error, in the two highest bits of a status.
 const ERROR: u32 = 3;
 
@@ -283,7 +289,7 @@ impl Observation {
         let mut flags = trace::flags::NAME_UNKNOWN;
         if let Some(name) = &self.name {
             flags = name.flags;
-            if self.operation == Operation::CREATE && outcome.status >> 31 == 0 {
+            if self.operation == Operation::CREATE && is_opened(outcome.status) {
                 names.set(self.volume, self.file, name, level);
             }
         }
@@ -344,7 +350,9 @@ fn fast_io(
     let operation = Operation::from_fast_io(call.entry)?;
     let counted = what.counts() && volume.counters(operation).is_ok();
     let name = if what.names() {
-        of(device.driver()).names().find(call.file, level)
+        of(device.driver())
+            .names()
+            .find(volume.number, call.file, level)
     } else {
         None
     };

@@ -1,12 +1,17 @@
 //! The names of files in traces: what the file system calls them, and when it is asked.
 
-use fsglass_protocol::trace::{flags, wanted};
+use fsglass_protocol::trace::{MAXIMUM_PATH, flags, wanted};
 use fsglass_protocol::{Operation, TraceStart};
 use fsglass_tests::client::{Client, Traced, everything};
 use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
-use ntbox::nt::{FILE_DIRECTORY_FILE, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_SUCCESS};
+use ntbox::nt::unicode::OwnedUnicodeString;
+use ntbox::nt::{
+    FILE_DIRECTORY_FILE, FILE_OBJECT, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_REPARSE,
+    STATUS_SUCCESS,
+};
 use ntbox::pool::failure;
 use ntbox::user::{CreateParameters, access, create_file};
 
@@ -195,6 +200,94 @@ fn files_that_are_opened_otherwise_have_names() {
             [("\\dir\\relative", 0)]
         );
         drop(client);
+        unload(driver);
+    });
+}
+
+/// A create that met a reparse point has opened nothing, and a file object that is used again has nothing of
+/// the name that it had before.
+#[test]
+fn names_are_of_files_that_were_opened() {
+    /// FILE_OPEN_BY_FILE_ID.
+    const BY_ID: usize = 0x2000;
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let named = TraceStart {
+            wanted: wanted::NAMES.into(),
+            ..everything()
+        };
+        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let text = OwnedUnicodeString::new("\\name");
+        let mut file = FILE_OBJECT {
+            FileName: text.as_unicode(),
+            ..FILE_OBJECT::default()
+        };
+        let file_object = &raw mut file as usize;
+        let request = |major: Operation, options| Request {
+            parameters: [0, options, 0, 0],
+            file_object,
+            ..Request::new(major.number())
+        };
+        let mut expected = Vec::new();
+        for (status, options, name) in [
+            (STATUS_REPARSE, 0, ("", flags::NAME_UNKNOWN)),
+            (STATUS_SUCCESS, 0, ("\\name", flags::NAME_AS_OPENED)),
+            (STATUS_SUCCESS, BY_ID, ("", flags::NAME_UNKNOWN)),
+        ] {
+            probe.answer(How::Now, status, 0);
+            let _opened = request(Operation::CREATE, options).send(probe.device().top());
+            let _read = request(Operation::READ, 0).send(probe.device().top());
+            expected.push(name);
+        }
+        let traced = client.drain_trace();
+        assert_eq!(names_of(&traced, Operation::READ), expected);
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// Of a name that is too long the end is told, and that it is; also after a rename.
+#[test]
+fn long_names_are_cut() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let named = TraceStart {
+            wanted: wanted::NAMES.into(),
+            ..everything()
+        };
+        assert_eq!(client.start_trace(named, "", "*\\file?"), STATUS_SUCCESS);
+        let mut whole = String::new();
+        let mut directories = Vec::new();
+        for letter in ['a', 'b', 'c', 'd', 'e'] {
+            whole += "\\";
+            whole.extend([letter; 120]);
+            let options = FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT;
+            directories.push(volume.create_with(&whole, options));
+        }
+        let file = volume.create(&(whole.clone() + "\\file1"));
+        assert!(file.flush().is_success());
+        let renamed = file.set_information(10, &rename_to("file2"));
+        assert!(renamed.is_success(), "{renamed:?}");
+        assert!(file.flush().is_success());
+        let traced = client.drain_trace();
+        let cut = &whole[whole.len() + "\\file1".len() - MAXIMUM_PATH..];
+        let cut = cut.to_owned() + "\\file1";
+        let after = cut.replace("file1", "file2");
+        assert_eq!(
+            names_of(&traced, Operation::CREATE),
+            [(&*cut, flags::NAME_AS_OPENED | flags::NAME_CUT)]
+        );
+        assert_eq!(
+            names_of(&traced, Operation::FLUSH_BUFFERS),
+            [(&*cut, flags::NAME_CUT), (&*after, flags::NAME_CUT)]
+        );
+        drop((file, directories, client));
         unload(driver);
     });
 }

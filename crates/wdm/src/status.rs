@@ -57,6 +57,8 @@ statuses! {
     REVISION_MISMATCH = STATUS_REVISION_MISMATCH;
     /// Something of that name is there already.
     OBJECT_NAME_COLLISION = STATUS_OBJECT_NAME_COLLISION;
+    /// A create has met a reparse point: nothing was opened, and another create follows.
+    REPARSE = STATUS_REPARSE;
     /// What was looked for is not there.
     NOT_FOUND = STATUS_NOT_FOUND;
     /// Somebody else uses the device.
