@@ -21,6 +21,17 @@ fn disk(machine: &Machine) -> Volume {
     volume
 }
 
+/// A client that traces with names; of files that are called like `pattern`, if it is not empty.
+fn traces_names_like(pattern: &str) -> Client {
+    let client = Client::open();
+    let named = TraceStart {
+        wanted: wanted::NAMES.into(),
+        ..everything()
+    };
+    assert_eq!(client.start_trace(named, "", pattern), STATUS_SUCCESS);
+    client
+}
+
 /// The names that records of an operation have, with their flags, in order.
 fn names_of(traced: &Traced, operation: Operation) -> Vec<(&str, u32)> {
     let records = traced.requests.iter();
@@ -39,12 +50,7 @@ fn files_have_names() {
         let volume = disk(&machine);
         let early = volume.create("\\early");
         let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let client = traces_names_like("");
         assert!(early.flush().is_success());
         let directory =
             volume.create_with("\\Dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
@@ -92,12 +98,7 @@ fn renamed_files_have_their_new_name() {
         let machine = Machine::start();
         let volume = disk(&machine);
         let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let client = traces_names_like("");
         let (first, second, other) = (
             volume.create("\\old"),
             volume.create("\\old"),
@@ -130,12 +131,7 @@ fn a_rename_passes_without_memory_to_wait_for_it() {
         let machine = Machine::start();
         let volume = disk(&machine);
         let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let client = traces_names_like("");
         let file = volume.create("\\name0");
         assert!(file.flush().is_success());
         let mut failed = 0;
@@ -170,12 +166,7 @@ fn files_that_are_opened_otherwise_have_names() {
         let machine = Machine::start();
         let volume = disk(&machine);
         let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", "*relative*"), STATUS_SUCCESS);
+        let client = traces_names_like("*relative*");
         let directory =
             volume.create_with("\\dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
         let opened = create_file(
@@ -214,12 +205,7 @@ fn names_are_of_files_that_were_opened() {
         let _machine = Machine::start();
         let probe = Probe::register();
         let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", ""), STATUS_SUCCESS);
+        let client = traces_names_like("");
         let text = OwnedUnicodeString::new("\\name");
         let mut file = FILE_OBJECT {
             FileName: text.as_unicode(),
@@ -256,12 +242,7 @@ fn long_names_are_cut() {
         let machine = Machine::start();
         let volume = disk(&machine);
         let driver = load(path, UNLOADABLE);
-        let client = Client::open();
-        let named = TraceStart {
-            wanted: wanted::NAMES.into(),
-            ..everything()
-        };
-        assert_eq!(client.start_trace(named, "", "*\\file?"), STATUS_SUCCESS);
+        let client = traces_names_like("*\\file?");
         let mut whole = String::new();
         let mut directories = Vec::new();
         for letter in ['a', 'b', 'c', 'd', 'e'] {
