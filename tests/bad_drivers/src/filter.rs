@@ -76,7 +76,9 @@ pub unsafe fn lower(device: PDEVICE_OBJECT) -> PDEVICE_OBJECT {
     (*(*device).DeviceExtension.cast::<Extension>()).lower
 }
 
-/// Copies the location, sets `routine`, calls the next driver, in that order (C1).
+/// Copies the location, sets `routine`, calls the next driver, in that order (C1). Without memory for the
+/// routine the request goes down unseen: a cleanup or close that failed here would leave the driver below with
+/// what it keeps for the file (P2).
 pub unsafe fn pass_with(
     device: PDEVICE_OBJECT,
     irp: PIRP,
@@ -86,7 +88,7 @@ pub unsafe fn pass_with(
     copy_location_to_next(irp);
     let status = ntddk::IoSetCompletionRoutineEx(device, irp, Some(routine), context, 1, 1, 1);
     if status != STATUS_SUCCESS {
-        return complete(irp, status);
+        return skip(device, irp);
     }
     enter();
     ntddk::IofCallDriver(lower(device), irp)
