@@ -3,11 +3,14 @@
 use crate::frame::{Frame, greet, kind};
 use crate::machine::Machine;
 use std::io::{Error, ErrorKind, Read, Result};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 /// How often somebody who waits is asked whether to go on.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long the box may take to close what was open.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// The address that `text` names, if all that it names are of this machine's loopback.
 ///
@@ -134,11 +137,17 @@ impl Connection {
         }
         self.stream.set_read_timeout(None)
     }
+}
 
-    /// Waits until the box ends the connection.
-    pub fn wait_for_end(mut self) {
-        // Whatever ends it: nothing more comes.
-        let _ended = self.stream.read(&mut [0]);
+/// As on Windows, the device is closed when the program has gone on, and not at some time later.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let told = self.stream.shutdown(Shutdown::Write);
+        let limited = self.stream.set_read_timeout(Some(CLOSING));
+        if told.is_ok() && limited.is_ok() {
+            // An answer that nobody waits for, then the end, or the box is gone.
+            while matches!(self.stream.read(&mut [0; 4096]), Ok(1..)) {}
+        }
     }
 }
 
@@ -159,6 +168,8 @@ fn senseless() -> Error {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A box that answers each question with what `answer` makes of it, or not at all.
     fn pretended(answer: impl Fn(&Frame) -> Option<Frame> + Send + 'static) -> SocketAddr {
@@ -231,6 +242,24 @@ mod tests {
             connection.open("x").unwrap_err().kind(),
             ErrorKind::InvalidData
         );
+    }
+
+    #[test]
+    fn the_box_has_closed_everything_when_it_is_dropped() {
+        let closed = Arc::new(AtomicBool::new(false));
+        let sees = Arc::clone(&closed);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            greet(&mut stream).unwrap();
+            assert!(Frame::read(&mut stream).is_err(), "it asks nothing");
+            std::thread::sleep(Duration::from_millis(50));
+            sees.store(true, Ordering::SeqCst);
+        });
+        drop(Connection::connect(address).unwrap());
+        assert!(closed.load(Ordering::SeqCst));
+        serving.join().unwrap();
     }
 
     #[test]
