@@ -90,8 +90,8 @@ pub mod record {
 
 /// A request that completed. Behind it lies the name of its file in UTF-16; its size is a multiple of 8.
 ///
-/// A processor's records come in the order in which they were made; those of several processors are
-/// mixed.
+/// A processor's records come in the order in which they were made, which is later than the completion that
+/// they tell of; those of several processors are mixed.
 #[derive(
     Clone,
     Copy,

@@ -94,7 +94,7 @@ pub fn events_of<B>(
     let named = |error: std::io::Error| Error::new(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(named)?;
     let mut reader = Reader::new(BufReader::with_capacity(1 << 20, file))?;
-    let mut stream = Stream::default();
+    let mut stream = Stream::saved();
     // The letters come first: the filter needs them.
     let mut block = reader.next_block()?;
     let mut filter = None;

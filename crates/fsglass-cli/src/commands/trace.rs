@@ -11,16 +11,13 @@ use crate::trace::event::Event;
 use crate::trace::file::{Writer, first_requests};
 use crate::trace::filter::{Filter, operations};
 use crate::trace::print::{Form, Printer};
-use crate::trace::stream::{Answer, Stream};
+use crate::trace::stream::{Answer, PATIENCE, Stream};
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The room for each answer.
 pub const ROOM: usize = 1 << 20;
-
-/// How long an event that is held back for its order waits for others.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Wanted {
     /// The filter that the user described.
@@ -61,7 +58,7 @@ pub fn run(context: &mut Context<'_>, arguments: &Trace) -> Result<Exit> {
     context.system.tell("tracing; Ctrl-C ends it");
     let begun = Instant::now();
     let mut trace = Taken {
-        stream: Stream::new(letters),
+        stream: Stream::running(letters),
         done: 0,
         most: arguments.count.unwrap_or(u64::MAX),
     };

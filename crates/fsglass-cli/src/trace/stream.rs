@@ -1,8 +1,10 @@
 //! Answers of the driver in, events in the order in which they completed out.
 //!
-//! Within one processor's ring records have the order of their completion, and an answer has those of
-//! all rings, one ring after the other. What completed before an answer that left nothing behind is
-//! therefore in that answer or the next: events are held back until the answer after.
+//! Within one processor's ring records have the order in which they were made, and an answer has those of
+//! all rings, one ring after the other. What was made before an answer that left nothing behind is
+//! therefore in that answer or the next. A record is made after its request has completed, and its thread
+//! may be kept from running between the two: events are held back for a while more than until the answer
+//! after.
 
 use super::event::{Event, Volume};
 use crate::driver::{malformed, text};
@@ -12,9 +14,13 @@ use fsglass_protocol::trace::{MAXIMUM_PATH, Record};
 use fsglass_protocol::{Operation, Trace, TraceHeader, TraceRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The most bytes of one record.
 const LONGEST_RECORD: usize = size_of::<TraceRecord>() + 2 * MAXIMUM_PATH + 8;
+
+/// How long events are held back while a trace is running.
+pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// More than these are not held back: a reader who never catches up would need all memory.
 const MOST_HELD: usize = 100_000;
@@ -39,6 +45,7 @@ impl Answer<'_> {
 /// A trace on its way.
 #[derive(Default)]
 pub struct Stream {
+    patience: Duration,
     letters: Vec<DriveLetter>,
     volumes: HashMap<u32, Rc<Volume>>,
     /// By tick of completion and order of arrival.
@@ -51,11 +58,21 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// One whose volumes have these drive letters.
+    /// One that is running, and whose volumes have these drive letters.
     #[must_use]
-    pub fn new(letters: Vec<DriveLetter>) -> Self {
+    pub fn running(letters: Vec<DriveLetter>) -> Self {
         Self {
+            patience: PATIENCE,
             letters,
+            ..Self::default()
+        }
+    }
+
+    /// One from a file, where nobody waits: as many events as there is memory for are held back.
+    #[must_use]
+    pub fn saved() -> Self {
+        Self {
+            patience: Duration::MAX,
             ..Self::default()
         }
     }
@@ -94,17 +111,22 @@ impl Stream {
                 Err(_) => return Err(malformed()),
             }
         }
-        if answer.is_full() {
-            let beyond = self.held.len().saturating_sub(MOST_HELD);
-            let early = std::iter::from_fn(|| self.held.pop_first());
-            return Ok(early.take(beyond).map(|(_, event)| event).collect());
+        if !answer.is_full() {
+            let now = trace.header.now.get();
+            let complete = std::mem::replace(&mut self.complete_until, now);
+            let waited_for = now.saturating_sub(ticks(self.patience, &first));
+            let later = self.held.split_off(&(complete.min(waited_for), u64::MAX));
+            let events = std::mem::replace(&mut self.held, later).into_values();
+            return Ok(events.chain(self.beyond()).collect());
         }
-        let now = trace.header.now.get();
-        let until = std::mem::replace(&mut self.complete_until, now);
-        let later = self.held.split_off(&(until.saturating_add(1), 0));
-        Ok(std::mem::replace(&mut self.held, later)
-            .into_values()
-            .collect())
+        Ok(self.beyond().collect())
+    }
+
+    /// The earliest that there is no more memory for.
+    fn beyond(&mut self) -> impl Iterator<Item = Event> {
+        let beyond = self.held.len().saturating_sub(MOST_HELD);
+        let early = std::iter::from_fn(|| self.held.pop_first());
+        early.take(beyond).map(|(_, event)| event)
     }
 
     /// Gives what is held back.
@@ -157,4 +179,11 @@ impl Stream {
             nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// How many ticks that is, by the clock of the trace.
+fn ticks(duration: Duration, header: &TraceHeader) -> u64 {
+    let per_second = u128::from(header.frequency.get());
+    let ticks = duration.as_nanos().saturating_mul(per_second) / 1_000_000_000;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
 }

@@ -99,36 +99,60 @@ fn take(stream: &mut Stream, bytes: &[u8], room: usize) -> Vec<u64> {
     events.iter().map(Event::completed).collect()
 }
 
-/// Two processors: each one's records are in order, and some come an answer late.
+/// A millisecond.
+const MS: u64 = 10_000;
+
+fn completed_at(milliseconds: u64) -> Vec<u8> {
+    completed(request(milliseconds * MS - 1, 1, Operation::READ), "")
+}
+
+/// When what is in order after an answer has completed, in milliseconds.
+fn in_order(stream: &mut Stream, now: u64, room: usize, records: &[u64]) -> Vec<u64> {
+    let records: Vec<_> = records.iter().map(|at| completed_at(*at)).collect();
+    let bytes = answer(now * MS, 4, &records);
+    let events = take(stream, &bytes, room.max(bytes.len()));
+    events.into_iter().map(|at| at / MS).collect()
+}
+
+/// Two processors: each one's records are in order, and some come an answer late, or later by a thread that
+/// was kept from running.
 #[test]
 fn events_come_in_the_order_of_their_completion() {
-    let one = |completed_at: u64| completed(request(completed_at - 1, 1, Operation::READ), "");
-    let mut stream = Stream::new(letters());
+    let mut stream = Stream::running(letters());
     let room = 1 << 20;
-    let first = [
-        vec![volume_record(1, VOLUME)],
-        [3, 9, 5, 7].map(one).to_vec(),
-    ]
-    .concat();
-    assert!(take(&mut stream, &answer(10, 0, &first), room).is_empty());
-    let second = answer(20, 0, &[one(12), one(8)]);
-    assert_eq!(take(&mut stream, &second, room), [3, 5, 7, 8, 9]);
-    // It had no room: what is missing may be older than what is here.
-    let third = answer(30, 4, &[one(25)]);
-    assert!(take(&mut stream, &third, third.len() + 100).is_empty());
+    assert!(in_order(&mut stream, 10, room, &[3, 9, 5, 7]).is_empty());
+    // Those of the first answer, and one that was made before it.
     assert_eq!(
-        take(&mut stream, &answer(40, 4, &[one(19)]), room),
-        [12, 19]
+        in_order(&mut stream, 200, room, &[12, 120, 8]),
+        [3, 5, 7, 8, 9]
     );
+    // Completed before the answer before, made after it.
+    assert_eq!(in_order(&mut stream, 210, room, &[110]), [12, 110]);
+    // It had no room: what is missing may be older than what is here.
+    assert!(in_order(&mut stream, 340, 0, &[300]).is_empty());
+    assert_eq!(in_order(&mut stream, 400, room, &[205]), [120, 205]);
     assert!(stream.holds());
     let rest: Vec<u64> = stream.flush().iter().map(Event::completed).collect();
-    assert_eq!(rest, [25]);
-    assert_eq!((stream.arrived(), stream.lost()), (8, 4));
+    assert_eq!(rest, [300 * MS]);
+    assert_eq!((stream.arrived(), stream.lost()), (10, 4));
+}
+
+/// Of a file, events are held back for as long as there is memory for them.
+#[test]
+fn saved_events_wait_for_others() {
+    let mut stream = Stream::saved();
+    let room = 1 << 20;
+    assert!(in_order(&mut stream, 10, room, &[9]).is_empty());
+    assert!(in_order(&mut stream, 100_000, room, &[99_000]).is_empty());
+    assert!(in_order(&mut stream, 200_000, room, &[1]).is_empty());
+    let many: Vec<u64> = (200_001..300_000).collect();
+    assert_eq!(in_order(&mut stream, 300_000, 1 << 30, &many), [1, 9]);
+    assert_eq!(stream.flush().len(), 100_000);
 }
 
 #[test]
 fn times_and_volumes_are_known() {
-    let mut stream = Stream::new(letters());
+    let mut stream = Stream::running(letters());
     let wanted = event(100, 50, Operation::WRITE);
     let records = [
         volume_record(1, VOLUME),
@@ -151,8 +175,8 @@ fn an_answer_that_makes_no_sense_is_refused() {
         bytes: &wrong,
         room: 1 << 20,
     };
-    assert!(Stream::default().take(answer, false).is_err());
-    assert_eq!(Stream::default().take(answer, true).unwrap(), []);
+    assert!(Stream::saved().take(answer, false).is_err());
+    assert_eq!(Stream::saved().take(answer, true).unwrap(), []);
 }
 
 /// Wherever a file is cut, what comes before the cut is read, and the end is missing.
@@ -173,7 +197,7 @@ fn a_file_that_was_cut_is_read_up_to_the_cut() {
             assert!(cut < 24, "{cut}");
             continue;
         };
-        let mut stream = Stream::default();
+        let mut stream = Stream::saved();
         let mut ended = false;
         while let Some(block) = reader.next_block().unwrap() {
             let (bytes, is_cut) = match block {
