@@ -288,6 +288,8 @@ caught! {
     a_resource_released_twice_is_caught = "resource-released-twice";
     /// V (locks): a resource is deleted while it is owned.
     a_resource_deleted_while_owned_is_caught = "resource-deleted-owned";
+    /// V (locks): a dispatch routine returns inside a critical region (D6).
+    a_dispatch_routine_in_a_critical_region_is_caught = "dispatch-returns-in-critical-region";
     /// V (locks): a critical region is left twice.
     a_critical_region_left_twice_is_caught = "critical-region-left-twice";
     /// V (locks): a guarded region is left twice.

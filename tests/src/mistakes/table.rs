@@ -301,9 +301,15 @@ pub const ALL: &[Mistake] = &[
     at_line("spin-lock-released-twice", "SpinLock", PAIRING),
     at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),
     at_line("fast-mutex-unsafe", "FastMutexUnsafe", PAIRING),
-    at_line("resource-with-apcs-enabled", "CriticalRegions", PAIRING),
+    at_line("resource-with-apcs-enabled", "ResourceApcsEnabled", PAIRING),
     at_line("resource-released-twice", "ResourceNotOwned", PAIRING),
     at_line("resource-deleted-owned", "ResourceDeletedOwned", PAIRING),
+    in_routine(
+        "dispatch-returns-in-critical-region",
+        "CriticalRegions",
+        PAIRING,
+        "return_in_critical_region",
+    ),
     at_line(
         "critical-region-left-twice",
         "KeLeaveCriticalRegion",

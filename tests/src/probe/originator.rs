@@ -7,7 +7,8 @@ use ntbox::nt::{
     DEVICE_OBJECT, FILE_OBJECT, IRP, Kirql, NTSTATUS, PASSIVE_LEVEL,
     STATUS_MORE_PROCESSING_REQUIRED,
 };
-use ntbox::processor::{irql, thread};
+use ntbox::processor::irql;
+use ntbox::processor::thread::Regions;
 use std::ffi::c_void;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Request {
             irp::set_completion_routine(irp, Some(completed), context.cast(), ALWAYS);
         }
         let _level = irql::raised_to(self.irql);
-        let regions = thread::critical_regions();
+        let regions = Regions::current();
         // SAFETY: as above; the device is alive.
         let returned = unsafe { call::call_driver(device.raw(), irp, 0) };
         let entered = irql::current();
@@ -102,7 +103,7 @@ impl Request {
             "the dispatch routine came back at another IRQL"
         );
         assert_eq!(
-            thread::critical_regions(),
+            Regions::current(),
             regions,
             "the dispatch routine did not leave its critical regions"
         );

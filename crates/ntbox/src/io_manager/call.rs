@@ -13,6 +13,7 @@ use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
+use crate::processor::thread::Regions;
 use crate::processor::{irql, turns};
 use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
@@ -94,6 +95,7 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
 unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
     turns::point();
     let level = irql::current();
+    let regions = Regions::current();
     if let Some(completed) = checks::freed_by(irp) {
         checks::report(
             &rules::USE_AFTER_FREE,
@@ -196,6 +198,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             );
             irql::restore(level);
         }
+        checks::same_regions(regions, "dispatch routine", routine as usize, irp);
         fence::put_up(fence);
         status
     }

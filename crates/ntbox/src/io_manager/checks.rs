@@ -14,6 +14,7 @@ use super::device;
 use super::tracker::{Disagreement, Dispatch, Inner, Whereabouts};
 use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, STATUS_PENDING, Status};
 use crate::processor::irql;
+use crate::processor::thread::Regions;
 use crate::verifier::{self, Rule, Violation, rules};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,6 +46,22 @@ pub fn at_most(level: Kirql, routine: &str, site: usize) {
             vec![("called by", site)],
         );
     }
+}
+
+/// Reports the routine `which` of a driver, at `routine`, that has returned in other critical or guarded
+/// regions than it was called in, and goes back to those.
+pub fn same_regions(before: Regions, which: &'static str, routine: usize, irp: *mut IRP) {
+    let now = Regions::current();
+    if now == before {
+        return;
+    }
+    report(
+        &rules::REGIONS_CHANGED,
+        format!("a {which} was called inside {before} and returned inside {now}"),
+        irp,
+        vec![(which, routine)],
+    );
+    before.restore();
 }
 
 /// # Safety

@@ -26,6 +26,7 @@ use crate::nt::{
     STATUS_PENDING, STATUS_SUCCESS, Status,
 };
 use crate::processor::irql;
+use crate::processor::thread::Regions;
 use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
 
@@ -219,6 +220,7 @@ impl Observer for Checked {
         // SAFETY: not called yet.
         let address = unsafe { unload_safe::routine_to_report(routine, location.Context) };
         let level = irql::current();
+        let regions = Regions::current();
         // SAFETY: the completer owns the request until the routine has it.
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
         let entered = Event::new(EventKind::RoutineEntered, device, number, 0, address);
@@ -246,6 +248,7 @@ impl Observer for Checked {
             address,
         ));
         check_level(irp, level, address);
+        checks::same_regions(regions, "completion routine", address, irp);
         if status == STATUS_MORE_PROCESSING_REQUIRED {
             return Outcome::Stop;
         }

@@ -17,6 +17,7 @@ use crate::nt::{
 };
 use crate::pe_image;
 use crate::processor::irql;
+use crate::processor::thread::Regions;
 use crate::verifier::rules;
 use std::path::Path;
 
@@ -89,6 +90,13 @@ unsafe fn enter(loaded: &Loaded, registry_path: &UNICODE_STRING) -> NTSTATUS {
         );
         irql::restore(PASSIVE_LEVEL);
     }
+    let regions = Regions::default();
+    checks::same_regions(
+        regions,
+        "DriverEntry",
+        loaded.image.entry(),
+        std::ptr::null_mut(),
+    );
     status
 }
 

@@ -15,6 +15,7 @@ use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
 use crate::pe_image::{self, Image};
 use crate::pool;
+use crate::processor::thread::Regions;
 use crate::processor::{self, irql, turns};
 use crate::verifier::{self, rules};
 use std::time::{Duration, Instant};
@@ -65,6 +66,13 @@ pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
             );
             irql::restore(PASSIVE_LEVEL);
         }
+        let regions = Regions::default();
+        checks::same_regions(
+            regions,
+            "DriverUnload",
+            routine as usize,
+            std::ptr::null_mut(),
+        );
     }
     take_away(&loaded);
     Ok(())

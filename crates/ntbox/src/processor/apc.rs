@@ -16,6 +16,7 @@ use crate::nt::APC_LEVEL;
 use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -138,14 +139,38 @@ pub fn leave_guarded_region() {
     leave_guarded_region_for(0);
 }
 
-/// Critical regions this thread is in.
-pub fn critical_regions() -> u32 {
-    CRITICAL_REGIONS.get()
+/// How many regions of each kind a thread is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Regions {
+    critical: u32,
+    guarded: u32,
 }
 
-/// Guarded regions this thread is in.
-pub fn guarded_regions() -> u32 {
-    GUARDED_REGIONS.get()
+impl Regions {
+    /// Those that this thread is in.
+    #[inline]
+    pub fn current() -> Self {
+        Self {
+            critical: CRITICAL_REGIONS.get(),
+            guarded: GUARDED_REGIONS.get(),
+        }
+    }
+
+    /// Puts this thread into as many, after the report of a routine that changed them.
+    pub fn restore(self) {
+        CRITICAL_REGIONS.set(self.critical);
+        GUARDED_REGIONS.set(self.guarded);
+    }
+}
+
+impl fmt::Display for Regions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} critical and {} guarded region(s)",
+            self.critical, self.guarded
+        )
+    }
 }
 
 /// `KeAreApcsDisabled`: true in a critical or guarded region.
@@ -156,12 +181,6 @@ pub fn apcs_disabled() -> bool {
 /// `KeAreAllApcsDisabled`: true in a guarded region or at `APC_LEVEL` or above.
 pub fn all_apcs_disabled() -> bool {
     !takes_apcs()
-}
-
-/// Puts the counts of regions back, after a report of a routine that changed them.
-pub(super) fn reset_regions(critical: u32, guarded: u32) {
-    CRITICAL_REGIONS.set(critical);
-    GUARDED_REGIONS.set(guarded);
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, O
 use std::sync::{Condvar, OnceLock, PoisonError, RwLock};
 
 pub use super::apc::{
-    all_apcs_disabled, apcs_disabled, critical_regions, deliver_apcs, enter_critical_region,
-    enter_guarded_region, guarded_regions, leave_critical_region, leave_critical_region_for,
-    leave_guarded_region, leave_guarded_region_for, queue_apc,
+    Regions, all_apcs_disabled, apcs_disabled, deliver_apcs, enter_critical_region,
+    enter_guarded_region, leave_critical_region, leave_critical_region_for, leave_guarded_region,
+    leave_guarded_region_for, queue_apc,
 };
 
 /// Bytes of the thread object's body, as many as an `ETHREAD` of Windows 10 has.

@@ -12,7 +12,8 @@
 //! Source: "System Worker Threads", "DPC Objects and DPCs" in the kernel
 //! architecture guide; bug checks 0xE1, 0xE4, 0xC7 and 0xC8.
 
-use super::{apc, irql, spin_lock, thread, timer};
+use super::apc::Regions;
+use super::{irql, spin_lock, thread, timer};
 use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::verifier::{rules, violation};
 use std::collections::VecDeque;
@@ -200,17 +201,15 @@ fn check_worker(site: usize) {
 
 /// Reports what the routine that has returned left behind in this thread.
 pub(super) fn check_regions(what: &str, site: usize) {
-    let (critical, guarded) = (thread::critical_regions(), thread::guarded_regions());
+    let regions = Regions::current();
     let locks = spin_lock::held_by_current();
-    if critical + guarded > 0 || locks > 0 {
+    if regions != Regions::default() || locks > 0 {
         violation(
             &rules::WORKER_STATE,
-            format!(
-                "{what} returned inside {critical} critical and {guarded} guarded region(s), with {locks} spin lock(s)"
-            ),
+            format!("{what} returned inside {regions}, with {locks} spin lock(s)"),
             &[("routine", site)],
         );
-        apc::reset_regions(0, 0);
+        Regions::default().restore();
     }
 }
 
@@ -302,7 +301,7 @@ fn check_dpc(site: usize) {
             "a DPC routine returned inside a critical or guarded region".to_owned(),
             &[("DPC routine", site)],
         );
-        apc::reset_regions(0, 0);
+        Regions::default().restore();
     }
 }
 

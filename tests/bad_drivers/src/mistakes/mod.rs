@@ -229,6 +229,8 @@ mistakes! {
     ResourceReleasedTwice = "resource-released-twice";
     /// A resource is deleted while it is owned.
     ResourceDeletedOwned = "resource-deleted-owned";
+    /// A dispatch routine returns inside a critical region (D6).
+    DispatchReturnsInCriticalRegion = "dispatch-returns-in-critical-region";
     /// A critical region is left twice.
     CriticalRegionLeftTwice = "critical-region-left-twice";
     /// A guarded region is left twice.

@@ -24,6 +24,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::ResourceReleasedTwice => Some(release_resource_twice),
         Mistake::ResourceDeletedOwned => Some(delete_owned_resource),
         Mistake::CriticalRegionLeftTwice => Some(leave_critical_region_twice),
+        Mistake::DispatchReturnsInCriticalRegion => Some(return_in_critical_region),
         Mistake::GuardedRegionLeftTwice => Some(leave_guarded_region_twice),
         Mistake::MutexNotOwned => Some(release_unowned_mutex),
         Mistake::RundownReleasedTwice => Some(release_rundown_twice),
@@ -84,6 +85,11 @@ unsafe extern "C" fn delete_owned_resource(device: PDEVICE_OBJECT, irp: PIRP) ->
     ntddk::ExAcquireResourceExclusiveLite(resource, 1);
     let _ = ntddk::ExDeleteResourceLite(resource); // MISTAKE: resource-deleted-owned
     ntddk::KeLeaveCriticalRegion();
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn return_in_critical_region(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    ntddk::KeEnterCriticalRegion();
     dispatch(device, irp)
 }
 

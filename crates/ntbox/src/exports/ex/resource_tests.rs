@@ -94,7 +94,7 @@ fn misuse_is_reported() {
     assert_eq!(
         names,
         [
-            "CriticalRegions",
+            "ResourceApcsEnabled",
             "ResourceNotOwned",
             "ResourceDeletedOwned"
         ]

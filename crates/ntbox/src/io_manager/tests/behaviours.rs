@@ -118,6 +118,11 @@ unsafe fn lowest(own: &mut Extension, irp: *mut IRP) -> NTSTATUS {
                 irql::raise(DISPATCH_LEVEL);
                 status
             }
+            Behaviour::ReturnInCriticalRegion => {
+                thread::enter_critical_region();
+                complete::complete_request(irp, 0, 0);
+                status
+            }
             Behaviour::CompleteAsPending => complete::finish(irp, STATUS_PENDING, 0),
             Behaviour::CompleteUnderSpinLock => {
                 let mut lock = 0_usize;
@@ -230,6 +235,16 @@ unsafe fn filter(own: &mut Extension, device: *mut DEVICE_OBJECT, irp: *mut IRP)
                 STATUS_SUCCESS
             }
             Behaviour::RoutineRaises => pass(raise, context),
+            Behaviour::RoutineLeavesGuardedRegion => {
+                thread::enter_guarded_region();
+                let status = pass(leave_guarded_region, context);
+                assert!(
+                    thread::apcs_disabled(),
+                    "the routine's change is taken back"
+                );
+                thread::leave_guarded_region();
+                status
+            }
             Behaviour::RoutineReturnsNonsense => pass(nonsense, context),
             Behaviour::CompleteAndContinue => pass(complete_and_continue, context),
             Behaviour::ForwardAtDispatch => {
@@ -346,6 +361,16 @@ unsafe extern "win64" fn raise(
     context: *mut c_void,
 ) -> NTSTATUS {
     irql::raise(DISPATCH_LEVEL);
+    // SAFETY: as `propagate`.
+    unsafe { propagate(device, irp, context) }
+}
+
+unsafe extern "win64" fn leave_guarded_region(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    thread::leave_guarded_region();
     // SAFETY: as `propagate`.
     unsafe { propagate(device, irp, context) }
 }

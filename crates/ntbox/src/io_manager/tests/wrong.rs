@@ -32,6 +32,7 @@ fn mistakes_that_one_dispatch_shows() {
         for (rule, wrong) in [
             (&rules::MARKED_AND_COMPLETED, B::MarkAndReturnSuccess),
             (&rules::IRQL_CHANGED_BY_DISPATCH, B::ReturnRaised),
+            (&rules::REGIONS_CHANGED, B::ReturnInCriticalRegion),
             (&rules::COMPLETED_UNDER_SPIN_LOCK, B::CompleteUnderSpinLock),
             (&rules::CANCEL_ROUTINE_SET, B::CompleteWithCancelRoutine),
         ] {
@@ -53,6 +54,10 @@ fn mistakes_that_one_dispatch_shows() {
     caught(
         &rules::IRQL_CHANGED_BY_COMPLETION,
         &[B::Complete, B::RoutineRaises],
+    );
+    caught(
+        &rules::REGIONS_CHANGED,
+        &[B::Complete, B::RoutineLeavesGuardedRegion],
     );
 }
 

@@ -140,10 +140,10 @@ rules! { PoolAndLocks;
         proof: BadDriver("fast-mutex-unsafe"),
     };
     RESOURCE_APCS_ENABLED = {
-        name: "CriticalRegions",
+        name: "ResourceApcsEnabled",
         code: "0xC4/37",
         checks: "A resource or push lock is acquired with normal kernel APCs enabled",
-        source: "devtest/wdm-criticalregions",
+        source: page::VIOLATION,
         detected_by: "the acquire routines: the APC state of the thread",
         should: "enter a critical region before acquiring an ERESOURCE, and leave it after the release",
         proof: BadDriver("resource-with-apcs-enabled"),
@@ -165,6 +165,15 @@ rules! { PoolAndLocks;
         detected_by: "ExDeleteResourceLite: the owners of the resource",
         should: "release an ERESOURCE before ExDeleteResourceLite",
         proof: BadDriver("resource-deleted-owned"),
+    };
+    REGIONS_CHANGED = {
+        name: "CriticalRegions",
+        code: "0xC4/40003",
+        checks: "A dispatch or completion routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
+        source: "devtest/wdm-criticalregions",
+        detected_by: "the regions of the thread before and after the call of the routine",
+        should: "leave every critical or guarded region before the routine that entered it returns",
+        proof: BadDriver("dispatch-returns-in-critical-region"),
     };
     LEAVE_CRITICAL_REGION = {
         name: "KeLeaveCriticalRegion",
