@@ -9,8 +9,8 @@ use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::unicode::OwnedUnicodeString;
 use ntbox::nt::{
-    FILE_DIRECTORY_FILE, FILE_OBJECT, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_REPARSE,
-    STATUS_SUCCESS,
+    FILE_DIRECTORY_FILE, FILE_OBJECT, FILE_OPEN_IF, FILE_SYNCHRONOUS_IO_NONALERT,
+    FileInternalInformation, STATUS_REPARSE, STATUS_SUCCESS,
 };
 use ntbox::pool::failure;
 use ntbox::user::{CreateParameters, access, create_file};
@@ -166,7 +166,7 @@ fn files_that_are_opened_otherwise_have_names() {
         let machine = Machine::start();
         let volume = disk(&machine);
         let driver = load(path, UNLOADABLE);
-        let client = traces_names_like("*relative*");
+        let client = traces_names_like("");
         let directory =
             volume.create_with("\\dir", FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT);
         let opened = create_file(
@@ -180,16 +180,30 @@ fn files_that_are_opened_otherwise_have_names() {
             panic!("{:?}", opened.outcome)
         };
         assert!(file.flush().is_success());
-        drop((file, directory));
+        let id = file.query_information(FileInternalInformation, 8).data;
+        let id = id.try_into().map_or(0, u64::from_le_bytes);
+        let root = volume.name("\\");
+        let by_id = CreateParameters::new(&root)
+            .by_id(id)
+            .access(access::READ | access::WRITE);
+        let Some(again) = create_file(&by_id).file else {
+            panic!("{id:#x} is not opened")
+        };
+        assert!(again.flush().is_success());
+        drop((again, file, directory));
         let traced = client.drain_trace();
         assert_eq!(
             names_of(&traced, Operation::CREATE),
-            [("\\dir\\relative", flags::NAME_AS_OPENED)]
+            [
+                ("\\dir", flags::NAME_AS_OPENED),
+                ("\\dir\\relative", flags::NAME_AS_OPENED),
+                ("", flags::NAME_UNKNOWN),
+            ]
         );
-        assert_eq!(
-            names_of(&traced, Operation::FLUSH_BUFFERS),
-            [("\\dir\\relative", 0)]
-        );
+        let relative = ("\\dir\\relative", 0);
+        assert_eq!(names_of(&traced, Operation::FLUSH_BUFFERS), [relative; 2]);
+        let closed = names_of(&traced, Operation::CLOSE);
+        assert_eq!(closed.iter().filter(|name| **name == relative).count(), 2);
         drop(client);
         unload(driver);
     });

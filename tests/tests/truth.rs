@@ -21,8 +21,8 @@ use ntbox::file_system::adversary::{self, Mix};
 use ntbox::file_system::context;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::io_manager::witness::{self, Arrival};
-use ntbox::nt::{FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_SUCCESS};
-use ntbox::user::{CreateParameters, create_file};
+use ntbox::nt::{FILE_OPEN_IF, FileInternalInformation, STATUS_SUCCESS};
+use ntbox::user::{CreateParameters, access, create_file};
 use ntbox::workload::program::{self, Program, Volumes};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::INJECTED;
@@ -99,16 +99,23 @@ impl Stage {
         }
     }
 
-    /// Opens as no program of `ntbox diff` does: by an id, and of a stream. The file system has neither, but
-    /// the requests pass the driver.
-    fn open_otherwise(&self) {
+    /// Opens as no program of `ntbox diff` does: by an id, and of a stream. The file system has no streams, but
+    /// the request passes the driver.
+    fn open_otherwise(&self, seed: u64) {
+        adversary::configure(seed, Mix::default());
         for place in &self.places {
-            let by_id = FILE_OPEN_BY_FILE_ID | FILE_SYNCHRONOUS_IO_NONALERT;
-            for (path, options) in [(r"\id", by_id), (r"\a:s", FILE_SYNCHRONOUS_IO_NONALERT)] {
-                let name = format!("{}{path}", place.name);
-                let opened = create_file(&CreateParameters::new(&name).options(options));
-                assert!(opened.file.is_none(), "{name}");
-            }
+            let root = format!(r"{}\", place.name);
+            let stream = format!("{root}a:s");
+            let opened = create_file(&CreateParameters::new(&stream));
+            assert!(opened.file.is_none(), "{stream}");
+            let name = format!("{root}found by its id");
+            let make = CreateParameters::new(&name).disposition(FILE_OPEN_IF);
+            let made = create_file(&make.access(access::READ | access::WRITE)).file;
+            let id = made.map(|made| made.query_information(FileInternalInformation, 8).data);
+            let id = id.and_then(|id| id.try_into().ok()).map(u64::from_le_bytes);
+            let by_id = id.and_then(|id| create_file(&CreateParameters::new(&root).by_id(id)).file);
+            let by_id = by_id.unwrap_or_else(|| panic!("{name} is not opened by its id, {id:?}"));
+            let _end_of_file = by_id.read(Some(0), 4);
         }
     }
 
@@ -228,7 +235,7 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
         let guests: Vec<_> = (0..2)
             .map(|guest| scope.spawn(move || come_and_go(seed ^ guest << 32, is_over)))
             .collect();
-        stage.open_otherwise();
+        stage.open_otherwise(seed);
         stage.perform(seed, operations);
         over.store(true, Ordering::SeqCst);
         let traces = readers.into_iter().map(|reader| reader.join());

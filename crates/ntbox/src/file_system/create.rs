@@ -3,9 +3,10 @@
 //! Where file systems differ, this one does as FAT does (its source is
 //! published): an existing directory cannot be overwritten
 //! (`STATUS_OBJECT_NAME_COLLISION`), hidden and system files keep their
-//! attributes or are not overwritten, opens by file id are
-//! `STATUS_NOT_IMPLEMENTED`, extended attributes `STATUS_EAS_NOT_SUPPORTED`.
-//! Security descriptors are stored and shown but grant or deny nothing.
+//! attributes or are not overwritten, extended attributes are
+//! `STATUS_EAS_NOT_SUPPORTED`. FAT has no opens by file id; they do as on NTFS,
+//! which knows no file of a wrong id (`STATUS_INVALID_PARAMETER`) and deletes
+//! none on close. Security descriptors are stored and shown but grant or deny nothing.
 
 use super::host_status;
 use super::names::Path;
@@ -16,11 +17,11 @@ use super::waiting::Effects;
 use crate::host::file::{Identity, Kind};
 use crate::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NON_DIRECTORY_FILE, FILE_OPEN,
-    FILE_OPEN_BY_FILE_ID, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE,
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
-    STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY,
-    STATUS_NOT_IMPLEMENTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
+    FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE, NTSTATUS,
+    STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
+    STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
+    STATUS_VOLUME_DISMOUNTED,
 };
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ use std::sync::Arc;
 pub struct Request {
     /// The name: absolute, or relative to `related`.
     pub name: Vec<u16>,
+    /// With `FILE_OPEN_BY_FILE_ID`: the id that stands for the name.
+    pub id: Option<u64>,
     /// The open that the name is relative to.
     pub related: Option<OpenId>,
     /// `FILE_OPEN`, `FILE_CREATE`, …
@@ -136,11 +139,9 @@ impl Request {
         )
     }
     fn check(&self) -> Result<(), NTSTATUS> {
-        if self.has(FILE_OPEN_BY_FILE_ID) {
-            return Err(STATUS_NOT_IMPLEMENTED);
-        }
         let directory = self.has(FILE_DIRECTORY_FILE);
         let wrong = self.disposition > FILE_OVERWRITE_IF
+            || self.id.is_some() && (self.open_target_directory || self.has(FILE_DELETE_ON_CLOSE))
             || directory && (self.has(FILE_NON_DIRECTORY_FILE) || self.overwrites())
             || self.allocation < 0;
         if wrong {
@@ -187,7 +188,7 @@ impl Volume {
         if state.locked_by.is_some() {
             return Err(STATUS_ACCESS_DENIED);
         }
-        let (mut path, volume) = full_path(&state, request)?;
+        let (mut path, volume) = self.full_path(&state, request)?;
         let mut target = None;
         if request.open_target_directory {
             let last = path.components.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
@@ -253,7 +254,7 @@ impl Volume {
         if state.locked_by.is_some() {
             return Err(STATUS_ACCESS_DENIED);
         }
-        let (path, volume) = full_path(&state, request)?;
+        let (path, volume) = self.full_path(&state, request)?;
         if volume {
             return Err(STATUS_INVALID_PARAMETER);
         }
@@ -302,6 +303,22 @@ impl Volume {
             shared,
             breaks_oplock: false,
         })
+    }
+
+    /// The whole path that the name of a request means; true if it means the volume itself.
+    fn full_path(&self, state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS> {
+        let Some(id) = request.id else {
+            return full_path(state, request);
+        };
+        let components = match state.path_of(id) {
+            Some(open) => open,
+            None => self.tree.path_of(id).ok_or(STATUS_INVALID_PARAMETER)?,
+        };
+        let path = Path {
+            components,
+            ..Path::default()
+        };
+        Ok((path, false))
     }
 
     /// What is granted on this volume.

@@ -10,12 +10,13 @@ use super::context::{self, Mounted};
 use super::create::{Created, Request};
 use super::pending::{self, Worked};
 use super::waiting::{Effects, Ticket};
-use super::{hostfs, redirector};
+use super::{hostfs, names, redirector};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FO_VOLUME_OPEN, IO_SECURITY_CONTEXT,
-    IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED,
-    STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS,
-    STATUS_PENDING, STATUS_SUCCESS, unicode,
+    DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FILE_OPEN_BY_FILE_ID,
+    FO_VOLUME_OPEN, IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE,
+    SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER,
+    STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_SUCCESS,
+    file_id, unicode,
 };
 use std::ffi::c_void;
 
@@ -179,8 +180,11 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
     // SAFETY: the member of a create.
     let allocation = unsafe { (*irp).Overlay.AllocationSize };
     let flags = u32::from(location.Flags);
+    let name = name.get(place.skipped..).unwrap_or_default();
+    let by_id = parameters.Options & FILE_OPEN_BY_FILE_ID != 0;
     Ok(Request {
-        name: name.get(place.skipped..).unwrap_or_default().to_vec(),
+        name: name.to_vec(),
+        id: if by_id { Some(id_in(name)?) } else { None },
         related: place.related,
         disposition: parameters.Options >> 24,
         options: parameters.Options & 0x00FF_FFFF,
@@ -192,6 +196,15 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
         case_sensitive: flags & SL_CASE_SENSITIVE != 0,
         security,
     })
+}
+
+/// The id that is the name: its eight bytes, behind a backslash where no file was given to be relative to.
+fn id_in(name: &[u16]) -> Result<u64, NTSTATUS> {
+    let id = match name {
+        [names::BACKSLASH, id @ ..] if id.len() == file_id::UNITS => id,
+        id => id,
+    };
+    file_id::of_units(id).ok_or(STATUS_INVALID_PARAMETER)
 }
 
 /// Puts what was opened into the file object.

@@ -130,6 +130,38 @@ impl Tree {
         })
     }
 
+    /// The path of the file with that id, looked for in the whole tree.
+    pub fn path_of(&self, id: u64) -> Option<Vec<Vec<u16>>> {
+        if self.root.metadata().ok()?.identity.number == id {
+            return Some(Vec::new());
+        }
+        let mut unseen = vec![(Vec::new(), Arc::clone(&self.root))];
+        while let Some((path, directory)) = unseen.pop() {
+            // What goes away meanwhile is not what is looked for.
+            for name in directory.names().unwrap_or_default() {
+                let (Ok(metadata), Some(shown)) =
+                    (directory.metadata_of(&name), names::to_nt(&name))
+                else {
+                    continue;
+                };
+                let mut path = path.clone();
+                path.push(shown);
+                match metadata.kind {
+                    Kind::File | Kind::Directory if metadata.identity.number == id => {
+                        return Some(path);
+                    }
+                    Kind::Directory => {
+                        if let Ok(next) = directory.open_directory(&name) {
+                            unseen.push((path, Arc::new(next)));
+                        }
+                    }
+                    Kind::File | Kind::Link | Kind::Other => {}
+                }
+            }
+        }
+        None
+    }
+
     /// State of the entry `name` of `directory`, which lies at `path`, with links followed;
     /// of the link itself if it leads nowhere or out. For listings.
     pub fn metadata_of(

@@ -16,6 +16,7 @@
 
 pub mod case;
 pub mod fast_io;
+pub mod file_id;
 pub mod fs_filter;
 pub mod irp;
 pub mod routines;

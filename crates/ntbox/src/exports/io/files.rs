@@ -6,7 +6,7 @@ use crate::io_manager::file;
 use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::nt::{
     APC_LEVEL, DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
-    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, unicode,
+    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, file_id, unicode,
 };
 use crate::processor::{irql, thread};
 use crate::user::{self, OpenRequest};
@@ -105,7 +105,8 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     // SAFETY: the driver's structure.
     let attributes = unsafe { &*attributes };
     // SAFETY: the driver's string.
-    let name = unsafe { unicode::to_string(attributes.ObjectName) };
+    let name = unsafe { unicode::units(attributes.ObjectName) };
+    let (name, file_id) = file_id::name_and_id(name, options);
     let extended: &[u8] = if extended.is_null() {
         &[]
     } else {
@@ -114,6 +115,7 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     };
     let request = OpenRequest {
         name: &name,
+        file_id,
         root: attributes.RootDirectory,
         access,
         // SAFETY: null or the driver's number.

@@ -5,7 +5,7 @@
 use super::{Attributes, service};
 use crate::nt::{
     FILE_NETWORK_OPEN_INFORMATION, FILE_OPEN, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJECT_ATTRIBUTES,
-    STATUS_NOT_SUPPORTED, STATUS_SUCCESS,
+    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, file_id, unicode,
 };
 use crate::user::{self, OpenRequest};
 use std::ffi::c_void;
@@ -29,10 +29,17 @@ unsafe fn open_file(
     extended_attributes: &[u8],
     wanted: &Wanted,
 ) -> Result<NTSTATUS, NTSTATUS> {
+    let given = attributes;
     // SAFETY: contract of the function.
-    let attributes = unsafe { Attributes::read(attributes) }?;
+    let attributes = unsafe { Attributes::read(given) }?;
+    // SAFETY: as above, and they were valid.
+    let string = unsafe { (*given).ObjectName };
+    // SAFETY: valid attributes have a valid name, or none.
+    let name = unsafe { unicode::units(string) };
+    let (name, file_id) = file_id::name_and_id(name, wanted.options);
     let request = OpenRequest {
-        name: &attributes.name,
+        name: &name,
+        file_id,
         root: attributes.root,
         access: wanted.access,
         allocation_size: wanted.allocation_size,

@@ -92,12 +92,6 @@ fn directories_and_files_are_told_apart() {
             FILE_NON_DIRECTORY_FILE,
             STATUS_FILE_IS_A_DIRECTORY,
         ),
-        (
-            r"\d",
-            FILE_OPEN,
-            FILE_OPEN_BY_FILE_ID,
-            STATUS_NOT_IMPLEMENTED,
-        ),
         (r"", FILE_OPEN, FILE_DIRECTORY_FILE, STATUS_NOT_A_DIRECTORY),
         (r"", FILE_CREATE, 0, STATUS_ACCESS_DENIED),
     ] {
@@ -107,6 +101,60 @@ fn directories_and_files_are_told_apart() {
             "{name} {disposition} {options:x}"
         );
     }
+}
+
+/// By what FileInternalInformation says, open or not, wherever it lies and whatever it is called by now.
+#[test]
+fn files_are_opened_by_their_id() {
+    let fixture = new();
+    fixture.close(fixture.open(r"\Dir", FILE_CREATE, FILE_DIRECTORY_FILE));
+    fixture.make(r"\Dir\File", b"data");
+    let id_of = |open| {
+        let mut id = [0; 8];
+        let answer = fixture
+            .volume
+            .query_information(open, FileInternalInformation, 0, &mut id);
+        assert_eq!(answer.0, STATUS_SUCCESS);
+        u64::from_le_bytes(id)
+    };
+    let by_id = |id, options| {
+        fixture.try_open(&Request {
+            id: Some(id),
+            ..request("", FILE_OPEN, FILE_OPEN_BY_FILE_ID | options)
+        })
+    };
+    let file = fixture.open(r"\dir\FILE", FILE_OPEN, 0);
+    let id = id_of(file);
+    let second = by_id(id, 0).unwrap();
+    assert_eq!(fixture.name(second.open), r"\Dir\File");
+    assert_eq!(fixture.read(second.open, 0, 9).unwrap(), b"data");
+    fixture.close(second.open);
+    fixture.close(file);
+    // Nobody has it open: the tree is searched.
+    std::fs::rename(
+        fixture.folder.path().join("root/Dir/File"),
+        fixture.folder.path().join("root/Moved"),
+    )
+    .unwrap();
+    let found = by_id(id, 0).unwrap().open;
+    assert_eq!(fixture.name(found), r"\Moved");
+    fixture.close(found);
+    for (path, expected) in [(r"\Dir", r"\Dir"), (r"\", r"\")] {
+        let directory = fixture.open(path, FILE_OPEN, FILE_DIRECTORY_FILE);
+        let id = id_of(directory);
+        fixture.close(directory);
+        let again = by_id(id, FILE_DIRECTORY_FILE).unwrap().open;
+        assert_eq!(fixture.name(again), expected);
+        fixture.close(again);
+    }
+    for (id, options) in [(u64::MAX, 0), (id, FILE_DELETE_ON_CLOSE)] {
+        let refused = by_id(id, options).map(|created| created.open);
+        assert_eq!(refused, Err(STATUS_INVALID_PARAMETER));
+    }
+    assert_eq!(
+        by_id(id, FILE_DIRECTORY_FILE).map(|created| created.open),
+        Err(STATUS_NOT_A_DIRECTORY)
+    );
 }
 
 #[test]

@@ -34,6 +34,8 @@ const REPARSE_LIMIT: usize = 32;
 pub struct OpenRequest<'a> {
     /// A full name (`\??\C:\a`), or one relative to `root`.
     pub name: &'a str,
+    /// With `FILE_OPEN_BY_FILE_ID`: the id of the file, which follows the name.
+    pub file_id: Option<u64>,
     /// Handle of the file that `name` is relative to, or null.
     pub root: HANDLE,
     /// Rights asked for; generic ones are mapped.
@@ -66,6 +68,7 @@ impl Default for OpenRequest<'_> {
     fn default() -> Self {
         Self {
             name: "",
+            file_id: None,
             root: null_mut(),
             access: access::READ,
             allocation_size: 0,

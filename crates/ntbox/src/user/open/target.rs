@@ -22,7 +22,7 @@ use crate::nt::{
     SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
-use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB};
+use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB, file_id};
 use crate::processor::thread;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -179,7 +179,9 @@ impl Target {
         if self.direct {
             flags |= FO_DIRECT_DEVICE_OPEN;
         }
-        let name: Vec<u16> = self.remaining.encode_utf16().collect();
+        let id = request.file_id.map(file_id::to_units);
+        let name = self.remaining.encode_utf16();
+        let name: Vec<u16> = name.chain(id.into_iter().flatten()).collect();
         // SAFETY: the target keeps the device; the file object takes its own reference.
         let file = unsafe { file::create(self.parsed, &name, flags) };
         // SAFETY: a new file object.

@@ -22,8 +22,8 @@ use super::outcome::{self, Outcome, is_error};
 use super::{counters, information, request};
 use crate::io_manager::object;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, HANDLE,
-    IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
+    DEVICE_OBJECT, FILE_OBJECT, FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_ALERT,
+    FILE_SYNCHRONOUS_IO_NONALERT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
 };
 use crate::processor::thread::from_user_mode;
 use buffer::Buffer;
@@ -49,6 +49,12 @@ impl<'a> CreateParameters<'a> {
             },
             root: None,
         }
+    }
+    /// The file with this id is meant, on the volume of `name` (`\\??\\C:\\`) or of the file it is relative to.
+    pub fn by_id(mut self, id: u64) -> Self {
+        self.open.file_id = Some(id);
+        self.open.options |= FILE_OPEN_BY_FILE_ID;
+        self
     }
     /// Rights asked for.
     pub fn access(mut self, access: u32) -> Self {
