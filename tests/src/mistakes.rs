@@ -65,10 +65,13 @@ impl Mistake {
             return true;
         };
         let file = format!("tests/bad_drivers/src/{}", self.file);
-        let module = self.file.trim_end_matches(".rs").replace('/', "::");
-        lines.into_iter().any(|line| {
-            report.contains(&format!("bad_drivers::{module}::{routine} ({file}:{line})"))
-        })
+        let module = match self.file {
+            "lib.rs" => String::new(),
+            file => file.trim_end_matches(".rs").replace('/', "::") + "::",
+        };
+        lines
+            .into_iter()
+            .any(|line| report.contains(&format!("bad_drivers::{module}{routine} ({file}:{line})")))
     }
 
     /// The routine that makes the mistake, or that is reported for it.

@@ -290,6 +290,10 @@ caught! {
     a_resource_deleted_while_owned_is_caught = "resource-deleted-owned";
     /// V (locks): a dispatch routine returns inside a critical region (D6).
     a_dispatch_routine_in_a_critical_region_is_caught = "dispatch-returns-in-critical-region";
+    /// V (locks): DriverEntry returns inside a critical region (D6).
+    a_driver_entry_in_a_critical_region_is_caught = "entry-returns-in-critical-region";
+    /// V (locks): DriverUnload returns inside a guarded region (D6).
+    an_unload_in_a_guarded_region_is_caught = "unload-returns-in-guarded-region";
     /// V (locks): a critical region is left twice.
     a_critical_region_left_twice_is_caught = "critical-region-left-twice";
     /// V (locks): a guarded region is left twice.

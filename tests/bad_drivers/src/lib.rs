@@ -102,6 +102,9 @@ unsafe extern "system" fn driver_entry(
         Err(status) => return status,
     };
 
+    if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
+        ntddk::KeEnterCriticalRegion();
+    }
     attachments::initialize();
     for (major, routine) in (0..).zip(&mut (*driver).MajorFunction) {
         let mounts = major == IRP_MJ_FILE_SYSTEM_CONTROL;

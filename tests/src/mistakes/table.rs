@@ -49,6 +49,7 @@ const IRQL_CALLS: &str = "mistakes/irql_calls.rs";
 const LEVELS: &str = "mistakes/levels.rs";
 const THREADS: &str = "mistakes/threads.rs";
 const PAIRING: &str = "mistakes/pairing.rs";
+const LIBRARY: &str = "lib.rs";
 const OBJECTS: &str = "mistakes/objects.rs";
 const PAGEABLE: &str = "mistakes/pageable.rs";
 const LOCKS: &str = "mistakes/locks.rs";
@@ -309,6 +310,18 @@ pub const ALL: &[Mistake] = &[
         "CriticalRegions",
         PAIRING,
         "return_in_critical_region",
+    ),
+    in_routine(
+        "entry-returns-in-critical-region",
+        "CriticalRegions",
+        LIBRARY,
+        "driver_entry",
+    ),
+    in_routine(
+        "unload-returns-in-guarded-region",
+        "CriticalRegions",
+        LIBRARY,
+        "driver_unload",
     ),
     at_line(
         "critical-region-left-twice",

@@ -6,7 +6,8 @@
 //! attributes or are not overwritten, extended attributes are
 //! `STATUS_EAS_NOT_SUPPORTED`. FAT has no opens by file id; they do as on NTFS,
 //! which knows no file of a wrong id (`STATUS_INVALID_PARAMETER`) and deletes
-//! none on close. Security descriptors are stored and shown but grant or deny nothing.
+//! none on close. Security descriptors are stored and shown but grant or deny
+//! nothing.
 
 use super::host_status;
 use super::names::Path;
@@ -305,17 +306,13 @@ impl Volume {
         })
     }
 
-    /// The whole path that the name of a request means; true if it means the volume itself.
+    /// The whole path that a request means, by a name or an id; true if it means the volume itself.
     fn full_path(&self, state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS> {
         let Some(id) = request.id else {
             return full_path(state, request);
         };
-        let components = match state.path_of(id) {
-            Some(open) => open,
-            None => self.tree.path_of(id).ok_or(STATUS_INVALID_PARAMETER)?,
-        };
         let path = Path {
-            components,
+            components: self.tree.path_of(id).ok_or(STATUS_INVALID_PARAMETER)?,
             ..Path::default()
         };
         Ok((path, false))
@@ -336,7 +333,7 @@ impl Volume {
     }
 }
 
-/// The whole path that a request means; true if it means the volume itself.
+/// The whole path that the name of a request means; true if it means the volume itself.
 fn full_path(state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS> {
     let Some(related) = request.related else {
         return match request.name.is_empty() {

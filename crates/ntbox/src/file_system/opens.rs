@@ -65,17 +65,6 @@ impl State {
             .get(&number)
             .ok_or(STATUS_INVALID_HANDLE)
     }
-    /// A path of the file with that id, if it is open and has one.
-    pub fn path_of(&self, id: u64) -> Option<Vec<Vec<u16>>> {
-        let mut files = self
-            .files
-            .iter()
-            .filter(|(file, node)| file.number == id && !matches!(node.object, Object::Volume));
-        let mut links = files.next()?.1.links.values();
-        links
-            .find(|link| !link.removed)
-            .map(|link| link.components.clone())
-    }
     /// As [`link_of`](Self::link_of), to change it.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub fn same_regions(before: Regions, which: &'static str, routine: usize, irp: *
     }
     report(
         &rules::REGIONS_CHANGED,
-        format!("a {which} was called inside {before} and returned inside {now}"),
+        format!("called inside {before}, the {which} returned inside {now}"),
         irp,
         vec![(which, routine)],
     );

@@ -157,6 +157,9 @@ unsafe extern "C" fn tick(_dpc: PKDPC, _context: PVOID, _first: PVOID, _second: 
 
 /// At the end of DriverUnload.
 pub unsafe fn at_unload() {
+    if is(Mistake::UnloadReturnsInGuardedRegion) {
+        ntddk::KeEnterGuardedRegion();
+    }
     if is(Mistake::TimerLeftAtUnload) {
         ntddk::KeInitializeDpc(&raw mut DPC, Some(tick), null_mut());
         ntddk::KeInitializeTimer(&raw mut TIMER);

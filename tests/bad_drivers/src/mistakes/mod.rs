@@ -231,6 +231,10 @@ mistakes! {
     ResourceDeletedOwned = "resource-deleted-owned";
     /// A dispatch routine returns inside a critical region (D6).
     DispatchReturnsInCriticalRegion = "dispatch-returns-in-critical-region";
+    /// DriverEntry returns inside a critical region (D6).
+    EntryReturnsInCriticalRegion = "entry-returns-in-critical-region";
+    /// DriverUnload returns inside a guarded region (D6).
+    UnloadReturnsInGuardedRegion = "unload-returns-in-guarded-region";
     /// A critical region is left twice.
     CriticalRegionLeftTwice = "critical-region-left-twice";
     /// A guarded region is left twice.

@@ -133,11 +133,11 @@ fn files_are_opened_by_their_id() {
     // Nobody has it open: the tree is searched.
     std::fs::rename(
         fixture.folder.path().join("root/Dir/File"),
-        fixture.folder.path().join("root/Moved"),
+        fixture.folder.path().join("root/Dir/Moved"),
     )
     .unwrap();
     let found = by_id(id, 0).unwrap().open;
-    assert_eq!(fixture.name(found), r"\Moved");
+    assert_eq!(fixture.name(found), r"\Dir\Moved");
     fixture.close(found);
     for (path, expected) in [(r"\Dir", r"\Dir"), (r"\", r"\")] {
         let directory = fixture.open(path, FILE_OPEN, FILE_DIRECTORY_FILE);

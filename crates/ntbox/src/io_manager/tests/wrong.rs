@@ -55,10 +55,13 @@ fn mistakes_that_one_dispatch_shows() {
         &rules::IRQL_CHANGED_BY_COMPLETION,
         &[B::Complete, B::RoutineRaises],
     );
-    caught(
-        &rules::REGIONS_CHANGED,
-        &[B::Complete, B::RoutineLeavesGuardedRegion],
-    );
+    let stack = Stack::new(&[B::Complete, B::RoutineLeavesGuardedRegion]);
+    let (_, violations) = capture(|| issue_synchronously(stack.top()));
+    let [one] = &violations[..] else {
+        panic!("{violations:?}")
+    };
+    assert_eq!(one.rule.name, rules::REGIONS_CHANGED.name);
+    assert!(one.message.contains("completion routine"), "{one:?}");
 }
 
 #[test]
