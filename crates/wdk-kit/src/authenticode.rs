@@ -38,6 +38,15 @@ pub fn digest<D: Digest>(image: &[u8]) -> Result<Output<D>> {
     Ok(digest.finalize())
 }
 
+/// The signatures of a 64-bit image, as they lie in it; nothing if there are none.
+///
+/// # Errors
+/// As [`digest`].
+pub fn signatures(image: &[u8]) -> Result<&[u8]> {
+    let [.., rest] = signed_ranges(image)?;
+    image.get(rest.end..).context("the image is cut off")
+}
+
 fn signed_ranges(image: &[u8]) -> Result<[Range<usize>; 3]> {
     let headers = ImageDosHeader::parse(image)
         .and_then(|header| {
@@ -93,6 +102,8 @@ mod tests {
         let plain = image(b"");
         let expected = digest::<Sha256>(&plain).unwrap();
         assert_eq!(digest::<Sha256>(&image(b"signatures")).unwrap(), expected);
+        assert_eq!(signatures(&image(b"signatures")).unwrap(), b"signatures");
+        assert!(signatures(&plain).unwrap().is_empty());
         for place in 0..plain.len() {
             let mut changed = plain.clone();
             changed[place] ^= 1;

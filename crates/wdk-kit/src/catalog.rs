@@ -86,6 +86,12 @@ impl Member {
         })
     }
 
+    /// The digests under which a catalog may have the file.
+    #[must_use]
+    pub fn digests(&self) -> [&[u8]; 2] {
+        [&self.sha_256, &self.sha_1]
+    }
+
     /// The two subjects that stand for the file.
     fn subjects(&self) -> der::Result<[Subject; 2]> {
         let kind = if self.is_image {

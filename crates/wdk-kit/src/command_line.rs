@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
-use crate::compiler::Choice;
+use crate::compiler::{Choice, Compiler};
 use crate::driver_build::{self, Profile};
 use crate::files;
 use crate::inf::document::Document;
@@ -13,19 +13,20 @@ use crate::inf::lint::{self, Mode};
 use crate::inf::stamp::{self, Date};
 use crate::layout::Layout;
 use crate::package::Ingredients;
+use crate::package_check;
 use crate::processor::Processor;
 use crate::program_build;
 use crate::requirements::Requirements;
 use crate::setup;
 use crate::signing::Signer;
 use crate::source_date::SourceDate;
-use crate::workspace::{Driver, Program, Workspace};
+use crate::workspace::{Driver, Workspace};
 
 /// Builds Windows kernel drivers on Linux, from the published wdk crates.
 ///
 /// The Windows Driver Kit is replaced by a folder of the same shape, made from
 /// mingw-w64's headers; everything generated lies in target/kit and may be
-/// deleted at any time.
+/// deleted at any time. On Windows the installed kit is used.
 #[derive(Debug, Parser)]
 #[command(name = "wdk-kit", version)]
 struct CommandLine {
@@ -38,8 +39,8 @@ struct CommandLine {
 #[derive(Debug, Args)]
 struct GlobalOptions {
     /// The compiler set to use: a toolchain with the Windows target installed,
-    /// or Debian's compiler and library source
-    #[arg(long, global = true, value_enum, default_value_t = Choice::Auto)]
+    /// Debian's compiler and library source, or what a Windows machine has
+    #[arg(long, global = true, value_enum, default_value_t = Choice::DEFAULT)]
     #[arg(env = "WDK_KIT_COMPILER")]
     compiler: Choice,
 }
@@ -134,6 +135,13 @@ enum Action {
         from: PathBuf,
     },
 
+    /// Check that the package in target/package is whole: each file there, of
+    /// the others beside it, and signed
+    CheckPackage {
+        #[command(flatten)]
+        selection: Selection,
+    },
+
     /// Check INF files, or INF sources, against the rules of InfVerif that
     /// concern a file-system filter
     ///
@@ -182,6 +190,12 @@ pub fn run() -> Result<()> {
     let CommandLine { global, action } = CommandLine::parse();
     let choice = global.compiler;
     match action {
+        Action::Check | Action::Setup { .. } | Action::Prepare if choice == Choice::Wdk => {
+            bail!(
+                "the kit takes the place of the WDK on Linux; on Windows, install the WDK \
+                 (or use the eWDK) and run `cargo make build`"
+            )
+        }
         Action::Check => check(choice),
         Action::Setup {
             arm64,
@@ -216,8 +230,8 @@ pub fn run() -> Result<()> {
             Ok(())
         }
         Action::Cargo { arguments } => {
-            let (layout, requirements) = prepared(choice, Processor::X64, &Workspace::find()?)?;
-            driver_build::cargo_by_hand(&layout, &requirements.compiler, &arguments)
+            let (layout, compiler) = prepared(choice, Processor::X64, &Workspace::find()?)?;
+            driver_build::cargo_by_hand(&layout, &compiler, &arguments)
         }
         Action::Build {
             selection,
@@ -233,16 +247,18 @@ pub fn run() -> Result<()> {
             } else {
                 Profile::Release
             };
-            program_build::build(&Layout::new(&workspace.root), choice, &programs, profile)
+            let layout = Layout::new(&workspace.root);
+            program_build::build(&layout, choice, &programs, profile).map(drop)
         }
         Action::Clippy { selection } => {
             let workspace = Workspace::find()?;
             let drivers = selection.drivers(&workspace)?;
-            let (layout, requirements) = prepared(choice, Processor::X64, &workspace)?;
-            driver_build::lint(&layout, &requirements.compiler, &drivers)
+            let (layout, compiler) = prepared(choice, Processor::X64, &workspace)?;
+            driver_build::lint(&layout, &compiler, &drivers)
         }
         Action::Package { selection } => package(choice, &selection),
-        Action::Collect { selection, from } => collect(&selection, &from),
+        Action::Collect { selection, from } => collect(choice, &selection, &from),
+        Action::CheckPackage { selection } => check_package(&selection),
         Action::InfLint { rules: true, .. } => {
             list_rules();
             Ok(())
@@ -254,6 +270,9 @@ pub fn run() -> Result<()> {
 }
 
 fn package(choice: Choice, selection: &Selection) -> Result<()> {
+    if choice == Choice::Wdk {
+        bail!("on Windows, `cargo make package` makes the package, with Windows' own tools");
+    }
     if let Some(missing) = Requirements::missing_signing_tools().first() {
         bail!(
             "{} is missing; `wdk-kit setup --package` brings it",
@@ -266,33 +285,27 @@ fn package(choice: Choice, selection: &Selection) -> Result<()> {
     let signer = Signer::for_tests(&layout)?;
     let release = Profile::Release.directory();
     for driver in selection.drivers(&workspace)? {
-        let programs = workspace.programs(&driver.programs)?;
-        if !programs.is_empty() {
-            program_build::build(&layout, choice, &programs, Profile::Release)?;
-        }
+        let programs = programs(&workspace, driver, choice)?;
         let ingredients = Ingredients {
             driver,
             built: &layout.artefacts(Processor::X64, release),
-            programs: &program_files(&programs, &layout.programs(release)),
+            programs: &programs,
             moment: SourceDate::of(&driver.directory)?,
             signer: Some(&signer),
         };
         list(&ingredients.package(&layout.package())?);
     }
-    Ok(())
+    check_package(selection)
 }
 
-fn collect(selection: &Selection, from: &Path) -> Result<()> {
+fn collect(choice: Choice, selection: &Selection, from: &Path) -> Result<()> {
     let workspace = Workspace::find()?;
     let layout = Layout::new(&workspace.root);
     for driver in selection.drivers(&workspace)? {
-        let programs = workspace.programs(&driver.programs)?;
-        // On Windows cargo has put them there, as the task `client` says.
-        let release = layout.root().join("target/client/release");
         let ingredients = Ingredients {
             driver,
             built: from,
-            programs: &program_files(&programs, &release),
+            programs: &programs(&workspace, driver, choice)?,
             moment: SourceDate::of(&driver.directory)?,
             signer: None,
         };
@@ -301,9 +314,30 @@ fn collect(selection: &Selection, from: &Path) -> Result<()> {
     Ok(())
 }
 
-fn program_files(programs: &[&Program], directory: &Path) -> Vec<PathBuf> {
+fn check_package(selection: &Selection) -> Result<()> {
+    let workspace = Workspace::find()?;
+    let folder = Layout::new(&workspace.root).package();
+    for driver in selection.drivers(&workspace)? {
+        let programs = workspace.programs(&driver.programs)?;
+        let files: Vec<_> = programs
+            .iter()
+            .flat_map(|program| program.files.clone())
+            .collect();
+        package_check::check(driver, &files, &folder)?;
+    }
+    Ok(())
+}
+
+/// Builds the programs of a driver's package and returns their files.
+fn programs(workspace: &Workspace, driver: &Driver, choice: Choice) -> Result<Vec<PathBuf>> {
+    let programs = workspace.programs(&driver.programs)?;
+    if programs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let layout = Layout::new(&workspace.root);
+    let directory = program_build::build(&layout, choice, &programs, Profile::Release)?;
     let files = programs.iter().flat_map(|program| &program.files);
-    files.map(|file| directory.join(file)).collect()
+    Ok(files.map(|file| directory.join(file)).collect())
 }
 
 fn list(files: &[PathBuf]) {
@@ -373,10 +407,9 @@ fn build(
 ) -> Result<()> {
     let workspace = Workspace::find()?;
     let drivers = selection.drivers(&workspace)?;
-    let (layout, requirements) = prepared(choice, processor, &workspace)?;
-    let compiler = &requirements.compiler;
+    let (layout, compiler) = prepared(choice, processor, &workspace)?;
     for profile in profiles {
-        driver_build::build(&layout, compiler, &drivers, processor, *profile)?;
+        driver_build::build(&layout, &compiler, &drivers, processor, *profile)?;
     }
     Ok(())
 }
@@ -385,11 +418,10 @@ fn prepared(
     choice: Choice,
     processor: Processor,
     workspace: &Workspace,
-) -> Result<(Layout, Requirements)> {
+) -> Result<(Layout, Compiler)> {
     let layout = Layout::new(&workspace.root);
-    let requirements = Requirements::probe(choice, processor)?;
-    driver_build::prepare(&layout, &requirements)?;
-    Ok((layout, requirements))
+    let compiler = driver_build::prepare(&layout, choice, processor)?;
+    Ok((layout, compiler))
 }
 
 fn profiles(release: bool, debug: bool) -> Vec<Profile> {

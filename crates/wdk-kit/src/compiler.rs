@@ -1,6 +1,6 @@
 //! Which cargo and rustc build the drivers, and programs.
 //!
-//! Two sets will do, tried in this order:
+//! On Linux, two sets will do, tried in this order:
 //!
 //! 1. a toolchain in which the library for the Windows target is installed: the
 //!    active one, or another of rustup's;
@@ -8,6 +8,9 @@
 //!    `cargo-web`, `rust-web-src`), which build the library from source. That is
 //!    an unstable feature of cargo, and `RUSTC_BOOTSTRAP` admits to it; the three
 //!    packages are one matching set, so that it cannot break by itself.
+//!
+//! On Windows it is the cargo that started us, which finds the toolchain, and
+//! wdk-build, which finds the Windows Driver Kit.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -66,12 +69,19 @@ impl Kind {
 /// Which compiler set to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Choice {
-    /// The first of the other two that is complete.
+    /// The first of the next two that is complete.
     Auto,
     /// A toolchain with the Windows target installed.
     Rustup,
     /// Debian's rustc-web, cargo-web and rust-web-src.
     Debian,
+    /// The active toolchain and an installed Windows Driver Kit, on Windows.
+    Wdk,
+}
+
+impl Choice {
+    /// What is used unless something else is asked for.
+    pub const DEFAULT: Self = if cfg!(windows) { Self::Wdk } else { Self::Auto };
 }
 
 /// A compiler set that is complete.
@@ -90,6 +100,8 @@ pub enum Compiler {
         /// The directory of rustc and cargo.
         binaries: PathBuf,
     },
+    /// The cargo that started us, with everything that its environment says.
+    WithWdk,
 }
 
 /// Finds the set to build with, or says what each candidate lacks.
@@ -97,6 +109,9 @@ pub enum Compiler {
 /// # Errors
 /// With one sentence for each candidate.
 pub fn choose(choice: Choice, kind: Kind, machine: &impl Machine) -> Result<Compiler, Vec<String>> {
+    if choice == Choice::Wdk {
+        return Ok(Compiler::WithWdk);
+    }
     let mut lacking = Vec::new();
     if choice != Choice::Debian {
         match installed(machine, kind.target()) {
@@ -172,6 +187,7 @@ impl Compiler {
         match self {
             Self::Installed { .. } => "rustup",
             Self::FromSource { .. } => "debian",
+            Self::WithWdk => "wdk",
         }
     }
 
@@ -184,25 +200,27 @@ impl Compiler {
                 "{}/rustc, building the library from source",
                 binaries.display()
             ),
+            Self::WithWdk => "the active toolchain and the installed kit".to_owned(),
         }
     }
 
-    /// A cargo command of this set, freed of what the surrounding cargo left in
-    /// the environment.
+    /// A cargo command of this set; on Linux freed of what the surrounding cargo
+    /// left in the environment.
     #[must_use]
     pub fn cargo(&self) -> Command {
-        let mut command = match self {
-            Self::Installed { sysroot, .. } => Command::new(sysroot.join("bin/cargo")),
-            Self::FromSource { binaries } => Command::new(binaries.join("cargo")),
+        let binaries = match self {
+            Self::Installed { sysroot, .. } => sysroot.join("bin"),
+            Self::FromSource { binaries } => binaries.clone(),
+            Self::WithWdk => {
+                let cargo = std::env::var_os("CARGO");
+                return Command::new(cargo.unwrap_or_else(|| "cargo".into()));
+            }
         };
+        let mut command = Command::new(binaries.join("cargo"));
         for variable in FOREIGN_VARIABLES {
             command.env_remove(variable);
         }
         // Build scripts and `cargo clippy` look their tools up by name.
-        let binaries = match self {
-            Self::Installed { sysroot, .. } => sysroot.join("bin"),
-            Self::FromSource { binaries } => binaries.clone(),
-        };
         command.env("PATH", path_with(&binaries));
         command.env("RUSTC", binaries.join("rustc"));
         if let Self::FromSource { .. } = self {
@@ -214,6 +232,9 @@ impl Compiler {
     /// What a cargo subcommand that compiles for the target needs to be told.
     #[must_use]
     pub fn target_arguments(&self, kind: Kind) -> Vec<&'static str> {
+        if *self == Self::WithWdk && kind == Kind::Program {
+            return Vec::new(); // For the machine itself.
+        }
         let mut arguments = vec!["--target", kind.target()];
         if let Self::FromSource { .. } = self {
             arguments.push(match kind {

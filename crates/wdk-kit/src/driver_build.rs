@@ -1,10 +1,11 @@
 //! The cross build, and the linter's run over the same crates.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::compiler::{Compiler, Kind};
+use crate::compiler::{Choice, Compiler, Kind};
 use crate::files;
 use crate::headers;
 use crate::import_libraries;
@@ -45,19 +46,25 @@ impl Profile {
     }
 }
 
-/// Makes everything a build needs below `target/kit`.
+/// Finds the compiler set, and makes everything that it needs below `target/kit`; with an
+/// installed Windows Driver Kit that is nothing.
 ///
 /// # Errors
-/// When a file cannot be read or written, or wdk-build is not the one the kit
-/// can adapt.
-pub fn prepare(layout: &Layout, requirements: &Requirements) -> Result<()> {
+/// When something is missing, a file cannot be read or written, or wdk-build is not the one the
+/// kit can adapt.
+pub fn prepare(layout: &Layout, choice: Choice, processor: Processor) -> Result<Compiler> {
+    if choice == Choice::Wdk {
+        return Ok(Compiler::WithWdk);
+    }
+    let requirements = Requirements::probe(choice, processor)?;
     let linker = requirements.llvm.program("lld-link");
     headers::prepare(layout, &requirements.mingw)?;
     for processor in Processor::ALL {
         import_libraries::prepare(layout, processor, &requirements.mingw, &linker)?;
     }
     patched_crates::prepare(layout, || requirements.compiler.cargo())?;
-    mirror::prepare(layout, &requirements.llvm)
+    mirror::prepare(layout, &requirements.llvm)?;
+    Ok(requirements.compiler)
 }
 
 /// Builds drivers and puts `NAME.sys` and `NAME.pdb` where they are looked for.
@@ -82,6 +89,12 @@ pub fn build(
     );
     let mut command = cargo(layout, compiler, "build", processor, drivers);
     command.args(profile.arguments());
+    // What cargo leaves is of this build then; where nothing is to be done, it links them anew.
+    let linked = linked(layout, compiler, processor, profile);
+    for driver in drivers {
+        files::remove(&linked.join(format!("{}.dll", driver.image)))?;
+        files::remove(&linked.join(format!("{}.pdb", driver.image)))?;
+    }
     process::run(&mut command).context("the driver was not built")?;
     for driver in drivers {
         place(layout, compiler, driver, processor, profile)?;
@@ -123,17 +136,32 @@ fn cargo(
     processor: Processor,
     drivers: &[&Driver],
 ) -> Command {
+    let (directory, target) = directories(layout, compiler);
     let mut command = compiler.cargo();
     command
-        .current_dir(layout.mirror())
+        .current_dir(directory)
         .args([subcommand, "--quiet"])
         .args(compiler.target_arguments(Kind::Driver(processor)))
         .arg("--target-dir")
-        .arg(layout.cargo_target(compiler.name()));
+        .arg(target);
     for driver in drivers {
         command.args(["--package", &driver.package]);
     }
     command
+}
+
+/// Where cargo runs, and its target directory.
+fn directories(layout: &Layout, compiler: &Compiler) -> (PathBuf, PathBuf) {
+    match compiler {
+        Compiler::WithWdk => (layout.root().to_path_buf(), layout.own_target()),
+        _ => (layout.mirror(), layout.cargo_target(compiler.name())),
+    }
+}
+
+/// Where cargo leaves what it has linked.
+fn linked(layout: &Layout, compiler: &Compiler, processor: Processor, profile: Profile) -> PathBuf {
+    let (_, target) = directories(layout, compiler);
+    target.join(processor.target()).join(profile.directory())
 }
 
 /// Copies what cargo linked: a driver is called `.sys`, where cargo says `.dll`.
@@ -144,10 +172,7 @@ fn place(
     processor: Processor,
     profile: Profile,
 ) -> Result<()> {
-    let source = layout
-        .cargo_target(compiler.name())
-        .join(processor.target())
-        .join(profile.directory());
+    let source = linked(layout, compiler, processor, profile);
     let destination = layout.artefacts(processor, profile.directory());
     let image = &driver.image;
     let system_file = destination.join(format!("{image}.sys"));

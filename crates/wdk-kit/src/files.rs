@@ -66,6 +66,19 @@ pub fn copy_if_changed(source: &Path, destination: &Path) -> Result<bool> {
     write_if_changed(destination, read(source)?)
 }
 
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// Names the file.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The files below a directory, in the order of their paths.
 ///
 /// # Errors

@@ -83,6 +83,12 @@ impl Layout {
         self.mirror().join("target").join(compiler)
     }
 
+    /// Cargo's target directory for what is built in the workspace itself.
+    #[must_use]
+    pub fn own_target(&self) -> PathBuf {
+        self.root.join("target")
+    }
+
     /// Where finished drivers lie, whichever compiler built them.
     #[must_use]
     pub fn artefacts(&self, processor: Processor, profile: &str) -> PathBuf {
@@ -96,7 +102,7 @@ impl Layout {
         self.kit().join("programs").join(compiler)
     }
 
-    /// Where finished programs lie, whichever compiler built them.
+    /// Where finished programs lie that were not built on Windows.
     #[must_use]
     pub fn programs(&self, profile: &str) -> PathBuf {
         self.root.join("target").join(PROGRAM_TARGET).join(profile)

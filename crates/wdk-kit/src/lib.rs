@@ -29,7 +29,10 @@
 //! [`driver_build::build`] (cargo, then `NAME.sys` and `NAME.pdb` into
 //! `target/TARGET/PROFILE`, such as `target/x86_64-pc-windows-msvc/release`) →
 //! [`package::Ingredients::package`] (the INF by [`inf`], digests by [`authenticode`], the
-//! [`catalog`], [`signing`]).
+//! [`catalog`], [`signing`]) → [`package_check::check`].
+//!
+//! On Windows nothing of the three is made: cargo runs in the workspace itself, and
+//! [`package::Ingredients::collect`] completes what Windows' own tools have made.
 //!
 //! A program for Windows is simpler: [`program_build::build`] runs cargo in the workspace itself
 //! and puts what it made into `target/x86_64-pc-windows-gnu/PROFILE`.
@@ -50,6 +53,7 @@ pub mod layout;
 pub mod machine;
 pub mod mirror;
 pub mod package;
+pub mod package_check;
 pub mod patched_crates;
 pub mod process;
 pub mod processor;

@@ -69,7 +69,7 @@ impl Ingredients<'_> {
             signer.export(&folder.join(self.name("cer")))?;
         }
         self.inf_and_catalog(folder, &isolated)?;
-        self.complete(&source, &legacy, folder)
+        self.complete(&legacy, folder)
     }
 
     /// Makes the package of one in `built` that Windows' own tools have stamped, catalogued and
@@ -87,15 +87,14 @@ impl Ingredients<'_> {
         }
         let certificate = self.built.join(WINDOWS_CERTIFICATE);
         files::copy_if_changed(&certificate, &folder.join(self.name("cer")))?;
-        self.complete(&source, &legacy, folder)
+        self.complete(&legacy, folder)
     }
 
     /// Adds what does not depend on who makes the package.
-    fn complete(&self, source: &Path, legacy: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+    fn complete(&self, legacy: &str, folder: &Path) -> Result<Vec<PathBuf>> {
         let symbols = self.name("pdb");
         files::copy_if_changed(&self.built.join(&symbols), &folder.join(&symbols))?;
-        let readme = source.with_file_name("README.txt");
-        if readme.is_file() {
+        if let Some(readme) = readme(self.driver)? {
             let text = with_windows_line_ends(&files::read_text(&readme)?);
             files::write_if_changed(&folder.join("README.txt"), text)?;
         }
@@ -180,6 +179,16 @@ fn inf_source(driver: &Driver) -> Result<PathBuf> {
             candidates[0].display()
         )
     })
+}
+
+/// What the package of a driver says about itself: `README.txt` beside the INF source, if there
+/// is one.
+///
+/// # Errors
+/// When the driver has no INF source.
+pub fn readme(driver: &Driver) -> Result<Option<PathBuf>> {
+    let readme = inf_source(driver)?.with_file_name("README.txt");
+    Ok(readme.is_file().then_some(readme))
 }
 
 fn refuse_findings(inf: &str, mode: Mode) -> Result<()> {

@@ -116,12 +116,6 @@ impl Requirements {
     /// # Errors
     /// With what is missing and the command that installs it.
     pub fn probe(choice: Choice, processor: Processor) -> Result<Self> {
-        if cfg!(windows) {
-            bail!(
-                "the kit takes the place of the WDK on Linux; on Windows, install the WDK \
-                 (or use the eWDK) and run `cargo make build`"
-            );
-        }
         let findings = Self::look(choice, processor);
         match findings.requirements {
             Some(requirements) => Ok(requirements),
@@ -174,6 +168,8 @@ impl Requirements {
             Compiler::FromSource { binaries } => {
                 (binaries.clone(), vec!["rust-web-clippy".to_owned()])
             }
+            // Cargo says so itself.
+            Compiler::WithWdk => return None,
         };
         let program = binaries.join("cargo-clippy");
         (!program.exists()).then(|| Missing {
