@@ -5,7 +5,6 @@ use crate::observe::Trace;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use fsglass_protocol::trace::Filter;
 use wdm::driver::Driver;
-use wdm::irp::{DeviceControl, Disposition};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 use wdm::sync::Mutex;
@@ -126,17 +125,9 @@ impl Client {
         })
     }
 
-    /// Answers `control` with what its trace has, or leaves it waiting for that.
-    pub fn read_trace<'d>(
-        &'d self,
-        driver: &'d Driver<Glass>,
-        control: DeviceControl<'d>,
-        level: &mut Passive,
-    ) -> Disposition<'d> {
-        self.wants.with(level, |wants, level| match &wants.trace {
-            Some(trace) => driver.filter().observer.read(trace, control, level),
-            None => control.complete(Status::INVALID_DEVICE_STATE),
-        })
+    /// Its trace, if it has one. A request that reads it may outlive the client.
+    pub fn trace(&self, level: &mut Passive) -> Option<Trace> {
+        self.wants.with(level, |wants, _| wants.trace.clone())
     }
 }
 

@@ -12,7 +12,7 @@ use fsglass_protocol::{
     MAXIMUM_NAME, Name, Refusal, Request, SettingsReply, VERSION, VersionReply,
 };
 use wdm::driver::Driver;
-use wdm::irp::{Disposition, Irp};
+use wdm::irp::{ControlIrp, Disposition};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 use wdm::unicode::UnicodeStr;
@@ -20,20 +20,16 @@ use zerocopy::{Immutable, IntoBytes};
 
 /// Answers `irp`; what is no request of the protocol gets STATUS_INVALID_DEVICE_REQUEST. All are
 /// METHOD_BUFFERED, and code, lengths, version and fields are checked before anything is done (D7).
-pub fn request<'d>(
-    driver: &'d Driver<Glass>,
-    client: Option<&'d Client>,
-    irp: Irp<'d>,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
+pub fn request<'d>(irp: ControlIrp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let control = match irp.device_control() {
         Ok(control) => control,
-        Err(irp) => return irp.complete(Status::INVALID_DEVICE_REQUEST, 0),
+        Err(irp) => return irp.complete(Status::INVALID_DEVICE_REQUEST),
     };
     let Some(level) = level.passive() else {
         // Programs send device controls at PASSIVE_LEVEL; another driver has no business here.
         return control.complete(Status::INVALID_DEVICE_REQUEST);
     };
+    let (driver, client) = (control.driver(), control.client());
     match Request::decode(control.code(), control.input()) {
         Ok(Request::Version) => control.answer(|output| fixed(output, &version())),
         Ok(Request::Settings) => {
@@ -68,10 +64,14 @@ pub fn request<'d>(
             let status = of_client(client, |client| client.stop_trace(driver, level));
             control.complete(status)
         }
-        Ok(Request::TraceRead) => match client {
-            Some(client) => client.read_trace(driver, control, level),
-            None => control.complete(Status::INVALID_DEVICE_REQUEST),
-        },
+        Ok(Request::TraceRead) => {
+            let trace = client.map(|client| client.trace(level));
+            match trace {
+                Some(Some(trace)) => driver.filter().observer.read(&trace, control, level),
+                Some(None) => control.complete(Status::INVALID_DEVICE_STATE),
+                None => control.complete(Status::INVALID_DEVICE_REQUEST),
+            }
+        }
         Err(refusal) => control.complete(match refusal {
             Refusal::Code => Status::INVALID_DEVICE_REQUEST,
             Refusal::Length => Status::INFO_LENGTH_MISMATCH,

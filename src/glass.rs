@@ -7,11 +7,11 @@ use crate::policy::Policy;
 use crate::settings::Settings;
 use crate::unfiltered::Unfiltered;
 use crate::{control, file_systems, mount, pass_through, report, volumes};
-use wdm::device::{DeviceObject, FilterDevice, NameBuffer};
+use wdm::device::{DeviceObject, FilterDevice};
 use wdm::driver::{Driver, Filter, Slot};
 use wdm::etw::Wanted;
 use wdm::fast_io::{FastIoCall, FastIoResult};
-use wdm::irp::{Disposition, FileSystemControl, Irp};
+use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 use wdm::{time, unicode};
@@ -61,17 +61,13 @@ impl Filter for Glass {
         &DRIVER
     }
 
-    fn filter_request<'d>(
-        device: &'d FilterDevice<Self>,
-        irp: Irp<'d>,
-        level: &mut AtMostApc,
-    ) -> Disposition<'d> {
+    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         match irp.file_system_control() {
-            None => pass_through::pass_through(device, irp, level),
+            None => pass_through::pass_through(irp, level),
             Some(FileSystemControl::MountVolume { storage }) => {
-                mount::mount_volume(device, irp, storage, level)
+                mount::mount_volume(irp, storage, level)
             }
-            Some(FileSystemControl::LoadFileSystem) => mount::load_file_system(device, irp, level),
+            Some(FileSystemControl::LoadFileSystem) => mount::load_file_system(irp, level),
         }
     }
 
@@ -83,13 +79,8 @@ impl Filter for Glass {
         client.close(driver, level);
     }
 
-    fn control_request<'d>(
-        driver: &'d Driver<Self>,
-        client: Option<&'d Client>,
-        irp: Irp<'d>,
-        level: &mut AtMostApc,
-    ) -> Disposition<'d> {
-        control::request(driver, client, irp, level)
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        control::request(irp, level)
     }
 
     fn fast_io_begins(
@@ -101,12 +92,12 @@ impl Filter for Glass {
     }
 
     fn fast_io_ends(
-        device: &FilterDevice<Self>,
+        driver: &Driver<Self>,
         observed: Observation,
         result: &FastIoResult,
         level: &mut AtMostApc,
     ) {
-        observe::fast_io_ends(device, &observed, result, level.at_most_dispatch());
+        observe::fast_io_ends(driver, &observed, result, level.at_most_dispatch());
     }
 
     fn etw_changed(driver: &Driver<Self>, wanted: Wanted, level: &mut Passive) {
@@ -119,11 +110,10 @@ impl Filter for Glass {
         }
     }
 
-    fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive) {
-        let mut buffer = NameBuffer::new();
-        let lower = device.lower().map(|lower| lower.device());
-        let known = device.attachment().storage.as_deref().or(lower);
-        let name = known.and_then(|known| known.name(&mut buffer, level));
+    fn unload_waits(device: &FilterDevice<Self>, _level: &mut Passive) {
+        let volume = device.attachment().volume.as_deref();
+        let name = volume.map(|volume| volume.name());
+        let name = name.filter(|name| !name.units().is_empty());
         let name = name.unwrap_or(unicode!("a device without a name"));
         for (kind, count) in device.in_flight().iter() {
             report::record(

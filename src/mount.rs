@@ -10,7 +10,8 @@
 use crate::glass::Glass;
 use crate::observe::{Came, Observation};
 use crate::volumes;
-use wdm::device::{DeviceObject, DeviceReference, FilterDevice};
+use wdm::device::{DeviceObject, DeviceReference};
+use wdm::driver::Driver;
 use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
@@ -18,31 +19,30 @@ use wdm::status::Status;
 /// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6): waited for where the thread may wait (D3).
 #[cold]
 pub fn mount_volume<'d>(
-    device: &'d FilterDevice<Glass>,
-    irp: Irp<'d>,
+    irp: Irp<'d, Glass>,
     storage: DeviceReference,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
-    let observation = Observation::begin(device, &irp);
+    let observation = Observation::begin(&irp, level);
     let Some(level) = level.passive() else {
         let mounted = Mounted {
             storage,
             observation,
         };
-        return irp.pend_and_forward(device, mounted);
+        return irp.pend_and_forward(mounted);
     };
-    match irp.forward_and_wait(device, level) {
+    match irp.forward_and_wait(level) {
         Ok(returned) => {
             let came = Came {
                 status: returned.status(),
                 information: returned.information() as u64,
                 pended: returned.pending_returned(),
             };
-            ended(device, observation.as_ref(), &came, level);
-            attach_after_mount(device, &storage, returned.status(), level);
+            ended(returned.driver(), observation.as_ref(), &came, level);
+            attach_after_mount(returned.driver(), &storage, returned.status(), level);
             returned.resume()
         }
-        Err(not_waited) => not_waited.or_complete(),
+        Err(not_waited) => not_waited.or_refuse(),
     }
 }
 
@@ -53,40 +53,35 @@ struct Mounted {
 }
 
 impl PendedWork<Glass> for Mounted {
-    fn run<'w>(
-        self,
-        device: &FilterDevice<Glass>,
-        irp: PendedIrp<'w>,
-        level: &mut Passive,
-    ) -> Resumed<'w> {
+    fn run<'w>(self, irp: PendedIrp<'w, Glass>, level: &mut Passive) -> Resumed<'w> {
         let came = Came {
             status: irp.status(),
             information: irp.information() as u64,
             pended: irp.pending_returned(),
         };
-        ended(device, self.observation.as_ref(), &came, level);
-        attach_after_mount(device, &self.storage, irp.status(), level);
+        ended(irp.driver(), self.observation.as_ref(), &came, level);
+        attach_after_mount(irp.driver(), &self.storage, irp.status(), level);
         irp.resume()
     }
 }
 
 /// A request that this driver finishes itself has come back.
 fn ended(
-    device: &FilterDevice<Glass>,
+    driver: &Driver<Glass>,
     observation: Option<&Observation>,
     came: &Came,
     level: &mut Passive,
 ) {
     if let Some(observation) = observation {
         let level = level.at_most_apc().at_most_dispatch();
-        observation.end(device.driver(), came, level);
+        observation.end(driver, came, level);
     }
 }
 
 /// Attaches to what is mounted on `storage` now. The VPB of the request may have been replaced
 /// by another one meanwhile, so it is asked for anew.
 fn attach_after_mount(
-    device: &FilterDevice<Glass>,
+    driver: &Driver<Glass>,
     storage: &DeviceObject,
     mount_status: Status,
     level: &mut Passive,
@@ -95,26 +90,22 @@ fn attach_after_mount(
         return;
     }
     if let Some(volume) = storage.mounted_volume() {
-        volumes::attach_to_volume(device.driver(), &volume, storage, level);
+        volumes::attach_to_volume(driver, &volume, storage, level);
     }
 }
 
 /// IRP_MN_LOAD_FILE_SYSTEM: the recognizer's control device goes away when the file system has
 /// been loaded, so this driver lets go of it first, and comes back if loading failed (A7).
 #[cold]
-pub fn load_file_system<'d>(
-    device: &'d FilterDevice<Glass>,
-    irp: Irp<'d>,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
-    let (Some(level), Some(lower)) = (level.passive(), device.lower()) else {
+pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
+    let Some(level) = level.passive() else {
         // Sent at PASSIVE_LEVEL only; elsewhere the attachment simply stays.
-        return crate::pass_through::pass_through(device, irp, level);
+        return crate::pass_through::pass_through(irp, level);
     };
-    let recognizer = lower.device().reference();
-    device.driver().detach_from(&recognizer, level);
-    let observation = Observation::begin(device, &irp);
-    match irp.forward_and_wait(device, level) {
+    let recognizer = irp.lower().reference();
+    irp.driver().detach_from(&recognizer, level);
+    let observation = Observation::begin(&irp, level.at_most_apc());
+    match irp.forward_and_wait(level) {
         Ok(returned) => {
             let status = returned.status();
             let came = Came {
@@ -122,12 +113,12 @@ pub fn load_file_system<'d>(
                 information: returned.information() as u64,
                 pended: returned.pending_returned(),
             };
-            ended(device, observation.as_ref(), &came, level);
+            ended(returned.driver(), observation.as_ref(), &came, level);
             if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
-                volumes::attach_to_file_system(device.driver(), &recognizer, level);
+                volumes::attach_to_file_system(returned.driver(), &recognizer, level);
             }
             returned.resume()
         }
-        Err(not_waited) => not_waited.or_complete(),
+        Err(not_waited) => not_waited.or_refuse(),
     }
 }

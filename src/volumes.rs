@@ -13,9 +13,6 @@ use wdm::{time, unicode};
 
 /// What the filter keeps with each of its devices.
 pub struct Attachment {
-    /// Of a volume: the storage device under it, kept because the VPB may change hands. `None`
-    /// above the control device of a file system.
-    pub storage: Option<DeviceReference>,
     /// When it was attached: 100 ns since 1601.
     pub since: u64,
     /// What is observed of it; `None` if there was no room for that.
@@ -69,7 +66,6 @@ pub fn attach(
             return None;
         }
         Some(Attachment {
-            storage: storage.map(DeviceObject::reference),
             since: time::now(),
             volume: volumes
                 .find_or_add(name.unwrap_or(unicode!("")), kind, level)

@@ -115,6 +115,7 @@ impl Wishes {
 }
 
 /// The trace of a client.
+#[derive(Clone)]
 pub struct Trace {
     /// Where its reader is.
     number: usize,
@@ -275,7 +276,7 @@ impl Observer {
     pub fn read<'d>(
         &self,
         trace: &Trace,
-        control: DeviceControl<'d>,
+        control: DeviceControl<'d, Glass>,
         level: &mut Passive,
     ) -> Disposition<'d> {
         let level = level.at_most_apc().at_most_dispatch();

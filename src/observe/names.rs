@@ -16,7 +16,7 @@ use crate::glass::Glass;
 use fsglass_protocol::trace::{MAXIMUM_PATH, flags};
 use fsglass_protocol::{Kind, Operation};
 use wdm::device::{DeviceKind, FilterDevice};
-use wdm::irp::{self, FileObject, Irp};
+use wdm::irp::{self, FileObject, Irp, ReturnedIrp};
 use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
 use wdm::list::List;
 use wdm::pool::{NonPagedArc, NonPagedSlice};
@@ -208,18 +208,17 @@ fn below<'n>(name: &'n [u16], directory: &[u16]) -> Option<&'n [u16]> {
 
 /// The name of the file of a request that is about to be passed on. IRQL: ≤ APC_LEVEL.
 pub fn of_request(
-    device: &FilterDevice<Glass>,
-    irp: &Irp<'_>,
+    irp: &Irp<'_, Glass>,
     volume: &Volume,
     level: &mut AtMostApc,
 ) -> Option<NonPagedArc<Name>> {
-    let names = super::of(device.driver()).names();
+    let names = super::of(irp.driver()).names();
     let file = irp.file()?;
-    let number = irp.file_number();
+    let number = file.number();
     if irp.major() == Operation::CREATE.number() {
         // The close of what had that address may have passed by, where the volume was detached.
         names.forget(number, level.at_most_dispatch());
-        return opened(names, irp, volume, &file, level.at_most_dispatch());
+        return opened(names, irp, volume, level);
     }
     let known = names.find(volume.number, number, level.at_most_dispatch());
     if irp.major() == Operation::CLOSE.number() {
@@ -227,13 +226,13 @@ pub fn of_request(
         return known;
     }
     let asked = |name: &NonPagedArc<Name>| name.source != Source::Opened;
-    if known.as_ref().is_some_and(asked) || !has_files(device, volume) {
+    if known.as_ref().is_some_and(asked) || !has_files(irp.device(), volume) {
         return known;
     }
     let Some(level) = safe_level(irp, &file, level) else {
         return known;
     };
-    let asked = match ask(device, &file, level) {
+    let asked = match told(irp.ask_name(level)) {
         Ok(name) => name,
         Err(Status::INSUFFICIENT_RESOURCES) => return known,
         // It has none, or cannot tell: not asked again.
@@ -263,22 +262,25 @@ fn has_files(device: &FilterDevice<Glass>, volume: &Volume) -> bool {
 /// by its id, or below a directory whose name is not known.
 fn opened(
     names: &Names,
-    irp: &Irp<'_>,
+    irp: &Irp<'_, Glass>,
     volume: &Volume,
-    file: &FileObject<'_>,
-    level: &mut AtMostDispatch,
+    level: &mut AtMostApc,
 ) -> Option<NonPagedArc<Name>> {
     /// FILE_OPEN_BY_FILE_ID.
     const BY_ID: u64 = 0x2000;
-    let [options, _access] = irp.numbers();
+    let [options, _access] = irp.numbers(level);
     if options & BY_ID != 0 {
         return None;
     }
-    let name = irp.opened_name()?;
-    let Some(related) = file.related_number() else {
+    let related = irp.file()?.related_number();
+    let directory = match related {
+        None => None,
+        Some(related) => Some(names.find(volume.number, related, level.at_most_dispatch())?),
+    };
+    let name = irp.opened_name(level)?;
+    let Some(directory) = directory else {
         return Name::new(name.units(), &[], Source::Opened).ok();
     };
-    let directory = names.find(volume.number, related, level)?;
     let backslash = [u16::from(b'\\')];
     // A stream of the directory itself begins with a colon.
     let between: &[u16] = match name.units().first() {
@@ -293,22 +295,17 @@ fn opened(
     Name::with(flags, units, name.units(), Source::Opened).ok()
 }
 
-/// Asks the file system.
+/// What the file system has answered.
 ///
 /// Errors: its status; STATUS_INSUFFICIENT_RESOURCES.
-fn ask(
-    device: &FilterDevice<Glass>,
-    file: &FileObject<'_>,
-    level: &mut Passive,
-) -> Result<NonPagedArc<Name>, Status> {
-    let name = irp::ask_name(device, file, level)?;
-    Name::new(&name, &[], Source::Told)
+fn told(answer: Result<NonPagedSlice<u16>, Status>) -> Result<NonPagedArc<Name>, Status> {
+    Name::new(&answer?, &[], Source::Told)
 }
 
 /// Whether the file system may be asked: at PASSIVE_LEVEL, in a request that is no paging I/O and does not
 /// come from within a file system, on a file that has not been cleaned up.
 fn safe_level<'l>(
-    irp: &Irp<'_>,
+    irp: &Irp<'_, Glass>,
     file: &FileObject<'_>,
     level: &'l mut AtMostApc,
 ) -> Option<&'l mut Passive> {
@@ -317,11 +314,11 @@ fn safe_level<'l>(
 }
 
 /// Whether a request renames its file.
-pub fn is_rename(irp: &Irp<'_>) -> bool {
+pub fn is_rename(irp: &Irp<'_, Glass>, level: &AtMostApc) -> bool {
     /// FileRenameInformation, FileRenameInformationBypassAccessCheck, FileRenameInformationEx,
     /// FileRenameInformationExBypassAccessCheck.
     const RENAMES: [u64; 4] = [10, 56, 65, 66];
-    irp.major() == Operation::SET_INFORMATION.number() && RENAMES.contains(&irp.numbers()[0])
+    irp.major() == Operation::SET_INFORMATION.number() && RENAMES.contains(&irp.numbers(level)[0])
 }
 
 /// A request that renames a file, and can be waited for.
@@ -334,24 +331,27 @@ pub struct Rename<'l> {
 impl<'l> Rename<'l> {
     /// If `irp` is one, its file is called `name`, and it can be waited for.
     pub fn of(
-        irp: &Irp<'_>,
+        irp: &Irp<'_, Glass>,
         name: Option<&NonPagedArc<Name>>,
         level: &'l mut AtMostApc,
     ) -> Option<Self> {
         let file = irp.file()?;
         let old = name?.clone();
-        let level = safe_level(irp, &file, level).filter(|_| is_rename(irp))?;
+        if !is_rename(irp, level) {
+            return None;
+        }
+        let level = safe_level(irp, &file, level)?;
         Some(Self { old, level })
     }
 
     /// It has been done: asks for the new name, and puts it in place of the old one.
-    pub fn done(self, device: &FilterDevice<Glass>, volume: &Volume, file: &FileObject<'_>) {
-        let names = super::of(device.driver()).names();
-        let new = ask(device, file, self.level);
+    pub fn done(self, returned: &ReturnedIrp<'_, Glass>, volume: u32) {
+        let names = super::of(returned.driver()).names();
+        let new = told(returned.ask_name(self.level));
         let level = self.level.at_most_apc().at_most_dispatch();
         match new {
-            Ok(new) => names.renamed(volume.number, &self.old, &new, level),
-            Err(_) => names.renamed_somehow(volume.number, level),
+            Ok(new) => names.renamed(volume, &self.old, &new, level),
+            Err(_) => names.renamed_somehow(volume, level),
         }
     }
 }

@@ -12,7 +12,7 @@ use observe::counters::Outcome;
 use observe::stamp::Stamp;
 use wdm::completion::Completion;
 use wdm::device::FilterDevice;
-use wdm::driver::{Driver, Filter};
+use wdm::driver::Driver;
 use wdm::fast_io::{FastIoCall, FastIoResult};
 use wdm::irp::{CompletedIrp, Disposition, Irp, NotWaited};
 use wdm::irql::{self, AtMostApc, AtMostDispatch};
@@ -23,27 +23,29 @@ use wdm::{process, time};
 /// Passes `irp` on, and observes it. IRQL: ≤ APC_LEVEL (D3).
 #[cold]
 pub fn pass_through<'d>(
-    device: &'d FilterDevice<Glass>,
-    mut irp: Irp<'d>,
+    mut irp: Irp<'d, Glass>,
     what: What,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
-    let attachment = device.attachment();
-    let (Some(volume), Some(operation)) = (
-        attachment.volume.as_deref(),
-        Operation::from_number(irp.major()),
-    ) else {
-        return irp.forward_with(device, Unseen);
+    let driver = irp.driver();
+    let (Some(volume), Some(operation)) = (volume(&irp), Operation::from_number(irp.major()))
+    else {
+        return irp.forward_with(Unseen);
     };
+    let number = volume.number;
     let counted = what.counts() && volume.counters(operation).is_ok();
-    let start = || start(volume, operation, counted);
-    let renames = what.names() && names::is_rename(&irp);
+    let start = |irp: &Irp<'_, Glass>| {
+        if let Some(volume) = self::volume(irp) {
+            start(volume, operation, counted);
+        }
+    };
+    let renames = what.names() && names::is_rename(&irp, level);
     if what.traces() {
-        let mut observation = Observation::of(&irp, volume, operation, counted);
+        let mut observation = Observation::of(&irp, number, operation, counted, level);
         if what.names() {
-            observation.name = names::of_request(device, &irp, volume, level);
+            observation.name = names::of_request(&irp, volume, level);
             if let Some(rename) = Rename::of(&irp, observation.name.as_ref(), level) {
-                irp = match wait_for(rename, device, irp, volume, &observation) {
+                irp = match wait_for(rename, irp, &observation) {
                     Ok(disposition) => return disposition,
                     Err(irp) => irp,
                 };
@@ -51,20 +53,25 @@ pub fn pass_through<'d>(
             observation.renames = renames;
         }
         if let Ok(traced) = NonPagedBox::try_new(observation) {
-            return irp.forward_counted(device, traced, start);
+            return irp.forward_counted(traced, start);
         }
     }
     let disposition = if counted {
-        irp.forward_counted(device, Counted::new(volume), start)
+        irp.forward_counted(Counted::new(number), start)
     } else {
-        irp.forward_with(device, Unseen)
+        irp.forward_with(Unseen)
     };
     if renames {
         // Nobody will hear when it is done; it may be by now.
-        let names = of(device.driver()).names();
-        names.renamed_somehow(volume.number, level.at_most_dispatch());
+        let names = of(driver).names();
+        names.renamed_somehow(number, level.at_most_dispatch());
     }
     disposition
+}
+
+/// The volume that a request is for, if it is observed.
+fn volume<'i>(irp: &'i Irp<'_, Glass>) -> Option<&'i Volume> {
+    irp.device().attachment().volume.as_deref()
 }
 
 /// A rename, of which the file system is asked for the new name before anybody else hears of it.
@@ -72,12 +79,10 @@ pub fn pass_through<'d>(
 /// Errors: the request, which was not sent because there is no memory to wait for it.
 fn wait_for<'d>(
     rename: Rename<'_>,
-    device: &'d FilterDevice<Glass>,
-    irp: Irp<'d>,
-    volume: &Volume,
+    irp: Irp<'d, Glass>,
     observation: &Observation,
-) -> Result<Disposition<'d>, Irp<'d>> {
-    match irp.forward_and_wait(device, rename.level) {
+) -> Result<Disposition<'d>, Irp<'d, Glass>> {
+    match irp.forward_and_wait(rename.level) {
         Ok(returned) => {
             let status = returned.status();
             let came = Came {
@@ -86,9 +91,9 @@ fn wait_for<'d>(
                 pended: returned.pending_returned(),
             };
             let level = rename.level.at_most_apc().at_most_dispatch();
-            observation.end(device.driver(), &came, level);
-            if let Some(file) = returned.file().filter(|_| status.is_success()) {
-                rename.done(device, volume, &file);
+            observation.end(returned.driver(), &came, level);
+            if status.is_success() {
+                rename.done(&returned, observation.volume);
             }
             Ok(returned.resume())
         }
@@ -110,26 +115,24 @@ fn start(volume: &Volume, operation: Operation, counted: bool) {
 /// The completion of a request that could not be observed.
 struct Unseen;
 
-impl Completion for Unseen {
-    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {}
+impl Completion<Glass> for Unseen {
+    fn completed(self, _irp: &CompletedIrp<'_, Glass>, _level: &mut AtMostDispatch) {}
 }
 
 /// A request that is counted, and not traced: when it was passed on, and the number of its volume.
 struct Counted(Stamp);
 
 impl Counted {
-    fn new(volume: &Volume) -> Self {
-        Self(Stamp::new(time::ticks(), volume.number))
+    fn new(volume: u32) -> Self {
+        Self(Stamp::new(time::ticks(), volume))
     }
 }
 
-impl Completion for Counted {
-    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl Completion<Glass> for Counted {
+    fn completed(self, irp: &CompletedIrp<'_, Glass>, _level: &mut AtMostDispatch) {
         let ticks = self.0.elapsed(time::ticks());
-        let (Some(driver), Some(operation)) = (
-            Glass::slot().during(irp),
-            Operation::from_number(irp.major()),
-        ) else {
+        let (Some(driver), Some(operation)) = (irp.driver(), Operation::from_number(irp.major()))
+        else {
             return;
         };
         if let Some(volume) = of(driver).volumes().get(self.0.number()) {
@@ -139,7 +142,7 @@ impl Completion for Counted {
 }
 
 /// How a request completed.
-fn outcome(operation: Operation, irp: &CompletedIrp<'_>, ticks: u64) -> Outcome {
+fn outcome(operation: Operation, irp: &CompletedIrp<'_, Glass>, ticks: u64) -> Outcome {
     Outcome {
         status: irp.status().bits(),
         bytes: transferred(operation, irp.status(), irp.information() as u64),
@@ -225,18 +228,24 @@ pub struct Completed<'o> {
 }
 
 impl Observation {
-    fn of(irp: &Irp<'_>, volume: &Volume, operation: Operation, counted: bool) -> Self {
+    fn of(
+        irp: &Irp<'_, Glass>,
+        volume: u32,
+        operation: Operation,
+        counted: bool,
+        level: &AtMostApc,
+    ) -> Self {
         Self {
             started: time::ticks(),
-            volume: volume.number,
+            volume,
             operation,
             minor: irp.minor(),
             counted,
             irp_flags: irp.flags(),
             process: process::current_process_id(),
             thread: process::current_thread_id(),
-            file: irp.file_number(),
-            numbers: irp.numbers(),
+            file: irp.file().map_or(0, |file| file.number()),
+            numbers: irp.numbers(level),
             name: None,
             renames: false,
         }
@@ -244,15 +253,15 @@ impl Observation {
 
     /// Begins to observe a request that the caller waits for or finishes itself; `None` if nobody wants to
     /// know of it. [`Observation::end`] ends it.
-    pub fn begin(device: &FilterDevice<Glass>, irp: &Irp<'_>) -> Option<Self> {
-        let what = of(device.driver()).what();
+    pub fn begin(irp: &Irp<'_, Glass>, level: &AtMostApc) -> Option<Self> {
+        let what = of(irp.driver()).what();
         if what.is_nothing() {
             return None;
         }
-        let volume = device.attachment().volume.as_deref()?;
+        let volume = volume(irp)?;
         let operation = Operation::from_number(irp.major())?;
         let counted = what.counts() && volume.counters(operation).is_ok();
-        Some(Self::of(irp, volume, operation, counted))
+        Some(Self::of(irp, volume.number, operation, counted, level))
     }
 
     /// It came back. Only now do statistics know of it: until it is passed on, it may
@@ -315,10 +324,10 @@ impl Observation {
     }
 }
 
-impl Completion for Observation {
-    fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+impl Completion<Glass> for Observation {
+    fn completed(self, irp: &CompletedIrp<'_, Glass>, level: &mut AtMostDispatch) {
         let ticks = time::since(self.started);
-        let Some(driver) = Glass::slot().during(irp) else {
+        let Some(driver) = irp.driver() else {
             return;
         };
         let outcome = outcome(self.operation, irp, ticks);
@@ -376,7 +385,7 @@ fn fast_io(
 /// A call of fast I/O has returned.
 #[cold]
 pub fn fast_io_ends(
-    device: &FilterDevice<Glass>,
+    driver: &Driver<Glass>,
     observation: &Observation,
     result: &FastIoResult,
     level: &mut AtMostDispatch,
@@ -390,6 +399,5 @@ pub fn fast_io_ends(
         at_dispatch: irql::current() >= irql::DISPATCH,
         declined: !result.taken,
     };
-    let observer = of(device.driver());
-    observation.came_back(observer, outcome, result.information, level);
+    observation.came_back(of(driver), outcome, result.information, level);
 }

@@ -12,7 +12,7 @@
 #![expect(unsafe_code, reason = "a file object carries a raw pointer")]
 
 use crate::driver::{Driver, Filter};
-use crate::irp::{Disposition, Irp, Major};
+use crate::irp::{ControlIrp, Disposition, Major};
 use crate::irql::AtMostApc;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
@@ -21,36 +21,31 @@ use wdk_sys::FILE_OBJECT;
 
 /// Answers a request for the control device, opening and closing here, others by the filter.
 pub(crate) fn request<'d, F: Filter>(
-    driver: &'d Driver<F>,
-    irp: Irp<'d>,
+    irp: ControlIrp<'d, F>,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
-    let file = irp.file_object();
     match irp.major() {
         Major::CREATE => {
-            let opened = match NonNull::new(file) {
-                Some(file) => open::<F>(driver, file, level),
+            let opened = match irp.file_object() {
+                Some(file) => open::<F>(irp.driver(), file, level),
                 None => Ok(()),
             };
-            irp.complete(opened.err().unwrap_or(Status::SUCCESS), 0)
+            irp.complete(opened.err().unwrap_or(Status::SUCCESS))
         }
         Major::CLEANUP => {
-            // SAFETY: the file object of the request in hand.
-            if let Some(client) = unsafe { of::<F>(file) } {
-                F::client_closed(driver, client, level);
+            if let Some(client) = irp.client() {
+                F::client_closed(irp.driver(), client, level);
             }
-            irp.complete(Status::SUCCESS, 0)
+            irp.complete(Status::SUCCESS)
         }
         Major::CLOSE => {
-            // SAFETY: as above; the last request for it.
-            unsafe { free::<F>(file) };
-            irp.complete(Status::SUCCESS, 0)
+            if let Some(file) = irp.file_object() {
+                // SAFETY: the last request for it.
+                unsafe { free::<F>(file) };
+            }
+            irp.complete(Status::SUCCESS)
         }
-        _ => {
-            // SAFETY: as above; it is not closed before this request has completed.
-            let client = unsafe { of::<F>(file) };
-            F::control_request(driver, client, irp, level)
-        }
+        _ => F::control_request(irp, level),
     }
 }
 
@@ -66,26 +61,13 @@ fn open<F: Filter>(
     Ok(())
 }
 
-/// The client of a file object.
-///
-/// # Safety
-/// `file` is null or a file object of this driver's control device that is not closed during `'d`.
-unsafe fn of<'d, F: Filter>(file: *mut FILE_OBJECT) -> Option<&'d F::Client> {
-    // SAFETY: contract of the function.
-    let file = unsafe { file.as_ref() }?;
-    // SAFETY: null, or what `open` put there; `free` takes it in the close.
-    unsafe { file.FsContext.cast::<F::Client>().as_ref() }
-}
-
 /// Drops the client of a file object.
 ///
 /// # Safety
-/// As [`of`], and nobody uses the client any more.
-unsafe fn free<F: Filter>(file: *mut FILE_OBJECT) {
+/// `file` is a file object of this driver's control device, and nobody uses the client any more.
+unsafe fn free<F: Filter>(file: NonNull<FILE_OBJECT>) {
     // SAFETY: contract of the function.
-    let Some(file) = (unsafe { file.as_mut() }) else {
-        return;
-    };
+    let file = unsafe { &mut *file.as_ptr() };
     let context = core::mem::replace(&mut file.FsContext, core::ptr::null_mut());
     if let Some(client) = NonNull::new(context.cast::<F::Client>()) {
         // SAFETY: given up by `open`, taken back once, because the field is empty now.

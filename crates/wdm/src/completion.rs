@@ -42,14 +42,14 @@ pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void
 /// It does not get the filter device either. A file system may delete its volume device while it
 /// handles the last close on it, before it completes that request; FastIoDetachDevice has deleted
 /// the filter device then (A9).
-pub trait Completion: Send + Sized + 'static {
+pub trait Completion<F: Filter>: Send + Sized + 'static {
     /// Sees the completion.
-    fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch);
+    fn completed(self, irp: &CompletedIrp<'_, F>, level: &mut AtMostDispatch);
 }
 
 /// A completion larger than the context pointer.
-impl<C: Completion> Completion for NonPagedBox<C> {
-    fn completed(self, irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+impl<F: Filter, C: Completion<F>> Completion<F> for NonPagedBox<C> {
+    fn completed(self, irp: &CompletedIrp<'_, F>, level: &mut AtMostDispatch) {
         self.into_inner().completed(irp, level);
     }
 }
@@ -73,7 +73,7 @@ pub(crate) fn encode<C>(completion: C) -> *mut c_void {
 ///
 /// # Safety
 /// `context` comes from [`encode`] of the same type and is taken back once.
-pub(crate) unsafe fn decode<C: Completion>(context: *mut c_void) -> C {
+pub(crate) unsafe fn decode<C>(context: *mut c_void) -> C {
     // SAFETY: contract of the function.
     unsafe { (&raw const context).cast::<C>().read_unaligned() }
 }
@@ -82,7 +82,7 @@ pub(crate) unsafe fn decode<C: Completion>(context: *mut c_void) -> C {
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE set by a dispatch routine, whose context is an encoded `C`.
-pub(crate) unsafe extern "C" fn propagating<C: Completion>(
+pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
     _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: *mut c_void,
@@ -96,7 +96,7 @@ pub(crate) unsafe extern "C" fn propagating<C: Completion>(
     // SAFETY: contract of the function.
     let completion: C = unsafe { decode(context) };
     // SAFETY: the borrow ends before this routine returns.
-    let completed = unsafe { CompletedIrp::from_raw(irp) };
+    let completed = unsafe { CompletedIrp::<F>::from_raw(irp) };
     // SAFETY: the contract of completion routines (C2).
     completion.completed(&completed, &mut unsafe { AtMostDispatch::assume() });
     Status::SUCCESS.0
@@ -107,7 +107,7 @@ pub(crate) unsafe extern "C" fn propagating<C: Completion>(
 /// # Safety
 /// As for `propagating`, set by [`crate::irp::Irp::forward_with`] for a request that has entered
 /// `device`, which is alive because of that.
-pub(crate) unsafe extern "C" fn propagating_counted<F: Filter, C: Completion>(
+pub(crate) unsafe extern "C" fn propagating_counted<F: Filter, C: Completion<F>>(
     device: PDEVICE_OBJECT,
     irp: PIRP,
     context: *mut c_void,
@@ -115,7 +115,7 @@ pub(crate) unsafe extern "C" fn propagating_counted<F: Filter, C: Completion>(
     // SAFETY: the current location is this driver's again.
     let kind = unsafe { RequestKind::of(irp) };
     // SAFETY: contract of the function.
-    let status = unsafe { propagating::<C>(device, irp, context) };
+    let status = unsafe { propagating::<F, C>(device, irp, context) };
     // SAFETY: contract of the function; the I/O manager passes the device whose dispatch routine
     // set the routine.
     let device = unsafe { FilterDevice::<F>::from_raw(device) };

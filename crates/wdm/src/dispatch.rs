@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "called by the I/O manager")]
 
 use crate::client;
-use crate::device::{ControlExtension, DeviceUse, FilterDevice, Kind, extension_of, kind_of};
+use crate::device::{ControlExtension, DeviceUse, Kind, extension_of, kind_of};
 use crate::driver::Filter;
-use crate::irp::{Disposition, Irp};
+use crate::irp::{ControlIrp, Disposition, Irp};
 use crate::irql::AtMostApc;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 
@@ -18,19 +18,17 @@ use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     // SAFETY: file-system requests arrive at or below APC_LEVEL (D3, D6).
     let mut level = unsafe { AtMostApc::assume() };
-    // SAFETY: contract of the function.
-    let irp = unsafe { Irp::from_raw(irp) };
     // SAFETY: a device of this driver is initialized before requests can reach it.
     match unsafe { kind_of(device) } {
         // SAFETY: a control device, by its kind.
         Kind::Control => unsafe { control::<F>(device, irp, &mut level) },
         Kind::Filter => {
-            // SAFETY: a filter device, alive while a request is in it.
-            let device = unsafe { FilterDevice::<F>::from_raw(device) };
-            if device.is_counted() {
-                counted(device, irp, &mut level)
+            // SAFETY: contract of the function; a filter device, by its kind.
+            let irp = unsafe { Irp::<F>::from_raw(device, irp) };
+            if irp.device().is_counted() {
+                counted(irp, &mut level)
             } else {
-                F::filter_request(device, irp, &mut level)
+                F::filter_request(irp, &mut level)
             }
         }
     }
@@ -40,31 +38,29 @@ pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp:
 /// A request for the control device (D2).
 ///
 /// # Safety
-/// `device` is this driver's control device.
+/// `device` is this driver's control device, whose dispatch routine was just called with `irp`.
 #[cold]
 unsafe fn control<'d, F: Filter>(
     device: PDEVICE_OBJECT,
-    irp: Irp<'d>,
+    irp: PIRP,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
     // SAFETY: contract of the function.
     let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
     // SAFETY: initialized when the device was created; the device lives while it is open.
     let extension = unsafe { &*extension };
-    client::request(&extension.driver, irp, level)
+    // SAFETY: contract of the function.
+    let irp = unsafe { ControlIrp::from_raw(&extension.driver, irp) };
+    client::request(irp, level)
 }
 
 /// A request for a filter device of a driver that may be unloaded: this routine is inside until it
 /// returns (A12).
 #[inline(never)]
-fn counted<'d, F: Filter>(
-    device: &'d FilterDevice<F>,
-    irp: Irp<'d>,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
-    let entered = device.enter();
-    if let (DeviceUse::Refused, Some(lower)) = (&entered, device.lower()) {
-        return irp.forward(lower);
+fn counted<'d, F: Filter>(irp: Irp<'d, F>, level: &mut AtMostApc) -> Disposition<'d> {
+    let inside = irp.inside();
+    if let DeviceUse::Refused = inside {
+        return irp.forward();
     }
-    F::filter_request(device, irp, level)
+    F::filter_request(irp, level)
 }

@@ -14,7 +14,7 @@ use crate::device::{
 use crate::etw::Wanted;
 use crate::event_log;
 use crate::fast_io::{FastIoCall, FastIoResult};
-use crate::irp::{CompletedIrp, Disposition, Irp};
+use crate::irp::{ControlIrp, Disposition, Irp};
 use crate::irql::{AtMostApc, Passive};
 use crate::status::Status;
 use crate::sync::Mutex;
@@ -44,12 +44,8 @@ pub trait Filter: Sync + Sized + 'static {
     /// Where the driver's state is found by callbacks that carry no context.
     fn slot() -> &'static Slot<Self>;
 
-    /// A request for the device that `device` is attached to.
-    fn filter_request<'d>(
-        device: &'d FilterDevice<Self>,
-        irp: Irp<'d>,
-        level: &mut AtMostApc,
-    ) -> Disposition<'d>;
+    /// A request for the device that [`Irp::device`] is attached to.
+    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
 
     /// A program opens the control device.
     ///
@@ -61,14 +57,8 @@ pub trait Filter: Sync + Sized + 'static {
     /// them is gone (IRP_MJ_CLOSE).
     fn client_closed(driver: &Driver<Self>, client: &Self::Client, level: &mut AtMostApc);
 
-    /// A request for the control device (D2), but for opening and closing. `client` is who sent
-    /// it; `None` for another driver that sends requests without a file object.
-    fn control_request<'d>(
-        driver: &'d Driver<Self>,
-        client: Option<&'d Self::Client>,
-        irp: Irp<'d>,
-        level: &mut AtMostApc,
-    ) -> Disposition<'d>;
+    /// A request for the control device (D2), but for opening and closing.
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
 
     /// A call of fast I/O is about to be passed on: what is kept of it if it is observed.
     /// IRQL: ≤ APC_LEVEL.
@@ -82,7 +72,7 @@ pub trait Filter: Sync + Sized + 'static {
 
     /// A call of fast I/O that is observed has returned, or the lower driver does not have it.
     fn fast_io_ends(
-        _device: &FilterDevice<Self>,
+        _driver: &Driver<Self>,
         _observed: Self::FastIo,
         _result: &FastIoResult,
         _level: &mut AtMostApc,
@@ -122,13 +112,6 @@ impl<F: Filter> Slot<F> {
             core::ptr::from_ref(driver).cast_mut()
         });
         self.0.store(raw, Ordering::Release);
-    }
-
-    /// The state of the driver for a completion routine of its own, which is inside the driver until
-    /// it returns: the state stays so long. IRQL: any.
-    #[must_use]
-    pub fn during<'c>(&'c self, _irp: &'c CompletedIrp<'_>) -> Option<&'c Driver<F>> {
-        self.get()
     }
 
     pub(crate) fn get(&self) -> Option<&Driver<F>> {

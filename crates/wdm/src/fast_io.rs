@@ -55,7 +55,8 @@ impl<'d, F: Filter> Below<'d, F> {
         if let DeviceUse::Refused = entered {
             return None;
         }
-        let device = filter.lower()?.raw();
+        // SAFETY: the call is in the device.
+        let device = unsafe { filter.lower() }.raw();
         // SAFETY: the lower device is alive while this one is attached above it.
         let driver = unsafe { (*device).DriverObject };
         // SAFETY: a driver object lives as long as its devices.
@@ -199,7 +200,7 @@ macro_rules! pass_through {
             if let Some(observation) = observation {
                 // SAFETY: the status block of the call, if the entry has one.
                 let result = unsafe { FastIoResult::of(answer != NO, $result) };
-                F::fast_io_ends(below.filter, observation, &result, &mut level);
+                F::fast_io_ends(below.filter.driver(), observation, &result, &mut level);
             }
             answer
         }
@@ -301,7 +302,7 @@ unsafe extern "C" fn query_open<F: Filter>(
     if let Some(observation) = observation {
         // SAFETY: there is no status block.
         let result = unsafe { FastIoResult::of(answered != NO, NO_RESULT) };
-        F::fast_io_ends(below.filter, observation, &result, &mut level);
+        F::fast_io_ends(below.filter.driver(), observation, &result, &mut level);
     }
     answered
 }

@@ -76,6 +76,12 @@ impl Status {
         self.0 >= 0
     }
 
+    /// `NT_ERROR`: the severity of an error. IRQL: any.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.bits() >> 30 == 3
+    }
+
     /// The value as printed in headers and bug checks.
     #[must_use]
     pub const fn bits(self) -> u32 {

@@ -12,8 +12,8 @@ use wdm_ui::Plain;
 
 struct Attaches(&'static Driver<Plain>, DeviceReference);
 
-impl Completion for Attaches {
-    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+impl Completion<Plain> for Attaches {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, level: &mut AtMostDispatch) {
         let _attached = device::attach(self.0, &self.1, level, |_level| Some(()));
     }
 }

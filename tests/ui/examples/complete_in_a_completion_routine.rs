@@ -7,12 +7,12 @@ use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::status::Status;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Completes;
 
-impl Completion for Completes {
-    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
-        let _disposition = irp.complete(Status::SUCCESS, 0);
+impl Completion<Plain> for Completes {
+    fn completed(self, irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
+        let _disposition = irp.refuse(Status::INVALID_PARAMETER);
     }
 }

@@ -5,9 +5,9 @@
 
 use wdm::irp::{Disposition, Irp};
 use wdm::status::Status;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn request(irp: Irp<'_>) -> Disposition<'_> {
-    let _completed = irp.complete(Status::SUCCESS, 0);
-    irp.complete(Status::INVALID_DEVICE_REQUEST, 0)
+fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
+    let _completed = irp.refuse(Status::INVALID_PARAMETER);
+    irp.refuse(Status::INVALID_DEVICE_REQUEST)
 }

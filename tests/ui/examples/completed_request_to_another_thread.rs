@@ -4,13 +4,13 @@
 #![no_main]
 
 use wdm::irp::CompletedIrp;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 fn on_another_thread(work: impl FnOnce() + Send) {
     work();
 }
 
-fn completed(irp: &CompletedIrp<'_>) {
+fn completed(irp: &CompletedIrp<'_, Plain>) {
     on_another_thread(move || {
         let _status = irp.status();
     });

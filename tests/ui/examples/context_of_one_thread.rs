@@ -6,12 +6,12 @@
 use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Here(*mut u32);
 
-impl Completion for Here {
-    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl Completion<Plain> for Here {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
         let _only_here = self.0;
     }
 }

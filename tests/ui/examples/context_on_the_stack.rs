@@ -6,12 +6,12 @@
 use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Counts<'s>(&'s u32);
 
-impl<'s> Completion for Counts<'s> {
-    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl<'s> Completion<Plain> for Counts<'s> {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
         let _seen = *self.0;
     }
 }

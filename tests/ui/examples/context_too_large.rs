@@ -4,7 +4,6 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
 use wdm::irql::AtMostDispatch;
 use wdm_ui::Plain;
@@ -13,12 +12,12 @@ struct Large {
     numbers: [u64; 3],
 }
 
-impl Completion for Large {
-    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl Completion<Plain> for Large {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
         let _seen = self.numbers;
     }
 }
 
 #[used]
-static REQUEST: for<'d> fn(&'d FilterDevice<Plain>, Irp<'d>) -> Disposition<'d> =
-    |device, irp| irp.forward_with(device, Large { numbers: [0; 3] });
+static REQUEST: for<'d> fn(Irp<'d, Plain>) -> Disposition<'d> =
+    |irp| irp.forward_with(Large { numbers: [0; 3] });

@@ -5,10 +5,10 @@
 
 use wdm::irp::{Disposition, Irp};
 use wdm::status::Status;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn request(irp: Irp<'_>) -> Disposition<'_> {
+fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
     let copy = irp.clone();
-    let _completed = copy.complete(Status::SUCCESS, 0);
-    irp.complete(Status::SUCCESS, 0)
+    let _completed = copy.refuse(Status::INVALID_PARAMETER);
+    irp.refuse(Status::INVALID_PARAMETER)
 }

@@ -5,9 +5,9 @@
 
 use wdm::irp::{Disposition, Irp};
 use wdm::status::Status;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn request<'d, 'e: 'd>(irp: Irp<'d>, other: Irp<'e>) -> Disposition<'d> {
+fn request<'d, 'e: 'd>(irp: Irp<'d, Plain>, other: Irp<'e, Plain>) -> Disposition<'d> {
     core::mem::forget(irp);
-    other.complete(Status::SUCCESS, 0)
+    other.refuse(Status::INVALID_PARAMETER)
 }

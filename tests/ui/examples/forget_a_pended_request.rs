@@ -3,7 +3,6 @@
 #![no_std]
 #![no_main]
 
-use wdm::device::FilterDevice;
 use wdm::irp::{PendedIrp, PendedWork, Resumed};
 use wdm::irql::Passive;
 use wdm_ui::Plain;
@@ -11,12 +10,7 @@ use wdm_ui::Plain;
 struct Forgetful;
 
 impl PendedWork<Plain> for Forgetful {
-    fn run<'w>(
-        self,
-        _device: &FilterDevice<Plain>,
-        irp: PendedIrp<'w>,
-        _level: &mut Passive,
-    ) -> Resumed<'w> {
+    fn run<'w>(self, irp: PendedIrp<'w, Plain>, _level: &mut Passive) -> Resumed<'w> {
         drop(irp);
     }
 }

@@ -4,12 +4,12 @@
 #![no_main]
 
 use wdm::irp::CompletedIrp;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Last<'k> {
-    seen: Option<&'k CompletedIrp<'k>>,
+    seen: Option<&'k CompletedIrp<'k, Plain>>,
 }
 
-fn completed(last: &mut Last<'_>, irp: &CompletedIrp<'_>) {
+fn completed(last: &mut Last<'_>, irp: &CompletedIrp<'_, Plain>) {
     last.seen = Some(irp);
 }

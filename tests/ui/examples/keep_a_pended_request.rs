@@ -4,13 +4,13 @@
 #![no_main]
 
 use wdm::irp::{PendedIrp, Resumed};
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Queue {
-    waiting: Option<PendedIrp<'static>>,
+    waiting: Option<PendedIrp<'static, Plain>>,
 }
 
-fn work<'w>(queue: &mut Queue, irp: PendedIrp<'w>, other: Resumed<'w>) -> Resumed<'w> {
+fn work<'w>(queue: &mut Queue, irp: PendedIrp<'w, Plain>, other: Resumed<'w>) -> Resumed<'w> {
     queue.waiting = Some(irp);
     other
 }

@@ -4,12 +4,12 @@
 #![no_main]
 
 use wdm::irp::Irp;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Queue {
-    waiting: Option<Irp<'static>>,
+    waiting: Option<Irp<'static, Plain>>,
 }
 
-fn request<'d>(queue: &mut Queue, irp: Irp<'d>) {
+fn request<'d>(queue: &mut Queue, irp: Irp<'d, Plain>) {
     queue.waiting = Some(irp);
 }

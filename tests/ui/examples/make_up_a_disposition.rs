@@ -4,9 +4,9 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn request(irp: Irp<'_>) -> Disposition<'_> {
+fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
     core::mem::forget(irp);
     Disposition { status: 0x103 }
 }

@@ -7,12 +7,12 @@ use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::sync::Mutex;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Counts(&'static Mutex<u32>);
 
-impl Completion for Counts {
-    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+impl Completion<Plain> for Counts {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, level: &mut AtMostDispatch) {
         self.0.with(level, |count, _level| *count += 1);
     }
 }

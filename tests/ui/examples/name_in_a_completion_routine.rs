@@ -7,12 +7,12 @@ use wdm::completion::Completion;
 use wdm::device::{DeviceReference, NameBuffer};
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Names(DeviceReference);
 
-impl Completion for Names {
-    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+impl Completion<Plain> for Names {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, level: &mut AtMostDispatch) {
         let mut buffer = NameBuffer::new();
         let _name = self.0.name(&mut buffer, level);
     }

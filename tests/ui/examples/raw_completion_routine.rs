@@ -4,7 +4,7 @@
 #![no_main]
 
 use wdm::irp::raw::set_completion_routine;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 fn set() {
     let _routine = set_completion_routine::<wdm_ui::Plain>;

@@ -5,13 +5,13 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 fn on_another_thread(work: impl FnOnce() + Send) {
     work();
 }
 
-fn request(irp: Irp<'_>) {
+fn request(irp: Irp<'_, Plain>) {
     on_another_thread(move || {
         let _major = irp.major();
     });

@@ -4,9 +4,9 @@
 #![no_main]
 
 use wdm::irp::{PendedIrp, Resumed};
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn finish(irp: PendedIrp<'_>) -> Resumed<'_> {
+fn finish(irp: PendedIrp<'_, Plain>) -> Resumed<'_> {
     let _resumed = irp.resume();
     irp.resume()
 }

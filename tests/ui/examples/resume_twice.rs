@@ -4,9 +4,9 @@
 #![no_main]
 
 use wdm::irp::{Disposition, ReturnedIrp};
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn finish(returned: ReturnedIrp<'_>) -> Disposition<'_> {
+fn finish(returned: ReturnedIrp<'_, Plain>) -> Disposition<'_> {
     let _resumed = returned.resume();
     returned.resume()
 }

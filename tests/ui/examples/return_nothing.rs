@@ -4,8 +4,8 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
-use wdm_ui as _;
+use wdm_ui::Plain;
 
-fn request(irp: Irp<'_>) -> Disposition<'_> {
+fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
     let _major = irp.major();
 }

@@ -4,16 +4,10 @@
 #![no_main]
 
 use wdm::completion::Completion;
-use wdm::device::{FilterDevice, LowerDevice};
 use wdm::irp::{Disposition, Irp};
 use wdm_ui::Plain;
 
-fn request<'d>(
-    device: &'d FilterDevice<Plain>,
-    lower: LowerDevice<'d>,
-    irp: Irp<'d>,
-    completion: impl Completion,
-) -> Disposition<'d> {
-    let _sent = irp.forward_with(device, completion);
-    irp.forward(lower)
+fn request<'d>(irp: Irp<'d, Plain>, completion: impl Completion<Plain>) -> Disposition<'d> {
+    let _sent = irp.forward_with(completion);
+    irp.forward()
 }

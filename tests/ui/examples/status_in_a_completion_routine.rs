@@ -7,12 +7,12 @@ use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::status::Status;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Hides;
 
-impl Completion for Hides {
-    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl Completion<Plain> for Hides {
+    fn completed(self, irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
         irp.set_status(Status::SUCCESS);
     }
 }

@@ -7,12 +7,12 @@ use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::status::Status;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Stops;
 
-impl Completion for Stops {
-    fn completed(self, _irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) -> Status {
+impl Completion<Plain> for Stops {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) -> Status {
         Status::MORE_PROCESSING_REQUIRED
     }
 }

@@ -3,20 +3,15 @@
 #![no_std]
 #![no_main]
 
-use wdm::device::FilterDevice;
 use wdm::irp::{Disposition, Irp};
 use wdm::irql::Passive;
 use wdm_ui::Plain;
 
-fn request<'d>(
-    device: &'d FilterDevice<Plain>,
-    irp: Irp<'d>,
-    level: &mut Passive,
-) -> Disposition<'d> {
-    match irp.forward_and_wait(device, level) {
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
+    match irp.forward_and_wait(level) {
         Ok(returned) => {
             let _status = returned.status();
         }
-        Err(not_waited) => not_waited.or_complete(),
+        Err(not_waited) => not_waited.or_refuse(),
     }
 }

@@ -6,7 +6,7 @@
 use core::cell::Cell;
 use wdm::device::{DeviceObject, FilterDevice};
 use wdm::driver::{Driver, Filter, Slot};
-use wdm::irp::{Disposition, Irp};
+use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 use wdm_ui as _;
@@ -22,13 +22,9 @@ impl Filter for Counting {
         loop {}
     }
 
-    fn filter_request<'d>(
-        device: &'d FilterDevice<Self>,
-        _irp: Irp<'d>,
-        _level: &mut AtMostApc,
-    ) -> Disposition<'d> {
-        device.attachment().set(1);
-        loop {}
+    fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+        irp.device().attachment().set(1);
+        irp.forward()
     }
 
     fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
@@ -37,13 +33,8 @@ impl Filter for Counting {
 
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
-    fn control_request<'d>(
-        _driver: &'d Driver<Self>,
-        _client: Option<&'d ()>,
-        _irp: Irp<'d>,
-        _level: &mut AtMostApc,
-    ) -> Disposition<'d> {
-        loop {}
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+        irp.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

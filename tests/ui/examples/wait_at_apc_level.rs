@@ -3,18 +3,13 @@
 #![no_std]
 #![no_main]
 
-use wdm::device::FilterDevice;
 use wdm::irp::{Disposition, Irp};
 use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request<'d>(
-    device: &'d FilterDevice<Plain>,
-    irp: Irp<'d>,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
-    match irp.forward_and_wait(device, level) {
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
+    match irp.forward_and_wait(level) {
         Ok(returned) => returned.resume(),
-        Err(not_waited) => not_waited.or_complete(),
+        Err(not_waited) => not_waited.or_refuse(),
     }
 }

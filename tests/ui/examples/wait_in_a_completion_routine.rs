@@ -7,12 +7,12 @@ use wdm::completion::Completion;
 use wdm::irp::CompletedIrp;
 use wdm::irql::AtMostDispatch;
 use wdm::sync;
-use wdm_ui as _;
+use wdm_ui::Plain;
 
 struct Waits;
 
-impl Completion for Waits {
-    fn completed(self, _irp: &CompletedIrp<'_>, level: &mut AtMostDispatch) {
+impl Completion<Plain> for Waits {
+    fn completed(self, _irp: &CompletedIrp<'_, Plain>, level: &mut AtMostDispatch) {
         sync::delay(1, level);
     }
 }

@@ -2,7 +2,7 @@
 
 use wdm::device::{DeviceObject, FilterDevice};
 use wdm::driver::{Driver, Filter, Slot};
-use wdm::irp::{Disposition, Irp};
+use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 
@@ -20,15 +20,8 @@ impl Filter for Plain {
         &DRIVER
     }
 
-    fn filter_request<'d>(
-        device: &'d FilterDevice<Self>,
-        irp: Irp<'d>,
-        _level: &mut AtMostApc,
-    ) -> Disposition<'d> {
-        match device.lower() {
-            Some(lower) => irp.forward(lower),
-            None => irp.complete(Status::INVALID_DEVICE_REQUEST, 0),
-        }
+    fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+        irp.forward()
     }
 
     fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
@@ -37,13 +30,8 @@ impl Filter for Plain {
 
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
-    fn control_request<'d>(
-        _driver: &'d Driver<Self>,
-        _client: Option<&'d ()>,
-        irp: Irp<'d>,
-        _level: &mut AtMostApc,
-    ) -> Disposition<'d> {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, 0)
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+        irp.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

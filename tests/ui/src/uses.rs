@@ -2,27 +2,38 @@
 
 use crate::Plain;
 use wdm::completion::Completion;
-use wdm::device::{DeviceReference, FilterDevice};
-use wdm::irp::{CompletedIrp, Disposition, Irp, PendedIrp, PendedWork, Resumed};
+use wdm::device::DeviceReference;
+use wdm::irp::{CompletedIrp, ControlIrp, Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
 use wdm::pool::NonPagedBox;
 use wdm::status::Status;
 
 /// Completes the request here.
-pub fn answer(irp: Irp<'_>) -> Disposition<'_> {
-    let information = usize::from(irp.minor());
-    irp.complete(Status::SUCCESS, information)
+pub fn refuse(irp: Irp<'_, Plain>) -> Disposition<'_> {
+    let _asked_for = irp.minor();
+    irp.refuse(Status::INVALID_PARAMETER)
+}
+
+/// Answers a request for the control device.
+pub fn answer(irp: ControlIrp<'_, Plain>) -> Disposition<'_> {
+    match irp.device_control() {
+        Ok(control) => control.answer(|output| {
+            output.fill(1);
+            (Status::SUCCESS, output.len())
+        }),
+        Err(irp) => irp.complete(Status::INVALID_DEVICE_REQUEST),
+    }
 }
 
 /// Passes the request on with a context too large for the context pointer.
-pub fn pass<'d>(device: &'d FilterDevice<Plain>, irp: Irp<'d>) -> Disposition<'d> {
+pub fn pass(irp: Irp<'_, Plain>) -> Disposition<'_> {
     let logged = Logged {
         major: irp.major(),
         numbers: [1, 2, 3],
     };
     match NonPagedBox::try_new(logged) {
-        Ok(logged) => irp.forward_with(device, logged),
-        Err(status) => irp.complete(status, 0),
+        Ok(logged) => irp.forward_with(logged),
+        Err(status) => irp.refuse(status),
     }
 }
 
@@ -34,34 +45,30 @@ pub struct Logged {
     pub numbers: [u64; 3],
 }
 
-impl Completion for Logged {
-    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl Completion<Plain> for Logged {
+    fn completed(self, irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
         let _seen = (self.major, irp.status(), irp.pending_returned());
     }
 }
 
 /// Waits for the request where that is allowed.
-pub fn wait<'d>(
-    device: &'d FilterDevice<Plain>,
-    irp: Irp<'d>,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
+pub fn wait<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let Some(level) = level.passive() else {
-        return answer(irp);
+        return refuse(irp);
     };
-    match irp.forward_and_wait(device, level) {
+    match irp.forward_and_wait(level) {
         Ok(returned) => {
             let _result = returned.status();
             returned.resume()
         }
-        Err(not_waited) => not_waited.or_complete(),
+        Err(not_waited) => not_waited.or_refuse(),
     }
 }
 
 /// Finishes the request on a work item.
-pub fn pend<'d>(device: &'d FilterDevice<Plain>, irp: Irp<'d>) -> Disposition<'d> {
-    let target = device.reference();
-    irp.pend_and_forward(device, Renamed { target })
+pub fn pend(irp: Irp<'_, Plain>) -> Disposition<'_> {
+    let target = irp.lower().reference();
+    irp.pend_and_forward(Renamed { target })
 }
 
 /// Work of [`pend`].
@@ -70,12 +77,7 @@ pub struct Renamed {
 }
 
 impl PendedWork<Plain> for Renamed {
-    fn run<'w>(
-        self,
-        _device: &FilterDevice<Plain>,
-        irp: PendedIrp<'w>,
-        level: &mut Passive,
-    ) -> Resumed<'w> {
+    fn run<'w>(self, irp: PendedIrp<'w, Plain>, level: &mut Passive) -> Resumed<'w> {
         let _below = self.target.lower(level);
         irp.resume()
     }

@@ -21,7 +21,7 @@ mod wait;
 
 use wdm::device::{self, ControlDeviceName, DeviceKind, DeviceObject, FilterDevice};
 use wdm::driver::{Driver, DriverObject, Filter, RawStatus, RegistryPath, Slot, Start};
-use wdm::irp::{Disposition, FileSystemControl, Irp, Major};
+use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp, Major};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 
@@ -67,17 +67,13 @@ impl Filter for Example {
         &DRIVER
     }
 
-    fn filter_request<'d>(
-        device: &'d FilterDevice<Self>,
-        irp: Irp<'d>,
-        level: &mut AtMostApc,
-    ) -> Disposition<'d> {
+    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         match (irp.major(), irp.file_system_control()) {
             (_, Some(FileSystemControl::MountVolume { storage })) => {
-                wait::mount_volume(device, irp, storage, level)
+                wait::mount_volume(irp, storage, level)
             }
-            (Major::FLUSH_BUFFERS, _) => post::flush(device, irp),
-            _ => pass_through::pass_through(device, irp),
+            (Major::FLUSH_BUFFERS, _) => post::flush(irp),
+            _ => pass_through::pass_through(irp),
         }
     }
 
@@ -87,13 +83,8 @@ impl Filter for Example {
 
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
-    fn control_request<'d>(
-        _driver: &'d Driver<Self>,
-        _client: Option<&'d ()>,
-        irp: Irp<'d>,
-        _level: &mut AtMostApc,
-    ) -> Disposition<'d> {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, 0)
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+        irp.complete(Status::INVALID_DEVICE_REQUEST)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

@@ -7,7 +7,6 @@
 use crate::Example;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
 use wdm::irql::AtMostDispatch;
 
@@ -15,15 +14,15 @@ use wdm::irql::AtMostDispatch;
 static FAILED: AtomicU32 = AtomicU32::new(0);
 
 /// Passes any request on.
-pub fn pass_through<'d>(device: &'d FilterDevice<Example>, irp: Irp<'d>) -> Disposition<'d> {
-    irp.forward_with(device, CountFailures(&FAILED))
+pub fn pass_through(irp: Irp<'_, Example>) -> Disposition<'_> {
+    irp.forward_with(CountFailures(&FAILED))
 }
 
 /// Travels in the context pointer, where there is room for one pointer.
 struct CountFailures(&'static AtomicU32);
 
-impl Completion for CountFailures {
-    fn completed(self, irp: &CompletedIrp<'_>, _level: &mut AtMostDispatch) {
+impl Completion<Example> for CountFailures {
+    fn completed(self, irp: &CompletedIrp<'_, Example>, _level: &mut AtMostDispatch) {
         if !irp.status().is_success() {
             self.0.fetch_add(1, Ordering::Relaxed);
         }

@@ -5,18 +5,14 @@
 //! work item and stops completion; the work resumes it. Never for oplock requests.
 
 use crate::Example;
-use wdm::device::{DeviceReference, FilterDevice, NameBuffer};
+use wdm::device::{DeviceReference, NameBuffer};
 use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::Passive;
-use wdm::status::Status;
 
 /// Looks at who failed a flush.
-pub fn flush<'d>(device: &'d FilterDevice<Example>, irp: Irp<'d>) -> Disposition<'d> {
-    let Some(lower) = device.lower() else {
-        return irp.complete(Status::INVALID_DEVICE_REQUEST, 0);
-    };
-    let below = lower.device().reference();
-    irp.pend_and_forward(device, NameWhoFailed { below })
+pub fn flush(irp: Irp<'_, Example>) -> Disposition<'_> {
+    let below = irp.lower().reference();
+    irp.pend_and_forward(NameWhoFailed { below })
 }
 
 /// What the work item needs, in nonpaged memory.
@@ -25,12 +21,7 @@ struct NameWhoFailed {
 }
 
 impl PendedWork<Example> for NameWhoFailed {
-    fn run<'w>(
-        self,
-        _device: &FilterDevice<Example>,
-        irp: PendedIrp<'w>,
-        level: &mut Passive,
-    ) -> Resumed<'w> {
+    fn run<'w>(self, irp: PendedIrp<'w, Example>, level: &mut Passive) -> Resumed<'w> {
         if !irp.status().is_success() {
             // A name can be asked for here, and not in a completion routine.
             let mut buffer = NameBuffer::new();

@@ -5,31 +5,30 @@
 //! for requests that stay below for long, such as directory notifications.
 
 use crate::{Example, attach, own, pass_through};
-use wdm::device::{DeviceReference, FilterDevice};
+use wdm::device::DeviceReference;
 use wdm::irp::{Disposition, Irp};
 use wdm::irql::AtMostApc;
 
 /// Attaches to the volume that a file system has mounted on `storage`.
 pub fn mount_volume<'d>(
-    device: &'d FilterDevice<Example>,
-    irp: Irp<'d>,
+    irp: Irp<'d, Example>,
     storage: DeviceReference,
     level: &mut AtMostApc,
 ) -> Disposition<'d> {
     let Some(level) = level.passive() else {
         // Nothing waits here; the volume stays unfiltered.
-        return pass_through::pass_through(device, irp);
+        return pass_through::pass_through(irp);
     };
-    match irp.forward_and_wait(device, level) {
+    match irp.forward_and_wait(level) {
         Ok(returned) => {
             if returned.status().is_success()
                 && let Some(volume) = storage.mounted_volume()
-                && own::is_writable(device.driver(), &storage, level)
+                && own::is_writable(returned.driver(), &storage, level)
             {
-                attach(device.driver(), &volume, level);
+                attach(returned.driver(), &volume, level);
             }
             returned.resume()
         }
-        Err(not_waited) => not_waited.or_complete(),
+        Err(not_waited) => not_waited.or_refuse(),
     }
 }

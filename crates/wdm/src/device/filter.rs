@@ -29,23 +29,6 @@ pub struct FilterDevice<F: Filter> {
     filter: PhantomData<F>,
 }
 
-/// The device below a filter device, where requests go.
-pub struct LowerDevice<'d> {
-    device: &'d DeviceObject,
-}
-
-impl<'d> LowerDevice<'d> {
-    /// The device itself.
-    #[must_use]
-    pub const fn device(&self) -> &'d DeviceObject {
-        self.device
-    }
-
-    pub(crate) const fn raw(&self) -> *mut DEVICE_OBJECT {
-        self.device.raw()
-    }
-}
-
 impl<F: Filter> FilterDevice<F> {
     /// # Safety
     /// `raw` is a filter device of this driver that outlives `'a`.
@@ -66,7 +49,12 @@ impl<F: Filter> FilterDevice<F> {
     pub fn driver(&self) -> &Driver<F> {
         // SAFETY: the control device, whose extension holds the driver's state, is deleted
         // when no filter device can be entered any more.
-        unsafe { &*self.extension().driver }
+        unsafe { &*self.driver_ptr() }
+    }
+
+    /// [`FilterDevice::driver`], for who knows how long it stays. IRQL: any.
+    pub(crate) fn driver_ptr(&self) -> *const Driver<F> {
+        self.extension().driver
     }
 
     /// What the filter stored when it attached. IRQL: any.
@@ -78,17 +66,13 @@ impl<F: Filter> FilterDevice<F> {
 
     /// The device below. IRQL: any.
     ///
-    /// `None` until the device has been attached; no request can arrive then.
-    #[must_use]
-    pub fn lower(&self) -> Option<LowerDevice<'_>> {
+    /// # Safety
+    /// This one is attached above it, or has a request or a call of fast I/O in it: the device below is not
+    /// deleted meanwhile.
+    pub(crate) unsafe fn lower(&self) -> &DeviceObject {
         let lower = self.extension().lower.load(Ordering::Relaxed);
-        if lower.is_null() {
-            return None;
-        }
-        // SAFETY: a device below stays alive while this one is attached above it or has
-        // requests in it.
-        let device = unsafe { DeviceObject::from_raw(lower) };
-        Some(LowerDevice { device })
+        // SAFETY: written before the first request can arrive (A3), and alive by contract.
+        unsafe { DeviceObject::from_raw(lower) }
     }
 
     /// The device object itself.
@@ -342,10 +326,10 @@ impl<F: Filter> Detached<F> {
 /// `device` is an attached filter device of this driver, and its lower device is alive.
 pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, level: &mut Passive) {
     device.extension().attached.store(false, Ordering::Relaxed);
-    if let Some(lower) = device.lower() {
-        // SAFETY: contract of the function.
-        unsafe { ntddk::IoDetachDevice(lower.raw()) }
-    }
+    // SAFETY: contract of the function.
+    let lower = unsafe { device.lower() };
+    // SAFETY: contract of the function.
+    unsafe { ntddk::IoDetachDevice(lower.raw()) };
     F::detached(device, level);
 }
 

@@ -16,7 +16,7 @@ mod security;
 pub use control::{ControlDevice, ControlDeviceName};
 pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of};
 pub(crate) use filter::{DeviceUse, delete, detach};
-pub use filter::{FilterDevice, LowerDevice, attach};
+pub use filter::{FilterDevice, attach};
 pub use in_flight::InFlight;
 pub use name::NameBuffer;
 pub use object::{DeviceKind, DeviceList, DeviceObject, DeviceReference};

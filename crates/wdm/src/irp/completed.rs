@@ -2,21 +2,22 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Disposition, FileObject, raw};
+use super::{Brand, Disposition, raw};
+use crate::driver::{Driver, Filter};
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use wdk_sys::{IO_NO_INCREMENT, PIRP, ntddk};
+use wdk_sys::{IO_NO_INCREMENT, PDEVICE_OBJECT, PIRP, ntddk};
 
 /// A request seen by a completion routine: to be read, not to be changed (C16).
-pub struct CompletedIrp<'c> {
+pub struct CompletedIrp<'c, F: Filter> {
     /// A raw pointer, so that it is not sent away: it may not be touched after the routine has
     /// returned (C12).
     raw: PIRP,
-    call: PhantomData<&'c ()>,
+    call: PhantomData<&'c Driver<F>>,
 }
 
-impl CompletedIrp<'_> {
+impl<F: Filter> CompletedIrp<'_, F> {
     /// # Safety
     /// `raw` was just passed to a completion routine, whose call is the borrow of the result.
     pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
@@ -24,6 +25,12 @@ impl CompletedIrp<'_> {
             raw,
             call: PhantomData,
         }
+    }
+
+    /// The driver's state, which stays until the completion routine has returned. IRQL: any.
+    #[must_use]
+    pub fn driver(&self) -> Option<&Driver<F>> {
+        F::slot().get()
     }
 
     /// The status it completed with. IRQL: any.
@@ -44,9 +51,7 @@ impl CompletedIrp<'_> {
     #[must_use]
     pub fn major(&self) -> u8 {
         // SAFETY: live while the routine runs, and the current location is this driver's.
-        let location = unsafe { raw::current_location(self.raw) };
-        // SAFETY: as above.
-        unsafe { (*location).MajorFunction }
+        unsafe { raw::major(self.raw) }
     }
 
     /// Whether a driver below returned STATUS_PENDING. IRQL: any.
@@ -62,18 +67,27 @@ impl CompletedIrp<'_> {
 /// Only [`ReturnedIrp::resume`] gives the disposition that the dispatch routine must return,
 /// so completion is resumed exactly once (C13).
 #[must_use = "completion was stopped and must be resumed"]
-pub struct ReturnedIrp<'d> {
+pub struct ReturnedIrp<'d, F: Filter> {
     raw: PIRP,
+    /// A raw pointer: it may have gone while the request was below (A9).
+    device: PDEVICE_OBJECT,
+    driver: &'d Driver<F>,
     brand: Brand<'d>,
 }
 
-impl<'d> ReturnedIrp<'d> {
+impl<'d, F: Filter> ReturnedIrp<'d, F> {
     /// # Safety
     /// The completion routine of this driver returned STATUS_MORE_PROCESSING_REQUIRED for
-    /// `raw`, which becomes a `ReturnedIrp` once.
-    pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
+    /// `raw`, which was sent to `device` and becomes a `ReturnedIrp` once.
+    pub(crate) const unsafe fn from_raw(
+        device: PDEVICE_OBJECT,
+        driver: &'d Driver<F>,
+        raw: PIRP,
+    ) -> Self {
         Self {
             raw,
+            device,
+            driver,
             brand: PhantomData,
         }
     }
@@ -99,11 +113,18 @@ impl<'d> ReturnedIrp<'d> {
         unsafe { (*self.raw).PendingReturned != 0 }
     }
 
-    /// The file object that the request is for. IRQL: any.
+    pub(super) const fn raw(&self) -> PIRP {
+        self.raw
+    }
+
+    pub(super) const fn device(&self) -> PDEVICE_OBJECT {
+        self.device
+    }
+
+    /// The driver's state, which stays until the dispatch routine has returned. IRQL: any.
     #[must_use]
-    pub fn file(&self) -> Option<FileObject<'_>> {
-        // SAFETY: owned, and the current location is this driver's.
-        unsafe { FileObject::of(self.raw) }
+    pub const fn driver(&self) -> &'d Driver<F> {
+        self.driver
     }
 
     /// Lets completion go on upwards with the result of the lower driver, and returns that

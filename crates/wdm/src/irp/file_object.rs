@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "the file object is the I/O manager's structure")]
 
 use super::{Irp, raw};
+use crate::driver::Filter;
+use crate::irql::AtMostApc;
 use crate::unicode::UnicodeStr;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -22,6 +24,12 @@ pub struct FileObject<'f> {
 }
 
 impl FileObject<'_> {
+    /// Tells it apart from others while it lasts. IRQL: any.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.raw() as u64
+    }
+
     /// The file object of a request.
     ///
     /// # Safety
@@ -59,7 +67,7 @@ impl FileObject<'_> {
     }
 }
 
-impl Irp<'_> {
+impl<F: Filter> Irp<'_, F> {
     /// The file object that the request is for. IRQL: any.
     #[must_use]
     pub fn file(&self) -> Option<FileObject<'_>> {
@@ -68,15 +76,15 @@ impl Irp<'_> {
     }
 
     /// In an IRP_MJ_CREATE, the name that is being opened: below the related file object, if there is one.
-    /// IRQL: ≤ APC_LEVEL.
+    /// It lies in paged memory, so that the level does not rise while it is looked at.
     #[must_use]
-    pub fn opened_name(&self) -> Option<UnicodeStr<'_>> {
+    pub fn opened_name<'n>(&'n self, _level: &'n AtMostApc) -> Option<UnicodeStr<'n>> {
         if u32::from(self.major()) != IRP_MJ_CREATE {
             return None;
         }
-        let file = NonNull::new(self.file_object())?;
+        let file = self.file()?;
         // SAFETY: alive while the request is here; only the place is computed.
-        let name = unsafe { &raw const (*file.as_ptr()).FileName };
+        let name = unsafe { &raw const (*file.raw()).FileName };
         // SAFETY: the name is the I/O manager's until the create is passed on, and is not changed meanwhile.
         Some(unsafe { UnicodeStr::from_raw(name) })
     }

@@ -1,7 +1,7 @@
 //! Requests as values that can only be used up.
 //!
 //! [`Irp`] is a request that a dispatch routine owns. It cannot be copied or
-//! sent away, and each way to part with it consumes it: complete it, forward it
+//! sent away, and each way to part with it consumes it: refuse it, forward it
 //! with or without a completion, forward it and wait, pend it. Each gives the
 //! one [`Disposition`] that the dispatch routine must return, so that a request
 //! is passed on or completed exactly once (D5), is not touched afterwards (C12),
@@ -9,11 +9,18 @@
 //!
 //! | what | stack location | completion routine | returned |
 //! |---|---|---|---|
-//! | [`Irp::complete`] | – | – | the status of completion, never STATUS_PENDING |
+//! | [`Irp::refuse`] | – | – | the error of completion |
 //! | [`Irp::forward`] | skipped | none (C1) | what the lower driver returned |
 //! | [`Irp::forward_with`] | copied | propagating (C5) | what the lower driver returned |
 //! | [`Irp::forward_and_wait`] | copied | waiting (C6) | the final status, after completion |
 //! | [`Irp::pend_and_forward`] | copied, marked | pended (C8 b) | STATUS_PENDING |
+//!
+//! What a request lends goes with it: its filter device, its file object and its parameters are borrowed
+//! from the `Irp`. A file system may delete its volume device while it handles the last close, and
+//! FastIoDetachDevice has then deleted the filter device when the call returns (A9). What stays is the
+//! driver's state.
+//!
+//! [`ControlIrp`] is a request for the control device, which is completed there.
 //!
 //! `crates/wdm/example` is a driver that uses each, and that the tests run.
 //!
@@ -37,6 +44,7 @@ macro_rules! example {
 }
 
 mod completed;
+mod control;
 mod device_control;
 mod file_object;
 mod kind;
@@ -47,53 +55,61 @@ mod pended;
 pub(crate) mod raw;
 
 pub use completed::{CompletedIrp, ReturnedIrp};
+pub use control::ControlIrp;
 pub use device_control::DeviceControl;
 pub use file_object::{FileObject, is_within_file_system};
 pub use kind::RequestKind;
-pub use own::{Question, ask, ask_name};
+pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
 pub use parked::{ParkedControl, Parking};
 pub use pended::{PendedIrp, PendedWork, Resumed};
 
 use crate::completion::{self, Completion};
-use crate::device::{DeviceUse, FilterDevice, LowerDevice};
-use crate::driver::Filter;
+use crate::device::{DeviceObject, DeviceUse, FilterDevice};
+use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::status::Status;
+use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use wdk_sys::{FILE_OBJECT, IO_NO_INCREMENT, NTSTATUS, PIRP, ntddk};
+use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
 
 /// Makes `'d` invariant, so that the disposition of one request never passes for another's.
 type Brand<'d> = PhantomData<fn(&'d ()) -> &'d ()>;
 
-/// A request owned by a dispatch routine, for the call `'d`: it is parted with once (D5).
+/// A request for a filter device, owned by a dispatch routine for the call `'d`: it is parted with
+/// once (D5), and what it lends is borrowed from it (C12).
 ///
 /// # Invariants
-/// The IRP is live, and its current stack location is this driver's.
+/// The IRP is live, and its current stack location is this driver's. The device is the one that it was
+/// sent to; it is attached, or its stack was read before it was detached, and stays while the request
+/// is here.
 #[must_use = "a request is completed or passed on"]
-pub struct Irp<'d> {
+pub struct Irp<'d, F: Filter> {
     /// A raw pointer, so that no request is sent away: the dispatch routine finishes on the
     /// thread it was called on.
     raw: PIRP,
+    /// A raw pointer, because it may dangle as soon as the request was passed on.
+    device: PDEVICE_OBJECT,
+    filter: PhantomData<F>,
     brand: Brand<'d>,
 }
 
 /// Why a dispatch routine did not wait for a request.
 #[must_use = "a request that was not sent is completed or passed on"]
-pub enum NotWaited<'d> {
+pub enum NotWaited<'d, F: Filter> {
     /// It is not there any more.
     Gone(Disposition<'d>),
     /// It was not sent, for this reason.
-    NotSent(Irp<'d>, Status),
+    NotSent(Irp<'d, F>, Status),
 }
 
-impl<'d> NotWaited<'d> {
-    /// A request that was not sent is completed with the reason.
-    pub fn or_complete(self) -> Disposition<'d> {
+impl<'d, F: Filter> NotWaited<'d, F> {
+    /// A request that was not sent is refused with the reason.
+    pub fn or_refuse(self) -> Disposition<'d> {
         match self {
             Self::Gone(disposition) => disposition,
-            Self::NotSent(irp, status) => irp.complete(status, 0),
+            Self::NotSent(irp, status) => irp.refuse(status),
         }
     }
 }
@@ -117,13 +133,15 @@ impl Disposition<'_> {
     }
 }
 
-impl<'d> Irp<'d> {
+impl<'d, F: Filter> Irp<'d, F> {
     /// # Safety
-    /// `raw` was just passed to a dispatch routine of this driver, whose call is `'d`, and
-    /// becomes an `Irp` once.
-    pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
+    /// `raw` was just passed to a dispatch routine of this driver with `device`, which is a filter device.
+    /// The call is `'d`, and the request becomes an `Irp` once.
+    pub(crate) const unsafe fn from_raw(device: PDEVICE_OBJECT, raw: PIRP) -> Self {
         Self {
             raw,
+            device,
+            filter: PhantomData,
             brand: PhantomData,
         }
     }
@@ -133,32 +151,76 @@ impl<'d> Irp<'d> {
         ManuallyDrop::new(self).raw
     }
 
-    /// Enters `device` for as long as the request is below.
-    fn enter<'a, F: Filter>(&self, device: &'a FilterDevice<F>) -> DeviceUse<'a, F> {
+    /// The filter device that the request was sent to. It may go with the request (A9). IRQL: any.
+    #[must_use]
+    pub fn device(&self) -> &FilterDevice<F> {
+        // SAFETY: invariant of the type.
+        unsafe { FilterDevice::from_raw(self.device) }
+    }
+
+    /// The device below, where the request goes. IRQL: any.
+    #[must_use]
+    pub fn lower(&self) -> &DeviceObject {
+        // SAFETY: the request is inside the device above it.
+        unsafe { self.device().lower() }
+    }
+
+    /// The driver's state, which stays until the dispatch routine has returned. IRQL: any.
+    #[must_use]
+    pub fn driver(&self) -> &'d Driver<F> {
+        // SAFETY: of a filter device of this driver, whose dispatch routine runs.
+        unsafe { &*self.device().driver_ptr() }
+    }
+
+    /// Enters the device for the dispatch routine. IRQL: ≤ DISPATCH_LEVEL.
+    pub(crate) fn inside<'a>(&self) -> DeviceUse<'a, F> {
+        // SAFETY: invariant of the type; a use that is held keeps the device object.
+        unsafe { FilterDevice::from_raw(self.device) }.enter()
+    }
+
+    /// Enters the device for as long as the request is below.
+    fn enter<'a>(&self) -> DeviceUse<'a, F> {
+        // SAFETY: as in `inside`.
+        let device = unsafe { FilterDevice::from_raw(self.device) };
         // SAFETY: invariant of the type.
         device.enter_with(|| unsafe { RequestKind::of(self.raw) })
     }
 
+    /// Copies the location, sets the routine and calls the next driver, in that order (C1), in no
+    /// critical region (D8): what the next driver returned. `last` is done right before.
+    ///
+    /// Errors: the request, and why the routine could not be set (C15).
+    ///
     /// # Safety
-    /// As [`raw::set_completion_routine`]; the next location was copied from the current one.
-    unsafe fn set_completion_routine<F: Filter>(
-        &self,
-        device: &FilterDevice<F>,
-        routine: Option<completion::Routine>,
-        context: *mut core::ffi::c_void,
-    ) -> Result<(), Status> {
-        let (driver, object) = (device.driver(), device.object().raw());
-        // SAFETY: contract of the function, and invariant of the type.
-        unsafe { raw::set_completion_routine(driver, object, self.raw, routine, context) }
+    /// `routine` accepts `context` whenever the request completes.
+    unsafe fn call_with(
+        self,
+        routine: completion::Routine,
+        context: *mut c_void,
+        last: impl FnOnce(&Self),
+    ) -> Result<NTSTATUS, (Self, Status)> {
+        // SAFETY: invariant of the type: the IRP has a location for the lower device.
+        unsafe { raw::copy_current_location_to_next(self.raw) };
+        let (driver, device, routine) = (self.driver(), self.device, Some(routine));
+        // SAFETY: contract of the function; the location was filled in above.
+        let set =
+            unsafe { raw::set_completion_routine(driver, device, self.raw, routine, context) };
+        if let Err(status) = set {
+            return Err((self, status));
+        }
+        last(&self);
+        let lower = self.lower().raw();
+        let irp = self.into_raw();
+        // SAFETY: the lower device is alive while a request is on its way to it; neither the IRP (C12) nor
+        // the filter device (A9) is touched afterwards.
+        Ok(unsafe { ntddk::IofCallDriver(lower, irp) })
     }
 
     /// The major function code. IRQL: any.
     #[must_use]
     pub fn major(&self) -> u8 {
         // SAFETY: invariant of the type.
-        let location = unsafe { raw::current_location(self.raw) };
-        // SAFETY: as above.
-        unsafe { (*location).MajorFunction }
+        unsafe { raw::major(self.raw) }
     }
 
     /// The minor function code. IRQL: any.
@@ -177,48 +239,40 @@ impl<'d> Irp<'d> {
         unsafe { (*self.raw).Flags }
     }
 
-    /// Tells the file object of this request apart from others while they last; 0 without one.
-    /// IRQL: any.
-    #[must_use]
-    pub fn file_number(&self) -> u64 {
-        self.file_object() as u64
-    }
-
-    /// The file object that the request is for; null in some that drivers send. IRQL: any.
-    pub(crate) fn file_object(&self) -> *mut FILE_OBJECT {
-        // SAFETY: invariant of the type.
-        let location = unsafe { raw::current_location(self.raw) };
-        // SAFETY: as above.
-        unsafe { (*location).FileObject }
-    }
-
-    /// Completes the request with `status` and `information` (bytes, or what the major function
-    /// defines). STATUS_PENDING, which is no result, becomes STATUS_INVALID_DEVICE_REQUEST (D5).
+    /// Completes the request with an error, and with no information. What is none becomes
+    /// STATUS_INVALID_DEVICE_REQUEST: a filter that answers in place of its file system would have to keep
+    /// what each answer promises, of files that are open and of buffers that are filled in (D5).
     /// IRQL: ≤ DISPATCH_LEVEL.
-    pub fn complete(self, status: Status, information: usize) -> Disposition<'d> {
-        let status = if status == Status::PENDING {
-            Status::INVALID_DEVICE_REQUEST
-        } else {
+    ///
+    /// IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_PNP and IRP_MJ_POWER are passed on all the same: a file system
+    /// that does not see them keeps what points to a file or device that is gone.
+    pub fn refuse(self, status: Status) -> Disposition<'d> {
+        if let Major::CLEANUP | Major::CLOSE | Major::PNP | Major::POWER = self.major() {
+            return self.forward();
+        }
+        let status = if status.is_error() {
             status
+        } else {
+            Status::INVALID_DEVICE_REQUEST
         };
         let irp = self.into_raw();
         // SAFETY: owned until now; not touched after completion.
-        unsafe { complete(irp, status, information) };
+        unsafe { complete(irp, status, 0) };
         Disposition::new(status.0)
     }
 
     /// Passes the request on without looking at its completion: the lower driver gets this
     /// driver's stack location. IRQL: ≤ APC_LEVEL (D6).
-    pub fn forward(self, lower: LowerDevice<'d>) -> Disposition<'d> {
+    pub fn forward(self) -> Disposition<'d> {
+        let lower = self.lower().raw();
         let irp = self.into_raw();
         // SAFETY: owned until now; no completion routine is set (C1).
         unsafe { raw::skip_current_location(irp) };
         // SAFETY: the lower device is alive while a request is on its way to it.
-        Disposition::new(unsafe { ntddk::IofCallDriver(lower.raw(), irp) })
+        Disposition::new(unsafe { ntddk::IofCallDriver(lower, irp) })
     }
 
-    /// Passes the request on and sees it complete: copy, set, call, in that order (C1), in no
-    /// critical region (D8). What the lower driver returned is returned (D4).
+    /// Passes the request on and sees it complete. What the lower driver returned is returned (D4).
     ///
     /// Where the driver may be unloaded, the completion routine is set with
     /// IoSetCompletionRoutineEx, which keeps the image until it has returned (C15). That
@@ -226,49 +280,37 @@ impl<'d> Irp<'d> {
     /// the sake of observation (P2). IRQL: ≤ APC_LEVEL (D6).
     ///
     #[doc = example!("pass_through.rs")]
-    pub fn forward_with<F: Filter, C: Completion>(
-        self,
-        device: &'d FilterDevice<F>,
-        completion: C,
-    ) -> Disposition<'d> {
-        self.forward_counted(device, completion, || ())
+    pub fn forward_with<C: Completion<F>>(self, completion: C) -> Disposition<'d> {
+        self.forward_counted(completion, |_irp| ())
     }
 
-    /// As [`Irp::forward_with`], and calls `passed_on` before the request is below: once, and not at all if
-    /// nobody will see it complete, because then `completion` is dropped.
-    pub fn forward_counted<F: Filter, C: Completion>(
+    /// As [`Irp::forward_with`], and calls `passed_on` right before the request is below: once, and not at
+    /// all if nobody will see it complete, because then `completion` is dropped.
+    pub fn forward_counted<C: Completion<F>>(
         self,
-        device: &'d FilterDevice<F>,
         completion: C,
-        passed_on: impl FnOnce(),
+        passed_on: impl FnOnce(&Self),
     ) -> Disposition<'d> {
-        let Some(lower) = device.lower() else {
-            return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
-        };
-        let entered = self.enter(device);
-        if let DeviceUse::Refused = entered {
-            return self.forward(lower);
-        }
-        // SAFETY: invariant of the type: the IRP has a location for the lower device.
-        unsafe { raw::copy_current_location_to_next(self.raw) };
-        let context = completion::encode(completion);
+        let entered = self.enter();
         let routine: completion::Routine = match entered {
+            DeviceUse::Refused => return self.forward(),
             DeviceUse::Held { .. } => completion::propagating_counted::<F, C>,
-            _ => completion::propagating::<C>,
+            DeviceUse::Unneeded => completion::propagating::<F, C>,
+        };
+        let context = completion::encode(completion);
+        let last = |irp: &Self| {
+            passed_on(irp);
+            entered.keep();
         };
         // SAFETY: the routine takes what `encode` made, once.
-        if unsafe { self.set_completion_routine(device, Some(routine), context) }.is_err() {
-            // SAFETY: the routine was not set, so the context is taken back here.
-            drop(unsafe { completion::decode::<C>(context) });
-            drop(entered);
-            return self.forward(lower);
+        match unsafe { self.call_with(routine, context, last) } {
+            Ok(status) => Disposition::new(status),
+            Err((irp, _)) => {
+                // SAFETY: the routine was not set, so the context is taken back here.
+                drop(unsafe { completion::decode::<C>(context) });
+                irp.forward()
+            }
         }
-        passed_on();
-        entered.keep();
-        let irp = self.into_raw();
-        // SAFETY: the lower device is alive while a request is on its way to it; the IRP is not
-        // touched afterwards (C12).
-        Disposition::new(unsafe { ntddk::IofCallDriver(lower.raw(), irp) })
     }
 
     /// Passes the request on, waits until the lower driver has completed it, and gets it back
@@ -278,83 +320,60 @@ impl<'d> Irp<'d> {
     /// [`NotWaited::NotSent`] if the routine could not be set (C15).
     ///
     #[doc = example!("wait.rs")]
-    pub fn forward_and_wait<F: Filter>(
+    pub fn forward_and_wait(
         self,
-        device: &'d FilterDevice<F>,
         level: &mut Passive,
-    ) -> Result<ReturnedIrp<'d>, NotWaited<'d>> {
-        let Some(lower) = device.lower() else {
-            let disposition = self.complete(Status::INVALID_DEVICE_REQUEST, 0);
-            return Err(NotWaited::Gone(disposition));
-        };
-        let entered = self.enter(device);
+    ) -> Result<ReturnedIrp<'d, F>, NotWaited<'d, F>> {
+        let entered = self.enter();
         if let DeviceUse::Refused = entered {
-            return Err(NotWaited::Gone(self.forward(lower)));
+            return Err(NotWaited::Gone(self.forward()));
         }
-        // SAFETY: invariant of the type: the IRP has a location for the lower device.
-        unsafe { raw::copy_current_location_to_next(self.raw) };
+        let (irp, device, driver) = (self.raw, self.device, self.driver());
         let event = crate::sync::Event::uninitialized();
         // SAFETY: the event stays in this frame, which outlives the request below.
         unsafe { event.initialize(false, false) };
         let context = (&raw const event).cast_mut().cast();
-        let routine = Some(completion::waiting as completion::Routine);
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
-        let set = unsafe { self.set_completion_routine(device, routine, context) };
-        if let Err(status) = set {
-            return Err(NotWaited::NotSent(self, status));
-        }
-        let irp = self.into_raw();
-        // SAFETY: the lower device is alive while a request is on its way to it.
-        let _status = unsafe { ntddk::IofCallDriver(lower.raw(), irp) };
+        unsafe { self.call_with(completion::waiting, context, |_irp| ()) }
+            .map_err(|(irp, status)| NotWaited::NotSent(irp, status))?;
         // Also when the call did not return STATUS_PENDING: the routine ran then, the event is
         // set, and the wait returns at once.
         // SAFETY: initialized above.
         unsafe { event.wait(level) };
         // SAFETY: the routine stopped completion, so the IRP is this driver's again.
-        Ok(unsafe { ReturnedIrp::from_raw(irp) })
+        Ok(unsafe { ReturnedIrp::from_raw(device, driver, irp) })
     }
 
     /// Marks the request pending, passes it on, and finishes it later on a work item with
     /// `work` (C8 b, C10, C11). For where the thread may not wait. IRQL: ≤ APC_LEVEL (D6).
     ///
     /// The work item and the context are allocated first; without them the request is
-    /// completed with STATUS_INSUFFICIENT_RESOURCES and nothing was passed on.
+    /// refused with STATUS_INSUFFICIENT_RESOURCES and nothing was passed on.
     ///
     #[doc = example!("post.rs")]
-    pub fn pend_and_forward<F: Filter, W: PendedWork<F>>(
-        self,
-        device: &'d FilterDevice<F>,
-        work: W,
-    ) -> Disposition<'d> {
-        let Some(lower) = device.lower() else {
-            return self.complete(Status::INVALID_DEVICE_REQUEST, 0);
-        };
-        let entered = self.enter(device);
+    pub fn pend_and_forward<W: PendedWork<F>>(self, work: W) -> Disposition<'d> {
+        let entered = self.enter();
         if let DeviceUse::Refused = entered {
-            return self.forward(lower);
+            return self.forward();
         }
-        let posted = match pended::Posted::new(device, work) {
-            Ok(posted) => posted,
-            Err(status) => return self.complete(status, 0),
+        let context = match pended::Posted::new(self.device(), work) {
+            Ok(posted) => posted.into_raw().as_ptr().cast(),
+            Err(status) => return self.refuse(status),
         };
-        // SAFETY: invariant of the type: the IRP has a location for the lower device.
-        unsafe { raw::copy_current_location_to_next(self.raw) };
-        let context = posted.into_raw().as_ptr().cast();
-        let routine = Some(pended::post::<F, W> as completion::Routine);
+        let last = |irp: &Self| {
+            entered.keep();
+            // SAFETY: still this driver's; marked before it is passed on (C11).
+            unsafe { raw::mark_pending(irp.raw) };
+        };
         // SAFETY: `post` takes what `Posted::into_raw` gave, once.
-        let set = unsafe { self.set_completion_routine(device, routine, context) };
-        if let Err(status) = set {
-            // SAFETY: the routine was not set, so the context is taken back here.
-            drop(unsafe { pended::Posted::<F, W>::from_raw(context) });
-            return self.complete(status, 0);
+        match unsafe { self.call_with(pended::post::<F, W>, context, last) } {
+            Ok(_pending_whatever_it_is) => Disposition::new(Status::PENDING.0),
+            Err((irp, status)) => {
+                // SAFETY: the routine was not set, so the context is taken back here.
+                drop(unsafe { pended::Posted::<F, W>::from_raw(context) });
+                irp.refuse(status)
+            }
         }
-        entered.keep();
-        let irp = self.into_raw();
-        // SAFETY: still this driver's; marked before it is passed on (C11).
-        unsafe { raw::mark_pending(irp) };
-        // SAFETY: the lower device is alive while a request is on its way to it.
-        let _pending_whatever_it_is = unsafe { ntddk::IofCallDriver(lower.raw(), irp) };
-        Disposition::new(Status::PENDING.0)
     }
 }
 

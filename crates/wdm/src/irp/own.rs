@@ -9,7 +9,7 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{FileObject, raw};
+use super::{FileObject, Irp, Major, ReturnedIrp, raw};
 use crate::completion::Routine;
 use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::{Driver, Filter};
@@ -62,23 +62,68 @@ pub fn ask<F: Filter>(
     send(driver, &top, prepare, level).into_result()
 }
 
-/// Asks the file system below `device` what `file` is called (FileNameInformation): a path from the root of
-/// its volume. At a moment when the file system may be asked ([`super::is_within_file_system`]).
+impl<F: Filter> Irp<'_, F> {
+    /// Asks the file system below what the file of this request is called (FileNameInformation): a path
+    /// from the root of its volume. At a moment when the file system may be asked
+    /// ([`super::is_within_file_system`]).
+    ///
+    /// Errors: the status of the file system; STATUS_INSUFFICIENT_RESOURCES if it was not asked, and
+    /// STATUS_INVALID_DEVICE_REQUEST if there is no file that is open: in IRP_MJ_CREATE, IRP_MJ_CLOSE, and
+    /// requests for a volume.
+    pub fn ask_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
+        // SAFETY: invariant of the type.
+        let file = unsafe { open_file(self.raw) }?;
+        ask_name(self.driver(), self.lower(), &file, level)
+    }
+}
+
+impl<F: Filter> ReturnedIrp<'_, F> {
+    /// As [`Irp::ask_name`].
+    ///
+    /// Errors: as there.
+    pub fn ask_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
+        // SAFETY: the request is this driver's again.
+        let file = unsafe { open_file(self.raw()) }?;
+        // SAFETY: a volume device stays while one of its files is open, and so does the filter device
+        // above it (A9).
+        let device = unsafe { FilterDevice::<F>::from_raw(self.device()) };
+        // SAFETY: as above.
+        let lower = unsafe { device.lower() };
+        ask_name(self.driver(), lower, &file, level)
+    }
+}
+
+/// The file object of a request, if it is open before and after the request.
 ///
-/// Errors: the status of the file system; STATUS_INSUFFICIENT_RESOURCES if the request was not sent.
-pub fn ask_name<F: Filter>(
-    device: &FilterDevice<F>,
+/// Errors: STATUS_INVALID_DEVICE_REQUEST.
+///
+/// # Safety
+/// As [`FileObject::of`].
+unsafe fn open_file<'f>(irp: PIRP) -> Result<FileObject<'f>, Status> {
+    // SAFETY: contract of the function.
+    let file = match unsafe { raw::major(irp) } {
+        Major::CREATE | Major::CLOSE => None,
+        // SAFETY: contract of the function.
+        _ => unsafe { FileObject::of(irp) },
+    };
+    file.ok_or(Status::INVALID_DEVICE_REQUEST)
+}
+
+/// [`Irp::ask_name`] of an open file on `lower`.
+fn ask_name<F: Filter>(
+    driver: &Driver<F>,
+    lower: &DeviceObject,
     file: &FileObject<'_>,
     level: &mut Passive,
 ) -> Result<NonPagedSlice<u16>, Status> {
     /// Code units with which it is tried first; few names are longer.
     const TRIED: usize = 260;
-    let lower = device.lower().ok_or(Status::NO_SUCH_DEVICE)?;
     let mut room = TRIED;
     loop {
         // A length in bytes, and as many code units.
-        let buffer = NonPagedSlice::<u32>::try_zeroed(1 + room.div_ceil(2))?;
-        let place: *const u32 = buffer.as_ptr();
+        let mut buffer = NonPagedSlice::<u32>::try_zeroed(1 + room.div_ceil(2))?;
+        let bytes = size_of_val(&*buffer) as u32;
+        let place: *mut u32 = buffer.as_mut_ptr();
         let prepare = |irp: PIRP, location: *mut IO_STACK_LOCATION| {
             // SAFETY: the location of a new request.
             unsafe { (*location).MajorFunction = IRP_MJ_QUERY_INFORMATION as u8 };
@@ -87,13 +132,13 @@ pub fn ask_name<F: Filter>(
             // SAFETY: as above; only the place is computed.
             let parameters = unsafe { &raw mut (*location).Parameters.QueryFile };
             // SAFETY: the member of this major function.
-            unsafe { (*parameters).Length = size_of_val(&*buffer) as u32 };
+            unsafe { (*parameters).Length = bytes };
             // SAFETY: as above.
             unsafe { (*parameters).FileInformationClass = FILE_NAME_INFORMATION };
             // SAFETY: a new request; only the place is computed.
             let system_buffer = unsafe { &raw mut (*irp).AssociatedIrp.SystemBuffer };
             // SAFETY: as above; the buffer outlives the request.
-            unsafe { system_buffer.write(place.cast_mut().cast()) };
+            unsafe { system_buffer.write(place.cast()) };
             // SAFETY: as above; only the place is computed.
             let overlay = unsafe { &raw mut (*irp).Tail.Overlay };
             // SAFETY: no precondition.
@@ -103,7 +148,7 @@ pub fn ask_name<F: Filter>(
             // SAFETY: as above.
             unsafe { (*overlay).OriginalFileObject = file.raw() };
         };
-        let status = send(device.driver(), lower.device(), prepare, level);
+        let status = send(driver, lower, prepare, level);
         // SAFETY: the file system has written it, or it is zero.
         let bytes = unsafe { place.read_volatile() } as usize;
         let units = bytes / size_of::<u16>();
@@ -115,7 +160,7 @@ pub fn ask_name<F: Filter>(
         }
         status.into_result()?;
         // SAFETY: behind the length.
-        let name: *const u16 = unsafe { place.add(1) }.cast();
+        let name: *const u16 = unsafe { place.add(1) }.cast_const().cast();
         return NonPagedSlice::try_from_fn(units.min(room), |at| {
             // SAFETY: within the buffer, which has room for so many.
             let unit = unsafe { name.add(at) };

@@ -8,6 +8,8 @@
 use super::kind::IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX;
 use super::{Irp, raw};
 use crate::device::{DeviceObject, DeviceReference};
+use crate::driver::Filter;
+use crate::irql::AtMostApc;
 use wdk_sys::{
     IO_STACK_LOCATION, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
     IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_LOCK_CONTROL, IRP_MJ_QUERY_INFORMATION,
@@ -29,6 +31,10 @@ impl Major {
     pub const CLOSE: u8 = wdk_sys::IRP_MJ_CLOSE as u8;
     /// IRP_MJ_FLUSH_BUFFERS.
     pub const FLUSH_BUFFERS: u8 = wdk_sys::IRP_MJ_FLUSH_BUFFERS as u8;
+    /// IRP_MJ_POWER.
+    pub const POWER: u8 = wdk_sys::IRP_MJ_POWER as u8;
+    /// IRP_MJ_PNP.
+    pub const PNP: u8 = wdk_sys::IRP_MJ_PNP as u8;
 }
 
 /// An IRP_MJ_FILE_SYSTEM_CONTROL that brings or loads file systems.
@@ -43,7 +49,7 @@ pub enum FileSystemControl {
     LoadFileSystem,
 }
 
-impl Irp<'_> {
+impl<F: Filter> Irp<'_, F> {
     /// What the request asks of a file system beyond one of its volumes: `None` for almost every
     /// request. IRQL: ≤ DISPATCH_LEVEL.
     #[must_use]
@@ -76,9 +82,9 @@ impl Irp<'_> {
 
     /// Two numbers that say what is asked for, by the major function: offset and length of a transfer or
     /// lock, class and length of information, code and output length of a control, options and access
-    /// of a create; 0 where there are none. Read before the request is passed on. IRQL: ≤ DISPATCH_LEVEL.
+    /// of a create; 0 where there are none. Some are read from memory of the sender.
     #[must_use]
-    pub fn numbers(&self) -> [u64; 2] {
+    pub fn numbers(&self, _level: &AtMostApc) -> [u64; 2] {
         // SAFETY: invariant of the type.
         let location = unsafe { raw::current_location(self.raw) };
         // SAFETY: as above.

@@ -14,6 +14,7 @@
 
 use super::device_control::DeviceControl;
 use super::{Disposition, complete, raw};
+use crate::driver::Filter;
 use crate::irql::AtMostDispatch;
 use crate::pool::NonPagedArc;
 use crate::status::Status;
@@ -62,7 +63,7 @@ impl Default for Parking {
     }
 }
 
-impl<'d> DeviceControl<'d> {
+impl<'d, F: Filter> DeviceControl<'d, F> {
     /// Leaves the request waiting: it is pending until it is taken out or cancelled.
     /// IRQL: ≤ DISPATCH_LEVEL.
     ///

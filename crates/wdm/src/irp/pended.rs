@@ -10,7 +10,7 @@
 
 use super::{Brand, RequestKind, raw};
 use crate::device::FilterDevice;
-use crate::driver::Filter;
+use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
@@ -26,15 +26,22 @@ use wdk_sys::{
 /// Only [`PendedIrp::resume`] gives the [`Resumed`] that [`PendedWork::run`] must return, so it
 /// cannot be forgotten and leave its originator waiting for ever (C13).
 #[must_use = "completion was stopped and must be resumed"]
-pub struct PendedIrp<'w> {
+pub struct PendedIrp<'w, F: Filter> {
     raw: PIRP,
+    driver: &'w Driver<F>,
     brand: Brand<'w>,
 }
 
 /// Completion of the request of the call `'w` went on: the only thing that work can return.
 pub struct Resumed<'w>(Brand<'w>);
 
-impl<'w> PendedIrp<'w> {
+impl<'w, F: Filter> PendedIrp<'w, F> {
+    /// The driver's state, which stays until the work has returned. IRQL: any.
+    #[must_use]
+    pub const fn driver(&self) -> &'w Driver<F> {
+        self.driver
+    }
+
     /// The status the lower driver completed it with. IRQL: any.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -68,13 +75,8 @@ impl<'w> PendedIrp<'w> {
 
 /// What is done at PASSIVE_LEVEL with a request that came back.
 pub trait PendedWork<F: Filter>: Send + Sized + 'static {
-    /// Runs on a system worker thread.
-    fn run<'w>(
-        self,
-        device: &FilterDevice<F>,
-        irp: PendedIrp<'w>,
-        level: &mut Passive,
-    ) -> Resumed<'w>;
+    /// Runs on a system worker thread. The filter device may have gone while the request was below (A9).
+    fn run<'w>(self, irp: PendedIrp<'w, F>, level: &mut Passive) -> Resumed<'w>;
 }
 
 /// The work and its work item, allocated before the request is parted with.
@@ -170,9 +172,11 @@ unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(
     let kind = unsafe { RequestKind::of(irp) };
     let irp = PendedIrp {
         raw: irp,
+        // SAFETY: of a filter device of this driver, which has a work item that runs.
+        driver: unsafe { &*device.driver_ptr() },
         brand: PhantomData,
     };
-    let Resumed(_) = work.run(device, irp, &mut level);
+    let Resumed(_) = work.run(irp, &mut level);
     drop(item);
     if device.is_counted() {
         // SAFETY: ends the use that `Irp::pend_and_forward` began for this request.

@@ -48,6 +48,17 @@ pub(crate) unsafe fn current_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
     unsafe { slot.read() }
 }
 
+/// The major function code. IRQL: any.
+///
+/// # Safety
+/// As the module says.
+pub(crate) unsafe fn major(irp: PIRP) -> u8 {
+    // SAFETY: contract of the function.
+    let location = unsafe { current_location(irp) };
+    // SAFETY: as above.
+    unsafe { (*location).MajorFunction }
+}
+
 /// The status in the IRP. IRQL: any.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 
 use super::{POOL_ALIGNMENT, allocate, free};
 use crate::status::Status;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use zerocopy::FromZeros;
 
@@ -75,6 +75,13 @@ impl<T> Deref for NonPagedSlice<T> {
     fn deref(&self) -> &[T] {
         // SAFETY: invariant of the type.
         unsafe { core::slice::from_raw_parts(self.first.as_ptr(), self.length) }
+    }
+}
+
+impl<T> DerefMut for NonPagedSlice<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: invariant of the type; the slice is borrowed mutably.
+        unsafe { core::slice::from_raw_parts_mut(self.first.as_ptr(), self.length) }
     }
 }
 

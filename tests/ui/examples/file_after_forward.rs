@@ -1,0 +1,14 @@
+//! C12: a file object lasts as long as the request for it, and is not looked at afterwards.
+
+#![no_std]
+#![no_main]
+
+use wdm::irp::{Disposition, Irp};
+use wdm_ui::Plain;
+
+fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
+    let file = irp.file();
+    let disposition = irp.forward();
+    let _clean = file.is_some_and(|file| file.is_cleaned_up());
+    disposition
+}

@@ -1,0 +1,15 @@
+//! D5, D7: the buffer of a device control is the I/O manager's again when the request has completed.
+
+#![no_std]
+#![no_main]
+
+use wdm::irp::{DeviceControl, Disposition};
+use wdm::status::Status;
+use wdm_ui::Plain;
+
+fn request(control: DeviceControl<'_, Plain>) -> Disposition<'_> {
+    let input = control.input();
+    let disposition = control.complete(Status::SUCCESS);
+    let _first = input.first();
+    disposition
+}
