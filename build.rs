@@ -42,13 +42,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     for option in LINK_OPTIONS {
         println!("cargo::rustc-link-arg-cdylib={option}");
     }
-    let resource = compile_resource()?;
-    println!("cargo::rustc-link-arg-cdylib={}", resource.display());
+    if let Some(resource) = compile_resource()? {
+        println!("cargo::rustc-link-arg-cdylib={}", resource.display());
+    }
     Ok(())
 }
 
-/// Compiles the resource with `RC`, or else the SDK's rc.exe.
-fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
+/// Compiles the resource with `RC`, or else the kit's rc.exe.
+///
+/// Where there is neither, a debug build goes without, with a warning, so that an editor can
+/// check the sources; a release build fails.
+fn compile_resource() -> Result<Option<PathBuf>, Box<dyn Error>> {
     println!("cargo::rerun-if-changed={RESOURCE}");
     println!("cargo::rerun-if-changed=src/messages.rs");
     println!("cargo::rerun-if-env-changed=RC");
@@ -64,25 +68,40 @@ fn compile_resource() -> Result<PathBuf, Box<dyn Error>> {
     let (script, resource) = ("fsglass.rc", "fsglass.res");
     fs::write(directory.join(script), source)?;
     fs::write(directory.join("messages.bin"), message_table(MESSAGES))?;
-    let compiler = env::var("RC").unwrap_or_else(|_| "rc.exe".to_owned());
+    let compiler = match env::var("RC") {
+        Ok(named) => named,
+        Err(_) => {
+            // It adds the directories of the kit's programs to our search path.
+            let _ = wdk_build::cargo_make::setup_path()?;
+            "rc.exe".to_owned()
+        }
+    };
     let flags = env::var("RCFLAGS").unwrap_or_default();
-    let status = Command::new(&compiler)
+    let status = match Command::new(&compiler)
         .args(flags.split_whitespace())
         .current_dir(&directory)
         // Names without a directory: an absolute path of Linux begins as an option does, and
         // llvm-rc takes `/check/…` for `/c`.
         .args(["/fo", resource, script])
         .status()
-        .map_err(|error| {
-            format!(
-                "cannot start the resource compiler {compiler:?}: {error}; build with \
-                 `cargo make build`, which finds the SDK's, or set RC to one"
-            )
-        })?;
+    {
+        Ok(status) => status,
+        Err(error) => {
+            let text = format!(
+                "cannot start the resource compiler {compiler:?}: {error}; install the Windows \
+                 SDK of the kit's version, or set RC to one"
+            );
+            if env::var("PROFILE")? == "release" {
+                return Err(text.into());
+            }
+            println!("cargo::warning=no version and no event texts in the driver: {text}");
+            return Ok(None);
+        }
+    };
     if !status.success() {
         return Err(format!("{compiler:?} cannot compile {RESOURCE} ({status})").into());
     }
-    Ok(directory.join(resource))
+    Ok(Some(directory.join(resource)))
 }
 
 /// MESSAGE_RESOURCE_DATA, as the message compiler writes it: blocks of consecutive codes, then the

@@ -138,9 +138,12 @@ fn cargo(
 ) -> Command {
     let (directory, target) = directories(layout, compiler);
     let mut command = compiler.cargo();
+    command.current_dir(directory).arg(subcommand);
+    if *compiler != Compiler::WithWdk {
+        // The kit is known to be whole; on Windows, build scripts may have something to say.
+        command.arg("--quiet");
+    }
     command
-        .current_dir(directory)
-        .args([subcommand, "--quiet"])
         .args(compiler.target_arguments(Kind::Driver(processor)))
         .arg("--target-dir")
         .arg(target);
