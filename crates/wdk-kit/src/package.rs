@@ -133,19 +133,12 @@ impl Ingredients<'_> {
 
     /// Writes an INF beside the files that it names, and the catalog of all of them.
     fn inf_and_catalog(&self, folder: &Path, text: &str) -> Result<()> {
-        let document = Document::parse(text);
         let inf = folder.join(self.name("inf"));
         files::write_if_changed(&inf, text)?;
-        let mut members = vec![member(&inf)?];
-        for entry in document.entries("SourceDisksFiles") {
-            let file = entry.key.as_deref().unwrap_or_else(|| entry.value(0));
-            members.push(member(&folder.join(file))?);
-        }
-        let name = document.directive("Version", "CatalogFile");
-        let name = name.context("the INF names no catalog")?.value(0);
-        let unsigned = folder.join(format!("{name}.unsigned"));
-        files::write_if_changed(&unsigned, catalog::unsigned(&members, self.moment)?)?;
-        self.sign(&unsigned, &folder.join(name))?;
+        let (catalog, contents) = catalog_of(&inf, self.moment)?;
+        let unsigned = catalog.with_extension("unsigned");
+        files::write_if_changed(&unsigned, contents)?;
+        self.sign(&unsigned, &catalog)?;
         fs::remove_file(&unsigned).with_context(|| format!("cannot remove {}", unsigned.display()))
     }
 
@@ -155,6 +148,24 @@ impl Ingredients<'_> {
             None => files::copy_if_changed(source, destination).map(drop),
         }
     }
+}
+
+/// The catalog of an INF and of the files beside it that it names: its path, and its contents,
+/// not signed.
+///
+/// # Errors
+/// When one of them is missing, or the INF names no catalog.
+pub fn catalog_of(inf: &Path, moment: SourceDate) -> Result<(PathBuf, Vec<u8>)> {
+    let document = Document::read(&files::read(inf)?);
+    let mut members = vec![member(inf)?];
+    for entry in document.entries("SourceDisksFiles") {
+        let file = entry.key.as_deref().unwrap_or_else(|| entry.value(0));
+        members.push(member(&inf.with_file_name(file))?);
+    }
+    let name = document.directive("Version", "CatalogFile");
+    let name = name.context("the INF names no catalog")?.value(0);
+    let contents = catalog::unsigned(&members, moment)?;
+    Ok((inf.with_file_name(name), contents))
 }
 
 fn make_anew(folder: &Path) -> Result<()> {
