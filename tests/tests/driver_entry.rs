@@ -4,13 +4,14 @@ use fsglass_tests::command::ntbox;
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, stack_above, try_load, unload};
 use fsglass_tests::own_process::in_own_process;
+use ntbox::etw;
 use ntbox::io_manager::driver::{self, LoadError, SettingValue, UnloadRefused};
 use ntbox::io_manager::namespace;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION};
 use ntbox::pool::failure;
 
-/// Every device that DriverEntry attaches to is bare again, and its own device and link are gone.
+/// Every device that DriverEntry attaches to is bare again, and its own device, link and provider are gone.
 fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
     for volume in volumes {
         assert_eq!(volume.stack().len(), 1, "{when}: {:?}", volume.stack());
@@ -35,6 +36,7 @@ fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
         Device::named(r"\DosDevices\fsglass").is_none(),
         "{when}: its link was left"
     );
+    assert_eq!(etw::registered(), 0, "{when}: a provider was left");
 }
 
 /// A11, P2: with each allocation in DriverEntry failing once, the driver either does not start, with
@@ -50,7 +52,7 @@ fn each_allocation_that_fails_is_undone() {
         for volume in &volumes {
             volume.mount();
         }
-        let (mut refused, mut started) = (0, 0);
+        let (mut refused, mut started, mut unregistered) = (0, 0, 0);
         for number in 1.. {
             failure::fail_nth(number);
             let result = try_load(path, UNLOADABLE);
@@ -60,6 +62,8 @@ fn each_allocation_that_fails_is_undone() {
             match result {
                 Ok(driver) => {
                     started += 1;
+                    let in_etw = when.contains("wdm::etw") && etw::registered() == 0;
+                    unregistered += usize::from(in_etw);
                     unload(driver);
                 }
                 Err(LoadError::EntryFailed(status)) => {
@@ -80,6 +84,10 @@ fn each_allocation_that_fails_is_undone() {
         assert!(
             started >= 2,
             "an attachment that fails leaves its device unfiltered: {started} starts"
+        );
+        assert_eq!(
+            unregistered, 2,
+            "registering with ETW and setting the provider's traits allocate"
         );
     });
 }

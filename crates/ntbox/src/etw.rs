@@ -1,13 +1,19 @@
 //! Event Tracing for Windows: who provides events, and one session that listens.
 //!
 //! Modelled: registration, the enable callback (also from within EtwRegister, for a session that listens
-//! already), levels and keywords, and events with the bytes of all their descriptors. Not modelled: buffers
-//! that fill up, activity ids, filters.
+//! already), levels and keywords, a provider's traits, and events with the bytes of all their descriptors.
+//! The types of descriptors are 0 in every event of a provider that has neither set traits nor asked for
+//! them: then metadata are data like any other, and nothing describes the event. Not modelled: buffers that
+//! fill up, activity ids, filters.
 //!
-//! Source: ddi/wdm/nf-wdm-etwregister, nf-wdm-etwwritetransfer, nc-wdm-etwenablecallback.
+//! Source: ddi/wdm/nf-wdm-etwregister, nf-wdm-etwwritetransfer, nc-wdm-etwenablecallback,
+//! nf-wdm-etwsetinformation; win32 evntprov/ne-evntprov-event_info_class and etw/provider-traits.
 
 #![expect(unsafe_code, reason = "the callback is the driver's")]
 
+use crate::nt::{
+    NTSTATUS, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
+};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -26,7 +32,7 @@ pub struct Event {
     pub level: u8,
     /// Its keywords.
     pub keyword: u64,
-    /// What stood in its descriptors, each with the type of the descriptor.
+    /// What stood in its descriptors, each with the type that ETW saw.
     pub data: Vec<(u32, Vec<u8>)>,
 }
 
@@ -44,6 +50,10 @@ struct Provider {
     id: [u8; 16],
     callback: Option<EnableCallback>,
     context: usize,
+    /// Whether the types of its descriptors are looked at.
+    typed: bool,
+    /// Whether it has traits.
+    traits: bool,
 }
 
 #[derive(Default)]
@@ -128,6 +138,8 @@ pub(crate) fn register(id: [u8; 16], callback: Option<EnableCallback>, context: 
         id,
         callback,
         context,
+        typed: false,
+        traits: false,
     };
     let (handle, enabled) = {
         let mut state = state();
@@ -147,11 +159,66 @@ pub(crate) fn unregister(handle: u64) -> bool {
     state().providers.remove(&handle).is_some()
 }
 
-/// Gives the session an event, if it wants it; `data` is asked for then only. Whether the provider exists.
+/// What EtwSetInformation can be asked for.
+pub(crate) enum Information<'i> {
+    /// EventProviderBinaryTrackInfo: the path of the image is written to the trace.
+    BinaryTrackInfo,
+    /// EventProviderSetTraits.
+    Traits(&'i [u8]),
+    /// EventProviderUseDescriptorType.
+    UseDescriptorType(bool),
+}
+
+/// Changes a registration.
+///
+/// Errors: STATUS_INVALID_HANDLE; STATUS_INVALID_PARAMETER for traits that do not add up; for traits that are
+/// set a second time STATUS_UNSUCCESSFUL, as the documentation does not say how that fails.
+pub(crate) fn set_information(handle: u64, information: &Information<'_>) -> NTSTATUS {
+    let mut state = state();
+    let Some(provider) = state.providers.get_mut(&handle) else {
+        return STATUS_INVALID_HANDLE;
+    };
+    match *information {
+        Information::BinaryTrackInfo => {}
+        Information::UseDescriptorType(typed) => provider.typed = typed,
+        Information::Traits(_) if provider.traits => return STATUS_UNSUCCESSFUL,
+        Information::Traits(traits) if !are_traits(traits) => return STATUS_INVALID_PARAMETER,
+        Information::Traits(_) => (provider.traits, provider.typed) = (true, true),
+    }
+    STATUS_SUCCESS
+}
+
+/// Whether these are traits: the length of the whole, the name in UTF-8 with a zero behind it, then each
+/// trait with its own length and its type, of which the only one, 1, is the id of a group.
+fn are_traits(bytes: &[u8]) -> bool {
+    let length = |bytes: &[u8]| {
+        bytes
+            .first_chunk()
+            .map(|length| u16::from_le_bytes(*length))
+    };
+    let all = bytes.len();
+    if all < 3 || length(bytes).map(usize::from) != Some(all) {
+        return false;
+    }
+    let Some(end) = bytes[2..].iter().position(|byte| *byte == 0) else {
+        return false;
+    };
+    let (name, mut rest) = (&bytes[2..2 + end], &bytes[2 + end + 1..]);
+    while let Some(size) = length(rest) {
+        if size != 3 + 16 || rest.get(2) != Some(&1) || rest.len() < 3 + 16 {
+            return false;
+        }
+        rest = &rest[3 + 16..];
+    }
+    rest.is_empty() && std::str::from_utf8(name).is_ok()
+}
+
+/// Gives the session an event, if it wants it; `data` is asked for then only, and whether with the types of
+/// its descriptors. Whether the provider exists.
 pub(crate) fn write(
     handle: u64,
     (channel, level, keyword): (u8, u8, u64),
-    data: impl FnOnce() -> Vec<(u32, Vec<u8>)>,
+    data: impl FnOnce(bool) -> Vec<(u32, Vec<u8>)>,
 ) -> bool {
     let mut state = state();
     let Some(provider) = state.providers.get(&handle) else {
@@ -161,13 +228,80 @@ pub(crate) fn write(
         (enabled.level == 0 || level <= enabled.level)
             && (enabled.keywords == 0 || keyword & enabled.keywords != 0)
     });
+    let typed = provider.typed;
     if wanted {
         state.events.push(Event {
             channel,
             level,
             keyword,
-            data: data(),
+            data: data(typed),
         });
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(handle: u64) -> Option<(u32, Vec<u8>)> {
+        let data = |typed| vec![(if typed { 2 } else { 0 }, b"\x05\0ab\0".to_vec())];
+        assert!(write(handle, (11, 4, 1), data));
+        take_events().pop().and_then(|mut event| event.data.pop())
+    }
+
+    /// In one test, because there is one session.
+    #[test]
+    fn types_are_seen_of_providers_that_ask_for_it() {
+        use Information::{BinaryTrackInfo, Traits, UseDescriptorType};
+        let id = [7; 16];
+        let all = Enabled {
+            level: 0,
+            keywords: 0,
+        };
+        enable(id, Some(all));
+        let types = |handle| event(handle).map(|(kind, _)| kind);
+
+        let handle = register(id, None, 0);
+        assert_eq!(types(handle), Some(0));
+        assert_eq!(set_information(handle, &BinaryTrackInfo), STATUS_SUCCESS);
+        assert_eq!(types(handle), Some(0));
+        for (typed, kind) in [(true, 2), (false, 0)] {
+            let asked = set_information(handle, &UseDescriptorType(typed));
+            assert_eq!((asked, types(handle)), (STATUS_SUCCESS, Some(kind)));
+        }
+
+        let group = [&b"\x13\0\x01"[..], &[9; 16]].concat();
+        let with_group = [&b"\x18\0ab\0"[..], &group].concat();
+        let wrong: [&[u8]; 10] = [
+            b"",
+            b"\x02\0",
+            b"\x04\0ab\0",
+            b"\x06\0ab\0",
+            b"\x04\0ab",
+            b"\x05\0\xffb\0",
+            b"\x06\0ab\0\0",
+            b"\x08\0ab\0\x03\0\x01",
+            &[&b"\x18\0ab\0\x13\0\x02"[..], &[9; 16]].concat(),
+            &with_group[..with_group.len() - 1],
+        ];
+        for wrong in wrong {
+            let refused = set_information(handle, &Traits(wrong));
+            assert_eq!(refused, STATUS_INVALID_PARAMETER, "{wrong:x?}");
+            assert_eq!(types(handle), Some(0));
+        }
+        assert_eq!(
+            set_information(handle, &Traits(&with_group)),
+            STATUS_SUCCESS
+        );
+        assert_eq!(types(handle), Some(2));
+        let again = set_information(handle, &Traits(b"\x05\0ab\0"));
+        assert_eq!(again, STATUS_UNSUCCESSFUL);
+        assert!(unregister(handle));
+        assert_eq!(
+            set_information(handle, &BinaryTrackInfo),
+            STATUS_INVALID_HANDLE
+        );
+        enable(id, None);
+    }
 }

@@ -1,26 +1,24 @@
 //! A TraceLogging provider: events that describe themselves, for WPR, tracelog and PerfView.
 //!
-//! `EtwRegister` and its companions (Windows Vista) are looked up when the driver starts, so that it
-//! loads in a kernel without ETW too. The crate `tracelogging` has a kernel mode, but it imports them, and
-//! its registration panics where it is used wrongly, which no code of this image may (P3).
+//! The crate `tracelogging` has a kernel mode, but its registration panics where it is used wrongly,
+//! which no code of this image may (P3).
 //!
-//! Source: EVENT_DATA_DESCRIPTOR and EVENT_DESCRIPTOR in the reference of evntprov.h; the layout of the
-//! metadata in TraceLoggingProvider.h.
+//! Source: EVENT_DATA_DESCRIPTOR, EVENT_DESCRIPTOR and EVENT_INFO_CLASS in the reference of evntprov.h;
+//! "Provider traits" in that of ETW; the layout of an event's metadata in TraceLoggingProvider.h.
 
-#![expect(unsafe_code, reason = "the routines are reached by pointers")]
+#![expect(unsafe_code, reason = "the routines of ETW take raw pointers")]
 
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::status::Status;
-use crate::unicode::UnicodeStr;
 use core::ffi::c_void;
-use wdk_sys::{GUID, NTSTATUS, ntddk};
+use wdk_sys::{_EVENT_INFO_CLASS, GUID, REGHANDLE, ntddk};
 
 /// Who provides events. Both are constant.
 pub struct Provider {
     /// Its id.
     pub id: GUID,
-    /// A length, the name and a zero, as [`provider_metadata`] makes them.
+    /// Its traits: a length, the name and a zero, as [`provider_metadata`] makes them.
     pub metadata: &'static [u8],
 }
 
@@ -198,29 +196,13 @@ struct EventDescriptor {
 /// The channel of TraceLogging.
 const TRACE_LOGGING: u8 = 11;
 
-type EnableCallback =
-    unsafe extern "C" fn(*const GUID, u32, u8, u64, u64, *mut c_void, *mut c_void);
-type Register =
-    unsafe extern "C" fn(*const GUID, Option<EnableCallback>, *mut c_void, *mut u64) -> NTSTATUS;
-type Unregister = unsafe extern "C" fn(u64) -> NTSTATUS;
-type Write = unsafe extern "C" fn(
-    u64,
-    *const EventDescriptor,
-    *const GUID,
-    *const GUID,
-    u32,
-    *const DataDescriptor,
-) -> NTSTATUS;
-
 /// A provider that is registered, for as long as this lives.
 ///
 /// # Invariants
-/// The handle is that of EtwRegister; the routines are of their types.
+/// The handle is that of EtwRegister, and the traits of the provider are set.
 pub struct Registration {
     provider: &'static Provider,
-    handle: u64,
-    unregister: Unregister,
-    write: Write,
+    handle: REGHANDLE,
 }
 
 /// How many values an event has at most.
@@ -229,36 +211,39 @@ const MOST: usize = 24;
 impl Registration {
     /// Registers; [`Filter::etw_changed`] is told what sessions want, from within this already.
     ///
-    /// Errors: STATUS_NOT_FOUND if the kernel has no ETW; those of EtwRegister.
+    /// ETW takes the metadata of an event for data without a description unless the provider's traits are
+    /// set, which also keep its name with the registration.
+    ///
+    /// Errors: those of EtwRegister and EtwSetInformation, such as STATUS_NO_MEMORY.
     pub fn new<F: Filter>(
         provider: &'static Provider,
-        level: &mut Passive,
+        _level: &mut Passive,
     ) -> Result<Self, Status> {
-        let register = routine(crate::unicode!("EtwRegister"), level)?;
-        let unregister = routine(crate::unicode!("EtwUnregister"), level)?;
-        let write = routine(crate::unicode!("EtwWriteTransfer"), level)?;
-        // SAFETY: the kernel's routine of that name has this type.
-        let register: Register = unsafe { core::mem::transmute(register) };
         let mut handle = 0;
-        let callback = Some(changed::<F> as EnableCallback);
         // SAFETY: the id is constant; the callback is called until EtwUnregister has returned.
         Status(unsafe {
-            register(
+            ntddk::EtwRegister(
                 &raw const provider.id,
-                callback,
+                Some(changed::<F>),
                 core::ptr::null_mut(),
                 &raw mut handle,
             )
         })
         .into_result()?;
-        Ok(Self {
-            provider,
-            handle,
-            // SAFETY: the kernel's routine of that name has this type.
-            unregister: unsafe { core::mem::transmute::<*mut c_void, Unregister>(unregister) },
-            // SAFETY: as above.
-            write: unsafe { core::mem::transmute::<*mut c_void, Write>(write) },
+        // Unregisters when what follows fails.
+        let registration = Self { provider, handle };
+        let traits = provider.metadata;
+        // SAFETY: the provider is registered; the traits are constant, and only read.
+        Status(unsafe {
+            ntddk::EtwSetInformation(
+                handle,
+                _EVENT_INFO_CLASS::EventProviderSetTraits,
+                traits.as_ptr().cast_mut().cast(),
+                traits.len() as u32,
+            )
         })
+        .into_result()?;
+        Ok(registration)
     }
 
     /// Writes an event whose fields have these values, one after the other. Without memory for it, it is
@@ -289,15 +274,16 @@ impl Registration {
             task: 0,
             keyword: event.keyword,
         };
-        // SAFETY: invariant of the type; the descriptors and what they point to outlive the call.
+        // SAFETY: invariant of the type; the descriptors, which have ETW's layout, and what they point to
+        // outlive the call, and it only reads them.
         let _lost = unsafe {
-            (self.write)(
+            ntddk::EtwWriteTransfer(
                 self.handle,
-                &raw const descriptor,
+                (&raw const descriptor).cast(),
                 core::ptr::null(),
                 core::ptr::null(),
                 count,
-                data.as_ptr(),
+                data.as_mut_ptr().cast(),
             )
         };
     }
@@ -307,21 +293,8 @@ impl Drop for Registration {
     /// IRQL: PASSIVE_LEVEL, as in DriverUnload.
     fn drop(&mut self) {
         // SAFETY: invariant of the type; registered once.
-        let _always_success = unsafe { (self.unregister)(self.handle) };
+        let _always_success = unsafe { ntddk::EtwUnregister(self.handle) };
     }
-}
-
-/// The kernel's routine of that name.
-///
-/// Errors: STATUS_NOT_FOUND.
-fn routine(name: UnicodeStr<'_>, _level: &mut Passive) -> Result<*mut c_void, Status> {
-    let mut name = name.as_raw();
-    // SAFETY: a valid string.
-    let address = unsafe { ntddk::MmGetSystemRoutineAddress(&raw mut name) };
-    if address.is_null() {
-        return Err(Status::NOT_FOUND);
-    }
-    Ok(address)
 }
 
 /// What the sessions that listen to a provider want, all together.
@@ -343,7 +316,7 @@ unsafe extern "C" fn changed<F: Filter>(
     level: u8,
     any: u64,
     _all: u64,
-    _filter: *mut c_void,
+    _filter: *mut wdk_sys::EVENT_FILTER_DESCRIPTOR,
     _context: *mut c_void,
 ) {
     /// EVENT_CONTROL_CODE_DISABLE_PROVIDER, EVENT_CONTROL_CODE_ENABLE_PROVIDER.

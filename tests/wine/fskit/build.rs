@@ -2,7 +2,11 @@
 
 /// What `src/exports` brings. Named one by one, because a driver exports nothing by itself: what
 /// rustc would export is dropped by wdk-kit.
-const EXPORTS: [&str; 26] = [
+const EXPORTS: [&str; 30] = [
+    "EtwRegister",
+    "EtwSetInformation",
+    "EtwUnregister",
+    "EtwWriteTransfer",
     "ExAcquireRundownProtection",
     "ExAllocatePool2",
     "ExFreePoolWithTag",

@@ -104,7 +104,7 @@ impl<'w> Client<'w> {
         self.says("list", exit::DONE, &["detached by request"])?;
         self.says(detach, exit::FAILED, &["it is not filtered"])?;
         self.says(attach, exit::DONE, &[disk])?;
-        expect(wine, &[("above_volume1", "1")])?;
+        expect(wine, &[("above_volume1", "1"), ("providers", "1")])?;
         exercise(wine, &["volume", "1"])?;
         self.says(attach, exit::FAILED, &["it is filtered already"])?;
         self.says(

@@ -139,10 +139,11 @@ pub fn expect(wine: &Wine, expected: &[(&str, &str)]) -> Result<()> {
 }
 
 /// A filter that is not there.
-pub const ABSENT: [(&str, &str); 5] = [
+pub const ABSENT: [(&str, &str); 6] = [
     ("above_file_system", "0"),
     ("above_volume0", "0"),
     ("registrations", "0"),
+    ("providers", "0"),
     ("pool_blocks", "0"),
     ("held", "0"),
 ];

@@ -1,11 +1,13 @@
-//! `Etw`: providing events. Left out: activity ids, EtwWriteString, EtwSetInformation.
+//! `Etw`: providing events. Left out: activity ids, EtwWriteString.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::etw::{self, EnableCallback};
+use crate::etw::{self, EnableCallback, Information};
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_HANDLE,
+    STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS,
 };
+use crate::pool::failure;
 use crate::processor::irql;
 use std::ffi::c_void;
 use windows_sys::core::GUID;
@@ -13,6 +15,7 @@ use windows_sys::core::GUID;
 super::table! {
     caller(4) "EtwRegister" => register,
     caller(1) "EtwUnregister" => unregister,
+    caller(4) "EtwSetInformation" => set_information,
     "EtwWriteTransfer" => write_transfer,
     "EtwWrite" => write,
 }
@@ -50,6 +53,10 @@ unsafe extern "win64" fn register(
     let (Some(id), Some(handle)) = (unsafe { id.as_ref() }, unsafe { handle.as_mut() }) else {
         return STATUS_INVALID_PARAMETER;
     };
+    // The registration is memory that is the driver's.
+    if failure::should_fail(caller) {
+        return STATUS_NO_MEMORY;
+    }
     *handle = etw::register(etw::id_of(id), callback, context.expose_provenance());
     STATUS_SUCCESS
 }
@@ -62,6 +69,35 @@ unsafe extern "win64" fn unregister(handle: u64, caller: usize) -> NTSTATUS {
     } else {
         STATUS_INVALID_HANDLE
     }
+}
+
+/// `EtwSetInformation`.
+unsafe extern "win64" fn set_information(
+    handle: u64,
+    class: i32,
+    information: *const u8,
+    length: u32,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require_at_most("EtwSetInformation", PASSIVE_LEVEL, caller);
+    let bytes = match (information.is_null(), length) {
+        (_, 0) => &[],
+        (true, _) => return STATUS_INVALID_PARAMETER,
+        // SAFETY: the driver passes that many bytes.
+        (false, length) => unsafe { std::slice::from_raw_parts(information, length as usize) },
+    };
+    let information = match (class, bytes) {
+        (0, []) => Information::BinaryTrackInfo,
+        (2, traits) => Information::Traits(traits),
+        (3, [typed]) => Information::UseDescriptorType(*typed != 0),
+        (0 | 3, _) => return STATUS_INVALID_PARAMETER,
+        _ => return STATUS_INVALID_DEVICE_REQUEST,
+    };
+    // Traits are kept.
+    if matches!(information, Information::Traits(_)) && failure::should_fail(caller) {
+        return STATUS_NO_MEMORY;
+    }
+    etw::set_information(handle, &information)
 }
 
 /// `EtwWriteTransfer`.
@@ -101,22 +137,23 @@ unsafe fn give(
     let Some(event) = (unsafe { descriptor.as_ref() }) else {
         return STATUS_INVALID_PARAMETER;
     };
-    let bytes = |data: &Data| {
+    let bytes = |data: &Data, typed: bool| {
+        let kind = if typed { data.kind } else { 0 };
         if data.size == 0 {
-            return (data.kind, Vec::new());
+            return (kind, Vec::new());
         }
         let first = std::ptr::with_exposed_provenance::<u8>(data.pointer as usize);
         // SAFETY: contract.
         let bytes = unsafe { std::slice::from_raw_parts(first, data.size as usize) };
-        (data.kind, bytes.to_vec())
+        (kind, bytes.to_vec())
     };
-    let all = || {
+    let all = |typed| {
         if count == 0 {
             return Vec::new();
         }
         // SAFETY: contract.
         let data = unsafe { std::slice::from_raw_parts(data, count as usize) };
-        data.iter().map(bytes).collect()
+        data.iter().map(|data| bytes(data, typed)).collect()
     };
     if etw::write(handle, (event.channel, event.level, event.keyword), all) {
         STATUS_SUCCESS

@@ -2,7 +2,8 @@
  * What today's WDK declares and mingw-w64's kernel headers do not.
  *
  * Written from the public reference of the device driver interface; each part
- * names its page below https://learn.microsoft.com/windows-hardware/drivers/ddi.
+ * names its page below https://learn.microsoft.com/windows-hardware/drivers/ddi,
+ * or below /windows/win32/api where it says so.
  */
 #pragma once
 
@@ -28,6 +29,25 @@ NTKERNELAPI
 VOID
 NTAPI
 KeQuerySystemTimePrecise(PLARGE_INTEGER CurrentTime);
+
+/* win32: evntprov/ne-evntprov-event_info_class */
+typedef enum _EVENT_INFO_CLASS {
+    EventProviderBinaryTrackInfo,
+    EventProviderSetReserved1,
+    EventProviderSetTraits,
+    EventProviderUseDescriptorType,
+    MaxEventInfo
+} EVENT_INFO_CLASS;
+
+/* wdm/nf-wdm-etwsetinformation */
+NTKERNELAPI
+NTSTATUS
+NTAPI
+EtwSetInformation(
+    REGHANDLE RegHandle,
+    EVENT_INFO_CLASS InformationClass,
+    PVOID EventInformation,
+    ULONG InformationLength);
 
 /* ntifs/ns-ntifs-_fs_filter_section_sync_output */
 typedef struct _FS_FILTER_SECTION_SYNC_OUTPUT {

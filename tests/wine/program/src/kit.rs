@@ -95,6 +95,7 @@ pub fn print_report() -> Outcome {
         }
     }
     println!("registrations={}", report.registrations);
+    println!("providers={}", report.providers);
     println!("pool_blocks={}", report.pool_blocks);
     println!("log_entries={}", report.log_entries);
     println!("last_log_code={:#010x}", report.last_log_code);

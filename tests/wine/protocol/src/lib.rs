@@ -100,6 +100,8 @@ pub struct Report {
     pub waiting_for_mounts: u32,
     /// Drivers that are told of file systems.
     pub registrations: u32,
+    /// Providers of events.
+    pub providers: u32,
     /// Pool blocks that other drivers hold now.
     pub pool_blocks: u32,
     /// Entries that other drivers wrote to the event log.

@@ -11,6 +11,7 @@
 //! | [`rundown`] | rundown protection |
 //! | [`pool`] | the pool, counted |
 //! | [`event_log`] | entries of the event log, counted |
+//! | [`etw`] | providers of events, counted |
 //! | [`names`] | names of drivers |
 //! | [`time`] | the time of day |
 //!
@@ -19,6 +20,7 @@
 
 pub mod completion;
 pub mod devices;
+mod etw;
 pub mod event_log;
 pub mod file_systems;
 mod names;
@@ -44,6 +46,7 @@ extern "C" fn IoGetTopLevelIrp() -> *mut IRP {
 /// Puts the counters into `report`.
 pub fn count(report: &mut Report) {
     report.registrations = file_systems::count();
+    report.providers = etw::count();
     report.pool_blocks = pool::count();
     (report.log_entries, report.last_log_code) = event_log::count();
 }
