@@ -40,7 +40,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
 impl Made {
     /// Makes the package of the built driver.
     fn package(&self, name: &str) -> PathBuf {
-        let workspace = Workspace::find().expect("the tests run in the workspace");
+        let workspace = Workspace::find(None).expect("the tests run in the workspace");
         let image = drivers::fsglass(Profile::Release);
         let built = image.parent().expect("a directory");
         let ingredients = Ingredients {

@@ -1,26 +1,16 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
-use crate::compiler::{Choice, Compiler};
-use crate::driver_build::{self, Profile};
-use crate::files;
-use crate::inf::document::Document;
-use crate::inf::lint::{self, Mode};
-use crate::inf::stamp::{self, Date};
-use crate::layout::Layout;
-use crate::package::Ingredients;
-use crate::package_check;
+use crate::commands::{self, Job};
+use crate::compiler::Choice;
+use crate::driver_build::Profile;
 use crate::processor::Processor;
-use crate::program_build;
-use crate::requirements::Requirements;
 use crate::setup;
-use crate::signing::Signer;
-use crate::source_date::SourceDate;
-use crate::workspace::{Driver, Workspace};
+use crate::workspace::Workspace;
 
 /// Builds Windows kernel drivers on Linux, from the published wdk crates.
 ///
@@ -74,12 +64,18 @@ enum Action {
 
     /// Make the WDK-shaped folder and the patched workspace without building
     ///
-    /// Afterwards cargo can be called by hand in target/kit/workspace.
-    Prepare,
+    /// Afterwards cargo can be called by hand in target/kit/workspace; the
+    /// command is printed.
+    Prepare {
+        #[command(flatten)]
+        place: Place,
+    },
 
     /// Run a cargo subcommand that compiles, such as check, for the drivers'
     /// target in the patched workspace
     Cargo {
+        #[command(flatten)]
+        place: Place,
         /// The subcommand and its arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -99,11 +95,16 @@ enum Action {
         /// Build the debug profile; with --release, build both
         #[arg(long)]
         debug: bool,
+        /// Arguments for cargo, such as `-- --features trace --locked`
+        #[arg(last = true, value_name = "CARGO ARGUMENTS")]
+        arguments: Vec<String>,
     },
 
     /// Build programs for Windows: NAME.exe, or NAME.dll, in
     /// target/x86_64-pc-windows-gnu/PROFILE
     Program {
+        #[command(flatten)]
+        place: Place,
         /// A package with programs; may be repeated
         #[arg(long, short, value_name = "NAME", required = true)]
         package: Vec<String>,
@@ -112,14 +113,18 @@ enum Action {
         debug: bool,
     },
 
-    /// Run clippy over drivers and the workspace's crates they use
+    /// Run clippy over drivers and the workspace's crates they use; a warning is
+    /// an error
     Clippy {
         #[command(flatten)]
         selection: Selection,
+        /// Arguments for cargo, such as `-- --features trace`
+        #[arg(last = true, value_name = "CARGO ARGUMENTS")]
+        arguments: Vec<String>,
     },
 
     /// Build a driver and make its package in target/package, signed with a
-    /// certificate for test machines
+    /// certificate for test machines; of several drivers, in target/package/NAME
     Package {
         #[command(flatten)]
         selection: Selection,
@@ -161,10 +166,27 @@ enum Action {
     },
 }
 
+/// Where the workspace is.
+#[derive(Debug, Args)]
+struct Place {
+    /// A Cargo.toml of the workspace. Default: that of the current directory or
+    /// of one around it
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+}
+
+impl Place {
+    fn workspace(&self) -> Result<Workspace> {
+        Workspace::find(self.manifest_path.as_deref())
+    }
+}
+
 #[derive(Debug, Args)]
 struct Selection {
-    /// A driver package; may be repeated. Default: the driver at the root of the
-    /// workspace, or else all
+    #[command(flatten)]
+    place: Place,
+    /// A driver package; may be repeated. Default: the driver of that Cargo.toml,
+    /// or else the one at the root of the workspace, or else all
     #[arg(long, short, value_name = "NAME")]
     package: Vec<String>,
     /// Every driver package of the workspace
@@ -173,12 +195,8 @@ struct Selection {
 }
 
 impl Selection {
-    fn drivers<'w>(&self, workspace: &'w Workspace) -> Result<Vec<&'w Driver>> {
-        if self.all {
-            Ok(workspace.all())
-        } else {
-            workspace.select(&self.package)
-        }
+    fn job(&self, choice: Choice) -> Result<Job> {
+        Job::new(choice, self.place.workspace()?, &self.package, self.all)
     }
 }
 
@@ -190,13 +208,13 @@ pub fn run() -> Result<()> {
     let CommandLine { global, action } = CommandLine::parse();
     let choice = global.compiler;
     match action {
-        Action::Check | Action::Setup { .. } | Action::Prepare if choice == Choice::Wdk => {
+        Action::Check | Action::Setup { .. } | Action::Prepare { .. } if choice == Choice::Wdk => {
             bail!(
                 "the kit takes the place of the WDK on Linux; on Windows, install the WDK \
                  (or use the eWDK) and run `cargo make build`"
             )
         }
-        Action::Check => check(choice),
+        Action::Check => commands::check(choice),
         Action::Setup {
             arm64,
             lint,
@@ -223,205 +241,47 @@ pub fn run() -> Result<()> {
             }
             Ok(())
         }
-        Action::Prepare => {
-            let workspace = Workspace::find()?;
-            let layout = prepared(choice, Processor::X64, &workspace)?.0;
-            println!("cd {} && cargo check", layout.mirror().display());
-            Ok(())
-        }
-        Action::Cargo { arguments } => {
-            let (layout, compiler) = prepared(choice, Processor::X64, &Workspace::find()?)?;
-            driver_build::cargo_by_hand(&layout, &compiler, &arguments)
+        Action::Prepare { place } => commands::prepare(choice, &place.workspace()?),
+        Action::Cargo { place, arguments } => {
+            commands::cargo(choice, &place.workspace()?, &arguments)
         }
         Action::Build {
             selection,
             target,
             release,
             debug,
-        } => build(choice, &selection, target, &profiles(release, debug)),
-        Action::Program { package, debug } => {
-            let workspace = Workspace::find()?;
-            let programs = workspace.programs(&package)?;
+            arguments,
+        } => {
+            let profiles = profiles(release, debug);
+            selection.job(choice)?.build(target, &profiles, &arguments)
+        }
+        Action::Program {
+            place,
+            package,
+            debug,
+        } => {
             let profile = if debug {
                 Profile::Debug
             } else {
                 Profile::Release
             };
-            let layout = Layout::new(&workspace.root);
-            program_build::build(&layout, choice, &programs, profile).map(drop)
+            commands::program(choice, &place.workspace()?, &package, profile)
         }
-        Action::Clippy { selection } => {
-            let workspace = Workspace::find()?;
-            let drivers = selection.drivers(&workspace)?;
-            let (layout, compiler) = prepared(choice, Processor::X64, &workspace)?;
-            driver_build::lint(&layout, &compiler, &drivers)
-        }
-        Action::Package { selection } => package(choice, &selection),
-        Action::Collect { selection, from } => collect(choice, &selection, &from),
-        Action::CheckPackage { selection } => check_package(&selection),
+        Action::Clippy {
+            selection,
+            arguments,
+        } => selection.job(choice)?.lint(&arguments),
+        Action::Package { selection } => selection.job(choice)?.package(),
+        Action::Collect { selection, from } => selection.job(choice)?.collect(&from),
+        Action::CheckPackage { selection } => selection.job(choice)?.check_package(),
         Action::InfLint { rules: true, .. } => {
-            list_rules();
+            commands::list_rules();
             Ok(())
         }
         Action::InfLint {
             declarative, files, ..
-        } => inf_lint(declarative, &files),
+        } => commands::inf_lint(declarative, &files),
     }
-}
-
-fn package(choice: Choice, selection: &Selection) -> Result<()> {
-    if choice == Choice::Wdk {
-        bail!("on Windows, `cargo make package` makes the package, with Windows' own tools");
-    }
-    if let Some(missing) = Requirements::missing_signing_tools().first() {
-        bail!(
-            "{} is missing; `wdk-kit setup --package` brings it",
-            missing.what
-        );
-    }
-    build(choice, selection, Processor::X64, &[Profile::Release])?;
-    let workspace = Workspace::find()?;
-    let layout = Layout::new(&workspace.root);
-    let signer = Signer::for_tests(&layout)?;
-    let release = Profile::Release.directory();
-    for driver in selection.drivers(&workspace)? {
-        let programs = programs(&workspace, driver, choice)?;
-        let ingredients = Ingredients {
-            driver,
-            built: &layout.artefacts(Processor::X64, release),
-            programs: &programs,
-            moment: SourceDate::of(&driver.directory)?,
-            signer: Some(&signer),
-        };
-        list(&ingredients.package(&layout.package())?);
-    }
-    check_package(selection)
-}
-
-fn collect(choice: Choice, selection: &Selection, from: &Path) -> Result<()> {
-    let workspace = Workspace::find()?;
-    let layout = Layout::new(&workspace.root);
-    for driver in selection.drivers(&workspace)? {
-        let ingredients = Ingredients {
-            driver,
-            built: from,
-            programs: &programs(&workspace, driver, choice)?,
-            moment: SourceDate::of(&driver.directory)?,
-            signer: None,
-        };
-        list(&ingredients.collect(&layout.package())?);
-    }
-    Ok(())
-}
-
-fn check_package(selection: &Selection) -> Result<()> {
-    let workspace = Workspace::find()?;
-    let folder = Layout::new(&workspace.root).package();
-    for driver in selection.drivers(&workspace)? {
-        let programs = workspace.programs(&driver.programs)?;
-        let files: Vec<_> = programs
-            .iter()
-            .flat_map(|program| program.files.clone())
-            .collect();
-        package_check::check(driver, &files, &folder)?;
-    }
-    Ok(())
-}
-
-/// Builds the programs of a driver's package and returns their files.
-fn programs(workspace: &Workspace, driver: &Driver, choice: Choice) -> Result<Vec<PathBuf>> {
-    let programs = workspace.programs(&driver.programs)?;
-    if programs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let layout = Layout::new(&workspace.root);
-    let directory = program_build::build(&layout, choice, &programs, Profile::Release)?;
-    let files = programs.iter().flat_map(|program| &program.files);
-    Ok(files.map(|file| directory.join(file)).collect())
-}
-
-fn list(files: &[PathBuf]) {
-    for file in files {
-        println!("{}", file.display());
-    }
-}
-
-fn inf_lint(declarative: bool, paths: &[PathBuf]) -> Result<()> {
-    let mode = match declarative {
-        true => Mode::Declarative,
-        false => Mode::Windows,
-    };
-    let mut count = 0;
-    for path in paths {
-        let mut document = Document::read(&files::read(path)?);
-        if path.extension().is_some_and(|extension| extension == "inx") {
-            document = stamped(path)?;
-        }
-        for finding in lint::check(&document, mode) {
-            println!("{}:{finding}", path.display());
-            count += 1;
-        }
-    }
-    if count != 0 {
-        bail!("{count} findings");
-    }
-    Ok(())
-}
-
-fn list_rules() {
-    let mut rules: Vec<_> = lint::rules().collect();
-    rules.sort_by_key(|rule| rule.code);
-    println!("number  /k       /w       what is true of a good INF");
-    for rule in rules {
-        let [declarative, windows] =
-            [Mode::Declarative, Mode::Windows].map(|mode| rule.level(mode).to_string());
-        println!(
-            "{:<7} {declarative:<8} {windows:<8} {}",
-            rule.code, rule.rule
-        );
-    }
-}
-
-/// An INF source as it is once it has been stamped.
-fn stamped(path: &Path) -> Result<Document> {
-    let text = stamp::stamp(&files::read_text(path)?, Date::of(SourceDate(0)), "0.0.0.0")?;
-    Ok(Document::parse(&text))
-}
-
-fn check(choice: Choice) -> Result<()> {
-    let findings = Requirements::look(choice, Processor::X64);
-    for line in &findings.found {
-        println!("{line}");
-    }
-    if !findings.missing.is_empty() {
-        bail!("{findings}");
-    }
-    Ok(())
-}
-
-fn build(
-    choice: Choice,
-    selection: &Selection,
-    processor: Processor,
-    profiles: &[Profile],
-) -> Result<()> {
-    let workspace = Workspace::find()?;
-    let drivers = selection.drivers(&workspace)?;
-    let (layout, compiler) = prepared(choice, processor, &workspace)?;
-    for profile in profiles {
-        driver_build::build(&layout, &compiler, &drivers, processor, *profile)?;
-    }
-    Ok(())
-}
-
-fn prepared(
-    choice: Choice,
-    processor: Processor,
-    workspace: &Workspace,
-) -> Result<(Layout, Compiler)> {
-    let layout = Layout::new(&workspace.root);
-    let compiler = driver_build::prepare(&layout, choice, processor)?;
-    Ok((layout, compiler))
 }
 
 fn profiles(release: bool, debug: bool) -> Vec<Profile> {

@@ -208,25 +208,43 @@ impl Compiler {
     /// left in the environment.
     #[must_use]
     pub fn cargo(&self) -> Command {
-        let binaries = match self {
-            Self::Installed { sysroot, .. } => sysroot.join("bin"),
-            Self::FromSource { binaries } => binaries.clone(),
-            Self::WithWdk => {
-                let cargo = std::env::var_os("CARGO");
-                return Command::new(cargo.unwrap_or_else(|| "cargo".into()));
-            }
-        };
-        let mut command = Command::new(binaries.join("cargo"));
-        for variable in FOREIGN_VARIABLES {
-            command.env_remove(variable);
+        let mut command = self.program("cargo");
+        if let Some(binaries) = self.binaries() {
+            // Build scripts and `cargo clippy` look their tools up by name.
+            command.env("PATH", path_with(&binaries));
+            command.env("RUSTC", binaries.join("rustc"));
         }
-        // Build scripts and `cargo clippy` look their tools up by name.
-        command.env("PATH", path_with(&binaries));
-        command.env("RUSTC", binaries.join("rustc"));
         if let Self::FromSource { .. } = self {
             command.env("RUSTC_BOOTSTRAP", "1");
         }
         command
+    }
+
+    /// A rustc command of this set; otherwise as [`Self::cargo`].
+    #[must_use]
+    pub fn rustc(&self) -> Command {
+        self.program("rustc")
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let Some(binaries) = self.binaries() else {
+            let named = std::env::var_os(name.to_ascii_uppercase());
+            return Command::new(named.unwrap_or_else(|| name.into()));
+        };
+        let mut command = Command::new(binaries.join(name));
+        for variable in FOREIGN_VARIABLES {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// The directory of the set's programs, unless they are whatever is active.
+    fn binaries(&self) -> Option<PathBuf> {
+        match self {
+            Self::Installed { sysroot, .. } => Some(sysroot.join("bin")),
+            Self::FromSource { binaries } => Some(binaries.clone()),
+            Self::WithWdk => None,
+        }
     }
 
     /// What a cargo subcommand that compiles for the target needs to be told.

@@ -10,8 +10,9 @@ use crate::files;
 use crate::headers;
 use crate::import_libraries;
 use crate::layout::Layout;
+use crate::lock_file::LockFile;
 use crate::mirror;
-use crate::patched_crates;
+use crate::patched_crates::{WDK_BUILD, WdkBuild};
 use crate::process;
 use crate::processor::Processor;
 use crate::requirements::Requirements;
@@ -56,27 +57,31 @@ pub fn prepare(layout: &Layout, choice: Choice, processor: Processor) -> Result<
     if choice == Choice::Wdk {
         return Ok(Compiler::WithWdk);
     }
+    let lock = LockFile::with(WDK_BUILD, layout.root())?;
+    let wdk_build = WdkBuild::locked(&lock)?;
     let requirements = Requirements::probe(choice, processor)?;
     let linker = requirements.llvm.program("lld-link");
     headers::prepare(layout, &requirements.mingw)?;
     for processor in Processor::ALL {
         import_libraries::prepare(layout, processor, &requirements.mingw, &linker)?;
     }
-    patched_crates::prepare(layout, || requirements.compiler.cargo())?;
-    mirror::prepare(layout, &requirements.llvm)?;
+    wdk_build.prepare(layout, || requirements.compiler.cargo())?;
+    mirror::prepare(layout, &requirements)?;
     Ok(requirements.compiler)
 }
 
-/// Builds drivers and puts `NAME.sys` and `NAME.pdb` where they are looked for.
+/// Builds drivers, with more arguments for cargo, and puts `NAME.sys` and `NAME.pdb` where they are
+/// looked for.
 ///
 /// # Errors
 /// When cargo fails; it has said why.
 pub fn build(
     layout: &Layout,
     compiler: &Compiler,
-    drivers: &[&Driver],
+    drivers: &[Driver],
     processor: Processor,
     profile: Profile,
+    arguments: &[String],
 ) -> Result<()> {
     let names: Vec<_> = drivers.iter().map(|driver| &*driver.package).collect();
     // Cargo is quiet, and the first build takes minutes.
@@ -88,7 +93,7 @@ pub fn build(
         compiler.description()
     );
     let mut command = cargo(layout, compiler, "build", processor, drivers);
-    command.args(profile.arguments());
+    command.args(profile.arguments()).args(arguments);
     // What cargo leaves is of this build then; where nothing is to be done, it links them anew.
     let linked = linked(layout, compiler, processor, profile);
     for driver in drivers {
@@ -107,12 +112,17 @@ pub fn build(
 ///
 /// # Errors
 /// When it finds something.
-pub fn lint(layout: &Layout, compiler: &Compiler, drivers: &[&Driver]) -> Result<()> {
+pub fn lint(
+    layout: &Layout,
+    compiler: &Compiler,
+    drivers: &[Driver],
+    arguments: &[String],
+) -> Result<()> {
     if let Some(missing) = Requirements::missing_linter(compiler) {
         bail!("no {}; `wdk-kit setup --lint` brings it", missing.what);
     }
     let mut command = cargo(layout, compiler, "clippy", Processor::X64, drivers);
-    command.args(["--", "--deny", "warnings"]);
+    command.args(arguments).args(["--", "--deny", "warnings"]);
     process::run(&mut command).context("the linter is not content")
 }
 
@@ -129,12 +139,14 @@ pub fn cargo_by_hand(layout: &Layout, compiler: &Compiler, arguments: &[String])
     process::run(&mut command)
 }
 
-fn cargo(
+/// The command that runs a cargo subcommand for drivers, or whatever cargo takes by default.
+#[must_use]
+pub fn cargo(
     layout: &Layout,
     compiler: &Compiler,
     subcommand: &str,
     processor: Processor,
-    drivers: &[&Driver],
+    drivers: &[Driver],
 ) -> Command {
     let (directory, target) = directories(layout, compiler);
     let mut command = compiler.cargo();
@@ -194,6 +206,7 @@ fn place(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver_model::Model;
     use std::path::PathBuf;
 
     fn driver() -> Driver {
@@ -202,6 +215,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             image: "glass".to_owned(),
             directory: PathBuf::new(),
+            model: Model::Wdm,
             programs: Vec::new(),
         }
     }
@@ -249,7 +263,7 @@ mod tests {
             sysroot: "/stable".into(),
         };
         let line = |compiler: &Compiler| {
-            let drivers = [&driver()];
+            let drivers = [driver()];
             process::line(&cargo(&layout, compiler, "build", Processor::X64, &drivers))
         };
         assert!(line(&debian()).contains("-Zbuild-std=core,alloc"));

@@ -23,6 +23,19 @@ pub fn create_directory(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot create the directory {}; {REMEDY}", path.display()))
 }
 
+/// Creates a directory anew, without what was in it.
+///
+/// # Errors
+/// Names the directory.
+pub fn empty_directory(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot make {} anew", path.display()))
+        }
+        _ => create_directory(path),
+    }
+}
+
 /// Reads a file whole.
 ///
 /// # Errors

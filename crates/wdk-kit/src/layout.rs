@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::processor::Processor;
+use crate::workspace::Workspace;
 
 /// The target triple programs are built for: the one that has a linker on Linux.
 pub const PROGRAM_TARGET: &str = "x86_64-pc-windows-gnu";
@@ -16,17 +17,34 @@ pub const PROGRAM_TARGET: &str = "x86_64-pc-windows-gnu";
 /// the WDK whose structures the kit's own headers follow.
 pub const SDK_VERSION: &str = "10.0.26100.0";
 
-/// Paths below one workspace.
+/// The paths of one workspace.
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
+    target: PathBuf,
+    top: PathBuf,
 }
 
 impl Layout {
-    /// The layout of the workspace at `root`.
+    /// The layout of the workspace at `root` with nothing outside of it, also no target directory.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self {
+            target: root.join("target"),
+            top: root.clone(),
+            root,
+        }
+    }
+
+    /// The layout of a workspace.
+    #[must_use]
+    pub fn of(workspace: &Workspace) -> Self {
+        Self {
+            root: workspace.root.clone(),
+            target: workspace.target_directory.clone(),
+            top: workspace.top.clone(),
+        }
     }
 
     /// The workspace's root: the directory of its Cargo.toml.
@@ -35,10 +53,23 @@ impl Layout {
         &self.root
     }
 
+    /// The innermost directory that has everything that belongs to the workspace below it.
+    #[must_use]
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
     /// Everything the kit generates.
+    ///
+    /// Always inside the workspace, whatever the target directory: there, cargo finds the
+    /// configuration of the workspace and of the directories around it.
     #[must_use]
     pub fn kit(&self) -> PathBuf {
-        self.root.join("target").join("kit")
+        let target = match self.target.starts_with(&self.root) {
+            true => self.target.clone(),
+            false => self.root.join("target"),
+        };
+        target.join("kit")
     }
 
     /// The WDK-shaped folder, WDKContentRoot.
@@ -66,10 +97,18 @@ impl Layout {
         self.kit().join("crates").join(name)
     }
 
+    /// The image of [`Self::top`], in which the mirrored workspace lies.
+    #[must_use]
+    pub fn image(&self) -> PathBuf {
+        self.kit().join("workspace")
+    }
+
     /// The mirrored workspace.
     #[must_use]
     pub fn mirror(&self) -> PathBuf {
-        self.kit().join("workspace")
+        let mut mirror = self.image();
+        mirror.extend(self.root.strip_prefix(&self.top));
+        mirror
     }
 
     /// Cargo's target directory for builds in the mirror.
@@ -86,13 +125,13 @@ impl Layout {
     /// Cargo's target directory for what is built in the workspace itself.
     #[must_use]
     pub fn own_target(&self) -> PathBuf {
-        self.root.join("target")
+        self.target.clone()
     }
 
     /// Where finished drivers lie, whichever compiler built them.
     #[must_use]
     pub fn artefacts(&self, processor: Processor, profile: &str) -> PathBuf {
-        let target = self.root.join("target").join(processor.target());
+        let target = self.target.join(processor.target());
         target.join(profile)
     }
 
@@ -105,18 +144,18 @@ impl Layout {
     /// Where finished programs lie that were not built on Windows.
     #[must_use]
     pub fn programs(&self, profile: &str) -> PathBuf {
-        self.root.join("target").join(PROGRAM_TARGET).join(profile)
+        self.target.join(PROGRAM_TARGET).join(profile)
     }
 
     /// The key and the certificate of test signatures.
     #[must_use]
     pub fn test_signing(&self) -> PathBuf {
-        self.root.join("target").join("test-signing")
+        self.target.join("test-signing")
     }
 
     /// Where `package` puts its files.
     #[must_use]
     pub fn package(&self) -> PathBuf {
-        self.root.join("target").join("package")
+        self.target.join("package")
     }
 }

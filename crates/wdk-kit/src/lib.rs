@@ -12,8 +12,8 @@
 //! ```text
 //! wdk/        a WDK-shaped folder (WDKContentRoot): mingw-w64's headers with
 //!             ours in front, import libraries            headers, import_libraries
-//! crates/     wdk-build with the edits it needs to run on Linux, and a stand-in
-//!             for the `windows` crate                    patched_crates
+//! crates/     wdk-build with the edits it needs to run on Linux
+//!                                                        patched_crates
 //! workspace/  the workspace again, as symbolic links, with a lock file and a
 //!             cargo configuration of its own             mirror
 //! ```
@@ -24,7 +24,8 @@
 //! the same patches as the build itself.
 //!
 //! # Data flow
-//! `command_line` → [`requirements::Requirements::probe`] (what is installed) →
+//! `command_line` → [`commands`] → [`workspace::Workspace::find`] (what cargo says) →
+//! [`lock_file::LockFile`] → [`requirements::Requirements::probe`] (what is installed) →
 //! [`driver_build::prepare`] (the three directories above) →
 //! [`driver_build::build`] (cargo, then `NAME.sys` and `NAME.pdb` into
 //! `target/TARGET/PROFILE`, such as `target/x86_64-pc-windows-msvc/release`) →
@@ -43,14 +44,18 @@
 pub mod authenticode;
 pub mod catalog;
 pub mod command_line;
+pub mod commands;
 pub mod compiler;
 pub mod driver_build;
+pub mod driver_model;
 pub mod files;
 pub mod headers;
 pub mod import_libraries;
 pub mod inf;
 pub mod layout;
+pub mod lock_file;
 pub mod machine;
+pub mod metadata;
 pub mod mirror;
 pub mod package;
 pub mod package_check;
@@ -59,8 +64,10 @@ pub mod process;
 pub mod processor;
 pub mod program_build;
 pub mod requirements;
+pub mod rust_flags;
 pub mod setup;
 pub mod signing;
 pub mod source_date;
 pub mod source_edit;
+pub mod surroundings;
 pub mod workspace;

@@ -60,7 +60,7 @@ impl Ingredients<'_> {
     pub fn package(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let source = inf_source(self.driver)?;
         let (isolated, legacy) = self.infs(&source)?;
-        make_anew(folder)?;
+        files::empty_directory(folder)?;
         self.sign(
             &self.built.join(self.name("sys")),
             &folder.join(self.name("sys")),
@@ -80,7 +80,7 @@ impl Ingredients<'_> {
     pub fn collect(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let source = inf_source(self.driver)?;
         let (_, legacy) = self.infs(&source)?;
-        make_anew(folder)?;
+        files::empty_directory(folder)?;
         for extension in ["sys", "inf", "cat"] {
             let file = self.name(extension);
             files::copy_if_changed(&self.built.join(&file), &folder.join(&file))?;
@@ -168,14 +168,6 @@ pub fn catalog_of(inf: &Path, moment: SourceDate) -> Result<(PathBuf, Vec<u8>)> 
     Ok((inf.with_file_name(name), contents))
 }
 
-fn make_anew(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot make {} anew", folder.display()))?;
-    }
-    files::create_directory(folder)
-}
-
 fn inf_source(driver: &Driver) -> Result<PathBuf> {
     let name = format!("{}.inx", driver.image);
     let candidates = [
@@ -226,6 +218,7 @@ fn with_windows_line_ends(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver_model::Model;
     use crate::inf::lint::tests::GLASS;
 
     fn driver_in(root: &Path) -> Driver {
@@ -234,6 +227,7 @@ mod tests {
             version: "0.2.0".to_owned(),
             image: "glass".to_owned(),
             directory: root.to_path_buf(),
+            model: Model::Wdm,
             programs: Vec::new(),
         }
     }

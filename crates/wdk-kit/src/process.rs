@@ -11,17 +11,18 @@ use anyhow::{Context, Result, bail};
 #[must_use]
 pub fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(OsStr::to_string_lossy)
-        .map(|word| {
-            if word.is_empty() || word.contains([' ', '\'', '"', '$']) {
-                format!("{word:?}")
-            } else {
-                word.into_owned()
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// A word of a command as one would type it.
+#[must_use]
+pub fn word(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    if word.is_empty() || word.contains([' ', '\'', '"', '$']) {
+        format!("{word:?}")
+    } else {
+        word.into_owned()
+    }
 }
 
 /// Runs a command with our own input and output.

@@ -8,7 +8,7 @@
 use anyhow::{Result, bail};
 
 /// Replaces a piece of text that occurs a known number of times.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceEdit {
     /// The file, relative to the package.
     pub file: &'static str,

@@ -1,37 +1,13 @@
 //! What cargo says about the workspace: its root, its drivers, its lock file.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::files;
-use crate::process;
-
-/// The part of `cargo metadata` that is needed.
-#[derive(Debug, Deserialize)]
-struct Metadata {
-    workspace_root: PathBuf,
-    packages: Vec<Package>,
-}
-
-/// A package of the workspace.
-#[derive(Debug, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
-    metadata: Option<serde_json::Value>,
-}
-
-/// What a package builds.
-#[derive(Debug, Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
+use crate::driver_model::Model;
+use crate::metadata::{Metadata, Package, Target};
+use crate::surroundings;
 
 /// A driver package: one whose manifest has a `package.metadata.wdk` table, as
 /// the `wdk*` crates define it, and that builds a cdylib.
@@ -45,6 +21,8 @@ pub struct Driver {
     pub image: String,
     /// The directory of the package.
     pub directory: PathBuf,
+    /// Its driver model.
+    pub model: Model,
     /// Packages of programs that belong into the driver's package:
     /// `programs` in its manifest's `package.metadata.driver-package`.
     pub programs: Vec<String>,
@@ -64,65 +42,117 @@ pub struct Program {
 pub struct Workspace {
     /// The directory of its Cargo.toml.
     pub root: PathBuf,
+    /// Cargo's target directory.
+    pub target_directory: PathBuf,
+    /// The innermost directory that has everything that belongs to it below it.
+    pub top: PathBuf,
+    /// The directory of the package where it was looked for.
+    here: Option<PathBuf>,
     drivers: Vec<Driver>,
     programs: Vec<Program>,
+    /// The manifests of packages with the metadata of a driver that build no cdylib.
+    incomplete: Vec<PathBuf>,
 }
 
 impl Workspace {
-    /// Asks cargo about the workspace around the current directory.
+    /// Asks cargo about the workspace of a manifest, or else around the current directory.
     ///
     /// # Errors
     /// With cargo's own words when there is none or its manifests are wrong.
-    pub fn find() -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["metadata", "--no-deps", "--format-version", "1"]);
-        let text = process::capture(&mut command).context("cannot read the workspace")?;
-        Self::from_metadata(&text)
+    pub fn find(manifest: Option<&Path>) -> Result<Self> {
+        let here = directory_of(manifest)?;
+        let metadata = Metadata::of(&here)?;
+        let top = surroundings::top(&metadata)?;
+        // Links may have led here.
+        let real = |path: &Path| path.canonicalize().ok();
+        let mut directories = metadata.directories().into_iter();
+        let here = directories.find(|directory| real(directory) == real(&here));
+        Ok(Self::from_metadata(&metadata, top, here))
     }
 
-    fn from_metadata(text: &str) -> Result<Self> {
-        let metadata: Metadata =
-            serde_json::from_str(text).context("cannot make sense of `cargo metadata`")?;
-        let programs = metadata.packages.iter().filter_map(program).collect();
-        let drivers = metadata.packages.into_iter().filter_map(driver).collect();
-        Ok(Self {
-            root: metadata.workspace_root,
-            drivers,
-            programs,
-        })
+    /// The workspace that cargo has described, with `here` the package where it was looked for.
+    #[must_use]
+    pub fn from_metadata(metadata: &Metadata, top: PathBuf, here: Option<PathBuf>) -> Self {
+        let packages = &metadata.packages;
+        let common = metadata.metadata.as_ref().and_then(driver_model);
+        let is_incomplete =
+            |package: &&Package| has_wdk_table(package) && cdylib(package).is_none();
+        Self {
+            programs: packages.iter().filter_map(program).collect(),
+            incomplete: packages
+                .iter()
+                .filter(is_incomplete)
+                .map(|package| package.manifest_path.clone())
+                .collect(),
+            drivers: packages
+                .iter()
+                .filter_map(|package| driver(package, common))
+                .collect(),
+            root: metadata.workspace_root.clone(),
+            target_directory: metadata.target_directory.clone(),
+            top,
+            here,
+        }
     }
 
-    /// The drivers to act on: those named, or else the one at the workspace's
-    /// root, or else all.
+    /// The drivers to act on: those named, or else the one where the workspace was looked for, or
+    /// else the one at its root, or else all.
     ///
     /// # Errors
     /// When a name is not that of a driver, or there are no drivers.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Driver>> {
-        if self.drivers.is_empty() {
-            bail!(
-                "no driver in the workspace at {}: a driver has a \
-                 [package.metadata.wdk.driver-model] table and `crate-type = [\"cdylib\"]`",
-                self.root.display()
-            );
-        }
+        let all = self.all()?;
         if !names.is_empty() {
             return names.iter().map(|name| self.driver(name)).collect();
         }
-        match self
-            .drivers
-            .iter()
-            .find(|driver| driver.directory == self.root)
-        {
-            Some(driver) => Ok(vec![driver]),
-            None => Ok(self.all()),
-        }
+        let mut directories = self.here.iter().chain([&self.root]);
+        let single = directories
+            .find_map(|directory| all.iter().find(|driver| driver.directory == *directory));
+        Ok(single.map_or(all.clone(), |driver| vec![*driver]))
     }
 
     /// Every driver of the workspace.
-    #[must_use]
-    pub fn all(&self) -> Vec<&Driver> {
-        self.drivers.iter().collect()
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn all(&self) -> Result<Vec<&Driver>> {
+        if !self.drivers.is_empty() {
+            return Ok(self.drivers.iter().collect());
+        }
+        if let Some(manifest) = self.incomplete.first() {
+            bail!(
+                "{} has the metadata of a driver, but builds no cdylib: it needs\n\n  \
+                 [lib]\n  crate-type = [\"cdylib\"]\n",
+                manifest.display()
+            );
+        }
+        bail!(
+            "no driver in the workspace at {}: a driver has `crate-type = [\"cdylib\"]`, and in its \
+             Cargo.toml\n\n  [package.metadata.wdk.driver-model]\n  driver-type = \"WDM\"\n",
+            self.root.display()
+        )
+    }
+
+    /// Refuses a workspace with drivers that are no WDM drivers: wdk-build has one model for all
+    /// members of a workspace.
+    ///
+    /// # Errors
+    /// With the drivers and what is missing.
+    pub fn require_wdm(&self) -> Result<()> {
+        let Some((first, rest)) = self.drivers.split_first() else {
+            return Ok(());
+        };
+        if let Some(other) = rest.iter().find(|driver| driver.model != first.model) {
+            bail!(
+                "{} is a {} driver and {} is {}: wdk-build allows one driver model in a workspace; \
+                 give them workspaces of their own",
+                first.package,
+                first.model,
+                other.package,
+                other.model
+            );
+        }
+        first.model.require_wdm(&first.package)
     }
 
     /// The packages of these names.
@@ -147,10 +177,27 @@ impl Workspace {
     }
 }
 
+/// The directory of a manifest, or else the current one.
+fn directory_of(manifest: Option<&Path>) -> Result<PathBuf> {
+    let Some(manifest) = manifest else {
+        return std::env::current_dir().context("there is no current directory");
+    };
+    if manifest.file_name() != Some("Cargo.toml".as_ref()) || !manifest.is_file() {
+        bail!(
+            "--manifest-path {}: not the path of a Cargo.toml",
+            manifest.display()
+        );
+    }
+    let manifest = std::path::absolute(manifest)?;
+    manifest
+        .parent()
+        .map(Path::to_path_buf)
+        .context("a manifest without a directory")
+}
+
 /// A package with executables or dynamic libraries that is no driver.
 fn program(package: &Package) -> Option<Program> {
-    let is_driver = |metadata: &serde_json::Value| metadata.get("wdk").is_some();
-    if package.metadata.as_ref().is_some_and(is_driver) {
+    if has_wdk_table(package) {
         return None;
     }
     let files: Vec<_> = package.targets.iter().filter_map(file_name).collect();
@@ -161,69 +208,52 @@ fn program(package: &Package) -> Option<Program> {
 }
 
 fn file_name(target: &Target) -> Option<String> {
-    let is = |kind: &str| target.kind.iter().any(|known| known == kind);
-    if is("bin") {
+    if target.is("bin") {
         Some(format!("{}.exe", target.name))
-    } else if is("cdylib") {
+    } else if target.is("cdylib") {
         Some(format!("{}.dll", target.name))
     } else {
         None
     }
 }
 
-fn driver(package: Package) -> Option<Driver> {
-    let metadata = package.metadata?;
-    metadata.get("wdk")?.get("driver-model")?;
+/// A driver; `common` is the workspace's driver model.
+fn driver(package: &Package, common: Option<&Value>) -> Option<Driver> {
+    let metadata = package.metadata.as_ref()?;
+    if !has_wdk_table(package) {
+        return None;
+    }
+    let model = driver_model(metadata).or(common)?;
     let programs = metadata
         .get("driver-package")
         .and_then(|table| table.get("programs")?.as_array())
         .into_iter()
         .flatten();
-    let target = package
-        .targets
-        .into_iter()
-        .find(|target| target.kind.iter().any(|kind| kind == "cdylib"))?;
     Some(Driver {
-        package: package.name,
-        version: package.version,
-        image: target.name,
+        package: package.name.clone(),
+        version: package.version.clone(),
+        image: cdylib(package)?.name.clone(),
         directory: package.manifest_path.parent()?.to_path_buf(),
+        model: Model::of(model),
         programs: programs
             .filter_map(|name| name.as_str().map(str::to_owned))
             .collect(),
     })
 }
 
-/// The version of a package in the workspace's lock file.
-///
-/// # Errors
-/// When there is no lock file or the package is not in it exactly once.
-pub fn locked_version(root: &Path, package: &str) -> Result<String> {
-    let path = root.join("Cargo.lock");
-    let text = files::read_text(&path)?;
-    version_in(&text, package).with_context(|| {
-        format!(
-            "{} does not name exactly one version of {package}; add it to the driver's \
-             dependencies, or remove all versions but one",
-            path.display()
-        )
-    })
+/// Whether a package says that it is a driver; the driver model may be the workspace's.
+fn has_wdk_table(package: &Package) -> bool {
+    let metadata = package.metadata.as_ref();
+    metadata.is_some_and(|metadata| metadata.get("wdk").is_some())
 }
 
-fn version_in(lock: &str, package: &str) -> Option<String> {
-    let mut lines = lock.lines();
-    let name = format!("name = \"{package}\"");
-    let mut version = None;
-    while lines.by_ref().any(|line| line == name) {
-        let text = lines
-            .next()?
-            .strip_prefix("version = \"")?
-            .strip_suffix('"')?;
-        if version.replace(text.to_owned()).is_some() {
-            return None;
-        }
-    }
-    version
+fn driver_model(metadata: &Value) -> Option<&Value> {
+    metadata.get("wdk")?.get("driver-model")
+}
+
+fn cdylib(package: &Package) -> Option<&Target> {
+    let mut targets = package.targets.iter();
+    targets.find(|target| target.is("cdylib"))
 }
 
 #[cfg(test)]
@@ -231,21 +261,26 @@ mod tests {
     use super::*;
 
     const METADATA: &str = r#"{
-        "workspace_root": "/w",
+        "workspace_root": "/w", "target_directory": "/w/target",
         "packages": [
-            {"name": "glass", "version": "1.2.3", "manifest_path": "/w/Cargo.toml",
+            {"name": "glass", "version": "1.2.3", "manifest_path": "/w/Cargo.toml", "dependencies": [],
              "targets": [{"name": "glass", "kind": ["cdylib"]}],
              "metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}},
                           "driver-package": {"programs": ["plain"]}}},
-            {"name": "bad-drivers", "version": "1.2.3", "manifest_path": "/w/tests/bad/Cargo.toml",
+            {"name": "bad-drivers", "version": "1.2.3", "manifest_path": "/w/tests/bad/Cargo.toml", "dependencies": [],
              "targets": [{"name": "bad_drivers", "kind": ["cdylib"]}],
              "metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}}}},
-            {"name": "plain", "version": "1.2.3", "manifest_path": "/w/plain/Cargo.toml",
+            {"name": "plain", "version": "1.2.3", "manifest_path": "/w/plain/Cargo.toml", "dependencies": [],
              "targets": [{"name": "plain", "kind": ["cdylib"]}], "metadata": null},
-            {"name": "layer", "version": "1.2.3", "manifest_path": "/w/layer/Cargo.toml",
+            {"name": "layer", "version": "1.2.3", "manifest_path": "/w/layer/Cargo.toml", "dependencies": [],
              "targets": [{"name": "layer", "kind": ["lib"]}],
              "metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}}}}
         ]}"#;
+
+    fn workspace(text: &str) -> Workspace {
+        let metadata = Metadata::parse(text).unwrap();
+        Workspace::from_metadata(&metadata, "/w".into(), None)
+    }
 
     fn names(drivers: Vec<&Driver>) -> Vec<&str> {
         drivers.iter().map(|driver| &*driver.package).collect()
@@ -253,15 +288,15 @@ mod tests {
 
     #[test]
     fn the_driver_at_the_root_is_the_one_meant_by_default() {
-        let workspace = Workspace::from_metadata(METADATA).unwrap();
+        let workspace = workspace(METADATA);
         assert_eq!(names(workspace.select(&[]).unwrap()), ["glass"]);
-        assert_eq!(names(workspace.all()), ["glass", "bad-drivers"]);
+        assert_eq!(names(workspace.all().unwrap()), ["glass", "bad-drivers"]);
     }
 
     #[test]
     fn without_a_driver_at_the_root_all_are_meant() {
         let text = METADATA.replace("/w/Cargo.toml", "/w/glass/Cargo.toml");
-        let workspace = Workspace::from_metadata(&text).unwrap();
+        let workspace = workspace(&text);
         assert_eq!(
             names(workspace.select(&[]).unwrap()),
             ["glass", "bad-drivers"]
@@ -269,8 +304,59 @@ mod tests {
     }
 
     #[test]
+    fn the_driver_where_the_workspace_was_looked_for_comes_first() {
+        let metadata = Metadata::parse(METADATA).unwrap();
+        for (here, expected) in [
+            ("/w/tests/bad", vec!["bad-drivers"]),
+            ("/w/layer", vec!["glass"]),
+        ] {
+            let workspace = Workspace::from_metadata(&metadata, "/w".into(), Some(here.into()));
+            assert_eq!(names(workspace.select(&[]).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn the_driver_model_may_be_the_workspaces() {
+        let text = METADATA
+            .replace(r#"{"driver-model": {"driver-type": "WDM"}}"#, "{}")
+            .replace(
+                r#""packages""#,
+                r#""metadata": {"wdk": {"driver-model": {"driver-type": "WDM"}}}, "packages""#,
+            );
+        let workspace = workspace(&text);
+        assert_eq!(names(workspace.all().unwrap()), ["glass", "bad-drivers"]);
+        assert!(workspace.require_wdm().is_ok());
+    }
+
+    #[test]
+    fn a_workspace_of_two_driver_models_is_refused_with_a_driver_of_each() {
+        let text = METADATA.replacen("WDM", "KMDF", 1);
+        let text = workspace(&text).require_wdm().unwrap_err().to_string();
+        assert!(
+            text.contains("glass is a KMDF") && text.contains("bad-drivers is WDM"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_makes_a_driver_is_said_where_there_is_none() {
+        let text = METADATA.replace("cdylib", "lib");
+        let error = workspace(&text).select(&[]).unwrap_err().to_string();
+        assert!(
+            error.contains("/w/Cargo.toml has") && error.contains("crate-type"),
+            "{error}"
+        );
+        let text = METADATA.replace("\"wdk\"", "\"other\"");
+        let error = workspace(&text).select(&[]).unwrap_err().to_string();
+        assert!(
+            error.contains("at /w") && error.contains("driver-type"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn an_image_is_named_after_the_library_not_the_package() {
-        let workspace = Workspace::from_metadata(METADATA).unwrap();
+        let workspace = workspace(METADATA);
         let selected = workspace.select(&["bad-drivers".into()]).unwrap();
         assert_eq!(selected[0].image, "bad_drivers");
         assert_eq!(selected[0].directory, Path::new("/w/tests/bad"));
@@ -278,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_driver_is_refused_with_those_that_are() {
-        let workspace = Workspace::from_metadata(METADATA).unwrap();
+        let workspace = workspace(METADATA);
         for name in ["layer", "plain", "nothing"] {
             let text = workspace.select(&[name.into()]).unwrap_err().to_string();
             assert!(
@@ -290,38 +376,20 @@ mod tests {
 
     #[test]
     fn a_driver_names_the_programs_of_its_package() {
-        let workspace = Workspace::from_metadata(METADATA).unwrap();
-        let programs = workspace
-            .all()
-            .into_iter()
-            .map(|driver| driver.programs.len());
-        assert_eq!(programs.collect::<Vec<_>>(), [1, 0]);
-        assert_eq!(workspace.all()[0].programs, ["plain"]);
+        let workspace = workspace(METADATA);
+        let drivers = workspace.all().unwrap();
+        assert_eq!(drivers[0].programs, ["plain"]);
+        assert!(drivers[1].programs.is_empty());
     }
 
     #[test]
     fn programs_are_executables_and_libraries_but_no_drivers() {
-        let workspace = Workspace::from_metadata(METADATA).unwrap();
+        let workspace = workspace(METADATA);
         let programs = workspace.programs(&["plain".into()]).unwrap();
         assert_eq!(programs[0].files, ["plain.dll"]);
         for name in ["glass", "layer", "nothing"] {
             let error = workspace.programs(&[name.into()]).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
-    }
-
-    #[test]
-    fn the_locked_version_is_found() {
-        let lock = "[[package]]\nname = \"wdk-build\"\nversion = \"0.6.0\"\n\n\
-                    [[package]]\nname = \"wdk\"\nversion = \"0.5.0\"\n";
-        assert_eq!(version_in(lock, "wdk").as_deref(), Some("0.5.0"));
-        assert_eq!(version_in(lock, "wdk-build").as_deref(), Some("0.6.0"));
-        assert_eq!(version_in(lock, "wdk-sys"), None);
-    }
-
-    #[test]
-    fn two_locked_versions_are_one_too_many() {
-        let lock = "name = \"wdk\"\nversion = \"0.5.0\"\nname = \"wdk\"\nversion = \"0.4.0\"\n";
-        assert_eq!(version_in(lock, "wdk"), None);
     }
 }
