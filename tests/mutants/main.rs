@@ -3,7 +3,6 @@
 //! The drivers are built in a copy of the workspace in `target/mutants`, which keeps what it has
 //! built: a mutant costs a compilation of `wdm` or the driver, and one test.
 
-mod copy;
 mod report;
 mod run;
 

@@ -1,6 +1,6 @@
 //! Building and testing in the copy.
 
-use crate::copy;
+use fsglass_tests::copy;
 use fsglass_tests::drivers::{self, repository};
 use fsglass_tests::mutants::Mutant;
 use fsglass_tests::sources::Sources;

@@ -16,6 +16,7 @@
 //! | [`served`] | a machine of ntbox that `fsglass` is connected to |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
+//! | [`copy`] | a copy of the workspace |
 //! | [`mutants`] | changes of one line that break a rule |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
@@ -28,6 +29,7 @@
 pub mod browser;
 pub mod client;
 pub mod command;
+pub mod copy;
 pub mod drivers;
 pub mod event_log;
 pub mod fuzz;

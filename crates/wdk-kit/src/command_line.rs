@@ -54,6 +54,9 @@ enum Action {
         /// Wine as well
         #[arg(long)]
         wine: bool,
+        /// What downloads packages of Python as well
+        #[arg(long)]
+        pip: bool,
         /// What signs a package as well
         #[arg(long)]
         package: bool,
@@ -220,6 +223,7 @@ pub fn run() -> Result<()> {
             lint,
             programs,
             wine,
+            pip,
             package,
             browser,
         } => {
@@ -232,6 +236,9 @@ pub fn run() -> Result<()> {
             }
             if wine {
                 setup::run_for_wine()?;
+            }
+            if pip {
+                setup::run_for_pip()?;
             }
             if package {
                 setup::run_for_signing()?;

@@ -115,6 +115,21 @@ fn copy_lock_file(root: &Path, mirror: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What clang has to be told about the kit's headers; `resources` is its own directory.
+///
+/// The triple gives types the layout they have with MSVC. The headers are
+/// written for GCC and must not take clang for MSVC: they would ask for
+/// MSVC's own headers, and without a version of GCC they would define
+/// __attribute__ away.
+#[must_use]
+pub fn clang_arguments(processor: Processor, resources: &str) -> String {
+    format!(
+        "--target={} -fgnuc-version=4.2.1 -U_MSC_VER -resource-dir {resources} \
+         -I{resources}/include",
+        processor.target()
+    )
+}
+
 /// The cargo configuration of the mirror, with the flags that the workspace gives rustc for each
 /// processor.
 fn configuration(
@@ -123,18 +138,12 @@ fn configuration(
     no_exports: &Path,
     flags: [Vec<String>; 2],
 ) -> String {
-    let resources = llvm.resource_directory();
-    // The triple gives types the layout they have with MSVC. The headers are
-    // written for GCC and must not take clang for MSVC: they would ask for
-    // MSVC's own headers, and without a version of GCC they would define
-    // __attribute__ away.
-    let clang = Processor::ALL.map(Processor::target).map(|target| {
+    let resources = llvm.resource_directory().display().to_string();
+    let clang = Processor::ALL.map(|processor| {
+        let target = processor.target().replace('-', "_");
         (
-            format!("BINDGEN_EXTRA_CLANG_ARGS_{}", target.replace('-', "_")),
-            format!(
-                "--target={target} -fgnuc-version=4.2.1 -U_MSC_VER -resource-dir {0} -I{0}/include",
-                resources.display()
-            ),
+            format!("BINDGEN_EXTRA_CLANG_ARGS_{target}"),
+            clang_arguments(processor, &resources),
         )
     });
     let environment = [

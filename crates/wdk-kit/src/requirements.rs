@@ -8,11 +8,13 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::compiler::{self, Choice, Compiler, Kind};
 use crate::machine::ThisMachine;
+use crate::process;
 use crate::processor::Processor;
 
 /// Where Debian puts mingw-w64's files for x86-64.
@@ -144,6 +146,17 @@ impl Requirements {
     #[must_use]
     pub fn missing_wine() -> Option<Missing> {
         missing_file(WINE, "wine64")
+    }
+
+    /// What downloads packages of Python, if it is missing.
+    #[must_use]
+    pub fn missing_pip() -> Option<Missing> {
+        let mut pip = Command::new("python3");
+        let found = process::capture(pip.args(["-m", "pip", "--version"])).is_ok();
+        (!found).then(|| Missing {
+            what: "the program pip, as `python3 -m pip`".to_owned(),
+            packages: vec!["python3-pip".to_owned()],
+        })
     }
 
     /// The browser, if it is missing.

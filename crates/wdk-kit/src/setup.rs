@@ -69,6 +69,15 @@ pub fn run_for_wine() -> Result<()> {
     install_all(missing.map(|missing| missing.packages).as_slice())
 }
 
+/// Installs what downloads packages of Python.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_pip() -> Result<()> {
+    let missing = Requirements::missing_pip();
+    install_all(missing.map(|missing| missing.packages).as_slice())
+}
+
 /// Installs a browser.
 ///
 /// # Errors

@@ -136,7 +136,9 @@ impl Wine {
         }
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// A command of the host in the environment of this Wine.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env("WINEPREFIX", &self.prefix)

@@ -3,6 +3,9 @@
 //! | name | instead of | does |
 //! |---|---|---|
 //! | `stampinf`, `inf2cat`, `infverif` | the Windows Driver Kit's | the same, with the code of wdk-kit |
+//! | `dlltool` | the toolchain's, which calls an assembler that it does not bring | import libraries, by the toolchain's LLD |
+//! | `rc` | the Windows SDK's | the same, by LLVM's for Linux |
+//! | `openssl`, `osslsigncode` | themselves | starts them, on Linux |
 //! | `makecert`, `certmgr`, `signtool` | the kit's | the same, with `openssl` and `osslsigncode`, and directories for certificate stores |
 //!
 //! Each takes the options that are published, as far as wdk-build's makefile gives them, and
@@ -13,6 +16,7 @@
 //! |---|---|
 //! | `STAND_IN_LOG` | the file that each call is written to, a line |
 //! | `STAND_IN_IDLE` | a call whose line has one of these lines in it does nothing, and ends well |
+//! | `STAND_IN_RC` | LLVM's resource compiler, on Linux |
 //! | `STAND_IN_STORES` | the directory of the certificate stores |
 
 use anyhow::{Context, Result, bail};
@@ -22,7 +26,10 @@ use std::process::ExitCode;
 
 mod arguments;
 mod certificates;
+mod dlltool;
 mod inf;
+mod linux;
+mod resources;
 
 fn main() -> ExitCode {
     match run() {
@@ -53,6 +60,9 @@ fn run() -> Result<ExitCode> {
         "stampinf" => inf::stampinf(&arguments),
         "inf2cat" => inf::inf2cat(&arguments),
         "infverif" => inf::infverif(&arguments),
+        "dlltool" => dlltool::run(&arguments),
+        "openssl" | "osslsigncode" => linux::run(&format!("/usr/bin/{name}"), &arguments),
+        "rc" => resources::rc(&arguments),
         "makecert" => certificates::makecert(&arguments),
         "certmgr" => certificates::certmgr(&arguments),
         "signtool" => certificates::signtool(&arguments),

@@ -1,4 +1,4 @@
-//! The copy of the workspace.
+//! A copy of the workspace, to build something else of it than in itself.
 
 use std::fs;
 use std::io;
@@ -6,6 +6,9 @@ use std::path::Path;
 
 /// Makes `to` a copy of the sources in `from`. What is the same already is not written, so that
 /// cargo builds only what has changed; what is gone is removed.
+///
+/// # Errors
+/// When a file cannot be read or written.
 pub fn workspace(from: &Path, to: &Path) -> io::Result<()> {
     directory(from, to, &|name| {
         name != "target" && (name == ".cargo" || !name.starts_with('.'))
@@ -42,6 +45,9 @@ fn directory(from: &Path, to: &Path, is_copied: &dyn Fn(&str) -> bool) -> io::Re
 }
 
 /// Writes a file unless it has these contents.
+///
+/// # Errors
+/// When it cannot be written.
 pub fn write_if_changed(file: &Path, contents: &[u8]) -> io::Result<()> {
     if fs::read(file).is_ok_and(|present| present == contents) {
         return Ok(());
