@@ -2,9 +2,9 @@
 
 use crate::toolchain::{self, Toolchain};
 use crate::{kit, scripts};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use fsglass_tests::copy;
-use fsglass_tests::drivers::repository;
+use fsglass_tests::drivers::{cargo, repository};
 use fsglass_wine::wine::Wine;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -12,6 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use wdk_kit::process;
 use wdk_kit::requirements::WINE;
 
 /// The workspace as Wine's programs see it.
@@ -53,6 +54,12 @@ impl Machine {
         let toolchain = Toolchain::install()?;
         let tools = toolchain::crates()?;
         let llvm = toolchain::libclang()?;
+        // What only Windows needs is among it.
+        let mut fetch = Command::new(cargo());
+        fetch
+            .args(["fetch", "--quiet", "--locked"])
+            .current_dir(repository());
+        process::run(&mut fetch)?;
         let programs = kit::programs()?;
         let scripts = scripts::folder()?;
         let copied = copy::workspace(repository(), &directory().join("fsglass"));
@@ -104,6 +111,8 @@ impl Machine {
             .env("CARGO_HOME", windows_path(&cargo_home))
             // Linux's cargo has fetched what the lock file names.
             .env("CARGO_NET_OFFLINE", "true")
+            // Where wdk-build's makefile finds that rust-script is installed.
+            .env("CARGO_INSTALL_ROOT", r"W:\tools")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("STAND_IN_LOG", windows_path(&self.calls()))
             .env("STAND_IN_STORES", r"C:\stores")
@@ -149,6 +158,14 @@ impl Machine {
             output,
             duration,
         })
+    }
+
+    /// Runs `cargo make`, as users type it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn make(&self, name: &str, words: &[&str]) -> Result<Ran> {
+        self.run(name, self.command("cargo.exe").arg("make").args(words))
     }
 
     /// The file in which the stand-ins note how they are called.
@@ -198,13 +215,4 @@ pub fn windows_path(path: &Path) -> String {
     let below = path.strip_prefix(directory());
     let (drive, path) = below.map_or(("Z:", path), |below| (r"W:\", below));
     format!("{drive}{}", path.display()).replace('/', r"\")
-}
-
-/// Fails unless a path of Linux is there.
-///
-/// # Errors
-/// With the path.
-pub fn expect_file(path: &Path) -> Result<()> {
-    ensure!(path.is_file(), "there is no {}", path.display());
-    Ok(())
 }
