@@ -82,7 +82,11 @@ pub fn ntbox<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ended {
 
 /// A program: the one that the environment variable names, or else the one of this workspace, which
 /// is built first, so that it is never older than the library that the other tests use.
-fn program(variable: &str, package: &str, binary: &str) -> PathBuf {
+///
+/// # Panics
+/// If cargo cannot build it.
+#[must_use]
+pub fn program(variable: &str, package: &str, binary: &str) -> PathBuf {
     if let Some(named) = std::env::var_os(variable) {
         return named.into();
     }

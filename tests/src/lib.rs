@@ -24,6 +24,7 @@
 //! | [`truth`] | what the driver tells, compared with what arrived below it |
 //! | [`package`] | the package, as programs that did not make it see it |
 //! | [`verifier_table`] | the rules of the verifier, with the mistake that breaks each |
+//! | [`windows_tasks`] | the tasks for Windows, with programs that record how they are called |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
 pub mod browser;
@@ -48,3 +49,4 @@ pub mod trace_logging;
 pub mod truth;
 pub mod ui;
 pub mod verifier_table;
+pub mod windows_tasks;

@@ -62,6 +62,14 @@ impl Arguments {
         Ok(value)
     }
 
+    /// The values of an option that may be repeated.
+    pub fn values(&self, option: &str) -> impl Iterator<Item = &str> {
+        self.values
+            .iter()
+            .filter(move |(given, _)| given == option)
+            .map(|(_, value)| value.as_str())
+    }
+
     /// The one file.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! | `rc` | the Windows SDK's | the same, by LLVM's for Linux |
 //! | `openssl`, `osslsigncode` | themselves | starts them, on Linux |
 //! | `makecert`, `certmgr`, `signtool` | the kit's | the same, with `openssl` and `osslsigncode`, and directories for certificate stores |
+//! | `cargo`, `rust-script`, `wdk-kit` | themselves, in a run of the tasks without a compiler | what the tasks need of them |
 //!
 //! Each takes the options that are published, as far as wdk-build's makefile gives them, and
 //! refuses what the program would refuse: another option, a file that is not there, a name in
@@ -25,11 +26,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 mod arguments;
+mod cargo;
 mod certificates;
 mod dlltool;
 mod inf;
 mod linux;
 mod resources;
+mod rust_script;
 
 fn main() -> ExitCode {
     match run() {
@@ -57,6 +60,9 @@ fn run() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let done = match &*name {
+        "cargo" => cargo::run(&arguments),
+        "rust-script" => rust_script::run(&arguments),
+        "wdk-kit" => wdk_kit::command_line::run().map(|()| ExitCode::SUCCESS),
         "stampinf" => inf::stampinf(&arguments),
         "inf2cat" => inf::inf2cat(&arguments),
         "infverif" => inf::infverif(&arguments),
