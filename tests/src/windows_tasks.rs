@@ -33,7 +33,7 @@ const PROGRAMS: [&str; 9] = [
 #[derive(Debug)]
 pub struct Windows {
     root: PathBuf,
-    idle: Vec<String>,
+    idle: String,
     omitted: String,
 }
 
@@ -119,7 +119,7 @@ impl Windows {
         }
         let windows = Self {
             root,
-            idle: Vec::new(),
+            idle: String::new(),
             omitted: String::new(),
         };
         windows.write_makefile(&makefile());
@@ -134,10 +134,11 @@ impl Windows {
 
     /// Calls that have this in their line do nothing from now on, and end well.
     pub fn make_idle(&mut self, part: &str) {
-        self.idle = vec![part.to_owned()];
+        part.clone_into(&mut self.idle);
     }
 
-    /// Cargo makes no files from now on that have this in their names.
+    /// Cargo, and the scripts of the makefile, make no files from now on that have this in their
+    /// paths.
     pub fn omit(&mut self, part: &str) {
         part.clone_into(&mut self.omitted);
     }
@@ -166,7 +167,7 @@ impl Windows {
             format!("{own}:{}", std::env::var("PATH").unwrap_or_default()),
         )
         .env("STAND_IN_LOG", &log)
-        .env("STAND_IN_IDLE", self.idle.join("\n"))
+        .env("STAND_IN_IDLE", &self.idle)
         .env("STAND_IN_OMIT", &self.omitted)
         .env("STAND_IN_STORES", self.path("stores"))
         .env("STAND_IN_CARGO", cargo())

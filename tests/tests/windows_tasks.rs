@@ -210,6 +210,12 @@ fn package_fails_when_one_program_does_nothing() {
         windows.make_idle(idle);
         windows.make(&["package", "--release"]).expect_failure(file);
     }
+    // Nor does the folder of wdk-build's makefile keep anything.
+    windows.make_idle("");
+    windows.omit("fsglass_package/fsglass.pdb");
+    windows
+        .make(&["package", "--release"])
+        .expect_failure("fsglass.pdb");
     // The certificate is in its store from the first run on.
     let mut windows = Windows::new("package-certificate");
     windows.make_idle("makecert");

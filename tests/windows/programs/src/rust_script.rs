@@ -7,6 +7,7 @@
 //! `STAND_IN_WDK_BUILD` names that directory.
 
 use crate::arguments::Arguments;
+use crate::cargo::make;
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,7 @@ fn copy_in_output(from: &str, to: &str) -> Result<ExitCode> {
 
 fn copy_to_package(file: &str) -> Result<ExitCode> {
     let output = output()?;
-    files::copy_if_changed(
+    make(
         &output.join(file),
         &output.join("fsglass_package").join(file),
     )?;
