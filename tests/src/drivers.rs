@@ -43,7 +43,7 @@ pub fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// This workspace's `wdk-kit` command, on Linux. It acts on the workspace that it is started in.
+/// This workspace's `wdk-kit` command. It acts on the workspace that it is started in.
 #[must_use]
 pub fn kit() -> Command {
     let mut cargo = Command::new(cargo());
@@ -104,7 +104,13 @@ pub fn completion_patterns(profile: Profile) -> PathBuf {
 #[must_use]
 pub fn client() -> PathBuf {
     let named = std::env::var_os("FSGLASS_EXE").map(PathBuf::from);
-    let built = || repository().join("target/x86_64-pc-windows-gnu/release/fsglass.exe");
+    let built = || {
+        let directory = match cfg!(windows) {
+            true => "target/release",
+            false => "target/x86_64-pc-windows-gnu/release",
+        };
+        repository().join(directory).join("fsglass.exe")
+    };
     let path = named.unwrap_or_else(built);
     assert!(
         path.is_file(),

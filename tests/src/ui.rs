@@ -8,7 +8,6 @@ use crate::drivers::{self, repository};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Where the misuses are.
 #[must_use]
@@ -41,13 +40,8 @@ impl Compiled {
 /// If cargo cannot be started.
 #[must_use]
 pub fn compile(workspace: &Path) -> Compiled {
-    let mut cargo = if cfg!(windows) {
-        Command::new(drivers::cargo())
-    } else {
-        let mut kit = drivers::kit();
-        kit.arg("cargo");
-        kit
-    };
+    let mut cargo = drivers::kit();
+    cargo.arg("cargo");
     // Some mistakes are found when a generic function is instantiated: `check` does not do that.
     cargo.args(["build", "--package", "wdm-ui", "--lib", "--examples"]);
     cargo.args(["--keep-going", "--message-format", "json"]);

@@ -1,7 +1,7 @@
 //! `fsglass.sys` for ARM64, which nothing here can run: what can be told from the image and its
 //! symbols.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::image_audit::{Expected, Finding, audit};

@@ -3,6 +3,8 @@
 //! The real cargo-make runs them, over the makefile that wdk-build publishes, and the programs
 //! that they start are stood in for: what those do on Windows is not in here.
 
+#![cfg(unix)]
+
 use fsglass_tests::windows_tasks::{
     Windows, cargo_make, exchanged, makefile, merged, published_makefile, tasks,
 };

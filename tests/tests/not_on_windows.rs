@@ -1,0 +1,55 @@
+//! The tests that Linux alone has, so that a run on Windows says which it leaves out, and why.
+//!
+//! Each is named for its file, which is compiled on Linux only.
+
+#[test]
+#[cfg_attr(
+    windows,
+    ignore = "the driver for ARM64 is the one that wdk-kit builds on Linux"
+)]
+fn arm64() {
+    compiled_elsewhere("arm64");
+}
+
+#[test]
+#[cfg_attr(
+    windows,
+    ignore = "openssl and osslsigncode look at the package that Linux makes"
+)]
+fn package() {
+    compiled_elsewhere("package");
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "on Windows the tasks themselves are run")]
+fn windows_tasks() {
+    compiled_elsewhere("windows_tasks");
+}
+
+/// No other file of tests is left out on Windows.
+#[test]
+fn every_file_that_is_left_out_is_named_here() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut left_out = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        if text.lines().any(|line| line == NOT_ON_WINDOWS) {
+            let name = entry.path().file_stem().unwrap_or_default().to_owned();
+            left_out.push(name.to_string_lossy().into_owned());
+        }
+        let gated = text.lines().any(|line| line.starts_with("#![cfg("));
+        let same = text.lines().any(|line| line == NOT_ON_WINDOWS);
+        assert_eq!(gated, same, "{}", entry.path().display());
+    }
+    left_out.sort();
+    assert_eq!(left_out, ["arm64", "package", "windows_tasks"]);
+}
+
+const NOT_ON_WINDOWS: &str = "#![cfg(unix)]";
+
+/// The file is there, and says that it is not for Windows.
+fn compiled_elsewhere(file: &str) {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let text = std::fs::read_to_string(directory.join(file).with_extension("rs")).unwrap();
+    assert!(text.lines().any(|line| line == NOT_ON_WINDOWS), "{file}");
+}
