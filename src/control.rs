@@ -23,7 +23,7 @@ use zerocopy::{Immutable, IntoBytes};
 pub fn request<'d>(irp: ControlIrp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let control = match irp.device_control() {
         Ok(control) => control,
-        Err(irp) => return irp.complete(Status::INVALID_DEVICE_REQUEST),
+        Err(irp) => return irp.refuse(Status::INVALID_DEVICE_REQUEST),
     };
     let Some(level) = level.passive() else {
         // Programs send device controls at PASSIVE_LEVEL; another driver has no business here.

@@ -5,8 +5,7 @@
 
 use crate::glass::Glass;
 use crate::settings::Settings;
-use crate::{file_systems, report};
-use wdm::device::ControlDeviceName;
+use crate::{file_systems, observe, report};
 use wdm::driver::Start;
 use wdm::irql::Passive;
 use wdm::status::Status;
@@ -32,7 +31,7 @@ unsafe extern "system" fn driver_entry(
     unsafe { wdm::driver::start::<Glass>(driver, registry_path, start) }
 }
 
-fn start(start: &Start<Glass>, level: &mut Passive) -> Result<(), Status> {
+fn start(start: &mut Start<Glass>, level: &mut Passive) -> Result<(), Status> {
     set_up(start, level).map_err(|Failed(step, status)| {
         let insertions = [format_args!("{step}"), format_args!("{status}")];
         report::record(
@@ -48,24 +47,20 @@ fn start(start: &Start<Glass>, level: &mut Passive) -> Result<(), Status> {
 /// A step that failed, and how.
 struct Failed(&'static str, Status);
 
-fn set_up(start: &Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
+fn set_up(start: &mut Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
     let step = |what| move |status| Failed(what, status);
-    let settings = Settings::read(start.registry_path(), start.event_log(), level);
-    let name = ControlDeviceName::of_service(start.service_name())
-        .map_err(step("naming the control device"))?;
+    let settings = Settings::read(start, level);
     let allow_unload = settings.allow_unload;
     let glass = Glass::new(settings).map_err(step("making the lists of file systems"))?;
-    let control = start
-        .create_control_device(name, glass, allow_unload, level)
+    start
+        .create_control_device(glass, allow_unload, level)
         .map_err(step("creating the control device"))?;
     start
         .register_file_system_filter_callbacks(level)
         .map_err(step("registering for sections and flushes"))?;
-    let driver = start
-        .run(control, level)
-        .map_err(step("asking for file systems"))?;
+    let driver = start.run(level).map_err(step("asking for file systems"))?;
     file_systems::attach_to_raw(driver, level);
-    if let Err(status) = driver.filter().observer.register_etw(driver, level) {
+    if let Err(status) = start.register_etw(&observe::PROVIDER, level) {
         report::note(format_args!("no events for ETW: {status}"));
     }
     Ok(())

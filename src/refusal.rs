@@ -72,7 +72,7 @@ fn reason(
 fn legacy_filters_are_blocked(level: &mut Passive) -> bool {
     let path =
         unicode!(r"\Registry\Machine\System\CurrentControlSet\Control\Session Manager\I/O System");
-    Key::open(None, path, level)
-        .and_then(|key| key.dword(unicode!("IoBlockLegacyFsFilters"), level))
+    Key::open(path, level)
+        .and_then(|key| key.dword(unicode!("IoBlockLegacyFsFilters")))
         .is_ok_and(|value| value != 0)
 }

@@ -15,8 +15,10 @@
 //! All are REG_DWORD. A value that is missing has its default. One that cannot be
 //! understood has its default too, and is reported.
 
+use crate::glass::Glass;
 use crate::policy::Policy;
 use crate::report;
+use wdm::driver::Start;
 use wdm::event_log::Source;
 use wdm::irql::Passive;
 use wdm::registry::Key;
@@ -45,19 +47,17 @@ impl Settings {
         policy: Policy::DEFAULT,
     };
 
-    /// Reads the settings of the service at `registry_path`.
-    pub fn read(registry_path: UnicodeStr<'_>, log: Source<'_>, level: &mut Passive) -> Self {
-        let parameters = Key::open(None, registry_path, level)
-            .and_then(|service| Key::open(Some(&service), unicode!("Parameters"), level));
-        let Ok(parameters) = parameters else {
+    /// Reads the settings of the service.
+    pub fn read(start: &Start<Glass>, level: &mut Passive) -> Self {
+        let Ok(parameters) = start.parameters(level) else {
             return Self::DEFAULT;
         };
-        let mut number =
-            |name, largest, default| read_number(&parameters, log, name, largest, default, level);
+        let log = start.event_log();
+        let number = |name, largest, default| read_number(&parameters, log, name, largest, default);
         // First of all: it decides whether the others are reported at the debugger.
         let debug_level = number(unicode!("DebugLevel"), 2, Self::DEFAULT.debug_level);
         report::set_level(debug_level);
-        let mut switch = |name, default| number(name, 1, u32::from(default)) == 1;
+        let switch = |name, default| number(name, 1, u32::from(default)) == 1;
         Self {
             allow_unload: switch(unicode!("AllowUnload"), Self::DEFAULT.allow_unload),
             debug_level,
@@ -69,14 +69,13 @@ impl Settings {
 
 /// A REG_DWORD up to `largest`; anything else counts as `default` and is reported.
 fn read_number(
-    parameters: &Key,
+    parameters: &Key<'_>,
     log: Source<'_>,
     name: UnicodeStr<'_>,
     largest: u32,
     default: u32,
-    level: &mut Passive,
 ) -> u32 {
-    let status = match parameters.dword(name, level) {
+    let status = match parameters.dword(name) {
         Ok(value) if value <= largest => return value,
         Err(Status::OBJECT_NAME_NOT_FOUND) => return default,
         Ok(_too_large) => Status::INVALID_PARAMETER,

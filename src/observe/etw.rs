@@ -10,23 +10,25 @@
 use super::observation::Completed;
 use fsglass_protocol::trace;
 use wdm::etw::{
-    Event, FieldType, Provider, Registration, Value, Wanted, event_metadata, event_metadata_length,
-    provider_metadata, provider_metadata_length,
+    self, Event, EventMetadata, FieldType, Provider, ProviderTraits, Value, Wanted,
+    event_metadata_length, provider_traits_length,
 };
 use wdm::time;
 
 const NAME: &str = "fsglass";
 
 /// Who writes them. A driver that runs as another service is the same provider.
-pub static PROVIDER: Provider = Provider {
-    id: wdm::guid(
+pub static PROVIDER: Provider = Provider::new(
+    wdm::guid(
         0x18b9_aaee,
         0xe508,
         0x5b00,
         [0x29, 0xec, 0xbe, 0xa2, 0xac, 0xb0, 0x6d, 0xee],
     ),
-    metadata: &provider_metadata::<{ provider_metadata_length(NAME) }>(NAME),
-};
+    &TRAITS,
+);
+
+static TRAITS: ProviderTraits<{ provider_traits_length(NAME) }> = ProviderTraits::new(NAME);
 
 const REQUESTS: u64 = 1;
 const NAMES: u64 = 2;
@@ -54,11 +56,10 @@ const FIELDS: &[(&str, FieldType)] = &[
     ("name", FieldType::Text),
 ];
 
-static REQUEST: Event = Event {
-    level: LEVEL,
-    keyword: REQUESTS,
-    metadata: &event_metadata::<{ event_metadata_length(EVENT, FIELDS) }>(EVENT, FIELDS),
-};
+static REQUEST: Event = Event::new(LEVEL, REQUESTS, &METADATA);
+
+static METADATA: EventMetadata<{ event_metadata_length(EVENT, FIELDS) }> =
+    EventMetadata::new(EVENT, FIELDS);
 
 /// Whether sessions want events, and whether with names.
 pub const fn wants(wanted: Wanted) -> (bool, bool) {
@@ -70,7 +71,7 @@ pub const fn wants(wanted: Wanted) -> (bool, bool) {
 }
 
 /// Writes what came back. IRQL: ≤ DISPATCH_LEVEL.
-pub fn write(registration: &Registration, completed: &Completed<'_>, names: bool) {
+pub fn write(completed: &Completed<'_>, names: bool) {
     let observation = completed.observation;
     let operation = observation.operation.name().as_bytes();
     let volume = completed.volume.name();
@@ -85,7 +86,7 @@ pub fn write(registration: &Registration, completed: &Completed<'_>, names: bool
     let volume_length = length(size_of_val(volume.units()));
     let name_length = length(size_of_val(name));
     let duration = time::in_100ns(completed.outcome.ticks);
-    registration.write(
+    etw::write(
         &REQUEST,
         &[
             Value::number(&operation_length),

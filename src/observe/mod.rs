@@ -17,6 +17,7 @@ mod observation;
 mod reader;
 mod volumes;
 
+pub use etw::PROVIDER;
 pub use observation::{Came, Observation, fast_io_begins, fast_io_ends, pass_through};
 pub use reader::Reader;
 pub use volumes::{Filtered, Volume};
@@ -28,10 +29,10 @@ use names::Names;
 use observation::Completed;
 use volumes::Volumes;
 use wdm::driver::Driver;
-use wdm::etw::{Registration, Wanted};
+use wdm::etw::Wanted;
 use wdm::irp::{DeviceControl, Disposition, Parking};
 use wdm::irql::{AtMostDispatch, Passive};
-use wdm::pool::{NonPagedArc, NonPagedBox, SetOnce};
+use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
 use wdm::sync::{Guest, Mutex};
 
@@ -75,8 +76,6 @@ impl What {
 
 /// What the driver observes, and for whom.
 pub struct Observer {
-    /// First, so that it is dropped before what its callback uses.
-    etw: SetOnce<Registration>,
     /// A [`What`]; written under `wishes`.
     what: AtomicU32,
     wishes: Mutex<Wishes>,
@@ -136,7 +135,6 @@ impl Observer {
         };
         let guest = Guest::try_new;
         Ok(Self {
-            etw: SetOnce::new(),
             what: AtomicU32::new(wishes.what()),
             wishes: Mutex::try_new(wishes)?,
             volumes: Volumes::new()?,
@@ -194,21 +192,6 @@ impl Observer {
         self.wish(level, |wishes| {
             wishes.statistics = wishes.statistics.saturating_sub(1);
         });
-    }
-
-    /// Registers with ETW, if the kernel has it.
-    ///
-    /// Errors: those of [`Driver::register_etw`]; everything else works all the same.
-    pub fn register_etw(&self, driver: &Driver<Glass>, level: &mut Passive) -> Result<(), Status> {
-        let registered = self
-            .etw
-            .get_or_try(|| driver.register_etw(&etw::PROVIDER, level));
-        let registered = registered.map(|_| ());
-        if registered.is_err() {
-            // A session may have been told of while there was memory for it.
-            self.wish(level, |wishes| wishes.events = 0);
-        }
-        registered
     }
 
     /// ETW wants something else.
@@ -302,10 +285,8 @@ impl Observer {
     /// Something has come back: whoever traces it gets a record.
     fn record(&self, completed: &Completed<'_>, level: &mut AtMostDispatch) {
         let what = self.what();
-        if what.0 & What::EVENTS != 0
-            && let Some(registration) = self.etw.get()
-        {
-            etw::write(registration, completed, what.0 & What::NAMED_EVENTS != 0);
+        if what.0 & What::EVENTS != 0 {
+            etw::write(completed, what.0 & What::NAMED_EVENTS != 0);
         }
         for (number, trace) in self.traces.iter().enumerate() {
             if what.trace(number)

@@ -30,20 +30,23 @@ pub(crate) fn request<'d, F: Filter>(
                 Some(file) => open::<F>(irp.driver(), file, level),
                 None => Ok(()),
             };
-            irp.complete(opened.err().unwrap_or(Status::SUCCESS))
+            // SAFETY: opened, or refused.
+            unsafe { irp.complete(opened.err().unwrap_or(Status::SUCCESS), 0) }
         }
         Major::CLEANUP => {
             if let Some(client) = irp.client() {
                 F::client_closed(irp.driver(), client, level);
             }
-            irp.complete(Status::SUCCESS)
+            // SAFETY: cleaned up.
+            unsafe { irp.complete(Status::SUCCESS, 0) }
         }
         Major::CLOSE => {
             if let Some(file) = irp.file_object() {
                 // SAFETY: the last request for it.
                 unsafe { free::<F>(file) };
             }
-            irp.complete(Status::SUCCESS)
+            // SAFETY: closed.
+            unsafe { irp.complete(Status::SUCCESS, 0) }
         }
         _ => F::control_request(irp, level),
     }
@@ -54,7 +57,8 @@ fn open<F: Filter>(
     file: NonNull<FILE_OBJECT>,
     level: &mut AtMostApc,
 ) -> Result<(), Status> {
-    let client = NonPagedBox::try_new(F::client_opened(driver, level)?)?;
+    let client = F::client_opened(driver, level).map_err(Status::or_invalid_request)?;
+    let client = NonPagedBox::try_new(client)?;
     // SAFETY: the file object is being opened by this request alone, and the field is this
     // driver's: the device is no file system's, and nothing is attached below it.
     unsafe { (*file.as_ptr()).FsContext = client.into_raw().as_ptr().cast() };

@@ -8,14 +8,13 @@
 
 #![expect(unsafe_code, reason = "the driver object is the I/O manager's")]
 
-use crate::device::{
-    self, ControlDevice, ControlDeviceName, DeviceObject, DeviceReference, FilterDevice, Kind,
-};
-use crate::etw::Wanted;
+use crate::device::{self, ControlDevice, DeviceObject, DeviceReference, FilterDevice, Kind};
+use crate::etw::{self, Provider, Wanted};
 use crate::event_log;
 use crate::fast_io::{FastIoCall, FastIoResult};
 use crate::irp::{ControlIrp, Disposition, Irp};
 use crate::irql::{AtMostApc, Passive};
+use crate::registry::Key;
 use crate::status::Status;
 use crate::sync::Mutex;
 use crate::unicode::UnicodeStr;
@@ -31,7 +30,7 @@ pub type RegistryPath = UNICODE_STRING;
 pub type RawStatus = NTSTATUS;
 
 /// A file-system filter driver.
-pub trait Filter: Sync + Sized + 'static {
+pub trait Filter: Send + Sync + Sized + 'static {
     /// What the filter keeps with each of its devices, in nonpaged memory.
     type Attachment: Send + Sync + 'static;
 
@@ -140,7 +139,8 @@ pub struct Driver<F: Filter> {
     filter: F,
 }
 
-// SAFETY: the driver object may be used from any thread; the rest is Sync.
+// SAFETY: the driver object may be used from any thread; the rest is Sync. It is made by the thread of
+// DriverEntry and dropped by that of DriverUnload, and the filter is Send.
 unsafe impl<F: Filter> Sync for Driver<F> {}
 
 impl<F: Filter> Driver<F> {
@@ -308,11 +308,13 @@ impl<F: Filter> Driver<F> {
     }
 }
 
-/// What DriverEntry is given.
+/// What DriverEntry is given. It owns what is set up until the driver runs, and takes it down again if it
+/// does not (A11).
 pub struct Start<F: Filter> {
     object: *mut DRIVER_OBJECT,
     registry_path: *mut UNICODE_STRING,
-    filter: core::marker::PhantomData<F>,
+    control: Option<ControlDevice<F>>,
+    runs: bool,
 }
 
 impl<F: Filter> Start<F> {
@@ -323,33 +325,36 @@ impl<F: Filter> Start<F> {
         unsafe { event_log::Source::new(self.object) }
     }
 
-    /// The registry path of the service.
-    #[must_use]
-    pub fn registry_path(&self) -> UnicodeStr<'_> {
-        // SAFETY: the I/O manager's string is valid for the time of DriverEntry.
-        unsafe { UnicodeStr::from_raw(self.registry_path) }
-    }
-
-    /// The name of the service: what the registry path ends with.
-    #[must_use]
-    pub fn service_name(&self) -> UnicodeStr<'_> {
-        self.registry_path().last_component()
+    /// The key of the service in which its parameters are.
+    ///
+    /// Errors: those of IoOpenDriverRegistryKey, such as STATUS_OBJECT_NAME_NOT_FOUND.
+    pub fn parameters<'l>(&self, level: &'l mut Passive) -> Result<Key<'l>, Status> {
+        // SAFETY: this is the driver's object, in its DriverEntry, which a system thread calls.
+        unsafe { Key::parameters(self.object, level) }
     }
 
     /// Creates the control device with the driver's state in it (A1), and sets the dispatch
     /// routine of every major function (D1), the fast I/O table and, if `can_unload`, DriverUnload.
     ///
-    /// Errors: those of the control device.
+    /// It is called after the service: `\Device\` and `\DosDevices\` and what the registry path ends with.
+    /// Two services can run one driver image, each with a control device of its own.
+    ///
+    /// Errors: those of the control device; STATUS_OBJECT_NAME_COLLISION if there is one already.
     pub fn create_control_device(
-        &self,
-        name: ControlDeviceName,
+        &mut self,
         filter: F,
         can_unload: bool,
         level: &mut Passive,
-    ) -> Result<ControlDevice<F>, Status> {
-        // SAFETY: this is the driver's object, in its DriverEntry.
+    ) -> Result<(), Status> {
+        if self.control.is_some() || self.runs {
+            return Err(Status::OBJECT_NAME_COLLISION);
+        }
+        // SAFETY: the I/O manager's string is valid for the time of DriverEntry.
+        let service = unsafe { UnicodeStr::from_raw(self.registry_path) }.last_component();
+        // SAFETY: this is the driver's object, in its DriverEntry; there is no other control device.
         let control =
-            unsafe { ControlDevice::create(self.object, name, filter, can_unload, level) }?;
+            unsafe { ControlDevice::create(self.object, service, filter, can_unload, level) }?;
+        self.control = Some(control);
         // SAFETY: as above; no request can arrive before a device is attached or published.
         let object = unsafe { &mut *self.object };
         object.MajorFunction = [Some(dispatch::dispatch::<F>); _];
@@ -357,7 +362,7 @@ impl<F: Filter> Start<F> {
         if can_unload {
             object.DriverUnload = Some(unload::unload::<F>);
         }
-        Ok(control)
+        Ok(())
     }
 
     /// Registers the FsFilter callbacks (F3). The system drops them with the driver object.
@@ -372,44 +377,59 @@ impl<F: Filter> Start<F> {
     }
 
     /// Opens the control device and asks to be told of every file system, those already
-    /// registered included (A4). The last step: its callbacks attach.
+    /// registered included (A4). The last step that can fail: its callbacks attach, and from here on the
+    /// driver runs whatever DriverEntry says.
     ///
     /// Errors: the status of IoRegisterFsRegistrationChangeMountAware; the control device is gone then.
-    pub fn run(
-        &self,
-        control: ControlDevice<F>,
-        _level: &mut Passive,
-    ) -> Result<&'static Driver<F>, Status> {
+    /// STATUS_INVALID_DEVICE_STATE if there is none.
+    pub fn run(&mut self, _level: &mut Passive) -> Result<&Driver<F>, Status> {
+        let control = self.control.take().ok_or(Status::INVALID_DEVICE_STATE)?;
         // SAFETY: this is the driver's object; the callback looks into the slot, which
         // `create_control_device` has filled.
         unsafe { file_systems::register::<F>(self.object) }?;
+        self.runs = true;
         control.publish();
-        F::slot().get().ok_or(Status::NO_SUCH_DEVICE)
+        F::slot().get().ok_or(Status::INVALID_DEVICE_STATE)
+    }
+
+    /// Registers a driver that runs as a provider of ETW events: [`Filter::etw_changed`] is told what
+    /// sessions want, from within this already. The registration ends before the driver's state does.
+    ///
+    /// Errors: those of EtwRegister and EtwSetInformation, such as STATUS_NO_MEMORY; the filter is told that
+    /// nobody wants anything. STATUS_INVALID_DEVICE_STATE if the driver does not run, or has a provider.
+    pub fn register_etw(
+        &mut self,
+        provider: &'static Provider,
+        level: &mut Passive,
+    ) -> Result<(), Status> {
+        let driver = F::slot().get().filter(|_| self.runs);
+        etw::register(driver.ok_or(Status::INVALID_DEVICE_STATE)?, provider, level)
     }
 }
 
-/// Calls `body` as DriverEntry and returns its status.
+/// Calls `body` as DriverEntry and returns its status: success if the driver runs.
 ///
 /// # Safety
-/// Called from DriverEntry with its own arguments.
+/// Called from DriverEntry with its own arguments, once, and so for one filter in an image.
 pub unsafe fn start<F: Filter>(
     object: *mut DRIVER_OBJECT,
     registry_path: *mut UNICODE_STRING,
-    body: impl FnOnce(&Start<F>, &mut Passive) -> Result<(), Status>,
+    body: impl FnOnce(&mut Start<F>, &mut Passive) -> Result<(), Status>,
 ) -> NTSTATUS {
     // SAFETY: DriverEntry runs at PASSIVE_LEVEL in a system thread.
     let mut level = unsafe { Passive::assume() };
-    let start = Start {
+    let mut start = Start {
         object,
         registry_path,
-        filter: core::marker::PhantomData,
+        control: None,
+        runs: false,
     };
-    match body(&start, &mut level) {
-        Ok(()) => Status::SUCCESS.0,
-        Err(status) => {
-            // SAFETY: the driver's own object; nothing refers to the table any more.
-            unsafe { (*object).FastIoDispatch = core::ptr::null_mut() };
-            status.0
-        }
+    let result = body(&mut start, &mut level);
+    if start.runs {
+        return Status::SUCCESS.0;
     }
+    drop(start);
+    // SAFETY: the driver's own object; nothing refers to the table any more.
+    unsafe { (*object).FastIoDispatch = core::ptr::null_mut() };
+    result.err().unwrap_or(Status::INVALID_DEVICE_STATE).0
 }

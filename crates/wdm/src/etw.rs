@@ -12,24 +12,46 @@ use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::status::Status;
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use wdk_sys::{_EVENT_INFO_CLASS, GUID, REGHANDLE, ntddk};
 
-/// Who provides events. Both are constant.
+/// Who provides events. Constant.
 pub struct Provider {
-    /// Its id.
-    pub id: GUID,
-    /// Its traits: a length, the name and a zero, as [`provider_metadata`] makes them.
-    pub metadata: &'static [u8],
+    id: GUID,
+    traits: &'static [u8],
+}
+
+impl Provider {
+    /// The provider of that id.
+    #[must_use]
+    pub const fn new<const N: usize>(id: GUID, traits: &'static ProviderTraits<N>) -> Self {
+        let traits = &traits.0;
+        Self { id, traits }
+    }
 }
 
 /// An event. Constant.
 pub struct Event {
-    /// 1 critical to 5 verbose.
-    pub level: u8,
-    /// Bits by which sessions choose.
-    pub keyword: u64,
-    /// As [`event_metadata`] makes it.
-    pub metadata: &'static [u8],
+    level: u8,
+    keyword: u64,
+    metadata: &'static [u8],
+}
+
+impl Event {
+    /// `level` is 1 critical to 5 verbose; `keyword` has the bits by which sessions choose.
+    #[must_use]
+    pub const fn new<const N: usize>(
+        level: u8,
+        keyword: u64,
+        metadata: &'static EventMetadata<N>,
+    ) -> Self {
+        let metadata = &metadata.0;
+        Self {
+            level,
+            keyword,
+            metadata,
+        }
+    }
 }
 
 /// The type of a field, as decoders show it (TlgIn).
@@ -52,24 +74,30 @@ pub enum FieldType {
     Ascii = 23,
 }
 
-/// The length of [`provider_metadata`].
+/// The traits of a provider, of `N` bytes: a length, the name and a zero.
+pub struct ProviderTraits<const N: usize>([u8; N]);
+
+/// The bytes that [`ProviderTraits`] have.
 #[must_use]
-pub const fn provider_metadata_length(name: &str) -> usize {
+pub const fn provider_traits_length(name: &str) -> usize {
     2 + name.len() + 1
 }
 
-/// The metadata of a provider.
-#[must_use]
-pub const fn provider_metadata<const N: usize>(name: &str) -> [u8; N] {
-    let mut bytes = [0; N];
-    bytes[0] = N as u8;
-    bytes[1] = (N >> 8) as u8;
-    let end = copy(&mut bytes, 2, name);
-    assert!(end == N, "N is provider_metadata_length");
-    bytes
+impl<const N: usize> ProviderTraits<N> {
+    /// Those of a provider called `name`.
+    #[must_use]
+    pub const fn new(name: &str) -> Self {
+        let mut bytes = with_length();
+        let end = copy(&mut bytes, 2, name);
+        assert!(end == N, "N is provider_traits_length");
+        Self(bytes)
+    }
 }
 
-/// The length of [`event_metadata`].
+/// The metadata of an event, of `N` bytes: its name, and the names and types of its fields.
+pub struct EventMetadata<const N: usize>([u8; N]);
+
+/// The bytes that [`EventMetadata`] have.
 #[must_use]
 pub const fn event_metadata_length(name: &str, fields: &[(&str, FieldType)]) -> usize {
     let mut length = 3 + name.len() + 1;
@@ -81,22 +109,31 @@ pub const fn event_metadata_length(name: &str, fields: &[(&str, FieldType)]) -> 
     length
 }
 
-/// The metadata of an event: its name, and the names and types of its fields.
-#[must_use]
-pub const fn event_metadata<const N: usize>(name: &str, fields: &[(&str, FieldType)]) -> [u8; N] {
+impl<const N: usize> EventMetadata<N> {
+    /// Those of an event called `name`.
+    #[must_use]
+    pub const fn new(name: &str, fields: &[(&str, FieldType)]) -> Self {
+        let mut bytes = with_length();
+        // Behind the length a byte of tags, of which there are none.
+        let mut end = copy(&mut bytes, 3, name);
+        let mut field = 0;
+        while field < fields.len() {
+            end = copy(&mut bytes, end, fields[field].0);
+            bytes[end] = fields[field].1 as u8;
+            end += 1;
+            field += 1;
+        }
+        assert!(end == N, "N is event_metadata_length");
+        Self(bytes)
+    }
+}
+
+/// Zeros behind their number.
+const fn with_length<const N: usize>() -> [u8; N] {
+    assert!(N <= u16::MAX as usize, "a length has two bytes");
     let mut bytes = [0; N];
     bytes[0] = N as u8;
     bytes[1] = (N >> 8) as u8;
-    // Behind the length a byte of tags, of which there are none.
-    let mut end = copy(&mut bytes, 3, name);
-    let mut field = 0;
-    while field < fields.len() {
-        end = copy(&mut bytes, end, fields[field].0);
-        bytes[end] = fields[field].1 as u8;
-        end += 1;
-        field += 1;
-    }
-    assert!(end == N, "N is event_metadata_length");
     bytes
 }
 
@@ -196,106 +233,131 @@ struct EventDescriptor {
 /// The channel of TraceLogging.
 const TRACE_LOGGING: u8 = 11;
 
-/// A provider that is registered, for as long as this lives.
-///
+/// The provider that this image is registered as. It lies in the image, and is of the layer alone: whoever
+/// could forget it, or drop it late, would leave ETW a callback into memory that is gone.
+static REGISTERED: Registered = Registered {
+    provider: AtomicPtr::new(core::ptr::null_mut()),
+    handle: AtomicU64::new(0),
+};
+
 /// # Invariants
-/// The handle is that of EtwRegister, and the traits of the provider are set.
-pub struct Registration {
+/// Where there is a provider, the handle is that of EtwRegister, and the provider's traits are set.
+struct Registered {
+    /// Null, or a `&'static Provider`.
+    provider: AtomicPtr<Provider>,
+    handle: AtomicU64,
+}
+
+impl Registered {
+    fn get(&self) -> Option<(&'static Provider, REGHANDLE)> {
+        // SAFETY: null, or a provider that stays.
+        let provider = unsafe { self.provider.load(Ordering::Acquire).as_ref() }?;
+        Some((provider, self.handle.load(Ordering::Relaxed)))
+    }
+}
+
+/// [`crate::driver::Start::register_etw`]. ETW takes the metadata of an event for data without a description
+/// unless the provider's traits are set, which also keep its name with the registration.
+pub(crate) fn register<F: Filter>(
+    driver: &Driver<F>,
     provider: &'static Provider,
-    handle: REGHANDLE,
+    level: &mut Passive,
+) -> Result<(), Status> {
+    if REGISTERED.get().is_some() {
+        return Err(Status::INVALID_DEVICE_STATE);
+    }
+    let mut handle = 0;
+    // SAFETY: the id is constant; the callback is called until EtwUnregister has returned.
+    Status(unsafe {
+        ntddk::EtwRegister(
+            &raw const provider.id,
+            Some(changed::<F>),
+            core::ptr::null_mut(),
+            &raw mut handle,
+        )
+    })
+    .into_result()?;
+    // SAFETY: the provider is registered; the traits are constant, and only read.
+    let set = Status(unsafe {
+        ntddk::EtwSetInformation(
+            handle,
+            _EVENT_INFO_CLASS::EventProviderSetTraits,
+            provider.traits.as_ptr().cast_mut().cast(),
+            provider.traits.len() as u32,
+        )
+    });
+    if let Err(status) = set.into_result() {
+        // SAFETY: registered above.
+        let _always_success = unsafe { ntddk::EtwUnregister(handle) };
+        // A session may have been told of meanwhile.
+        F::etw_changed(driver, Wanted::NOTHING, level);
+        return Err(status);
+    }
+    // INVARIANT: the handle before the provider, which says that there is one.
+    REGISTERED.handle.store(handle, Ordering::Relaxed);
+    let provider = core::ptr::from_ref(provider).cast_mut();
+    REGISTERED.provider.store(provider, Ordering::Release);
+    Ok(())
+}
+
+/// Ends the registration, if there is one: no callback runs when this returns. IRQL: PASSIVE_LEVEL, as in
+/// DriverUnload.
+pub(crate) fn unregister() {
+    if let Some((_, handle)) = REGISTERED.get() {
+        let none = core::ptr::null_mut();
+        REGISTERED.provider.store(none, Ordering::Release);
+        // SAFETY: invariant of the type; registered once.
+        let _always_success = unsafe { ntddk::EtwUnregister(handle) };
+    }
+}
+
+/// Writes an event whose fields have these values, one after the other; none if the driver is no provider.
+/// Without memory for it, it is lost, and the session counts that. IRQL: ≤ DISPATCH_LEVEL.
+pub fn write(event: &'static Event, values: &[Value<'_>]) {
+    let Some((provider, handle)) = REGISTERED.get() else {
+        return;
+    };
+    let metadata = |bytes: &'static [u8], kind| {
+        DataDescriptor::new(bytes.as_ptr().cast(), bytes.len() as u32, kind)
+    };
+    let fixed = [
+        metadata(provider.traits, DataDescriptor::PROVIDER),
+        metadata(event.metadata, DataDescriptor::EVENT),
+    ];
+    let values = values
+        .iter()
+        .map(|value| DataDescriptor::new(value.first, value.bytes, 0));
+    let mut data = [DataDescriptor::NONE; MOST];
+    let mut count = 0;
+    for (place, descriptor) in data.iter_mut().zip(fixed.into_iter().chain(values)) {
+        *place = descriptor;
+        count += 1;
+    }
+    let descriptor = EventDescriptor {
+        id: 0,
+        version: 0,
+        channel: TRACE_LOGGING,
+        level: event.level,
+        opcode: 0,
+        task: 0,
+        keyword: event.keyword,
+    };
+    // SAFETY: invariant of the type; the descriptors, which have ETW's layout, and what they point to
+    // outlive the call, and it only reads them.
+    let _lost = unsafe {
+        ntddk::EtwWriteTransfer(
+            handle,
+            (&raw const descriptor).cast(),
+            core::ptr::null(),
+            core::ptr::null(),
+            count,
+            data.as_mut_ptr().cast(),
+        )
+    };
 }
 
 /// How many values an event has at most.
 const MOST: usize = 24;
-
-impl Registration {
-    /// Registers; [`Filter::etw_changed`] is told what sessions want, from within this already.
-    ///
-    /// ETW takes the metadata of an event for data without a description unless the provider's traits are
-    /// set, which also keep its name with the registration.
-    ///
-    /// Errors: those of EtwRegister and EtwSetInformation, such as STATUS_NO_MEMORY.
-    pub fn new<F: Filter>(
-        provider: &'static Provider,
-        _level: &mut Passive,
-    ) -> Result<Self, Status> {
-        let mut handle = 0;
-        // SAFETY: the id is constant; the callback is called until EtwUnregister has returned.
-        Status(unsafe {
-            ntddk::EtwRegister(
-                &raw const provider.id,
-                Some(changed::<F>),
-                core::ptr::null_mut(),
-                &raw mut handle,
-            )
-        })
-        .into_result()?;
-        // Unregisters when what follows fails.
-        let registration = Self { provider, handle };
-        let traits = provider.metadata;
-        // SAFETY: the provider is registered; the traits are constant, and only read.
-        Status(unsafe {
-            ntddk::EtwSetInformation(
-                handle,
-                _EVENT_INFO_CLASS::EventProviderSetTraits,
-                traits.as_ptr().cast_mut().cast(),
-                traits.len() as u32,
-            )
-        })
-        .into_result()?;
-        Ok(registration)
-    }
-
-    /// Writes an event whose fields have these values, one after the other. Without memory for it, it is
-    /// lost, and the session counts that. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn write(&self, event: &'static Event, values: &[Value<'_>]) {
-        let metadata = |bytes: &'static [u8], kind| {
-            DataDescriptor::new(bytes.as_ptr().cast(), bytes.len() as u32, kind)
-        };
-        let fixed = [
-            metadata(self.provider.metadata, DataDescriptor::PROVIDER),
-            metadata(event.metadata, DataDescriptor::EVENT),
-        ];
-        let values = values
-            .iter()
-            .map(|value| DataDescriptor::new(value.first, value.bytes, 0));
-        let mut data = [DataDescriptor::NONE; MOST];
-        let mut count = 0;
-        for (place, descriptor) in data.iter_mut().zip(fixed.into_iter().chain(values)) {
-            *place = descriptor;
-            count += 1;
-        }
-        let descriptor = EventDescriptor {
-            id: 0,
-            version: 0,
-            channel: TRACE_LOGGING,
-            level: event.level,
-            opcode: 0,
-            task: 0,
-            keyword: event.keyword,
-        };
-        // SAFETY: invariant of the type; the descriptors, which have ETW's layout, and what they point to
-        // outlive the call, and it only reads them.
-        let _lost = unsafe {
-            ntddk::EtwWriteTransfer(
-                self.handle,
-                (&raw const descriptor).cast(),
-                core::ptr::null(),
-                core::ptr::null(),
-                count,
-                data.as_mut_ptr().cast(),
-            )
-        };
-    }
-}
-
-impl Drop for Registration {
-    /// IRQL: PASSIVE_LEVEL, as in DriverUnload.
-    fn drop(&mut self) {
-        // SAFETY: invariant of the type; registered once.
-        let _always_success = unsafe { ntddk::EtwUnregister(self.handle) };
-    }
-}
 
 /// What the sessions that listen to a provider want, all together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -306,6 +368,15 @@ pub struct Wanted {
     pub level: u8,
     /// The keywords; none means all.
     pub keywords: u64,
+}
+
+impl Wanted {
+    /// Without a session.
+    const NOTHING: Self = Self {
+        enabled: false,
+        level: 0,
+        keywords: 0,
+    };
 }
 
 /// # Safety
@@ -334,18 +405,5 @@ unsafe extern "C" fn changed<F: Filter>(
     let mut passive = unsafe { Passive::assume() };
     if let Some(driver) = F::slot().get() {
         F::etw_changed(driver, wanted, &mut passive);
-    }
-}
-
-impl<F: Filter> Driver<F> {
-    /// Registers a provider of this driver.
-    ///
-    /// Errors: those of [`Registration::new`].
-    pub fn register_etw(
-        &self,
-        provider: &'static Provider,
-        level: &mut Passive,
-    ) -> Result<Registration, Status> {
-        Registration::new::<F>(provider, level)
     }
 }

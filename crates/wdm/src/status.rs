@@ -82,6 +82,15 @@ impl Status {
         self.bits() >> 30 == 3
     }
 
+    /// Itself if it is an error, STATUS_INVALID_DEVICE_REQUEST otherwise.
+    pub(crate) const fn or_invalid_request(self) -> Self {
+        if self.is_error() {
+            self
+        } else {
+            Self::INVALID_DEVICE_REQUEST
+        }
+    }
+
     /// The value as printed in headers and bug checks.
     #[must_use]
     pub const fn bits(self) -> u32 {

@@ -9,7 +9,7 @@ use wdm_ui::Plain;
 
 fn request(irp: ControlIrp<'_, Plain>) -> Disposition<'_> {
     let client = irp.client();
-    let disposition = irp.complete(Status::SUCCESS);
+    let disposition = irp.refuse(Status::INVALID_PARAMETER);
     let _known = client.is_some();
     disposition
 }

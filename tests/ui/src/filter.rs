@@ -31,7 +31,7 @@ impl Filter for Plain {
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
     fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
-        irp.complete(Status::INVALID_DEVICE_REQUEST)
+        irp.refuse(Status::INVALID_DEVICE_REQUEST)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

@@ -21,7 +21,7 @@ pub fn answer(irp: ControlIrp<'_, Plain>) -> Disposition<'_> {
             output.fill(1);
             (Status::SUCCESS, output.len())
         }),
-        Err(irp) => irp.complete(Status::INVALID_DEVICE_REQUEST),
+        Err(irp) => irp.refuse(Status::INVALID_DEVICE_REQUEST),
     }
 }
 

@@ -71,6 +71,7 @@ super::table! {
     caller(1) "IoUnregisterFileSystem" => drivers::unregister_file_system,
     caller(3) "IoRegisterDriverReinitialization" => drivers::register_driver_reinitialization,
     caller(3) "IoRegisterBootDriverReinitialization" => drivers::register_driver_reinitialization,
+    caller(5) "IoOpenDriverRegistryKey" => super::zw::open_driver_registry_key,
     caller(4) "IoAllocateDriverObjectExtension" => drivers::allocate_driver_object_extension,
     "IoGetDriverObjectExtension" => drivers::get_driver_object_extension,
 

@@ -18,6 +18,8 @@ mod key_information;
 mod object;
 mod open;
 
+pub(super) use key::open_driver_registry_key;
+
 #[cfg(test)]
 mod tests;
 

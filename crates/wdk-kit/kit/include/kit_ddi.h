@@ -137,3 +137,21 @@ NTAPI
 FsRtlRegisterFileSystemFilterCallbacks(
     struct _DRIVER_OBJECT *FilterDriverObject,
     PFS_FILTER_CALLBACKS Callbacks);
+
+/* wdm/ne-wdm-driver_regkey_type */
+typedef enum _DRIVER_REGKEY_TYPE {
+    DriverRegKeyParameters,
+    DriverRegKeyPersistentState,
+    DriverRegKeySharedPersistentState
+} DRIVER_REGKEY_TYPE, *PDRIVER_REGKEY_TYPE;
+
+/* wdm/nf-wdm-ioopendriverregistrykey */
+NTKERNELAPI
+NTSTATUS
+NTAPI
+IoOpenDriverRegistryKey(
+    struct _DRIVER_OBJECT *DriverObject,
+    DRIVER_REGKEY_TYPE RegKeyType,
+    ACCESS_MASK DesiredAccess,
+    ULONG Flags,
+    PHANDLE DriverRegKey);

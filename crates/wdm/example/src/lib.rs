@@ -19,7 +19,7 @@ mod pass_through;
 mod post;
 mod wait;
 
-use wdm::device::{self, ControlDeviceName, DeviceKind, DeviceObject, FilterDevice};
+use wdm::device::{self, DeviceKind, DeviceObject, FilterDevice};
 use wdm::driver::{Driver, DriverObject, Filter, RawStatus, RegistryPath, Slot, Start};
 use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp, Major};
 use wdm::irql::{AtMostApc, Passive};
@@ -49,12 +49,11 @@ unsafe extern "system" fn driver_entry(
     unsafe { wdm::driver::start::<Example>(driver, registry_path, start) }
 }
 
-fn start(start: &Start<Example>, level: &mut Passive) -> Result<(), Status> {
-    let name = ControlDeviceName::of_service(start.service_name())?;
+fn start(start: &mut Start<Example>, level: &mut Passive) -> Result<(), Status> {
     let can_unload = true;
-    let control = start.create_control_device(name, Example, can_unload, level)?;
+    start.create_control_device(Example, can_unload, level)?;
     start.register_file_system_filter_callbacks(level)?;
-    start.run(control, level)?;
+    start.run(level)?;
     Ok(())
 }
 
@@ -84,7 +83,7 @@ impl Filter for Example {
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
     fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
-        irp.complete(Status::INVALID_DEVICE_REQUEST)
+        irp.refuse(Status::INVALID_DEVICE_REQUEST)
     }
 
     fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}

@@ -10,6 +10,7 @@
 use super::extension::{ControlExtension, Kind, extension_of};
 use super::security;
 use crate::driver::{Driver, Filter};
+use crate::etw;
 use crate::irql::Passive;
 use crate::status::Status;
 use crate::sync::Mutex;
@@ -23,7 +24,7 @@ use wdk_sys::{
 };
 
 /// The two names of a control device.
-pub struct ControlDeviceName {
+pub(crate) struct ControlDeviceName {
     /// The device, such as `\Device\fsglass`.
     device: UnicodeString,
     /// The link through which programs reach it, such as `\DosDevices\fsglass`.
@@ -31,11 +32,8 @@ pub struct ControlDeviceName {
 }
 
 impl ControlDeviceName {
-    /// The names for the service called `service`: two services can run one driver image, each
-    /// with a control device of its own. IRQL: ≤ DISPATCH_LEVEL.
-    ///
     /// Errors: those of [`UnicodeString::concat`].
-    pub fn of_service(service: UnicodeStr<'_>) -> Result<Self, Status> {
+    fn of_service(service: UnicodeStr<'_>) -> Result<Self, Status> {
         Ok(Self {
             device: UnicodeString::concat(&[unicode!(r"\Device\"), service])?,
             link: UnicodeString::concat(&[unicode!(r"\DosDevices\"), service])?,
@@ -44,7 +42,7 @@ impl ControlDeviceName {
 }
 
 /// The control device of a driver; dropped, it is taken down again (A11).
-pub struct ControlDevice<F: Filter> {
+pub(crate) struct ControlDevice<F: Filter> {
     device: *mut DEVICE_OBJECT,
     filter: PhantomData<F>,
 }
@@ -52,13 +50,14 @@ pub struct ControlDevice<F: Filter> {
 impl<F: Filter> ControlDevice<F> {
     /// Creates the device, protects it (A1), and moves the driver's state into its extension.
     ///
-    /// Errors: STATUS_INSUFFICIENT_RESOURCES, those of IoCreateDevice, of setting its security, of IoCreateSymbolicLink.
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES, those of IoCreateDevice, of setting its security, of
+    /// IoCreateSymbolicLink.
     ///
     /// # Safety
     /// `driver_object` is this driver's, and this is the only control device of it.
     pub(crate) unsafe fn create(
         driver_object: *mut DRIVER_OBJECT,
-        name: ControlDeviceName,
+        service: UnicodeStr<'_>,
         filter: F,
         can_unload: bool,
         level: &mut Passive,
@@ -69,6 +68,7 @@ impl<F: Filter> ControlDevice<F> {
                 "an extension is aligned to 16 bytes"
             )
         };
+        let name = ControlDeviceName::of_service(service)?;
         let attach_lock = Mutex::try_new(())?;
         let mut device = core::ptr::null_mut();
         let mut device_name = name.device.as_str().as_raw();
@@ -118,8 +118,7 @@ impl<F: Filter> ControlDevice<F> {
     }
 
     /// The driver's state.
-    #[must_use]
-    pub fn driver(&self) -> &Driver<F> {
+    fn driver(&self) -> &Driver<F> {
         &self.extension().driver
     }
 
@@ -147,6 +146,8 @@ impl<F: Filter> ControlDevice<F> {
 
 impl<F: Filter> Drop for ControlDevice<F> {
     fn drop(&mut self) {
+        // First of all, while the state is there for a callback that runs.
+        etw::unregister();
         F::slot().set(None);
         let mut link = self.extension().name.link.as_str().as_raw();
         // SAFETY: the link was made by `create`; its name lies in the extension until below.

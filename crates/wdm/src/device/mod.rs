@@ -1,7 +1,7 @@
 //! Device objects: borrowed, referenced, and the driver's own.
 //!
 //! [`DeviceObject`] is any device of any driver. [`FilterDevice`] is one of
-//! ours, attached above another; [`ControlDevice`] is the named one that
+//! ours, attached above another; `ControlDevice` is the named one that
 //! programs open. Which of ours a device is stands in the head of its
 //! extension, so that one dispatch routine serves both (D2).
 
@@ -13,7 +13,7 @@ mod name;
 mod object;
 mod security;
 
-pub use control::{ControlDevice, ControlDeviceName};
+pub(crate) use control::ControlDevice;
 pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of};
 pub(crate) use filter::{DeviceUse, delete, detach};
 pub use filter::{FilterDevice, attach};

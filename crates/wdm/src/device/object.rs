@@ -16,9 +16,10 @@ use core::cell::UnsafeCell;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use wdk_sys::{
-    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DFS,
-    FILE_DEVICE_DFS_FILE_SYSTEM, FILE_DEVICE_DFS_VOLUME, FILE_DEVICE_DISK_FILE_SYSTEM,
-    FILE_DEVICE_MULTI_UNC_PROVIDER, FILE_DEVICE_NETWORK_FILE_SYSTEM, ntddk,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
+    FILE_DEVICE_DFS, FILE_DEVICE_DFS_FILE_SYSTEM, FILE_DEVICE_DFS_VOLUME, FILE_DEVICE_DISK,
+    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_MULTI_UNC_PROVIDER, FILE_DEVICE_NETWORK_FILE_SYSTEM,
+    FILE_DEVICE_TAPE, FILE_DEVICE_VIRTUAL_DISK, ntddk,
 };
 
 /// A device object that outlives the borrow.
@@ -113,6 +114,14 @@ impl DeviceObject {
             }
             other => DeviceKind::Other(other),
         }
+    }
+
+    /// Whether it is of a type on which volumes are mounted. IRQL: any.
+    pub(crate) fn is_storage(&self) -> bool {
+        matches!(
+            self.device_type(),
+            FILE_DEVICE_DISK | FILE_DEVICE_CD_ROM | FILE_DEVICE_TAPE | FILE_DEVICE_VIRTUAL_DISK
+        )
     }
 
     /// Whether both are the same device.

@@ -74,31 +74,23 @@ impl<'d, F: Filter> ControlIrp<'d, F> {
         unsafe { context.cast::<F::Client>().as_ref() }
     }
 
-    /// Completes the request with `status` and without information, so that no buffer is copied to the
-    /// caller (D7). STATUS_PENDING, which is no result, becomes STATUS_INVALID_DEVICE_REQUEST (D5).
-    /// IRQL: ≤ DISPATCH_LEVEL.
-    pub fn complete(self, status: Status) -> Disposition<'d> {
-        // SAFETY: nothing is told to be in a buffer.
-        unsafe { self.complete_with(status, 0) }
+    /// Completes the request with an error; what is none becomes STATUS_INVALID_DEVICE_REQUEST. A success
+    /// would promise what only a [`super::DeviceControl`] can keep: a query of the file's name, say, that
+    /// nobody has answered makes the I/O manager read what lies in its buffer (D7). IRQL: ≤ DISPATCH_LEVEL.
+    pub fn refuse(self, status: Status) -> Disposition<'d> {
+        let status = status.or_invalid_request();
+        // SAFETY: an error promises nothing.
+        unsafe { self.complete(status, 0) }
     }
 
-    /// As [`ControlIrp::complete`], with `information`.
+    /// Completes the request. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// # Safety
-    /// So many bytes of the buffer from which the I/O manager copies are initialized for the caller.
-    pub(super) unsafe fn complete_with(
-        self,
-        status: Status,
-        information: usize,
-    ) -> Disposition<'d> {
-        let status = if status == Status::PENDING {
-            Status::INVALID_DEVICE_REQUEST
-        } else {
-            status
-        };
+    /// A success keeps what it promises, and `information` bytes of the buffer from which the I/O manager
+    /// copies are initialized for the caller.
+    pub(crate) unsafe fn complete(self, status: Status, information: usize) -> Disposition<'d> {
         let irp = ManuallyDrop::new(self).raw;
         // SAFETY: owned until now; not touched after completion.
-        unsafe { complete(irp, status, information) };
-        Disposition::new(status.0)
+        Disposition::new(unsafe { complete(irp, status, information) }.0)
     }
 }

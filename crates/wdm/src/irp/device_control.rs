@@ -105,7 +105,8 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
 
     /// Completes the request without output. IRQL: ≤ DISPATCH_LEVEL.
     pub fn complete(self, status: Status) -> Disposition<'d> {
-        self.irp.complete(status)
+        // SAFETY: a control with METHOD_BUFFERED that gives nothing out promises nothing.
+        unsafe { self.irp.complete(status, 0) }
     }
 
     /// Completes the request with what `fill` writes: it is given the whole output, all zero, and
@@ -122,6 +123,6 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
         };
         let (status, written) = fill(output);
         // SAFETY: the output is initialized.
-        unsafe { self.irp.complete_with(status, written.min(self.output)) }
+        unsafe { self.irp.complete(status, written.min(self.output)) }
     }
 }

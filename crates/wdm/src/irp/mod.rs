@@ -250,15 +250,10 @@ impl<'d, F: Filter> Irp<'d, F> {
         if let Major::CLEANUP | Major::CLOSE | Major::PNP | Major::POWER = self.major() {
             return self.forward();
         }
-        let status = if status.is_error() {
-            status
-        } else {
-            Status::INVALID_DEVICE_REQUEST
-        };
+        let status = status.or_invalid_request();
         let irp = self.into_raw();
         // SAFETY: owned until now; not touched after completion.
-        unsafe { complete(irp, status, 0) };
-        Disposition::new(status.0)
+        Disposition::new(unsafe { complete(irp, status, 0) }.0)
     }
 
     /// Passes the request on without looking at its completion: the lower driver gets this
@@ -377,11 +372,17 @@ impl<'d, F: Filter> Irp<'d, F> {
     }
 }
 
-/// Sets the result and completes.
+/// Sets the result and completes: the status that the request got. STATUS_PENDING, which is no result,
+/// becomes STATUS_INVALID_DEVICE_REQUEST (D5).
 ///
 /// # Safety
 /// The caller owns `irp` and does not touch it afterwards.
-unsafe fn complete(irp: PIRP, status: Status, information: usize) {
+unsafe fn complete(irp: PIRP, status: Status, information: usize) -> Status {
+    let status = if status == Status::PENDING {
+        Status::INVALID_DEVICE_REQUEST
+    } else {
+        status
+    };
     // SAFETY: contract of the function; only the place is computed.
     let status_place = unsafe { &raw mut (*irp).IoStatus.__bindgen_anon_1.Status };
     // SAFETY: as above.
@@ -389,5 +390,6 @@ unsafe fn complete(irp: PIRP, status: Status, information: usize) {
     // SAFETY: contract of the function.
     unsafe { (*irp).IoStatus.Information = information as _ };
     // SAFETY: as above; no priority boost.
-    unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) }
+    unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) };
+    status
 }

@@ -39,9 +39,11 @@ struct Answer {
     status: Status,
 }
 
-/// Asks the stack of `device` a question that has no answer but its status, and waits.
+/// Asks the stack of a storage device a question that has no answer but its status, and waits.
 ///
-/// Errors: that status; STATUS_INSUFFICIENT_RESOURCES if the request was not sent.
+/// Errors: that status; STATUS_INSUFFICIENT_RESOURCES if the request was not sent, and
+/// STATUS_INVALID_DEVICE_REQUEST for another device: a file system looks at the file object of each request,
+/// and this one has none.
 ///
 #[doc = example!("own.rs")]
 pub fn ask<F: Filter>(
@@ -50,6 +52,9 @@ pub fn ask<F: Filter>(
     question: Question,
     level: &mut Passive,
 ) -> Result<(), Status> {
+    if !device.is_storage() {
+        return Err(Status::INVALID_DEVICE_REQUEST);
+    }
     let top = device.top_of_stack(level);
     let prepare = |_irp: PIRP, location: *mut IO_STACK_LOCATION| {
         // SAFETY: the location of a new request.
@@ -68,7 +73,7 @@ impl<F: Filter> Irp<'_, F> {
     /// ([`super::is_within_file_system`]).
     ///
     /// Errors: the status of the file system; STATUS_INSUFFICIENT_RESOURCES if it was not asked, and
-    /// STATUS_INVALID_DEVICE_REQUEST if there is no file that is open: in IRP_MJ_CREATE, IRP_MJ_CLOSE, and
+    /// STATUS_INVALID_DEVICE_REQUEST if there is no file that is open: in a create, a close, and
     /// requests for a volume.
     pub fn ask_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
         // SAFETY: invariant of the type.
@@ -102,7 +107,7 @@ impl<F: Filter> ReturnedIrp<'_, F> {
 unsafe fn open_file<'f>(irp: PIRP) -> Result<FileObject<'f>, Status> {
     // SAFETY: contract of the function.
     let file = match unsafe { raw::major(irp) } {
-        Major::CREATE | Major::CLOSE => None,
+        Major::CREATE | Major::CREATE_NAMED_PIPE | Major::CREATE_MAILSLOT | Major::CLOSE => None,
         // SAFETY: contract of the function.
         _ => unsafe { FileObject::of(irp) },
     };

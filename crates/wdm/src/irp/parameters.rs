@@ -25,6 +25,10 @@ pub struct Major;
 impl Major {
     /// IRP_MJ_CREATE.
     pub const CREATE: u8 = wdk_sys::IRP_MJ_CREATE as u8;
+    /// IRP_MJ_CREATE_NAMED_PIPE.
+    pub const CREATE_NAMED_PIPE: u8 = wdk_sys::IRP_MJ_CREATE_NAMED_PIPE as u8;
+    /// IRP_MJ_CREATE_MAILSLOT.
+    pub const CREATE_MAILSLOT: u8 = wdk_sys::IRP_MJ_CREATE_MAILSLOT as u8;
     /// IRP_MJ_CLEANUP.
     pub const CLEANUP: u8 = wdk_sys::IRP_MJ_CLEANUP as u8;
     /// IRP_MJ_CLOSE.

@@ -128,18 +128,19 @@ pub struct ParkedControl(PIRP);
 unsafe impl Send for ParkedControl {}
 
 impl ParkedControl {
-    /// Completes the request without output. IRQL: ≤ DISPATCH_LEVEL.
+    /// Completes the request without output; STATUS_PENDING, which is no result, becomes
+    /// STATUS_INVALID_DEVICE_REQUEST (D5). IRQL: ≤ DISPATCH_LEVEL.
     pub fn complete(self, status: Status) {
         let irp = ManuallyDrop::new(self).0;
         // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { complete(irp, status, 0) }
+        unsafe { complete(irp, status, 0) };
     }
 }
 
 impl Drop for ParkedControl {
     fn drop(&mut self) {
         // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { complete(self.0, Status::CANCELLED, 0) }
+        unsafe { complete(self.0, Status::CANCELLED, 0) };
     }
 }
 
@@ -159,7 +160,7 @@ unsafe extern "C" fn cancel(_control_device: PDEVICE_OBJECT, irp: PIRP) {
     parking.0.with(&mut level, |waiting| *waiting = None);
     drop(parking);
     // SAFETY: out of the parking; not touched afterwards.
-    unsafe { complete(irp, Status::CANCELLED, 0) }
+    unsafe { complete(irp, Status::CANCELLED, 0) };
 }
 
 type CancelRoutine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP);

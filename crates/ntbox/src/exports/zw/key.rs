@@ -13,9 +13,10 @@ use crate::io_manager::driver::SettingValue;
 use crate::io_manager::object::{self, Kind};
 use crate::io_manager::settings;
 use crate::nt::{
-    HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER,
-    STATUS_KEY_DELETED, STATUS_NO_MORE_ENTRIES, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
+    DRIVER_OBJECT, HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_ACCESS_DENIED,
+    STATUS_INVALID_PARAMETER, STATUS_KEY_DELETED, STATUS_NO_MORE_ENTRIES, STATUS_NOT_SUPPORTED,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
+    unicode,
 };
 use std::ffi::c_void;
 
@@ -106,19 +107,32 @@ unsafe fn open_key(
     // SAFETY: the driver's attributes.
     let attributes = unsafe { Attributes::read(attributes) }?;
     let path = path_named(&attributes)?;
-    if !settings::key_exists(&path) {
+    // SAFETY: the driver's pointer.
+    unsafe { open_existing(handle, &path, access, attributes.is_kernel_handle()) }
+}
+
+/// Gives the driver a handle of the key with that path.
+///
+/// # Safety
+/// `handle` is a place for it.
+unsafe fn open_existing(
+    handle: *mut HANDLE,
+    path: &str,
+    access: u32,
+    kernel: bool,
+) -> Result<NTSTATUS, NTSTATUS> {
+    if !settings::key_exists(path) {
         return Err(STATUS_OBJECT_NAME_NOT_FOUND);
     }
-    // SAFETY: the driver's pointer.
-    unsafe { give_handle(handle, &path, access, &attributes) };
+    // SAFETY: contract of the function.
+    unsafe { give_handle(handle, path, access, kernel) };
     Ok(STATUS_SUCCESS)
 }
 
-unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, attributes: &Attributes) {
+unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, kernel: bool) {
     let object = new_object(path);
     // SAFETY: a new object.
-    let new =
-        unsafe { object::open_handle(object, granted(access), attributes.is_kernel_handle()) };
+    let new = unsafe { object::open_handle(object, granted(access), kernel) };
     // SAFETY: the handle has a reference of its own; the one of the creation goes.
     unsafe { object::dereference(object) };
     // SAFETY: contract of the function.
@@ -151,6 +165,32 @@ pub(super) unsafe extern "win64" fn open_ex(
     })
 }
 
+/// `IoOpenDriverRegistryKey`, for the parameters of a service. There are no keys for states that outlive a
+/// restart.
+pub unsafe extern "win64" fn open_driver_registry_key(
+    driver: *mut DRIVER_OBJECT,
+    key: i32,
+    access: u32,
+    flags: u32,
+    handle: *mut HANDLE,
+    caller: usize,
+) -> NTSTATUS {
+    /// `DriverRegKeyParameters`.
+    const PARAMETERS: i32 = 0;
+    service("IoOpenDriverRegistryKey", caller, || {
+        if key != PARAMETERS || flags != 0 {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        // SAFETY: the driver's own object.
+        let extension = unsafe { (*driver).DriverExtension };
+        // SAFETY: each driver object has an extension, which names its service.
+        let service = unsafe { unicode::to_string(&raw const (*extension).ServiceKeyName) };
+        let path = format!(r"{}\Parameters", settings::service_path(&service));
+        // SAFETY: the driver's pointer.
+        unsafe { open_existing(handle, &path, access, true) }
+    })
+}
+
 pub(super) unsafe extern "win64" fn create(
     handle: *mut HANDLE,
     access: u32,
@@ -173,7 +213,7 @@ pub(super) unsafe extern "win64" fn create(
         let existed = settings::key_exists(&path);
         settings::create_key(&path);
         // SAFETY: the driver's pointer.
-        unsafe { give_handle(handle, &path, access, &attributes) };
+        unsafe { give_handle(handle, &path, access, attributes.is_kernel_handle()) };
         if !disposition.is_null() {
             let done = if existed {
                 REG_OPENED_EXISTING_KEY

@@ -86,6 +86,39 @@ fn a_key_is_opened_whatever_the_case_and_below_another() {
     assert_eq!(close(service), nt::STATUS_SUCCESS);
 }
 
+/// A driver finds its parameters without knowing where they are.
+#[test]
+fn parameters_are_those_of_the_drivers_service() {
+    let name = OwnedUnicodeString::new("ZwParameters");
+    let mut extension = nt::DRIVER_EXTENSION {
+        ServiceKeyName: name.as_unicode(),
+        ..nt::DRIVER_EXTENSION::default()
+    };
+    let mut driver = nt::DRIVER_OBJECT {
+        DriverExtension: &raw mut extension,
+        ..nt::DRIVER_OBJECT::default()
+    };
+    let mut open = |key, flags| {
+        let mut handle = std::ptr::null_mut();
+        let driver = &raw mut driver;
+        // SAFETY: a driver object with an extension, and a place for the handle.
+        let status =
+            unsafe { open_driver_registry_key(driver, key, READ, flags, &raw mut handle, 0) };
+        (status, handle)
+    };
+    assert_eq!(open(0, 0).0, nt::STATUS_OBJECT_NAME_NOT_FOUND);
+    let path = format!(r"{ROOT}\ZwParameters\Parameters");
+    settings::set(&path, "Number", SettingValue::Dword(7));
+    let (status, handle) = open(0, 0);
+    assert_eq!(status, nt::STATUS_SUCCESS);
+    let (status, _, value) = query(handle, "Number", 2, 64);
+    assert_eq!((status, u32_at(&value, 12)), (nt::STATUS_SUCCESS, 7));
+    assert_eq!(close(handle), nt::STATUS_SUCCESS);
+    for (key, flags) in [(1, 0), (0, 1)] {
+        assert_eq!(open(key, flags).0, nt::STATUS_INVALID_PARAMETER);
+    }
+}
+
 #[test]
 fn attributes_of_another_size_are_refused() {
     let attributes = OBJECT_ATTRIBUTES {

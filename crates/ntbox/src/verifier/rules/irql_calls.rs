@@ -192,6 +192,7 @@ static CALLS: &[(&Rule, &[&str])] = &[
     (
         &ZW_PASSIVE,
         &[
+            "IoOpenDriverRegistryKey",
             "ZwClose",
             "ZwCreateKey",
             "ZwDeleteKey",

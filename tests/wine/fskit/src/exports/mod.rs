@@ -12,7 +12,7 @@
 //! | [`pool`] | the pool, counted |
 //! | [`event_log`] | entries of the event log, counted |
 //! | [`etw`] | providers of events, counted |
-//! | [`names`] | names of drivers |
+//! | [`names`] | names of drivers, keys of services |
 //! | [`time`] | the time of day |
 //!
 //! KeGetCurrentIrql and IoGetTopLevelIrp are here: Wine's kernel threads have no IRQL, and none of them is

@@ -1,9 +1,10 @@
-//! Names of objects. Wine's kernel finds those of devices, and none of drivers.
+//! Names of objects, and keys of services. Wine's kernel finds the names of devices, and none of drivers.
 
 use super::devices;
 use core::ffi::c_void;
 use wdk_sys::{
-    DRIVER_OBJECT, NTSTATUS, OBJECT_NAME_INFORMATION, STATUS_INFO_LENGTH_MISMATCH, STATUS_SUCCESS,
+    DRIVER_OBJECT, HANDLE, KEY_READ, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
+    OBJECT_ATTRIBUTES, OBJECT_NAME_INFORMATION, STATUS_INFO_LENGTH_MISMATCH, STATUS_SUCCESS,
     UNICODE_STRING, ntddk,
 };
 
@@ -33,4 +34,41 @@ unsafe extern "C" fn fskit_query_name_string(
         Buffer: buffer,
     };
     STATUS_SUCCESS
+}
+
+/// IoOpenDriverRegistryKey, for the parameters. Wine keeps the whole path of a service's key in the driver
+/// object, where NT has the name of the service.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn IoOpenDriverRegistryKey(
+    driver: *mut DRIVER_OBJECT,
+    _parameters: i32,
+    access: u32,
+    _flags: u32,
+    handle: *mut HANDLE,
+) -> NTSTATUS {
+    let mut attributes = OBJECT_ATTRIBUTES {
+        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+        RootDirectory: core::ptr::null_mut(),
+        ObjectName: &raw mut (*(*driver).DriverExtension).ServiceKeyName,
+        Attributes: OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE,
+        SecurityDescriptor: core::ptr::null_mut(),
+        SecurityQualityOfService: core::ptr::null_mut(),
+    };
+    let mut service = core::ptr::null_mut();
+    let status = ntddk::ZwOpenKey(&raw mut service, KEY_READ, &raw mut attributes);
+    if status != STATUS_SUCCESS {
+        return status;
+    }
+    let mut name = "Parameters".encode_utf16();
+    let mut units = [0_u16; 10].map(|_| name.next().unwrap_or(0));
+    let mut parameters = UNICODE_STRING {
+        Length: size_of_val(&units) as u16,
+        MaximumLength: size_of_val(&units) as u16,
+        Buffer: units.as_mut_ptr(),
+    };
+    attributes.RootDirectory = service;
+    attributes.ObjectName = &raw mut parameters;
+    let status = ntddk::ZwOpenKey(handle, access, &raw mut attributes);
+    let _ = ntddk::ZwClose(service);
+    status
 }

@@ -1,4 +1,4 @@
-//! D7: what the I/O manager is told to copy to a program was written by the driver.
+//! D7: a success says that the answer is in the buffer; only `DeviceControl::answer` puts one there.
 
 #![no_std]
 #![no_main]
