@@ -72,12 +72,12 @@ fn signed_ranges(image: &[u8]) -> Result<[Range<usize>; 3]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use sha2::Sha256;
 
     /// Headers, one directory entry for signatures, a few bytes, and signatures.
-    fn image(signatures: &[u8]) -> Vec<u8> {
+    pub(crate) fn image(signatures: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0; 0x200];
         let mut put = |place: usize, value: &[u8]| {
             bytes[place..place + value.len()].copy_from_slice(value);

@@ -11,7 +11,7 @@ use crate::inf::document::Document;
 use crate::inf::lint::{self, Mode};
 use crate::inf::stamp::{self, Date};
 use crate::layout::Layout;
-use crate::package::Ingredients;
+use crate::package::{self, Ingredients};
 use crate::package_check;
 use crate::process;
 use crate::processor::Processor;
@@ -188,12 +188,14 @@ pub fn prepare(choice: Choice, workspace: &Workspace) -> Result<()> {
     let layout = Layout::of(workspace);
     let compiler = prepared(choice, Processor::X64, workspace, &layout)?;
     let command = driver_build::cargo(&layout, &compiler, "check", Processor::X64, &[]);
-    let directory = layout.mirror();
-    println!(
-        "cd {} && {}",
-        process::word(directory.as_os_str()),
-        process::line(&command)
-    );
+    let mut line = format!("cd {} &&", process::word(layout.mirror().as_os_str()));
+    for (name, value) in command.get_envs() {
+        // What the kit has set; the rest is of no consequence in a shell.
+        if let Some(value) = value.filter(|_| name != "PATH") {
+            line += &format!(" {}={}", name.display(), process::word(value));
+        }
+    }
+    println!("{line} {}", process::line(&command));
     Ok(())
 }
 
@@ -270,7 +272,8 @@ pub fn list_rules() {
 
 /// An INF source as it is once it has been stamped.
 fn stamped(path: &Path) -> Result<Document> {
-    let text = stamp::stamp(&files::read_text(path)?, Date::of(SourceDate(0)), "0.0.0.0")?;
+    let text = stamp::with_catalog(&package::inf_text(path)?, "driver.cat")?;
+    let text = stamp::stamp(&text, Date::of(SourceDate(0)), "0.0.0.0")?;
     Ok(Document::parse(&text))
 }
 

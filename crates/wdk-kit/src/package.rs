@@ -11,6 +11,9 @@
 //! legacy/      NAME.inf, NAME.sys and NAME.cat for systems before driver isolation
 //! ```
 //!
+//! The INF of a device's driver, which has a `[Manufacturer]`, is made as it is written: the rules
+//! that are checked here, and `legacy`, are for drivers without a device.
+//!
 //! Made twice from the same sources with the same key, the folder is the same.
 
 use std::fs;
@@ -20,7 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::catalog::{self, Member};
 use crate::files;
-use crate::inf::document::Document;
+use crate::inf::document::{self, Document};
 use crate::inf::legacy;
 use crate::inf::lint::{self, Mode};
 use crate::inf::stamp::{self, Date};
@@ -69,7 +72,7 @@ impl Ingredients<'_> {
             signer.export(&folder.join(self.name("cer")))?;
         }
         self.inf_and_catalog(folder, &isolated)?;
-        self.complete(&legacy, folder)
+        self.complete(legacy.as_deref(), folder)
     }
 
     /// Makes the package of one in `built` that Windows' own tools have stamped, catalogued and
@@ -87,11 +90,11 @@ impl Ingredients<'_> {
         }
         let certificate = self.built.join(WINDOWS_CERTIFICATE);
         files::copy_if_changed(&certificate, &folder.join(self.name("cer")))?;
-        self.complete(&legacy, folder)
+        self.complete(legacy.as_deref(), folder)
     }
 
     /// Adds what does not depend on who makes the package.
-    fn complete(&self, legacy: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+    fn complete(&self, legacy: Option<&str>, folder: &Path) -> Result<Vec<PathBuf>> {
         let symbols = self.name("pdb");
         files::copy_if_changed(&self.built.join(&symbols), &folder.join(&symbols))?;
         if let Some(readme) = readme(self.driver)? {
@@ -102,10 +105,12 @@ impl Ingredients<'_> {
             let file = program.file_name().context("a program has no name")?;
             self.sign(program, &folder.join(file))?;
         }
-        let below = folder.join(LEGACY);
-        let driver = self.name("sys");
-        files::copy_if_changed(&folder.join(&driver), &below.join(&driver))?;
-        self.inf_and_catalog(&below, legacy)?;
+        if let Some(legacy) = legacy {
+            let below = folder.join(LEGACY);
+            let driver = self.name("sys");
+            files::copy_if_changed(&folder.join(&driver), &below.join(&driver))?;
+            self.inf_and_catalog(&below, legacy)?;
+        }
         files::below(folder)
     }
 
@@ -113,28 +118,39 @@ impl Ingredients<'_> {
         format!("{}.{extension}", self.driver.image)
     }
 
-    /// The INF, and the one for old systems; both keep the rules of their time.
-    fn infs(&self, source: &Path) -> Result<(String, String)> {
-        let text = files::read_text(source)?;
+    /// The INF, and, for a driver without a device, the one for old systems; both keep the rules
+    /// of their time.
+    fn infs(&self, source: &Path) -> Result<(String, Option<String>)> {
+        let cannot = || format!("cannot make an INF of {}", source.display());
+        let text = inf_text(source)?;
+        let text = stamp::with_catalog(&text, &self.name("cat")).with_context(cannot)?;
         let version = stamp::driver_version(&self.driver.version);
-        let make = |text: &str, mode| -> Result<String> {
-            let stamped = stamp::stamp(text, Date::of(self.moment), &version)?;
-            refuse_findings(&stamped, mode)?;
-            Ok(stamped)
+        let stamped = |text: &str| stamp::stamp(text, Date::of(self.moment), &version);
+        let isolated = stamped(&text).with_context(cannot)?;
+        if is_of_device(&Document::parse(&isolated)) {
+            eprintln!(
+                "wdk-kit: {} installs a device's driver; InfVerif's rules for such an INF are not \
+                 checked here",
+                source.display()
+            );
+            return Ok((isolated, None));
+        }
+        refuse_findings(&isolated, Mode::Windows).with_context(cannot)?;
+        let legacy = || -> Result<String> {
+            let legacy = stamped(&legacy::variant(&text)?)?;
+            refuse_findings(&legacy, Mode::Declarative)?;
+            Ok(legacy)
         };
-        let isolated = make(&text, Mode::Windows)
-            .with_context(|| format!("cannot make an INF of {}", source.display()))?;
-        let legacy = legacy::variant(&text).and_then(|text| make(&text, Mode::Declarative));
-        let legacy = legacy.with_context(|| {
+        let legacy = legacy().with_context(|| {
             format!("cannot make an INF for old systems of {}", source.display())
         })?;
-        Ok((isolated, legacy))
+        Ok((isolated, Some(legacy)))
     }
 
     /// Writes an INF beside the files that it names, and the catalog of all of them.
     fn inf_and_catalog(&self, folder: &Path, text: &str) -> Result<()> {
         let inf = folder.join(self.name("inf"));
-        files::write_if_changed(&inf, text)?;
+        files::write_if_changed(&inf, document::encode(text))?;
         let (catalog, contents) = catalog_of(&inf, self.moment)?;
         let unsigned = catalog.with_extension("unsigned");
         files::write_if_changed(&unsigned, contents)?;
@@ -166,6 +182,25 @@ pub fn catalog_of(inf: &Path, moment: SourceDate) -> Result<(PathBuf, Vec<u8>)> 
     let name = name.context("the INF names no catalog")?.value(0);
     let contents = catalog::unsigned(&members, moment)?;
     Ok((inf.with_file_name(name), contents))
+}
+
+/// The text of an INF or an INF source.
+///
+/// # Errors
+/// When it cannot be read, also for its encoding.
+pub fn inf_text(path: &Path) -> Result<String> {
+    document::decode(&files::read(path)?).with_context(|| {
+        format!(
+            "{} is neither ASCII nor UTF-16 with a byte order mark",
+            path.display()
+        )
+    })
+}
+
+/// Whether an INF installs the driver of a device.
+#[must_use]
+pub fn is_of_device(inf: &Document) -> bool {
+    inf.has("Manufacturer")
 }
 
 fn inf_source(driver: &Driver) -> Result<PathBuf> {
@@ -218,6 +253,7 @@ fn with_windows_line_ends(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticode::tests::image;
     use crate::driver_model::Model;
     use crate::inf::lint::tests::GLASS;
 
@@ -305,6 +341,66 @@ mod tests {
         assert_eq!(
             files::read_text(&folder.join("legacy/glass.sys")).unwrap(),
             "their glass.sys"
+        );
+    }
+
+    /// What a device's INF source is made of, and what is made of it.
+    fn device_package(source: &[u8]) -> (Vec<u8>, Vec<PathBuf>) {
+        let root = tempfile::tempdir().unwrap();
+        let driver = driver_in(root.path());
+        files::write_if_changed(&root.path().join("glass.inx"), source).unwrap();
+        for file in ["glass.sys", "glass.pdb"] {
+            files::write_if_changed(&root.path().join(file), image(b"")).unwrap();
+        }
+        let ingredients = Ingredients {
+            driver: &driver,
+            built: root.path(),
+            programs: &[],
+            moment: SourceDate(1_773_057_600),
+            signer: None,
+        };
+        let folder = root.path().join("package");
+        let made = ingredients.package(&folder).unwrap();
+        let names = made
+            .iter()
+            .map(|file| file.strip_prefix(&folder).unwrap().to_path_buf());
+        (
+            files::read(&folder.join("glass.inf")).unwrap(),
+            names.collect(),
+        )
+    }
+
+    #[test]
+    fn the_inf_of_a_device_is_stamped_and_keeps_its_encoding() {
+        let source = "[Version]\nSignature = \"$WINDOWS NT$\"\nClass = Sample\n\
+            [Manufacturer]\n%Maker% = Models,NT$ARCH$\n[SourceDisksFiles]\nglass.sys = 1\n\
+            [Strings]\nMaker = \"Glass\"\n";
+        let (inf, files) = device_package(source.as_bytes());
+        let text = String::from_utf8(inf).unwrap();
+        for line in [
+            "Models,NTamd64",
+            "CatalogFile = glass.cat",
+            "DriverVer = 03/09/2026,0.2.0.0",
+        ] {
+            assert!(
+                text.contains(&format!("{line}\r\n")),
+                "{line:?} is not in: {text}"
+            );
+        }
+        let expected = ["glass.cat", "glass.inf", "glass.pdb", "glass.sys"];
+        assert_eq!(files, expected.map(PathBuf::from));
+
+        let (inf, _) = device_package(&document::encode(&source.replace("Glass", "Gläser")));
+        assert!(inf.starts_with(&[0xFF, 0xFE]));
+        assert!(document::decode(&inf).unwrap().contains("Gläser"));
+    }
+
+    #[test]
+    fn a_source_of_unknown_encoding_is_refused_by_its_name() {
+        let text = refusal(Some(&GLASS.replace("glass", "gläser")));
+        assert!(
+            text.contains("glass.inx") && text.contains("UTF-16"),
+            "{text}"
         );
     }
 

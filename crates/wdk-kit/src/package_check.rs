@@ -40,10 +40,12 @@ pub fn check(driver: &Driver, programs: &[String], folder: &Path) -> Result<()> 
     for program in programs {
         check.image(&folder.join(program), &certificate);
     }
-    for (folder, mode) in [
-        (folder.to_path_buf(), Mode::Windows),
-        (folder.join(LEGACY), Mode::Declarative),
-    ] {
+    let mut parts = vec![(folder.to_path_buf(), Mode::Windows)];
+    let inf = files::read(&folder.join(check.name("inf"))).unwrap_or_default();
+    if !package::is_of_device(&Document::read(&inf)) {
+        parts.push((folder.join(LEGACY), Mode::Declarative));
+    }
+    for (folder, mode) in parts {
         check.image(&folder.join(check.name("sys")), &certificate);
         check.inf(&folder.join(check.name("inf")), mode);
         check.catalog(&folder, &certificate);
@@ -116,6 +118,9 @@ impl Check<'_> {
         let version = stamp::driver_version(&self.driver.version);
         if stamp.is_none_or(|stamp| stamp.value(1) != version) {
             self.complain(path, &format!("not stamped with the version {version}"));
+        }
+        if package::is_of_device(&document) {
+            return; // The rules are for drivers without one.
         }
         for finding in lint::check(&document, mode) {
             self.complain(path, &finding.to_string());

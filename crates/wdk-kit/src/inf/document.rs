@@ -187,7 +187,10 @@ pub(super) fn is_strings(section: &str) -> bool {
     first.eq_ignore_ascii_case("Strings")
 }
 
-fn decode(bytes: &[u8]) -> Option<String> {
+/// The text of an INF file: ASCII, or UTF-16 in little-endian order with a mark; nothing if it is
+/// neither.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<String> {
     if let Some(units) = bytes.strip_prefix(&[0xFF, 0xFE]) {
         let (pairs, odd) = units.as_chunks::<2>();
         let units: Vec<u16> = pairs.iter().copied().map(u16::from_le_bytes).collect();
@@ -195,6 +198,16 @@ fn decode(bytes: &[u8]) -> Option<String> {
     }
     let text = std::str::from_utf8(bytes).ok()?;
     text.is_ascii().then(|| text.to_owned())
+}
+
+/// An INF file of that text, in one of the two.
+#[must_use]
+pub fn encode(text: &str) -> Vec<u8> {
+    if text.is_ascii() {
+        return text.as_bytes().to_vec();
+    }
+    let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
 }
 
 /// Lines without comments, those that end in a backslash joined to the next, the empty

@@ -1,7 +1,7 @@
 //! Stamping an INF source: what `stampinf` does on Windows.
 //!
-//! An `.inx` file leaves two things open. `$ARCH$` becomes the architecture, and
-//! `DriverVer` in the `[Version]` section gets a date and a version.
+//! An `.inx` file leaves three things open. `$ARCH$` becomes the architecture, `DriverVer` in the
+//! `[Version]` section gets a date and a version, and a `CatalogFile` belongs beside it.
 
 use anyhow::{Result, bail};
 
@@ -13,14 +13,16 @@ const ARCHITECTURE: &str = "amd64";
 /// Makes the INF of an INF source.
 ///
 /// # Errors
-/// When `$ARCH$` or `DriverVer` is missing: the result would install nothing, or
-/// be refused.
+/// When `$ARCH$` or the `[Version]` section is missing: the result would install nothing, or be
+/// refused.
 pub fn stamp(source: &str, date: Date, version: &str) -> Result<String> {
     if !source.contains("$ARCH$") {
         bail!("no section is decorated with $ARCH$, as in [DefaultInstall.NT$ARCH$]");
     }
+    let Date { year, month, day } = date;
+    let stamp = format!("{month:02}/{day:02}/{year:04},{version}");
+    let source = with_directive(source, "DriverVer", &stamp)?;
     let mut section = String::new();
-    let mut stamped = false;
     let mut text = String::with_capacity(source.len());
     for line in source.lines() {
         let trimmed = line.trim();
@@ -29,20 +31,46 @@ pub fn stamp(source: &str, date: Date, version: &str) -> Result<String> {
         }
         let is_version = section == "[version]" && is_key(trimmed, "DriverVer");
         if is_version {
-            let Date { year, month, day } = date;
             let key = line.split('=').next().unwrap_or_default().trim_end();
-            text.push_str(&format!("{key} = {month:02}/{day:02}/{year:04},{version}"));
-            stamped = true;
+            text.push_str(&format!("{key} = {stamp}"));
         } else {
             text.push_str(&line.replace("$ARCH$", ARCHITECTURE));
         }
         // Windows' own tools expect its line ends.
         text.push_str("\r\n");
     }
-    if !stamped {
-        bail!("no DriverVer in the [Version] section");
-    }
     Ok(text)
+}
+
+/// An INF or INF source that names its catalog: the one that it names, or else this one.
+///
+/// # Errors
+/// When the `[Version]` section is missing.
+pub fn with_catalog(source: &str, catalog: &str) -> Result<String> {
+    with_directive(source, "CatalogFile", catalog)
+}
+
+/// The source with a directive in its `[Version]` section, unless there is one.
+fn with_directive(source: &str, key: &str, value: &str) -> Result<String> {
+    let mut section = String::new();
+    let mut header = None;
+    for (index, line) in source.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            section = line.to_ascii_lowercase();
+            if section == "[version]" {
+                header = header.or(Some(index));
+            }
+        } else if section == "[version]" && is_key(line, key) {
+            return Ok(source.to_owned());
+        }
+    }
+    let Some(header) = header else {
+        bail!("no [Version] section");
+    };
+    let mut lines: Vec<_> = source.lines().map(str::to_owned).collect();
+    lines.insert(header + 1, format!("{key} = {value}"));
+    Ok(lines.join("\n") + "\n")
 }
 
 fn is_key(line: &str, key: &str) -> bool {
@@ -141,9 +169,30 @@ mod tests {
     }
 
     #[test]
-    fn a_source_without_version_is_refused() {
-        let error = stamp(&SOURCE.replace("DriverVer   =", ";"), DATE, "1.0.0.0").unwrap_err();
-        assert!(error.to_string().contains("DriverVer"), "{error}");
+    fn what_a_source_does_not_say_is_added_to_its_version_section() {
+        let bare = "; Glass\n[Version]\nClass = Sample\n[Other.NT$ARCH$]\nCatalogFile = other\n";
+        let text = stamp(bare, DATE, "1.0.0.0").unwrap();
+        assert!(
+            text.contains("[Version]\r\nDriverVer = 03/09/2026,1.0.0.0\r\n"),
+            "{text}"
+        );
+        let named = with_catalog(bare, "glass.cat").unwrap();
+        assert!(
+            named.contains("[Version]\nCatalogFile = glass.cat\n"),
+            "{named}"
+        );
+        assert_eq!(with_catalog(&named, "another.cat").unwrap(), named);
+    }
+
+    #[test]
+    fn a_source_without_a_version_section_is_refused() {
+        let source = SOURCE.replace("[Version]", "[Strings]");
+        for error in [
+            stamp(&source, DATE, "1.0.0.0").unwrap_err(),
+            with_catalog(&source, "glass.cat").unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("[Version]"), "{error}");
+        }
     }
 
     #[test]
