@@ -12,13 +12,22 @@ use crate::processor::Processor;
 use crate::setup;
 use crate::workspace::Workspace;
 
+const EXAMPLES: &str = "\
+Examples:
+  wdk-kit setup                                     as root, once
+  wdk-kit build                                     in a driver's folder
+  wdk-kit build --debug --manifest-path drivers/glass/Cargo.toml -- --features trace
+  wdk-kit cargo check
+
+Exit codes: 0, or 1 with what is wrong and what to do, or 2 when called wrongly.";
+
 /// Builds Windows kernel drivers on Linux, from the published wdk crates.
 ///
 /// The Windows Driver Kit is replaced by a folder of the same shape, made from
 /// mingw-w64's headers; everything generated lies in target/kit and may be
 /// deleted at any time. On Windows the installed kit is used.
 #[derive(Debug, Parser)]
-#[command(name = "wdk-kit", version)]
+#[command(name = "wdk-kit", version, after_help = EXAMPLES)]
 struct CommandLine {
     #[command(flatten)]
     global: GlobalOptions,
@@ -98,7 +107,7 @@ enum Action {
         /// Build the debug profile; with --release, build both
         #[arg(long)]
         debug: bool,
-        /// Arguments for cargo, such as `-- --features trace --locked`
+        /// Arguments for cargo, such as `-- --features trace --offline`
         #[arg(last = true, value_name = "CARGO ARGUMENTS")]
         arguments: Vec<String>,
     },
