@@ -203,11 +203,25 @@ impl<F: Filter> Driver<F> {
         unsafe { event_log::Source::new(self.object) }
     }
 
+    /// Whether it is a filter device of this driver, and is attached: not its control device, which programs
+    /// find by name, nor one that was deleted and to which somebody has kept a reference.
+    fn is_filter_device(&self, device: &DeviceObject) -> bool {
+        if device.driver() != self.object {
+            return false;
+        }
+        // SAFETY: a device of this driver; one is in no stack before its extension is initialized.
+        if unsafe { device::kind_of(device.raw()) } != Kind::Filter {
+            return false;
+        }
+        // SAFETY: a filter device, by its kind; what is asked stays readable as long as the reference.
+        unsafe { FilterDevice::<F>::from_raw(device.raw()) }.is_attached()
+    }
+
     /// This driver's filter device in the stack of `device`, if there is one.
     fn find_in_stack(&self, device: &DeviceObject, level: &mut Passive) -> Option<DeviceReference> {
         let mut next = Some(device.top_of_stack(level));
         while let Some(current) = next {
-            if current.driver() == self.object {
+            if self.is_filter_device(&current) {
                 return Some(current);
             }
             next = current.lower(level);

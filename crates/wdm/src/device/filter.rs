@@ -272,6 +272,10 @@ pub fn attach<F: Filter>(
     const PAUSE_MILLISECONDS: u32 = 50;
     for attempt in 1.. {
         let result = driver.attach_lock().with(level, |(), level| {
+            // Under the lock under which DriverUnload leaves every stack (A12).
+            if driver.is_unloading() {
+                return Ok(false);
+            }
             let Some(attachment) = claim(level) else {
                 return Ok(false);
             };
