@@ -10,11 +10,10 @@
 
 mod checks;
 mod doctored;
-mod imports;
 mod resources;
 
 pub use doctored::Doctored;
-pub use imports::{Allowed, ImportList, WindowsVersion};
+pub use wdk_kit::introduced::ImportList;
 
 use object::LittleEndian as LE;
 use object::pe::{ImageNtHeaders64, ImageSectionHeader, Machine, SectionFlags};

@@ -10,6 +10,7 @@ use fsglass_tests::image_audit::{
 };
 use object::pe::IMAGE_FILE_MACHINE_AMD64;
 use std::path::Path;
+use wdk_kit::introduced::KNOWN;
 
 /// The oldest Windows that the driver promises to run on; the README and the INF say the same.
 const OLDEST_WINDOWS: &str = "Windows 10 version 2004";
@@ -110,6 +111,23 @@ fn the_list_of_imports_keeps_the_promise_about_old_windows() {
 type Doctor = (&'static str, &'static str, fn(&mut Doctored));
 
 const MACHINE: &str = "it is for the processor that it was built for";
+/// What the reviewed list says of routines since Windows 7, the kit knows too: it holds INFs to it.
+#[test]
+fn the_kit_knows_which_windows_has_the_imports() {
+    for routine in import_list().entries() {
+        let since_windows_7 = routine.introduced.numbers() >= (6, 1, 0);
+        let known = KNOWN.find(&routine.name);
+        assert!(
+            known.is_some() || !since_windows_7,
+            "{routine:?} is unknown"
+        );
+        assert!(
+            known.is_none_or(|known| known == routine),
+            "{known:?}, {routine:?}"
+        );
+    }
+}
+
 const IMPORTED_NAMES: &str = "it imports only reviewed names (tests/imports.txt)";
 const MITIGATIONS: &str = "no-execute, random addresses, also above 4 GB, signature enforced";
 const PAGEABLE: &str = "nothing is pageable or discardable but INIT and what only the loader reads";

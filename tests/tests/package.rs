@@ -15,7 +15,8 @@ use wdk_kit::catalog::{self, Member};
 use wdk_kit::files;
 use wdk_kit::inf::document::Document;
 use wdk_kit::layout::Layout;
-use wdk_kit::package::{Ingredients, LEGACY};
+use wdk_kit::package::{Ingredients, WINE};
+use wdk_kit::package_check;
 use wdk_kit::signing::Signer;
 use wdk_kit::source_date::SourceDate;
 use wdk_kit::workspace::Workspace;
@@ -89,9 +90,6 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     by_name.collect()
 }
 
-/// The catalogs of the package, with the folder of each.
-const CATALOGS: [&str; 2] = ["", LEGACY];
-
 #[test]
 fn the_folder_is_complete_and_the_same_when_made_again() {
     let made = &*MADE;
@@ -107,9 +105,8 @@ fn the_folder_is_complete_and_the_same_when_made_again() {
             "fsglass.inf",
             "fsglass.pdb",
             "fsglass.sys",
-            "legacy/fsglass.cat",
-            "legacy/fsglass.inf",
-            "legacy/fsglass.sys",
+            "wine/fsglass.inf",
+            "wine/fsglass.sys",
         ]
     );
     assert!(first == contents(&made.package("again")), "a file differs");
@@ -145,12 +142,7 @@ fn only_the_certificate_of_the_package_is_trusted() {
     let made = &*MADE;
     let elsewhere = tempfile::tempdir().expect("a temporary directory");
     let stranger = Signer::for_tests(&Layout::new(elsewhere.path())).expect("a certificate");
-    for file in [
-        "fsglass.sys",
-        "fsglass.exe",
-        "fsglass.cat",
-        "legacy/fsglass.cat",
-    ] {
+    for file in ["fsglass.sys", "fsglass.exe", "fsglass.cat"] {
         assert!(
             is_accepted(&made.file(file), made.certificate(), None),
             "{file}"
@@ -163,32 +155,26 @@ fn only_the_certificate_of_the_package_is_trusted() {
 }
 
 #[test]
-fn the_catalogs_vouch_for_the_driver_and_the_inf() {
+fn the_catalog_vouches_for_the_driver_and_the_inf() {
     let made = &*MADE;
-    for folder in CATALOGS {
-        let file = |name: &str| made.file(folder).join(name);
-        let catalog = Catalog::read(&file("fsglass.cat"));
-        assert_eq!(catalog.files(), ["fsglass.inf", "fsglass.sys"]);
+    let catalog_file = made.file("fsglass.cat");
+    let catalog = Catalog::read(&catalog_file);
+    assert_eq!(catalog.files(), ["fsglass.inf", "fsglass.sys"]);
 
-        let inf = file("fsglass.inf");
-        let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
-        assert!(
-            catalog.vouches_for("fsglass.inf", &long, &short),
-            "{catalog:#?}"
-        );
-        let sys = file("fsglass.sys");
-        let long = signed_digest(&sys, made.certificate()).expect("osslsigncode accepts it");
-        let ours = authenticode::digest::<sha1::Sha1>(&read(&sys)).expect("an image");
-        assert!(
-            catalog.vouches_for("fsglass.sys", &long, &format!("{ours:X}")),
-            "{catalog:#?}"
-        );
-        assert!(is_accepted(
-            &sys,
-            made.certificate(),
-            Some(&file("fsglass.cat"))
-        ));
-    }
+    let inf = made.file("fsglass.inf");
+    let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
+    assert!(
+        catalog.vouches_for("fsglass.inf", &long, &short),
+        "{catalog:#?}"
+    );
+    let sys = made.file("fsglass.sys");
+    let long = signed_digest(&sys, made.certificate()).expect("osslsigncode accepts it");
+    let ours = authenticode::digest::<sha1::Sha1>(&read(&sys)).expect("an image");
+    assert!(
+        catalog.vouches_for("fsglass.sys", &long, &format!("{ours:X}")),
+        "{catalog:#?}"
+    );
+    assert!(is_accepted(&sys, made.certificate(), Some(&catalog_file)));
 }
 
 #[test]
@@ -199,11 +185,10 @@ fn a_changed_file_is_in_no_catalog() {
     let inf = made.doctored("fsglass.inf", "changed.inf", |bytes| bytes.extend(b";\r\n"));
     let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
     assert!(!catalog.vouches_for("fsglass.inf", &long, &short));
-    // The one for old systems has another INF.
-    let legacy = Catalog::read(&made.file("legacy/fsglass.cat"));
-    let inf = made.file("fsglass.inf");
+    // That for Wine is another, and no catalog is beside it.
+    let inf = made.file(WINE).join("fsglass.inf");
     let (long, short) = (digest("sha256", &inf), digest("sha1", &inf));
-    assert!(!legacy.vouches_for("fsglass.inf", &long, &short));
+    assert!(!catalog.vouches_for("fsglass.inf", &long, &short));
 
     let changed = made.doctored("fsglass.sys", "uncatalogued.sys", |bytes| {
         let middle = bytes.len() / 2;
@@ -280,8 +265,8 @@ fn the_readme_names_every_file_and_only_commands_that_exist() {
 #[test]
 fn both_infs_install_the_same_service() {
     let made = &*MADE;
-    let [isolated, legacy] =
-        CATALOGS.map(|folder| Document::read(&read(&made.file(folder).join("fsglass.inf"))));
+    let [isolated, for_wine] =
+        ["", WINE].map(|folder| Document::read(&read(&made.file(folder).join("fsglass.inf"))));
     let values = |inf: &Document, section: &str| -> Vec<_> {
         let entries = inf
             .entries(section)
@@ -291,7 +276,7 @@ fn both_infs_install_the_same_service() {
             .collect()
     };
     for section in ["Version", "Fsglass.Service", "Fsglass.Settings"] {
-        assert_eq!(values(&isolated, section), values(&legacy, section));
+        assert_eq!(values(&isolated, section), values(&for_wine, section));
         assert!(!values(&isolated, section).is_empty(), "[{section}]");
     }
     let binary = |inf: &Document| {
@@ -299,7 +284,7 @@ fn both_infs_install_the_same_service() {
         entry.map(|entry| entry.value(0).to_owned())
     };
     assert_eq!(binary(&isolated).as_deref(), Some(r"%13%\fsglass.sys"));
-    assert_eq!(binary(&legacy).as_deref(), Some(r"%12%\fsglass.sys"));
+    assert_eq!(binary(&for_wine).as_deref(), Some(r"%12%\fsglass.sys"));
     let stamp = values(&isolated, "Version")
         .into_iter()
         .find_map(|(key, values)| (key.as_deref() == Some("DriverVer")).then_some(values));
@@ -310,4 +295,67 @@ fn both_infs_install_the_same_service() {
             concat!(env!("CARGO_PKG_VERSION"), ".0").to_owned()
         ])
     );
+}
+
+/// The INF accepts no Windows that cannot load the driver: none before primitive drivers, and none that
+/// lacks what the image imports.
+#[test]
+fn an_inf_for_a_windows_that_cannot_load_the_driver_is_refused() {
+    let made = &*MADE;
+    let workspace = Workspace::find().expect("the tests run in the workspace");
+    let driver = workspace.select(&[]).expect("the driver at the root")[0];
+    let programs = ["fsglass.exe".to_owned()];
+    let folder = made.package("checked");
+    let complaints = || match package_check::check(driver, &programs, &folder) {
+        Ok(()) => String::new(),
+        Err(error) => format!("{error:#}"),
+    };
+    assert_eq!(complaints(), "");
+    let inf = folder.join("fsglass.inf");
+    let text = String::from_utf8(read(&inf)).expect("an INF in ASCII");
+    for (build, refused) in [
+        ("...19041", None),
+        ("...22000", None),
+        (
+            "...19040",
+            Some("ExAllocatePool2, which is from Windows 10 version 2004 on"),
+        ),
+        ("...18362", Some("decorate its sections as in 10.0...19041")),
+        ("...16299", Some("error 1420")),
+        ("", Some("it is for Windows 10.0, build 0,")),
+    ] {
+        let text = text.replace("...19041", build);
+        files::write_if_changed(&inf, text).unwrap_or_else(|error| panic!("{error:#}"));
+        let found = complaints();
+        match refused {
+            Some(part) => assert!(found.contains(part), "{build}: {found}"),
+            None => assert!(!found.contains("it is for Windows"), "{build}: {found}"),
+        }
+    }
+}
+
+/// FLG_ADDREG_NOCLOBBER.
+const NO_CLOBBER: u32 = 2;
+
+/// Installing again leaves the settings as somebody has set them, and brings the event log up to date.
+#[test]
+fn settings_survive_another_installation() {
+    let made = &*MADE;
+    for folder in ["", WINE] {
+        let inf = Document::read(&read(&made.file(folder).join("fsglass.inf")));
+        for (section, stays) in [
+            ("Fsglass.Settings", true),
+            ("Fsglass.EventLog.Values", false),
+        ] {
+            let flags: Vec<_> = inf
+                .entries(section)
+                .map(|entry| u32::from_str_radix(entry.value(3).trim_start_matches("0x"), 16))
+                .collect();
+            assert!(!flags.is_empty(), "[{section}]");
+            for flags in flags {
+                let kept = flags.map(|flags| flags & NO_CLOBBER != 0);
+                assert_eq!(kept, Ok(stays), "[{section}] of {folder:?}");
+            }
+        }
+    }
 }

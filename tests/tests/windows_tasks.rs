@@ -14,7 +14,7 @@ use std::path::Path;
 const OUTPUT: &str = "target/x86_64-pc-windows-msvc/release";
 
 /// What is in a package: README's list, by the path in the folder.
-const PACKAGE: [&str; 10] = [
+const PACKAGE: [&str; 9] = [
     "README.txt",
     "fsglass.cat",
     "fsglass.cer",
@@ -22,9 +22,8 @@ const PACKAGE: [&str; 10] = [
     "fsglass.inf",
     "fsglass.pdb",
     "fsglass.sys",
-    "legacy/fsglass.cat",
-    "legacy/fsglass.inf",
-    "legacy/fsglass.sys",
+    "wine/fsglass.inf",
+    "wine/fsglass.sys",
 ];
 
 /// The text of Makefile.toml with a change that has to be possible.
@@ -185,7 +184,6 @@ fn package_makes_the_whole_folder() {
         format!("{output}/fsglass_package/fsglass.sys"),
         format!("{output}/fsglass_package/fsglass.cat"),
         "target/package/fsglass.exe".to_owned(),
-        "target/package/legacy/fsglass.cat".to_owned(),
     ];
     assert_eq!(signed, expected);
 }
@@ -204,10 +202,6 @@ fn package_fails_when_one_program_does_nothing() {
         ("fsglass_package/fsglass.sys", "fsglass.sys: not signed"),
         ("fsglass_package/fsglass.cat", "fsglass.cat: not signed"),
         ("target/package/fsglass.exe", "fsglass.exe: not signed"),
-        (
-            "target/package/legacy/fsglass.cat",
-            "legacy/fsglass.cat: not signed",
-        ),
     ] {
         windows.make_idle(idle);
         windows.make(&["package", "--release"]).expect_failure(file);

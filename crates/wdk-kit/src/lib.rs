@@ -52,6 +52,7 @@ pub mod files;
 pub mod headers;
 pub mod import_libraries;
 pub mod inf;
+pub mod introduced;
 pub mod layout;
 pub mod lock_file;
 pub mod machine;

@@ -8,11 +8,11 @@
 //! NAME.cer     the certificate of the signatures, for the machine's stores
 //! README.txt   what to do with it
 //! PROGRAM.exe  programs that belong to the driver, signed
-//! legacy/      NAME.inf, NAME.sys and NAME.cat for systems before driver isolation
+//! wine/        NAME.inf and NAME.sys for Wine; without a catalog, so that Windows takes them from nobody
 //! ```
 //!
 //! The INF of a device's driver, which has a `[Manufacturer]`, is made as it is written: the rules
-//! that are checked here, and `legacy`, are for drivers without a device.
+//! that are checked here, and `wine`, are for drivers without a device.
 //!
 //! Made twice from the same sources with the same key, the folder is the same.
 
@@ -24,15 +24,15 @@ use anyhow::{Context, Result, bail};
 use crate::catalog::{self, Member};
 use crate::files;
 use crate::inf::document::{self, Document};
-use crate::inf::legacy;
 use crate::inf::lint::{self, Mode};
 use crate::inf::stamp::{self, Date};
+use crate::inf::wine;
 use crate::signing::Signer;
 use crate::source_date::SourceDate;
 use crate::workspace::Driver;
 
-/// The folder in a package for old systems.
-pub const LEGACY: &str = "legacy";
+/// The folder in a package for Wine.
+pub const WINE: &str = "wine";
 
 /// The certificate in a package that wdk-build's makefile makes on Windows.
 const WINDOWS_CERTIFICATE: &str = "WDRLocalTestCert.cer";
@@ -62,7 +62,7 @@ impl Ingredients<'_> {
     /// When the driver has no INF source, the INF breaks a rule, or something cannot be signed.
     pub fn package(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let source = inf_source(self.driver)?;
-        let (isolated, legacy) = self.infs(&source)?;
+        let (isolated, for_wine) = self.infs(&source)?;
         files::empty_directory(folder)?;
         self.sign(
             &self.built.join(self.name("sys")),
@@ -72,7 +72,7 @@ impl Ingredients<'_> {
             signer.export(&folder.join(self.name("cer")))?;
         }
         self.inf_and_catalog(folder, &isolated)?;
-        self.complete(legacy.as_deref(), folder)
+        self.complete(for_wine.as_deref(), folder)
     }
 
     /// Makes the package of one in `built` that Windows' own tools have stamped, catalogued and
@@ -82,7 +82,7 @@ impl Ingredients<'_> {
     /// As [`Self::package`].
     pub fn collect(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let source = inf_source(self.driver)?;
-        let (_, legacy) = self.infs(&source)?;
+        let (_, for_wine) = self.infs(&source)?;
         files::empty_directory(folder)?;
         for extension in ["sys", "inf", "cat"] {
             let file = self.name(extension);
@@ -90,11 +90,11 @@ impl Ingredients<'_> {
         }
         let certificate = self.built.join(WINDOWS_CERTIFICATE);
         files::copy_if_changed(&certificate, &folder.join(self.name("cer")))?;
-        self.complete(legacy.as_deref(), folder)
+        self.complete(for_wine.as_deref(), folder)
     }
 
     /// Adds what does not depend on who makes the package.
-    fn complete(&self, legacy: Option<&str>, folder: &Path) -> Result<Vec<PathBuf>> {
+    fn complete(&self, for_wine: Option<&str>, folder: &Path) -> Result<Vec<PathBuf>> {
         let symbols = self.name("pdb");
         files::copy_if_changed(&self.built.join(&symbols), &folder.join(&symbols))?;
         if let Some(readme) = readme(self.driver)? {
@@ -105,11 +105,11 @@ impl Ingredients<'_> {
             let file = program.file_name().context("a program has no name")?;
             self.sign(program, &folder.join(file))?;
         }
-        if let Some(legacy) = legacy {
-            let below = folder.join(LEGACY);
+        if let Some(for_wine) = for_wine {
+            let below = folder.join(WINE);
             let driver = self.name("sys");
             files::copy_if_changed(&folder.join(&driver), &below.join(&driver))?;
-            self.inf_and_catalog(&below, legacy)?;
+            files::write_if_changed(&below.join(self.name("inf")), for_wine)?;
         }
         files::below(folder)
     }
@@ -118,8 +118,8 @@ impl Ingredients<'_> {
         format!("{}.{extension}", self.driver.image)
     }
 
-    /// The INF, and, for a driver without a device, the one for old systems; both keep the rules
-    /// of their time.
+    /// The INF, and, for a driver without a device, the one for Wine, which keeps the rules of
+    /// Windows before driver isolation.
     fn infs(&self, source: &Path) -> Result<(String, Option<String>)> {
         let cannot = || format!("cannot make an INF of {}", source.display());
         let text = inf_text(source)?;
@@ -136,15 +136,14 @@ impl Ingredients<'_> {
             return Ok((isolated, None));
         }
         refuse_findings(&isolated, Mode::Windows).with_context(cannot)?;
-        let legacy = || -> Result<String> {
-            let legacy = stamped(&legacy::variant(&text)?)?;
-            refuse_findings(&legacy, Mode::Declarative)?;
-            Ok(legacy)
+        let for_wine = || -> Result<String> {
+            let for_wine = stamped(&wine::variant(&text)?)?;
+            refuse_findings(&for_wine, Mode::Declarative)?;
+            Ok(for_wine)
         };
-        let legacy = legacy().with_context(|| {
-            format!("cannot make an INF for old systems of {}", source.display())
-        })?;
-        Ok((isolated, Some(legacy)))
+        let for_wine = for_wine()
+            .with_context(|| format!("cannot make an INF for Wine of {}", source.display()))?;
+        Ok((isolated, Some(for_wine)))
     }
 
     /// Writes an INF beside the files that it names, and the catalog of all of them.
@@ -329,9 +328,8 @@ mod tests {
             "glass.inf",
             "glass.pdb",
             "glass.sys",
-            "legacy/glass.cat",
-            "legacy/glass.inf",
-            "legacy/glass.sys",
+            "wine/glass.inf",
+            "wine/glass.sys",
         ];
         assert_eq!(made, expected.map(Path::new));
         assert_eq!(
@@ -339,7 +337,7 @@ mod tests {
             "their glass.cat"
         );
         assert_eq!(
-            files::read_text(&folder.join("legacy/glass.sys")).unwrap(),
+            files::read_text(&folder.join("wine/glass.sys")).unwrap(),
             "their glass.sys"
         );
     }

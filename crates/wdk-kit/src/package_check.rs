@@ -19,7 +19,8 @@ use crate::files;
 use crate::inf::document::Document;
 use crate::inf::lint::{self, Mode};
 use crate::inf::stamp;
-use crate::package::{self, LEGACY};
+use crate::introduced;
+use crate::package::{self, WINE};
 use crate::workspace::Driver;
 
 /// Looks at the package of a driver, with these files of programs.
@@ -43,13 +44,14 @@ pub fn check(driver: &Driver, programs: &[String], folder: &Path) -> Result<()> 
     let mut parts = vec![(folder.to_path_buf(), Mode::Windows)];
     let inf = files::read(&folder.join(check.name("inf"))).unwrap_or_default();
     if !package::is_of_device(&Document::read(&inf)) {
-        parts.push((folder.join(LEGACY), Mode::Declarative));
+        parts.push((folder.join(WINE), Mode::Declarative));
     }
     for (folder, mode) in parts {
         check.image(&folder.join(check.name("sys")), &certificate);
         check.inf(&folder.join(check.name("inf")), mode);
-        check.catalog(&folder, &certificate);
     }
+    check.catalog(folder, &certificate);
+    check.versions_of_windows();
     match check.complaints.as_slice() {
         [] => Ok(()),
         complaints => bail!(
@@ -124,6 +126,29 @@ impl Check<'_> {
         }
         for finding in lint::check(&document, mode) {
             self.complain(path, &finding.to_string());
+        }
+    }
+
+    /// No Windows that the INF is for is too old for the driver.
+    fn versions_of_windows(&mut self) {
+        let inf = self.folder.join(self.name("inf"));
+        let read = |path: &Path| files::read(path).unwrap_or_default();
+        let Some(oldest) = lint::oldest_windows(&Document::read(&read(&inf))) else {
+            return;
+        };
+        // Files that are missing or no images have been complained about.
+        let image = read(&self.folder.join(self.name("sys")));
+        let needed = introduced::needed(&image).ok().flatten();
+        if let Some(routine) = needed.filter(|routine| oldest < routine.introduced.numbers()) {
+            let (major, minor, build) = oldest;
+            let what = format!(
+                "it is for Windows {major}.{minor}, build {build}, and the driver imports {}, which is from {} \
+                 on: decorate its sections as in {}",
+                routine.name,
+                routine.introduced,
+                routine.introduced.decoration(),
+            );
+            self.complain(&inf, &what);
         }
     }
 

@@ -29,10 +29,10 @@ impl<'w> Client<'w> {
     /// When something has not been built.
     pub fn unpack(wine: &'w Wine) -> Result<Self> {
         let package = wine.file("drive_c/fsglass");
-        let legacy = package.join("legacy");
-        fs::create_dir_all(&legacy)?;
-        fs::write(legacy.join("fsglass.inf"), inf::for_wine()?)?;
-        fs::write(legacy.join("fsglass.sys"), filter::for_wine("fsglass")?)?;
+        let folder = package.join("wine");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("fsglass.inf"), inf::for_wine()?)?;
+        fs::write(folder.join("fsglass.sys"), filter::for_wine("fsglass")?)?;
         fs::copy(files::program("fsglass.exe")?, package.join("fsglass.exe"))?;
         Ok(Self {
             wine,
@@ -80,6 +80,8 @@ impl<'w> Client<'w> {
         for setting in ["AllowUnload", "Statistics"] {
             filter::set(wine, "fsglass", setting, "REG_DWORD", "1")?;
         }
+        // Installing again leaves what was set: the driver can be stopped and has statistics.
+        self.says("install", exit::DONE, &["is installed from"])?;
         self.says("start", exit::DONE, &["fsglass runs"])?;
         exercise(wine, &["mount", "1"])?;
         let status = ["running", "1: it can be stopped", "3 filtered, 0 not"];

@@ -1,8 +1,8 @@
-//! The INF for Wine: the package's variant for systems before driver isolation.
+//! The INF for Wine, as the package has it.
 
 use anyhow::Result;
-use wdk_kit::inf::legacy;
 use wdk_kit::inf::stamp::{self, Date};
+use wdk_kit::inf::wine;
 use wdk_kit::source_date::SourceDate;
 
 use crate::files;
@@ -16,5 +16,5 @@ pub fn for_wine() -> Result<String> {
     let source = std::fs::read_to_string(repository.join("inf/fsglass.inx"))?;
     let date = Date::of(SourceDate::of(repository)?);
     let version = stamp::driver_version(env!("CARGO_PKG_VERSION"));
-    stamp::stamp(&legacy::variant(&source)?, date, &version)
+    stamp::stamp(&wine::variant(&source)?, date, &version)
 }

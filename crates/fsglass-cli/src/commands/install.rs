@@ -11,6 +11,19 @@ const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
 /// ERROR_SUCCESS_REBOOT_REQUIRED, with which pnputil ends.
 const RESTART_REQUIRED: i32 = 3010;
 
+/// ERROR_NO_MORE_ITEMS, with which pnputil ends where the package is installed already.
+const NO_MORE_ITEMS: i32 = 259;
+
+/// What pnputil did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    All,
+    /// All, but it takes effect with the next start of Windows.
+    Restart,
+    /// Nothing, as there was nothing to do.
+    Nothing,
+}
+
 /// Installs the package whose INF is `inf`, or lies beside this program; `boot` sets the driver to
 /// start with Windows.
 pub fn install(context: &mut Context<'_>, inf: Option<&Path>, boot: bool) -> Result<Exit> {
@@ -18,7 +31,7 @@ pub fn install(context: &mut Context<'_>, inf: Option<&Path>, boot: bool) -> Res
     let wine = context.system.wine().is_some();
     // Wine copies files, and has no driver store to run them from.
     let default = if wine {
-        "legacy/fsglass.inf"
+        "wine/fsglass.inf"
     } else {
         "fsglass.inf"
     };
@@ -31,15 +44,16 @@ pub fn install(context: &mut Context<'_>, inf: Option<&Path>, boot: bool) -> Res
         return Err(Error::new(format!("there is no {}", inf.display())));
     }
     let path = inf.display().to_string();
-    let restart = if wine {
+    let done = if wine {
         let section = format!("setupapi,InstallHinfSection DefaultInstall 132 {path}");
         let arguments: Vec<_> = section.split(' ').collect();
         context.system.run_unheard("rundll32.exe", &arguments)?;
-        false
+        Done::All
     } else {
         pnputil(context.system, &["/add-driver", &path, "/install"])?
     };
-    // rundll32 tells nothing of what it met.
+    // rundll32 tells nothing of what it met, and to pnputil there is nothing to do either for a package
+    // that does not fit.
     if context.system.service(context.service)?.is_none() {
         let what = format!(
             "{path} was installed, but there is no service {}",
@@ -55,8 +69,17 @@ pub fn install(context: &mut Context<'_>, inf: Option<&Path>, boot: bool) -> Res
             .run("sc.exe", &["config", &name, "start=", "boot"])?;
         succeeded("sc.exe config", &ran)?;
     }
-    writeln!(context.out, "{} is installed from {path}", context.service)?;
-    if restart || boot {
+    let already = if done == Done::Nothing {
+        "already "
+    } else {
+        ""
+    };
+    writeln!(
+        context.out,
+        "{} is {already}installed from {path}",
+        context.service
+    )?;
+    if done == Done::Restart || boot {
         writeln!(context.out, "it starts after a restart of Windows")?;
         return Ok(Exit::Restart);
     }
@@ -79,7 +102,11 @@ pub fn uninstall(context: &mut Context<'_>) -> Result<Exit> {
     }
     let published = published_inf(&windows_directory().join("INF"), name);
     if let Some(inf) = published {
-        restart |= pnputil(context.system, &["/delete-driver", &inf, "/uninstall"])?;
+        match pnputil(context.system, &["/delete-driver", &inf, "/uninstall"])? {
+            Done::All => {}
+            Done::Restart => restart = true,
+            Done::Nothing => return Err(Error::new(format!("pnputil.exe did not remove {inf}"))),
+        }
         writeln!(context.out, "{inf} is removed from the driver store")?;
     }
     // Where it was not installed from the driver store, the service and its file are left.
@@ -134,14 +161,14 @@ fn published_inf(directory: &Path, service: &str) -> Option<String> {
         })
 }
 
-/// Runs pnputil: whether it asks for a restart.
-fn pnputil(system: &dyn System, arguments: &[&str]) -> Result<bool> {
+/// Runs pnputil.
+fn pnputil(system: &dyn System, arguments: &[&str]) -> Result<Done> {
     let ran = system.run("pnputil.exe", arguments)?;
-    if ran.code == RESTART_REQUIRED {
-        return Ok(true);
+    match ran.code {
+        RESTART_REQUIRED => Ok(Done::Restart),
+        NO_MORE_ITEMS => Ok(Done::Nothing),
+        _ => succeeded("pnputil.exe", &ran).map(|()| Done::All),
     }
-    succeeded("pnputil.exe", &ran)?;
-    Ok(false)
 }
 
 fn succeeded(program: &str, ran: &Ran) -> Result<()> {
@@ -226,6 +253,24 @@ mod tests {
             ran(&system, &["install", "--inf", inf]).0,
             Err(Exit::Failed)
         );
+    }
+
+    #[test]
+    fn a_package_that_is_there_already_is_no_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        let inf = directory.path().join("fsglass.inf");
+        std::fs::write(&inf, "").unwrap();
+        let install = ["install", "--inf", inf.to_str().unwrap()];
+        let system = Pretended {
+            code: NO_MORE_ITEMS,
+            ..installed()
+        };
+        let (exit, text) = ran(&system, &install);
+        assert_eq!(exit, Ok(Exit::Done));
+        assert!(text.contains("fsglass is already installed"), "{text}");
+        // There was nothing to do, and there is no service: the package was not for this Windows.
+        *system.service.borrow_mut() = None;
+        assert_eq!(ran(&system, &install).0, Err(Exit::Failed));
     }
 
     #[test]

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     const SOURCE: &str = "[Version]\nDriverVer   = ; stamped\nCatalogFile = glass.cat\n\n\
-        [DefaultInstall.NT$ARCH$.10.0...16299]\nDriverVer = untouched\n";
+        [DefaultInstall.NT$ARCH$.10.0...18362]\nDriverVer = untouched\n";
     const DATE: Date = Date {
         year: 2026,
         month: 3,
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(
             text,
             "[Version]\r\nDriverVer = 03/09/2026,0.1.0.0\r\nCatalogFile = glass.cat\r\n\r\n\
-             [DefaultInstall.NTamd64.10.0...16299]\r\nDriverVer = untouched\r\n"
+             [DefaultInstall.NTamd64.10.0...18362]\r\nDriverVer = untouched\r\n"
         );
     }
 

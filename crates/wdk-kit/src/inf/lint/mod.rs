@@ -26,7 +26,7 @@ mod view;
 use std::fmt;
 
 use super::document::Document;
-use view::Inf;
+use view::{Inf, Target};
 
 /// What the INF promises, which decides on the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +150,18 @@ pub fn check(document: &Document, mode: Mode) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| (finding.line, finding.code));
     findings
+}
+
+/// The major and minor version and the build of the oldest Windows that an INF is for: the oldest of its
+/// `[DefaultInstall…]`, zeros where one is for any. None if there is none, or none that can be read.
+#[must_use]
+pub fn oldest_windows(document: &Document) -> Option<(u32, u32, u32)> {
+    let inf = Inf::new(document);
+    let targets = inf
+        .installs
+        .iter()
+        .filter_map(|install| Target::parse(install.decoration));
+    targets.map(|target| target.oldest).min()
 }
 
 impl Place {

@@ -10,11 +10,14 @@ const FIRST_BUILD_IN_A_DECORATION: u32 = 14_310;
 /// Windows 10 version 1709, the first that runs drivers from the driver store.
 const DRIVER_STORE: (u32, u32, u32) = (10, 0, 16_299);
 
+/// Windows 10 version 1903, the first that knows primitive drivers.
+const PRIMITIVE: (u32, u32, u32) = (10, 0, 18_362);
+
 pub(super) const RULES: &[Rule] = &[
     Rule::new(
         1199,
         "DIRID 13 is used from Windows 10 version 1709 (10.0...16299) on",
-        newer_syntax,
+        |inf| in_driver_store_before(inf, DRIVER_STORE),
     ),
     Rule::new(
         1212,
@@ -66,7 +69,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::new(
         1420,
         "a primitive driver has no [Manufacturer], no undecorated [DefaultInstall], \
-        a complete [Version], and nothing to uninstall",
+        a complete [Version], and nothing to uninstall; in the driver store it is for Windows 10 version 1903 \
+        (10.0...18362) on",
         not_primitive,
     ),
     Rule::new(
@@ -102,7 +106,8 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
-fn newer_syntax(inf: &Inf<'_>) -> Vec<Place> {
+/// Sections that leave files in the driver store, and are for a Windows older than `first`.
+fn in_driver_store_before(inf: &Inf<'_>, first: (u32, u32, u32)) -> Vec<Place> {
     let uses_driver_store = |install: &str| {
         let entries = inf.document.entries(install);
         let mut lists = entries
@@ -112,7 +117,7 @@ fn newer_syntax(inf: &Inf<'_>) -> Vec<Place> {
     };
     let places = inf.installs.iter().filter(|install| {
         let target = Target::parse(install.decoration);
-        target.is_some_and(|target| target.oldest < DRIVER_STORE) && uses_driver_store(install.name)
+        target.is_some_and(|target| target.oldest < first) && uses_driver_store(install.name)
     });
     places
         .map(|install| Place::new(install.line, format!("[{}]", install.name)))
@@ -180,5 +185,6 @@ fn not_primitive(inf: &Inf<'_>) -> Vec<Place> {
         .chain(undecorated)
         .chain(incomplete)
         .chain(uninstalls_always(inf))
+        .chain(in_driver_store_before(inf, PRIMITIVE))
         .collect()
 }

@@ -21,10 +21,10 @@ DefaultDestDir = 13
 [SourceDisksFiles]
 glass.sys = 1
 
-[DefaultInstall.NTamd64.10.0...16299]
+[DefaultInstall.NTamd64.10.0...18362]
 CopyFiles = Glass.Files
 
-[DefaultInstall.NTamd64.10.0...16299.Services]
+[DefaultInstall.NTamd64.10.0...18362.Services]
 AddService = glass,,Glass.Service,Glass.EventLog
 
 [Glass.Files]
@@ -87,14 +87,19 @@ const EDITS: &[Edit] = &[
         &[1088],
     ),
     (
-        "[DefaultInstall.NTamd64.10.0...16299]",
+        "[DefaultInstall.NTamd64.10.0...18362]",
         "[DefaultInstall.NTamd64]",
-        &[1199, 2083],
+        &[1199, 1420, 2083],
     ),
     (
-        "[DefaultInstall.NTamd64.10.0...16299]",
+        "[DefaultInstall.NTamd64.10.0...18362]",
         "[DefaultInstall.NTamd64.10.0...15063]",
-        &[1199, 2083],
+        &[1199, 1420, 2083],
+    ),
+    (
+        "[DefaultInstall.NTamd64.10.0...18362]",
+        "[DefaultInstall.NTamd64.10.0...17763]",
+        &[1420, 2083],
     ),
     (
         "AddReg         = Glass.Settings",
@@ -120,24 +125,24 @@ const EDITS: &[Edit] = &[
     ("%Display%", "%Dispaly%", &[1235]),
     ("%%SystemRoot%%", "%SystemRoot%", &[1235]),
     (
-        "[DefaultInstall.NTamd64.10.0...16299]",
-        "[DefaultInstall.NT$ARCH$.10.0...16299]",
+        "[DefaultInstall.NTamd64.10.0...18362]",
+        "[DefaultInstall.NT$ARCH$.10.0...18362]",
         &[1274, 2083],
     ),
     (
-        "NTamd64.10.0...16299]",
-        "NTalpha.10.0...16299]",
+        "NTamd64.10.0...18362]",
+        "NTalpha.10.0...18362]",
         &[1287, 1421, 1423, 2083],
     ),
     (
-        "NTamd64.10.0...16299]",
-        "NTamd64.ten...16299]",
+        "NTamd64.10.0...18362]",
+        "NTamd64.ten...18362]",
         &[1287, 1421, 1423, 2083],
     ),
     (
-        "[DefaultInstall.NTamd64.10.0...16299]",
+        "[DefaultInstall.NTamd64.10.0...18362]",
         "[DefaultInstall.NTamd64.10.0...10240]",
-        &[1199, 1288, 2083],
+        &[1199, 1288, 1420, 2083],
     ),
     (
         "AddReg = Glass.EventLog.Values",

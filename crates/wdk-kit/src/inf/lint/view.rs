@@ -173,7 +173,7 @@ impl<'d> Inf<'d> {
 }
 
 impl Target {
-    /// Reads a decoration such as `NTamd64.10.0...16299`.
+    /// Reads a decoration such as `NTamd64.10.0...18362`.
     pub(super) fn parse(decoration: &str) -> Option<Self> {
         let mut fields = decoration.split('.');
         let (nt, architecture) = fields.next()?.split_at_checked(2)?;

@@ -1,9 +1,14 @@
-//! The variant of an INF for systems before driver isolation, and for Wine.
+//! The variant of an INF for Wine.
 //!
-//! Such systems do not run drivers from the driver store, do not know a build number in a
-//! section's name, and do not undo what an INF did: the driver goes to `System32\drivers`
-//! (DIRID 12), `[DefaultInstall]` is decorated with the architecture alone, and there is a
-//! `[DefaultUninstall]`, which newer systems ignore (`LegacyUninstall=1`).
+//! Wine does not run drivers from the driver store, knows no version in a section's name, and does
+//! not undo what an INF did: the driver goes to `System32\drivers` (DIRID 12), `[DefaultInstall]` is
+//! decorated with the architecture alone, and there is a `[DefaultUninstall]`.
+//!
+//! Such an INF is what Windows before driver isolation had, and would say to any Windows that the
+//! driver is for it. So a package has no catalog for it: Windows 10 version 1903 and later, which
+//! treat it as a primitive driver (and would ignore `[DefaultUninstall]`, for `LegacyUninstall=1`),
+//! take no package without one. It is nobody's way to install on an older Windows either: a driver for
+//! those needs an INF and a catalog of its own.
 //!
 //! The variant is made of the same source, so that the two cannot drift apart. It has no
 //! comments: those of the source speak of the driver store.
@@ -28,7 +33,8 @@ pub fn variant(source: &str) -> Result<String> {
     }
     let document = Document::parse(source);
     let mut text =
-        "; For systems before driver isolation, and for Wine. Made by wdk-kit.\n".to_owned();
+        "; For Wine alone: no Windows takes it, as it has no catalog. Made by wdk-kit.\n"
+            .to_owned();
     let mut section = String::new();
     for line in source.lines() {
         let trimmed = line.trim();
@@ -52,7 +58,7 @@ pub fn variant(source: &str) -> Result<String> {
     Ok(text)
 }
 
-/// `[DefaultInstall.NTamd64.10.0...16299.Services]` without the version.
+/// `[DefaultInstall.NTamd64.10.0...18362.Services]` without the version.
 fn without_version(header: &str) -> String {
     let name = header.trim_matches(['[', ']']);
     let mut fields = name.split('.');
@@ -161,7 +167,7 @@ mod tests {
             "glass,0x204"
         );
         assert_eq!(document.entries("Glass.Files.Deleted").count(), 1);
-        assert!(!text.contains("%13%") && !text.contains("16299"), "{text}");
+        assert!(!text.contains("%13%") && !text.contains("18362"), "{text}");
     }
 
     #[test]
