@@ -171,6 +171,14 @@ const KNOWN: &[Known] = &[
          Parameters key to 1, or restart Windows",
     ),
     Known::new(
+        Code::Win32(1056),
+        Exit::Failed,
+        "it is still loaded. Where `fsglass status` says stopping, it waits for something, and `fsglass stop` \
+         says for what. Where it says stopped, an entry that the driver wrote refers to it until the event log \
+         has taken it: start the service EventLog if it does not run (`sc query EventLog`), wait half a minute, \
+         and start the driver again, or restart Windows",
+    ),
+    Known::new(
         Code::Win32(1060),
         Exit::NotRunning,
         "the driver is not installed: `fsglass install`",

@@ -1,6 +1,6 @@
 //! `install` and `uninstall`: by Plug and Play's own programs, which keep the driver store in order.
 
-use super::{Context, administrator, beside_program};
+use super::{Context, administrator, beside_program, service::stop_driver};
 use crate::error::{Error, Exit, Result};
 use crate::system::{Ran, System};
 use std::path::{Path, PathBuf};
@@ -96,7 +96,7 @@ pub fn uninstall(context: &mut Context<'_>) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let mut restart = false;
-    if service.running && context.system.stop(name).is_err() {
+    if service.running && stop_driver(context).is_err() {
         // It cannot be unloaded; what is removed goes away when Windows starts anew.
         restart = true;
     }

@@ -1,7 +1,15 @@
 //! `start` and `stop`.
 
 use super::Context;
+use crate::driver::Driver;
 use crate::error::{Exit, Result};
+use crate::system::LOOK;
+use std::collections::BTreeMap;
+
+/// A driver that is told to stop is given so many looks before something is said of it, and so many more each
+/// time after that.
+const FIRST: u32 = 20;
+const AGAIN: u32 = 300;
 
 /// Starts the driver.
 pub fn start(context: &mut Context<'_>) -> Result<Exit> {
@@ -17,7 +25,85 @@ pub fn start(context: &mut Context<'_>) -> Result<Exit> {
 
 /// Stops the driver.
 pub fn stop(context: &mut Context<'_>) -> Result<Exit> {
-    context.system.stop(context.service)?;
+    stop_driver(context)?;
     writeln!(context.out, "{} has stopped", context.service)?;
     Ok(Exit::Done)
+}
+
+/// Stops the driver; the user is told what it waits for.
+///
+/// Windows calls DriverUnload once nobody has a device of the driver open and nothing is attached above
+/// one; what holds it is found out before, as nobody can open the control device afterwards. DriverUnload
+/// then waits for requests, and writes to the event log for which.
+///
+/// # Errors
+/// Those of the service control manager.
+pub fn stop_driver(context: &Context<'_>) -> Result<()> {
+    let holders = holders(context);
+    for holder in &holders {
+        context.system.tell(holder);
+    }
+    let mut looked = 0;
+    context.system.stop(context.service, &mut || {
+        looked += 1;
+        if looked % AGAIN != FIRST {
+            return;
+        }
+        let what = match (&holders[..], last_said(context, looked)) {
+            (_, Some(said)) => said,
+            ([], None) => "a request that is below the driver has not come back".to_owned(),
+            (holders, None) => holders.join("; "),
+        };
+        context.system.tell(&format!(
+            "it has not stopped yet: {what} (Ctrl-C ends the waiting, not the stop)"
+        ));
+    })
+}
+
+/// What keeps Windows from calling DriverUnload.
+fn holders(context: &Context<'_>) -> Vec<String> {
+    let mut holders = Vec::new();
+    let Ok(driver) = Driver::open(context.system, context.service) else {
+        return holders;
+    };
+    let settings = driver.settings().ok();
+    // Where there is no DriverUnload, the stop says so at once.
+    let Some(settings) = settings.filter(|settings| settings.allow_unload.get() != 0) else {
+        return holders;
+    };
+    let others = settings.clients.get().saturating_sub(1);
+    if others != 0 {
+        holders.push(format!(
+            "{others} more handles to the driver are open, such as that of `fsglass trace` in another prompt: it \
+             stops when they are closed"
+        ));
+    }
+    let mut above = BTreeMap::<String, Vec<String>>::new();
+    for volume in driver.volumes().unwrap_or_default() {
+        for other in volume.stack.iter().take(volume.own.unwrap_or(0)) {
+            let devices = above.entry(other.clone()).or_default();
+            devices.push(volume.name.clone());
+        }
+    }
+    for (other, devices) in above {
+        holders.push(format!(
+            "{other} lies above the driver on {}: it stops when that has gone",
+            devices.join(", ")
+        ));
+    }
+    holders
+}
+
+/// What the driver has last written to the event log since it was told to stop, which was so many looks ago.
+fn last_said(context: &Context<'_>, looks: u32) -> Option<String> {
+    let since = (LOOK * (looks + FIRST)).as_millis();
+    let query = format!(
+        "/q:*[System[Provider[@Name='{}'] and TimeCreated[timediff(@SystemTime) <= {since}]]]",
+        context.service
+    );
+    let arguments = ["qe", "System", "/c:1", "/rd:true", "/f:RenderedXml", &query];
+    let ran = context.system.run("wevtutil.exe", &arguments).ok()?;
+    let (_, rest) = ran.printed.split_once("<Message>")?;
+    let (message, _) = rest.split_once("</Message>")?;
+    Some(message.trim().trim_end_matches('.').to_owned())
 }

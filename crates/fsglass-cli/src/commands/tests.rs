@@ -167,3 +167,109 @@ fn stopping_what_is_not_there_says_so() {
         "{text}"
     );
 }
+
+/// What the user is told beside the answer while the driver is stopped.
+fn told_by_stop(system: &Pretended) -> Vec<String> {
+    assert_eq!(ran(system, &["stop"]).0, Ok(Exit::Done));
+    let done = system.done.borrow();
+    let told = done.iter().filter_map(|what| what.strip_prefix("tell "));
+    told.map(str::to_owned).collect()
+}
+
+/// [`running`], in a driver that can be unloaded, with so many handles; above ours on C: is another driver.
+fn held(clients: u32, above: bool) -> Pretended {
+    let mut system = running();
+    let mut settings = SettingsReply::new_zeroed();
+    settings.allow_unload = 1.into();
+    settings.clients = clients.into();
+    system
+        .answers
+        .insert(code::SETTINGS, (0, settings.as_bytes().to_vec()));
+    if above {
+        let mut list = vec![0; 1000];
+        let mut writer = VolumesWriter::new(&mut list).unwrap();
+        let mut record = writer.record(&units(r"\Device\HarddiskVolume1"));
+        record.device(&units(r"\FileSystem\upper"), false);
+        record.device(&units(r"\FileSystem\fsglass"), true);
+        record.device(&units(r"\FileSystem\Ntfs"), false);
+        record.finish(|fixed| {
+            fixed.kind = Kind::Volume as u8;
+            fixed.reason = Reason::Attached as u8;
+        });
+        let (written, _) = writer.finish();
+        list.truncate(written);
+        system.answers.insert(code::VOLUMES, (0, list));
+    }
+    system
+}
+
+#[test]
+fn what_holds_the_driver_is_said_before_it_is_stopped() {
+    assert_eq!(told_by_stop(&held(1, false)), [""; 0]);
+    let system = held(3, true);
+    let told = told_by_stop(&system);
+    let parts = [
+        &["2 more handles", "fsglass trace"][..],
+        &[r"\FileSystem\upper lies above", r"\Device\HarddiskVolume1"],
+    ];
+    assert_eq!(told.len(), parts.len(), "{told:?}");
+    for (told, parts) in told.iter().zip(parts) {
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
+    let done = system.done.borrow();
+    assert!(
+        done[1].starts_with("tell ") && done[2] == "stop fsglass",
+        "{done:?}"
+    );
+    // A driver without DriverUnload says no more than that.
+    let mut system = Pretended {
+        unstoppable: true,
+        ..held(3, true)
+    };
+    system.answers.remove(&code::SETTINGS);
+    assert_eq!(ran(&system, &["stop"]).0, Err(Exit::Failed));
+    assert_eq!(*system.done.borrow(), ["stop fsglass"]);
+}
+
+#[test]
+fn what_is_waited_for_is_said_while_the_driver_stops() {
+    let stopping = |clients, looks, printed: &str| {
+        let system = Pretended {
+            stopping: looks,
+            printed: printed.to_owned(),
+            ..held(clients, false)
+        };
+        told_by_stop(&system)
+    };
+    // One that stops soon says nothing.
+    assert_eq!(stopping(1, 19, ""), [""; 0]);
+    let entry = "<Event><RenderingInfo><Message>fsglass waits for \\Device\\X: 1.</Message></RenderingInfo></Event>";
+    for (clients, printed, part) in [
+        (1, "", "a request that is below"),
+        (1, entry, r"yet: fsglass waits for \Device\X: 1 ("),
+        (2, "", "1 more handles"),
+    ] {
+        let told = stopping(clients, 20, printed);
+        let last = told.last().unwrap();
+        assert!(
+            last.contains("not stopped yet") && last.contains(part),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), clients as usize, "{told:?}");
+    }
+    assert_eq!(stopping(1, 1000, "").len(), 4);
+    let system = Pretended {
+        stopping: 20,
+        ..held(1, false)
+    };
+    told_by_stop(&system);
+    let done = system.done.borrow();
+    let asked = done
+        .iter()
+        .find(|what| what.starts_with("wevtutil.exe qe System"));
+    let parts = ["Provider[@Name='fsglass']", "timediff(@SystemTime) <= 4000"];
+    assert!(
+        asked.is_some_and(|asked| parts.iter().all(|part| asked.contains(part))),
+        "{asked:?}"
+    );
+}

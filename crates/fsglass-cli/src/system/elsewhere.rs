@@ -1,7 +1,7 @@
 //! Where there is no Windows: what does not need it still works, and what needs the driver alone works
 //! with one that runs in ntbox.
 
-use super::{Device, DriveLetter, Ran, Service, System};
+use super::{Device, DriveLetter, Filter, Ran, Service, System};
 use crate::error::{Code, Error, Exit, Result};
 use ntbox_client::{Connection, Machine};
 use std::cell::RefCell;
@@ -96,7 +96,7 @@ impl System for Elsewhere {
         needs_windows()
     }
 
-    fn stop(&self, _name: &str) -> Result<()> {
+    fn stop(&self, _name: &str, _waiting: &mut dyn FnMut()) -> Result<()> {
         needs_windows()
     }
 
@@ -135,6 +135,10 @@ impl System for Elsewhere {
     }
 
     fn registry_keys(&self, _key: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn filters(&self) -> Vec<Filter> {
         Vec::new()
     }
 

@@ -1,6 +1,8 @@
 //! What is asked of Windows, behind one trait.
 
 mod elsewhere;
+#[cfg(any(windows, test))]
+mod filter_manager;
 mod interrupt;
 #[cfg(test)]
 pub mod pretended;
@@ -11,6 +13,7 @@ use crate::error::{Code, Error, Result};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::time::Duration;
 
 /// The system that the driver runs on: this one, or the machine of ntbox that listens at `connect`.
 #[must_use]
@@ -32,6 +35,9 @@ fn cannot_start(program: &str, error: &std::io::Error) -> Error {
         None => Error::new(format!("cannot start {program}: {error}")),
     }
 }
+
+/// How often a service that is stopping is looked at.
+pub const LOOK: Duration = Duration::from_millis(100);
 
 /// Windows, as far as the commands need it.
 pub trait System {
@@ -59,11 +65,11 @@ pub trait System {
     /// Those of the service control manager.
     fn start(&self, name: &str) -> Result<()>;
 
-    /// Stops a service and waits until it has stopped.
+    /// Stops a service and waits until it has stopped; `waiting` is called about every [`LOOK`] meanwhile.
     ///
     /// # Errors
     /// Those of the service control manager.
-    fn stop(&self, name: &str) -> Result<()>;
+    fn stop(&self, name: &str, waiting: &mut dyn FnMut()) -> Result<()>;
 
     /// Deletes a service.
     ///
@@ -114,6 +120,10 @@ pub trait System {
 
     /// The names of the keys in a key below HKEY_LOCAL_MACHINE.
     fn registry_keys(&self, key: &str) -> Vec<String>;
+
+    /// The file-system filters that the filter manager knows: those that have registered with it, and those
+    /// that it has met in device stacks. None where it cannot be asked.
+    fn filters(&self) -> Vec<Filter>;
 
     /// CodeIntegrityOptions of the running system.
     fn code_integrity(&self) -> Option<u32>;
@@ -196,6 +206,15 @@ pub struct Service {
     pub start: String,
     /// Its image.
     pub image: String,
+}
+
+/// A file-system filter that the filter manager knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filter {
+    /// The name of its driver.
+    pub name: String,
+    /// Whether it is a legacy filter, which attaches to device stacks by itself.
+    pub is_legacy: bool,
 }
 
 /// A drive letter and what it stands for.

@@ -1,6 +1,6 @@
 //! A Windows for tests: what it is told it has, and what it was asked to do.
 
-use super::{Device, DriveLetter, Ran, Service, System};
+use super::{Device, DriveLetter, Filter, Ran, Service, System};
 use crate::error::{Code, Error, Result};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,6 +21,12 @@ pub struct Pretended {
     pub service: RefCell<Option<Service>>,
     /// Whether the driver cannot be unloaded.
     pub unstoppable: bool,
+    /// How often it is looked at before it has stopped.
+    pub stopping: u32,
+    /// What programs print.
+    pub printed: String,
+    /// What the filter manager knows.
+    pub filters: Vec<Filter>,
     /// Numbers of the registry, by key and value.
     pub numbers: BTreeMap<(String, String), u32>,
     /// Texts of the registry, by key and value.
@@ -127,11 +133,12 @@ impl System for Pretended {
         Ok(())
     }
 
-    fn stop(&self, name: &str) -> Result<()> {
+    fn stop(&self, name: &str, waiting: &mut dyn FnMut()) -> Result<()> {
         self.note(format!("stop {name}"));
         if self.unstoppable {
             return Err(Error::with_code("it did not stop", Code::Win32(1052)));
         }
+        (0..self.stopping).for_each(|_| waiting());
         match &mut *self.service.borrow_mut() {
             Some(service) => service.running = false,
             None => return Err(Error::with_code("cannot open it", Code::Win32(1060))),
@@ -160,10 +167,9 @@ impl System for Pretended {
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<Ran> {
         self.note(format!("{program} {}", arguments.join(" ")));
-        let printed = "printed".to_owned();
         Ok(Ran {
             code: self.code,
-            printed,
+            printed: self.printed.clone(),
         })
     }
 
@@ -190,6 +196,10 @@ impl System for Pretended {
         names.sort();
         names.dedup();
         names
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        self.filters.clone()
     }
 
     fn code_integrity(&self) -> Option<u32> {

@@ -3,14 +3,14 @@
 #![expect(unsafe_code, reason = "Windows is called by its C interface")]
 
 mod certificates;
+mod filters;
 
-use super::{Device, DriveLetter, Service, System};
+use super::{Device, DriveLetter, Filter, Service, System};
 use crate::error::{Code, Error, Exit, Result};
 use std::ffi::{CStr, c_char};
 use std::fs::{File, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
-use std::time::Duration;
 use windows_registry::LOCAL_MACHINE;
 use windows_service::service::{ServiceAccess, ServiceStartType, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
@@ -127,15 +127,15 @@ impl System for Windows {
             .map_err(failed(&format!("{name} did not start")))
     }
 
-    fn stop(&self, name: &str) -> Result<()> {
-        const PAUSE: Duration = Duration::from_millis(100);
+    fn stop(&self, name: &str, waiting: &mut dyn FnMut()) -> Result<()> {
         let access = ServiceAccess::STOP | ServiceAccess::QUERY_STATUS;
         let service = open_service(name, access)?;
         let doing = format!("{name} did not stop");
         let mut status = service.stop().map_err(failed(&doing))?;
         // Until what is inside the driver has come back, however long that takes.
         while status.current_state == ServiceState::StopPending {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(super::LOOK);
+            waiting();
             status = service.query_status().map_err(failed(&doing))?;
         }
         if status.current_state == ServiceState::Stopped {
@@ -185,6 +185,14 @@ impl System for Windows {
             return Vec::new();
         };
         key.keys().map(Iterator::collect).unwrap_or_default()
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        // Wine's filter manager knows none.
+        if self.wine().is_some() {
+            return Vec::new();
+        }
+        filters::all()
     }
 
     fn code_integrity(&self) -> Option<u32> {

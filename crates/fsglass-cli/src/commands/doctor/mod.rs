@@ -110,24 +110,40 @@ fn look(system: &dyn System, service: &str) -> Facts {
     }
 }
 
-/// Services in a filter's load order group that have no instances, as a minifilter has.
+/// Where services are described.
+const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
+
+/// Filters that are no minifilters: those that the filter manager knows as such, and installed ones that it
+/// does not know yet and that have no instances.
 fn legacy_filters(system: &dyn System, own: &str) -> Vec<String> {
-    const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
-    let is_legacy = |name: &String| {
-        let key = format!(r"{SERVICES}\{name}");
-        let group = system.registry_text(&key, "Group").unwrap_or_default();
-        let parameters = format!(r"{key}\Parameters");
-        let has = |key: &str| {
-            let mut keys = system.registry_keys(key).into_iter();
-            keys.any(|name| name.eq_ignore_ascii_case("Instances"))
-        };
-        group.to_ascii_lowercase().starts_with("fsfilter")
-            && !name.eq_ignore_ascii_case(own)
-            && !has(&key)
-            && !has(&parameters)
+    let known = system.filters();
+    let is_known = |name: &str| {
+        known
+            .iter()
+            .any(|filter| filter.name.eq_ignore_ascii_case(name))
     };
-    let services = system.registry_keys(SERVICES).into_iter();
-    services.filter(is_legacy).collect()
+    let running = known.iter().filter(|filter| filter.is_legacy);
+    let running = running.map(|filter| filter.name.clone());
+    let installed = system.registry_keys(SERVICES).into_iter();
+    let installed = installed.filter(|name| !is_known(name) && is_legacy_service(system, name));
+    let all = running.chain(installed);
+    all.filter(|name| !name.eq_ignore_ascii_case(own)).collect()
+}
+
+/// Whether a service is in a filter's load order group and has no instances, as a minifilter has. The
+/// group of the filter manager itself is no filter's.
+fn is_legacy_service(system: &dyn System, name: &str) -> bool {
+    let key = format!(r"{SERVICES}\{name}");
+    let group = system.registry_text(&key, "Group").unwrap_or_default();
+    let group = group.to_ascii_lowercase();
+    if !group.starts_with("fsfilter") || group == "fsfilter infrastructure" {
+        return false;
+    }
+    let has_instances = |key: &str| {
+        let mut keys = system.registry_keys(key).into_iter();
+        keys.any(|name| name.eq_ignore_ascii_case("Instances"))
+    };
+    !has_instances(&key) && !has_instances(&format!(r"{key}\Parameters"))
 }
 
 /// What the facts mean.
@@ -335,180 +351,4 @@ fn judge_driver(facts: &Facts, say: &mut Say<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::tests::ran;
-    use crate::system::DriveLetter;
-    use crate::system::pretended::Pretended;
-
-    /// A machine on which all is as it should be.
-    fn sound() -> Facts {
-        Facts {
-            administrator: true,
-            build: Some(26_100),
-            code_integrity: Some(0x3),
-            secure_boot: Some(false),
-            installed: true,
-            running: true,
-            allow_unload: Some(1),
-            ..Facts::default()
-        }
-    }
-
-    /// The subjects that are not as they should be, with their grades.
-    fn troubles(facts: &Facts) -> Vec<(&'static str, Grade)> {
-        let findings = judge(facts).into_iter();
-        let bad = findings.filter(|finding| finding.grade != Grade::Good);
-        bad.map(|finding| (finding.subject, finding.grade))
-            .collect()
-    }
-
-    #[test]
-    fn a_sound_machine_has_no_trouble() {
-        assert_eq!(troubles(&sound()), []);
-    }
-
-    #[test]
-    fn each_trouble_is_found_alone() {
-        type Case = (fn(&mut Facts), &'static str, Grade);
-        let cases: [Case; 13] = [
-            (|facts| facts.administrator = false, "rights", Grade::Note),
-            (
-                |facts| facts.wine = Some("8.0".to_owned()),
-                "system",
-                Grade::Note,
-            ),
-            (
-                |facts| facts.build = Some(19_040),
-                "system",
-                Grade::Obstacle,
-            ),
-            (|facts| facts.build = None, "system", Grade::Note),
-            (
-                |facts| facts.code_integrity = Some(0x1),
-                "test signing",
-                Grade::Obstacle,
-            ),
-            (
-                |facts| facts.code_integrity = None,
-                "test signing",
-                Grade::Note,
-            ),
-            (
-                |facts| facts.code_integrity = Some(0x403),
-                "memory integrity",
-                Grade::Note,
-            ),
-            (
-                |facts| facts.memory_integrity_configured = true,
-                "memory integrity",
-                Grade::Note,
-            ),
-            (
-                |facts| facts.secure_boot = Some(true),
-                "Secure Boot",
-                Grade::Obstacle,
-            ),
-            (
-                |facts| facts.block_legacy_filters = Some(1),
-                "legacy filters",
-                Grade::Obstacle,
-            ),
-            (
-                |facts| facts.direct_access = vec!["D:".to_owned()],
-                "DAX volumes",
-                Grade::Note,
-            ),
-            (
-                |facts| facts.legacy_filters = vec!["old".to_owned()],
-                "other filters",
-                Grade::Note,
-            ),
-            (
-                |facts| facts.allow_unload = None,
-                "AllowUnload",
-                Grade::Note,
-            ),
-        ];
-        for (change, subject, grade) in cases {
-            let mut facts = sound();
-            change(&mut facts);
-            assert_eq!(troubles(&facts), [(subject, grade)], "{facts:?}");
-        }
-        let facts = Facts {
-            running: false,
-            ..sound()
-        };
-        assert_eq!(troubles(&facts), [("driver", Grade::Note)]);
-    }
-
-    #[test]
-    fn wine_needs_no_test_signing() {
-        let facts = Facts {
-            wine: Some("8.0".to_owned()),
-            code_integrity: Some(1),
-            ..sound()
-        };
-        assert_eq!(troubles(&facts), [("system", Grade::Note)]);
-    }
-
-    #[test]
-    fn what_is_wrong_says_what_to_do() {
-        let facts = Facts {
-            code_integrity: Some(1),
-            secure_boot: Some(true),
-            block_legacy_filters: Some(1),
-            build: Some(1),
-            ..Facts::default()
-        };
-        for finding in judge(&facts) {
-            if finding.grade == Grade::Obstacle {
-                assert!(finding.remedy.is_some(), "{finding:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_facts_are_those_of_the_registry() {
-        const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
-        let key = |name: &str| format!(r"{SERVICES}\{name}");
-        let mut system = Pretended::default()
-            .text(
-                r"SOFTWARE\Microsoft\Windows NT\CurrentVersion",
-                "CurrentBuildNumber",
-                "22631",
-            )
-            .number(
-                r"SYSTEM\CurrentControlSet\Control\SecureBoot\State",
-                "UEFISecureBootEnabled",
-                1,
-            )
-            .number(
-                r"SYSTEM\CurrentControlSet\Control\Session Manager\I/O System",
-                "IoBlockLegacyFsFilters",
-                1,
-            )
-            .text(&key("mini"), "Group", "FSFilter Anti-Virus")
-            .number(&key(r"mini\Instances"), "x", 1)
-            .text(&key("newer"), "Group", "FSFilter Anti-Virus")
-            .number(&key(r"newer\Parameters\Instances"), "x", 1)
-            .text(&key("old"), "Group", "FSFilter Activity Monitor")
-            .text(&key("fsglass"), "Group", "FSFilter Activity Monitor")
-            .text(&key("disk"), "Group", "SCSI Class");
-        let letter = |letter: &str| DriveLetter {
-            letter: letter.to_owned(),
-            device: String::new(),
-        };
-        system.letters = vec![(letter("C:"), false), (letter("D:"), true)];
-        let facts = look(&system, "fsglass");
-        assert_eq!(facts.build, Some(22_631));
-        assert_eq!(facts.secure_boot, Some(true));
-        assert_eq!(facts.block_legacy_filters, Some(1));
-        assert_eq!(facts.legacy_filters, ["old"]);
-        assert_eq!(facts.direct_access, ["D:"]);
-        assert_eq!(ran(&system, &["doctor"]).0, Ok(Exit::Found));
-        let (_, text) = ran(&system, &["doctor", "--json"]);
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(json["facts"]["secure_boot"], true);
-    }
-}
+mod tests;
