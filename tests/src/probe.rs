@@ -139,23 +139,35 @@ impl Probe {
         Self::register_as(FILE_DEVICE_DISK_FILE_SYSTEM)
     }
 
+    /// As [`Probe::register`], with a control device of that name.
+    ///
+    /// # Panics
+    /// If there is one already.
+    #[must_use]
+    pub fn register_named(name: &str) -> Self {
+        Self::with_control_device(name, FILE_DEVICE_DISK_FILE_SYSTEM)
+    }
+
     /// As [`Probe::register`], with a control device of that FILE_DEVICE_* type.
     ///
     /// # Panics
     /// If there is one already.
     #[must_use]
     pub fn register_as(device_type: u32) -> Self {
+        Self::with_control_device(r"\Probe", device_type)
+    }
+
+    fn with_control_device(name: &str, device_type: u32) -> Self {
         let driver = driver::create_native(r"\FileSystem\Probe", |driver| {
             for major in 0..MAJOR_FUNCTION_COUNT {
                 driver.set_dispatch(major as u8, dispatch);
             }
         });
-        let name = Some(r"\Probe");
         // As a redirector has it.
         let characteristics = FILE_DEVICE_SECURE_OPEN;
         // SAFETY: the driver lives as long as the process.
         let created =
-            unsafe { device::create(driver, 0, name, device_type, characteristics, false) };
+            unsafe { device::create(driver, 0, Some(name), device_type, characteristics, false) };
         let Ok(control) = created else {
             panic!("there is a probe already")
         };

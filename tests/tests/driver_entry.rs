@@ -39,7 +39,7 @@ fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
     assert_eq!(etw::registered(), 0, "{when}: a provider was left");
 }
 
-/// A11, P2: with each allocation in DriverEntry failing once, the driver either does not start, with
+/// A11, L2, P2: with each allocation in DriverEntry failing once, the driver either does not start, with
 /// STATUS_INSUFFICIENT_RESOURCES and nothing left behind, or starts and can be unloaded; whatever
 /// it leaves is a violation that ends the run.
 #[test]

@@ -22,7 +22,7 @@ fn use_file(volume: &Volume, times: u64) {
     }
 }
 
-/// A session gets an event for each request, with what the record of a trace has; without one there is
+/// L2: a session gets an event for each request, with what the record of a trace has; without one there is
 /// none, and after the unload no provider.
 #[test]
 fn requests_are_events_for_etw() {

@@ -302,7 +302,7 @@ fn both_infs_install_the_same_service() {
 #[test]
 fn an_inf_for_a_windows_that_cannot_load_the_driver_is_refused() {
     let made = &*MADE;
-    let workspace = Workspace::find().expect("the tests run in the workspace");
+    let workspace = Workspace::find(None).expect("the tests run in the workspace");
     let driver = workspace.select(&[]).expect("the driver at the root")[0];
     let programs = ["fsglass.exe".to_owned()];
     let folder = made.package("checked");

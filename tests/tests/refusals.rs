@@ -121,6 +121,23 @@ fn an_attachment_that_is_blocked_is_reported() {
     });
 }
 
+/// L1: strings that are too long for an entry are cut off, the last ones first, and each keeps its end:
+/// ntbox reports one that does not.
+#[test]
+fn a_string_that_is_too_long_is_cut_off() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let driver = load(path, UNLOADABLE);
+        block_legacy_filters(1);
+        // A character of two code units, of which there is room for one: the next string has it.
+        let name = format!("\\{}\u{1F50D}{}", "n".repeat(92), "n".repeat(100));
+        let _probe = Probe::register_named(&name);
+        let fits = format!(r"\{}", "n".repeat(92));
+        assert_eq!(strings_of(code::ATTACH_BLOCKED), [[&*fits, "0"]]);
+        unload(driver);
+    });
+}
+
 /// A10, P2: an attachment that fails for want of memory is reported as such, and the volume works.
 /// A mount that could not be watched at all fails as a whole, and can be tried again.
 #[test]

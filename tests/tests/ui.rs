@@ -32,7 +32,7 @@ fn each_misuse_names_its_rule() {
         let first = first.lines().next().unwrap_or_default();
         let id = first.strip_prefix("//! ").and_then(|text| text.get(..2));
         assert!(
-            id.is_some_and(|id| id.starts_with(['A', 'C', 'D', 'F', 'P'])
+            id.is_some_and(|id| id.starts_with(['A', 'C', 'D', 'F', 'L', 'P'])
                 && id.ends_with(|digit: char| digit.is_ascii_digit())),
             "{name}: {first}"
         );

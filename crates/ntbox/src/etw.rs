@@ -14,6 +14,7 @@
 use crate::nt::{
     NTSTATUS, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
 };
+use crate::pe_image::Image;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -50,6 +51,8 @@ struct Provider {
     id: [u8; 16],
     callback: Option<EnableCallback>,
     context: usize,
+    /// Who called EtwRegister.
+    site: usize,
     /// Whether the types of its descriptors are looked at.
     typed: bool,
     /// Whether it has traits.
@@ -132,12 +135,18 @@ pub fn registered() -> usize {
     state().providers.len()
 }
 
-/// Registers a provider: its handle.
-pub(crate) fn register(id: [u8; 16], callback: Option<EnableCallback>, context: usize) -> u64 {
+/// Registers a provider for a caller at `site`: its handle.
+pub(crate) fn register(
+    id: [u8; 16],
+    callback: Option<EnableCallback>,
+    context: usize,
+    site: usize,
+) -> u64 {
     let provider = Provider {
         id,
         callback,
         context,
+        site,
         typed: false,
         traits: false,
     };
@@ -152,6 +161,15 @@ pub(crate) fn register(id: [u8; 16], callback: Option<EnableCallback>, context: 
         tell(&provider, enabled);
     }
     handle
+}
+
+/// Takes the providers that an image has left: who registered each.
+pub(crate) fn take_left_by(image: &Image) -> Vec<usize> {
+    let mut state = state();
+    let left = state
+        .providers
+        .extract_if(.., |_, provider| image.contains(provider.site));
+    left.map(|(_, provider)| provider.site).collect()
 }
 
 /// Unregisters a provider: whether there was one.
@@ -262,7 +280,7 @@ mod tests {
         enable(id, Some(all));
         let types = |handle| event(handle).map(|(kind, _)| kind);
 
-        let handle = register(id, None, 0);
+        let handle = register(id, None, 0, 0);
         assert_eq!(types(handle), Some(0));
         assert_eq!(set_information(handle, &BinaryTrackInfo), STATUS_SUCCESS);
         assert_eq!(types(handle), Some(0));

@@ -256,7 +256,7 @@ impl Registered {
     }
 }
 
-/// [`crate::driver::Start::register_etw`]. ETW takes the metadata of an event for data without a description
+/// [`crate::driver::Start::register_etw`] (L2). ETW takes the metadata of an event for data without a description
 /// unless the provider's traits are set, which also keep its name with the registration.
 pub(crate) fn register<F: Filter>(
     driver: &Driver<F>,
@@ -300,7 +300,7 @@ pub(crate) fn register<F: Filter>(
     Ok(())
 }
 
-/// Ends the registration, if there is one: no callback runs when this returns. IRQL: PASSIVE_LEVEL, as in
+/// Ends the registration, if there is one: no callback runs when this returns (L2). IRQL: PASSIVE_LEVEL, as in
 /// DriverUnload.
 pub(crate) fn unregister() {
     if let Some((_, handle)) = REGISTERED.get() {

@@ -2,23 +2,24 @@
 //!
 //! An entry is a code, whose text is in the message table of the driver's
 //! image, and strings that stand for `%2`, `%3` … in that text; `%1` is the
-//! driver's name, which the I/O manager puts in.
+//! driver's name, which the I/O manager puts in. An entry has a size between bounds, and counts the strings
+//! whose terminators found room in it (L1).
 //!
 //! Wraps `IoAllocateErrorLogEntry` and `IoWriteErrorLogEntry`.
-//! Source: "Writing to the System Event Log".
+//! Source: "Writing to the System Event Log", IO_ERROR_LOG_PACKET, IoAllocateErrorLogEntry; the sizes in wdm.h.
 
 #![expect(unsafe_code, reason = "an entry is filled in by pointer")]
 
 use crate::status::Status;
 use core::fmt::{Arguments, Write};
 use core::marker::PhantomData;
-use core::mem::offset_of;
-use wdk_sys::{DRIVER_OBJECT, IO_ERROR_LOG_PACKET, ntddk};
+use wdk_sys::{DRIVER_OBJECT, ERROR_LOG_LIMIT_SIZE, IO_ERROR_LOG_PACKET, ntddk};
 
-/// ERROR_LOG_MAXIMUM_SIZE on 64-bit Windows, in bytes.
-const MAXIMUM_SIZE: usize = 152;
-/// Where the strings begin: in the place of the dump data, of which there is none.
-const STRINGS: usize = offset_of!(IO_ERROR_LOG_PACKET, DumpData);
+/// ERROR_LOG_MAXIMUM_SIZE in bytes: on 64-bit Windows the limit itself, since the message that the entry
+/// becomes is shorter than any port's.
+const MAXIMUM_SIZE: usize = ERROR_LOG_LIMIT_SIZE as usize;
+/// Where the strings begin: behind the structure. A shorter entry than that is refused.
+const STRINGS: usize = size_of::<IO_ERROR_LOG_PACKET>();
 /// Room for the strings and their terminators, in code units.
 const ROOM: usize = (MAXIMUM_SIZE - STRINGS) / size_of::<u16>();
 
@@ -39,7 +40,8 @@ impl Source<'_> {
         }
     }
 
-    /// Writes an entry. Strings that do not fit are cut off, the last ones first.
+    /// Writes an entry. Strings that do not fit are cut off, the last ones first; each keeps its
+    /// terminator, so that none of them is missing in the text.
     /// IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; there is no entry then.
@@ -49,25 +51,22 @@ impl Source<'_> {
         final_status: Status,
         strings: &[Arguments<'_>],
     ) -> Result<(), Status> {
-        let mut text = Strings::new();
-        for string in strings {
-            text.add(*string);
-        }
+        let text = Strings::of(strings);
         let units = text.units();
         let bytes = STRINGS + size_of_val(units);
-        // SAFETY: the driver object is alive; the size is at most the greatest allowed, and at
-        // least that of the structure's fields that are written below.
+        // SAFETY: the driver object is alive; the size is that of the structure or more, and at most the
+        // greatest allowed.
         let entry = unsafe { ntddk::IoAllocateErrorLogEntry(self.driver.cast(), bytes as u8) };
         if entry.is_null() {
             return Err(Status::INSUFFICIENT_RESOURCES);
         }
         let packet: *mut IO_ERROR_LOG_PACKET = entry.cast();
-        // SAFETY: a new entry, zeroed by the DDI, that reaches to the dump data.
+        // SAFETY: a new entry, zeroed by the DDI, in which the structure lies.
         unsafe { (*packet).ErrorCode = code.cast_signed() };
         // SAFETY: as above.
         unsafe { (*packet).FinalStatus = final_status.0 };
         // SAFETY: as above.
-        unsafe { (*packet).NumberOfStrings = strings.len() as u16 };
+        unsafe { (*packet).NumberOfStrings = text.count };
         // SAFETY: as above.
         unsafe { (*packet).StringOffset = STRINGS as u16 };
         // SAFETY: inside the entry, which has room for the strings from here on.
@@ -81,21 +80,34 @@ impl Source<'_> {
 }
 
 /// Terminated strings one behind the other.
+///
+/// # Invariants
+/// `length` is at most [`ROOM`]; `count` of the units before it are terminators, the last of them one.
 struct Strings {
     units: [u16; ROOM],
     length: usize,
+    count: u16,
+    /// Where the text of the string that is added has to end.
+    limit: usize,
 }
 
 impl Strings {
-    const fn new() -> Self {
-        let units = [0; ROOM];
-        Self { units, length: 0 }
-    }
-
-    fn add(&mut self, text: Arguments<'_>) {
-        let _cut_off_where_it_does_not_fit = self.write_fmt(text);
-        // There is always room for the terminator: `write_char` leaves it.
-        self.length = (self.length + 1).min(ROOM);
+    fn of(strings: &[Arguments<'_>]) -> Self {
+        let mut all = Self {
+            units: [0; ROOM],
+            length: 0,
+            count: 0,
+            limit: 0,
+        };
+        // The first of them; there is no text with more insertions.
+        for (string, terminators) in strings.iter().take(ROOM).zip((1..=strings.len()).rev()) {
+            all.limit = ROOM.saturating_sub(terminators);
+            let _cut_off_where_it_does_not_fit = all.write_fmt(*string);
+            // The unit is 0, and there is one: the limit leaves it.
+            all.length = (all.length + 1).min(ROOM);
+            all.count += 1;
+        }
+        all
     }
 
     fn units(&self) -> &[u16] {
@@ -113,7 +125,8 @@ impl Write for Strings {
         let encoded = char.encode_utf16(&mut pair);
         let end = self.length + encoded.len();
         match self.units.get_mut(self.length..end) {
-            Some(place) if end < ROOM => {
+            // A zero in a text would end it, and count as another string.
+            Some(place) if end <= self.limit && char != '\0' => {
                 place.copy_from_slice(encoded);
                 self.length = end;
                 Ok(())

@@ -53,6 +53,7 @@ const LIBRARY: &str = "lib.rs";
 const OBJECTS: &str = "mistakes/objects.rs";
 const PAGEABLE: &str = "mistakes/pageable.rs";
 const LOCKS: &str = "mistakes/locks.rs";
+const LOGGING: &str = "mistakes/logging.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
@@ -142,6 +143,10 @@ pub const ALL: &[Mistake] = &[
     at_line("use-after-free", "UseAfterFree", MEMORY),
     at_line("free-twice", "BadFree", MEMORY),
     at_line("leak-at-unload", "LeakAtUnload", MEMORY),
+    at_line("log-entry-too-long", "ErrorLogEntry", LOGGING),
+    at_line("log-strings-cut-off", "ErrorLogEntry", LOGGING),
+    at_line("provider-left-at-unload", "EtwProviderLeft", LOGGING),
+    at_line("provider-unregistered-twice", "EtwHandle", LOGGING),
     in_routine(
         "device-left-at-unload",
         "DeviceLeftAtUnload",

@@ -3,12 +3,14 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::etw::{self, EnableCallback, Information};
+use crate::io_manager::checks;
 use crate::nt::{
     NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_HANDLE,
     STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS,
 };
 use crate::pool::failure;
 use crate::processor::irql;
+use crate::verifier::rules;
 use std::ffi::c_void;
 use windows_sys::core::GUID;
 
@@ -57,7 +59,12 @@ unsafe extern "win64" fn register(
     if failure::should_fail(caller) {
         return STATUS_NO_MEMORY;
     }
-    *handle = etw::register(etw::id_of(id), callback, context.expose_provenance());
+    *handle = etw::register(
+        etw::id_of(id),
+        callback,
+        context.expose_provenance(),
+        caller,
+    );
     STATUS_SUCCESS
 }
 
@@ -65,10 +72,15 @@ unsafe extern "win64" fn register(
 unsafe extern "win64" fn unregister(handle: u64, caller: usize) -> NTSTATUS {
     irql::require_at_most("EtwUnregister", PASSIVE_LEVEL, caller);
     if etw::unregister(handle) {
-        STATUS_SUCCESS
-    } else {
-        STATUS_INVALID_HANDLE
+        return STATUS_SUCCESS;
     }
+    checks::report(
+        &rules::ETW_HANDLE,
+        format!("EtwUnregister was called with {handle:#x}, which is no registration"),
+        std::ptr::null_mut(),
+        vec![("called by", caller)],
+    );
+    STATUS_INVALID_HANDLE
 }
 
 /// `EtwSetInformation`.

@@ -10,6 +10,7 @@ use super::driver::{self, Loaded, UnloadRefused};
 use super::{
     checks, device, device_checks, irp, object, registration, timer, unload_safe, work_item,
 };
+use crate::etw;
 use crate::nt::irp::control;
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
@@ -248,6 +249,14 @@ fn check_leftovers(loaded: &Loaded) {
             ),
             std::ptr::null_mut(),
             vec![("allocated by", leak.allocated_at)],
+        );
+    }
+    for site in etw::take_left_by(loaded.image) {
+        checks::report(
+            &rules::ETW_PROVIDER_LEFT,
+            format!("{} left a provider registered with ETW", loaded.service),
+            std::ptr::null_mut(),
+            vec![("registered by", site)],
         );
     }
     device_checks::check_references(loaded.image, &loaded.service);

@@ -17,6 +17,7 @@ mod irql;
 mod irql_calls;
 mod levels;
 mod locks;
+mod logging;
 mod memory;
 mod objects;
 mod ownership;
@@ -263,6 +264,14 @@ mistakes! {
     StackUsedUp = "stack-used-up";
     /// An instruction is executed that is none.
     BadInstruction = "bad-instruction";
+    /// An entry of the event log is asked for that is longer than any.
+    LogEntryTooLong = "log-entry-too-long";
+    /// The last string of an entry of the event log has no terminator.
+    LogStringsCutOff = "log-strings-cut-off";
+    /// A provider stays registered with ETW at unload (A12).
+    ProviderLeftAtUnload = "provider-left-at-unload";
+    /// A provider is unregistered from ETW twice.
+    ProviderUnregisteredTwice = "provider-unregistered-twice";
     /// IoDetachDevice is called twice.
     DetachedTwice = "detached-twice";
     /// IoDeleteDevice is called twice.
@@ -348,5 +357,6 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
+        .or_else(|| logging::routine(mistake, major))
         .or_else(|| memory::routine(mistake, major))
 }

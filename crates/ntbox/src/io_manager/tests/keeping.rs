@@ -19,6 +19,7 @@ use crate::nt::{
     IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::processor::work;
+use crate::verifier::capture;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -135,7 +136,14 @@ fn the_error_log_keeps_what_was_written() {
             text.len(),
         );
         error_log::write(packet, 0);
-        assert!(error_log::allocate(owner.devices[0].cast(), 3, 0).is_null());
+        for (bytes, refused) in [(47, true), (48, false), (240, false), (241, true)] {
+            let (packet, reported) =
+                capture(|| error_log::allocate(owner.devices[0].cast(), bytes, 0));
+            assert_eq!((packet.is_null(), reported.len() == 1), (refused, refused));
+            if !packet.is_null() {
+                error_log::free(packet, 0);
+            }
+        }
     }
     let entry = error_log::entries()
         .into_iter()

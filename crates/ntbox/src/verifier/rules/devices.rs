@@ -1,4 +1,4 @@
-//! Device objects, their stacks, and what is left of a driver.
+//! Device objects, their stacks, what is left of a driver, and what it logs.
 
 use super::Proof::BadDriver;
 use super::{page, rules};
@@ -120,5 +120,32 @@ rules! { Devices;
         detected_by: "IoReleaseRemoveLock: the count of the lock",
         should: "pair each successful IoAcquireRemoveLock with one IoReleaseRemoveLock",
         proof: BadDriver("remove-lock-released-twice"),
+    };
+    ERROR_LOG_ENTRY = {
+        name: "ErrorLogEntry",
+        code: "documented",
+        checks: "An entry of the event log has an impossible size, or data or strings that do not lie in it whole",
+        source: "ddi/wdm/ns-wdm-_io_error_log_packet",
+        detected_by: "IoAllocateErrorLogEntry: the size, 48 to 240 bytes; IoWriteErrorLogEntry: DumpDataSize, StringOffset, and as many terminators as NumberOfStrings",
+        should: "count the strings whose terminators lie in the entry, and ask for no more than ERROR_LOG_MAXIMUM_SIZE",
+        proof: BadDriver("log-strings-cut-off"),
+    };
+    ETW_PROVIDER_LEFT = {
+        name: "EtwProviderLeft",
+        code: "0xC4/DD",
+        checks: "A driver is unloaded while a provider of its is registered with ETW",
+        source: page::VIOLATION,
+        detected_by: "after DriverUnload: registrations by calls from the image",
+        should: "call EtwUnregister for each registration before DriverUnload returns",
+        proof: BadDriver("provider-left-at-unload"),
+    };
+    ETW_HANDLE = {
+        name: "EtwHandle",
+        code: "0xC4/DC",
+        checks: "EtwUnregister for a handle that is of no registration",
+        source: page::VIOLATION,
+        detected_by: "EtwUnregister: the registrations",
+        should: "call EtwUnregister once for each handle of EtwRegister",
+        proof: BadDriver("provider-unregistered-twice"),
     };
 }
