@@ -61,7 +61,7 @@ impl Machine {
             .current_dir(repository());
         process::run(&mut fetch)?;
         let programs = kit::programs()?;
-        let scripts = scripts::folder()?;
+        let scripts = scripts::folder(&toolchain)?;
         let copied = copy::workspace(repository(), &directory().join("fsglass"));
         copied.context("copying the workspace")?;
 

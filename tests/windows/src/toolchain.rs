@@ -19,6 +19,9 @@ pub const TOOLCHAIN: &str = "1.95.0-x86_64-pc-windows-gnu";
 /// Where the toolchain keeps the programs of its own host.
 const TOOLS: &str = "lib/rustlib/x86_64-pc-windows-gnu/bin";
 
+/// Where the toolchain keeps the import libraries of its own host.
+const LIBRARIES: &str = "lib/rustlib/x86_64-pc-windows-gnu/lib/self-contained";
+
 /// The version of LLVM's library that bindgen loads, as PyPI has it.
 const LIBCLANG: &str = "18.1.1";
 
@@ -105,6 +108,12 @@ impl Toolchain {
     #[must_use]
     pub fn programs(&self) -> [PathBuf; 2] {
         [self.root.join("bin"), self.root.join(TOOLS)]
+    }
+
+    /// A library of its own host.
+    #[must_use]
+    pub fn library(&self, name: &str) -> PathBuf {
+        self.root.join(LIBRARIES).join(name)
     }
 }
 
