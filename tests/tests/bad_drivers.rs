@@ -342,6 +342,14 @@ caught! {
     a_timer_that_is_left_is_caught = "timer-left-at-unload";
     /// V (devices): a remove lock released too often.
     a_remove_lock_released_twice_is_caught = "remove-lock-released-twice";
+    /// L1: an entry of the event log that is longer than any.
+    a_log_entry_that_is_too_long_is_caught = "log-entry-too-long";
+    /// L1: strings counted that do not end in the entry.
+    log_strings_that_are_cut_off_are_caught = "log-strings-cut-off";
+    /// L2: a provider of ETW events left at unload.
+    a_provider_that_is_left_is_caught = "provider-left-at-unload";
+    /// L2: a provider of ETW events unregistered twice.
+    a_provider_unregistered_twice_is_caught = "provider-unregistered-twice";
     /// A12, reference 1: unloaded with a notification out.
     unloading_with_a_request_out_is_caught = "reference-unload-with-request-out";
     /// A11, reference 2: a list freed twice.
