@@ -55,7 +55,7 @@ pub fn attach(
     let mut buffer = NameBuffer::new();
     let name = storage.unwrap_or(target).name(&mut buffer, level);
     let unfiltered = &driver.filter().unfiltered;
-    let volumes = driver.filter().observer.volumes();
+    let observer = &driver.filter().observer;
     let kind = match storage {
         Some(_) => Kind::Volume,
         None => Kind::FileSystem,
@@ -67,8 +67,8 @@ pub fn attach(
         }
         Some(Attachment {
             since: time::now(),
-            volume: volumes
-                .find_or_add(name.unwrap_or(unicode!("")), kind, level)
+            volume: observer
+                .volume(name.unwrap_or(unicode!("")), kind, level)
                 .ok()
                 .map(Filtered::new),
         })

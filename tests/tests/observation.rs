@@ -48,7 +48,8 @@ fn sum(counted: &Counted, operations: [Operation; 2], field: fn(&OperationRecord
         .sum()
 }
 
-/// Nothing is counted until a client wants it, and no longer when the last of them is gone.
+/// Nothing is counted until a client wants it, and no longer when the last of them is gone; then it begins
+/// anew.
 #[test]
 fn statistics_are_kept_while_somebody_wants_them() {
     in_own_process(|path| {
@@ -74,7 +75,10 @@ fn statistics_are_kept_while_somebody_wants_them() {
         assert_eq!(reads(&first), 12, "the second still wants them");
         drop(second);
         use_file(&volume, 2);
-        assert_eq!(reads(&first), 12);
+        assert!(volume_of(&first).operations.is_empty());
+        assert_eq!(first.observe(true), STATUS_SUCCESS);
+        use_file(&volume, 4);
+        assert_eq!(reads(&first), 4);
         drop(first);
         unload(driver);
     });

@@ -37,8 +37,9 @@ pub trait Filter: Send + Sync + Sized + 'static {
     /// What the filter keeps with each handle of its control device, in nonpaged memory.
     type Client: Send + Sync + 'static;
 
-    /// What the filter keeps of a call of fast I/O that it observes, while it is below.
-    type FastIo;
+    /// What the filter keeps of a call of fast I/O or an FsFilter operation that it observes, while it is
+    /// below.
+    type FastIo: 'static;
 
     /// Where the driver's state is found by callbacks that carry no context.
     fn slot() -> &'static Slot<Self>;
@@ -59,7 +60,8 @@ pub trait Filter: Send + Sync + Sized + 'static {
     /// A request for the control device (D2), but for opening and closing.
     fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
 
-    /// A call of fast I/O is about to be passed on: what is kept of it if it is observed.
+    /// A call of fast I/O or an FsFilter operation is about to be passed on: what is kept of it if it is
+    /// observed.
     /// IRQL: ≤ APC_LEVEL.
     fn fast_io_begins(
         _device: &FilterDevice<Self>,
@@ -77,6 +79,10 @@ pub trait Filter: Send + Sync + Sized + 'static {
         _level: &mut AtMostApc,
     ) {
     }
+
+    /// What was kept of an FsFilter operation is dropped, because there is no memory to keep it until the
+    /// operation has ended. IRQL: ≤ APC_LEVEL.
+    fn fast_io_forgotten(_driver: &Driver<Self>, _observed: Self::FastIo) {}
 
     /// Other ETW sessions listen to the driver's provider, or they want other things.
     fn etw_changed(_driver: &Driver<Self>, _wanted: Wanted, _level: &mut Passive) {}
@@ -373,7 +379,7 @@ impl<F: Filter> Start<F> {
         _level: &mut Passive,
     ) -> Result<(), Status> {
         // SAFETY: this is the driver's object.
-        unsafe { fs_filter::register(self.object) }
+        unsafe { fs_filter::register::<F>(self.object) }
     }
 
     /// Opens the control device and asks to be told of every file system, those already
