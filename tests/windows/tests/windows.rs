@@ -6,16 +6,24 @@
 //!
 //! A scenario uses what those before it have built, in this run or in one before.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use fsglass_tests::drivers::repository;
+use fsglass_windows::image;
 use fsglass_windows::machine::{Machine, directory};
 use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// The driver that cargo-make has built in Wine, below `target/windows`.
+const DRIVER: &str = "fsglass/target/x86_64-pc-windows-msvc/release/fsglass.sys";
+
+/// The driver that wdk-kit has built.
+const DRIVER_ON_LINUX: &str = "target/x86_64-pc-windows-msvc/release/fsglass.sys";
+
 /// Something that is tried. Its commands are noted under its name.
 type Scenario = (&'static str, fn(&Machine, &str) -> Result<String>);
 
-const SCENARIOS: [Scenario; 1] = [("toolchain", toolchain)];
+const SCENARIOS: [Scenario; 2] = [("toolchain", toolchain), ("driver", driver)];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -83,4 +91,19 @@ fn toolchain(machine: &Machine, name: &str) -> Result<String> {
     let lines = [system, compiler, cargo.success()?];
     let first = lines.iter().filter_map(|text| text.trim().lines().next());
     Ok(first.collect::<Vec<_>>().join(", "))
+}
+
+/// `cargo make build --release` leaves the driver, which is the one that Linux builds.
+fn driver(machine: &Machine, name: &str) -> Result<String> {
+    let built = directory().join(DRIVER);
+    if built.exists() {
+        fs::remove_file(&built)?;
+    }
+    machine.make(name, &["build", "--release"])?.success()?;
+    let ours = fs::read(repository().join(DRIVER_ON_LINUX))?;
+    let theirs = fs::read(&built).with_context(|| format!("no {}", built.display()))?;
+    image::compare(&ours, &theirs)?;
+    let pdb = fs::read(built.with_extension("pdb"))?;
+    image::audit(&theirs, &pdb)?;
+    Ok(format!("{} bytes; on Linux {}", theirs.len(), ours.len()))
 }
