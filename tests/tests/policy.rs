@@ -233,7 +233,11 @@ fn inf_values() -> BTreeMap<String, u32> {
     let values = text.lines().filter_map(|line| {
         let mut fields = line.strip_prefix("HKR,Parameters,")?.split(',');
         let name = fields.next()?.to_owned();
-        assert_eq!(fields.next(), Some("0x00010001"), "{name} is a REG_DWORD");
+        assert_eq!(
+            fields.next(),
+            Some("0x00010003"),
+            "{name} is a REG_DWORD that keeps what is there"
+        );
         Some((name, fields.next()?.trim().parse().ok()?))
     });
     values.collect()
