@@ -262,17 +262,17 @@ impl Observer {
         control: DeviceControl<'d, Glass>,
         level: &mut Passive,
     ) -> Disposition<'d> {
-        let level = level.at_most_apc().at_most_dispatch();
         let Some(reader) = self.traces.get(trace.number).and_then(Guest::look) else {
             return control.complete(Status::INVALID_DEVICE_STATE);
         };
-        if !reader.is_empty() {
-            return control.answer(|output| reader.read(&self.volumes, output));
+        if !reader.is_empty(level) {
+            return control.answer(|output| reader.read(&self.volumes, output, level));
         }
-        match control.park(&trace.parking, level) {
+        match control.park(&trace.parking, level.at_most_apc().at_most_dispatch()) {
             Ok(disposition) => {
-                if !reader.sleeps()
-                    && let Some(waiting) = trace.parking.take(level)
+                if !reader.sleeps(level)
+                    && let Some(waiting) =
+                        trace.parking.take(level.at_most_apc().at_most_dispatch())
                 {
                     waiting.complete(Status::SUCCESS);
                 }

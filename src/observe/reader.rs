@@ -2,7 +2,6 @@
 
 use super::observation::Completed;
 use super::volumes::Volumes;
-use core::sync::atomic::{AtomicU32, Ordering};
 use fsglass_protocol::trace::{
     Filter, MAXIMUM_PATH, TraceHeader, TraceRecord, VolumeNameRecord, record, ring, wanted,
 };
@@ -12,10 +11,11 @@ use observe::doorbell::Doorbell;
 use observe::pattern;
 use observe::ring::{Popped, Ring};
 use wdm::irp::Parking;
-use wdm::irql::AtMostDispatch;
+use wdm::irql::{AtMostDispatch, Passive};
 use wdm::pool::{NonPagedArc, NonPagedSlice};
 use wdm::processors::PerProcessor;
 use wdm::status::Status;
+use wdm::sync::Mutex;
 use wdm::time;
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, IntoBytes, transmute};
@@ -39,10 +39,17 @@ pub struct Reader {
     rings: PerProcessor<Ring<NonPagedSlice<AtomicU64>>>,
     bell: Doorbell,
     parking: NonPagedArc<Parking>,
+    /// Rings have one reader at a time: a program may send any number of requests at once.
+    reading: Mutex<Reading>,
+}
+
+/// Where reading is.
+#[derive(Default)]
+struct Reading {
     /// Volumes whose names have been told: those with a lower number.
-    told: AtomicU32,
+    told: u32,
     /// The processor with whose ring the next reading begins, so that none is always the last.
-    first: AtomicU32,
+    first: usize,
 }
 
 impl Reader {
@@ -71,8 +78,7 @@ impl Reader {
             rings: rings?,
             bell: Doorbell::new(),
             parking,
-            told: AtomicU32::new(0),
-            first: AtomicU32::new(0),
+            reading: Mutex::try_new(Reading::default())?,
         })
     }
 
@@ -109,27 +115,39 @@ impl Reader {
         }
     }
 
-    /// Whether there is nothing to read.
-    pub fn is_empty(&self) -> bool {
-        self.rings.iter().all(Ring::is_empty)
+    /// Whether there is nothing to read. Where another request is taking a record out, a ring looks empty in
+    /// between, so that this waits for it.
+    pub fn is_empty(&self, level: &mut Passive) -> bool {
+        self.reading
+            .with(level, |_, _| self.rings.iter().all(Ring::is_empty))
     }
 
     /// The client waits from here on: whoever adds a record wakes it. Whether it has to wake itself,
     /// because there was one before.
-    pub fn sleeps(&self) -> bool {
+    pub fn sleeps(&self, level: &mut Passive) -> bool {
         self.bell.arm();
-        self.is_empty() || !self.bell.disarm()
+        self.is_empty(level) || !self.bell.disarm()
     }
 
-    /// Writes what there is into `output`: names of volumes first, then records. One thread at a time.
-    pub fn read(&self, volumes: &Volumes, output: &mut [u8]) -> (Status, usize) {
+    /// Writes what there is into `output`: names of volumes first, then records. That may be nothing, where
+    /// another request has just taken it.
+    ///
+    /// Errors: STATUS_BUFFER_TOO_SMALL.
+    pub fn read(
+        &self,
+        volumes: &Volumes,
+        output: &mut [u8],
+        level: &mut Passive,
+    ) -> (Status, usize) {
         if output.len() < LEAST {
             return (Status::BUFFER_TOO_SMALL, 0);
         }
         let mut filled = size_of::<TraceHeader>();
         let mut count = 0;
         // Where all that there is belongs to volumes that are new since, they are told now.
-        while self.fill(volumes, output, &mut filled, &mut count) && count == 0 {}
+        self.reading.with(level, |reading, _| {
+            while self.fill(reading, volumes, output, &mut filled, &mut count) && count == 0 {}
+        });
         let header = TraceHeader {
             version: VERSION.into(),
             count: count.into(),
@@ -147,31 +165,30 @@ impl Reader {
     /// the name of its volume has not been told.
     fn fill(
         &self,
+        reading: &mut Reading,
         volumes: &Volumes,
         output: &mut [u8],
         filled: &mut usize,
         count: &mut u32,
     ) -> bool {
-        for volume in volumes
-            .iter()
-            .skip(self.told.load(Ordering::Relaxed) as usize)
-        {
+        for volume in volumes.iter().skip(reading.told as usize) {
             let rest = output.get_mut(*filled..).unwrap_or_default();
             let Some(size) = write_volume(volume, rest) else {
                 break;
             };
             *filled += size;
             *count += 1;
-            self.told.store(volume.number + 1, Ordering::Relaxed);
+            reading.told = volume.number + 1;
         }
-        let told = self.told.load(Ordering::Relaxed);
+        let told = reading.told;
         let is_told = |record: &[u8]| {
             let record = TraceRecord::ref_from_prefix(record);
             record.map_or(true, |(record, _)| record.volume.get() < told)
         };
         let mut stays = false;
         let processors = self.rings.iter().count();
-        let first = self.first.fetch_add(1, Ordering::Relaxed) as usize;
+        let first = reading.first;
+        reading.first = first.wrapping_add(1);
         for ring in self
             .rings
             .iter()

@@ -225,6 +225,68 @@ fn a_reader_that_waits_is_let_go() {
     });
 }
 
+/// Any number of requests may read one trace at the same time: each record goes to one of them, whole.
+#[test]
+fn requests_that_read_at_once_share_what_there_is() {
+    /// Reads until it is told to stop: the requests that were in the answers.
+    fn read(client: &Client) -> Traced {
+        let mut traced = Traced::default();
+        loop {
+            let outcome = client.read_trace(SMALL).wait();
+            if outcome.status != STATUS_SUCCESS {
+                return traced;
+            }
+            traced.add(&outcome);
+        }
+    }
+    /// Bytes of a reading, so that there are many of them.
+    const SMALL: u32 = 1 << 12;
+    const TIMES: usize = 1_000;
+    /// Traces, because two threads seldom meet at one record.
+    const TRACES: usize = 10;
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        for _ in 0..TRACES {
+            assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+            use_file(&volume, TIMES as u64);
+
+            let found = std::thread::scope(|scope| {
+                let (ended, first) = std::sync::mpsc::channel();
+                let client = &client;
+                let readers = [(); 3].map(|()| {
+                    let ended = ended.clone();
+                    scope.spawn(move || {
+                        let found = read(client);
+                        ended.send(()).expect("somebody waits for it");
+                        found
+                    })
+                });
+                // One waits for more, another one is refused for that.
+                first.recv().expect("a reader ends");
+                assert_eq!(client.stop_trace(), STATUS_SUCCESS);
+                readers.map(|reader| reader.join().expect("a reader ends in peace"))
+            });
+            let requests = found.iter().flat_map(|found| &found.requests);
+            let done: Vec<_> = requests
+                .filter(|(record, _)| record.flags.get() & flags::DECLINED == 0)
+                .map(|(record, _)| {
+                    Operation::from_number(record.operation).map_or("?", Operation::name)
+                })
+                .map(|name| name.trim_start_matches("fast "))
+                .collect();
+            let of = |wanted| done.iter().filter(|name| **name == wanted).count();
+
+            assert!(found.iter().all(|found| found.lost == 0), "none is lost");
+            assert_eq!((of("WRITE"), of("READ")), (TIMES, TIMES));
+        }
+        drop(client);
+        unload(driver);
+    });
+}
+
 /// Each reader has its own filter, and what does not fit is counted.
 #[test]
 fn each_trace_has_what_it_wants() {
