@@ -23,7 +23,7 @@ fn the_driver_has_every_field_where_windows_has_it() {
         assert!(
             differences.is_empty(),
             "{profile:?}:\n{}\nOne side is wrong: the headers that the bindings were generated from, \
-             or crates/ntbox/src/nt. The DDI reference decides.",
+             or crates/ntbox-kernel/src/nt. The DDI reference decides.",
             differences.join("\n")
         );
     }

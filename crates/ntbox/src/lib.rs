@@ -1,20 +1,18 @@
 //! The NT I/O manager in a box: runs a legacy file-system filter `.sys` in a
 //! process, over a model of the kernel that checks what Driver Verifier checks.
 //!
-//! The shipped PE image is mapped, its imports are bound to the routines in
-//! [`exports`], and its code is called natively. Requests come from [`user`],
-//! travel through the device stacks of [`io_manager`], and end in the host
-//! directory of [`file_system`]; [`verifier`] reports what a driver gets wrong.
+//! | crate | is | may know |
+//! |---|---|---|
+//! | [`ntbox_kernel`] | the model of the kernel, and the verifier in it | the host, and nobody above |
+//! | [`ntbox_hostfs`] ([`file_system`]) | the file system below the filter: a driver on the model | the kernel |
+//! | `ntbox`, this one | what programs do with it all ([`workload`]): draw, record, compare, measure | both |
+//! | the command, `src/main.rs` | arguments, files and what is printed | all three |
+//!
+//! Their parts are here under one name for whoever loads a driver in a test of his own.
 
-pub mod etw;
-pub mod exports;
-pub mod file_system;
-pub mod host;
-pub mod io_manager;
-pub mod nt;
-pub mod pe_image;
-pub mod pool;
-pub mod processor;
-pub mod user;
-pub mod verifier;
 pub mod workload;
+
+pub use ntbox_hostfs as file_system;
+pub use ntbox_kernel::{
+    etw, exports, host, io_manager, nt, pe_image, pool, processor, user, verifier,
+};

@@ -69,12 +69,7 @@ unsafe fn send(request: *mut IRP, device: *mut DEVICE_OBJECT, file: *mut FILE_OB
     let location = unsafe { &mut *next };
     location.MajorFunction = IRP_MJ_READ as u8;
     location.FileObject = file;
-    location.Parameters.Read = ReadWrite {
-        Length: 0,
-        Key: 0,
-        ByteOffset: 0,
-        ..Default::default()
-    };
+    location.Parameters.Read = ReadWrite::default();
     let stop: unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS =
         stop;
     // SAFETY: as above; the routine needs no context.

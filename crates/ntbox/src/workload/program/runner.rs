@@ -5,9 +5,10 @@ use super::super::run::Progress;
 use super::super::worker::synchronous;
 use super::observation::Observation;
 use super::operation::{Create, NAMES, Name, Operation, SLOTS};
-use crate::file_system::adversary::{self, Choice};
+use crate::file_system::adversary;
 use crate::nt::*;
 use crate::user::access::{FILE_LIST_DIRECTORY, SYNCHRONIZE};
+use crate::user::identity::Choice;
 use crate::user::{CreateParameters, File, Outcome, Pending, create_file, identity};
 use std::sync::Arc;
 

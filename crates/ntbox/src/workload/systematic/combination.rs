@@ -2,9 +2,9 @@
 
 use super::super::layout::{Mask, masked};
 use super::Request;
-use crate::file_system::adversary::Choice;
 use crate::nt::*;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
+use crate::user::identity::Choice;
 use crate::user::locks::Range;
 use crate::user::outcome::digest;
 use crate::user::{CreateParameters, File, Outcome, Pending, create_file, identity};

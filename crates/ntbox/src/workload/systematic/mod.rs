@@ -11,9 +11,10 @@
 mod combination;
 
 use super::run::Progress;
-use crate::file_system::adversary::{self, Choice, Mix};
+use crate::file_system::adversary::{self, Mix};
 use crate::nt::STATUS_IO_DEVICE_ERROR;
 use crate::processor::{thread, work};
+use crate::user::identity::Choice;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,0 +1,126 @@
+//! IRP_MJ_CLEANUP and IRP_MJ_CLOSE, and deletion, which the first of them does.
+
+use super::notify::{Action, Change, change};
+use super::volume::{Object, OpenId, State, Volume};
+use super::waiting::Effects;
+use ntbox_kernel::host::file::{Identity, Kind};
+use ntbox_kernel::nt::{STATUS_CANCELLED, STATUS_DELETE_PENDING, STATUS_NOTIFY_CLEANUP};
+
+impl Volume {
+    /// The last handle of the file object is closed: what it holds is given up, what waits
+    /// through it ends, and a file that is to be deleted goes when no other handle is left.
+    pub fn cleanup(&self, id: OpenId, effects: &mut Effects<'_>) {
+        let mut state = self.state();
+        let Some(open) = state.opens.get_mut(&id).filter(|open| !open.cleaned_up) else {
+            return;
+        };
+        open.cleaned_up = true;
+        open.scan = None;
+        if let Some(watch) = open.watch.as_mut() {
+            watch.end(STATUS_NOTIFY_CLEANUP, effects);
+        }
+        let (file, shared, modified) = (open.file, open.shared, open.modified);
+        let (delete_on_close, at_once) = (open.delete_on_close, open.delete_at_cleanup);
+        if state.locked_by == Some(id) {
+            state.locked_by = None;
+        }
+        let Some(node) = state.files.get_mut(&file) else {
+            return;
+        };
+        node.shares.remove(shared);
+        node.locks.release(id.0, STATUS_CANCELLED, effects);
+        node.oplocks.cleanup(id, effects);
+        let Ok(link) = state.link_of_mut(id) else {
+            return;
+        };
+        link.handles = link.handles.saturating_sub(1);
+        link.delete_pending |= delete_on_close;
+        let goes = link.delete_pending && !link.removed && (link.handles == 0 || at_once);
+        let path = link.components.clone();
+        if modified != 0 && !(goes || state.dismounted) {
+            state.report(
+                &[Change {
+                    path,
+                    action: Action::Modified,
+                    filter: modified,
+                }],
+                effects,
+            );
+        }
+        if goes && !state.dismounted {
+            remove(&mut state, id, file, effects);
+        }
+    }
+
+    /// The file object is gone.
+    pub fn close(&self, id: OpenId) {
+        let mut state = self.state();
+        let Some(open) = state.opens.remove(&id) else {
+            return;
+        };
+        let Some(file) = state.files.get_mut(&open.file) else {
+            return;
+        };
+        file.opens = file.opens.saturating_sub(1);
+        if let Some(link) = file.links.get_mut(&open.link) {
+            link.opens = link.opens.saturating_sub(1);
+            if link.opens == 0 {
+                file.links.remove(&open.link);
+            }
+        }
+        if file.opens == 0 {
+            state.files.remove(&open.file);
+        }
+    }
+}
+
+/// Removes the directory entry of the name by which `id` was opened. A directory that has
+/// got an entry meanwhile stays.
+fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'_>) {
+    let Ok(node) = state.file_of(id) else { return };
+    let directory = matches!(node.object, Object::Directory(_));
+    let metadata = node.metadata().ok().flatten();
+    let Ok(link) = state.link_of_mut(id) else {
+        return;
+    };
+    let Some(parent) = link.parent.clone() else {
+        return;
+    };
+    // The entry may be a link of the host to a directory: that is removed as what it is.
+    let entry_is_directory = parent
+        .metadata_of(&link.name)
+        .is_ok_and(|entry| entry.kind == Kind::Directory);
+    let removed = if entry_is_directory {
+        parent.remove_directory(&link.name)
+    } else {
+        parent.remove_file(&link.name)
+    };
+    if removed.is_err() {
+        link.delete_pending = false;
+        return;
+    }
+    link.removed = true;
+    let path = link.components.clone();
+    if directory || metadata.is_none_or(|metadata| metadata.links <= 1) {
+        state.overlays.remove(&file);
+    }
+    // Another handle may watch the directory that is gone.
+    for open in state.opens.values_mut().filter(|open| open.file == file) {
+        if let Some(watch) = open.watch.as_mut() {
+            watch.end(STATUS_DELETE_PENDING, effects);
+        }
+    }
+    let filter = if directory {
+        change::DIR_NAME
+    } else {
+        change::FILE_NAME
+    };
+    state.report(
+        &[Change {
+            path,
+            action: Action::Removed,
+            filter,
+        }],
+        effects,
+    );
+}

@@ -1,0 +1,278 @@
+//! The two ways of IRP_MJ_CREATE: a file that is there, and one that is not.
+
+use super::create::{New, Request, check_kind, refuse_if_going, result, share};
+use super::host_status;
+use super::notify::{Action, Change, change};
+use super::resolve::{Existing, Resolved};
+use super::share::{Use, access};
+use super::volume::{FileNode, Link, Object, State, Stream, Volume, attribute};
+use super::waiting::Effects;
+use ntbox_kernel::host::file::{Kind, Metadata};
+use ntbox_kernel::nt::{
+    FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_OPEN, FILE_OVERWRITE,
+    FILE_SUPERSEDE, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
+    STATUS_OBJECT_NAME_NOT_FOUND,
+};
+use std::sync::{Arc, RwLock};
+
+impl Volume {
+    /// Creates what is not there.
+    pub(super) fn create_new(
+        &self,
+        state: &mut State,
+        request: &Request,
+        resolved: Resolved,
+        trailing_backslash: bool,
+        effects: &mut Effects<'_>,
+    ) -> Result<New, NTSTATUS> {
+        if matches!(request.disposition, FILE_OPEN | FILE_OVERWRITE) {
+            return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+        }
+        if self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let directory = request.has(FILE_DIRECTORY_FILE);
+        if trailing_backslash && !directory {
+            return Err(STATUS_OBJECT_NAME_INVALID);
+        }
+        let wanted = request.attributes & attribute::SETTABLE;
+        if request.has(FILE_DELETE_ON_CLOSE) && wanted & attribute::READONLY != 0 {
+            return Err(STATUS_CANNOT_DELETE);
+        }
+        let parent = resolved
+            .parent
+            .metadata()
+            .map_err(|error| host_status::of(&error))?;
+        if state
+            .files
+            .get(&parent.identity)
+            .is_some_and(FileNode::is_going)
+        {
+            return Err(STATUS_DELETE_PENDING);
+        }
+        let map = |error: &std::io::Error| host_status::of(error);
+        let (object, metadata) = if directory {
+            let new = resolved
+                .parent
+                .create_directory(&resolved.name)
+                .map_err(|error| map(&error))?;
+            let metadata = new.metadata().map_err(|error| map(&error))?;
+            (Object::Directory(Arc::new(new)), metadata)
+        } else {
+            let file = resolved
+                .parent
+                .create_file(&resolved.name)
+                .map_err(|error| map(&error))?;
+            let metadata = file.metadata().map_err(|error| map(&error))?;
+            (
+                Object::File(Arc::new(Stream {
+                    file,
+                    size_guard: RwLock::new(()),
+                })),
+                metadata,
+            )
+        };
+        // The host may use the number of a deleted file again.
+        state.overlays.remove(&metadata.identity);
+        let overlay = state.overlay(metadata.identity);
+        overlay.attributes = Some(if directory {
+            wanted & !attribute::TEMPORARY
+        } else {
+            wanted | attribute::ARCHIVE
+        });
+        overlay.security.clone_from(&request.security);
+        let filter = if directory {
+            change::DIR_NAME
+        } else {
+            change::FILE_NAME
+        };
+        let added = Change {
+            path: resolved.components.clone(),
+            action: Action::Added,
+            filter,
+        };
+        state.report(&[added], effects);
+        let granted = self.granted(request, 0)?;
+        Ok(New {
+            file: metadata.identity,
+            object,
+            link: Link::new(resolved.components, Some(resolved.parent), resolved.name),
+            information: result::CREATED,
+            granted,
+            shared: Use::new(granted, request.share),
+            breaks_oplock: false,
+        })
+    }
+
+    /// Opens what is there, or overwrites it.
+    pub(super) fn open_existing(
+        &self,
+        state: &mut State,
+        request: &Request,
+        resolved: Resolved,
+        trailing_backslash: bool,
+        effects: &mut Effects<'_>,
+    ) -> Result<New, NTSTATUS> {
+        let Resolved {
+            components,
+            parent,
+            name,
+            existing,
+        } = resolved;
+        let Existing {
+            metadata,
+            directory,
+            name: object_name,
+        } = existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
+        let is_directory = metadata.kind == Kind::Directory;
+        refuse_if_going(state, metadata.identity, &components)?;
+        if request.disposition == FILE_CREATE && !request.open_target_directory {
+            return Err(STATUS_OBJECT_NAME_COLLISION);
+        }
+        check_kind(request, is_directory, trailing_backslash)?;
+        if is_directory && request.overwrites() && !request.open_target_directory {
+            return Err(STATUS_OBJECT_NAME_COLLISION);
+        }
+        let attributes = state.attributes(&metadata);
+        let read_only = attributes & attribute::READONLY != 0;
+        let overwrites = request.overwrites() && !is_directory;
+        if overwrites && self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let kept_out = if read_only && !is_directory {
+            access::WRITE_DATA | access::APPEND_DATA
+        } else {
+            0
+        };
+        let granted = self.granted(request, kept_out)?;
+        let mut more = 0;
+        if overwrites {
+            let kept = attributes & (attribute::HIDDEN | attribute::SYSTEM);
+            if read_only || kept & !request.attributes != 0 {
+                return Err(STATUS_ACCESS_DENIED);
+            }
+            more = access::WRITE_DATA
+                | if request.disposition == FILE_SUPERSEDE {
+                    access::DELETE
+                } else {
+                    0
+                };
+        }
+        let writes = (granted | more) & (access::WRITE_DATA | access::APPEND_DATA) != 0;
+        if writes && read_only && !is_directory {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        if request.has(FILE_DELETE_ON_CLOSE) && read_only {
+            return Err(STATUS_CANNOT_DELETE);
+        }
+        let break_oplock = |state: &mut State, effects: &mut Effects<'_>| {
+            let rights = granted | more;
+            state.break_oplock_for_open(metadata.identity, request, rights, overwrites, effects)
+        };
+        // Batch and filter oplocks break before sharing is looked at: their owner may step back.
+        let early = state
+            .files
+            .get(&metadata.identity)
+            .is_some_and(|file| file.oplocks.is_batch_or_filter());
+        let mut breaks_oplock = early && break_oplock(state, effects)?;
+        let shared = share(state, metadata.identity, request, granted, more)?;
+        breaks_oplock |= !early && break_oplock(state, effects)?;
+        let object = match state.files.get(&metadata.identity) {
+            Some(file) => file.object.clone(),
+            None if is_directory && object_name.is_empty() => Object::Directory(directory),
+            None if is_directory => {
+                let opened = directory
+                    .open_directory(&object_name)
+                    .map_err(|error| host_status::of(&error))?;
+                Object::Directory(Arc::new(opened))
+            }
+            None => {
+                let file = directory
+                    .open_file(&object_name, !self.description.read_only)
+                    .map_err(|error| host_status::of(&error))?;
+                Object::File(Arc::new(Stream {
+                    file,
+                    size_guard: RwLock::new(()),
+                }))
+            }
+        };
+        if let Object::File(stream) = &object
+            && writes
+            && !stream.file.is_writable()
+        {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let mut information = result::OPENED;
+        if overwrites {
+            overwrite(state, request, &metadata, attributes, &object)?;
+            let filter = change::ATTRIBUTES | change::SIZE | change::LAST_WRITE;
+            state.report(
+                &[Change {
+                    path: components.clone(),
+                    action: Action::Modified,
+                    filter,
+                }],
+                effects,
+            );
+            let superseded = request.disposition == FILE_SUPERSEDE;
+            information = if superseded {
+                result::SUPERSEDED
+            } else {
+                result::OVERWRITTEN
+            };
+        }
+        let link = Link::new(components, Some(parent), name);
+        Ok(New {
+            file: metadata.identity,
+            object,
+            link,
+            information,
+            granted,
+            shared,
+            breaks_oplock,
+        })
+    }
+}
+
+fn overwrite(
+    state: &mut State,
+    request: &Request,
+    metadata: &Metadata,
+    attributes: u32,
+    object: &Object,
+) -> Result<(), NTSTATUS> {
+    if let Object::File(stream) = object {
+        let _alone = stream.size_guard.write();
+        stream
+            .file
+            .set_size(0)
+            .map_err(|error| host_status::of(&error))?;
+    }
+    let kept = if request.disposition == FILE_SUPERSEDE {
+        0
+    } else {
+        attributes
+    };
+    let new = kept | request.attributes & attribute::SETTABLE | attribute::ARCHIVE;
+    let overlay = state.overlay(metadata.identity);
+    overlay.attributes = Some(new);
+    if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
+        overlay.security.clone_from(&request.security);
+    }
+    if let Some(file) = state.files.get_mut(&metadata.identity) {
+        file.reserved = 0;
+    }
+    Ok(())
+}
+
+impl FileNode {
+    /// Every open name of it is about to go.
+    fn is_going(&self) -> bool {
+        !self.links.is_empty()
+            && self
+                .links
+                .values()
+                .all(|link| link.delete_pending || link.removed)
+    }
+}

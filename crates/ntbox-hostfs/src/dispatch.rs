@@ -1,0 +1,107 @@
+//! Dispatch routines: one for each major function, the same for every device.
+//!
+//! A request that names an open file goes to one of the [`routines`]; one without
+//! goes to the control device.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "requests are read by pointer"
+)]
+
+use super::context::{self, Mounted};
+use super::pending::{self, Work};
+use super::volume::{Object, OpenId};
+use super::{hostfs, opening, routines};
+use ntbox_kernel::io_manager::{call, complete, device as devices, irp as requests};
+use ntbox_kernel::nt::routines::DriverRoutines;
+use ntbox_kernel::nt::*;
+
+/// Enters the routine for every major function.
+pub fn enter(driver: &mut DRIVER_OBJECT) {
+    for major in 0..MAJOR_FUNCTION_COUNT {
+        driver.set_dispatch(major as u8, dispatch);
+    }
+}
+
+unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: the I/O manager calls with a request for this device.
+    let location = unsafe { irp.current_location() };
+    // SAFETY: as above.
+    let (major, file) = unsafe { (u32::from((*location).MajorFunction), (*location).FileObject) };
+    if major == IRP_MJ_CREATE {
+        // SAFETY: as above.
+        return unsafe { pending::run(device, irp, opening::create) };
+    }
+    // SAFETY: a request's file object is alive and of this device.
+    let Some((mounted, open)) = (unsafe { context::of_file(file) }) else {
+        // SAFETY: as above.
+        return unsafe { hostfs::control_device(device, irp, major) };
+    };
+    // The storage stack's business, but only of the volume: a file is no device.
+    let storage = matches!(
+        major,
+        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL | IRP_MJ_PNP
+    );
+    if storage && passes_down(mounted, open) {
+        // SAFETY: as above; a request that is passed on is not put off first.
+        return unsafe { pass_down(mounted.storage(), irp) };
+    }
+    // SAFETY: as above.
+    unsafe { pending::run(device, irp, work_of(major)) }
+}
+
+/// The routine for requests of a major function on an open file, and for creates.
+pub(super) fn work_of(major: u32) -> Work {
+    match major {
+        IRP_MJ_CREATE => opening::create,
+        IRP_MJ_CLEANUP => routines::cleanup,
+        IRP_MJ_CLOSE => routines::close,
+        IRP_MJ_READ => routines::read,
+        IRP_MJ_WRITE => routines::write,
+        IRP_MJ_QUERY_INFORMATION => routines::query_information,
+        IRP_MJ_SET_INFORMATION => routines::set_information,
+        IRP_MJ_QUERY_VOLUME_INFORMATION => routines::query_volume,
+        IRP_MJ_SET_VOLUME_INFORMATION => routines::set_volume,
+        IRP_MJ_DIRECTORY_CONTROL => routines::directory_control,
+        IRP_MJ_LOCK_CONTROL => routines::lock_control,
+        IRP_MJ_FILE_SYSTEM_CONTROL => routines::file_system_control,
+        IRP_MJ_FLUSH_BUFFERS => routines::flush,
+        IRP_MJ_QUERY_SECURITY => routines::query_security,
+        IRP_MJ_SET_SECURITY => routines::set_security,
+        IRP_MJ_QUERY_EA | IRP_MJ_SET_EA => routines::no_extended_attributes,
+        IRP_MJ_SHUTDOWN => routines::succeed,
+        _ => routines::refuse,
+    }
+}
+
+fn passes_down(mounted: &Mounted, open: OpenId) -> bool {
+    let volume = mounted
+        .volume
+        .state()
+        .file_of(open)
+        .is_ok_and(|file| matches!(file.object, Object::Volume));
+    volume && !mounted.storage().is_null()
+}
+
+/// Sends the request on to the storage stack, with this location skipped.
+///
+/// # Safety
+/// `irp` is the dispatch routine's, `storage` a storage device.
+pub unsafe fn pass_down(storage: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: contract.
+    let top = unsafe { devices::top_of_stack(storage) };
+    // SAFETY: contract.
+    unsafe { requests::skip(irp) };
+    // SAFETY: contract.
+    unsafe { call::call_driver(top, irp, 0) }
+}
+
+/// Completes a request at once, for control devices.
+///
+/// # Safety
+/// `irp` is the dispatch routine's.
+pub unsafe fn complete_now(irp: *mut IRP, status: NTSTATUS) -> NTSTATUS {
+    // SAFETY: contract.
+    unsafe { complete::finish(irp, status, 0) }
+}

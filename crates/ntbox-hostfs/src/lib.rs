@@ -1,0 +1,64 @@
+//! `hostfs`: a native NT file-system driver over a host directory, and its adversary.
+//!
+//! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
+//! [`resolve`]), opening and closing ([`create`], [`close`]), data
+//! ([`data`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
+//! [`security`]), listings ([`directory`]), locks, oplocks and change notification
+//! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
+//! top of it: [`dispatch`], [`routines`] and [`fast_io`] take requests apart,
+//! [`context`] is what file objects point at, and [`pending`] completes requests
+//! when and where the [`adversary`] says.
+//!
+//! It is a driver on [`ntbox_kernel`] and uses of it what any file system may: its devices are
+//! reached by requests and fast I/O alone. It knows no filter and no workload; what a program wants
+//! of the adversary comes with the identity of its request ([`ntbox_kernel::user::identity`]).
+//!
+//! Nothing ever leaves the host directory, whatever a name or a link on the host
+//! says: see [`resolve`].
+
+pub mod adversary;
+pub mod buffers;
+pub mod close;
+pub mod context;
+pub mod control;
+pub mod create;
+mod create_file;
+pub mod data;
+pub mod directory;
+pub mod dispatch;
+pub mod fast_io;
+mod fast_locks;
+pub mod host_status;
+pub mod hostfs;
+pub mod locks;
+pub mod names;
+pub mod notify;
+pub mod opening;
+mod opens;
+mod oplock_control;
+pub mod oplocks;
+pub mod pending;
+pub mod query;
+pub mod record;
+pub mod redirector;
+pub mod rename;
+pub mod request;
+pub mod resolve;
+pub mod routines;
+pub mod security;
+pub mod set;
+pub mod setting;
+pub mod share;
+pub mod tally;
+pub mod volume;
+pub mod volume_information;
+pub mod waiting;
+pub mod workers;
+
+#[cfg(test)]
+mod driver_tests;
+#[cfg(test)]
+mod volume_tests;
+
+pub use hostfs::{dismount, start};
+pub use redirector::add_network_volume;

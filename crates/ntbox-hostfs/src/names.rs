@@ -1,0 +1,274 @@
+//! Names: how the host's and NT's differ, and how a path is taken apart.
+//!
+//! A host name shows on the volume unchanged where NT allows it. Characters
+//! that NT forbids (`"*:<>?|\` and controls) and bytes that are not UTF-8 show
+//! as U+F000 plus the character or byte, a private-use range, as other systems
+//! do that share folders with Windows. A host name that would not come back to
+//! itself this way is hidden. So every name that a program sees can be opened,
+//! and none can reach another file than the one it was listed for.
+//!
+//! Stream names (`file:stream`) are refused as FAT refuses them: a colon is an
+//! invalid character. There are no short names.
+
+use ntbox_kernel::host::file::{os_string_of_units, units_of_os_str};
+use ntbox_kernel::nt::case::upcase;
+use ntbox_kernel::nt::{NTSTATUS, STATUS_OBJECT_NAME_INVALID};
+use std::cmp::Ordering;
+use std::ffi::{OsStr, OsString};
+
+/// Most code units that a component may have (`MaximumComponentNameLength`).
+pub const MAXIMUM_COMPONENT: usize = 255;
+
+/// First character of the private-use range that stands for forbidden ones.
+const MAPPED: u16 = 0xF000;
+
+/// The character `\`.
+pub const BACKSLASH: u16 = b'\\' as u16;
+
+/// Whether NT forbids `unit` in a component.
+pub fn is_forbidden(unit: u16) -> bool {
+    unit < 0x20 || u8::try_from(unit).is_ok_and(|unit| br#""*/:<>?\|"#.contains(&unit))
+}
+
+/// Whether `unit` is a wildcard of directory queries (`FsRtlIsUnicodeCharacterWild`).
+pub fn is_wild(unit: u16) -> bool {
+    u8::try_from(unit).is_ok_and(|unit| br#""*<>?"#.contains(&unit))
+}
+
+/// Whether `unit` stands for a forbidden character or a byte that is not UTF-8.
+fn is_stand_in(unit: u16) -> bool {
+    unit.checked_sub(MAPPED).is_some_and(|low| {
+        low < 0x100 && (low >= 0x80 || (low != 0 && low != u16::from(b'/') && is_forbidden(low)))
+    })
+}
+
+/// Whether two names differ at most in case.
+pub fn equal(a: &[u16], b: &[u16]) -> bool {
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| a == b || upcase(*a) == upcase(*b))
+}
+
+/// The order of a directory: by upper-case form, then by the name itself.
+pub fn order(a: &[u16], b: &[u16]) -> Ordering {
+    a.iter()
+        .map(|unit| upcase(*unit))
+        .cmp(b.iter().map(|unit| upcase(*unit)))
+        .then_with(|| a.cmp(b))
+}
+
+/// The volume's name for a host name; `None` if it is hidden.
+pub fn to_nt(name: &OsStr) -> Option<Vec<u16>> {
+    let units: Option<Vec<u16>> = units_of_os_str(name)
+        .into_iter()
+        .map(|unit| match unit {
+            Ok(unit) if is_stand_in(unit) => None,
+            Ok(unit) if is_forbidden(unit) => Some(MAPPED + unit),
+            Ok(unit) => Some(unit),
+            Err(byte) => Some(MAPPED + u16::from(byte)),
+        })
+        .collect();
+    units.filter(|units| !units.is_empty() && units.len() <= MAXIMUM_COMPONENT)
+}
+
+/// The host name for a component on the volume.
+///
+/// # Errors
+/// `STATUS_OBJECT_NAME_INVALID`: empty, too long, `.` or `..`, a forbidden
+/// character, ill-formed UTF-16, or a name the volume does not show as itself.
+pub fn to_host(component: &[u16]) -> Result<OsString, NTSTATUS> {
+    let dots = component.iter().all(|unit| *unit == u16::from(b'.')) && component.len() <= 2;
+    if dots
+        || component.len() > MAXIMUM_COMPONENT
+        || component.iter().any(|unit| is_forbidden(*unit))
+    {
+        return Err(STATUS_OBJECT_NAME_INVALID);
+    }
+    let units: Vec<Result<u16, u8>> = component
+        .iter()
+        .map(|unit| match unit.checked_sub(MAPPED) {
+            Some(low) if is_stand_in(*unit) => match u8::try_from(low) {
+                Ok(byte) if byte >= 0x80 => Err(byte),
+                _ => Ok(low),
+            },
+            _ => Ok(*unit),
+        })
+        .collect();
+    os_string_of_units(&units)
+        .filter(|name| to_nt(name).is_some_and(|shown| shown == component))
+        .ok_or(STATUS_OBJECT_NAME_INVALID)
+}
+
+/// A path taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Path {
+    /// Its components, none empty.
+    pub components: Vec<Vec<u16>>,
+    /// It ended with a backslash: only a directory can be meant.
+    pub trailing_backslash: bool,
+}
+
+impl Path {
+    /// Takes an absolute path apart. Two leading backslashes count as one (programs
+    /// write them, and file systems tolerate it); nothing else may be empty.
+    ///
+    /// # Errors
+    /// `STATUS_OBJECT_NAME_INVALID`.
+    pub fn absolute(name: &[u16]) -> Result<Self, NTSTATUS> {
+        let rest = name
+            .strip_prefix(&[BACKSLASH])
+            .ok_or(STATUS_OBJECT_NAME_INVALID)?;
+        let rest = rest.strip_prefix(&[BACKSLASH]).unwrap_or(rest);
+        Self::relative(rest)
+    }
+    /// Takes a path apart that does not start with a backslash.
+    ///
+    /// # Errors
+    /// `STATUS_OBJECT_NAME_INVALID`.
+    pub fn relative(name: &[u16]) -> Result<Self, NTSTATUS> {
+        if name.is_empty() {
+            return Ok(Self::default());
+        }
+        let (name, trailing_backslash) = match name.strip_suffix(&[BACKSLASH]) {
+            Some(rest) => (rest, true),
+            None => (name, false),
+        };
+        let components: Vec<Vec<u16>> = name
+            .split(|unit| *unit == BACKSLASH)
+            .map(<[u16]>::to_vec)
+            .collect();
+        if components.iter().any(Vec::is_empty) {
+            return Err(STATUS_OBJECT_NAME_INVALID);
+        }
+        Ok(Self {
+            components,
+            trailing_backslash,
+        })
+    }
+}
+
+/// The path of `components` as a name: `\` or `\a\b`.
+pub fn join(components: &[Vec<u16>]) -> Vec<u16> {
+    let mut name = Vec::new();
+    for component in components {
+        name.push(BACKSLASH);
+        name.extend_from_slice(component);
+    }
+    if name.is_empty() {
+        name.push(BACKSLASH);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wide(text: &str) -> Vec<u16> {
+        text.encode_utf16().collect()
+    }
+
+    #[test]
+    fn ordinary_names_are_themselves() {
+        for name in [
+            "a",
+            "README.md",
+            "grüße",
+            "名前",
+            "a b",
+            ".hidden",
+            "trailing.",
+            "😀",
+            "...",
+        ] {
+            assert_eq!(to_nt(OsStr::new(name)), Some(wide(name)));
+            assert_eq!(to_host(&wide(name)), Ok(name.into()));
+        }
+    }
+
+    #[test]
+    fn forbidden_characters_are_mapped_and_come_back() {
+        for name in [
+            "a:b",
+            "what?",
+            "<x>",
+            r"back\slash",
+            "tab\there",
+            "star*",
+            "\"q\"",
+            "a|b",
+        ] {
+            let shown = to_nt(OsStr::new(name)).unwrap();
+            assert!(!shown.iter().any(|unit| is_forbidden(*unit)), "{name}");
+            assert_eq!(to_host(&shown), Ok(name.into()));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_not_text_are_mapped_and_come_back() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = OsStr::from_bytes(b"caf\xE9.txt");
+        let shown = to_nt(name).unwrap();
+        assert_eq!(shown[3], 0xF0E9);
+        assert_eq!(to_host(&shown), Ok(name.into()));
+        // Bytes that are text when put together would be another name.
+        assert!(to_host(&[0xF0C3, 0xF0A9]).is_err());
+        // A host name that already uses the range is hidden rather than confused.
+        assert_eq!(to_nt(OsStr::new("a\u{F03A}b")), None);
+        assert_eq!(to_nt(OsStr::new("a\u{F041}b")), Some(wide("a\u{F041}b")));
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_invalid() {
+        for name in ["", ".", "..", "a/b", "a:b", "a*", "x\\y", "a\0b"] {
+            assert_eq!(
+                to_host(&wide(name)),
+                Err(STATUS_OBJECT_NAME_INVALID),
+                "{name:?}"
+            );
+        }
+        assert!(to_host(&[0xD800]).is_err());
+        assert!(to_host(&[0x61; 256]).is_err());
+        // U+F02F would stand for a slash, which no host name holds.
+        assert_eq!(to_host(&[0xF02F]), Ok("\u{F02F}".into()));
+        assert_eq!(
+            to_host(&wide("\u{F02E}\u{F02E}")),
+            Ok("\u{F02E}\u{F02E}".into())
+        );
+    }
+
+    #[test]
+    fn upper_case_is_one_unit_and_stays_out_of_ascii() {
+        assert_eq!(upcase(u16::from(b'a')), u16::from(b'A'));
+        assert_eq!(upcase(0xE9), 0xC9);
+        assert_eq!(upcase(0xDF), 0xDF);
+        assert_eq!(upcase(0x131), 0x131);
+        assert_eq!(upcase(0x17F), 0x17F);
+        assert!(equal(&wide("Straße.TXT"), &wide("STRAßE.txt")));
+        assert!(!equal(&wide("a"), &wide("ab")));
+        assert_eq!(order(&wide("b"), &wide("C")), Ordering::Less);
+    }
+
+    #[test]
+    fn paths_come_apart() {
+        let path = Path::absolute(&wide(r"\a\b c\")).unwrap();
+        assert_eq!(path.components, [wide("a"), wide("b c")]);
+        assert!(path.trailing_backslash);
+        assert_eq!(Path::absolute(&wide(r"\")).unwrap(), Path::default());
+        assert_eq!(
+            Path::absolute(&wide(r"\\a")).unwrap().components,
+            [wide("a")]
+        );
+        for bad in [r"a", r"\a\\b", r"\\\a", r"\a\\"] {
+            assert_eq!(
+                Path::absolute(&wide(bad)),
+                Err(STATUS_OBJECT_NAME_INVALID),
+                "{bad}"
+            );
+        }
+        assert_eq!(join(&path.components), wide(r"\a\b c"));
+        assert_eq!(join(&[]), wide(r"\"));
+    }
+}

@@ -1,0 +1,258 @@
+//! The tables of a volume: what is open, by which name, and in what state.
+
+use super::create::{Created, New, Opened, Request, result};
+use super::host_status;
+use super::locks;
+use super::notify::Change;
+use super::oplocks;
+use super::volume::{
+    CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, Overlay, State, attribute,
+};
+use super::waiting::Effects;
+use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata};
+use ntbox_kernel::nt::{
+    FILE_DELETE_ON_CLOSE, FILE_NO_INTERMEDIATE_BUFFERING, NTSTATUS, STATUS_FILE_CLOSED,
+    STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED,
+};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+impl State {
+    /// A number never given before.
+    pub fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+    /// The open, if it may still be used.
+    ///
+    /// # Errors
+    /// `STATUS_VOLUME_DISMOUNTED`, `STATUS_FILE_CLOSED` after cleanup.
+    pub fn usable(&self, open: OpenId) -> Result<&Open, NTSTATUS> {
+        if self.dismounted {
+            return Err(STATUS_VOLUME_DISMOUNTED);
+        }
+        match self.opens.get(&open) {
+            Some(open) if open.cleaned_up => Err(STATUS_FILE_CLOSED),
+            Some(open) => Ok(open),
+            None => Err(STATUS_INVALID_HANDLE),
+        }
+    }
+    /// The file of an open, in whatever state.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn file_of(&self, open: OpenId) -> Result<&FileNode, NTSTATUS> {
+        let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
+        self.files.get(&open.file).ok_or(STATUS_INVALID_HANDLE)
+    }
+    /// As [`file_of`](Self::file_of), to change it.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn file_of_mut(&mut self, open: OpenId) -> Result<&mut FileNode, NTSTATUS> {
+        let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
+        self.files.get_mut(&open.file).ok_or(STATUS_INVALID_HANDLE)
+    }
+    /// The name by which an open was opened.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn link_of(&self, open: OpenId) -> Result<&Link, NTSTATUS> {
+        let number = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?.link;
+        self.file_of(open)?
+            .links
+            .get(&number)
+            .ok_or(STATUS_INVALID_HANDLE)
+    }
+    /// As [`link_of`](Self::link_of), to change it.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn link_of_mut(&mut self, open: OpenId) -> Result<&mut Link, NTSTATUS> {
+        let number = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?.link;
+        self.file_of_mut(open)?
+            .links
+            .get_mut(&number)
+            .ok_or(STATUS_INVALID_HANDLE)
+    }
+    /// The overlay of a file, made if it has none.
+    pub fn overlay(&mut self, file: Identity) -> &mut Overlay {
+        self.overlays.entry(file).or_default()
+    }
+    /// NT attributes of a host file, without `NORMAL`.
+    pub fn attributes(&self, metadata: &Metadata) -> u32 {
+        let directory = metadata.kind == Kind::Directory;
+        let stored = self
+            .overlays
+            .get(&metadata.identity)
+            .and_then(|overlay| overlay.attributes);
+        let base = if directory { 0 } else { attribute::ARCHIVE };
+        stored.unwrap_or(base) | if directory { attribute::DIRECTORY } else { 0 }
+    }
+    /// State of a host file as NT sees it. Sizes that are the host's own business (of its
+    /// directories, of its blocks) are left out of it.
+    pub fn file_state(&self, metadata: &Metadata) -> FileState {
+        let overlay = self.overlays.get(&metadata.identity);
+        let directory = metadata.kind == Kind::Directory;
+        let changed = overlay
+            .and_then(|overlay| overlay.changed)
+            .filter(|(_, host)| *host == metadata.changed)
+            .map_or(metadata.changed, |(set, _)| set);
+        let size = if directory { 0 } else { metadata.size };
+        let reserved = self
+            .files
+            .get(&metadata.identity)
+            .map_or(0, |file| file.reserved);
+        let attributes = self.attributes(metadata);
+        FileState {
+            times: [
+                overlay
+                    .and_then(|overlay| overlay.created)
+                    .unwrap_or(metadata.created),
+                metadata.accessed,
+                metadata.written,
+                changed,
+            ],
+            allocation: size.next_multiple_of(CLUSTER).max(reserved) as i64,
+            size: size as i64,
+            attributes: if attributes == 0 {
+                attribute::NORMAL
+            } else {
+                attributes
+            },
+            directory,
+            links: if directory { 1 } else { metadata.links },
+            index: metadata.identity.number,
+        }
+    }
+    /// Tells every watch of the volume of changes that belong together.
+    pub fn report(&mut self, changes: &[Change], effects: &mut Effects<'_>) {
+        let Self { files, opens, .. } = self;
+        for open in opens.values_mut() {
+            let Some(watch) = open.watch.as_mut() else {
+                continue;
+            };
+            if let Some(link) = files
+                .get(&open.file)
+                .and_then(|file| file.links.get(&open.link))
+            {
+                watch.report(&link.components, changes, effects);
+            }
+        }
+    }
+}
+
+impl FileNode {
+    /// State of the file on the host; none for the volume itself.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn metadata(&self) -> Result<Option<Metadata>, NTSTATUS> {
+        match &self.object {
+            Object::File(stream) => stream.file.metadata().map(Some),
+            Object::Directory(directory) => directory.metadata().map(Some),
+            Object::Volume => Ok(None),
+        }
+        .map_err(|error| host_status::of(&error))
+    }
+    /// It is a directory.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.object, Object::Directory(_))
+    }
+    /// Its open and living name at `components`.
+    pub fn link_at(&self, components: &[Vec<u16>]) -> Option<(u32, &Link)> {
+        let mut living = self.links.iter().filter(|(_, link)| !link.removed);
+        living
+            .find(|(_, link)| link.components == components)
+            .map(|(number, link)| (*number, link))
+    }
+}
+
+/// Enters the open into the volume's tables.
+pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
+    let open = OpenId(state.next_number());
+    let file = state.files.entry(new.file).or_insert_with(|| FileNode {
+        object: new.object,
+        shares: Default::default(),
+        locks: locks::Table::default(),
+        oplocks: oplocks::Table::default(),
+        links: BTreeMap::new(),
+        reserved: 0,
+        opens: 0,
+    });
+    let number = match file.link_at(&new.link.components) {
+        Some((number, _)) => number,
+        None => {
+            let number = file
+                .links
+                .last_key_value()
+                .map_or(0, |(number, _)| number + 1);
+            file.links.insert(number, new.link);
+            number
+        }
+    };
+    if let Some(link) = file.links.get_mut(&number) {
+        link.handles += 1;
+        link.opens += 1;
+    }
+    file.shares.add(new.shared);
+    file.opens += 1;
+    let opened = match file.object {
+        Object::File(_) => Opened::File,
+        Object::Directory(_) => Opened::Directory,
+        Object::Volume => Opened::Volume,
+    };
+    if opened == Opened::File && new.information != result::OPENED {
+        file.reserved = u64::try_from(request.allocation)
+            .unwrap_or(0)
+            .next_multiple_of(CLUSTER);
+    }
+    let delete_on_close = request.has(FILE_DELETE_ON_CLOSE) && !request.open_target_directory;
+    state.opens.insert(
+        open,
+        Open {
+            file: new.file,
+            link: number,
+            shared: new.shared,
+            granted: new.granted,
+            delete_on_close,
+            delete_at_cleanup: false,
+            cleaned_up: false,
+            scan: None,
+            watch: None,
+            modified: 0,
+            keep_written: false,
+        },
+    );
+    Created {
+        open,
+        file: new.file,
+        opened,
+        information: new.information,
+        granted: new.granted,
+        shared: new.shared,
+        cached: opened == Opened::File && !request.has(FILE_NO_INTERMEDIATE_BUFFERING),
+        last_component: 0,
+        breaks_oplock: false,
+    }
+}
+
+impl Link {
+    /// A name that nothing has open yet.
+    pub(super) fn new(
+        components: Vec<Vec<u16>>,
+        parent: Option<Arc<Directory>>,
+        name: OsString,
+    ) -> Self {
+        Self {
+            components,
+            parent,
+            name,
+            handles: 0,
+            opens: 0,
+            delete_pending: false,
+            removed: false,
+        }
+    }
+}

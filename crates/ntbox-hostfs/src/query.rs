@@ -1,0 +1,301 @@
+//! IRP_MJ_QUERY_INFORMATION.
+//!
+//! `FileAccessInformation`, `FileModeInformation` and `FileAlignmentInformation` are the
+//! I/O manager's; inside `FileAllInformation` their fields are left as it set them.
+
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
+
+use super::names;
+use super::record::Record;
+use super::volume::{CLUSTER, FileState, Object, OpenId, Volume, attribute};
+use super::waiting::Reply;
+use ntbox_kernel::nt::{
+    FileAllInformation, FileAlternateNameInformation, FileAttributeTagInformation,
+    FileBasicInformation, FileCaseSensitiveInformation, FileCompressionInformation,
+    FileEaInformation, FileHardLinkInformation, FileIdInformation, FileInternalInformation,
+    FileIsRemoteDeviceInformation, FileNameInformation, FileNetworkOpenInformation,
+    FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
+    FileStandardLinkInformation, FileStreamInformation, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH,
+    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_SUCCESS,
+};
+
+/// Bytes of `FILE_ALL_INFORMATION` in front of its name.
+const ALL_HEAD: usize = 100;
+/// `sizeof(FILE_ALL_INFORMATION)`.
+const ALL_SIZE: usize = 104;
+/// Where the fields that the I/O manager fills lie in it: access, and mode with alignment.
+const ALL_ACCESS: std::ops::Range<usize> = 76..80;
+const ALL_MODE_AND_ALIGNMENT: std::ops::Range<usize> = 88..96;
+
+fn basic(state: &FileState) -> Record {
+    Record::new().long(state.times).int([state.attributes, 0])
+}
+
+fn standard(state: &FileState, delete_pending: bool) -> Record {
+    let links = state.links.saturating_sub(delete_pending.into());
+    Record::new()
+        .long([state.allocation, state.size])
+        .int([links])
+        .bytes(&[delete_pending.into(), state.directory.into(), 0, 0])
+}
+
+/// `FILE_NETWORK_OPEN_INFORMATION`.
+pub fn network_open(state: &FileState) -> Record {
+    Record::new()
+        .long(state.times)
+        .long([state.allocation, state.size])
+        .int([state.attributes, 0])
+}
+
+fn name(name: &[u16]) -> Record {
+    Record::new().int([(name.len() * 2) as u32]).units(name)
+}
+
+impl Volume {
+    /// State of an open file and whether its name is to be deleted; none for the volume.
+    ///
+    /// # Errors
+    /// As [`State::usable`](super::volume::State::usable), and the host's.
+    pub fn file_state(&self, id: OpenId) -> Result<Option<(FileState, bool)>, NTSTATUS> {
+        let state = self.state();
+        state.usable(id)?;
+        let going = state.link_of(id)?.delete_pending || state.link_of(id)?.removed;
+        let metadata = state.file_of(id)?.metadata()?;
+        Ok(metadata.map(|metadata| (state.file_state(&metadata), going)))
+    }
+
+    /// The name of an open file as a query gives it.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn name(&self, id: OpenId) -> Result<Vec<u16>, NTSTATUS> {
+        let state = self.state();
+        let mut name = self.description.prefix.clone();
+        match state.file_of(id)?.object {
+            // The volume has no name of its own below its device.
+            Object::Volume => {}
+            _ => name.extend(names::join(&state.link_of(id)?.components)),
+        }
+        Ok(name)
+    }
+
+    /// Answers a query of class `class` into `buffer`. `position` is the file object's.
+    pub fn query_information(
+        &self,
+        id: OpenId,
+        class: i32,
+        position: i64,
+        buffer: &mut [u8],
+    ) -> Reply {
+        match self.try_query(id, class, position, buffer) {
+            Ok(reply) => reply,
+            Err(status) => (status, 0),
+        }
+    }
+
+    fn try_query(
+        &self,
+        id: OpenId,
+        class: i32,
+        position: i64,
+        buffer: &mut [u8],
+    ) -> Result<Reply, NTSTATUS> {
+        let Some((state, going)) = self.file_state(id)? else {
+            // The volume has a position and a name, nothing else.
+            return match class {
+                FilePositionInformation => Ok(Record::new().long([position]).fixed(buffer)),
+                FileNameInformation => Ok(name(&self.name(id)?).cut(buffer, 4, 8)),
+                _ => Err(STATUS_INVALID_PARAMETER),
+            };
+        };
+        Ok(match class {
+            FileBasicInformation => basic(&state).fixed(buffer),
+            FileStandardInformation => standard(&state, going).fixed(buffer),
+            FileInternalInformation => Record::new().long([state.index as i64]).fixed(buffer),
+            FileEaInformation => Record::new().int([0]).fixed(buffer),
+            FilePositionInformation => Record::new().long([position]).fixed(buffer),
+            FileNetworkOpenInformation => network_open(&state).fixed(buffer),
+            FileAttributeTagInformation => Record::new().int([state.attributes, 0]).fixed(buffer),
+            FileNameInformation | FileNormalizedNameInformation => {
+                name(&self.name(id)?).cut(buffer, 4, 8)
+            }
+            FileAlternateNameInformation => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
+            FileCompressionInformation => {
+                Record::new().long([state.size]).int([0, 0]).fixed(buffer)
+            }
+            FileStandardLinkInformation => Record::new()
+                .int([state.links, state.links])
+                .bytes(&[going.into(), state.directory.into(), 0, 0])
+                .fixed(buffer),
+            FileIdInformation => Record::new()
+                .long([i64::from(self.description.serial), state.index as i64, 0])
+                .fixed(buffer),
+            FileCaseSensitiveInformation => Record::new().int([0]).fixed(buffer),
+            FileIsRemoteDeviceInformation => {
+                let remote = !self.description.prefix.is_empty();
+                Record::new().bytes(&[remote.into()]).fixed(buffer)
+            }
+            FileStreamInformation => streams(&state, buffer),
+            FileHardLinkInformation => self.hard_links(id, buffer)?,
+            FileAllInformation => {
+                let name = self.name(id)?;
+                all(&state, going, position, &name, buffer)
+            }
+            _ => return Err(STATUS_INVALID_INFO_CLASS),
+        })
+    }
+
+    /// The one name that is known: the one the file was opened by.
+    fn hard_links(&self, id: OpenId, buffer: &mut [u8]) -> Result<Reply, NTSTATUS> {
+        let state = self.state();
+        let link = state.link_of(id)?;
+        let parent = match &link.parent {
+            Some(parent) => parent.metadata(),
+            None => self.tree.root.metadata(),
+        };
+        let parent = parent
+            .map_err(|error| super::host_status::of(&error))?
+            .identity
+            .number;
+        let last = link.components.last().cloned().unwrap_or_default();
+        let entry = 24 + last.len() * 2;
+        let record = Record::new()
+            .int([(8 + entry) as u32, 1, 0, 0])
+            .long([parent as i64])
+            .int([last.len() as u32])
+            .units(&last);
+        Ok(record.cut(buffer, 8, 8))
+    }
+}
+
+/// `FILE_STREAM_INFORMATION`: a file has its unnamed stream, a directory none.
+fn streams(state: &FileState, buffer: &mut [u8]) -> Reply {
+    const LEAST: usize = 32;
+    if state.directory {
+        return if buffer.len() < LEAST {
+            (STATUS_INFO_LENGTH_MISMATCH, 0)
+        } else {
+            (STATUS_SUCCESS, 0)
+        };
+    }
+    let stream: Vec<u16> = "::$DATA".encode_utf16().collect();
+    Record::new()
+        .int([0, (stream.len() * 2) as u32])
+        .long([state.size, state.size.next_multiple_of_cluster()])
+        .units(&stream)
+        .cut(buffer, 24, LEAST)
+}
+
+trait Cluster {
+    fn next_multiple_of_cluster(self) -> Self;
+}
+impl Cluster for i64 {
+    fn next_multiple_of_cluster(self) -> Self {
+        (self as u64).next_multiple_of(CLUSTER) as i64
+    }
+}
+
+fn all(
+    state: &FileState,
+    going: bool,
+    position: i64,
+    file_name: &[u16],
+    buffer: &mut [u8],
+) -> Reply {
+    let mut record = basic(state).finish();
+    record.extend(standard(state, going).finish());
+    let mut record = Record::new()
+        .bytes(&record)
+        .long([state.index as i64])
+        .int([0, 0])
+        .long([position])
+        .int([0, 0, (file_name.len() * 2) as u32])
+        .units(file_name)
+        .finish();
+    for kept in [ALL_ACCESS, ALL_MODE_AND_ALIGNMENT] {
+        if let (Some(record), Some(buffer)) = (record.get_mut(kept.clone()), buffer.get(kept)) {
+            record.copy_from_slice(buffer);
+        }
+    }
+    Record::new().bytes(&record).cut(buffer, ALL_HEAD, ALL_SIZE)
+}
+
+/// Attributes in the form in which they are stored: without `NORMAL` and `DIRECTORY`.
+pub fn stored_attributes(attributes: u32) -> u32 {
+    attributes & attribute::SETTABLE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ntbox_kernel::nt;
+    use std::mem::{offset_of, size_of};
+
+    const STATE: FileState = FileState {
+        times: [1, 2, 3, 4],
+        allocation: 4096,
+        size: 10,
+        attributes: attribute::ARCHIVE,
+        directory: false,
+        links: 1,
+        index: 77,
+    };
+
+    #[test]
+    fn records_have_the_published_sizes() {
+        assert_eq!(
+            basic(&STATE).finish().len(),
+            size_of::<nt::FILE_BASIC_INFORMATION>()
+        );
+        assert_eq!(
+            standard(&STATE, false).finish().len(),
+            size_of::<nt::FILE_STANDARD_INFORMATION>()
+        );
+        assert_eq!(
+            network_open(&STATE).finish().len(),
+            size_of::<nt::FILE_NETWORK_OPEN_INFORMATION>()
+        );
+        assert_eq!(ALL_SIZE, size_of::<nt::FILE_ALL_INFORMATION>());
+        let name = offset_of!(nt::FILE_ALL_INFORMATION, NameInformation);
+        assert_eq!(
+            ALL_HEAD,
+            name + offset_of!(nt::FILE_NAME_INFORMATION, FileName)
+        );
+        assert_eq!(
+            ALL_ACCESS.start,
+            offset_of!(nt::FILE_ALL_INFORMATION, AccessInformation)
+        );
+        assert_eq!(
+            ALL_MODE_AND_ALIGNMENT.start,
+            offset_of!(nt::FILE_ALL_INFORMATION, ModeInformation)
+        );
+        assert_eq!(size_of::<nt::FILE_STREAM_INFORMATION>(), 32);
+        assert_eq!(offset_of!(nt::FILE_STREAM_INFORMATION, StreamName), 24);
+        assert_eq!(size_of::<nt::FILE_COMPRESSION_INFORMATION>(), 16);
+        assert_eq!(size_of::<nt::FILE_STANDARD_LINK_INFORMATION>(), 12);
+        assert_eq!(size_of::<nt::FILE_ID_INFORMATION>(), 24);
+        assert_eq!(offset_of!(nt::FILE_LINKS_INFORMATION, Entry), 8);
+        assert_eq!(offset_of!(nt::FILE_LINK_ENTRY_INFORMATION, FileName), 20);
+    }
+
+    #[test]
+    fn all_information_keeps_what_the_io_manager_set() {
+        let mut buffer = [0xEE; 120];
+        let (status, length) = all(&STATE, true, 5, &[0x5C, 0x61], &mut buffer);
+        assert_eq!((status, length), (STATUS_SUCCESS, 104));
+        assert_eq!(buffer[ALL_ACCESS], [0xEE; 4]);
+        assert_eq!(buffer[ALL_MODE_AND_ALIGNMENT], [0xEE; 8]);
+        assert_eq!((buffer[40 + 20], buffer[80], buffer[96]), (1, 5, 4));
+        let mut small = [0; 104];
+        let long: Vec<u16> = (0..50).collect();
+        assert_eq!(
+            all(&STATE, false, 0, &long, &mut small),
+            (nt::STATUS_BUFFER_OVERFLOW, 104)
+        );
+        assert_eq!(small[96], 100);
+    }
+}

@@ -1,0 +1,361 @@
+//! Renames and hard links (`FileRenameInformation`, `FileLinkInformation`).
+//!
+//! As on NTFS, a directory below which anything is open is not renamed, and a
+//! file that is open is not replaced: both are `STATUS_ACCESS_DENIED`.
+
+use super::host_status;
+use super::names;
+use super::notify::{Action, Change, change};
+use super::resolve::Resolved;
+use super::volume::{Object, OpenId, State, Volume, attribute};
+use super::waiting::Effects;
+use ntbox_kernel::host::file::{Directory, Kind, Replace};
+use ntbox_kernel::nt::{
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
+    STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY,
+    STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_PATH_NOT_FOUND,
+    STATUS_SUCCESS,
+};
+use std::sync::Arc;
+
+/// `FILE_RENAME_IGNORE_READONLY_ATTRIBUTE` of the Ex classes.
+pub const IGNORE_READONLY: u32 = 0x40;
+/// `FILE_RENAME_REPLACE_IF_EXISTS`.
+pub const REPLACE: u32 = 0x1;
+
+/// Where a rename or a new link goes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The open directory it goes to; none is the one the file is in.
+    pub directory: Option<OpenId>,
+    /// The new name, one component.
+    pub name: Vec<u16>,
+    /// [`REPLACE`], [`IGNORE_READONLY`].
+    pub flags: u32,
+}
+
+/// The new place, looked up.
+struct Place {
+    directory: Arc<Directory>,
+    components: Vec<Vec<u16>>,
+    resolved: Resolved,
+}
+
+impl Volume {
+    /// Gives the open file another name or place.
+    pub fn rename(&self, id: OpenId, target: &Target, effects: &mut Effects<'_>) -> NTSTATUS {
+        self.try_rename(id, target, effects)
+            .err()
+            .unwrap_or(STATUS_SUCCESS)
+    }
+
+    fn try_rename(
+        &self,
+        id: OpenId,
+        target: &Target,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
+        if self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let mut state = self.state();
+        state.usable(id)?;
+        let file = state
+            .opens
+            .get(&id)
+            .map(|open| open.file)
+            .ok_or(STATUS_INVALID_PARAMETER)?;
+        let node = state.file_of(id)?;
+        let is_directory = match node.object {
+            Object::Volume => return Err(STATUS_INVALID_PARAMETER),
+            Object::Directory(_) => true,
+            Object::File(_) => false,
+        };
+        let link = state.link_of(id)?;
+        if link.delete_pending || link.removed {
+            return Err(STATUS_DELETE_PENDING);
+        }
+        let Some(parent) = link.parent.clone() else {
+            return Err(STATUS_INVALID_PARAMETER);
+        };
+        let (old_name, old_path) = (link.name.clone(), link.components.clone());
+        if is_directory && state.is_open_below(&old_path) {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let place = self.place(&state, id, target)?;
+        let new_name = names::to_host(&target.name)?;
+        let new_path = place.components.clone();
+        if new_path == old_path {
+            return Ok(());
+        }
+        // The same entry under another case is the file itself, not something in the way.
+        let itself = place.resolved.components == old_path;
+        let replaces = place.resolved.existing.is_some() && !itself;
+        if replaces {
+            self.check_replacement(&mut state, &place, target)?;
+        }
+        if is_directory && new_path.starts_with(&old_path) {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let (from, to) = (parent, Arc::clone(&place.directory));
+        let failed = |error: std::io::Error| host_status::of(&error);
+        if replaces && place.resolved.name != new_name {
+            // What is replaced differs in case: it goes first, the new name comes as written.
+            to.remove_file(&place.resolved.name).map_err(failed)?;
+        }
+        let replace = if replaces { Replace::Yes } else { Replace::No };
+        from.rename(&old_name, &to, &new_name, replace)
+            .map_err(failed)?;
+        let replaced = if replaces {
+            Some(place.resolved.components.clone())
+        } else {
+            None
+        };
+        state.moved(&old_path, &new_path);
+        let link = state.link_of_mut(id)?;
+        link.parent = Some(to);
+        link.name = new_name;
+        link.components.clone_from(&new_path);
+        if !is_directory && state.attributes_of(file) & attribute::ARCHIVE == 0 {
+            let stored = state.attributes_of(file);
+            state.overlay(file).attributes = Some(stored | attribute::ARCHIVE);
+        }
+        report_move(
+            &mut state,
+            is_directory,
+            old_path,
+            new_path,
+            replaced,
+            effects,
+        );
+        Ok(())
+    }
+
+    /// Gives the open file another name beside the one it has.
+    pub fn link(&self, id: OpenId, target: &Target, effects: &mut Effects<'_>) -> NTSTATUS {
+        self.try_link(id, target, effects)
+            .err()
+            .unwrap_or(STATUS_SUCCESS)
+    }
+
+    fn try_link(
+        &self,
+        id: OpenId,
+        target: &Target,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
+        if self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let mut state = self.state();
+        state.usable(id)?;
+        match state.file_of(id)?.object {
+            Object::Volume => return Err(STATUS_INVALID_PARAMETER),
+            Object::Directory(_) => return Err(STATUS_FILE_IS_A_DIRECTORY),
+            Object::File(_) => {}
+        }
+        let link = state.link_of(id)?;
+        if link.delete_pending || link.removed {
+            return Err(STATUS_DELETE_PENDING);
+        }
+        let parent = link.parent.clone().ok_or(STATUS_INVALID_PARAMETER)?;
+        let (name, path) = (link.name.clone(), link.components.clone());
+        let place = self.place(&state, id, target)?;
+        let failed = |error: std::io::Error| host_status::of(&error);
+        let mut replaced = None;
+        if place.resolved.existing.is_some() {
+            if place.resolved.components == path {
+                return if target.flags & REPLACE == 0 {
+                    Err(STATUS_OBJECT_NAME_COLLISION)
+                } else {
+                    Ok(())
+                };
+            }
+            self.check_replacement(&mut state, &place, target)?;
+            place
+                .directory
+                .remove_file(&place.resolved.name)
+                .map_err(failed)?;
+            replaced = Some(place.resolved.components.clone());
+        }
+        let new_name = names::to_host(&target.name)?;
+        parent
+            .link(&name, &place.directory, &new_name)
+            .map_err(failed)?;
+        let filter = change::FILE_NAME;
+        for (action, path) in replaced
+            .map(|path| (Action::Removed, path))
+            .into_iter()
+            .chain([(Action::Added, place.components)])
+        {
+            state.report(
+                &[Change {
+                    path,
+                    action,
+                    filter,
+                }],
+                effects,
+            );
+        }
+        Ok(())
+    }
+
+    fn place(&self, state: &State, id: OpenId, target: &Target) -> Result<Place, NTSTATUS> {
+        if target.name.contains(&names::BACKSLASH) {
+            return Err(STATUS_OBJECT_NAME_INVALID);
+        }
+        names::to_host(&target.name)?;
+        let (directory, mut components) = match target.directory {
+            None => {
+                let link = state.link_of(id)?;
+                let parent = link.parent.clone().ok_or(STATUS_INVALID_PARAMETER)?;
+                let mut components = link.components.clone();
+                components.pop();
+                (parent, components)
+            }
+            Some(open) => {
+                state.usable(open)?;
+                let link = state.link_of(open)?;
+                if link.delete_pending || link.removed {
+                    return Err(STATUS_DELETE_PENDING);
+                }
+                match &state.file_of(open)?.object {
+                    Object::Directory(directory) => {
+                        (Arc::clone(directory), link.components.clone())
+                    }
+                    Object::File(_) => return Err(STATUS_NOT_A_DIRECTORY),
+                    Object::Volume => return Err(STATUS_OBJECT_PATH_NOT_FOUND),
+                }
+            }
+        };
+        components.push(target.name.clone());
+        let resolved = self.tree.resolve(&components, false)?;
+        Ok(Place {
+            directory,
+            components,
+            resolved,
+        })
+    }
+
+    /// Whether what lies at the new place may be replaced, and the end of it if so.
+    fn check_replacement(
+        &self,
+        state: &mut State,
+        place: &Place,
+        target: &Target,
+    ) -> Result<(), NTSTATUS> {
+        if target.flags & REPLACE == 0 {
+            return Err(STATUS_OBJECT_NAME_COLLISION);
+        }
+        let Some(existing) = &place.resolved.existing else {
+            return Ok(());
+        };
+        let read_only = state.attributes(&existing.metadata) & attribute::READONLY != 0;
+        if existing.metadata.kind == Kind::Directory
+            || read_only && target.flags & IGNORE_READONLY == 0
+        {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        let identity = existing.metadata.identity;
+        if let Some(node) = state.files.get_mut(&identity) {
+            if node
+                .links
+                .values()
+                .any(|link| link.handles != 0 && !link.removed)
+            {
+                return Err(STATUS_ACCESS_DENIED);
+            }
+            for link in node
+                .links
+                .values_mut()
+                .filter(|link| link.components == place.resolved.components)
+            {
+                link.removed = true;
+            }
+        }
+        if existing.metadata.links <= 1 {
+            state.overlays.remove(&identity);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Whether a handle is open on something strictly below `path`.
+    fn is_open_below(&self, path: &[Vec<u16>]) -> bool {
+        self.files
+            .values()
+            .flat_map(|file| file.links.values())
+            .any(|link| {
+                link.handles != 0
+                    && !link.removed
+                    && link.components.len() > path.len()
+                    && link.components.starts_with(path)
+            })
+    }
+    /// Follows a move in the paths of names below it that are still referenced.
+    fn moved(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {
+        for link in self
+            .files
+            .values_mut()
+            .flat_map(|file| file.links.values_mut())
+        {
+            if let Some(rest) = link.components.strip_prefix(old) {
+                link.components = [new, rest].concat();
+            }
+        }
+    }
+    fn attributes_of(&self, file: ntbox_kernel::host::file::Identity) -> u32 {
+        self.overlays
+            .get(&file)
+            .and_then(|overlay| overlay.attributes)
+            .unwrap_or(attribute::ARCHIVE)
+    }
+}
+
+/// Within a directory both names are reported together; between two, as gone and come.
+fn report_move(
+    state: &mut State,
+    is_directory: bool,
+    old: Vec<Vec<u16>>,
+    new: Vec<Vec<u16>>,
+    replaced: Option<Vec<Vec<u16>>>,
+    effects: &mut Effects<'_>,
+) {
+    let filter = if is_directory {
+        change::DIR_NAME
+    } else {
+        change::FILE_NAME
+    };
+    if let Some(path) = replaced {
+        state.report(
+            &[Change {
+                path,
+                action: Action::Removed,
+                filter: change::FILE_NAME,
+            }],
+            effects,
+        );
+    }
+    let same = old.split_last().map(|(_, way)| way) == new.split_last().map(|(_, way)| way);
+    let (gone, come) = if same {
+        (Action::RenamedOldName, Action::RenamedNewName)
+    } else {
+        (Action::Removed, Action::Added)
+    };
+    state.report(
+        &[
+            Change {
+                path: old,
+                action: gone,
+                filter,
+            },
+            Change {
+                path: new,
+                action: come,
+                filter,
+            },
+        ],
+        effects,
+    );
+}

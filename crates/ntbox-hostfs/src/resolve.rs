@@ -1,0 +1,343 @@
+//! From a path on the volume to an entry of a host directory, one component at a time.
+//!
+//! Each component is looked up in the open directory before it: first as it is
+//! written, then, unless the open is case-sensitive, for an entry that differs
+//! only in case. Nothing is ever opened by a path, so a name cannot lead out.
+//!
+//! Symbolic links of the host are followed here, step by step, as long as they
+//! stay inside the tree: one that climbs above it, or names an absolute path
+//! elsewhere, is `STATUS_ACCESS_DENIED`, and so is a chain of more than 32.
+
+use super::{host_status, names};
+use ntbox_kernel::host::file::{Directory, Kind, Metadata};
+use ntbox_kernel::nt::{
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_OBJECT_PATH_NOT_FOUND,
+};
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// Links that one resolution follows at most.
+const MAXIMUM_LINKS: u32 = 32;
+
+/// The directory that a volume shows.
+#[derive(Debug)]
+pub struct Tree {
+    /// It, open.
+    pub root: Arc<Directory>,
+    /// Where it lies, for absolute links that point back into it.
+    path: PathBuf,
+}
+
+/// Where a path led.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The path with the names as they are on the host.
+    pub components: Vec<Vec<u16>>,
+    /// The directory that holds the entry.
+    pub parent: Arc<Directory>,
+    /// Its name there.
+    pub name: OsString,
+    /// What is there; `None` if nothing is.
+    pub existing: Option<Existing>,
+}
+
+/// An entry that exists, with the link followed if it is one.
+#[derive(Debug)]
+pub struct Existing {
+    /// State of the file or directory itself.
+    pub metadata: Metadata,
+    /// Where to open it.
+    pub directory: Arc<Directory>,
+    /// Its name there.
+    pub name: OsString,
+}
+
+impl Tree {
+    /// Opens the tree below a host directory.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn open(path: &Path) -> std::io::Result<Self> {
+        let path = path.canonicalize()?;
+        Ok(Self {
+            root: Arc::new(Directory::open(&path)?),
+            path,
+        })
+    }
+
+    /// Resolves a path that has at least one component.
+    ///
+    /// # Errors
+    /// `STATUS_OBJECT_NAME_INVALID`, `STATUS_OBJECT_PATH_NOT_FOUND` if the way to the last
+    /// component is missing, `STATUS_ACCESS_DENIED`.
+    pub fn resolve(&self, path: &[Vec<u16>], case_sensitive: bool) -> Result<Resolved, NTSTATUS> {
+        let hosts = path
+            .iter()
+            .map(|component| names::to_host(component))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (last, way) = hosts.split_last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
+        let mut stack = vec![Arc::clone(&self.root)];
+        let mut components = Vec::with_capacity(path.len());
+        let mut budget = MAXIMUM_LINKS;
+        for (name, component) in way.iter().zip(path) {
+            let here = top(&stack)?;
+            let (name, metadata) =
+                find(here, name, component, case_sensitive)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
+            components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?);
+            match metadata.kind {
+                Kind::Directory => {
+                    let next = here
+                        .open_directory(&name)
+                        .map_err(|error| host_status::of(&error))?;
+                    stack.push(Arc::new(next));
+                }
+                Kind::Link => match self.follow(stack, &name, &mut budget).map_err(on_the_way)? {
+                    Place::Directory(new) => stack = new,
+                    Place::File(_) => return Err(STATUS_OBJECT_PATH_NOT_FOUND),
+                },
+                Kind::File | Kind::Other => return Err(STATUS_OBJECT_PATH_NOT_FOUND),
+            }
+        }
+        let parent = Arc::clone(top(&stack)?);
+        let component = path.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
+        let Some((name, metadata)) = find(&parent, last, component, case_sensitive)? else {
+            components.push(component.clone());
+            return Ok(Resolved {
+                components,
+                parent,
+                name: last.clone(),
+                existing: None,
+            });
+        };
+        components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?);
+        let existing = match metadata.kind {
+            Kind::Link => self.target(stack, &name, &mut budget)?,
+            Kind::Other => return Err(STATUS_ACCESS_DENIED),
+            Kind::File | Kind::Directory => Existing {
+                metadata,
+                directory: Arc::clone(&parent),
+                name: name.clone(),
+            },
+        };
+        Ok(Resolved {
+            components,
+            parent,
+            name,
+            existing: Some(existing),
+        })
+    }
+
+    /// The path of the file with that id, looked for in the whole tree.
+    pub fn path_of(&self, id: u64) -> Option<Vec<Vec<u16>>> {
+        if self.root.metadata().ok()?.identity.number == id {
+            return Some(Vec::new());
+        }
+        let mut unseen = vec![(Vec::new(), Arc::clone(&self.root))];
+        while let Some((path, directory)) = unseen.pop() {
+            // What goes away meanwhile is not what is looked for.
+            for name in directory.names().unwrap_or_default() {
+                let (Ok(metadata), Some(shown)) =
+                    (directory.metadata_of(&name), names::to_nt(&name))
+                else {
+                    continue;
+                };
+                let mut path = path.clone();
+                path.push(shown);
+                match metadata.kind {
+                    Kind::File | Kind::Directory if metadata.identity.number == id => {
+                        return Some(path);
+                    }
+                    Kind::Directory => {
+                        if let Ok(next) = directory.open_directory(&name) {
+                            unseen.push((path, Arc::new(next)));
+                        }
+                    }
+                    Kind::File | Kind::Link | Kind::Other => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// State of the entry `name` of `directory`, which lies at `path`, with links followed;
+    /// of the link itself if it leads nowhere or out. For listings.
+    pub fn metadata_of(
+        &self,
+        path: &[Vec<u16>],
+        directory: &Directory,
+        name: &OsStr,
+    ) -> Option<Metadata> {
+        let metadata = directory.metadata_of(name).ok()?;
+        match metadata.kind {
+            Kind::File | Kind::Directory => Some(metadata),
+            Kind::Other => None,
+            Kind::Link => {
+                let mut whole = path.to_vec();
+                whole.push(names::to_nt(name)?);
+                match self.resolve(&whole, true) {
+                    Ok(Resolved {
+                        existing: Some(existing),
+                        ..
+                    }) => Some(existing.metadata),
+                    _ => Some(Metadata {
+                        size: 0,
+                        ..metadata
+                    }),
+                }
+            }
+        }
+    }
+
+    fn target(
+        &self,
+        stack: Vec<Arc<Directory>>,
+        name: &OsStr,
+        budget: &mut u32,
+    ) -> Result<Existing, NTSTATUS> {
+        match self.follow(stack, name, budget)? {
+            Place::File(existing) => Ok(existing),
+            Place::Directory(stack) => {
+                let directory = Arc::clone(top(&stack)?);
+                let metadata = directory
+                    .metadata()
+                    .map_err(|error| host_status::of(&error))?;
+                Ok(Existing {
+                    metadata,
+                    directory,
+                    name: OsString::new(),
+                })
+            }
+        }
+    }
+
+    /// Follows the link `name` in the directory on top of `stack`.
+    fn follow(
+        &self,
+        mut stack: Vec<Arc<Directory>>,
+        name: &OsStr,
+        budget: &mut u32,
+    ) -> Result<Place, NTSTATUS> {
+        *budget = budget.checked_sub(1).ok_or(STATUS_ACCESS_DENIED)?;
+        let target = top(&stack)?
+            .read_link(name)
+            .map_err(|error| host_status::of(&error))?;
+        let target = if target.has_root() {
+            stack.truncate(1);
+            target
+                .strip_prefix(&self.path)
+                .map_err(|_| STATUS_ACCESS_DENIED)?
+        } else {
+            &target
+        };
+        let mut parts = target.components().peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir if stack.len() > 1 => {
+                    stack.pop();
+                }
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                    return Err(STATUS_ACCESS_DENIED);
+                }
+                Component::Normal(name) => {
+                    let here = top(&stack)?;
+                    let metadata = here
+                        .metadata_of(name)
+                        .map_err(|error| host_status::of(&error))?;
+                    let file = match metadata.kind {
+                        Kind::Directory => {
+                            let next = here
+                                .open_directory(name)
+                                .map_err(|error| host_status::of(&error))?;
+                            stack.push(Arc::new(next));
+                            continue;
+                        }
+                        Kind::Link => match self.follow(stack, name, budget)? {
+                            Place::Directory(new) => {
+                                stack = new;
+                                continue;
+                            }
+                            Place::File(file) => file,
+                        },
+                        Kind::File => Existing {
+                            metadata,
+                            directory: Arc::clone(here),
+                            name: name.to_owned(),
+                        },
+                        Kind::Other => return Err(STATUS_ACCESS_DENIED),
+                    };
+                    return if parts.peek().is_none() {
+                        Ok(Place::File(file))
+                    } else {
+                        Err(STATUS_OBJECT_PATH_NOT_FOUND)
+                    };
+                }
+            }
+        }
+        Ok(Place::Directory(stack))
+    }
+}
+
+/// Where a link led: to a file, or to the directory on top of a stack of open ones.
+enum Place {
+    File(Existing),
+    Directory(Vec<Arc<Directory>>),
+}
+
+fn top(stack: &[Arc<Directory>]) -> Result<&Arc<Directory>, NTSTATUS> {
+    stack.last().ok_or(STATUS_ACCESS_DENIED)
+}
+
+fn on_the_way(status: NTSTATUS) -> NTSTATUS {
+    if status == STATUS_OBJECT_NAME_NOT_FOUND {
+        STATUS_OBJECT_PATH_NOT_FOUND
+    } else {
+        status
+    }
+}
+
+/// Finds an entry: as written, else differing in case. Several of those: the first in order.
+fn find(
+    directory: &Directory,
+    name: &OsStr,
+    component: &[u16],
+    case_sensitive: bool,
+) -> Result<Option<(OsString, Metadata)>, NTSTATUS> {
+    let missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
+    match directory.metadata_of(name) {
+        Ok(metadata) => return Ok(Some((name.to_owned(), metadata))),
+        Err(error) if missing(&error) && !case_sensitive => {}
+        Err(error) if missing(&error) => return Ok(None),
+        Err(error) => return Err(host_status::of(&error)),
+    }
+    let mut best: Option<(Vec<u16>, OsString)> = None;
+    let ascii = component.iter().all(|unit| *unit < 0x80);
+    for candidate in directory.names().map_err(|error| host_status::of(&error))? {
+        // No character outside ASCII equals one inside it, so most entries need no conversion.
+        if ascii && (candidate.len() != name.len() || !candidate.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let Some(shown) = names::to_nt(&candidate).filter(|shown| names::equal(shown, component))
+        else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|(first, _)| shown < *first) {
+            best = Some((shown, candidate));
+        }
+    }
+    let Some((_, found)) = best else {
+        return Ok(None);
+    };
+    match directory.metadata_of(&found) {
+        Ok(metadata) => Ok(Some((found, metadata))),
+        Err(error) if missing(&error) => Ok(None),
+        Err(error) => Err(host_status::of(&error)),
+    }
+}
+
+#[cfg(all(test, unix))]
+#[path = "resolve_tests.rs"]
+mod tests;

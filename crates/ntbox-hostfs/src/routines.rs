@@ -1,0 +1,327 @@
+//! The work of each major function on an open file.
+//!
+//! Each routine takes the parameters out of the stack location, calls the volume,
+//! and says how to complete; [`super::pending`] does the rest.
+
+#![expect(unsafe_code, reason = "requests are read by pointer")]
+
+use super::control::LockRequest;
+use super::data::END_OF_FILE;
+use super::directory::Query;
+use super::oplocks::{Control, Operation};
+use super::pending::{self, Worked};
+use super::request::Request;
+use super::waiting::{Effects, Reply};
+use super::{buffers, context, hostfs, opening, setting};
+use ntbox_kernel::io_manager::mount;
+use ntbox_kernel::nt::*;
+
+fn done((status, information): Reply) -> Worked {
+    Worked::Done(status, information)
+}
+
+/// Defines a routine that works on a request with an open file; an `Err` completes it.
+macro_rules! routines {
+    ($($(#[$doc:meta])* fn $name:ident($request:ident) $body:block)*) => { $(
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// The dispatch routine's request, whose file it has found.
+        pub unsafe fn $name(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
+            fn work($request: &Request) -> Result<Worked, NTSTATUS> { $body }
+            // SAFETY: the dispatch routine owns the request and has found its file.
+            match unsafe { Request::new(irp) } {
+                Ok(request) => work(&request).unwrap_or_else(|status| Worked::Done(status, 0)),
+                Err(worked) => worked,
+            }
+        }
+    )* };
+}
+
+routines! {
+    /// `IRP_MJ_CLEANUP`.
+    fn cleanup(request) {
+        let mut effects = Effects::new(&pending::claim);
+        request.mounted.volume.cleanup(request.open, &mut effects);
+        pending::finish_waiting(effects.into_finished(), true);
+        pending::release_held(request.file);
+        request.update();
+        request.set_flags(FO_CLEANUP_COMPLETE);
+        Ok(Worked::Done(STATUS_SUCCESS, 0))
+    }
+
+    /// `IRP_MJ_CLOSE`.
+    fn close(request) {
+        // SAFETY: the file object's last request.
+        unsafe { context::close(request.file) };
+        if request.mounted.volume.state().dismounted {
+            // SAFETY: a request's file object is alive, and counts on its VPB.
+            let vpb = unsafe { (*request.file).Vpb };
+            if !vpb.is_null() {
+                // SAFETY: as above; the work of a close is done at PASSIVE_LEVEL.
+                unsafe { mount::close_last(vpb) };
+            }
+        }
+        Ok(Worked::Done(STATUS_SUCCESS, 0))
+    }
+
+    /// `IRP_MJ_READ`.
+    fn read(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.Read };
+        if u32::from(request.location.MinorFunction) & IRP_MN_MDL != 0 {
+            return Err(STATUS_INVALID_DEVICE_REQUEST);
+        }
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
+        let transfer = request.transfer(parameters);
+        if !transfer.paging && let Err(worked) = request.break_oplock(Operation::Read) {
+            return Ok(worked);
+        }
+        let (status, count) = request.mounted.volume.read(request.open, &transfer, buffer);
+        if status == STATUS_SUCCESS && request.is_synchronous() && !transfer.paging {
+            request.move_to(transfer.offset + count as i64);
+        }
+        Ok(Worked::Done(status, count))
+    }
+
+    /// `IRP_MJ_WRITE`.
+    fn write(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.Write };
+        if u32::from(request.location.MinorFunction) & IRP_MN_MDL != 0 {
+            return Err(STATUS_INVALID_DEVICE_REQUEST);
+        }
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::input(request.irp, parameters.Length) }?;
+        let mut transfer = request.transfer(parameters);
+        if !transfer.paging && let Err(worked) = request.break_oplock(Operation::Write) {
+            return Ok(worked);
+        }
+        // FILE_WRITE_TO_END_OF_FILE is the low half -1 with the high half -1.
+        if transfer.offset as u32 == u32::MAX && transfer.offset >> 32 == -1 {
+            transfer.offset = END_OF_FILE;
+        }
+        let ((status, count), offset) = request.mounted.volume.write(request.open, &transfer, buffer);
+        if status == STATUS_SUCCESS && !transfer.paging {
+            request.set_flags(FO_FILE_MODIFIED);
+            if request.is_synchronous() {
+                request.move_to(offset + count as i64);
+            }
+        }
+        request.update();
+        Ok(Worked::Done(status, count))
+    }
+
+    /// `IRP_MJ_QUERY_INFORMATION`.
+    fn query_information(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.QueryFile };
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
+        // SAFETY: a request's file object is alive.
+        let position = unsafe { (*request.file).CurrentByteOffset };
+        let volume = &request.mounted.volume;
+        Ok(done(volume.query_information(request.open, parameters.FileInformationClass, position, buffer)))
+    }
+
+    /// `IRP_MJ_SET_INFORMATION`.
+    fn set_information(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.SetFile };
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
+        let breaks = setting::breaks_oplock(parameters.FileInformationClass);
+        if let Some(operation) = breaks && let Err(worked) = request.break_oplock(operation) {
+            return Ok(worked);
+        }
+        let status = setting::set(request, &parameters, buffer)?;
+        request.update();
+        Ok(Worked::Done(status, 0))
+    }
+
+    /// `IRP_MJ_QUERY_VOLUME_INFORMATION`.
+    fn query_volume(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.QueryVolume };
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
+        Ok(done(request.mounted.volume.query_volume(request.open, parameters.FsInformationClass, buffer)))
+    }
+
+    /// `IRP_MJ_SET_VOLUME_INFORMATION`.
+    fn set_volume(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.SetVolume };
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
+        let status = request.mounted.volume.set_volume(request.open, parameters.FsInformationClass, buffer);
+        Ok(Worked::Done(status, 0))
+    }
+
+    /// `IRP_MJ_DIRECTORY_CONTROL`.
+    fn directory_control(request) {
+        match u32::from(request.location.MinorFunction) {
+            IRP_MN_QUERY_DIRECTORY => query_directory(request),
+            IRP_MN_NOTIFY_CHANGE_DIRECTORY => {
+                // SAFETY: the parameters of this minor function.
+                let parameters = unsafe { request.location.Parameters.NotifyDirectory };
+                let tree = u32::from(request.location.Flags) & SL_WATCH_TREE != 0;
+                let (filter, length) = (parameters.CompletionFilter, parameters.Length as usize);
+                let volume = &request.mounted.volume;
+                Ok(request.wait(|ticket, arm| volume.notify(request.open, filter, tree, length, ticket, arm)))
+            }
+            _ => Err(STATUS_INVALID_DEVICE_REQUEST),
+        }
+    }
+
+    /// `IRP_MJ_LOCK_CONTROL`.
+    fn lock_control(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.LockControl };
+        let length = || {
+            // SAFETY: the pointer is the request's for these minor functions, or null.
+            unsafe { parameters.Length.as_ref() }.copied().ok_or(STATUS_INVALID_PARAMETER)
+        };
+        let (volume, open) = (&request.mounted.volume, request.open);
+        let (process, key) = (request.process(), parameters.Key);
+        let flags = u32::from(request.location.Flags);
+        let worked = match u32::from(request.location.MinorFunction) {
+            IRP_MN_LOCK => {
+                if let Err(worked) = request.break_oplock(Operation::Lock) {
+                    return Ok(worked);
+                }
+                let lock = LockRequest {
+                    offset: parameters.ByteOffset,
+                    length: length()?,
+                    process,
+                    key,
+                    exclusive: flags & SL_EXCLUSIVE_LOCK != 0,
+                    fail_immediately: flags & SL_FAIL_IMMEDIATELY != 0,
+                };
+                // The request may be gone once it waits; its file object is referenced by it.
+                let worked = request.wait(|ticket, arm| volume.lock(open, &lock, ticket, arm));
+                if worked == Worked::Waits {
+                    return Ok(worked);
+                }
+                worked
+            }
+            IRP_MN_UNLOCK_SINGLE => {
+                let range = (parameters.ByteOffset, length()?);
+                let unlock = |effects: &mut Effects<'_>| volume.unlock_single(open, process, key, range, effects);
+                Worked::Done(request.with_effects(unlock), 0)
+            }
+            IRP_MN_UNLOCK_ALL => {
+                let unlock = |effects: &mut Effects<'_>| volume.unlock_all(open, process, None, effects);
+                Worked::Done(request.with_effects(unlock), 0)
+            }
+            IRP_MN_UNLOCK_ALL_BY_KEY => {
+                let unlock = |effects: &mut Effects<'_>| volume.unlock_all(open, process, Some(key), effects);
+                Worked::Done(request.with_effects(unlock), 0)
+            }
+            _ => Worked::Done(STATUS_INVALID_DEVICE_REQUEST, 0),
+        };
+        request.update();
+        Ok(worked)
+    }
+
+    /// `IRP_MJ_FILE_SYSTEM_CONTROL`.
+    fn file_system_control(request) {
+        let minor = u32::from(request.location.MinorFunction);
+        if minor != IRP_MN_USER_FS_REQUEST && minor != IRP_MN_KERNEL_CALL {
+            return Err(STATUS_INVALID_DEVICE_REQUEST);
+        }
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.FileSystemControl };
+        if let Some(control) = Control::of(parameters.ControlCode) {
+            let synchronous = request.is_synchronous();
+            let (volume, open) = (&request.mounted.volume, request.open);
+            let mut effects = Effects::new(&pending::claim);
+            let worked = request.wait(|ticket, arm| {
+                volume.oplock(open, control, synchronous, ticket, arm, &mut effects)
+            });
+            pending::finish_waiting(effects.into_finished(), false);
+            return Ok(worked);
+        }
+        // METHOD_BUFFERED controls have a system buffer; of the others only the status counts.
+        let method = parameters.ControlCode & 3;
+        let output = match method {
+            // SAFETY: the request is this routine's.
+            0 => unsafe { buffers::buffered(request.irp, parameters.OutputBufferLength) }?,
+            _ => &mut [],
+        };
+        let volume = &request.mounted.volume;
+        let code = parameters.ControlCode;
+        let dismounted = volume.state().dismounted;
+        let reply = request.with_effects(|effects| volume.control(request.open, code, output, effects));
+        if !dismounted && volume.state().dismounted {
+            hostfs::take_away(request.mounted);
+        }
+        Ok(done(reply))
+    }
+
+    /// `IRP_MJ_FLUSH_BUFFERS`. Nothing is buffered in the box: written data is the host's, which need not put it
+    /// on its disk for a program here to be right.
+    fn flush(request) {
+        let usable = request.mounted.volume.state().usable(request.open).err();
+        Ok(Worked::Done(usable.unwrap_or(STATUS_SUCCESS), 0))
+    }
+
+    /// `IRP_MJ_QUERY_SECURITY`.
+    fn query_security(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.QuerySecurity };
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
+        Ok(done(request.mounted.volume.query_security(request.open, parameters.SecurityInformation, buffer)))
+    }
+
+    /// `IRP_MJ_SET_SECURITY`.
+    fn set_security(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.SetSecurity };
+        // SAFETY: the originator gives a descriptor that is complete.
+        let descriptor = unsafe { opening::descriptor(parameters.SecurityDescriptor) }?;
+        let (volume, information) = (&request.mounted.volume, parameters.SecurityInformation);
+        let set = |effects: &mut Effects<'_>| volume.set_security(request.open, information, &descriptor, effects);
+        Ok(Worked::Done(request.with_effects(set), 0))
+    }
+
+    /// `IRP_MJ_QUERY_EA`, `IRP_MJ_SET_EA`: there are none.
+    fn no_extended_attributes(_request) {
+        Err(STATUS_EAS_NOT_SUPPORTED)
+    }
+
+    /// Requests that need nothing done.
+    fn succeed(_request) {
+        Ok(Worked::Done(STATUS_SUCCESS, 0))
+    }
+
+    /// Requests that no file takes.
+    fn refuse(_request) {
+        Err(STATUS_INVALID_DEVICE_REQUEST)
+    }
+}
+
+fn query_directory(request: &Request) -> Result<Worked, NTSTATUS> {
+    // SAFETY: the parameters of this minor function.
+    let parameters = unsafe { request.location.Parameters.QueryDirectory };
+    let flags = u32::from(request.location.Flags);
+    // SAFETY: null or the pattern of the request.
+    let pattern = unsafe { parameters.FileName.as_ref() };
+    let query = Query {
+        class: parameters.FileInformationClass,
+        // SAFETY: as above.
+        pattern: pattern.map(|pattern| unsafe { unicode::units(pattern) }.to_vec()),
+        restart: flags & SL_RESTART_SCAN != 0,
+        single: flags & SL_RETURN_SINGLE_ENTRY != 0,
+        index: (flags & SL_INDEX_SPECIFIED != 0).then_some(parameters.FileIndex),
+    };
+    // SAFETY: the request is the caller's.
+    let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
+    Ok(done(request.mounted.volume.query_directory(
+        request.open,
+        &query,
+        buffer,
+    )))
+}

@@ -1,0 +1,274 @@
+//! A mounted volume: its files, opens and in-memory attributes.
+//!
+//! This is the file system without IRPs. Every operation takes plain values,
+//! holds the volume's lock while it changes what is open, and returns a status;
+//! requests that it ends on the way leave through [`Effects`](super::waiting::Effects).
+//!
+//! - A [`FileNode`] (FCB) stands for a host file that is open, found by its identity, so
+//!   that all names of a file share locks and sharing.
+//! - A [`Link`] is one name of it that is open; deletion and renaming act on links.
+//! - An [`Open`] (CCB) stands for a file object.
+//!
+//! NT attributes, creation and change times that the host cannot hold, and security
+//! descriptors live in an overlay, for as long as the volume is mounted.
+
+use super::directory::Scan;
+use super::locks;
+use super::notify::Watch;
+use super::oplocks;
+use super::resolve::Tree;
+use super::share::{Shares, Use};
+use super::waiting::Ticket;
+use ntbox_kernel::host::file::{Directory, File, Identity};
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Bytes of a cluster: allocation sizes are multiples of it.
+pub const CLUSTER: u64 = 4096;
+/// Bytes of a sector: noncached requests are aligned to it.
+pub const SECTOR: u64 = 512;
+
+/// `FILE_ATTRIBUTE_*`.
+pub mod attribute {
+    #![expect(missing_docs, reason = "the names are the DDI's")]
+    pub const READONLY: u32 = 0x1;
+    pub const HIDDEN: u32 = 0x2;
+    pub const SYSTEM: u32 = 0x4;
+    pub const DIRECTORY: u32 = 0x10;
+    pub const ARCHIVE: u32 = 0x20;
+    pub const NORMAL: u32 = 0x80;
+    pub const TEMPORARY: u32 = 0x100;
+    pub const OFFLINE: u32 = 0x1000;
+    pub const NOT_CONTENT_INDEXED: u32 = 0x2000;
+    /// Those that a caller may set.
+    pub const SETTABLE: u32 =
+        READONLY | HIDDEN | SYSTEM | ARCHIVE | TEMPORARY | OFFLINE | NOT_CONTENT_INDEXED;
+}
+
+/// What a volume says of itself.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Its label.
+    pub label: Vec<u16>,
+    /// Its serial number.
+    pub serial: u32,
+    /// In front of every name that is queried: `\box\share` on the network, else empty.
+    pub prefix: Vec<u16>,
+    /// `FILE_DEVICE_*` of the device it lies on.
+    pub device_type: u32,
+    /// `FILE_REMOVABLE_MEDIA`, `FILE_REMOTE_DEVICE`, …
+    pub characteristics: u32,
+    /// Name of the file system.
+    pub file_system: &'static str,
+    /// Nothing on it may change.
+    pub read_only: bool,
+}
+
+/// An open, by number; numbers are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OpenId(pub u64);
+
+/// The data of a regular file.
+#[derive(Debug)]
+pub struct Stream {
+    /// The host's file.
+    pub file: File,
+    /// Shared by reads and by writes inside the file; exclusive where the size changes.
+    pub size_guard: RwLock<()>,
+}
+
+/// What an open file is on the host.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A regular file.
+    File(Arc<Stream>),
+    /// A directory.
+    Directory(Arc<Directory>),
+    /// The volume itself.
+    Volume,
+}
+
+/// One open name of a file.
+#[derive(Debug)]
+pub struct Link {
+    /// Its path on the volume.
+    pub components: Vec<Vec<u16>>,
+    /// The directory that holds it; none for the root and the volume.
+    pub parent: Option<Arc<Directory>>,
+    /// Its name there.
+    pub name: OsString,
+    /// Handles opened by it, not yet cleaned up.
+    pub handles: u32,
+    /// File objects opened by it, not yet closed.
+    pub opens: u32,
+    /// It goes when its last handle does.
+    pub delete_pending: bool,
+    /// It is gone.
+    pub removed: bool,
+}
+
+/// An open file (FCB).
+#[derive(Debug)]
+pub struct FileNode {
+    /// What it is on the host.
+    pub object: Object,
+    /// How its opens share it.
+    pub shares: Shares,
+    /// Its byte-range locks.
+    pub locks: locks::Table,
+    /// Its oplocks.
+    pub oplocks: oplocks::Table,
+    /// Its open names, by number.
+    pub links: BTreeMap<u32, Link>,
+    /// Allocation that was asked for beyond the data.
+    pub reserved: u64,
+    /// File objects not yet closed.
+    pub opens: u32,
+}
+
+/// A file object (CCB).
+#[derive(Debug)]
+pub struct Open {
+    /// Its file.
+    pub file: Identity,
+    /// The name it was opened by.
+    pub link: u32,
+    /// How it shares.
+    pub shared: Use,
+    /// Access that was granted.
+    pub granted: u32,
+    /// It was opened to delete.
+    pub delete_on_close: bool,
+    /// Deletion by this handle does not wait for others.
+    pub delete_at_cleanup: bool,
+    /// Its last handle is closed.
+    pub cleaned_up: bool,
+    /// Where its directory query is.
+    pub scan: Option<Scan>,
+    /// What it watches.
+    pub watch: Option<Watch>,
+    /// `FILE_NOTIFY_CHANGE_*` bits to report at cleanup.
+    pub modified: u32,
+    /// Writes through it leave the last write time alone (its holder set it to -1).
+    pub keep_written: bool,
+}
+
+/// What the host cannot hold of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    /// NT attributes, without `DIRECTORY` and `NORMAL`.
+    pub attributes: Option<u32>,
+    /// Creation time.
+    pub created: Option<i64>,
+    /// Change time, valid while the host's is the second one.
+    pub changed: Option<(i64, i64)>,
+    /// Self-relative security descriptor.
+    pub security: Option<Vec<u8>>,
+}
+
+/// State of a file as NT sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Creation, last access, last write, change.
+    pub times: [i64; 4],
+    /// Bytes reserved for data.
+    pub allocation: i64,
+    /// Bytes of data.
+    pub size: i64,
+    /// `FILE_ATTRIBUTE_*`.
+    pub attributes: u32,
+    /// It is a directory.
+    pub directory: bool,
+    /// Names it has.
+    pub links: u32,
+    /// Its number on the volume.
+    pub index: u64,
+}
+
+/// All that changes.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Open files.
+    pub files: HashMap<Identity, FileNode>,
+    /// File objects.
+    pub opens: BTreeMap<OpenId, Open>,
+    /// In-memory attributes.
+    pub overlays: HashMap<Identity, Overlay>,
+    /// Label, if it was changed.
+    pub label: Option<Vec<u16>>,
+    /// Who has locked the volume.
+    pub locked_by: Option<OpenId>,
+    /// The volume is gone.
+    pub dismounted: bool,
+    pub(super) next: u64,
+}
+
+/// A mounted volume.
+#[derive(Debug)]
+pub struct Volume {
+    /// What it says of itself.
+    pub description: Description,
+    /// The host directory it shows.
+    pub tree: Tree,
+    state: Mutex<State>,
+}
+
+/// The identity under which opens of the volume itself are kept.
+pub const VOLUME_FILE: Identity = Identity {
+    device: u64::MAX,
+    number: u64::MAX,
+};
+
+impl Volume {
+    /// Shows `directory` as a volume.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn open(directory: &Path, description: Description) -> std::io::Result<Self> {
+        Ok(Self {
+            description,
+            tree: Tree::open(directory)?,
+            state: Mutex::default(),
+        })
+    }
+    /// Takes the volume's lock. No request is completed and no driver called while it is held.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Number of file objects that are not closed.
+    pub fn open_count(&self) -> usize {
+        self.state().opens.len()
+    }
+    /// Takes a waiting request out of its queue, for its cancel routine.
+    pub fn remove_waiting(&self, open: OpenId, ticket: Ticket) -> bool {
+        let mut state = self.state();
+        let Some(open) = state.opens.get_mut(&open) else {
+            return false;
+        };
+        if open
+            .watch
+            .as_mut()
+            .is_some_and(|watch| watch.remove_waiting(ticket))
+        {
+            return true;
+        }
+        let file = open.file;
+        state.files.get_mut(&file).is_some_and(|file| {
+            file.locks.remove_waiting(ticket) || file.oplocks.remove_waiting(ticket)
+        })
+    }
+    /// As [`remove_waiting`](Self::remove_waiting), for a create: it has no open yet.
+    pub fn remove_waiting_create(&self, ticket: Ticket) -> bool {
+        let mut state = self.state();
+        let mut files = state.files.values_mut();
+        files.any(|file| file.oplocks.remove_waiting(ticket))
+    }
+    /// Whether fast I/O may go ahead without looking at locks and oplocks.
+    pub fn has_no_locks(&self, open: OpenId) -> bool {
+        self.state()
+            .file_of(open)
+            .is_ok_and(|file| file.locks.is_empty() && file.oplocks.is_empty())
+    }
+}

@@ -1,0 +1,204 @@
+//! Identity of a request: which thread's how-many-th call it belongs to.
+//!
+//! Decisions that are taken per request from a seed (pend it, fail it, complete
+//! it at `DISPATCH_LEVEL`) are taken from its identity, never from the order in
+//! which requests happen to arrive, so that two runs with the same seed decide
+//! alike whatever the threads' interleaving.
+
+use crate::nt::NTSTATUS;
+use std::cell::Cell;
+
+/// How a request is completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// In the dispatch routine, at the caller's IRQL.
+    Now,
+    /// In the dispatch routine, at DISPATCH_LEVEL.
+    AtDispatch,
+    /// STATUS_PENDING; later, on a worker thread.
+    Pend,
+    /// STATUS_PENDING; later, in a DPC.
+    PendAtDispatch,
+    /// Marked pending, completed on another thread before the dispatch routine returns STATUS_PENDING.
+    OtherThreadBeforeReturn,
+    /// The same at DISPATCH_LEVEL.
+    OtherThreadAtDispatchBeforeReturn,
+    /// Failed with a status of the mix, without having been worked on.
+    Fail(NTSTATUS),
+    /// Pended with a cancel routine until cancelled.
+    HeldUntilCancelled,
+}
+
+/// Which call a request belongs to, and how its caller wants it treated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// `thread ordinal << 40 | call ordinal in that thread`; zero for requests of the system.
+    pub value: u64,
+    /// How its caller wants it treated.
+    pub wanted: Wanted,
+}
+
+/// How the caller of a request wants it treated below.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// The caller will cancel the request: it is held until that happens.
+    pub hold_until_cancelled: bool,
+    /// The caller can do with an injected failure of this request (it retries).
+    pub failure_allowed: bool,
+    /// The caller asks the file system's adversary whether the request waits for something.
+    pub announce: bool,
+    /// Completed in this way, whatever the seed says, and not by fast I/O.
+    pub script: Option<Choice>,
+}
+
+thread_local! {
+    static ORDINAL: Cell<u64> = const { Cell::new(0) };
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static CURRENT: Cell<Identity> = const { Cell::new(NOBODY) };
+    static WANTED: Cell<Wanted> = const { Cell::new(NOBODY.wanted) };
+}
+
+const NOBODY: Identity = Identity {
+    value: 0,
+    wanted: Wanted {
+        hold_until_cancelled: false,
+        failure_allowed: false,
+        announce: false,
+        script: None,
+    },
+};
+
+/// Calls that an operation of a program may make.
+const CALLS_OF_OPERATION: u64 = 1 << 8;
+
+/// Identity of the call that this thread is in; zero outside of one.
+pub fn current() -> Identity {
+    CURRENT.get()
+}
+
+/// Makes this thread user thread `ordinal` (1-based) and restarts its count of calls.
+pub fn begin_thread(ordinal: u32) {
+    ORDINAL.set(u64::from(ordinal));
+    CALLS.set(0);
+}
+
+/// This thread carries out operation `number` of user thread `ordinal`: its calls have the same
+/// identities whatever was carried out before.
+pub fn begin_operation(ordinal: u32, number: u32) {
+    ORDINAL.set(u64::from(ordinal));
+    CALLS.set(u64::from(number) * CALLS_OF_OPERATION);
+}
+
+/// Value of the identity of the last call that this thread has begun.
+pub fn last_begun() -> u64 {
+    ORDINAL.get() << 40 | CALLS.get()
+}
+
+/// The call that this thread has begun sends no request: the next one has its ordinal.
+pub fn take_back() {
+    CALLS.set(CALLS.get().saturating_sub(1));
+}
+
+/// Calls this thread has begun since [`begin_thread`].
+pub fn calls() -> u64 {
+    CALLS.get()
+}
+
+/// The next call of this thread is held below until it is cancelled.
+pub fn hold_next_until_cancelled() {
+    want(|wanted| wanted.hold_until_cancelled = true);
+}
+
+/// The next call of this thread may be failed by injection.
+pub fn allow_failure_of_next() {
+    want(|wanted| wanted.failure_allowed = true);
+}
+
+/// Whether the next call of this thread waits for something can be asked.
+pub fn announce_next() {
+    want(|wanted| wanted.announce = true);
+}
+
+/// The next call of this thread is completed in this way.
+pub fn script_next(choice: Choice) {
+    want(|wanted| wanted.script = Some(choice));
+}
+
+fn want(change: impl FnOnce(&mut Wanted)) {
+    let mut wanted = WANTED.get();
+    change(&mut wanted);
+    WANTED.set(wanted);
+}
+
+/// A call in progress; the previous identity comes back when it is dropped.
+pub struct Call {
+    previous: Identity,
+}
+
+/// Begins a call: gives it the next ordinal of this thread. A call made inside
+/// another one (by a driver, from the box) belongs to the outer call's identity.
+pub fn begin() -> Call {
+    let previous = CURRENT.get();
+    if previous.value == 0 && ORDINAL.get() != 0 {
+        let ordinal = CALLS.get() + 1;
+        CALLS.set(ordinal);
+        CURRENT.set(Identity {
+            value: ORDINAL.get() << 40 | ordinal,
+            wanted: WANTED.take(),
+        });
+    }
+    Call { previous }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        CURRENT.set(self.previous);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_count_per_thread_and_nested_calls_share_the_outer_one() {
+        std::thread::spawn(|| {
+            assert_eq!(current(), Identity::default());
+            begin_thread(3);
+            let outer = begin();
+            assert_eq!(current().value, 3 << 40 | 1);
+            {
+                let _inner = begin();
+                assert_eq!(current().value, 3 << 40 | 1);
+            }
+            drop(outer);
+            assert_eq!(current().value, 0);
+            hold_next_until_cancelled();
+            {
+                let _second = begin();
+                assert_eq!(current().value, 3 << 40 | 2);
+                assert!(current().wanted.hold_until_cancelled);
+            }
+            let third = begin();
+            assert!(!current().wanted.hold_until_cancelled);
+            assert_eq!(calls(), 3);
+            drop(third);
+            begin_operation(3, 7);
+            let _of_operation = begin();
+            assert_eq!(current().value, 3 << 40 | 7 << 8 | 1);
+            assert_eq!(last_begun(), current().value);
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+
+    #[test]
+    fn a_thread_without_an_ordinal_has_no_identity() {
+        std::thread::spawn(|| {
+            let _call = begin();
+            assert_eq!(current().value, 0);
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+}
