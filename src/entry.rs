@@ -59,7 +59,7 @@ fn set_up(start: &mut Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
         .register_file_system_filter_callbacks(level)
         .map_err(step("registering for sections and flushes"))?;
     let driver = start.run(level).map_err(step("asking for file systems"))?;
-    file_systems::attach_to_raw(driver, level);
+    file_systems::settle(driver, level);
     if let Err(status) = start.register_etw(&observe::PROVIDER, level) {
         report::note(format_args!("no events for ETW: {status}"));
     }

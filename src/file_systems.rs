@@ -3,7 +3,7 @@
 use crate::glass::Glass;
 use crate::policy::Class;
 use crate::{report, volumes};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::ops::Range;
 use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
@@ -17,16 +17,27 @@ use wdm::{named_device, unicode};
 const RAW: [UnicodeStr<'static>; 2] = [unicode!(r"\Device\RawDisk"), unicode!(r"\Device\RawCdRom")];
 
 /// The file systems that there are, filtered or not: the list of volumes begins with them.
+///
+/// The list is locked only for as long as it is looked at: the I/O manager holds its own lock when it
+/// tells of a file system.
 pub struct FileSystems {
     known: Mutex<Known>,
-    /// Whether [`attach_to_raw`] has begun.
-    raw: AtomicBool,
 }
 
 struct Known {
-    control_devices: List<DeviceReference>,
+    /// The newest first.
+    file_systems: List<FileSystem>,
+    /// How many there have been.
+    count: u64,
+    /// How many of them [`settle`] has taken on; `None` until it is first called.
+    settled: Option<u64>,
     /// Those that found no place in the list.
     forgotten: u32,
+}
+
+struct FileSystem {
+    number: u64,
+    control_device: DeviceReference,
 }
 
 impl FileSystems {
@@ -36,46 +47,80 @@ impl FileSystems {
     /// None yet. Errors: STATUS_INSUFFICIENT_RESOURCES.
     pub fn new() -> Result<Self, Status> {
         let known = Known {
-            control_devices: List::new(Self::LIMIT),
+            file_systems: List::new(Self::LIMIT),
+            count: 0,
+            settled: None,
             forgotten: 0,
         };
         Ok(Self {
             known: Mutex::try_new(known)?,
-            raw: AtomicBool::new(false),
         })
     }
 
-    fn add(&self, control_device: &DeviceObject, level: &mut Passive) {
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES; it is counted then.
+    fn add(&self, control_device: &DeviceObject, level: &mut Passive) -> Result<(), Status> {
         self.known.with(level, |known, _| {
-            let mut devices = known.control_devices.iter();
-            let there = devices.any(|device| device.is(control_device));
-            drop(devices);
-            if !there
-                && known
-                    .control_devices
-                    .push(control_device.reference())
-                    .is_err()
-            {
-                known.forgotten = known.forgotten.saturating_add(1);
+            let mut there = known.file_systems.iter();
+            if there.any(|known| known.control_device.is(control_device)) {
+                return Ok(());
             }
-        });
+            drop(there);
+            let added = known.file_systems.push(FileSystem {
+                number: known.count,
+                control_device: control_device.reference(),
+            });
+            match added {
+                Ok(()) => known.count += 1,
+                Err(_) => known.forgotten = known.forgotten.saturating_add(1),
+            }
+            added
+        })
     }
 
     fn remove(&self, control_device: &DeviceObject, level: &mut Passive) {
         self.known.with(level, |known, _| {
-            let devices = &mut known.control_devices;
-            devices.retain(|device| !device.is(control_device));
+            let file_systems = &mut known.file_systems;
+            file_systems.retain(|known| !known.control_device.is(control_device));
         });
     }
 
-    /// Calls `visit` with each control device; it may attach and detach, and asks nothing of
-    /// [`FileSystems`].
-    pub fn each(&self, level: &mut Passive, mut visit: impl FnMut(&DeviceObject, &mut Passive)) {
-        self.known.with(level, |known, level| {
-            for device in known.control_devices.iter() {
-                visit(device, level);
-            }
-        });
+    /// Calls `visit` with the control device of each, the newest first; of one that comes meanwhile
+    /// not.
+    pub fn each(&self, level: &mut Passive, visit: impl FnMut(&DeviceObject, &mut Passive)) {
+        self.each_of(0..u64::MAX, level, visit);
+    }
+
+    /// As [`FileSystems::each`], of those with these numbers.
+    fn each_of(
+        &self,
+        mut numbers: Range<u64>,
+        level: &mut Passive,
+        mut visit: impl FnMut(&DeviceObject, &mut Passive),
+    ) {
+        let last = |numbers: &Range<u64>, level: &mut Passive| {
+            self.known.with(level, |known, _| {
+                let mut there = known.file_systems.iter();
+                let last = there.find(|known| numbers.contains(&known.number))?;
+                Some((last.number, last.control_device.reference()))
+            })
+        };
+        while let Some((number, control_device)) = last(&numbers, level) {
+            numbers.end = number;
+            visit(&control_device, level);
+        }
+    }
+
+    /// Whether [`settle`] has been called.
+    fn have_settled(&self, level: &mut Passive) -> bool {
+        self.known.with(level, |known, _| known.settled.is_some())
+    }
+
+    /// Takes on those that nobody has taken on: their numbers.
+    fn take_on(&self, level: &mut Passive) -> Range<u64> {
+        self.known.with(level, |known, _| {
+            let before = known.settled.replace(known.count);
+            before.unwrap_or(0)..known.count
+        })
     }
 
     /// How many found no place in the list.
@@ -86,48 +131,85 @@ impl FileSystems {
 
 /// A file system registered (`active`) or goes away. `device` is anywhere in the stack of its
 /// control device: another filter may lie on that already.
+///
+/// Nothing is waited for or opened here, because the I/O manager holds its lock and mounts nothing
+/// meanwhile. A control device that cannot be attached to at once is left to [`settle`], which DriverEntry
+/// is about to call, or a work item does.
 pub fn changed(driver: &Driver<Glass>, device: &DeviceObject, active: bool, level: &mut Passive) {
     let control_device = &*device.base_of_stack(level);
-    let known = &driver.filter().file_systems;
     if !active {
+        let known = &driver.filter().file_systems;
         known.remove(control_device, level);
         driver.detach_from(control_device, level);
-        return;
+    } else if is_filtered(driver, control_device, level) {
+        let attached = volumes::attach_at_once(driver, control_device, level);
+        if let Err(status) = attached
+            && driver.filter().file_systems.have_settled(level)
+            && driver.post(settle).is_err()
+        {
+            volumes::refused(driver, control_device, status, level);
+        }
     }
-    attach_to_raw(driver, level);
-    attach_to(driver, control_device, level);
 }
 
-/// Attaches to a file system and to what it has mounted, if it is to be filtered.
-fn attach_to(driver: &Driver<Glass>, control_device: &DeviceObject, level: &mut Passive) {
-    let known = &driver.filter().file_systems;
+/// Adds a file system to those that there are: whether it is to be filtered.
+fn is_filtered(driver: &Driver<Glass>, control_device: &DeviceObject, level: &mut Passive) -> bool {
     let class = Class::of_file_system(control_device, level);
-    if !matches!(class, Class::Recognizer | Class::Other) {
-        known.add(control_device, level);
+    let filtered = driver.filter().policy().filters(class);
+    if !matches!(class, Class::Recognizer | Class::Other)
+        && let Err(status) = driver.filter().file_systems.add(control_device, level)
+        && filtered
+    {
+        // Nobody finds it in the list to look for its volumes.
+        volumes::listing_failed(driver, control_device, status, level);
     }
-    if !driver.filter().policy().filters(class) {
-        return;
-    }
-    // The control device first: a mount that comes now is seen, and one that came before is
-    // found by the enumeration (A5).
-    volumes::attach_to_file_system(driver, control_device, level);
-    volumes::attach_to_mounted(driver, control_device, level);
+    filtered
 }
 
-/// Attaches to the RAW file systems, once; one that is missing is no error. Called by the first
-/// notification, while no volume is being mounted, and by DriverEntry for a system without others.
-pub fn attach_to_raw(driver: &Driver<Glass>, level: &mut Passive) {
-    if driver
-        .filter()
-        .file_systems
-        .raw
-        .swap(true, Ordering::AcqRel)
-    {
-        return;
+/// Attaches to RAW, to what could not be attached to at once, and to what the file systems have
+/// mounted, with time to wait: of those that are new since it was last called. Called by DriverEntry when it has
+/// asked to be told of file systems, and by a work item for one that came later. What is filtered already stays
+/// as it is.
+///
+/// The control devices come first, then an end is waited for of the mounts that may have passed them
+/// by, then the volumes are enumerated: a mount that is later is seen, and one that was earlier has
+/// left its volume there (A5).
+pub fn settle(driver: &Driver<Glass>, level: &mut Passive) {
+    let file_systems = &driver.filter().file_systems;
+    if !file_systems.have_settled(level) {
+        attach_to_raw(driver, level);
     }
+    let new = file_systems.take_on(level);
+    let filtered = |control_device: &DeviceObject, level: &mut Passive| {
+        let class = Class::of_file_system(control_device, level);
+        driver.filter().policy().filters(class)
+    };
+    file_systems.each_of(new.clone(), level, |control_device, level| {
+        if filtered(control_device, level) {
+            volumes::attach_to_file_system(driver, control_device, level);
+        }
+    });
+    if let Err(status) = driver.wait_for_mounts(level) {
+        let message = &report::MOUNTS_NOT_AWAITED;
+        let insertions = [format_args!("{status}")];
+        report::record(driver.event_log(), message, status, &insertions);
+    }
+    file_systems.each_of(new, level, |control_device, level| {
+        if filtered(control_device, level) {
+            volumes::attach_to_mounted(driver, control_device, level);
+        }
+    });
+}
+
+/// Attaches to the RAW file systems, which the I/O manager does not report; one that is missing is no
+/// error.
+fn attach_to_raw(driver: &Driver<Glass>, level: &mut Passive) {
     for name in RAW {
         let result = named_device::with(name, level, |device, level| {
-            attach_to(driver, &device.base_of_stack(level), level);
+            let control_device = device.base_of_stack(level);
+            if is_filtered(driver, &control_device, level) {
+                volumes::attach_to_file_system(driver, &control_device, level);
+            }
             Ok(())
         });
         match result {

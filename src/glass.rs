@@ -14,7 +14,7 @@ use wdm::fast_io::{FastIoCall, FastIoResult};
 use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
-use wdm::{time, unicode};
+use wdm::time;
 
 /// The driver's own state.
 pub struct Glass {
@@ -62,6 +62,10 @@ impl Filter for Glass {
     }
 
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        pass_through::pass_through(irp, level)
+    }
+
+    fn file_system_control<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         match irp.file_system_control() {
             None => pass_through::pass_through(irp, level),
             Some(FileSystemControl::MountVolume { storage }) => {
@@ -81,6 +85,10 @@ impl Filter for Glass {
 
     fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         control::request(irp, level)
+    }
+
+    fn observes_fast_io(driver: &Driver<Self>) -> bool {
+        !driver.filter().observer.what().is_nothing()
     }
 
     fn fast_io_begins(
@@ -110,22 +118,11 @@ impl Filter for Glass {
         }
     }
 
-    fn unload_waits(device: &FilterDevice<Self>, _level: &mut Passive) {
-        let volume = device.attachment().volume.as_deref();
-        let name = volume.map(|volume| volume.name());
-        let name = name.filter(|name| !name.units().is_empty());
-        let name = name.unwrap_or(unicode!("a device without a name"));
-        for (kind, count) in device.in_flight().iter() {
-            report::record(
-                device.driver().event_log(),
-                &report::UNLOAD_WAITS,
-                Status::PENDING,
-                &[
-                    format_args!("{name}"),
-                    format_args!("{count}"),
-                    format_args!("{kind}"),
-                ],
-            );
+    fn unload_waits(driver: &Driver<Self>, _level: &mut Passive) {
+        for (kind, count) in driver.lasting() {
+            report::problem(format_args!(
+                "the driver is being unloaded and waits for requests: {count} of kind {kind}"
+            ));
         }
     }
 

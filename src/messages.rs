@@ -18,8 +18,8 @@ messages! {
         "%2 stays unfiltered: IoBlockLegacyFsFilters in the registry tells Windows to keep legacy filters off (status %3).";
     0xA004_0006 LIST_FAILED:
         "The volumes that %2 had mounted before the driver started stay unfiltered: listing them failed with status %3.";
-    0xA004_0007 UNLOAD_WAITS:
-        "The driver is being unloaded and waits for requests below its device on %2: %3 of kind %4.";
     0x6004_0008 VOLUME_GONE:
         "%2 was dismounted before the driver could attach to it (status %3).";
+    0xA004_0009 MOUNTS_NOT_AWAITED:
+        "A volume that is being mounted at this moment may stay unfiltered: waiting for mounts to end failed with status %2.";
 }

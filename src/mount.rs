@@ -31,19 +31,15 @@ pub fn mount_volume<'d>(
         };
         return irp.pend_and_forward(mounted);
     };
-    match irp.forward_and_wait(level) {
-        Ok(returned) => {
-            let came = Came {
-                status: returned.status(),
-                information: returned.information() as u64,
-                pended: returned.pending_returned(),
-            };
-            ended(returned.driver(), observation.as_ref(), &came, level);
-            attach_after_mount(returned.driver(), &storage, returned.status(), level);
-            returned.resume()
-        }
-        Err(not_waited) => not_waited.or_refuse(),
-    }
+    let returned = irp.forward_and_wait(level);
+    let came = Came {
+        status: returned.status(),
+        information: returned.information() as u64,
+        pended: returned.pending_returned(),
+    };
+    ended(returned.driver(), observation.as_ref(), &came, level);
+    attach_after_mount(returned.driver(), &storage, returned.status(), level);
+    returned.resume()
 }
 
 /// The rest of a mount whose thread could not wait.
@@ -105,20 +101,16 @@ pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Dispo
     let recognizer = irp.lower().reference();
     irp.driver().detach_from(&recognizer, level);
     let observation = Observation::begin(&irp, level.at_most_apc());
-    match irp.forward_and_wait(level) {
-        Ok(returned) => {
-            let status = returned.status();
-            let came = Came {
-                status,
-                information: returned.information() as u64,
-                pended: returned.pending_returned(),
-            };
-            ended(returned.driver(), observation.as_ref(), &came, level);
-            if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
-                volumes::attach_to_file_system(returned.driver(), &recognizer, level);
-            }
-            returned.resume()
-        }
-        Err(not_waited) => not_waited.or_refuse(),
+    let returned = irp.forward_and_wait(level);
+    let status = returned.status();
+    let came = Came {
+        status,
+        information: returned.information() as u64,
+        pended: returned.pending_returned(),
+    };
+    ended(returned.driver(), observation.as_ref(), &came, level);
+    if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
+        volumes::attach_to_file_system(returned.driver(), &recognizer, level);
     }
+    returned.resume()
 }

@@ -9,6 +9,7 @@ use wdm::irql::{AtMostApc, AtMostDispatch};
 /// Passes `irp` to the device below and sees it complete. Oplock requests and directory change
 /// notifications, which may stay below for long, are neither pended nor waited for (C9).
 /// IRQL: ≤ APC_LEVEL (D3).
+#[inline]
 pub fn pass_through<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let what = irp.driver().filter().observer.what();
     if !what.is_nothing() {

@@ -13,14 +13,11 @@
 
 use fsglass_protocol::{attach, class};
 use wdm::device::{DeviceKind, DeviceObject};
-use wdm::driver::Driver;
 use wdm::irp::{self, Question};
 use wdm::irql::Passive;
 use wdm::status::Status;
 use wdm::unicode;
 use wdm::unicode::UnicodeStr;
-
-use crate::glass::Glass;
 
 /// What a device is, as far as the policy asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,13 +73,8 @@ impl Class {
     }
 
     /// The class of a volume that is mounted on `storage`.
-    pub fn of_volume(
-        driver: &Driver<Glass>,
-        volume: &DeviceObject,
-        storage: &DeviceObject,
-        level: &mut Passive,
-    ) -> Self {
-        if is_shadow_copy(driver, storage, level) {
+    pub fn of_volume(volume: &DeviceObject, storage: &DeviceObject, level: &mut Passive) -> Self {
+        if is_shadow_copy(storage, level) {
             Self::ShadowCopy
         } else {
             Self::of_file_system(volume, level)
@@ -92,10 +84,9 @@ impl Class {
 
 /// The snapshot driver has two sorts of devices: filters of volumes, and volumes of its own. Only
 /// the latter carry a file system, and they cannot be written.
-fn is_shadow_copy(driver: &Driver<Glass>, storage: &DeviceObject, level: &mut Passive) -> bool {
+fn is_shadow_copy(storage: &DeviceObject, level: &mut Passive) -> bool {
     storage.driver_is_named(unicode!(r"\Driver\VolSnap"), level)
-        && irp::ask(driver, storage, Question::IS_WRITABLE, level)
-            == Err(Status::MEDIA_WRITE_PROTECTED)
+        && irp::ask(storage, Question::IS_WRITABLE, level) == Err(Status::MEDIA_WRITE_PROTECTED)
 }
 
 /// Which classes are filtered.

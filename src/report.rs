@@ -42,10 +42,14 @@ pub fn set_level(level: u32) {
 /// debugger is told all the same.
 pub fn record(log: Source<'_>, message: &Message, status: Status, insertions: &[Arguments<'_>]) {
     let _without_memory_there_is_no_entry = log.write(message.code, status, insertions);
+    let text = message.text;
+    problem(format_args!("{}", Inserted { text, insertions }));
+}
+
+/// Tells the debugger of a problem that has no entry in the event log.
+pub fn problem(what: Arguments<'_>) {
     if LEVEL.load(Ordering::Relaxed) >= 1 {
-        let text = message.text;
-        let text = Inserted { text, insertions };
-        debugger::print(format_args!("fsglass: {text}\n"));
+        debugger::print(format_args!("fsglass: {what}\n"));
     }
 }
 

@@ -9,6 +9,7 @@ use wdm::device::{self, DeviceObject, DeviceReference, NameBuffer};
 use wdm::driver::Driver;
 use wdm::irql::Passive;
 use wdm::status::Status;
+use wdm::unicode::UnicodeStr;
 use wdm::{time, unicode};
 
 /// What the filter keeps with each of its devices.
@@ -36,7 +37,7 @@ pub fn attach_to_volume(
     storage: &DeviceObject,
     level: &mut Passive,
 ) {
-    let class = Class::of_volume(driver, volume, storage, level);
+    let class = Class::of_volume(volume, storage, level);
     if driver.filter().policy().filters(class) {
         let _said_where_it_failed = attach(driver, volume, Some(storage), level);
     }
@@ -54,37 +55,76 @@ pub fn attach(
 ) -> Result<bool, Status> {
     let mut buffer = NameBuffer::new();
     let name = storage.unwrap_or(target).name(&mut buffer, level);
-    let unfiltered = &driver.filter().unfiltered;
-    let volumes = driver.filter().observer.volumes();
+    let claim = |level: &mut Passive| claim(driver, target, storage, name, level);
+    let result = device::attach(driver, target, level, claim);
+    match result {
+        Ok(false) => {}
+        Ok(true) => attached(driver, name, level),
+        Err(status) => refusal::record(driver, target, storage, name, status, level),
+    }
+    result
+}
+
+/// As [`attach`] to the control device of a file system, without waiting and without a report.
+pub fn attach_at_once(
+    driver: &Driver<Glass>,
+    control_device: &DeviceObject,
+    level: &mut Passive,
+) -> Result<bool, Status> {
+    let mut buffer = NameBuffer::new();
+    let name = control_device.name(&mut buffer, level);
+    let claim = |level: &mut Passive| claim(driver, control_device, None, name, level);
+    let result = device::attach_at_once(driver, control_device, level, claim);
+    if result == Ok(true) {
+        attached(driver, name, level);
+    }
+    result
+}
+
+/// Reports and remembers that a file system stays unfiltered.
+pub fn refused(
+    driver: &Driver<Glass>,
+    control_device: &DeviceObject,
+    status: Status,
+    level: &mut Passive,
+) {
+    let mut buffer = NameBuffer::new();
+    let name = control_device.name(&mut buffer, level);
+    refusal::record(driver, control_device, None, name, status, level);
+}
+
+/// What is kept with the device that is to lie above `target`; `None` if that is filtered already, was
+/// detached by request, or the driver is about to go.
+fn claim(
+    driver: &Driver<Glass>,
+    target: &DeviceObject,
+    storage: Option<&DeviceObject>,
+    name: Option<UnicodeStr<'_>>,
+    level: &mut Passive,
+) -> Option<Attachment> {
+    let glass = driver.filter();
+    let detached = name.is_some_and(|name| glass.unfiltered.is_detached(name, level));
+    if driver.is_unloading() || detached || driver.filters(target, level) {
+        return None;
+    }
     let kind = match storage {
         Some(_) => Kind::Volume,
         None => Kind::FileSystem,
     };
-    let result = device::attach(driver, target, level, |level| {
-        let detached = name.is_some_and(|name| unfiltered.is_detached(name, level));
-        if driver.is_unloading() || detached || driver.filters(target, level) {
-            return None;
-        }
-        Some(Attachment {
-            since: time::now(),
-            volume: volumes
-                .find_or_add(name.unwrap_or(unicode!("")), kind, level)
-                .ok()
-                .map(Filtered::new),
-        })
-    });
-    match result {
-        Ok(false) => {}
-        Ok(true) => {
-            if let Some(name) = name {
-                unfiltered.forget(name, level);
-            }
-            let unnamed = unicode!("a device without a name");
-            report::note(format_args!("attached to {}", name.unwrap_or(unnamed)));
-        }
-        Err(status) => refusal::record(driver, target, storage, name, status, level),
+    let volumes = glass.observer.volumes();
+    let volume = volumes.find_or_add(name.unwrap_or(unicode!("")), kind, level);
+    Some(Attachment {
+        since: time::now(),
+        volume: volume.ok().map(Filtered::new),
+    })
+}
+
+fn attached(driver: &Driver<Glass>, name: Option<UnicodeStr<'_>>, level: &mut Passive) {
+    if let Some(name) = name {
+        driver.filter().unfiltered.forget(name, level);
     }
-    result
+    let unnamed = unicode!("a device without a name");
+    report::note(format_args!("attached to {}", name.unwrap_or(unnamed)));
 }
 
 /// Attaches to every volume that the file system of `control_device` has mounted (A5).
@@ -121,7 +161,8 @@ fn is_candidate(device: &DeviceObject, control_device: &DeviceObject) -> bool {
     !device.is(control_device) && device.kind() == control_device.kind()
 }
 
-fn listing_failed(
+/// Reports that its volumes stay unfiltered.
+pub fn listing_failed(
     driver: &Driver<Glass>,
     control_device: &DeviceObject,
     status: Status,

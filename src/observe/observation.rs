@@ -14,7 +14,7 @@ use wdm::completion::Completion;
 use wdm::device::FilterDevice;
 use wdm::driver::Driver;
 use wdm::fast_io::{FastIoCall, FastIoResult};
-use wdm::irp::{CompletedIrp, Disposition, Irp, NotWaited};
+use wdm::irp::{CompletedIrp, Disposition, Irp};
 use wdm::irql::{self, AtMostApc, AtMostDispatch};
 use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
@@ -22,11 +22,7 @@ use wdm::{process, time};
 
 /// Passes `irp` on, and observes it. IRQL: ≤ APC_LEVEL (D3).
 #[cold]
-pub fn pass_through<'d>(
-    mut irp: Irp<'d, Glass>,
-    what: What,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
+pub fn pass_through<'d>(irp: Irp<'d, Glass>, what: What, level: &mut AtMostApc) -> Disposition<'d> {
     let driver = irp.driver();
     let (Some(volume), Some(operation)) = (volume(&irp), Operation::from_number(irp.major()))
     else {
@@ -45,10 +41,7 @@ pub fn pass_through<'d>(
         if what.names() {
             observation.name = names::of_request(&irp, volume, level);
             if let Some(rename) = Rename::of(&irp, observation.name.as_ref(), level) {
-                irp = match wait_for(rename, irp, &observation) {
-                    Ok(disposition) => return disposition,
-                    Err(irp) => irp,
-                };
+                return wait_for(rename, irp, &observation);
             }
             observation.renames = renames;
         }
@@ -75,31 +68,24 @@ fn volume<'i>(irp: &'i Irp<'_, Glass>) -> Option<&'i Volume> {
 }
 
 /// A rename, of which the file system is asked for the new name before anybody else hears of it.
-///
-/// Errors: the request, which was not sent because there is no memory to wait for it.
 fn wait_for<'d>(
     rename: Rename<'_>,
     irp: Irp<'d, Glass>,
     observation: &Observation,
-) -> Result<Disposition<'d>, Irp<'d, Glass>> {
-    match irp.forward_and_wait(rename.level) {
-        Ok(returned) => {
-            let status = returned.status();
-            let came = Came {
-                status,
-                information: returned.information() as u64,
-                pended: returned.pending_returned(),
-            };
-            let level = rename.level.at_most_apc().at_most_dispatch();
-            observation.end(returned.driver(), &came, level);
-            if status.is_success() {
-                rename.done(&returned, observation.volume);
-            }
-            Ok(returned.resume())
-        }
-        Err(NotWaited::NotSent(irp, _)) => Err(irp),
-        Err(NotWaited::Gone(disposition)) => Ok(disposition),
+) -> Disposition<'d> {
+    let returned = irp.forward_and_wait(rename.level);
+    let status = returned.status();
+    let came = Came {
+        status,
+        information: returned.information() as u64,
+        pended: returned.pending_returned(),
+    };
+    let level = rename.level.at_most_apc().at_most_dispatch();
+    observation.end(returned.driver(), &came, level);
+    if status.is_success() {
+        rename.done(&returned, observation.volume);
     }
+    returned.resume()
 }
 
 /// Counts that something is passed on.

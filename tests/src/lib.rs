@@ -18,6 +18,7 @@
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
 //! | [`copy`] | a copy of the workspace |
 //! | [`mutants`] | changes of one line that break a rule |
+//! | [`stack`] | how much of the stack the driver takes |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
 //! | [`fuzz`] | requests to the control device, drawn from a seed |
@@ -45,6 +46,7 @@ pub mod probe;
 pub mod rules_table;
 pub mod served;
 pub mod sources;
+pub mod stack;
 pub mod trace_logging;
 pub mod truth;
 pub mod ui;

@@ -16,7 +16,7 @@ mod originator;
 pub use originator::{Reply, Request, Sent};
 
 use crate::machine::Device;
-use ntbox::io_manager::{cancel, complete, device, driver, irp};
+use ntbox::io_manager::{attachment, cancel, complete, device, driver, irp};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::routines::DriverRoutines;
 use ntbox::nt::{
@@ -158,6 +158,32 @@ impl Probe {
     }
 
     fn with_control_device(name: &str, device_type: u32) -> Self {
+        let probe = Self::create(name, device_type);
+        // SAFETY: a new device, which lives as long as the process.
+        unsafe { device::finish_initializing(probe.control.raw()) };
+        probe.control.register_file_system();
+        probe
+    }
+
+    /// No file system, but another filter above that device: it answers in the place of what is below.
+    ///
+    /// # Panics
+    /// As [`Probe::register`], and if nothing can be attached there.
+    #[must_use]
+    pub fn attach_to(device: Device) -> Self {
+        let probe = Self::create(r"\Probe", device.device_type());
+        let mut below = std::ptr::null_mut();
+        // SAFETY: a new device, which lives as long as the process, like what it is attached to.
+        let status = unsafe {
+            attachment::attach_to_stack_safe(probe.control.raw(), device.raw(), &raw mut below)
+        };
+        assert_eq!(status, STATUS_SUCCESS, "{device:?}");
+        // SAFETY: as above.
+        unsafe { device::finish_initializing(probe.control.raw()) };
+        probe
+    }
+
+    fn create(name: &str, device_type: u32) -> Self {
         let driver = driver::create_native(r"\FileSystem\Probe", |driver| {
             for major in 0..MAJOR_FUNCTION_COUNT {
                 driver.set_dispatch(major as u8, dispatch);
@@ -172,10 +198,7 @@ impl Probe {
             panic!("there is a probe already")
         };
         // SAFETY: a new device, which lives as long as the process.
-        unsafe { device::finish_initializing(control) };
-        // SAFETY: as above.
         let control = unsafe { Device::from_raw(control) };
-        control.register_file_system();
         Self { control }
     }
 

@@ -1,15 +1,16 @@
 //! Attaching: to file systems, to volumes that are mounted already, each exactly once.
 
-use fsglass_tests::machine::{self, Device, Machine, UNLOADABLE, load, stack_above};
+use fsglass_tests::machine::{self, Device, Machine, UNLOADABLE, Volume, load, stack_above};
 use fsglass_tests::own_process::in_own_process;
-use fsglass_tests::probe::Probe;
+use fsglass_tests::probe::{How, Probe};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
     DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_SUPPORTS_TRANSACTIONS,
-    FILE_DEVICE_SECURE_OPEN,
+    FILE_DEVICE_SECURE_OPEN, STATUS_SUCCESS,
 };
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the driver is in the stack above a named device.
 fn attachments_above(name: &str, driver: &ntbox::io_manager::driver::Loaded) -> usize {
@@ -173,6 +174,99 @@ fn a_mount_at_the_same_time_attaches_once() {
                 );
             }
         }
+    });
+}
+
+/// Mounts `volume` while the driver loads and cannot go on, until `let_go`: the volume is mounted
+/// meanwhile, and filtered when the driver has loaded.
+fn mount_while_it_waits(path: &Path, volume: &Volume, waits: impl Fn() -> bool, let_go: impl Fn()) {
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| load(path, UNLOADABLE));
+        while !waits() && !loading.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mounting = scope.spawn(|| volume.mount());
+        // Mounts that are kept out would be so until the driver is let go.
+        let end = Instant::now() + Duration::from_secs(10);
+        while !mounting.is_finished() && !loading.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mounted = mounting.is_finished() && !loading.is_finished();
+        let_go();
+        let Ok(driver) = loading.join() else {
+            panic!("the driver does not load")
+        };
+        assert!(mounted, "nothing is mounted while the driver waits");
+        assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
+        machine::unload(driver);
+    });
+}
+
+/// A3, A4, A5: while the driver waits for another filter to initialize, the I/O manager's lock is
+/// free, and what is mounted then is filtered.
+#[test]
+fn volumes_are_mounted_while_the_driver_waits_for_another_filter() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
+        let (Some(file_system), Some(raw)) =
+            (Device::named(r"\HostFs"), Device::named(r"\Device\RawDisk"))
+        else {
+            panic!("the machine has file systems")
+        };
+        file_system.set_flags(DO_DEVICE_INITIALIZING);
+        mount_while_it_waits(
+            path,
+            &volume,
+            || raw.top() != raw,
+            || file_system.clear_flags(DO_DEVICE_INITIALIZING),
+        );
+    });
+}
+
+/// A3, A4: a file system that registers when the driver runs, below another filter that is still
+/// initializing, is attached when that is done; the registration does not wait for it.
+#[test]
+fn a_late_file_system_is_attached_when_another_filter_has_initialized() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let driver = load(path, UNLOADABLE);
+        let probe = Probe::register();
+        probe.unregister();
+        let device = probe.device();
+        assert_eq!(device.top(), device, "the driver lets go");
+        let another = device.attach_another();
+        assert_ne!(another.flags() & DO_DEVICE_INITIALIZING, 0);
+        probe.register_again();
+        assert_eq!(device.top(), another, "told of it, and gone on");
+        another.clear_flags(DO_DEVICE_INITIALIZING);
+        machine.settle();
+        assert!(
+            device.top().belongs_to(&driver),
+            "{:?}",
+            stack_above(device)
+        );
+        machine::unload(driver);
+    });
+}
+
+/// A4, A5: the driver opens the device of RAW while the I/O manager's lock is free.
+#[test]
+fn volumes_are_mounted_while_the_driver_opens_raw() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
+        let Some(raw) = Device::named(r"\Device\RawDisk") else {
+            panic!("the machine has RAW")
+        };
+        let probe = Probe::attach_to(raw);
+        probe.answer(How::Stays, STATUS_SUCCESS, 0);
+        mount_while_it_waits(
+            path,
+            &volume,
+            || !probe.seen().is_empty(),
+            || probe.let_return(),
+        );
     });
 }
 

@@ -332,12 +332,14 @@ caught! {
     another_device_type_is_caught = "device-type-not-copied";
     /// A12: a reference to a device left.
     a_device_reference_that_is_left_is_caught = "device-reference-left";
-    /// C15: a refused completion routine.
-    a_refused_completion_routine_is_caught = "completion-routine-unchecked";
+    /// C15: nobody looks whether the completion routine was refused.
+    an_unchecked_completion_routine_is_caught = "completion-routine-unchecked";
+    /// C15: passed on without the routine that was refused.
+    a_refused_completion_routine_is_caught = "completion-routine-refused";
     /// C15: a completion routine for the device below.
     a_completion_routine_for_another_device_is_caught = "completion-routine-for-lower-device";
-    /// C15: IoSetCompletionRoutine in a driver that is unloaded.
-    a_plain_completion_routine_is_caught = "plain-completion-routine";
+    /// A12, C15: unloaded with a thread in a completion routine.
+    a_completion_routine_that_outlives_the_driver_is_caught = "completion-routine-outlives-unload";
     /// A12: a timer left at unload.
     a_timer_that_is_left_is_caught = "timer-left-at-unload";
     /// V (devices): a remove lock released too often.

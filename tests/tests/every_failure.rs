@@ -35,7 +35,6 @@ fn fsglass_takes_every_failure() {
             .expect_output("refused: ")
             .expect_output("DriverEntry returned STATUS_INSUFFICIENT_RESOURCES")
             .expect_output("IoCreateDevice from fsglass!")
-            .expect_output("IoSetCompletionRoutineEx from fsglass!")
             .expect_output("after the failure of ")
             .expect_output(" places allocate, ")
             .expect_output(" requests, 0 with a violation");

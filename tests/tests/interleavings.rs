@@ -11,6 +11,7 @@ use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS};
 use ntbox::processor::turns::{every_plan, run};
+use ntbox::user::File;
 use std::path::Path;
 
 /// Plans below which a test would have walked through nothing.
@@ -138,6 +139,98 @@ fn a_mount_during_the_unload_leaves_nothing() {
             machine.settle();
             ran.changes
         });
+
+        assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// Does `work` while the driver is unloaded, after `prepare`, in every order, whichever begins.
+fn work_while_unloading<T: Send>(
+    path: &Path,
+    settings: &[(&str, u32)],
+    volume: &Volume,
+    mut prepare: impl FnMut() -> T,
+    work: impl Fn(T) + Sync,
+) -> u32 {
+    let mut attempt = |plan: &[u32], unload_first: bool| {
+        let driver = load(path, settings);
+        let prepared = prepare();
+        let changes = if unload_first {
+            run(plan, || unload(driver), || work(prepared)).changes
+        } else {
+            run(plan, || work(prepared), || unload(driver)).changes
+        };
+        if volume.is_mounted() {
+            expect_bare(volume, plan);
+        }
+        changes
+    };
+    every_plan(|plan| attempt(plan, false)) + every_plan(|plan| attempt(plan, true))
+}
+
+/// A call of fast I/O, and a request.
+fn write_and_flush(file: &File) {
+    assert!(file.write(Some(0), b"data").is_success());
+    assert!(file.flush().is_success());
+}
+
+/// A12, C15: a request is passed on and comes back while the driver is unloaded: nobody is in the driver
+/// when it is gone, neither in its dispatch routine nor in its completion routine, nor about to call it.
+#[test]
+fn a_request_during_the_unload_finds_the_driver_or_none() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        let file = volume.create("\\file");
+        let plans = work_while_unloading(
+            path,
+            UNLOADABLE,
+            &volume,
+            || (),
+            |()| write_and_flush(&file),
+        );
+
+        assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// A12: the same with a request whose completion looks at the driver's state.
+#[test]
+fn a_counted_request_during_the_unload_finds_the_state_or_none() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        let file = volume.create("\\file");
+        let settings = [UNLOADABLE, &[("Statistics", 1)]].concat();
+        let plans =
+            work_while_unloading(path, &settings, &volume, || (), |()| write_and_flush(&file));
+
+        assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// A9, A12: the last close of a dismounted volume takes the filter device along while the driver is
+/// unloaded: it is waited for although its device is gone.
+#[test]
+fn a_last_close_during_the_unload_is_waited_for() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
+        let settings = [UNLOADABLE, &[("Statistics", 1)]].concat();
+        let plans = work_while_unloading(
+            path,
+            &settings,
+            &volume,
+            || {
+                let file = volume.create("\\last");
+                assert!(volume.dismount().is_success());
+                file
+            },
+            |file| {
+                drop(file);
+                machine.settle();
+            },
+        );
 
         assert!(plans >= MANY, "{plans} plans");
     });

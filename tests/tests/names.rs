@@ -150,10 +150,7 @@ fn a_rename_passes_without_memory_to_wait_for_it() {
                 Some(&(&*expected, 0))
             );
         }
-        assert!(
-            failed > 1,
-            "IoSetCompletionRoutineEx allocates, and what asks for names"
-        );
+        assert!(failed > 1, "what asks for names allocates");
         drop((file, client));
         unload(driver);
     });

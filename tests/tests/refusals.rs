@@ -104,6 +104,8 @@ fn an_attachment_that_is_blocked_is_reported() {
         let after = machine.volume('D', VolumeKind::Disk, MountTiming::Async);
         after.mount();
         let probe = Probe::register();
+        // A file system that comes later is attached to by a work item.
+        machine.settle();
         assert_eq!(before.attachments(&driver), 1);
         assert_eq!(after.attachments(&driver), 0);
         works(&before);
@@ -126,12 +128,13 @@ fn an_attachment_that_is_blocked_is_reported() {
 #[test]
 fn a_string_that_is_too_long_is_cut_off() {
     in_own_process(|path| {
-        let _machine = Machine::start();
+        let machine = Machine::start();
         let driver = load(path, UNLOADABLE);
         block_legacy_filters(1);
         // A character of two code units, of which there is room for one: the next string has it.
         let name = format!("\\{}\u{1F50D}{}", "n".repeat(92), "n".repeat(100));
         let _probe = Probe::register_named(&name);
+        machine.settle();
         let fits = format!(r"\{}", "n".repeat(92));
         assert_eq!(strings_of(code::ATTACH_BLOCKED), [[&*fits, "0"]]);
         unload(driver);

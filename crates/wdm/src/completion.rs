@@ -18,10 +18,8 @@
 
 #![expect(unsafe_code, reason = "the trampolines are called by the I/O manager")]
 
-use crate::device::FilterDevice;
 use crate::driver::Filter;
-use crate::irp::raw;
-use crate::irp::{CompletedIrp, RequestKind};
+use crate::irp::{self, CompletedIrp, Lasting, raw};
 use crate::irql::AtMostDispatch;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
@@ -98,29 +96,25 @@ pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
     // SAFETY: the borrow ends before this routine returns.
     let completed = unsafe { CompletedIrp::<F>::from_raw(irp) };
     // SAFETY: the contract of completion routines (C2).
-    completion.completed(&completed, &mut unsafe { AtMostDispatch::assume() });
+    completion.completed(&completed, unsafe { AtMostDispatch::assumed() });
     Status::SUCCESS.0
 }
 
-/// [`propagating`] for a driver that may be unloaded: the request is counted at its device.
+/// [`propagating`] for a driver that may be unloaded: it is inside until the request has come back.
 ///
 /// # Safety
-/// As for `propagating`, set by [`crate::irp::Irp::forward_with`] for a request that has entered
-/// `device`, which is alive because of that.
-pub(crate) unsafe extern "C" fn propagating_counted<F: Filter, C: Completion<F>>(
-    device: PDEVICE_OBJECT,
+/// As for `propagating`, set by [`crate::irp::Irp::forward_with`] for a request that has entered the driver.
+pub(crate) unsafe extern "C" fn propagating_inside<F: Filter, C: Completion<F>>(
+    may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: *mut c_void,
 ) -> NTSTATUS {
     // SAFETY: the current location is this driver's again.
-    let kind = unsafe { RequestKind::of(irp) };
+    let lasting = unsafe { Lasting::of(irp) };
     // SAFETY: contract of the function.
-    let status = unsafe { propagating::<F, C>(device, irp, context) };
-    // SAFETY: contract of the function; the I/O manager passes the device whose dispatch routine
-    // set the routine.
-    let device = unsafe { FilterDevice::<F>::from_raw(device) };
-    // SAFETY: ends the use that `Irp::forward_with` began for this request.
-    unsafe { device.leave(kind) };
+    let status = unsafe { propagating::<F, C>(may_be_gone, irp, context) };
+    // SAFETY: ends what `Irp::forward_with` began for this request.
+    unsafe { irp::leave::<F>(lasting) };
     status
 }
 

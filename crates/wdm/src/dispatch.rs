@@ -1,38 +1,66 @@
-//! The one dispatch routine: sheds the raw pointers, tells the devices apart, calls the filter.
+//! The dispatch routines: shed the raw pointers, tell the devices apart, call the filter.
 
 #![expect(unsafe_code, reason = "called by the I/O manager")]
 
 use crate::client;
-use crate::device::{ControlExtension, DeviceUse, Kind, extension_of, kind_of};
+use crate::device::{ControlExtension, Kind, extension_of, kind_of};
 use crate::driver::Filter;
 use crate::irp::{ControlIrp, Disposition, Irp};
 use crate::irql::AtMostApc;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 
-/// Dispatch routine of every major function (D1). Requests for the control device are told apart
-/// first (D2).
+/// Dispatch routine of every major function but one (D1), called at or below APC_LEVEL (D3, D6).
 ///
 /// # Safety
 /// A DRIVER_DISPATCH: called by the I/O manager, or by a driver above, with a device of this
 /// driver and a request for it.
 pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    // SAFETY: file-system requests arrive at or below APC_LEVEL (D3, D6).
-    let mut level = unsafe { AtMostApc::assume() };
+    // SAFETY: contract of the function.
+    unsafe { tell_apart(device, irp, F::filter_request) }
+}
+
+/// Dispatch routine of IRP_MJ_FILE_SYSTEM_CONTROL (D1): a routine of its own, so that no other request pays
+/// for the question whether it brings new devices.
+///
+/// # Safety
+/// As [`dispatch`], with requests of that major function.
+pub(crate) unsafe extern "C" fn dispatch_file_system_control<F: Filter>(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    unsafe { tell_apart(device, irp, F::file_system_control) }
+}
+
+/// What the filter does with a request.
+trait Handler<F: Filter>: for<'d> FnOnce(Irp<'d, F>, &mut AtMostApc) -> Disposition<'d> {}
+
+impl<F: Filter, H: for<'d> FnOnce(Irp<'d, F>, &mut AtMostApc) -> Disposition<'d>> Handler<F> for H {}
+
+/// Requests for the control device are told apart first (D2), those of a driver that stays count nothing (P4).
+///
+/// # Safety
+/// As [`dispatch`].
+#[inline(always)]
+unsafe fn tell_apart<F: Filter>(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    handler: impl Handler<F>,
+) -> NTSTATUS {
     // SAFETY: a device of this driver is initialized before requests can reach it.
-    match unsafe { kind_of(device) } {
-        // SAFETY: a control device, by its kind.
-        Kind::Control => unsafe { control::<F>(device, irp, &mut level) },
-        Kind::Filter => {
-            // SAFETY: contract of the function; a filter device, by its kind.
-            let irp = unsafe { Irp::<F>::from_raw(device, irp) };
-            if irp.device().is_counted() {
-                counted(irp, &mut level)
-            } else {
-                F::filter_request(irp, &mut level)
-            }
-        }
+    let kind = unsafe { kind_of(device) };
+    if kind == Kind::Filter {
+        // SAFETY: contract of the function; a filter device, by its kind.
+        let irp = unsafe { Irp::<F>::from_raw(device, irp) };
+        // SAFETY: file-system requests arrive at or below APC_LEVEL (D3, D6).
+        return handler(irp, unsafe { AtMostApc::assumed() }).into_status();
     }
-    .into_status()
+    if kind == Kind::Control {
+        // SAFETY: a control device, by its kind.
+        return unsafe { control::<F>(device, irp) };
+    }
+    // SAFETY: contract of the function; a filter device, by its kind.
+    unsafe { inside(device, irp, handler) }
 }
 
 /// A request for the control device (D2).
@@ -40,27 +68,33 @@ pub(crate) unsafe extern "C" fn dispatch<F: Filter>(device: PDEVICE_OBJECT, irp:
 /// # Safety
 /// `device` is this driver's control device, whose dispatch routine was just called with `irp`.
 #[cold]
-unsafe fn control<'d, F: Filter>(
-    device: PDEVICE_OBJECT,
-    irp: PIRP,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
+unsafe fn control<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     // SAFETY: contract of the function.
     let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
     // SAFETY: initialized when the device was created; the device lives while it is open.
     let extension = unsafe { &*extension };
     // SAFETY: contract of the function.
     let irp = unsafe { ControlIrp::from_raw(&extension.driver, irp) };
-    client::request(irp, level)
+    // SAFETY: as in `dispatch`.
+    client::request(irp, unsafe { AtMostApc::assumed() }).into_status()
 }
 
 /// A request for a filter device of a driver that may be unloaded: this routine is inside until it
 /// returns (A12).
+///
+/// # Safety
+/// As [`dispatch`], with a filter device.
 #[inline(never)]
-fn counted<'d, F: Filter>(irp: Irp<'d, F>, level: &mut AtMostApc) -> Disposition<'d> {
-    let inside = irp.inside();
-    if let DeviceUse::Refused = inside {
-        return irp.forward();
-    }
-    F::filter_request(irp, level)
+unsafe fn inside<F: Filter>(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    handler: impl Handler<F>,
+) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let irp = unsafe { Irp::<F>::from_raw(device, irp) };
+    let Some(_inside) = F::slot().enter() else {
+        return irp.forward().into_status();
+    };
+    // SAFETY: as in `dispatch`.
+    handler(irp, unsafe { AtMostApc::assumed() }).into_status()
 }

@@ -12,15 +12,17 @@ use crate::device::{self, ControlDevice, DeviceObject, DeviceReference, FilterDe
 use crate::etw::{self, Provider, Wanted};
 use crate::event_log;
 use crate::fast_io::{FastIoCall, FastIoResult};
-use crate::irp::{ControlIrp, Disposition, Irp};
+use crate::irp::{ControlIrp, Disposition, Irp, Lasting};
 use crate::irql::{AtMostApc, Passive};
 use crate::registry::Key;
 use crate::status::Status;
 use crate::sync::Mutex;
 use crate::unicode::UnicodeStr;
 use crate::{dispatch, fast_io, file_systems, fs_filter, unload};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+use core::sync::atomic::{AtomicBool, Ordering};
+use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS, UNICODE_STRING};
+
+pub use crate::slot::Slot;
 
 /// The driver object that DriverEntry is given.
 pub type DriverObject = DRIVER_OBJECT;
@@ -46,6 +48,12 @@ pub trait Filter: Send + Sync + Sized + 'static {
     /// A request for the device that [`Irp::device`] is attached to.
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
 
+    /// IRP_MJ_FILE_SYSTEM_CONTROL, with what brings new devices ([`Irp::file_system_control`]). Apart, so
+    /// that no other request pays for that question.
+    fn file_system_control<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        Self::filter_request(irp, level)
+    }
+
     /// A program opens the control device.
     ///
     /// Errors: the open fails with them.
@@ -58,6 +66,12 @@ pub trait Filter: Send + Sync + Sized + 'static {
 
     /// A request for the control device (D2), but for opening and closing.
     fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
+
+    /// Whether anybody wants to know of calls of fast I/O: [`Filter::fast_io_begins`] is called only then.
+    /// IRQL: ≤ APC_LEVEL.
+    fn observes_fast_io(_driver: &Driver<Self>) -> bool {
+        false
+    }
 
     /// A call of fast I/O is about to be passed on: what is kept of it if it is observed.
     /// IRQL: ≤ APC_LEVEL.
@@ -84,48 +98,17 @@ pub trait Filter: Send + Sync + Sized + 'static {
     /// `device` has been taken out of its stack; requests may still be inside.
     fn detached(_device: &FilterDevice<Self>, _level: &mut Passive) {}
 
-    /// DriverUnload has detached `device` and waits for [`FilterDevice::in_flight`] above it.
-    fn unload_waits(device: &FilterDevice<Self>, level: &mut Passive);
+    /// DriverUnload has left every stack, and waits for requests, among them [`Driver::lasting`].
+    fn unload_waits(driver: &Driver<Self>, level: &mut Passive);
 
-    /// A file system has registered, or goes away (A4).
+    /// A file system has registered, or goes away (A4). The I/O manager holds the lock of its list of
+    /// file systems meanwhile, without which nothing is mounted: nothing is waited for or opened here.
     fn file_system_changed(
         driver: &Driver<Self>,
         control_device: &DeviceObject,
         active: bool,
         level: &mut Passive,
     );
-}
-
-/// A place for the driver's state that a callback without context can look into.
-pub struct Slot<F: Filter>(AtomicPtr<Driver<F>>);
-
-impl<F: Filter> Slot<F> {
-    /// Empty, as before DriverEntry and after DriverUnload.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(AtomicPtr::new(core::ptr::null_mut()))
-    }
-
-    pub(crate) fn set(&self, driver: Option<&Driver<F>>) {
-        let raw = driver.map_or(core::ptr::null_mut(), |driver| {
-            core::ptr::from_ref(driver).cast_mut()
-        });
-        self.0.store(raw, Ordering::Release);
-    }
-
-    pub(crate) fn get(&self) -> Option<&Driver<F>> {
-        // SAFETY: null, or the state in the control device. That stays while a callback or a completion
-        // routine that has looked here runs: the registration for file systems ends before the state does,
-        // the one with ETW is dropped with the state, before anything that its callback uses, and both wait
-        // for their callbacks; requests inside are waited for.
-        unsafe { self.0.load(Ordering::Acquire).as_ref() }
-    }
-}
-
-impl<F: Filter> Default for Slot<F> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// The state of a loaded driver. It lives in the extension of its control device.
@@ -196,6 +179,13 @@ impl<F: Filter> Driver<F> {
         self.unloading.store(true, Ordering::Release);
     }
 
+    /// The requests below that may stay there for as long as a program likes, and keep the driver from
+    /// being unloaded: how many of each kind there are at this moment. None in a driver that stays.
+    /// IRQL: any.
+    pub fn lasting(&self) -> impl Iterator<Item = (Lasting, u32)> {
+        F::slot().lasting()
+    }
+
     /// Where the driver's entries of the event log come from. IRQL: any.
     #[must_use]
     pub const fn event_log(&self) -> event_log::Source<'_> {
@@ -210,7 +200,7 @@ impl<F: Filter> Driver<F> {
             return false;
         }
         // SAFETY: a device of this driver; one is in no stack before its extension is initialized.
-        if unsafe { device::kind_of(device.raw()) } != Kind::Filter {
+        if unsafe { device::kind_of(device.raw()) } == Kind::Control {
             return false;
         }
         // SAFETY: a filter device, by its kind; what is asked stays readable as long as the reference.
@@ -251,6 +241,15 @@ impl<F: Filter> Driver<F> {
         })
     }
 
+    /// Returns when every mount that had begun has ended. What attached to the control device of a
+    /// file system before this sees each later one (A5).
+    ///
+    /// Errors: those of IoRegisterFsRegistrationChangeMountAware.
+    pub fn wait_for_mounts(&self, level: &mut Passive) -> Result<(), Status> {
+        // SAFETY: this is the driver's object.
+        unsafe { file_systems::wait_for_mounts(self.object, level) }
+    }
+
     /// Whether `device` is one of this driver's. IRQL: any.
     #[must_use]
     pub fn owns(&self, device: &DeviceObject) -> bool {
@@ -271,7 +270,7 @@ impl<F: Filter> Driver<F> {
         for object in devices.iter() {
             // SAFETY: a device of this driver; its extension was initialized under the attach
             // lock that the caller holds.
-            if unsafe { device::kind_of(object.raw()) } == Kind::Filter {
+            if unsafe { device::kind_of(object.raw()) } != Kind::Control {
                 // SAFETY: a filter device, by its kind; the list holds a reference.
                 visit(unsafe { FilterDevice::from_raw(object.raw()) }, level);
                 visited += 1;
@@ -372,6 +371,8 @@ impl<F: Filter> Start<F> {
         // SAFETY: as above; no request can arrive before a device is attached or published.
         let object = unsafe { &mut *self.object };
         object.MajorFunction = [Some(dispatch::dispatch::<F>); _];
+        object.MajorFunction[IRP_MJ_FILE_SYSTEM_CONTROL as usize] =
+            Some(dispatch::dispatch_file_system_control::<F>);
         object.FastIoDispatch = fast_io::table::<F>();
         if can_unload {
             object.DriverUnload = Some(unload::unload::<F>);
@@ -394,7 +395,7 @@ impl<F: Filter> Start<F> {
     /// registered included (A4). The last step that can fail: its callbacks attach, and from here on the
     /// driver runs whatever DriverEntry says.
     ///
-    /// Errors: the status of IoRegisterFsRegistrationChangeMountAware; the control device is gone then.
+    /// Errors: the status of IoRegisterFsRegistrationChange; the control device is gone then.
     /// STATUS_INVALID_DEVICE_STATE if there is none.
     pub fn run(&mut self, _level: &mut Passive) -> Result<&Driver<F>, Status> {
         let control = self.control.take().ok_or(Status::INVALID_DEVICE_STATE)?;

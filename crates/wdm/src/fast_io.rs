@@ -17,7 +17,7 @@
     reason = "the entries are called by the I/O manager, and call the lower driver's"
 )]
 
-use crate::device::{self, DeviceUse, FilterDevice, Kind, kind_of};
+use crate::device::{self, FilterDevice, Kind, kind_of};
 use crate::driver::Filter;
 use crate::irp::raw;
 use crate::irql::{AtMostApc, Passive};
@@ -31,62 +31,41 @@ use wdk_sys::{
 
 const NO: BOOLEAN = FALSE as BOOLEAN;
 
-/// The lower device of one fast I/O call, and its driver's table.
-struct Below<'d, F: Filter> {
-    filter: &'d FilterDevice<F>,
-    device: *mut DEVICE_OBJECT,
-    table: *const FAST_IO_DISPATCH,
-    _entered: DeviceUse<'d, F>,
+/// The table of the driver of `lower`, which may be null.
+///
+/// # Safety
+/// `lower` is the device below a filter device of this driver, in which a call is.
+unsafe fn table_of(lower: *mut DEVICE_OBJECT) -> *const FAST_IO_DISPATCH {
+    // SAFETY: the lower device is alive while a call is in the one above it.
+    let driver = unsafe { (*lower).DriverObject };
+    // SAFETY: a driver object lives as long as its devices.
+    unsafe { (*driver).FastIoDispatch }
 }
 
-impl<'d, F: Filter> Below<'d, F> {
-    /// What lies below `device`; `None` on the control device (F2), or where nothing is or answers.
-    ///
-    /// # Safety
-    /// `device` is a device of this driver that outlives the call `'d`.
-    unsafe fn of(device: PDEVICE_OBJECT) -> Option<Self> {
-        // SAFETY: contract of the function.
-        if unsafe { kind_of(device) } != Kind::Filter {
-            return None;
-        }
-        // SAFETY: a filter device, by its kind.
-        let filter = unsafe { FilterDevice::<F>::from_raw(device) };
-        let entered = filter.enter();
-        if let DeviceUse::Refused = entered {
-            return None;
-        }
-        // SAFETY: the call is in the device.
-        let device = unsafe { filter.lower() }.raw();
-        // SAFETY: the lower device is alive while this one is attached above it.
-        let driver = unsafe { (*device).DriverObject };
-        // SAFETY: a driver object lives as long as its devices.
-        let table: *const FAST_IO_DISPATCH = unsafe { (*driver).FastIoDispatch };
-        (!table.is_null()).then_some(Self {
-            filter,
-            device,
-            table,
-            _entered: entered,
-        })
-    }
-
-    /// Whether the table reaches to the end of the entry at `offset`.
-    fn has(&self, offset: usize) -> bool {
-        // SAFETY: every table begins with its size in bytes.
-        let bytes = unsafe { (*self.table).SizeOfFastIoDispatch } as usize;
-        bytes >= offset + size_of::<Option<unsafe extern "C" fn()>>()
-    }
+/// Whether a table is there, and reaches to the end of the entry at `offset`. Asked for each call: what lies
+/// below may get its table when it is attached to already.
+///
+/// # Safety
+/// `table` is null or the table of a driver.
+unsafe fn reaches(table: *const FAST_IO_DISPATCH, offset: usize) -> bool {
+    // SAFETY: every table begins with its size in bytes.
+    let bytes = unsafe { table.as_ref() }.map_or(0, |table| table.SizeOfFastIoDispatch);
+    bytes as usize >= offset + size_of::<Option<unsafe extern "C" fn()>>()
 }
 
-/// The lower driver's entry of that name, if it has one.
+/// The entry of that name of the driver of `$lower`, if it has one.
 macro_rules! entry {
-    ($below:ident, $entry:ident) => {
-        if $below.has(offset_of!(FAST_IO_DISPATCH, $entry)) {
+    ($lower:ident, $entry:ident) => {{
+        // SAFETY: a call is in the device above it.
+        let table = unsafe { table_of($lower) };
+        // SAFETY: the table of a driver.
+        if unsafe { reaches(table, offset_of!(FAST_IO_DISPATCH, $entry)) } {
             // SAFETY: the table is long enough to hold the entry.
-            unsafe { (*$below.table).$entry }
+            unsafe { (*table).$entry }
         } else {
             None
         }
-    };
+    }};
 }
 
 /// A call of fast I/O, as the filter sees it.
@@ -168,6 +147,9 @@ const NO_RESULT: PIO_STATUS_BLOCK = core::ptr::null_mut();
 
 /// Defines the entries that pass a call with these arguments to the same entry below. Each has its place
 /// among them, and says where its numbers and its result are.
+///
+/// What is seldom done with a call is out of line, in functions with the arguments of the entry: the way of
+/// almost every call has no frame but for the arguments of the next one.
 macro_rules! pass_through {
     ($($name:ident = $entry:ident #$place:literal ($file:ident: $file_type:ty $(, $argument:ident: $type:ty)*)
         numbers $numbers:ident($($number:ident),*) result $result:expr;)*) => { $(
@@ -181,28 +163,97 @@ macro_rules! pass_through {
             $($argument: $type,)*
             device: PDEVICE_OBJECT,
         ) -> BOOLEAN {
-            // SAFETY: contract of the function.
-            let Some(below) = (unsafe { Below::<F>::of(device) }) else { return NO };
-            // SAFETY: fast I/O is called at or below APC_LEVEL.
-            let mut level = unsafe { AtMostApc::assume() };
-            let call = || FastIoCall {
-                entry: $place,
-                file: $file as u64,
-                // SAFETY: the arguments of the entry.
-                numbers: unsafe { $numbers($($number),*) },
-            };
-            let observation = F::fast_io_begins(below.filter, call, &mut level);
-            let answer = match entry!(below, $entry) {
-                // SAFETY: the same arguments, for the device of the driver that has the entry.
-                Some(routine) => unsafe { routine($file, $($argument,)* below.device) },
-                None => NO,
-            };
-            if let Some(observation) = observation {
-                // SAFETY: the status block of the call, if the entry has one.
-                let result = unsafe { FastIoResult::of(answer != NO, $result) };
-                F::fast_io_ends(below.filter.driver(), observation, &result, &mut level);
+            /// # Safety
+            /// As the entry, with the device below.
+            #[inline(always)]
+            unsafe fn down($file: $file_type, $($argument: $type,)* lower: PDEVICE_OBJECT) -> BOOLEAN {
+                match entry!(lower, $entry) {
+                    // SAFETY: the same arguments, for the device of the driver that has the entry.
+                    Some(routine) => unsafe { routine($file, $($argument,)* lower) },
+                    None => NO,
+                }
             }
-            answer
+
+            /// # Safety
+            /// As the entry, with a filter device.
+            #[inline(always)]
+            unsafe fn pass<F: Filter>(
+                $file: $file_type,
+                $($argument: $type,)*
+                device: PDEVICE_OBJECT,
+            ) -> BOOLEAN {
+                // SAFETY: contract of the function.
+                let filter = unsafe { FilterDevice::<F>::from_raw(device) };
+                if F::observes_fast_io(filter.driver()) {
+                    // SAFETY: contract of the function.
+                    return unsafe { observed::<F>($file, $($argument,)* device) };
+                }
+                // SAFETY: the call is in the device.
+                let lower = unsafe { filter.lower() }.raw();
+                // SAFETY: contract of the function.
+                unsafe { down($file, $($argument,)* lower) }
+            }
+
+            /// # Safety
+            /// As the entry, with a filter device.
+            #[cold]
+            #[inline(never)]
+            unsafe extern "C" fn observed<F: Filter>(
+                $file: $file_type,
+                $($argument: $type,)*
+                device: PDEVICE_OBJECT,
+            ) -> BOOLEAN {
+                // SAFETY: contract of the function.
+                let filter = unsafe { FilterDevice::<F>::from_raw(device) };
+                // SAFETY: fast I/O is called at or below APC_LEVEL.
+                let level = unsafe { AtMostApc::assumed() };
+                let call = || FastIoCall {
+                    entry: $place,
+                    file: $file as u64,
+                    // SAFETY: the arguments of the entry.
+                    numbers: unsafe { $numbers($($number),*) },
+                };
+                let observation = F::fast_io_begins(filter, call, level);
+                // SAFETY: the call is in the device.
+                let lower = unsafe { filter.lower() }.raw();
+                // SAFETY: contract of the function.
+                let answer = unsafe { down($file, $($argument,)* lower) };
+                if let Some(observation) = observation {
+                    // SAFETY: the status block of the call, if the entry has one.
+                    let result = unsafe { FastIoResult::of(answer != NO, $result) };
+                    F::fast_io_ends(filter.driver(), observation, &result, level);
+                }
+                answer
+            }
+
+            /// A device of a driver that may be unloaded, or the control device (F2).
+            ///
+            /// # Safety
+            /// As the entry.
+            #[inline(never)]
+            unsafe extern "C" fn counted<F: Filter>(
+                $file: $file_type,
+                $($argument: $type,)*
+                device: PDEVICE_OBJECT,
+            ) -> BOOLEAN {
+                // SAFETY: contract of the function.
+                if unsafe { kind_of(device) } == Kind::Control {
+                    return NO;
+                }
+                let Some(_inside) = F::slot().enter() else {
+                    return NO;
+                };
+                // SAFETY: contract of the function; a filter device, by its kind.
+                unsafe { pass::<F>($file, $($argument,)* device) }
+            }
+
+            // SAFETY: contract of the function.
+            if unsafe { kind_of(device) } != Kind::Filter {
+                // SAFETY: contract of the function.
+                return unsafe { counted::<F>($file, $($argument,)* device) };
+            }
+            // SAFETY: contract of the function; a filter device, by its kind.
+            unsafe { pass::<F>($file, $($argument,)* device) }
         }
     )* };
 }
@@ -275,36 +326,86 @@ unsafe extern "C" fn query_open<F: Filter>(
     information: PFILE_NETWORK_OPEN_INFORMATION,
     device: PDEVICE_OBJECT,
 ) -> BOOLEAN {
-    // SAFETY: contract of the function.
-    let Some(below) = (unsafe { Below::<F>::of(device) }) else {
-        return NO;
-    };
-    // SAFETY: contract of the function.
-    let location = unsafe { raw::current_location(irp) };
-    // SAFETY: fast I/O is called at or below APC_LEVEL.
-    let mut level = unsafe { AtMostApc::assume() };
-    let call = || FastIoCall {
-        entry: 19,
+    /// The call of the entry below.
+    ///
+    /// # Safety
+    /// As the entry, with a filter device.
+    unsafe fn down<F: Filter>(
+        irp: PIRP,
+        information: PFILE_NETWORK_OPEN_INFORMATION,
+        device: PDEVICE_OBJECT,
+    ) -> BOOLEAN {
+        // SAFETY: contract of the function.
+        let filter = unsafe { FilterDevice::<F>::from_raw(device) };
+        // SAFETY: the call is in the device.
+        let lower = unsafe { filter.lower() }.raw();
+        // SAFETY: contract of the function.
+        let location = unsafe { raw::current_location(irp) };
         // SAFETY: the location is this driver's for the time of the call.
-        file: unsafe { (*location).FileObject } as u64,
-        numbers: [0, 0],
-    };
-    let observation = F::fast_io_begins(below.filter, call, &mut level);
-    // SAFETY: the location is this driver's for the time of the call.
-    unsafe { (*location).DeviceObject = below.device };
-    let answered = match entry!(below, FastIoQueryOpen) {
-        // SAFETY: the same arguments, for the device of the driver that has the entry.
-        Some(routine) => unsafe { routine(irp, information, below.device) },
-        None => NO,
-    };
-    // SAFETY: as above; put back for the caller, whatever the answer.
-    unsafe { (*location).DeviceObject = device };
-    if let Some(observation) = observation {
-        // SAFETY: there is no status block.
-        let result = unsafe { FastIoResult::of(answered != NO, NO_RESULT) };
-        F::fast_io_ends(below.filter.driver(), observation, &result, &mut level);
+        unsafe { (*location).DeviceObject = lower };
+        let answered = match entry!(lower, FastIoQueryOpen) {
+            // SAFETY: the same arguments, for the device of the driver that has the entry.
+            Some(routine) => unsafe { routine(irp, information, lower) },
+            None => NO,
+        };
+        // SAFETY: as above; put back for the caller, whatever the answer.
+        unsafe { (*location).DeviceObject = device };
+        answered
     }
-    answered
+
+    /// A call that somebody wants to know of.
+    ///
+    /// # Safety
+    /// As [`down`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn observed<F: Filter>(
+        irp: PIRP,
+        information: PFILE_NETWORK_OPEN_INFORMATION,
+        device: PDEVICE_OBJECT,
+    ) -> BOOLEAN {
+        // SAFETY: contract of the function.
+        let filter = unsafe { FilterDevice::<F>::from_raw(device) };
+        // SAFETY: contract of the function.
+        let location = unsafe { raw::current_location(irp) };
+        // SAFETY: fast I/O is called at or below APC_LEVEL.
+        let level = unsafe { AtMostApc::assumed() };
+        let call = || FastIoCall {
+            entry: 19,
+            // SAFETY: the location is this driver's for the time of the call.
+            file: unsafe { (*location).FileObject } as u64,
+            numbers: [0, 0],
+        };
+        let observation = F::fast_io_begins(filter, call, level);
+        // SAFETY: contract of the function.
+        let answered = unsafe { down::<F>(irp, information, device) };
+        if let Some(observation) = observation {
+            // SAFETY: there is no status block.
+            let result = unsafe { FastIoResult::of(answered != NO, NO_RESULT) };
+            F::fast_io_ends(filter.driver(), observation, &result, level);
+        }
+        answered
+    }
+
+    // SAFETY: contract of the function.
+    let _inside = match unsafe { kind_of(device) } {
+        Kind::Control => return NO,
+        Kind::Filter => None,
+        Kind::CountedFilter => {
+            let Some(inside) = F::slot().enter() else {
+                return NO;
+            };
+            Some(inside)
+        }
+    };
+    // SAFETY: a filter device, by its kind.
+    let filter = unsafe { FilterDevice::<F>::from_raw(device) };
+    if F::observes_fast_io(filter.driver()) {
+        // SAFETY: contract of the function; a filter device, by its kind.
+        return unsafe { observed::<F>(irp, information, device) };
+    }
+    // SAFETY: as above.
+    unsafe { down::<F>(irp, information, device) }
 }
 
 /// `FastIoDetachDevice`: the device below is being deleted. Detach, then delete, in that order,
@@ -315,18 +416,21 @@ unsafe extern "C" fn query_open<F: Filter>(
 /// it. No request is in either but the one whose handling deletes the device below.
 unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: PDEVICE_OBJECT) {
     // SAFETY: contract of the function.
-    if unsafe { kind_of(source) } != Kind::Filter {
-        return;
-    }
+    let _inside = match unsafe { kind_of(source) } {
+        Kind::Control => return,
+        Kind::Filter => None,
+        Kind::CountedFilter => {
+            let Some(inside) = F::slot().enter() else {
+                // DriverUnload has detached the device, and deletes it.
+                return;
+            };
+            Some(inside)
+        }
+    };
     // SAFETY: contract of the function.
     let mut level = unsafe { Passive::assume() };
     // SAFETY: a filter device, by its kind.
     let device = unsafe { FilterDevice::<F>::from_raw(source) };
-    let entered = device.enter();
-    if let DeviceUse::Refused = entered {
-        // DriverUnload has detached the device, and deletes it.
-        return;
-    }
     device.driver().attach_lock().with(&mut level, |(), level| {
         // Detached already: DriverUnload was first and deletes it.
         if device.is_attached() {

@@ -1,7 +1,7 @@
-//! Notification of file systems that register or go away (A4).
+//! Notification of file systems that register or go away (A4), and of the end of mounts (A5).
 //!
-//! Wraps `IoRegisterFsRegistrationChangeMountAware`. The callback carries no context, so
-//! it finds the driver's state through [`crate::driver::Slot`].
+//! Wraps `IoRegisterFsRegistrationChange` and `IoRegisterFsRegistrationChangeMountAware`. The callback
+//! carries no context, so it finds the driver's state through [`crate::driver::Slot`].
 
 #![expect(unsafe_code, reason = "the callback is called by the I/O manager")]
 
@@ -12,9 +12,7 @@ use crate::status::Status;
 use wdk_sys::{BOOLEAN, DRIVER_OBJECT, PDEVICE_OBJECT, ntddk};
 
 /// Asks for the notifications. File systems that are registered already are reported before
-/// this returns; no volume is being mounted meanwhile. A mount that has begun would be missed
-/// otherwise: its request has passed the stack by when the filter attaches to it, and its volume
-/// is not there yet when the volumes are enumerated (A5). IRQL: PASSIVE_LEVEL.
+/// this returns. IRQL: PASSIVE_LEVEL.
 ///
 /// Errors: the status of the DDI.
 ///
@@ -22,11 +20,34 @@ use wdk_sys::{BOOLEAN, DRIVER_OBJECT, PDEVICE_OBJECT, ntddk};
 /// `driver` is the calling driver's own object, and the slot holds its state.
 pub(crate) unsafe fn register<F: Filter>(driver: *mut DRIVER_OBJECT) -> Result<(), Status> {
     // SAFETY: contract of the function.
-    Status(unsafe {
-        ntddk::IoRegisterFsRegistrationChangeMountAware(driver, Some(changed::<F>), 1)
-    })
-    .into_result()
+    Status(unsafe { ntddk::IoRegisterFsRegistrationChange(driver, Some(changed::<F>)) })
+        .into_result()
 }
+
+/// Returns when no mount that had begun is under way any more. "If TRUE, this routine ensures no mount
+/// operations are in progress when making notification callbacks": of those there is nothing to do.
+///
+/// Errors: the status of the DDI.
+///
+/// # Safety
+/// `driver` is the calling driver's own object.
+pub(crate) unsafe fn wait_for_mounts(
+    driver: *mut DRIVER_OBJECT,
+    _level: &mut Passive,
+) -> Result<(), Status> {
+    // SAFETY: contract of the function; the token proves PASSIVE_LEVEL.
+    Status(unsafe { ntddk::IoRegisterFsRegistrationChangeMountAware(driver, Some(ignored), 1) })
+        .into_result()?;
+    // SAFETY: registered above.
+    unsafe { ntddk::IoUnregisterFsRegistrationChange(driver, Some(ignored)) };
+    Ok(())
+}
+
+/// DRIVER_FS_NOTIFICATION.
+///
+/// # Safety
+/// None.
+unsafe extern "C" fn ignored(_device: PDEVICE_OBJECT, _active: BOOLEAN) {}
 
 /// Ends the notifications; none is running when this returns. IRQL: PASSIVE_LEVEL.
 ///

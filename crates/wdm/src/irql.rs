@@ -44,10 +44,13 @@ impl Passive {
 }
 
 impl AtMostApc {
+    /// It has no place: a routine that has one on its stack needs a frame for it.
+    ///
     /// # Safety
-    /// The current level is at most APC_LEVEL and stays so while the token is used.
-    pub(crate) const unsafe fn assume() -> Self {
-        Self(PhantomData)
+    /// The current level is at most APC_LEVEL and stays so for `'a`.
+    pub(crate) const unsafe fn assumed<'a>() -> &'a mut Self {
+        // SAFETY: any address that is not null and aligned is a place for a value of no size.
+        unsafe { core::ptr::NonNull::dangling().as_mut() }
     }
 
     /// The stronger proof, if the level is PASSIVE_LEVEL at this moment. IRQL: any.
@@ -69,10 +72,13 @@ impl AtMostApc {
 }
 
 impl AtMostDispatch {
+    /// As [`AtMostApc::assumed`].
+    ///
     /// # Safety
-    /// The current level is at most DISPATCH_LEVEL and stays so while the token is used.
-    pub(crate) const unsafe fn assume() -> Self {
-        Self(PhantomData)
+    /// The current level is at most DISPATCH_LEVEL and stays so for `'a`.
+    pub(crate) const unsafe fn assumed<'a>() -> &'a mut Self {
+        // SAFETY: as in `AtMostApc::assumed`.
+        unsafe { core::ptr::NonNull::dangling().as_mut() }
     }
 }
 

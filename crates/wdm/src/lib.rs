@@ -32,7 +32,9 @@ mod client;
 mod dispatch;
 mod file_systems;
 mod fs_filter;
+mod slot;
 mod unload;
+mod work_item;
 
 pub mod completion;
 pub mod debugger;

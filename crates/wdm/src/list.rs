@@ -2,6 +2,7 @@
 
 use crate::pool::NonPagedBox;
 use crate::status::Status;
+use core::mem::ManuallyDrop;
 
 /// Entries, the newest first.
 pub struct List<T> {
@@ -10,7 +11,8 @@ pub struct List<T> {
     limit: usize,
 }
 
-type Link<T> = Option<NonPagedBox<Node<T>>>;
+/// Does not go with what it lies in: a node that dropped its successor would need stack for each one.
+type Link<T> = ManuallyDrop<Option<NonPagedBox<Node<T>>>>;
 
 struct Node<T> {
     value: T,
@@ -22,7 +24,7 @@ impl<T> List<T> {
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self {
-            first: None,
+            first: ManuallyDrop::new(None),
             length: 0,
             limit,
         }
@@ -36,9 +38,12 @@ impl<T> List<T> {
         if self.length >= self.limit {
             return Err(Status::INSUFFICIENT_RESOURCES);
         }
-        let mut node = NonPagedBox::try_new(Node { value, next: None })?;
-        node.next = self.first.take();
-        self.first = Some(node);
+        let mut node = NonPagedBox::try_new(Node {
+            value,
+            next: ManuallyDrop::new(None),
+        })?;
+        *node.next = self.first.take();
+        *self.first = Some(node);
         self.length += 1;
         Ok(())
     }
@@ -69,7 +74,7 @@ impl<T> List<T> {
 }
 
 impl<T> Drop for List<T> {
-    /// One after the other: a node that dropped its successor would need stack for each.
+    /// One after the other.
     fn drop(&mut self) {
         self.retain(|_| false);
     }

@@ -1,11 +1,21 @@
 //! DriverUnload: no new attachments, out of every stack, wait for what is inside, delete (A12).
 //!
-//! A request may stay below for as long as a program likes: an oplock, a
-//! directory notification, a lock that is waited for. Its completion routine
-//! would return into freed code, so nothing is freed before it has come back.
-//! What is still there after a moment is reported, once.
+//! A request may stay below for as long as a program likes: an oplock, a directory notification, a lock that
+//! is waited for. Its completion routine would return into freed code, so nothing is freed before it has come
+//! back (C15). Such requests are told of when they are there after a moment: to the debugger, and not in the event
+//! log, because an entry refers to the driver object until the log has written it. Where nothing does that,
+//! the driver would stay, and could not be loaded again (STATUS_IMAGE_ALREADY_LOADED).
 //!
-//! Source: "Writing an Unload Routine", `IoSetCompletionRoutineEx`.
+//! What cannot be counted is waited for by the clock:
+//!
+//! - Who has left still has to do the last instructions of his routine. At DISPATCH_LEVEL, where nothing
+//!   displaces a thread but an interrupt, he has done them when each processor has run its DPCs.
+//! - A thread that has read a stack before the driver left it is about to call a device of the driver. Nothing
+//!   refers to that device, and nobody knows of the thread.
+//!
+//! Every legacy filter that is unloaded leaves these two to chance; [`LAST_MILLISECONDS`] says how little.
+//!
+//! Source: "Writing an Unload Routine", "Run-Down Protection", `KeFlushQueuedDpcs`.
 
 #![expect(unsafe_code, reason = "called by the I/O manager")]
 
@@ -14,13 +24,15 @@ use crate::driver::{Driver, Filter};
 use crate::file_systems;
 use crate::irql::Passive;
 use crate::sync;
-use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT};
+use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, ntddk};
 
-/// Between two looks, and for a thread that read a stack before the detach and is about to call
-/// a dispatch routine.
+/// Between two looks, and between two attempts without memory.
 const PAUSE_MILLISECONDS: u32 = 50;
-/// How many looks before what is still below is reported: one second.
+/// How many looks before what is still below is told of: one second.
 const PATIENCE: u32 = 20;
+/// After the last one has left. A thread is displaced for at most a quantum of each thread of its priority
+/// that is ready on its processor: the longest, of servers, is 180 ms.
+const LAST_MILLISECONDS: u32 = 500;
 
 /// DriverUnload.
 ///
@@ -36,8 +48,10 @@ pub(crate) unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     };
     driver.begin_unloading();
     detach_everything(driver, &mut level);
-    sync::delay(PAUSE_MILLISECONDS, &mut level);
-    report_what_stays(driver, &mut level);
+    tell_what_lasts(driver, &mut level);
+    // SAFETY: this routine has not entered the driver.
+    unsafe { F::slot().wait(&mut level) };
+    wait_for_last_instructions(&mut level);
     delete_filter_devices(driver, &mut level);
     // SAFETY: the filter devices are gone; the one device left is the control device.
     let control: *mut DEVICE_OBJECT = unsafe { (*object).DeviceObject };
@@ -62,31 +76,27 @@ fn detach_everything<F: Filter>(driver: &Driver<F>, level: &mut Passive) {
     }
 }
 
-fn report_what_stays<F: Filter>(driver: &Driver<F>, level: &mut Passive) {
-    for look in 0..=PATIENCE {
-        let mut busy = false;
-        let looked = driver.each_filter_device(level, |device, level| {
-            if device.in_flight().is_empty() {
-                return;
-            }
-            busy = true;
-            if look == PATIENCE {
-                F::unload_waits(device, level);
-            }
-        });
-        if looked.is_ok() && !busy {
+fn tell_what_lasts<F: Filter>(driver: &Driver<F>, level: &mut Passive) {
+    for _look in 0..PATIENCE {
+        if driver.lasting().next().is_none() {
             return;
         }
         sync::delay(PAUSE_MILLISECONDS, level);
     }
+    F::unload_waits(driver, level);
+}
+
+/// See the module.
+fn wait_for_last_instructions(level: &mut Passive) {
+    // SAFETY: PASSIVE_LEVEL, by the token.
+    unsafe { ntddk::KeFlushQueuedDpcs() };
+    sync::delay(LAST_MILLISECONDS, level);
 }
 
 fn delete_filter_devices<F: Filter>(driver: &Driver<F>, level: &mut Passive) {
     loop {
-        let deleted = driver.each_filter_device(level, |device, level| {
-            // SAFETY: this routine is inside no device.
-            unsafe { device.wait_until_unused(level) };
-            // SAFETY: detached before, and unused now.
+        let deleted = driver.each_filter_device(level, |device, _level| {
+            // SAFETY: detached before; nobody is inside, and nobody enters any more.
             unsafe { device::delete::<F>(device.object().raw()) };
         });
         if deleted == Ok(0) {

@@ -214,6 +214,11 @@ pub unsafe fn detach_all() {
     unlock();
 }
 
+/// Whether [`detach_all`] has begun.
+pub fn is_unloading() -> bool {
+    UNLOADING.load(Ordering::Relaxed)
+}
+
 /// Deletes what [`detach_all`] took out.
 pub unsafe fn delete_all() {
     if mistakes::is(Mistake::DeviceLeftAtUnload) {

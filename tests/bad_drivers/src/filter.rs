@@ -2,15 +2,18 @@
 
 use crate::attachments::{self, Extension};
 use crate::kernel::{
-    complete, complete_as_is, copy_location_to_next, current_location, initialize_event,
-    mark_pending, set_completion_routine, skip_location, sleep, wait_for,
+    complete_as_is, copy_location_to_next, current_location, initialize_event, mark_pending,
+    set_completion_routine, skip_location, sleep, wait_for,
 };
 use crate::mistakes::{self, Mistake};
 use core::ffi::c_void;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicI32, Ordering};
 use wdk_sys::{
-    IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS,
-    PDEVICE_OBJECT, PIRP, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, ntddk,
+    BOOLEAN, FAST_IO_DISPATCH, FILE_OBJECT, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL,
+    IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT, PFILE_STANDARD_INFORMATION,
+    PIO_STATUS_BLOCK, PIRP, PLARGE_INTEGER, PVOID, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS,
+    ULONG, ntddk,
 };
 
 /// DRIVER_DISPATCH.
@@ -36,8 +39,7 @@ pub fn leave() {
     INSIDE.fetch_sub(1, Ordering::AcqRel);
 }
 
-/// Waits until nobody is inside (A12). The last instructions of a dispatch routine come after its
-/// [`leave`]; completion routines were set with IoSetCompletionRoutineEx, which keeps the image.
+/// Waits until nobody is inside (A12). The last instructions of a routine come after its [`leave`].
 pub unsafe fn wait_until_unused() {
     loop {
         sleep(50);
@@ -76,9 +78,9 @@ pub unsafe fn lower(device: PDEVICE_OBJECT) -> PDEVICE_OBJECT {
     (*(*device).DeviceExtension.cast::<Extension>()).lower
 }
 
-/// Copies the location, sets `routine`, calls the next driver, in that order (C1). Without memory for the
-/// routine the request goes down unseen: a cleanup or close that failed here would leave the driver below with
-/// what it keeps for the file (P2).
+/// Copies the location, sets `routine`, calls the next driver, in that order (C1). Not with
+/// IoSetCompletionRoutineEx: where that has no memory the request would have to be completed, and a cleanup or
+/// close that failed here would leave the driver below with what it keeps for the file (P2, C15).
 pub unsafe fn pass_with(
     device: PDEVICE_OBJECT,
     irp: PIRP,
@@ -86,10 +88,7 @@ pub unsafe fn pass_with(
     context: *mut c_void,
 ) -> NTSTATUS {
     copy_location_to_next(irp);
-    let status = ntddk::IoSetCompletionRoutineEx(device, irp, Some(routine), context, 1, 1, 1);
-    if status != STATUS_SUCCESS {
-        return skip(device, irp);
-    }
+    set_completion_routine(irp, routine, context);
     enter();
     ntddk::IofCallDriver(lower(device), irp)
 }
@@ -103,7 +102,7 @@ pub unsafe extern "C" fn skip(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
 /// The least that a filter with a completion routine can do.
 pub unsafe extern "C" fn copy_and_complete(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     copy_location_to_next(irp);
-    set_completion_routine(irp, propagate);
+    set_completion_routine(irp, propagate, core::ptr::null_mut());
     ntddk::IofCallDriver(lower(device), irp)
 }
 
@@ -113,6 +112,54 @@ unsafe extern "C" fn propagate(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_voi
         mark_pending(irp);
     }
     STATUS_SUCCESS
+}
+
+/// The fast I/O table of the driver below, if it reaches to the end of the entry at `offset`.
+unsafe fn fast_io_below(below: PDEVICE_OBJECT, offset: usize) -> *mut FAST_IO_DISPATCH {
+    let table = (*(*below).DriverObject).FastIoDispatch;
+    if table.is_null() || ((*table).SizeOfFastIoDispatch as usize) < offset + size_of::<usize>() {
+        return core::ptr::null_mut();
+    }
+    table
+}
+
+/// The least that a filter can do with a read by fast I/O.
+#[expect(clippy::too_many_arguments, reason = "those of the entry")]
+pub unsafe extern "C" fn fast_io_read(
+    file: *mut FILE_OBJECT,
+    offset: PLARGE_INTEGER,
+    length: ULONG,
+    wait: BOOLEAN,
+    key: ULONG,
+    buffer: PVOID,
+    result: PIO_STATUS_BLOCK,
+    device: PDEVICE_OBJECT,
+) -> BOOLEAN {
+    let below = lower(device);
+    let table = fast_io_below(below, offset_of!(FAST_IO_DISPATCH, FastIoRead));
+    match table.as_ref().and_then(|table| table.FastIoRead) {
+        Some(read) => read(file, offset, length, wait, key, buffer, result, below),
+        None => 0,
+    }
+}
+
+/// The same with a query.
+pub unsafe extern "C" fn fast_io_query_standard_info(
+    file: *mut FILE_OBJECT,
+    wait: BOOLEAN,
+    buffer: PFILE_STANDARD_INFORMATION,
+    result: PIO_STATUS_BLOCK,
+    device: PDEVICE_OBJECT,
+) -> BOOLEAN {
+    let below = lower(device);
+    let table = fast_io_below(below, offset_of!(FAST_IO_DISPATCH, FastIoQueryStandardInfo));
+    match table
+        .as_ref()
+        .and_then(|table| table.FastIoQueryStandardInfo)
+    {
+        Some(query) => query(file, wait, buffer, result, below),
+        None => 0,
+    }
 }
 
 /// What is done with a request that no mistake is made with.
@@ -133,21 +180,16 @@ pub unsafe extern "C" fn completed(
     STATUS_SUCCESS
 }
 
-/// Passes the request down and waits until it comes back, to be completed by the caller.
-/// `Err` is the status of a request that had to be completed here.
-pub unsafe fn pass_and_wait(device: PDEVICE_OBJECT, irp: PIRP) -> Result<NTSTATUS, NTSTATUS> {
+/// Passes the request down and waits until it comes back, to be completed by the caller: its status.
+pub unsafe fn pass_and_wait(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let mut event = KEVENT::default();
     initialize_event(&raw mut event);
     copy_location_to_next(irp);
-    let context = (&raw mut event).cast();
-    let status = ntddk::IoSetCompletionRoutineEx(device, irp, Some(signal), context, 1, 1, 1);
-    if status != STATUS_SUCCESS {
-        return Err(complete(irp, status));
-    }
+    set_completion_routine(irp, signal, (&raw mut event).cast());
     // Also when it did not pend: the routine signals in every case (C6).
     let _ = ntddk::IofCallDriver(lower(device), irp);
     wait_for(&raw mut event);
-    Ok((*irp).IoStatus.__bindgen_anon_1.Status)
+    (*irp).IoStatus.__bindgen_anon_1.Status
 }
 
 /// Wakes the waiting dispatch routine; never marks (C6, C8 a).
@@ -174,14 +216,10 @@ pub unsafe extern "C" fn stop(
 pub unsafe fn mount_volume(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     // Remembered before the call: the file system may exchange the VPB.
     let storage = (*(*current_location(irp)).Parameters.MountVolume.Vpb).RealDevice;
-    match pass_and_wait(device, irp) {
-        Ok(status) => {
-            if status >= STATUS_SUCCESS {
-                attachments::attach_to_mounted_on(storage);
-            }
-            complete_as_is(irp);
-            status
-        }
-        Err(status) => status,
+    let status = pass_and_wait(device, irp);
+    if status >= STATUS_SUCCESS {
+        attachments::attach_to_mounted_on(storage);
     }
+    complete_as_is(irp);
+    status
 }

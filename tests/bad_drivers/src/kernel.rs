@@ -1,6 +1,7 @@
 //! What `wdm.h` has as macros and inline functions.
 
 use crate::filter::CompletionRoutine;
+use core::ffi::c_void;
 use wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, CCHAR, FAST_MUTEX, IO_NO_INCREMENT, KEVENT, KIRQL,
     LARGE_INTEGER, NTSTATUS, PIO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
@@ -60,11 +61,11 @@ pub unsafe fn copy_location_to_next(irp: PIRP) {
     (*next).Control = 0;
 }
 
-/// `IoSetCompletionRoutine`, for every outcome and without a context.
-pub unsafe fn set_completion_routine(irp: PIRP, routine: CompletionRoutine) {
+/// `IoSetCompletionRoutine`, for every outcome.
+pub unsafe fn set_completion_routine(irp: PIRP, routine: CompletionRoutine, context: *mut c_void) {
     let next = next_location(irp);
     (*next).CompletionRoutine = Some(routine);
-    (*next).Context = core::ptr::null_mut();
+    (*next).Context = context;
     (*next).Control = ALWAYS;
 }
 

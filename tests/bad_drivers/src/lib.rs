@@ -43,7 +43,8 @@ use wdk_sys::{
 };
 
 /// The fast I/O table: a filter must be told when the device below goes away. The other entries
-/// are missing, so that every operation comes as a request.
+/// are missing, so that every operation comes as a request; where nothing but the cost matters, the two that
+/// are measured are there.
 static mut FAST_IO: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
     SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
     FastIoDetachDevice: Some(attachments::fast_io_detach_device),
@@ -117,10 +118,13 @@ unsafe extern "system" fn driver_entry(
             .unwrap_or(correct);
         *routine = Some(mistakes::routine(mistake, major).unwrap_or(correct));
     }
-    (*driver).FastIoDispatch = &raw mut FAST_IO;
     if plain.is_none() {
         (*driver).DriverUnload = Some(driver_unload);
+    } else {
+        FAST_IO.FastIoRead = Some(filter::fast_io_read);
+        FAST_IO.FastIoQueryStandardInfo = Some(filter::fast_io_query_standard_info);
     }
+    (*driver).FastIoDispatch = &raw mut FAST_IO;
     attachments::DRIVER.store(driver, Ordering::Relaxed);
     if let Some(spoil) = spoil {
         // Nothing else is filtered.

@@ -66,13 +66,8 @@ unsafe extern "C" fn shortened(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_voi
 
 unsafe extern "C" fn wait(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            complete_as_is(irp);
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    complete_as_is(irp);
     leave();
     status
 }

@@ -1,9 +1,9 @@
 //! Device objects, as far as scenarios look at them.
 
-use ntbox::io_manager::driver::Loaded;
+use ntbox::io_manager::driver::{self, Loaded};
 use ntbox::io_manager::filter_callbacks::{self, Operation};
-use ntbox::io_manager::{device, file, namespace, object, registration};
-use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, Status};
+use ntbox::io_manager::{attachment, device, file, namespace, object, registration};
+use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, STATUS_SUCCESS, Status};
 use ntbox::user::File;
 use std::fmt;
 
@@ -134,6 +134,26 @@ impl Device {
         // SAFETY: a loaded driver's object is alive.
         let devices = unsafe { device::devices_of(driver.driver()) };
         devices.into_iter().map(Self).collect()
+    }
+
+    /// Attaches a device of another filter above it, which is still initializing. There is one in a process.
+    ///
+    /// # Panics
+    /// If nothing can be attached.
+    #[must_use]
+    pub fn attach_another(self) -> Self {
+        let driver = driver::create_native(r"\FileSystem\Another", |_| ());
+        let device_type = self.device_type();
+        // SAFETY: the driver lives as long as the process.
+        let created = unsafe { device::create(driver, 0, None, device_type, 0, false) };
+        let Ok(another) = created else {
+            panic!("a device without a name can be created")
+        };
+        let mut below = std::ptr::null_mut();
+        // SAFETY: a new device, which lives as long as the process; alive, see the type.
+        let status = unsafe { attachment::attach_to_stack_safe(another, self.0, &raw mut below) };
+        assert_eq!(status, STATUS_SUCCESS, "{self:?}");
+        Self(another)
     }
 
     /// Registers the file system whose control device this is; it must not be already.

@@ -397,10 +397,18 @@ pub const ALL: &[Mistake] = &[
         DEVICES,
     ),
     at_line(
-        "plain-completion-routine",
-        "IoSetCompletionRoutineNonPnpDriver",
+        "completion-routine-refused",
+        "IoSetCompletionExCompleteIrp",
         DEVICES,
-    ),
+    )
+    .with(Work::LowResources),
+    in_routine(
+        "completion-routine-outlives-unload",
+        "UnloadedWithPendingOperations",
+        DEVICES,
+        "completed_and_stays",
+    )
+    .with(Work::Outstanding),
     in_routine(
         "timer-left-at-unload",
         "UnloadedWithPendingOperations",

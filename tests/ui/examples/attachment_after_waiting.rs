@@ -9,11 +9,7 @@ use wdm_ui::Plain;
 
 fn request<'d>(irp: Irp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
     let attachment = irp.device().attachment();
-    match irp.forward_and_wait(level) {
-        Ok(returned) => {
-            let () = attachment;
-            returned.resume()
-        }
-        Err(not_waited) => not_waited.or_refuse(),
-    }
+    let returned = irp.forward_and_wait(level);
+    let () = attachment;
+    returned.resume()
 }

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use wdm::device::{DeviceObject, FilterDevice};
+use wdm::device::DeviceObject;
 use wdm::driver::{Driver, Filter, Slot};
 use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
@@ -39,7 +39,7 @@ impl Filter for Here {
         irp.refuse(Status::INVALID_DEVICE_REQUEST)
     }
 
-    fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+    fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}
 
     fn file_system_changed(
         _driver: &Driver<Self>,

@@ -8,10 +8,5 @@ use wdm::irql::Passive;
 use wdm_ui::Plain;
 
 fn request<'d>(irp: Irp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
-    match irp.forward_and_wait(level) {
-        Ok(returned) => {
-            let _status = returned.status();
-        }
-        Err(not_waited) => not_waited.or_refuse(),
-    }
+    let _status = irp.forward_and_wait(level).status();
 }

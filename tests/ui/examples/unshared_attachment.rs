@@ -4,7 +4,7 @@
 #![no_main]
 
 use core::cell::Cell;
-use wdm::device::{DeviceObject, FilterDevice};
+use wdm::device::DeviceObject;
 use wdm::driver::{Driver, Filter, Slot};
 use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
@@ -37,7 +37,7 @@ impl Filter for Counting {
         irp.refuse(Status::INVALID_DEVICE_REQUEST)
     }
 
-    fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+    fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}
 
     fn file_system_changed(
         _driver: &Driver<Self>,

@@ -8,8 +8,5 @@ use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
 fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
-    match irp.forward_and_wait(level) {
-        Ok(returned) => returned.resume(),
-        Err(not_waited) => not_waited.or_refuse(),
-    }
+    irp.forward_and_wait(level).resume()
 }

@@ -34,7 +34,7 @@ impl Filter for Plain {
         irp.refuse(Status::INVALID_DEVICE_REQUEST)
     }
 
-    fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+    fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}
 
     fn file_system_changed(
         _driver: &Driver<Self>,

@@ -56,13 +56,9 @@ pub fn wait<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let Some(level) = level.passive() else {
         return refuse(irp);
     };
-    match irp.forward_and_wait(level) {
-        Ok(returned) => {
-            let _result = returned.status();
-            returned.resume()
-        }
-        Err(not_waited) => not_waited.or_refuse(),
-    }
+    let returned = irp.forward_and_wait(level);
+    let _result = returned.status();
+    returned.resume()
 }
 
 /// Finishes the request on a work item.

@@ -2,7 +2,7 @@
 
 /// What `src/exports` brings. Named one by one, because a driver exports nothing by itself: what
 /// rustc would export is dropped by wdk-kit.
-const EXPORTS: [&str; 30] = [
+const EXPORTS: [&str; 31] = [
     "EtwRegister",
     "EtwSetInformation",
     "EtwUnregister",
@@ -30,6 +30,7 @@ const EXPORTS: [&str; 30] = [
     "IoSetCompletionRoutineEx",
     "IoUnregisterFsRegistrationChange",
     "IoWriteErrorLogEntry",
+    "KeFlushQueuedDpcs",
     "KeGetCurrentIrql",
     "KeQuerySystemTimePrecise",
     // Under another name in the image, where Wine's routine is called by its own.

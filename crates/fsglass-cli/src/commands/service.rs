@@ -3,7 +3,6 @@
 use super::Context;
 use crate::driver::Driver;
 use crate::error::{Exit, Result};
-use crate::system::LOOK;
 use std::collections::BTreeMap;
 
 /// A driver that is told to stop is given so many looks before something is said of it, and so many more each
@@ -34,7 +33,7 @@ pub fn stop(context: &mut Context<'_>) -> Result<Exit> {
 ///
 /// Windows calls DriverUnload once nobody has a device of the driver open and nothing is attached above
 /// one; what holds it is found out before, as nobody can open the control device afterwards. DriverUnload
-/// then waits for requests, and writes to the event log for which.
+/// then waits for requests, and tells a kernel debugger for which.
 ///
 /// # Errors
 /// Those of the service control manager.
@@ -49,10 +48,12 @@ pub fn stop_driver(context: &Context<'_>) -> Result<()> {
         if looked % AGAIN != FIRST {
             return;
         }
-        let what = match (&holders[..], last_said(context, looked)) {
-            (_, Some(said)) => said,
-            ([], None) => "a request that is below the driver has not come back".to_owned(),
-            (holders, None) => holders.join("; "),
+        let what = if holders.is_empty() {
+            "a request that is below the driver has not come back, as an oplock or a directory notification may \
+             for long; a kernel debugger is told which"
+                .to_owned()
+        } else {
+            holders.join("; ")
         };
         context.system.tell(&format!(
             "it has not stopped yet: {what} (Ctrl-C ends the waiting, not the stop)"
@@ -92,18 +93,4 @@ fn holders(context: &Context<'_>) -> Vec<String> {
         ));
     }
     holders
-}
-
-/// What the driver has last written to the event log since it was told to stop, which was so many looks ago.
-fn last_said(context: &Context<'_>, looks: u32) -> Option<String> {
-    let since = (LOOK * (looks + FIRST)).as_millis();
-    let query = format!(
-        "/q:*[System[Provider[@Name='{}'] and TimeCreated[timediff(@SystemTime) <= {since}]]]",
-        context.service
-    );
-    let arguments = ["qe", "System", "/c:1", "/rd:true", "/f:RenderedXml", &query];
-    let ran = context.system.run("wevtutil.exe", &arguments).ok()?;
-    let (_, rest) = ran.printed.split_once("<Message>")?;
-    let (message, _) = rest.split_once("</Message>")?;
-    Some(message.trim().trim_end_matches('.').to_owned())
 }

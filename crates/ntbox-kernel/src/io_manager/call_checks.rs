@@ -31,7 +31,7 @@ pub(super) unsafe fn check(
 ) {
     let (holders, refused) = {
         let mut inner = tracker.lock();
-        let refused = inner.take_refused(number);
+        let refused = inner.take_refused();
         let count = inner.holders().len();
         // The caller and the one above, which is as far as the rules look.
         let last = |back: usize| {
@@ -41,6 +41,8 @@ pub(super) unsafe fn check(
         ((last(1), last(2)), refused)
     };
     let Some(caller) = holders.0 else { return };
+    // Told to the driver that passes the request on, not to one further up.
+    let refused = refused.filter(|(location, _)| location + 1 == caller.number);
     // SAFETY: contract, for all that is read below.
     unsafe {
         if irp.current_location() != irp.location((*irp).CurrentLocation) {
@@ -51,6 +53,9 @@ pub(super) unsafe fn check(
         }
         if caller.number != number + 1 {
             // It was skipped: the location is the caller's own.
+            if let Some((_, told)) = refused {
+                not_completed(irp, site, told);
+            }
             return;
         }
         let own = irp.location(number + 1).read();
@@ -67,7 +72,6 @@ pub(super) unsafe fn check(
             );
             return report(&rules::CONTROL_NOT_ZEROED, message, irp, site);
         }
-        let routine = next.CompletionRoutine.map_or(0, |routine| routine as usize);
         if next.Control & INVOKE != 0 {
             let (routine, _) = unload_safe::routine_of(&next);
             if pe_image::is_pageable_code(routine) {
@@ -88,14 +92,15 @@ pub(super) unsafe fn check(
                 vec![("passed on by", site), ("completion routine", routine)],
             );
         }
-        if next.Control & INVOKE == 0
-            && let Some(refused) = refused
-        {
+        if let Some((_, told)) = refused {
+            if next.Control & INVOKE != 0 {
+                return not_completed(irp, site, told);
+            }
             return checks::report(
                 &rules::COMPLETION_ROUTINE_REFUSED,
-                "the request was passed on although IoSetCompletionRoutineEx failed".into(),
+                "the request was passed on as if IoSetCompletionRoutineEx had not failed".into(),
                 irp,
-                vec![("passed on by", site), ("set by", refused)],
+                vec![("passed on by", site), ("set by", told)],
             );
         }
         if site == 0 {
@@ -107,12 +112,20 @@ pub(super) unsafe fn check(
         {
             let message =
                 "the stack location was copied unchanged and no completion routine set".into();
-            return report(&rules::COPIED_WITHOUT_ROUTINE, message, irp, site);
-        }
-        if next.Control & INVOKE != 0 {
-            unload_safe::note_plain_routine(routine, site);
+            report(&rules::COPIED_WITHOUT_ROUTINE, message, irp, site);
         }
     }
+}
+
+/// Reports a driver that has seen that no routine could be set, and passes the request on in another way.
+fn not_completed(irp: *mut IRP, site: usize, told: usize) {
+    checks::report(
+        &rules::REFUSED_AND_PASSED_ON,
+        "IoSetCompletionRoutineEx failed, and the request was passed on instead of completed"
+            .into(),
+        irp,
+        vec![("passed on by", site), ("set by", told)],
+    );
 }
 
 fn report(rule: &'static Rule, message: String, irp: *mut IRP, site: usize) {

@@ -349,11 +349,13 @@ pub fn file_systems(device_type: u32) -> Vec<*mut DEVICE_OBJECT> {
         .collect()
 }
 
-/// As [`file_systems`], each one referenced.
+/// As [`file_systems`], each one referenced, for a mount: who mounts waits for listeners that are being told
+/// of a file system (ReactOS, `IopMountVolume`).
 pub(super) fn candidates(device_type: u32) -> Vec<*mut DEVICE_OBJECT> {
     let Some(queue) = queue_of_storage(device_type) else {
         return Vec::new();
     };
+    let _nobody_is_told = exclusive();
     let lists = lists();
     let queue = &lists.queues[queue];
     queue

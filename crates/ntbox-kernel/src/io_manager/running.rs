@@ -1,4 +1,4 @@
-//! The dispatch and completion routines that run on this thread, innermost last.
+//! The dispatch and completion routines that run, by thread, innermost last.
 //!
 //! Some rules are about what a routine does while it runs: which event it sets,
 //! what it waits for, when it gives the request to a worker. The routines of the
@@ -21,10 +21,10 @@ use crate::nt::irp::control;
 use crate::nt::{
     IO_STACK_LOCATION, IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IrpExt,
 };
-use crate::pe_image;
+use crate::pe_image::{self, Image};
 use crate::processor::{self, dispatcher, thread};
 use crate::verifier::rules;
-use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What kind of request it is, as far as a rule of its own applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,9 @@ struct Frame {
     what: What,
 }
 
+// SAFETY: its pointers are followed by the thread that the frame is of alone.
+unsafe impl Send for Frame {}
+
 #[derive(Clone, Copy)]
 enum What {
     Dispatch {
@@ -108,21 +111,52 @@ enum What {
     },
 }
 
+/// The frames of one thread. Only [`inside`] looks at those of another one.
+type Frames = Arc<Mutex<Vec<Frame>>>;
+
+/// Those of all threads that have called a driver.
+static ALL: Mutex<Vec<Weak<Mutex<Vec<Frame>>>>> = Mutex::new(Vec::new());
+
 thread_local! {
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static FRAMES: Frames = {
+        let frames = Frames::default();
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|frames| frames.strong_count() > 0);
+        all.push(Arc::downgrade(&frames));
+        frames
+    };
+}
+
+fn own<R>(look: impl FnOnce(&mut Vec<Frame>) -> R) -> R {
+    FRAMES.with(|frames| look(&mut frames.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 fn push(frame: Frame) {
-    FRAMES.with_borrow_mut(|frames| frames.push(frame));
+    own(|frames| frames.push(frame));
 }
 
 fn pop() -> Option<What> {
-    FRAMES.with_borrow_mut(Vec::pop).map(|frame| frame.what)
+    own(Vec::pop).map(|frame| frame.what)
 }
 
 /// Gives the innermost frame to `look`, if there is one.
 fn innermost<R>(look: impl FnOnce(&mut Frame) -> Option<R>) -> Option<R> {
-    FRAMES.with_borrow_mut(|frames| look(frames.last_mut()?))
+    own(|frames| look(frames.last_mut()?))
+}
+
+/// The routines of `image` that any thread is in, and what they are.
+pub fn inside(image: &Image) -> Vec<(&'static str, usize)> {
+    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut found = Vec::new();
+    for frames in all.iter().filter_map(Weak::upgrade) {
+        let frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_image = frames.iter().filter(|frame| image.contains(frame.routine));
+        found.extend(of_image.map(|frame| match frame.what {
+            What::Dispatch { .. } => ("its dispatch routine", frame.routine),
+            What::Completion { .. } => ("its completion routine", frame.routine),
+        }));
+    }
+    found
 }
 
 /// A dispatch routine is entered with location `number`.

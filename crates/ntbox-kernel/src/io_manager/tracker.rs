@@ -454,6 +454,7 @@ impl Inner {
         }
         self.sequence += 1;
         self.completing = true;
+        self.refused = None;
         self.completed_at = site;
         self.begun = (number, thread::current().id());
         Some(self.sequence)
@@ -487,10 +488,10 @@ impl Inner {
         self.refused = site.map(|site| (number, site));
     }
 
-    /// Who did not see that no routine was set for location `number`, to which the request goes.
-    pub fn take_refused(&mut self, number: i8) -> Option<usize> {
-        let (refused, site) = self.refused.take()?;
-        (refused == number).then_some(site)
+    /// The request is passed on: the location for which no routine could be set since it was last
+    /// passed on or completed, and who was told so.
+    pub fn take_refused(&mut self) -> Option<(i8, usize)> {
+        self.refused.take()
     }
 
     /// A completion routine is about to be called: it may complete the request itself.

@@ -8,7 +8,8 @@
 
 use super::driver::{self, Loaded, UnloadRefused};
 use super::{
-    checks, device, device_checks, irp, object, registration, timer, unload_safe, work_item,
+    checks, device, device_checks, irp, object, registration, running, timer, unload_safe,
+    work_item,
 };
 use crate::etw;
 use crate::nt::irp::control;
@@ -88,6 +89,7 @@ fn take_away(loaded: &Loaded) {
     let driver = loaded.driver;
     check_references(loaded);
     wait_for_references(driver);
+    check_threads(loaded);
     check_processor(loaded);
     check_leftovers(loaded);
     driver::forget(driver);
@@ -126,6 +128,17 @@ fn check_references(loaded: &Loaded) {
     });
     for (what, site) in found {
         outstanding(loaded, what.to_owned(), vec![("routine", site)]);
+    }
+}
+
+/// Reports threads that are in a routine of the driver, into which they return.
+fn check_threads(loaded: &Loaded) {
+    for (what, routine) in running::inside(loaded.image) {
+        outstanding(
+            loaded,
+            format!("a thread is in {what}"),
+            vec![("routine", routine)],
+        );
     }
 }
 
@@ -260,17 +273,6 @@ fn check_leftovers(loaded: &Loaded) {
         );
     }
     device_checks::check_references(loaded.image, &loaded.service);
-    if let Some((routine, site)) = unload_safe::take_plain_routine(loaded.image.base()) {
-        checks::report(
-            &rules::PLAIN_COMPLETION_ROUTINE,
-            format!(
-                "{} can be unloaded and sets completion routines with IoSetCompletionRoutine",
-                loaded.service
-            ),
-            std::ptr::null_mut(),
-            vec![("completion routine", routine), ("passed on by", site)],
-        );
-    }
     // Dangling references to deleted devices keep the driver object.
     // SAFETY: the driver object is alive until `drop_object`.
     let references = unsafe { object::pointer_count(driver.cast()) };

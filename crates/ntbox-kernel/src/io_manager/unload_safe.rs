@@ -24,7 +24,6 @@ use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 struct Guarded {
@@ -141,48 +140,6 @@ pub fn routine_to_tell(location: &IO_STACK_LOCATION) -> (usize, usize) {
     let word = |offset| try_read_usize(address + offset);
     let own = word(offset_of!(Guarded, routine)).zip(word(offset_of!(Guarded, context)));
     own.unwrap_or(plain)
-}
-
-/// Drivers that pass requests on with a routine that does not keep them: by the base of
-/// their image, with one such routine and who passed the request on.
-static PLAIN: Mutex<Vec<(usize, usize, usize)>> = Mutex::new(Vec::new());
-/// Bases of images that are in [`PLAIN`] already, to be asked without the lock.
-static PLAIN_SEEN: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
-
-/// Notes that `site` passed a request on with `routine` in its stack location.
-pub(super) fn note_plain_routine(routine: usize, site: usize) {
-    let Some(image) = pe_image::image_at(routine) else {
-        return;
-    };
-    let base = image.base();
-    if PLAIN_SEEN
-        .iter()
-        .any(|seen| seen.load(Ordering::Relaxed) == base)
-    {
-        return;
-    }
-    let mut plain = PLAIN.lock().unwrap_or_else(PoisonError::into_inner);
-    if plain.iter().any(|(seen, _, _)| *seen == base) {
-        return;
-    }
-    plain.push((base, routine, site));
-    if let Some(free) = PLAIN_SEEN
-        .iter()
-        .find(|seen| seen.load(Ordering::Relaxed) == 0)
-    {
-        free.store(base, Ordering::Relaxed);
-    }
-}
-
-/// Takes back what [`note_plain_routine`] noted of the image at `base`: routine and site.
-pub(super) fn take_plain_routine(base: usize) -> Option<(usize, usize)> {
-    for seen in &PLAIN_SEEN {
-        let _ = seen.compare_exchange(base, 0, Ordering::Relaxed, Ordering::Relaxed);
-    }
-    let mut plain = PLAIN.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = plain.iter().position(|(seen, _, _)| *seen == base)?;
-    let (_, routine, site) = plain.swap_remove(index);
-    Some((routine, site))
 }
 
 /// The address to report for the completion routine of a location: the driver's

@@ -10,6 +10,7 @@ use super::verify_cost;
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::host::memory;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::pe_image::Image;
 use ntbox::verifier;
 use ntbox::workload::bench::count::Work;
 use ntbox::workload::bench::{self, Extent, Measured};
@@ -34,6 +35,8 @@ struct Output {
     resident: [usize; 2],
     /// What each driver does for a request driven by hand; empty where that cannot be counted.
     work: Vec<DriverWork>,
+    /// The same for a read by fast I/O; empty as well where a driver takes none.
+    fast_io_work: Vec<DriverWork>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +88,7 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
             &nothing,
             extent(options.requests),
         )?);
+        measured.push(bench::by_hand::fast_io(&nothing, extent(options.requests))?);
         measured.push(bench::by_hand::new_requests(
             &nothing,
             extent(options.requests),
@@ -110,26 +114,31 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
         verify: options.verify.to_string(),
         measured,
         resident: [before, resident()],
-        work: if options.by_hand {
-            Vec::new()
-        } else {
-            work_of(&drivers, &nothing)?
-        },
+        work: work_of(options, &drivers, || bench::by_hand::work(&nothing))?,
+        fast_io_work: work_of(options, &drivers, || {
+            // Without the entry the I/O manager sends a request.
+            Ok(bench::by_hand::fast_io_work(&nothing).unwrap_or_default())
+        })?,
     };
     if options.json {
         let json = serde_json::to_string_pretty(&output).map_err(anyhow::Error::from)?;
         line!("{json}");
     } else {
         print_times(&output);
-        print_work(&output.work);
+        print_work("the request driven by hand", &output.work);
+        print_work("the read by fast I/O", &output.fast_io_work);
     }
     Ok(true)
 }
 
 /// In the order of the drivers on the command line.
-fn work_of(drivers: &[machine::LoadedDriver], path: &str) -> Result<Vec<DriverWork>, Failure> {
-    let counted = if cfg!(target_os = "linux") {
-        bench::by_hand::work(path)?
+fn work_of(
+    options: &BenchOptions,
+    drivers: &[machine::LoadedDriver],
+    count: impl FnOnce() -> anyhow::Result<Vec<(&'static Image, Work)>>,
+) -> Result<Vec<DriverWork>, Failure> {
+    let counted = if cfg!(target_os = "linux") && !options.by_hand {
+        count()?
     } else {
         Vec::new()
     };
@@ -178,7 +187,7 @@ fn print_times(output: &Output) {
     line!("Resident memory {before} KiB before, {after} KiB after");
 }
 
-fn print_work(work: &[DriverWork]) {
+fn print_work(what: &str, work: &[DriverWork]) {
     if work.is_empty() {
         return;
     }
@@ -193,14 +202,13 @@ fn print_work(work: &[DriverWork]) {
             parts.join(", ")
         }
     };
-    line!(
-        "\nWhat a driver does for the request driven by hand, counted instruction by instruction"
-    );
+    line!("\nWhat a driver does for {what}, counted instruction by instruction");
     for DriverWork { driver, work } in work {
         line!("{driver}");
         line!("  instructions    {}", work.instructions);
         line!("  interlocked     {}", work.locked);
         line!("  shared writes   {}", list(&work.shared_writes));
         line!("  kernel calls    {}", list(&work.calls));
+        line!("  stack           {} bytes", work.stack);
     }
 }

@@ -19,7 +19,7 @@ mod pass_through;
 mod post;
 mod wait;
 
-use wdm::device::{self, DeviceKind, DeviceObject, FilterDevice};
+use wdm::device::{self, DeviceKind, DeviceObject};
 use wdm::driver::{Driver, DriverObject, Filter, RawStatus, RegistryPath, Slot, Start};
 use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp, Major};
 use wdm::irql::{AtMostApc, Passive};
@@ -66,12 +66,18 @@ impl Filter for Example {
         &DRIVER
     }
 
-    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
-        match (irp.major(), irp.file_system_control()) {
-            (_, Some(FileSystemControl::MountVolume { storage })) => {
+    fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+        match irp.major() {
+            Major::FLUSH_BUFFERS => post::flush(irp),
+            _ => pass_through::pass_through(irp),
+        }
+    }
+
+    fn file_system_control<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        match irp.file_system_control() {
+            Some(FileSystemControl::MountVolume { storage }) => {
                 wait::mount_volume(irp, storage, level)
             }
-            (Major::FLUSH_BUFFERS, _) => post::flush(irp),
             _ => pass_through::pass_through(irp),
         }
     }
@@ -86,7 +92,7 @@ impl Filter for Example {
         irp.refuse(Status::INVALID_DEVICE_REQUEST)
     }
 
-    fn unload_waits(_device: &FilterDevice<Self>, _level: &mut Passive) {}
+    fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}
 
     fn file_system_changed(
         driver: &Driver<Self>,
@@ -97,14 +103,20 @@ impl Filter for Example {
         if !active {
             driver.detach_from(control_device, level);
         } else if control_device.kind() == DeviceKind::DiskFileSystem {
-            attach(driver, control_device, level);
+            // One that cannot be attached to at once stays unfiltered: nothing may be waited for here (A4).
+            let _filtered_or_not = device::attach_at_once(driver, control_device, level, |level| {
+                claim(driver, control_device, level)
+            });
         }
     }
 }
 
 /// Attaches to `target` unless that is filtered already. What cannot be filtered stays as it is.
 fn attach(driver: &Driver<Example>, target: &DeviceObject, level: &mut Passive) {
-    let _filtered_or_not = device::attach(driver, target, level, |level| {
-        (!driver.is_unloading() && !driver.filters(target, level)).then_some(())
-    });
+    let _filtered_or_not =
+        device::attach(driver, target, level, |level| claim(driver, target, level));
+}
+
+fn claim(driver: &Driver<Example>, target: &DeviceObject, level: &mut Passive) -> Option<()> {
+    (!driver.filters(target, level)).then_some(())
 }

@@ -19,16 +19,12 @@ pub fn mount_volume<'d>(
         // Nothing waits here; the volume stays unfiltered.
         return pass_through::pass_through(irp);
     };
-    match irp.forward_and_wait(level) {
-        Ok(returned) => {
-            if returned.status().is_success()
-                && let Some(volume) = storage.mounted_volume()
-                && own::is_writable(returned.driver(), &storage, level)
-            {
-                attach(returned.driver(), &volume, level);
-            }
-            returned.resume()
-        }
-        Err(not_waited) => not_waited.or_refuse(),
+    let returned = irp.forward_and_wait(level);
+    if returned.status().is_success()
+        && let Some(volume) = storage.mounted_volume()
+        && own::is_writable(&storage, level)
+    {
+        attach(returned.driver(), &volume, level);
     }
+    returned.resume()
 }

@@ -106,7 +106,8 @@ impl<F: Filter> ControlDevice<F> {
             device,
             filter: PhantomData,
         };
-        F::slot().set(Some(control.driver()));
+        // SAFETY: in DriverEntry, and the first of what others can reach.
+        unsafe { F::slot().fill(control.driver()) };
         Ok(control)
     }
 
@@ -148,7 +149,7 @@ impl<F: Filter> Drop for ControlDevice<F> {
     fn drop(&mut self) {
         // First of all, while the state is there for a callback that runs.
         etw::unregister();
-        F::slot().set(None);
+        F::slot().empty();
         let mut link = self.extension().name.link.as_str().as_raw();
         // SAFETY: the link was made by `create`; its name lies in the extension until below.
         let _always_success = unsafe { ntddk::IoDeleteSymbolicLink(&raw mut link) };

@@ -9,9 +9,7 @@
 )]
 
 use super::control::ControlDeviceName;
-use super::in_flight::InFlight;
 use crate::driver::{Driver, Filter};
-use crate::sync::Rundown;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicPtr};
 use wdk_sys::DEVICE_OBJECT;
@@ -22,8 +20,12 @@ use wdk_sys::DEVICE_OBJECT;
 pub(crate) enum Kind {
     /// The named control device.
     Control = u32::from_le_bytes(*b"Ctrl"),
-    /// A filter device.
+    /// A filter device of a driver that stays.
     Filter = u32::from_le_bytes(*b"Filt"),
+    /// A filter device of a driver that may be unloaded: who is inside is counted. Said here, because a
+    /// thread may still be about to call the dispatch routine when the device has been deleted, with a
+    /// reference to it, and the driver's state is gone then.
+    CountedFilter = u32::from_le_bytes(*b"Cntd"),
 }
 
 /// Extension of the control device: the driver's own state lives here.
@@ -38,10 +40,6 @@ pub(crate) struct ControlExtension<F: Filter> {
 #[repr(C)]
 pub(crate) struct FilterExtension<F: Filter> {
     pub(crate) kind: Kind,
-    /// Whether the driver may be unloaded. Kept here as well: a thread may still be about to call
-    /// the dispatch routine when the device has been deleted, with a reference to it, and the
-    /// driver's state is gone then.
-    pub(crate) can_unload: bool,
     /// The control device's state; it outlives every filter device that can be entered.
     pub(crate) driver: *const Driver<F>,
     /// The device below, written by IoAttachDeviceToDeviceStackSafe before a request can
@@ -50,10 +48,6 @@ pub(crate) struct FilterExtension<F: Filter> {
     /// Whether the device is in a stack; changed under the attach lock. IoGetLowerDeviceObject
     /// cannot be asked: it finds nothing once the driver is being unloaded.
     pub(crate) attached: AtomicBool,
-    /// Who is inside this device; used only where the driver may be unloaded.
-    pub(crate) rundown: Rundown,
-    /// What is below this device; kept only where the driver may be unloaded.
-    pub(crate) in_flight: InFlight,
     /// The filter's own data.
     pub(crate) attachment: MaybeUninit<F::Attachment>,
 }

@@ -5,14 +5,12 @@
 
 #![expect(unsafe_code, reason = "the extension is initialized and read in place")]
 
-use super::extension::{FilterExtension, Kind, extension_of};
-use super::in_flight::InFlight;
-use super::object::{DeviceObject, DeviceReference};
+use super::extension::{FilterExtension, Kind, extension_of, kind_of};
+use super::object::DeviceObject;
 use crate::driver::{Driver, Filter};
-use crate::irp::RequestKind;
 use crate::irql::Passive;
 use crate::status::Status;
-use crate::sync::{self, Rundown};
+use crate::sync;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::Deref;
@@ -86,106 +84,10 @@ impl<F: Filter> FilterDevice<F> {
         self.extension().attached.load(Ordering::Relaxed)
     }
 
-    /// Requests below this device. Empty in a driver that cannot be unloaded. IRQL: any.
-    #[must_use]
-    pub fn in_flight(&self) -> &InFlight {
-        &self.extension().in_flight
-    }
-
     /// Whether the driver may be unloaded: then each use of the device is counted. IRQL: any.
     pub(crate) fn is_counted(&self) -> bool {
-        self.extension().can_unload
-    }
-
-    /// Enters the device for a call, where the driver may be unloaded. IRQL: ≤ DISPATCH_LEVEL.
-    pub(crate) fn enter(&self) -> DeviceUse<'_, F> {
-        if !self.is_counted() {
-            return DeviceUse::Unneeded;
-        }
-        // SAFETY: initialized with the extension.
-        if unsafe { self.extension().rundown.acquire() } {
-            DeviceUse::Held {
-                device: self,
-                request: None,
-                _alive: self.object.reference(),
-            }
-        } else {
-            DeviceUse::Refused
-        }
-    }
-
-    /// Enters the device for a request that is passed on; free where the driver stays (P4).
-    /// IRQL: ≤ DISPATCH_LEVEL.
-    pub(crate) fn enter_with(&self, kind: impl FnOnce() -> RequestKind) -> DeviceUse<'_, F> {
-        let mut entered = self.enter();
-        if let DeviceUse::Held { request, .. } = &mut entered {
-            let kind = kind();
-            self.in_flight().begin(kind);
-            *request = Some(kind);
-        }
-        entered
-    }
-
-    /// Leaves the device on behalf of a request that entered it.
-    ///
-    /// # Safety
-    /// Pairs with a `DeviceUse::Held` of that kind that was forgotten with [`DeviceUse::keep`].
-    pub(crate) unsafe fn leave(&self, kind: RequestKind) {
-        drop(DeviceUse::Held {
-            device: self,
-            request: Some(kind),
-            // SAFETY: contract of the function: the forgotten use had a reference.
-            _alive: unsafe { DeviceReference::adopt(self.object.raw()) },
-        });
-    }
-
-    /// Refuses further use and waits until nobody is inside.
-    ///
-    /// # Safety
-    /// The caller is not inside itself.
-    pub(crate) unsafe fn wait_until_unused(&self, level: &mut Passive) {
-        // SAFETY: contract of the function.
-        unsafe { self.extension().rundown.wait(level) }
-    }
-}
-
-/// One use of a filter device: a dispatch routine that runs, or a request that is below.
-pub(crate) enum DeviceUse<'a, F: Filter> {
-    /// The driver is never unloaded: nothing to count.
-    Unneeded,
-    /// Counted; leaves when dropped. The reference keeps the device object itself, which a
-    /// dismount may delete while a routine of it runs.
-    Held {
-        /// The device that was entered.
-        device: &'a FilterDevice<F>,
-        /// What is below because of it, if anything is.
-        request: Option<RequestKind>,
-        /// Keeps the device object until the count has been given back.
-        _alive: DeviceReference,
-    },
-    /// The device is being taken down: pass the request on and touch nothing afterwards.
-    Refused,
-}
-
-impl<F: Filter> DeviceUse<'_, F> {
-    /// Leaves the use standing for the completion routine, which ends it.
-    pub(crate) fn keep(self) {
-        let _ = ManuallyDrop::new(self);
-    }
-}
-
-impl<F: Filter> Drop for DeviceUse<'_, F> {
-    fn drop(&mut self) {
-        if let Self::Held {
-            device, request, ..
-        } = self
-        {
-            if let Some(kind) = request {
-                device.in_flight().end(*kind);
-            }
-            // SAFETY: this use acquired it; `_alive` is dropped after this.
-            unsafe { device.extension().rundown.release() }
-        }
+        // SAFETY: invariant of the type.
+        unsafe { kind_of(self.object.raw()) == Kind::CountedFilter }
     }
 }
 
@@ -236,32 +138,50 @@ fn create<F: Filter>(
     // SAFETY: the new device has an extension of that size.
     let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     let value = FilterExtension {
-        kind: Kind::Filter,
-        can_unload: driver.can_unload(),
+        kind: if driver.can_unload() {
+            Kind::CountedFilter
+        } else {
+            Kind::Filter
+        },
         driver: core::ptr::from_ref(driver),
         lower: AtomicPtr::new(core::ptr::null_mut()),
         attached: AtomicBool::new(false),
-        rundown: Rundown::uninitialized(),
-        in_flight: InFlight::new(),
         attachment: MaybeUninit::new(attachment),
     };
     // SAFETY: the extension is large enough and aligned, as asserted above.
     unsafe { extension.write(value) };
-    // SAFETY: written in the line above.
-    let rundown = unsafe { &(*extension).rundown };
-    // SAFETY: in its final place, not used yet.
-    unsafe { rundown.initialize() };
     Ok(Detached(device, PhantomData))
 }
 
 /// Creates a filter device and attaches it on top of the stack of `target`: whether it did.
 ///
-/// A stack whose top is still initializing refuses the attachment: the target, or another filter
-/// that attaches at the same time. It is tried again for up to four seconds (A3). `claim`
-/// decides, under the driver's attach lock, whether the target is to be filtered at all, and
-/// gives what is kept with the device; it sees every earlier attachment (A5).
+/// `claim` decides, under the driver's attach lock, whether the target is to be filtered at all,
+/// and gives what is kept with the device; it sees every earlier attachment (A5).
 ///
-/// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe.
+/// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe, which refuses a stack
+/// whose top is still initializing with STATUS_NO_SUCH_DEVICE.
+pub fn attach_at_once<F: Filter>(
+    driver: &Driver<F>,
+    target: &DeviceObject,
+    level: &mut Passive,
+    claim: impl FnOnce(&mut Passive) -> Option<F::Attachment>,
+) -> Result<bool, Status> {
+    driver.attach_lock().with(level, |(), level| {
+        // Under the lock under which DriverUnload leaves every stack (A12).
+        if driver.is_unloading() {
+            return Ok(false);
+        }
+        let Some(attachment) = claim(level) else {
+            return Ok(false);
+        };
+        create(driver, target, attachment, level)?.attach_to(target, level)?;
+        Ok(true)
+    })
+}
+
+/// As [`attach_at_once`], and where the top of the stack is still initializing, the target or
+/// another filter that attaches at the same time, it is tried again for up to four seconds (A3), each time under the
+/// lock (A5).
 pub fn attach<F: Filter>(
     driver: &Driver<F>,
     target: &DeviceObject,
@@ -271,18 +191,7 @@ pub fn attach<F: Filter>(
     const ATTEMPTS: u32 = 80;
     const PAUSE_MILLISECONDS: u32 = 50;
     for attempt in 1.. {
-        let result = driver.attach_lock().with(level, |(), level| {
-            // Under the lock under which DriverUnload leaves every stack (A12).
-            if driver.is_unloading() {
-                return Ok(false);
-            }
-            let Some(attachment) = claim(level) else {
-                return Ok(false);
-            };
-            create(driver, target, attachment, level)?.attach_to(target, level)?;
-            Ok(true)
-        });
-        match result {
+        match attach_at_once(driver, target, level, &mut claim) {
             Err(Status::NO_SUCH_DEVICE)
                 if attempt < ATTEMPTS
                     && target.top_of_stack(level).flags() & DO_DEVICE_INITIALIZING != 0 =>

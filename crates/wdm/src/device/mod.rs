@@ -8,15 +8,13 @@
 mod control;
 mod extension;
 mod filter;
-mod in_flight;
 mod name;
 mod object;
 mod security;
 
 pub(crate) use control::ControlDevice;
 pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of};
-pub(crate) use filter::{DeviceUse, delete, detach};
-pub use filter::{FilterDevice, attach};
-pub use in_flight::InFlight;
+pub use filter::{FilterDevice, attach, attach_at_once};
+pub(crate) use filter::{delete, detach};
 pub use name::NameBuffer;
 pub use object::{DeviceKind, DeviceList, DeviceObject, DeviceReference};

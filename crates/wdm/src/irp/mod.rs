@@ -47,7 +47,7 @@ mod completed;
 mod control;
 mod device_control;
 mod file_object;
-mod kind;
+mod lasting;
 mod own;
 mod parameters;
 mod parked;
@@ -58,14 +58,14 @@ pub use completed::{CompletedIrp, ReturnedIrp};
 pub use control::ControlIrp;
 pub use device_control::DeviceControl;
 pub use file_object::{FileObject, is_within_file_system};
-pub use kind::RequestKind;
+pub use lasting::Lasting;
 pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
 pub use parked::{ParkedControl, Parking};
 pub use pended::{PendedIrp, PendedWork, Resumed};
 
 use crate::completion::{self, Completion};
-use crate::device::{DeviceObject, DeviceUse, FilterDevice};
+use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::status::Status;
@@ -93,25 +93,6 @@ pub struct Irp<'d, F: Filter> {
     device: PDEVICE_OBJECT,
     filter: PhantomData<F>,
     brand: Brand<'d>,
-}
-
-/// Why a dispatch routine did not wait for a request.
-#[must_use = "a request that was not sent is completed or passed on"]
-pub enum NotWaited<'d, F: Filter> {
-    /// It is not there any more.
-    Gone(Disposition<'d>),
-    /// It was not sent, for this reason.
-    NotSent(Irp<'d, F>, Status),
-}
-
-impl<'d, F: Filter> NotWaited<'d, F> {
-    /// A request that was not sent is refused with the reason.
-    pub fn or_refuse(self) -> Disposition<'d> {
-        match self {
-            Self::Gone(disposition) => disposition,
-            Self::NotSent(irp, status) => irp.refuse(status),
-        }
-    }
 }
 
 /// What became of a request: the only thing a dispatch routine can return (D4).
@@ -172,24 +153,22 @@ impl<'d, F: Filter> Irp<'d, F> {
         unsafe { &*self.device().driver_ptr() }
     }
 
-    /// Enters the device for the dispatch routine. IRQL: ≤ DISPATCH_LEVEL.
-    pub(crate) fn inside<'a>(&self) -> DeviceUse<'a, F> {
-        // SAFETY: invariant of the type; a use that is held keeps the device object.
-        unsafe { FilterDevice::from_raw(self.device) }.enter()
-    }
-
-    /// Enters the device for as long as the request is below.
-    fn enter<'a>(&self) -> DeviceUse<'a, F> {
-        // SAFETY: as in `inside`.
-        let device = unsafe { FilterDevice::from_raw(self.device) };
+    /// Whether the request may come back to this driver, which may be unloaded: not if that has begun. The
+    /// driver is entered for as long as the request is below, and [`leave`] ends that.
+    fn enters(&self) -> bool {
+        let Some(inside) = F::slot().enter() else {
+            return false;
+        };
         // SAFETY: invariant of the type.
-        device.enter_with(|| unsafe { RequestKind::of(self.raw) })
+        if let Some(lasting) = unsafe { Lasting::of(self.raw) } {
+            F::slot().lasts(lasting);
+        }
+        inside.keep();
+        true
     }
 
     /// Copies the location, sets the routine and calls the next driver, in that order (C1), in no
     /// critical region (D8): what the next driver returned. `last` is done right before.
-    ///
-    /// Errors: the request, and why the routine could not be set (C15).
     ///
     /// # Safety
     /// `routine` accepts `context` whenever the request completes.
@@ -198,22 +177,16 @@ impl<'d, F: Filter> Irp<'d, F> {
         routine: completion::Routine,
         context: *mut c_void,
         last: impl FnOnce(&Self),
-    ) -> Result<NTSTATUS, (Self, Status)> {
-        // SAFETY: invariant of the type: the IRP has a location for the lower device.
-        unsafe { raw::copy_current_location_to_next(self.raw) };
-        let (driver, device, routine) = (self.driver(), self.device, Some(routine));
-        // SAFETY: contract of the function; the location was filled in above.
-        let set =
-            unsafe { raw::set_completion_routine(driver, device, self.raw, routine, context) };
-        if let Err(status) = set {
-            return Err((self, status));
-        }
-        last(&self);
+    ) -> NTSTATUS {
+        // First: what is written below might be the extension that this is in, for all the compiler knows.
         let lower = self.lower().raw();
+        // SAFETY: contract of the function; invariant of the type: the IRP has a location for the lower device.
+        unsafe { raw::copy_with_completion_routine(self.raw, routine, context) };
+        last(&self);
         let irp = self.into_raw();
         // SAFETY: the lower device is alive while a request is on its way to it; neither the IRP (C12) nor
         // the filter device (A9) is touched afterwards.
-        Ok(unsafe { ntddk::IofCallDriver(lower, irp) })
+        unsafe { ntddk::IofCallDriver(lower, irp) }
     }
 
     /// The major function code. IRQL: any.
@@ -268,11 +241,10 @@ impl<'d, F: Filter> Irp<'d, F> {
     }
 
     /// Passes the request on and sees it complete. What the lower driver returned is returned (D4).
+    /// IRQL: ≤ APC_LEVEL (D6).
     ///
-    /// Where the driver may be unloaded, the completion routine is set with
-    /// IoSetCompletionRoutineEx, which keeps the image until it has returned (C15). That
-    /// allocates; when it fails the request passes unobserved, because I/O must not fail for
-    /// the sake of observation (P2). IRQL: ≤ APC_LEVEL (D6).
+    /// A driver that is being unloaded passes it on and does not see it complete: `completion` is dropped. Nothing
+    /// is allocated, so that no request fails for want of memory to observe it (P2).
     ///
     #[doc = example!("pass_through.rs")]
     pub fn forward_with<C: Completion<F>>(self, completion: C) -> Disposition<'d> {
@@ -280,63 +252,57 @@ impl<'d, F: Filter> Irp<'d, F> {
     }
 
     /// As [`Irp::forward_with`], and calls `passed_on` right before the request is below: once, and not at
-    /// all if nobody will see it complete, because then `completion` is dropped.
+    /// all if nobody will see it complete, because then `completion` is dropped. A driver that stays counts
+    /// nothing (P4).
     pub fn forward_counted<C: Completion<F>>(
         self,
         completion: C,
         passed_on: impl FnOnce(&Self),
     ) -> Disposition<'d> {
-        let entered = self.enter();
-        let routine: completion::Routine = match entered {
-            DeviceUse::Refused => return self.forward(),
-            DeviceUse::Held { .. } => completion::propagating_counted::<F, C>,
-            DeviceUse::Unneeded => completion::propagating::<F, C>,
-        };
-        let context = completion::encode(completion);
-        let last = |irp: &Self| {
-            passed_on(irp);
-            entered.keep();
-        };
-        // SAFETY: the routine takes what `encode` made, once.
-        match unsafe { self.call_with(routine, context, last) } {
-            Ok(status) => Disposition::new(status),
-            Err((irp, _)) => {
-                // SAFETY: the routine was not set, so the context is taken back here.
-                drop(unsafe { completion::decode::<C>(context) });
-                irp.forward()
-            }
+        if self.device().is_counted() {
+            return self.forward_inside(completion, passed_on);
         }
+        let context = completion::encode(completion);
+        let routine = completion::propagating::<F, C>;
+        // SAFETY: the routine takes what `encode` made, once.
+        Disposition::new(unsafe { self.call_with(routine, context, passed_on) })
+    }
+
+    /// [`Irp::forward_counted`] in a driver that may be unloaded. Out of line: the way of a driver that
+    /// stays has no frame.
+    #[inline(never)]
+    fn forward_inside<C: Completion<F>>(
+        self,
+        completion: C,
+        passed_on: impl FnOnce(&Self),
+    ) -> Disposition<'d> {
+        if !self.enters() {
+            return self.forward();
+        }
+        let context = completion::encode(completion);
+        let routine = completion::propagating_inside::<F, C>;
+        // SAFETY: the routine takes what `encode` made, once.
+        Disposition::new(unsafe { self.call_with(routine, context, passed_on) })
     }
 
     /// Passes the request on, waits until the lower driver has completed it, and gets it back
     /// (C8 a, C10): completion stops at this driver and is resumed by what is done with the result.
     ///
-    /// Errors: [`NotWaited::Gone`] if it was passed on because the device is being taken down, and
-    /// [`NotWaited::NotSent`] if the routine could not be set (C15).
-    ///
     #[doc = example!("wait.rs")]
-    pub fn forward_and_wait(
-        self,
-        level: &mut Passive,
-    ) -> Result<ReturnedIrp<'d, F>, NotWaited<'d, F>> {
-        let entered = self.enter();
-        if let DeviceUse::Refused = entered {
-            return Err(NotWaited::Gone(self.forward()));
-        }
+    pub fn forward_and_wait(self, level: &mut Passive) -> ReturnedIrp<'d, F> {
         let (irp, device, driver) = (self.raw, self.device, self.driver());
         let event = crate::sync::Event::uninitialized();
         // SAFETY: the event stays in this frame, which outlives the request below.
         unsafe { event.initialize(false, false) };
         let context = (&raw const event).cast_mut().cast();
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
-        unsafe { self.call_with(completion::waiting, context, |_irp| ()) }
-            .map_err(|(irp, status)| NotWaited::NotSent(irp, status))?;
+        let _status = unsafe { self.call_with(completion::waiting, context, |_irp| ()) };
         // Also when the call did not return STATUS_PENDING: the routine ran then, the event is
         // set, and the wait returns at once.
         // SAFETY: initialized above.
         unsafe { event.wait(level) };
         // SAFETY: the routine stopped completion, so the IRP is this driver's again.
-        Ok(unsafe { ReturnedIrp::from_raw(device, driver, irp) })
+        unsafe { ReturnedIrp::from_raw(device, driver, irp) }
     }
 
     /// Marks the request pending, passes it on, and finishes it later on a work item with
@@ -347,29 +313,34 @@ impl<'d, F: Filter> Irp<'d, F> {
     ///
     #[doc = example!("post.rs")]
     pub fn pend_and_forward<W: PendedWork<F>>(self, work: W) -> Disposition<'d> {
-        let entered = self.enter();
-        if let DeviceUse::Refused = entered {
-            return self.forward();
-        }
-        let context = match pended::Posted::new(self.device(), work) {
-            Ok(posted) => posted.into_raw().as_ptr().cast(),
+        let context = match pended::Posted::new(self.driver(), work) {
+            Ok(posted) => posted,
             Err(status) => return self.refuse(status),
         };
-        let last = |irp: &Self| {
-            entered.keep();
-            // SAFETY: still this driver's; marked before it is passed on (C11).
-            unsafe { raw::mark_pending(irp.raw) };
-        };
-        // SAFETY: `post` takes what `Posted::into_raw` gave, once.
-        match unsafe { self.call_with(pended::post::<F, W>, context, last) } {
-            Ok(_pending_whatever_it_is) => Disposition::new(Status::PENDING.0),
-            Err((irp, status)) => {
-                // SAFETY: the routine was not set, so the context is taken back here.
-                drop(unsafe { pended::Posted::<F, W>::from_raw(context) });
-                irp.refuse(status)
-            }
+        if self.device().is_counted() && !self.enters() {
+            return self.forward();
         }
+        let context = context.into_raw().as_ptr().cast();
+        // SAFETY: still this driver's; marked before it is passed on (C11).
+        let last = |irp: &Self| unsafe { raw::mark_pending(irp.raw) };
+        // SAFETY: `post` takes what `Posted::into_raw` gave, once.
+        let _pending_whatever_it_is =
+            unsafe { self.call_with(pended::post::<F, W>, context, last) };
+        Disposition::new(Status::PENDING.0)
     }
+}
+
+/// A request of a driver that may be unloaded has come back to it: leaves on its behalf. Of the kind `lasting`,
+/// which the caller has asked for while the request was this driver's. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// # Safety
+/// Pairs with an [`Irp::enters`].
+pub(crate) unsafe fn leave<F: Filter>(lasting: Option<Lasting>) {
+    if let Some(lasting) = lasting {
+        F::slot().lasts_no_longer(lasting);
+    }
+    // SAFETY: contract of the function.
+    unsafe { F::slot().leave() }
 }
 
 /// Sets the result and completes: the status that the request got. STATUS_PENDING, which is no result,

@@ -10,9 +10,8 @@
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
 use super::{FileObject, Irp, Major, ReturnedIrp, raw};
-use crate::completion::Routine;
 use crate::device::{DeviceObject, FilterDevice};
-use crate::driver::{Driver, Filter};
+use crate::driver::Filter;
 use crate::irql::Passive;
 use crate::pool::NonPagedSlice;
 use crate::status::Status;
@@ -46,12 +45,7 @@ struct Answer {
 /// and this one has none.
 ///
 #[doc = example!("own.rs")]
-pub fn ask<F: Filter>(
-    driver: &Driver<F>,
-    device: &DeviceObject,
-    question: Question,
-    level: &mut Passive,
-) -> Result<(), Status> {
+pub fn ask(device: &DeviceObject, question: Question, level: &mut Passive) -> Result<(), Status> {
     if !device.is_storage() {
         return Err(Status::INVALID_DEVICE_REQUEST);
     }
@@ -64,7 +58,7 @@ pub fn ask<F: Filter>(
         // SAFETY: the member of this major function; the buffer lengths are zero in a new request.
         unsafe { (*parameters).IoControlCode = question.0 };
     };
-    send(driver, &top, prepare, level).into_result()
+    send(&top, prepare, level).into_result()
 }
 
 impl<F: Filter> Irp<'_, F> {
@@ -78,7 +72,7 @@ impl<F: Filter> Irp<'_, F> {
     pub fn ask_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
         // SAFETY: invariant of the type.
         let file = unsafe { open_file(self.raw) }?;
-        ask_name(self.driver(), self.lower(), &file, level)
+        ask_name(self.lower(), &file, level)
     }
 }
 
@@ -94,7 +88,7 @@ impl<F: Filter> ReturnedIrp<'_, F> {
         let device = unsafe { FilterDevice::<F>::from_raw(self.device()) };
         // SAFETY: as above.
         let lower = unsafe { device.lower() };
-        ask_name(self.driver(), lower, &file, level)
+        ask_name(lower, &file, level)
     }
 }
 
@@ -115,8 +109,7 @@ unsafe fn open_file<'f>(irp: PIRP) -> Result<FileObject<'f>, Status> {
 }
 
 /// [`Irp::ask_name`] of an open file on `lower`.
-fn ask_name<F: Filter>(
-    driver: &Driver<F>,
+fn ask_name(
     lower: &DeviceObject,
     file: &FileObject<'_>,
     level: &mut Passive,
@@ -153,7 +146,7 @@ fn ask_name<F: Filter>(
             // SAFETY: as above.
             unsafe { (*overlay).OriginalFileObject = file.raw() };
         };
-        let status = send(driver, lower, prepare, level);
+        let status = send(lower, prepare, level);
         // SAFETY: the file system has written it, or it is zero.
         let bytes = unsafe { place.read_volatile() } as usize;
         let units = bytes / size_of::<u16>();
@@ -185,8 +178,7 @@ const FILE_NAME_INFORMATION: FILE_INFORMATION_CLASS = 9;
 
 /// Sends a request that `prepare` fills in to `device`, waits, and frees it: its status;
 /// STATUS_INSUFFICIENT_RESOURCES if it was not sent.
-fn send<F: Filter>(
-    driver: &Driver<F>,
+fn send(
     device: &DeviceObject,
     prepare: impl FnOnce(PIRP, *mut IO_STACK_LOCATION),
     level: &mut Passive,
@@ -211,16 +203,8 @@ fn send<F: Filter>(
     // SAFETY: the answer stays in this frame, which outlives the request.
     unsafe { answer.done.initialize(false, false) };
     let context: *mut c_void = (&raw mut answer).cast();
-    let routine = Some(answered as Routine);
     // SAFETY: `answered` takes the answer, which outlives the wait below.
-    let set = unsafe {
-        raw::set_completion_routine(driver, driver.control_device(), irp, routine, context)
-    };
-    if let Err(status) = set {
-        // SAFETY: allocated above and not sent.
-        unsafe { ntddk::IoFreeIrp(irp) };
-        return status;
-    }
+    unsafe { raw::set_completion_routine(irp, answered, context) };
     // SAFETY: the device is alive during the call; the routine takes the request back.
     let _status = unsafe { ntddk::IofCallDriver(device.raw(), irp) };
     // SAFETY: initialized above.

@@ -5,7 +5,7 @@
     reason = "the parameters are a union selected by the function codes"
 )]
 
-use super::kind::IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX;
+use super::lasting::IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX;
 use super::{Irp, raw};
 use crate::device::{DeviceObject, DeviceReference};
 use crate::driver::Filter;

@@ -156,8 +156,8 @@ unsafe extern "C" fn cancel(_control_device: PDEVICE_OBJECT, irp: PIRP) {
     // SAFETY: parked with a reference; nobody else takes it back, because this routine was not null.
     let parking = unsafe { parking_of(irp) };
     // SAFETY: at the level from which IoCancelIrp was called, ≤ DISPATCH_LEVEL.
-    let mut level = unsafe { AtMostDispatch::assume() };
-    parking.0.with(&mut level, |waiting| *waiting = None);
+    let level = unsafe { AtMostDispatch::assumed() };
+    parking.0.with(level, |waiting| *waiting = None);
     drop(parking);
     // SAFETY: out of the parking; not touched afterwards.
     unsafe { complete(irp, Status::CANCELLED, 0) };

@@ -1,25 +1,22 @@
 //! Requests that were marked pending and are finished on a work item.
 //!
-//! Wraps `IoAllocateWorkItem`, `IoQueueWorkItem` and `IoFreeWorkItem`. The work
-//! item keeps the device and the driver until its routine has returned.
+//! A work item is allocated before the request is passed on, and queued by its completion routine.
 
 #![expect(
     unsafe_code,
     reason = "the request travels through the context pointer"
 )]
 
-use super::{Brand, RequestKind, raw};
-use crate::device::FilterDevice;
+use super::{Brand, Lasting, raw};
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
+use crate::work_item::{Work, WorkItem};
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use wdk_sys::{
-    _WORK_QUEUE_TYPE, IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, ntddk,
-};
+use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
 
 /// A request that was marked pending (C11) and is this driver's until completion is resumed.
 ///
@@ -88,42 +85,20 @@ pub(super) struct Posted<F: Filter, W> {
     filter: PhantomData<F>,
 }
 
-/// An allocated work item; freed when dropped.
-struct WorkItem(PIO_WORKITEM);
-
-impl Drop for WorkItem {
-    fn drop(&mut self) {
-        // SAFETY: allocated by `Posted::new`, and not queued at this moment.
-        unsafe { ntddk::IoFreeWorkItem(self.0) }
-    }
-}
+// SAFETY: a request that was marked pending may be completed by any thread.
+unsafe impl<F: Filter, W: Send> Send for Posted<F, W> {}
 
 impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
     /// Allocates what posting needs. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
-    pub(super) fn new(device: &FilterDevice<F>, work: W) -> Result<NonPagedBox<Self>, Status> {
-        // SAFETY: a live device object.
-        let item = unsafe { ntddk::IoAllocateWorkItem(device.object().raw()) };
-        if item.is_null() {
-            return Err(Status::INSUFFICIENT_RESOURCES);
-        }
-        let item = WorkItem(item);
+    pub(super) fn new(driver: &Driver<F>, work: W) -> Result<NonPagedBox<Self>, Status> {
         NonPagedBox::try_new(Self {
-            item,
+            item: WorkItem::allocate(driver)?,
             irp: core::ptr::null_mut(),
             work,
             filter: PhantomData,
         })
-    }
-
-    /// # Safety
-    /// `context` is a box of this type given up with `into_raw`, and is taken back once.
-    pub(super) unsafe fn from_raw(context: *mut c_void) -> NonPagedBox<Self> {
-        // SAFETY: contract of the function; a box is never null.
-        let raw = unsafe { NonNull::new_unchecked(context.cast()) };
-        // SAFETY: contract of the function.
-        unsafe { NonPagedBox::from_raw(raw) }
     }
 }
 
@@ -131,55 +106,45 @@ impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
 /// was marked pending before it was passed on, so nothing is propagated here (C7, C8 b, C11).
 ///
 /// # Safety
-/// An IO_COMPLETION_ROUTINE whose context is a `Posted<F, W>`.
+/// An IO_COMPLETION_ROUTINE whose context is a box of `Posted<F, W>` given up with `into_raw`, set by
+/// [`super::Irp::pend_and_forward`] for a request that has entered the driver.
 pub(super) unsafe extern "C" fn post<F: Filter, W: PendedWork<F>>(
-    _device: PDEVICE_OBJECT,
+    _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: *mut c_void,
 ) -> NTSTATUS {
+    // SAFETY: contract of the function; a box is never null.
+    let raw = unsafe { NonNull::new_unchecked(context.cast()) };
     // SAFETY: contract of the function.
-    let mut posted = unsafe { Posted::<F, W>::from_raw(context) };
+    let mut posted = unsafe { NonPagedBox::<Posted<F, W>>::from_raw(raw) };
     posted.irp = irp;
-    let item = posted.item.0;
-    let context = posted.into_raw().as_ptr().cast();
-    // SAFETY: the item is queued once, with the context that its routine expects.
-    unsafe {
-        ntddk::IoQueueWorkItem(
-            item,
-            Some(run::<F, W>),
-            _WORK_QUEUE_TYPE::DelayedWorkQueue,
-            context,
-        )
-    };
+    // SAFETY: allocated for this driver, which the request has entered.
+    unsafe { WorkItem::queue(posted) };
     Status::MORE_PROCESSING_REQUIRED.0
 }
 
-/// # Safety
-/// An IO_WORKITEM_ROUTINE whose context is a `Posted<F, W>` with its request.
-unsafe extern "C" fn run<F: Filter, W: PendedWork<F>>(
-    device: PDEVICE_OBJECT,
-    context: *mut c_void,
-) {
-    // SAFETY: contract of the function.
-    let Posted {
-        item, irp, work, ..
-    } = unsafe { Posted::<F, W>::from_raw(context) }.into_inner();
-    // SAFETY: worker threads run at PASSIVE_LEVEL.
-    let mut level = unsafe { Passive::assume() };
-    // SAFETY: the work item was allocated for this filter device, which it keeps.
-    let device = unsafe { FilterDevice::<F>::from_raw(device) };
-    // SAFETY: the request is this driver's until `work` parts with it.
-    let kind = unsafe { RequestKind::of(irp) };
-    let irp = PendedIrp {
-        raw: irp,
-        // SAFETY: of a filter device of this driver, which has a work item that runs.
-        driver: unsafe { &*device.driver_ptr() },
-        brand: PhantomData,
-    };
-    let Resumed(_) = work.run(irp, &mut level);
-    drop(item);
-    if device.is_counted() {
-        // SAFETY: ends the use that `Irp::pend_and_forward` began for this request.
-        unsafe { device.leave(kind) }
+impl<F: Filter, W: PendedWork<F>> Work<F> for Posted<F, W> {
+    fn item(&self) -> &WorkItem {
+        &self.item
+    }
+
+    fn done(self, driver: &Driver<F>, level: &mut Passive) {
+        let Self {
+            item, irp, work, ..
+        } = self;
+        // SAFETY: the request is this driver's until `work` parts with it.
+        let lasting = unsafe { Lasting::of(irp) };
+        let irp = PendedIrp {
+            raw: irp,
+            driver,
+            brand: PhantomData,
+        };
+        let counted = driver.can_unload();
+        let Resumed(_) = work.run(irp, level);
+        drop(item);
+        if counted {
+            // SAFETY: ends what `Irp::pend_and_forward` began for this request.
+            unsafe { super::leave::<F>(lasting) }
+        }
     }
 }

@@ -9,13 +9,12 @@
 )]
 
 use crate::completion::Routine;
-use crate::driver::{Driver, Filter};
 use crate::status::Status;
 use core::ffi::c_void;
 use core::mem::offset_of;
 use wdk_sys::{
-    IO_STACK_LOCATION, PDEVICE_OBJECT, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
-    SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, ntddk,
+    IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
+    SL_PENDING_RETURNED,
 };
 
 /// All invoke flags: a context is always reclaimed (C14).
@@ -100,54 +99,52 @@ pub(crate) unsafe fn skip_current_location(irp: PIRP) {
     unsafe { slot.write(above) };
 }
 
-/// `IoCopyCurrentIrpStackLocationToNext`: all but the completion routine and its context, with
-/// the control flags cleared. IRQL: ≤ DISPATCH_LEVEL.
+/// `IoCopyCurrentIrpStackLocationToNext` and `IoSetCompletionRoutine`, in that order (C1), with all invoke flags
+/// (C14). IRQL: ≤ DISPATCH_LEVEL.
+///
+/// Also where the driver may be unloaded: `IoSetCompletionRoutineEx`, which keeps the image, allocates, and a
+/// request for which that fails may only be completed, a close among them (C15, P2).
 ///
 /// # Safety
-/// As the module says, and there is a next location.
-pub(crate) unsafe fn copy_current_location_to_next(irp: PIRP) {
+/// As the module says, and there is a next location; `routine` accepts `context` whenever the request completes,
+/// and the image is there until it has returned.
+pub(crate) unsafe fn copy_with_completion_routine(
+    irp: PIRP,
+    routine: Routine,
+    context: *mut c_void,
+) {
+    /// All but the completion routine and its context.
     const COPIED: usize = offset_of!(IO_STACK_LOCATION, CompletionRoutine);
     // SAFETY: contract of the function.
     let from = unsafe { current_location(irp) };
-    // SAFETY: contract of the function.
-    let to = unsafe { next_location(irp) };
+    // SAFETY: contract of the function; locations are an array that is used from its end.
+    let to = unsafe { from.sub(1) };
     // SAFETY: two distinct locations of one array.
     unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), COPIED) };
-    // SAFETY: as above.
-    unsafe { (*to).Control = 0 };
+    // SAFETY: contract of the function.
+    unsafe { set_routine(to, routine, context) };
 }
 
-/// `IoSetCompletionRoutine`, or `IoSetCompletionRoutineEx` where the driver may be unloaded
-/// (C15), with all invoke flags (C14). IRQL: ≤ DISPATCH_LEVEL.
-///
-/// Errors: STATUS_INSUFFICIENT_RESOURCES, only where the driver may be unloaded; the routine
-/// is not set then.
+/// `IoSetCompletionRoutine`, with all invoke flags (C14). IRQL: ≤ DISPATCH_LEVEL.
 ///
 /// # Safety
-/// As the module says; the next location was filled in; `device` is this driver's, and `routine`
-/// accepts `context` whenever the request completes.
-pub(crate) unsafe fn set_completion_routine<F: Filter>(
-    driver: &Driver<F>,
-    device: PDEVICE_OBJECT,
-    irp: PIRP,
-    routine: Option<Routine>,
-    context: *mut c_void,
-) -> Result<(), Status> {
-    if driver.can_unload() {
-        // SAFETY: contract of the function.
-        let status =
-            unsafe { ntddk::IoSetCompletionRoutineEx(device, irp, routine, context, 1, 1, 1) };
-        return Status(status).into_result();
-    }
+/// As the module says; the next location was filled in; `routine` as in [`copy_with_completion_routine`].
+pub(crate) unsafe fn set_completion_routine(irp: PIRP, routine: Routine, context: *mut c_void) {
     // SAFETY: contract of the function.
     let next = unsafe { next_location(irp) };
     // SAFETY: as above.
-    unsafe { (*next).CompletionRoutine = routine };
+    unsafe { set_routine(next, routine, context) };
+}
+
+/// # Safety
+/// `location` is the caller's to fill in; `routine` as in [`copy_with_completion_routine`].
+unsafe fn set_routine(location: *mut IO_STACK_LOCATION, routine: Routine, context: *mut c_void) {
+    // SAFETY: contract of the function.
+    unsafe { (*location).CompletionRoutine = Some(routine) };
     // SAFETY: as above.
-    unsafe { (*next).Context = context };
-    // SAFETY: as above.
-    unsafe { (*next).Control = INVOKE_ALWAYS };
-    Ok(())
+    unsafe { (*location).Context = context };
+    // SAFETY: as above. No flag of the location above is in it.
+    unsafe { (*location).Control = INVOKE_ALWAYS };
 }
 
 /// `IoMarkIrpPending`. IRQL: ≤ DISPATCH_LEVEL.

@@ -2,14 +2,16 @@
 //! those with the device that a completion routine is set for.
 
 use super::{Mistake, is};
-use crate::attachments::extension;
+use crate::attachments::{extension, is_unloading};
 use crate::filter::{self, DispatchRoutine, completed, enter, leave, lower, pass_with};
-use crate::kernel::{copy_location_to_next, milliseconds, set_completion_routine};
+use crate::kernel::{copy_location_to_next, milliseconds, skip_location};
+use core::ffi::c_void;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{
     _EVENT_TYPE, BOOLEAN, DO_DEVICE_INITIALIZING, IO_REMOVE_LOCK, IO_STATUS_BLOCK,
     IRP_MJ_FLUSH_BUFFERS, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KTIMER, NPAGED_LOOKASIDE_LIST,
-    NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED, PVOID, ntddk,
+    NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED, PVOID, STATUS_SUCCESS, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadN");
@@ -28,10 +30,9 @@ static mut REMOVE_LOCK: IO_REMOVE_LOCK = unsafe { core::mem::zeroed() };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
-        (Mistake::PlainCompletionRoutine | Mistake::ReferenceUnloadWithRequestOut, _) => {
-            Some(pass_plainly)
-        }
+        (Mistake::CompletionRoutineOutlivesUnload, _) => Some(pass_with_stay),
         (Mistake::CompletionRoutineUnchecked, _) => Some(pass_unchecked),
+        (Mistake::CompletionRoutineRefused, _) => Some(pass_in_any_case),
         (Mistake::CompletionRoutineForLowerDevice, _) => Some(pass_for_lower_device),
         (Mistake::RemoveLockReleasedTwice, IRP_MJ_QUERY_INFORMATION) => Some(release_remove_lock),
         (Mistake::ReferenceNameFreedBeforeDetach, _) => Some(look_at_name),
@@ -39,13 +40,27 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     }
 }
 
-unsafe extern "C" fn pass_plainly(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+unsafe extern "C" fn pass_with_stay(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    enter();
-    copy_location_to_next(irp);
-    set_completion_routine(irp, completed);
-    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: plain-completion-routine
+    let status = pass_with(device, irp, completed_and_stays, null_mut());
     leave();
+    status
+}
+
+/// [`completed`], which one thread does not leave once the driver waits to be unloaded: what a thread
+/// does that is suspended between its last instructions.
+unsafe extern "C" fn completed_and_stays(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    static STAYS: AtomicBool = AtomicBool::new(false);
+    let status = completed(device, irp, context);
+    if is_unloading() && !STAYS.swap(true, Ordering::AcqRel) {
+        loop {
+            core::hint::spin_loop();
+        }
+    }
     status
 }
 
@@ -55,6 +70,21 @@ unsafe extern "C" fn pass_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTAT
     copy_location_to_next(irp);
     let _ = ntddk::IoSetCompletionRoutineEx(device, irp, Some(completed), null_mut(), 1, 1, 1);
     let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: completion-routine-unchecked
+    leave();
+    status
+}
+
+unsafe extern "C" fn pass_in_any_case(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    copy_location_to_next(irp);
+    let set = ntddk::IoSetCompletionRoutineEx(device, irp, Some(completed), null_mut(), 1, 1, 1);
+    if set == STATUS_SUCCESS {
+        enter();
+    } else {
+        skip_location(irp);
+    }
+    let below = lower(device);
+    let status = ntddk::IofCallDriver(below, irp); // MISTAKE: completion-routine-refused
     leave();
     status
 }

@@ -69,14 +69,9 @@ unsafe extern "C" fn touch_after_call(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
 
 unsafe extern "C" fn complete_as_pending(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_PENDING;
-            ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-as-pending
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_PENDING;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-as-pending
     leave();
     status
 }
@@ -143,14 +138,9 @@ unsafe extern "C" fn cancelled(_device: PDEVICE_OBJECT, _irp: PIRP) {}
 
 unsafe extern "C" fn leave_cancel_routine(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            (*irp).CancelRoutine = Some(cancelled);
-            ntddk::IofCompleteRequest(irp, 0); // MISTAKE: cancel-routine-left
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    (*irp).CancelRoutine = Some(cancelled);
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: cancel-routine-left
     leave();
     status
 }
@@ -162,15 +152,10 @@ unsafe extern "C" fn keep_cancel_lock(_device: PDEVICE_OBJECT, irp: PIRP) {
 
 unsafe extern "C" fn cancel_by_itself(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            (*irp).CancelRoutine = Some(keep_cancel_lock);
-            let _ = ntddk::IoCancelIrp(irp);
-            complete_as_is(irp);
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    (*irp).CancelRoutine = Some(keep_cancel_lock);
+    let _ = ntddk::IoCancelIrp(irp);
+    complete_as_is(irp);
     leave();
     status
 }

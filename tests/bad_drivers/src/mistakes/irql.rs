@@ -106,15 +106,10 @@ unsafe extern "C" fn forward_at_dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> N
 
 unsafe extern "C" fn complete_under_spin_lock(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            let irql = acquire();
-            ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-under-spin-lock
-            ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    let irql = acquire();
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-under-spin-lock
+    ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
     leave();
     status
 }

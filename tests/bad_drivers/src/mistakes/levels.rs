@@ -37,15 +37,10 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
 
 unsafe extern "C" fn complete_above_dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            let irql = KfRaiseIrql(DISPATCH + 1);
-            ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-above-dispatch
-            KeLowerIrql(irql);
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    let irql = KfRaiseIrql(DISPATCH + 1);
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: complete-above-dispatch
+    KeLowerIrql(irql);
     leave();
     status
 }

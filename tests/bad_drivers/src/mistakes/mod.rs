@@ -282,12 +282,14 @@ mistakes! {
     DeviceTypeNotCopied = "device-type-not-copied";
     /// The reference of IoGetAttachedDeviceReference is kept.
     DeviceReferenceLeft = "device-reference-left";
-    /// The request is passed on although IoSetCompletionRoutineEx failed (C15).
+    /// Nobody looks whether IoSetCompletionRoutineEx has failed (C15).
     CompletionRoutineUnchecked = "completion-routine-unchecked";
     /// IoSetCompletionRoutineEx is given the device below (C15).
     CompletionRoutineForLowerDevice = "completion-routine-for-lower-device";
-    /// IoSetCompletionRoutine is used in a driver that can be unloaded (C15).
-    PlainCompletionRoutine = "plain-completion-routine";
+    /// IoSetCompletionRoutineEx has failed, and the request is passed on without a routine (C15).
+    CompletionRoutineRefused = "completion-routine-refused";
+    /// A completion routine is not left when DriverUnload returns (A12, C15).
+    CompletionRoutineOutlivesUnload = "completion-routine-outlives-unload";
     /// A timer is left set at unload (A12).
     TimerLeftAtUnload = "timer-left-at-unload";
     /// A remove lock is released that was not acquired.

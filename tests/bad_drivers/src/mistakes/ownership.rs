@@ -83,14 +83,10 @@ unsafe extern "C" fn mark_after_call(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
 /// Returns the status out of the request. The originator of a create keeps it until this returns.
 unsafe extern "C" fn look_after_completion(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(_) => {
-            complete_as_is(irp);
-            let status = &raw const (*irp).IoStatus.__bindgen_anon_1.Status;
-            status.read_volatile() // MISTAKE: touch-irp-after-completion
-        }
-        Err(status) => status,
-    };
+    pass_and_wait(device, irp);
+    complete_as_is(irp);
+    let status = &raw const (*irp).IoStatus.__bindgen_anon_1.Status;
+    let status = status.read_volatile(); // MISTAKE: touch-irp-after-completion
     leave();
     status
 }

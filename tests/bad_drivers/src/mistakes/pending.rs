@@ -94,7 +94,8 @@ unsafe extern "C" fn work(device: PDEVICE_OBJECT, context: PVOID) {
         // The dispatch routine is about to return; it would be right if this were first.
         sleep(200);
         let _ = mount_volume(device, irp);
-    } else if pass_and_wait(device, irp).is_ok() {
+    } else {
+        pass_and_wait(device, irp);
         complete_as_is(irp);
     }
     ntddk::IoFreeWorkItem(item);
@@ -130,16 +131,11 @@ pub unsafe fn post_mount(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
 /// Passes the request down, waits and completes it with `mark` or without; its status.
 unsafe fn pass_wait_and_complete(device: PDEVICE_OBJECT, irp: PIRP, mark: bool) -> NTSTATUS {
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            if mark {
-                mark_pending(irp);
-            }
-            complete_as_is(irp);
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    if mark {
+        mark_pending(irp);
+    }
+    complete_as_is(irp);
     leave();
     status
 }

@@ -97,13 +97,8 @@ unsafe extern "C" fn notify_synchronously(device: PDEVICE_OBJECT, irp: PIRP) -> 
         return dispatch(device, irp);
     }
     enter();
-    let status = match pass_and_wait(device, irp) {
-        Ok(status) => {
-            complete_as_is(irp);
-            status
-        }
-        Err(status) => status,
-    };
+    let status = pass_and_wait(device, irp);
+    complete_as_is(irp);
     leave();
     status
 }

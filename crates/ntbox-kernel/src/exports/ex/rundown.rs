@@ -17,7 +17,7 @@
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT};
 use crate::pool::{self, Kind};
 use crate::processor::thread::PROCESSORS;
-use crate::processor::{dispatcher, irql, thread};
+use crate::processor::{dispatcher, irql, thread, turns};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
@@ -162,6 +162,8 @@ pub unsafe extern "win64" fn release_ex(reference: Reference, count: u32, caller
     let word = unsafe { word(reference) };
     // SAFETY: the value is only changed by these routines.
     unsafe { release_in(word, count as usize, true, caller) };
+    // Who has been waited for by that is still in its driver.
+    turns::point();
 }
 
 /// `ExRundownCompleted`.

@@ -34,7 +34,10 @@ pub unsafe extern "win64" fn set_event(
     turns::point();
     running::event_is_set(event as usize, caller);
     // SAFETY: the driver passes an event.
-    unsafe { dispatcher::set_event(event) }
+    let before = unsafe { dispatcher::set_event(event) };
+    // Who waited may go on, and who has woken him is still in its driver.
+    turns::point();
+    before
 }
 
 /// `KeResetEvent`.

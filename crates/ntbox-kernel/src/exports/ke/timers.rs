@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::routines::DeferredRoutine;
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KDPC, KTIMER};
+use crate::nt::{DISPATCH_LEVEL, KDPC, KTIMER, PASSIVE_LEVEL};
 use crate::processor::{counter, dpc, irql, time, timer, work};
 use std::ffi::c_void;
 
@@ -35,7 +35,7 @@ pub unsafe extern "win64" fn remove_queue_dpc(dpc: *mut KDPC) -> u8 {
 
 /// `KeFlushQueuedDpcs`.
 pub unsafe extern "win64" fn flush_queued_dpcs(caller: usize) {
-    irql::require_at_most("KeFlushQueuedDpcs", APC_LEVEL, caller);
+    irql::require_at_most("KeFlushQueuedDpcs", PASSIVE_LEVEL, caller);
     work::flush_dpcs();
 }
 

@@ -226,15 +226,16 @@ fn holders_are_those_that_completion_has_not_passed() {
 }
 
 #[test]
-fn a_refused_routine_is_told_for_its_location_once() {
+fn a_refused_routine_is_told_once_and_only_until_the_request_is_completed() {
     let tracker = tracker();
     let mut inner = tracker.lock();
     inner.set_refused(1, Some(0x55));
-    assert_eq!(inner.take_refused(1), Some(0x55));
-    assert_eq!(inner.take_refused(1), None);
-    inner.set_refused(1, Some(0x55));
-    assert_eq!(inner.take_refused(2), None, "the request goes elsewhere");
+    assert_eq!(inner.take_refused(), Some((1, 0x55)));
+    assert_eq!(inner.take_refused(), None);
     inner.set_refused(1, Some(0x55));
     inner.set_refused(1, None);
-    assert_eq!(inner.take_refused(1), None, "another one was set");
+    assert_eq!(inner.take_refused(), None, "another one was set");
+    inner.set_refused(1, Some(0x55));
+    assert!(inner.begin_completion(SENT.0, 2).is_some());
+    assert_eq!(inner.take_refused(), None, "completed, as it should be");
 }

@@ -1,6 +1,6 @@
 //! Device objects, their stacks, what is left of a driver, and what it logs.
 
-use super::Proof::BadDriver;
+use super::Proof::{BadDriver, NotApplicable};
 use super::{page, rules};
 
 rules! { Devices;
@@ -85,6 +85,17 @@ rules! { Devices;
         should: "check what IoSetCompletionRoutineEx returns, and complete the request when it fails",
         proof: BadDriver("completion-routine-unchecked"),
     };
+    REFUSED_AND_PASSED_ON = {
+        name: "IoSetCompletionExCompleteIrp",
+        code: "0xC4/4100F",
+        checks: "IoSetCompletionRoutineEx fails, and the driver, which has seen that, passes the request on in another way: \
+                 its location skipped, or with a routine of IoSetCompletionRoutine",
+        source: "devtest/wdm-iosetcompletionexcompleteirp",
+        detected_by: "IoCallDriver: a routine was refused since the request was last passed on or completed",
+        should: "complete the request when IoSetCompletionRoutineEx fails, or never call it: IoSetCompletionRoutine cannot \
+                 fail, and the driver waits for its requests before it is unloaded",
+        proof: BadDriver("completion-routine-refused"),
+    };
     COMPLETION_ROUTINE_DEVICE = {
         name: "IoSetCompletionRoutineExCheckDeviceObject",
         code: "DDI compliance",
@@ -96,20 +107,22 @@ rules! { Devices;
     };
     PLAIN_COMPLETION_ROUTINE = {
         name: "IoSetCompletionRoutineNonPnpDriver",
-        code: "DDI compliance",
-        checks: "A driver that is unloaded and is no PnP driver has set completion routines with IoSetCompletionRoutine",
+        code: "static analysis",
+        checks: "A driver that is no PnP driver sets completion routines with IoSetCompletionRoutine",
         source: "devtest/wdm-iosetcompletionroutinenonpnpdriver",
-        detected_by: "IoCallDriver: a routine in the image that IoSetCompletionRoutineEx has not set; reported after DriverUnload",
-        should: "set completion routines with IoSetCompletionRoutineEx, which keeps the image until they have returned",
-        proof: BadDriver("plain-completion-routine"),
+        detected_by: "not detected",
+        should: "wait for each completion routine to return before DriverUnload does",
+        proof: NotApplicable("Microsoft checks it in source code alone, which cannot show whether DriverUnload waits for the routines. \
+                              What it is there to prevent is checked: UnloadedWithPendingOperations"),
     };
     UNLOADED_WITH_REQUESTS = {
         name: "UnloadedWithPendingOperations",
         code: "0xCE DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS",
         checks: "A driver is unloaded while a request, callback, work item, timer or thread can still reach its code",
         source: "debugger/bug-check-0xce--driver-unloaded-without-cancelling-pending-operations",
-        detected_by: "after DriverUnload: everything that holds an address of the image; later, a jump into it",
-        should: "wait until no request, work item or timer can enter the driver before DriverUnload returns",
+        detected_by: "after DriverUnload: everything that holds an address of the image, and each thread in one of its dispatch or \
+                      completion routines; later, a jump into it",
+        should: "wait until nobody is in the driver, and no request, work item or timer can enter it, before DriverUnload returns",
         proof: BadDriver("timer-left-at-unload"),
     };
     REMOVE_LOCK_PAIRING = {

@@ -8,9 +8,11 @@ use super::count::{self, Work};
 use super::{Extent, Measured, Stack, measure, measure_switched};
 use crate::io_manager::{call, irp};
 use crate::nt::irp::{control, size_of_irp};
+use crate::nt::routines::DriverRoutines;
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, IRP, IRP_MJ_READ, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
+    DEVICE_OBJECT, FILE_OBJECT, IO_STATUS_BLOCK, IRP, IRP_MJ_READ, IrpExt, NTSTATUS,
+    STATUS_MORE_PROCESSING_REQUIRED,
 };
 use crate::pe_image::Image;
 use crate::user::access::READ;
@@ -18,6 +20,7 @@ use crate::user::{CreateParameters, File, create_file};
 use crate::workload::worker::synchronous;
 use anyhow::anyhow;
 use std::ffi::c_void;
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A request of the measurement's own, with one location more than the stack needs: that one
@@ -76,6 +79,26 @@ unsafe fn send(request: *mut IRP, device: *mut DEVICE_OBJECT, file: *mut FILE_OB
     unsafe { irp::set_completion_routine(request, Some(stop), std::ptr::null_mut(), ALWAYS) };
     // SAFETY: a complete request for a device whose stack fits.
     unsafe { call::call_driver(device, request, 0) };
+}
+
+impl Driven {
+    /// A read by fast I/O at `level` of the stack, as the I/O manager asks for one: whether it was taken.
+    fn read_fast(&mut self, level: usize) -> bool {
+        let Some(device) = self.devices.get(level) else {
+            return false;
+        };
+        let (mut offset, mut result) = (0, IO_STATUS_BLOCK::default());
+        // SAFETY: the open file keeps its devices.
+        let driver = unsafe { (**device).DriverObject };
+        // SAFETY: a device keeps its driver.
+        let table = unsafe { (*driver).fast_io() };
+        // SAFETY: the table of a driver, or none.
+        let entry = unsafe { table.as_ref() }.and_then(|table| table.FastIoRead);
+        let Some(read) = entry else { return false };
+        let (offset, result) = (&raw mut offset, &raw mut result);
+        // SAFETY: the open file keeps itself and its devices; what is passed outlives the call.
+        unsafe { read(self.file, offset, 0, 1, 0, null_mut(), result, *device) != 0 }
+    }
 }
 
 impl Drop for Driven {
@@ -168,6 +191,27 @@ pub fn in_modes(
     Ok((measured, driven_in_first.into_inner()))
 }
 
+/// The time that a read by fast I/O takes at each level, called as the I/O manager does. `path` as for
+/// [`pass_through`].
+///
+/// # Errors
+/// As [`pass_through`].
+pub fn fast_io(path: &str, extent: Extent) -> anyhow::Result<Measured> {
+    let file = open(path)?;
+    let levels = Stack::of(&file)?.devices.len();
+    measure(
+        "read driven by hand (fast I/O)",
+        extent,
+        levels,
+        || Driven::new(&file),
+        |driven, level, count| {
+            for _ in 0..count {
+                driven.read_fast(level);
+            }
+        },
+    )
+}
+
 /// The time of one request at each level that is allocated for it and freed behind it: what the
 /// verifier adds shows here. `path` as for [`pass_through`].
 ///
@@ -223,4 +267,18 @@ pub fn work(path: &str) -> anyhow::Result<Vec<(&'static Image, Work)>> {
     // SAFETY: the request is alive.
     let end = start + size_of_irp(unsafe { (*driven.request).StackCount });
     count::of_each_driver(&(start..end), || driven.drive(top))
+}
+
+/// What each driver does for a read by fast I/O, the uppermost driver first.
+///
+/// # Errors
+/// As [`work`], and if the read is not taken.
+pub fn fast_io_work(path: &str) -> anyhow::Result<Vec<(&'static Image, Work)>> {
+    let file = open(path)?;
+    let mut driven = Driven::new(&file)?;
+    let top = driven.devices.len() - 1;
+    let mut taken = driven.read_fast(top);
+    let work = count::of_each_driver(&(0..0), || taken &= driven.read_fast(top))?;
+    anyhow::ensure!(taken, "a driver of the stack takes no read by fast I/O");
+    Ok(work)
 }

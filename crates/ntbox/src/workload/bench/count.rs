@@ -31,6 +31,9 @@ pub struct Work {
     /// Writes to memory other than the thread's stack and the request: what processors
     /// that handle different requests may share. Where, with how often.
     pub shared_writes: BTreeMap<String, usize>,
+    /// The most of the stack between a call of one of its routines, by another driver or the kernel,
+    /// and the deepest that it calls itself, in bytes: its frames, and the return address of that call.
+    pub stack: u64,
 }
 
 /// Runs `work` step by step and returns what each driver did in it, in the order in which they
@@ -56,6 +59,8 @@ pub fn of_each_driver(
 fn count(steps: &[Step], own: &Range<usize>) -> Vec<(&'static Image, Work)> {
     let mut drivers: Vec<(&'static Image, Work)> = Vec::new();
     let mut information = InstructionInfoFactory::new();
+    // Routines of drivers that were called and have not returned: the driver, and the stack pointer then.
+    let mut called: Vec<(&'static Image, u64)> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let Some(image) = pe_image::image_at(step.instruction) else {
             continue;
@@ -70,6 +75,7 @@ fn count(steps: &[Step], own: &Range<usize>) -> Vec<(&'static Image, Work)> {
         let work = &mut drivers[place].1;
         let decoded = instruction::at(step.instruction);
         work.instructions += 1;
+        work.stack = work.stack.max(stack_of(steps, index, image, &mut called));
         let memory = information.info(&decoded).used_memory().to_vec();
         let written = memory
             .iter()
@@ -101,6 +107,33 @@ fn count(steps: &[Step], own: &Range<usize>) -> Vec<(&'static Image, Work)> {
         }
     }
     drivers
+}
+
+/// The stack that `image`, in which the step is, takes then for its routine that was called last and has not
+/// returned. Keeps `called` up to date.
+fn stack_of(
+    steps: &[Step],
+    index: usize,
+    image: &'static Image,
+    called: &mut Vec<(&'static Image, u64)>,
+) -> u64 {
+    let is_of = |of: &Image| std::ptr::eq(of, image);
+    let pointer = steps[index].registers[STACK_POINTER];
+    let entered = index.checked_sub(1).is_none_or(|before| {
+        let before = steps[before].instruction;
+        !pe_image::image_at(before).is_some_and(is_of)
+            && calls(instruction::at(before).flow_control())
+    });
+    // A routine that has returned is above, and one that gave its place to another where that begins.
+    called.retain(|(_, entry)| *entry > pointer || *entry == pointer && !entered);
+    if entered || !called.last().is_some_and(|(of, _)| is_of(of)) {
+        called.push((image, pointer));
+    }
+    let entry = called.last().map_or(pointer, |(_, entry)| *entry);
+    // What a call pushes is there at the next step.
+    let next = steps.get(index + 1);
+    let lowest = next.map_or(pointer, |next| next.registers[STACK_POINTER].min(pointer));
+    entry - lowest
 }
 
 /// A jump out of the image is a call whose return address is that of the caller.

@@ -1,22 +1,30 @@
 //! A file system that does nothing: the bottom of the stack that is measured.
 //!
-//! It mounts the volumes that [`claim`] names and completes every request at
-//! once, so that what is measured is the way through the stack.
+//! It mounts the volumes that [`claim`] names and completes every request and
+//! every read by fast I/O at once, so that what is measured is the way through
+//! the stack.
 
 #![expect(unsafe_code, reason = "a native driver: its routines get raw requests")]
 
 use crate::io_manager::{complete, device, driver, registration, storage};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DO_DIRECT_IO, DRIVER_OBJECT, FILE_DEVICE_DISK_FILE_SYSTEM, IRP, IRP_MJ_CREATE,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_MAXIMUM_FUNCTION, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS,
-    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME,
+    DEVICE_OBJECT, DO_DIRECT_IO, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM,
+    FILE_OBJECT, IO_STATUS_BLOCK, IRP, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL,
+    IRP_MJ_MAXIMUM_FUNCTION, IRP_MN_MOUNT_VOLUME, IrpExt, NTSTATUS, STATUS_SUCCESS,
+    STATUS_UNRECOGNIZED_VOLUME,
 };
-use std::sync::Mutex;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 /// Letters of the volumes it mounts.
 static CLAIMED: Mutex<Vec<char>> = Mutex::new(Vec::new());
+static FAST_IO: LazyLock<FAST_IO_DISPATCH> = LazyLock::new(|| FAST_IO_DISPATCH {
+    SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
+    FastIoRead: Some(read),
+    ..FAST_IO_DISPATCH::default()
+});
 static DRIVER: AtomicPtr<DRIVER_OBJECT> = AtomicPtr::new(std::ptr::null_mut());
 
 /// The volume with this letter will be mounted by the file system that does nothing.
@@ -34,6 +42,7 @@ pub fn claim(letter: char) {
         for major in 0..=IRP_MJ_MAXIMUM_FUNCTION {
             driver.set_dispatch(major as u8, dispatch);
         }
+        driver.set_fast_io(&raw const *FAST_IO);
     });
     DRIVER.store(object, Ordering::Release);
     // SAFETY: the driver object was just created.
@@ -53,6 +62,22 @@ pub fn claim(letter: char) {
         // SAFETY: as above.
         unsafe { registration::register_file_system(control) };
     }
+}
+
+/// FastIoRead: nothing was read.
+unsafe extern "win64" fn read(
+    _file: *mut FILE_OBJECT,
+    _offset: *mut i64,
+    _length: u32,
+    _wait: u8,
+    _key: u32,
+    _buffer: *mut c_void,
+    result: *mut IO_STATUS_BLOCK,
+    _device: *mut DEVICE_OBJECT,
+) -> u8 {
+    // SAFETY: the caller's status block.
+    unsafe { result.write(IO_STATUS_BLOCK::default()) };
+    1
 }
 
 unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {

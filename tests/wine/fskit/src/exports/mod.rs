@@ -37,6 +37,10 @@ extern "C" fn KeGetCurrentIrql() -> u8 {
     0
 }
 
+/// There is nothing to wait for: DPCs never run.
+#[unsafe(no_mangle)]
+extern "C" fn KeFlushQueuedDpcs() {}
+
 /// No file system calls itself here.
 #[unsafe(no_mangle)]
 extern "C" fn IoGetTopLevelIrp() -> *mut IRP {

@@ -1,0 +1,141 @@
+//! A driver's place in its image: its state, and who is inside.
+//!
+//! A driver that can be unloaded must know who is inside it: dispatch routines, calls of fast I/O, work
+//! items, and requests that are below and will come back. They are counted here, in memory that is there for
+//! as long as the image is. It cannot be with a device: FastIoDetachDevice deletes one under the request
+//! with which the volume goes (A9), and who leaves would give back what is gone.
+//!
+//! A driver that stays counts nothing and never comes here (P4).
+
+#![expect(unsafe_code, reason = "the state is found through a pointer")]
+
+use crate::driver::{Driver, Filter};
+use crate::irp::Lasting;
+use crate::irql::Passive;
+use crate::sync::Rundown;
+use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// A place for the driver's state that a callback without context can look into, and the count of who is
+/// inside the driver.
+pub struct Slot<F: Filter> {
+    driver: AtomicPtr<Driver<F>>,
+    inside: Rundown,
+    /// Requests below that may stay there for long, by [`Lasting`].
+    lasting: [AtomicU32; Lasting::COUNT],
+}
+
+/// Somebody is inside the driver: it is not unloaded before this is dropped. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// What is left of the caller's way out, its last instructions, is not covered (A12): nobody can tell when a
+/// thread has done them but the thread itself, in its last instructions.
+pub(crate) struct Inside(&'static Rundown);
+
+impl Inside {
+    /// Stays inside, until [`Slot::leave`].
+    pub(crate) fn keep(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // SAFETY: acquired when this was made.
+        unsafe { self.0.release() }
+    }
+}
+
+impl<F: Filter> Slot<F> {
+    /// Empty, as before DriverEntry and after DriverUnload.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            driver: AtomicPtr::new(core::ptr::null_mut()),
+            inside: Rundown::uninitialized(),
+            lasting: [const { AtomicU32::new(0) }; Lasting::COUNT],
+        }
+    }
+
+    /// The driver begins to run.
+    ///
+    /// # Safety
+    /// Called by DriverEntry, once, before anybody can be inside.
+    pub(crate) unsafe fn fill(&'static self, driver: &Driver<F>) {
+        // SAFETY: in its final place, and not used yet.
+        unsafe { self.inside.initialize() };
+        let driver = core::ptr::from_ref(driver).cast_mut();
+        self.driver.store(driver, Ordering::Release);
+    }
+
+    /// The driver's state is about to go.
+    pub(crate) fn empty(&self) {
+        self.driver.store(core::ptr::null_mut(), Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<&Driver<F>> {
+        // SAFETY: null, or the state in the control device. That stays while a callback or a completion
+        // routine that has looked here runs: the registration for file systems ends before the state does,
+        // the one with ETW is dropped with the state, before anything that its callback uses, and both wait
+        // for their callbacks; who is inside is waited for.
+        unsafe { self.driver.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Enters a driver that can be unloaded; `None` if that has begun (C15). IRQL: ≤ DISPATCH_LEVEL.
+    pub(crate) fn enter(&'static self) -> Option<Inside> {
+        // SAFETY: initialized by DriverEntry before there is a device to call.
+        let entered = unsafe { self.inside.acquire() };
+        // Not `then_some`, which would make one and drop it where nothing was acquired.
+        entered.then(|| Inside(&self.inside))
+    }
+
+    /// Leaves for somebody who has stayed inside. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// # Safety
+    /// Pairs with an [`Inside::keep`].
+    pub(crate) unsafe fn leave(&'static self) {
+        drop(Inside(&self.inside));
+    }
+
+    /// Lets nobody in any more, and waits until the last one has left.
+    ///
+    /// # Safety
+    /// The caller is not inside itself.
+    pub(crate) unsafe fn wait(&self, level: &mut Passive) {
+        // SAFETY: initialized; contract of the function.
+        unsafe { self.inside.wait(level) }
+    }
+
+    fn count(&self, lasting: Lasting) -> Option<&AtomicU32> {
+        self.lasting.get(lasting as usize)
+    }
+
+    /// A request that may last is passed on. IRQL: any.
+    pub(crate) fn lasts(&self, lasting: Lasting) {
+        if let Some(count) = self.count(lasting) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// It has come back. IRQL: any.
+    pub(crate) fn lasts_no_longer(&self, lasting: Lasting) {
+        if let Some(count) = self.count(lasting) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The requests below that may stay there for as long as a program likes: the kinds of which there are
+    /// any at this moment, and how many of each. IRQL: any.
+    pub(crate) fn lasting(&self) -> impl Iterator<Item = (Lasting, u32)> {
+        Lasting::ALL
+            .into_iter()
+            .zip(&self.lasting)
+            .map(|(lasting, count)| (lasting, count.load(Ordering::Relaxed)))
+            .filter(|&(_, count)| count != 0)
+    }
+}
+
+impl<F: Filter> Default for Slot<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
