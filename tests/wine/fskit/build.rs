@@ -2,7 +2,7 @@
 
 /// What `src/exports` brings. Named one by one, because a driver exports nothing by itself: what
 /// rustc would export is dropped by wdk-kit.
-const EXPORTS: [&str; 31] = [
+const EXPORTS: [&str; 32] = [
     "EtwRegister",
     "EtwSetInformation",
     "EtwUnregister",
@@ -24,6 +24,7 @@ const EXPORTS: [&str; 31] = [
     "IoGetDiskDeviceObject",
     "IoGetLowerDeviceObject",
     "IoGetTopLevelIrp",
+    "IoOpenDriverRegistryKey",
     "IoRegisterFsRegistrationChange",
     "IoRegisterFsRegistrationChangeMountAware",
     "IoReleaseVpbSpinLock",
