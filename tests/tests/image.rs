@@ -133,6 +133,7 @@ const MITIGATIONS: &str = "no-execute, random addresses, also above 4 GB, signat
 const PAGEABLE: &str = "nothing is pageable or discardable but INIT and what only the loader reads";
 const DIRECTORIES: &str =
     "it has no thread-local storage, delayed or bound imports, or managed code";
+const EXPORTS: &str = "it exports nothing but its entry point and what wdk-sys has for linkers";
 const PROGRAM_DATABASE: &str = "it names the PDB beside it, without a path";
 const RELOCATABLE: &str = "it is a WDM driver image that can be relocated";
 const WRITE_OR_EXECUTE: &str = "no section is both writable and executable";
@@ -209,20 +210,10 @@ const DOCTORS: &[Doctor] = &[
             it.optional_header(16, &text.to_le_bytes());
         },
     ),
-    (
-        "an export",
-        "it exports nothing but its entry point",
-        |it| {
-            // An export directory over the code: one function, at the address of the section.
-            let (text, raw) = it.section_start(".text");
-            let mut directory = [0_u32; 11];
-            directory[5] = 1;
-            directory[7] = text + 40;
-            directory[10] = text;
-            it.put(raw, &directory.map(u32::to_le_bytes).concat());
-            it.directory(0, text, 40);
-        },
-    ),
+    ("an export without a name", EXPORTS, |it| export(it, None)),
+    ("an export that no linker asks for", EXPORTS, |it| {
+        export(it, Some(b"__CxxFrameHandler5\0"))
+    }),
     ("thread-local storage", DIRECTORIES, |it| {
         it.directory(9, 0x1000, 40)
     }),
@@ -251,6 +242,40 @@ const DOCTORS: &[Doctor] = &[
         it.replace(b"fsglass.pdb\0", b"f/g/ass.pdb\0")
     }),
 ];
+
+/// Puts an export directory over the code, with one function behind it.
+fn export(it: &mut Doctored, name: Option<&[u8]>) {
+    const SIZE: u32 = 96;
+    let (text, raw) = it.section_start(".text");
+    let mut directory = [0_u32; 14];
+    // Functions and their addresses, which lie behind these words; names and theirs.
+    (directory[5], directory[7]) = (1, text + 40);
+    directory[10] = text + SIZE;
+    if let Some(name) = name {
+        (directory[6], directory[8], directory[9]) = (1, text + 44, text + 48);
+        (directory[11], directory[12]) = (text + 56, 0);
+        it.put(raw + 56, name);
+    }
+    it.put(raw, &directory.map(u32::to_le_bytes).concat());
+    it.directory(0, text, SIZE);
+}
+
+/// rustc exports them on Windows.
+#[test]
+fn what_wdk_sys_has_for_linkers_may_be_exported() {
+    let good = image(Profile::Release);
+    for name in [
+        "__CxxFrameHandler3",
+        "__CxxFrameHandler4",
+        "__GSHandlerCheck_EH4",
+        "_fltused",
+    ] {
+        let mut copy = Doctored::new(&good);
+        export(&mut copy, Some(format!("{name}\0").as_bytes()));
+        let found = findings(&copy.finish(), Profile::Release);
+        assert!(found.is_empty(), "{name}: {found:?}");
+    }
+}
 
 /// The audit itself: every doctored copy is refused for what is wrong with it, and for nothing else.
 #[test]

@@ -4,7 +4,7 @@ use super::{Check, Image, resources};
 use object::LittleEndian as LE;
 use object::pe::*;
 use object::read::Object as _;
-use object::read::pe::Import;
+use object::read::pe::{ExportTarget, Import};
 
 pub(super) const ALL: &[Check] = &[
     Check {
@@ -48,7 +48,7 @@ pub(super) const ALL: &[Check] = &[
         run: entry,
     },
     Check {
-        rule: "it exports nothing but its entry point",
+        rule: "it exports nothing but its entry point and what wdk-sys has for linkers",
         run: exports,
     },
     Check {
@@ -224,24 +224,35 @@ fn entry(image: &Image<'_>) -> Result<(), String> {
 
 /// The kernel finds the entry point in the header. Some linkers are told to export it by its name
 /// as well; anything else would make the driver a library for others.
+/// What wdk-sys defines because Microsoft's linker asks for it. On Windows rustc exports them, by a
+/// definition file, of which that linker takes one.
+const FOR_LINKERS: [&[u8]; 4] = [
+    b"__CxxFrameHandler3",
+    b"__CxxFrameHandler4",
+    b"__GSHandlerCheck_EH4",
+    b"_fltused",
+];
+
 fn exports(image: &Image<'_>) -> Result<(), String> {
     let table = image
         .file
         .export_table()
         .map_err(|error| error.to_string())?;
-    let entry = image
-        .headers()
-        .optional_header
-        .address_of_entry_point
-        .get(LE);
-    let addresses = table
+    let Some(table) = table else { return Ok(()) };
+    let optional = &image.headers().optional_header;
+    let entry = optional.address_of_entry_point.get(LE);
+    let exports = table.exports().map_err(|error| error.to_string())?;
+    let others: Vec<_> = exports
         .iter()
-        .flat_map(|table| table.addresses())
-        .map(|address| address.get(LE));
-    let others = addresses
-        .filter(|&address| address != 0 && address != entry)
-        .count();
-    require(others == 0, || format!("{others} exports"))
+        .filter(|export| match (export.target, export.name) {
+            (ExportTarget::Address(0), _) => false,
+            (ExportTarget::Address(address), _) if address == entry => false,
+            (ExportTarget::Address(_), Some(name)) => !FOR_LINKERS.contains(&name),
+            _ => true,
+        })
+        .map(|export| String::from_utf8_lossy(export.name.unwrap_or(b"one without a name")))
+        .collect();
+    require(others.is_empty(), || others.join(", "))
 }
 
 fn directories(image: &Image<'_>) -> Result<(), String> {

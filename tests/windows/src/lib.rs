@@ -9,6 +9,7 @@
 //! | [`toolchain`] | what is installed and downloaded, and where it lies |
 //! | [`kit`] | the folder of the Windows Driver Kit |
 //! | [`scripts`] | where rust-script builds |
+//! | [`image`] | a driver that was built in Wine, held against the one that is built on Linux |
 //! | [`machine`] | a Wine that looks like a machine for drivers, and commands in it |
 //!
 //! Everything lies below `target/windows`:
@@ -23,6 +24,7 @@
 //! NAME.txt    what the commands of a scenario have printed
 //! ```
 
+pub mod image;
 pub mod kit;
 pub mod machine;
 pub mod scripts;

@@ -21,6 +21,11 @@ pub const WORKSPACE: &str = r"W:\fsglass";
 /// The version of Windows that Wine says it is.
 const VERSION: &str = "win10";
 
+/// What programs say when Wine 8.0 does not start another, which happens to one in hundreds, on a
+/// loaded machine: ERROR_INTERNAL_ERROR. Cargo goes on where it was.
+const NOT_STARTED: &str = "(os error 1359)";
+const TRIES: usize = 3;
+
 /// Everything that is made here.
 #[must_use]
 pub fn directory() -> PathBuf {
@@ -76,8 +81,10 @@ impl Machine {
             &scripts,
             &wine.file(&format!("drive_c/{local}/rust-script")),
         )?;
-        let libraries = wine.file("drive_c/Program Files/LLVM/bin");
-        link(&llvm, &libraries)?;
+        // As LLVM's set-up leaves it: bindgen looks for a folder `lib`, and then beside it.
+        let installed = wine.file("drive_c/Program Files/LLVM");
+        link(&llvm, &installed.join("bin"))?;
+        fs::create_dir_all(installed.join("lib"))?;
         kit::install(&wine)?;
 
         // What stands in for a program comes before the program.
@@ -106,7 +113,7 @@ impl Machine {
         }
         command
             .arg(program)
-            .current_dir(directory().join("fsglass"))
+            .current_dir(self.workspace())
             .env("WINEPATH", &self.path)
             .env("CARGO_HOME", windows_path(&cargo_home))
             // Linux's cargo has fetched what the lock file names.
@@ -160,12 +167,28 @@ impl Machine {
         })
     }
 
-    /// Runs `cargo make`, as users type it.
+    /// Runs `cargo make`, as users type it, with more variables in its environment.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn make(&self, name: &str, words: &[&str]) -> Result<Ran> {
-        self.run(name, self.command("cargo.exe").arg("make").args(words))
+    pub fn make(&self, name: &str, words: &[&str], variables: &[(&str, &str)]) -> Result<Ran> {
+        let mut tries = 1;
+        loop {
+            let mut command = self.command("cargo.exe");
+            command.arg("make").args(words);
+            let ran = self.run(name, command.envs(variables.iter().copied()))?;
+            if tries == TRIES || ran.code == Some(0) || !ran.output.contains(NOT_STARTED) {
+                return Ok(ran);
+            }
+            println!("windows: {name}: Wine has not started a program; once more");
+            tries += 1;
+        }
+    }
+
+    /// The workspace that the commands run in: a copy.
+    #[must_use]
+    pub fn workspace(&self) -> PathBuf {
+        directory().join("fsglass")
     }
 
     /// The file in which the stand-ins note how they are called.
@@ -190,11 +213,28 @@ impl Ran {
         if self.code == Some(0) {
             return Ok(self.output);
         }
+        bail!("it ended with {:?}:\n{}", self.code, self.end())
+    }
+
+    /// Fails unless it failed, and said this.
+    ///
+    /// # Errors
+    /// If it succeeded, or says something else, with the last that it printed.
+    pub fn failure(self, said: &str) -> Result<()> {
+        if matches!(self.code, Some(0) | None) {
+            bail!("it ended with {:?}:\n{}", self.code, self.end());
+        }
+        if !self.output.contains(said) {
+            bail!("it does not say {said:?}:\n{}", self.end());
+        }
+        Ok(())
+    }
+
+    /// The last that it printed.
+    fn end(&self) -> String {
         let lines: Vec<_> = self.output.lines().collect();
-        let last = lines
-            .get(lines.len().saturating_sub(30)..)
-            .unwrap_or_default();
-        bail!("it ended with {:?}:\n{}", self.code, last.join("\n"))
+        let last = lines.get(lines.len().saturating_sub(30)..);
+        last.unwrap_or_default().join("\n")
     }
 }
 

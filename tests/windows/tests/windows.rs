@@ -6,16 +6,26 @@
 //!
 //! A scenario uses what those before it have built, in this run or in one before.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use fsglass_tests::drivers::{Profile, fsglass, repository};
+use fsglass_windows::image;
 use fsglass_windows::machine::{Machine, directory};
 use std::fs;
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
+use wdk_kit::process;
+
+/// The makefile of wdk-build, to which its load script makes a link, in the workspace.
+const MAKEFILE: &str = "target/rust-driver-makefile.toml";
+
+/// What the tasks leave, in the workspace.
+const DRIVER: &str = "target/x86_64-pc-windows-msvc/release/fsglass.sys";
 
 /// Something that is tried. Its commands are noted under its name.
 type Scenario = (&'static str, fn(&Machine, &str) -> Result<String>);
 
-const SCENARIOS: [Scenario; 1] = [("toolchain", toolchain)];
+const SCENARIOS: [Scenario; 2] = [("toolchain", toolchain), ("driver", driver)];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -83,4 +93,55 @@ fn toolchain(machine: &Machine, name: &str) -> Result<String> {
     let lines = [system, compiler, cargo.success()?];
     let first = lines.iter().filter_map(|text| text.trim().lines().next());
     Ok(first.collect::<Vec<_>>().join(", "))
+}
+
+/// `cargo make build --release` leaves the driver, which is the one that Linux builds and passes
+/// what that one passes.
+fn driver(machine: &Machine, name: &str) -> Result<String> {
+    let [makefile, built] = [MAKEFILE, DRIVER].map(|file| machine.workspace().join(file));
+    for file in [&makefile, &built] {
+        remove(file)?;
+    }
+    machine
+        .make(name, &["build", "--release"], &[])?
+        .success()?;
+    let published =
+        fs::read_link(&makefile).with_context(|| format!("{} is no link", makefile.display()))?;
+    ensure!(
+        published.ends_with("wdk-build-0.6.0/rust-driver-makefile.toml") && published.is_file(),
+        "{MAKEFILE} leads to {}",
+        published.display()
+    );
+    let ours = fs::read(fsglass(Profile::Release))?;
+    let theirs = fs::read(&built).with_context(|| format!("no {}", built.display()))?;
+    image::compare(&ours, &theirs)?;
+    image::audit(&theirs, &fs::read(built.with_extension("pdb"))?)?;
+    let carried = carry(&built)?;
+    let (bytes, on_linux) = (theirs.len(), ours.len());
+    Ok(format!("{bytes} bytes, {on_linux} on Linux; {carried}"))
+}
+
+/// A tree of files goes through the driver, under Linux's ntbox. Returns what that says last.
+fn carry(driver: &Path) -> Result<String> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository());
+    cargo.args(["run", "--quiet", "--release", "--package", "ntbox", "--"]);
+    cargo.args(["demo", "--fallback", ".", "--driver"]);
+    let printed = process::capture(cargo.arg(driver))?;
+    let last = printed.lines().next_back().unwrap_or_default();
+    ensure!(
+        last.ends_with(", 0 differences, 0 violations"),
+        "ntbox says {last}"
+    );
+    Ok(last.to_owned())
+}
+
+/// Removes a file or a link of an earlier run.
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            bail!("{}: {error}", file.display())
+        }
+        _ => Ok(()),
+    }
 }
