@@ -251,10 +251,15 @@ pub fn published_makefile() -> String {
 /// If that cannot be done by changing the names of tables.
 #[must_use]
 pub fn exchanged(makefile: &str) -> String {
+    // A task itself may have the name of a system.
+    let of_task = |line: &'_ str, system: &str| {
+        let task = line.strip_suffix(system)?;
+        (task != "[tasks").then(|| task.to_owned())
+    };
     let lines = makefile.lines().map(|line| {
-        if let Some(task) = line.strip_suffix(".windows]") {
+        if let Some(task) = of_task(line, ".windows]") {
             format!("{task}.linux]\n")
-        } else if let Some(task) = line.strip_suffix(".linux]") {
+        } else if let Some(task) = of_task(line, ".linux]") {
             format!("{task}.windows]\n")
         } else if let Some(script) = line.strip_prefix("windows_load_script") {
             format!("linux_load_script{script}\n")
@@ -271,7 +276,7 @@ pub fn exchanged(makefile: &str) -> String {
     text
 }
 
-/// A document in which every key is that of the other system.
+/// A document in which every key is that of the other system, but for the names of tasks.
 fn with_exchanged_names(value: Value) -> Value {
     match value {
         Value::Table(table) => {
@@ -280,6 +285,13 @@ fn with_exchanged_names(value: Value) -> Value {
                 "a condition asks for the system"
             );
             let entries = table.into_iter().map(|(key, value)| {
+                if key == "tasks"
+                    && let Value::Table(tasks) = value
+                {
+                    let tasks = tasks.into_iter();
+                    let tasks = tasks.map(|(name, task)| (name, with_exchanged_names(task)));
+                    return (key, Value::Table(tasks.collect()));
+                }
                 let key = match &*key {
                     "windows" => "linux".to_owned(),
                     "linux" => "windows".to_owned(),
