@@ -9,7 +9,7 @@
 //! | [`toolchain`] | what is installed and downloaded, and where it lies |
 //! | [`kit`] | the folder of the Windows Driver Kit |
 //! | [`scripts`] | where rust-script builds |
-//! | [`image`] | a driver that was built in Wine, held against the one that is built on Linux |
+//! | [`image`], [`package`] | what was made in Wine, held against what is made on Linux |
 //! | [`machine`] | a Wine that looks like a machine for drivers, and commands in it |
 //!
 //! Everything lies below `target/windows`:
@@ -27,5 +27,6 @@
 pub mod image;
 pub mod kit;
 pub mod machine;
+pub mod package;
 pub mod scripts;
 pub mod toolchain;

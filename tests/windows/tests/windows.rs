@@ -8,10 +8,10 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use fsglass_tests::drivers::{Profile, fsglass, repository};
-use fsglass_windows::image;
 use fsglass_windows::machine::{Machine, directory};
+use fsglass_windows::{image, package};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 use wdk_kit::process;
@@ -21,11 +21,20 @@ const MAKEFILE: &str = "target/rust-driver-makefile.toml";
 
 /// What the tasks leave, in the workspace.
 const DRIVER: &str = "target/x86_64-pc-windows-msvc/release/fsglass.sys";
+const PACKAGE: &str = "target/package";
+
+/// The certificate that a stand-in has made, in Wine.
+const CERTIFICATE: &str = "drive_c/stores/WDRTestCertStore/target/test-signing/certificate.pem";
 
 /// Something that is tried. Its commands are noted under its name.
 type Scenario = (&'static str, fn(&Machine, &str) -> Result<String>);
 
-const SCENARIOS: [Scenario; 2] = [("toolchain", toolchain), ("driver", driver)];
+const SCENARIOS: [Scenario; 4] = [
+    ("toolchain", toolchain),
+    ("driver", driver),
+    ("package", package_is_made),
+    ("faults", faults),
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -134,6 +143,90 @@ fn carry(driver: &Path) -> Result<String> {
         "ntbox says {last}"
     );
     Ok(last.to_owned())
+}
+
+/// `cargo make package --release` leaves the folder that Linux leaves.
+fn package_is_made(machine: &Machine, name: &str) -> Result<String> {
+    let made = machine.workspace().join(PACKAGE);
+    if made.exists() {
+        fs::remove_dir_all(&made)?;
+    }
+    remove(&machine.calls())?;
+    machine
+        .make(name, &["package", "--release"], &[])?
+        .success()?;
+    let linux = package::on_linux(&directory().join("package"))?;
+    package::compare(&linux, &made, &machine.wine().file(CERTIFICATE))?;
+    let calls = fs::read_to_string(machine.calls())?;
+    let count = |program: &str| {
+        let of = |line: &&str| line.starts_with(&format!("{program} "));
+        calls.lines().filter(of).count()
+    };
+    for (program, times) in [
+        ("stampinf", 1),
+        ("inf2cat", 1),
+        ("infverif", 1),
+        ("signtool", 3),
+    ] {
+        let found = count(program);
+        ensure!(
+            found >= times,
+            "{program} was called {found} times, not {times} or more"
+        );
+    }
+    let files = wdk_kit::files::below(&made)?.len();
+    Ok(format!("{files} files, those of Linux"))
+}
+
+/// A task that leaves nothing, an argument without its value, a file that is not there, a task of
+/// wdk-build that is defined again by half: each ends the task, and says what is wrong.
+fn faults(machine: &Machine, name: &str) -> Result<String> {
+    let package =
+        |idle: &str| machine.make(name, &["package", "--release"], &[("STAND_IN_IDLE", idle)]);
+    let makefile = Changed::new(machine.workspace().join("Makefile.toml"))?;
+    let source = Changed::new(machine.workspace().join("inf/fsglass.inx"))?;
+
+    package("inf2cat")?.failure("fsglass.cat")?;
+    makefile.replace("${CARGO_MAKE_CRATE_VERSION}", "${WDK_BUILD_STAMPINF_ARCH}")?;
+    package("")?.failure("${WDK_BUILD_STAMPINF_ARCH}")?;
+    let half = "[tasks.copy-pdb-to-package]\ndependencies = [\"build\"]\n\n[tasks.demo]\n";
+    makefile.replace("[tasks.demo]\n", half)?;
+    package("")?.failure("wdk-build")?;
+    makefile.restore()?;
+    fs::remove_file(&source.path)?;
+    package("")?.failure("inf/fsglass.inx is not there")?;
+    source.restore()?;
+    Ok("each of 4 ends the task".to_owned())
+}
+
+/// A file that is changed for a while.
+struct Changed {
+    path: PathBuf,
+    whole: String,
+}
+
+impl Changed {
+    fn new(path: PathBuf) -> Result<Self> {
+        let whole = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(Self { path, whole })
+    }
+
+    /// Writes it with one change, which has to be possible.
+    fn replace(&self, from: &str, to: &str) -> Result<()> {
+        ensure!(self.whole.contains(from), "{:?} has no {from}", self.path);
+        Ok(fs::write(&self.path, self.whole.replacen(from, to, 1))?)
+    }
+
+    fn restore(&self) -> Result<()> {
+        Ok(fs::write(&self.path, &self.whole)?)
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        // What could not be written is copied anew by the next run.
+        let _ = self.restore();
+    }
 }
 
 /// Removes a file or a link of an earlier run.
