@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::unfiltered::Unfiltered;
 use crate::{control, file_systems, mount, pass_through, report, volumes};
 use wdm::device::{DeviceObject, FilterDevice};
-use wdm::driver::{Driver, Filter, Slot};
+use wdm::driver::{Driver, Filter};
 use wdm::etw::Wanted;
 use wdm::fast_io::{FastIoCall, FastIoResult};
 use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp};
@@ -50,16 +50,10 @@ impl Glass {
     }
 }
 
-static DRIVER: Slot<Glass> = Slot::new();
-
 impl Filter for Glass {
     type Attachment = volumes::Attachment;
     type Client = Client;
     type FastIo = Observation;
-
-    fn slot() -> &'static Slot<Self> {
-        &DRIVER
-    }
 
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         pass_through::pass_through(irp, level)

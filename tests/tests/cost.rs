@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// More instructions than the least completion routine for a request, both ways.
-const MORE: u64 = 8;
+const MORE: u64 = 4;
 /// Instructions for a call of fast I/O that nobody observes.
 const FAST_IO: u64 = 45;
 /// Bytes of the stack on either way.

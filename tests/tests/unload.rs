@@ -86,6 +86,9 @@ fn the_last_close_outlives_the_filter_device() {
     });
 }
 
+/// Longer than a driver that does not wait for what it has counted waits by the clock.
+const LONG: Duration = Duration::from_millis(1200);
+
 /// A12: unload is off by default: there is no DriverUnload.
 #[test]
 fn a_driver_that_was_not_told_to_stays() {
@@ -186,7 +189,7 @@ fn unload_waits_for_requests_in_flight() {
             }
             assert_eq!(probe.device().top(), probe.device(), "detached");
             for sent in outstanding {
-                std::thread::sleep(Duration::from_millis(200));
+                std::thread::sleep(LONG);
                 assert!(
                     !unloaded.load(Ordering::Acquire),
                     "unloaded with a request in flight"
@@ -215,7 +218,7 @@ fn unload_waits_for_a_dispatch_routine() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let unloading = scope.spawn(|| unload(driver));
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(LONG);
             let early = unloading.is_finished();
             probe.let_return();
             assert!(!early, "unloaded with a thread in a dispatch routine");
@@ -241,7 +244,8 @@ fn a_directory_notification_survives_the_driver() {
         assert!(watch.is_outstanding());
         std::thread::scope(|scope| {
             let unloading = scope.spawn(|| unload(driver));
-            std::thread::sleep(Duration::from_millis(300));
+            // It looks for a second whether the notification comes back by itself.
+            std::thread::sleep(Duration::from_secs(1) + LONG);
             assert!(
                 !unloading.is_finished(),
                 "the notification is below: the driver has to wait"

@@ -28,8 +28,12 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 
-/// IO_COMPLETION_ROUTINE.
-pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, *mut c_void) -> NTSTATUS;
+/// What travels in the Context pointer. Where a completion has padding, bytes of it have no value: it is passed
+/// along, by the I/O manager as by this driver, and not looked at before it is taken for what it was.
+pub(crate) type Context = MaybeUninit<*mut c_void>;
+
+/// IO_COMPLETION_ROUTINE, but for the type of the context, which is passed as a pointer is.
+pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, Context) -> NTSTATUS;
 
 /// What is done when a request that was passed on completes.
 ///
@@ -53,27 +57,26 @@ impl<F: Filter, C: Completion<F>> Completion<F> for NonPagedBox<C> {
 }
 
 /// Puts a completion into a context pointer: it is never in paged memory (C4).
-pub(crate) fn encode<C>(completion: C) -> *mut c_void {
+pub(crate) fn encode<C>(completion: C) -> Context {
     const {
         assert!(
             size_of::<C>() <= size_of::<*mut c_void>(),
             "a larger completion travels in a NonPagedBox"
         );
     };
-    let mut context = MaybeUninit::<*mut c_void>::new(core::ptr::null_mut());
+    let mut context = Context::new(core::ptr::null_mut());
     // SAFETY: it fits, as asserted; the write is unaligned-safe.
     unsafe { context.as_mut_ptr().cast::<C>().write_unaligned(completion) };
-    // SAFETY: initialized with null, then overwritten in part or whole by `completion`.
-    unsafe { context.assume_init() }
+    context
 }
 
 /// Takes a completion back.
 ///
 /// # Safety
 /// `context` comes from [`encode`] of the same type and is taken back once.
-pub(crate) unsafe fn decode<C>(context: *mut c_void) -> C {
+pub(crate) unsafe fn decode<C>(context: Context) -> C {
     // SAFETY: contract of the function.
-    unsafe { (&raw const context).cast::<C>().read_unaligned() }
+    unsafe { context.as_ptr().cast::<C>().read_unaligned() }
 }
 
 /// The propagating trampoline. Whatever the [`Completion`] does, the result is STATUS_SUCCESS (C7).
@@ -83,7 +86,7 @@ pub(crate) unsafe fn decode<C>(context: *mut c_void) -> C {
 pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
     _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
-    context: *mut c_void,
+    context: Context,
 ) -> NTSTATUS {
     // SAFETY: contract of the function; the request is this routine's until it returns.
     let pending_returned = unsafe { (*irp).PendingReturned } != 0;
@@ -107,7 +110,7 @@ pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
 pub(crate) unsafe extern "C" fn propagating_inside<F: Filter, C: Completion<F>>(
     may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
-    context: *mut c_void,
+    context: Context,
 ) -> NTSTATUS {
     // SAFETY: the current location is this driver's again.
     let lasting = unsafe { Lasting::of(irp) };
@@ -127,8 +130,10 @@ pub(crate) unsafe extern "C" fn propagating_inside<F: Filter, C: Completion<F>>(
 pub(crate) unsafe extern "C" fn waiting(
     _device: PDEVICE_OBJECT,
     _irp: PIRP,
-    event: *mut c_void,
+    event: Context,
 ) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let event = unsafe { event.assume_init() };
     // SAFETY: contract of the function; the waiter's frame stays until the event is set.
     unsafe { Event::set(event.cast_const().cast()) };
     Status::MORE_PROCESSING_REQUIRED.0

@@ -5,8 +5,10 @@
 use crate::client;
 use crate::device::{ControlExtension, Kind, extension_of, kind_of};
 use crate::driver::Filter;
-use crate::irp::{ControlIrp, Disposition, Irp};
+use crate::irp::{self, ControlIrp, Disposition, Irp};
 use crate::irql::AtMostApc;
+use crate::slot::DRIVER;
+use crate::status::Status;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
 
 /// Dispatch routine of every major function but one (D1), called at or below APC_LEVEL (D3, D6).
@@ -55,20 +57,29 @@ unsafe fn tell_apart<F: Filter>(
         // SAFETY: file-system requests arrive at or below APC_LEVEL (D3, D6).
         return handler(irp, unsafe { AtMostApc::assumed() }).into_status();
     }
-    if kind == Kind::Control {
-        // SAFETY: a control device, by its kind.
-        return unsafe { control::<F>(device, irp) };
+    if kind == Kind::CountedFilter {
+        // SAFETY: contract of the function; a filter device, by its kind.
+        return unsafe { inside(device, irp, handler) };
     }
-    // SAFETY: contract of the function; a filter device, by its kind.
-    unsafe { inside(device, irp, handler) }
+    // SAFETY: contract of the function.
+    unsafe { control::<F>(device, irp) }
 }
 
-/// A request for the control device (D2).
+/// A request for the control device (D2). This routine is inside until it returns (A12): the handle may be closed
+/// while a request is here, and completing that lets go of the file object that keeps the driver.
 ///
 /// # Safety
-/// `device` is this driver's control device, whose dispatch routine was just called with `irp`.
+/// As [`dispatch`], with a device that is no filter device.
 #[cold]
+#[inline(never)]
 unsafe fn control<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let is_control = unsafe { kind_of(device) } == Kind::Control;
+    let Some(_inside) = DRIVER.enter().filter(|_| is_control) else {
+        // Not opened by a program: the driver goes, or has not come yet.
+        // SAFETY: contract of the function; not touched afterwards.
+        return unsafe { irp::complete(irp, Status::DELETE_PENDING, 0) }.0;
+    };
     // SAFETY: contract of the function.
     let extension = unsafe { extension_of::<ControlExtension<F>>(device) };
     // SAFETY: initialized when the device was created; the device lives while it is open.
@@ -92,7 +103,7 @@ unsafe fn inside<F: Filter>(
 ) -> NTSTATUS {
     // SAFETY: contract of the function.
     let irp = unsafe { Irp::<F>::from_raw(device, irp) };
-    let Some(_inside) = F::slot().enter() else {
+    let Some(_inside) = DRIVER.enter() else {
         return irp.forward().into_status();
     };
     // SAFETY: as in `dispatch`.

@@ -15,14 +15,13 @@ use crate::fast_io::{FastIoCall, FastIoResult};
 use crate::irp::{ControlIrp, Disposition, Irp, Lasting};
 use crate::irql::{AtMostApc, Passive};
 use crate::registry::Key;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::Mutex;
 use crate::unicode::UnicodeStr;
 use crate::{dispatch, fast_io, file_systems, fs_filter, unload};
 use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS, UNICODE_STRING};
-
-pub use crate::slot::Slot;
 
 /// The driver object that DriverEntry is given.
 pub type DriverObject = DRIVER_OBJECT;
@@ -41,9 +40,6 @@ pub trait Filter: Send + Sync + Sized + 'static {
 
     /// What the filter keeps of a call of fast I/O that it observes, while it is below.
     type FastIo;
-
-    /// Where the driver's state is found by callbacks that carry no context.
-    fn slot() -> &'static Slot<Self>;
 
     /// A request for the device that [`Irp::device`] is attached to.
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
@@ -183,7 +179,7 @@ impl<F: Filter> Driver<F> {
     /// being unloaded: how many of each kind there are at this moment. None in a driver that stays.
     /// IRQL: any.
     pub fn lasting(&self) -> impl Iterator<Item = (Lasting, u32)> {
-        F::slot().lasting()
+        DRIVER.lasting()
     }
 
     /// Where the driver's entries of the event log come from. IRQL: any.
@@ -199,8 +195,8 @@ impl<F: Filter> Driver<F> {
         if device.driver() != self.object {
             return false;
         }
-        // SAFETY: a device of this driver; one is in no stack before its extension is initialized.
-        if unsafe { device::kind_of(device.raw()) } == Kind::Control {
+        // SAFETY: a device of this driver.
+        if let Kind::Control | Kind::Unfinished = unsafe { device::kind_of_any(device.raw()) } {
             return false;
         }
         // SAFETY: a filter device, by its kind; what is asked stays readable as long as the reference.
@@ -268,13 +264,13 @@ impl<F: Filter> Driver<F> {
         let devices = unsafe { device::DeviceList::of(self.object, level) }?;
         let mut visited = 0;
         for object in devices.iter() {
-            // SAFETY: a device of this driver; its extension was initialized under the attach
-            // lock that the caller holds.
-            if unsafe { device::kind_of(object.raw()) } != Kind::Control {
-                // SAFETY: a filter device, by its kind; the list holds a reference.
-                visit(unsafe { FilterDevice::from_raw(object.raw()) }, level);
-                visited += 1;
+            // SAFETY: a device of this driver.
+            if let Kind::Control | Kind::Unfinished = unsafe { device::kind_of_any(object.raw()) } {
+                continue;
             }
+            // SAFETY: a filter device, by its kind; the list holds a reference.
+            visit(unsafe { FilterDevice::from_raw(object.raw()) }, level);
+            visited += 1;
         }
         Ok(visited)
     }
@@ -404,7 +400,8 @@ impl<F: Filter> Start<F> {
         unsafe { file_systems::register::<F>(self.object) }?;
         self.runs = true;
         control.publish();
-        F::slot().get().ok_or(Status::INVALID_DEVICE_STATE)
+        // SAFETY: the filter of `start`, in DriverEntry.
+        unsafe { DRIVER.get::<F>() }.ok_or(Status::INVALID_DEVICE_STATE)
     }
 
     /// Registers a driver that runs as a provider of ETW events: [`Filter::etw_changed`] is told what
@@ -417,7 +414,8 @@ impl<F: Filter> Start<F> {
         provider: &'static Provider,
         level: &mut Passive,
     ) -> Result<(), Status> {
-        let driver = F::slot().get().filter(|_| self.runs);
+        // SAFETY: the filter of `start`, in DriverEntry.
+        let driver = unsafe { DRIVER.get::<F>() }.filter(|_| self.runs);
         etw::register(driver.ok_or(Status::INVALID_DEVICE_STATE)?, provider, level)
     }
 }

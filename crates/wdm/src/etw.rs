@@ -10,6 +10,7 @@
 
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -403,7 +404,8 @@ unsafe extern "C" fn changed<F: Filter>(
     };
     // SAFETY: contract of the function.
     let mut passive = unsafe { Passive::assume() };
-    if let Some(driver) = F::slot().get() {
+    // SAFETY: the filter of the driver that has registered, in its callback.
+    if let Some(driver) = unsafe { DRIVER.get::<F>() } {
         F::etw_changed(driver, wanted, &mut passive);
     }
 }

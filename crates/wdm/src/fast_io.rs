@@ -21,6 +21,7 @@ use crate::device::{self, FilterDevice, Kind, kind_of};
 use crate::driver::Filter;
 use crate::irp::raw;
 use crate::irql::{AtMostApc, Passive};
+use crate::slot::DRIVER;
 use crate::status::Status;
 use core::mem::offset_of;
 use wdk_sys::{
@@ -237,10 +238,10 @@ macro_rules! pass_through {
                 device: PDEVICE_OBJECT,
             ) -> BOOLEAN {
                 // SAFETY: contract of the function.
-                if unsafe { kind_of(device) } == Kind::Control {
+                if unsafe { kind_of(device) } != Kind::CountedFilter {
                     return NO;
                 }
-                let Some(_inside) = F::slot().enter() else {
+                let Some(_inside) = DRIVER.enter() else {
                     return NO;
                 };
                 // SAFETY: contract of the function; a filter device, by its kind.
@@ -389,10 +390,10 @@ unsafe extern "C" fn query_open<F: Filter>(
 
     // SAFETY: contract of the function.
     let _inside = match unsafe { kind_of(device) } {
-        Kind::Control => return NO,
+        Kind::Control | Kind::Unfinished => return NO,
         Kind::Filter => None,
         Kind::CountedFilter => {
-            let Some(inside) = F::slot().enter() else {
+            let Some(inside) = DRIVER.enter() else {
                 return NO;
             };
             Some(inside)
@@ -417,10 +418,10 @@ unsafe extern "C" fn query_open<F: Filter>(
 unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: PDEVICE_OBJECT) {
     // SAFETY: contract of the function.
     let _inside = match unsafe { kind_of(source) } {
-        Kind::Control => return,
+        Kind::Control | Kind::Unfinished => return,
         Kind::Filter => None,
         Kind::CountedFilter => {
-            let Some(inside) = F::slot().enter() else {
+            let Some(inside) = DRIVER.enter() else {
                 // DriverUnload has detached the device, and deletes it.
                 return;
             };

@@ -1,13 +1,14 @@
 //! Notification of file systems that register or go away (A4), and of the end of mounts (A5).
 //!
 //! Wraps `IoRegisterFsRegistrationChange` and `IoRegisterFsRegistrationChangeMountAware`. The callback
-//! carries no context, so it finds the driver's state through [`crate::driver::Slot`].
+//! carries no context, so it finds the driver's state in its image.
 
 #![expect(unsafe_code, reason = "the callback is called by the I/O manager")]
 
 use crate::device::DeviceObject;
 use crate::driver::Filter;
 use crate::irql::Passive;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use wdk_sys::{BOOLEAN, DRIVER_OBJECT, PDEVICE_OBJECT, ntddk};
 
@@ -63,7 +64,8 @@ pub(crate) unsafe fn unregister<F: Filter>(driver: *mut DRIVER_OBJECT) {
 /// # Safety
 /// Called by the I/O manager at PASSIVE_LEVEL with a live control device of a file system.
 unsafe extern "C" fn changed<F: Filter>(device: PDEVICE_OBJECT, active: BOOLEAN) {
-    let Some(driver) = F::slot().get() else {
+    // SAFETY: the filter of the driver that has registered, in its callback.
+    let Some(driver) = (unsafe { DRIVER.get::<F>() }) else {
         return;
     };
     // SAFETY: contract of the function.

@@ -5,7 +5,10 @@
 //! as long as the image is. It cannot be with a device: FastIoDetachDevice deletes one under the request
 //! with which the volume goes (A9), and who leaves would give back what is gone.
 //!
-//! A driver that stays counts nothing and never comes here (P4).
+//! A driver that stays counts nothing on the way of a request, and never comes here for one (P4).
+//!
+//! There is one place, private to this crate: were it the filter's to keep, it could give another one each
+//! time, and who entered the one would leave the other.
 
 #![expect(unsafe_code, reason = "the state is found through a pointer")]
 
@@ -13,13 +16,18 @@ use crate::driver::{Driver, Filter};
 use crate::irp::Lasting;
 use crate::irql::Passive;
 use crate::sync::Rundown;
+use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+/// The place of the driver in this image.
+pub(crate) static DRIVER: Slot = Slot::new();
+
 /// A place for the driver's state that a callback without context can look into, and the count of who is
 /// inside the driver.
-pub struct Slot<F: Filter> {
-    driver: AtomicPtr<Driver<F>>,
+pub(crate) struct Slot {
+    /// A `Driver` of the one filter that [`crate::driver::start`] was called for; null before and after.
+    driver: AtomicPtr<c_void>,
     inside: Rundown,
     /// Requests below that may stay there for long, by [`Lasting`].
     lasting: [AtomicU32; Lasting::COUNT],
@@ -45,10 +53,8 @@ impl Drop for Inside {
     }
 }
 
-impl<F: Filter> Slot<F> {
-    /// Empty, as before DriverEntry and after DriverUnload.
-    #[must_use]
-    pub const fn new() -> Self {
+impl Slot {
+    const fn new() -> Self {
         Self {
             driver: AtomicPtr::new(core::ptr::null_mut()),
             inside: Rundown::uninitialized(),
@@ -60,11 +66,11 @@ impl<F: Filter> Slot<F> {
     ///
     /// # Safety
     /// Called by DriverEntry, once, before anybody can be inside.
-    pub(crate) unsafe fn fill(&'static self, driver: &Driver<F>) {
+    pub(crate) unsafe fn fill<F: Filter>(&'static self, driver: &Driver<F>) {
         // SAFETY: in its final place, and not used yet.
         unsafe { self.inside.initialize() };
         let driver = core::ptr::from_ref(driver).cast_mut();
-        self.driver.store(driver, Ordering::Release);
+        self.driver.store(driver.cast(), Ordering::Release);
     }
 
     /// The driver's state is about to go.
@@ -72,12 +78,19 @@ impl<F: Filter> Slot<F> {
         self.driver.store(core::ptr::null_mut(), Ordering::Release);
     }
 
-    pub(crate) fn get(&self) -> Option<&Driver<F>> {
-        // SAFETY: null, or the state in the control device. That stays while a callback or a completion
-        // routine that has looked here runs: the registration for file systems ends before the state does,
-        // the one with ETW is dropped with the state, before anything that its callback uses, and both wait
-        // for their callbacks; who is inside is waited for.
-        unsafe { self.driver.load(Ordering::Acquire).as_ref() }
+    /// The driver's state.
+    ///
+    /// It stays while a callback or a completion routine that has looked here runs: the registration for file
+    /// systems ends before the state does, the one with ETW is dropped with the state, before anything that its
+    /// callback uses, and both wait for their callbacks; who is inside is waited for.
+    ///
+    /// # Safety
+    /// `F` is the filter that [`crate::driver::start`] was called for: that of all its routines. The result is
+    /// not used after the routine that asked has left.
+    pub(crate) unsafe fn get<'r, F: Filter>(&self) -> Option<&'r Driver<F>> {
+        let driver: *const Driver<F> = self.driver.load(Ordering::Acquire).cast_const().cast();
+        // SAFETY: null, or the state in the control device, which stays as long as contract of the function says.
+        unsafe { driver.as_ref() }
     }
 
     /// Enters a driver that can be unloaded; `None` if that has begun (C15). IRQL: ≤ DISPATCH_LEVEL.
@@ -131,11 +144,5 @@ impl<F: Filter> Slot<F> {
             .zip(&self.lasting)
             .map(|(lasting, count)| (lasting, count.load(Ordering::Relaxed)))
             .filter(|&(_, count)| count != 0)
-    }
-}
-
-impl<F: Filter> Default for Slot<F> {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -23,6 +23,7 @@ use crate::device::{self, ControlDevice};
 use crate::driver::{Driver, Filter};
 use crate::file_systems;
 use crate::irql::Passive;
+use crate::slot::DRIVER;
 use crate::sync;
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, ntddk};
 
@@ -43,14 +44,15 @@ pub(crate) unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     let mut level = unsafe { Passive::assume() };
     // SAFETY: registered by a successful DriverEntry.
     unsafe { file_systems::unregister::<F>(object) };
-    let Some(driver) = F::slot().get() else {
+    // SAFETY: the filter of the driver whose routine this is.
+    let Some(driver) = (unsafe { DRIVER.get::<F>() }) else {
         return;
     };
     driver.begin_unloading();
     detach_everything(driver, &mut level);
     tell_what_lasts(driver, &mut level);
     // SAFETY: this routine has not entered the driver.
-    unsafe { F::slot().wait(&mut level) };
+    unsafe { DRIVER.wait(&mut level) };
     wait_for_last_instructions(&mut level);
     delete_filter_devices(driver, &mut level);
     // SAFETY: the filter devices are gone; the one device left is the control device.

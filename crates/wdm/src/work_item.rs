@@ -12,6 +12,7 @@ use crate::device::{ControlExtension, extension_of};
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -98,7 +99,7 @@ impl<F: Filter> Work<F> for Own<F> {
         drop(self);
         if counted {
             // SAFETY: entered by `Driver::post`.
-            unsafe { F::slot().leave() }
+            unsafe { DRIVER.leave() }
         }
     }
 }
@@ -111,7 +112,7 @@ impl<F: Filter> Driver<F> {
         let item = WorkItem::allocate(self)?;
         let work = NonPagedBox::try_new(Own { item, work })?;
         if self.can_unload() {
-            let inside = F::slot().enter().ok_or(Status::DELETE_PENDING)?;
+            let inside = DRIVER.enter().ok_or(Status::DELETE_PENDING)?;
             inside.keep();
         }
         // SAFETY: allocated for this driver, which was entered.

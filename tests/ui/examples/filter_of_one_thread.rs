@@ -4,7 +4,7 @@
 #![no_main]
 
 use wdm::device::DeviceObject;
-use wdm::driver::{Driver, Filter, Slot};
+use wdm::driver::{Driver, Filter};
 use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
@@ -20,10 +20,6 @@ impl Filter for Here {
     type Attachment = ();
     type Client = ();
     type FastIo = ();
-
-    fn slot() -> &'static Slot<Self> {
-        loop {}
-    }
 
     fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
         irp.forward()

@@ -5,7 +5,7 @@
 
 use core::cell::Cell;
 use wdm::device::DeviceObject;
-use wdm::driver::{Driver, Filter, Slot};
+use wdm::driver::{Driver, Filter};
 use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
@@ -17,10 +17,6 @@ impl Filter for Counting {
     type Attachment = Cell<u32>;
     type Client = ();
     type FastIo = ();
-
-    fn slot() -> &'static Slot<Self> {
-        loop {}
-    }
 
     fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
         irp.device().attachment().set(1);

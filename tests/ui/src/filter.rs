@@ -1,7 +1,7 @@
 //! The least that a filter driver implements.
 
 use wdm::device::{DeviceObject, FilterDevice};
-use wdm::driver::{Driver, Filter, Slot};
+use wdm::driver::{Driver, Filter};
 use wdm::irp::{ControlIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
@@ -9,16 +9,10 @@ use wdm::status::Status;
 /// A filter that passes everything on.
 pub struct Plain;
 
-static DRIVER: Slot<Plain> = Slot::new();
-
 impl Filter for Plain {
     type Attachment = ();
     type Client = ();
     type FastIo = ();
-
-    fn slot() -> &'static Slot<Self> {
-        &DRIVER
-    }
 
     fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
         irp.forward()

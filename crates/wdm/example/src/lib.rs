@@ -20,15 +20,13 @@ mod post;
 mod wait;
 
 use wdm::device::{self, DeviceKind, DeviceObject};
-use wdm::driver::{Driver, DriverObject, Filter, RawStatus, RegistryPath, Slot, Start};
+use wdm::driver::{Driver, DriverObject, Filter, RawStatus, RegistryPath, Start};
 use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp, Major};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 
 /// The driver; it has no state of its own.
 struct Example;
-
-static DRIVER: Slot<Example> = Slot::new();
 
 /// The entry point of the image.
 ///
@@ -61,10 +59,6 @@ impl Filter for Example {
     type Attachment = ();
     type Client = ();
     type FastIo = ();
-
-    fn slot() -> &'static Slot<Self> {
-        &DRIVER
-    }
 
     fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
         match irp.major() {

@@ -7,11 +7,12 @@
     reason = "the extension is initialized and dropped in place"
 )]
 
-use super::extension::{ControlExtension, Kind, extension_of};
+use super::extension::{ControlExtension, Kind, KindCell, extension_of};
 use super::security;
 use crate::driver::{Driver, Filter};
 use crate::etw;
 use crate::irql::Passive;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::Mutex;
 use crate::unicode;
@@ -95,19 +96,21 @@ impl<F: Filter> ControlDevice<F> {
         // SAFETY: the new device has an extension of that size.
         let extension: *mut ControlExtension<F> = unsafe { extension_of(device) };
         let value = ControlExtension {
-            kind: Kind::Control,
+            kind: KindCell::unfinished(),
             name,
             driver: Driver::new(driver_object, device, filter, can_unload, attach_lock),
         };
         // SAFETY: the extension is large enough and aligned, as asserted above.
         unsafe { extension.write(value) };
+        // SAFETY: as above; from now on it is shared.
+        unsafe { &(*extension).kind }.finish(Kind::Control);
         let _ = ManuallyDrop::new(unprotected);
         let control = Self {
             device,
             filter: PhantomData,
         };
         // SAFETY: in DriverEntry, and the first of what others can reach.
-        unsafe { F::slot().fill(control.driver()) };
+        unsafe { DRIVER.fill(control.driver()) };
         Ok(control)
     }
 
@@ -149,7 +152,7 @@ impl<F: Filter> Drop for ControlDevice<F> {
     fn drop(&mut self) {
         // First of all, while the state is there for a callback that runs.
         etw::unregister();
-        F::slot().empty();
+        DRIVER.empty();
         let mut link = self.extension().name.link.as_str().as_raw();
         // SAFETY: the link was made by `create`; its name lies in the extension until below.
         let _always_success = unsafe { ntddk::IoDeleteSymbolicLink(&raw mut link) };

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "the extension is initialized and read in place")]
 
-use super::extension::{FilterExtension, Kind, extension_of, kind_of};
+use super::extension::{FilterExtension, Kind, KindCell, extension_of, kind_of};
 use super::object::DeviceObject;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
@@ -138,11 +138,7 @@ fn create<F: Filter>(
     // SAFETY: the new device has an extension of that size.
     let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     let value = FilterExtension {
-        kind: if driver.can_unload() {
-            Kind::CountedFilter
-        } else {
-            Kind::Filter
-        },
+        kind: KindCell::unfinished(),
         driver: core::ptr::from_ref(driver),
         lower: AtomicPtr::new(core::ptr::null_mut()),
         attached: AtomicBool::new(false),
@@ -150,6 +146,13 @@ fn create<F: Filter>(
     };
     // SAFETY: the extension is large enough and aligned, as asserted above.
     unsafe { extension.write(value) };
+    let kind = if driver.can_unload() {
+        Kind::CountedFilter
+    } else {
+        Kind::Filter
+    };
+    // SAFETY: as above; from now on it is shared.
+    unsafe { &(*extension).kind }.finish(kind);
     Ok(Detached(device, PhantomData))
 }
 

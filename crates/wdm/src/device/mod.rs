@@ -13,7 +13,7 @@ mod object;
 mod security;
 
 pub(crate) use control::ControlDevice;
-pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of};
+pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of, kind_of_any};
 pub use filter::{FilterDevice, attach, attach_at_once};
 pub(crate) use filter::{delete, detach};
 pub use name::NameBuffer;

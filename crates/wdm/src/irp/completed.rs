@@ -4,6 +4,7 @@
 
 use super::{Brand, Disposition, raw};
 use crate::driver::{Driver, Filter};
+use crate::slot::DRIVER;
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -30,7 +31,8 @@ impl<F: Filter> CompletedIrp<'_, F> {
     /// The driver's state, which stays until the completion routine has returned. IRQL: any.
     #[must_use]
     pub fn driver(&self) -> Option<&Driver<F>> {
-        F::slot().get()
+        // SAFETY: the filter of the routine that runs, to which the result is bound.
+        unsafe { DRIVER.get() }
     }
 
     /// The status it completed with. IRQL: any.

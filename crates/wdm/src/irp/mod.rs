@@ -64,12 +64,12 @@ pub use parameters::{FileSystemControl, Major};
 pub use parked::{ParkedControl, Parking};
 pub use pended::{PendedIrp, PendedWork, Resumed};
 
-use crate::completion::{self, Completion};
+use crate::completion::{self, Completion, Context};
 use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
+use crate::slot::DRIVER;
 use crate::status::Status;
-use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
@@ -156,12 +156,12 @@ impl<'d, F: Filter> Irp<'d, F> {
     /// Whether the request may come back to this driver, which may be unloaded: not if that has begun. The
     /// driver is entered for as long as the request is below, and [`leave`] ends that.
     fn enters(&self) -> bool {
-        let Some(inside) = F::slot().enter() else {
+        let Some(inside) = DRIVER.enter() else {
             return false;
         };
         // SAFETY: invariant of the type.
         if let Some(lasting) = unsafe { Lasting::of(self.raw) } {
-            F::slot().lasts(lasting);
+            DRIVER.lasts(lasting);
         }
         inside.keep();
         true
@@ -175,7 +175,7 @@ impl<'d, F: Filter> Irp<'d, F> {
     unsafe fn call_with(
         self,
         routine: completion::Routine,
-        context: *mut c_void,
+        context: Context,
         last: impl FnOnce(&Self),
     ) -> NTSTATUS {
         // First: what is written below might be the extension that this is in, for all the compiler knows.
@@ -294,7 +294,7 @@ impl<'d, F: Filter> Irp<'d, F> {
         let event = crate::sync::Event::uninitialized();
         // SAFETY: the event stays in this frame, which outlives the request below.
         unsafe { event.initialize(false, false) };
-        let context = (&raw const event).cast_mut().cast();
+        let context = Context::new((&raw const event).cast_mut().cast());
         // SAFETY: `waiting` takes an initialized event that outlives the wait below.
         let _status = unsafe { self.call_with(completion::waiting, context, |_irp| ()) };
         // Also when the call did not return STATUS_PENDING: the routine ran then, the event is
@@ -320,7 +320,7 @@ impl<'d, F: Filter> Irp<'d, F> {
         if self.device().is_counted() && !self.enters() {
             return self.forward();
         }
-        let context = context.into_raw().as_ptr().cast();
+        let context = Context::new(context.into_raw().as_ptr().cast());
         // SAFETY: still this driver's; marked before it is passed on (C11).
         let last = |irp: &Self| unsafe { raw::mark_pending(irp.raw) };
         // SAFETY: `post` takes what `Posted::into_raw` gave, once.
@@ -337,10 +337,10 @@ impl<'d, F: Filter> Irp<'d, F> {
 /// Pairs with an [`Irp::enters`].
 pub(crate) unsafe fn leave<F: Filter>(lasting: Option<Lasting>) {
     if let Some(lasting) = lasting {
-        F::slot().lasts_no_longer(lasting);
+        DRIVER.lasts_no_longer(lasting);
     }
     // SAFETY: contract of the function.
-    unsafe { F::slot().leave() }
+    unsafe { DRIVER.leave() }
 }
 
 /// Sets the result and completes: the status that the request got. STATUS_PENDING, which is no result,
@@ -348,7 +348,7 @@ pub(crate) unsafe fn leave<F: Filter>(lasting: Option<Lasting>) {
 ///
 /// # Safety
 /// The caller owns `irp` and does not touch it afterwards.
-unsafe fn complete(irp: PIRP, status: Status, information: usize) -> Status {
+pub(crate) unsafe fn complete(irp: PIRP, status: Status, information: usize) -> Status {
     let status = if status == Status::PENDING {
         Status::INVALID_DEVICE_REQUEST
     } else {

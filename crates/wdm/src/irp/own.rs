@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
 use super::{FileObject, Irp, Major, ReturnedIrp, raw};
+use crate::completion::Context;
 use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::Filter;
 use crate::irql::Passive;
@@ -17,7 +18,6 @@ use crate::pool::NonPagedSlice;
 use crate::status::Status;
 use crate::sync::Event;
 use crate::unicode::UnicodeStr;
-use core::ffi::c_void;
 use wdk_sys::{
     FILE_INFORMATION_CLASS, IO_STACK_LOCATION, IRP_MJ_DEVICE_CONTROL, IRP_MJ_QUERY_INFORMATION,
     IRP_SYNCHRONOUS_API, NTSTATUS, PDEVICE_OBJECT, PETHREAD, PIRP, ntddk,
@@ -202,7 +202,7 @@ fn send(
     };
     // SAFETY: the answer stays in this frame, which outlives the request.
     unsafe { answer.done.initialize(false, false) };
-    let context: *mut c_void = (&raw mut answer).cast();
+    let context = Context::new((&raw mut answer).cast());
     // SAFETY: `answered` takes the answer, which outlives the wait below.
     unsafe { raw::set_completion_routine(irp, answered, context) };
     // SAFETY: the device is alive during the call; the routine takes the request back.
@@ -218,12 +218,9 @@ fn send(
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE of a request from [`ask`], whose context is its [`Answer`].
-unsafe extern "C" fn answered(
-    _no_device: PDEVICE_OBJECT,
-    irp: PIRP,
-    context: *mut c_void,
-) -> NTSTATUS {
-    let answer: *mut Answer = context.cast();
+unsafe extern "C" fn answered(_no_device: PDEVICE_OBJECT, irp: PIRP, context: Context) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let answer: *mut Answer = unsafe { context.assume_init() }.cast();
     // SAFETY: contract of the function; the request is this driver's again.
     let status = unsafe { raw::status(irp) };
     // SAFETY: the waiter's frame stays until the event is set.

@@ -8,12 +8,12 @@
 )]
 
 use super::{Brand, Lasting, raw};
+use crate::completion::Context;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
 use crate::work_item::{Work, WorkItem};
-use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
@@ -111,8 +111,10 @@ impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
 pub(super) unsafe extern "C" fn post<F: Filter, W: PendedWork<F>>(
     _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
-    context: *mut c_void,
+    context: Context,
 ) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let context = unsafe { context.assume_init() };
     // SAFETY: contract of the function; a box is never null.
     let raw = unsafe { NonNull::new_unchecked(context.cast()) };
     // SAFETY: contract of the function.

@@ -8,9 +8,8 @@
     reason = "stack locations are reached by pointer arithmetic"
 )]
 
-use crate::completion::Routine;
+use crate::completion::{Context, Routine};
 use crate::status::Status;
-use core::ffi::c_void;
 use core::mem::offset_of;
 use wdk_sys::{
     IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
@@ -108,11 +107,7 @@ pub(crate) unsafe fn skip_current_location(irp: PIRP) {
 /// # Safety
 /// As the module says, and there is a next location; `routine` accepts `context` whenever the request completes,
 /// and the image is there until it has returned.
-pub(crate) unsafe fn copy_with_completion_routine(
-    irp: PIRP,
-    routine: Routine,
-    context: *mut c_void,
-) {
+pub(crate) unsafe fn copy_with_completion_routine(irp: PIRP, routine: Routine, context: Context) {
     /// All but the completion routine and its context.
     const COPIED: usize = offset_of!(IO_STACK_LOCATION, CompletionRoutine);
     // SAFETY: contract of the function.
@@ -129,7 +124,7 @@ pub(crate) unsafe fn copy_with_completion_routine(
 ///
 /// # Safety
 /// As the module says; the next location was filled in; `routine` as in [`copy_with_completion_routine`].
-pub(crate) unsafe fn set_completion_routine(irp: PIRP, routine: Routine, context: *mut c_void) {
+pub(crate) unsafe fn set_completion_routine(irp: PIRP, routine: Routine, context: Context) {
     // SAFETY: contract of the function.
     let next = unsafe { next_location(irp) };
     // SAFETY: as above.
@@ -138,11 +133,15 @@ pub(crate) unsafe fn set_completion_routine(irp: PIRP, routine: Routine, context
 
 /// # Safety
 /// `location` is the caller's to fill in; `routine` as in [`copy_with_completion_routine`].
-unsafe fn set_routine(location: *mut IO_STACK_LOCATION, routine: Routine, context: *mut c_void) {
-    // SAFETY: contract of the function.
-    unsafe { (*location).CompletionRoutine = Some(routine) };
+unsafe fn set_routine(location: *mut IO_STACK_LOCATION, routine: Routine, context: Context) {
+    // SAFETY: contract of the function; only the place is computed.
+    let place = unsafe { &raw mut (*location).CompletionRoutine };
+    // SAFETY: as above. A context has the layout of a pointer, and is passed like one.
+    unsafe { place.cast::<Option<Routine>>().write(Some(routine)) };
+    // SAFETY: as above; only the place is computed.
+    let place = unsafe { &raw mut (*location).Context };
     // SAFETY: as above.
-    unsafe { (*location).Context = context };
+    unsafe { place.cast::<Context>().write(context) };
     // SAFETY: as above. No flag of the location above is in it.
     unsafe { (*location).Control = INVOKE_ALWAYS };
 }
