@@ -58,7 +58,7 @@ impl Client {
             self.wants.with(level, |wants, level| {
                 wants.closed = true;
                 if core::mem::take(&mut wants.statistics) {
-                    observer.want_no_statistics(level);
+                    observer.want_statistics(false, level);
                 }
                 if let Some(trace) = wants.trace.take() {
                     observer.stop(&trace, level);
@@ -87,11 +87,7 @@ impl Client {
             if statistics == core::mem::replace(&mut wants.statistics, statistics) {
                 return;
             }
-            if statistics {
-                observer.want_statistics(level);
-            } else {
-                observer.want_no_statistics(level);
-            }
+            observer.want_statistics(statistics, level);
         });
     }
 

@@ -18,8 +18,8 @@ use wdm::status::Status;
 use wdm::unicode::UnicodeStr;
 use zerocopy::{Immutable, IntoBytes};
 
-/// Answers `irp`; what is no request of the protocol gets STATUS_INVALID_DEVICE_REQUEST. All are
-/// METHOD_BUFFERED, and code, lengths, version and fields are checked before anything is done (D7).
+/// Answers `irp`; what is no request of the protocol gets STATUS_INVALID_DEVICE_REQUEST. Code, lengths,
+/// version and fields are checked before anything is done (D7).
 pub fn request<'d>(irp: ControlIrp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let control = match irp.device_control() {
         Ok(control) => control,
@@ -47,7 +47,7 @@ pub fn request<'d>(irp: ControlIrp<'d, Glass>, level: &mut AtMostApc) -> Disposi
         }
         Ok(Request::Statistics) => {
             let observer = &driver.filter().observer;
-            control.answer(|output| observer.statistics(output))
+            control.answer(|output| observer.statistics(output, level))
         }
         Ok(Request::Observe(statistics)) => {
             let status = of_client(client, |client| {
@@ -130,6 +130,7 @@ fn settings(driver: &Driver<Glass>, level: &mut Passive) -> SettingsReply {
         started: glass.started.into(),
         clients: Client::count().into(),
         forgotten: forgotten.into(),
+        memory: glass.observer.memory(level),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::file_systems::FileSystems;
-use crate::observe::{self, Observation, Observer};
+use crate::observe::{Observer, calls};
 use crate::policy::Policy;
 use crate::settings::Settings;
 use crate::unfiltered::Unfiltered;
@@ -37,7 +37,7 @@ impl Glass {
     pub fn new(settings: Settings) -> Result<Self, Status> {
         Ok(Self {
             started: time::now(),
-            observer: Observer::new(settings.statistics)?,
+            observer: Observer::new(&settings)?,
             settings,
             file_systems: FileSystems::new()?,
             unfiltered: Unfiltered::new()?,
@@ -53,7 +53,7 @@ impl Glass {
 impl Filter for Glass {
     type Attachment = volumes::Attachment;
     type Client = Client;
-    type FastIo = Observation;
+    type FastIo = calls::Call;
 
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         pass_through::pass_through(irp, level)
@@ -89,17 +89,21 @@ impl Filter for Glass {
         device: &FilterDevice<Self>,
         call: impl FnOnce() -> FastIoCall,
         level: &mut AtMostApc,
-    ) -> Option<Observation> {
-        observe::fast_io_begins(device, call, level.at_most_dispatch())
+    ) -> Option<calls::Call> {
+        calls::begins(device, call, level.at_most_dispatch())
     }
 
     fn fast_io_ends(
         driver: &Driver<Self>,
-        observed: Observation,
+        observed: calls::Call,
         result: &FastIoResult,
         level: &mut AtMostApc,
     ) {
-        observe::fast_io_ends(driver, &observed, result, level.at_most_dispatch());
+        calls::ends(driver, observed, result, level.at_most_dispatch());
+    }
+
+    fn fast_io_forgotten(driver: &Driver<Self>, observed: calls::Call) {
+        calls::forgotten(driver, observed);
     }
 
     fn etw_changed(driver: &Driver<Self>, wanted: Wanted, level: &mut Passive) {

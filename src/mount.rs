@@ -14,6 +14,7 @@ use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
 use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, Passive};
+use wdm::pool::NonPagedBox;
 use wdm::status::Status;
 
 /// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6): waited for where the thread may wait (D3).
@@ -32,12 +33,8 @@ pub fn mount_volume<'d>(
         return irp.pend_and_forward(mounted);
     };
     let returned = irp.forward_and_wait(level);
-    let came = Came {
-        status: returned.status(),
-        information: returned.information() as u64,
-        pended: returned.pending_returned(),
-    };
-    ended(returned.driver(), observation.as_ref(), &came, level);
+    let came = Came::from(&returned);
+    ended(returned.driver(), observation.as_deref(), &came, level);
     attach_after_mount(returned.driver(), &storage, returned.status(), level);
     returned.resume()
 }
@@ -45,17 +42,13 @@ pub fn mount_volume<'d>(
 /// The rest of a mount whose thread could not wait.
 struct Mounted {
     storage: DeviceReference,
-    observation: Option<Observation>,
+    observation: Option<NonPagedBox<Observation>>,
 }
 
 impl PendedWork<Glass> for Mounted {
     fn run<'w>(self, irp: PendedIrp<'w, Glass>, level: &mut Passive) -> Resumed<'w> {
-        let came = Came {
-            status: irp.status(),
-            information: irp.information() as u64,
-            pended: irp.pending_returned(),
-        };
-        ended(irp.driver(), self.observation.as_ref(), &came, level);
+        let came = Came::from(&irp);
+        ended(irp.driver(), self.observation.as_deref(), &came, level);
         attach_after_mount(irp.driver(), &self.storage, irp.status(), level);
         irp.resume()
     }
@@ -103,12 +96,8 @@ pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Dispo
     let observation = Observation::begin(&irp, level.at_most_apc());
     let returned = irp.forward_and_wait(level);
     let status = returned.status();
-    let came = Came {
-        status,
-        information: returned.information() as u64,
-        pended: returned.pending_returned(),
-    };
-    ended(returned.driver(), observation.as_ref(), &came, level);
+    let came = Came::from(&returned);
+    ended(returned.driver(), observation.as_deref(), &came, level);
     if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
         volumes::attach_to_file_system(returned.driver(), &recognizer, level);
     }

@@ -5,6 +5,9 @@
 //! | `AllowUnload` | 1 | 0 | 1: the driver has a DriverUnload, for test machines; each request then pays for it |
 //! | `DebugLevel` | 2 | 1 | what is printed at the debugger: 0 nothing, 1 problems, 2 also what is attached |
 //! | `Statistics` | 1 | 0 | 1: statistics are kept from the start, not only while a client wants them |
+//! | `ObservationMemory` | 1024 | 64 | the most MB (1,048,576 bytes) that observation keeps: counters, rings, names |
+//! | `Names` | 1048576 | 16384 | the most files whose names are kept for traces with names |
+//! | `AskNames` | 1 | 1 | 0: file systems are not asked for names; files are called what they were opened by |
 //! | `AttachDisk` | 1 | 1 | 1: file systems on disks are filtered |
 //! | `AttachCdRom` | 1 | 1 | 1: file systems on CD and DVD media are filtered |
 //! | `AttachNetwork` | 1 | 1 | 1: network redirectors are filtered |
@@ -34,6 +37,12 @@ pub struct Settings {
     pub debug_level: u32,
     /// Whether statistics are always kept.
     pub statistics: bool,
+    /// The most bytes that observation keeps.
+    pub observation_memory: u64,
+    /// The most files whose names are kept.
+    pub names: u32,
+    /// Whether file systems are asked for names.
+    pub ask_names: bool,
     /// What is filtered (A8).
     pub policy: Policy,
 }
@@ -44,6 +53,9 @@ impl Settings {
         allow_unload: false,
         debug_level: 1,
         statistics: false,
+        observation_memory: 64 << 20,
+        names: 16_384,
+        ask_names: true,
         policy: Policy::DEFAULT,
     };
 
@@ -57,11 +69,17 @@ impl Settings {
         // First of all: it decides whether the others are reported at the debugger.
         let debug_level = number(unicode!("DebugLevel"), 2, Self::DEFAULT.debug_level);
         report::set_level(debug_level);
+        let megabytes = (Self::DEFAULT.observation_memory >> 20) as u32;
+        let megabytes = number(unicode!("ObservationMemory"), 1024, megabytes);
+        let names = number(unicode!("Names"), 1 << 20, Self::DEFAULT.names);
         let switch = |name, default| number(name, 1, u32::from(default)) == 1;
         Self {
             allow_unload: switch(unicode!("AllowUnload"), Self::DEFAULT.allow_unload),
             debug_level,
             statistics: switch(unicode!("Statistics"), Self::DEFAULT.statistics),
+            observation_memory: u64::from(megabytes) << 20,
+            names,
+            ask_names: switch(unicode!("AskNames"), Self::DEFAULT.ask_names),
             policy: Policy::read(switch),
         }
     }

@@ -111,8 +111,8 @@ fn claim(
         Some(_) => Kind::Volume,
         None => Kind::FileSystem,
     };
-    let volumes = glass.observer.volumes();
-    let volume = volumes.find_or_add(name.unwrap_or(unicode!("")), kind, level);
+    let name = name.unwrap_or(unicode!(""));
+    let volume = glass.observer.volume(name, kind, level);
     Some(Attachment {
         since: time::now(),
         volume: volume.ok().map(Filtered::new),

@@ -13,7 +13,7 @@ use wdm::etw::{
     self, Event, EventMetadata, FieldType, Provider, ProviderTraits, Value, Wanted,
     event_metadata_length, provider_traits_length,
 };
-use wdm::time;
+use wdm::{time, unicode};
 
 const NAME: &str = "fsglass";
 
@@ -73,10 +73,13 @@ pub const fn wants(wanted: Wanted) -> (bool, bool) {
 /// Writes what came back. IRQL: ≤ DISPATCH_LEVEL.
 pub fn write(completed: &Completed<'_>, names: bool) {
     let observation = completed.observation;
-    let operation = observation.operation.name().as_bytes();
-    let volume = completed.volume.name();
+    let operation = observation.subject.operation.name().as_bytes();
+    let volume = observation
+        .volume
+        .as_ref()
+        .map_or(unicode!(""), |volume| volume.name());
     let (name, flags): (&[u16], u32) = if names {
-        (completed.name, completed.flags)
+        (observation.named.units(), completed.flags)
     } else {
         (&[], completed.flags & !trace::flags::OF_NAMES)
     };
@@ -93,7 +96,7 @@ pub fn write(completed: &Completed<'_>, names: bool) {
             Value::units(operation),
             Value::number(&observation.minor),
             Value::number(&completed.outcome.status),
-            Value::number(&completed.information),
+            Value::number(&completed.outcome.information),
             Value::number(&duration),
             Value::number(&flags),
             Value::number(&observation.irp_flags),

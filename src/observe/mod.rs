@@ -2,39 +2,52 @@
 //!
 //! | module | keeps |
 //! |---|---|
-//! | [`volumes`] | the volumes that there were, and what was counted of each |
-//! | [`observation`] | one request, or call of fast I/O, while it is below |
+//! | [`volumes`] | the volumes that there are and were |
+//! | [`statistics`] | what was counted of each |
+//! | [`observation`] | one request while it is below |
+//! | [`calls`] | one call of fast I/O or FsFilter operation, while it is below |
 //! | [`etw`] | the same as events for ETW |
 //! | [`names`] | what open files are called |
 //! | [`reader`] | one trace: its filter, its rings, and who waits for it |
+//! | [`memory`] | how much of it is kept, and may be |
 //!
-//! Nothing here waits, and no request fails or is delayed because it could not be observed (P2): what
-//! finds no memory passes unobserved, what finds no room in a ring is counted as lost.
+//! Nothing here waits, and no request fails because it could not be observed (P2): what finds no memory
+//! passes unobserved, what finds no room in a ring is counted as lost.
 
+pub mod calls;
 mod etw;
+mod memory;
 mod names;
 mod observation;
 mod reader;
+mod statistics;
 mod volumes;
 
 pub use etw::PROVIDER;
-pub use observation::{Came, Observation, fast_io_begins, fast_io_ends, pass_through};
+pub use observation::{Came, Observation, pass_through};
 pub use reader::Reader;
 pub use volumes::{Filtered, Volume};
 
 use crate::glass::Glass;
+use crate::settings::Settings;
 use core::sync::atomic::{AtomicU32, Ordering};
 use fsglass_protocol::trace::{Filter, wanted};
+use fsglass_protocol::{Kind, Memory, StatisticsWriter};
+use memory::Purpose;
 use names::Names;
 use observation::Completed;
-use volumes::Volumes;
+use observe::counters::Sum;
+use statistics::Statistics;
+use volumes::{Table, Volumes};
 use wdm::driver::Driver;
 use wdm::etw::Wanted;
 use wdm::irp::{DeviceControl, Disposition, Parking};
 use wdm::irql::{AtMostDispatch, Passive};
 use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
-use wdm::sync::{Guest, Mutex};
+use wdm::sync::{Guests, Mutex};
+use wdm::time;
+use wdm::unicode::UnicodeStr;
 
 /// How many traces can run at the same time.
 const TRACES: usize = 8;
@@ -69,8 +82,19 @@ impl What {
         self.0 & Self::NAMES != 0
     }
 
-    const fn trace(self, number: usize) -> bool {
-        self.0 & (1 << number) != 0
+    /// Whether ETW wants events.
+    const fn events(self) -> bool {
+        self.0 & Self::EVENTS != 0
+    }
+
+    /// The numbers of the traces that run.
+    fn running(self) -> impl Iterator<Item = usize> {
+        let mut rest = self.0 & ((1 << TRACES) - 1);
+        core::iter::from_fn(move || {
+            let number = rest.trailing_zeros();
+            rest &= rest.wrapping_sub(1);
+            (number < u32::BITS).then_some(number as usize)
+        })
     }
 }
 
@@ -80,8 +104,9 @@ pub struct Observer {
     what: AtomicU32,
     wishes: Mutex<Wishes>,
     volumes: Volumes,
+    statistics: Statistics,
     names: Names,
-    traces: [Guest<Reader>; TRACES],
+    traces: Guests<Reader>,
 }
 
 /// Who wants what.
@@ -123,32 +148,24 @@ pub struct Trace {
 }
 
 impl Observer {
-    /// Observes nothing, or statistics if the setting says so.
+    /// Observes nothing, or statistics if the settings say so.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
-    pub fn new(statistics: bool) -> Result<Self, Status> {
+    pub fn new(settings: &Settings) -> Result<Self, Status> {
+        memory::set_most(settings.observation_memory);
         let wishes = Wishes {
-            statistics: statistics.into(),
+            statistics: settings.statistics.into(),
             names: 0,
             traces: 0,
             events: 0,
         };
-        let guest = Guest::try_new;
         Ok(Self {
             what: AtomicU32::new(wishes.what()),
+            volumes: Volumes::new(settings.statistics)?,
+            statistics: Statistics::new()?,
+            names: Names::new(settings.names, settings.ask_names)?,
+            traces: Guests::try_new(TRACES)?,
             wishes: Mutex::try_new(wishes)?,
-            volumes: Volumes::new()?,
-            names: Names::new()?,
-            traces: [
-                guest()?,
-                guest()?,
-                guest()?,
-                guest()?,
-                guest()?,
-                guest()?,
-                guest()?,
-                guest()?,
-            ],
         })
     }
 
@@ -157,48 +174,153 @@ impl Observer {
         What(self.what.load(Ordering::Relaxed))
     }
 
-    /// The volumes.
-    pub const fn volumes(&self) -> &Volumes {
-        &self.volumes
+    /// The volume of that name and kind, which is new if there is none.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES; it is not observed then.
+    pub fn volume(
+        &self,
+        name: UnicodeStr<'_>,
+        kind: Kind,
+        level: &mut Passive,
+    ) -> Result<NonPagedArc<Volume>, Status> {
+        let forgets =
+            |volume: &Volume| !self.statistics.is_below(volume.place()) && self.have_told(volume);
+        let appears = |volume: &Volume, counting: bool, level: &mut Passive| {
+            self.statistics.prepare(volume.place())?;
+            if counting {
+                self.statistics.count(volume.place(), level);
+            }
+            self.each_reader(|reader| reader.appears(volume));
+            Ok(())
+        };
+        self.volumes
+            .find_or_add(name, kind, level, forgets, appears)
+    }
+
+    /// Calls `body` with each trace that runs.
+    fn each_reader(&self, body: impl FnMut(&Reader)) {
+        if let Some(look) = self.traces.look() {
+            let readers = (0..TRACES).filter_map(|number| look.get(number));
+            readers.for_each(body);
+        }
+    }
+
+    /// Whether all traces that run have told the name of a volume.
+    fn have_told(&self, volume: &Volume) -> bool {
+        let mut all = true;
+        self.each_reader(|reader| all &= reader.has_told(volume));
+        all
     }
 
     /// Writes what was counted into `output`.
-    pub fn statistics(&self, output: &mut [u8]) -> (Status, usize) {
-        self.volumes.write(output, self.what().counts())
+    pub fn statistics(&self, output: &mut [u8], level: &mut Passive) -> (Status, usize) {
+        let Ok(mut sum) = NonPagedBox::<Sum>::try_zeroed() else {
+            return (Status::INSUFFICIENT_RESOURCES, 0);
+        };
+        let Some(mut list) = StatisticsWriter::new(output) else {
+            return (Status::BUFFER_TOO_SMALL, 0);
+        };
+        self.volumes.with(level, |table, _| {
+            for volume in table.iter() {
+                self.statistics.write(volume, &mut list, &mut sum);
+            }
+        });
+        let (written, complete) = list.finish(|header| {
+            header.frequency = time::ticks_per_second().into();
+            header.now = time::ticks().into();
+            header.kept = u32::from(self.what().counts()).into();
+            header.forgotten = self.volumes.forgotten().into();
+            header.missed = self.statistics.missed().into();
+        });
+        let status = if complete {
+            Status::SUCCESS
+        } else {
+            Status::BUFFER_OVERFLOW
+        };
+        (status, written)
     }
 
-    /// The names of open files.
-    const fn names(&self) -> &Names {
-        &self.names
+    /// What is kept in memory.
+    pub fn memory(&self, level: &mut Passive) -> Memory {
+        let names = &self.names;
+        let files = names.count(level.at_most_apc().at_most_dispatch());
+        Memory {
+            statistics: memory::kept(Purpose::Statistics).into(),
+            traces: memory::kept(Purpose::Traces).into(),
+            names: memory::kept(Purpose::Names).into(),
+            most: memory::most().into(),
+            files: u32::try_from(files).unwrap_or(u32::MAX).into(),
+            most_files: u32::try_from(names.most()).unwrap_or(u32::MAX).into(),
+            forgotten_names: names.forgotten().into(),
+            asks_names: u32::from(names.asks()).into(),
+        }
     }
 
-    fn wish<R>(&self, level: &mut Passive, change: impl FnOnce(&mut Wishes) -> R) -> R {
-        self.wishes.with(level, |wishes, _| {
-            let result = change(wishes);
+    /// One more wants statistics, or one less.
+    pub fn want_statistics(&self, more: bool, level: &mut Passive) {
+        self.wishes.with(level, |wishes, level| {
+            let before = wishes.statistics;
+            wishes.statistics = if more {
+                before.saturating_add(1)
+            } else {
+                before.saturating_sub(1)
+            };
+            match (before, wishes.statistics) {
+                (0, 1) => {
+                    self.statistics.begin();
+                    self.count_all(true, level);
+                    self.what.store(wishes.what(), Ordering::Relaxed);
+                }
+                (1, 0) => {
+                    self.what.store(wishes.what(), Ordering::Relaxed);
+                    self.count_all(false, level);
+                    self.statistics.settle(level);
+                }
+                _ => {}
+            }
+        });
+    }
+
+    /// Whether volumes are counted from now on.
+    fn count_all(&self, counting: bool, level: &mut Passive) {
+        self.volumes.with(level, |table: &mut Table, level| {
+            table.counting = counting;
+            for volume in table.iter() {
+                if counting {
+                    self.statistics.count(volume.place(), level);
+                } else {
+                    self.statistics.count_no_more(volume.place(), level);
+                }
+            }
+        });
+    }
+
+    /// Others want things than before: `change` says what. Names are found out from then on, or not any more,
+    /// before anybody asks for them.
+    fn wish<R>(
+        &self,
+        level: &mut Passive,
+        change: impl FnOnce(&mut Wishes, &mut Passive) -> R,
+    ) -> R {
+        self.wishes.with(level, |wishes, level| {
+            let had_names = wishes.names();
+            let result = change(wishes, level);
+            let has_names = wishes.names();
+            if has_names && !had_names {
+                self.names.begin(level);
+            }
             self.what.store(wishes.what(), Ordering::Relaxed);
+            if had_names && !has_names {
+                self.names.end(level);
+            }
             result
         })
-    }
-
-    /// One more wants statistics.
-    pub fn want_statistics(&self, level: &mut Passive) {
-        self.wish(level, |wishes| {
-            wishes.statistics = wishes.statistics.saturating_add(1);
-        });
-    }
-
-    /// One of them does so no longer.
-    pub fn want_no_statistics(&self, level: &mut Passive) {
-        self.wish(level, |wishes| {
-            wishes.statistics = wishes.statistics.saturating_sub(1);
-        });
     }
 
     /// ETW wants something else.
     pub fn etw_changed(&self, wanted: Wanted, level: &mut Passive) {
         let (requests, names) = etw::wants(wanted);
-        self.wishes.with(level, |wishes, level| {
-            let had_names = wishes.names();
+        self.wish(level, |wishes, _| {
             wishes.events = 0;
             if requests {
                 wishes.events |= What::EVENTS;
@@ -206,10 +328,6 @@ impl Observer {
             if names {
                 wishes.events |= What::NAMED_EVENTS;
             }
-            if had_names != wishes.names() {
-                self.names.clear(level.at_most_apc().at_most_dispatch());
-            }
-            self.what.store(wishes.what(), Ordering::Relaxed);
         });
     }
 
@@ -218,37 +336,31 @@ impl Observer {
     /// Errors: STATUS_TOO_MANY_SESSIONS, STATUS_INSUFFICIENT_RESOURCES.
     pub fn start(&self, filter: &Filter<'_>, level: &mut Passive) -> Result<Trace, Status> {
         let parking = NonPagedArc::try_new(Parking::new())?;
-        let reader = NonPagedBox::try_new(Reader::new(filter, parking.clone())?)?;
+        let reader = Reader::new(filter, parking.clone(), self.traces.missed())?;
         let names = filter.fixed.wanted.get() & wanted::NAMES != 0;
-        self.wishes.with(level, |wishes, level| {
-            if !wishes.names() {
-                // What is left from before belongs to file objects that may be gone.
-                self.names.clear(level.at_most_apc().at_most_dispatch());
-            }
+        self.wish(level, |wishes, level| {
             let number = (!wishes.traces).trailing_zeros() as usize;
-            let guest = self.traces.get(number).ok_or(Status::TOO_MANY_SESSIONS)?;
-            // It is empty: a trace gives its number back when its reader has left.
-            guest.enter(reader).map_err(|_| Status::TOO_MANY_SESSIONS)?;
+            if number >= TRACES {
+                return Err(Status::TOO_MANY_SESSIONS);
+            }
+            // Under the lock of the table, so that no volume comes between.
+            self.volumes.with(level, |table, level| {
+                table.iter().for_each(|volume| reader.appears(volume));
+                self.traces.enter(number, reader, level)
+            })?;
             wishes.traces |= 1 << number;
             wishes.names = wishes.names & !(1 << number) | u32::from(names) << number;
-            self.what.store(wishes.what(), Ordering::Relaxed);
             Ok(Trace { number, parking })
         })
     }
 
     /// Stops a trace: what it has not been read of is dropped, who waits for it is told.
     pub fn stop(&self, trace: &Trace, level: &mut Passive) {
-        self.wishes.with(level, |wishes, level| {
-            let traces = wishes.traces & !(1 << trace.number);
-            self.what
-                .store(Wishes { traces, ..*wishes }.what(), Ordering::Relaxed);
-            let guest = self.traces.get(trace.number);
-            drop(guest.and_then(|guest| guest.leave(level)));
-            wishes.traces = traces;
-            if !wishes.names() {
-                self.names.clear(level.at_most_apc().at_most_dispatch());
-            }
+        self.wish(level, |wishes, level| {
+            wishes.traces &= !(1 << trace.number);
+            self.traces.leave(trace.number, level);
         });
+        self.traces.settle(level);
         if let Some(waiting) = trace.parking.take(level.at_most_apc().at_most_dispatch()) {
             waiting.complete(Status::CANCELLED);
         }
@@ -262,11 +374,14 @@ impl Observer {
         control: DeviceControl<'d, Glass>,
         level: &mut Passive,
     ) -> Disposition<'d> {
-        let Some(reader) = self.traces.get(trace.number).and_then(Guest::look) else {
+        let look = self.traces.look();
+        let Some(reader) = look.as_ref().and_then(|look| look.get(trace.number)) else {
             return control.complete(Status::INVALID_DEVICE_STATE);
         };
         if !reader.is_empty(level) {
-            return control.answer(|output| reader.read(&self.volumes, output, level));
+            let missed = self.traces.missed();
+            return control
+                .answer_directly(|output| reader.read(&self.volumes, missed, output, level));
         }
         match control.park(&trace.parking, level.at_most_apc().at_most_dispatch()) {
             Ok(disposition) => {
@@ -285,13 +400,15 @@ impl Observer {
     /// Something has come back: whoever traces it gets a record.
     fn record(&self, completed: &Completed<'_>, level: &mut AtMostDispatch) {
         let what = self.what();
-        if what.0 & What::EVENTS != 0 {
+        if what.events() {
             etw::write(completed, what.0 & What::NAMED_EVENTS != 0);
         }
-        for (number, trace) in self.traces.iter().enumerate() {
-            if what.trace(number)
-                && let Some(reader) = trace.look()
-            {
+        let mut running = what.running().peekable();
+        if running.peek().is_none() {
+            return;
+        }
+        if let Some(look) = self.traces.look() {
+            for reader in running.filter_map(|number| look.get(number)) {
                 reader.record(completed, level);
             }
         }

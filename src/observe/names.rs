@@ -1,31 +1,31 @@
-//! The names of files, for traces that want them.
+//! The names of files, for traces that want them (O1, O3).
 //!
 //! A name belongs to a file object: the same file may have been opened by several of its names. It is the
-//! one that the file system gives (FileNameInformation), asked for with a request of this driver's own
-//! before the first request on the file object from which that is safe ([`safe_level`]); until then it is the
-//! one that the file was opened by. Paging I/O and the close have what is known by then.
+//! one that the file system gives (FileNameInformation), asked for with a request of this driver's own where
+//! that is safe ([`asks`]); until then it is the one that the file was opened by.
 //!
-//! A rename is waited for, so that the file system can be asked for the new name before anybody else
-//! learns of it, and replaces the names of what lies below a directory too. Where it cannot be waited
-//! for, every name of the volume is forgotten and asked for again.
+//! A rename makes the names of its volume old: a number grows when it has been done, and a name that was found
+//! out before is told as one that may have changed, until the file system is asked again. Nothing waits for a
+//! rename (C9).
 //!
-//! Names go with the close of their file object, and all of them when no trace wants names any more.
+//! Names go with the close of their file object, and all of them when nobody wants names any more. There is a
+//! bound, which is a setting: the name of a file that is opened beyond it takes the place of an older one,
+//! whose file has none until it is asked for again.
 
 use super::Volume;
+use super::memory::{Charge, Purpose};
+use super::statistics::Statistics;
 use crate::glass::Glass;
+use core::sync::atomic::{AtomicU32, Ordering};
 use fsglass_protocol::trace::{MAXIMUM_PATH, flags};
 use fsglass_protocol::{Kind, Operation};
 use wdm::device::{DeviceKind, FilterDevice};
-use wdm::irp::{self, FileObject, Irp, ReturnedIrp};
+use wdm::irp::{self, Irp, Major};
 use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
 use wdm::list::List;
 use wdm::pool::{NonPagedArc, NonPagedSlice};
 use wdm::status::Status;
-use wdm::sync::SpinLock;
-
-/// How many lists there are, and how many names each holds at most: 16,384 files.
-const LISTS: usize = 256;
-const EACH: usize = 64;
+use wdm::sync::{Guests, SpinLock};
 
 /// Where a name is from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,24 +44,22 @@ pub struct Name {
     /// Bits of [`flags`].
     pub flags: u32,
     source: Source,
+    _charge: Charge,
 }
 
 impl Name {
-    /// The name whose parts are `first` and `second`, cut off in front where it is too long.
-    fn new(first: &[u16], second: &[u16], source: Source) -> Result<NonPagedArc<Self>, Status> {
-        Self::with(0, first, second, source)
-    }
-
-    /// As [`Name::new`], with what `inherited` says of the first part: that it is cut off already.
-    fn with(
+    /// The name whose parts are `parts`, cut off in front where it is too long; `inherited` says whether the first
+    /// part is so already.
+    fn new(
         inherited: u32,
-        first: &[u16],
-        second: &[u16],
+        parts: [&[u16]; 3],
         source: Source,
     ) -> Result<NonPagedArc<Self>, Status> {
-        let length = first.len().saturating_add(second.len());
+        let length: usize = parts.iter().map(|part| part.len()).sum();
         let kept = length.min(MAXIMUM_PATH);
-        let mut all = first.iter().chain(second).skip(length - kept);
+        let bytes = size_of::<Self>() + size_of::<Entry>() + kept * size_of::<u16>();
+        let charge = Charge::new(Purpose::Names, bytes)?;
+        let mut all = parts.into_iter().flatten().skip(length - kept);
         let units = NonPagedSlice::try_from_fn(kept, |_| Ok(all.next().copied().unwrap_or(0)));
         let cut = if kept < length {
             flags::NAME_CUT
@@ -77,6 +75,7 @@ impl Name {
             units: units?,
             flags: cut | source_flags,
             source,
+            _charge: charge,
         })
     }
 
@@ -84,172 +83,285 @@ impl Name {
     pub fn units(&self) -> &[u16] {
         &self.units
     }
+}
 
-    const fn is_cut(&self) -> bool {
-        self.flags & flags::NAME_CUT != 0
+/// What a request tells of the name of its file: nothing, if it is not known.
+#[derive(Default)]
+pub struct Named {
+    /// The name.
+    pub name: Option<NonPagedArc<Name>>,
+    /// [`Statistics::renames`] before it was found out.
+    pub renames: u32,
+    /// There were more since.
+    is_old: bool,
+}
+
+impl Named {
+    /// A name that the file system has told, when there had been so many renames.
+    pub const fn told(name: NonPagedArc<Name>, renames: u32) -> Self {
+        Self {
+            name: Some(name),
+            renames,
+            is_old: false,
+        }
+    }
+
+    /// Its code units.
+    pub fn units(&self) -> &[u16] {
+        self.name.as_ref().map_or(&[], |name| name.units())
+    }
+
+    /// Bits of [`flags`].
+    pub fn flags(&self) -> u32 {
+        let old = if self.is_old { flags::NAME_OLD } else { 0 };
+        let name = self.name.as_ref();
+        name.map_or(flags::NAME_UNKNOWN, |name| name.flags | old)
     }
 }
 
 /// What a file is called.
 struct Entry {
     file: u64,
+    /// The number of its volume.
     volume: u32,
     name: NonPagedArc<Name>,
+    /// [`Statistics::renames`] before it was found out.
+    renames: u32,
 }
 
-/// The names that are known, by file object.
-pub struct Names(NonPagedSlice<SpinLock<List<Entry>>>);
+/// The names that are known, while somebody wants them.
+pub struct Names {
+    known: Guests<Known>,
+    /// The most files whose names are kept.
+    most: usize,
+    /// Whether file systems are asked.
+    asks: bool,
+    /// How often a name gave way to another.
+    forgotten: AtomicU32,
+}
 
-impl Names {
-    pub(super) fn new() -> Result<Self, Status> {
-        NonPagedSlice::try_from_fn(LISTS, |_| Ok(SpinLock::new(List::new(EACH)))).map(Self)
+/// The names, by file object.
+struct Known {
+    lists: NonPagedSlice<SpinLock<List<Entry>>>,
+    _charge: Charge,
+}
+
+/// How many names a list has at most.
+const EACH: usize = 16;
+
+impl Known {
+    /// No names yet, and room for `most`.
+    fn new(most: usize) -> Result<Self, Status> {
+        let lists = most.div_ceil(EACH).next_power_of_two();
+        let bytes = lists * size_of::<SpinLock<List<Entry>>>();
+        let charge = Charge::new(Purpose::Names, bytes)?;
+        let each = EACH.min(most);
+        let list = |_| Ok(SpinLock::new(List::new(each)));
+        Ok(Self {
+            lists: NonPagedSlice::try_from_fn(lists, list)?,
+            _charge: charge,
+        })
     }
 
     fn list(&self, file: u64) -> Option<&SpinLock<List<Entry>>> {
         // File objects are aligned to 16 bytes, and about as large as 16 of those.
-        let place = (file >> 4) ^ (file >> 12);
-        self.0.get(place as usize % LISTS)
+        let place = (file >> 4) ^ (file >> 12) ^ (file >> 20);
+        self.lists.get(place as usize & (self.lists.len() - 1))
     }
+}
 
-    /// The name of a file on that volume. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn find(
-        &self,
-        volume: u32,
-        file: u64,
-        level: &mut AtMostDispatch,
-    ) -> Option<NonPagedArc<Name>> {
-        self.list(file)?.with(level, |list| {
-            let mut entries = list.iter();
-            let found = entries.find(|entry| entry.file == file && entry.volume == volume);
-            found.map(|entry| entry.name.clone())
+/// The place of what is known.
+const HERE: usize = 0;
+
+impl Names {
+    /// None, and room for those of `most` files once somebody wants them.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub(super) fn new(most: u32, asks: bool) -> Result<Self, Status> {
+        Ok(Self {
+            known: Guests::try_new(1)?,
+            most: most as usize,
+            asks,
+            forgotten: AtomicU32::new(0),
         })
     }
 
-    /// A file is called that now; if there is no room for it, it has no name. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn set(
+    /// Somebody wants names. Without memory for them none is known.
+    pub(super) fn begin(&self, level: &mut Passive) {
+        self.forgotten.store(0, Ordering::Relaxed);
+        if let Ok(known) = Known::new(self.most) {
+            let _no_memory = self.known.enter(HERE, known, level);
+        }
+    }
+
+    /// Nobody wants names any more.
+    pub(super) fn end(&self, level: &mut Passive) {
+        self.known.leave(HERE, level);
+        self.known.settle(level);
+    }
+
+    /// Calls `body` with the list of a file. IRQL: ≤ DISPATCH_LEVEL.
+    fn with<R>(
         &self,
+        file: u64,
+        level: &mut AtMostDispatch,
+        body: impl FnOnce(&mut List<Entry>) -> R,
+    ) -> Option<R> {
+        let look = self.known.look()?;
+        Some(look.get(HERE)?.list(file)?.with(level, body))
+    }
+
+    /// The name of a file on the volume of that number. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn find(
+        &self,
+        statistics: &Statistics,
         volume: u32,
         file: u64,
-        name: &NonPagedArc<Name>,
         level: &mut AtMostDispatch,
-    ) {
-        if let Some(list) = self.list(file) {
-            list.with(level, |list| {
-                list.retain(|entry| entry.file != file);
-                let name = name.clone();
-                let _full_or_no_memory = list.push(Entry { file, volume, name });
-            });
+    ) -> Named {
+        let renames = statistics.renames(super::volumes::place_of(volume));
+        let found = self.with(file, level, |list| {
+            let mut entries = list.iter();
+            let found = entries.find(|entry| entry.file == file && entry.volume == volume);
+            found.map(|entry| Named {
+                name: Some(entry.name.clone()),
+                renames: entry.renames,
+                is_old: entry.renames != renames,
+            })
+        });
+        found.flatten().unwrap_or_default()
+    }
+
+    /// A file is called that, or was when the name was found out. Without memory it has no name.
+    /// IRQL: ≤ DISPATCH_LEVEL.
+    pub fn set(&self, volume: u32, file: u64, named: &Named, level: &mut AtMostDispatch) {
+        let Some(name) = named.name.clone() else {
+            return;
+        };
+        let entry = Entry {
+            file,
+            volume,
+            name,
+            renames: named.renames,
+        };
+        let pushed = self.with(file, level, |list| {
+            list.retain(|entry| entry.file != file);
+            list.push_out(entry)
+        });
+        if let Some(Ok(true)) = pushed {
+            self.forgotten.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// A file goes. IRQL: ≤ DISPATCH_LEVEL.
     fn forget(&self, file: u64, level: &mut AtMostDispatch) {
-        if let Some(list) = self.list(file) {
-            list.with(level, |list| list.retain(|entry| entry.file != file));
-        }
+        self.with(file, level, |list| list.retain(|entry| entry.file != file));
     }
 
-    /// Forgets what `gone` says of the number of each volume. IRQL: ≤ DISPATCH_LEVEL.
-    fn forget_volumes(&self, gone: impl Fn(u32) -> bool, level: &mut AtMostDispatch) {
-        for list in self.0.iter() {
-            list.with(level, |list| list.retain(|entry| !gone(entry.volume)));
-        }
+    /// Whether file systems are asked.
+    pub const fn asks(&self) -> bool {
+        self.asks
     }
 
-    /// Forgets all of them. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn clear(&self, level: &mut AtMostDispatch) {
-        self.forget_volumes(|_| true, level);
+    /// The most files whose names are kept.
+    pub const fn most(&self) -> usize {
+        self.most
     }
 
-    /// Something on the volume was renamed, and it is not known what. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn renamed_somehow(&self, volume: u32, level: &mut AtMostDispatch) {
-        self.forget_volumes(|other| other == volume, level);
+    /// How often a name gave way to another since somebody wanted names. IRQL: any.
+    pub fn forgotten(&self) -> u32 {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
-    /// What was called `old` is called `new`, and so is the beginning of what lies below it. A name for
-    /// which there is no memory is forgotten, and so is one whose beginning is not known.
-    /// IRQL: ≤ DISPATCH_LEVEL.
-    fn renamed(&self, volume: u32, old: &Name, new: &Name, level: &mut AtMostDispatch) {
-        if old.is_cut() || new.is_cut() {
-            return self.renamed_somehow(volume, level);
-        }
-        for list in self.0.iter() {
-            list.with(level, |list| {
-                list.retain(|entry| {
-                    if entry.volume != volume {
-                        return true;
-                    }
-                    if entry.name.is_cut() {
-                        return false;
-                    }
-                    let Some(rest) = below(&entry.name.units, &old.units) else {
-                        return true;
-                    };
-                    let renamed = Name::new(&new.units, rest, entry.name.source);
-                    renamed.map(|name| entry.name = name).is_ok()
-                });
-            });
-        }
+    /// Files whose names are kept at this moment. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn count(&self, level: &mut AtMostDispatch) -> usize {
+        let look = self.known.look();
+        let known = look.as_ref().and_then(|look| look.get(HERE));
+        let lists = known.map_or(&[][..], |known| &known.lists);
+        lists
+            .iter()
+            .map(|list| list.with(level, |list| list.len()))
+            .sum()
     }
-}
-
-/// What follows `directory` in `name`, if that is the name or one of something below it, or of a stream of
-/// it.
-fn below<'n>(name: &'n [u16], directory: &[u16]) -> Option<&'n [u16]> {
-    let fold =
-        |unit: &u16| u8::try_from(*unit).map_or(*unit, |byte| byte.to_ascii_uppercase().into());
-    let (first, rest) = name.split_at_checked(directory.len())?;
-    let same = !directory.is_empty() && first.iter().map(fold).eq(directory.iter().map(fold));
-    let ends = rest
-        .first()
-        .is_none_or(|unit| [b'\\', b':'].map(u16::from).contains(unit));
-    (same && ends).then_some(rest)
 }
 
 /// The name of the file of a request that is about to be passed on. IRQL: ≤ APC_LEVEL.
-pub fn of_request(
-    irp: &Irp<'_, Glass>,
-    volume: &Volume,
-    level: &mut AtMostApc,
-) -> Option<NonPagedArc<Name>> {
-    let names = super::of(irp.driver()).names();
-    let file = irp.file()?;
+pub fn of_request(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> Named {
+    let observer = super::of(irp.driver());
+    let (names, statistics) = (&observer.names, &observer.statistics);
+    let Some(file) = irp.file() else {
+        return Named::default();
+    };
     let number = file.number();
-    if irp.major() == Operation::CREATE.number() {
+    if irp.major() == Major::CREATE {
         // The close of what had that address may have passed by, where the volume was detached.
         names.forget(number, level.at_most_dispatch());
-        return opened(names, irp, volume, level);
+        return opened(irp, volume, level).unwrap_or_default();
     }
-    let known = names.find(volume.number, number, level.at_most_dispatch());
-    if irp.major() == Operation::CLOSE.number() {
+    let known = names.find(statistics, volume.number, number, level.at_most_dispatch());
+    if irp.major() == Major::CLOSE {
         names.forget(number, level.at_most_dispatch());
         return known;
     }
-    let asked = |name: &NonPagedArc<Name>| name.source != Source::Opened;
-    if known.as_ref().is_some_and(asked) || !has_files(irp.device(), volume) {
+    let has_asked = |name: &NonPagedArc<Name>| name.source != Source::Opened;
+    if known.name.as_ref().is_some_and(has_asked) && !known.is_old || !asks(irp, volume, level) {
         return known;
     }
-    let Some(level) = safe_level(irp, &file, level) else {
+    let Some(level) = level.passive() else {
         return known;
     };
-    let asked = match told(irp.ask_name(level)) {
-        Ok(name) => name,
-        Err(Status::INSUFFICIENT_RESOURCES) => return known,
-        // It has none, or cannot tell: not asked again.
+    let renames = statistics.renames(volume.place());
+    let Some(name) = told(irp.ask_name(level), known.name.as_deref()) else {
+        return known;
+    };
+    let named = Named::told(name, renames);
+    let level = level.at_most_apc().at_most_dispatch();
+    names.set(volume.number, number, &named, level);
+    named
+}
+
+/// The name of a file whose file system has answered; `None` without memory for it. A file that has none, or
+/// whose file system cannot tell, is called what is `known`, and not asked about again.
+pub fn told(
+    answer: Result<NonPagedSlice<u16>, Status>,
+    known: Option<&Name>,
+) -> Option<NonPagedArc<Name>> {
+    let name = match answer {
+        Ok(units) => Name::new(0, [&units, &[], &[]], Source::Told),
+        Err(Status::INSUFFICIENT_RESOURCES) => return None,
         Err(_) => {
-            let (flags, units) = known
-                .as_ref()
-                .map_or((0, &[][..]), |name| (name.flags, name.units()));
-            Name::with(flags, units, &[], Source::NotTold).ok()?
+            let (flags, units) = known.map_or((0, &[][..]), |name| (name.flags, name.units()));
+            Name::new(flags, [units, &[], &[]], Source::NotTold)
         }
     };
-    names.set(
-        volume.number,
-        number,
-        &asked,
-        level.at_most_apc().at_most_dispatch(),
-    );
-    Some(asked)
+    name.ok()
+}
+
+/// Whether the file system may be asked about the file of a request (O4): where the sender holds nothing of the
+/// file system that the question would wait for, and waits himself.
+///
+/// | request | why |
+/// |---|---|
+/// | IRP_MJ_CREATE, when it has come back | who creates waits for it, the filter manager does with each; and the question takes no lock that the create did not take |
+/// | reading, writing, querying information and directories | if a program has sent it and waits for it: a program holds nothing |
+///
+/// Never for paging I/O, at a level above PASSIVE_LEVEL, within a file system (IoGetTopLevelIrp), or about a file
+/// that is no open file: one that has been cleaned up, a volume, a stream file object.
+pub fn asks(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> bool {
+    let by_a_program = |irp: &Irp<'_, Glass>| irp.is_waited_for_by_a_program();
+    let sent = match irp.major() {
+        Major::CREATE => true,
+        Major::READ | Major::WRITE | Major::QUERY_INFORMATION | Major::DIRECTORY_CONTROL => {
+            by_a_program(irp)
+        }
+        _ => false,
+    };
+    sent && super::of(irp.driver()).names.asks
+        && has_files(irp.device(), volume)
+        && !irp.is_paging_io()
+        && level.passive().is_some()
+        && !irp::is_within_file_system()
+        && irp.file().is_some_and(|file| file.is_open_file())
 }
 
 /// Whether file objects of a device are files: those of volumes, and of network file systems, which have no
@@ -260,98 +372,74 @@ fn has_files(device: &FilterDevice<Glass>, volume: &Volume) -> bool {
 
 /// The name by which a file is being opened, from the root of its volume. Nothing for one that is opened
 /// by its id, or below a directory whose name is not known.
-fn opened(
-    names: &Names,
-    irp: &Irp<'_, Glass>,
-    volume: &Volume,
-    level: &mut AtMostApc,
-) -> Option<NonPagedArc<Name>> {
+fn opened(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> Option<Named> {
     /// FILE_OPEN_BY_FILE_ID.
     const BY_ID: u64 = 0x2000;
+    let observer = super::of(irp.driver());
     let [options, _access] = irp.numbers(level);
     if options & BY_ID != 0 {
         return None;
     }
-    let related = irp.file()?.related_number();
-    let directory = match related {
-        None => None,
-        Some(related) => Some(names.find(volume.number, related, level.at_most_dispatch())?),
+    let renames = observer.statistics.renames(volume.place());
+    let directory = match irp.file()?.related_number() {
+        None => Named::default(),
+        Some(related) => {
+            let (names, statistics) = (&observer.names, &observer.statistics);
+            let level = level.at_most_dispatch();
+            let directory = names.find(statistics, volume.number, related, level);
+            directory.name.is_some().then_some(directory)?
+        }
     };
     let name = irp.opened_name(level)?;
-    let Some(directory) = directory else {
-        return Name::new(name.units(), &[], Source::Opened).ok();
+    let name = if irp.opens_target_directory() {
+        directory_of(name.units())
+    } else {
+        name.units()
     };
+    let (flags, above) = directory
+        .name
+        .as_ref()
+        .map_or((0, None), |above| (above.flags, Some(above.units())));
     let backslash = [u16::from(b'\\')];
     // A stream of the directory itself begins with a colon.
-    let between: &[u16] = match name.units().first() {
-        None => &[],
-        Some(&first) if first == u16::from(b':') => &[],
-        Some(_) if directory.units().last() == backslash.first() => &[],
-        Some(_) => &backslash,
+    let between: &[u16] = match (above, name.first()) {
+        (None, _) | (_, None) => &[],
+        (_, Some(&first)) if first == u16::from(b':') => &[],
+        (Some(above), _) if above.last() == backslash.first() => &[],
+        _ => &backslash,
     };
-    let (flags, units) = (directory.flags, directory.units());
-    let directory = Name::with(flags, units, between, Source::Opened).ok()?;
-    let (flags, units) = (directory.flags, directory.units());
-    Name::with(flags, units, name.units(), Source::Opened).ok()
+    let parts = [above.unwrap_or_default(), between, name];
+    Some(Named {
+        name: Some(Name::new(flags, parts, Source::Opened).ok()?),
+        renames: if directory.name.is_some() {
+            directory.renames
+        } else {
+            renames
+        },
+        is_old: directory.is_old,
+    })
 }
 
-/// What the file system has answered.
-///
-/// Errors: its status; STATUS_INSUFFICIENT_RESOURCES.
-fn told(answer: Result<NonPagedSlice<u16>, Status>) -> Result<NonPagedArc<Name>, Status> {
-    Name::new(&answer?, &[], Source::Told)
+/// The directory that a file lies in, by the name that it is opened by: nothing, if that is where the name
+/// begins.
+fn directory_of(name: &[u16]) -> &[u16] {
+    let is_separator = |unit: &u16| *unit == u16::from(b'\\');
+    match name.iter().rposition(is_separator) {
+        None => &[],
+        // The root's own name is a backslash.
+        Some(last) => name.get(..last.max(1)).unwrap_or_default(),
+    }
 }
 
-/// Whether the file system may be asked: at PASSIVE_LEVEL, in a request that is no paging I/O and does not
-/// come from within a file system, on a file that has not been cleaned up.
-fn safe_level<'l>(
-    irp: &Irp<'_, Glass>,
-    file: &FileObject<'_>,
-    level: &'l mut AtMostApc,
-) -> Option<&'l mut Passive> {
-    let safe = !irp.is_paging_io() && !irp::is_within_file_system() && !file.is_cleaned_up();
-    level.passive().filter(|_| safe)
+/// Whether an IRP_MJ_SET_INFORMATION of that class renames its file.
+pub const fn renames(class: u32) -> bool {
+    // FileRenameInformation, FileRenameInformationBypassAccessCheck, FileRenameInformationEx,
+    // FileRenameInformationExBypassAccessCheck.
+    matches!(class, 10 | 56 | 65 | 66)
 }
 
 /// Whether a request renames its file.
-pub fn is_rename(irp: &Irp<'_, Glass>, level: &AtMostApc) -> bool {
-    /// FileRenameInformation, FileRenameInformationBypassAccessCheck, FileRenameInformationEx,
-    /// FileRenameInformationExBypassAccessCheck.
-    const RENAMES: [u64; 4] = [10, 56, 65, 66];
-    irp.major() == Operation::SET_INFORMATION.number() && RENAMES.contains(&irp.numbers(level)[0])
-}
-
-/// A request that renames a file, and can be waited for.
-pub struct Rename<'l> {
-    old: NonPagedArc<Name>,
-    /// Where it is waited for.
-    pub level: &'l mut Passive,
-}
-
-impl<'l> Rename<'l> {
-    /// If `irp` is one, its file is called `name`, and it can be waited for.
-    pub fn of(
-        irp: &Irp<'_, Glass>,
-        name: Option<&NonPagedArc<Name>>,
-        level: &'l mut AtMostApc,
-    ) -> Option<Self> {
-        let file = irp.file()?;
-        let old = name?.clone();
-        if !is_rename(irp, level) {
-            return None;
-        }
-        let level = safe_level(irp, &file, level)?;
-        Some(Self { old, level })
-    }
-
-    /// It has been done: asks for the new name, and puts it in place of the old one.
-    pub fn done(self, returned: &ReturnedIrp<'_, Glass>, volume: u32) {
-        let names = super::of(returned.driver()).names();
-        let new = told(returned.ask_name(self.level));
-        let level = self.level.at_most_apc().at_most_dispatch();
-        match new {
-            Ok(new) => names.renamed(volume, &self.old, &new, level),
-            Err(_) => names.renamed_somehow(volume, level),
-        }
-    }
+pub fn is_rename(operation: Operation, numbers: [u64; 2]) -> bool {
+    let [class, _length] = numbers;
+    operation.plain() == Operation::SET_INFORMATION && u32::try_from(class).is_ok_and(renames)
 }

@@ -1,21 +1,20 @@
-//! One request, or call of fast I/O, while it is below.
+//! One request while it is below.
 //!
-//! Statistics need to know of a request when it began, and of which volume it is: both fit into the
-//! context of the completion routine. A trace needs more, which lies in nonpaged pool; without memory for
-//! it the request is counted only.
+//! Statistics need to know of a request when it began, and which it is: both fit into the context of the
+//! completion routine. A trace needs more, which lies in nonpaged pool; without memory for it the request is
+//! counted only.
 
-use super::names::{self, Name, Rename};
+use super::names::{self, Named};
+use super::volumes::place_of;
 use super::{Observer, Volume, What, of};
 use crate::glass::Glass;
 use fsglass_protocol::{Operation, trace};
 use observe::counters::Outcome;
 use observe::stamp::Stamp;
 use wdm::completion::Completion;
-use wdm::device::FilterDevice;
 use wdm::driver::Driver;
-use wdm::fast_io::{FastIoCall, FastIoResult};
-use wdm::irp::{CompletedIrp, Disposition, Irp};
-use wdm::irql::{self, AtMostApc, AtMostDispatch};
+use wdm::irp::{CompletedIrp, Disposition, Irp, PendedIrp, ReturnedIrp};
+use wdm::irql::{self, AtMostApc, AtMostDispatch, Passive};
 use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
 use wdm::{process, time};
@@ -23,43 +22,86 @@ use wdm::{process, time};
 /// Passes `irp` on, and observes it. IRQL: ≤ APC_LEVEL (D3).
 #[cold]
 pub fn pass_through<'d>(irp: Irp<'d, Glass>, what: What, level: &mut AtMostApc) -> Disposition<'d> {
-    let driver = irp.driver();
-    let (Some(volume), Some(operation)) = (volume(&irp), Operation::from_number(irp.major()))
-    else {
+    let Some(subject) = Subject::of(&irp) else {
         return irp.forward_with(Unseen);
     };
-    let number = volume.number;
-    let counted = what.counts() && volume.counters(operation).is_ok();
-    let start = |irp: &Irp<'_, Glass>| {
-        if let Some(volume) = self::volume(irp) {
-            start(volume, operation, counted);
+    if what.traces()
+        && let Ok(room) = NonPagedBox::try_uninit()
+    {
+        let observation = Observation::of(&irp, subject, what, level);
+        return traced(irp, NonPagedBox::write(room, observation), what, level);
+    }
+    if what.counts() {
+        return forward(irp, Counted::new(subject), subject, true);
+    }
+    forward(irp, Uncounted(subject.volume), subject, false)
+}
+
+/// Passes a request on; if it is `counted`, statistics know of it from then on.
+fn forward<'d>(
+    irp: Irp<'d, Glass>,
+    completion: impl Completion<Glass>,
+    subject: Subject,
+    counted: bool,
+) -> Disposition<'d> {
+    let observer = of(irp.driver());
+    irp.forward_counted(completion, |_| {
+        if counted {
+            observer
+                .statistics
+                .start(subject.place(), subject.operation);
         }
-    };
-    let renames = what.names() && names::is_rename(&irp, level);
-    if what.traces() {
-        let mut observation = Observation::of(&irp, number, operation, counted, level);
-        if what.names() {
-            observation.name = names::of_request(&irp, volume, level);
-            if let Some(rename) = Rename::of(&irp, observation.name.as_ref(), level) {
-                return wait_for(rename, irp, &observation);
-            }
-            observation.renames = renames;
-        }
-        if let Ok(traced) = NonPagedBox::try_new(observation) {
-            return irp.forward_counted(traced, start);
+    })
+}
+
+/// Passes a request on that is traced.
+fn traced<'d>(
+    irp: Irp<'d, Glass>,
+    mut observation: NonPagedBox<Observation>,
+    what: What,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    if what.names()
+        && let Some(volume) = volume(&irp)
+    {
+        observation.named = names::of_request(&irp, volume, level);
+        if observation.subject.operation == Operation::CREATE
+            && names::asks(&irp, volume, level)
+            && let Some(level) = level.passive()
+        {
+            return created(irp, observation, level);
         }
     }
-    let disposition = if counted {
-        irp.forward_counted(Counted::new(number), start)
-    } else {
-        irp.forward_with(Unseen)
-    };
-    if renames {
-        // Nobody will hear when it is done; it may be by now.
-        let names = of(driver).names();
-        names.renamed_somehow(number, level.at_most_dispatch());
+    let (subject, counted) = (observation.subject, observation.counted);
+    forward(irp, Traced(observation), subject, counted)
+}
+
+/// Waits for an IRP_MJ_CREATE, and asks for the name of what it has opened, before its sender hears of it.
+fn created<'d>(
+    irp: Irp<'d, Glass>,
+    mut observation: NonPagedBox<Observation>,
+    level: &mut Passive,
+) -> Disposition<'d> {
+    let observer = of(irp.driver());
+    let (subject, counted) = (observation.subject, observation.counted);
+    if counted {
+        observer
+            .statistics
+            .start(subject.place(), subject.operation);
     }
-    disposition
+    let returned = irp.forward_and_wait(level);
+    let outcome = observation.outcome(&Came::from(&returned));
+    if is_opened(outcome.status) {
+        let renames = observer.statistics.renames(subject.place());
+        let answer = returned.ask_opened_name(level);
+        if let Some(name) = names::told(answer, observation.named.name.as_deref()) {
+            observation.named = Named::told(name, renames);
+        }
+    }
+    let level = level.at_most_apc().at_most_dispatch();
+    observation.came_back(observer, &outcome, level);
+    drop(observation);
+    returned.resume()
 }
 
 /// The volume that a request is for, if it is observed.
@@ -67,34 +109,26 @@ fn volume<'i>(irp: &'i Irp<'_, Glass>) -> Option<&'i Volume> {
     irp.device().attachment().volume.as_deref()
 }
 
-/// A rename, of which the file system is asked for the new name before anybody else hears of it.
-fn wait_for<'d>(
-    rename: Rename<'_>,
-    irp: Irp<'d, Glass>,
-    observation: &Observation,
-) -> Disposition<'d> {
-    let returned = irp.forward_and_wait(rename.level);
-    let status = returned.status();
-    let came = Came {
-        status,
-        information: returned.information() as u64,
-        pended: returned.pending_returned(),
-    };
-    let level = rename.level.at_most_apc().at_most_dispatch();
-    observation.end(returned.driver(), &came, level);
-    if status.is_success() {
-        rename.done(&returned, observation.volume);
-    }
-    returned.resume()
+/// What is asked of which volume.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    /// The number of the volume.
+    pub volume: u32,
+    /// What is asked for.
+    pub operation: Operation,
 }
 
-/// Counts that something is passed on.
-fn start(volume: &Volume, operation: Operation, counted: bool) {
-    if counted
-        && let Ok(counters) = volume.counters(operation)
-        && let Some(counters) = counters.current()
-    {
-        counters.start();
+impl Subject {
+    fn of(irp: &Irp<'_, Glass>) -> Option<Self> {
+        Some(Self {
+            volume: volume(irp)?.number,
+            operation: Operation::of_request(irp.major(), irp.is_paging_io())?,
+        })
+    }
+
+    /// The place of the volume.
+    pub const fn place(self) -> usize {
+        place_of(self.volume)
     }
 }
 
@@ -105,37 +139,114 @@ impl Completion<Glass> for Unseen {
     fn completed(self, _irp: &CompletedIrp<'_, Glass>, _level: &mut AtMostDispatch) {}
 }
 
-/// A request that is counted, and not traced: when it was passed on, and the number of its volume.
-struct Counted(Stamp);
+/// A request on the volume of that number that is neither counted nor traced, for want of memory. A rename
+/// makes names old all the same.
+struct Uncounted(u32);
+
+impl Completion<Glass> for Uncounted {
+    fn completed(self, irp: &CompletedIrp<'_, Glass>, _level: &mut AtMostDispatch) {
+        if let Some(driver) = irp.driver() {
+            renamed(of(driver), irp, place_of(self.0));
+        }
+    }
+}
+
+/// Makes the names of a volume old, if the request has renamed something there.
+fn renamed(observer: &Observer, irp: &CompletedIrp<'_, Glass>, place: usize) {
+    if irp.set_class().is_some_and(names::renames) && irp.status().is_success() {
+        observer.statistics.renamed(place);
+    }
+}
+
+/// A request or call that is counted, and not traced: when it was passed on, and which it is.
+pub struct Counted(Stamp);
+
+/// Operations have so many bits in a stamp.
+const OPERATION_BITS: u32 = Operation::COUNT.next_power_of_two().trailing_zeros();
 
 impl Counted {
-    fn new(volume: u32) -> Self {
-        Self(Stamp::new(time::ticks(), volume))
+    /// It is passed on now.
+    pub fn new(subject: Subject) -> Self {
+        let place = subject.place() as u32;
+        let number = place << OPERATION_BITS | u32::from(subject.operation.number());
+        Self(Stamp::new(time::ticks(), number))
+    }
+
+    /// The place of its volume, and what was asked for.
+    pub fn subject(&self) -> Option<(usize, Operation)> {
+        let number = self.0.number();
+        let operation = number % (1 << OPERATION_BITS);
+        let operation = Operation::from_number(operation as u8)?;
+        Some(((number >> OPERATION_BITS) as usize, operation))
+    }
+
+    /// How long it has been below, in ticks.
+    pub fn ticks(&self) -> u64 {
+        self.0.elapsed(time::ticks())
     }
 }
 
 impl Completion<Glass> for Counted {
     fn completed(self, irp: &CompletedIrp<'_, Glass>, _level: &mut AtMostDispatch) {
-        let ticks = self.0.elapsed(time::ticks());
-        let (Some(driver), Some(operation)) = (irp.driver(), Operation::from_number(irp.major()))
-        else {
+        let ticks = self.ticks();
+        let (Some(driver), Some((place, operation))) = (irp.driver(), self.subject()) else {
             return;
         };
-        if let Some(volume) = of(driver).volumes().get(self.0.number()) {
-            volume.complete(operation, &outcome(operation, irp, ticks));
+        let observer = of(driver);
+        let outcome = Came::from(irp).outcome(operation, ticks);
+        observer.statistics.complete(place, operation, &outcome);
+        if operation == Operation::SET_INFORMATION {
+            renamed(observer, irp, place);
         }
     }
 }
 
-/// How a request completed.
-fn outcome(operation: Operation, irp: &CompletedIrp<'_, Glass>, ticks: u64) -> Outcome {
-    Outcome {
-        status: irp.status().bits(),
-        bytes: transferred(operation, irp.status(), irp.information() as u64),
-        ticks,
-        pended: irp.pending_returned(),
-        at_dispatch: irql::current() >= irql::DISPATCH,
-        declined: false,
+/// How something came back, wherever that is said.
+pub struct Came {
+    /// The status.
+    pub status: Status,
+    /// `IoStatus.Information`.
+    pub information: u64,
+    /// Whether a driver below returned STATUS_PENDING.
+    pub pended: bool,
+    /// Fast I/O that was declined.
+    pub declined: bool,
+}
+
+/// Implements `From` for requests, by what all of them tell.
+macro_rules! came_from {
+    ($($request:ident)*) => { $(
+        impl From<&$request<'_, Glass>> for Came {
+            fn from(request: &$request<'_, Glass>) -> Self {
+                Self {
+                    status: request.status(),
+                    information: request.information() as u64,
+                    pended: request.pending_returned(),
+                    declined: false,
+                }
+            }
+        }
+    )* };
+}
+
+came_from!(CompletedIrp ReturnedIrp PendedIrp);
+
+impl Came {
+    /// As the outcome of an operation that has taken so many ticks.
+    pub fn outcome(&self, operation: Operation, ticks: u64) -> Outcome {
+        /// The severity of an error, in the two highest bits of a status.
+        const ERROR: u32 = 3;
+        let status = self.status.bits();
+        let moved = operation.transfers() && status >> 30 != ERROR;
+        Outcome {
+            status,
+            information: self.information,
+            bytes: if moved { self.information } else { 0 },
+            ticks,
+            pended: self.pended,
+            at_dispatch: irql::current() >= irql::DISPATCH,
+            declined: self.declined,
+        }
     }
 }
 
@@ -145,30 +256,16 @@ const fn is_opened(status: u32) -> bool {
     status >> 31 == 0 && status != Status::REPARSE.bits()
 }
 
-/// The severity of an error, in the two highest bits of a status.
-const ERROR: u32 = 3;
-
-/// The bytes among what operations tell.
-fn transferred(operation: Operation, status: Status, information: u64) -> u64 {
-    if operation.transfers() && status.bits() >> 30 != ERROR {
-        information
-    } else {
-        0
-    }
-}
-
-/// What a trace knows of a request, or of a call of fast I/O, before it comes back.
+/// What a trace knows of a request, a call of fast I/O or an FsFilter operation before it comes back.
 pub struct Observation {
     /// When it was passed on, in ticks.
     pub started: u64,
-    /// The number of its volume.
-    pub volume: u32,
-    /// What was asked for.
-    pub operation: Operation,
+    /// What is asked of which volume.
+    pub subject: Subject,
     /// The minor function.
     pub minor: u8,
     /// Whether the statistics know of it.
-    counted: bool,
+    pub counted: bool,
     /// `Irp->Flags`.
     pub irp_flags: u32,
     /// Who sent it.
@@ -180,117 +277,89 @@ pub struct Observation {
     /// What matters for that operation.
     pub numbers: [u64; 2],
     /// The name of its file, if that is wanted and known.
-    name: Option<NonPagedArc<Name>>,
-    /// Whether the file may be called otherwise afterwards.
-    renames: bool,
-}
-
-/// How a request came back that this driver finishes itself.
-pub struct Came {
-    /// `IoStatus.Status`.
-    pub status: Status,
-    /// `IoStatus.Information`.
-    pub information: u64,
-    /// Whether a driver below returned STATUS_PENDING.
-    pub pended: bool,
+    pub named: Named,
+    /// Its volume, for events.
+    pub volume: Option<NonPagedArc<Volume>>,
 }
 
 /// What came back.
 pub struct Completed<'o> {
     /// What was known before.
     pub observation: &'o Observation,
-    /// Its volume.
-    pub volume: &'o Volume,
     /// How it came back.
-    pub outcome: Outcome,
-    /// `IoStatus.Information`.
-    pub information: u64,
+    pub outcome: &'o Outcome,
     /// The level at which it came back.
     pub irql: u8,
     /// [`trace::flags`].
     pub flags: u32,
-    /// The name of its file.
-    pub name: &'o [u16],
 }
 
 impl Observation {
-    fn of(
-        irp: &Irp<'_, Glass>,
-        volume: u32,
-        operation: Operation,
-        counted: bool,
-        level: &AtMostApc,
-    ) -> Self {
+    fn of(irp: &Irp<'_, Glass>, subject: Subject, what: What, level: &AtMostApc) -> Self {
+        let attached = irp.device().attachment().volume.as_ref();
         Self {
             started: time::ticks(),
-            volume,
-            operation,
+            subject,
             minor: irp.minor(),
-            counted,
+            counted: what.counts(),
             irp_flags: irp.flags(),
             process: process::current_process_id(),
             thread: process::current_thread_id(),
             file: irp.file().map_or(0, |file| file.number()),
             numbers: irp.numbers(level),
-            name: None,
-            renames: false,
+            named: Named::default(),
+            volume: attached
+                .filter(|_| what.events())
+                .map(|volume| volume.shared()),
         }
     }
 
     /// Begins to observe a request that the caller waits for or finishes itself; `None` if nobody wants to
-    /// know of it. [`Observation::end`] ends it.
-    pub fn begin(irp: &Irp<'_, Glass>, level: &AtMostApc) -> Option<Self> {
+    /// know of it, or without memory. [`Observation::end`] ends it.
+    pub fn begin(irp: &Irp<'_, Glass>, level: &AtMostApc) -> Option<NonPagedBox<Self>> {
         let what = of(irp.driver()).what();
         if what.is_nothing() {
             return None;
         }
-        let volume = volume(irp)?;
-        let operation = Operation::from_number(irp.major())?;
-        let counted = what.counts() && volume.counters(operation).is_ok();
-        Some(Self::of(irp, volume.number, operation, counted, level))
+        let subject = Subject::of(irp)?;
+        let room = NonPagedBox::try_uninit().ok()?;
+        Some(NonPagedBox::write(
+            room,
+            Self::of(irp, subject, what, level),
+        ))
     }
 
     /// It came back. Only now do statistics know of it: until it is passed on, it may
     /// still fail here.
     pub fn end(&self, driver: &Driver<Glass>, came: &Came, level: &mut AtMostDispatch) {
-        let outcome = Outcome {
-            status: came.status.bits(),
-            bytes: transferred(self.operation, came.status, came.information),
-            ticks: time::since(self.started),
-            pended: came.pended,
-            at_dispatch: irql::current() >= irql::DISPATCH,
-            declined: false,
-        };
-        if let Some(volume) = of(driver).volumes().get(self.volume) {
-            start(volume, self.operation, self.counted);
+        let observer = of(driver);
+        if self.counted {
+            observer
+                .statistics
+                .start(self.subject.place(), self.subject.operation);
         }
-        self.came_back(of(driver), outcome, came.information, level);
+        self.came_back(observer, &self.outcome(came), level);
     }
 
-    fn came_back(
-        &self,
-        observer: &Observer,
-        outcome: Outcome,
-        information: u64,
-        level: &mut AtMostDispatch,
-    ) {
-        let Some(volume) = observer.volumes().get(self.volume) else {
-            return;
-        };
+    /// How it came back, now.
+    pub fn outcome(&self, came: &Came) -> Outcome {
+        came.outcome(self.subject.operation, time::since(self.started))
+    }
+
+    /// It came back: it is counted and recorded. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn came_back(&self, observer: &Observer, outcome: &Outcome, level: &mut AtMostDispatch) {
+        let Subject { volume, operation } = self.subject;
+        let place = self.subject.place();
         if self.counted {
-            volume.complete(self.operation, &outcome);
+            observer.statistics.complete(place, operation, outcome);
         }
-        let names = observer.names();
-        let mut flags = trace::flags::NAME_UNKNOWN;
-        if let Some(name) = &self.name {
-            flags = name.flags;
-            if self.operation == Operation::CREATE && is_opened(outcome.status) {
-                names.set(self.volume, self.file, name, level);
-            }
+        if operation == Operation::CREATE && is_opened(outcome.status) {
+            observer.names.set(volume, self.file, &self.named, level);
         }
-        if self.renames && outcome.status >> 31 == 0 {
-            names.renamed_somehow(self.volume, level);
+        if names::is_rename(operation, self.numbers) && outcome.status >> 31 == 0 {
+            observer.statistics.renamed(place);
         }
+        let mut flags = self.named.flags();
         if outcome.pended {
             flags |= trace::flags::PENDED;
         }
@@ -299,91 +368,22 @@ impl Observation {
         }
         let completed = Completed {
             observation: self,
-            volume,
             outcome,
-            information,
             irql: irql::current(),
             flags,
-            name: self.name.as_ref().map_or(&[], |name| name.units()),
         };
         observer.record(&completed, level);
     }
 }
 
-impl Completion<Glass> for Observation {
+/// The completion of a request that is traced.
+struct Traced(NonPagedBox<Observation>);
+
+impl Completion<Glass> for Traced {
     fn completed(self, irp: &CompletedIrp<'_, Glass>, level: &mut AtMostDispatch) {
-        let ticks = time::since(self.started);
-        let Some(driver) = irp.driver() else {
-            return;
-        };
-        let outcome = outcome(self.operation, irp, ticks);
-        self.came_back(of(driver), outcome, irp.information() as u64, level);
+        if let Some(driver) = irp.driver() {
+            let outcome = self.0.outcome(&Came::from(irp));
+            self.0.came_back(of(driver), &outcome, level);
+        }
     }
-}
-
-/// A call of fast I/O is passed on: what is known of it, if somebody wants to know.
-pub fn fast_io_begins(
-    device: &FilterDevice<Glass>,
-    call: impl FnOnce() -> FastIoCall,
-    level: &mut AtMostDispatch,
-) -> Option<Observation> {
-    let what = of(device.driver()).what();
-    if what.is_nothing() {
-        return None;
-    }
-    fast_io(device, &call(), what, level)
-}
-
-#[cold]
-fn fast_io(
-    device: &FilterDevice<Glass>,
-    call: &FastIoCall,
-    what: What,
-    level: &mut AtMostDispatch,
-) -> Option<Observation> {
-    let volume = device.attachment().volume.as_deref()?;
-    let operation = Operation::from_fast_io(call.entry)?;
-    let counted = what.counts() && volume.counters(operation).is_ok();
-    let name = if what.names() {
-        of(device.driver())
-            .names()
-            .find(volume.number, call.file, level)
-    } else {
-        None
-    };
-    start(volume, operation, counted);
-    Some(Observation {
-        started: time::ticks(),
-        volume: volume.number,
-        operation,
-        minor: 0,
-        counted,
-        irp_flags: 0,
-        process: process::current_process_id(),
-        thread: process::current_thread_id(),
-        file: call.file,
-        numbers: call.numbers,
-        name,
-        renames: false,
-    })
-}
-
-/// A call of fast I/O has returned.
-#[cold]
-pub fn fast_io_ends(
-    driver: &Driver<Glass>,
-    observation: &Observation,
-    result: &FastIoResult,
-    level: &mut AtMostDispatch,
-) {
-    let ticks = time::since(observation.started);
-    let outcome = Outcome {
-        status: result.status.bits(),
-        bytes: transferred(observation.operation, result.status, result.information),
-        ticks,
-        pended: false,
-        at_dispatch: irql::current() >= irql::DISPATCH,
-        declined: !result.taken,
-    };
-    observation.came_back(of(driver), outcome, result.information, level);
 }

@@ -1,7 +1,10 @@
-//! One trace: its filter, its rings, and who waits for it.
+//! One trace: its filter, its rings, and who waits for it (O1, O2).
 
+use super::memory::{Charge, Purpose};
 use super::observation::Completed;
-use super::volumes::Volumes;
+use super::volumes::{PLACES, Volume, Volumes, place_of};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, Ordering};
 use fsglass_protocol::trace::{
     Filter, MAXIMUM_PATH, TraceHeader, TraceRecord, VolumeNameRecord, record, ring, wanted,
 };
@@ -9,22 +12,30 @@ use fsglass_protocol::{VERSION, trace};
 use observe::AtomicU64;
 use observe::doorbell::Doorbell;
 use observe::pattern;
-use observe::ring::{Popped, Ring};
-use wdm::irp::Parking;
+use observe::ring::{Popped, Record, Ring};
+use wdm::irp::{DirectOutput, Parking};
 use wdm::irql::{AtMostDispatch, Passive};
 use wdm::pool::{NonPagedArc, NonPagedSlice};
-use wdm::processors::PerProcessor;
+use wdm::processors::{self, PerProcessor};
 use wdm::status::Status;
-use wdm::sync::Mutex;
+use wdm::sync::{Mutex, unsuspended};
 use wdm::time;
+use zerocopy::IntoBytes;
 use zerocopy::little_endian::U16;
-use zerocopy::{FromBytes, IntoBytes, transmute};
+
+/// Bytes of a word of a ring.
+const WORD: usize = size_of::<u64>();
 
 /// Words of a [`TraceRecord`].
-const WORDS: usize = size_of::<TraceRecord>() / size_of::<u64>();
+const WORDS: usize = size_of::<TraceRecord>() / WORD;
 
 /// Bytes that an answer needs at least, so that any record fits.
-const LEAST: usize = size_of::<TraceHeader>() + size_of::<TraceRecord>() + 2 * MAXIMUM_PATH + 8;
+const LEAST: usize = size_of::<TraceHeader>() + size_of::<TraceRecord>() + 2 * MAXIMUM_PATH + WORD;
+
+/// No ring is smaller, so that the longest records fit.
+const LEAST_RING: usize = 4 << 10;
+
+type Words = NonPagedSlice<AtomicU64>;
 
 /// A trace.
 pub struct Reader {
@@ -34,38 +45,83 @@ pub struct Reader {
     names: bool,
     /// In ticks.
     slower_than: u64,
+    /// Whether it is about the volumes whose names match `volume` alone.
+    some_volumes: bool,
     volume: NonPagedSlice<u16>,
+    volumes: NonPagedSlice<OfVolume>,
     pattern: NonPagedSlice<u16>,
-    rings: PerProcessor<Ring<NonPagedSlice<AtomicU64>>>,
+    rings: PerProcessor<Ring<Words>>,
     bell: Doorbell,
     parking: NonPagedArc<Parking>,
     /// Rings have one reader at a time: a program may send any number of requests at once.
     reading: Mutex<Reading>,
+    missed_before: u64,
+    _charge: Charge,
 }
 
 /// Where reading is.
 #[derive(Default)]
 struct Reading {
-    /// Volumes whose names have been told: those with a lower number.
-    told: u32,
-    /// The processor with whose ring the next reading begins, so that none is always the last.
+    /// The ring with which the next one begins, so that none is always the last.
     first: usize,
 }
 
+/// What a trace knows of a place in the table of volumes. Numbers are one more than they are, so that 0 is
+/// none.
+struct OfVolume {
+    /// Of the volume that is there.
+    there: AtomicU32,
+    /// Of the one that it is about.
+    wanted: AtomicU32,
+    /// Of the one whose name has been told.
+    told: AtomicU32,
+}
+
+const NONE: AtomicU32 = AtomicU32::new(0);
+
+/// How many rings there are, and how many bytes each has, a power of two; with what else a trace needs, they
+/// are no more than `total`.
+fn rings(total: usize, processors: usize) -> (usize, usize) {
+    let others = size_of::<Reader>() + PLACES * size_of::<OfVolume>();
+    let others = others + 2 * trace::MAXIMUM_PATTERN * size_of::<u16>();
+    let others = others + Mutex::<Reading>::BYTES;
+    let most = total.saturating_sub(others);
+    let each = size_of::<Ring<Words>>() + PerProcessor::<Ring<Words>>::BEHIND;
+    let mut bytes = (total / processors.next_power_of_two().max(1)).max(LEAST_RING);
+    while bytes > LEAST_RING && bytes + each > most {
+        bytes /= 2;
+    }
+    let count = most / (bytes + each);
+    (count.clamp(1, processors.max(1)), bytes)
+}
+
 impl Reader {
-    /// A trace of what `filter` wants, whose client waits in `parking`.
+    /// A trace of what `filter` wants, whose client waits in `parking`; `missed` records were lost on the way
+    /// to all rings before it began.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
-    pub fn new(filter: &Filter<'_>, parking: NonPagedArc<Parking>) -> Result<Self, Status> {
+    pub fn new(
+        filter: &Filter<'_>,
+        parking: NonPagedArc<Parking>,
+        missed: u64,
+    ) -> Result<Self, Status> {
         let fixed = filter.fixed;
-        let bytes = match fixed.ring_bytes.get() {
+        let total = match fixed.ring_bytes.get() {
             0 => ring::DEFAULT,
             bytes => bytes,
-        };
-        let words = bytes as usize / size_of::<u64>();
-        let rings = PerProcessor::try_new(|| {
-            Ring::new(NonPagedSlice::try_zeroed(words)?).ok_or(Status::INVALID_PARAMETER)
+        } as usize;
+        let charge = Charge::new(Purpose::Traces, total)?;
+        let (count, bytes) = rings(total, processors::active());
+        let rings = PerProcessor::try_new(count, || {
+            Ring::new(NonPagedSlice::try_zeroed(bytes / WORD)?).ok_or(Status::INVALID_PARAMETER)
         });
+        let of_volume = |_| {
+            Ok(OfVolume {
+                there: NONE,
+                wanted: NONE,
+                told: NONE,
+            })
+        };
         let wanted = fixed.wanted.get();
         Ok(Self {
             operations: fixed.operations.get(),
@@ -73,26 +129,52 @@ impl Reader {
             failures_only: wanted & wanted::FAILURES_ONLY != 0,
             names: wanted & wanted::NAMES != 0,
             slower_than: time::in_ticks(fixed.slower_than.get()),
+            some_volumes: !filter.volume.is_empty(),
             volume: copied(filter.volume)?,
+            volumes: NonPagedSlice::try_from_fn(PLACES, of_volume)?,
             pattern: copied(filter.pattern)?,
             rings: rings?,
             bell: Doorbell::new(),
             parking,
             reading: Mutex::try_new(Reading::default())?,
+            missed_before: missed,
+            _charge: charge,
         })
+    }
+
+    /// A volume has come into the table, or was there when the trace was started.
+    pub fn appears(&self, volume: &Volume) {
+        let number = volume.number + 1;
+        if let Some(place) = self.volumes.get(volume.place()) {
+            place.there.store(number, Ordering::Relaxed);
+            if pattern::matches(&self.volume, volume.name().units()) {
+                place.wanted.store(number, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether its name has been told.
+    pub fn has_told(&self, volume: &Volume) -> bool {
+        let told = self.volumes.get(volume.place());
+        told.is_some_and(|place| place.told.load(Ordering::Relaxed) == volume.number + 1)
     }
 
     /// Whether the trace is about it.
     fn wants(&self, completed: &Completed<'_>) -> bool {
         let observation = completed.observation;
         let failed = completed.outcome.status >> 31 != 0;
-        self.operations & (1 << observation.operation.number()) != 0
+        self.operations & (1 << observation.subject.operation.number()) != 0
             && (self.process == 0 || self.process == observation.process)
             && (failed || !self.failures_only)
             && completed.outcome.ticks >= self.slower_than
-            && (self.volume.is_empty()
-                || pattern::matches(&self.volume, completed.volume.name().units()))
-            && (self.pattern.is_empty() || pattern::matches(&self.pattern, completed.name))
+            && (!self.some_volumes || self.wants_volume(observation.subject.volume))
+            && (self.pattern.is_empty()
+                || pattern::matches(&self.pattern, completed.observation.named.units()))
+    }
+
+    fn wants_volume(&self, number: u32) -> bool {
+        let place = self.volumes.get(place_of(number));
+        place.is_some_and(|place| place.wanted.load(Ordering::Relaxed) == number + 1)
     }
 
     /// Adds a record of what came back, if the trace is about it, and wakes who waits for it.
@@ -101,12 +183,26 @@ impl Reader {
         if !self.wants(completed) {
             return;
         }
-        let name: &[u16] = if self.names { completed.name } else { &[] };
-        let words: [u64; WORDS] = transmute!(filled(completed, name.len(), self.names));
-        let [first, rest @ ..] = words;
-        let name = name.chunks(4).map(word);
-        if let Some(ring) = self.rings.current() {
-            ring.push(first, rest.into_iter().chain(name));
+        let name: &[u16] = if self.names {
+            completed.observation.named.units()
+        } else {
+            &[]
+        };
+        let flags = if self.names {
+            completed.flags
+        } else {
+            completed.flags & !trace::flags::OF_NAMES
+        };
+        let words = (1..WORDS).map(|at| word(completed, flags, at));
+        let units = name.chunks(WORD / size_of::<u16>()).map(units);
+        let processor = processors::current();
+        // There is at least one, and never more than fit into a number.
+        let count = self.rings.count().max(1);
+        if let Some(ring) = self.rings.get(processor % count) {
+            let first = first_word(completed, name.len());
+            // The ring is read no further than a record that is being written: who writes it is not suspended
+            // in between, for as long as a debugger likes.
+            unsuspended(level, || ring.push(first, words.chain(units)));
         }
         if self.bell.ring()
             && let Some(waiting) = self.parking.take(level)
@@ -129,79 +225,73 @@ impl Reader {
         self.is_empty(level) || !self.bell.disarm()
     }
 
-    /// Writes what there is into `output`: names of volumes first, then records. That may be nothing, where
-    /// another request has just taken it.
+    /// Writes what there is into `output`: names of volumes first, then records. `missed` records were lost on
+    /// the way to all rings by now. What is written may be nothing, where another request has just taken it.
     ///
     /// Errors: STATUS_BUFFER_TOO_SMALL.
     pub fn read(
         &self,
         volumes: &Volumes,
-        output: &mut [u8],
+        missed: u64,
+        output: &mut DirectOutput<'_>,
         level: &mut Passive,
     ) -> (Status, usize) {
-        if output.len() < LEAST {
+        if output.room() < LEAST {
             return (Status::BUFFER_TOO_SMALL, 0);
         }
-        let mut filled = size_of::<TraceHeader>();
-        let mut count = 0;
+        let mut answer = Answer {
+            output,
+            filled: size_of::<TraceHeader>(),
+            count: 0,
+        };
         // Where all that there is belongs to volumes that are new since, they are told now.
-        self.reading.with(level, |reading, _| {
-            while self.fill(reading, volumes, output, &mut filled, &mut count) && count == 0 {}
+        self.reading.with(level, |reading, level| {
+            while self.fill(reading, volumes, &mut answer, level) && answer.count == 0 {}
         });
+        let lost = self.rings.iter().map(Ring::lost).sum::<u64>();
         let header = TraceHeader {
             version: VERSION.into(),
-            count: count.into(),
-            lost: self.rings.iter().map(Ring::lost).sum::<u64>().into(),
+            count: answer.count.into(),
+            lost: lost
+                .wrapping_add(missed.wrapping_sub(self.missed_before))
+                .into(),
             frequency: time::ticks_per_second().into(),
             now: time::ticks().into(),
             time: time::now().into(),
         };
         // There is room for it.
-        let _written = header.write_to_prefix(output);
-        (Status::SUCCESS, filled)
+        let _written = answer.output.put(0, header.as_bytes());
+        (Status::SUCCESS, answer.filled)
     }
 
-    /// Writes names and records behind the first `filled` bytes of `output`: whether a record stays because
-    /// the name of its volume has not been told.
+    /// Adds names and records to `answer`: whether a record stays because the name of its volume has not
+    /// been told.
     fn fill(
         &self,
         reading: &mut Reading,
         volumes: &Volumes,
-        output: &mut [u8],
-        filled: &mut usize,
-        count: &mut u32,
+        answer: &mut Answer<'_, '_>,
+        level: &mut Passive,
     ) -> bool {
-        for volume in volumes.iter().skip(reading.told as usize) {
-            let rest = output.get_mut(*filled..).unwrap_or_default();
-            let Some(size) = write_volume(volume, rest) else {
-                break;
-            };
-            *filled += size;
-            *count += 1;
-            reading.told = volume.number + 1;
-        }
-        let told = reading.told;
-        let is_told = |record: &[u8]| {
-            let record = TraceRecord::ref_from_prefix(record);
-            record.map_or(true, |(record, _)| record.volume.get() < told)
-        };
+        volumes.with(level, |table, _| {
+            for volume in table.iter().filter(|volume| !self.has_told(volume)) {
+                if !answer.volume(volume) {
+                    break;
+                }
+                if let Some(place) = self.volumes.get(volume.place()) {
+                    place.told.store(volume.number + 1, Ordering::Relaxed);
+                }
+            }
+        });
         let mut stays = false;
-        let processors = self.rings.iter().count();
-        let first = reading.first;
+        let count = self.rings.count();
+        let first = reading.first % count.max(1);
         reading.first = first.wrapping_add(1);
-        for ring in self
-            .rings
-            .iter()
-            .cycle()
-            .skip(first % processors.max(1))
-            .take(processors)
-        {
-            while let Some(rest) = output.get_mut(*filled..) {
-                match ring.pop_if(rest, is_told) {
-                    Popped::Record(size) => {
-                        *filled += size;
-                        *count += 1;
-                    }
+        let rings = self.rings.iter().cycle().skip(first);
+        for ring in rings.take(count) {
+            loop {
+                match answer.record(ring, |record| self.is_told(record)) {
+                    Popped::Record(_) => {}
                     Popped::Refused => {
                         stays = true;
                         break;
@@ -212,66 +302,139 @@ impl Reader {
         }
         stays
     }
+
+    /// Whether a reader of the record knows its volume. Of one that is gone nobody can tell the name any more.
+    fn is_told(&self, record: &Record<'_, Words>) -> bool {
+        const AT: usize = offset_of!(TraceRecord, volume);
+        const _: () = assert!(AT % WORD == WORD / 2);
+        let number = (record.word((AT / WORD) as u64) >> 32) as u32;
+        let place = self.volumes.get(place_of(number));
+        place.is_none_or(|place| {
+            place.told.load(Ordering::Relaxed) == number + 1
+                || place.there.load(Ordering::Relaxed) != number + 1
+        })
+    }
 }
 
-/// The fixed part of a record.
-fn filled(completed: &Completed<'_>, name_units: usize, names: bool) -> TraceRecord {
+/// An answer that is being written into the reader's pages.
+struct Answer<'a, 'o> {
+    output: &'a mut DirectOutput<'o>,
+    filled: usize,
+    count: u32,
+}
+
+impl Answer<'_, '_> {
+    fn room(&self) -> usize {
+        self.output.room().saturating_sub(self.filled)
+    }
+
+    /// Adds the oldest record of a ring.
+    fn record(
+        &mut self,
+        ring: &Ring<Words>,
+        takes: impl FnOnce(&Record<'_, Words>) -> bool,
+    ) -> Popped {
+        let mut at = self.filled;
+        let output = &mut *self.output;
+        let room = output.room().saturating_sub(at);
+        let popped = ring.pop(room, takes, |word| {
+            // There is room for it.
+            let _written = output.put(at, &word.to_le_bytes());
+            at += WORD;
+        });
+        if let Popped::Record(_) = popped {
+            self.filled = at;
+            self.count += 1;
+        }
+        popped
+    }
+
+    /// Adds the name of a volume: whether there was room. It fits into an answer of [`LEAST`] bytes, so that no
+    /// trace ends at a volume.
+    fn volume(&mut self, volume: &Volume) -> bool {
+        let name = volume.name();
+        let units = name.units();
+        let units = units.get(..MAXIMUM_PATH).unwrap_or(units);
+        let bytes = size_of::<VolumeNameRecord>() + size_of_val(units);
+        let size = bytes.next_multiple_of(WORD);
+        if size > self.room() {
+            return false;
+        }
+        let fixed = VolumeNameRecord {
+            // Both are small: a name has at most MAXIMUM_PATH units here.
+            size: U16::new(size as u16),
+            kind: record::VOLUME,
+            what: volume.kind as u8,
+            volume: volume.number.into(),
+            name_units: U16::new(units.len() as u16),
+            reserved: U16::ZERO,
+        };
+        let mut at = self.filled;
+        let mut put = |bytes: &[u8]| {
+            // There is room for it.
+            let _written = self.output.put(at, bytes);
+            at += bytes.len();
+        };
+        put(fixed.as_bytes());
+        units.iter().for_each(|unit| put(&unit.to_le_bytes()));
+        put([0; WORD].get(..size - bytes).unwrap_or_default());
+        self.filled += size;
+        self.count += 1;
+        true
+    }
+}
+
+// What `first_word` and `word` write is a `TraceRecord`.
+const _: () = {
+    assert!(offset_of!(TraceRecord, flags) == WORD);
+    assert!(offset_of!(TraceRecord, status) == 2 * WORD);
+    assert!(offset_of!(TraceRecord, process) == 3 * WORD);
+    assert!(offset_of!(TraceRecord, information) == 4 * WORD);
+    assert!(offset_of!(TraceRecord, started) == 5 * WORD);
+    assert!(offset_of!(TraceRecord, duration) == 6 * WORD);
+    assert!(offset_of!(TraceRecord, file) == 7 * WORD);
+    assert!(offset_of!(TraceRecord, parameters) == 8 * WORD);
+    assert!(WORDS == 10);
+};
+
+/// The first word of a record: size, kind, operation, minor function, level, and units of the name.
+fn first_word(completed: &Completed<'_>, units: usize) -> u64 {
     let observation = completed.observation;
-    let name_units = name_units as u16;
-    let size = size_of::<TraceRecord>() + (usize::from(name_units) * 2).next_multiple_of(8);
-    let flags = if names {
-        completed.flags
-    } else {
-        completed.flags & !trace::flags::OF_NAMES
-    };
-    TraceRecord {
-        size: U16::new(size as u16),
-        kind: record::COMPLETED,
-        operation: observation.operation.number(),
-        minor: observation.minor,
-        irql: completed.irql,
-        name_units: name_units.into(),
-        flags: flags.into(),
-        irp_flags: observation.irp_flags.into(),
-        status: completed.outcome.status.into(),
-        volume: observation.volume.into(),
-        process: observation.process.into(),
-        thread: observation.thread.into(),
-        information: completed.information.into(),
-        started: observation.started.into(),
-        duration: completed.outcome.ticks.into(),
-        file: observation.file.into(),
-        parameters: observation.numbers.map(Into::into),
+    let size = size_of::<TraceRecord>() + size_of::<u16>() * units;
+    u64::from_le_bytes([
+        size.next_multiple_of(WORD) as u8,
+        (size.next_multiple_of(WORD) >> 8) as u8,
+        record::COMPLETED,
+        observation.subject.operation.number(),
+        observation.minor,
+        completed.irql,
+        units as u8,
+        (units >> 8) as u8,
+    ])
+}
+
+/// A further word of it.
+fn word(completed: &Completed<'_>, flags: u32, at: usize) -> u64 {
+    let observation = completed.observation;
+    let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let [first, second] = observation.numbers;
+    match at {
+        1 => both(flags, observation.irp_flags),
+        2 => both(completed.outcome.status, observation.subject.volume),
+        3 => both(observation.process, observation.thread),
+        4 => completed.outcome.information,
+        5 => observation.started,
+        6 => completed.outcome.ticks,
+        7 => observation.file,
+        8 => first,
+        _ => second,
     }
 }
 
 /// Up to four code units as one word.
-fn word(units: &[u16]) -> u64 {
+fn units(units: &[u16]) -> u64 {
     let units = units.iter().rev();
     units.fold(0, |word, unit| (word << 16) | u64::from(*unit))
-}
-
-/// Writes the name of a volume into `output`, if it fits: the bytes written. It fits into an answer of
-/// [`LEAST`] bytes, so that no trace ends at a volume.
-fn write_volume(volume: &super::Volume, output: &mut [u8]) -> Option<usize> {
-    let name = volume.name();
-    let units = name.units();
-    let units = units.get(..MAXIMUM_PATH).unwrap_or(units);
-    let size = (size_of::<VolumeNameRecord>() + size_of_val(units)).next_multiple_of(8);
-    let output = output.get_mut(..size)?;
-    let (fixed, rest) = VolumeNameRecord::mut_from_prefix(output).ok()?;
-    *fixed = VolumeNameRecord {
-        size: U16::new(u16::try_from(size).ok()?),
-        kind: record::VOLUME,
-        what: volume.kind as u8,
-        volume: volume.number.into(),
-        name_units: U16::new(u16::try_from(units.len()).ok()?),
-        reserved: U16::ZERO,
-    };
-    for (place, unit) in rest.chunks_exact_mut(2).zip(units) {
-        place.copy_from_slice(&unit.to_le_bytes());
-    }
-    Some(size)
 }
 
 fn copied(units: &[U16]) -> Result<NonPagedSlice<u16>, Status> {

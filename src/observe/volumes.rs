@@ -1,39 +1,46 @@
-//! The volumes that there were while the driver ran, and what was counted of each.
+//! The volumes that there are and were while the driver runs.
 //!
-//! A volume is known by its name, so that one that is mounted again goes on where it was. It is never
-//! forgotten: a request of it may come back long after it was dismounted, and finds its counters by
-//! number. What does not fit into the table is not observed.
+//! A volume is known by its name, so that one that is mounted again goes on where it was. It has a number, and
+//! the place of its number in the table. There are [`PLACES`]; when they are used up, the place of a volume
+//! that is gone is used again, under another number: the one that has been gone for longest, of which no
+//! request is known to be below, and whose name no trace still has to tell. What does not find a place is
+//! not observed.
+//!
+//! The table is looked at where names are told, at PASSIVE_LEVEL. Requests know their volume by its number.
 
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use fsglass_protocol::{Kind, Operation, OperationRecord, StatisticsWriter};
-use observe::counters::{Counters, Outcome, Sum};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use fsglass_protocol::{Kind, Operation};
 use observe::stamp::Stamp;
 use wdm::irql::Passive;
-use wdm::pool::{NonPagedArc, NonPagedBox, NonPagedSlice, SetOnce};
-use wdm::processors::PerProcessor;
+use wdm::pool::{NonPagedArc, NonPagedSlice};
 use wdm::status::Status;
 use wdm::sync::Mutex;
 use wdm::time;
 use wdm::unicode::{UnicodeStr, UnicodeString};
 
 /// How many volumes and file systems are told apart.
-const LIMIT: usize = 256;
+pub const PLACES: usize = 256;
 
-// Their numbers fit where a request keeps them.
-const _: () = assert!(LIMIT <= Stamp::NUMBERS as usize);
+// A place and an operation fit where a request keeps them.
+const _: () = assert!(PLACES * Operation::COUNT.next_power_of_two() <= Stamp::NUMBERS as usize);
+
+/// The place of the volume with that number.
+pub const fn place_of(number: u32) -> usize {
+    number as usize % PLACES
+}
 
 /// A volume, or a file system.
 pub struct Volume {
-    /// Its place in the table.
+    /// No other has had it.
     pub number: u32,
     /// Which of both it is.
     pub kind: Kind,
     name: UnicodeString,
     /// How many filter devices it has that are attached.
     devices: AtomicU32,
-    /// By operation; made when that first occurs.
-    operations: [SetOnce<PerProcessor<Counters>>; Operation::COUNT],
+    /// When the last of them was detached, in ticks.
+    gone: AtomicU64,
 }
 
 impl Volume {
@@ -42,23 +49,14 @@ impl Volume {
         self.name.as_str()
     }
 
-    /// The counters of an operation, made if it is the first. IRQL: ≤ DISPATCH_LEVEL.
-    ///
-    /// Errors: STATUS_INSUFFICIENT_RESOURCES; then it is not counted.
-    pub fn counters(&self, operation: Operation) -> Result<&PerProcessor<Counters>, Status> {
-        let place = self.operations.get(usize::from(operation.number()));
-        place
-            .ok_or(Status::INSUFFICIENT_RESOURCES)?
-            .get_or_try(PerProcessor::try_zeroed)
+    /// Its place in the table.
+    pub const fn place(&self) -> usize {
+        place_of(self.number)
     }
 
-    /// Counts what came back. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn complete(&self, operation: Operation, outcome: &Outcome) {
-        let place = self.operations.get(usize::from(operation.number()));
-        let counters = place.and_then(SetOnce::get).and_then(PerProcessor::current);
-        if let Some(counters) = counters {
-            counters.complete(outcome);
-        }
+    /// Whether it is filtered.
+    pub fn is_attached(&self) -> bool {
+        self.devices.load(Ordering::Relaxed) != 0
     }
 }
 
@@ -81,8 +79,14 @@ impl Filtered {
     /// The device is detached; requests that are inside still belong to the volume.
     pub fn detached(&self) {
         if self.attached.swap(false, Ordering::Relaxed) {
+            self.volume.gone.store(time::ticks(), Ordering::Relaxed);
             self.volume.devices.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// One more reference to it.
+    pub fn shared(&self) -> NonPagedArc<Volume> {
+        self.volume.clone()
     }
 }
 
@@ -102,104 +106,100 @@ impl Drop for Filtered {
 
 /// The table.
 pub struct Volumes {
-    table: NonPagedSlice<SetOnce<NonPagedArc<Volume>>>,
-    /// How many there are; held while one is added.
-    count: Mutex<u32>,
-    /// How many were not.
+    table: Mutex<Table>,
+    /// How many found no place.
     forgotten: AtomicU32,
 }
 
+/// What is in the table.
+pub struct Table {
+    volumes: NonPagedSlice<Option<NonPagedArc<Volume>>>,
+    /// Whether volumes that come are counted.
+    pub counting: bool,
+}
+
+impl Table {
+    /// The volumes, by place.
+    pub fn iter(&self) -> impl Iterator<Item = &NonPagedArc<Volume>> {
+        self.volumes.iter().flatten()
+    }
+
+    /// A place that is free or may be used again, and the number of who gets it; `forgets` says whether a
+    /// volume that is gone may be forgotten.
+    fn free(&self, mut forgets: impl FnMut(&Volume) -> bool) -> Option<u32> {
+        if let Some(place) = self.volumes.iter().position(Option::is_none) {
+            return u32::try_from(place).ok();
+        }
+        let gone = self.iter().filter(|volume| NonPagedArc::is_unique(volume));
+        let gone = gone.filter(|volume| forgets(volume));
+        let oldest = gone.min_by_key(|volume| volume.gone.load(Ordering::Relaxed))?;
+        oldest.number.checked_add(PLACES as u32)
+    }
+}
+
 impl Volumes {
-    pub(super) fn new() -> Result<Self, Status> {
+    /// None; `counting`: those that come are counted.
+    pub(super) fn new(counting: bool) -> Result<Self, Status> {
+        let table = Table {
+            volumes: NonPagedSlice::try_from_fn(PLACES, |_| Ok(None))?,
+            counting,
+        };
         Ok(Self {
-            table: NonPagedSlice::try_from_fn(LIMIT, |_| Ok(SetOnce::new()))?,
-            count: Mutex::try_new(0)?,
+            table: Mutex::try_new(table)?,
             forgotten: AtomicU32::new(0),
         })
     }
 
-    /// The volume of that number. IRQL: any.
-    pub fn get(&self, number: u32) -> Option<&NonPagedArc<Volume>> {
-        self.table.get(number as usize)?.get()
+    /// Calls `body` with the table. Nobody comes into it meanwhile.
+    pub fn with<R>(
+        &self,
+        level: &mut Passive,
+        body: impl FnOnce(&mut Table, &mut Passive) -> R,
+    ) -> R {
+        self.table.with(level, body)
     }
 
-    /// All of them, by number. IRQL: any.
-    pub fn iter(&self) -> impl Iterator<Item = &NonPagedArc<Volume>> {
-        self.table.iter().map_while(SetOnce::get)
+    /// How many found no place. IRQL: any.
+    pub fn forgotten(&self) -> u32 {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
-    /// The volume of that name and kind, which is new if there is none.
+    /// The volume of that name and kind. If there is none, it gets a place: `forgets` says whether a volume
+    /// that is gone may be forgotten for it, and `appears` is told of the new one before anybody else, and
+    /// may refuse it.
     ///
-    /// Errors: STATUS_INSUFFICIENT_RESOURCES; it is not observed then.
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES, and those of `appears`; it is not observed then.
     pub fn find_or_add(
         &self,
         name: UnicodeStr<'_>,
         kind: Kind,
         level: &mut Passive,
+        forgets: impl FnMut(&Volume) -> bool,
+        appears: impl FnOnce(&Volume, bool, &mut Passive) -> Result<(), Status>,
     ) -> Result<NonPagedArc<Volume>, Status> {
-        let found = self.count.with(level, |count, _| {
+        let found = self.table.with(level, |table, level| {
             let is = |volume: &&NonPagedArc<Volume>| {
                 volume.kind == kind && volume.name().eq_ignore_ascii_case(name)
             };
-            if let Some(volume) = self.iter().find(is) {
+            if let Some(volume) = table.iter().find(is) {
                 return Ok(volume.clone());
             }
-            let place = self.table.get(*count as usize);
-            let place = place.ok_or(Status::INSUFFICIENT_RESOURCES)?;
+            let number = table.free(forgets).ok_or(Status::INSUFFICIENT_RESOURCES)?;
             let volume = NonPagedArc::try_new(Volume {
-                number: *count,
+                number,
                 kind,
                 name: UnicodeString::concat(&[name])?,
                 devices: AtomicU32::new(0),
-                operations: [const { SetOnce::new() }; Operation::COUNT],
+                gone: AtomicU64::new(0),
             })?;
-            place.get_or_try(|| Ok(volume.clone()))?;
-            *count += 1;
+            appears(&volume, table.counting, level)?;
+            let place = table.volumes.get_mut(place_of(number));
+            *place.ok_or(Status::INVALID_PARAMETER)? = Some(volume.clone());
             Ok(volume)
         });
         if found.is_err() {
             self.forgotten.fetch_add(1, Ordering::Relaxed);
         }
         found
-    }
-
-    /// Writes what was counted into `output`; `kept` says whether that goes on.
-    pub fn write(&self, output: &mut [u8], kept: bool) -> (Status, usize) {
-        let Ok(mut sum) = NonPagedBox::<Sum>::try_zeroed() else {
-            return (Status::INSUFFICIENT_RESOURCES, 0);
-        };
-        let Some(mut list) = StatisticsWriter::new(output) else {
-            return (Status::BUFFER_TOO_SMALL, 0);
-        };
-        for volume in self.iter() {
-            let mut record = list.record(volume.name().units());
-            for operation in Operation::all() {
-                let place = volume.operations.get(usize::from(operation.number()));
-                let Some(counters) = place.and_then(SetOnce::get) else {
-                    continue;
-                };
-                sum.gather(counters.iter());
-                if sum.record != OperationRecord::default() {
-                    record.operation(operation, sum.record, sum.occupied());
-                }
-            }
-            record.finish(|fixed| {
-                fixed.volume = volume.number.into();
-                fixed.kind = volume.kind as u8;
-                fixed.attached = u8::from(volume.devices.load(Ordering::Relaxed) != 0);
-            });
-        }
-        let (written, complete) = list.finish(|header| {
-            header.frequency = time::ticks_per_second().into();
-            header.now = time::ticks().into();
-            header.kept = u32::from(kept).into();
-            header.forgotten = self.forgotten.load(Ordering::Relaxed).into();
-        });
-        let status = if complete {
-            Status::SUCCESS
-        } else {
-            Status::BUFFER_OVERFLOW
-        };
-        (status, written)
     }
 }

@@ -4,8 +4,8 @@
 use fsglass_protocol::trace::{MAXIMUM_START, Record, encode_start};
 use fsglass_protocol::{
     BucketRecord, Header, Kind, MAXIMUM_NAMED, Malformed, Observe, Operation, OperationRecord,
-    Reason, SettingsReply, Statistics, Trace, TraceRecord, TraceStart, Units, VersionReply,
-    Volumes, code, encode_named,
+    Reason, SettingsReply, Statistics, StatisticsHeader, Trace, TraceRecord, TraceStart, Units,
+    VersionReply, Volumes, code, encode_named,
 };
 use ntbox::nt::{NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_SUCCESS};
 use ntbox::user::{CreateParameters, File, Outcome, Pending, access, create_file};
@@ -165,6 +165,18 @@ impl Client {
         let outcome = self.send(code::STATISTICS, Header::new().as_bytes(), 1 << 20);
         assert_eq!(outcome.status, STATUS_SUCCESS, "{outcome:?}");
         counted(&outcome)
+    }
+
+    /// The fixed part of what was counted.
+    ///
+    /// # Panics
+    /// If the driver does not answer with that.
+    #[must_use]
+    pub fn statistics_header(&self) -> StatisticsHeader {
+        let outcome = self.send(code::STATISTICS, Header::new().as_bytes(), 1 << 20);
+        let header = StatisticsHeader::read_from_prefix(&outcome.data);
+        let (header, _) = header.unwrap_or_else(|_| panic!("no header: {outcome:?}"));
+        header
     }
 
     /// Starts a trace of what `fixed` says.

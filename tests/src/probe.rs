@@ -13,7 +13,7 @@
 pub mod fast_io;
 mod originator;
 
-pub use originator::{Reply, Request, Sent};
+pub use originator::{Reply, Request, Sent, within_a_file_system};
 
 use crate::machine::Device;
 use ntbox::io_manager::{attachment, cancel, complete, device, driver, irp};
@@ -24,7 +24,7 @@ use ntbox::nt::{
     FILE_DEVICE_SECURE_OPEN, IRP, Kirql, MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_PENDING,
     STATUS_SUCCESS,
 };
-use ntbox::processor::{irql, work};
+use ntbox::processor::{irql, thread, work};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -92,6 +92,8 @@ pub struct Seen {
     pub file_object: usize,
     /// `IRP_*` flags.
     pub irp_flags: u32,
+    /// Whether it is of the thread that sent it (`Tail.Overlay.Thread`).
+    pub is_of_this_thread: bool,
     /// The level it arrived at.
     pub irql: Kirql,
     /// `SL_INVOKE_*` and other control flags of the probe's location.
@@ -328,6 +330,7 @@ unsafe fn look_at(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Seen {
             .map(|argument| argument as usize),
             file_object: location.FileObject as usize,
             irp_flags: (*irp).Flags,
+            is_of_this_thread: irp.thread() == thread::current().object(),
             irql: irql::current(),
             control: location.Control,
             completion_routine: location

@@ -18,8 +18,15 @@ pub struct Rule {
 }
 
 /// How many rules each chapter has.
-pub const CHAPTERS: [(char, usize); 6] =
-    [('C', 16), ('D', 9), ('A', 12), ('F', 3), ('L', 2), ('P', 4)];
+pub const CHAPTERS: [(char, usize); 7] = [
+    ('C', 16),
+    ('D', 9),
+    ('A', 12),
+    ('F', 3),
+    ('O', 4),
+    ('L', 2),
+    ('P', 4),
+];
 
 /// The rules of the documentation.
 ///

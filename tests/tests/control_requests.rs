@@ -174,7 +174,7 @@ fn a_small_output_gets_what_fits() {
         let header = Header::new();
         for (code, input, size) in [
             (code::VERSION, &[][..], 16),
-            (code::SETTINGS, header.as_bytes(), 32),
+            (code::SETTINGS, header.as_bytes(), 80),
         ] {
             for length in 0..size {
                 let outcome = client.send(code, input, length);

@@ -1,7 +1,7 @@
 //! Statistics and traces: what is counted and recorded, for whom, and for how long.
 
-use fsglass_protocol::trace::{flags, ring, wanted};
-use fsglass_protocol::{Operation, OperationRecord, TraceStart};
+use fsglass_protocol::trace::{MAXIMUM_PATH, TraceHeader, flags, ring, wanted};
+use fsglass_protocol::{Operation, OperationRecord, TraceRecord, TraceStart};
 use fsglass_tests::client::{Client, Counted, Traced, everything};
 use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
@@ -48,7 +48,8 @@ fn sum(counted: &Counted, operations: [Operation; 2], field: fn(&OperationRecord
         .sum()
 }
 
-/// Nothing is counted until a client wants it, and no longer when the last of them is gone.
+/// Nothing is counted until a client wants it, and no longer when the last of them is gone; then it begins
+/// anew.
 #[test]
 fn statistics_are_kept_while_somebody_wants_them() {
     in_own_process(|path| {
@@ -74,7 +75,10 @@ fn statistics_are_kept_while_somebody_wants_them() {
         assert_eq!(reads(&first), 12, "the second still wants them");
         drop(second);
         use_file(&volume, 2);
-        assert_eq!(reads(&first), 12);
+        assert!(volume_of(&first).operations.is_empty());
+        assert_eq!(first.observe(true), STATUS_SUCCESS);
+        use_file(&volume, 4);
+        assert_eq!(reads(&first), 4);
         drop(first);
         unload(driver);
     });
@@ -225,7 +229,7 @@ fn a_reader_that_waits_is_let_go() {
     });
 }
 
-/// Any number of requests may read one trace at the same time: each record goes to one of them, whole.
+/// O2: any number of requests may read one trace at the same time: each record goes to one of them, whole.
 #[test]
 fn requests_that_read_at_once_share_what_there_is() {
     /// Reads until it is told to stop: the requests that were in the answers.
@@ -245,12 +249,17 @@ fn requests_that_read_at_once_share_what_there_is() {
     /// Traces, because two threads seldom meet at one record.
     const TRACES: usize = 10;
     in_own_process(|path| {
+        // What one processor of many does fits into its ring.
+        let large = TraceStart {
+            ring_bytes: (32 << 20).into(),
+            ..everything()
+        };
         let machine = Machine::start();
         let volume = disk(&machine);
         let driver = load(path, UNLOADABLE);
         let client = Client::open();
         for _ in 0..TRACES {
-            assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+            assert_eq!(client.start_trace(large, "", ""), STATUS_SUCCESS);
             use_file(&volume, TIMES as u64);
 
             let found = std::thread::scope(|scope| {
@@ -282,6 +291,48 @@ fn requests_that_read_at_once_share_what_there_is() {
             assert!(found.iter().all(|found| found.lost == 0), "none is lost");
             assert_eq!((of("WRITE"), of("READ")), (TIMES, TIMES));
         }
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// D7: an answer goes no further than the caller's buffer, and what does not fit into it comes with the next.
+#[test]
+fn an_answer_fits_into_its_buffer() {
+    /// Bytes with which any record fits.
+    const LEAST: u32 =
+        (size_of::<TraceHeader>() + size_of::<TraceRecord>() + 2 * MAXIMUM_PATH + 8) as u32;
+    const TIMES: u64 = 200;
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        use_file(&volume, TIMES);
+        for small in [0, 1, 39, LEAST - 1] {
+            let refused = client.read_trace(small).wait();
+            assert_eq!(refused.status, STATUS_BUFFER_TOO_SMALL, "{small}");
+            assert_eq!(refused.information, 0, "{small}");
+        }
+        let mut traced = Traced::default();
+        for room in (LEAST..LEAST + 64).step_by(7) {
+            let outcome = client.read_trace(room).wait();
+            assert!(outcome.information <= room as usize, "{room}: {outcome:?}");
+            assert!(outcome.information > room as usize / 2, "{room}");
+            traced.add(&outcome);
+        }
+        traced.requests.extend(client.drain_trace().requests);
+        let of = |fast, plain| {
+            let done = traced.requests.iter().filter(|(record, _)| {
+                let operation = Operation::from_number(record.operation);
+                let taken = record.flags.get() & flags::DECLINED == 0;
+                taken && [Some(fast), Some(plain)].contains(&operation)
+            });
+            done.count() as u64
+        };
+        assert_eq!(of(Operation::FAST_WRITE, Operation::WRITE), TIMES);
+        assert_eq!(of(Operation::FAST_READ, Operation::READ), TIMES);
         drop(client);
         unload(driver);
     });

@@ -224,7 +224,7 @@ fn a_trace_has_every_request() {
 fn losses_are_counted() {
     let mut served = start(&["--ops", "20000"]);
     // So slow a reader that the smallest rings overflow: it is not even there.
-    let line = ["trace", "--csv", "--ring", "4K", "--operation", "create"];
+    let line = ["trace", "--csv", "--ring", "16K", "--operation", "create"];
     let mut reader = Client::start(&served, &line);
     reader.message("tracing");
     reader.stop();

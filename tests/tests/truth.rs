@@ -8,7 +8,7 @@
 use fsglass_protocol::trace::{flags, ring, wanted};
 use fsglass_protocol::{Operation, TraceRecord, TraceStart};
 use fsglass_tests::client::{Client, Traced, everything};
-use fsglass_tests::machine::{Machine, UNLOADABLE, Volume, load, unload};
+use fsglass_tests::machine::{Machine, Volume, ask_about, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::truth::names::{Used, compare_names};
 use fsglass_tests::truth::readers::{
@@ -19,10 +19,11 @@ use fsglass_tests::truth::{
 };
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::file_system::context;
+use ntbox::io_manager::filter_callbacks;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::io_manager::witness::{self, Arrival};
-use ntbox::nt::{FILE_OPEN_IF, FileInternalInformation, STATUS_SUCCESS};
-use ntbox::user::{CreateParameters, access, create_file};
+use ntbox::nt::{FILE_OPEN_IF, FileInternalInformation, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED};
+use ntbox::user::{CreateParameters, File, access, create_file};
 use ntbox::workload::program::{self, Program, Volumes};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::INJECTED;
@@ -31,6 +32,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// The rings of a trace that loses nothing are as large as they can be.
+const SETTINGS: &[(&str, u32)] = &[("AllowUnload", 1), ("ObservationMemory", 1024)];
 
 /// A trace that nobody reads until the end.
 const UNREAD: &str = "an unread ring";
@@ -116,6 +120,27 @@ impl Stage {
             let by_id = id.and_then(|id| create_file(&CreateParameters::new(&root).by_id(id)).file);
             let by_id = by_id.unwrap_or_else(|| panic!("{name} is not opened by its id, {id:?}"));
             let _end_of_file = by_id.read(Some(0), 4);
+            for operation in [
+                filter_callbacks::Operation::AcquireForSection {
+                    section_type: 1,
+                    page_protection: 2,
+                },
+                filter_callbacks::Operation::ReleaseForSection,
+                filter_callbacks::Operation::AcquireForCcFlush,
+                filter_callbacks::Operation::ReleaseForCcFlush,
+                filter_callbacks::Operation::AcquireForModifiedPageWriter {
+                    ending_offset: 1 << 33,
+                },
+                filter_callbacks::Operation::ReleaseForModifiedPageWriter,
+                filter_callbacks::Operation::QueryOpen {
+                    class: 68,
+                    length: 72,
+                },
+            ] {
+                let allowed = ask_about(&by_id, operation);
+                assert!(allowed.is_success(), "{operation:?}: {allowed}");
+            }
+            refuse_a_name(&place.name, &by_id);
         }
     }
 
@@ -146,6 +171,35 @@ impl Stage {
     }
 }
 
+/// Makes names on a volume old, so that the file system is asked again what `file` is called, and dismounts it
+/// before, so that it does not tell.
+fn refuse_a_name(volume: &str, file: &File) {
+    /// FileRenameInformation.
+    const RENAME: i32 = 10;
+    /// FSCTL_DISMOUNT_VOLUME.
+    const DISMOUNT_VOLUME: u32 = 0x0009_0020;
+    let before = format!(r"{volume}\before");
+    let make = CreateParameters::new(&before).disposition(FILE_OPEN_IF);
+    let made = create_file(&make.access(access::READ | access::DELETE)).file;
+    let made = made.unwrap_or_else(|| panic!("{before} is not made"));
+    let name: Vec<u8> = "after".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut rename = vec![0; 16];
+    // What is there from the round before is replaced.
+    rename[0] = 1;
+    rename.extend((name.len() as u32).to_le_bytes());
+    rename.extend(name);
+    let renamed = made.set_information(RENAME, &rename);
+    assert!(renamed.is_success(), "{renamed:?}");
+    drop(made);
+    let volume = CreateParameters::new(volume).access(access::READ | access::WRITE);
+    let volume = create_file(&volume).file;
+    let volume = volume.unwrap_or_else(|| panic!("{before}: its volume is not opened"));
+    // What a network file system shares is not dismounted.
+    if volume.fs_control(DISMOUNT_VOLUME, &[], 0).is_success() {
+        assert_eq!(file.read(Some(0), 4).status, STATUS_VOLUME_DISMOUNTED);
+    }
+}
+
 /// What a round brought.
 struct Round {
     arrivals: Vec<Arrival>,
@@ -162,7 +216,7 @@ fn round(stage: &Stage, seed: u64, operations: u32) -> Round {
         // Nothing of it may be lost.
         (
             "everything",
-            2 << 20,
+            ring::GREATEST,
             TraceStart {
                 wanted: wanted::NAMES.into(),
                 ..everything()
@@ -317,7 +371,7 @@ fn sum(before: &Counts, more: &Counts) -> Counts {
     total
 }
 
-/// Statistics per volume and operation, and traces per thread, are what passed; of a trace that overflows, what
+/// O2, F3: statistics per volume and operation, and traces per thread, are what passed; of a trace that overflows, what
 /// is delivered and what is lost are together what it is about.
 #[test]
 fn what_is_told_is_what_passed() {
@@ -325,7 +379,7 @@ fn what_is_told_is_what_passed() {
         let requests = number("FSGLASS_TRUTH_REQUESTS", 40_000);
         let first = number("FSGLASS_TRUTH_SEED", 1);
         let stage = Stage::set();
-        let driver = load(path, UNLOADABLE);
+        let driver = load(path, SETTINGS);
         let (mut compared, mut lost, mut sessions, mut kinds) = (0, 0, 0, BTreeMap::new());
         let mut names = Used::default();
         for seed in first.. {
@@ -348,6 +402,21 @@ fn what_is_told_is_what_passed() {
                 *kinds.entry("mounts").or_insert(0) += u64::from(mounts);
                 let cancelled = record.status.get() == 0xC000_0120;
                 *kinds.entry("cancelled").or_insert(0) += u64::from(cancelled);
+                let operation = Operation::from_number(record.operation);
+                let paging = operation != operation.map(Operation::plain);
+                *kinds.entry("paging").or_insert(0) += u64::from(paging);
+                for filter in [
+                    Operation::ACQUIRE_FOR_SECTION,
+                    Operation::RELEASE_FOR_SECTION,
+                    Operation::ACQUIRE_FOR_MOD_WRITE,
+                    Operation::RELEASE_FOR_MOD_WRITE,
+                    Operation::ACQUIRE_FOR_CC_FLUSH,
+                    Operation::RELEASE_FOR_CC_FLUSH,
+                    Operation::QUERY_OPEN,
+                ] {
+                    *kinds.entry(filter.name()).or_insert(0) +=
+                        u64::from(operation == Some(filter));
+                }
             }
         }
         println!(
@@ -367,7 +436,7 @@ fn what_is_told_is_what_passed() {
 fn what_is_not_the_truth_is_rejected() {
     in_own_process(|path| {
         let stage = Stage::set();
-        let driver = load(path, UNLOADABLE);
+        let driver = load(path, SETTINGS);
         let Round {
             arrivals,
             with_direct,

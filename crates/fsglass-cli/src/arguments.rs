@@ -112,18 +112,20 @@ pub enum Command {
 
     /// Show how many requests passed, how long they took and how they ended (administrator)
     ///
-    /// Per volume and operation. Without --watch and --interval: what was counted since the driver
-    /// started, as far as something had it count; it does for as long as this or another program asks
-    /// for it, or always where the setting Statistics is 1. P50 and P99 are never below the true
-    /// percentile, and at most 12.5 % above it; MAX is exact, and always that of all time.
+    /// Per volume and operation, what the memory manager and the cache manager page apart from what
+    /// programs ask for. The driver counts for as long as this or another program asks for it, or always
+    /// where the setting Statistics is 1; without --watch and --interval, what it has counted since it
+    /// began is shown. P50 and P99 are never below the true percentile, and at most 12.5 % above it; MAX
+    /// is exact, and always that of all time.
     #[command(after_long_help = STATS_EXAMPLES)]
     Stats(Stats),
 
     /// Show requests as they complete (administrator)
     ///
     /// A line each, in the order of their completion, until Ctrl-C. FL: P pended, N fast I/O was declined and
-    /// a request follows, D completed at DISPATCH_LEVEL. What the driver had no room for is lost, never
-    /// waited for; the number is told at the end, on standard error.
+    /// a request follows, D completed at DISPATCH_LEVEL. A name is shown as ? where it is not known, with …
+    /// in front where it is cut off, and with ~ where something was renamed since it was found out. What the
+    /// driver had no room for is lost, never waited for; the number is told at the end, on standard error.
     #[command(after_long_help = TRACE_EXAMPLES)]
     Trace(Trace),
 
@@ -294,7 +296,7 @@ pub struct Wanted {
     /// Sent in the context of the process with this id
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
     pub process: Option<u32>,
-    /// Of this kind, such as read, directory-control, fast-read; may be repeated
+    /// Of this kind, such as read, paging-read, fast-read, acquire-for-section; may be repeated
     #[arg(long, value_name = "OPERATION", value_parser = operation)]
     pub operation: Vec<Operation>,
     /// Of files whose name matches: * stands for any text, ? for one character; case does not count
@@ -317,7 +319,7 @@ pub struct Trace {
     /// Find out the names of files, which costs more; --name does that by itself
     #[arg(long)]
     pub names: bool,
-    /// Room that the driver has for each processor, a power of two such as 1M
+    /// Room that the driver has for what was not read yet, a power of two such as 16M
     #[arg(long, value_name = "BYTES", value_parser = ring)]
     pub ring: Option<u32>,
     /// Stop after so many requests
@@ -369,7 +371,7 @@ const TRACE_EXAMPLES: &str = r"Examples:
   fsglass trace --names --volume C:
   fsglass trace --operation create --failures --names --count 100
   fsglass trace --slower-than 10ms --json
-  fsglass trace --name *.log --ring 4M --save slow.fsgtrace
+  fsglass trace --name *.log --ring 16M --save slow.fsgtrace
 
 --json prints an object in each line.
 ";

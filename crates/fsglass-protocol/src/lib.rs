@@ -1,7 +1,8 @@
 //! What programs and `fsglass.sys` say to each other over the control device.
 //!
-//! A program opens `\\.\fsglass` (administrators only) and sends device controls, all
-//! METHOD_BUFFERED. Driver, client and tests share this crate, so that no layout is written twice.
+//! A program opens `\\.\fsglass` (administrators only) and sends device controls, METHOD_BUFFERED but
+//! for [`code::TRACE_READ`], which is METHOD_OUT_DIRECT: the driver writes records into the caller's
+//! pages. Driver, client and tests share this crate, so that no layout is written twice.
 //!
 //! | code | access | input | output |
 //! |---|---|---|---|
@@ -22,6 +23,11 @@
 //! The layout of the version request never changes; it tells which versions of the others the
 //! driver speaks. Each of the others begins with the version that the caller speaks.
 //!
+//! Version 2 has paging I/O and FsFilter operations as operations of their own, tells what observation
+//! keeps in memory, reads traces directly, and means all rings together by [`TraceStart::ring_bytes`].
+//! Answers with records of version 1, which programs keep in files, are read as well
+//! ([`OLDEST_TRACE`]).
+//!
 //! # Errors
 //! | status | when |
 //! |---|---|
@@ -38,7 +44,7 @@
 //! | STATUS_INVALID_DEVICE_STATE | a trace is started on a handle that has one, or read or stopped on one that has none, or two are reading it |
 //! | STATUS_TOO_MANY_SESSIONS | a trace is started while as many run as can |
 //! | STATUS_CANCELLED | the trace was stopped or the handle closed while a read was waiting |
-//! | STATUS_INSUFFICIENT_RESOURCES | there is no memory for it |
+//! | STATUS_INSUFFICIENT_RESOURCES | there is no memory for it, or observation keeps as much as it may |
 
 #![no_std]
 
@@ -60,7 +66,7 @@ mod writer;
 pub use name::{MAXIMUM_NAME, MAXIMUM_NAMED, Name, NamedHeader, encode_named};
 pub use operation::Operation;
 pub use reader::{Malformed, Units, Volume, Volumes};
-pub use request::{Header, Refusal, Request, SettingsReply, VersionReply, attach};
+pub use request::{Header, Memory, Refusal, Request, SettingsReply, VersionReply, attach};
 pub use statistics::{
     BucketRecord, Observe, OperationRecord, OperationStatistics, Statistics, StatisticsHeader,
     StatisticsRecord, StatisticsWriter, VolumeStatistics, VolumeWriter,
@@ -70,7 +76,10 @@ pub use volumes::{Kind, NO_DEVICE, Reason, VolumeRecord, VolumesHeader, class};
 pub use writer::{RecordWriter, VolumesWriter};
 
 /// The version of the layouts in this crate.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The oldest version of an answer to [`code::TRACE_READ`] that [`Trace::parse`] reads.
+pub const OLDEST_TRACE: u32 = 1;
 
 /// Control codes.
 pub mod code {
@@ -80,8 +89,9 @@ pub mod code {
     const READ: u32 = 1;
     const WRITE: u32 = 2;
     const BUFFERED: u32 = 0;
+    const OUT_DIRECT: u32 = 2;
 
-    /// `CTL_CODE`.
+    /// `CTL_CODE` with METHOD_BUFFERED.
     const fn control(function: u32, access: u32) -> u32 {
         DEVICE_TYPE << 16 | access << 14 | function << 2 | BUFFERED
     }
@@ -104,7 +114,7 @@ pub mod code {
     /// Start the trace of this handle.
     pub const TRACE_START: u32 = control(0x807, WRITE);
     /// Take records out of the trace of this handle, or wait for some.
-    pub const TRACE_READ: u32 = control(0x808, READ);
+    pub const TRACE_READ: u32 = control(0x808, READ) | OUT_DIRECT;
     /// Stop the trace of this handle.
     pub const TRACE_STOP: u32 = control(0x809, WRITE);
 

@@ -172,13 +172,66 @@ fn operations_are_numbered_and_named() {
     for operation in Operation::all() {
         assert_eq!(Operation::from_number(operation.number()), Some(operation));
         assert_ne!(operation.name(), "unknown");
+        let mut others = Operation::all().filter(|other| *other != operation);
+        assert!(others.all(|other| other.name() != operation.name()));
         assert_eq!(operation.is_fast(), operation.name().starts_with("fast "));
         all += 1;
     }
-    assert_eq!(all, 48);
+    assert_eq!(all, 28 + 20 + 7 + 4);
     assert_eq!(
-        Operation::FAST_QUERY_OPEN.number() as usize + 1,
+        Operation::PAGING_SET_INFORMATION.number() as usize + 1,
         Operation::COUNT
     );
+    // Numbers of version 1, which are in files.
+    assert_eq!(
+        [
+            Operation::READ,
+            Operation::FAST_READ,
+            Operation::FAST_QUERY_OPEN
+        ]
+        .map(Operation::number),
+        [3, 33, 51]
+    );
     const { assert!(Operation::COUNT <= 64, "a mask has a bit for each") };
+}
+
+#[test]
+fn paging_requests_and_calls_are_told_apart() {
+    for major in 0..=u8::MAX {
+        let plain = Operation::of_request(major, false);
+        assert_eq!(plain, Operation::from_number(major).filter(|_| major < 28));
+        let paging = Operation::of_request(major, true);
+        assert_eq!(paging.map(Operation::plain), plain);
+        assert_eq!(paging != plain, [3, 4, 5, 6].contains(&major), "{major}");
+    }
+    assert!(Operation::PAGING_WRITE.transfers() && !Operation::PAGING_SET_INFORMATION.transfers());
+    let filter = Operation::FIRST_FILTER_CALL;
+    assert_eq!(
+        Operation::from_call(filter - 1),
+        Some(Operation::FAST_QUERY_OPEN)
+    );
+    assert_eq!(
+        Operation::from_call(filter),
+        Some(Operation::ACQUIRE_FOR_SECTION)
+    );
+    assert_eq!(
+        Operation::from_call(filter + 6),
+        Some(Operation::QUERY_OPEN)
+    );
+    assert!(Operation::from_call(filter + 7).is_none());
+}
+
+/// An answer of version 1, as files have it, is read; one of a version to come is not.
+#[test]
+fn answers_of_the_version_before_are_read() {
+    for (version, known) in [
+        (0, false),
+        (OLDEST_TRACE, true),
+        (VERSION, true),
+        (VERSION + 1, false),
+    ] {
+        let mut header = TraceHeader::new_zeroed();
+        header.version = U32::new(version);
+        assert_eq!(Trace::parse(header.as_bytes()).is_ok(), known, "{version}");
+    }
 }

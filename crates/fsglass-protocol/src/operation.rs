@@ -1,11 +1,25 @@
-//! What was asked of a file system: a request, by its major function, or a call of fast I/O.
+//! What was asked of a file system: a request, by its major function, a call of fast I/O, or an FsFilter
+//! operation.
 
-/// A major function or an entry of the fast I/O table, as one number.
+/// A major function, an entry of the fast I/O table or an FsFilter operation, as one number.
+///
+/// | number | is |
+/// |---|---|
+/// | 0 to 27 | a request, by its major function code; paging I/O has numbers of its own |
+/// | 32 to 51 | a call of fast I/O, in the order of the table |
+/// | 52 to 58 | an FsFilter operation; since version 2 |
+/// | 59 to 62 | a request of the memory manager or the cache manager to page memory in or out; since version 2 |
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Operation(u8);
 
 /// Where the entries of fast I/O begin.
 const FAST: u8 = 32;
+
+/// Where the FsFilter operations begin: behind the entries of fast I/O.
+const FILTER: u8 = FAST + ENTRIES.len() as u8;
+
+/// Where the paging requests begin.
+const PAGING: u8 = FILTER + FILTER_OPERATIONS.len() as u8;
 
 /// The major functions, by their codes.
 const MAJORS: [&str; 28] = [
@@ -63,17 +77,37 @@ const ENTRIES: [&str; 20] = [
     "fast QUERY_OPEN",
 ];
 
-/// Defines the constants of the entries of fast I/O.
-macro_rules! entries {
-    ($($name:ident = $entry:literal, $what:literal;)*) => { $(
+/// The FsFilter operations: what is asked of a file's stack without a request, around sections, flushes and
+/// the modified page writer, and the query by name.
+const FILTER_OPERATIONS: [&str; 7] = [
+    "ACQUIRE_FOR_SECTION",
+    "RELEASE_FOR_SECTION",
+    "ACQUIRE_FOR_MOD_WRITE",
+    "RELEASE_FOR_MOD_WRITE",
+    "ACQUIRE_FOR_CC_FLUSH",
+    "RELEASE_FOR_CC_FLUSH",
+    "QUERY_OPEN",
+];
+
+/// The requests that are told apart when they are paging I/O.
+const PAGED: [&str; 4] = [
+    "paging READ",
+    "paging WRITE",
+    "paging QUERY_INFORMATION",
+    "paging SET_INFORMATION",
+];
+
+/// Defines constants, each with its number counted from `$first`.
+macro_rules! counted_from {
+    ($first:expr; $($name:ident = $place:literal, $what:literal;)*) => { $(
         #[doc = concat!("`", $what, "`.")]
-        pub const $name: Self = Self(FAST + $entry);
+        pub const $name: Self = Self($first + $place);
     )* };
 }
 
 impl Operation {
     /// One more than the greatest number.
-    pub const COUNT: usize = FAST as usize + ENTRIES.len();
+    pub const COUNT: usize = PAGING as usize + PAGED.len();
 
     /// IRP_MJ_CREATE.
     pub const CREATE: Self = Self(0);
@@ -104,7 +138,8 @@ impl Operation {
     /// IRP_MJ_CLEANUP.
     pub const CLEANUP: Self = Self(18);
 
-    entries! {
+    counted_from! {
+        FAST;
         FAST_CHECK_IF_POSSIBLE = 0, "FastIoCheckIfPossible";
         FAST_READ = 1, "FastIoRead";
         FAST_WRITE = 2, "FastIoWrite";
@@ -127,29 +162,66 @@ impl Operation {
         FAST_QUERY_OPEN = 19, "FastIoQueryOpen";
     }
 
+    counted_from! {
+        FILTER;
+        ACQUIRE_FOR_SECTION = 0, "FS_FILTER_ACQUIRE_FOR_SECTION_SYNCHRONIZATION";
+        RELEASE_FOR_SECTION = 1, "FS_FILTER_RELEASE_FOR_SECTION_SYNCHRONIZATION";
+        ACQUIRE_FOR_MOD_WRITE = 2, "FS_FILTER_ACQUIRE_FOR_MOD_WRITE";
+        RELEASE_FOR_MOD_WRITE = 3, "FS_FILTER_RELEASE_FOR_MOD_WRITE";
+        ACQUIRE_FOR_CC_FLUSH = 4, "FS_FILTER_ACQUIRE_FOR_CC_FLUSH";
+        RELEASE_FOR_CC_FLUSH = 5, "FS_FILTER_RELEASE_FOR_CC_FLUSH";
+        QUERY_OPEN = 6, "FS_FILTER_QUERY_OPEN";
+    }
+
+    counted_from! {
+        PAGING;
+        PAGING_READ = 0, "IRP_MJ_READ to page memory in";
+        PAGING_WRITE = 1, "IRP_MJ_WRITE to page memory out";
+        PAGING_QUERY_INFORMATION = 2, "IRP_MJ_QUERY_INFORMATION with IRP_PAGING_IO";
+        PAGING_SET_INFORMATION = 3, "IRP_MJ_SET_INFORMATION with IRP_PAGING_IO";
+    }
+
     /// The operation of that number, if there is one.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         let is_major = (number as usize) < MAJORS.len();
-        let is_entry = number >= FAST && (number as usize) < Self::COUNT;
-        if is_major || is_entry {
+        let is_other = number >= FAST && (number as usize) < Self::COUNT;
+        if is_major || is_other {
             Some(Self(number))
         } else {
             None
         }
     }
 
-    /// The entry of fast I/O at that place among those that are observed.
+    /// The request with that major function code; `paging` if it is paging I/O.
     #[must_use]
-    pub const fn from_fast_io(place: u8) -> Option<Self> {
+    pub const fn of_request(major: u8, paging: bool) -> Option<Self> {
+        if major as usize >= MAJORS.len() {
+            return None;
+        }
+        Some(match Self(major) {
+            Self::READ if paging => Self::PAGING_READ,
+            Self::WRITE if paging => Self::PAGING_WRITE,
+            Self::QUERY_INFORMATION if paging => Self::PAGING_QUERY_INFORMATION,
+            Self::SET_INFORMATION if paging => Self::PAGING_SET_INFORMATION,
+            request => request,
+        })
+    }
+
+    /// The entry of fast I/O at that place among those that are observed; behind them, the FsFilter
+    /// operations.
+    #[must_use]
+    pub const fn from_call(place: u8) -> Option<Self> {
         match FAST.checked_add(place) {
-            Some(number) => Self::from_number(number),
-            None => None,
+            Some(number) if number < PAGING => Some(Self(number)),
+            _ => None,
         }
     }
 
-    /// Its number: the major function code, or 32 and the place of the entry among those that are
-    /// observed.
+    /// Where the FsFilter operations begin among the calls ([`Operation::from_call`]).
+    pub const FIRST_FILTER_CALL: u8 = FILTER - FAST;
+
+    /// Its number.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
@@ -158,14 +230,26 @@ impl Operation {
     /// Whether it is a call of fast I/O.
     #[must_use]
     pub const fn is_fast(self) -> bool {
-        self.0 >= FAST
+        self.0 >= FAST && self.0 < FILTER
+    }
+
+    /// The same without regard to paging: `READ` for `paging READ`.
+    #[must_use]
+    pub const fn plain(self) -> Self {
+        match self {
+            Self::PAGING_READ => Self::READ,
+            Self::PAGING_WRITE => Self::WRITE,
+            Self::PAGING_QUERY_INFORMATION => Self::QUERY_INFORMATION,
+            Self::PAGING_SET_INFORMATION => Self::SET_INFORMATION,
+            other => other,
+        }
     }
 
     /// Whether its information is a number of bytes that were transferred.
     #[must_use]
     pub const fn transfers(self) -> bool {
         matches!(
-            self,
+            self.plain(),
             Self::READ
                 | Self::WRITE
                 | Self::FAST_READ
@@ -177,16 +261,18 @@ impl Operation {
         )
     }
 
-    /// What people know it by: `READ`, `fast READ`.
+    /// What people know it by: `READ`, `paging READ`, `fast READ`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        let names: &[&str] = if self.is_fast() { &ENTRIES } else { &MAJORS };
-        let place = if self.is_fast() {
-            self.0 - FAST
-        } else {
-            self.0
+        let known = |names: &'static [&'static str], first: u8| {
+            let place = self.0.checked_sub(first)?;
+            names.get(usize::from(place)).copied()
         };
-        names.get(usize::from(place)).copied().unwrap_or("unknown")
+        known(&MAJORS, 0)
+            .or_else(|| known(&ENTRIES, FAST))
+            .or_else(|| known(&FILTER_OPERATIONS, FILTER))
+            .or_else(|| known(&PAGED, PAGING))
+            .unwrap_or("unknown")
     }
 
     /// All of them.

@@ -61,6 +61,30 @@ pub struct SettingsReply {
     /// File systems and refusals that the list of volumes lacks, because there was no memory to
     /// keep them.
     pub forgotten: U32,
+    /// What observation keeps.
+    pub memory: Memory,
+}
+
+/// What observation keeps at this moment, and the most that it may keep.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Memory {
+    /// Bytes of counters.
+    pub statistics: U64,
+    /// Bytes of the rings of traces.
+    pub traces: U64,
+    /// Bytes of names.
+    pub names: U64,
+    /// The most bytes of all of them together: the setting `ObservationMemory`.
+    pub most: U64,
+    /// Files whose names are kept.
+    pub files: U32,
+    /// The most files whose names are kept: the setting `Names`.
+    pub most_files: U32,
+    /// How often a name gave way to that of another file, since names are kept.
+    pub forgotten_names: U32,
+    /// 1 if file systems are asked for names: the setting `AskNames`.
+    pub asks_names: U32,
 }
 
 /// Bits of [`SettingsReply::attach`], each for the setting of that name.

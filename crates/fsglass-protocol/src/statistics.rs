@@ -1,8 +1,9 @@
 //! Statistics: what requests have passed, per volume and operation.
 //!
-//! Counters only grow, for as long as the driver runs: several clients read the same, none resets
-//! them under another, and a difference of two readings is what happened in between. They are kept
-//! while some client asks for it ([`crate::code::OBSERVE`]) or the setting `Statistics` is 1.
+//! Counters only grow, for as long as they are kept: several clients read the same, none resets them
+//! under another, and a difference of two readings is what happened in between. They are kept while some
+//! client asks for it ([`crate::code::OBSERVE`]) or the setting `Statistics` is 1, and begin at 0 when the
+//! first one does.
 
 use crate::VERSION;
 use crate::histogram::BUCKETS;
@@ -41,6 +42,9 @@ pub struct StatisticsHeader {
     pub kept: U32,
     /// Volumes that have no statistics because there was no room for them.
     pub forgotten: U32,
+    /// Requests and calls that were not counted since counting began, because there was no memory for
+    /// their counters, or observation keeps as much as it may.
+    pub missed: U64,
 }
 
 /// One volume or file system. Behind it lie the name in UTF-16 and the [`OperationRecord`]s.
@@ -49,7 +53,8 @@ pub struct StatisticsHeader {
 pub struct StatisticsRecord {
     /// Bytes of the record, all of it.
     pub size: U32,
-    /// Its number, as long as the driver runs: a volume that is mounted again has the same.
+    /// Its number, which no other volume has while the driver runs: one that is mounted again has the same,
+    /// unless so many others came in between that it was forgotten.
     pub volume: U32,
     /// 1 while the volume is filtered; 0: it is gone, and these are its last numbers.
     pub attached: u8,
@@ -85,7 +90,8 @@ pub struct OperationRecord {
     pub reserved: u8,
     /// [`BucketRecord`]s.
     pub buckets: U16,
-    /// Requests passed on, calls made.
+    /// Requests passed on, calls made; also what was passed on while statistics were kept before, and has
+    /// not come back when they are kept again.
     pub started: U64,
     /// Those that have come back, declined ones of fast I/O included.
     pub completed: U64,

@@ -3,10 +3,10 @@ use core::mem::offset_of;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
-/// Sizes and offsets of version 1: a layout that changes asks for a new version.
+/// Sizes and offsets of version 2: a layout that changes asks for a new version.
 #[test]
-fn the_layouts_are_those_of_version_1() {
-    assert_eq!(VERSION, 1);
+fn the_layouts_are_those_of_version_2() {
+    assert_eq!(VERSION, 2);
     assert_eq!(size_of::<Header>(), 4);
     assert_eq!(
         (size_of::<VersionReply>(), offset_of!(VersionReply, driver)),
@@ -15,9 +15,11 @@ fn the_layouts_are_those_of_version_1() {
     assert_eq!(
         (
             size_of::<SettingsReply>(),
-            offset_of!(SettingsReply, started)
+            offset_of!(SettingsReply, started),
+            offset_of!(SettingsReply, memory),
+            offset_of!(Memory, files),
         ),
-        (32, 16)
+        (80, 16, 32, 32)
     );
     assert_eq!(
         (size_of::<NamedHeader>(), offset_of!(NamedHeader, reserved)),
@@ -35,7 +37,7 @@ fn the_layouts_are_those_of_version_1() {
             size_of::<OperationRecord>(),
             size_of::<BucketRecord>(),
         ),
-        (40, 16, 84, 10)
+        (48, 16, 84, 10)
     );
     assert_eq!(
         (
@@ -57,7 +59,7 @@ fn the_layouts_are_those_of_version_1() {
         0xF561_A014,
         0xF561_6018,
         0xF561_A01C,
-        0xF561_6020,
+        0xF561_6022,
         0xF561_A024,
     ];
     assert_eq!(code::ALL, codes);
@@ -186,12 +188,12 @@ fn the_first_mistake_decides() {
     assert_eq!(refused(code::VERSION, &[0]), Some(Refusal::Length));
     assert_eq!(refused(code::SETTINGS, &[1, 0, 0]), Some(Refusal::Length));
     assert_eq!(
-        refused(code::SETTINGS, &[2, 0, 0, 0, 9]),
+        refused(code::SETTINGS, &[VERSION as u8 + 1, 0, 0, 0, 9]),
         Some(Refusal::Version)
     );
     assert_eq!(refused(code::SETTINGS, Header::new().as_bytes()), None);
     assert_eq!(
-        refused(code::ATTACH, &[1, 0, 0, 0, 0, 0, 0, 0]),
+        refused(code::ATTACH, &[VERSION as u8, 0, 0, 0, 0, 0, 0, 0]),
         Some(Refusal::Field)
     );
 }

@@ -1,4 +1,5 @@
-//! The live trace: one record for each request that completed and each call of fast I/O that returned.
+//! The live trace: one record for each request that completed, and each call of fast I/O and FsFilter
+//! operation that returned.
 //!
 //! A handle has at most one trace. [`crate::code::TRACE_START`] says what goes into it,
 //! [`crate::code::TRACE_READ`] takes out what is there. Where nothing is, it waits until something is, and is
@@ -7,7 +8,7 @@
 
 use crate::operation::Operation;
 use crate::reader::{Malformed, Units, units};
-use crate::{Header, Refusal, VERSION};
+use crate::{Header, OLDEST_TRACE, Refusal, VERSION};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -22,8 +23,8 @@ pub const MAXIMUM_PATTERN: usize = 240;
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct TraceStart {
-    /// Bytes of each processor's ring: a power of two between [`ring::LEAST`] and [`ring::GREATEST`];
-    /// 0 for [`ring::DEFAULT`].
+    /// Bytes of all rings of the trace together: a power of two between [`ring::LEAST`] and
+    /// [`ring::GREATEST`]; 0 for [`ring::DEFAULT`].
     pub ring_bytes: U32,
     /// Bits of [`wanted`].
     pub wanted: U32,
@@ -52,14 +53,14 @@ pub mod wanted {
     pub const ALL: u32 = NAMES | FAILURES_ONLY;
 }
 
-/// Sizes of a processor's ring, in bytes.
+/// Sizes of the rings of a trace, all together, in bytes.
 pub mod ring {
     /// The smallest.
-    pub const LEAST: u32 = 4 << 10;
+    pub const LEAST: u32 = 16 << 10;
     /// Where the caller has no wish.
-    pub const DEFAULT: u32 = 256 << 10;
+    pub const DEFAULT: u32 = 4 << 20;
     /// The largest.
-    pub const GREATEST: u32 = 16 << 20;
+    pub const GREATEST: u32 = 256 << 20;
 }
 
 /// What the answer to [`crate::code::TRACE_READ`] begins with; the records follow.
@@ -121,7 +122,7 @@ pub struct TraceRecord {
     pub name_units: U16,
     /// Bits of [`flags`].
     pub flags: U32,
-    /// `Irp->Flags`; 0 for fast I/O.
+    /// `Irp->Flags`; 0 for fast I/O and FsFilter operations.
     pub irp_flags: U32,
     /// The NTSTATUS that it completed with.
     pub status: U32,
@@ -149,7 +150,7 @@ pub const fn parameters(operation: Operation) -> [Option<&'static str>; 2] {
     const fn both(first: &'static str, second: &'static str) -> [Option<&'static str>; 2] {
         [Some(first), Some(second)]
     }
-    match operation {
+    match operation.plain() {
         Operation::CREATE => both("options", "access"),
         Operation::READ
         | Operation::WRITE
@@ -167,10 +168,13 @@ pub const fn parameters(operation: Operation) -> [Option<&'static str>; 2] {
         | Operation::SET_INFORMATION
         | Operation::QUERY_VOLUME_INFORMATION
         | Operation::SET_VOLUME_INFORMATION
-        | Operation::DIRECTORY_CONTROL => both("class", "length"),
+        | Operation::DIRECTORY_CONTROL
+        | Operation::QUERY_OPEN => both("class", "length"),
         Operation::FILE_SYSTEM_CONTROL
         | Operation::DEVICE_CONTROL
         | Operation::FAST_DEVICE_CONTROL => both("code", "length"),
+        Operation::ACQUIRE_FOR_SECTION => both("type", "protection"),
+        Operation::ACQUIRE_FOR_MOD_WRITE => [Some("end"), None],
         _ => [None, None],
     }
 }
@@ -188,8 +192,11 @@ pub mod flags {
     /// The name was wanted, but there was no memory or no safe moment to find it out, or the file system did
     /// not tell it.
     pub const NAME_UNKNOWN: u32 = 1 << 4;
+    /// Something on the volume was renamed since the name was found out: the file may be called otherwise
+    /// now. Since version 2.
+    pub const NAME_OLD: u32 = 1 << 5;
     /// Those about the name.
-    pub const OF_NAMES: u32 = NAME_AS_OPENED | NAME_CUT | NAME_UNKNOWN;
+    pub const OF_NAMES: u32 = NAME_AS_OPENED | NAME_CUT | NAME_UNKNOWN | NAME_OLD;
 }
 
 /// The name of a volume, told once before its first request. Behind it lies the name in UTF-16; its
@@ -272,10 +279,10 @@ impl<'b> Trace<'b> {
     /// Over what the driver wrote.
     ///
     /// # Errors
-    /// If that has no header of this version.
+    /// If that has no header of a version that is known.
     pub fn parse(answer: &'b [u8]) -> Result<Self, Malformed> {
         let (header, records) = TraceHeader::ref_from_prefix(answer).map_err(|_| Malformed)?;
-        if header.version.get() != VERSION {
+        if !(OLDEST_TRACE..=VERSION).contains(&header.version.get()) {
             return Err(Malformed);
         }
         Ok(Self { header, records })

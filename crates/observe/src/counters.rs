@@ -1,20 +1,32 @@
-//! What is counted of one operation on one processor.
+//! What is counted of one operation.
 //!
-//! A processor has counters of its own, so that no two write the same cache line but when a thread
-//! is moved between finding them and counting; that is why they are atomic nevertheless. A request
-//! that succeeds and was not pended costs two additions: one when it is passed on, one in the
-//! histogram; the sum of that is how many have completed.
+//! Counters have one writer at a time, or many. Where the way in sees to it that there is one (a door that
+//! one thread at a time is inside), an addition is a load and a store; counters that many write to at the
+//! same time are added to with interlocked operations. Readers look at any time. A request that succeeds
+//! and was not pended costs two additions: one when it is passed on, one in the histogram; the sum of that
+//! is how many have completed.
 
 use crate::atomic::{AtomicU64, Ordering};
 use core::array;
 use fsglass_protocol::OperationRecord;
 use fsglass_protocol::histogram::{self, BUCKETS};
 
+/// Who adds to counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writers {
+    /// One at a time, each after the one before.
+    One,
+    /// Any number at the same time.
+    Many,
+}
+
 /// How a request, or a call of fast I/O, came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outcome {
     /// The NTSTATUS.
     pub status: u32,
+    /// `IoStatus.Information`, which is not counted.
+    pub information: u64,
     /// Bytes transferred; 0 for what transfers none.
     pub bytes: u64,
     /// How long it took, in ticks.
@@ -60,12 +72,23 @@ impl<const N: usize> Counters<N> {
     }
 
     /// A request is passed on.
-    pub fn start(&self) {
-        add(&self.started, 1);
+    pub fn start(&self, writers: Writers) {
+        add(&self.started, 1, writers, Ordering::Relaxed);
+    }
+
+    /// Requests that were passed on and have not come back.
+    #[must_use]
+    pub fn below(&self) -> u64 {
+        // Completions first: of those that are seen, the start is seen too.
+        let buckets = self.buckets.iter();
+        let buckets = buckets.map(|bucket| bucket.load(Ordering::Acquire));
+        let completed = buckets.fold(0, u64::wrapping_add);
+        self.started.load(Ordering::Relaxed).wrapping_sub(completed)
     }
 
     /// It came back.
-    pub fn complete(&self, outcome: &Outcome) {
+    pub fn complete(&self, outcome: &Outcome, writers: Writers) {
+        let add = |counter, amount| add(counter, amount, writers, Ordering::Relaxed);
         if outcome.bytes != 0 {
             add(&self.bytes, outcome.bytes);
         }
@@ -87,11 +110,16 @@ impl<const N: usize> Counters<N> {
             }
         }
         if outcome.ticks > self.longest.load(Ordering::Relaxed) {
-            self.longest.fetch_max(outcome.ticks, Ordering::Relaxed);
+            match writers {
+                Writers::One => self.longest.store(outcome.ticks, Ordering::Relaxed),
+                Writers::Many => {
+                    self.longest.fetch_max(outcome.ticks, Ordering::Relaxed);
+                }
+            }
         }
         if let Some(bucket) = self.buckets.get(histogram::bucket(outcome.ticks)) {
             // Last, with what is above: who sees it completed sees it whole.
-            bucket.fetch_add(1, Ordering::Release);
+            self::add(bucket, 1, writers, Ordering::Release);
         }
     }
 }
@@ -102,11 +130,19 @@ impl<const N: usize> Default for Counters<N> {
     }
 }
 
-fn add(counter: &AtomicU64, amount: u64) {
-    counter.fetch_add(amount, Ordering::Relaxed);
+fn add(counter: &AtomicU64, amount: u64, writers: Writers, order: Ordering) {
+    match writers {
+        Writers::One => {
+            let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
+            counter.store(sum, order);
+        }
+        Writers::Many => {
+            counter.fetch_add(amount, order);
+        }
+    }
 }
 
-/// The counters of all processors, added up while requests go on.
+/// Several counters of the same operation, added up while requests go on.
 #[derive(zerocopy::FromZeros)]
 pub struct Sum<const N: usize = BUCKETS> {
     /// All but the operation and the number of buckets.
@@ -129,10 +165,10 @@ impl<const N: usize> Sum<N> {
     ///
     /// Completions are read before starts: a request that completes in between is in both or in the
     /// starts alone, so that there are never more completed than started.
-    pub fn gather<'c>(&mut self, processors: impl Iterator<Item = &'c Counters<N>> + Clone) {
+    pub fn gather<'c>(&mut self, all: impl Iterator<Item = &'c Counters<N>> + Clone) {
         self.buckets.fill(0);
         let mut completed = 0;
-        for counters in processors.clone() {
+        for counters in all.clone() {
             for (total, bucket) in self.buckets.iter_mut().zip(&counters.buckets) {
                 let count = bucket.load(Ordering::Acquire);
                 *total = total.wrapping_add(count);
@@ -141,7 +177,7 @@ impl<const N: usize> Sum<N> {
         }
         let mut longest = 0;
         let mut read = [0_u64; 8];
-        for counters in processors {
+        for counters in all {
             let [informational, warnings, errors] = &counters.by_severity;
             let fields = [
                 &counters.started,

@@ -6,10 +6,11 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`counters`] | what is counted of one operation on one processor |
+//! | [`counters`] | what is counted of one operation |
+//! | [`budget`] | how much memory is kept, and may be |
 //! | [`ring`] | records of one processor, from many writers to one reader |
 //! | [`doorbell`] | how a reader sleeps without missing a record |
-//! | [`stamp`] | when a request began, and of which volume it is, in one word |
+//! | [`stamp`] | when a request began, and which it is, in one word |
 //! | [`pattern`] | names with `*` and `?` |
 
 #![no_std]
@@ -17,6 +18,7 @@
 #[cfg(feature = "model")]
 extern crate std;
 
+pub mod budget;
 pub mod counters;
 pub mod doorbell;
 pub mod pattern;

@@ -44,6 +44,21 @@ pub enum Popped {
     Refused,
 }
 
+/// A record that may be taken out.
+pub struct Record<'r, W> {
+    ring: &'r Ring<W>,
+    tail: u64,
+}
+
+impl<W: Deref<Target = [AtomicU64]>> Record<'_, W> {
+    /// A word of it, which has been published.
+    #[must_use]
+    pub fn word(&self, at: u64) -> u64 {
+        let word = self.ring.word(self.tail + at);
+        word.map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+}
+
 /// Bytes in a word.
 const WORD: usize = size_of::<u64>();
 
@@ -123,13 +138,14 @@ impl<W: Deref<Target = [AtomicU64]>> Ring<W> {
         }
     }
 
-    /// Takes the oldest record out, into `bytes`. There is one reader at a time.
-    pub fn pop(&self, bytes: &mut [u8]) -> Popped {
-        self.pop_if(bytes, |_| true)
-    }
-
-    /// As [`Ring::pop`], if `takes` says so of the record.
-    pub fn pop_if(&self, bytes: &mut [u8], takes: impl FnOnce(&[u8]) -> bool) -> Popped {
+    /// Takes the oldest record out, if it has no more than `room` bytes and `takes` says so of it: gives its
+    /// words to `put`, one after the other. There is one reader at a time.
+    pub fn pop(
+        &self,
+        room: usize,
+        takes: impl FnOnce(&Record<'_, W>) -> bool,
+        mut put: impl FnMut(u64),
+    ) -> Popped {
         let tail = self.tail.load(Ordering::Relaxed);
         let first = self
             .word(tail)
@@ -138,18 +154,18 @@ impl<W: Deref<Target = [AtomicU64]>> Ring<W> {
         if size == 0 {
             return Popped::Nothing;
         }
-        let Some(bytes) = bytes.get_mut(..size) else {
+        if size > room {
             return Popped::TooLarge(size);
-        };
-        let end = tail + (size / WORD) as u64;
-        for (at, place) in (tail..end).zip(bytes.chunks_exact_mut(WORD)) {
-            if let Some(word) = self.word(at) {
-                place.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
-            }
         }
-        if !takes(bytes) {
+        let record = Record { ring: self, tail };
+        if !takes(&record) {
             return Popped::Refused;
         }
+        let words = (size / WORD) as u64;
+        for at in 0..words {
+            put(record.word(at));
+        }
+        let end = tail + words;
         for word in (tail..end).filter_map(|at| self.word(at)) {
             word.store(0, Ordering::Relaxed);
         }

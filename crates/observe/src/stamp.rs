@@ -1,10 +1,10 @@
-//! When a request was passed on, and a number, in one word: what fits into the context of a completion
+//! When a request was passed on, and which it is, in one word: what fits into the context of a completion
 //! routine.
 
 /// Bits of the number; the rest are ticks.
-const BITS: u32 = 12;
+const BITS: u32 = 14;
 
-/// The ticks that are kept. At 10 MHz their lowest 52 bits begin anew after 14 years.
+/// The ticks that are kept. At 10 MHz their lowest 50 bits begin anew after 3.5 years.
 const TICKS: u64 = u64::MAX >> BITS;
 
 /// A moment and a number.

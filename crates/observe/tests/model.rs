@@ -1,12 +1,34 @@
 //! Every interleaving of a few threads, by loom: `cargo test -p observe --features model --release`.
 //! With three threads, those in which threads are interrupted up to three times.
 
+use door::{Door, Search};
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 use observe::AtomicU64;
-use observe::counters::{Counters, Outcome, Sum};
+use observe::budget::Budget;
+use observe::counters::{Counters, Outcome, Sum, Writers};
 use observe::doorbell::Doorbell;
 use observe::ring::{Popped, Ring};
+
+/// The doors of the layer: the file itself.
+#[path = "../../wdm/src/sync/door.rs"]
+mod door;
+
+/// What they are made of. loom takes what is sequentially consistent for acquire and release: the one order
+/// of all of it is brought by fences.
+mod atomic {
+    use loom::sync::atomic::fence;
+    pub use loom::sync::atomic::{AtomicU64, Ordering};
+
+    pub fn after_the_way_in() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub fn before_the_look() {
+        fence(Ordering::SeqCst);
+    }
+}
 
 type Words = Vec<AtomicU64>;
 
@@ -28,14 +50,12 @@ fn push(ring: &Ring<Words>, value: u64) -> bool {
 }
 
 fn pop(ring: &Ring<Words>) -> Option<u64> {
-    let mut bytes = [0; 16];
-    match ring.pop(&mut bytes) {
+    let mut words = Vec::new();
+    match ring.pop(16, |_| true, |word| words.push(word)) {
         Popped::Record(size) => {
-            assert_eq!(size, 16);
-            let word = |at| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-            let (first, second): (u64, u64) = (word(0), word(8));
-            assert_eq!(first >> 16, second, "a record is read whole");
-            Some(second)
+            assert_eq!((size, words.len()), (16, 2));
+            assert_eq!(words[0] >> 16, words[1], "a record is read whole");
+            Some(words[1])
         }
         other => {
             assert_eq!(other, Popped::Nothing);
@@ -127,30 +147,120 @@ fn no_record_is_slept_through() {
     });
 }
 
+const FAILED: Outcome = Outcome {
+    status: 0xC000_0001,
+    information: 0,
+    bytes: 0,
+    ticks: 3,
+    pended: false,
+    at_dispatch: false,
+    declined: false,
+};
+
 /// A reading of counters never shows more completed than started.
 #[test]
 fn nothing_completes_before_it_starts() {
-    loom::model(|| {
-        let counters = Arc::new([Counters::<4>::new(), Counters::new()]);
-        let request = thread::spawn({
-            let counters = counters.clone();
-            move || {
-                counters[0].start();
-                counters[1].complete(&Outcome {
-                    status: 0xC000_0001,
-                    bytes: 0,
-                    ticks: 3,
-                    pended: false,
-                    at_dispatch: false,
-                    declined: false,
-                });
-            }
+    for writers in [Writers::One, Writers::Many] {
+        loom::model(move || {
+            let counters = Arc::new([Counters::<4>::new(), Counters::new()]);
+            let request = thread::spawn({
+                let counters = counters.clone();
+                move || {
+                    counters[0].start(writers);
+                    counters[1].complete(&FAILED, writers);
+                }
+            });
+            let mut sum = Sum::new();
+            sum.gather(counters.iter());
+            let record = sum.record;
+            assert!(record.completed.get() <= record.started.get());
+            assert!(record.completed.get() <= record.errors.get());
+            request.join().unwrap();
         });
+    }
+}
+
+/// What is looked at is not freed, whoever takes it out meanwhile; and it is freed when nobody looks any more,
+/// without anybody having waited inside.
+#[test]
+fn what_is_looked_at_stays() {
+    model_of_three(|| {
+        let doors = Arc::new([Door::new(), Door::new()]);
+        let here = Arc::new(loom::sync::atomic::AtomicBool::new(true));
+        let value = Arc::new(UnsafeCell::new(()));
+        let lookers: Vec<_> = [0, 1]
+            .map(|number| {
+                let (doors, here, value) = (doors.clone(), here.clone(), value.clone());
+                thread::spawn(move || {
+                    let Some(turn) = doors[number].enter() else {
+                        panic!("nobody else is inside")
+                    };
+                    if here.load(atomic::Ordering::SeqCst) {
+                        // loom looks whether somebody frees it at the same time.
+                        value.with(|_| thread::yield_now());
+                    }
+                    doors[number].leave(turn);
+                })
+            })
+            .into();
+        here.swap(false, atomic::Ordering::SeqCst);
+        let mut search = Search::new();
+        while !search.is_over(doors.iter()) {
+            thread::yield_now();
+        }
+        value.with_mut(|_| ());
+        for looker in lookers {
+            looker.join().unwrap();
+        }
+    });
+}
+
+/// A thread at a time is inside a door, so that what is counted there is not lost; who does not get in counts
+/// where many do.
+#[test]
+fn a_door_has_one_writer() {
+    loom::model(|| {
+        let door = Arc::new(Door::new());
+        let counters = Arc::new([Counters::<4>::new(), Counters::new()]);
+        let count = {
+            let (door, counters) = (door.clone(), counters.clone());
+            move || match door.enter() {
+                Some(turn) => {
+                    counters[0].start(Writers::One);
+                    door.leave(turn);
+                }
+                None => counters[1].start(Writers::Many),
+            }
+        };
+        let other = thread::spawn(count.clone());
+        count();
+        other.join().unwrap();
         let mut sum = Sum::new();
         sum.gather(counters.iter());
-        let record = sum.record;
-        assert!(record.completed.get() <= record.started.get());
-        assert!(record.completed.get() <= record.errors.get());
-        request.join().unwrap();
+        assert_eq!(sum.record.started.get(), 2);
+        let below = counters.iter().map(Counters::below);
+        assert_eq!(below.sum::<u64>(), 2);
+    });
+}
+
+/// No more is kept than may be, and what is given back may be kept again.
+#[test]
+fn a_budget_is_kept() {
+    loom::model(|| {
+        let budget = Arc::new(Budget::new());
+        let other = thread::spawn({
+            let budget = budget.clone();
+            move || {
+                let taken = budget.take(2, 3);
+                if taken {
+                    budget.give(2);
+                }
+                taken
+            }
+        });
+        let taken = budget.take(2, 3);
+        assert!(budget.kept() <= 3);
+        assert!(other.join().unwrap() || taken);
+        assert_eq!(budget.kept(), if taken { 2 } else { 0 });
     });
 }

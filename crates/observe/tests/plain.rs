@@ -4,7 +4,8 @@
 
 use fsglass_protocol::histogram;
 use observe::AtomicU64;
-use observe::counters::{Counters, Outcome, Sum};
+use observe::budget::Budget;
+use observe::counters::{Counters, Outcome, Sum, Writers};
 use observe::doorbell::Doorbell;
 use observe::pattern::matches;
 use observe::ring::{Popped, Ring};
@@ -21,13 +22,10 @@ fn push(ring: &Ring<Vec<AtomicU64>>, words: u64, value: u64) -> bool {
 }
 
 fn pop(ring: &Ring<Vec<AtomicU64>>) -> Option<(u64, u64)> {
-    let mut bytes = [0; 4096];
-    match ring.pop(&mut bytes) {
+    let mut words = Vec::new();
+    match ring.pop(4096, |_| true, |word| words.push(word)) {
         Popped::Record(size) => {
-            let words = bytes[..size]
-                .chunks_exact(8)
-                .map(|word| u64::from_le_bytes(word.try_into().unwrap()));
-            let words: Vec<_> = words.collect();
+            assert_eq!(words.len(), size / 8);
             let value = words[0] >> 16;
             assert!(words[1..].iter().all(|word| *word == value), "{words:x?}");
             Some((words.len() as u64, value))
@@ -59,8 +57,11 @@ fn records_come_out_as_they_went_in() {
 fn a_record_that_is_refused_stays() {
     let ring = ring(16);
     assert!(push(&ring, 3, 1) && push(&ring, 2, 2));
-    let mut bytes = [0; 64];
-    let refused = ring.pop_if(&mut bytes, |record| record.len() != 24);
+    let refused = ring.pop(
+        64,
+        |record| record.word(2) != 1,
+        |_| panic!("it is not taken"),
+    );
     assert_eq!(refused, Popped::Refused);
     assert_eq!([pop(&ring), pop(&ring)], [Some((3, 1)), Some((2, 2))]);
 }
@@ -73,10 +74,11 @@ fn what_is_no_record_is_lost() {
     }
     assert_eq!(ring.lost(), 4);
     assert!(ring.push(24, []), "zeros stand for what is missing");
-    let mut bytes = [0xFF; 24];
-    assert_eq!(ring.pop(&mut bytes[..23]), Popped::TooLarge(24));
-    assert_eq!(ring.pop(&mut bytes), Popped::Record(24));
-    assert_eq!(bytes[8..], [0; 16]);
+    let mut words = Vec::new();
+    let mut popped = |room| ring.pop(room, |_| true, |word| words.push(word));
+    assert_eq!(popped(23), Popped::TooLarge(24));
+    assert_eq!(popped(24), Popped::Record(24));
+    assert_eq!(words, [24, 0, 0]);
     assert!(Ring::new(Vec::<AtomicU64>::new()).is_none());
     assert!(
         Ring::new(vec![
@@ -141,9 +143,16 @@ fn many_writers_lose_nothing_uncounted() {
 
 #[test]
 fn counters_add_up() {
+    for writers in [[Writers::One; 2], [Writers::One, Writers::Many]] {
+        counters_add_up_with(writers);
+    }
+}
+
+fn counters_add_up_with(writers: [Writers; 2]) {
     let processors: [Counters; 2] = [Counters::new(), Counters::new()];
     let outcome = Outcome {
         status: 0,
+        information: 7,
         bytes: 100,
         ticks: 50,
         pended: false,
@@ -176,13 +185,16 @@ fn counters_add_up() {
         },
     ];
     for (number, outcome) in outcomes.iter().enumerate() {
-        processors[number % 2].start();
-        processors[(number + 1) % 2].complete(outcome);
+        let (one, other) = (number % 2, (number + 1) % 2);
+        processors[one].start(writers[one]);
+        processors[other].complete(outcome, writers[other]);
     }
-    processors[0].start();
+    processors[0].start(writers[0]);
     let mut sum = Sum::new();
     sum.gather(processors.iter());
     sum.gather(processors.iter());
+    let below = processors.iter().map(Counters::below);
+    assert_eq!(below.fold(0, u64::wrapping_add), 1);
     let record = sum.record;
     let counted = [
         record.started,
@@ -206,6 +218,16 @@ fn counters_add_up() {
         (histogram::BUCKETS - 1, 1),
     ];
     assert!(sum.occupied().eq(buckets));
+}
+
+#[test]
+fn no_more_is_kept_than_may_be() {
+    let budget = Budget::new();
+    assert!(budget.take(10, 10) && !budget.take(1, 10) && budget.take(0, 10));
+    budget.give(4);
+    assert!(!budget.take(5, 10) && budget.take(4, 10));
+    assert!(!budget.take(u64::MAX, u64::MAX), "no sum is beyond all");
+    assert_eq!(budget.kept(), 10);
 }
 
 #[test]

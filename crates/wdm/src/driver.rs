@@ -38,8 +38,9 @@ pub trait Filter: Send + Sync + Sized + 'static {
     /// What the filter keeps with each handle of its control device, in nonpaged memory.
     type Client: Send + Sync + 'static;
 
-    /// What the filter keeps of a call of fast I/O that it observes, while it is below.
-    type FastIo;
+    /// What the filter keeps of a call of fast I/O or an FsFilter operation that it observes, while it is
+    /// below.
+    type FastIo: 'static;
 
     /// A request for the device that [`Irp::device`] is attached to.
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
@@ -63,13 +64,14 @@ pub trait Filter: Send + Sync + Sized + 'static {
     /// A request for the control device (D2), but for opening and closing.
     fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;
 
-    /// Whether anybody wants to know of calls of fast I/O: [`Filter::fast_io_begins`] is called only then.
-    /// IRQL: ≤ APC_LEVEL.
+    /// Whether anybody wants to know of calls of fast I/O and FsFilter operations: [`Filter::fast_io_begins`]
+    /// is called only then. IRQL: ≤ APC_LEVEL.
     fn observes_fast_io(_driver: &Driver<Self>) -> bool {
         false
     }
 
-    /// A call of fast I/O is about to be passed on: what is kept of it if it is observed.
+    /// A call of fast I/O or an FsFilter operation is about to be passed on: what is kept of it if it is
+    /// observed.
     /// IRQL: ≤ APC_LEVEL.
     fn fast_io_begins(
         _device: &FilterDevice<Self>,
@@ -87,6 +89,10 @@ pub trait Filter: Send + Sync + Sized + 'static {
         _level: &mut AtMostApc,
     ) {
     }
+
+    /// What was kept of an FsFilter operation is dropped, because there is no memory to keep it until the
+    /// operation has ended. IRQL: ≤ APC_LEVEL.
+    fn fast_io_forgotten(_driver: &Driver<Self>, _observed: Self::FastIo) {}
 
     /// Other ETW sessions listen to the driver's provider, or they want other things.
     fn etw_changed(_driver: &Driver<Self>, _wanted: Wanted, _level: &mut Passive) {}
@@ -384,7 +390,7 @@ impl<F: Filter> Start<F> {
         _level: &mut Passive,
     ) -> Result<(), Status> {
         // SAFETY: this is the driver's object.
-        unsafe { fs_filter::register(self.object) }
+        unsafe { fs_filter::register::<F>(self.object) }
     }
 
     /// Opens the control device and asks to be told of every file system, those already

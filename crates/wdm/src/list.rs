@@ -48,6 +48,35 @@ impl<T> List<T> {
         Ok(())
     }
 
+    /// As [`List::push`]; when the list is full, the oldest entry is dropped: whether one was.
+    /// IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES, without memory; the entry is dropped then.
+    pub fn push_out(&mut self, value: T) -> Result<bool, Status> {
+        let full = self.length >= self.limit;
+        if full {
+            let mut left = self.length;
+            self.retain(|_| {
+                left = left.saturating_sub(1);
+                left > 0
+            });
+        }
+        self.push(value)?;
+        Ok(full)
+    }
+
+    /// How many entries there are. IRQL: any.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is none. IRQL: any.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Drops the entries that `keep` does not want; it may change the others. IRQL: ≤ DISPATCH_LEVEL.
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         let mut place = &mut self.first;

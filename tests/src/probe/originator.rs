@@ -1,6 +1,7 @@
 //! The originator of requests: allocates, sends, takes them back when they complete.
 
 use crate::machine::Device;
+use ntbox::exports::io::requests;
 use ntbox::io_manager::{call, cancel, irp};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::{
@@ -30,6 +31,8 @@ pub struct Request {
     pub irp_flags: u32,
     /// The level to send it at.
     pub irql: Kirql,
+    /// A program has sent it (UserMode).
+    pub by_a_program: bool,
 }
 
 impl Request {
@@ -45,6 +48,7 @@ impl Request {
             file_object: 0,
             irp_flags: 0,
             irql: PASSIVE_LEVEL,
+            by_a_program: false,
         }
     }
 
@@ -81,6 +85,7 @@ impl Request {
         // SAFETY: the request is new, and has a location for the device.
         unsafe {
             (*irp).Flags = self.irp_flags;
+            (*irp).RequestorMode = self.by_a_program.into();
             let next = &mut *irp.next_location();
             next.MajorFunction = self.major;
             next.MinorFunction = self.minor;
@@ -209,4 +214,16 @@ unsafe extern "win64" fn completed(
     }
     let _originator_waits = context.sender.send(reply);
     STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// Calls `body` in a thread that is inside a file system (IoSetTopLevelIrp).
+pub fn within_a_file_system(body: impl FnOnce()) {
+    let request = irp::allocate(1);
+    // SAFETY: a value of the thread, which nobody looks behind.
+    unsafe { requests::set_top_level_irp(request) };
+    body();
+    // SAFETY: as above.
+    unsafe { requests::set_top_level_irp(std::ptr::null_mut()) };
+    // SAFETY: allocated above, and never sent.
+    unsafe { irp::free(request, 0) };
 }

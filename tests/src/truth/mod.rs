@@ -82,6 +82,23 @@ fn entry(name: &str) -> Operation {
     }
 }
 
+/// The operation that the driver calls an FsFilter operation, by its code.
+fn filter_operation(code: u8) -> Operation {
+    match code {
+        0xFF => Operation::ACQUIRE_FOR_SECTION,
+        0xFE => Operation::RELEASE_FOR_SECTION,
+        0xFD => Operation::ACQUIRE_FOR_MOD_WRITE,
+        0xFC => Operation::RELEASE_FOR_MOD_WRITE,
+        0xFB => Operation::ACQUIRE_FOR_CC_FLUSH,
+        0xFA => Operation::RELEASE_FOR_CC_FLUSH,
+        0xF9 => Operation::QUERY_OPEN,
+        other => panic!("there is no FsFilter operation {other:#x}"),
+    }
+}
+
+/// IRP_PAGING_IO.
+const PAGING: u32 = 0x2;
+
 /// What the words of `Parameters` say, by their layout in `wdm.h`.
 fn parameters(major: u32, minor: u32, words: [u64; 4]) -> [u64; 2] {
     let low = |word: u64| u64::from(word as u32);
@@ -112,21 +129,26 @@ impl At {
                 minor,
                 flags,
             } => {
-                let Some(operation) = Operation::from_number(major) else {
+                let Some(operation) = Operation::of_request(major, flags & PAGING != 0) else {
                     panic!("there is no major function {major}")
                 };
                 let parameters = parameters(major.into(), minor.into(), arrival.parameters);
                 (operation, minor, flags, parameters)
             }
-            Asked::FastIo(name) => {
+            Asked::FastIo(_) | Asked::FsFilter(_) => {
+                let operation = match arrival.asked {
+                    Asked::FastIo(name) => entry(name),
+                    Asked::FsFilter(code) => filter_operation(code),
+                    Asked::Request { .. } => panic!("a request"),
+                };
                 let [first, second, ..] = arrival.parameters;
-                (entry(name), 0, 0, [first, second])
+                (operation, 0, 0, [first, second])
             }
         };
         // The driver waits for these, and goes on where it waited.
         let waits = operation == Operation::FILE_SYSTEM_CONTROL
             && [IRP_MN_MOUNT_VOLUME, IRP_MN_LOAD_FILE_SYSTEM].contains(&minor.into())
-            || names::is_rename(arrival) && names::is_safe(arrival);
+            || names::is_waited_for(arrival);
         Self {
             place,
             told: Told {

@@ -1,25 +1,24 @@
 //! The names in a trace, compared with what the file system calls the files.
 //!
 //! What a record may say follows from what arrived, by one rule: a file is called by what it was opened by until
-//! the first request from which its file system can safely be asked; the driver asks it in that request, once, and
-//! keeps the answer until the close. A record that says less than the driver could know is as false as one
-//! that says something else.
+//! its file system is asked, which is when it has been opened, or in the first request after that from which it
+//! can safely be asked. The driver asks once, and keeps the answer until something on the volume is renamed;
+//! then it says that the name is old, until it asks again. A record that says less than the driver could know is
+//! as false as one that says something else.
 
-use super::MOST;
+use super::{MOST, PAGING};
 use crate::client::Traced;
-use fsglass_protocol::trace::flags::{NAME_AS_OPENED, NAME_UNKNOWN, OF_NAMES};
+use fsglass_protocol::trace::flags::{NAME_AS_OPENED, NAME_OLD, NAME_UNKNOWN, OF_NAMES};
 use ntbox::io_manager::witness::{Arrival, Asked};
 use ntbox::nt::{
-    IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_QUERY_INFORMATION, IRP_MJ_SET_INFORMATION, NTSTATUS,
-    PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW,
+    IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ,
+    IRP_MJ_SET_INFORMATION, IRP_MJ_WRITE, NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW,
+    STATUS_INSUFFICIENT_RESOURCES,
 };
 use std::collections::{BTreeMap, HashMap};
 
 /// FILE_OPEN_BY_FILE_ID.
 const BY_ID: u32 = 0x2000;
-
-/// IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO.
-const PAGING: u32 = 0x2 | 0x40;
 
 /// FileNameInformation.
 const NAME: u32 = 9;
@@ -27,17 +26,19 @@ const NAME: u32 = 9;
 /// FileRenameInformation, and its kin.
 const RENAMES: [u32; 4] = [10, 56, 65, 66];
 
+/// STATUS_REPARSE.
+const REPARSE: NTSTATUS = 0x104;
+
 /// What the driver can know of the name of a file object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
-    device: String,
-    /// The last name that a record had; `None` if it was not known.
+    /// `None` if it is not known.
     name: Option<String>,
     asked: bool,
     /// The file system has answered.
     told: bool,
-    /// Renames on its device until that last record.
-    renames: u64,
+    /// When the driver looked how many renames there had been: between these, in ticks.
+    since: [i64; 2],
 }
 
 impl Known {
@@ -50,16 +51,33 @@ impl Known {
     }
 }
 
+/// A rename that has been done, in ticks.
+#[derive(Clone, Copy, Debug)]
+struct Rename {
+    /// It arrived.
+    at: i64,
+    /// It returned, so that no name is old for it before.
+    back: i64,
+    /// Its sender went on, so that names are old for it from then on.
+    known: i64,
+}
+
+/// Whether a name is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Old {
+    Sure,
+    Maybe,
+    No,
+}
+
 /// What has become known until some moment.
 #[derive(Default)]
 struct Rule {
     files: HashMap<u64, Known>,
-    /// By thread: the file whose name its driver has asked for, and the answer.
-    asked: HashMap<u32, (u64, NTSTATUS)>,
-    /// Renames that have been done, by device.
-    renames: HashMap<String, u64>,
-    /// By thread: the file that it has renamed, whose new name is asked for next.
-    renamed: HashMap<u32, u64>,
+    /// Questions of the driver, by the arrival that they belong to: the answer, and when it was asked.
+    asked: HashMap<usize, (NTSTATUS, i64)>,
+    /// Renames, by device.
+    renames: HashMap<String, Vec<Rename>>,
     /// How often each rule was used.
     used: Used,
 }
@@ -73,8 +91,10 @@ pub struct Used {
     pub opened: u64,
     /// Nothing, as it was opened by its id, or below something without a name.
     pub unknown: u64,
-    /// Files were renamed, and the new name was asked for.
-    pub renamed: u64,
+    /// What it was called before something was renamed.
+    pub old: u64,
+    /// Asked again, after that.
+    pub again: u64,
     /// The file system was asked, and did not tell.
     pub refused: u64,
     /// Opened relative to another.
@@ -86,35 +106,34 @@ pub struct Used {
 }
 
 impl Used {
-    /// Whether each was there.
-    #[must_use]
-    pub fn is_all(&self) -> bool {
+    fn all(&mut self) -> [&mut u64; 9] {
         let Self {
             told,
             opened,
             unknown,
-            renamed,
+            old,
+            again,
             refused,
             relative,
-            otherwise,
             by_id,
-        } = *self;
-        let all = [
-            told, opened, unknown, renamed, refused, relative, otherwise, by_id,
-        ];
-        all.iter().all(|count| *count > 0)
+            otherwise,
+        } = self;
+        [
+            told, opened, unknown, old, again, refused, relative, by_id, otherwise,
+        ]
+    }
+
+    /// Whether each was there.
+    #[must_use]
+    pub fn is_all(mut self) -> bool {
+        self.all().iter().all(|count| **count > 0)
     }
 
     /// Adds what another comparison has used.
-    pub fn add(&mut self, more: Self) {
-        self.told += more.told;
-        self.opened += more.opened;
-        self.unknown += more.unknown;
-        self.renamed += more.renamed;
-        self.refused += more.refused;
-        self.relative += more.relative;
-        self.by_id += more.by_id;
-        self.otherwise += more.otherwise;
+    pub fn add(&mut self, mut more: Self) {
+        for (count, more) in self.all().into_iter().zip(more.all()) {
+            *count += *more;
+        }
     }
 }
 
@@ -125,7 +144,7 @@ const fn is_success(status: NTSTATUS) -> bool {
 fn request(arrival: &Arrival) -> Option<(u32, u32)> {
     match arrival.asked {
         Asked::Request { major, flags, .. } => Some((major.into(), flags)),
-        Asked::FastIo(_) => None,
+        Asked::FastIo(_) | Asked::FsFilter(_) => None,
     }
 }
 
@@ -134,157 +153,257 @@ fn class(arrival: &Arrival) -> u32 {
     arrival.parameters[1] as u32
 }
 
-/// Whether the driver may send a request of its own, and wait for it.
-pub(super) fn is_safe(arrival: &Arrival) -> bool {
-    let paging = request(arrival).is_none_or(|(_, flags)| flags & PAGING != 0);
-    !paging && arrival.irql == PASSIVE_LEVEL && !arrival.within && !arrival.cleaned_up
+fn is_create(arrival: &Arrival) -> bool {
+    request(arrival).is_some_and(|(major, _)| major == IRP_MJ_CREATE)
 }
 
-/// Whether it renames its file.
-pub(super) fn is_rename(arrival: &Arrival) -> bool {
+/// Whether a create has opened its file.
+fn is_opened(arrival: &Arrival) -> bool {
+    let status = arrival.back.map(|back| back.status);
+    is_create(arrival) && status.is_some_and(|status| is_success(status) && status != REPARSE)
+}
+
+/// Whether the driver may send a request of its own, and wait for it.
+fn is_safe(arrival: &Arrival) -> bool {
+    let sent = request(arrival).is_some_and(|(major, flags)| {
+        let few = [
+            IRP_MJ_READ,
+            IRP_MJ_WRITE,
+            IRP_MJ_QUERY_INFORMATION,
+            IRP_MJ_DIRECTORY_CONTROL,
+        ];
+        let by_a_program = few.contains(&major) && arrival.waited_for_by_a_program;
+        (major == IRP_MJ_CREATE || by_a_program) && flags & PAGING == 0
+    });
+    sent && arrival.irql == PASSIVE_LEVEL && !arrival.within && arrival.open_file
+}
+
+/// Whether the driver waits for it, to ask afterwards.
+pub(super) fn is_waited_for(arrival: &Arrival) -> bool {
+    is_create(arrival) && arrival.file != 0 && is_safe(arrival)
+}
+
+/// Whether it has renamed its file.
+fn has_renamed(arrival: &Arrival) -> bool {
     request(arrival).is_some_and(|(major, _)| major == IRP_MJ_SET_INFORMATION)
         && RENAMES.contains(&class(arrival))
+        && arrival.back.is_some_and(|back| is_success(back.status))
 }
 
-/// What a record says: its name, and those flags that are about it.
-type Said<'t> = (&'t str, u32);
+/// What a record says: its name, those flags that are about it, and when its request began.
+#[derive(Clone, Copy, Debug)]
+struct Said<'t> {
+    name: &'t str,
+    flags: u32,
+    started: i64,
+}
 
 impl Rule {
-    /// A request that the driver sent itself.
-    fn direct(&mut self, arrival: &Arrival) {
-        let is_query = request(arrival).is_some_and(|(major, _)| major == IRP_MJ_QUERY_INFORMATION);
-        let Some(back) = arrival.back.filter(|_| is_query && class(arrival) == NAME) else {
-            return;
-        };
-        if self.renamed.get(&arrival.thread) != Some(&arrival.file) {
-            self.asked
-                .insert(arrival.thread, (arrival.file, back.status));
-            return;
-        }
-        // It is asked again with more room.
-        if back.status != STATUS_BUFFER_OVERFLOW {
-            self.renamed.remove(&arrival.thread);
-            self.used.renamed += 1;
-            if !is_success(back.status) {
-                self.forget(&arrival.device);
+    /// Of what arrived: the renames, and to which arrival each question of the driver belongs.
+    fn new(arrivals: &[Arrival]) -> Self {
+        let mut rule = Self::default();
+        // By thread: the create that the driver asks about next; what comes next, else.
+        let mut created: HashMap<u32, usize> = HashMap::new();
+        let mut next: HashMap<u32, usize> = HashMap::new();
+        for (place, arrival) in arrivals.iter().enumerate().rev() {
+            if !arrival.direct {
+                let known = next.get(&arrival.thread);
+                let known = known.map_or(i64::MAX, |next| arrivals[*next].at);
+                if let Some(back) = arrival.back.filter(|_| has_renamed(arrival)) {
+                    let renames = rule.renames.entry(arrival.device.to_string());
+                    renames.or_default().push(Rename {
+                        at: arrival.at,
+                        back: back.at,
+                        known,
+                    });
+                }
+                next.insert(arrival.thread, place);
             }
         }
+        let mut questions: HashMap<u32, (u64, NTSTATUS, i64)> = HashMap::new();
+        for (place, arrival) in arrivals.iter().enumerate() {
+            let thread = arrival.thread;
+            if !arrival.direct {
+                if let Some((file, status, at)) = questions.remove(&thread)
+                    && file == arrival.file
+                {
+                    rule.asked.insert(place, (status, at));
+                }
+                created.remove(&thread);
+                if is_waited_for(arrival) && is_opened(arrival) {
+                    created.insert(thread, place);
+                }
+                continue;
+            }
+            let is_query =
+                request(arrival).is_some_and(|(major, _)| major == IRP_MJ_QUERY_INFORMATION);
+            let Some(back) = arrival.back.filter(|_| is_query && class(arrival) == NAME) else {
+                continue;
+            };
+            let create = created.get(&thread);
+            match create.filter(|create| arrivals[**create].file == arrival.file) {
+                Some(create) => {
+                    let (_, at) = rule.asked.get(create).copied().unwrap_or((0, arrival.at));
+                    rule.asked.insert(*create, (back.status, at));
+                    // It is asked again with more room.
+                    if back.status != STATUS_BUFFER_OVERFLOW {
+                        created.remove(&thread);
+                    }
+                }
+                None => {
+                    let at = questions.get(&thread).map_or(arrival.at, |(_, _, at)| *at);
+                    questions.insert(thread, (arrival.file, back.status, at));
+                }
+            }
+        }
+        rule
     }
 
-    /// Something was renamed, and nobody knows what.
-    fn forget(&mut self, device: &str) {
-        self.files.retain(|_, known| known.device != device);
+    fn renames(&self, device: &str) -> impl Iterator<Item = &Rename> {
+        self.renames.get(device).into_iter().flatten()
     }
 
-    fn renames(&self, device: &str) -> u64 {
-        self.renames.get(device).copied().unwrap_or(0)
+    /// Whether what is known is old in a request that began at `started` and arrived at `at`.
+    fn is_old(&self, known: &Known, device: &str, started: i64, at: i64) -> Old {
+        let [early, late] = known.since;
+        let mut renames = self.renames(device);
+        if renames.any(|rename| rename.back >= late && rename.known <= started) {
+            return Old::Sure;
+        }
+        let mut renames = self.renames(device);
+        if renames.any(|rename| rename.back <= at && rename.known >= early) {
+            return Old::Maybe;
+        }
+        Old::No
+    }
+
+    /// Whether files on the device may have been renamed between two moments.
+    fn is_moved(&self, device: &str, from: i64, to: i64) -> bool {
+        let mut renames = self.renames(device);
+        renames.any(|rename| rename.at <= to && rename.known >= from)
     }
 
     /// How a record is false.
-    fn check(&mut self, arrival: &Arrival, said: Said<'_>) -> Result<(), String> {
-        let asked = self.asked.remove(&arrival.thread);
-        let asked = asked.filter(|(file, _)| *file == arrival.file);
-        let major = request(arrival).map(|(major, _)| major);
-        if major == Some(IRP_MJ_CREATE) {
-            return self.check_create(arrival, said);
+    fn check(&mut self, place: usize, arrival: &Arrival, said: Said<'_>) -> Result<(), String> {
+        let asked = self.asked.remove(&place);
+        if is_create(arrival) {
+            return self.check_create(arrival, said, asked);
         }
+        let device = &*arrival.device;
         let known = self.files.get(&arrival.file).cloned();
-        let may_ask = major.is_some_and(|major| major != IRP_MJ_CLOSE)
-            && arrival.file != 0
-            && is_safe(arrival)
-            && !known.as_ref().is_some_and(|known| known.asked);
-        if may_ask != asked.is_some() {
+        let old = known.as_ref().map_or(Old::No, |known| {
+            self.is_old(known, device, said.started, arrival.at)
+        });
+        let may_ask = arrival.file != 0 && is_safe(arrival);
+        let is_fresh = known.as_ref().is_some_and(|known| known.asked) && old != Old::Sure;
+        let expected = match asked {
+            Some(_) => may_ask && !(is_fresh && old == Old::No),
+            None => !may_ask || is_fresh,
+        };
+        if !expected {
             let did = if asked.is_some() { "was" } else { "was not" };
             return Err(format!(
-                "the file system {did} asked for the name: {known:?}"
+                "the file system {did} asked for the name, {old:?} {known:?}"
             ));
         }
-        let known = match asked {
-            None => known,
-            Some((_, status)) => {
+        let (known, old) = match asked.filter(has_answered) {
+            None => (known, old),
+            Some((status, at)) => {
                 let told = is_success(status);
                 self.used.refused += u64::from(!told);
+                self.used.again += u64::from(known.as_ref().is_some_and(|known| known.asked));
                 let opened = known.and_then(|known| known.name);
-                let otherwise = told && opened.as_deref() != Some(said.0);
+                let otherwise = told && opened.as_deref() != Some(said.name);
                 self.used.otherwise += u64::from(otherwise);
-                Some(Known {
-                    device: arrival.device.to_string(),
-                    name: if told { Some(said.0.into()) } else { opened },
+                let known = Known {
+                    name: if told { Some(said.name.into()) } else { opened },
                     asked: true,
                     told,
-                    renames: self.renames(&arrival.device),
-                })
+                    since: [said.started, at],
+                };
+                (Some(known), Old::No)
             }
         };
-        let flags = Known::flags(known.as_ref());
-        if said.1 != flags {
-            return Err(format!("its flags are not {flags:#x}: {known:?}"));
-        }
-        // One that the file system has closed is called what it was called last. So is one of a volume that was
-        // dismounted; but the driver knows volumes by their names, and when there is a new mount of it, renames
-        // there are told of old file objects too.
-        let last = known.as_ref().and_then(|known| known.name.as_deref());
-        let renames = self.renames(&arrival.device);
-        let renamed = |known: &Known| known.renames < renames;
-        let may_be_renamed = arrival.name.is_none() && known.as_ref().is_some_and(renamed);
-        let right = match flags {
-            0 | NAME_AS_OPENED if may_be_renamed => !said.0.is_empty(),
-            0 => arrival.name.as_deref().or(last) == Some(said.0),
-            NAME_AS_OPENED => {
-                let called = arrival.name.as_deref().or(last);
-                // A rename tells those that were opened by the name that the file system has; by the letter of
-                // a network drive it is another one.
-                let by_letter = said.0.starts_with("\\;") && last == Some(said.0);
-                by_letter || called.is_some_and(|called| is_same_path(called, said.0))
-            }
-            _ => said.0.is_empty(),
-        };
-        if !right {
-            return Err(format!("that is not its name: {known:?}"));
-        }
-        match flags {
-            0 => self.used.told += 1,
-            NAME_AS_OPENED => self.used.opened += 1,
-            _ => self.used.unknown += 1,
-        }
-        if major == Some(IRP_MJ_CLOSE) {
+        check_flags(said, Known::flags(known.as_ref()), old)?;
+        self.check_name(arrival, said, known.as_ref())?;
+        if request(arrival).is_some_and(|(major, _)| major == IRP_MJ_CLOSE) {
             self.files.remove(&arrival.file);
         } else if let Some(known) = known {
-            let name = (flags != NAME_UNKNOWN).then(|| said.0.to_owned());
-            self.files.insert(
-                arrival.file,
-                Known {
-                    name,
-                    renames,
-                    ..known
-                },
-            );
-        }
-        if is_rename(arrival) && arrival.back.is_some_and(|back| is_success(back.status)) {
-            *self.renames.entry(arrival.device.to_string()).or_default() += 1;
-            if is_safe(arrival) {
-                self.renamed.insert(arrival.thread, arrival.file);
-            } else {
-                self.forget(&arrival.device);
-            }
+            self.files.insert(arrival.file, known);
         }
         Ok(())
     }
 
-    fn check_create(&mut self, arrival: &Arrival, said: Said<'_>) -> Result<(), String> {
+    fn check_name(
+        &mut self,
+        arrival: &Arrival,
+        said: Said<'_>,
+        known: Option<&Known>,
+    ) -> Result<(), String> {
+        let last = known.and_then(|known| known.name.as_deref());
+        let since = known.map_or(arrival.at, |known| known.since[0]);
+        let moved = self.is_moved(&arrival.device, since, arrival.at);
+        // One that the file system has closed is called what it was called last.
+        let called = arrival.name.as_deref().or(last);
+        let flags = said.flags & !NAME_OLD;
+        let right = match flags {
+            _ if said.flags & NAME_OLD != 0 => last == Some(said.name),
+            // It is called otherwise only when it has been asked about anew.
+            0 => last == Some(said.name) && (called == last || moved),
+            NAME_AS_OPENED => {
+                // By the letter of a network drive it is another one.
+                let by_letter = said.name.starts_with("\\;") && last == Some(said.name);
+                let same = called.is_some_and(|called| is_same_path(called, said.name));
+                by_letter || same || moved && last == Some(said.name)
+            }
+            _ => said.name.is_empty(),
+        };
+        if !right {
+            return Err(format!("that is not its name: {known:?}"));
+        }
+        self.count(said);
+        Ok(())
+    }
+
+    fn count(&mut self, said: Said<'_>) {
+        self.used.old += u64::from(said.flags & NAME_OLD != 0);
+        match said.flags & !NAME_OLD {
+            0 => self.used.told += 1,
+            NAME_AS_OPENED => self.used.opened += 1,
+            _ => self.used.unknown += 1,
+        }
+    }
+
+    fn check_create(
+        &mut self,
+        arrival: &Arrival,
+        said: Said<'_>,
+        asked: Option<(NTSTATUS, i64)>,
+    ) -> Result<(), String> {
+        let device = &*arrival.device;
+        let must_ask = is_waited_for(arrival) && is_opened(arrival);
+        if must_ask != asked.is_some() {
+            let did = if asked.is_some() { "was" } else { "was not" };
+            return Err(format!("the file system {did} asked what it has opened"));
+        }
+        let asked = asked.filter(has_answered);
         let options = arrival.parameters[1] as u32;
         let opened = arrival.opened.as_ref().filter(|_| options & BY_ID == 0);
         self.used.by_id += u64::from(opened.is_none());
+        let mut since = [said.started, arrival.at];
+        let mut old = Old::No;
+        // By what it was opened, and by what else it may have been opened, if something was renamed.
+        let mut moved = self.is_moved(device, said.started, arrival.at);
         let expected = opened.and_then(|opened| {
             if opened.related == 0 {
                 return Some(opened.name.to_string());
             }
             let known = self.files.get(&opened.related)?;
-            let last = known.name.as_deref()?;
+            let directory = known.name.as_deref()?;
             self.used.relative += 1;
-            // The name that the file system has for it now, unless it has closed it, or was not asked.
-            let now = opened.related_name.as_deref().filter(|_| known.told);
-            let directory = now.unwrap_or(last);
+            old = self.is_old(known, device, said.started, arrival.at);
+            moved |= self.is_moved(device, known.since[0], arrival.at);
+            since = known.since;
             let between = match opened.name.chars().next() {
                 None | Some(':') => "",
                 Some(_) if directory.ends_with('\\') => "",
@@ -292,33 +411,69 @@ impl Rule {
             };
             Some(format!("{directory}{between}{}", opened.name))
         });
-        let flags = expected.as_ref().map_or(NAME_UNKNOWN, |_| NAME_AS_OPENED);
-        let name = expected.as_deref().unwrap_or_default();
-        // As below: relative to a file object of an earlier mount.
-        let renames = self.renames(&arrival.device);
-        let stale = opened.filter(|opened| opened.related_name.is_none());
-        let stale = stale.and_then(|opened| self.files.get(&opened.related));
-        let may_be_renamed = stale.is_some_and(|known| known.renames < renames);
-        let right = name.eq_ignore_ascii_case(said.0) || may_be_renamed;
-        if said.1 != flags || !right {
-            return Err(format!("it was opened by {name:?} with flags {flags:#x}"));
+        let told = asked.is_some_and(|(status, _)| is_success(status));
+        let is_expected = |said: &str| {
+            let same = |expected: &String| is_same_path(said, expected);
+            expected.as_ref().is_some_and(same)
+        };
+        if let Some((status, at)) = asked {
+            self.used.refused += u64::from(!is_success(status));
+            since = [said.started, at];
+            old = Old::No;
         }
-        match flags {
-            NAME_AS_OPENED => self.used.opened += 1,
-            _ => self.used.unknown += 1,
-        }
-        if expected.is_some() && arrival.back.is_some_and(|back| is_success(back.status)) {
-            let known = Known {
-                device: arrival.device.to_string(),
-                name: Some(said.0.into()),
-                asked: false,
-                told: false,
-                renames: self.renames(&arrival.device),
-            };
-            self.files.insert(arrival.file, known);
+        let name = if told {
+            // What it is called otherwise is seen in the requests that follow.
+            check_flags(said, 0, Old::No)?;
+            let right = is_expected(said.name) || moved || expected.is_none();
+            let right = right || said.name.contains('~') || expected.as_deref() == Some(said.name);
+            self.used.otherwise += u64::from(expected.as_deref() != Some(said.name));
+            right.then(|| said.name.to_owned())
+        } else {
+            let flags = expected.as_ref().map_or(NAME_UNKNOWN, |_| NAME_AS_OPENED);
+            check_flags(said, flags, old)?;
+            let name = expected.clone().unwrap_or_default();
+            name.eq_ignore_ascii_case(said.name)
+                .then(|| said.name.to_owned())
+        };
+        let Some(name) = name else {
+            return Err(format!("it was opened by {expected:?}"));
+        };
+        self.count(said);
+        if is_opened(arrival) {
+            let name = (said.flags & NAME_UNKNOWN == 0).then_some(name);
+            if name.is_some() || asked.is_some() {
+                let known = Known {
+                    name,
+                    asked: asked.is_some(),
+                    told,
+                    since,
+                };
+                self.files.insert(arrival.file, known);
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a question had an answer: without memory for one it is asked again another time.
+const fn has_answered((status, _): &(NTSTATUS, i64)) -> bool {
+    *status != STATUS_INSUFFICIENT_RESOURCES
+}
+
+/// Whether a record says that of its name.
+fn check_flags(said: Said<'_>, flags: u32, old: Old) -> Result<(), String> {
+    let is_old = said.flags & NAME_OLD != 0;
+    // Nothing is said to be old that is not known.
+    let old = if flags == NAME_UNKNOWN { Old::No } else { old };
+    let right = match old {
+        Old::Sure => is_old,
+        Old::Maybe => true,
+        Old::No => !is_old,
+    };
+    if said.flags & !NAME_OLD != flags || !right {
+        return Err(format!("its flags are not {flags:#x}, {old:?}"));
+    }
+    Ok(())
 }
 
 /// Whether a file that is `called` so can have been opened by `opened`: in another case, as a directory, with
@@ -343,26 +498,23 @@ pub fn compare_names(
     traced: &Traced,
     pairs: &BTreeMap<usize, usize>,
 ) -> (Vec<String>, Used) {
-    let mut rule = Rule::default();
+    let mut rule = Rule::new(arrivals);
     let mut differences = Vec::new();
-    let passed_on = arrivals.iter().scan(0, |passed, arrival| {
-        let number = *passed;
-        *passed += usize::from(!arrival.direct);
-        Some((number, arrival))
-    });
-    for (number, arrival) in passed_on {
-        if arrival.direct {
-            rule.direct(arrival);
-            continue;
-        }
+    let passed_on = arrivals.iter().enumerate();
+    let passed_on = passed_on.filter(|(_, arrival)| !arrival.direct);
+    for (number, (place, arrival)) in passed_on.enumerate() {
         let record = pairs
             .get(&number)
             .and_then(|place| traced.requests.get(*place));
         let Some((record, name)) = record else {
             continue;
         };
-        let said = (&**name, record.flags.get() & OF_NAMES);
-        if let Err(why) = rule.check(arrival, said)
+        let said = Said {
+            name,
+            flags: record.flags.get() & OF_NAMES,
+            started: record.started.get().cast_signed(),
+        };
+        if let Err(why) = rule.check(place, arrival, said)
             && differences.len() < MOST
         {
             differences.push(format!("{why}\n  {said:?}\n  {arrival:?}"));

@@ -9,6 +9,6 @@ use wdm_ui::Plain;
 fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
     let file = irp.file();
     let disposition = irp.forward();
-    let _clean = file.is_some_and(|file| file.is_cleaned_up());
+    let _clean = file.is_some_and(|file| file.is_open_file());
     disposition
 }

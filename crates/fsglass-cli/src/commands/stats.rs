@@ -49,6 +49,8 @@ struct Sheet {
     seconds: Option<f64>,
     counting: bool,
     volumes_forgotten: u32,
+    /// Requests that were not counted since counting began.
+    missed: u64,
     operations: Vec<Row>,
 }
 
@@ -143,6 +145,7 @@ impl Sheet {
             seconds,
             counting,
             volumes_forgotten: now.header.forgotten.get(),
+            missed: now.header.missed.get(),
             operations,
         }
     }
@@ -172,6 +175,12 @@ impl Sheet {
             line += &format!(
                 "{} volumes are not counted for want of room\n",
                 self.volumes_forgotten
+            );
+        }
+        if self.missed != 0 {
+            line += &format!(
+                "{} requests were not counted for want of memory\n",
+                self.missed
             );
         }
         line

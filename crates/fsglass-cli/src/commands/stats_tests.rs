@@ -43,6 +43,7 @@ fn answer(seconds: u64, reads: u64, kept: bool) -> (u32, Vec<u8>) {
         header.frequency = 10_000_000.into();
         header.now = (seconds * 10_000_000).into();
         header.kept = u32::from(kept).into();
+        header.missed = if kept { 0 } else { 9 }.into();
     });
     assert!(complete);
     buffer.truncate(written);
@@ -127,8 +128,12 @@ fn an_interval_has_what_happened_in_it() {
 fn nothing_counted_is_told() {
     let (_, text) = ran(&counting(vec![answer(1, 0, false)], 0), &["stats"]);
     assert!(text.contains("nothing is counted now"), "{text}");
+    assert!(text.contains("9 requests were not counted"), "{text}");
     let (_, text) = ran(&counting(vec![answer(1, 0, true)], 0), &["stats"]);
-    assert!(!text.contains("nothing is counted now"), "{text}");
+    assert!(
+        !text.contains("nothing is counted now") && !text.contains("not counted"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::{Context, time};
 use crate::driver::Driver;
 use crate::error::{Exit, Result};
+use crate::quantity;
 use crate::system::Service;
-use fsglass_protocol::{Reason, SettingsReply, VersionReply, attach};
+use fsglass_protocol::{Memory, Reason, SettingsReply, VersionReply, attach};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -30,6 +31,60 @@ struct Running {
     forgotten: u32,
     filtered: usize,
     unfiltered: usize,
+    memory: Kept,
+}
+
+/// What observation keeps in nonpaged memory. Bytes, but for files.
+#[derive(Serialize)]
+struct Kept {
+    statistics: u64,
+    traces: u64,
+    names: u64,
+    most: u64,
+    files: u32,
+    most_files: u32,
+    forgotten_names: u32,
+    asks_names: bool,
+}
+
+impl Kept {
+    fn new(memory: &Memory) -> Self {
+        Self {
+            statistics: memory.statistics.get(),
+            traces: memory.traces.get(),
+            names: memory.names.get(),
+            most: memory.most.get(),
+            files: memory.files.get(),
+            most_files: memory.most_files.get(),
+            forgotten_names: memory.forgotten_names.get(),
+            asks_names: memory.asks_names.get() != 0,
+        }
+    }
+
+    /// Bytes of each, and of all that there may be.
+    fn bytes(&self) -> String {
+        let [statistics, traces, names, most] =
+            [self.statistics, self.traces, self.names, self.most]
+                .map(|bytes| quantity::bytes(bytes as f64));
+        format!("statistics {statistics}, traces {traces}, names {names}, of at most {most}")
+    }
+
+    /// Files whose names are known.
+    fn names(&self) -> String {
+        let how = if self.asks_names {
+            "asked for"
+        } else {
+            "as opened only"
+        };
+        let forgotten = match self.forgotten_names {
+            0 => String::new(),
+            number => format!(", {number} gave way to others"),
+        };
+        format!(
+            "{how}, {} files of at most {}{forgotten}",
+            self.files, self.most_files
+        )
+    }
 }
 
 const CLASSES: [(u32, &str); 6] = [
@@ -90,6 +145,7 @@ impl Running {
             forgotten: settings.forgotten.get(),
             filtered,
             unfiltered,
+            memory: Kept::new(&settings.memory),
         }
     }
 }
@@ -141,6 +197,8 @@ impl Status {
                     driver.filtered, driver.unfiltered
                 ),
             );
+            line("memory", &driver.memory.bytes());
+            line("names", &driver.memory.names());
             if driver.forgotten != 0 {
                 let forgotten = format!("{} for want of memory", driver.forgotten);
                 line("not listed", &forgotten);

@@ -35,6 +35,11 @@ pub(super) fn running() -> Pretended {
     settings.attach = (attach::DISK | attach::RAW).into();
     settings.started = 133_801_632_000_000_000.into();
     settings.clients = 1.into();
+    settings.memory.statistics = 812_000.into();
+    settings.memory.most = (64 << 20).into();
+    settings.memory.most_files = 16_384.into();
+    settings.memory.forgotten_names = 3.into();
+    settings.memory.asks_names = 1.into();
     let mut list = vec![0; 1000];
     let mut writer = VolumesWriter::new(&mut list).unwrap();
     for (name, reason) in [
@@ -97,12 +102,15 @@ fn status_shows_the_run() {
         "disk, RAW",
         "2025-01-01T00:00:00Z",
         "1 filtered, 1 not",
+        "statistics 812 kB, traces 0 B, names 0 B, of at most 67.1 MB",
+        "asked for, 0 files of at most 16384, 3 gave way",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     let (_, text) = ran(&running(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["driver"]["clients"], 1);
+    assert_eq!(json["driver"]["memory"]["statistics"], 812_000);
     assert_eq!(
         ran(&Pretended::default(), &["status"]).0,
         Ok(Exit::NotRunning)

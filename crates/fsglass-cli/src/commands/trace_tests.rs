@@ -235,7 +235,7 @@ fn the_command_line_says_what_there_is() {
     for (line, part) in [
         ("fsglass trace --operation rea", "directory-control"),
         ("fsglass trace --ring 5000", "power of two"),
-        ("fsglass trace --ring 64M", "power of two"),
+        ("fsglass trace --ring 512M", "16K to 256M"),
         ("fsglass trace --process 0", "1.."),
         ("fsglass stats --interval 0", "between"),
         ("fsglass stats --connect 192.0.2.1:1", "loopback"),

@@ -13,7 +13,7 @@ const CANCELLED: u32 = 0xC000_0120;
 /// How a trace is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taking {
-    /// Bytes of each processor's ring; 0: as the driver has it.
+    /// Bytes of all rings together; 0: as the driver has it.
     pub ring: u32,
     /// Whether names are found out, also where the filter does not need them.
     pub names: bool,

@@ -16,8 +16,8 @@
 use crate::driver::malformed;
 use crate::error::{Error, Result};
 use crate::system::DriveLetter;
-use fsglass_protocol::TraceHeader;
 use fsglass_protocol::trace::Record;
+use fsglass_protocol::{OLDEST_TRACE, TraceHeader};
 use std::io::{ErrorKind, Read, Write};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -39,7 +39,7 @@ pub struct FileHeader {
     pub magic: [u8; 8],
     /// [`VERSION`].
     pub version: U32,
-    /// The version of the layout of answers: [`fsglass_protocol::VERSION`].
+    /// The version of the layout of answers: from [`OLDEST_TRACE`] to [`fsglass_protocol::VERSION`].
     pub protocol: U32,
     /// The room that the driver had for each answer.
     pub room: U32,
@@ -193,16 +193,17 @@ impl<R: Read> Reader<R> {
             return Err(error.remedy("make one: `fsglass trace --save FILE`"));
         }
         for (what, version, known) in [
-            ("of files", header.version.get(), VERSION),
+            ("of files", header.version.get(), VERSION..=VERSION),
             (
                 "of the protocol",
                 header.protocol.get(),
-                fsglass_protocol::VERSION,
+                OLDEST_TRACE..=fsglass_protocol::VERSION,
             ),
         ] {
-            if version != known {
+            if !known.contains(&version) {
+                let (oldest, newest) = (known.start(), known.end());
                 return Err(Error::new(format!(
-                    "the trace has version {version} {what}, and this program reads {known}"
+                    "the trace has version {version} {what}, and this program reads {oldest} to {newest}"
                 ))
                 .remedy("use the program that made it"));
             }

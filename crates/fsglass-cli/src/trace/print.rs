@@ -47,6 +47,7 @@ struct Row<'e> {
     name_as_opened: bool,
     name_cut: bool,
     name_unknown: bool,
+    name_old: bool,
     status: String,
     status_name: String,
     information: u64,
@@ -61,6 +62,10 @@ struct Row<'e> {
     code: Option<u64>,
     options: Option<u64>,
     access: Option<u64>,
+    /// Of a section that is created, and of the end of what the modified page writer writes.
+    r#type: Option<u64>,
+    protection: Option<u64>,
+    end: Option<u64>,
 }
 
 impl<'e> Row<'e> {
@@ -85,6 +90,7 @@ impl<'e> Row<'e> {
             name_as_opened: event.has(flags::NAME_AS_OPENED),
             name_cut: event.has(flags::NAME_CUT),
             name_unknown: event.has(flags::NAME_UNKNOWN),
+            name_old: event.has(flags::NAME_OLD),
             status: format!("0x{:08X}", event.status()),
             status_name: status::name(event.status()),
             information: record.information.get(),
@@ -99,6 +105,9 @@ impl<'e> Row<'e> {
             code: parameter("code"),
             options: parameter("options"),
             access: parameter("access"),
+            r#type: parameter("type"),
+            protection: parameter("protection"),
+            end: parameter("end"),
         }
     }
 }
@@ -181,7 +190,7 @@ fn line(event: &Event) -> String {
     let parameters: Vec<String> = event
         .parameters()
         .map(|(name, value)| match name {
-            "code" | "options" | "access" => format!("{name} 0x{value:X}"),
+            "code" | "options" | "access" | "protection" => format!("{name} 0x{value:X}"),
             _ => format!("{name} {value}"),
         })
         .collect();
@@ -212,7 +221,8 @@ fn marks(event: &Event) -> String {
     format!("{pended}{level}")
 }
 
-/// The name; what is not known of it is shown by `?`, what is cut off by `…`.
+/// The name; what is not known of it is shown by `?`, what is cut off by `…`, and one that may have changed
+/// since by `~`.
 fn name(event: &Event) -> String {
     if event.has(flags::NAME_UNKNOWN) {
         return "?".to_owned();
@@ -222,6 +232,7 @@ fn name(event: &Event) -> String {
     } else {
         ""
     };
+    let old = if event.has(flags::NAME_OLD) { "~" } else { "" };
     // A control character in a name would be one to the terminal.
     let shown = event.name.chars().map(|character| {
         if character.is_control() {
@@ -230,5 +241,5 @@ fn name(event: &Event) -> String {
             character
         }
     });
-    format!("{cut}{}", shown.collect::<String>())
+    format!("{old}{cut}{}", shown.collect::<String>())
 }

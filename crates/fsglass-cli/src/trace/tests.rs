@@ -279,9 +279,18 @@ fn what_is_no_trace_is_refused() {
         .finish(0, 0)
         .unwrap();
     assert!(Reader::new(&b"MZ"[..]).is_err());
-    for (at, part) in [(0, "not a trace"), (8, "version 2"), (12, "version 2")] {
+    for (at, byte, part) in [
+        (0, 2, "not a trace"),
+        (8, 2, "version 2 of files, and this program reads 1 to 1"),
+        (
+            12,
+            0,
+            "version 0 of the protocol, and this program reads 1 to 2",
+        ),
+        (12, 3, "version 3"),
+    ] {
         let mut wrong = whole.clone();
-        wrong[at] = 2;
+        wrong[at] = byte;
         let error = Reader::new(&wrong[..]).err().unwrap();
         let text = error.explained(&crate::system::pretended::Pretended::default());
         assert!(text.contains(part), "{text}");
@@ -303,7 +312,7 @@ fn printed(form: Form, events: &[Event]) -> String {
 fn events_are_printed() {
     let mut failed = event(10_000_001, 123, Operation::FAST_READ);
     failed.record.status = 0xC000_0034.into();
-    failed.record.flags = (flags::DECLINED | flags::NAME_CUT).into();
+    failed.record.flags = (flags::DECLINED | flags::NAME_CUT | flags::NAME_OLD).into();
     failed.record.irql = 2;
     failed.name = "a\u{1b}\",b".to_owned();
     let events = [event(5, 1, Operation::CREATE), failed];
@@ -315,7 +324,7 @@ fn events_are_printed() {
         r"00:00:00.0000005 100 ns 4096:20 CREATE -- SUCCESS C: \a file (options 0x2000, access 0x200) = 512"
     );
     assert!(lines[2].contains("ND  OBJECT_NAME_NOT_FOUND"), "{text}");
-    assert!(lines[2].contains("…a\u{fffd}\",b (offset 8192"), "{text}");
+    assert!(lines[2].contains("~…a\u{fffd}\",b (offset 8192"), "{text}");
 
     let json = printed(Form::Json, &events);
     let last: serde_json::Value = serde_json::from_str(json.lines().nth(1).unwrap()).unwrap();
@@ -323,6 +332,7 @@ fn events_are_printed() {
     assert_eq!(last["status"], "0xC0000034");
     assert_eq!(last["offset"], 8192);
     assert_eq!(last["class"], serde_json::Value::Null);
+    assert_eq!(last["name_old"], true);
 
     let csv = printed(Form::Csv, &events);
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
@@ -331,4 +341,30 @@ fn events_are_printed() {
     let name = heading.iter().position(|name| name == "name").unwrap();
     assert_eq!(&records[1][name], "a\u{1b}\",b");
     assert_eq!(records.len(), 2);
+}
+
+/// A trace that was saved when the protocol had version 1.
+#[test]
+fn a_trace_of_version_1_is_read() {
+    let mut reader = Reader::new(&include_bytes!("version1.fsgtrace")[..]).unwrap();
+    let mut stream = Stream::saved();
+    while let Some(block) = reader.next_block().unwrap() {
+        match block {
+            Block::Answer(bytes) => {
+                let room = reader.room;
+                let bytes = &bytes;
+                stream.take(Answer { bytes, room }, false).unwrap();
+            }
+            Block::Letters(letters) => letters
+                .iter()
+                .for_each(|letter| stream.add_letter(letter.clone())),
+            Block::End(end) => assert_eq!((end.requests.get(), end.lost.get()), (60, 0)),
+            Block::CutAnswer(_) => panic!("it is whole"),
+        }
+    }
+    let events = stream.flush();
+    assert_eq!(events.len(), 60);
+    let text = printed(Form::Text, &events);
+    assert!(text.contains(r"WRITE                        --  SUCCESS                   C: \t1\f1.bin (offset 0, length 9000) = 9000"), "{text}");
+    assert!(text.contains("fast QUERY_OPEN"), "{text}");
 }

@@ -11,7 +11,7 @@ mod files;
 mod log;
 mod names;
 mod remove_lock;
-pub(crate) mod requests;
+pub mod requests;
 mod timers;
 mod work_items;
 

@@ -13,7 +13,7 @@
     reason = "callback data is handed to drivers by pointer"
 )]
 
-use super::{device, file};
+use super::{device, file, witness};
 use crate::nt::fs_filter::{FS_FILTER_CALLBACKS, Pair, SIZE_WITHOUT_QUERY_OPEN};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
@@ -48,6 +48,13 @@ pub enum Operation {
     },
     /// It has written it.
     ReleaseForModifiedPageWriter,
+    /// Information is queried by name, without an open of the file.
+    QueryOpen {
+        /// `FILE_INFORMATION_CLASS`.
+        class: i32,
+        /// Bytes of the answer.
+        length: u32,
+    },
 }
 
 impl Operation {
@@ -60,8 +67,25 @@ impl Operation {
             Self::ReleaseForModifiedPageWriter => 0xFC,
             Self::AcquireForCcFlush => 0xFB,
             Self::ReleaseForCcFlush => 0xFA,
+            Self::QueryOpen { .. } => 0xF9,
         }
     }
+
+    /// What a witness is told.
+    fn parameters(self) -> [u64; 4] {
+        match self {
+            Self::AcquireForSection {
+                section_type,
+                page_protection,
+            } => [section_type as u64, page_protection.into(), 0, 0],
+            Self::AcquireForModifiedPageWriter { ending_offset } => {
+                [ending_offset.cast_unsigned(), 0, 0, 0]
+            }
+            Self::QueryOpen { class, length } => [class as u64, length.into(), 0, 0],
+            _ => [0; 4],
+        }
+    }
+
     fn pair(self, callbacks: &FS_FILTER_CALLBACKS) -> Pair {
         match self {
             Self::AcquireForSection { .. } => callbacks.AcquireForSectionSynchronization,
@@ -70,13 +94,16 @@ impl Operation {
             Self::ReleaseForCcFlush => callbacks.ReleaseForCcFlush,
             Self::AcquireForModifiedPageWriter { .. } => callbacks.AcquireForModifiedPageWriter,
             Self::ReleaseForModifiedPageWriter => callbacks.ReleaseForModifiedPageWriter,
+            Self::QueryOpen { .. } => callbacks.QueryOpen,
         }
     }
     /// Acquire operations may be failed; release operations are always carried out.
     fn can_fail(self) -> bool {
         match self {
             Self::AcquireForSection { section_type, .. } => section_type != 0,
-            Self::AcquireForCcFlush | Self::AcquireForModifiedPageWriter { .. } => true,
+            Self::AcquireForCcFlush
+            | Self::AcquireForModifiedPageWriter { .. }
+            | Self::QueryOpen { .. } => true,
             _ => false,
         }
     }
@@ -151,6 +178,7 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
         data.FileObject = file;
         let mut ending = 0_i64;
         let mut resource: *mut crate::nt::ERESOURCE = std::ptr::null_mut();
+        let mut room: u32;
         match operation {
             Operation::AcquireForSection {
                 section_type,
@@ -168,12 +196,23 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
                     .AcquireForModifiedPageWriter
                     .ResourceToRelease = &raw mut resource;
             }
+            Operation::QueryOpen { class, length } => {
+                room = length;
+                data.Parameters.QueryOpen.Length = &raw mut room;
+                data.Parameters.QueryOpen.FileInformationClass = class;
+            }
             _ => {}
         }
         let mut asked: Vec<Asked> = Vec::new();
         let mut status = STATUS_SUCCESS;
         let mut at = device::top_of_stack(base);
+        let mut arrived = None;
         loop {
+            if at == base {
+                let code = operation.code();
+                let parameters = operation.parameters();
+                arrived = witness::filter_operation_arrives(code, base, file, parameters);
+            }
             let callbacks = registered().get(&((*at).DriverObject as usize)).copied();
             if let Some(callbacks) = callbacks {
                 let mut one = Asked {
@@ -205,6 +244,10 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
             }
         }
         for one in asked.into_iter().rev() {
+            if one.device != base {
+                // It has returned from the file system, whose own callback is the last.
+                witness::fast_io_returns(arrived.take(), Some((status, 0)));
+            }
             if let Some(post) = one.pair.Post {
                 data.DeviceObject = one.device;
                 post(&raw mut data, status, one.context);

@@ -1,8 +1,8 @@
 //! A witness of what arrives at devices that another driver lies above, and of how it comes back: the
 //! truth that the account of a driver that observes is compared with.
 //!
-//! The I/O manager tells it of requests, the file system of calls of fast I/O. A request in its topmost
-//! location was sent to the device directly: no driver above has passed it on, and it is kept apart.
+//! The I/O manager tells it of requests and FsFilter operations, the file system of calls of fast I/O. A
+//! request in its topmost location was sent to the device directly: no driver above has passed it on, and it is kept apart.
 //! Off unless a test asks for it, and told of requests only while requests are checked.
 
 #![expect(
@@ -15,8 +15,9 @@ use super::{attachment, object};
 use crate::exports::io::requests;
 use crate::nt::irp::control;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FO_CLEANUP_COMPLETE, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE,
-    IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, IrpExt, NTSTATUS, unicode,
+    DEVICE_OBJECT, FILE_OBJECT, FO_CLEANUP_COMPLETE, FO_STREAM_FILE, FO_SYNCHRONOUS_IO,
+    FO_VOLUME_OPEN, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK,
+    IRP_MN_UNLOCK_SINGLE, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, SL_OPEN_TARGET_DIRECTORY, unicode,
 };
 use crate::processor::{counter, irql, thread};
 use std::collections::HashMap;
@@ -37,6 +38,8 @@ pub enum Asked {
     },
     /// A call of the entry of the fast I/O table with that name.
     FastIo(&'static str),
+    /// The FsFilter operation with that code.
+    FsFilter(u8),
 }
 
 /// Something that arrived.
@@ -59,10 +62,12 @@ pub struct Arrival {
     pub irql: u8,
     /// The thread has a top-level request (`IoGetTopLevelIrp`).
     pub within: bool,
-    /// The file object has been cleaned up.
-    pub cleaned_up: bool,
+    /// A program has sent it, and waits for it.
+    pub waited_for_by_a_program: bool,
+    /// The file object is an open file: not cleaned up, no volume, no stream file object.
+    pub open_file: bool,
     /// The four words of `Parameters` of a request, with what the first points to in its place where that is
-    /// the access of a create or the length of a lock; for fast I/O what the file system tells.
+    /// the access of a create or the length of a lock; for fast I/O and FsFilter operations what is told.
     pub parameters: [u64; 4],
     /// The process that runs.
     pub process: u32,
@@ -77,7 +82,7 @@ pub struct Arrival {
 /// By what a file is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// `FileName` of its file object.
+    /// `FileName` of its file object; the directory in it, where that is opened (`SL_OPEN_TARGET_DIRECTORY`).
     pub name: Box<str>,
     /// The file object that this is relative to.
     pub related: u64,
@@ -247,7 +252,8 @@ unsafe fn arrival(asked: Asked, file: *mut FILE_OBJECT) -> Arrival {
         irql: irql::current(),
         // SAFETY: reads a value of the thread.
         within: unsafe { !requests::get_top_level_irp().is_null() },
-        cleaned_up: flags & FO_CLEANUP_COMPLETE != 0,
+        waited_for_by_a_program: false,
+        open_file: flags & (FO_CLEANUP_COMPLETE | FO_STREAM_FILE | FO_VOLUME_OPEN) == 0,
         parameters: [0; 4],
         process: thread.owner().id(),
         thread: thread.id(),
@@ -276,7 +282,11 @@ pub(super) unsafe fn request_arrives(device: *mut DEVICE_OBJECT, irp: *mut IRP, 
             flags: (*irp).Flags,
         };
         // The file system has locks of its own: it is asked before the book is opened.
+        let file = location.FileObject.as_ref().map_or(0, |file| file.Flags);
+        let waited_for = file & FO_SYNCHRONOUS_IO != 0 || (*irp).Flags & IRP_SYNCHRONOUS_API != 0;
+        let waited_for_by_a_program = (*irp).RequestorMode != 0 && waited_for;
         let arrival = Arrival {
+            waited_for_by_a_program,
             opened: opened(location),
             parameters: parameters(location),
             direct: number >= (*irp).StackCount,
@@ -340,11 +350,37 @@ pub unsafe fn fast_io_arrives(
     parameters: [u64; 4],
 ) -> Option<Ticket> {
     // SAFETY: contract.
+    unsafe { call_arrives(Asked::FastIo(entry), device, file, parameters) }
+}
+
+/// The FsFilter operation with that code has come to `device`, if anybody wants to know.
+///
+/// # Safety
+/// As [`fast_io_arrives`].
+pub(super) unsafe fn filter_operation_arrives(
+    code: u8,
+    device: *mut DEVICE_OBJECT,
+    file: *mut FILE_OBJECT,
+    parameters: [u64; 4],
+) -> Option<Ticket> {
+    // SAFETY: contract.
+    unsafe { call_arrives(Asked::FsFilter(code), device, file, parameters) }
+}
+
+/// # Safety
+/// As [`fast_io_arrives`].
+unsafe fn call_arrives(
+    asked: Asked,
+    device: *mut DEVICE_OBJECT,
+    file: *mut FILE_OBJECT,
+    parameters: [u64; 4],
+) -> Option<Ticket> {
+    // SAFETY: contract.
     if !ON.load(Ordering::Relaxed) || !unsafe { is_below(device) } {
         return None;
     }
     // SAFETY: contract.
-    let arrival = unsafe { arrival(Asked::FastIo(entry), file) };
+    let arrival = unsafe { arrival(asked, file) };
     let mut book = book();
     // SAFETY: contract.
     let device = unsafe { book.name(device) };
@@ -355,7 +391,7 @@ pub unsafe fn fast_io_arrives(
     }))
 }
 
-/// A call of fast I/O returns; `None`: it was declined.
+/// A call of fast I/O or an FsFilter operation returns; `None`: it was declined.
 pub fn fast_io_returns(ticket: Option<Ticket>, result: Option<(NTSTATUS, usize)>) {
     let Some(ticket) = ticket else { return };
     let (status, information) = result.unwrap_or_default();
@@ -410,7 +446,11 @@ unsafe fn opened(location: &IO_STACK_LOCATION) -> Option<Opened> {
     // SAFETY: contract; a create carries its file object.
     let file = unsafe { location.FileObject.as_ref() }?;
     // SAFETY: the name is the file object's.
-    let name = unsafe { unicode::to_string(&raw const file.FileName) };
+    let mut name = unsafe { unicode::to_string(&raw const file.FileName) };
+    if u32::from(location.Flags) & SL_OPEN_TARGET_DIRECTORY != 0 {
+        let last = name.rfind('\\').map(|last| last.max(1));
+        name.truncate(last.unwrap_or(0));
+    }
     Some(Opened {
         name: name.into(),
         related: file.RelatedFileObject as u64,

@@ -72,7 +72,11 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     };
     let path = |letter| format!("{}\\file", volume(letter).name());
     let (nothing, files) = (path(NOTHING), path(FILES));
-    let drivers = machine::load(&options.drivers, &options.settings)?;
+    let mut settings = options.settings.clone();
+    if options.observe {
+        settings.insert(0, observation_cost::setting());
+    }
+    let drivers = machine::load(&options.drivers, &settings)?;
     let resident = || memory::resident().unwrap_or_default() / 1024;
     if options.observe {
         return observation_cost::run(options, &nothing);

@@ -6,7 +6,9 @@ use super::arguments::BenchOptions;
 use super::report::duration;
 use fsglass_protocol::trace::{MAXIMUM_START, Record, encode_start, wanted};
 use fsglass_protocol::{Header, Observe, Trace, TraceRecord, TraceStart, code};
+use ntbox::io_manager::driver::SettingValue;
 use ntbox::nt::STATUS_SUCCESS;
+use ntbox::processor::thread::PROCESSORS;
 use ntbox::user::{CreateParameters, File, access, create_file};
 use ntbox::workload::bench::{Extent, Measured, by_hand};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,14 @@ const BUFFER: u32 = 1 << 18;
 
 /// Bytes of each processor's ring where nobody reads.
 const RING: u32 = 1 << 20;
+
+/// Bytes of each processor's ring where somebody reads.
+const READ_RING: u32 = 1 << 18;
+
+/// Bytes of a trace in which each processor's ring has so many, with what else it needs.
+const fn of_all(ring: u32) -> u32 {
+    2 * ring * PROCESSORS
+}
 
 /// The longest time without a switch, in requests of a thread: a ring has room for so many, and the eighth of
 /// it that is not measured.
@@ -107,7 +117,7 @@ impl Observing {
         }
         if mode.trace {
             let names = if mode.names { wanted::NAMES } else { 0 };
-            let ring_bytes = if mode.reader { 0 } else { RING };
+            let ring_bytes = of_all(if mode.reader { READ_RING } else { RING });
             let fixed = TraceStart {
                 ring_bytes: ring_bytes.into(),
                 wanted: names.into(),
@@ -225,6 +235,11 @@ impl Turns {
         }
         Ok(shares)
     }
+}
+
+/// What the driver needs to be told for it: that rings may be so large.
+pub fn setting() -> (String, SettingValue) {
+    ("ObservationMemory".to_owned(), SettingValue::Dword(1024))
 }
 
 /// Measures requests through the drivers to `path`; always true.

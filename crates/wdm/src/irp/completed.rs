@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Disposition, raw};
+use super::{Brand, Disposition, Major, raw};
 use crate::driver::{Driver, Filter};
 use crate::slot::DRIVER;
 use crate::status::Status;
@@ -54,6 +54,19 @@ impl<F: Filter> CompletedIrp<'_, F> {
     pub fn major(&self) -> u8 {
         // SAFETY: live while the routine runs, and the current location is this driver's.
         unsafe { raw::major(self.raw) }
+    }
+
+    /// The class of an IRP_MJ_SET_INFORMATION; `None` in another request. IRQL: any.
+    #[must_use]
+    pub fn set_class(&self) -> Option<u32> {
+        if self.major() != Major::SET_INFORMATION {
+            return None;
+        }
+        // SAFETY: live while the routine runs, and the current location is this driver's.
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: the major function selects this member.
+        let class = unsafe { (*location).Parameters.SetFile.FileInformationClass };
+        Some(class.cast_unsigned())
     }
 
     /// Whether a driver below returned STATUS_PENDING. IRQL: any.

@@ -2,15 +2,15 @@
 
 #![expect(unsafe_code, reason = "the file object is the I/O manager's structure")]
 
-use super::{Irp, raw};
+use super::{Irp, Major, raw};
 use crate::driver::Filter;
 use crate::irql::AtMostApc;
 use crate::unicode::UnicodeStr;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use wdk_sys::{
-    FILE_OBJECT, FO_CLEANUP_COMPLETE, IRP_MJ_CREATE, IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO,
-    PIRP, ntddk,
+    _MODE, FILE_OBJECT, FO_CLEANUP_COMPLETE, FO_STREAM_FILE, FO_SYNCHRONOUS_IO, FO_VOLUME_OPEN,
+    IRP_MJ_CREATE, IRP_PAGING_IO, IRP_SYNCHRONOUS_API, PIRP, SL_OPEN_TARGET_DIRECTORY, ntddk,
 };
 
 /// The file object of a request that is here.
@@ -59,11 +59,13 @@ impl FileObject<'_> {
         (!related.is_null()).then_some(related as u64)
     }
 
-    /// Whether its last handle has been closed. IRQL: any.
+    /// Whether it is a file that somebody has open: not one that its file system keeps for itself
+    /// (IoCreateStreamFileObject), no volume, and not one whose last handle has been closed. IRQL: any.
     #[must_use]
-    pub fn is_cleaned_up(&self) -> bool {
+    pub fn is_open_file(&self) -> bool {
+        const OTHERS: u32 = FO_STREAM_FILE | FO_VOLUME_OPEN | FO_CLEANUP_COMPLETE;
         // SAFETY: invariant of the type.
-        unsafe { (*self.raw()).Flags & FO_CLEANUP_COMPLETE != 0 }
+        unsafe { (*self.raw()).Flags & OTHERS == 0 }
     }
 }
 
@@ -89,10 +91,35 @@ impl<F: Filter> Irp<'_, F> {
         Some(unsafe { UnicodeStr::from_raw(name) })
     }
 
+    /// Whether it is an IRP_MJ_CREATE that opens the directory that the name lies in, as for the target of a
+    /// rename (SL_OPEN_TARGET_DIRECTORY). IRQL: any.
+    #[must_use]
+    pub fn opens_target_directory(&self) -> bool {
+        // SAFETY: invariant of the type.
+        let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above.
+        let flags = unsafe { (*location).Flags };
+        self.major() == Major::CREATE && u32::from(flags) & SL_OPEN_TARGET_DIRECTORY != 0
+    }
+
+    /// Whether a program has sent it, and waits until it has completed: it holds nothing of the file system
+    /// meanwhile. IRQL: any.
+    #[must_use]
+    pub fn is_waited_for_by_a_program(&self) -> bool {
+        // SAFETY: invariant of the type.
+        let mode = unsafe { (*self.raw).RequestorMode };
+        let file = self.file();
+        // SAFETY: alive while the request is here.
+        let flags = file.map_or(0, |file| unsafe { (*file.raw()).Flags });
+        i32::from(mode) == _MODE::UserMode
+            && (flags & FO_SYNCHRONOUS_IO != 0 || self.flags() & IRP_SYNCHRONOUS_API != 0)
+    }
+
     /// Whether the memory manager or the cache manager sent it to page memory in or out. IRQL: any.
     #[must_use]
     pub fn is_paging_io(&self) -> bool {
-        self.flags() & (IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO) != 0
+        // IRP_SYNCHRONOUS_PAGING_IO, which comes with it, is the same bit as IRP_INPUT_OPERATION.
+        self.flags() & IRP_PAGING_IO != 0
     }
 }
 

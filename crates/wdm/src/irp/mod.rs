@@ -56,7 +56,7 @@ pub(crate) mod raw;
 
 pub use completed::{CompletedIrp, ReturnedIrp};
 pub use control::ControlIrp;
-pub use device_control::DeviceControl;
+pub use device_control::{DeviceControl, DirectOutput};
 pub use file_object::{FileObject, is_within_file_system};
 pub use lasting::Lasting;
 pub use own::{Question, ask};

@@ -3,7 +3,7 @@
 //! The routine notes the answer, frees the request and wakes the thread that
 //! waits; STATUS_MORE_PROCESSING_REQUIRED keeps the I/O manager from touching
 //! what is gone. There is no stack location of this driver in such a request,
-//! so nothing is propagated.
+//! so nothing is propagated. It is of the thread that asks (O4).
 //!
 //! Wraps `IoAllocateIrp` and `IoFreeIrp`.
 
@@ -71,18 +71,34 @@ impl<F: Filter> Irp<'_, F> {
     /// requests for a volume.
     pub fn ask_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
         // SAFETY: invariant of the type.
-        let file = unsafe { open_file(self.raw) }?;
+        let file = match unsafe { raw::major(self.raw) } {
+            Major::CREATE | Major::CREATE_NAMED_PIPE | Major::CREATE_MAILSLOT | Major::CLOSE => {
+                None
+            }
+            // SAFETY: invariant of the type.
+            _ => unsafe { FileObject::of(self.raw) },
+        };
+        let file = file.ok_or(Status::INVALID_DEVICE_REQUEST)?;
         ask_name(self.lower(), &file, level)
     }
 }
 
 impl<F: Filter> ReturnedIrp<'_, F> {
-    /// As [`Irp::ask_name`].
+    /// As [`Irp::ask_name`], of the file that this IRP_MJ_CREATE has opened.
     ///
-    /// Errors: as there.
-    pub fn ask_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
+    /// Errors: as there; STATUS_INVALID_DEVICE_REQUEST for another request, and for one that has opened
+    /// nothing.
+    pub fn ask_opened_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
+        let status = self.status();
         // SAFETY: the request is this driver's again.
-        let file = unsafe { open_file(self.raw()) }?;
+        let file = match unsafe { raw::major(self.raw()) } {
+            Major::CREATE if status.is_success() && status != Status::REPARSE => {
+                // SAFETY: as above.
+                unsafe { FileObject::of(self.raw()) }
+            }
+            _ => None,
+        };
+        let file = file.ok_or(Status::INVALID_DEVICE_REQUEST)?;
         // SAFETY: a volume device stays while one of its files is open, and so does the filter device
         // above it (A9).
         let device = unsafe { FilterDevice::<F>::from_raw(self.device()) };
@@ -90,22 +106,6 @@ impl<F: Filter> ReturnedIrp<'_, F> {
         let lower = unsafe { device.lower() };
         ask_name(lower, &file, level)
     }
-}
-
-/// The file object of a request, if it is open before and after the request.
-///
-/// Errors: STATUS_INVALID_DEVICE_REQUEST.
-///
-/// # Safety
-/// As [`FileObject::of`].
-unsafe fn open_file<'f>(irp: PIRP) -> Result<FileObject<'f>, Status> {
-    // SAFETY: contract of the function.
-    let file = match unsafe { raw::major(irp) } {
-        Major::CREATE | Major::CREATE_NAMED_PIPE | Major::CREATE_MAILSLOT | Major::CLOSE => None,
-        // SAFETY: contract of the function.
-        _ => unsafe { FileObject::of(irp) },
-    };
-    file.ok_or(Status::INVALID_DEVICE_REQUEST)
 }
 
 /// [`Irp::ask_name`] of an open file on `lower`.
@@ -139,10 +139,6 @@ fn ask_name(
             unsafe { system_buffer.write(place.cast()) };
             // SAFETY: as above; only the place is computed.
             let overlay = unsafe { &raw mut (*irp).Tail.Overlay };
-            // SAFETY: no precondition.
-            let thread = unsafe { PsGetCurrentThread() };
-            // SAFETY: as above; file systems look who asks.
-            unsafe { (*overlay).Thread = thread };
             // SAFETY: as above.
             unsafe { (*overlay).OriginalFileObject = file.raw() };
         };
@@ -193,6 +189,14 @@ fn send(
     // A file system may as well use the thread that waits here.
     // SAFETY: as above.
     unsafe { flags.write(IRP_SYNCHRONOUS_API) };
+    // SAFETY: the request is new; only the place is computed.
+    let overlay = unsafe { &raw mut (*irp).Tail.Overlay };
+    // SAFETY: no precondition.
+    let thread = unsafe { PsGetCurrentThread() };
+    // Drivers look whose request it is. Of one without a thread, IoGetRequestorProcess returns NULL, for
+    // which not all of them are prepared.
+    // SAFETY: as above.
+    unsafe { (*overlay).Thread = thread };
     // SAFETY: the request is new, and has a location for the topmost device.
     let location = unsafe { raw::next_location(irp) };
     prepare(irp, location);

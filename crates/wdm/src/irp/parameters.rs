@@ -33,6 +33,16 @@ impl Major {
     pub const CLEANUP: u8 = wdk_sys::IRP_MJ_CLEANUP as u8;
     /// IRP_MJ_CLOSE.
     pub const CLOSE: u8 = wdk_sys::IRP_MJ_CLOSE as u8;
+    /// IRP_MJ_READ.
+    pub const READ: u8 = wdk_sys::IRP_MJ_READ as u8;
+    /// IRP_MJ_WRITE.
+    pub const WRITE: u8 = wdk_sys::IRP_MJ_WRITE as u8;
+    /// IRP_MJ_QUERY_INFORMATION.
+    pub const QUERY_INFORMATION: u8 = wdk_sys::IRP_MJ_QUERY_INFORMATION as u8;
+    /// IRP_MJ_SET_INFORMATION.
+    pub const SET_INFORMATION: u8 = wdk_sys::IRP_MJ_SET_INFORMATION as u8;
+    /// IRP_MJ_DIRECTORY_CONTROL.
+    pub const DIRECTORY_CONTROL: u8 = wdk_sys::IRP_MJ_DIRECTORY_CONTROL as u8;
     /// IRP_MJ_FLUSH_BUFFERS.
     pub const FLUSH_BUFFERS: u8 = wdk_sys::IRP_MJ_FLUSH_BUFFERS as u8;
     /// IRP_MJ_POWER.

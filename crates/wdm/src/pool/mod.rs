@@ -16,7 +16,7 @@ pub use once::SetOnce;
 pub use slice::NonPagedSlice;
 
 use crate::status::Status;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use wdk_sys::{POOL_FLAG_NON_PAGED, ntddk};
@@ -62,16 +62,31 @@ impl<T> NonPagedBox<T> {
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; `value` is dropped then.
     pub fn try_new(value: T) -> Result<Self, Status> {
+        Ok(Self::write(Self::try_uninit()?, value))
+    }
+
+    /// Memory for a value, which [`NonPagedBox::write`] puts there. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn try_uninit() -> Result<NonPagedBox<MaybeUninit<T>>, Status> {
         const {
             assert!(
                 align_of::<T>() <= POOL_ALIGNMENT,
                 "the pool aligns to 16 bytes"
             )
         };
-        let memory = allocate(size_of::<T>())?.cast::<T>();
-        // SAFETY: freshly allocated, large enough, and aligned by the assertion above.
+        // INVARIANT: large enough, aligned by the assertion, and anything is a `MaybeUninit`.
+        allocate(size_of::<T>()).map(|memory| NonPagedBox(memory.cast()))
+    }
+
+    /// Moves `value` into memory for it. IRQL: any.
+    #[must_use]
+    pub fn write(room: NonPagedBox<MaybeUninit<T>>, value: T) -> Self {
+        let memory = room.into_raw().cast::<T>();
+        // SAFETY: owned, and made for a `T`.
         unsafe { memory.write(value) };
-        Ok(Self(memory))
+        // INVARIANT: written in the line above.
+        Self(memory)
     }
 
     /// A value that is all zeros, made in its place: it never lies on the stack. IRQL: ≤ DISPATCH_LEVEL.

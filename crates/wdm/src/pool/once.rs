@@ -46,23 +46,28 @@ impl<T> SetOnce<T> {
         if let Some(value) = self.get() {
             return Ok(value);
         }
-        let made = NonPagedBox::try_new(make()?)?.into_raw();
+        Ok(self.get_or_set(NonPagedBox::try_new(make()?)?).0)
+    }
+
+    /// The value, which is `new` if there is none, and whether it is. IRQL: ≤ DISPATCH_LEVEL.
+    pub fn get_or_set(&self, new: NonPagedBox<T>) -> (&T, bool) {
+        let new = new.into_raw();
         let set = self.value.compare_exchange(
             core::ptr::null_mut(),
-            made.as_ptr(),
+            new.as_ptr(),
             Ordering::AcqRel,
             Ordering::Acquire,
         );
         let value = match set {
-            Ok(_null) => made.as_ptr(),
+            Ok(_null) => new.as_ptr(),
             Err(other) => {
                 // SAFETY: given up above, and nobody else has seen it.
-                drop(unsafe { NonPagedBox::from_raw(made) });
+                drop(unsafe { NonPagedBox::from_raw(new) });
                 other
             }
         };
         // SAFETY: invariant of the type: valid until this is dropped.
-        Ok(unsafe { &*value })
+        (unsafe { &*value }, set.is_ok())
     }
 }
 

@@ -30,6 +30,9 @@ unsafe impl<T: Send> Send for Guarded<T> {}
 unsafe impl<T: Send> Sync for Guarded<T> {}
 
 impl<T> Mutex<T> {
+    /// Bytes of nonpaged pool that it takes.
+    pub const BYTES: usize = size_of::<Guarded<T>>();
+
     /// Puts `data` behind a mutex. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.

@@ -1,7 +1,7 @@
 //! Rundown protection: counts who is inside, and lets the last way out be waited for.
 //!
 //! Wraps `ExInitializeRundownProtection` and its family. Requests pay for it only where the
-//! driver may be unloaded, or while a trace runs (P4, C15).
+//! driver may be unloaded (P4, C15).
 
 #![expect(unsafe_code, reason = "the count is a structure of the system")]
 
@@ -59,14 +59,5 @@ impl Rundown {
     pub(crate) unsafe fn wait(&self, _level: &mut Passive) {
         // SAFETY: contract of the function; the token proves PASSIVE_LEVEL.
         unsafe { ntddk::ExWaitForRundownProtectionRelease(self.raw()) }
-    }
-
-    /// As in the beginning.
-    ///
-    /// # Safety
-    /// [`Rundown::wait`] has returned, and nobody else waits.
-    pub(crate) unsafe fn reinitialize(&self) {
-        // SAFETY: contract of the function.
-        unsafe { ntddk::ExReInitializeRundownProtection(self.raw()) }
     }
 }

@@ -26,6 +26,11 @@ impl<T> SpinLock<T> {
         }
     }
 
+    /// The data, of which the caller is the only owner. IRQL: any.
+    pub const fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+
     /// Runs `body` with the data at DISPATCH_LEVEL. Not recursive. IRQL: ≤ DISPATCH_LEVEL.
     pub fn with<R>(&self, _level: &mut AtMostDispatch, body: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: the token proves the level; released below on every path, because a kernel image

@@ -1,0 +1,123 @@
+//! One call of fast I/O, or one FsFilter operation, while it is below.
+
+use super::names::Named;
+use super::observation::{Came, Counted, Observation, Subject};
+use super::{What, of};
+use crate::glass::Glass;
+use fsglass_protocol::Operation;
+use wdm::device::FilterDevice;
+use wdm::driver::Driver;
+use wdm::fast_io::{FastIoCall, FastIoResult};
+use wdm::irql::AtMostDispatch;
+use wdm::pool::NonPagedBox;
+use wdm::{process, time};
+
+// Both number the calls of fast I/O, and behind them the FsFilter operations.
+const _: () = assert!(FastIoCall::FIRST_FILTER_OPERATION == Operation::FIRST_FILTER_CALL);
+
+/// What is kept of a call.
+pub enum Call {
+    /// It is counted, and not traced.
+    Counted(Counted),
+    /// It is traced.
+    Traced(NonPagedBox<Observation>),
+}
+
+/// A call is passed on: what is known of it, if somebody wants to know.
+pub fn begins(
+    device: &FilterDevice<Glass>,
+    call: impl FnOnce() -> FastIoCall,
+    level: &mut AtMostDispatch,
+) -> Option<Call> {
+    let what = of(device.driver()).what();
+    if what.is_nothing() {
+        return None;
+    }
+    observed(device, &call(), what, level)
+}
+
+#[cold]
+fn observed(
+    device: &FilterDevice<Glass>,
+    call: &FastIoCall,
+    what: What,
+    level: &mut AtMostDispatch,
+) -> Option<Call> {
+    let observer = of(device.driver());
+    let volume = device.attachment().volume.as_ref()?;
+    let subject = Subject {
+        volume: volume.number,
+        operation: Operation::from_call(call.entry)?,
+    };
+    let room = what.traces().then(NonPagedBox::try_uninit);
+    if what.counts() {
+        observer
+            .statistics
+            .start(subject.place(), subject.operation);
+    }
+    if let Some(Ok(room)) = room {
+        let named = if what.names() {
+            let (names, statistics) = (&observer.names, &observer.statistics);
+            names.find(statistics, subject.volume, call.file, level)
+        } else {
+            Named::default()
+        };
+        let observation = Observation {
+            started: time::ticks(),
+            subject,
+            minor: 0,
+            counted: what.counts(),
+            irp_flags: 0,
+            process: process::current_process_id(),
+            thread: process::current_thread_id(),
+            file: call.file,
+            numbers: call.numbers,
+            named,
+            volume: what.events().then(|| volume.shared()),
+        };
+        return Some(Call::Traced(NonPagedBox::write(room, observation)));
+    }
+    what.counts().then(|| Call::Counted(Counted::new(subject)))
+}
+
+/// It has returned.
+#[cold]
+pub fn ends(driver: &Driver<Glass>, call: Call, result: &FastIoResult, level: &mut AtMostDispatch) {
+    let observer = of(driver);
+    let came = Came {
+        status: result.status,
+        information: result.information,
+        pended: false,
+        declined: !result.taken,
+    };
+    match call {
+        Call::Traced(observation) => {
+            observation.came_back(observer, &observation.outcome(&came), level);
+        }
+        Call::Counted(counted) => {
+            let ticks = counted.ticks();
+            if let Some((place, operation)) = counted.subject() {
+                let outcome = came.outcome(operation, ticks);
+                observer.statistics.complete(place, operation, &outcome);
+            }
+        }
+    }
+}
+
+/// Nobody will hear when it ends.
+#[cold]
+pub fn forgotten(driver: &Driver<Glass>, call: Call) {
+    let statistics = &of(driver).statistics;
+    match call {
+        Call::Traced(observation) if observation.counted => {
+            let subject = observation.subject;
+            statistics.forget(subject.place(), subject.operation);
+        }
+        Call::Traced(_) => {}
+        Call::Counted(counted) => {
+            if let Some((place, operation)) = counted.subject() {
+                statistics.forget(place, operation);
+            }
+        }
+    }
+}
