@@ -160,6 +160,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     judge_system(facts, &mut say);
     judge_signature(facts, &mut say);
     judge_filters(facts, &mut say);
+    judge_bypass(facts, &mut say);
     judge_driver(facts, &mut say);
     findings
 }
@@ -316,6 +317,36 @@ fn judge_filters(facts: &Facts, say: &mut Say<'_>) {
                 "for a first run, use a machine without them: one that lies above keeps ours from being detached",
             ),
         );
+    }
+}
+
+/// BypassIO: reads that take a way without IRPs, from the I/O manager to the file system. Microsoft's "BypassIO for
+/// filter drivers" says that all file-system filters are skipped, how minifilters keep it off, and nothing of
+/// legacy filters.
+fn judge_bypass(facts: &Facts, say: &mut Say<'_>) {
+    /// Windows 11: the first with BypassIO.
+    const FIRST: u32 = 22_000;
+    match facts.build {
+        _ if facts.wine.is_some() => {}
+        Some(build) if build < FIRST => {
+            say(
+                "BypassIO",
+                Grade::Good,
+                "not in this Windows".to_owned(),
+                None,
+            );
+        }
+        Some(_) => say(
+            "BypassIO",
+            Grade::Note,
+            "reads of a handle for which a program has asked for it skip all file-system filters: \
+             they are neither counted nor traced"
+                .to_owned(),
+            Some(
+                "`fsutil bypassIo state C:\\` tells whether a volume has it, and what keeps it off",
+            ),
+        ),
+        None => {}
     }
 }
 
