@@ -77,8 +77,6 @@ struct OfVolume {
     told: AtomicU32,
 }
 
-const NONE: AtomicU32 = AtomicU32::new(0);
-
 /// How many rings there are, and how many bytes each has, a power of two; with what else a trace needs, they
 /// are no more than `total`.
 fn rings(total: usize, processors: usize) -> (usize, usize) {
@@ -117,9 +115,9 @@ impl Reader {
         });
         let of_volume = |_| {
             Ok(OfVolume {
-                there: NONE,
-                wanted: NONE,
-                told: NONE,
+                there: AtomicU32::new(0),
+                wanted: AtomicU32::new(0),
+                told: AtomicU32::new(0),
             })
         };
         let wanted = fixed.wanted.get();

@@ -117,7 +117,7 @@ pub(crate) unsafe extern "C" fn propagating_inside<F: Filter, C: Completion<F>>(
     // SAFETY: contract of the function.
     let status = unsafe { propagating::<F, C>(may_be_gone, irp, context) };
     // SAFETY: ends what `Irp::forward_with` began for this request.
-    unsafe { irp::leave::<F>(lasting) };
+    unsafe { irp::leave(lasting) };
     status
 }
 

@@ -13,6 +13,10 @@
 //! Source: "Writing Fast I/O Routines" and FAST_IO_DISPATCH in the DDI reference.
 
 #![expect(
+    clippy::too_many_arguments,
+    reason = "a call has the arguments of its entry"
+)]
+#![expect(
     unsafe_code,
     reason = "the entries are called by the I/O manager, and call the lower driver's"
 )]

@@ -77,7 +77,9 @@ unsafe extern "C" fn allow<F: Filter>(
     context: *mut *mut c_void,
 ) -> NTSTATUS {
     // SAFETY: the data of the operation, alive until the callback returns.
-    let observed = unsafe { begins::<F>(&*data) };
+    let data = unsafe { &*data };
+    // SAFETY: as above: it begins.
+    let observed = unsafe { begins::<F>(data) };
     let observed = observed.map_or(core::ptr::null_mut(), |observed| {
         observed.into_raw().as_ptr().cast()
     });

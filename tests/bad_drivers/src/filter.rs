@@ -124,7 +124,6 @@ unsafe fn fast_io_below(below: PDEVICE_OBJECT, offset: usize) -> *mut FAST_IO_DI
 }
 
 /// The least that a filter can do with a read by fast I/O.
-#[expect(clippy::too_many_arguments, reason = "those of the entry")]
 pub unsafe extern "C" fn fast_io_read(
     file: *mut FILE_OBJECT,
     offset: PLARGE_INTEGER,

@@ -64,8 +64,10 @@ impl<F: Filter> CompletedIrp<'_, F> {
         }
         // SAFETY: live while the routine runs, and the current location is this driver's.
         let location = unsafe { raw::current_location(self.raw) };
+        // SAFETY: as above; only the place is computed.
+        let parameters = unsafe { &raw const (*location).Parameters.SetFile };
         // SAFETY: the major function selects this member.
-        let class = unsafe { (*location).Parameters.SetFile.FileInformationClass };
+        let class = unsafe { (*parameters).FileInformationClass };
         Some(class.cast_unsigned())
     }
 

@@ -335,7 +335,7 @@ impl<'d, F: Filter> Irp<'d, F> {
 ///
 /// # Safety
 /// Pairs with an [`Irp::enters`].
-pub(crate) unsafe fn leave<F: Filter>(lasting: Option<Lasting>) {
+pub(crate) unsafe fn leave(lasting: Option<Lasting>) {
     if let Some(lasting) = lasting {
         DRIVER.lasts_no_longer(lasting);
     }

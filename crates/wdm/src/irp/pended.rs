@@ -146,7 +146,7 @@ impl<F: Filter, W: PendedWork<F>> Work<F> for Posted<F, W> {
         drop(item);
         if counted {
             // SAFETY: ends what `Irp::pend_and_forward` began for this request.
-            unsafe { super::leave::<F>(lasting) }
+            unsafe { super::leave(lasting) }
         }
     }
 }
