@@ -71,6 +71,7 @@ pub const fn wants(wanted: Wanted) -> (bool, bool) {
 }
 
 /// Writes what came back. IRQL: ≤ DISPATCH_LEVEL.
+#[inline(never)]
 pub fn write(completed: &Completed<'_>, names: bool) {
     let observation = completed.observation;
     let operation = observation.subject.operation.name().as_bytes();

@@ -177,6 +177,9 @@ impl Reader {
 
     /// Adds a record of what came back, if the trace is about it, and wakes who waits for it.
     /// IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Out of line, so that the frame of who calls it is not there for what else is called.
+    #[inline(never)]
     pub fn record(&self, completed: &Completed<'_>, level: &mut AtMostDispatch) {
         if !self.wants(completed) {
             return;
