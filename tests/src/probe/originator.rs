@@ -1,7 +1,7 @@
 //! The originator of requests: allocates, sends, takes them back when they complete.
 
 use crate::machine::Device;
-use ntbox::exports::io::requests;
+use ntbox::exports::io::set_top_level_irp;
 use ntbox::io_manager::{call, cancel, irp};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::{
@@ -220,10 +220,10 @@ unsafe extern "win64" fn completed(
 pub fn within_a_file_system(body: impl FnOnce()) {
     let request = irp::allocate(1);
     // SAFETY: a value of the thread, which nobody looks behind.
-    unsafe { requests::set_top_level_irp(request) };
+    unsafe { set_top_level_irp(request) };
     body();
     // SAFETY: as above.
-    unsafe { requests::set_top_level_irp(std::ptr::null_mut()) };
+    unsafe { set_top_level_irp(std::ptr::null_mut()) };
     // SAFETY: allocated above, and never sent.
     unsafe { irp::free(request, 0) };
 }

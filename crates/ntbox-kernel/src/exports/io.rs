@@ -11,9 +11,11 @@ mod files;
 mod log;
 mod names;
 mod remove_lock;
-pub mod requests;
+pub(crate) mod requests;
 mod timers;
 mod work_items;
+
+pub use requests::set_top_level_irp;
 
 super::table! {
     caller(7) "IoCreateDevice" => devices::create_device,

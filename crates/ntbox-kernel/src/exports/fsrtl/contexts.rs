@@ -64,6 +64,9 @@ unsafe fn find(header: Header, owner: *const c_void, instance: *const c_void) ->
 }
 
 /// `FsRtlInsertPerStreamContext`.
+///
+/// # Safety
+/// The header of a file system's live stream, and a context that is in no list and stays until it is taken out.
 pub unsafe extern "win64" fn insert(header: Header, context: StreamContext) -> NTSTATUS {
     let _lists = lists();
     // SAFETY: the file system's header, the filter's context.
@@ -83,6 +86,9 @@ pub unsafe extern "win64" fn insert(header: Header, context: StreamContext) -> N
 }
 
 /// `FsRtlLookupPerStreamContextInternal`: null identifications fit any.
+///
+/// # Safety
+/// The header of a file system's live stream.
 pub unsafe extern "win64" fn lookup(
     header: Header,
     owner: *const c_void,
@@ -100,6 +106,9 @@ pub unsafe extern "win64" fn lookup(
 }
 
 /// `FsRtlRemovePerStreamContext`.
+///
+/// # Safety
+/// As [`lookup`].
 pub unsafe extern "win64" fn remove(
     header: Header,
     owner: *const c_void,
@@ -120,6 +129,9 @@ pub unsafe extern "win64" fn remove(
 }
 
 /// `FsRtlTeardownPerStreamContexts`: each filter frees its own, with no lock held.
+///
+/// # Safety
+/// As [`lookup`]; nobody uses its contexts any more.
 pub unsafe extern "win64" fn teardown(header: Header) {
     loop {
         // SAFETY: the file system's header.

@@ -213,6 +213,9 @@ pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
 }
 
 /// `IoSetTopLevelIrp`.
+///
+/// # Safety
+/// None: what is set is handed out, and not looked behind.
 pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP) {
     TOP_LEVEL.set(irp);
 }

@@ -183,8 +183,10 @@ pub unsafe extern "win64" fn open_driver_registry_key(
         }
         // SAFETY: the driver's own object.
         let extension = unsafe { (*driver).DriverExtension };
-        // SAFETY: each driver object has an extension, which names its service.
-        let service = unsafe { unicode::to_string(&raw const (*extension).ServiceKeyName) };
+        // SAFETY: each driver object has an extension; only the place is computed.
+        let service = unsafe { &raw const (*extension).ServiceKeyName };
+        // SAFETY: it names the driver's service.
+        let service = unsafe { unicode::to_string(service) };
         let path = format!(r"{}\Parameters", settings::service_path(&service));
         // SAFETY: the driver's pointer.
         unsafe { open_existing(handle, &path, access, true) }
