@@ -10,8 +10,8 @@ use crate::{control, file_systems, mount, pass_through, report, volumes};
 use wdm::device::{DeviceObject, FilterDevice};
 use wdm::driver::{Driver, Filter};
 use wdm::etw::Wanted;
-use wdm::fast_io::{FastIoCall, FastIoResult};
-use wdm::irp::{ControlIrp, Disposition, FileSystemControl, Irp};
+use wdm::fast_io::FastIoCall;
+use wdm::irp::{Came, ControlIrp, Disposition, FileSystemControl, Irp};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::status::Status;
 use wdm::time;
@@ -96,10 +96,10 @@ impl Filter for Glass {
     fn fast_io_ends(
         driver: &Driver<Self>,
         observed: calls::Call,
-        result: &FastIoResult,
+        came: &Came,
         level: &mut AtMostApc,
     ) {
-        calls::ends(driver, observed, result, level.at_most_dispatch());
+        calls::ends(driver, observed, came, level.at_most_dispatch());
     }
 
     fn fast_io_forgotten(driver: &Driver<Self>, observed: calls::Call) {

@@ -8,11 +8,11 @@
 //! the few registers and the small frame that it needs.
 
 use crate::glass::Glass;
-use crate::observe::{Came, Observation};
+use crate::observe::Observation;
 use crate::volumes;
 use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
-use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
+use wdm::irp::{Came, Disposition, Irp, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::pool::NonPagedBox;
 use wdm::status::Status;
@@ -33,9 +33,9 @@ pub fn mount_volume<'d>(
         return irp.pend_and_forward(mounted);
     };
     let returned = irp.forward_and_wait(level);
-    let came = Came::from(&returned);
+    let came = returned.came();
     ended(returned.driver(), observation.as_deref(), &came, level);
-    attach_after_mount(returned.driver(), &storage, returned.status(), level);
+    attach_after_mount(returned.driver(), &storage, came.status, level);
     returned.resume()
 }
 
@@ -47,9 +47,9 @@ struct Mounted {
 
 impl PendedWork<Glass> for Mounted {
     fn run<'w>(self, irp: PendedIrp<'w, Glass>, level: &mut Passive) -> Resumed<'w> {
-        let came = Came::from(&irp);
+        let came = irp.came();
         ended(irp.driver(), self.observation.as_deref(), &came, level);
-        attach_after_mount(irp.driver(), &self.storage, irp.status(), level);
+        attach_after_mount(irp.driver(), &self.storage, came.status, level);
         irp.resume()
     }
 }
@@ -95,10 +95,9 @@ pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Dispo
     irp.driver().detach_from(&recognizer, level);
     let observation = Observation::begin(&irp, level.at_most_apc());
     let returned = irp.forward_and_wait(level);
-    let status = returned.status();
-    let came = Came::from(&returned);
+    let came = returned.came();
     ended(returned.driver(), observation.as_deref(), &came, level);
-    if !status.is_success() && status != Status::IMAGE_ALREADY_LOADED {
+    if !came.status.is_success() && came.status != Status::IMAGE_ALREADY_LOADED {
         volumes::attach_to_file_system(returned.driver(), &recognizer, level);
     }
     returned.resume()

@@ -1,13 +1,14 @@
 //! One call of fast I/O, or one FsFilter operation, while it is below.
 
 use super::names::Named;
-use super::observation::{Came, Counted, Observation, Subject};
+use super::observation::{Counted, Observation, Subject, outcome};
 use super::{What, of};
 use crate::glass::Glass;
 use fsglass_protocol::Operation;
 use wdm::device::FilterDevice;
 use wdm::driver::Driver;
-use wdm::fast_io::{FastIoCall, FastIoResult};
+use wdm::fast_io::FastIoCall;
+use wdm::irp::Came;
 use wdm::irql::AtMostDispatch;
 use wdm::pool::NonPagedBox;
 use wdm::{process, time};
@@ -82,22 +83,16 @@ fn observed(
 
 /// It has returned.
 #[cold]
-pub fn ends(driver: &Driver<Glass>, call: Call, result: &FastIoResult, level: &mut AtMostDispatch) {
+pub fn ends(driver: &Driver<Glass>, call: Call, came: &Came, level: &mut AtMostDispatch) {
     let observer = of(driver);
-    let came = Came {
-        status: result.status,
-        information: result.information,
-        pended: false,
-        declined: !result.taken,
-    };
     match call {
         Call::Traced(observation) => {
-            observation.came_back(observer, &observation.outcome(&came), level);
+            observation.came_back(observer, &observation.outcome(came), level);
         }
         Call::Counted(counted) => {
             let ticks = counted.ticks();
             if let Some((place, operation)) = counted.subject() {
-                let outcome = came.outcome(operation, ticks);
+                let outcome = outcome(came, operation, ticks);
                 observer.statistics.complete(place, operation, &outcome);
             }
         }

@@ -24,7 +24,7 @@ mod statistics;
 mod volumes;
 
 pub use etw::PROVIDER;
-pub use observation::{Came, Observation, pass_through};
+pub use observation::{Observation, pass_through};
 pub use reader::Reader;
 pub use volumes::{Filtered, Volume};
 

@@ -13,7 +13,7 @@ use observe::counters::Outcome;
 use observe::stamp::Stamp;
 use wdm::completion::Completion;
 use wdm::driver::Driver;
-use wdm::irp::{CompletedIrp, Disposition, Irp, PendedIrp, ReturnedIrp};
+use wdm::irp::{Came, CompletedIrp, Disposition, Irp};
 use wdm::irql::{self, AtMostApc, AtMostDispatch, Passive};
 use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
@@ -90,7 +90,7 @@ fn created<'d>(
             .start(subject.place(), subject.operation);
     }
     let returned = irp.forward_and_wait(level);
-    let outcome = observation.outcome(&Came::from(&returned));
+    let outcome = observation.outcome(&returned.came());
     if is_opened(outcome.status) {
         let renames = observer.statistics.renames(subject.place());
         let answer = returned.ask_opened_name(level);
@@ -153,7 +153,7 @@ impl Completion<Glass> for Uncounted {
 
 /// Makes the names of a volume old, if the request has renamed something there.
 fn renamed(observer: &Observer, irp: &CompletedIrp<'_, Glass>, place: usize) {
-    if irp.set_class().is_some_and(names::renames) && irp.status().is_success() {
+    if irp.set_class().is_some_and(names::renames) && irp.came().status.is_success() {
         observer.statistics.renamed(place);
     }
 }
@@ -193,7 +193,7 @@ impl Completion<Glass> for Counted {
             return;
         };
         let observer = of(driver);
-        let outcome = Came::from(irp).outcome(operation, ticks);
+        let outcome = outcome(&irp.came(), operation, ticks);
         observer.statistics.complete(place, operation, &outcome);
         if operation == Operation::SET_INFORMATION {
             renamed(observer, irp, place);
@@ -201,52 +201,20 @@ impl Completion<Glass> for Counted {
     }
 }
 
-/// How something came back, wherever that is said.
-pub struct Came {
-    /// The status.
-    pub status: Status,
-    /// `IoStatus.Information`.
-    pub information: u64,
-    /// Whether a driver below returned STATUS_PENDING.
-    pub pended: bool,
-    /// Fast I/O that was declined.
-    pub declined: bool,
-}
-
-/// Implements `From` for requests, by what all of them tell.
-macro_rules! came_from {
-    ($($request:ident)*) => { $(
-        impl From<&$request<'_, Glass>> for Came {
-            fn from(request: &$request<'_, Glass>) -> Self {
-                Self {
-                    status: request.status(),
-                    information: request.information() as u64,
-                    pended: request.pending_returned(),
-                    declined: false,
-                }
-            }
-        }
-    )* };
-}
-
-came_from!(CompletedIrp ReturnedIrp PendedIrp);
-
-impl Came {
-    /// As the outcome of an operation that has taken so many ticks.
-    pub fn outcome(&self, operation: Operation, ticks: u64) -> Outcome {
-        /// The severity of an error, in the two highest bits of a status.
-        const ERROR: u32 = 3;
-        let status = self.status.bits();
-        let moved = operation.transfers() && status >> 30 != ERROR;
-        Outcome {
-            status,
-            information: self.information,
-            bytes: if moved { self.information } else { 0 },
-            ticks,
-            pended: self.pended,
-            at_dispatch: irql::current() >= irql::DISPATCH,
-            declined: self.declined,
-        }
+/// How an operation came back that has taken so many ticks, at this level.
+pub fn outcome(came: &Came, operation: Operation, ticks: u64) -> Outcome {
+    /// The severity of an error, in the two highest bits of a status.
+    const ERROR: u32 = 3;
+    let status = came.status.bits();
+    let moved = operation.transfers() && status >> 30 != ERROR;
+    Outcome {
+        status,
+        information: came.information,
+        bytes: if moved { came.information } else { 0 },
+        ticks,
+        pended: came.pended,
+        at_dispatch: irql::current() >= irql::DISPATCH,
+        declined: came.declined,
     }
 }
 
@@ -343,7 +311,7 @@ impl Observation {
 
     /// How it came back, now.
     pub fn outcome(&self, came: &Came) -> Outcome {
-        came.outcome(self.subject.operation, time::since(self.started))
+        outcome(came, self.subject.operation, time::since(self.started))
     }
 
     /// It came back: it is counted and recorded. IRQL: ≤ DISPATCH_LEVEL.
@@ -382,7 +350,7 @@ struct Traced(NonPagedBox<Observation>);
 impl Completion<Glass> for Traced {
     fn completed(self, irp: &CompletedIrp<'_, Glass>, level: &mut AtMostDispatch) {
         if let Some(driver) = irp.driver() {
-            let outcome = self.0.outcome(&Came::from(irp));
+            let outcome = self.0.outcome(&irp.came());
             self.0.came_back(of(driver), &outcome, level);
         }
     }

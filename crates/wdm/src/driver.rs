@@ -11,8 +11,8 @@
 use crate::device::{self, ControlDevice, DeviceObject, DeviceReference, FilterDevice, Kind};
 use crate::etw::{self, Provider, Wanted};
 use crate::event_log;
-use crate::fast_io::{FastIoCall, FastIoResult};
-use crate::irp::{ControlIrp, Disposition, Irp, Lasting};
+use crate::fast_io::FastIoCall;
+use crate::irp::{Came, ControlIrp, Disposition, Irp, Lasting};
 use crate::irql::{AtMostApc, Passive};
 use crate::registry::Key;
 use crate::slot::DRIVER;
@@ -85,7 +85,7 @@ pub trait Filter: Send + Sync + Sized + 'static {
     fn fast_io_ends(
         _driver: &Driver<Self>,
         _observed: Self::FastIo,
-        _result: &FastIoResult,
+        _came: &Came,
         _level: &mut AtMostApc,
     ) {
     }

@@ -23,10 +23,9 @@
 
 use crate::device::{self, FilterDevice, Kind, kind_of};
 use crate::driver::Filter;
-use crate::irp::raw;
+use crate::irp::{Came, raw};
 use crate::irql::{AtMostApc, Passive};
 use crate::slot::DRIVER;
-use crate::status::Status;
 use core::mem::offset_of;
 use wdk_sys::{
     BOOLEAN, DEVICE_OBJECT, FALSE, FAST_IO_DISPATCH, FILE_OBJECT, PCOMPRESSED_DATA_INFO,
@@ -88,38 +87,6 @@ pub struct FastIoCall {
 impl FastIoCall {
     /// [`FastIoCall::entry`] of the first FsFilter operation.
     pub const FIRST_FILTER_OPERATION: u8 = 20;
-}
-
-/// What came of it.
-pub struct FastIoResult {
-    /// Whether the lower driver has the entry, and answered TRUE.
-    pub taken: bool,
-    /// The result of a call that was taken; success and 0 for an entry that has none.
-    pub status: Status,
-    /// Bytes transferred, or what the entry defines.
-    pub information: u64,
-}
-
-impl FastIoResult {
-    /// # Safety
-    /// `result` is null, or the status block of the call.
-    unsafe fn of(taken: bool, result: PIO_STATUS_BLOCK) -> Self {
-        let none = Self {
-            taken,
-            status: Status::SUCCESS,
-            information: 0,
-        };
-        // SAFETY: contract of the function. What was not taken has no result.
-        let Some(block) = (unsafe { result.as_ref() }).filter(|_| taken) else {
-            return none;
-        };
-        Self {
-            // SAFETY: written by the driver that took the call.
-            status: Status(unsafe { block.__bindgen_anon_1.Status }),
-            information: block.Information,
-            ..none
-        }
-    }
 }
 
 /// Offset and length of a call.
@@ -231,8 +198,8 @@ macro_rules! pass_through {
                 let answer = unsafe { down($file, $($argument,)* lower) };
                 if let Some(observation) = observation {
                     // SAFETY: the status block of the call, if the entry has one.
-                    let result = unsafe { FastIoResult::of(answer != NO, $result) };
-                    F::fast_io_ends(filter.driver(), observation, &result, level);
+                    let came = unsafe { Came::of_call(answer != NO, $result) };
+                    F::fast_io_ends(filter.driver(), observation, &came, level);
                 }
                 answer
             }
@@ -392,8 +359,8 @@ unsafe extern "C" fn query_open<F: Filter>(
         let answered = unsafe { down::<F>(irp, information, device) };
         if let Some(observation) = observation {
             // SAFETY: there is no status block.
-            let result = unsafe { FastIoResult::of(answered != NO, NO_RESULT) };
-            F::fast_io_ends(filter.driver(), observation, &result, level);
+            let came = unsafe { Came::of_call(answered != NO, NO_RESULT) };
+            F::fast_io_ends(filter.driver(), observation, &came, level);
         }
         answered
     }

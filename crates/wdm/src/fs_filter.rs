@@ -13,7 +13,8 @@
 
 use crate::device::{FilterDevice, Kind, kind_of};
 use crate::driver::{Driver, Filter};
-use crate::fast_io::{FastIoCall, FastIoResult};
+use crate::fast_io::FastIoCall;
+use crate::irp::Came;
 use crate::irql::AtMostApc;
 use crate::pool::NonPagedBox;
 use crate::slot::{DRIVER, Inside};
@@ -184,12 +185,7 @@ unsafe extern "C" fn ended<F: Filter>(
         driver,
         _inside,
     } = observed.into_inner();
-    let result = FastIoResult {
-        taken: true,
-        status: Status(status),
-        information: 0,
-    };
     // SAFETY: FsFilter callbacks are called at or below APC_LEVEL.
     let level = unsafe { AtMostApc::assumed() };
-    F::fast_io_ends(driver, observation, &result, level);
+    F::fast_io_ends(driver, observation, &Came::with(Status(status)), level);
 }

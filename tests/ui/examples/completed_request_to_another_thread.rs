@@ -12,6 +12,6 @@ fn on_another_thread(work: impl FnOnce() + Send) {
 
 fn completed(irp: &CompletedIrp<'_, Plain>) {
     on_another_thread(move || {
-        let _status = irp.status();
+        let _status = irp.came();
     });
 }

@@ -8,5 +8,5 @@ use wdm::irql::Passive;
 use wdm_ui::Plain;
 
 fn request<'d>(irp: Irp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
-    let _status = irp.forward_and_wait(level).status();
+    let _status = irp.forward_and_wait(level).came();
 }

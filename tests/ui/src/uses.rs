@@ -47,7 +47,7 @@ pub struct Logged {
 
 impl Completion<Plain> for Logged {
     fn completed(self, irp: &CompletedIrp<'_, Plain>, _level: &mut AtMostDispatch) {
-        let _seen = (self.major, irp.status(), irp.pending_returned());
+        let _seen = (self.major, irp.came());
     }
 }
 
@@ -57,7 +57,7 @@ pub fn wait<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
         return refuse(irp);
     };
     let returned = irp.forward_and_wait(level);
-    let _result = returned.status();
+    let _result = returned.came();
     returned.resume()
 }
 

@@ -23,7 +23,7 @@ struct CountFailures(&'static AtomicU32);
 
 impl Completion<Example> for CountFailures {
     fn completed(self, irp: &CompletedIrp<'_, Example>, _level: &mut AtMostDispatch) {
-        if !irp.status().is_success() {
+        if !irp.came().status.is_success() {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -22,7 +22,7 @@ struct NameWhoFailed {
 
 impl PendedWork<Example> for NameWhoFailed {
     fn run<'w>(self, irp: PendedIrp<'w, Example>, level: &mut Passive) -> Resumed<'w> {
-        if !irp.status().is_success() {
+        if !irp.came().status.is_success() {
             // A name can be asked for here, and not in a completion routine.
             let mut buffer = NameBuffer::new();
             let _for_a_log = self.below.name(&mut buffer, level);

@@ -20,7 +20,7 @@ pub fn mount_volume<'d>(
         return pass_through::pass_through(irp);
     };
     let returned = irp.forward_and_wait(level);
-    if returned.status().is_success()
+    if returned.came().status.is_success()
         && let Some(volume) = storage.mounted_volume()
         && own::is_writable(&storage, level)
     {

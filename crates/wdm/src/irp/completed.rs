@@ -2,10 +2,9 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Disposition, Major, raw};
+use super::{Brand, Came, Disposition, Major, raw};
 use crate::driver::{Driver, Filter};
 use crate::slot::DRIVER;
-use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use wdk_sys::{IO_NO_INCREMENT, PDEVICE_OBJECT, PIRP, ntddk};
@@ -35,18 +34,11 @@ impl<F: Filter> CompletedIrp<'_, F> {
         unsafe { DRIVER.get() }
     }
 
-    /// The status it completed with. IRQL: any.
+    /// How it came back. IRQL: any.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn came(&self) -> Came {
         // SAFETY: live while the routine runs.
-        unsafe { raw::status(self.raw) }
-    }
-
-    /// Bytes transferred, or what the major function defines. IRQL: any.
-    #[must_use]
-    pub fn information(&self) -> usize {
-        // SAFETY: live while the routine runs.
-        unsafe { (*self.raw).IoStatus.Information as usize }
+        unsafe { Came::of(self.raw) }
     }
 
     /// The major function code. IRQL: any.
@@ -69,13 +61,6 @@ impl<F: Filter> CompletedIrp<'_, F> {
         // SAFETY: the major function selects this member.
         let class = unsafe { (*parameters).FileInformationClass };
         Some(class.cast_unsigned())
-    }
-
-    /// Whether a driver below returned STATUS_PENDING. IRQL: any.
-    #[must_use]
-    pub fn pending_returned(&self) -> bool {
-        // SAFETY: live while the routine runs.
-        unsafe { (*self.raw).PendingReturned != 0 }
     }
 }
 
@@ -109,25 +94,11 @@ impl<'d, F: Filter> ReturnedIrp<'d, F> {
         }
     }
 
-    /// The status the lower driver completed it with. IRQL: any.
+    /// How it came back. IRQL: any.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn came(&self) -> Came {
         // SAFETY: owned.
-        unsafe { raw::status(self.raw) }
-    }
-
-    /// Bytes transferred, or what the major function defines. IRQL: any.
-    #[must_use]
-    pub fn information(&self) -> usize {
-        // SAFETY: owned.
-        unsafe { (*self.raw).IoStatus.Information as usize }
-    }
-
-    /// Whether a driver below returned STATUS_PENDING. IRQL: any.
-    #[must_use]
-    pub fn pending_returned(&self) -> bool {
-        // SAFETY: owned.
-        unsafe { (*self.raw).PendingReturned != 0 }
+        unsafe { Came::of(self.raw) }
     }
 
     pub(super) const fn raw(&self) -> PIRP {
@@ -147,7 +118,7 @@ impl<'d, F: Filter> ReturnedIrp<'d, F> {
     /// Lets completion go on upwards with the result of the lower driver, and returns that
     /// status (D4). IRQL: ≤ DISPATCH_LEVEL.
     pub fn resume(self) -> Disposition<'d> {
-        let status = self.status();
+        let status = self.came().status;
         let irp = ManuallyDrop::new(self).raw;
         // SAFETY: owned until now; not touched afterwards (C12).
         unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) };

@@ -43,6 +43,7 @@ macro_rules! example {
     };
 }
 
+mod came;
 mod completed;
 mod control;
 mod device_control;
@@ -54,6 +55,7 @@ mod parked;
 mod pended;
 pub(crate) mod raw;
 
+pub use came::Came;
 pub use completed::{CompletedIrp, ReturnedIrp};
 pub use control::ControlIrp;
 pub use device_control::{DeviceControl, DirectOutput};

@@ -89,7 +89,7 @@ impl<F: Filter> ReturnedIrp<'_, F> {
     /// Errors: as there; STATUS_INVALID_DEVICE_REQUEST for another request, and for one that has opened
     /// nothing.
     pub fn ask_opened_name(&self, level: &mut Passive) -> Result<NonPagedSlice<u16>, Status> {
-        let status = self.status();
+        let status = self.came().status;
         // SAFETY: the request is this driver's again.
         let file = match unsafe { raw::major(self.raw()) } {
             Major::CREATE if status.is_success() && status != Status::REPARSE => {

@@ -7,7 +7,7 @@
     reason = "the request travels through the context pointer"
 )]
 
-use super::{Brand, Lasting, raw};
+use super::{Brand, Came, Lasting};
 use crate::completion::Context;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
@@ -39,25 +39,11 @@ impl<'w, F: Filter> PendedIrp<'w, F> {
         self.driver
     }
 
-    /// The status the lower driver completed it with. IRQL: any.
+    /// How it came back. IRQL: any.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn came(&self) -> Came {
         // SAFETY: owned.
-        unsafe { raw::status(self.raw) }
-    }
-
-    /// Bytes transferred, or what the major function defines. IRQL: any.
-    #[must_use]
-    pub fn information(&self) -> usize {
-        // SAFETY: owned.
-        unsafe { (*self.raw).IoStatus.Information as usize }
-    }
-
-    /// Whether a driver below returned STATUS_PENDING. IRQL: any.
-    #[must_use]
-    pub fn pending_returned(&self) -> bool {
-        // SAFETY: owned.
-        unsafe { (*self.raw).PendingReturned != 0 }
+        unsafe { Came::of(self.raw) }
     }
 
     /// Lets completion go on upwards with the result of the lower driver (C13).
