@@ -14,6 +14,8 @@ use wdm::etw::{
     event_metadata_length, provider_traits_length,
 };
 use wdm::{time, unicode};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{Immutable, IntoBytes};
 
 const NAME: &str = "fsglass";
 
@@ -56,6 +58,24 @@ const FIELDS: &[(&str, FieldType)] = &[
     ("name", FieldType::Text),
 ];
 
+/// From the field behind `operation` to the length of `volume`, as they lie in an event.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct Fixed {
+    minor: u8,
+    status: U32,
+    information: U64,
+    duration: U64,
+    flags: U32,
+    irp_flags: U32,
+    irql: u8,
+    process: U32,
+    thread: U32,
+    file: U64,
+    parameters: [U64; 2],
+    volume_length: U16,
+}
+
 static REQUEST: Event = Event::new(LEVEL, REQUESTS, &METADATA);
 
 static METADATA: EventMetadata<{ event_metadata_length(EVENT, FIELDS) }> =
@@ -85,32 +105,32 @@ pub fn write(completed: &Completed<'_>, names: bool) {
         (&[], completed.flags & !trace::flags::OF_NAMES)
     };
     // A text has its length in bytes in front; none is longer than that can say.
-    let length = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX);
+    let length = |bytes: usize| U16::new(u16::try_from(bytes).unwrap_or(u16::MAX));
     let operation_length = length(operation.len());
-    let volume_length = length(size_of_val(volume.units()));
+    let fixed = Fixed {
+        minor: observation.minor,
+        status: completed.outcome.status.into(),
+        information: completed.outcome.information.into(),
+        duration: time::in_100ns(completed.outcome.ticks).into(),
+        flags: flags.into(),
+        irp_flags: observation.irp_flags.into(),
+        irql: completed.irql,
+        process: observation.process.into(),
+        thread: observation.thread.into(),
+        file: observation.file.into(),
+        parameters: observation.numbers.map(Into::into),
+        volume_length: length(size_of_val(volume.units())),
+    };
     let name_length = length(size_of_val(name));
-    let duration = time::in_100ns(completed.outcome.ticks);
     etw::write(
         &REQUEST,
-        &[
-            Value::number(&operation_length),
-            Value::units(operation),
-            Value::number(&observation.minor),
-            Value::number(&completed.outcome.status),
-            Value::number(&completed.outcome.information),
-            Value::number(&duration),
-            Value::number(&flags),
-            Value::number(&observation.irp_flags),
-            Value::number(&completed.irql),
-            Value::number(&observation.process),
-            Value::number(&observation.thread),
-            Value::number(&observation.file),
-            Value::number(&observation.numbers[0]),
-            Value::number(&observation.numbers[1]),
-            Value::number(&volume_length),
-            Value::units(volume.units()),
-            Value::number(&name_length),
-            Value::units(name),
+        [
+            Value::of(&operation_length),
+            Value::of(operation),
+            Value::of(&fixed),
+            Value::of(volume.units()),
+            Value::of(&name_length),
+            Value::of(name),
         ],
     );
 }

@@ -19,6 +19,7 @@ use wdm::irql::Passive;
 use wdm::pool::{NonPagedArc, NonPagedBox, NonPagedSlice, SetOnce};
 use wdm::status::Status;
 use wdm::sync::Guests;
+use zerocopy::FromZeros;
 
 /// As long as all counters together have no more bytes, each door has some of its own.
 const OWN: u64 = 2 << 20;
@@ -64,6 +65,7 @@ struct OfVolume {
 }
 
 /// Those of a door.
+#[derive(FromZeros)]
 struct Own(ByOperation<SetOnce<Counters>>);
 
 const fn none() -> ByOperation<SetOnce<Counters>> {
@@ -97,7 +99,7 @@ impl OfVolume {
     fn made<'a>(&'a self, own: &'a SetOnce<Own>, at: usize) -> Option<(&'a Counters, Writers)> {
         let shared = self.shared.get(at)?;
         if shared.get().is_none()
-            && let Some(own) = self.one(own, OWN, || NonPagedBox::try_new(Own(none())))
+            && let Some(own) = self.one(own, OWN, NonPagedBox::try_zeroed)
             && let Some(counters) = self.one(own.0.get(at)?, OWN, NonPagedBox::try_zeroed)
         {
             return Some((counters, Writers::One));

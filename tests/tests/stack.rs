@@ -7,8 +7,8 @@ use fsglass_tests::stack::{Routines, Way};
 
 /// For a request, or a call of fast I/O, that nobody observes, on either way. Bytes.
 const PLAIN: u32 = 256;
-/// For one of which everything is observed; most of it lies in the one frame that fills in an event for ETW.
-const OBSERVED: u32 = 1664;
+/// For one of which everything is observed; the largest of its frames fills in an event for ETW.
+const OBSERVED: u32 = 1104;
 
 /// What is on other ways: the control device, mounts, and the end of a device.
 const ELSEWHERE: &[&str] = &[

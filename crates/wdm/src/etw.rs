@@ -15,6 +15,7 @@ use crate::status::Status;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use wdk_sys::{_EVENT_INFO_CLASS, GUID, REGHANDLE, ntddk};
+use zerocopy::{Immutable, IntoBytes};
 
 /// Who provides events. Constant.
 pub struct Provider {
@@ -150,60 +151,51 @@ const fn copy(to: &mut [u8], start: usize, text: &str) -> usize {
     start + at + 1
 }
 
-/// The value of a field; several may make up one.
+/// A part of the values: one, several that lie one behind the other, or a part of one. It is the
+/// EVENT_DATA_DESCRIPTOR that ETW is given, so that none is copied on the way: the stack is short.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Value<'v> {
-    first: *const c_void,
-    bytes: u32,
+    pointer: u64,
+    size: u32,
+    kind: u32,
     borrow: core::marker::PhantomData<&'v ()>,
 }
 
 impl<'v> Value<'v> {
-    /// A number, or a length.
-    #[must_use]
-    pub const fn number<T: zerocopy::IntoBytes + zerocopy::Immutable>(number: &'v T) -> Self {
-        Self {
-            first: core::ptr::from_ref(number).cast(),
-            bytes: size_of::<T>() as u32,
-            borrow: core::marker::PhantomData,
-        }
-    }
-
-    /// The units of a text whose length in bytes is a value in front.
-    #[must_use]
-    pub const fn units<T: zerocopy::IntoBytes + zerocopy::Immutable>(units: &'v [T]) -> Self {
-        Self {
-            first: units.as_ptr().cast(),
-            bytes: size_of_val(units) as u32,
-            borrow: core::marker::PhantomData,
-        }
-    }
-}
-
-/// EVENT_DATA_DESCRIPTOR.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct DataDescriptor {
-    pointer: u64,
-    size: u32,
-    kind: u32,
-}
-
-impl DataDescriptor {
-    const NONE: Self = Self::new(core::ptr::null(), 0, 0);
-    /// EVENT_DATA_DESCRIPTOR_TYPE_EVENT_METADATA and _PROVIDER_METADATA.
+    /// EVENT_DATA_DESCRIPTOR_TYPE_NONE, _EVENT_METADATA and _PROVIDER_METADATA.
+    const PLAIN: u32 = 0;
     const EVENT: u32 = 1;
     const PROVIDER: u32 = 2;
 
-    const fn new(first: *const c_void, size: u32, kind: u32) -> Self {
+    /// What `value` is in memory. A text has its length in bytes in front.
+    #[must_use]
+    pub const fn of<T: IntoBytes + Immutable + ?Sized>(value: &'v T) -> Self {
+        let first = core::ptr::from_ref(value).cast();
+        Self::new(first, size_of_val(value), Self::PLAIN)
+    }
+
+    const fn metadata(bytes: &'static [u8], kind: u32) -> Self {
+        Self::new(bytes.as_ptr().cast(), bytes.len(), kind)
+    }
+
+    const fn new(first: *const c_void, size: usize, kind: u32) -> Self {
         // An address stands in 64 bits; `transmute` would be the other way to have that in a constant.
         let pointer = Pointer { first }.into_bits();
         Self {
             pointer,
-            size,
+            size: size as u32,
             kind,
+            borrow: core::marker::PhantomData,
         }
     }
+}
+
+/// What ETW is given, one behind the other: the descriptions of the provider and of the event, and the values.
+#[repr(C)]
+struct Data<'v, const N: usize> {
+    metadata: [Value<'v>; 2],
+    values: [Value<'v>; N],
 }
 
 /// An address, and its bits.
@@ -312,28 +304,20 @@ pub(crate) fn unregister() {
     }
 }
 
-/// Writes an event whose fields have these values, one after the other; none if the driver is no provider.
+/// Writes an event whose fields have these values, one behind the other; none if the driver is no provider.
 /// Without memory for it, it is lost, and the session counts that. IRQL: ≤ DISPATCH_LEVEL.
-pub fn write(event: &'static Event, values: &[Value<'_>]) {
+#[inline(always)]
+pub fn write<const N: usize>(event: &'static Event, values: [Value<'_>; N]) {
     let Some((provider, handle)) = REGISTERED.get() else {
         return;
     };
-    let metadata = |bytes: &'static [u8], kind| {
-        DataDescriptor::new(bytes.as_ptr().cast(), bytes.len() as u32, kind)
+    let mut data = Data {
+        metadata: [
+            Value::metadata(provider.traits, Value::PROVIDER),
+            Value::metadata(event.metadata, Value::EVENT),
+        ],
+        values,
     };
-    let fixed = [
-        metadata(provider.traits, DataDescriptor::PROVIDER),
-        metadata(event.metadata, DataDescriptor::EVENT),
-    ];
-    let values = values
-        .iter()
-        .map(|value| DataDescriptor::new(value.first, value.bytes, 0));
-    let mut data = [DataDescriptor::NONE; MOST];
-    let mut count = 0;
-    for (place, descriptor) in data.iter_mut().zip(fixed.into_iter().chain(values)) {
-        *place = descriptor;
-        count += 1;
-    }
     let descriptor = EventDescriptor {
         id: 0,
         version: 0,
@@ -343,22 +327,19 @@ pub fn write(event: &'static Event, values: &[Value<'_>]) {
         task: 0,
         keyword: event.keyword,
     };
-    // SAFETY: invariant of the type; the descriptors, which have ETW's layout, and what they point to
-    // outlive the call, and it only reads them.
+    // SAFETY: invariant of the type; the descriptors, which have ETW's layout and lie without a gap, and what
+    // they point to outlive the call, and it only reads them.
     let _lost = unsafe {
         ntddk::EtwWriteTransfer(
             handle,
             (&raw const descriptor).cast(),
             core::ptr::null(),
             core::ptr::null(),
-            count,
-            data.as_mut_ptr().cast(),
+            (data.metadata.len() + N) as u32,
+            (&raw mut data).cast(),
         )
     };
 }
-
-/// How many values an event has at most.
-const MOST: usize = 24;
 
 /// What the sessions that listen to a provider want, all together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

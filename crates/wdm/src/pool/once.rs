@@ -6,10 +6,11 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Empty, and then a value for as long as this lives.
+/// Empty, and then a value for as long as this lives. Zeroed memory is an empty one.
 ///
 /// # Invariants
 /// The pointer is null, or comes from [`NonPagedBox::into_raw`]; once it is not null it stays.
+#[derive(zerocopy::FromZeros)]
 pub struct SetOnce<T> {
     value: AtomicPtr<T>,
     /// Owns a value; a pointer, so that only what is said below makes it `Send` and `Sync`.
