@@ -44,7 +44,8 @@ pub struct Totals {
 impl Totals {
     fn add(&mut self, event: &Event) {
         self.requests += 1;
-        self.bytes += event.bytes();
+        // A damaged file may say any number.
+        self.bytes = self.bytes.saturating_add(event.bytes());
         self.failed += u64::from(event.failed());
         self.pended += u64::from(event.has(flags::PENDED));
         self.durations.add(event.nanoseconds);

@@ -59,6 +59,20 @@ fn everything_is_counted() {
     assert_eq!(failures, [((0xC000_0011, Operation::READ), 10)]);
 }
 
+/// As a damaged file may have them.
+#[test]
+fn numbers_that_no_request_has_are_counted() {
+    let mut summary = Summary::default();
+    for _ in 0..2 {
+        let mut one = event(50, 9000, Operation::READ);
+        (one.time, one.nanoseconds) = (u64::MAX, u64::MAX);
+        one.record.information = u64::MAX.into();
+        summary.add(one);
+    }
+    assert_eq!(summary.all.bytes, u64::MAX);
+    assert!(!page(&summary, &origin()).unwrap().is_empty());
+}
+
 #[test]
 fn rates_have_all_requests() {
     let summary = summary();
