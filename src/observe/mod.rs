@@ -375,7 +375,9 @@ impl Observer {
         level: &mut Passive,
     ) -> Disposition<'d> {
         let look = self.traces.look();
-        let Some(reader) = look.as_ref().and_then(|look| look.get(trace.number)) else {
+        let reader = look.as_ref().and_then(|look| look.get(trace.number));
+        // The trace may have been stopped meanwhile, and another one have its number.
+        let Some(reader) = reader.filter(|reader| reader.waits_in(&trace.parking)) else {
             return control.complete(Status::INVALID_DEVICE_STATE);
         };
         if !reader.is_empty(level) {

@@ -212,6 +212,11 @@ impl Reader {
         }
     }
 
+    /// Whether this is the trace whose client waits there.
+    pub fn waits_in(&self, parking: &Parking) -> bool {
+        core::ptr::eq(&*self.parking, parking)
+    }
+
     /// Whether there is nothing to read. Where another request is taking a record out, a ring looks empty in
     /// between, so that this waits for it.
     pub fn is_empty(&self, level: &mut Passive) -> bool {

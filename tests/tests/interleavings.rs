@@ -4,7 +4,7 @@
 //! to some step, and so on, until every plan with up to two changes has been tried. A volume must
 //! be filtered exactly once whatever the order (A5, A6), and nothing may be left behind (A9, A12).
 
-use fsglass_tests::client::Client;
+use fsglass_tests::client::{Client, everything};
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use ntbox::io_manager::driver::Loaded;
@@ -233,6 +233,46 @@ fn a_last_close_during_the_unload_is_waited_for() {
         );
 
         assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// D7: a trace is stopped while it is read, and another client's begins in its place: the read ends, and
+/// takes nothing of the other's.
+#[test]
+fn a_read_of_a_trace_that_stops_is_none_of_the_next_one() {
+    /// In 100 ns. It passes when nobody else has anything to do.
+    const SECOND: i64 = 10_000_000;
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        volume.mount();
+        let driver = load(path, UNLOADABLE);
+        let (one, other) = (Client::open(), Client::open());
+        let plans = every_plan(|plan| {
+            assert_eq!(one.start_trace(everything(), "", ""), STATUS_SUCCESS);
+            let ran = run(
+                plan,
+                || {
+                    let mut reading = one.read_trace(1 << 16);
+                    let ended = reading.finishes_within(SECOND);
+                    if !ended {
+                        reading.cancel();
+                    }
+                    (ended, reading.wait().data)
+                },
+                || {
+                    assert_eq!(one.stop_trace(), STATUS_SUCCESS);
+                    assert_eq!(other.start_trace(everything(), "", ""), STATUS_SUCCESS);
+                },
+            );
+            assert_eq!(ran.first, (true, vec![]), "plan {plan:?}");
+            assert_eq!(other.stop_trace(), STATUS_SUCCESS, "plan {plan:?}");
+            ran.changes
+        });
+
+        assert!(plans >= MANY, "{plans} plans");
+        drop((one, other));
+        unload_alone(driver);
     });
 }
 
