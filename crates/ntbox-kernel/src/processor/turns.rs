@@ -250,7 +250,13 @@ fn take_part<R>(me: usize, body: impl FnOnce() -> R) -> R {
 
 /// Calls `attempt` with every plan of up to two changes; it runs the plan and returns how many of
 /// its changes were made. How many plans there were.
-pub fn every_plan(mut attempt: impl FnMut(&[u32]) -> usize) -> u32 {
+pub fn every_plan(attempt: impl FnMut(&[u32]) -> usize) -> u32 {
+    every_nth_plan(1, attempt)
+}
+
+/// As [`every_plan`], with one of `nth` second changes for each first one, in turn: where both threads go
+/// through so many points that all plans are tens of thousands.
+pub fn every_nth_plan(nth: u32, mut attempt: impl FnMut(&[u32]) -> usize) -> u32 {
     let mut plans = 1;
     attempt(&[]);
     for first in 1.. {
@@ -258,7 +264,7 @@ pub fn every_plan(mut attempt: impl FnMut(&[u32]) -> usize) -> u32 {
         if attempt(&[first]) == 0 {
             break;
         }
-        for second in 1.. {
+        for second in (1 + first % nth..).step_by(nth as usize) {
             plans += 1;
             if attempt(&[first, second]) < 2 {
                 break;
