@@ -81,8 +81,8 @@ fn whatever_is_asked_is_answered_as_defined() {
         }
         let rate = total.steps as f64 / begun.elapsed().as_secs_f64();
         println!("{total:?}, {rate:.0} steps a second");
-        assert!(total.succeeded > total.steps / 10, "{total:?}");
-        assert!(total.waited > total.steps / 100, "{total:?}");
+        assert!(total.succeeded > total.steps / 20, "{total:?}");
+        assert!(total.waited > total.steps / 400, "{total:?}");
         assert!(total.bytes > total.steps, "{total:?}");
     });
 }
