@@ -102,7 +102,7 @@ pub unsafe fn release(address: usize, bytes: usize) {
 /// Reads memory that may not be there. False if any byte is not readable.
 pub fn try_read(address: usize, into: &mut [u8]) -> bool {
     system::try_read(address, into)
-        || pageable::page_in_to_look(address, into.len()) && system::try_read(address, into)
+        || pageable::look(address, into.len(), || system::try_read(address, into))
 }
 
 /// Reads a pointer-size value that may not be there.

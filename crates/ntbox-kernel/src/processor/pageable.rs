@@ -313,9 +313,12 @@ pub fn touched(address: usize, access: Access) -> Option<Touched> {
     }
 }
 
-/// Pages in what lies in `bytes` from `start` for the box itself, at any level: what it looks at
-/// for a report or a check is nobody's mistake. False if nothing of it was paged out.
-pub fn page_in_to_look(start: usize, bytes: usize) -> bool {
+/// Calls `look` while what lies in `bytes` from `start` is paged in, for the box itself, at any
+/// level: what it looks at for a report or a check is nobody's mistake. Nobody can page it out
+/// meanwhile. False, without a call, if nothing is pageable there.
+///
+/// `look` must not touch pageable memory: it is called with this module's lock.
+pub fn look(start: usize, bytes: usize, look: impl FnOnce() -> bool) -> bool {
     if !any() {
         return false;
     }
@@ -327,13 +330,13 @@ pub fn page_in_to_look(start: usize, bytes: usize) -> bool {
             break;
         };
         address = range.end;
+        found = true;
         if !range.paged_in && ranges.page_in(first) {
             ranges.evictable.push(first);
             EVICTABLE.fetch_add(1, Ordering::SeqCst);
-            found = true;
         }
     }
-    found
+    found && look()
 }
 
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]

@@ -124,3 +124,24 @@ fn locked_pages_stay() {
     assert!(!page.is_paged_in());
     assert!(memory::try_read(page.start, &mut [0]), "the box may look");
 }
+
+/// The box looks at a page that another thread pages out again and again.
+#[test]
+fn the_box_can_always_look() {
+    let page = Page::new();
+    assert_eq!(page.use_it(7), 7);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                drop(irql::raised_to(DISPATCH_LEVEL));
+            }
+        });
+        let seen = (0..20_000).all(|_| {
+            let mut byte = [0];
+            memory::try_read(page.start, &mut byte) && byte == [7]
+        });
+        ended.store(true, Ordering::Relaxed);
+        assert!(seen, "a page that is there could not be read");
+    });
+}
