@@ -8,7 +8,7 @@
 //! the few registers and the small frame that it needs.
 
 use crate::glass::Glass;
-use crate::observe::Observation;
+use crate::observe::{self, Observation};
 use crate::volumes;
 use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
@@ -34,7 +34,7 @@ pub fn mount_volume<'d>(
     };
     let returned = irp.forward_and_wait(level);
     let came = returned.came();
-    ended(returned.driver(), observation.as_deref(), &came, level);
+    ended(returned.driver(), observation, &came, level);
     attach_after_mount(returned.driver(), &storage, came.status, level);
     returned.resume()
 }
@@ -48,7 +48,7 @@ struct Mounted {
 impl PendedWork<Glass> for Mounted {
     fn run<'w>(self, irp: PendedIrp<'w, Glass>, level: &mut Passive) -> Resumed<'w> {
         let came = irp.came();
-        ended(irp.driver(), self.observation.as_deref(), &came, level);
+        ended(irp.driver(), self.observation, &came, level);
         attach_after_mount(irp.driver(), &self.storage, came.status, level);
         irp.resume()
     }
@@ -57,13 +57,13 @@ impl PendedWork<Glass> for Mounted {
 /// A request that this driver finishes itself has come back.
 fn ended(
     driver: &Driver<Glass>,
-    observation: Option<&Observation>,
+    observation: Option<NonPagedBox<Observation>>,
     came: &Came,
     level: &mut Passive,
 ) {
     if let Some(observation) = observation {
         let level = level.at_most_apc().at_most_dispatch();
-        observation.end(driver, came, level);
+        observe::end(observation, driver, came, level);
     }
 }
 
@@ -96,7 +96,7 @@ pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Dispo
     let observation = Observation::begin(&irp, level.at_most_apc());
     let returned = irp.forward_and_wait(level);
     let came = returned.came();
-    ended(returned.driver(), observation.as_deref(), &came, level);
+    ended(returned.driver(), observation, &came, level);
     if !came.status.is_success() && came.status != Status::IMAGE_ALREADY_LOADED {
         volumes::attach_to_file_system(returned.driver(), &recognizer, level);
     }

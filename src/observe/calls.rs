@@ -1,7 +1,6 @@
 //! One call of fast I/O, or one FsFilter operation, while it is below.
 
-use super::names::Named;
-use super::observation::{Counted, Observation, Subject, outcome};
+use super::observation::{Counted, Observation, Subject, came_back};
 use super::{What, of};
 use crate::glass::Glass;
 use fsglass_protocol::Operation;
@@ -11,7 +10,6 @@ use wdm::fast_io::FastIoCall;
 use wdm::irp::Came;
 use wdm::irql::AtMostDispatch;
 use wdm::pool::NonPagedBox;
-use wdm::{process, time};
 
 // Both number the calls of fast I/O, and behind them the FsFilter operations.
 const _: () = assert!(FastIoCall::FIRST_FILTER_OPERATION == Operation::FIRST_FILTER_CALL);
@@ -57,25 +55,13 @@ fn observed(
             .start(subject.place(), subject.operation);
     }
     if let Some(Ok(room)) = room {
-        let named = if what.names() {
+        let mut observation = Observation::new(subject, what, Some(volume));
+        if what.names() {
             let (names, statistics) = (&observer.names, &observer.statistics);
-            names.find(statistics, subject.volume, call.file, level)
-        } else {
-            Named::default()
-        };
-        let observation = Observation {
-            started: time::ticks(),
-            subject,
-            minor: 0,
-            counted: what.counts(),
-            irp_flags: 0,
-            process: process::current_process_id(),
-            thread: process::current_thread_id(),
-            file: call.file,
-            numbers: call.numbers,
-            named,
-            volume: what.events().then(|| volume.shared()),
-        };
+            observation.named = names.find(statistics, subject.volume, call.file, level);
+        }
+        observation.told.file = call.file.into();
+        observation.told.numbers = call.numbers.map(Into::into);
         return Some(Call::Traced(NonPagedBox::write(room, observation)));
     }
     what.counts().then(|| Call::Counted(Counted::new(subject)))
@@ -86,16 +72,11 @@ fn observed(
 pub fn ends(driver: &Driver<Glass>, call: Call, came: &Came, level: &mut AtMostDispatch) {
     let observer = of(driver);
     match call {
-        Call::Traced(observation) => {
-            observation.came_back(observer, &observation.outcome(came), level);
+        Call::Traced(mut observation) => {
+            observation.ends();
+            came_back(observation, observer, came, level);
         }
-        Call::Counted(counted) => {
-            let ticks = counted.ticks();
-            if let Some((place, operation)) = counted.subject() {
-                let outcome = outcome(came, operation, ticks);
-                observer.statistics.complete(place, operation, &outcome);
-            }
-        }
+        Call::Counted(counted) => counted.came_back(observer, came),
     }
 }
 

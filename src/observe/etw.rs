@@ -7,15 +7,15 @@
 //!
 //! The id is the one that tools make of the name, so that `*fsglass` finds it.
 
-use super::observation::Completed;
+use super::observation::Observation;
 use fsglass_protocol::trace;
 use wdm::etw::{
     self, Event, EventMetadata, FieldType, Provider, ProviderTraits, Value, Wanted,
     event_metadata_length, provider_traits_length,
 };
-use wdm::{time, unicode};
+use wdm::unicode;
 use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::{FromZeros, Immutable, IntoBytes, Unaligned};
 
 const NAME: &str = "fsglass";
 
@@ -58,22 +58,47 @@ const FIELDS: &[(&str, FieldType)] = &[
     ("name", FieldType::Text),
 ];
 
-/// From the field behind `operation` to the length of `volume`, as they lie in an event.
-#[derive(IntoBytes, Immutable)]
+/// What a trace tells of a request or call, as it lies in an event from the field behind `operation` to the length of
+/// `volume`: it is kept like this from the start, so that an event needs no copy of it where the stack is short.
+#[derive(FromZeros, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
-struct Fixed {
-    minor: u8,
-    status: U32,
-    information: U64,
+pub struct Told {
+    /// The minor function.
+    pub minor: u8,
+    /// How it came back.
+    pub status: U32,
+    /// What came with that.
+    pub information: U64,
+    /// How long it was below, in units of 100 ns. For events only.
     duration: U64,
-    flags: U32,
-    irp_flags: U32,
-    irql: u8,
-    process: U32,
-    thread: U32,
-    file: U64,
-    parameters: [U64; 2],
+    /// Bits of [`trace::flags`].
+    pub flags: U32,
+    /// `Irp->Flags`.
+    pub irp_flags: U32,
+    /// The level at which it came back.
+    pub irql: u8,
+    /// Who sent it.
+    pub process: U32,
+    /// Who sent it.
+    pub thread: U32,
+    /// Its file object.
+    pub file: U64,
+    /// What matters for that operation.
+    pub numbers: [U64; 2],
+    /// Bytes of the name of the volume. For events only.
     volume_length: U16,
+}
+
+impl Told {
+    /// Nothing but who sent it.
+    pub fn new(process: u32, thread: u32) -> Self {
+        let (process, thread) = (process.into(), thread.into());
+        Self {
+            process,
+            thread,
+            ..Self::new_zeroed()
+        }
+    }
 }
 
 static REQUEST: Event = Event::new(LEVEL, REQUESTS, &METADATA);
@@ -90,47 +115,37 @@ pub const fn wants(wanted: Wanted) -> (bool, bool) {
     (requests, requests && (any || wanted.keywords & NAMES != 0))
 }
 
-/// Writes what came back. IRQL: ≤ DISPATCH_LEVEL.
+/// Writes what came back, after so many units of 100 ns. IRQL: ≤ DISPATCH_LEVEL.
 #[inline(never)]
-pub fn write(completed: &Completed<'_>, names: bool) {
-    let observation = completed.observation;
-    let operation = observation.subject.operation.name().as_bytes();
+pub fn write(observation: &mut Observation, hundreds: u64, names: bool) {
     let volume = observation
         .volume
         .as_ref()
         .map_or(unicode!(""), |volume| volume.name());
-    let (name, flags): (&[u16], u32) = if names {
-        (observation.named.units(), completed.flags)
-    } else {
-        (&[], completed.flags & !trace::flags::OF_NAMES)
-    };
+    let told = &mut observation.told;
+    told.duration = hundreds.into();
     // A text has its length in bytes in front; none is longer than that can say.
     let length = |bytes: usize| U16::new(u16::try_from(bytes).unwrap_or(u16::MAX));
-    let operation_length = length(operation.len());
-    let fixed = Fixed {
-        minor: observation.minor,
-        status: completed.outcome.status.into(),
-        information: completed.outcome.information.into(),
-        duration: time::in_100ns(completed.outcome.ticks).into(),
-        flags: flags.into(),
-        irp_flags: observation.irp_flags.into(),
-        irql: completed.irql,
-        process: observation.process.into(),
-        thread: observation.thread.into(),
-        file: observation.file.into(),
-        parameters: observation.numbers.map(Into::into),
-        volume_length: length(size_of_val(volume.units())),
+    told.volume_length = length(size_of_val(volume.units()));
+    let flags = told.flags;
+    let name: &[u16] = if names {
+        observation.named.units()
+    } else {
+        told.flags = (flags.get() & !trace::flags::OF_NAMES).into();
+        &[]
     };
-    let name_length = length(size_of_val(name));
+    let operation = observation.subject.operation.name().as_bytes();
+    let (operation_length, name_length) = (length(operation.len()), length(size_of_val(name)));
     etw::write(
         &REQUEST,
         [
             Value::of(&operation_length),
             Value::of(operation),
-            Value::of(&fixed),
+            Value::of(&*told),
             Value::of(volume.units()),
             Value::of(&name_length),
             Value::of(name),
         ],
     );
+    told.flags = flags;
 }

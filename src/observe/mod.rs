@@ -24,7 +24,7 @@ mod statistics;
 mod volumes;
 
 pub use etw::PROVIDER;
-pub use observation::{Observation, pass_through};
+pub use observation::{Observation, end, pass_through};
 pub use reader::Reader;
 pub use volumes::{Filtered, Volume};
 
@@ -35,7 +35,6 @@ use fsglass_protocol::trace::{Filter, wanted};
 use fsglass_protocol::{Kind, Memory, StatisticsWriter};
 use memory::Purpose;
 use names::Names;
-use observation::Completed;
 use observe::counters::Sum;
 use statistics::Statistics;
 use volumes::{Table, Volumes};
@@ -400,10 +399,12 @@ impl Observer {
     }
 
     /// Something has come back: whoever traces it gets a record.
-    fn record(&self, completed: &Completed<'_>, level: &mut AtMostDispatch) {
+    fn record(&self, observation: &mut Observation, level: &mut AtMostDispatch) {
         let what = self.what();
         if what.events() {
-            etw::write(completed, what.0 & What::NAMED_EVENTS != 0);
+            // Here, because the event needs more of the stack.
+            let hundreds = time::in_100ns(observation.ticks);
+            etw::write(observation, hundreds, what.0 & What::NAMED_EVENTS != 0);
         }
         let mut running = what.running().peekable();
         if running.peek().is_none() {
@@ -411,7 +412,7 @@ impl Observer {
         }
         if let Some(look) = self.traces.look() {
             for reader in running.filter_map(|number| look.get(number)) {
-                reader.record(completed, level);
+                reader.record(observation, level);
             }
         }
     }

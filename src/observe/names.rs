@@ -26,6 +26,7 @@ use wdm::list::List;
 use wdm::pool::{NonPagedArc, NonPagedSlice};
 use wdm::status::Status;
 use wdm::sync::{Guests, SpinLock};
+use zerocopy::little_endian::U64;
 
 /// Where a name is from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -286,6 +287,9 @@ impl Names {
 }
 
 /// The name of the file of a request that is about to be passed on. IRQL: ≤ APC_LEVEL.
+///
+/// Out of line, so that its frame is gone when the request is below.
+#[inline(never)]
 pub fn of_request(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> Named {
     let observer = super::of(irp.driver());
     let (names, statistics) = (&observer.names, &observer.statistics);
@@ -439,7 +443,7 @@ pub const fn renames(class: u32) -> bool {
 }
 
 /// Whether a request renames its file.
-pub fn is_rename(operation: Operation, numbers: [u64; 2]) -> bool {
+pub fn is_rename(operation: Operation, numbers: [U64; 2]) -> bool {
     let [class, _length] = numbers;
-    operation.plain() == Operation::SET_INFORMATION && u32::try_from(class).is_ok_and(renames)
+    operation.plain() == Operation::SET_INFORMATION && u32::try_from(class.get()).is_ok_and(renames)
 }

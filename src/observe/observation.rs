@@ -4,8 +4,9 @@
 //! completion routine. A trace needs more, which lies in nonpaged pool; without memory for it the request is
 //! counted only.
 
+use super::etw::Told;
 use super::names::{self, Named};
-use super::volumes::place_of;
+use super::volumes::{Filtered, place_of};
 use super::{Observer, Volume, What, of};
 use crate::glass::Glass;
 use fsglass_protocol::{Operation, trace};
@@ -77,6 +78,9 @@ fn traced<'d>(
 }
 
 /// Waits for an IRP_MJ_CREATE, and asks for the name of what it has opened, before its sender hears of it.
+///
+/// Out of line, so that what it keeps meanwhile is not in the frame that every observed request has.
+#[inline(never)]
 fn created<'d>(
     irp: Irp<'d, Glass>,
     mut observation: NonPagedBox<Observation>,
@@ -90,8 +94,9 @@ fn created<'d>(
             .start(subject.place(), subject.operation);
     }
     let returned = irp.forward_and_wait(level);
-    let outcome = observation.outcome(&returned.came());
-    if is_opened(outcome.status) {
+    observation.ends();
+    let came = returned.came();
+    if is_opened(came.status) {
         let renames = observer.statistics.renames(subject.place());
         let answer = returned.ask_opened_name(level);
         if let Some(name) = names::told(answer, observation.named.name.as_deref()) {
@@ -99,8 +104,7 @@ fn created<'d>(
         }
     }
     let level = level.at_most_apc().at_most_dispatch();
-    observation.came_back(observer, &outcome, level);
-    drop(observation);
+    came_back(observation, observer, &came, level);
     returned.resume()
 }
 
@@ -180,29 +184,32 @@ impl Counted {
         Some(((number >> OPERATION_BITS) as usize, operation))
     }
 
-    /// How long it has been below, in ticks.
-    pub fn ticks(&self) -> u64 {
-        self.0.elapsed(time::ticks())
+    /// A call came back: it is counted. IRQL: ≤ DISPATCH_LEVEL.
+    #[inline(never)]
+    pub fn came_back(self, observer: &Observer, came: &Came) {
+        let ticks = self.0.elapsed(time::ticks());
+        if let Some((place, operation)) = self.subject() {
+            let outcome = outcome(came, operation, ticks, irql::current());
+            observer.statistics.complete(place, operation, &outcome);
+        }
     }
 }
 
 impl Completion<Glass> for Counted {
     fn completed(self, irp: &CompletedIrp<'_, Glass>, _level: &mut AtMostDispatch) {
-        let ticks = self.ticks();
         let (Some(driver), Some((place, operation))) = (irp.driver(), self.subject()) else {
             return;
         };
         let observer = of(driver);
-        let outcome = outcome(&irp.came(), operation, ticks);
-        observer.statistics.complete(place, operation, &outcome);
+        self.came_back(observer, &irp.came());
         if operation == Operation::SET_INFORMATION {
             renamed(observer, irp, place);
         }
     }
 }
 
-/// How an operation came back that has taken so many ticks, at this level.
-pub fn outcome(came: &Came, operation: Operation, ticks: u64) -> Outcome {
+/// How an operation came back that has taken so many ticks, at that level.
+pub fn outcome(came: &Came, operation: Operation, ticks: u64, irql: u8) -> Outcome {
     /// The severity of an error, in the two highest bits of a status.
     const ERROR: u32 = 3;
     let status = came.status.bits();
@@ -213,77 +220,64 @@ pub fn outcome(came: &Came, operation: Operation, ticks: u64) -> Outcome {
         bytes: if moved { came.information } else { 0 },
         ticks,
         pended: came.pended,
-        at_dispatch: irql::current() >= irql::DISPATCH,
+        at_dispatch: irql >= irql::DISPATCH,
         declined: came.declined,
     }
 }
 
 /// Whether a create with this status has opened its file: where it meets a reparse point, another create
 /// follows and no close.
-const fn is_opened(status: u32) -> bool {
-    status >> 31 == 0 && status != Status::REPARSE.bits()
+fn is_opened(status: Status) -> bool {
+    status.is_success() && status != Status::REPARSE
 }
 
-/// What a trace knows of a request, a call of fast I/O or an FsFilter operation before it comes back.
+/// What a trace knows of a request, a call of fast I/O or an FsFilter operation, before it comes back and then.
 pub struct Observation {
     /// When it was passed on, in ticks.
     pub started: u64,
+    /// How long it was below, in ticks.
+    pub ticks: u64,
     /// What is asked of which volume.
     pub subject: Subject,
-    /// The minor function.
-    pub minor: u8,
     /// Whether the statistics know of it.
     pub counted: bool,
-    /// `Irp->Flags`.
-    pub irp_flags: u32,
-    /// Who sent it.
-    pub process: u32,
-    /// Who sent it.
-    pub thread: u32,
-    /// Its file object.
-    pub file: u64,
-    /// What matters for that operation.
-    pub numbers: [u64; 2],
+    /// What is told of it.
+    pub told: Told,
     /// The name of its file, if that is wanted and known.
     pub named: Named,
     /// Its volume, for events.
     pub volume: Option<NonPagedArc<Volume>>,
 }
 
-/// What came back.
-pub struct Completed<'o> {
-    /// What was known before.
-    pub observation: &'o Observation,
-    /// How it came back.
-    pub outcome: &'o Outcome,
-    /// The level at which it came back.
-    pub irql: u8,
-    /// [`trace::flags`].
-    pub flags: u32,
-}
-
 impl Observation {
-    fn of(irp: &Irp<'_, Glass>, subject: Subject, what: What, level: &AtMostApc) -> Self {
-        let attached = irp.device().attachment().volume.as_ref();
+    /// Of what is passed on now.
+    pub fn new(subject: Subject, what: What, volume: Option<&Filtered>) -> Self {
         Self {
             started: time::ticks(),
+            ticks: 0,
             subject,
-            minor: irp.minor(),
             counted: what.counts(),
-            irp_flags: irp.flags(),
-            process: process::current_process_id(),
-            thread: process::current_thread_id(),
-            file: irp.file().map_or(0, |file| file.number()),
-            numbers: irp.numbers(level),
+            told: Told::new(process::current_process_id(), process::current_thread_id()),
             named: Named::default(),
-            volume: attached
+            volume: volume
                 .filter(|_| what.events())
                 .map(|volume| volume.shared()),
         }
     }
 
+    fn of(irp: &Irp<'_, Glass>, subject: Subject, what: What, level: &AtMostApc) -> Self {
+        let volume = irp.device().attachment().volume.as_ref();
+        let mut observation = Self::new(subject, what, volume);
+        let told = &mut observation.told;
+        told.minor = irp.minor();
+        told.irp_flags = irp.flags().into();
+        told.file = irp.file().map_or(0, |file| file.number()).into();
+        told.numbers = irp.numbers(level).map(Into::into);
+        observation
+    }
+
     /// Begins to observe a request that the caller waits for or finishes itself; `None` if nobody wants to
-    /// know of it, or without memory. [`Observation::end`] ends it.
+    /// know of it, or without memory. [`end`] ends it.
     pub fn begin(irp: &Irp<'_, Glass>, level: &AtMostApc) -> Option<NonPagedBox<Self>> {
         let what = of(irp.driver()).what();
         if what.is_nothing() {
@@ -297,61 +291,86 @@ impl Observation {
         ))
     }
 
-    /// It came back. Only now do statistics know of it: until it is passed on, it may
-    /// still fail here.
-    pub fn end(&self, driver: &Driver<Glass>, came: &Came, level: &mut AtMostDispatch) {
-        let observer = of(driver);
-        if self.counted {
-            observer
-                .statistics
-                .start(self.subject.place(), self.subject.operation);
-        }
-        self.came_back(observer, &self.outcome(came), level);
+    /// It has come back, at this moment.
+    pub fn ends(&mut self) {
+        self.ticks = time::since(self.started);
     }
+}
 
-    /// How it came back, now.
-    pub fn outcome(&self, came: &Came) -> Outcome {
-        outcome(came, self.subject.operation, time::since(self.started))
+/// What was begun by [`Observation::begin`] came back. Only now do statistics know of it: until it is passed on, it
+/// may still fail here. IRQL: ≤ DISPATCH_LEVEL.
+pub fn end(
+    mut observation: NonPagedBox<Observation>,
+    driver: &Driver<Glass>,
+    came: &Came,
+    level: &mut AtMostDispatch,
+) {
+    let observer = of(driver);
+    observation.ends();
+    if observation.counted {
+        let subject = observation.subject;
+        observer
+            .statistics
+            .start(subject.place(), subject.operation);
     }
+    came_back(observation, observer, came, level);
+}
 
-    /// It came back: it is counted and recorded. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn came_back(&self, observer: &Observer, outcome: &Outcome, level: &mut AtMostDispatch) {
-        let Subject { volume, operation } = self.subject;
-        let place = self.subject.place();
-        if self.counted {
-            observer.statistics.complete(place, operation, outcome);
-        }
-        if operation == Operation::CREATE && is_opened(outcome.status) {
-            observer.names.set(volume, self.file, &self.named, level);
-        }
-        if names::is_rename(operation, self.numbers) && outcome.status >> 31 == 0 {
-            observer.statistics.renamed(place);
-        }
-        let mut flags = self.named.flags();
-        if outcome.pended {
-            flags |= trace::flags::PENDED;
-        }
-        if outcome.declined {
-            flags |= trace::flags::DECLINED;
-        }
-        let completed = Completed {
-            observation: self,
-            outcome,
-            irql: irql::current(),
-            flags,
-        };
-        observer.record(&completed, level);
+/// It came back, and has ended: it is counted and recorded. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// Out of line, and the last thing that is done for it: who jumps here has no frame any more.
+#[inline(never)]
+pub fn came_back(
+    mut observation: NonPagedBox<Observation>,
+    observer: &Observer,
+    came: &Came,
+    level: &mut AtMostDispatch,
+) {
+    let Observation {
+        subject,
+        told,
+        named,
+        ..
+    } = &mut *observation;
+    let (subject, operation) = (*subject, subject.operation);
+    let irql = irql::current();
+    told.status = came.status.bits().into();
+    told.information = came.information.into();
+    told.irql = irql;
+    let mut flags = named.flags();
+    if came.pended {
+        flags |= trace::flags::PENDED;
     }
+    if came.declined {
+        flags |= trace::flags::DECLINED;
+    }
+    told.flags = flags.into();
+    if operation == Operation::CREATE && is_opened(came.status) {
+        observer
+            .names
+            .set(subject.volume, told.file.get(), named, level);
+    }
+    let renames = names::is_rename(operation, told.numbers) && came.status.is_success();
+    if renames {
+        observer.statistics.renamed(subject.place());
+    }
+    if observation.counted {
+        let outcome = outcome(came, operation, observation.ticks, irql);
+        observer
+            .statistics
+            .complete(subject.place(), operation, &outcome);
+    }
+    observer.record(&mut observation, level);
 }
 
 /// The completion of a request that is traced.
 struct Traced(NonPagedBox<Observation>);
 
 impl Completion<Glass> for Traced {
-    fn completed(self, irp: &CompletedIrp<'_, Glass>, level: &mut AtMostDispatch) {
+    fn completed(mut self, irp: &CompletedIrp<'_, Glass>, level: &mut AtMostDispatch) {
         if let Some(driver) = irp.driver() {
-            let outcome = self.0.outcome(&irp.came());
-            self.0.came_back(of(driver), &outcome, level);
+            self.0.ends();
+            came_back(self.0, of(driver), &irp.came(), level);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One trace: its filter, its rings, and who waits for it (O1, O2).
 
 use super::memory::{Charge, Purpose};
-use super::observation::Completed;
+use super::observation::Observation;
 use super::volumes::{PLACES, Volume, Volumes, place_of};
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -158,16 +158,15 @@ impl Reader {
     }
 
     /// Whether the trace is about it.
-    fn wants(&self, completed: &Completed<'_>) -> bool {
-        let observation = completed.observation;
-        let failed = completed.outcome.status >> 31 != 0;
+    fn wants(&self, observation: &Observation) -> bool {
+        let failed = observation.told.status.get() >> 31 != 0;
         self.operations & (1 << observation.subject.operation.number()) != 0
-            && (self.process == 0 || self.process == observation.process)
+            && (self.process == 0 || self.process == observation.told.process.get())
             && (failed || !self.failures_only)
-            && completed.outcome.ticks >= self.slower_than
+            && observation.ticks >= self.slower_than
             && (!self.some_volumes || self.wants_volume(observation.subject.volume))
             && (self.pattern.is_empty()
-                || pattern::matches(&self.pattern, completed.observation.named.units()))
+                || pattern::matches(&self.pattern, observation.named.units()))
     }
 
     fn wants_volume(&self, number: u32) -> bool {
@@ -180,27 +179,28 @@ impl Reader {
     ///
     /// Out of line, so that the frame of who calls it is not there for what else is called.
     #[inline(never)]
-    pub fn record(&self, completed: &Completed<'_>, level: &mut AtMostDispatch) {
-        if !self.wants(completed) {
+    pub fn record(&self, observation: &Observation, level: &mut AtMostDispatch) {
+        if !self.wants(observation) {
             return;
         }
         let name: &[u16] = if self.names {
-            completed.observation.named.units()
+            observation.named.units()
         } else {
             &[]
         };
+        let flags = observation.told.flags.get();
         let flags = if self.names {
-            completed.flags
+            flags
         } else {
-            completed.flags & !trace::flags::OF_NAMES
+            flags & !trace::flags::OF_NAMES
         };
-        let words = (1..WORDS).map(|at| word(completed, flags, at));
+        let words = (1..WORDS).map(|at| word(observation, flags, at));
         let units = name.chunks(WORD / size_of::<u16>()).map(units);
         let processor = processors::current();
         // There is at least one, and never more than fit into a number.
         let count = self.rings.count().max(1);
         if let Some(ring) = self.rings.get(processor % count) {
-            let first = first_word(completed, name.len());
+            let first = first_word(observation, name.len());
             // The ring is read no further than a record that is being written: who writes it is not suspended
             // in between, for as long as a debugger likes.
             unsuspended(level, || ring.push(first, words.chain(units)));
@@ -404,36 +404,35 @@ const _: () = {
 };
 
 /// The first word of a record: size, kind, operation, minor function, level, and units of the name.
-fn first_word(completed: &Completed<'_>, units: usize) -> u64 {
-    let observation = completed.observation;
+fn first_word(observation: &Observation, units: usize) -> u64 {
     let size = size_of::<TraceRecord>() + size_of::<u16>() * units;
     u64::from_le_bytes([
         size.next_multiple_of(WORD) as u8,
         (size.next_multiple_of(WORD) >> 8) as u8,
         record::COMPLETED,
         observation.subject.operation.number(),
-        observation.minor,
-        completed.irql,
+        observation.told.minor,
+        observation.told.irql,
         units as u8,
         (units >> 8) as u8,
     ])
 }
 
 /// A further word of it.
-fn word(completed: &Completed<'_>, flags: u32, at: usize) -> u64 {
-    let observation = completed.observation;
+fn word(observation: &Observation, flags: u32, at: usize) -> u64 {
+    let told = &observation.told;
     let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-    let [first, second] = observation.numbers;
+    let [first, second] = told.numbers;
     match at {
-        1 => both(flags, observation.irp_flags),
-        2 => both(completed.outcome.status, observation.subject.volume),
-        3 => both(observation.process, observation.thread),
-        4 => completed.outcome.information,
+        1 => both(flags, told.irp_flags.get()),
+        2 => both(told.status.get(), observation.subject.volume),
+        3 => both(told.process.get(), told.thread.get()),
+        4 => told.information.get(),
         5 => observation.started,
-        6 => completed.outcome.ticks,
-        7 => observation.file,
-        8 => first,
-        _ => second,
+        6 => observation.ticks,
+        7 => told.file.get(),
+        8 => first.get(),
+        _ => second.get(),
     }
 }
 

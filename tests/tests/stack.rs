@@ -7,8 +7,8 @@ use fsglass_tests::stack::{Routines, Way};
 
 /// For a request, or a call of fast I/O, that nobody observes, on either way. Bytes.
 const PLAIN: u32 = 256;
-/// For one of which everything is observed; the largest of its frames fills in an event for ETW.
-const OBSERVED: u32 = 1104;
+/// For one of which everything is observed.
+const OBSERVED: u32 = 768;
 
 /// What is on other ways: the control device, mounts, and the end of a device.
 const ELSEWHERE: &[&str] = &[
@@ -17,7 +17,7 @@ const ELSEWHERE: &[&str] = &[
     "wdm::fast_io::detach_device",
 ];
 /// What is done for those who observe.
-const OBSERVATION: &[&str] = &["fsglass::observe::", "::observed<"];
+const OBSERVATION: &[&str] = &["fsglass::observe::"];
 
 /// What the system calls for a request or a call of fast I/O.
 const DOWN: &[&str] = &["wdm::dispatch::dispatch", "wdm::fast_io::"];

@@ -2,6 +2,10 @@
 
 #![cfg(not(feature = "model"))]
 
+/// The layer's, which has no kernel in it.
+#[path = "../../wdm/src/scale.rs"]
+mod scale;
+
 use fsglass_protocol::histogram;
 use observe::AtomicU64;
 use observe::budget::Budget;
@@ -259,4 +263,41 @@ fn patterns_match_names() {
     // Ends soon, whatever the pattern is.
     let (pattern, name) = (units(&"*a".repeat(100)), vec![u16::from(b'a'); 5000]);
     assert!(!matches(&[pattern, units("b")].concat(), &name));
+}
+
+/// As the division of 128 bits, at the ends of what there is and in between.
+#[test]
+fn units_are_converted_as_exactly_as_with_twice_the_bits() {
+    let exact = |value: u64, to: u64, from: u64| {
+        let scaled = u128::from(value) * u128::from(to) / u128::from(from.max(1));
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    };
+    let ends = [
+        0,
+        1,
+        2,
+        3,
+        1 << 31,
+        1 << 32,
+        1 << 63,
+        u64::MAX - 1,
+        u64::MAX,
+    ];
+    let clocks = [10_000_000, 3_579_545, 14_318_180, 24_000_000, 2_999_999_999];
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let drawn = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
+        // Of each length.
+        state >> (state >> 58)
+    });
+    let mut drawn = drawn.take(60);
+    let numbers: Vec<u64> = ends.into_iter().chain(clocks).chain(&mut drawn).collect();
+    for &value in &numbers {
+        for &to in &numbers {
+            for &from in &numbers {
+                let scaled = scale::scale(value, to, from);
+                assert_eq!(scaled, exact(value, to, from), "{value} * {to} / {from}");
+            }
+        }
+    }
 }

@@ -34,8 +34,7 @@ impl Provider {
 
 /// An event. Constant.
 pub struct Event {
-    level: u8,
-    keyword: u64,
+    descriptor: EventDescriptor,
     metadata: &'static [u8],
 }
 
@@ -47,10 +46,18 @@ impl Event {
         keyword: u64,
         metadata: &'static EventMetadata<N>,
     ) -> Self {
+        let descriptor = EventDescriptor {
+            id: 0,
+            version: 0,
+            channel: TRACE_LOGGING,
+            level,
+            opcode: 0,
+            task: 0,
+            keyword,
+        };
         let metadata = &metadata.0;
         Self {
-            level,
-            keyword,
+            descriptor,
             metadata,
         }
     }
@@ -318,21 +325,12 @@ pub fn write<const N: usize>(event: &'static Event, values: [Value<'_>; N]) {
         ],
         values,
     };
-    let descriptor = EventDescriptor {
-        id: 0,
-        version: 0,
-        channel: TRACE_LOGGING,
-        level: event.level,
-        opcode: 0,
-        task: 0,
-        keyword: event.keyword,
-    };
     // SAFETY: invariant of the type; the descriptors, which have ETW's layout and lie without a gap, and what
     // they point to outlive the call, and it only reads them.
     let _lost = unsafe {
         ntddk::EtwWriteTransfer(
             handle,
-            (&raw const descriptor).cast(),
+            (&raw const event.descriptor).cast(),
             core::ptr::null(),
             core::ptr::null(),
             (data.metadata.len() + N) as u32,

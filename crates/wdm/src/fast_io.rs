@@ -25,7 +25,7 @@ use crate::device::{self, FilterDevice, Kind, kind_of};
 use crate::driver::Filter;
 use crate::irp::{Came, raw};
 use crate::irql::{AtMostApc, Passive};
-use crate::slot::DRIVER;
+use crate::slot::{DRIVER, Inside};
 use core::mem::offset_of;
 use wdk_sys::{
     BOOLEAN, DEVICE_OBJECT, FALSE, FAST_IO_DISPATCH, FILE_OBJECT, PCOMPRESSED_DATA_INFO,
@@ -55,6 +55,34 @@ unsafe fn reaches(table: *const FAST_IO_DISPATCH, offset: usize) -> bool {
     // SAFETY: every table begins with its size in bytes.
     let bytes = unsafe { table.as_ref() }.map_or(0, |table| table.SizeOfFastIoDispatch);
     bytes as usize >= offset + size_of::<Option<unsafe extern "C" fn()>>()
+}
+
+/// Enters the driver for a call: `None` if that is over with FALSE, because it is for the control device (F2) or
+/// the driver is being unloaded. A driver that stays counts nothing.
+///
+/// # Safety
+/// `device` is a device of this driver that a call has reached.
+#[inline(always)]
+unsafe fn enter(device: PDEVICE_OBJECT) -> Option<Option<Inside>> {
+    // SAFETY: contract of the function.
+    match unsafe { kind_of(device) } {
+        Kind::Control | Kind::Unfinished => None,
+        Kind::Filter => Some(None),
+        Kind::CountedFilter => DRIVER.enter().map(Some),
+    }
+}
+
+/// A call is about to be passed on: what is kept of it if somebody wants to know of it.
+#[inline(always)]
+fn begins<F: Filter>(
+    filter: &FilterDevice<F>,
+    call: impl FnOnce() -> FastIoCall,
+    level: &mut AtMostApc,
+) -> Option<F::FastIo> {
+    if !F::observes_fast_io(filter.driver()) {
+        return None;
+    }
+    F::fast_io_begins(filter, call, level)
 }
 
 /// The entry of that name of the driver of `$lower`, if it has one.
@@ -152,36 +180,23 @@ macro_rules! pass_through {
                 }
             }
 
+            /// A call that is observed, or one for a device of a driver that may be unloaded, or for the control
+            /// device (F2).
+            ///
             /// # Safety
-            /// As the entry, with a filter device.
-            #[inline(always)]
-            unsafe fn pass<F: Filter>(
-                $file: $file_type,
-                $($argument: $type,)*
-                device: PDEVICE_OBJECT,
-            ) -> BOOLEAN {
-                // SAFETY: contract of the function.
-                let filter = unsafe { FilterDevice::<F>::from_raw(device) };
-                if F::observes_fast_io(filter.driver()) {
-                    // SAFETY: contract of the function.
-                    return unsafe { observed::<F>($file, $($argument,)* device) };
-                }
-                // SAFETY: the call is in the device.
-                let lower = unsafe { filter.lower() }.raw();
-                // SAFETY: contract of the function.
-                unsafe { down($file, $($argument,)* lower) }
-            }
-
-            /// # Safety
-            /// As the entry, with a filter device.
+            /// As the entry.
             #[cold]
             #[inline(never)]
-            unsafe extern "C" fn observed<F: Filter>(
+            unsafe extern "C" fn seldom<F: Filter>(
                 $file: $file_type,
                 $($argument: $type,)*
                 device: PDEVICE_OBJECT,
             ) -> BOOLEAN {
                 // SAFETY: contract of the function.
+                let Some(_inside) = (unsafe { enter(device) }) else {
+                    return NO;
+                };
+                // SAFETY: contract of the function; a filter device, by its kind.
                 let filter = unsafe { FilterDevice::<F>::from_raw(device) };
                 // SAFETY: fast I/O is called at or below APC_LEVEL.
                 let level = unsafe { AtMostApc::assumed() };
@@ -191,7 +206,7 @@ macro_rules! pass_through {
                     // SAFETY: the arguments of the entry.
                     numbers: unsafe { $numbers($($number),*) },
                 };
-                let observation = F::fast_io_begins(filter, call, level);
+                let observation = begins(filter, call, level);
                 // SAFETY: the call is in the device.
                 let lower = unsafe { filter.lower() }.raw();
                 // SAFETY: contract of the function.
@@ -204,34 +219,19 @@ macro_rules! pass_through {
                 answer
             }
 
-            /// A device of a driver that may be unloaded, or the control device (F2).
-            ///
-            /// # Safety
-            /// As the entry.
-            #[inline(never)]
-            unsafe extern "C" fn counted<F: Filter>(
-                $file: $file_type,
-                $($argument: $type,)*
-                device: PDEVICE_OBJECT,
-            ) -> BOOLEAN {
-                // SAFETY: contract of the function.
-                if unsafe { kind_of(device) } != Kind::CountedFilter {
-                    return NO;
-                }
-                let Some(_inside) = DRIVER.enter() else {
-                    return NO;
-                };
-                // SAFETY: contract of the function; a filter device, by its kind.
-                unsafe { pass::<F>($file, $($argument,)* device) }
-            }
-
             // SAFETY: contract of the function.
-            if unsafe { kind_of(device) } != Kind::Filter {
-                // SAFETY: contract of the function.
-                return unsafe { counted::<F>($file, $($argument,)* device) };
+            if unsafe { kind_of(device) } == Kind::Filter {
+                // SAFETY: contract of the function; a filter device, by its kind.
+                let filter = unsafe { FilterDevice::<F>::from_raw(device) };
+                if !F::observes_fast_io(filter.driver()) {
+                    // SAFETY: the call is in the device.
+                    let lower = unsafe { filter.lower() }.raw();
+                    // SAFETY: contract of the function.
+                    return unsafe { down($file, $($argument,)* lower) };
+                }
             }
-            // SAFETY: contract of the function; a filter device, by its kind.
-            unsafe { pass::<F>($file, $($argument,)* device) }
+            // SAFETY: contract of the function.
+            unsafe { seldom::<F>($file, $($argument,)* device) }
         }
     )* };
 }
@@ -304,86 +304,40 @@ unsafe extern "C" fn query_open<F: Filter>(
     information: PFILE_NETWORK_OPEN_INFORMATION,
     device: PDEVICE_OBJECT,
 ) -> BOOLEAN {
-    /// The call of the entry below.
-    ///
-    /// # Safety
-    /// As the entry, with a filter device.
-    unsafe fn down<F: Filter>(
-        irp: PIRP,
-        information: PFILE_NETWORK_OPEN_INFORMATION,
-        device: PDEVICE_OBJECT,
-    ) -> BOOLEAN {
-        // SAFETY: contract of the function.
-        let filter = unsafe { FilterDevice::<F>::from_raw(device) };
-        // SAFETY: the call is in the device.
-        let lower = unsafe { filter.lower() }.raw();
-        // SAFETY: contract of the function.
-        let location = unsafe { raw::current_location(irp) };
-        // SAFETY: the location is this driver's for the time of the call.
-        unsafe { (*location).DeviceObject = lower };
-        let answered = match entry!(lower, FastIoQueryOpen) {
-            // SAFETY: the same arguments, for the device of the driver that has the entry.
-            Some(routine) => unsafe { routine(irp, information, lower) },
-            None => NO,
-        };
-        // SAFETY: as above; put back for the caller, whatever the answer.
-        unsafe { (*location).DeviceObject = device };
-        answered
-    }
-
-    /// A call that somebody wants to know of.
-    ///
-    /// # Safety
-    /// As [`down`].
-    #[cold]
-    #[inline(never)]
-    unsafe fn observed<F: Filter>(
-        irp: PIRP,
-        information: PFILE_NETWORK_OPEN_INFORMATION,
-        device: PDEVICE_OBJECT,
-    ) -> BOOLEAN {
-        // SAFETY: contract of the function.
-        let filter = unsafe { FilterDevice::<F>::from_raw(device) };
-        // SAFETY: contract of the function.
-        let location = unsafe { raw::current_location(irp) };
-        // SAFETY: fast I/O is called at or below APC_LEVEL.
-        let level = unsafe { AtMostApc::assumed() };
-        let call = || FastIoCall {
-            entry: 19,
-            // SAFETY: the location is this driver's for the time of the call.
-            file: unsafe { (*location).FileObject } as u64,
-            numbers: [0, 0],
-        };
-        let observation = F::fast_io_begins(filter, call, level);
-        // SAFETY: contract of the function.
-        let answered = unsafe { down::<F>(irp, information, device) };
-        if let Some(observation) = observation {
-            // SAFETY: there is no status block.
-            let came = unsafe { Came::of_call(answered != NO, NO_RESULT) };
-            F::fast_io_ends(filter.driver(), observation, &came, level);
-        }
-        answered
-    }
-
     // SAFETY: contract of the function.
-    let _inside = match unsafe { kind_of(device) } {
-        Kind::Control | Kind::Unfinished => return NO,
-        Kind::Filter => None,
-        Kind::CountedFilter => {
-            let Some(inside) = DRIVER.enter() else {
-                return NO;
-            };
-            Some(inside)
-        }
+    let Some(_inside) = (unsafe { enter(device) }) else {
+        return NO;
     };
     // SAFETY: a filter device, by its kind.
     let filter = unsafe { FilterDevice::<F>::from_raw(device) };
-    if F::observes_fast_io(filter.driver()) {
-        // SAFETY: contract of the function; a filter device, by its kind.
-        return unsafe { observed::<F>(irp, information, device) };
+    // SAFETY: contract of the function.
+    let location = unsafe { raw::current_location(irp) };
+    // SAFETY: fast I/O is called at or below APC_LEVEL.
+    let level = unsafe { AtMostApc::assumed() };
+    let call = || FastIoCall {
+        entry: 19,
+        // SAFETY: the location is this driver's for the time of the call.
+        file: unsafe { (*location).FileObject } as u64,
+        numbers: [0, 0],
+    };
+    let observation = begins(filter, call, level);
+    // SAFETY: the call is in the device.
+    let lower = unsafe { filter.lower() }.raw();
+    // SAFETY: the location is this driver's for the time of the call.
+    unsafe { (*location).DeviceObject = lower };
+    let answered = match entry!(lower, FastIoQueryOpen) {
+        // SAFETY: the same arguments, for the device of the driver that has the entry.
+        Some(routine) => unsafe { routine(irp, information, lower) },
+        None => NO,
+    };
+    // SAFETY: as above; put back for the caller, whatever the answer.
+    unsafe { (*location).DeviceObject = device };
+    if let Some(observation) = observation {
+        // SAFETY: there is no status block.
+        let came = unsafe { Came::of_call(answered != NO, NO_RESULT) };
+        F::fast_io_ends(filter.driver(), observation, &came, level);
     }
-    // SAFETY: as above.
-    unsafe { down::<F>(irp, information, device) }
+    answered
 }
 
 /// `FastIoDetachDevice`: the device below is being deleted. Detach, then delete, in that order,
@@ -394,16 +348,9 @@ unsafe extern "C" fn query_open<F: Filter>(
 /// it. No request is in either but the one whose handling deletes the device below.
 unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: PDEVICE_OBJECT) {
     // SAFETY: contract of the function.
-    let _inside = match unsafe { kind_of(source) } {
-        Kind::Control | Kind::Unfinished => return,
-        Kind::Filter => None,
-        Kind::CountedFilter => {
-            let Some(inside) = DRIVER.enter() else {
-                // DriverUnload has detached the device, and deletes it.
-                return;
-            };
-            Some(inside)
-        }
+    let Some(_inside) = (unsafe { enter(source) }) else {
+        // DriverUnload, where it has begun, has detached the device, and deletes it.
+        return;
     };
     // SAFETY: contract of the function.
     let mut level = unsafe { Passive::assume() };

@@ -32,6 +32,7 @@ mod client;
 mod dispatch;
 mod file_systems;
 mod fs_filter;
+mod scale;
 mod slot;
 mod unload;
 mod work_item;

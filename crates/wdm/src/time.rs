@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "the DDIs write through a pointer")]
 
+use crate::scale::scale;
 use wdk_sys::{LARGE_INTEGER, ntddk};
 
 /// Now, in units of 100 ns since 1601 (UTC). IRQL: any.
@@ -44,22 +45,22 @@ pub fn ticks_per_second() -> u64 {
 /// A number of ticks in units of 100 ns, rounded down. IRQL: any.
 #[must_use]
 pub fn in_100ns(ticks: u64) -> u64 {
-    convert(ticks, 10_000_000, ticks_per_second())
+    convert(ticks, A_SECOND, ticks_per_second())
 }
 
 /// A duration in units of 100 ns in ticks, rounded down. IRQL: any.
 #[must_use]
 pub fn in_ticks(hundreds: u64) -> u64 {
-    convert(hundreds, ticks_per_second(), 10_000_000)
+    convert(hundreds, ticks_per_second(), A_SECOND)
 }
 
-/// `value` from units of which there are `from` a second to those of which there are `to`; no more than
-/// fits.
+/// In units of 100 ns.
+const A_SECOND: u64 = 10_000_000;
+
+/// [`scale`], without a division on almost every machine: those count in 100 ns.
 fn convert(value: u64, to: u64, from: u64) -> u64 {
     if to == from {
-        // Almost every machine counts in 100 ns.
         return value;
     }
-    let converted = u128::from(value) * u128::from(to) / u128::from(from.max(1));
-    u64::try_from(converted).unwrap_or(u64::MAX)
+    scale(value, to, from)
 }
