@@ -260,8 +260,8 @@ fn test_runs_the_crates_and_the_scenarios_and_says_what_it_leaves_out() {
     let ended = windows.make(&["test", "--release"]);
     ended.expect_success();
     let expected = [
-        "cargo test --quiet --release",
-        "cargo test --quiet --release --package observe --features model --test model",
+        "cargo test --release",
+        "cargo test --profile host --package observe --features model --test model",
         "cargo test --package fsglass-tests --release",
     ];
     let tests: Vec<_> = ended
@@ -302,11 +302,11 @@ fn demo_and_bench_run_on_the_release_build() {
     let windows = Windows::new("demo");
     let demo = windows.make(&["demo", "--release"]);
     demo.expect_success();
-    let ran = |call: &&String| call.starts_with("cargo run --quiet --release --package ntbox");
+    let ran = |call: &&String| call.starts_with("cargo run --quiet --profile host --package ntbox");
     assert_eq!(
         demo.calls.iter().find(ran).map(String::as_str),
         Some(
-            "cargo run --quiet --release --package ntbox -- demo \
+            "cargo run --quiet --profile host --package ntbox -- demo \
              --driver target/x86_64-pc-windows-msvc/release/fsglass.sys --fallback ."
         )
     );

@@ -135,7 +135,15 @@ fn driver(machine: &Machine, name: &str) -> Result<String> {
 fn carry(driver: &Path) -> Result<String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(repository());
-    cargo.args(["run", "--quiet", "--release", "--package", "ntbox", "--"]);
+    cargo.args([
+        "run",
+        "--quiet",
+        "--profile",
+        "host",
+        "--package",
+        "ntbox",
+        "--",
+    ]);
     cargo.args(["demo", "--fallback", ".", "--driver"]);
     let printed = process::capture(cargo.arg(driver))?;
     let last = printed.lines().next_back().unwrap_or_default();

@@ -24,6 +24,7 @@ use crate::verifier::{self, rules};
 /// # Safety
 /// `device` and `irp` are alive, the request is the caller's, and its next
 /// stack location is filled in.
+#[inline]
 pub unsafe fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
     if verifier::checks() {
         // SAFETY: contract.
@@ -92,6 +93,7 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
 
 /// # Safety
 /// As [`call_driver`].
+#[inline(never)]
 unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
     turns::point();
     let level = irql::current();

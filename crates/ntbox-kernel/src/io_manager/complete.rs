@@ -36,12 +36,21 @@ pub use super::second_stage::finish_synchronously;
 ///
 /// # Safety
 /// `irp` is alive and the caller's to complete.
+#[inline]
 pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
-    if !verifier::checks() {
+    if verifier::checks() {
+        // SAFETY: contract.
+        unsafe { checked(irp, boost, site) };
+    } else {
         // SAFETY: contract.
         unsafe { run(irp, boost, &mut Unchecked) };
-        return;
     }
+}
+
+/// # Safety
+/// As [`complete_request`].
+#[inline(never)]
+unsafe fn checked(irp: *mut IRP, boost: i8, site: usize) {
     if let Some(completed) = checks::freed_by(irp) {
         twice(
             format!("the request {irp:p} is completed a second time"),
@@ -122,6 +131,7 @@ pub unsafe fn complete_request(irp: *mut IRP, boost: i8, site: usize) {
 ///
 /// # Safety
 /// As [`complete_request`].
+#[inline]
 pub unsafe fn finish(irp: *mut IRP, status: NTSTATUS, information: usize) -> NTSTATUS {
     // SAFETY: contract.
     unsafe {
