@@ -3,9 +3,9 @@
 //! Nobody outside this crate writes a raw completion routine. The trampolines
 //! keep what the seed rules ask, whatever the [`Completion`] does:
 //!
-//! - *propagating* ([`propagating`]): marks the request pending when a lower
+//! - *propagating* (`propagating`): marks the request pending when a lower
 //!   driver pended it (C5), continues (C7).
-//! - *waiting* ([`waiting`]): signals the dispatch routine's event, never marks
+//! - *waiting* (`waiting`): signals the dispatch routine's event, never marks
 //!   (C6), stops (C8 a).
 //! - *pended* (in [`crate::irp`]): posts a request that was marked before, stops
 //!   (C8 b).

@@ -8,7 +8,7 @@
 //!
 //! The six obsolete entries that acquire and release for sections, the modified
 //! page writer and the cache manager's flush never reach a filter; the FsFilter
-//! callbacks stand for them ([`crate::fs_filter`]).
+//! callbacks stand for them (`crate::fs_filter`).
 //!
 //! Source: "Writing Fast I/O Routines" and FAST_IO_DISPATCH in the DDI reference.
 
@@ -108,7 +108,7 @@ pub struct FastIoCall {
     /// Tells the file object apart from others while they last.
     pub file: u64,
     /// Offset and length of a transfer or lock, code and output length of a control, what
-    /// [`crate::fs_filter`] says; 0 where there are none.
+    /// `crate::fs_filter` says; 0 where there are none.
     pub numbers: [u64; 2],
 }
 

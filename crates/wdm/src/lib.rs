@@ -26,10 +26,19 @@
 //! here panics, and nothing allocates on the pass-through path unless the driver
 //! may be unloaded.
 
+//!
+//! # Documentation
+//! docs.rs has no WDK: under `cfg(docsrs)`, `docs_rs` stands in the place of `wdk-sys`.
+
 #![no_std]
+
+#[cfg(docsrs)]
+extern crate self as wdk_sys;
 
 mod client;
 mod dispatch;
+#[cfg(docsrs)]
+mod docs_rs;
 mod file_systems;
 mod fs_filter;
 mod scale;
@@ -57,6 +66,15 @@ pub mod sync;
 pub mod time;
 pub mod unicode;
 
+#[cfg(docsrs)]
+pub use docs_rs::GUID;
+#[cfg(docsrs)]
+#[expect(
+    unused_imports,
+    reason = "the crate stands for wdk_sys, whose names most bodies use"
+)]
+pub(crate) use docs_rs::*;
+#[cfg(not(docsrs))]
 pub use wdk_sys::GUID;
 
 /// A GUID of its four parts.

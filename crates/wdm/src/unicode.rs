@@ -92,7 +92,7 @@ impl<'s> UnicodeStr<'s> {
 /// A string that owns its code units, in nonpaged pool.
 ///
 /// # Invariants
-/// `units` comes from [`pool::allocate`] and holds `length` initialized code units.
+/// `units` comes from `pool::allocate` and holds `length` initialized code units.
 pub struct UnicodeString {
     units: NonNull<u16>,
     length: usize,

@@ -33,8 +33,8 @@ use wdk_sys::{
 ///
 /// # Invariants
 /// `buffer` is not null and points to at least `input` bytes, which are initialized, and with
-/// [`Output::Buffered`] to at least as many bytes as that says; or both are 0. Nobody else uses it while
-/// the request is owned. The pages of [`Output::Direct`] are locked as long.
+/// `Output::Buffered` to at least as many bytes as that says; or both are 0. Nobody else uses it while
+/// the request is owned. The pages of `Output::Direct` are locked as long.
 #[must_use = "a request is completed or passed on"]
 pub struct DeviceControl<'d, F: Filter> {
     irp: ControlIrp<'d, F>,

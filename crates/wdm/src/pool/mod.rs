@@ -31,7 +31,7 @@ const POOL_ALIGNMENT: usize = 16;
 /// A value in nonpaged pool.
 ///
 /// # Invariants
-/// The pointer comes from [`allocate`] and holds a valid `T` that nothing else owns.
+/// The pointer comes from `allocate` and holds a valid `T` that nothing else owns.
 pub struct NonPagedBox<T>(NonNull<T>);
 
 // SAFETY: the box owns its value as `T` itself would.

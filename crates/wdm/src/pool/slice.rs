@@ -9,7 +9,7 @@ use zerocopy::FromZeros;
 /// A slice in nonpaged pool.
 ///
 /// # Invariants
-/// The pointer comes from [`allocate`] and holds `length` valid values that nothing else owns.
+/// The pointer comes from `allocate` and holds `length` valid values that nothing else owns.
 pub struct NonPagedSlice<T> {
     first: NonNull<T>,
     length: usize,

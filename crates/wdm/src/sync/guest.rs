@@ -32,7 +32,7 @@ const LOOKS: u32 = 20;
 ///
 /// # Invariants
 /// A place is null or from [`NonPagedBox::into_raw`], and in no list. A room that was in a place is freed when
-/// a [`Search`] that began after it was taken out is over; until then it is in the list of those that leave.
+/// a `Search` that began after it was taken out is over; until then it is in the list of those that leave.
 pub struct Guests<T> {
     places: NonPagedSlice<AtomicPtr<Room<T>>>,
     doors: PerProcessor<Door>,
