@@ -73,6 +73,26 @@ impl Sources {
         }
     }
 
+    /// The public functions and methods whose paths begin so.
+    pub fn public_functions(&self, start: &str) -> impl Iterator<Item = (&str, &Item)> {
+        let all = self
+            .0
+            .iter()
+            .filter(move |(path, _)| path.starts_with(start));
+        let all = all.flat_map(|(path, items)| items.iter().map(move |item| (path.as_str(), item)));
+        all.filter(|(path, item)| {
+            let name = path.rsplit("::").next().unwrap_or(path);
+            let is_it = |line: &str| {
+                let line = line.trim_start();
+                let signature = ["pub fn ", "pub const fn ", "pub unsafe fn "];
+                let rest = signature.iter().find_map(|start| line.strip_prefix(start));
+                let rest = rest.and_then(|rest| rest.strip_prefix(name));
+                rest.is_some_and(|rest| rest.starts_with(['(', '<']))
+            };
+            item.text.lines().any(is_it)
+        })
+    }
+
     fn add_tree(&mut self, directory: &str, name: &str) {
         let root: Vec<String> = (!name.is_empty())
             .then(|| name.to_owned())
@@ -270,6 +290,27 @@ mod elsewhere;
         let method = sources.find("krate::module::Type::method").unwrap();
         assert!(method.cites("C12") && !method.cites("C1"));
         assert!(sources.find("krate::module::Type").unwrap().cites("C1"));
+    }
+
+    #[test]
+    fn public_functions_are_those_of_a_module_and_of_a_type() {
+        let mut sources = Sources::default();
+        let text = "pub fn one() {}
+fn two() {}
+impl Type {
+    /// Three.
+    pub const fn three(&self) {}
+    pub(crate) fn four(&self) {}
+}
+pub struct Type;
+";
+        sources.add_text(Path::new("a.rs"), &["krate".to_owned()], text);
+        let found: Vec<_> = sources
+            .public_functions("krate::")
+            .map(|(path, _)| path)
+            .collect();
+        assert_eq!(found, ["krate::Type::three", "krate::one"]);
+        assert_eq!(sources.public_functions("other").count(), 0);
     }
 
     #[test]

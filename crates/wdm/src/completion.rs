@@ -41,6 +41,10 @@ pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, Context) ->
 /// it could wait or call what needs a lower level (C3), and a request that it can only read (C16).
 /// It owns what it holds, or borrows what lives for ever: nothing paged can be reached (C4).
 ///
+/// "Using IRP Completion Routines": "Completion routines are called at IRQL <= DISPATCH_LEVEL, in an arbitrary
+/// thread context." "For the same reason, any data structures that are used in a completion routine must be
+/// allocated from nonpaged pool."
+///
 /// It does not get the filter device either. A file system may delete its volume device while it
 /// handles the last close on it, before it completes that request; FastIoDetachDevice has deleted
 /// the filter device then (A9).

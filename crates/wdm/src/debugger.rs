@@ -12,6 +12,9 @@ use wdk_sys::ntddk;
 const ROOM: usize = 512;
 
 /// Prints `text`, and cuts off what is beyond 511 bytes. IRQL: any.
+///
+/// Rests on DbgPrint: "The DbgPrint routine sends a message to the kernel debugger when the conditions that you
+/// specify apply (see the Remarks section below)."
 pub fn print(text: Arguments<'_>) {
     let mut line = Line {
         bytes: [0; ROOM],

@@ -247,6 +247,9 @@ impl<F: Filter> Driver<F> {
     /// file system before this sees each later one (A5).
     ///
     /// Errors: those of IoRegisterFsRegistrationChangeMountAware.
+    ///
+    /// Rests on IoRegisterFsRegistrationChangeMountAware: "This notification routine is called whenever a file
+    /// system registers or unregisters itself as an active file system."
     pub fn wait_for_mounts(&self, level: &mut Passive) -> Result<(), Status> {
         // SAFETY: this is the driver's object.
         unsafe { file_systems::wait_for_mounts(self.object, level) }
@@ -283,6 +286,9 @@ impl<F: Filter> Driver<F> {
 
     /// Takes this driver's filter device out of the stack of `device`, and leaves it to
     /// DriverUnload to delete: requests may still be inside (A7).
+    ///
+    /// Rests on IoDetachDevice: "The IoDetachDevice routine releases an attachment between the caller's device
+    /// object and a lower driver's device object."
     pub fn detach_from(&self, device: &DeviceObject, level: &mut Passive) {
         self.attach_lock.with(level, |(), level| {
             if let Some(ours) = self.find_in_stack(device, level) {
@@ -343,6 +349,9 @@ impl<F: Filter> Start<F> {
     /// The key of the service in which its parameters are.
     ///
     /// Errors: those of IoOpenDriverRegistryKey, such as STATUS_OBJECT_NAME_NOT_FOUND.
+    ///
+    /// Rests on IoOpenDriverRegistryKey: "The IoOpenDriverRegistryKey routine returns a handle to a
+    /// driver-specific registry key for a particular driver."
     pub fn parameters<'l>(&self, level: &'l mut Passive) -> Result<Key<'l>, Status> {
         // SAFETY: this is the driver's object, in its DriverEntry, which a system thread calls.
         unsafe { Key::parameters(self.object, level) }
@@ -355,6 +364,10 @@ impl<F: Filter> Start<F> {
     /// Two services can run one driver image, each with a control device of its own.
     ///
     /// Errors: those of the control device; STATUS_OBJECT_NAME_COLLISION if there is one already.
+    ///
+    /// Rests on IoCreateDevice: "The IoCreateDevice routine creates a device object for use by a driver."
+    /// Rests on IoCreateSymbolicLink: "The IoCreateSymbolicLink routine sets up a symbolic link between a
+    /// device object name and a user-visible name for the device."
     pub fn create_control_device(
         &mut self,
         filter: F,
@@ -385,6 +398,10 @@ impl<F: Filter> Start<F> {
     /// Registers the FsFilter callbacks (F3). The system drops them with the driver object.
     ///
     /// Errors: the status of FsRtlRegisterFileSystemFilterCallbacks.
+    ///
+    /// Rests on FsRtlRegisterFileSystemFilterCallbacks: "File system filter drivers and file systems call the
+    /// FsRtlRegisterFileSystemFilterCallbacks routine to register notification callback routines to be invoked
+    /// when the underlying file system performs certain operations."
     pub fn register_file_system_filter_callbacks(
         &self,
         _level: &mut Passive,
@@ -399,6 +416,10 @@ impl<F: Filter> Start<F> {
     ///
     /// Errors: the status of IoRegisterFsRegistrationChange; the control device is gone then.
     /// STATUS_INVALID_DEVICE_STATE if there is none.
+    ///
+    /// Rests on IoRegisterFsRegistrationChange: "The IoRegisterFsRegistrationChange routine registers a file
+    /// system filter driver's notification routine to be called whenever a file system registers or unregisters
+    /// itself as an active file system."
     pub fn run(&mut self, _level: &mut Passive) -> Result<&Driver<F>, Status> {
         let control = self.control.take().ok_or(Status::INVALID_DEVICE_STATE)?;
         // SAFETY: this is the driver's object; the callback looks into the slot, which
@@ -415,6 +436,9 @@ impl<F: Filter> Start<F> {
     ///
     /// Errors: those of EtwRegister and EtwSetInformation, such as STATUS_NO_MEMORY; the filter is told that
     /// nobody wants anything. STATUS_INVALID_DEVICE_STATE if the driver does not run, or has a provider.
+    ///
+    /// Rests on EtwRegister: "The EtwRegister function registers the event provider and must be called before a
+    /// provider can start tracing."
     pub fn register_etw(
         &mut self,
         provider: &'static Provider,

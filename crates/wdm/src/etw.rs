@@ -84,6 +84,9 @@ pub enum FieldType {
 }
 
 /// The traits of a provider, of `N` bytes: a length, the name and a zero.
+///
+/// Rests on EtwSetInformation: "The EtwSetInformation provides special-purpose information to modify a
+/// kernel-mode ETW provider registration."
 pub struct ProviderTraits<const N: usize>([u8; N]);
 
 /// The bytes that [`ProviderTraits`] have.
@@ -313,6 +316,9 @@ pub(crate) fn unregister() {
 
 /// Writes an event whose fields have these values, one behind the other; none if the driver is no provider.
 /// Without memory for it, it is lost, and the session counts that. IRQL: ≤ DISPATCH_LEVEL.
+///
+/// Rests on EtwWriteTransfer: "The EtwWriteTransfer function marks an event that links two activities together;
+/// this type of event is referred to as a transfer event."
 #[inline(always)]
 pub fn write<const N: usize>(event: &'static Event, values: [Value<'_>; N]) {
     let Some((provider, handle)) = REGISTERED.get() else {

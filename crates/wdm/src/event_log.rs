@@ -45,6 +45,11 @@ impl Source<'_> {
     /// IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; there is no entry then.
+    ///
+    /// Rests on IoAllocateErrorLogEntry: "The IoAllocateErrorLogEntry routine allocates an error log entry, and
+    /// returns a pointer to the packet that the caller uses to supply information about an I/O error."
+    /// Rests on IoWriteErrorLogEntry: "The IoWriteErrorLogEntry routine queues a given error log packet to the
+    /// system error logging thread."
     pub fn write(
         self,
         code: u32,

@@ -83,6 +83,8 @@ impl AtMostDispatch {
 }
 
 /// The level at this moment. IRQL: any.
+///
+/// Rests on KeGetCurrentIrql: "The KeGetCurrentIrql routine returns the current IRQL."
 #[must_use]
 pub fn current() -> u8 {
     // SAFETY: KeGetCurrentIrql may be called at any level.

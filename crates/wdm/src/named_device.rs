@@ -13,6 +13,12 @@ use wdk_sys::{FILE_READ_ATTRIBUTES, ntddk};
 /// Calls `body` with the device called `name`, which an open file keeps for that time.
 ///
 /// Errors: STATUS_OBJECT_NAME_NOT_FOUND and the others of the DDI; what `body` returns.
+///
+/// Rests on IoGetDeviceObjectPointer: "The IoGetDeviceObjectPointer routine returns a pointer to the top object
+/// in the named device object's stack and a pointer to the corresponding file object, if the requested access
+/// to the objects can be granted."
+/// Rests on ObfDereferenceObject: "The ObDereferenceObject routine decrements the given object's reference
+/// count and performs retention checks."
 pub fn with<R>(
     name: UnicodeStr<'_>,
     level: &mut Passive,

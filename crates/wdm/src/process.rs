@@ -7,6 +7,8 @@
 use wdk_sys::ntddk;
 
 /// The id of the process in whose context this runs. IRQL: any.
+///
+/// Rests on PsGetCurrentProcessId: "The PsGetCurrentProcessId routine identifies the current thread's process."
 #[must_use]
 pub fn current_process_id() -> u32 {
     // SAFETY: no precondition.
@@ -14,6 +16,8 @@ pub fn current_process_id() -> u32 {
 }
 
 /// The id of the thread that runs this. IRQL: any.
+///
+/// Rests on PsGetCurrentThreadId: "The PsGetCurrentThreadId routine identifies the current thread."
 #[must_use]
 pub fn current_thread_id() -> u32 {
     // SAFETY: no precondition.

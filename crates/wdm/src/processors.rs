@@ -22,6 +22,9 @@ struct Padded<T> {
 const CACHE_LINE: usize = 64;
 
 /// How many processors the system can have: those that may be added while it runs included. IRQL: any.
+///
+/// Rests on KeQueryMaximumProcessorCountEx: "The KeQueryMaximumProcessorCountEx routine returns the maximum
+/// number of logical processors in a specified group in a multiprocessor system."
 #[must_use]
 pub fn maximum() -> usize {
     // SAFETY: no precondition.
@@ -30,6 +33,9 @@ pub fn maximum() -> usize {
 }
 
 /// How many processors run. IRQL: any.
+///
+/// Rests on KeQueryActiveProcessorCountEx: "The KeQueryActiveProcessorCountEx routine returns the number of
+/// active logical processors in a specified group in a multiprocessor system or in the entire system."
 #[must_use]
 pub fn active() -> usize {
     // SAFETY: no precondition.
@@ -38,6 +44,9 @@ pub fn active() -> usize {
 }
 
 /// The number of the processor on which this runs, at this moment. IRQL: any.
+///
+/// Rests on KeGetCurrentProcessorNumberEx: "The KeGetCurrentProcessorNumberEx routine gets the processor number
+/// of the logical processor that the caller is running on."
 #[must_use]
 pub fn current() -> usize {
     // SAFETY: the place for the number's parts may be null.

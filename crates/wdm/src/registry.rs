@@ -34,6 +34,8 @@ impl<'l> Key<'l> {
     /// Opens the key of that full name for reading.
     ///
     /// Errors: STATUS_OBJECT_NAME_NOT_FOUND and the others of ZwOpenKey.
+    ///
+    /// Rests on ZwOpenKey: "The ZwOpenKey routine opens an existing registry key."
     pub fn open(name: UnicodeStr<'_>, level: &'l mut Passive) -> Result<Self, Status> {
         let mut name = name.as_raw();
         let mut attributes = OBJECT_ATTRIBUTES {
@@ -81,6 +83,8 @@ impl<'l> Key<'l> {
     /// The REG_DWORD value `name`.
     ///
     /// Errors: STATUS_OBJECT_NAME_NOT_FOUND; STATUS_OBJECT_TYPE_MISMATCH if it is no REG_DWORD.
+    ///
+    /// Rests on ZwQueryValueKey: "The ZwQueryValueKey routine returns a value entry for a registry key."
     pub fn dword(&self, name: UnicodeStr<'_>) -> Result<u32, Status> {
         /// KEY_VALUE_PARTIAL_INFORMATION with room for a value of four bytes.
         #[repr(C)]

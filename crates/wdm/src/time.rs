@@ -8,6 +8,9 @@ use crate::scale::scale;
 use wdk_sys::{LARGE_INTEGER, ntddk};
 
 /// Now, in units of 100 ns since 1601 (UTC). IRQL: any.
+///
+/// Rests on KeQuerySystemTimePrecise: "The KeQuerySystemTimePrecise routine retrieves the current system time,
+/// and is more precise than the KeQuerySystemTime routine."
 #[must_use]
 pub fn now() -> u64 {
     let mut time = LARGE_INTEGER { QuadPart: 0 };
@@ -18,6 +21,9 @@ pub fn now() -> u64 {
 }
 
 /// Ticks of the performance counter, which goes on at the same pace on all processors. IRQL: any.
+///
+/// Rests on KeQueryPerformanceCounter: "The KeQueryPerformanceCounter routine retrieves the current value and
+/// frequency of the performance counter."
 #[must_use]
 pub fn ticks() -> u64 {
     // SAFETY: the place for the frequency may be null.
@@ -33,6 +39,9 @@ pub fn since(started: u64) -> u64 {
 }
 
 /// Ticks per second; the same as long as the system runs. IRQL: any.
+///
+/// Rests on KeQueryPerformanceCounter: "The KeQueryPerformanceCounter routine retrieves the current value and
+/// frequency of the performance counter."
 #[must_use]
 pub fn ticks_per_second() -> u64 {
     let mut frequency = LARGE_INTEGER { QuadPart: 0 };

@@ -1,4 +1,6 @@
 //! Counted UTF-16 strings, borrowed and owned.
+//!
+//! Source: UNICODE_STRING in the DDI reference.
 
 #![expect(unsafe_code, reason = "UNICODE_STRING carries a raw buffer pointer")]
 

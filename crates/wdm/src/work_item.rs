@@ -108,6 +108,12 @@ impl<F: Filter> Driver<F> {
     /// Has `work` done by a system worker thread. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; STATUS_DELETE_PENDING if the driver is being unloaded.
+    ///
+    /// Rests on IoAllocateWorkItem: "The IoAllocateWorkItem routine allocates a work item."
+    /// Rests on IoQueueWorkItem: "The IoQueueWorkItem routine associates a WorkItem routine with a work item,
+    /// and it inserts the work item into a queue for later processing by a system worker thread."
+    /// Rests on IoFreeWorkItem: "The IoFreeWorkItem routine frees a work item that was allocated by
+    /// IoAllocateWorkItem."
     pub fn post(&self, work: fn(&Self, &mut Passive)) -> Result<(), Status> {
         let item = WorkItem::allocate(self)?;
         let work = NonPagedBox::try_new(Own { item, work })?;

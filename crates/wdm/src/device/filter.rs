@@ -163,6 +163,9 @@ fn create<F: Filter>(
 ///
 /// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe, which refuses a stack
 /// whose top is still initializing with STATUS_NO_SUCH_DEVICE.
+///
+/// Rests on IoAttachDeviceToDeviceStackSafe: "The IoAttachDeviceToDeviceStackSafe routine attaches the caller's
+/// device object to the topmost device object in a driver stack."
 pub fn attach_at_once<F: Filter>(
     driver: &Driver<F>,
     target: &DeviceObject,

@@ -131,6 +131,9 @@ impl DeviceObject {
     }
 
     /// A counted reference. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Rests on ObfReferenceObject: "The ObfReferenceObject routine increments the reference count to the given
+    /// object."
     #[must_use]
     pub fn reference(&self) -> DeviceReference {
         // SAFETY: a live device object.
@@ -140,6 +143,9 @@ impl DeviceObject {
     }
 
     /// The top of the stack that this device is in (IoGetAttachedDeviceReference).
+    ///
+    /// Rests on IoGetAttachedDeviceReference: "The IoGetAttachedDeviceReference routine returns a pointer to
+    /// the highest level device object in a driver stack and increments the reference count on that object."
     #[must_use]
     pub fn top_of_stack(&self, _level: &mut Passive) -> DeviceReference {
         // SAFETY: a live device object.
@@ -149,6 +155,9 @@ impl DeviceObject {
     }
 
     /// The device below in the stack (IoGetLowerDeviceObject), if any.
+    ///
+    /// Rests on IoGetLowerDeviceObject: "The IoGetLowerDeviceObject routine returns a pointer to the
+    /// next-lower-level device object on the driver stack."
     #[must_use]
     pub fn lower(&self, _level: &mut Passive) -> Option<DeviceReference> {
         // SAFETY: a live device object.
@@ -159,6 +168,9 @@ impl DeviceObject {
 
     /// The bottom of the stack that this device is in (IoGetDeviceAttachmentBaseRef): of a
     /// file-system stack, the file system's own device.
+    ///
+    /// Rests on IoGetDeviceAttachmentBaseRef: "The IoGetDeviceAttachmentBaseRef routine returns a pointer to
+    /// the lowest-level device object in a file system or device driver stack."
     #[must_use]
     pub fn base_of_stack(&self, _level: &mut Passive) -> DeviceReference {
         // SAFETY: a live device object.
@@ -170,6 +182,9 @@ impl DeviceObject {
     /// The storage device that a volume device is mounted on (IoGetDiskDeviceObject).
     ///
     /// Errors: STATUS_INVALID_PARAMETER (no volume), STATUS_VOLUME_DISMOUNTED.
+    ///
+    /// Rests on IoGetDiskDeviceObject: "The IoGetDiskDeviceObject routine retrieves a pointer to the disk
+    /// device object associated with a given file system volume device object."
     pub fn storage_device(&self, _level: &mut Passive) -> Result<DeviceReference, Status> {
         let mut storage = core::ptr::null_mut();
         // SAFETY: a live device object, and a place for the result.
@@ -184,6 +199,11 @@ impl DeviceObject {
     /// The VPB is read under its spin lock: a volume may be dismounted, or the VPB be
     /// replaced, at any time (A6). It is the layer's only spin lock, and is let go before anything
     /// else is done (D6, D9). IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Rests on IoAcquireVpbSpinLock: "The IoAcquireVpbSpinLock routine acquires the Volume Parameter Block
+    /// (VPB) spin lock."
+    /// Rests on IoReleaseVpbSpinLock: "The IoReleaseVpbSpinLock routine releases the Volume Parameter Block
+    /// (VPB) spin lock."
     #[must_use]
     pub fn mounted_volume(&self) -> Option<DeviceReference> {
         let mut irql = 0;
@@ -227,6 +247,9 @@ impl DeviceObject {
     }
 
     /// The name of the device; `None` if it has none, as volume devices, or a very long one.
+    ///
+    /// Rests on ObQueryNameString: "The ObQueryNameString routine supplies the name, if there is one, of a
+    /// given object to which the caller has a pointer."
     #[must_use]
     pub fn name<'b>(
         &self,
@@ -241,6 +264,9 @@ impl DeviceObject {
     ///
     /// The count may grow between asking and reading: then the list is made larger and read
     /// again (A5). Errors: STATUS_INSUFFICIENT_RESOURCES.
+    ///
+    /// Rests on IoEnumerateDeviceObjectList: "The IoEnumerateDeviceObjectList routine enumerates a driver's
+    /// device object list."
     pub fn devices_of_driver(&self, level: &mut Passive) -> Result<DeviceList, Status> {
         // SAFETY: the driver object lives as long as this device of it.
         unsafe { DeviceList::of(self.driver(), level) }

@@ -117,6 +117,9 @@ impl<'d, F: Filter> ReturnedIrp<'d, F> {
 
     /// Lets completion go on upwards with the result of the lower driver, and returns that
     /// status (D4). IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Rests on IofCompleteRequest: "The IoCompleteRequest macro indicates that the caller has completed all
+    /// processing for a given I/O request and is returning the given IRP to the I/O manager."
     pub fn resume(self) -> Disposition<'d> {
         let status = self.came().status;
         let irp = ManuallyDrop::new(self).raw;

@@ -1,4 +1,6 @@
 //! Requests for the control device.
+//!
+//! Source: "Writing IRP Dispatch Routines", "Completing IRPs".
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 

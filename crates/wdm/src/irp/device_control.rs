@@ -169,6 +169,10 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
     /// the status and how many bytes from the start are the answer. Another one gets
     /// STATUS_INVALID_DEVICE_REQUEST, and one whose pages cannot be mapped
     /// STATUS_INSUFFICIENT_RESOURCES. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Rests on MmMapLockedPagesSpecifyCache: "The MmMapLockedPagesSpecifyCache routine maps the physical pages
+    /// that are described by an MDL to a virtual address, and enables the caller to specify the cache attribute
+    /// that is used to create the mapping."
     pub fn answer_directly(
         self,
         fill: impl FnOnce(&mut DirectOutput<'_>) -> (Status, usize),

@@ -127,6 +127,9 @@ impl<F: Filter> Irp<'_, F> {
 /// to a file system would wait for. IRQL: ≤ APC_LEVEL.
 ///
 /// Wraps `IoGetTopLevelIrp`.
+///
+/// Rests on IoGetTopLevelIrp: "The IoGetTopLevelIrp routine returns the value of the TopLevelIrp field of the
+/// current thread."
 #[must_use]
 pub fn is_within_file_system() -> bool {
     // SAFETY: no precondition.

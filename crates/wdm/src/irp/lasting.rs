@@ -1,4 +1,6 @@
 //! Requests that may stay below for as long as a program likes.
+//!
+//! Source: "Oplock Semantics"; IRP_MJ_DIRECTORY_CONTROL and IRP_MJ_LOCK_CONTROL in the reference of IRPs.
 
 #![expect(
     unsafe_code,

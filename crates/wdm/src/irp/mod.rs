@@ -221,6 +221,9 @@ impl<'d, F: Filter> Irp<'d, F> {
     ///
     /// IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_PNP and IRP_MJ_POWER are passed on all the same: a file system
     /// that does not see them keeps what points to a file or device that is gone.
+    ///
+    /// Rests on IofCompleteRequest: "The IoCompleteRequest macro indicates that the caller has completed all
+    /// processing for a given I/O request and is returning the given IRP to the I/O manager."
     pub fn refuse(self, status: Status) -> Disposition<'d> {
         if let Major::CLEANUP | Major::CLOSE | Major::PNP | Major::POWER = self.major() {
             return self.forward();
@@ -233,6 +236,11 @@ impl<'d, F: Filter> Irp<'d, F> {
 
     /// Passes the request on without looking at its completion: the lower driver gets this
     /// driver's stack location. IRQL: ≤ APC_LEVEL (D6).
+    ///
+    /// Rests on IofCallDriver: "Sends an IRP to the driver associated with a specified device object."
+    /// Rests on IoSkipCurrentIrpStackLocation: "The IoSkipCurrentIrpStackLocation macro modifies the system's
+    /// IO_STACK_LOCATION array pointer, so that when the current driver calls the next-lower driver, that
+    /// driver receives the same IO_STACK_LOCATION structure that the current driver received."
     pub fn forward(self) -> Disposition<'d> {
         let lower = self.lower().raw();
         let irp = self.into_raw();
@@ -247,6 +255,13 @@ impl<'d, F: Filter> Irp<'d, F> {
     ///
     /// A driver that is being unloaded passes it on and does not see it complete: `completion` is dropped. Nothing
     /// is allocated, so that no request fails for want of memory to observe it (P2).
+    ///
+    /// Rests on IoCopyCurrentIrpStackLocationToNext: "The IoCopyCurrentIrpStackLocationToNext routine copies
+    /// the IRP stack parameters from the current I/O stack location to the stack location of the next-lower
+    /// driver."
+    /// Rests on IoSetCompletionRoutine: "The IoSetCompletionRoutine routine registers an IoCompletion routine,
+    /// which will be called when the next-lower-level driver has completed the requested operation for the
+    /// given IRP."
     ///
     #[doc = example!("pass_through.rs")]
     pub fn forward_with<C: Completion<F>>(self, completion: C) -> Disposition<'d> {
@@ -290,6 +305,10 @@ impl<'d, F: Filter> Irp<'d, F> {
     /// Passes the request on, waits until the lower driver has completed it, and gets it back
     /// (C8 a, C10): completion stops at this driver and is resumed by what is done with the result.
     ///
+    /// Rests on KeWaitForSingleObject: "The KeWaitForSingleObject routine puts the current thread into a wait
+    /// state until the given dispatcher object is set to a signaled state or (optionally) until the wait times
+    /// out."
+    ///
     #[doc = example!("wait.rs")]
     pub fn forward_and_wait(self, level: &mut Passive) -> ReturnedIrp<'d, F> {
         let (irp, device, driver) = (self.raw, self.device, self.driver());
@@ -312,6 +331,10 @@ impl<'d, F: Filter> Irp<'d, F> {
     ///
     /// The work item and the context are allocated first; without them the request is
     /// refused with STATUS_INSUFFICIENT_RESOURCES and nothing was passed on.
+    ///
+    /// Rests on IoMarkIrpPending: "The IoMarkIrpPending routine marks the specified IRP, indicating that a
+    /// driver's dispatch routine subsequently returned STATUS_PENDING because further processing is required by
+    /// other driver routines."
     ///
     #[doc = example!("post.rs")]
     pub fn pend_and_forward<W: PendedWork<F>>(self, work: W) -> Disposition<'d> {

@@ -44,6 +44,11 @@ struct Answer {
 /// STATUS_INVALID_DEVICE_REQUEST for another device: a file system looks at the file object of each request,
 /// and this one has none.
 ///
+/// Rests on IoAllocateIrp: "The IoAllocateIrp routine allocates an IRP, given the number of I/O stack locations
+/// for each driver layered under the caller, and, optionally, for the caller."
+/// Rests on IoFreeIrp: "The IoFreeIrp routine releases a caller-allocated IRP from the caller's IoCompletion
+/// routine."
+///
 #[doc = example!("own.rs")]
 pub fn ask(device: &DeviceObject, question: Question, level: &mut Passive) -> Result<(), Status> {
     if !device.is_storage() {

@@ -1,4 +1,6 @@
 //! The parameters that a file-system filter reads from its stack location.
+//!
+//! Source: IO_STACK_LOCATION in the DDI reference, and the page of each IRP_MJ_ code.
 
 #![expect(
     unsafe_code,

@@ -68,6 +68,9 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
     /// IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: the request, if another one is waiting.
+    ///
+    /// Rests on IoReleaseCancelSpinLock: "The IoReleaseCancelSpinLock routine releases the cancel spin lock
+    /// after the driver has changed the cancelable state of an IRP."
     pub fn park(
         self,
         parking: &NonPagedArc<Parking>,

@@ -61,6 +61,9 @@ impl<T> NonPagedBox<T> {
     /// Moves `value` into nonpaged pool, if there is any (P2). IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; `value` is dropped then.
+    ///
+    /// Rests on ExAllocatePool2: "The ExAllocatePool2 routine allocates pool memory of the specified type and
+    /// returns a pointer to the allocated block."
     pub fn try_new(value: T) -> Result<Self, Status> {
         Ok(Self::write(Self::try_uninit()?, value))
     }
@@ -120,6 +123,9 @@ impl<T> NonPagedBox<T> {
     }
 
     /// Moves the value out and frees the memory. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Rests on ExFreePoolWithTag: "The ExFreePoolWithTag routine deallocates a block of pool memory allocated
+    /// with the specified tag."
     #[must_use]
     pub fn into_inner(self) -> T {
         let raw = self.into_raw();

@@ -79,6 +79,9 @@ impl Event {
 }
 
 /// Suspends the thread for `milliseconds`.
+///
+/// Rests on KeDelayExecutionThread: "The KeDelayExecutionThread routine puts the current thread into an
+/// alertable or nonalertable wait state for a specified interval."
 pub fn delay(milliseconds: u32, _level: &mut Passive) {
     const UNITS_PER_MILLISECOND: i64 = 10_000;
     // Negative: relative to now, in units of 100 ns.

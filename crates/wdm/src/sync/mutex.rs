@@ -48,6 +48,11 @@ impl<T> Mutex<T> {
 
     /// Runs `body` with the data, one thread at a time. Not recursive. The critical region ends here,
     /// so that the APC state is as before (D6).
+    ///
+    /// Rests on KeEnterCriticalRegion: "The KeEnterCriticalRegion routine temporarily disables the execution of
+    /// normal kernel APCs, but does not prevent special kernel APCs from running."
+    /// Rests on KeLeaveCriticalRegion: "The KeLeaveCriticalRegion routine reenables the delivery of normal
+    /// kernel-mode APCs that were disabled by a preceding call to KeEnterCriticalRegion."
     pub fn with<R>(&self, level: &mut Passive, body: impl FnOnce(&mut T, &mut Passive) -> R) -> R {
         // SAFETY: the level is PASSIVE_LEVEL; paired with the leave below on every path,
         // because a kernel image does not unwind.

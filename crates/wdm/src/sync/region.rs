@@ -10,6 +10,11 @@ use wdk_sys::ntddk;
 
 /// Calls `body`: the thread is not suspended before it is over. At DISPATCH_LEVEL that is so anyway.
 /// IRQL: ≤ DISPATCH_LEVEL.
+///
+/// Rests on KeEnterCriticalRegion: "The KeEnterCriticalRegion routine temporarily disables the execution of
+/// normal kernel APCs, but does not prevent special kernel APCs from running."
+/// Rests on KeLeaveCriticalRegion: "The KeLeaveCriticalRegion routine reenables the delivery of normal
+/// kernel-mode APCs that were disabled by a preceding call to KeEnterCriticalRegion."
 pub fn unsuspended<R>(_level: &mut AtMostDispatch, body: impl FnOnce() -> R) -> R {
     let enters = irql::current() < irql::DISPATCH;
     if enters {

@@ -32,6 +32,11 @@ impl<T> SpinLock<T> {
     }
 
     /// Runs `body` with the data at DISPATCH_LEVEL. Not recursive. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// Rests on KeAcquireSpinLockRaiseToDpc: "The KeAcquireSpinLockRaiseToDpc routine is a faster version of
+    /// the KeAcquireSpinLock routine."
+    /// Rests on KeReleaseSpinLock: "The KeReleaseSpinLock routine releases a spin lock and restores the
+    /// original IRQL at which the caller was running."
     pub fn with<R>(&self, _level: &mut AtMostDispatch, body: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: the token proves the level; released below on every path, because a kernel image
         // does not unwind.
