@@ -14,7 +14,7 @@ mod device;
 pub use device::{Device, ask_about, device_of, stack_above};
 
 use ntbox::file_system::adversary::{self, Mix};
-use ntbox::io_manager::driver::{self, LoadError, Loaded, SettingValue};
+use ntbox::io_manager::driver::{LoadError, Loaded, SettingValue};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{mount, raw, recognizer};
 use ntbox::nt::{
@@ -22,7 +22,7 @@ use ntbox::nt::{
 };
 use ntbox::processor::work;
 use ntbox::user::{CreateParameters, File, Opened, access, create_file};
-use ntbox::{file_system, verifier};
+use ntbox::{exports, file_system, verifier};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -159,7 +159,7 @@ pub fn load_with(
     service: &str,
     settings: &[(String, SettingValue)],
 ) -> Result<Loaded, LoadError> {
-    driver::load(driver, service, settings)
+    exports::load(driver, service, settings)
 }
 
 /// The setting with which the driver can be unloaded.

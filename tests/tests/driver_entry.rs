@@ -5,7 +5,8 @@ use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, stack_above, try_load, unload};
 use fsglass_tests::own_process::in_own_process;
 use ntbox::etw;
-use ntbox::io_manager::driver::{self, LoadError, SettingValue, UnloadRefused};
+use ntbox::exports;
+use ntbox::io_manager::driver::{LoadError, SettingValue, UnloadRefused};
 use ntbox::io_manager::namespace;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION};
@@ -130,7 +131,7 @@ fn a_bad_setting_has_its_default() {
     in_own_process(|path| {
         let _machine = Machine::start();
         let value = SettingValue::Text("yes".to_owned());
-        let loaded = driver::load(path, "fsglass", &[("AllowUnload".to_owned(), value)]);
+        let loaded = exports::load(path, "fsglass", &[("AllowUnload".to_owned(), value)]);
         let driver = loaded.unwrap_or_else(|error| panic!("a string for a number: {error}"));
         assert!(
             matches!(driver.unload(), Err((_, UnloadRefused::NoUnloadRoutine))),

@@ -6,13 +6,14 @@ use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::exports::debug;
 use ntbox::io_manager::driver::UnloadRefused;
+use ntbox::io_manager::identity;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
     FILE_DIRECTORY_FILE, FILE_OPEN_IF, FSCTL_REQUEST_OPLOCK_LEVEL_1, IRP_MJ_DIRECTORY_CONTROL,
     IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
 };
+use ntbox::user::access;
 use ntbox::user::locks::Range;
-use ntbox::user::{access, identity};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

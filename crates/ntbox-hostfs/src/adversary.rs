@@ -11,12 +11,12 @@
 //! only requests whose caller can do with one.
 
 use super::tally;
+use ntbox_kernel::io_manager::identity::{self, Choice, Identity};
 use ntbox_kernel::nt::{
     IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_PNP,
     IRP_MJ_POWER, IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
 };
-use ntbox_kernel::user::identity::{self, Choice, Identity};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock};
 
@@ -272,8 +272,8 @@ pub(super) static CONFIGURED: std::sync::Mutex<()> = std::sync::Mutex::new(());
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ntbox_kernel::io_manager::identity::Wanted;
     use ntbox_kernel::nt::{IRP_MJ_READ, IRP_MJ_WRITE};
-    use ntbox_kernel::user::identity::Wanted;
 
     fn who(value: u64) -> Identity {
         Identity {

@@ -19,6 +19,7 @@ use super::volume::{Description, Volume};
 use super::waiting::Effects;
 use super::{dispatch, fast_io, names, redirector};
 use ntbox_kernel::host::file as host;
+use ntbox_kernel::io_manager::identity::Choice;
 use ntbox_kernel::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox_kernel::io_manager::{
     device as devices, driver as drivers, mount, recognizer, registration,
@@ -32,7 +33,6 @@ use ntbox_kernel::nt::{
     STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
     STATUS_UNRECOGNIZED_VOLUME, VPB,
 };
-use ntbox_kernel::user::identity::Choice;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Name of the driver object.

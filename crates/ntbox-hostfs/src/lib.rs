@@ -11,7 +11,7 @@
 //!
 //! It is a driver on [`ntbox_kernel`] and uses of it what any file system may: its devices are
 //! reached by requests and fast I/O alone. It knows no filter and no workload; what a program wants
-//! of the adversary comes with the identity of its request ([`ntbox_kernel::user::identity`]).
+//! of the adversary comes with the identity of its request ([`ntbox_kernel::io_manager::identity`]).
 //!
 //! Nothing ever leaves the host directory, whatever a name or a link on the host
 //! says: see [`resolve`].

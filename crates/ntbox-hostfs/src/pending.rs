@@ -15,14 +15,14 @@ use super::adversary;
 use super::context::Mounted;
 use super::waiting::{Finish, Ticket};
 use super::{buffers, context, dispatch, tally, workers};
+use ntbox_kernel::io_manager::identity::Choice;
+use ntbox_kernel::io_manager::identity::Identity;
 use ntbox_kernel::io_manager::{cancel, complete, irp as requests};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS,
     STATUS_CANCELLED, STATUS_PENDING,
 };
 use ntbox_kernel::processor::irql;
-use ntbox_kernel::user::identity::Choice;
-use ntbox_kernel::user::identity::Identity;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 

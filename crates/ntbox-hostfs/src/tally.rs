@@ -1,7 +1,7 @@
 //! How often the adversary chose what, and how often fast I/O was served.
 
+use ntbox_kernel::io_manager::identity::Choice;
 use ntbox_kernel::nt::MAJOR_FUNCTION_COUNT;
-use ntbox_kernel::user::identity::Choice;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Fast I/O entries of the file system.

@@ -2,8 +2,9 @@
 
 use ntbox::io_manager::driver::{self, Loaded};
 use ntbox::io_manager::filter_callbacks::{self, Operation};
-use ntbox::io_manager::{attachment, device, file, namespace, object, registration};
+use ntbox::io_manager::{attachment, device, file, namespace, registration};
 use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, STATUS_SUCCESS, Status};
+use ntbox::processor::object;
 use ntbox::user::File;
 use std::fmt;
 

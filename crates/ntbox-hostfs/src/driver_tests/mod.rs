@@ -9,15 +9,15 @@ mod oplocks;
 mod waiting;
 
 use crate::adversary::{self, CONFIGURED, Mix};
+use ntbox_kernel::io_manager::identity;
+use ntbox_kernel::io_manager::mount;
 use ntbox_kernel::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
-use ntbox_kernel::io_manager::{mount, object};
 use ntbox_kernel::nt::*;
+use ntbox_kernel::processor::object;
 use ntbox_kernel::processor::{thread, work};
 use ntbox_kernel::user::access::{DELETE, FILE_READ_ATTRIBUTES, READ, SYNCHRONIZE, WRITE};
 use ntbox_kernel::user::locks::Range;
-use ntbox_kernel::user::{
-    CreateParameters, File, Outcome, create_file, identity, query_attributes,
-};
+use ntbox_kernel::user::{CreateParameters, File, Outcome, create_file, query_attributes};
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, OnceLock, PoisonError};
 use windows_sys::Win32::System::Ioctl::{FSCTL_DISMOUNT_VOLUME, FSCTL_REQUEST_OPLOCK_LEVEL_1};

@@ -53,7 +53,9 @@ mod table;
 pub(crate) use table::table;
 pub use table::{Export, Kind};
 
+use crate::io_manager::driver::{self, LoadError, Loaded, SettingValue};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The files, with the prefix that `ntbox exports` groups by.
@@ -115,6 +117,18 @@ pub fn resolve(dll: &str, name: &str) -> Option<usize> {
         return None;
     }
     by_name().get(name).map(|export| export.address())
+}
+
+/// [`driver::load`] of an image that is bound to the routines here.
+///
+/// # Errors
+/// The image could not be loaded, or DriverEntry failed.
+pub fn load(
+    path: &Path,
+    service: &str,
+    settings: &[(String, SettingValue)],
+) -> Result<Loaded, LoadError> {
+    driver::load(path, service, settings, &resolve)
 }
 
 /// The name bound at `address`, which is an address that [`resolve`] returned.

@@ -2,13 +2,13 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::io_manager::{device_checks, namespace, query_name};
 use crate::nt::{
     DISPATCH_LEVEL, FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
     OBJECT_NAME_INFORMATION, PASSIVE_LEVEL, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
     STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
+use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{irql, thread};
 use crate::user;
 use std::ffi::c_void;

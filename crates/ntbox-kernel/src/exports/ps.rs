@@ -5,13 +5,13 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{
     HANDLE, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID,
     STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 use crate::pool;
+use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{irql, process, system_thread, thread};
 use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};

@@ -12,10 +12,11 @@
 )]
 
 use super::device::{DELETE_PENDING, UNLOAD_PENDING, database, describe};
-use super::{checks, legacy_filters, object};
+use super::{checks, legacy_filters};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS,
 };
+use crate::processor::object;
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicPtr, Ordering};
 

@@ -6,9 +6,9 @@
 
 use crate::nt::{
     DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_CANCELLED, STATUS_MORE_PROCESSING_REQUIRED,
+    Status,
 };
 use crate::processor::{irql, thread};
-use crate::user::outcome::is_error;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -109,7 +109,7 @@ pub(super) unsafe fn entered(irp: *mut IRP) -> Option<State> {
     let status = unsafe { header.IoStatus.Anonymous.Status };
     let ended = match status {
         STATUS_CANCELLED => Ended::Cancelled,
-        status if is_error(status) => Ended::Error,
+        status if Status(status).is_error() => Ended::Error,
         status if status < 0 => Ended::Warning,
         _ => Ended::Success,
     };

@@ -7,7 +7,6 @@
 )]
 
 pub use super::load::load;
-use super::object::{self, Kind};
 use super::{call, namespace, registration, unload};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::unicode::OwnedUnicodeString;
@@ -16,6 +15,7 @@ use crate::nt::{
     NTSTATUS, Status,
 };
 use crate::pe_image::{self, Image};
+use crate::processor::object::{self, Kind, Procedures};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fmt;
@@ -181,7 +181,7 @@ pub(super) fn create_object(
     image: Option<&'static Image>,
 ) -> Option<*mut DRIVER_OBJECT> {
     let bytes = size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>();
-    let object = object::create(Kind::Driver, bytes);
+    let object = object::create_with(Kind::Driver, bytes, Some(&PROCEDURES));
     let driver: *mut DRIVER_OBJECT = object.cast();
     let strings = vec![
         OwnedUnicodeString::new(name),
@@ -267,11 +267,20 @@ pub(super) unsafe fn drop_object(driver: *mut DRIVER_OBJECT) {
     }
 }
 
+/// What the object manager calls for a driver object.
+static PROCEDURES: Procedures = Procedures {
+    closed: None,
+    delete: |driver| {
+        // SAFETY: the body of a driver object whose last reference is gone.
+        unsafe { delete_body(driver.cast()) }
+    },
+};
+
 /// Deletion procedure of a driver object: the last reference is gone.
 ///
 /// # Safety
 /// Called by the object manager only.
-pub(super) unsafe fn delete_body(driver: *mut DRIVER_OBJECT) {
+unsafe fn delete_body(driver: *mut DRIVER_OBJECT) {
     let record = {
         let mut records = records();
         records.order.retain(|known| *known != driver as usize);

@@ -10,10 +10,10 @@
     reason = "packets are filled in by drivers through a pointer"
 )]
 
-use super::object::{self, Kind};
 use super::{checks, device};
 use crate::nt::{IO_ERROR_LOG_PACKET, NTSTATUS};
 use crate::pool;
+use crate::processor::object::{self, Kind};
 use crate::verifier::rules;
 use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};

@@ -15,7 +15,6 @@
 pub use super::file_requests::query;
 use super::file_requests::send;
 pub(super) use super::file_requests::{send_create, send_shutdown};
-use super::object::{self, Kind};
 use super::{device, mount};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_STREAM_FILE,
@@ -24,6 +23,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::dispatcher;
+use crate::processor::object::{self, Kind, Procedures};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const IO_TYPE_FILE: i16 = 5;
@@ -43,7 +43,8 @@ struct Extension {
 /// # Safety
 /// `device` is alive.
 pub unsafe fn create(device: *mut DEVICE_OBJECT, name: &[u16], flags: u32) -> *mut FILE_OBJECT {
-    let file: *mut FILE_OBJECT = object::create(Kind::File, size_of::<FILE_OBJECT>()).cast();
+    let file: *mut FILE_OBJECT =
+        object::create_with(Kind::File, size_of::<FILE_OBJECT>(), Some(&PROCEDURES)).cast();
     let extension: *mut Extension = pool::allocate_for_box(size_of::<Extension>()).cast();
     // SAFETY: both blocks are zeroed, large enough and new; `device` is alive.
     unsafe {
@@ -293,11 +294,23 @@ pub unsafe fn create_stream(
     }
 }
 
+/// What the object manager calls for a file object.
+static PROCEDURES: Procedures = Procedures {
+    closed: Some(|file| {
+        // SAFETY: the body of a file object whose last handle was closed.
+        unsafe { last_handle_closed(file.cast()) }
+    }),
+    delete: |file| {
+        // SAFETY: the body of a file object whose last reference is gone.
+        unsafe { delete_body(file.cast()) }
+    },
+};
+
 /// Deletion procedure of a file object: the last reference is gone.
 ///
 /// # Safety
 /// Called by the object manager only. PASSIVE_LEVEL.
-pub(super) unsafe fn delete_body(file: *mut FILE_OBJECT) {
+unsafe fn delete_body(file: *mut FILE_OBJECT) {
     // SAFETY: contract.
     unsafe {
         if is_opened(file) {

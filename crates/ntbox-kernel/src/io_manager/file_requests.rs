@@ -8,15 +8,16 @@
 
 use super::device::reference_top_of_stack;
 use super::file::{opened, related_device};
-use super::{call, irp, object};
+use super::{call, irp};
+use crate::io_manager::{counters, identity};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, FILE_OBJECT, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK,
     IRP_BUFFERED_IO, IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION,
     IRP_MJ_CREATE, IRP_MJ_SHUTDOWN, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_PENDING,
     Status,
 };
+use crate::processor::object;
 use crate::processor::{dispatcher, thread};
-use crate::user::{counters, identity};
 
 /// Sends cleanup or close and waits for it.
 pub(super) unsafe fn send(file: *mut FILE_OBJECT, major: u8) {

@@ -13,10 +13,10 @@
 use super::tracker::{Reference, Tracker};
 use super::{cancel, checks};
 use crate::host::address_map::AddressMap;
+use crate::io_manager::identity::Identity;
 use crate::nt::irp::size_of_irp;
 use crate::nt::{APC_LEVEL, FILE_OBJECT, IRP, IrpExt, LIST_ENTRY, NTSTATUS};
 use crate::processor::{irql, thread};
-use crate::user::identity::Identity;
 use crate::verifier::history::{self, Event, EventKind, History};
 use crate::{pool, verifier};
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
@@ -240,7 +240,7 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
     }
 }
 
-/// Tells the request's originator apart; see `user::identity`.
+/// Tells the request's originator apart; see `io_manager::identity`.
 ///
 /// # Safety
 /// `irp` is alive.

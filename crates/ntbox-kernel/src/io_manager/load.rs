@@ -8,7 +8,6 @@
 
 use super::driver::{LoadError, Loaded, SettingValue, create_object, next_reinitialization};
 use super::{call, checks, device, settings, unload};
-use crate::exports;
 use crate::nt::routines::{DriverEntry, DriverRoutines};
 use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{
@@ -23,7 +22,8 @@ use std::path::Path;
 
 /// `NtLoadDriver`: maps the image, gives the service its registry key, and calls
 /// DriverEntry at PASSIVE_LEVEL. The driver object is `\FileSystem\<service>`,
-/// as for every file-system (filter) driver.
+/// as for every file-system (filter) driver. `resolve` has the addresses of the
+/// routines that the image imports, by their DLL and name.
 ///
 /// # Errors
 /// The image could not be loaded, or DriverEntry failed.
@@ -31,9 +31,9 @@ pub fn load(
     path: &Path,
     service: &str,
     settings: &[(String, SettingValue)],
+    resolve: &dyn Fn(&str, &str) -> Option<usize>,
 ) -> Result<Loaded, LoadError> {
-    let image =
-        pe_image::load(path, &|dll, name| exports::resolve(dll, name)).map_err(LoadError::Image)?;
+    let image = pe_image::load(path, resolve).map_err(LoadError::Image)?;
     image.protect();
     let name = format!(r"\FileSystem\{service}");
     let Some(driver) = create_object(&name, Some(image)) else {

@@ -6,13 +6,13 @@
     reason = "results are written through the caller's pointers"
 )]
 
-use super::object::{self, Kind};
 use super::{device, file, namespace, storage};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN,
     NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
 };
+use crate::processor::object::{self, Kind};
 
 /// `IoGetDeviceObjectPointer`: opens the device, closes the handle again, and
 /// gives out the file object with a reference, and the top of its stack.

@@ -18,7 +18,7 @@
 )]
 
 use super::vpb::{delete_volume, new_vpb, reference_if_mounted, vpbs};
-use super::{call, device, irp, mount_gate, object, registration, request};
+use super::{call, device, irp, mount_gate, registration, request};
 use crate::nt::stack_location::MountVolume;
 use crate::nt::{
     DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
@@ -29,6 +29,7 @@ use crate::nt::{
     STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED, STATUS_VOLUME_DISMOUNTED,
     STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
 };
+use crate::processor::object;
 use crate::processor::{dispatcher, thread};
 use std::sync::atomic::{AtomicU64, Ordering};
 

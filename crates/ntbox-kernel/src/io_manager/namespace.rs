@@ -6,11 +6,11 @@
 
 #![expect(unsafe_code, reason = "objects are held by pointer")]
 
-use super::object::{self, Kind};
 use crate::nt::{
     NTSTATUS, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
 };
+use crate::processor::object::{self, Kind};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};

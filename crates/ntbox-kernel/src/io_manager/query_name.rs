@@ -10,12 +10,13 @@
     reason = "the file object and the answer are read by pointer"
 )]
 
-use super::{file, object};
+use super::file;
 use crate::nt::{
     FILE_OBJECT, IRP_MJ_QUERY_INFORMATION, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
     STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, Status,
 };
 use crate::pool;
+use crate::processor::object;
 
 /// `FileNameInformation`.
 const FILE_NAME_INFORMATION: i32 = 9;

@@ -11,7 +11,7 @@
 )]
 
 use super::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use super::{device, legacy_filters, object};
+use super::{device, legacy_filters};
 use crate::nt::routines::FsNotification;
 use crate::nt::{
     DEVICE_OBJECT, DO_LOW_PRIORITY_FILESYSTEM, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
@@ -19,6 +19,7 @@ use crate::nt::{
     FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DEVICE_ALREADY_ATTACHED,
     STATUS_SUCCESS,
 };
+use crate::processor::object;
 use crate::processor::turns;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;

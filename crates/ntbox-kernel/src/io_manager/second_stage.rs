@@ -19,22 +19,18 @@
     reason = "the request is the I/O manager's from here on"
 )]
 
-use super::{checks, irp, mdl, object};
+use super::{checks, irp, mdl};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
     IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
     IRP_INPUT_OPERATION, IRP_OB_QUERY_NAME, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
-    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS, STATUS_VERIFY_REQUIRED,
+    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, STATUS_VERIFY_REQUIRED, Status,
 };
 use crate::pool;
+use crate::processor::object;
 use crate::processor::{dispatcher, irql, thread};
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, Ordering};
-
-/// `NT_ERROR`.
-fn is_error(status: NTSTATUS) -> bool {
-    status as u32 >> 30 == 3
-}
 
 /// # Safety
 /// `irp` has been completed past its top location.
@@ -175,7 +171,7 @@ unsafe fn finish(irp: *mut IRP) {
             let buffer = (*irp).AssociatedIrp.SystemBuffer;
             if flags & IRP_INPUT_OPERATION != 0
                 && code != STATUS_VERIFY_REQUIRED
-                && !is_error(code)
+                && !Status(code).is_error()
                 && !(*irp).UserBuffer.is_null()
                 && status.Information != 0
             {
@@ -199,7 +195,7 @@ unsafe fn finish(irp: *mut IRP) {
         let iosb = (*irp).Anonymous.UserIosb;
         let mut signal = std::ptr::null_mut();
         let mut signal_file = false;
-        if !is_error(code) || (pending && !synchronous) {
+        if !Status(code).is_error() || (pending && !synchronous) {
             if !iosb.is_null() {
                 *iosb = status;
             }

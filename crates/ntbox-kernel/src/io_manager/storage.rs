@@ -11,7 +11,7 @@
     reason = "a native driver works on requests by pointer"
 )]
 
-use super::{complete, device, driver, namespace, object};
+use super::{complete, device, driver, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FILE_READ_ONLY_DEVICE, FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP,
@@ -19,6 +19,7 @@ use crate::nt::{
     STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_DEVICE_REQUEST,
     STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
+use crate::processor::object;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 

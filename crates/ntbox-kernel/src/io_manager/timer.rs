@@ -5,8 +5,8 @@
     reason = "timer routines are called with their device by pointer"
 )]
 
-use super::object;
 use crate::nt::{DEVICE_OBJECT, NTSTATUS, STATUS_SUCCESS};
+use crate::processor::object;
 use crate::processor::work;
 use std::collections::HashMap;
 use std::ffi::c_void;

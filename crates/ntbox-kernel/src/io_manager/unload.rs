@@ -8,8 +8,7 @@
 
 use super::driver::{self, Loaded, UnloadRefused};
 use super::{
-    checks, device, device_checks, irp, object, registration, running, timer, unload_safe,
-    work_item,
+    checks, device, device_checks, irp, registration, running, timer, unload_safe, work_item,
 };
 use crate::etw;
 use crate::nt::irp::control;
@@ -17,6 +16,7 @@ use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
 use crate::pe_image::{self, Image};
 use crate::pool;
+use crate::processor::object;
 use crate::processor::thread::Regions;
 use crate::processor::{self, irql, turns};
 use crate::verifier::{self, rules};

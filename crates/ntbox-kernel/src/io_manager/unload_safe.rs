@@ -11,7 +11,7 @@
 )]
 
 use super::device::describe;
-use super::{checks, irp, object, stack};
+use super::{checks, irp, stack};
 use crate::host::memory::try_read_usize;
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
@@ -20,6 +20,7 @@ use crate::nt::{
 };
 use crate::pe_image;
 use crate::pool;
+use crate::processor::object;
 use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;

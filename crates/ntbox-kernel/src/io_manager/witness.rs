@@ -11,14 +11,14 @@
     reason = "requests and devices are read by pointer"
 )]
 
-use super::{attachment, object};
-use crate::exports::io::requests;
+use super::attachment;
 use crate::nt::irp::control;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_CLEANUP_COMPLETE, FO_STREAM_FILE, FO_SYNCHRONOUS_IO,
     FO_VOLUME_OPEN, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK,
     IRP_MN_UNLOCK_SINGLE, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, SL_OPEN_TARGET_DIRECTORY, unicode,
 };
+use crate::processor::object;
 use crate::processor::{counter, irql, thread};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -250,8 +250,7 @@ unsafe fn arrival(asked: Asked, file: *mut FILE_OBJECT) -> Arrival {
         opened: None,
         direct: false,
         irql: irql::current(),
-        // SAFETY: reads a value of the thread.
-        within: unsafe { !requests::get_top_level_irp().is_null() },
+        within: !thread::top_level_irp().is_null(),
         waited_for_by_a_program: false,
         open_file: flags & (FO_CLEANUP_COMPLETE | FO_STREAM_FILE | FO_VOLUME_OPEN) == 0,
         parameters: [0; 4],

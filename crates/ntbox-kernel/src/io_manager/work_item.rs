@@ -6,11 +6,11 @@
     reason = "work items live in driver memory or in blocks that drivers hold by pointer"
 )]
 
-use super::object::{self, Kind};
 use crate::nt::PASSIVE_LEVEL;
 use crate::nt::routines::WorkItemRoutine;
 use crate::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
 use crate::pool;
+use crate::processor::object::{self, Kind};
 use crate::processor::{irql, work};
 use crate::verifier::rules;
 use std::collections::HashMap;

@@ -12,6 +12,10 @@ impl Status {
     pub fn is_success(self) -> bool {
         self.0 >= 0
     }
+    /// Severity error (`NT_ERROR`): the top two bits are set.
+    pub fn is_error(self) -> bool {
+        (self.0 as u32) >> 30 == 3
+    }
     /// The published name, if the box knows it.
     pub fn name(self) -> Option<&'static str> {
         NAMES
@@ -61,3 +65,16 @@ const NAMES: &[(NTSTATUS, &str)] = names! {
     STATUS_NOT_FOUND STATUS_DEVICE_BUSY STATUS_NOT_LOCKED STATUS_NOT_A_REPARSE_POINT
     STATUS_EAS_NOT_SUPPORTED STATUS_INVALID_LOCK_RANGE STATUS_NO_MEMORY
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::{STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW};
+
+    #[test]
+    fn a_warning_is_neither_success_nor_error() {
+        assert!(!Status(STATUS_BUFFER_OVERFLOW).is_success());
+        assert!(!Status(STATUS_BUFFER_OVERFLOW).is_error());
+        assert!(Status(STATUS_ACCESS_DENIED).is_error());
+    }
+}

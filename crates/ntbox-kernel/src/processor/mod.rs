@@ -6,6 +6,7 @@
 //! nothing else from running elsewhere, as on a machine with many processors.
 //!
 //! - [`irql`]: the level of the current thread;
+//! - [`object`], [`handle`]: what threads, devices and files have in common;
 //! - [`thread`]: thread objects, APCs, critical regions; [`process`]: the processes;
 //! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
 //! - [`timer`], [`dpc`]: timers and DPC objects; [`time`], [`counter`]: the clocks;
@@ -20,8 +21,10 @@ pub mod counter;
 pub mod dispatcher;
 pub mod dpc;
 mod escape;
+pub mod handle;
 pub mod irql;
 pub mod lock_order;
+pub mod object;
 pub mod pageable;
 pub mod parking;
 pub mod process;

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "object bodies are filled by pointer")]
 
 use super::dispatcher;
-use crate::io_manager::object::{self, Kind};
+use super::object::{self, Kind};
 use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};

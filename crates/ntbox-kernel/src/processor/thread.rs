@@ -7,8 +7,9 @@
 
 use super::apc::Apcs;
 use super::dispatcher;
+use super::object::{self, Kind};
 use super::process::{self, Process};
-use crate::io_manager::object::{self, Kind};
+use crate::nt::IRP;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -84,6 +85,7 @@ static PROCESSORS_IN_USE: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     static CURRENT: Cell<Option<&'static Thread>> = const { Cell::new(None) };
     static PREVIOUS_MODE: Cell<i8> = const { Cell::new(0) };
+    static TOP_LEVEL_IRP: Cell<*mut IRP> = const { Cell::new(std::ptr::null_mut()) };
     static END: EndOfThread = const { EndOfThread };
 }
 
@@ -355,6 +357,16 @@ impl Drop for PreviousMode {
     fn drop(&mut self) {
         PREVIOUS_MODE.set(self.0);
     }
+}
+
+/// What `IoSetTopLevelIrp` was called with last on this thread.
+pub fn top_level_irp() -> *mut IRP {
+    TOP_LEVEL_IRP.get()
+}
+
+/// `IoSetTopLevelIrp`: kept, and not looked behind.
+pub fn set_top_level_irp(irp: *mut IRP) {
+    TOP_LEVEL_IRP.set(irp);
 }
 
 #[cfg(test)]

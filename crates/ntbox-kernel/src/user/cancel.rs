@@ -9,8 +9,8 @@
 
 #![expect(unsafe_code, reason = "requests are shared with drivers by pointer")]
 
-use super::identity;
 use super::request::FileCall;
+use crate::io_manager::identity;
 use crate::io_manager::{cancel, irp};
 use crate::nt::{
     APC_LEVEL, HANDLE, IO_STATUS_BLOCK, IRP, IrpExt, NTSTATUS, STATUS_NOT_FOUND, STATUS_SUCCESS,

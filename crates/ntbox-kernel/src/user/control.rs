@@ -7,10 +7,10 @@
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
-use super::counters::{self, FastIo};
 use super::locks::signal;
 use super::request::{FileCall, Request};
 use super::{buffers, event, outcome};
+use crate::io_manager::counters::{self, FastIo};
 use crate::nt::stack_location;
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL,

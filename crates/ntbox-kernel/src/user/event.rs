@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "events are kernel objects, reached by pointer")]
 
-use crate::io_manager::object::{self, Kind};
 use crate::nt::{HANDLE, KEVENT, NTSTATUS, STATUS_OBJECT_TYPE_MISMATCH};
 use crate::processor::dispatcher;
+use crate::processor::object::{self, Kind};
 use std::ffi::c_void;
 
 /// A notification event that a program owns by handle.

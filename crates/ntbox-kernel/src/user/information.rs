@@ -15,13 +15,13 @@
 use super::access::{
     DELETE, FILE_READ_ATTRIBUTES, FILE_READ_EA, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, SYNCHRONIZE,
 };
-use super::counters::{self, FastIo};
 use super::open::{OpenRequest, nt_create_file};
 use super::request::FileCall;
 use super::{buffers, outcome};
-use crate::io_manager::object;
+use crate::io_manager::counters::{self, FastIo};
 use crate::nt::stack_location::{QueryFile, SetFile, SetFileRename, SetFileTail};
 use crate::nt::*;
+use crate::processor::object;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 

@@ -8,10 +8,10 @@
 )]
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
-use super::counters::{self, FastIo};
 use super::event;
 use super::outcome;
 use super::request::{FileCall, Request};
+use crate::io_manager::counters::{self, FastIo};
 use crate::nt::stack_location::LockControl;
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, NTSTATUS,

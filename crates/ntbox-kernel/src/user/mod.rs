@@ -10,17 +10,14 @@
 //! - [`open`]: create, open, query attributes without a handle;
 //! - [`transfer`], [`information`], [`volume`], [`directory`], [`locks`],
 //!   [`control`], [`security`], [`section`]: the services, by subject;
-//! - [`request`]: what the services share (`IopSynchronousServiceTail`);
-//! - [`counters`]: what was sent.
+//! - [`request`]: what the services share (`IopSynchronousServiceTail`).
 
 pub mod access;
 pub mod buffers;
 pub mod cancel;
 pub mod control;
-pub mod counters;
 pub mod directory;
 pub mod event;
-pub mod identity;
 pub mod information;
 pub mod locks;
 pub mod open;

@@ -3,11 +3,6 @@
 use crate::nt::{NTSTATUS, STATUS_PENDING, Status};
 use std::cell::Cell;
 
-/// Severity error (`NT_ERROR`): the top two bits are set.
-pub fn is_error(status: NTSTATUS) -> bool {
-    (status as u32) >> 30 == 3
-}
-
 /// The result of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -91,13 +86,11 @@ pub(super) fn last() -> (bool, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nt::{STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW};
+    use crate::nt::STATUS_BUFFER_OVERFLOW;
 
     #[test]
-    fn a_warning_is_neither_success_nor_error() {
-        assert!(!is_error(STATUS_BUFFER_OVERFLOW));
+    fn a_warning_is_no_success() {
         assert!(!Outcome::early(STATUS_BUFFER_OVERFLOW).is_success());
-        assert!(is_error(STATUS_ACCESS_DENIED));
     }
 
     #[test]

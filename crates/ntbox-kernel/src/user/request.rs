@@ -10,9 +10,9 @@
     reason = "requests and file objects are shared with drivers by pointer"
 )]
 
-use super::{counters, identity, outcome};
-use crate::io_manager::object::{self, Kind};
+use super::outcome;
 use crate::io_manager::{call, complete, file, irp};
+use crate::io_manager::{counters, identity};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FO_SYNCHRONOUS_IO, HANDLE, IO_STACK_LOCATION,
@@ -20,6 +20,7 @@ use crate::nt::{
     STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_TYPE_MISMATCH,
     STATUS_PENDING,
 };
+use crate::processor::object::{self, Kind};
 use crate::processor::{dispatcher, thread};
 use std::ffi::c_void;
 

@@ -7,9 +7,9 @@
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
 use super::access::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA};
-use super::counters::{self, FastIo};
 use super::request::FileCall;
 use super::{buffers, event, outcome};
+use crate::io_manager::counters::{self, FastIo};
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
     FILE_USE_FILE_POINTER_POSITION, FILE_WRITE_TO_END_OF_FILE, FO_NO_INTERMEDIATE_BUFFERING,
@@ -90,7 +90,7 @@ unsafe fn transfer_file(
     let mut offset = transfer.resolve(&call, write)?;
     if write
         && call.mode() != 0
-        && crate::io_manager::object::access_of_handle(handle)? & FILE_WRITE_DATA == 0
+        && crate::processor::object::access_of_handle(handle)? & FILE_WRITE_DATA == 0
     {
         // Only appending was granted: the offset is ignored.
         offset = -1;

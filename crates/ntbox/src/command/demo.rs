@@ -9,9 +9,9 @@ use super::run::{
     unload, volume_report,
 };
 use ntbox::file_system::adversary;
+use ntbox::io_manager::counters;
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
-use ntbox::user::counters;
 use ntbox::workload::bench::{self, Extent};
 use ntbox::workload::{Plan, Run, Workload, compare};
 use std::path::Path;

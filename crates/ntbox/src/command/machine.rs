@@ -7,11 +7,13 @@
 
 use super::Failure;
 use super::image::ImageFacts;
+use ntbox::exports;
 use ntbox::file_system;
-use ntbox::io_manager::driver::{self, Loaded, SettingValue, UnloadRefused};
+use ntbox::io_manager::driver::{Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
-use ntbox::io_manager::{device, file, namespace, object, raw, recognizer};
+use ntbox::io_manager::{device, file, namespace, raw, recognizer};
 use ntbox::pe_image::Image;
+use ntbox::processor::object;
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::synchronous;
@@ -246,7 +248,7 @@ pub fn load_beside(
             let taken = |driver: &LoadedDriver| driver.service == name;
             drivers.iter().chain(already).any(taken)
         });
-        let loaded = driver::load(path, &service, &settings_of(&service, settings))
+        let loaded = exports::load(path, &service, &settings_of(&service, settings))
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
         drivers.push(LoadedDriver {
             service,

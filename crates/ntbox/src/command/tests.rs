@@ -3,8 +3,8 @@
 use super::machine::{self, Volume};
 use super::run::{mix, new_directory};
 use ntbox::file_system::adversary;
+use ntbox::io_manager::counters;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
-use ntbox::user::counters;
 use ntbox::verifier::Options;
 use ntbox::workload::{Plan, Progress, Run, RunResult, Workload, compare, run};
 use std::path::Path;

@@ -102,7 +102,7 @@ impl RunResult {
         for entry in self.logs.iter().flat_map(Log::entries) {
             shares.0 += u64::from(entry.pended);
             shares.1 += u64::from(entry.fast);
-            shares.2 += u64::from(crate::user::outcome::is_error(entry.status));
+            shares.2 += u64::from(crate::nt::Status(entry.status).is_error());
             shares.3 += u64::from(entry.status == crate::nt::STATUS_CANCELLED);
         }
         shares

@@ -3,11 +3,12 @@
 use super::layout::{Mask, masked};
 use super::observed::Log;
 use super::run::Progress;
+use crate::io_manager::identity;
 use crate::nt::{
     FILE_SYNCHRONOUS_IO_NONALERT, NTSTATUS, STATUS_DEVICE_BUSY, STATUS_INSUFFICIENT_RESOURCES,
     STATUS_IO_DEVICE_ERROR, Status,
 };
-use crate::user::{CreateParameters, File, Outcome, create_file, identity};
+use crate::user::{CreateParameters, File, Outcome, create_file};
 use std::sync::Arc;
 
 /// Statuses that are injected where a request allows it.

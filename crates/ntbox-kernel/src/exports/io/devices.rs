@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{device, device_checks, lookup, mount, object, registration};
+use crate::io_manager::{device, device_checks, lookup, mount, registration};
 use crate::nt::{
     APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT,
     Kirql, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING,
@@ -10,6 +10,7 @@ use crate::nt::{
 };
 use crate::pool::failure;
 use crate::processor::irql;
+use crate::processor::object;
 use windows_sys::Win32::Storage::FileSystem::FILE_READ_ATTRIBUTES;
 
 /// `IoCreateDevice`.

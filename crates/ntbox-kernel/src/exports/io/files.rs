@@ -3,11 +3,11 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::io_manager::file;
-use crate::io_manager::object::{self, Kind, ObjectType};
 use crate::nt::{
     APC_LEVEL, DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
     OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, file_id, unicode,
 };
+use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{irql, thread};
 use crate::user::{self, OpenRequest};
 use std::ffi::c_void;

@@ -12,7 +12,6 @@ use crate::nt::{
 };
 use crate::pool::failure;
 use crate::processor::{irql, process, thread};
-use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -203,13 +202,9 @@ pub unsafe extern "win64" fn make_associated_irp(
     irp
 }
 
-thread_local! {
-    static TOP_LEVEL: Cell<*mut IRP> = const { Cell::new(null_mut()) };
-}
-
 /// `IoGetTopLevelIrp`.
 pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
-    TOP_LEVEL.get()
+    thread::top_level_irp()
 }
 
 /// `IoSetTopLevelIrp`.
@@ -217,7 +212,7 @@ pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
 /// # Safety
 /// None: what is set is handed out, and not looked behind.
 pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP) {
-    TOP_LEVEL.set(irp);
+    thread::set_top_level_irp(irp);
 }
 
 /// `IoIsOperationSynchronous`: the originator waits for the request.

@@ -4,12 +4,12 @@
 
 use super::strings::terminated;
 use crate::io_manager::driver::SettingValue;
-use crate::io_manager::object;
 use crate::nt::{
     NTSTATUS, RTL_REGISTRY_ABSOLUTE, RTL_REGISTRY_CONTROL, RTL_REGISTRY_DEVICEMAP,
     RTL_REGISTRY_HANDLE, RTL_REGISTRY_OPTIONAL, RTL_REGISTRY_SERVICES, RTL_REGISTRY_WINDOWS_NT,
     STATUS_INVALID_PARAMETER,
 };
+use crate::processor::object;
 
 pub(super) const REG_NONE: u32 = 0;
 pub(super) const REG_SZ: u32 = 1;

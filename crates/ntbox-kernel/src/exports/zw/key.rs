@@ -10,7 +10,6 @@
 use super::key_information::{NAME, key_information, value_information};
 use super::{Attributes, service};
 use crate::io_manager::driver::SettingValue;
-use crate::io_manager::object::{self, Kind};
 use crate::io_manager::settings;
 use crate::nt::{
     DRIVER_OBJECT, HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_ACCESS_DENIED,
@@ -18,6 +17,7 @@ use crate::nt::{
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
     unicode,
 };
+use crate::processor::object::{self, Kind};
 use std::ffi::c_void;
 
 const KEY_QUERY_VALUE: u32 = 0x01;

@@ -4,11 +4,11 @@
 
 use super::service;
 use crate::host::memory::try_read;
-use crate::io_manager::object::{self, Kind};
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL,
     STATUS_INVALID_SECURITY_DESCR, STATUS_NO_SECURITY_ON_OBJECT, STATUS_SUCCESS,
 };
+use crate::processor::object::{self, Kind};
 use std::ffi::c_void;
 
 /// `READ_CONTROL`.

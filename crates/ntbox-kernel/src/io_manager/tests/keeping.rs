@@ -10,14 +10,13 @@
 use super::behaviours::propagate;
 use super::drivers::{Behaviour, Stack, issue_synchronously, new_driver, originate};
 use crate::io_manager::work_item::{self, Routine, WorkItem};
-use crate::io_manager::{
-    complete, driver, error_log, filter_callbacks, object, stack, unload_safe,
-};
+use crate::io_manager::{complete, driver, error_log, filter_callbacks, stack, unload_safe};
 use crate::nt::fs_filter::Pair;
 use crate::nt::{
     DEVICE_OBJECT, FS_FILTER_CALLBACK_DATA, FS_FILTER_CALLBACKS, IO_ERROR_LOG_PACKET,
     IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PENDING, STATUS_SUCCESS,
 };
+use crate::processor::object;
 use crate::processor::work;
 use crate::verifier::capture;
 use std::ffi::c_void;

@@ -9,7 +9,7 @@
 
 use crate::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use crate::io_manager::{
-    complete, device, driver, file, lookup, mount, object, raw, recognizer, registration, stack,
+    complete, device, driver, file, lookup, mount, raw, recognizer, registration, stack,
 };
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
@@ -19,6 +19,7 @@ use crate::nt::{
     STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
     VPB_RAW_MOUNT,
 };
+use crate::processor::object;
 use crate::processor::work;
 use crate::verifier::capture;
 use std::path::PathBuf;

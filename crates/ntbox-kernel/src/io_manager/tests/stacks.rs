@@ -8,7 +8,7 @@
 
 use super::drivers::{Behaviour, Stack, new_driver};
 use crate::io_manager::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use crate::io_manager::{device, driver, lookup, namespace, object};
+use crate::io_manager::{device, driver, lookup, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, FAST_IO_DISPATCH,
@@ -16,6 +16,7 @@ use crate::nt::{
     STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
+use crate::processor::object;
 use crate::verifier::{capture, rules};
 use std::ptr::null_mut;
 use std::sync::Mutex;

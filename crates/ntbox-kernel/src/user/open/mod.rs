@@ -12,15 +12,17 @@
 mod target;
 
 use super::access::SYNCHRONIZE;
-use super::{access, identity, outcome};
+use super::{access, outcome};
+use crate::io_manager::identity;
 
-use crate::io_manager::{file, object};
+use crate::io_manager::file;
 use crate::nt::FILE_NETWORK_OPEN_INFORMATION;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OPEN, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
     FO_HANDLE_CREATED, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_INVALID_PARAMETER,
     STATUS_OBJECT_NAME_INVALID, STATUS_REPARSE, unicode,
 };
+use crate::processor::object;
 use crate::processor::thread;
 use std::ptr::null_mut;
 

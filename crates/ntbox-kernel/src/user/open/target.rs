@@ -5,11 +5,10 @@
     reason = "devices and file objects are shared with drivers by pointer"
 )]
 
-use super::super::counters::{self, FastIo};
 use super::super::request::{Request, fast_io_of, wait_for};
 use super::super::{access, outcome};
 use super::OpenRequest;
-use crate::io_manager::object::{self, Kind};
+use crate::io_manager::counters::{self, FastIo};
 use crate::io_manager::{complete, device, file, irp, mount, namespace};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN,
@@ -23,6 +22,7 @@ use crate::nt::{
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
 use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB, file_id};
+use crate::processor::object::{self, Kind};
 use crate::processor::thread;
 use std::ffi::c_void;
 use std::ptr::null_mut;

@@ -18,13 +18,14 @@ pub use pending::Pending;
 
 use super::event::Event;
 use super::open::OpenRequest;
-use super::outcome::{self, Outcome, is_error};
-use super::{counters, information, request};
-use crate::io_manager::object;
+use super::outcome::{self, Outcome};
+use super::{information, request};
+use crate::io_manager::counters;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_ALERT,
-    FILE_SYNCHRONOUS_IO_NONALERT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
+    FILE_SYNCHRONOUS_IO_NONALERT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status,
 };
+use crate::processor::object;
 use crate::processor::thread::from_user_mode;
 use buffer::Buffer;
 use std::ffi::c_void;
@@ -160,7 +161,11 @@ pub fn query_attributes(name: &str) -> Outcome {
 fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
     counters::call(status);
     let (pended, fast) = outcome::last();
-    let information = if is_error(status) { 0 } else { information };
+    let information = if Status(status).is_error() {
+        0
+    } else {
+        information
+    };
     Outcome {
         information,
         pended,
@@ -252,7 +257,7 @@ impl File {
         let mut iosb = unwritten();
         let (block, bytes) = (&raw mut *iosb, buffer.pointer());
         let status = from_user_mode(|| service(block, bytes));
-        let information = if is_error(status) {
+        let information = if Status(status).is_error() {
             0
         } else {
             iosb.Information

@@ -2,12 +2,13 @@
 
 #![expect(unsafe_code, reason = "the status block is a union")]
 
+use super::super::cancel;
 use super::super::event::Event;
-use super::super::outcome::{Outcome, is_error};
-use super::super::{cancel, counters};
+use super::super::outcome::Outcome;
 use super::File;
 use super::buffer::Buffer;
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING};
+use crate::io_manager::counters;
+use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status};
 use crate::processor::thread::from_user_mode;
 use std::marker::PhantomData;
 
@@ -87,7 +88,7 @@ impl Pending<'_> {
             // SAFETY: the request has finished: nobody writes the block any more.
             status = unsafe { self.iosb.Anonymous.Status };
         }
-        let information = if is_error(status) {
+        let information = if Status(status).is_error() {
             0
         } else {
             self.iosb.Information

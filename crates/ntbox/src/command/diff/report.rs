@@ -92,7 +92,7 @@ impl Report {
         for seen in bare.threads.iter().flatten() {
             self.pended += u64::from(seen.pended);
             self.fast += u64::from(seen.fast);
-            self.failed += u64::from(ntbox::user::outcome::is_error(seen.status));
+            self.failed += u64::from(ntbox::nt::Status(seen.status).is_error());
             self.cancelled += u64::from(seen.status == ntbox::nt::STATUS_CANCELLED);
         }
     }

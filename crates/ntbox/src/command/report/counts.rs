@@ -2,7 +2,7 @@
 
 use super::{Arrived, Sent};
 use ntbox::file_system::adversary;
-use ntbox::user::counters::{Counts, FAST_IO};
+use ntbox::io_manager::counters::{Counts, FAST_IO};
 use ntbox::verifier::major_name;
 
 pub(super) fn sent(counts: &Counts) -> Sent {

@@ -2,8 +2,9 @@
 
 #![expect(unsafe_code, reason = "the stack is walked by pointer")]
 
-use crate::io_manager::{device, file, object};
+use crate::io_manager::{device, file};
 use crate::nt::{DEVICE_OBJECT, FILE_OBJECT};
+use crate::processor::object;
 use crate::user::File;
 
 /// The devices of an open file's stack, the file system's first.

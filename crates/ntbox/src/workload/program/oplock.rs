@@ -8,11 +8,12 @@ use super::super::worker::synchronous;
 use super::observation::Observation;
 use super::operation::{Answer, BLOCK, Name, Opening, OplockKind, Touch};
 use super::runner::{LOOK, Runner, settle};
+use crate::io_manager::identity;
 use crate::nt::*;
 use crate::processor::thread;
 use crate::user::access::{DELETE, READ, WRITE};
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, File, Outcome, Pending, create_file, identity};
+use crate::user::{CreateParameters, File, Outcome, Pending, create_file};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -4,10 +4,11 @@ use super::super::layout::{Mask, basic_information, rename_information};
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part};
 use super::runner::Runner;
+use crate::io_manager::identity;
 use crate::nt::*;
 use crate::user::access::{READ, WRITE};
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, Pending, create_file, identity, query_attributes};
+use crate::user::{CreateParameters, Pending, create_file, query_attributes};
 
 /// End of the file while transfers overlap: all of their blocks are in it.
 const WHOLE: i64 = 16 * BLOCK as i64;

@@ -6,10 +6,11 @@ use super::super::worker::synchronous;
 use super::observation::Observation;
 use super::operation::{Create, NAMES, Name, Operation, SLOTS};
 use crate::file_system::adversary;
+use crate::io_manager::identity;
+use crate::io_manager::identity::Choice;
 use crate::nt::*;
 use crate::user::access::{FILE_LIST_DIRECTORY, SYNCHRONIZE};
-use crate::user::identity::Choice;
-use crate::user::{CreateParameters, File, Outcome, Pending, create_file, identity};
+use crate::user::{CreateParameters, File, Outcome, Pending, create_file};
 use std::sync::Arc;
 
 /// Outstanding requests of a thread at most.

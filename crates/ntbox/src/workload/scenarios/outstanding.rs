@@ -3,10 +3,11 @@
 use super::super::layout::{Mask, u32_at};
 use super::super::worker::{Worker, synchronous};
 use super::{BUFFER, finish, make, open_directory, settled, still_outstanding};
+use crate::io_manager::identity;
 use crate::nt::*;
+use crate::user::File;
 use crate::user::access::{DELETE, READ, SYNCHRONIZE, WRITE};
 use crate::user::locks::Range;
-use crate::user::{File, identity};
 
 /// `FSCTL_GET_COMPRESSION`.
 const GET_COMPRESSION: u32 = 0x0009_003C;

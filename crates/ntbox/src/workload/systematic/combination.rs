@@ -2,12 +2,13 @@
 
 use super::super::layout::{Mask, masked};
 use super::Request;
+use crate::io_manager::identity;
+use crate::io_manager::identity::Choice;
 use crate::nt::*;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
-use crate::user::identity::Choice;
 use crate::user::locks::Range;
 use crate::user::outcome::digest;
-use crate::user::{CreateParameters, File, Outcome, Pending, create_file, identity};
+use crate::user::{CreateParameters, File, Outcome, Pending, create_file};
 use std::fmt;
 
 /// Bytes of a transfer.

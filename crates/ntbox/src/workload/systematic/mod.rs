@@ -12,9 +12,9 @@ mod combination;
 
 use super::run::Progress;
 use crate::file_system::adversary::{self, Mix};
+use crate::io_manager::identity::Choice;
 use crate::nt::STATUS_IO_DEVICE_ERROR;
 use crate::processor::{thread, work};
-use crate::user::identity::Choice;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! Objects: a header in front of every body, counted references, handles.
 //!
-//! Names live in [`super::namespace`]. An object is deleted when its last
+//! What an object of a kind does when it goes, whoever makes it says. An object is deleted when its last
 //! reference goes: at once at PASSIVE_LEVEL, on a system worker thread above it
 //! (`ObfDereferenceObject` defers likewise).
 
@@ -14,9 +14,9 @@ pub use super::handle::{
     access_of_handle, close_handle, object_of_handle, open_handle, open_handles,
     reference_by_handle,
 };
-use super::{device, driver, file};
+use super::{irql, work};
 use crate::nt::PASSIVE_LEVEL;
-use crate::{pool, processor};
+use crate::pool;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -81,10 +81,20 @@ pub const fn object_type(kind: Kind) -> &'static ObjectType {
     &TYPES[kind as usize]
 }
 
+/// What an object type does (`CloseProcedure` and `DeleteProcedure` in NT).
+#[derive(Debug)]
+pub struct Procedures {
+    /// The last handle was closed.
+    pub closed: Option<unsafe fn(*mut c_void)>,
+    /// The last reference is gone, at PASSIVE_LEVEL: releases what the body owns.
+    pub delete: unsafe fn(*mut c_void),
+}
+
 #[repr(C, align(16))]
 pub(super) struct Header {
     magic: u64,
     pub(super) kind: Kind,
+    pub(super) procedures: Option<&'static Procedures>,
     references: AtomicI64,
     pub(super) handles: AtomicI64,
     attributes: Mutex<Attributes>,
@@ -115,6 +125,15 @@ pub(super) unsafe fn header<'a>(object: *const c_void) -> &'a Header {
 /// The body ends where its last page ends (up to the pool's alignment), so that
 /// a driver that writes behind it is caught.
 pub fn create(kind: Kind, body_bytes: usize) -> *mut c_void {
+    create_with(kind, body_bytes, None)
+}
+
+/// [`create`] for objects whose type has procedures.
+pub fn create_with(
+    kind: Kind,
+    body_bytes: usize,
+    procedures: Option<&'static Procedures>,
+) -> *mut c_void {
     let what = match kind {
         Kind::Device => "a device object",
         Kind::Driver => "a driver object",
@@ -127,6 +146,7 @@ pub fn create(kind: Kind, body_bytes: usize) -> *mut c_void {
         block.cast::<Header>().write(Header {
             magic: MAGIC,
             kind,
+            procedures,
             references: AtomicI64::new(1),
             handles: AtomicI64::new(0),
             attributes: Mutex::default(),
@@ -159,12 +179,12 @@ pub unsafe fn dereference(object: *mut c_void) {
     if left > 0 {
         return;
     }
-    if processor::irql::current() == PASSIVE_LEVEL {
+    if irql::current() == PASSIVE_LEVEL {
         // SAFETY: that was the last reference.
         unsafe { delete(object) };
     } else {
         let object = object as usize;
-        processor::work::queue(Box::new(move || {
+        work::queue(Box::new(move || {
             // SAFETY: that was the last reference; nobody else can reach the object.
             unsafe { delete(object as *mut c_void) };
         }));
@@ -176,11 +196,8 @@ pub unsafe fn dereference(object: *mut c_void) {
 unsafe fn delete(object: *mut c_void) {
     // SAFETY: contract; what the body owns is released by its kind first.
     unsafe {
-        match header(object).kind {
-            Kind::File => file::delete_body(object.cast()),
-            Kind::Device => device::delete_body(object.cast()),
-            Kind::Driver => driver::delete_body(object.cast()),
-            _ => {}
+        if let Some(procedures) = header(object).procedures {
+            (procedures.delete)(object);
         }
         let header = object.byte_sub(HEADER).cast::<Header>();
         std::ptr::drop_in_place(header);
@@ -230,9 +247,11 @@ pub unsafe fn set_name(object: *mut c_void, name: &str) {
     locked(&unsafe { header(object) }.attributes).name = Some(name.to_owned());
 }
 
+/// Takes the name away.
+///
 /// # Safety
 /// `object` is the body of a live object.
-pub(super) unsafe fn clear_name(object: *mut c_void) {
+pub unsafe fn clear_name(object: *mut c_void) {
     // SAFETY: contract.
     locked(&unsafe { header(object) }.attributes).name = None;
 }

@@ -6,8 +6,7 @@
     reason = "the table holds references to objects by pointer"
 )]
 
-use super::file;
-use super::object::{Kind, dereference, header, locked, reference};
+use super::object::{dereference, header, locked, reference};
 use crate::nt::{HANDLE, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -107,8 +106,8 @@ pub fn open_handles() -> usize {
     locked(&TABLE).entries.len()
 }
 
-/// Closes a handle. The last one of a file sends `IRP_MJ_CLEANUP`, its last
-/// reference `IRP_MJ_CLOSE`.
+/// `NtClose`. The last handle of a file sends `IRP_MJ_CLEANUP`, its last
+/// reference `IRP_MJ_CLOSE`: its type's procedures do.
 pub fn close_handle(handle: HANDLE) -> NTSTATUS {
     let Some(entry) = locked(&TABLE).entries.remove(&(handle as usize)) else {
         return STATUS_INVALID_HANDLE;
@@ -117,8 +116,8 @@ pub fn close_handle(handle: HANDLE) -> NTSTATUS {
     // SAFETY: the removed entry owned a reference, given up below.
     unsafe {
         let last = header(object).handles.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && header(object).kind == Kind::File {
-            file::last_handle_closed(object.cast());
+        if last && let Some(closed) = header(object).procedures.and_then(|type_| type_.closed) {
+            closed(object);
         }
         dereference(object);
     }

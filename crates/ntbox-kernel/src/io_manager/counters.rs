@@ -1,6 +1,6 @@
 //! What the user layer sent: IRPs by major function, fast I/O by entry.
 
-use crate::nt::{MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_CANCELLED, STATUS_PENDING};
+use crate::nt::{MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_CANCELLED, STATUS_PENDING, Status};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A fast I/O entry the services call.
@@ -97,7 +97,7 @@ pub(crate) fn irp(major: u8, status: NTSTATUS) {
 }
 
 /// A fast I/O entry was called.
-pub(super) fn fast(entry: FastIo, answered: bool) {
+pub(crate) fn fast(entry: FastIo, answered: bool) {
     TRIED[entry as usize].fetch_add(1, Relaxed);
     if answered {
         ANSWERED[entry as usize].fetch_add(1, Relaxed);
@@ -105,9 +105,9 @@ pub(super) fn fast(entry: FastIo, answered: bool) {
 }
 
 /// A call of a program ended with `status`.
-pub(super) fn call(status: NTSTATUS) {
+pub(crate) fn call(status: NTSTATUS) {
     CALLS.fetch_add(1, Relaxed);
-    if super::outcome::is_error(status) {
+    if Status(status).is_error() {
         FAILED.fetch_add(1, Relaxed);
     }
     if status == STATUS_CANCELLED {
