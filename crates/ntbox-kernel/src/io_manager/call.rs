@@ -6,6 +6,7 @@
     reason = "the request belongs to the callee once its dispatch routine is entered"
 )]
 
+use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
 use super::{call_checks, checks, device, fence, irp, unload_safe, witness};
@@ -15,7 +16,6 @@ use crate::nt::{
 };
 use crate::processor::thread::Regions;
 use crate::processor::{irql, turns};
-use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
 
 /// `IofCallDriver`: gives the request to the dispatch routine of `device`'s

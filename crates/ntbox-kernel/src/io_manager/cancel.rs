@@ -6,11 +6,11 @@
     reason = "the request is reached by pointer under the cancel spin lock"
 )]
 
-use super::checks;
+use super::history::{Event, EventKind};
+use super::{checks, irp as requests};
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::{irql, spin_lock};
-use crate::verifier::history::{self, Event, EventKind};
 use crate::verifier::rules;
 use std::sync::atomic::AtomicUsize;
 
@@ -49,7 +49,7 @@ pub unsafe fn cancel(irp: *mut IRP, site: usize) -> bool {
     // SAFETY: contract.
     unsafe {
         (*irp).Cancel = true;
-        history::record(
+        requests::record(
             irp,
             Event::new(
                 EventKind::Cancelled,
@@ -65,7 +65,7 @@ pub unsafe fn cancel(irp: *mut IRP, site: usize) -> bool {
         };
         let device = (*irp.current_location()).DeviceObject;
         let address = routine as usize;
-        history::record(
+        requests::record(
             irp,
             Event::new(
                 EventKind::CancelRoutine,

@@ -16,6 +16,7 @@
 )]
 
 use super::complete_checks::{check_level, check_request, twice};
+use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
     call_checks, checks, completion_states, fence, irp, running, second_stage, unload_safe, witness,
@@ -27,7 +28,6 @@ use crate::nt::{
 };
 use crate::processor::irql;
 use crate::processor::thread::Regions;
-use crate::verifier::history::{Event, EventKind};
 use crate::verifier::{self, rules};
 
 pub use super::second_stage::finish_synchronously;

@@ -7,7 +7,7 @@
 )]
 
 pub use super::load::load;
-use super::{call, namespace, registration, unload};
+use super::{call, description, namespace, registration, unload};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{
@@ -16,6 +16,7 @@ use crate::nt::{
 };
 use crate::pe_image::{self, Image};
 use crate::processor::object::{self, Kind, Procedures};
+use crate::verifier;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fmt;
@@ -180,6 +181,7 @@ pub(super) fn create_object(
     name: &str,
     image: Option<&'static Image>,
 ) -> Option<*mut DRIVER_OBJECT> {
+    verifier::tell_requests(description::of_live, description::of_freed);
     let bytes = size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>();
     let object = object::create_with(Kind::Driver, bytes, Some(&PROCEDURES));
     let driver: *mut DRIVER_OBJECT = object.cast();

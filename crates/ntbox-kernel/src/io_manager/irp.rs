@@ -10,6 +10,7 @@
     reason = "an IRP is initialized field by field and shared by pointer"
 )]
 
+use super::history::{self, Event, EventKind, History};
 use super::tracker::{Reference, Tracker};
 use super::{cancel, checks};
 use crate::host::address_map::AddressMap;
@@ -17,9 +18,8 @@ use crate::io_manager::identity::Identity;
 use crate::nt::irp::size_of_irp;
 use crate::nt::{APC_LEVEL, FILE_OBJECT, IRP, IrpExt, LIST_ENTRY, NTSTATUS};
 use crate::processor::{irql, thread};
-use crate::verifier::history::{self, Event, EventKind, History};
 use crate::{pool, verifier};
-use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 pub use super::request::{build_asynchronous_fsd, build_device_control, build_synchronous_fsd};
 pub use super::stack::{advance, copy_to_next, mark_pending, set_completion_routine, skip};
@@ -68,9 +68,26 @@ pub unsafe fn tracker(irp: *const IRP) -> Option<*const Tracker> {
     (!tracker.is_null()).then_some(tracker)
 }
 
-unsafe fn history_of(irp: *mut IRP) -> *const History {
-    // SAFETY: contract of the locator: the IRP is alive.
-    unsafe { tracker(irp).map_or(std::ptr::null(), |tracker| &raw const (*tracker).history) }
+/// What has happened to the request, if that is recorded.
+///
+/// # Safety
+/// `irp` is alive, and stays so while the history is used.
+pub unsafe fn history<'a>(irp: *const IRP) -> Option<&'a History> {
+    // SAFETY: contract.
+    let tracker = unsafe { tracker(irp) }?;
+    // SAFETY: an IRP keeps its tracker, whose history changes through atomics only.
+    Some(unsafe { &(*tracker).history })
+}
+
+/// Adds to the history of the request, if it has one.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn record(irp: *const IRP, event: Event) {
+    // SAFETY: contract.
+    if let Some(history) = unsafe { history(irp) } {
+        history.record(event);
+    }
 }
 
 /// `IoAllocateIrp`; null for a stack size below 1.
@@ -80,8 +97,6 @@ pub fn allocate(stack_size: i8) -> *mut IRP {
 
 /// As [`allocate`], for the code at `site`.
 pub fn allocate_at(stack_size: i8, site: usize) -> *mut IRP {
-    static LOCATOR: Once = Once::new();
-    LOCATOR.call_once(|| history::set_locator(history_of));
     if stack_size < 1 {
         return std::ptr::null_mut();
     }
@@ -173,7 +188,7 @@ unsafe fn restart(irp: *mut IRP) {
         if let Some(tracker) = tracker(irp) {
             (*tracker).lock().restart();
         }
-        history::record(
+        record(
             irp,
             Event::new(
                 EventKind::Allocated,
@@ -226,7 +241,6 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
                 site,
             ));
             let mut inner = tracker.lock();
-            history::retire(irp);
             inner.irp = std::ptr::null_mut();
             checks::remember_freed(irp, inner.completed_at);
             if site == 0 {
@@ -234,7 +248,7 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
                 freed_at = inner.completed_at;
             }
             drop(inner);
-            history::retire(irp);
+            history::retire(irp, &tracker.history);
         }
         pool::free_for_box_at(prefix.cast(), freed_at);
     }

@@ -33,10 +33,10 @@ mod reference;
 
 pub use reference::Reference;
 
+use super::history::History;
 use crate::nt::irp::control;
 use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_PENDING, STATUS_SUCCESS};
 use crate::processor::thread;
-use crate::verifier::history::History;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};

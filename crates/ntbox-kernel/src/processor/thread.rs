@@ -6,10 +6,11 @@
 //! dispatcher header that is signaled when the thread ends.
 
 use super::apc::Apcs;
-use super::dispatcher;
 use super::object::{self, Kind};
 use super::process::{self, Process};
+use super::{dispatcher, irql};
 use crate::nt::IRP;
+use crate::verifier::{self, Context};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -201,6 +202,7 @@ fn claim_processor(id: u32) -> u32 {
 #[cold]
 fn register(name: String, process: &'static Process) -> &'static Thread {
     static NEXT: AtomicU32 = AtomicU32::new(2);
+    verifier::tell_context(context);
     let id = NEXT.fetch_add(1, Ordering::Relaxed) * 4;
     let token = if process.is_system() {
         Token::System
@@ -232,6 +234,16 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
     // While a thread ends its destructors may still come here; it has been signaled by then.
     let _ = END.try_with(|_| ());
     thread
+}
+
+/// What the verifier tells of the thread that runs.
+fn context() -> Context {
+    let thread = current();
+    Context {
+        thread: thread.id(),
+        name: thread.name().to_owned(),
+        irql: irql::current(),
+    }
 }
 
 /// The thread that runs. A host thread that [`spawn`] did not start belongs to

@@ -12,13 +12,13 @@
 //! the call returns.
 
 pub mod collected;
-pub mod history;
 pub mod options;
+pub mod request;
 pub mod rules;
 
+mod facts;
 mod names;
 mod render;
-mod request;
 mod request_text;
 
 #[cfg(test)]
@@ -26,11 +26,11 @@ mod tests;
 
 pub use options::Options;
 
-pub use names::{bug_check_name, major_name};
+pub use facts::{tell_context, tell_requests};
+pub use names::{bug_check_name, major_name, minor_name};
 pub use rules::Rule;
 
 use crate::nt::{IRP, Kirql};
-use crate::processor::{irql, thread};
 use crate::{host, pe_image};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -199,8 +199,8 @@ fn with_calls(
 
 fn request_of(violation: &Violation, circumstances: &Circumstances) -> Option<request::Request> {
     match (violation.irp, circumstances.touched) {
-        (Some(irp), _) => request::of_live(irp).or_else(|| request::of_freed(irp as usize)),
-        (None, Some(address)) => request::of_freed(address),
+        (Some(irp), _) => facts::live_request(irp).or_else(|| facts::freed_request(irp as usize)),
+        (None, Some(address)) => facts::freed_request(address),
         (None, None) => None,
     }
 }
@@ -234,12 +234,7 @@ pub struct Context {
 impl Context {
     /// Of the current thread.
     pub fn here() -> Self {
-        let thread = thread::current();
-        Self {
-            thread: thread.id(),
-            name: thread.name().to_owned(),
-            irql: irql::current(),
-        }
+        facts::context()
     }
 }
 

@@ -42,7 +42,7 @@ pub fn major_name(major: u8) -> &'static str {
 
 /// `IRP_MN_…` of a minor function, where it has a name and is not zero's usual
 /// "normal".
-pub(super) fn minor_name(major: u8, minor: u8) -> Option<&'static str> {
+pub fn minor_name(major: u8, minor: u8) -> Option<&'static str> {
     let names: &[(u8, &str)] = match u32::from(major) {
         // IRP_MJ_DIRECTORY_CONTROL
         0x0C => &[

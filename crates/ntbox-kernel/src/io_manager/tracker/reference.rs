@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "the last pointer frees what it points to")]
 
+use super::super::history::History;
 use super::{Inner, Location, Tracker};
 use crate::nt::IRP;
-use crate::verifier::history::History;
 use std::cell::UnsafeCell;
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;

@@ -1,19 +1,18 @@
-//! What happened to a request: a fixed ring in front of each IRP of the box.
+//! What happened to a request: a fixed ring for each IRP of the box.
 //!
-//! The ring lies in memory that the I/O manager allocates with the IRP; how it
-//! is found is set by [`set_locator`]. Recording takes no lock and allocates
+//! The ring lies in the request's tracker. Recording takes no lock and allocates
 //! nothing. When an IRP is freed, [`retire`] keeps its ring for a while: a
 //! driver that touches a request it has completed is the commonest mistake of
 //! all, and then the request itself is gone.
 
-#![expect(unsafe_code, reason = "the ring lies in the memory in front of an IRP")]
+#![expect(unsafe_code, reason = "requests are read before they are freed")]
 
-use super::options::{self, Options};
 use crate::nt::{DEVICE_OBJECT, FILE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS};
 use crate::processor::{irql, thread};
+use crate::verifier::options::{self, Options};
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Events that one ring keeps; older ones are overwritten.
 pub const EVENTS: usize = 16;
@@ -234,45 +233,6 @@ impl Slot {
     }
 }
 
-/// Finds the ring of an IRP; null for an IRP that the box did not allocate.
-pub type Locator = unsafe fn(*mut IRP) -> *const History;
-
-static LOCATOR: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
-
-/// Sets how rings are found; `io_manager::irp`, which owns the memory in front
-/// of an IRP, calls this before it allocates the first one.
-pub fn set_locator(locator: Locator) {
-    LOCATOR.store(locator as *mut (), Ordering::Release);
-}
-
-/// The ring of an IRP.
-///
-/// # Safety
-/// `irp` is alive, and stays so while the ring is used.
-pub unsafe fn of<'a>(irp: *mut IRP) -> Option<&'a History> {
-    let locator = LOCATOR.load(Ordering::Acquire);
-    if locator.is_null() {
-        return None;
-    }
-    // SAFETY: only `set_locator` stores here.
-    let locator = unsafe { std::mem::transmute::<*mut (), Locator>(locator) };
-    // SAFETY: the IRP is alive.
-    let history = unsafe { locator(irp) };
-    // SAFETY: a ring lives as long as its IRP.
-    unsafe { history.as_ref() }
-}
-
-/// Records for an IRP, if it has a ring.
-///
-/// # Safety
-/// `irp` is alive.
-pub unsafe fn record(irp: *mut IRP, event: Event) {
-    // SAFETY: contract of the function.
-    if let Some(history) = unsafe { of(irp) } {
-        history.record(event);
-    }
-}
-
 // SAFETY: the file is told by its address; it is read only through checked copies.
 unsafe impl Send for Retired {}
 
@@ -300,15 +260,11 @@ static FREED: Mutex<VecDeque<Retired>> = Mutex::new(VecDeque::new());
 /// Keeps the history of a request that is about to be freed.
 ///
 /// # Safety
-/// `irp` is alive.
-pub unsafe fn retire(irp: *mut IRP) {
+/// `irp` is alive, and `history` its ring.
+pub unsafe fn retire(irp: *mut IRP, history: &History) {
     if !options::on(Options::IRP_LOGGING) {
         return;
     }
-    // SAFETY: contract of the function.
-    let Some(history) = (unsafe { of(irp) }) else {
-        return;
-    };
     let (events, forgotten) = history.snapshot();
     // SAFETY: contract of the function.
     let count = unsafe { (*irp).StackCount };

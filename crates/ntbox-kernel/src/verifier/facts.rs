@@ -1,0 +1,49 @@
+//! What the floors above know and a report tells.
+//!
+//! The verifier asks nobody: the processor says who runs, the I/O manager what
+//! a request is. Each hands in how, before it gives anything to a driver.
+
+use super::Context;
+use super::request::Request;
+use crate::nt::IRP;
+use std::sync::OnceLock;
+
+type Live = fn(*mut IRP) -> Option<Request>;
+type Freed = fn(usize) -> Option<Request>;
+
+static CONTEXT: OnceLock<fn() -> Context> = OnceLock::new();
+static REQUESTS: OnceLock<(Live, Freed)> = OnceLock::new();
+
+/// Hands in how the circumstances of the current thread are told.
+pub fn tell_context(context: fn() -> Context) {
+    let _ = CONTEXT.set(context);
+}
+
+/// Hands in how a request is told that should be alive, and one that was freed
+/// and lay around an address. Neither trusts what it is given, or waits.
+pub fn tell_requests(live: Live, freed: Freed) {
+    let _ = REQUESTS.set((live, freed));
+}
+
+/// Of the current thread; before any thread of the box runs, only its name.
+pub(super) fn context() -> Context {
+    match CONTEXT.get() {
+        Some(context) => context(),
+        None => Context {
+            thread: 0,
+            name: std::thread::current()
+                .name()
+                .unwrap_or("unnamed")
+                .to_owned(),
+            irql: 0,
+        },
+    }
+}
+
+pub(super) fn live_request(irp: *mut IRP) -> Option<Request> {
+    REQUESTS.get().and_then(|(live, _)| live(irp))
+}
+
+pub(super) fn freed_request(address: usize) -> Option<Request> {
+    REQUESTS.get().and_then(|(_, freed)| freed(address))
+}
