@@ -28,6 +28,7 @@
 //! | [`windows_tasks`] | the tasks for Windows, with programs that record how they are called |
 //! | [`ui`] | what the compiler says to misuses of `wdm` |
 
+pub mod book;
 pub mod browser;
 pub mod client;
 pub mod command;

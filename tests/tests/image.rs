@@ -12,7 +12,7 @@ use object::pe::IMAGE_FILE_MACHINE_AMD64;
 use std::path::Path;
 use wdk_kit::introduced::KNOWN;
 
-/// The oldest Windows that the driver promises to run on; the README and the INF say the same.
+/// The oldest Windows that the driver promises to run on; docs/building.md and the INF say the same.
 const OLDEST_WINDOWS: &str = "Windows 10 version 2004";
 
 fn import_list() -> ImportList {

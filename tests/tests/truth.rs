@@ -3,7 +3,7 @@
 //! Statistics and traces must be exactly that, and names those that the file system has for the files.
 //!
 //! `FSGLASS_TRUTH_REQUESTS` says how many requests each build of the driver is compared with, and
-//! `FSGLASS_TRUTH_SEED` with which seed the first round is drawn. README.md has the command for a long run.
+//! `FSGLASS_TRUTH_SEED` with which seed the first round is drawn. docs/contributing.md has the command for a long run.
 
 use fsglass_protocol::trace::{flags, ring, wanted};
 use fsglass_protocol::{Operation, TraceRecord, TraceStart};

@@ -13,7 +13,7 @@ use std::path::Path;
 
 const OUTPUT: &str = "target/x86_64-pc-windows-msvc/release";
 
-/// What is in a package: README's list, by the path in the folder.
+/// What is in a package: docs/packaging.md's list, by the path in the folder.
 const PACKAGE: [&str; 9] = [
     "README.txt",
     "fsglass.cat",
