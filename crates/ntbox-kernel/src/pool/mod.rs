@@ -31,13 +31,13 @@ mod tests;
 use crate::host::PAGE;
 use crate::host::memory::Protection;
 use crate::pe_image::{self, Image};
-use crate::processor::{lock_order, pageable};
+use crate::processor::pageable;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use arena::Arena;
 use ledger::{Block, Ledger, Owner, Purpose};
 use std::ffi::c_void;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// Which pool a block belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,6 +241,14 @@ fn allocate_guarded(mut block: Block) -> *mut c_void {
     address as *mut c_void
 }
 
+static WHEN_FREED: OnceLock<fn(usize, usize)> = OnceLock::new();
+
+/// From now on `freed` is called with the address and bytes of each block that
+/// is freed, while it is there still: what lies in it is gone.
+pub fn when_freed(freed: fn(usize, usize)) {
+    let _ = WHEN_FREED.set(freed);
+}
+
 /// Takes a block out of use after a look at the bytes around it.
 fn retire(block: Block, caller: usize) {
     let guarded = contains(block.address);
@@ -260,8 +268,10 @@ fn retire(block: Block, caller: usize) {
         );
     }
     // Asked for before the lock is taken: the first question of a thread allocates.
-    let thread = crate::processor::thread::current().id();
-    lock_order::forget(block.address, block.bytes);
+    let thread = verifier::current_thread();
+    if let Some(freed) = WHEN_FREED.get() {
+        freed(block.address, block.bytes);
+    }
     let mut pool = pool();
     if pool.ledger.retire(block.address, caller, thread) {
         if guarded {

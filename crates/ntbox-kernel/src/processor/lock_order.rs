@@ -137,6 +137,7 @@ pub fn acquiring(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
         let circle = held.iter().find_map(|held| graph.circle(&wanted, held));
         let last = held.last().copied();
         graph.add(held, &wanted);
+        pool::when_freed(forget);
         LOCKS.store(graph.0.len(), Ordering::Relaxed);
         Some((circle?, last?, wanted))
     });

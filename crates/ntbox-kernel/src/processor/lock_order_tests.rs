@@ -69,6 +69,16 @@ fn a_lock_that_is_gone_has_no_order() {
 }
 
 #[test]
+#[expect(unsafe_code, reason = "the block is freed by pointer")]
+fn a_lock_in_memory_that_was_freed_has_no_order() {
+    let block = pool::allocate_for_box(16);
+    assert_eq!(exclusive([0x801, block.addr()]), NONE);
+    // SAFETY: the test's own, and nothing refers to it.
+    unsafe { pool::free_for_box(block) };
+    assert_eq!(exclusive([block.addr(), 0x801]), NONE);
+}
+
+#[test]
 fn what_is_only_tried_is_no_wait() {
     assert_eq!(exclusive([0x601, 0x602]), NONE);
     let ((), found) = capture(|| {

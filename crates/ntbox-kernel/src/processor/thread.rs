@@ -202,7 +202,7 @@ fn claim_processor(id: u32) -> u32 {
 #[cold]
 fn register(name: String, process: &'static Process) -> &'static Thread {
     static NEXT: AtomicU32 = AtomicU32::new(2);
-    verifier::tell_context(context);
+    verifier::tell_threads(|| current().id(), context);
     let id = NEXT.fetch_add(1, Ordering::Relaxed) * 4;
     let token = if process.is_system() {
         Token::System

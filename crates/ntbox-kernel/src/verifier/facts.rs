@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 type Live = fn(*mut IRP) -> Option<Request>;
 type Freed = fn(usize) -> Option<Request>;
 
-static CONTEXT: OnceLock<fn() -> Context> = OnceLock::new();
+static THREADS: OnceLock<(fn() -> u32, fn() -> Context)> = OnceLock::new();
 static REQUESTS: OnceLock<(Live, Freed)> = OnceLock::new();
 
-/// Hands in how the circumstances of the current thread are told.
-pub fn tell_context(context: fn() -> Context) {
-    let _ = CONTEXT.set(context);
+/// Hands in how the id of the current thread is told, and its circumstances.
+pub fn tell_threads(id: fn() -> u32, context: fn() -> Context) {
+    let _ = THREADS.set((id, context));
 }
 
 /// Hands in how a request is told that should be alive, and one that was freed
@@ -25,10 +25,15 @@ pub fn tell_requests(live: Live, freed: Freed) {
     let _ = REQUESTS.set((live, freed));
 }
 
+/// The id of the current thread; 0 before any thread of the box runs.
+pub fn current_thread() -> u32 {
+    THREADS.get().map_or(0, |(id, _)| id())
+}
+
 /// Of the current thread; before any thread of the box runs, only its name.
 pub(super) fn context() -> Context {
-    match CONTEXT.get() {
-        Some(context) => context(),
+    match THREADS.get() {
+        Some((_, context)) => context(),
         None => Context {
             thread: 0,
             name: std::thread::current()
