@@ -14,6 +14,7 @@ mod device;
 pub use device::{Device, ask_about, device_of, stack_above};
 
 use ntbox::file_system::adversary::{self, Mix};
+use ntbox::host::file::Temporary;
 use ntbox::io_manager::driver::{LoadError, Loaded, SettingValue};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{mount, raw, recognizer};
@@ -24,11 +25,10 @@ use ntbox::processor::work;
 use ntbox::user::{CreateParameters, File, Opened, access, create_file};
 use ntbox::{exports, file_system, verifier};
 use std::path::Path;
-use tempfile::TempDir;
 
 /// The machine.
 pub struct Machine {
-    directory: TempDir,
+    directory: Temporary,
 }
 
 impl Machine {
@@ -41,7 +41,7 @@ impl Machine {
         file_system::start();
         adversary::configure(0, Mix::quiet());
         Self {
-            directory: TempDir::new()
+            directory: Temporary::new()
                 .unwrap_or_else(|error| panic!("no temporary directory: {error}")),
         }
     }

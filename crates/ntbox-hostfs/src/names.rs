@@ -229,7 +229,8 @@ mod tests {
                 "{name:?}"
             );
         }
-        assert!(to_host(&[0xD800]).is_err());
+        // A host that has names of bytes has none for half a character; Windows does not mind.
+        assert_eq!(to_host(&[0xD800]).is_err(), cfg!(unix));
         assert!(to_host(&[0x61; 256]).is_err());
         // U+F02F would stand for a slash, which no host name holds.
         assert_eq!(to_host(&[0xF02F]), Ok("\u{F02F}".into()));

@@ -45,8 +45,13 @@ fn directories_are_listed_in_order_and_parts() {
     for name in ["b.txt", "A", "c", "B2.TXT"] {
         fixture.make(&format!(r"\d\{name}"), b"");
     }
-    std::fs::write(fixture.host("d/x:y"), b"").unwrap();
-    let mapped = "x\u{F03A}y";
+    // A name that only the host has; Windows has none of those.
+    let (name, mapped) = if cfg!(windows) {
+        ("xy", "xy")
+    } else {
+        ("x:y", "x\u{F03A}y")
+    };
+    std::fs::write(fixture.host("d").join(name), b"").unwrap();
     let open = fixture.open(r"\d", FILE_OPEN, 0);
     let query = Query {
         class: FileNamesInformation,

@@ -22,8 +22,9 @@ const ALL: u32 = access::FILE_ALL;
 const SHARE_ALL: u32 = 7;
 
 struct Fixture {
-    folder: TempDir,
+    // Closed before its folder is removed.
     volume: Volume,
+    folder: TempDir,
 }
 
 fn wide(text: &str) -> Vec<u16> {
@@ -44,7 +45,7 @@ fn new() -> Fixture {
         read_only: false,
     };
     let volume = Volume::open(&root, description).unwrap();
-    Fixture { folder, volume }
+    Fixture { volume, folder }
 }
 
 fn effects<R>(operation: impl FnOnce(&mut Effects<'_>) -> R) -> (R, Vec<Finish>) {

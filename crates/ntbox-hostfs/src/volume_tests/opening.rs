@@ -267,9 +267,11 @@ fn a_read_only_volume_changes_nothing() {
         ..fixture.volume.description.clone()
     };
     let root = fixture.folder.path().join("root");
+    let Fixture { volume, folder } = fixture;
+    drop(volume);
     let fixture = Fixture {
         volume: Volume::open(&root, description).unwrap(),
-        ..fixture
+        folder,
     };
     let read = |name, disposition, desired| {
         fixture

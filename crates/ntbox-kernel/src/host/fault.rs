@@ -1,29 +1,46 @@
 //! Faults: memory or instructions that a driver should not have touched.
 //!
-//! On Linux [`prepare_thread`] makes faults of the thread arrive here. Reading
-//! `cr8` is answered with the IRQL of the thread; everything else that a driver
-//! has to do with becomes a violation with the driver's line, and the process
-//! ends. Faults that no driver took part in are left to whoever handled them
-//! before.
+//! [`prepare_thread`] makes faults of the thread arrive here: as signals on
+//! Linux, as exceptions on Windows. Reading `cr8` is answered with the IRQL of
+//! the thread; everything else that a driver has to do with becomes a violation
+//! with the driver's line, and the process ends. Faults that no driver took part
+//! in are left to whoever handled them before.
 //!
-//! The handler runs on a stack of its own and only collects; a thread that
-//! waits for nothing else makes the report, on an ordinary stack. If it cannot
-//! (the faulting thread may hold any lock), the process ends a little later
-//! with what is known.
+//! The handler only collects; a thread that waits for nothing else makes the
+//! report, on a stack that is not the faulting one. If it cannot (the faulting
+//! thread may hold any lock), the process ends a little later with what is known.
 //!
-//! On Windows hosts faults are not handled: the process ends as the system
-//! ends it.
+//! | module | holds |
+//! |---|---|
+//! | `linux`, `windows` | where a fault comes from, and whom it is handed back to |
+//! | `interrupted` | what becomes of a thread that was interrupted |
+//! | `handover` | the way of a fault to the thread that reports it |
+//! | `judge` | which rule it breaks |
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod handover;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod interrupted;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod judge;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod linux;
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod process_tests;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "fault/linux.rs"]
+mod system;
+#[cfg(all(windows, target_arch = "x86_64"))]
+#[path = "fault/windows.rs"]
+mod system;
+
+/// True where faults are handled.
+pub const HANDLED: bool = cfg!(all(
+    any(target_os = "linux", windows),
+    target_arch = "x86_64"
+));
 
 /// Makes this thread able to take faults. Called once for each thread before
 /// driver code runs on it; further calls cost a look at a thread-local.
 pub fn prepare_thread() {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    linux::prepare_thread();
+    #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+    system::prepare_thread();
 }

@@ -1,12 +1,12 @@
 //! What the box needs of the operating system it runs on.
 //!
-//! Linux on x86-64 is the host that runs everything. The crate compiles on
-//! Windows hosts as well; what has no counterpart there yet (the fault handler
-//! that names the driver's line) says so in its module.
+//! Linux and Windows on x86-64 run everything; what one of them has no counterpart
+//! for is said where it would be.
 
 pub mod address_map;
 pub mod fault;
 pub mod file;
+pub mod frames;
 pub mod instruction;
 pub mod memory;
 pub mod step;
@@ -26,7 +26,7 @@ pub const PAGE: usize = 4096;
 /// Writes all of `text` to standard output or standard error, past any lock or
 /// buffer of this process. Errors are ignored: nobody is left to hear of them.
 pub fn write_raw(to_standard_output: bool, text: &str) {
-    system::write_raw(to_standard_output, text.as_bytes());
+    system::write_raw(to_standard_output, text);
 }
 
 /// Ends the process at once, without running destructors or exit handlers:

@@ -11,8 +11,10 @@
     reason = "the trap flag is set, and written to from the trap"
 )]
 
+use super::fault;
 use crate::verifier::Rule;
 use std::cell::Cell;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// General registers, in the processor's order: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15.
 pub type Registers = [u64; 16];
@@ -68,13 +70,14 @@ type Watcher = fn(&Step) -> Next;
 thread_local! {
     static RECORDING: Cell<*mut Steps> = const { Cell::new(std::ptr::null_mut()) };
     static WATCHER: Cell<Option<Watcher>> = const { Cell::new(None) };
+    static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From here on every instruction of this thread is shown to `watcher` before it runs, until
 /// that says otherwise. Nothing while the thread's steps are being recorded, and on hosts without
 /// a handler for the trap.
 pub fn watch(watcher: Watcher) {
-    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) || !RECORDING.get().is_null() {
+    if !fault::HANDLED || !RECORDING.get().is_null() {
         return;
     }
     WATCHER.set(Some(watcher));
@@ -94,10 +97,10 @@ pub(in crate::host) fn watched(step: &Step) -> Option<Next> {
 /// Runs `work` step by step and returns up to `most` of them. `None` on hosts without a
 /// handler for the trap.
 pub fn steps_of(most: usize, work: impl FnOnce()) -> Option<Steps> {
-    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+    if !fault::HANDLED {
         return None;
     }
-    super::fault::prepare_thread();
+    fault::prepare_thread();
     let mut steps = Steps {
         steps: Vec::with_capacity(most),
         lost: 0,
@@ -105,8 +108,12 @@ pub fn steps_of(most: usize, work: impl FnOnce()) -> Option<Steps> {
     RECORDING.set(&raw mut steps);
     set_trap_flag(true);
     work();
+    ENDING.set(true);
     set_trap_flag(false);
     RECORDING.set(std::ptr::null_mut());
+    // What the handler looks at changes in this order.
+    compiler_fence(Ordering::SeqCst);
+    ENDING.set(false);
     Some(steps)
 }
 
@@ -130,6 +137,12 @@ pub(in crate::host) fn record(instruction: usize, registers: impl FnOnce() -> Re
     true
 }
 
+/// True while the recording of this thread ends. A handler that sets the flag again for each step,
+/// as Windows' has to, does not see that the thread has reset it.
+pub(in crate::host) fn is_ending() -> bool {
+    ENDING.get()
+}
+
 #[cfg(target_arch = "x86_64")]
 fn set_trap_flag(on: bool) {
     let (keep, set): (u64, u64) = if on { (!0, 1 << 8) } else { (!(1 << 8), 0) };
@@ -149,7 +162,7 @@ fn set_trap_flag(on: bool) {
 #[cfg(not(target_arch = "x86_64"))]
 fn set_trap_flag(_: bool) {}
 
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod tests {
     use super::*;
     use std::hint::black_box;

@@ -1,6 +1,8 @@
 //! Tests that end their process, or change what is global to it, run in one
 //! of their own.
 
+#![expect(unsafe_code, reason = "the process ends in the middle of a test")]
+
 use std::process::Output;
 
 /// Tells the process which test it runs alone.
@@ -11,7 +13,9 @@ const ALONE: &str = "NTBOX_TEST_ALONE";
 pub(crate) fn alone(test: &str, f: impl FnOnce()) -> Output {
     if std::env::var(ALONE).is_ok_and(|alone| alone == test) {
         f();
-        std::process::exit(0);
+        // As a program that returns from `main`.
+        // SAFETY: the test process has nothing else to do.
+        unsafe { libc::exit(0) };
     }
     let this = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(this);
@@ -29,4 +33,18 @@ pub(crate) fn passes_alone(test: &str, f: impl FnOnce()) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// True in Wine, whose version of ntdll exports its name.
+pub(crate) fn is_in_wine() -> bool {
+    #[cfg(windows)]
+    {
+        use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
+        // SAFETY: a terminated name of a library that every process has.
+        let ntdll = unsafe { GetModuleHandleA(c"ntdll.dll".as_ptr().cast()) };
+        // SAFETY: a loaded library and a terminated name.
+        unsafe { GetProcAddress(ntdll, c"wine_get_version".as_ptr().cast()) }.is_some()
+    }
+    #[cfg(not(windows))]
+    false
 }

@@ -106,7 +106,8 @@ pub(super) fn try_read(address: usize, into: &mut [u8]) -> bool {
     complete
 }
 
-pub(super) fn write_raw(to_standard_output: bool, mut bytes: &[u8]) {
+pub(super) fn write_raw(to_standard_output: bool, text: &str) {
+    let mut bytes = text.as_bytes();
     let descriptor = if to_standard_output {
         libc::STDOUT_FILENO
     } else {

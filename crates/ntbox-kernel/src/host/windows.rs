@@ -4,32 +4,15 @@
 
 use super::memory::Protection;
 use std::ffi::c_void;
-use std::io::Write;
-
-const MEM_COMMIT: u32 = 0x1000;
-const MEM_RESERVE: u32 = 0x2000;
-const MEM_DECOMMIT: u32 = 0x4000;
-const MEM_RELEASE: u32 = 0x8000;
-const PAGE_NOACCESS: u32 = 0x01;
-const PAGE_READONLY: u32 = 0x02;
-const PAGE_READWRITE: u32 = 0x04;
-const PAGE_EXECUTE_READ: u32 = 0x20;
-const PAGE_EXECUTE_READWRITE: u32 = 0x40;
-
-#[link(name = "kernel32")]
-unsafe extern "system" {
-    fn VirtualAlloc(address: *mut c_void, bytes: usize, kind: u32, protection: u32) -> *mut c_void;
-    fn VirtualFree(address: *mut c_void, bytes: usize, kind: u32) -> i32;
-    fn GetCurrentProcess() -> *mut c_void;
-    fn ReadProcessMemory(
-        process: *mut c_void,
-        from: *const c_void,
-        into: *mut c_void,
-        bytes: usize,
-        read: *mut usize,
-    ) -> i32;
-    fn TerminateProcess(process: *mut c_void, code: u32) -> i32;
-}
+use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Storage::FileSystem::WriteFile;
+use windows_sys::Win32::System::Console::{
+    GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE, WriteConsoleW,
+};
+use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
+use windows_sys::Win32::System::Memory as api;
+use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 
 /// Pages of a reservation need no mappings of their own on Windows.
 pub(super) fn mapping_limit() -> usize {
@@ -37,31 +20,51 @@ pub(super) fn mapping_limit() -> usize {
 }
 
 pub(super) fn resident() -> Option<usize> {
-    None
+    let mut counters = PROCESS_MEMORY_COUNTERS::default();
+    let bytes = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
+    // SAFETY: a pseudo handle, which is always valid, here and below.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: room of the length that is given.
+    let told = unsafe { K32GetProcessMemoryInfo(process, &raw mut counters, bytes) } != 0;
+    told.then_some(counters.WorkingSetSize)
 }
 
 pub(super) fn reserve(bytes: usize) -> Option<usize> {
     // SAFETY: new address space at an address of the system's choice.
-    let address = unsafe { VirtualAlloc(std::ptr::null_mut(), bytes, MEM_RESERVE, PAGE_NOACCESS) };
+    let address = unsafe {
+        api::VirtualAlloc(
+            std::ptr::null(),
+            bytes,
+            api::MEM_RESERVE,
+            api::PAGE_NOACCESS,
+        )
+    };
     (!address.is_null()).then_some(address as usize)
 }
 
 pub(super) unsafe fn protect(address: usize, bytes: usize, protection: Protection) -> bool {
     let bits = match protection {
-        Protection::None => PAGE_NOACCESS,
-        Protection::Read => PAGE_READONLY,
-        Protection::ReadWrite => PAGE_READWRITE,
-        Protection::ReadExecute => PAGE_EXECUTE_READ,
-        Protection::ReadWriteExecute => PAGE_EXECUTE_READWRITE,
+        Protection::None => api::PAGE_NOACCESS,
+        Protection::Read => api::PAGE_READONLY,
+        Protection::ReadWrite => api::PAGE_READWRITE,
+        Protection::ReadExecute => api::PAGE_EXECUTE_READ,
+        Protection::ReadWriteExecute => api::PAGE_EXECUTE_READWRITE,
     };
-    // Committing pages that are committed changes their protection alone.
+    let pages = address as *const c_void;
+    // Pages that are committed may be committed again. What becomes of their protection then is not
+    // said, so it is set once more.
     // SAFETY: the caller owns the pages.
-    unsafe { !VirtualAlloc(address as *mut c_void, bytes, MEM_COMMIT, bits).is_null() }
+    if unsafe { api::VirtualAlloc(pages, bytes, api::MEM_COMMIT, bits) }.is_null() {
+        return false;
+    }
+    let mut before = 0;
+    // SAFETY: as above; they are committed.
+    unsafe { api::VirtualProtect(pages, bytes, bits, &raw mut before) != 0 }
 }
 
 pub(super) unsafe fn discard(address: usize, bytes: usize) -> bool {
     // SAFETY: the caller owns the pages; they stay reserved.
-    unsafe { VirtualFree(address as *mut c_void, bytes, MEM_DECOMMIT) != 0 }
+    unsafe { api::VirtualFree(address as *mut c_void, bytes, api::MEM_DECOMMIT) != 0 }
 }
 
 pub(super) unsafe fn mark(_address: usize, _bytes: usize) -> bool {
@@ -74,10 +77,13 @@ pub(super) unsafe fn unmark(_address: usize, _bytes: usize) -> bool {
 
 pub(super) unsafe fn release(address: usize, _bytes: usize) {
     // SAFETY: the caller owns the reservation.
-    unsafe { VirtualFree(address as *mut c_void, 0, MEM_RELEASE) };
+    unsafe { api::VirtualFree(address as *mut c_void, 0, api::MEM_RELEASE) };
 }
 
 pub(super) fn try_read(address: usize, into: &mut [u8]) -> bool {
+    if !is_readable(address, into.len()) {
+        return false;
+    }
     let mut read = 0;
     // SAFETY: a pseudo handle, which is always valid.
     let process = unsafe { GetCurrentProcess() };
@@ -88,18 +94,95 @@ pub(super) fn try_read(address: usize, into: &mut [u8]) -> bool {
             address as *const c_void,
             into.as_mut_ptr().cast(),
             into.len(),
-            &mut read,
+            &raw mut read,
         )
     };
     done != 0 && read == into.len()
 }
 
-pub(super) fn write_raw(to_standard_output: bool, bytes: &[u8]) {
-    if to_standard_output {
-        let _ = std::io::stdout().write_all(bytes);
-        let _ = std::io::stdout().flush();
+/// Asks before it reads: the system itself would use up the guard page of a stack, and Wine's
+/// ReadProcessMemory reads what programs have no access to.
+fn is_readable(address: usize, bytes: usize) -> bool {
+    const NOT_READABLE: u32 = api::PAGE_NOACCESS | api::PAGE_EXECUTE | api::PAGE_GUARD;
+    let Some(end) = address.checked_add(bytes) else {
+        return false;
+    };
+    let mut at = address;
+    while at < end {
+        let mut region = api::MEMORY_BASIC_INFORMATION::default();
+        let length = size_of_val(&region);
+        // SAFETY: room of the length that is given.
+        if unsafe { api::VirtualQuery(at as *const c_void, &raw mut region, length) } == 0
+            || region.State != api::MEM_COMMIT
+            || region.Protect & NOT_READABLE != 0
+        {
+            return false;
+        }
+        at = region.BaseAddress as usize + region.RegionSize;
+    }
+    true
+}
+
+pub(super) fn write_raw(to_standard_output: bool, text: &str) {
+    let which = if to_standard_output {
+        STD_OUTPUT_HANDLE
     } else {
-        let _ = std::io::stderr().write_all(bytes);
+        STD_ERROR_HANDLE
+    };
+    // SAFETY: a handle of the process, or none.
+    let handle = unsafe { GetStdHandle(which) };
+    let mut mode = 0;
+    // SAFETY: room for the answer.
+    if unsafe { GetConsoleMode(handle, &raw mut mode) } != 0 {
+        write_to_console(handle, text);
+    } else {
+        write_to_file(handle, text.as_bytes());
+    }
+}
+
+/// A console shows UTF-16, whatever its code page is.
+fn write_to_console(handle: HANDLE, text: &str) {
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let mut rest = &units[..];
+    while !rest.is_empty() {
+        // Consoles of old take no more than 64 KiB at a time.
+        let count = rest.len().min(8192) as u32;
+        let mut written = 0;
+        // SAFETY: that many units are readable.
+        let done = unsafe {
+            WriteConsoleW(
+                handle,
+                rest.as_ptr(),
+                count,
+                &raw mut written,
+                std::ptr::null(),
+            )
+        };
+        if done == 0 || written == 0 {
+            return;
+        }
+        rest = rest.get(written as usize..).unwrap_or_default();
+    }
+}
+
+fn write_to_file(handle: HANDLE, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let mut written = 0;
+        // SAFETY: that many bytes are readable.
+        let done = unsafe {
+            WriteFile(
+                handle,
+                bytes.as_ptr(),
+                count,
+                &raw mut written,
+                std::ptr::null_mut(),
+            )
+        };
+        if done == 0 || written == 0 {
+            return;
+        }
+        bytes = bytes.get(written as usize..).unwrap_or_default();
     }
 }
 

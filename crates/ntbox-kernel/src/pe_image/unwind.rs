@@ -11,10 +11,10 @@
 
 use super::calls::{follows_call, is_return_address};
 use super::{Image, image_at};
+use crate::host::frames;
 use crate::host::memory::{try_read, try_read_usize};
 use pe_unwind_info::x86_64::{FunctionTableEntries, Register, UnwindState};
 use std::collections::HashMap;
-use std::ffi::{c_int, c_void};
 
 /// The largest frame of a thunk, with the return address behind it.
 const THUNK: usize = 112;
@@ -26,79 +26,14 @@ const MOST: usize = 512;
 /// a routine that the driver called. Only `caller` if the unwind data does not
 /// tell the rest.
 pub fn driver_calls(caller: usize) -> Vec<usize> {
-    let walk = Walk::to(caller);
-    let slots = (walk.end.saturating_sub(8)..walk.end + THUNK)
+    let end = frames::end_of_box(caller);
+    let slots = (end.stack_pointer.saturating_sub(8)..end.stack_pointer + THUNK)
         .step_by(8)
         .rev();
     slots
         .filter(|slot| try_read_usize(*slot) == Some(caller))
-        .find_map(|slot| unwind(caller, slot, walk.frame))
+        .find_map(|slot| unwind(caller, slot, end.frame_pointer))
         .unwrap_or_else(|| vec![caller])
-}
-
-/// A walk through the frames that the box has made under the driver's call which returns to
-/// `caller`.
-struct Walk {
-    caller: usize,
-    /// The stack pointer of the code that has no unwind data.
-    end: usize,
-    /// Its rbp, on which the frames of some functions hang.
-    frame: usize,
-}
-
-impl Walk {
-    fn to(caller: usize) -> Self {
-        #[cfg_attr(not(unix), expect(unused_mut, reason = "only that unwinder is asked"))]
-        let mut walk = Self {
-            caller,
-            end: 0,
-            frame: 0,
-        };
-        #[cfg(unix)]
-        // SAFETY: the callback is given the pointer back while the walk is alive.
-        unsafe {
-            _Unwind_Backtrace(visit, (&raw mut walk).cast())
-        };
-        walk
-    }
-}
-
-#[cfg(unix)]
-extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
-    // SAFETY: `Walk::to` passes it, and nobody else looks at it meanwhile.
-    let walk = unsafe { &mut *walk.cast::<Walk>() };
-    // SAFETY: the unwinder's context is valid during the call.
-    let instruction = unsafe { _Unwind_GetIP(context) };
-    // SAFETY: as above.
-    walk.end = unsafe { _Unwind_GetCFA(context) };
-    // SAFETY: as above; a register that every function saves is always known.
-    walk.frame = unsafe { _Unwind_GetGR(context, RBP) };
-    if instruction == walk.caller {
-        END_OF_WALK
-    } else {
-        GO_ON
-    }
-}
-
-#[cfg(unix)]
-/// `_URC_NO_REASON` and `_URC_NORMAL_STOP`.
-const GO_ON: c_int = 0;
-#[cfg(unix)]
-const END_OF_WALK: c_int = 4;
-#[cfg(unix)]
-/// The number of rbp in the DWARF debugging format.
-const RBP: c_int = 6;
-
-#[cfg(unix)]
-// The interface of the unwinder that Rust links to, from the Itanium C++ ABI.
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        argument: *mut c_void,
-    ) -> c_int;
-    fn _Unwind_GetIP(context: *mut c_void) -> usize;
-    fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
-    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
 }
 
 /// Unwinds from the return address `caller` that lies at `slot`, with `frame` in rbp.

@@ -23,6 +23,7 @@
 #![expect(unsafe_code, reason = "pages are made accessible by address")]
 
 use super::irql;
+use crate::host::fault;
 use crate::host::memory::{self, Protection};
 use crate::nt::DISPATCH_LEVEL;
 use crate::verifier::options::{self, Options};
@@ -100,7 +101,7 @@ fn any() -> bool {
 
 /// True if pageable memory is made inaccessible.
 pub fn is_forced() -> bool {
-    cfg!(all(target_os = "linux", target_arch = "x86_64")) && options::on(Options::FORCE_IRQL)
+    fault::HANDLED && options::on(Options::FORCE_IRQL)
 }
 
 impl Range {
@@ -339,6 +340,6 @@ pub fn look(start: usize, bytes: usize, look: impl FnOnce() -> bool) -> bool {
     found && look()
 }
 
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
 #[path = "pageable_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ use ntbox_client::{Frame, MAXIMUM_BYTES, Machine, greet, kind};
 use std::io::Result;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,8 +31,12 @@ pub struct Clients {
 /// A connection and the thread that is its program.
 struct Program {
     stream: TcpStream,
+    questions: Sender<Question>,
     thread: JoinHandle<()>,
 }
+
+/// What a program is asked; `None` when it is to end.
+type Question = Option<Frame>;
 
 impl Clients {
     /// Listens at a loopback address.
@@ -80,8 +84,10 @@ impl Drop for Clients {
         }
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         for program in &open {
-            // It has been shut down by the other side, or is now.
+            // It has been shut down by the other side, or is now. That need not wake the thread that
+            // reads frames (on Windows it does not have to), so its program is told as well.
             let _shut = program.stream.shutdown(Shutdown::Both);
+            let _told = program.questions.send(None);
         }
         for program in open {
             let _ended = program.thread.join();
@@ -93,32 +99,35 @@ impl Drop for Clients {
 fn begin(number: u32, stream: TcpStream, machine: &Arc<Machine>) -> Result<Program> {
     stream.set_nodelay(true)?;
     let (mut reader, writer) = (stream.try_clone()?, stream.try_clone()?);
-    let (sender, questions) = channel();
+    let (sender, asked) = channel();
+    let questions = sender.clone();
     let machine = Arc::clone(machine);
     std::thread::spawn(move || {
-        if greet(&mut reader).is_err() {
-            return;
-        }
-        while let Ok(question) = Frame::read(&mut reader) {
-            if sender.send(question).is_err() {
-                return;
+        if greet(&mut reader).is_ok() {
+            while let Ok(question) = Frame::read(&mut reader) {
+                if sender.send(Some(question)).is_err() {
+                    return;
+                }
             }
         }
+        // The connection has ended, and so does its program.
+        let _told = sender.send(None);
     });
     let program = move || {
         // It ends when the connection does: there is nobody to tell.
-        let _ended = serve(&questions, &writer, &machine);
+        let _ended = serve(&asked, &writer, &machine);
         let _shut = writer.shutdown(Shutdown::Both);
     };
     Ok(Program {
         stream,
+        questions,
         thread: thread::spawn(&format!("client {number}"), program),
     })
 }
 
 /// The life of a program: until a device is open, and while one is.
-fn serve(questions: &Receiver<Frame>, stream: &TcpStream, machine: &Machine) -> Result<()> {
-    while let Ok(question) = questions.recv() {
+fn serve(questions: &Receiver<Question>, stream: &TcpStream, machine: &Machine) -> Result<()> {
+    while let Ok(Some(question)) = questions.recv() {
         if question.kind == kind::OPEN {
             let opened = open(&question.bytes);
             reply(stream, &question, &opened.0)?;
@@ -166,7 +175,7 @@ fn reply_without_file(
 /// While a device is open. What still waits at the end is cancelled when it is dropped.
 fn serve_open(
     file: &File,
-    questions: &Receiver<Frame>,
+    questions: &Receiver<Question>,
     stream: &TcpStream,
     machine: &Machine,
 ) -> Result<()> {
@@ -178,11 +187,11 @@ fn serve_open(
             questions.recv_timeout(LOOK)
         };
         match question {
-            Ok(question) if question.kind == kind::CONTROL => {
+            Ok(Some(question)) if question.kind == kind::CONTROL => {
                 let control = start(file, &question);
                 waiting.push((question, control));
             }
-            Ok(question) if question.kind == kind::CANCEL => {
+            Ok(Some(question)) if question.kind == kind::CANCEL => {
                 let asked = waiting
                     .iter_mut()
                     .find(|(asked, _)| asked.number == question.number);
@@ -191,12 +200,12 @@ fn serve_open(
                     let _found = control.cancel();
                 }
             }
-            Ok(question) => {
+            Ok(Some(question)) => {
                 let refused = Outcome::early(STATUS_INVALID_PARAMETER);
                 reply_without_file(stream, &question, machine, &refused)?;
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         // The second stage of a completion is an APC of this thread.
         thread::deliver_apcs();

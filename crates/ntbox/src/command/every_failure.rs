@@ -311,15 +311,22 @@ fn place(site: &CallSite) -> String {
     format!("{routine} from {}", site.calls.join(", called by "))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
     use std::os::unix::process::ExitStatusExt;
+    #[cfg(windows)]
+    use std::os::windows::process::ExitStatusExt;
     use std::process::ExitStatus;
 
     fn ended(code: i32, stdout: &str, stderr: &str) -> Output {
+        #[cfg(unix)]
+        let code = code << 8;
+        #[cfg(windows)]
+        let code = code.cast_unsigned();
         Output {
-            status: ExitStatus::from_raw(code << 8),
+            status: ExitStatus::from_raw(code),
             stdout: stdout.into(),
             stderr: stderr.into(),
         }
@@ -357,8 +364,13 @@ mod tests {
             Outcome::Wrong("no request: IRP_MJ_READ".to_owned())
         );
         assert!(!judged(1, r#"{"wrong":["differs"]}"#, "").is_clean());
+        // By a signal, or with the code of an exception.
+        #[cfg(windows)]
+        let how = 0xC000_0005;
+        #[cfg(unix)]
+        let how = 11;
         let killed = Output {
-            status: ExitStatus::from_raw(11),
+            status: ExitStatus::from_raw(how),
             ..ended(0, "", "")
         };
         let killed = outcome(&killed, true).expect("an outcome");

@@ -98,10 +98,16 @@ pub fn command_line() -> String {
 /// Arguments as the shell takes them.
 pub fn quoted(arguments: impl IntoIterator<Item = String>) -> String {
     let quoted = arguments.into_iter().map(|argument| {
-        let plain =
-            |character: char| character.is_ascii_alphanumeric() || "-_=/.,:+".contains(character);
+        let plain = |character: char| {
+            character.is_ascii_alphanumeric()
+                || "-_=/.,:+".contains(character)
+                || cfg!(windows) && character == '\\'
+        };
         if !argument.is_empty() && argument.chars().all(plain) {
             argument
+        } else if cfg!(windows) {
+            // What both of its shells take; names of files hold no quotation marks there.
+            format!("\"{argument}\"")
         } else {
             format!("'{}'", argument.replace('\'', r"'\''"))
         }

@@ -9,6 +9,7 @@ use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};
 use super::watchdog::Watchdog;
 use ntbox::file_system::adversary::{self, Mix};
+use ntbox::host::file::Temporary;
 use ntbox::io_manager::counters;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::pool::failure;
@@ -236,10 +237,8 @@ pub fn perform(title: &str, run: &Run, json: bool) -> RunResult {
 }
 
 /// An empty directory that goes with the command.
-pub fn temporary_directory() -> Result<tempfile::TempDir, Failure> {
-    tempfile::Builder::new()
-        .prefix("ntbox-")
-        .tempdir()
+pub fn temporary_directory() -> Result<Temporary, Failure> {
+    Temporary::new()
         .map_err(|error| Failure::Failed(format!("cannot make a temporary directory: {error}")))
 }
 

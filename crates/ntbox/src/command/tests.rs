@@ -3,6 +3,7 @@
 use super::machine::{self, Volume};
 use super::run::{mix, new_directory};
 use ntbox::file_system::adversary;
+use ntbox::host::file::Temporary;
 use ntbox::io_manager::counters;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::verifier::Options;
@@ -47,7 +48,7 @@ fn start() {
 fn the_same_seed_gives_the_same_requests_and_results() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     start();
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Temporary::new().expect("a temporary directory");
     let on = |letter, seed| {
         let volume = volume(
             letter,
@@ -70,7 +71,7 @@ fn the_same_seed_gives_the_same_requests_and_results() {
 fn a_tree_is_carried_into_every_kind_of_volume_and_back() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     start();
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Temporary::new().expect("a temporary directory");
     let source = directory.path().join("source");
     std::fs::create_dir_all(source.join("deep/er")).expect("directories");
     for (name, size) in [
@@ -111,7 +112,7 @@ fn a_tree_is_carried_into_every_kind_of_volume_and_back() {
 fn a_cd_rom_shows_its_tree_and_takes_no_write() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     start();
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Temporary::new().expect("a temporary directory");
     let source = directory.path().join("source");
     std::fs::create_dir(&source).expect("a directory");
     std::fs::write(source.join("read me"), b"only").expect("a file");

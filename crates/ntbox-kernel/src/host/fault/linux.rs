@@ -1,21 +1,16 @@
-//! Signals on Linux: collecting what a fault is, and handing it on.
+//! Linux: faults come as signals.
+//!
+//! Their handler runs on a stack of its own: the fault may be about the ordinary one.
 
 #![expect(unsafe_code, reason = "signal handlers work on raw contexts")]
 
-use super::judge::{
-    Access, CALLS, CR8_READ_BYTES, Fault, Trap, concerns_driver, reads_cr8, report,
-};
-use crate::host::exit_now;
-use crate::host::instruction::code_at;
-use crate::host::step::{self, Next, Step};
-use crate::pe_image;
-use crate::processor::pageable::{self, Touched};
-use crate::processor::{irql, thread};
-use crate::verifier::{self, Context};
+use super::handover::start_reporter;
+use super::interrupted::{self, Interrupted, Then};
+use super::judge::{Access, Trap};
+use crate::host::step::Registers;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 
 /// The trap flag, in the register of flags.
@@ -30,8 +25,6 @@ const SIGNALS: [c_int; 5] = [
 /// Bytes of the handler's stack: room for the largest register save area and
 /// the page that the stack is searched with.
 const STACK: usize = 128 << 10;
-/// The report has this long; then the process ends without.
-const SECONDS_TO_REPORT: u32 = 60;
 
 /// What handled these signals before; in the order of [`SIGNALS`].
 static EARLIER: OnceLock<[libc::sigaction; 5]> = OnceLock::new();
@@ -90,8 +83,6 @@ impl Drop for HandlerStack {
 
 fn install() {
     start_reporter();
-    // SAFETY: a function without arguments that may be called at any time.
-    unsafe { libc::atexit(at_exit) };
     let mut earlier = MaybeUninit::<[libc::sigaction; 5]>::zeroed();
     for (index, signal) in SIGNALS.into_iter().enumerate() {
         // SAFETY: zero is a valid value; the fields that matter are set.
@@ -112,77 +103,43 @@ fn install() {
 unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes the context of the interrupted thread.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-    let instruction = registers[libc::REG_RIP as usize] as usize;
-    // SAFETY: the system passes the information that belongs to the signal.
-    let is_step = signal == libc::SIGTRAP && unsafe { (*info).si_code } == libc::TRAP_TRACE;
-    let general = || GENERAL.map(|name| registers[name as usize] as u64);
-    if is_step && step::record(instruction, general) {
-        return;
-    }
-    let next = is_step.then(|| {
-        step::watched(&Step {
-            instruction,
-            registers: general(),
-        })
-    });
-    let given_away = match next.flatten() {
-        Some(Next::GoOn) => return,
-        Some(Next::Stop) => {
-            registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
-            return;
-        }
-        Some(Next::Report(access)) => Some(Trap::GivenAway(access)),
-        None => None,
-    };
     // SAFETY: the system passes the information that belongs to the signal.
     let information = unsafe { &*info };
-    let trap = given_away.unwrap_or_else(|| {
-        let error = registers[libc::REG_ERR as usize];
-        trap_of(signal, information, error, instruction)
+    let mut thread = Interruption(registers);
+    let is_step = signal == libc::SIGTRAP && information.si_code == libc::TRAP_TRACE;
+    let stepped = is_step.then(|| interrupted::stepped(&mut thread)).flatten();
+    let then = stepped.unwrap_or_else(|| {
+        let error = thread.0[libc::REG_ERR as usize];
+        let trap = trap_of(signal, information, error, thread.instruction());
+        interrupted::faulted(&mut thread, trap)
     });
-    // The code of a page that is not there cannot be looked at, and tells nothing.
-    let code = match trap {
-        Trap::Memory { .. } | Trap::GivenAway(_) => [0; 4],
-        _ => code_at(instruction).0,
-    };
-    if signal == libc::SIGSEGV
-        && let Some(register) = reads_cr8(&code)
-        && pe_image::image_at(instruction).is_some()
-    {
-        registers[GENERAL[register] as usize] = i64::from(irql::current());
-        registers[libc::REG_RIP as usize] += CR8_READ_BYTES as i64;
-        return;
+    if then == Then::HandBack {
+        hand_back(signal);
     }
-    let touched = match trap {
-        Trap::Memory { address, access } => pageable::touched(address, access),
-        _ => None,
-    };
-    if touched == Some(Touched::PagedIn) {
-        return;
+}
+
+/// The context of a signal, which the thread goes on with.
+struct Interruption<'c>(&'c mut [libc::greg_t; 23]);
+
+impl Interrupted for Interruption<'_> {
+    fn instruction(&self) -> usize {
+        self.0[libc::REG_RIP as usize] as usize
     }
-    if verifier::is_reporting_here() {
-        verifier::give_up();
+    fn set_instruction(&mut self, address: usize) {
+        self.0[libc::REG_RIP as usize] = address as i64;
     }
-    let stack_pointer = registers[libc::REG_RSP as usize] as usize;
-    let fault = Fault {
-        trap,
-        instruction,
-        stack_pointer,
-        irql: irql::current(),
-        code,
-        pageable: touched == Some(Touched::TooHigh),
-    };
-    let mut calls = [0; CALLS];
-    let found = pe_image::calls_on_stack(stack_pointer, &mut calls);
-    if !concerns_driver(&fault, &calls[..found]) {
-        return hand_back(signal);
+    fn registers(&self) -> Registers {
+        GENERAL.map(|name| self.0[name as usize] as u64)
     }
-    hand_over(Collected {
-        fault,
-        calls,
-        found,
-        thread: thread::current(),
-    })
+    fn set_register(&mut self, register: usize, value: u64) {
+        self.0[GENERAL[register] as usize] = value as i64;
+    }
+    fn go_on_stepping(&mut self) {
+        // The flag is set in the context as it was in the thread.
+    }
+    fn stop_stepping(&mut self) {
+        self.0[libc::REG_EFL as usize] &= !TRAP_FLAG;
+    }
 }
 
 /// `gregs` of the registers in the processor's order.
@@ -241,90 +198,28 @@ fn hand_back(signal: c_int) {
     unsafe { libc::sigaction(signal, earlier.unwrap_or(&default), std::ptr::null_mut()) };
 }
 
-struct Collected {
-    fault: Fault,
-    calls: [usize; CALLS],
-    found: usize,
-    thread: &'static thread::Thread,
-}
+/// A semaphore: what wakes a thread from a signal handler.
+pub(super) struct Bell(Box<UnsafeCell<libc::sem_t>>);
 
-/// The one fault that is reported, on its way to the reporting thread.
-struct Handover {
-    taken: AtomicBool,
-    ready: UnsafeCell<MaybeUninit<libc::sem_t>>,
-    fault: UnsafeCell<MaybeUninit<Collected>>,
-}
+// SAFETY: a semaphore is for several threads; nothing else is done with it.
+unsafe impl Send for Bell {}
+// SAFETY: as above.
+unsafe impl Sync for Bell {}
 
-// SAFETY: `fault` is written by the one thread that set `taken` first and read
-// after the semaphore was raised by it; `ready` is a semaphore.
-unsafe impl Sync for Handover {}
-
-static HANDOVER: Handover = Handover {
-    taken: AtomicBool::new(false),
-    ready: UnsafeCell::new(MaybeUninit::zeroed()),
-    fault: UnsafeCell::new(MaybeUninit::uninit()),
-};
-
-fn hand_over(collected: Collected) -> ! {
-    verifier::announce();
-    if !HANDOVER.taken.swap(true, Ordering::AcqRel) {
-        // SAFETY: this thread alone comes here; the reader waits for the semaphore.
-        unsafe { (*HANDOVER.fault.get()).write(collected) };
-        // SAFETY: the semaphore was made before the handler was installed.
-        unsafe { libc::sem_post(HANDOVER.ready.get().cast()) };
+impl Bell {
+    pub(super) fn new() -> Self {
+        // SAFETY: zero is a valid value, which is initialized before it is used.
+        let bell = Self(Box::new(unsafe { std::mem::zeroed() }));
+        // SAFETY: a semaphore that nobody else knows.
+        unsafe { libc::sem_init(bell.0.get(), 0, 0) };
+        bell
     }
-    wait_for_report()
-}
-
-/// The report ends the process; this thread has nothing left to do.
-fn wait_for_report() -> ! {
-    let mut left = SECONDS_TO_REPORT;
-    while left > 0 {
-        // SAFETY: waits; a signal may end it early.
-        left = unsafe { libc::sleep(left) };
+    pub(super) fn ring(&self) {
+        // SAFETY: the semaphore was initialized.
+        unsafe { libc::sem_post(self.0.get()) };
     }
-    crate::host::write_raw(
-        false,
-        "ntbox: a rule was broken, and the report could not be made\n",
-    );
-    exit_now(1)
-}
-
-/// Runs when the process ends in the ordinary way, perhaps with success, while
-/// another thread is about to report.
-extern "C" fn at_exit() {
-    if verifier::is_announced() {
-        wait_for_report();
-    }
-}
-
-fn start_reporter() {
-    // SAFETY: the semaphore is made once, before anybody uses it.
-    unsafe { libc::sem_init(HANDOVER.ready.get().cast(), 0, 0) };
-    let reporter = std::thread::Builder::new().name("fault report".into());
-    let started = reporter.stack_size(8 << 20).spawn(|| {
-        // SAFETY: the semaphore exists; an interrupted wait is repeated.
-        while unsafe { libc::sem_wait(HANDOVER.ready.get().cast()) } != 0 {}
-        // SAFETY: the thread that wrote the fault raised the semaphore, and nobody writes again.
-        let collected = unsafe { &*HANDOVER.fault.get() };
-        // SAFETY: it was written before the semaphore was raised.
-        let collected = unsafe { collected.assume_init_ref() };
-        let calls = collected.calls.get(..collected.found).unwrap_or_default();
-        let (id, name) = (collected.thread.id(), collected.thread.name().to_owned());
-        report(
-            &collected.fault,
-            calls,
-            Context {
-                thread: id,
-                name,
-                irql: collected.fault.irql,
-            },
-        )
-    });
-    if let Err(error) = started {
-        crate::host::write_raw(
-            false,
-            &format!("ntbox: no thread for fault reports: {error}\n"),
-        );
+    pub(super) fn wait(&self) {
+        // SAFETY: the semaphore was initialized; an interrupted wait is repeated.
+        while unsafe { libc::sem_wait(self.0.get()) } != 0 {}
     }
 }

@@ -6,17 +6,21 @@
 //! the directory it was started in, also not by a link that somebody plants
 //! between a check and its use.
 
+#[cfg(windows)]
+mod nt;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;
 #[cfg(windows)]
 #[path = "windows.rs"]
 mod system;
+mod temporary;
 
 use std::ffi::OsString;
 use std::io;
 
 pub use system::{Directory, File, os_string_of_units, raise_open_limit, units_of_os_str};
+pub use temporary::Temporary;
 
 /// What a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,177 +1,306 @@
-//! Windows: entries by the final path of an open directory.
+//! Windows: entries by their name in an open directory (`NtCreateFile` with a
+//! `RootDirectory` and its family).
 //!
-//! Every directory on the way is held open without share-delete, so its path
-//! stays valid while it is used; links are opened as themselves and refused.
+//! Nothing but the root of a volume is opened by a path, so a directory that is
+//! renamed while it is open is still the one that was meant. Reparse points are
+//! opened as themselves. An entry is the one whose name is written just so, although
+//! the host ignores case: who looks for another spelling lists the directory.
+//!
+//! An entry that is removed or replaced is gone at once, also while it is open
+//! ("POSIX semantics", NTFS from Windows 10 1709 on). File systems that know nothing
+//! of it (FAT, and all of Wine 8) keep the name of a removed one until the last
+//! handle is closed; there the entry gets another one first, in the root, that is
+//! never shown. One that is replaced must not be open there.
 
-#![expect(unsafe_code, reason = "file numbers are not in std")]
+#![expect(unsafe_code, reason = "native calls return information by its class")]
 
-use super::{Identity, Kind, Metadata, Names, Replace, Space, nt_time};
+use super::nt::{self, Wanted};
+use super::{Identity, Kind, Metadata, Names, Replace, Space};
+use crate::nt::case::upcase;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::os::windows::io::AsRawHandle;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use windows_sys::Win32::Storage::FileSystem as api;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use windows_sys::Wdk::Storage::FileSystem as wdk;
+use windows_sys::Wdk::System::SystemServices::{
+    FILE_FS_FULL_SIZE_INFORMATION, FILE_FS_VOLUME_INFORMATION,
+};
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION,
+};
+use windows_sys::Win32::Storage::FileSystem as win32;
+use windows_sys::Win32::System::SystemServices::{
+    IO_REPARSE_TAG_MOUNT_POINT, IO_REPARSE_TAG_SYMLINK,
+};
+
+/// Rights to a directory that is worked in.
+const DIRECTORY: u32 =
+    win32::FILE_LIST_DIRECTORY | win32::FILE_TRAVERSE | win32::FILE_READ_ATTRIBUTES;
+
+/// How the names begin of entries that were removed and are still open.
+const REMOVED: &str = ".ntbox-removed-";
+
+/// The directory that was opened by its path; all that is reached from it is on the same volume, as
+/// nothing is followed.
+#[derive(Debug)]
+struct Root {
+    handle: OwnedHandle,
+    device: u64,
+}
 
 /// An open directory.
 #[derive(Debug)]
 pub struct Directory {
-    handle: fs::File,
-    path: PathBuf,
+    handle: OwnedHandle,
+    root: Arc<Root>,
 }
 
 /// An open regular file.
 #[derive(Debug)]
 pub struct File {
     file: fs::File,
+    device: u64,
     writable: bool,
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<fs::File> {
-    let flags = api::FILE_FLAG_BACKUP_SEMANTICS | api::FILE_FLAG_OPEN_REPARSE_POINT;
-    options.custom_flags(flags).open(path)
-}
-
-fn metadata(file: &fs::File) -> io::Result<Metadata> {
-    let data = file.metadata()?;
-    // SAFETY: integers only; all-zero is a valid value.
-    let mut more: api::BY_HANDLE_FILE_INFORMATION = unsafe { std::mem::zeroed() };
-    // SAFETY: an open handle and room for the answer.
-    if unsafe { api::GetFileInformationByHandle(file.as_raw_handle(), &mut more) } == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let kind = if data.file_attributes() & api::FILE_ATTRIBUTE_REPARSE_POINT != 0 {
-        Kind::Link
-    } else if data.is_dir() {
+fn metadata(file: BorrowedHandle<'_>, device: u64) -> io::Result<Metadata> {
+    // SAFETY: the layout of the class; the name at its end does not fit and is left out.
+    let all: wdk::FILE_ALL_INFORMATION = unsafe { nt::query(file, wdk::FileAllInformation) }?;
+    let (basic, standard) = (all.BasicInformation, all.StandardInformation);
+    let kind = if basic.FileAttributes & win32::FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+        // SAFETY: the layout of the class.
+        let tag: win32::FILE_ATTRIBUTE_TAG_INFO =
+            unsafe { nt::query(file, wdk::FileAttributeTagInformation) }?;
+        match tag.ReparseTag {
+            IO_REPARSE_TAG_SYMLINK | IO_REPARSE_TAG_MOUNT_POINT => Kind::Link,
+            _ => Kind::Other,
+        }
+    } else if basic.FileAttributes & win32::FILE_ATTRIBUTE_DIRECTORY != 0 {
         Kind::Directory
     } else {
         Kind::File
     };
     Ok(Metadata {
         identity: Identity {
-            device: more.dwVolumeSerialNumber.into(),
-            number: u64::from(more.nFileIndexHigh) << 32 | u64::from(more.nFileIndexLow),
+            device,
+            number: all.InternalInformation.IndexNumber as u64,
         },
         kind,
-        size: data.len(),
-        allocated: data.len().next_multiple_of(4096),
-        links: more.nNumberOfLinks,
-        created: data.creation_time() as i64,
-        accessed: data.last_access_time() as i64,
-        written: data.last_write_time() as i64,
-        changed: data.last_write_time() as i64,
+        size: standard.EndOfFile as u64,
+        allocated: standard.AllocationSize as u64,
+        links: standard.NumberOfLinks,
+        created: basic.CreationTime,
+        accessed: basic.LastAccessTime,
+        written: basic.LastWriteTime,
+        changed: basic.ChangeTime,
     })
 }
 
-fn set_times(file: &fs::File, accessed: Option<i64>, written: Option<i64>) -> io::Result<()> {
-    let time = |time: i64| {
-        let since = u64::try_from(time - nt_time(0, 0)).unwrap_or(0);
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(since.saturating_mul(100))
+/// By a handle of its own: a file system does not keep the times of one by which they were set.
+fn set_times(
+    file: BorrowedHandle<'_>,
+    accessed: Option<i64>,
+    written: Option<i64>,
+) -> io::Result<()> {
+    let times = wdk::FILE_BASIC_INFORMATION {
+        // Zero and less stand for something else than a time.
+        LastAccessTime: accessed.map_or(0, |time| time.max(1)),
+        LastWriteTime: written.map_or(0, |time| time.max(1)),
+        ..wdk::FILE_BASIC_INFORMATION::default()
     };
-    let mut times = fs::FileTimes::new();
-    if let Some(accessed) = accessed {
-        times = times.set_accessed(time(accessed));
+    let own = nt::open(
+        file,
+        &[],
+        Wanted {
+            access: win32::FILE_WRITE_ATTRIBUTES,
+            create: false,
+            kind: 0,
+        },
+    );
+    nt::set(own?.as_handle(), wdk::FileBasicInformation, &times)
+}
+
+/// A name that is nothing but one.
+fn entry(name: &OsStr) -> io::Result<Vec<u16>> {
+    let units: Vec<u16> = name.encode_wide().collect();
+    // Wildcards are none of them: entries are looked for by their names.
+    let plain = |unit: &u16| {
+        u8::try_from(*unit).map_or(true, |unit| {
+            unit >= 0x20 && !br#""*/:<>?\|"#.contains(&unit)
+        })
+    };
+    if units.is_empty() || nt::is_dots(&units) || is_removed(&units) || !units.iter().all(plain) {
+        return Err(io::ErrorKind::InvalidFilename.into());
     }
-    if let Some(written) = written {
-        times = times.set_modified(time(written));
-    }
-    file.set_times(times)
+    Ok(units)
+}
+
+fn is_removed(name: &[u16]) -> bool {
+    let mut prefix = REMOVED.encode_utf16();
+    name.len() > REMOVED.len()
+        && name
+            .iter()
+            .take(REMOVED.len())
+            .all(|unit| prefix.next() == Some(*unit))
+}
+
+/// A name that no entry has had yet.
+fn name_of_removed() -> Vec<u16> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{REMOVED}{:x}-{number:x}", std::process::id());
+    name.encode_utf16().collect()
 }
 
 impl Directory {
     /// Opens the directory at `path`: the one place that takes a path.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let path = path.canonicalize()?;
-        let share = api::FILE_SHARE_READ | api::FILE_SHARE_WRITE;
-        let handle = open(&path, OpenOptions::new().read(true).share_mode(share))?;
-        match metadata(&handle)?.kind {
-            Kind::Directory => Ok(Self { handle, path }),
-            Kind::Link => Err(io::ErrorKind::PermissionDenied.into()),
-            _ => Err(io::ErrorKind::NotADirectory.into()),
+        let flags = win32::FILE_FLAG_BACKUP_SEMANTICS | win32::FILE_FLAG_OPEN_REPARSE_POINT;
+        let mut options = fs::OpenOptions::new();
+        options.access_mode(DIRECTORY).custom_flags(flags);
+        let handle: OwnedHandle = options.open(path.canonicalize()?)?.into();
+        // SAFETY: the layout of the class; the label at its end is left out.
+        let volume: FILE_FS_VOLUME_INFORMATION =
+            unsafe { nt::query_volume(handle.as_handle(), wdk::FileFsVolumeInformation) }?;
+        let root = Root {
+            handle: handle.try_clone()?,
+            device: volume.VolumeSerialNumber.into(),
+        };
+        Self::new(handle, Arc::new(root))
+    }
+    fn new(handle: OwnedHandle, root: Arc<Root>) -> io::Result<Self> {
+        match metadata(handle.as_handle(), root.device)?.kind {
+            Kind::Directory => Ok(Self { handle, root }),
+            Kind::File => Err(io::ErrorKind::NotADirectory.into()),
+            Kind::Link | Kind::Other => Err(io::ErrorKind::PermissionDenied.into()),
         }
     }
-    fn at(&self, name: &OsStr) -> io::Result<PathBuf> {
-        let plain = name
-            .encode_wide()
-            .all(|unit| !matches!(unit, 0x2F | 0x5C | 0x3A));
-        if !plain || name.is_empty() || name == "." || name == ".." {
-            return Err(io::ErrorKind::InvalidFilename.into());
+    /// Opens the entry `name`, if that is how it is written.
+    fn entry(&self, name: &OsStr, access: u32, kind: u32) -> io::Result<OwnedHandle> {
+        let name = entry(name)?;
+        let wanted = Wanted {
+            access,
+            create: false,
+            kind,
+        };
+        let handle = nt::open(self.handle.as_handle(), &name, wanted)?;
+        if nt::names(self.handle.as_handle(), Some(&name))?.contains(&name) {
+            Ok(handle)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
         }
-        Ok(self.path.join(name))
+    }
+    fn create(&self, name: &OsStr, access: u32, kind: u32) -> io::Result<OwnedHandle> {
+        let wanted = Wanted {
+            access,
+            create: true,
+            kind,
+        };
+        nt::open(self.handle.as_handle(), &entry(name)?, wanted)
     }
     /// A second handle on the same directory.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
             handle: self.handle.try_clone()?,
-            path: self.path.clone(),
+            root: Arc::clone(&self.root),
         })
     }
     /// State of the directory itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        metadata(&self.handle)
+        metadata(self.handle.as_handle(), self.root.device)
     }
     /// State of the entry `name`; of the link, if it is one.
     pub fn metadata_of(&self, name: &OsStr) -> io::Result<Metadata> {
-        metadata(&open(
-            &self.at(name)?,
-            OpenOptions::new().access_mode(api::FILE_READ_ATTRIBUTES),
-        )?)
+        let handle = self.entry(name, win32::FILE_READ_ATTRIBUTES, 0)?;
+        metadata(handle.as_handle(), self.root.device)
     }
     /// Names of all entries.
     pub fn names(&self) -> Names {
-        fs::read_dir(&self.path)?
-            .map(|entry| Ok(entry?.file_name()))
-            .collect()
+        let names = nt::names(self.handle.as_handle(), None)?;
+        let shown = names.iter().filter(|name| !is_removed(name));
+        Ok(shown.map(|name| OsString::from_wide(name)).collect())
     }
     /// Opens the directory `name`.
     pub fn open_directory(&self, name: &OsStr) -> io::Result<Self> {
-        let path = self.at(name)?;
-        let handle = open(&path, OpenOptions::new().read(true))?;
-        match metadata(&handle)?.kind {
-            Kind::Directory => Ok(Self { handle, path }),
-            Kind::Link => Err(io::ErrorKind::PermissionDenied.into()),
-            _ => Err(io::ErrorKind::NotADirectory.into()),
-        }
+        let handle = self.entry(name, DIRECTORY, wdk::FILE_DIRECTORY_FILE)?;
+        Self::new(handle, Arc::clone(&self.root))
     }
     /// Opens the regular file `name`; with `write`, for writing where the host allows it.
     pub fn open_file(&self, name: &OsStr, write: bool) -> io::Result<File> {
-        let path = self.at(name)?;
-        if !write {
-            return File::new(open(&path, OpenOptions::new().read(true))?, false);
-        }
-        match open(&path, OpenOptions::new().read(true).write(true)) {
-            Ok(file) => File::new(file, true),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                File::new(open(&path, OpenOptions::new().read(true))?, false)
+        let open = |access| self.entry(name, access, wdk::FILE_NON_DIRECTORY_FILE);
+        if write {
+            match open(win32::FILE_GENERIC_READ | win32::FILE_GENERIC_WRITE) {
+                Ok(handle) => return File::new(handle, self.root.device, true),
+                Err(error) if refuses_writing(&error) => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
+        File::new(open(win32::FILE_GENERIC_READ)?, self.root.device, false)
     }
     /// Creates the file `name`, which must not exist.
     pub fn create_file(&self, name: &OsStr) -> io::Result<File> {
-        File::new(
-            open(
-                &self.at(name)?,
-                OpenOptions::new().read(true).write(true).create_new(true),
-            )?,
-            true,
-        )
+        let access = win32::FILE_GENERIC_READ | win32::FILE_GENERIC_WRITE;
+        let handle = self.create(name, access, wdk::FILE_NON_DIRECTORY_FILE)?;
+        File::new(handle, self.root.device, true)
     }
     /// Creates the directory `name`, which must not exist.
     pub fn create_directory(&self, name: &OsStr) -> io::Result<Self> {
-        fs::create_dir(self.at(name)?)?;
-        self.open_directory(name)
+        let handle = self.create(name, DIRECTORY, wdk::FILE_DIRECTORY_FILE)?;
+        Self::new(handle, Arc::clone(&self.root))
     }
     /// Removes the entry `name`, which is not a directory.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
-        fs::remove_file(self.at(name)?)
+        self.remove(name, false)
     }
     /// Removes the empty directory `name`.
     pub fn remove_directory(&self, name: &OsStr) -> io::Result<()> {
-        fs::remove_dir(self.at(name)?)
+        self.remove(name, true)
+    }
+    fn remove(&self, name: &OsStr, directory: bool) -> io::Result<()> {
+        let access = win32::DELETE | win32::FILE_READ_ATTRIBUTES;
+        let handle = self.entry(name, access, 0)?;
+        // A link to a directory is a directory for the host.
+        let is_directory = metadata(handle.as_handle(), self.root.device)?.kind == Kind::Directory;
+        match (is_directory, directory) {
+            (true, false) => return Err(io::ErrorKind::IsADirectory.into()),
+            (false, true) => return Err(io::ErrorKind::NotADirectory.into()),
+            _ => {}
+        }
+        let at_once = wdk::FILE_DISPOSITION_INFORMATION_EX {
+            Flags: wdk::FILE_DISPOSITION_DELETE
+                | wdk::FILE_DISPOSITION_POSIX_SEMANTICS
+                | wdk::FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE,
+        };
+        match nt::set(
+            handle.as_handle(),
+            wdk::FileDispositionInformationEx,
+            &at_once,
+        ) {
+            Err(error) if is_unknown(&error) => self.remove_later(handle.as_handle(), name),
+            done => done,
+        }
+    }
+    /// Marks the open entry `name` for deletion, and gives it the name of one that was removed.
+    fn remove_later(&self, handle: BorrowedHandle<'_>, name: &OsStr) -> io::Result<()> {
+        let class = wdk::FileDispositionInformation;
+        let goes = |goes| wdk::FILE_DISPOSITION_INFORMATION { DeleteFile: goes };
+        // A directory that is not empty is refused here, under its own name.
+        nt::set(handle, class, &goes(true))?;
+        nt::set(handle, class, &goes(false))?;
+        let rename = |directory: &OwnedHandle, name: &[u16]| {
+            let class = wdk::FileRenameInformation;
+            nt::set_name(handle, class, directory.as_handle(), name, 0)
+        };
+        rename(&self.root.handle, &name_of_removed())?;
+        nt::set(handle, class, &goes(true)).inspect_err(|_| {
+            // An entry has come meanwhile. If the name is taken as well, nothing can be done.
+            let _ = entry(name).and_then(|name| rename(&self.handle, &name));
+        })
     }
     /// Moves the entry `name` to `new_name` in `target`.
     pub fn rename(
@@ -181,52 +310,138 @@ impl Directory {
         new_name: &OsStr,
         replace: Replace,
     ) -> io::Result<()> {
-        let (from, to) = (self.at(name)?, target.at(new_name)?);
-        if replace == Replace::No && from != to && to.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
+        let handle = self.entry(name, win32::DELETE, 0)?;
+        let (old, new) = (entry(name)?, entry(new_name)?);
+        let (plain, more) = match replace {
+            Replace::Yes => (
+                wdk::FILE_RENAME_REPLACE_IF_EXISTS,
+                wdk::FILE_RENAME_IGNORE_READONLY_ATTRIBUTE,
+            ),
+            Replace::No => (0, 0),
+        };
+        // What is replaced may be open, as it may on Linux.
+        let posix = plain | more | wdk::FILE_RENAME_POSIX_SEMANTICS;
+        let rename = |name: &[u16]| {
+            let set = |class, flags| {
+                let target = target.handle.as_handle();
+                nt::set_name(handle.as_handle(), class, target, name, flags)
+            };
+            match set(wdk::FileRenameInformationEx, posix) {
+                Err(error) if is_unknown(&error) => set(wdk::FileRenameInformation, plain),
+                done => done,
+            }
+        };
+        rename(&new)?;
+        // Wine 8 changes nothing where the names differ only in case.
+        if old != new
+            && old
+                .iter()
+                .copied()
+                .map(upcase)
+                .eq(new.iter().copied().map(upcase))
+            && !nt::names(target.handle.as_handle(), Some(&new))?.contains(&new)
+        {
+            rename(&name_of_removed())?;
+            rename(&new)?;
         }
-        fs::rename(from, to)
+        Ok(())
     }
     /// Makes `new_name` in `target` a second name of the file `name`.
     pub fn link(&self, name: &OsStr, target: &Self, new_name: &OsStr) -> io::Result<()> {
-        fs::hard_link(self.at(name)?, target.at(new_name)?)
+        let handle = self.entry(
+            name,
+            win32::FILE_WRITE_ATTRIBUTES,
+            wdk::FILE_NON_DIRECTORY_FILE,
+        )?;
+        nt::set_name(
+            handle.as_handle(),
+            wdk::FileLinkInformation,
+            target.handle.as_handle(),
+            &entry(new_name)?,
+            0,
+        )
     }
-    /// What the symbolic link `name` holds.
+    /// What the symbolic link `name` holds; of a junction, the directory that it leads to.
     pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
-        fs::read_link(self.at(name)?)
+        let handle = self.entry(name, win32::FILE_READ_ATTRIBUTES, 0)?;
+        let data = nt::reparse_data(handle.as_handle())?;
+        link_target(&data).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
     /// Sets the times that are given.
     pub fn set_times(&self, accessed: Option<i64>, written: Option<i64>) -> io::Result<()> {
-        set_times(
-            &open(&self.path, OpenOptions::new().write(true))?,
-            accessed,
-            written,
-        )
+        set_times(self.handle.as_handle(), accessed, written)
     }
     /// Room on the file system.
     pub fn space(&self) -> io::Result<Space> {
-        let mut path: Vec<u16> = self.path.as_os_str().encode_wide().collect();
-        path.push(0);
-        let (mut available, mut total, mut free) = (0, 0, 0);
-        // SAFETY: a terminated path and room for three answers.
-        if unsafe { api::GetDiskFreeSpaceExW(path.as_ptr(), &mut available, &mut total, &mut free) }
-            == 0
-        {
-            return Err(io::Error::last_os_error());
-        }
+        // SAFETY: the layout of the class.
+        let room: FILE_FS_FULL_SIZE_INFORMATION =
+            unsafe { nt::query_volume(self.handle.as_handle(), wdk::FileFsFullSizeInformation) }?;
         Ok(Space {
-            cluster: 4096,
-            total: total / 4096,
-            free: free / 4096,
-            available: available / 4096,
+            cluster: room.SectorsPerAllocationUnit * room.BytesPerSector,
+            total: room.TotalAllocationUnits as u64,
+            free: room.ActualAvailableAllocationUnits as u64,
+            available: room.CallerAvailableAllocationUnits as u64,
         })
     }
 }
 
+/// The file is there, but cannot be written: it is read-only, or others keep writers out.
+fn refuses_writing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    ) || is_code(error, &[ERROR_SHARING_VIOLATION])
+}
+
+/// The file system does not know what it was asked for.
+fn is_unknown(error: &io::Error) -> bool {
+    let codes = [
+        ERROR_INVALID_FUNCTION,
+        ERROR_INVALID_PARAMETER,
+        ERROR_NOT_SUPPORTED,
+    ];
+    is_code(error, &codes)
+}
+
+fn is_code(error: &io::Error, codes: &[u32]) -> bool {
+    let code = error
+        .raw_os_error()
+        .and_then(|code| u32::try_from(code).ok());
+    code.is_some_and(|code| codes.contains(&code))
+}
+
+/// The path in the data of a symbolic link or a junction.
+fn link_target(data: &[u8]) -> Option<PathBuf> {
+    let half = |at: usize| Some(u16::from_le_bytes(*data.get(at..)?.first_chunk()?));
+    let tag = u32::from_le_bytes(*data.first_chunk()?);
+    // Behind tag and length: place and length of the name that is followed, and of the one that is
+    // shown; of a symbolic link, flags.
+    let names = match tag {
+        IO_REPARSE_TAG_SYMLINK => 20,
+        IO_REPARSE_TAG_MOUNT_POINT => 16,
+        _ => return None,
+    };
+    let from = names + usize::from(half(8)?);
+    let bytes = data.get(from..from + usize::from(half(10)?))?;
+    let mut units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+        .collect();
+    // `\??\` in the kernel is `\\?\` in Win32.
+    if let [0x5C, second @ 0x3F, 0x3F, 0x5C, ..] = units.as_mut_slice() {
+        *second = 0x5C;
+    }
+    Some(OsString::from_wide(&units).into())
+}
+
 impl File {
-    fn new(file: fs::File, writable: bool) -> io::Result<Self> {
-        match metadata(&file)?.kind {
-            Kind::File => Ok(Self { file, writable }),
+    fn new(handle: OwnedHandle, device: u64, writable: bool) -> io::Result<Self> {
+        match metadata(handle.as_handle(), device)?.kind {
+            Kind::File => Ok(Self {
+                file: handle.into(),
+                device,
+                writable,
+            }),
             Kind::Directory => Err(io::ErrorKind::IsADirectory.into()),
             Kind::Link | Kind::Other => Err(io::ErrorKind::PermissionDenied.into()),
         }
@@ -237,17 +452,15 @@ impl File {
     }
     /// State of the file.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        metadata(&self.file)
+        metadata(self.file.as_handle(), self.device)
     }
     /// Reads until `buffer` is full or the file ends; returns the bytes read.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.file.seek_read(rest, offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match self.file.seek_read(rest, offset + done as u64)? {
+                0 => break,
+                count => done += count,
             }
         }
         Ok(done)
@@ -269,7 +482,7 @@ impl File {
     }
     /// Sets the times that are given.
     pub fn set_times(&self, accessed: Option<i64>, written: Option<i64>) -> io::Result<()> {
-        set_times(&self.file, accessed, written)
+        set_times(self.file.as_handle(), accessed, written)
     }
 }
 

@@ -1,0 +1,106 @@
+//! The way of the one fault that is reported, from the thread that it happened
+//! on to the one that reports it.
+
+#![expect(unsafe_code, reason = "the fault is handed over without a lock")]
+
+use super::judge::{CALLS, Fault, report};
+use super::system::Bell;
+use crate::host::exit_now;
+use crate::processor::thread::Thread;
+use crate::verifier::{self, Context};
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The report has this long; then the process ends without.
+const TIME_TO_REPORT: Duration = Duration::from_secs(60);
+
+/// A fault, and where it happened.
+pub(super) struct Collected {
+    pub(super) fault: Fault,
+    /// Return addresses into drivers, innermost first.
+    pub(super) calls: [usize; CALLS],
+    pub(super) found: usize,
+    pub(super) thread: &'static Thread,
+}
+
+struct Handover {
+    taken: AtomicBool,
+    ready: OnceLock<Bell>,
+    fault: UnsafeCell<MaybeUninit<Collected>>,
+}
+
+// SAFETY: `fault` is written by the one thread that set `taken` first and read
+// after the bell was rung by it.
+unsafe impl Sync for Handover {}
+
+static HANDOVER: Handover = Handover {
+    taken: AtomicBool::new(false),
+    ready: OnceLock::new(),
+    fault: UnsafeCell::new(MaybeUninit::uninit()),
+};
+
+/// Hands a fault over; this thread has nothing left to do. Neither allocates nor locks.
+pub(super) fn hand_over(collected: Collected) -> ! {
+    verifier::announce();
+    if !HANDOVER.taken.swap(true, Ordering::AcqRel)
+        && let Some(ready) = HANDOVER.ready.get()
+    {
+        // SAFETY: this thread alone comes here; the reader waits for the bell.
+        unsafe { (*HANDOVER.fault.get()).write(collected) };
+        ready.ring();
+    }
+    wait_for_report()
+}
+
+/// The report ends the process.
+fn wait_for_report() -> ! {
+    std::thread::sleep(TIME_TO_REPORT);
+    crate::host::write_raw(
+        false,
+        "ntbox: a rule was broken, and the report could not be made\n",
+    );
+    exit_now(1)
+}
+
+/// Runs when the process ends in the ordinary way, perhaps with success, while
+/// another thread is about to report.
+extern "C" fn at_exit() {
+    if verifier::is_announced() {
+        wait_for_report();
+    }
+}
+
+/// Starts the thread that reports. To be called once, before there can be a fault.
+pub(super) fn start_reporter() {
+    // SAFETY: a function without arguments that may be called at any time.
+    unsafe { libc::atexit(at_exit) };
+    let ready = HANDOVER.ready.get_or_init(Bell::new);
+    let reporter = std::thread::Builder::new().name("fault report".into());
+    let started = reporter.stack_size(8 << 20).spawn(|| {
+        ready.wait();
+        // SAFETY: the thread that wrote the fault rang the bell, and nobody writes again.
+        let collected = unsafe { &*HANDOVER.fault.get() };
+        // SAFETY: it was written before the bell was rung.
+        let collected = unsafe { collected.assume_init_ref() };
+        let calls = collected.calls.get(..collected.found).unwrap_or_default();
+        let (id, name) = (collected.thread.id(), collected.thread.name().to_owned());
+        report(
+            &collected.fault,
+            calls,
+            Context {
+                thread: id,
+                name,
+                irql: collected.fault.irql,
+            },
+        )
+    });
+    if let Err(error) = started {
+        crate::host::write_raw(
+            false,
+            &format!("ntbox: no thread for fault reports: {error}\n"),
+        );
+    }
+}

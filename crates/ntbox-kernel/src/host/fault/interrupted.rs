@@ -1,0 +1,112 @@
+//! What becomes of a thread that an instruction or a single step has interrupted.
+
+use super::handover::{Collected, hand_over};
+use super::judge::{CALLS, CR8_READ_BYTES, Fault, Trap, concerns_driver, reads_cr8};
+use crate::host::instruction::code_at;
+use crate::host::step::{self, Next, Registers, STACK_POINTER, Step};
+use crate::pe_image;
+use crate::processor::pageable::{self, Touched};
+use crate::processor::{irql, thread};
+use crate::verifier;
+
+/// A thread, where it was interrupted.
+pub(super) trait Interrupted {
+    /// The instruction that it was interrupted at.
+    fn instruction(&self) -> usize;
+    /// Lets it go on at another one.
+    fn set_instruction(&mut self, address: usize);
+    /// The general registers.
+    fn registers(&self) -> Registers;
+    /// Changes one of them.
+    fn set_register(&mut self, register: usize, value: u64);
+    /// Lets the one that was stepped through be interrupted after its next instruction, too.
+    fn go_on_stepping(&mut self);
+    /// Lets it run from here.
+    fn stop_stepping(&mut self);
+}
+
+/// What is to be done with the thread.
+#[derive(PartialEq, Eq)]
+pub(super) enum Then {
+    /// It goes on.
+    GoOn,
+    /// It is none of ours.
+    HandBack,
+}
+
+/// A single step is done: `None` if nobody asked for it.
+pub(super) fn stepped(thread: &mut impl Interrupted) -> Option<Then> {
+    let instruction = thread.instruction();
+    if step::record(instruction, || thread.registers()) {
+        thread.go_on_stepping();
+        return Some(Then::GoOn);
+    }
+    let next = step::watched(&Step {
+        instruction,
+        registers: thread.registers(),
+    });
+    match next {
+        Some(Next::Report(access)) => Some(faulted(thread, Trap::GivenAway(access))),
+        Some(Next::GoOn) => {
+            thread.go_on_stepping();
+            Some(Then::GoOn)
+        }
+        Some(Next::Stop) => {
+            thread.stop_stepping();
+            Some(Then::GoOn)
+        }
+        None if step::is_ending() => {
+            thread.stop_stepping();
+            Some(Then::GoOn)
+        }
+        None => None,
+    }
+}
+
+/// An instruction cannot be done. Returns unless a driver has to do with it.
+pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
+    let instruction = thread.instruction();
+    // The code of a page that is not there cannot be looked at, and tells nothing.
+    let code = match trap {
+        Trap::Memory { .. } | Trap::GivenAway(_) => [0; 4],
+        _ => code_at(instruction).0,
+    };
+    if matches!(trap, Trap::Protection)
+        && let Some(register) = reads_cr8(&code)
+        && pe_image::image_at(instruction).is_some()
+    {
+        thread.set_register(register, u64::from(irql::current()));
+        thread.set_instruction(instruction + CR8_READ_BYTES);
+        return Then::GoOn;
+    }
+    let touched = match trap {
+        Trap::Memory { address, access } => pageable::touched(address, access),
+        _ => None,
+    };
+    if touched == Some(Touched::PagedIn) {
+        return Then::GoOn;
+    }
+    if verifier::is_reporting_here() {
+        verifier::give_up();
+    }
+    let stack_pointer = thread.registers()[STACK_POINTER] as usize;
+    let fault = Fault {
+        trap,
+        instruction,
+        stack_pointer,
+        irql: irql::current(),
+        code,
+        pageable: touched == Some(Touched::TooHigh),
+    };
+    let mut calls = [0; CALLS];
+    let found = pe_image::calls_on_stack(stack_pointer, &mut calls);
+    if !concerns_driver(&fault, &calls[..found]) {
+        return Then::HandBack;
+    }
+    hand_over(Collected {
+        fault,
+        calls,
+        found,
+        thread: thread::current(),
+    })
+}
