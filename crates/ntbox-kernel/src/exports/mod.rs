@@ -53,7 +53,8 @@ mod table;
 pub(crate) use table::table;
 pub use table::{Export, Kind};
 
-use crate::io_manager::driver::{self, LoadError, Loaded, SettingValue};
+use crate::io_manager::driver::{LoadError, Loaded, SettingValue};
+use crate::io_manager::load;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -119,7 +120,7 @@ pub fn resolve(dll: &str, name: &str) -> Option<usize> {
     by_name().get(name).map(|export| export.address())
 }
 
-/// [`driver::load`] of an image that is bound to the routines here.
+/// [`load::load`] of an image that is bound to the routines here.
 ///
 /// # Errors
 /// The image could not be loaded, or DriverEntry failed.
@@ -128,7 +129,7 @@ pub fn load(
     service: &str,
     settings: &[(String, SettingValue)],
 ) -> Result<Loaded, LoadError> {
-    driver::load(path, service, settings, &resolve)
+    load::load(path, service, settings, &resolve)
 }
 
 /// The name bound at `address`, which is an address that [`resolve`] returned.

@@ -11,7 +11,7 @@
     reason = "device objects are shared with drivers by pointer"
 )]
 
-use super::device::{DELETE_PENDING, UNLOAD_PENDING, database, describe};
+use super::database::{DELETE_PENDING, UNLOAD_PENDING, database, describe};
 use super::{checks, legacy_filters};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS,

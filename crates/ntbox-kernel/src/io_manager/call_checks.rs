@@ -8,7 +8,7 @@
 )]
 
 use super::tracker::{Holder, Tracker};
-use super::{checks, device, unload_safe};
+use super::{checks, database, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt};
 use crate::pe_image;
@@ -61,7 +61,7 @@ pub(super) unsafe fn check(
         let own = irp.location(number + 1).read();
         let next = irp.location(number).read();
         if let Some(wrong) = not_copied(&own, &next) {
-            let to = device::describe(device);
+            let to = database::describe(device);
             let message = format!("the request was passed to {to} with {wrong}");
             return report(&rules::STACK_LOCATION_WRONG, message, irp, site);
         }

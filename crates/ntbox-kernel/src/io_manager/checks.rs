@@ -10,7 +10,7 @@
     reason = "devices and requests are read in place for reports"
 )]
 
-use super::device;
+use super::database;
 use super::tracker::{Disagreement, Dispatch, Inner, Whereabouts};
 use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, STATUS_PENDING, Status};
 use crate::processor::irql;
@@ -71,7 +71,7 @@ unsafe fn name(dispatch: Dispatch) -> String {
         return "a driver".into();
     }
     // SAFETY: contract.
-    unsafe { device::describe(dispatch.device) }
+    unsafe { database::describe(dispatch.device) }
 }
 
 /// Reports what a tracker found; called under its lock, so that the request

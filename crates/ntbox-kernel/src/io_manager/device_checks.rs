@@ -7,8 +7,9 @@
     reason = "device objects are shared with drivers by pointer"
 )]
 
+use super::attachment::lower;
 use super::checks;
-use super::device::{database, describe, lower};
+use super::database::{database, describe};
 use crate::nt::{
     DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT,
 };

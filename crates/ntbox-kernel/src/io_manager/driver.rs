@@ -6,8 +6,8 @@
     reason = "driver objects are shared with drivers by pointer; their code is called natively"
 )]
 
-pub use super::load::load;
-use super::{call, description, namespace, registration, unload};
+pub use super::settings::SettingValue;
+use super::{call, namespace, registration, unload};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{
@@ -16,31 +16,12 @@ use crate::nt::{
 };
 use crate::pe_image::{self, Image};
 use crate::processor::object::{self, Kind, Procedures};
-use crate::verifier;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fmt;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 const IO_TYPE_DRIVER: i16 = 4;
-
-/// A value of a service's `Parameters` key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettingValue {
-    /// `REG_DWORD`
-    Dword(u32),
-    /// `REG_SZ`
-    Text(String),
-}
-
-impl fmt::Display for SettingValue {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dword(number) => number.fmt(out),
-            Self::Text(text) => text.fmt(out),
-        }
-    }
-}
 
 /// Why a driver was not loaded.
 #[derive(Debug)]
@@ -181,7 +162,6 @@ pub(super) fn create_object(
     name: &str,
     image: Option<&'static Image>,
 ) -> Option<*mut DRIVER_OBJECT> {
-    verifier::tell_requests(description::of_live, description::of_freed);
     let bytes = size_of::<DRIVER_OBJECT>() + size_of::<DRIVER_EXTENSION>();
     let object = object::create_with(Kind::Driver, bytes, Some(&PROCEDURES));
     let driver: *mut DRIVER_OBJECT = object.cast();

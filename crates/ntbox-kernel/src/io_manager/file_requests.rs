@@ -8,7 +8,7 @@
 
 use super::device::reference_top_of_stack;
 use super::file::{opened, related_device};
-use super::{call, irp};
+use super::{call, irp, request};
 use crate::io_manager::{counters, identity};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, FILE_OBJECT, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK,
@@ -107,7 +107,7 @@ pub(super) unsafe fn send_shutdown(device: *mut DEVICE_OBJECT) {
         let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
         dispatcher::initialize_event(&raw mut event, true, false);
         let null = std::ptr::null_mut();
-        let request = irp::build_synchronous_fsd(
+        let request = request::build_synchronous_fsd(
             IRP_MJ_SHUTDOWN as u8,
             top,
             null,

@@ -21,7 +21,6 @@ use crate::processor::{irql, thread};
 use crate::{pool, verifier};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-pub use super::request::{build_asynchronous_fsd, build_device_control, build_synchronous_fsd};
 pub use super::stack::{advance, copy_to_next, mark_pending, set_completion_routine, skip};
 
 /// `IO_TYPE_IRP`.

@@ -12,8 +12,8 @@
 
 #![expect(unsafe_code, reason = "device objects are looked at by pointer")]
 
-use super::driver::SettingValue;
 use super::settings;
+use super::settings::SettingValue;
 use crate::nt::{
     DEVICE_OBJECT, DO_DAX_VOLUME, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK_FILE_SYSTEM,
     FILE_DEVICE_NETWORK_FILE_SYSTEM,

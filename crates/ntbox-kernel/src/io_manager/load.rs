@@ -7,7 +7,7 @@
 )]
 
 use super::driver::{LoadError, Loaded, SettingValue, create_object, next_reinitialization};
-use super::{call, checks, device, settings, unload};
+use super::{call, checks, description, device, settings, unload};
 use crate::nt::routines::{DriverEntry, DriverRoutines};
 use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{
@@ -17,7 +17,7 @@ use crate::nt::{
 use crate::pe_image;
 use crate::processor::irql;
 use crate::processor::thread::Regions;
-use crate::verifier::rules;
+use crate::verifier::{self, rules};
 use std::path::Path;
 
 /// `NtLoadDriver`: maps the image, gives the service its registry key, and calls
@@ -33,6 +33,7 @@ pub fn load(
     settings: &[(String, SettingValue)],
     resolve: &dyn Fn(&str, &str) -> Option<usize>,
 ) -> Result<Loaded, LoadError> {
+    verifier::tell_requests(description::of_live, description::of_freed);
     let image = pe_image::load(path, resolve).map_err(LoadError::Image)?;
     image.protect();
     let name = format!(r"\FileSystem\{service}");

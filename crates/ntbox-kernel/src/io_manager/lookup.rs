@@ -6,6 +6,7 @@
     reason = "results are written through the caller's pointers"
 )]
 
+use super::database::database;
 use super::{device, file, namespace, storage};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DRIVER_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN,
@@ -84,7 +85,7 @@ pub unsafe fn enumerate_devices(
     bytes: u32,
     actual: *mut u32,
 ) -> NTSTATUS {
-    let _database = device::database();
+    let _database = database();
     // SAFETY: contract; the driver's list is locked.
     unsafe {
         let capacity = if list.is_null() {

@@ -10,8 +10,7 @@
     reason = "control devices and notification routines belong to drivers"
 )]
 
-use super::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use super::{device, legacy_filters};
+use super::{device, legacy_filters, shutdown};
 use crate::nt::routines::FsNotification;
 use crate::nt::{
     DEVICE_OBJECT, DO_LOW_PRIORITY_FILESYSTEM, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
@@ -19,6 +18,7 @@ use crate::nt::{
     FILE_DEVICE_VIRTUAL_DISK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DEVICE_ALREADY_ATTACHED,
     STATUS_SUCCESS,
 };
+use crate::nt::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
 use crate::processor::object;
 use crate::processor::turns;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -304,34 +304,10 @@ pub(super) fn forget(driver: *mut DRIVER_OBJECT) {
         .retain(|listener| listener.driver != driver as usize);
 }
 
-static SHUTDOWN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-
-/// `IoRegisterShutdownNotification`.
-///
-/// # Safety
-/// `device` is alive and stays so until it is unregistered.
-pub unsafe fn register_shutdown(device: *mut DEVICE_OBJECT) {
-    SHUTDOWN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(device as usize);
-}
-
-/// `IoUnregisterShutdownNotification`; also what deleting the device does.
-///
-/// # Safety
-/// None beyond passing a pointer: it is only compared.
-pub unsafe fn unregister_shutdown(device: *mut DEVICE_OBJECT) {
-    SHUTDOWN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .retain(|known| *known != device as usize);
-}
-
 /// Sends IRP_MJ_SHUTDOWN to every registered device, the last one first, and
 /// says how many there were. PASSIVE_LEVEL.
 pub fn shut_down() -> usize {
-    let devices = std::mem::take(&mut *SHUTDOWN.lock().unwrap_or_else(PoisonError::into_inner));
+    let devices = shutdown::take();
     for device in devices.iter().rev() {
         // SAFETY: a device is unregistered before it is deleted.
         unsafe { super::file::send_shutdown(*device as *mut DEVICE_OBJECT) };

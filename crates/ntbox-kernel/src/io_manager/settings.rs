@@ -1,8 +1,26 @@
 //! The registry, as far as services have keys in it.
 
-use super::driver::SettingValue;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// A value of a service's `Parameters` key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingValue {
+    /// `REG_DWORD`
+    Dword(u32),
+    /// `REG_SZ`
+    Text(String),
+}
+
+impl fmt::Display for SettingValue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dword(number) => number.fmt(out),
+            Self::Text(text) => text.fmt(out),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Key {

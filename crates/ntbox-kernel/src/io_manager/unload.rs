@@ -6,6 +6,7 @@
     reason = "the driver's code is called, then taken away"
 )]
 
+use super::database::UNLOAD_PENDING;
 use super::driver::{self, Loaded, UnloadRefused};
 use super::{
     checks, device, device_checks, irp, registration, running, timer, unload_safe, work_item,
@@ -51,7 +52,7 @@ pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
         );
         device::check_initializing(driver);
         for device in device::devices_of(driver) {
-            (*(*device).DeviceObjectExtension).ExtensionFlags |= device::UNLOAD_PENDING;
+            (*(*device).DeviceObjectExtension).ExtensionFlags |= UNLOAD_PENDING;
         }
         (*driver).Flags |= DRVO_UNLOAD_INVOKED;
         routine(driver);

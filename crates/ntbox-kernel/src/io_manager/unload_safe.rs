@@ -10,7 +10,7 @@
     reason = "the context travels through the stack location by pointer"
 )]
 
-use super::device::describe;
+use super::database::describe;
 use super::{checks, irp, stack};
 use crate::host::memory::try_read_usize;
 use crate::nt::routines::CompletionRoutine;

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{device, device_checks, lookup, mount, registration};
+use crate::io_manager::{device, device_checks, lookup, mount, shutdown};
 use crate::nt::{
     APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT,
     Kirql, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING,
@@ -242,7 +242,7 @@ pub unsafe extern "win64" fn register_shutdown_notification(
     // SAFETY: the driver passes its own device.
     unsafe { (*device).Flags |= DO_SHUTDOWN_REGISTERED };
     // SAFETY: as above.
-    unsafe { registration::register_shutdown(device) };
+    unsafe { shutdown::register(device) };
     STATUS_SUCCESS
 }
 
@@ -255,7 +255,7 @@ pub unsafe extern "win64" fn unregister_shutdown_notification(
     // SAFETY: the driver passes its own device.
     unsafe { (*device).Flags &= !DO_SHUTDOWN_REGISTERED };
     // SAFETY: as above.
-    unsafe { registration::unregister_shutdown(device) };
+    unsafe { shutdown::unregister(device) };
 }
 
 /// `IoAcquireVpbSpinLock`.

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::io_manager::stack::invoke_flags;
-use crate::io_manager::{call, cancel, complete, irp, mdl, unload_safe};
+use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP,
@@ -124,7 +124,9 @@ pub unsafe extern "win64" fn build_synchronous_fsd_request(
         return null_mut();
     }
     // SAFETY: the driver's device and memory.
-    unsafe { irp::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb) }
+    unsafe {
+        request::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb)
+    }
 }
 
 /// `IoBuildAsynchronousFsdRequest`.
@@ -142,7 +144,7 @@ pub unsafe extern "win64" fn build_asynchronous_fsd_request(
         return null_mut();
     }
     // SAFETY: the driver's device and memory.
-    unsafe { irp::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb) }
+    unsafe { request::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb) }
 }
 
 /// `IoBuildDeviceIoControlRequest`.
@@ -164,7 +166,7 @@ pub unsafe extern "win64" fn build_device_io_control_request(
     }
     // SAFETY: the driver's device and memory.
     unsafe {
-        irp::build_device_control(
+        request::build_device_control(
             code,
             device,
             input,

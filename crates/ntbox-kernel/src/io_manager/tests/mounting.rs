@@ -223,7 +223,7 @@ fn a_recognizer_loads_the_file_system_first() {
     assert!(recognizer::is_loaded());
     assert_eq!(LOADED.load(Ordering::Acquire), 1);
     // The recognizers have left the queues.
-    for control in registration::file_systems(storage::FILE_DEVICE_DISK) {
+    for control in registration::file_systems(crate::nt::FILE_DEVICE_DISK) {
         // SAFETY: registered control devices are alive.
         let driver = unsafe { object::name_of((*control).DriverObject.cast()) };
         assert_ne!(driver.as_deref(), Some(recognizer::DRIVER_NAME));

@@ -7,7 +7,7 @@
 )]
 
 use super::drivers::new_driver;
-use crate::io_manager::{device, raw, registration, storage};
+use crate::io_manager::{device, raw, registration};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_LOW_PRIORITY_FILESYSTEM,
     FILE_DEVICE_TAPE_FILE_SYSTEM, STATUS_DEVICE_ALREADY_ATTACHED, STATUS_SUCCESS,
@@ -30,7 +30,7 @@ fn listeners_hear_of_existing_and_new_file_systems_and_the_newest_is_asked_first
     raw::start();
     let driver = new_driver();
     // Tape, because no other test registers a file system for it.
-    let queue = || registration::file_systems(storage::FILE_DEVICE_TAPE);
+    let queue = || registration::file_systems(crate::nt::FILE_DEVICE_TAPE);
     let told = |about: &[*mut DEVICE_OBJECT]| {
         let told = std::mem::take(&mut *TOLD.lock().expect("no panic"));
         let mine =

@@ -7,7 +7,7 @@
 )]
 
 use super::drivers::{Behaviour, Stack, originate};
-use crate::io_manager::{call, complete, irp, mdl, stack};
+use crate::io_manager::{call, complete, irp, mdl, request, stack};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, DO_BUFFERED_IO, DO_DIRECT_IO, IO_STATUS_BLOCK, IRP_ASSOCIATED_IRP,
     IRP_BUFFERED_IO, IRP_CLOSE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
@@ -176,7 +176,7 @@ fn built_requests_take_buffers_as_the_device_wants_them() {
             let mut event: KEVENT = std::mem::zeroed();
             let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
             dispatcher::initialize_event(&raw mut event, true, false);
-            let request = irp::build_synchronous_fsd(
+            let request = request::build_synchronous_fsd(
                 major as u8,
                 stack.top(),
                 data.as_mut_ptr().cast(),
@@ -224,7 +224,7 @@ fn control_requests_take_buffers_as_their_code_wants_them() {
             let mut event: KEVENT = std::mem::zeroed();
             let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
             dispatcher::initialize_event(&raw mut event, true, false);
-            let request = irp::build_device_control(
+            let request = request::build_device_control(
                 0x22_2000 | method,
                 below.top(),
                 input.as_ptr().cast(),
@@ -256,7 +256,7 @@ fn control_requests_take_buffers_as_their_code_wants_them() {
     }
     // SAFETY: the device is alive.
     let nothing = unsafe {
-        irp::build_device_control(
+        request::build_device_control(
             0,
             below.top(),
             null_mut(),

@@ -7,7 +7,6 @@
 )]
 
 use super::drivers::{Behaviour, Stack, new_driver};
-use crate::io_manager::storage::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
 use crate::io_manager::{device, driver, lookup, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
@@ -16,6 +15,7 @@ use crate::nt::{
     STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
+use crate::nt::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
 use crate::processor::object;
 use crate::verifier::{capture, rules};
 use std::ptr::null_mut;
