@@ -266,6 +266,7 @@ impl Volume {
                 file.oplocks.end(effects);
             }
         }
+        self.tree.close();
         true
     }
 }

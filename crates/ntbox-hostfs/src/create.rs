@@ -24,7 +24,6 @@ use ntbox_kernel::nt::{
     STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
     STATUS_VOLUME_DISMOUNTED,
 };
-use std::sync::Arc;
 
 /// What a create asks for.
 #[derive(Clone, Debug, Default)]
@@ -260,10 +259,8 @@ impl Volume {
             return Err(STATUS_INVALID_PARAMETER);
         }
         let metadata = if path.components.is_empty() {
-            self.tree
-                .root
-                .metadata()
-                .map_err(|error| host_status::of(&error))?
+            let root = self.tree.root()?;
+            root.metadata().map_err(|error| host_status::of(&error))?
         } else {
             let resolved = self
                 .tree
@@ -288,16 +285,13 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) {
             return Err(STATUS_CANNOT_DELETE);
         }
-        let metadata = self
-            .tree
-            .root
-            .metadata()
-            .map_err(|error| host_status::of(&error))?;
+        let root = self.tree.root()?;
+        let metadata = root.metadata().map_err(|error| host_status::of(&error))?;
         let granted = self.granted(request, 0)?;
         let shared = share(state, metadata.identity, request, granted, 0)?;
         Ok(New {
             file: metadata.identity,
-            object: Object::Directory(Arc::clone(&self.tree.root)),
+            object: Object::Directory(root),
             link: Link::new(Vec::new(), None, Default::default()),
             information: result::OPENED,
             granted,

@@ -155,7 +155,7 @@ impl Volume {
         let link = state.link_of(id)?;
         let parent = match &link.parent {
             Some(parent) => parent.metadata(),
-            None => self.tree.root.metadata(),
+            None => self.tree.root()?.metadata(),
         };
         let parent = parent
             .map_err(|error| super::host_status::of(&error))?

@@ -12,12 +12,12 @@ use super::{host_status, names};
 use ntbox_kernel::host::file::{Directory, Kind, Metadata};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_OBJECT_PATH_NOT_FOUND,
+    STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
 };
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Links that one resolution follows at most.
 const MAXIMUM_LINKS: u32 = 32;
@@ -25,8 +25,8 @@ const MAXIMUM_LINKS: u32 = 32;
 /// The directory that a volume shows.
 #[derive(Debug)]
 pub struct Tree {
-    /// It, open.
-    pub root: Arc<Directory>,
+    /// It, open until the volume is dismounted.
+    root: Mutex<Option<Arc<Directory>>>,
     /// Where it lies, for absolute links that point back into it.
     path: PathBuf,
 }
@@ -63,9 +63,24 @@ impl Tree {
     pub fn open(path: &Path) -> std::io::Result<Self> {
         let path = path.canonicalize()?;
         Ok(Self {
-            root: Arc::new(Directory::open(&path)?),
+            root: Mutex::new(Some(Arc::new(Directory::open(&path)?))),
             path,
         })
+    }
+
+    /// The directory itself.
+    ///
+    /// # Errors
+    /// `STATUS_VOLUME_DISMOUNTED` after [`Tree::close`].
+    pub fn root(&self) -> Result<Arc<Directory>, NTSTATUS> {
+        let root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        root.clone().ok_or(STATUS_VOLUME_DISMOUNTED)
+    }
+
+    /// Lets go of the directory: it is closed when no file that lies in it is open any more. A process may have only
+    /// so many open, and what else is kept of a volume stays for as long as the process.
+    pub fn close(&self) {
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Resolves a path that has at least one component.
@@ -79,7 +94,7 @@ impl Tree {
             .map(|component| names::to_host(component))
             .collect::<Result<Vec<_>, _>>()?;
         let (last, way) = hosts.split_last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
-        let mut stack = vec![Arc::clone(&self.root)];
+        let mut stack = vec![self.root()?];
         let mut components = Vec::with_capacity(path.len());
         let mut budget = MAXIMUM_LINKS;
         for (name, component) in way.iter().zip(path) {
@@ -132,10 +147,11 @@ impl Tree {
 
     /// The path of the file with that id, looked for in the whole tree.
     pub fn path_of(&self, id: u64) -> Option<Vec<Vec<u16>>> {
-        if self.root.metadata().ok()?.identity.number == id {
+        let root = self.root().ok()?;
+        if root.metadata().ok()?.identity.number == id {
             return Some(Vec::new());
         }
-        let mut unseen = vec![(Vec::new(), Arc::clone(&self.root))];
+        let mut unseen = vec![(Vec::new(), root)];
         while let Some((path, directory)) = unseen.pop() {
             // What goes away meanwhile is not what is looked for.
             for name in directory.names().unwrap_or_default() {

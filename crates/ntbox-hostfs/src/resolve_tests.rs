@@ -140,11 +140,11 @@ fn links_are_followed_only_inside() {
     }
     assert_eq!(reads(&tree, "dangling"), Err(STATUS_OBJECT_NAME_NOT_FOUND));
     let listed = tree
-        .metadata_of(&[], &tree.root, OsStr::new("good"))
+        .metadata_of(&[], &tree.root().unwrap(), OsStr::new("good"))
         .unwrap();
     assert_eq!((listed.kind, listed.size), (Kind::File, 6));
     let listed = tree
-        .metadata_of(&[], &tree.root, OsStr::new("bad-relative"))
+        .metadata_of(&[], &tree.root().unwrap(), OsStr::new("bad-relative"))
         .unwrap();
     assert_eq!((listed.kind, listed.size), (Kind::Link, 0));
 }

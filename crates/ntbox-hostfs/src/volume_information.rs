@@ -54,14 +54,10 @@ impl Volume {
         Ok(match class {
             FileFsVolumeInformation => {
                 let label = self.label();
-                let created = self
-                    .tree
-                    .root
-                    .metadata()
-                    .map_err(|error| host_status::of(&error))?
-                    .created;
+                let root = self.tree.root()?;
+                let root = root.metadata().map_err(|error| host_status::of(&error))?;
                 Record::new()
-                    .long([created])
+                    .long([root.created])
                     .int([description.serial, (label.len() * 2) as u32])
                     .bytes(&[0, 0])
                     .units(&label)
@@ -108,11 +104,8 @@ impl Volume {
 
     /// All, free and available clusters.
     fn clusters(&self) -> Result<(i64, i64, i64), NTSTATUS> {
-        let space = self
-            .tree
-            .root
-            .space()
-            .map_err(|error| host_status::of(&error))?;
+        let root = self.tree.root()?;
+        let space = root.space().map_err(|error| host_status::of(&error))?;
         let clusters = |count: u64| {
             (u128::from(count) * u128::from(space.cluster) / u128::from(CLUSTER)) as i64
         };

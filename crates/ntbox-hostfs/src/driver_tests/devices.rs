@@ -218,3 +218,28 @@ fn fast_query_open_agrees_with_an_open() {
     drop(file);
     std::fs::remove_file(volumes.disk.0.join("q")).unwrap();
 }
+
+/// A process may have some thousands of files open, and a scenario mounts a volume for each order of its steps.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_volume_that_is_dismounted_keeps_no_file_open() {
+    const MOUNTS: usize = 300;
+    /// What tests of volumes without a driver, which run meanwhile, may have open.
+    const OTHERS: usize = 100;
+    let (_alone, volumes) = turn(Mix::quiet());
+    let storage = volumes.lost.1 as *mut DEVICE_OBJECT;
+    let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open_files();
+    for mount in 0..MOUNTS {
+        let file = open(r"\??\L:\counted", FILE_OPEN_IF, SYNCHRONOUS);
+        // An open file outlives its volume in every other one.
+        let kept = (mount % 2 == 0).then_some(file);
+        // SAFETY: a storage device of the box.
+        let dismounted = unsafe { crate::dismount(storage) };
+        assert_eq!(dismounted, STATUS_SUCCESS, "{mount}");
+        drop(kept);
+    }
+    settle(Mix::quiet());
+    let after = open_files();
+    assert!(after < before + OTHERS, "{before} and then {after}");
+}
