@@ -23,61 +23,66 @@ use zerocopy::{Immutable, IntoBytes};
 pub fn request<'d>(irp: ControlIrp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let control = match irp.device_control() {
         Ok(control) => control,
-        Err(irp) => return irp.refuse(Status::INVALID_DEVICE_REQUEST),
+        Err(irp) => return irp.refuse(Status::INVALID_DEVICE_REQUEST, level),
     };
     let Some(level) = level.passive() else {
         // Programs send device controls at PASSIVE_LEVEL; another driver has no business here.
-        return control.complete(Status::INVALID_DEVICE_REQUEST);
+        return control.complete(Status::INVALID_DEVICE_REQUEST, level);
     };
     let (driver, client) = (control.driver(), control.client());
     match Request::decode(control.code(), control.input()) {
-        Ok(Request::Version) => control.answer(|output| fixed(output, &version())),
+        Ok(Request::Version) => control.answer(level, |output, _| fixed(output, &version())),
         Ok(Request::Settings) => {
             let reply = settings(driver, level);
-            control.answer(|output| fixed(output, &reply))
+            control.answer(level, |output, _| fixed(output, &reply))
         }
-        Ok(Request::Volumes) => control.answer(|output| listing::write(driver, output, level)),
+        Ok(Request::Volumes) => {
+            control.answer(level, |output, level| listing::write(driver, output, level))
+        }
         Ok(Request::Attach(name)) => {
             let status = named(driver, client, name, "attach", attach, level);
-            control.complete(status)
+            control.complete(status, level.at_most_apc())
         }
         Ok(Request::Detach(name)) => {
             let status = named(driver, client, name, "detach", detach, level);
-            control.complete(status)
+            control.complete(status, level.at_most_apc())
         }
         Ok(Request::Statistics) => {
             let observer = &driver.filter().observer;
-            control.answer(|output| observer.statistics(output, level))
+            control.answer(level, |output, level| observer.statistics(output, level))
         }
         Ok(Request::Observe(statistics)) => {
             let status = of_client(client, |client| {
                 client.observe(driver, statistics, level);
                 Ok(())
             });
-            control.complete(status)
+            control.complete(status, level.at_most_apc())
         }
         Ok(Request::TraceStart(filter)) => {
             let status = of_client(client, |client| client.start_trace(driver, &filter, level));
-            control.complete(status)
+            control.complete(status, level.at_most_apc())
         }
         Ok(Request::TraceStop) => {
             let status = of_client(client, |client| client.stop_trace(driver, level));
-            control.complete(status)
+            control.complete(status, level.at_most_apc())
         }
         Ok(Request::TraceRead) => {
             let trace = client.map(|client| client.trace(level));
             match trace {
                 Some(Some(trace)) => driver.filter().observer.read(&trace, control, level),
-                Some(None) => control.complete(Status::INVALID_DEVICE_STATE),
-                None => control.complete(Status::INVALID_DEVICE_REQUEST),
+                Some(None) => control.complete(Status::INVALID_DEVICE_STATE, level.at_most_apc()),
+                None => control.complete(Status::INVALID_DEVICE_REQUEST, level.at_most_apc()),
             }
         }
-        Err(refusal) => control.complete(match refusal {
-            Refusal::Code => Status::INVALID_DEVICE_REQUEST,
-            Refusal::Length => Status::INFO_LENGTH_MISMATCH,
-            Refusal::Version => Status::REVISION_MISMATCH,
-            Refusal::Field => Status::INVALID_PARAMETER,
-        }),
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::Code => Status::INVALID_DEVICE_REQUEST,
+                Refusal::Length => Status::INFO_LENGTH_MISMATCH,
+                Refusal::Version => Status::REVISION_MISMATCH,
+                Refusal::Field => Status::INVALID_PARAMETER,
+            };
+            control.complete(status, level.at_most_apc())
+        }
     }
 }
 

@@ -30,13 +30,13 @@ pub fn mount_volume<'d>(
             storage,
             observation,
         };
-        return irp.pend_and_forward(mounted);
+        return irp.pend_and_forward(mounted, level);
     };
     let returned = irp.forward_and_wait(level);
     let came = returned.came();
     ended(returned.driver(), observation, &came, level);
     attach_after_mount(returned.driver(), &storage, came.status, level);
-    returned.resume()
+    returned.resume(level)
 }
 
 /// The rest of a mount whose thread could not wait.
@@ -50,7 +50,7 @@ impl PendedWork<Glass> for Mounted {
         let came = irp.came();
         ended(irp.driver(), self.observation, &came, level);
         attach_after_mount(irp.driver(), &self.storage, came.status, level);
-        irp.resume()
+        irp.resume(level)
     }
 }
 
@@ -100,5 +100,5 @@ pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Dispo
     if !came.status.is_success() && came.status != Status::IMAGE_ALREADY_LOADED {
         volumes::attach_to_file_system(returned.driver(), &recognizer, level);
     }
-    returned.resume()
+    returned.resume(level)
 }

@@ -15,7 +15,7 @@ pub fn pass_through<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Dispositi
     if !what.is_nothing() {
         return observe::pass_through(irp, what, level);
     }
-    irp.forward_with(Seen)
+    irp.forward_with(Seen, level)
 }
 
 /// The completion of a request that nobody observes. The layer propagates PendingReturned (C5);

@@ -377,12 +377,13 @@ impl Observer {
         let reader = look.as_ref().and_then(|look| look.get(trace.number));
         // The trace may have been stopped meanwhile, and another one have its number.
         let Some(reader) = reader.filter(|reader| reader.waits_in(&trace.parking)) else {
-            return control.complete(Status::INVALID_DEVICE_STATE);
+            return control.complete(Status::INVALID_DEVICE_STATE, level.at_most_apc());
         };
         if !reader.is_empty(level) {
             let missed = self.traces.missed();
-            return control
-                .answer_directly(|output| reader.read(&self.volumes, missed, output, level));
+            return control.answer_directly(level, |output, level| {
+                reader.read(&self.volumes, missed, output, level)
+            });
         }
         match control.park(&trace.parking, level.at_most_apc().at_most_dispatch()) {
             Ok(disposition) => {
@@ -394,7 +395,7 @@ impl Observer {
                 }
                 disposition
             }
-            Err(control) => control.complete(Status::INVALID_DEVICE_STATE),
+            Err(control) => control.complete(Status::INVALID_DEVICE_STATE, level.at_most_apc()),
         }
     }
 

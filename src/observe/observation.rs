@@ -24,7 +24,7 @@ use wdm::{process, time};
 #[cold]
 pub fn pass_through<'d>(irp: Irp<'d, Glass>, what: What, level: &mut AtMostApc) -> Disposition<'d> {
     let Some(subject) = Subject::of(&irp) else {
-        return irp.forward_with(Unseen);
+        return irp.forward_with(Unseen, level);
     };
     if what.traces()
         && let Ok(room) = NonPagedBox::try_uninit()
@@ -33,9 +33,9 @@ pub fn pass_through<'d>(irp: Irp<'d, Glass>, what: What, level: &mut AtMostApc) 
         return traced(irp, NonPagedBox::write(room, observation), what, level);
     }
     if what.counts() {
-        return forward(irp, Counted::new(subject), subject, true);
+        return forward(irp, Counted::new(subject), subject, true, level);
     }
-    forward(irp, Uncounted(subject.volume), subject, false)
+    forward(irp, Uncounted(subject.volume), subject, false, level)
 }
 
 /// Passes a request on; if it is `counted`, statistics know of it from then on.
@@ -44,9 +44,10 @@ fn forward<'d>(
     completion: impl Completion<Glass>,
     subject: Subject,
     counted: bool,
+    level: &mut AtMostApc,
 ) -> Disposition<'d> {
     let observer = of(irp.driver());
-    irp.forward_counted(completion, |_| {
+    irp.forward_counted(completion, level, |_| {
         if counted {
             observer
                 .statistics
@@ -74,7 +75,7 @@ fn traced<'d>(
         }
     }
     let (subject, counted) = (observation.subject, observation.counted);
-    forward(irp, Traced(observation), subject, counted)
+    forward(irp, Traced(observation), subject, counted, level)
 }
 
 /// Waits for an IRP_MJ_CREATE, and asks for the name of what it has opened, before its sender hears of it.
@@ -103,9 +104,9 @@ fn created<'d>(
             observation.named = Named::told(name, renames);
         }
     }
-    let level = level.at_most_apc().at_most_dispatch();
-    came_back(observation, observer, &came, level);
-    returned.resume()
+    let at_most_dispatch = level.at_most_apc().at_most_dispatch();
+    came_back(observation, observer, &came, at_most_dispatch);
+    returned.resume(level)
 }
 
 /// The volume that a request is for, if it is observed.

@@ -103,9 +103,10 @@ unsafe fn inside<F: Filter>(
 ) -> NTSTATUS {
     // SAFETY: contract of the function.
     let irp = unsafe { Irp::<F>::from_raw(device, irp) };
-    let Some(_inside) = DRIVER.enter() else {
-        return irp.forward().into_status();
-    };
     // SAFETY: as in `dispatch`.
-    handler(irp, unsafe { AtMostApc::assumed() }).into_status()
+    let level = unsafe { AtMostApc::assumed() };
+    let Some(_inside) = DRIVER.enter() else {
+        return irp.forward(level).into_status();
+    };
+    handler(irp, level).into_status()
 }

@@ -4,12 +4,12 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
-use wdm::irql::Passive;
+use wdm::irql::{AtMostApc, Passive};
 use wdm_ui::Plain;
 
 fn request<'d>(irp: Irp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
     let attachment = irp.device().attachment();
     let returned = irp.forward_and_wait(level);
     let () = attachment;
-    returned.resume()
+    returned.resume(level)
 }

@@ -4,12 +4,13 @@
 #![no_main]
 
 use wdm::irp::{ControlIrp, Disposition};
+use wdm::irql::AtMostApc;
 use wdm::status::Status;
 use wdm_ui::Plain;
 
-fn request(irp: ControlIrp<'_, Plain>) -> Disposition<'_> {
+fn request<'d>(irp: ControlIrp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let client = irp.client();
-    let disposition = irp.refuse(Status::INVALID_PARAMETER);
+    let disposition = irp.refuse(Status::INVALID_PARAMETER, level);
     let _known = client.is_some();
     disposition
 }

@@ -4,10 +4,11 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm::status::Status;
 use wdm_ui::Plain;
 
-fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
-    let _sent = irp.forward();
-    irp.refuse(Status::INVALID_PARAMETER)
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
+    let _sent = irp.forward(level);
+    irp.refuse(Status::INVALID_PARAMETER, level)
 }

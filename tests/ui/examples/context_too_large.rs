@@ -5,7 +5,7 @@
 
 use wdm::completion::Completion;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
-use wdm::irql::AtMostDispatch;
+use wdm::irql::{AtMostApc, AtMostDispatch};
 use wdm_ui::Plain;
 
 struct Large {
@@ -19,5 +19,5 @@ impl Completion<Plain> for Large {
 }
 
 #[used]
-static REQUEST: for<'d> fn(Irp<'d, Plain>) -> Disposition<'d> =
-    |irp| irp.forward_with(Large { numbers: [0; 3] });
+static REQUEST: for<'d> fn(Irp<'d, Plain>, &mut AtMostApc) -> Disposition<'d> =
+    |irp, level| irp.forward_with(Large { numbers: [0; 3] }, level);

@@ -4,11 +4,12 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm::status::Status;
 use wdm_ui::Plain;
 
-fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let copy = irp.clone();
-    let _completed = copy.refuse(Status::INVALID_PARAMETER);
-    irp.refuse(Status::INVALID_PARAMETER)
+    let _completed = copy.refuse(Status::INVALID_PARAMETER, level);
+    irp.refuse(Status::INVALID_PARAMETER, level)
 }

@@ -5,7 +5,7 @@
 
 use wdm::device::FilterDevice;
 use wdm::irp::{PendedIrp, PendedWork, Resumed};
-use wdm::irql::Passive;
+use wdm::irql::{AtMostApc, Passive};
 use wdm_ui::Plain;
 
 struct Looks;
@@ -15,9 +15,9 @@ impl PendedWork<Plain> for Looks {
         self,
         device: &FilterDevice<Plain>,
         irp: PendedIrp<'w, Plain>,
-        _level: &mut Passive,
+        level: &mut Passive,
     ) -> Resumed<'w> {
         let () = device.attachment();
-        irp.resume()
+        irp.resume(level)
     }
 }

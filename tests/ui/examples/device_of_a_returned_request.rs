@@ -4,9 +4,10 @@
 #![no_main]
 
 use wdm::irp::{Disposition, ReturnedIrp};
+use wdm::irql::Passive;
 use wdm_ui::Plain;
 
-fn finish(returned: ReturnedIrp<'_, Plain>) -> Disposition<'_> {
+fn finish<'d>(returned: ReturnedIrp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
     let () = returned.device().attachment();
-    returned.resume()
+    returned.resume(level)
 }

@@ -4,10 +4,15 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm::status::Status;
 use wdm_ui::Plain;
 
-fn request<'d, 'e: 'd>(irp: Irp<'d, Plain>, other: Irp<'e, Plain>) -> Disposition<'d> {
+fn request<'d, 'e: 'd>(
+    irp: Irp<'d, Plain>,
+    other: Irp<'e, Plain>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
     core::mem::forget(irp);
-    other.refuse(Status::INVALID_PARAMETER)
+    other.refuse(Status::INVALID_PARAMETER, level)
 }

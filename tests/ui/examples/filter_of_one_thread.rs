@@ -21,8 +21,8 @@ impl Filter for Here {
     type Client = ();
     type FastIo = ();
 
-    fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
-        irp.forward()
+    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        irp.forward(level)
     }
 
     fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
@@ -31,8 +31,8 @@ impl Filter for Here {
 
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
-    fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
-        irp.refuse(Status::INVALID_DEVICE_REQUEST)
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        irp.refuse(Status::INVALID_DEVICE_REQUEST, level)
     }
 
     fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}

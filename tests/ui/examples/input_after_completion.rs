@@ -4,12 +4,13 @@
 #![no_main]
 
 use wdm::irp::{DeviceControl, Disposition};
+use wdm::irql::AtMostApc;
 use wdm::status::Status;
 use wdm_ui::Plain;
 
-fn request(control: DeviceControl<'_, Plain>) -> Disposition<'_> {
+fn request<'d>(control: DeviceControl<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let input = control.input();
-    let disposition = control.complete(Status::SUCCESS);
+    let disposition = control.complete(Status::SUCCESS, level);
     let _first = input.first();
     disposition
 }

@@ -4,12 +4,13 @@
 #![no_main]
 
 use wdm::irp::{DeviceControl, Disposition};
+use wdm::irql::Passive;
 use wdm::status::Status;
 use wdm_ui::Plain;
 
-fn echo(control: DeviceControl<'_, Plain>) -> Disposition<'_> {
+fn echo<'d>(control: DeviceControl<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
     let input = control.input();
-    control.answer(|output| {
+    control.answer(level, |output, _| {
         for (to, from) in output.iter_mut().zip(input) {
             *to = *from;
         }

@@ -4,11 +4,12 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let lower = irp.lower();
-    let disposition = irp.forward();
+    let disposition = irp.forward(level);
     let _flags = lower.flags();
     disposition
 }

@@ -4,9 +4,10 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     core::mem::forget(irp);
     Disposition { status: 0x103 }
 }

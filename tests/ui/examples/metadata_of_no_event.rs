@@ -6,8 +6,9 @@
 use wdm::etw::Event;
 use wdm_ui as _;
 
-static EVENT: Event = Event {
-    level: 4,
-    keyword: 1,
-    metadata: &[0xFF, 0xFF, 0],
-};
+fn longer(event: Event) -> Event {
+    Event {
+        metadata: &[0xFF, 0xFF, 0],
+        ..event
+    }
+}

@@ -7,9 +7,9 @@ use wdm::irp::{Disposition, Irp};
 use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
+fn request<'d>(irp: Irp<'d, Plain>, level: &AtMostApc, own: &mut AtMostApc) -> Disposition<'d> {
     let name = irp.opened_name(level);
-    let disposition = irp.forward();
+    let disposition = irp.forward(own);
     let _length = name.map(|name| name.units().len());
     disposition
 }

@@ -4,9 +4,10 @@
 #![no_main]
 
 use wdm::irp::{PendedIrp, Resumed};
+use wdm::irql::Passive;
 use wdm_ui::Plain;
 
-fn finish(irp: PendedIrp<'_, Plain>) -> Resumed<'_> {
-    let _resumed = irp.resume();
-    irp.resume()
+fn finish<'d>(irp: PendedIrp<'d, Plain>, level: &mut Passive) -> Resumed<'d> {
+    let _resumed = irp.resume(level);
+    irp.resume(level)
 }

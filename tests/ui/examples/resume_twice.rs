@@ -4,9 +4,10 @@
 #![no_main]
 
 use wdm::irp::{Disposition, ReturnedIrp};
+use wdm::irql::Passive;
 use wdm_ui::Plain;
 
-fn finish(returned: ReturnedIrp<'_, Plain>) -> Disposition<'_> {
-    let _resumed = returned.resume();
-    returned.resume()
+fn finish<'d>(returned: ReturnedIrp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
+    let _resumed = returned.resume(level);
+    returned.resume(level)
 }

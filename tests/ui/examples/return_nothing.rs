@@ -4,8 +4,9 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let _major = irp.major();
 }

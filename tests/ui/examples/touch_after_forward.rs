@@ -4,10 +4,11 @@
 #![no_main]
 
 use wdm::irp::{Disposition, Irp};
+use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request(irp: Irp<'_, Plain>) -> Disposition<'_> {
-    let disposition = irp.forward();
+fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
+    let disposition = irp.forward(level);
     if irp.major() == 0 {
         return disposition;
     }

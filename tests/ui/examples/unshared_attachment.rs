@@ -18,9 +18,9 @@ impl Filter for Counting {
     type Client = ();
     type FastIo = ();
 
-    fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         irp.device().attachment().set(1);
-        irp.forward()
+        irp.forward(level)
     }
 
     fn client_opened(_driver: &Driver<Self>, _level: &mut AtMostApc) -> Result<(), Status> {
@@ -29,8 +29,8 @@ impl Filter for Counting {
 
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
-    fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
-        irp.refuse(Status::INVALID_DEVICE_REQUEST)
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        irp.refuse(Status::INVALID_DEVICE_REQUEST, level)
     }
 
     fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}

@@ -3,10 +3,10 @@
 #![no_std]
 #![no_main]
 
-use wdm::irp::{Disposition, Irp};
+use wdm::irp::Irp;
 use wdm::irql::AtMostApc;
 use wdm_ui::Plain;
 
-fn request<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
-    irp.forward_and_wait(level).resume()
+fn request(irp: Irp<'_, Plain>, level: &mut AtMostApc) {
+    let _returned = irp.forward_and_wait(level);
 }

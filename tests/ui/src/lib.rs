@@ -12,4 +12,4 @@ mod filter;
 mod uses;
 
 pub use filter::Plain;
-pub use uses::{Logged, Renamed, answer, pass, pend, refuse, wait};
+pub use uses::{Logged, Renamed, answer, count, pass, pend, refuse, tell, wait};

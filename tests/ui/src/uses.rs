@@ -3,37 +3,40 @@
 use crate::Plain;
 use wdm::completion::Completion;
 use wdm::device::DeviceReference;
-use wdm::irp::{CompletedIrp, ControlIrp, Disposition, Irp, PendedIrp, PendedWork, Resumed};
+use wdm::irp::{
+    CompletedIrp, ControlIrp, Disposition, Irp, Parking, PendedIrp, PendedWork, Resumed,
+};
 use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
 use wdm::pool::NonPagedBox;
 use wdm::status::Status;
+use wdm::sync::SpinLock;
 
 /// Completes the request here.
-pub fn refuse(irp: Irp<'_, Plain>) -> Disposition<'_> {
+pub fn refuse<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let _asked_for = irp.minor();
-    irp.refuse(Status::INVALID_PARAMETER)
+    irp.refuse(Status::INVALID_PARAMETER, level)
 }
 
 /// Answers a request for the control device.
-pub fn answer(irp: ControlIrp<'_, Plain>) -> Disposition<'_> {
+pub fn answer<'d>(irp: ControlIrp<'d, Plain>, level: &mut Passive) -> Disposition<'d> {
     match irp.device_control() {
-        Ok(control) => control.answer(|output| {
+        Ok(control) => control.answer(level, |output, _| {
             output.fill(1);
             (Status::SUCCESS, output.len())
         }),
-        Err(irp) => irp.refuse(Status::INVALID_DEVICE_REQUEST),
+        Err(irp) => irp.refuse(Status::INVALID_DEVICE_REQUEST, level.at_most_apc()),
     }
 }
 
 /// Passes the request on with a context too large for the context pointer.
-pub fn pass(irp: Irp<'_, Plain>) -> Disposition<'_> {
+pub fn pass<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let logged = Logged {
         major: irp.major(),
         numbers: [1, 2, 3],
     };
     match NonPagedBox::try_new(logged) {
-        Ok(logged) => irp.forward_with(logged),
-        Err(status) => irp.refuse(status),
+        Ok(logged) => irp.forward_with(logged, level),
+        Err(status) => irp.refuse(status, level),
     }
 }
 
@@ -54,17 +57,17 @@ impl Completion<Plain> for Logged {
 /// Waits for the request where that is allowed.
 pub fn wait<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let Some(level) = level.passive() else {
-        return refuse(irp);
+        return refuse(irp, level);
     };
     let returned = irp.forward_and_wait(level);
     let _result = returned.came();
-    returned.resume()
+    returned.resume(level)
 }
 
 /// Finishes the request on a work item.
-pub fn pend(irp: Irp<'_, Plain>) -> Disposition<'_> {
+pub fn pend<'d>(irp: Irp<'d, Plain>, level: &mut AtMostApc) -> Disposition<'d> {
     let target = irp.lower().reference();
-    irp.pend_and_forward(Renamed { target })
+    irp.pend_and_forward(Renamed { target }, level)
 }
 
 /// Work of [`pend`].
@@ -75,6 +78,24 @@ pub struct Renamed {
 impl PendedWork<Plain> for Renamed {
     fn run<'w>(self, irp: PendedIrp<'w, Plain>, level: &mut Passive) -> Resumed<'w> {
         let _below = self.target.lower(level);
-        irp.resume()
+        irp.resume(level)
     }
+}
+
+/// Counts a request under a spin lock, and passes it on when that has been let go.
+pub fn count<'d>(
+    irp: Irp<'d, Plain>,
+    count: &SpinLock<u64>,
+    level: &mut AtMostApc,
+) -> Disposition<'d> {
+    count.with(level.at_most_dispatch(), |count| *count += 1);
+    irp.forward(level)
+}
+
+/// Completes a request that waits, if there is one, and counts it then.
+pub fn tell(parking: &Parking, told: &SpinLock<u64>, level: &mut AtMostDispatch) {
+    if let Some(waiting) = parking.take(level) {
+        waiting.complete(Status::SUCCESS);
+    }
+    told.with(level, |told| *told += 1);
 }

@@ -60,10 +60,10 @@ impl Filter for Example {
     type Client = ();
     type FastIo = ();
 
-    fn filter_request<'d>(irp: Irp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
+    fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         match irp.major() {
-            Major::FLUSH_BUFFERS => post::flush(irp),
-            _ => pass_through::pass_through(irp),
+            Major::FLUSH_BUFFERS => post::flush(irp, level),
+            _ => pass_through::pass_through(irp, level),
         }
     }
 
@@ -72,7 +72,7 @@ impl Filter for Example {
             Some(FileSystemControl::MountVolume { storage }) => {
                 wait::mount_volume(irp, storage, level)
             }
-            _ => pass_through::pass_through(irp),
+            _ => pass_through::pass_through(irp, level),
         }
     }
 
@@ -82,8 +82,8 @@ impl Filter for Example {
 
     fn client_closed(_driver: &Driver<Self>, _client: &(), _level: &mut AtMostApc) {}
 
-    fn control_request<'d>(irp: ControlIrp<'d, Self>, _level: &mut AtMostApc) -> Disposition<'d> {
-        irp.refuse(Status::INVALID_DEVICE_REQUEST)
+    fn control_request<'d>(irp: ControlIrp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
+        irp.refuse(Status::INVALID_DEVICE_REQUEST, level)
     }
 
     fn unload_waits(_driver: &Driver<Self>, _level: &mut Passive) {}

@@ -8,14 +8,14 @@ use crate::Example;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wdm::completion::Completion;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
-use wdm::irql::AtMostDispatch;
+use wdm::irql::{AtMostApc, AtMostDispatch};
 
 /// How many requests have failed.
 static FAILED: AtomicU32 = AtomicU32::new(0);
 
 /// Passes any request on.
-pub fn pass_through(irp: Irp<'_, Example>) -> Disposition<'_> {
-    irp.forward_with(CountFailures(&FAILED))
+pub fn pass_through<'d>(irp: Irp<'d, Example>, level: &mut AtMostApc) -> Disposition<'d> {
+    irp.forward_with(CountFailures(&FAILED), level)
 }
 
 /// Travels in the context pointer, where there is room for one pointer.

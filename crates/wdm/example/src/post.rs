@@ -7,12 +7,12 @@
 use crate::Example;
 use wdm::device::{DeviceReference, NameBuffer};
 use wdm::irp::{Disposition, Irp, PendedIrp, PendedWork, Resumed};
-use wdm::irql::Passive;
+use wdm::irql::{AtMostApc, Passive};
 
 /// Looks at who failed a flush.
-pub fn flush(irp: Irp<'_, Example>) -> Disposition<'_> {
+pub fn flush<'d>(irp: Irp<'d, Example>, level: &mut AtMostApc) -> Disposition<'d> {
     let below = irp.lower().reference();
-    irp.pend_and_forward(NameWhoFailed { below })
+    irp.pend_and_forward(NameWhoFailed { below }, level)
 }
 
 /// What the work item needs, in nonpaged memory.
@@ -27,6 +27,6 @@ impl PendedWork<Example> for NameWhoFailed {
             let mut buffer = NameBuffer::new();
             let _for_a_log = self.below.name(&mut buffer, level);
         }
-        irp.resume()
+        irp.resume(level)
     }
 }

@@ -17,7 +17,7 @@ pub fn mount_volume<'d>(
 ) -> Disposition<'d> {
     let Some(level) = level.passive() else {
         // Nothing waits here; the volume stays unfiltered.
-        return pass_through::pass_through(irp);
+        return pass_through::pass_through(irp, level);
     };
     let returned = irp.forward_and_wait(level);
     if returned.came().status.is_success()
@@ -26,5 +26,5 @@ pub fn mount_volume<'d>(
     {
         attach(returned.driver(), &volume, level);
     }
-    returned.resume()
+    returned.resume(level)
 }

@@ -4,6 +4,7 @@
 
 use super::{Brand, Came, Disposition, Major, raw};
 use crate::driver::{Driver, Filter};
+use crate::irql::Passive;
 use crate::slot::DRIVER;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -116,11 +117,11 @@ impl<'d, F: Filter> ReturnedIrp<'d, F> {
     }
 
     /// Lets completion go on upwards with the result of the lower driver, and returns that
-    /// status (D4). IRQL: ≤ DISPATCH_LEVEL.
+    /// status (D4).
     ///
     /// Rests on IofCompleteRequest: "The IoCompleteRequest macro indicates that the caller has completed all
     /// processing for a given I/O request and is returning the given IRP to the I/O manager."
-    pub fn resume(self) -> Disposition<'d> {
+    pub fn resume(self, _level: &mut Passive) -> Disposition<'d> {
         let status = self.came().status;
         let irp = ManuallyDrop::new(self).raw;
         // SAFETY: owned until now; not touched afterwards (C12).

@@ -6,6 +6,7 @@
 
 use super::{Brand, Disposition, complete, raw};
 use crate::driver::{Driver, Filter};
+use crate::irql::AtMostApc;
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -78,8 +79,8 @@ impl<'d, F: Filter> ControlIrp<'d, F> {
 
     /// Completes the request with an error; what is none becomes STATUS_INVALID_DEVICE_REQUEST. A success
     /// would promise what only a [`super::DeviceControl`] can keep: a query of the file's name, say, that
-    /// nobody has answered makes the I/O manager read what lies in its buffer (D7). IRQL: ≤ DISPATCH_LEVEL.
-    pub fn refuse(self, status: Status) -> Disposition<'d> {
+    /// nobody has answered makes the I/O manager read what lies in its buffer (D7).
+    pub fn refuse(self, status: Status, _level: &mut AtMostApc) -> Disposition<'d> {
         let status = status.or_invalid_request();
         // SAFETY: an error promises nothing.
         unsafe { self.complete(status, 0) }

@@ -20,6 +20,7 @@
 
 use super::{ControlIrp, Disposition, raw};
 use crate::driver::{Driver, Filter};
+use crate::irql::{AtMostApc, Passive};
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -137,8 +138,8 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
         self.irp.driver()
     }
 
-    /// Completes the request without output. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn complete(self, status: Status) -> Disposition<'d> {
+    /// Completes the request without output.
+    pub fn complete(self, status: Status, _level: &mut AtMostApc) -> Disposition<'d> {
         // SAFETY: a control with METHOD_BUFFERED that gives nothing out promises nothing.
         unsafe { self.irp.complete(status, 0) }
     }
@@ -146,10 +147,17 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
     /// Completes a request with METHOD_BUFFERED with what `fill` writes: it is given the whole output, all
     /// zero, and returns the status and how many bytes from the start go to the caller. Another one gets
     /// STATUS_INVALID_DEVICE_REQUEST.
-    pub fn answer(self, fill: impl FnOnce(&mut [u8]) -> (Status, usize)) -> Disposition<'d> {
+    pub fn answer(
+        self,
+        level: &mut Passive,
+        fill: impl FnOnce(&mut [u8], &mut Passive) -> (Status, usize),
+    ) -> Disposition<'d> {
         let room = match self.output {
             Output::Buffered(room) => room,
-            Output::Direct(..) => return self.irp.refuse(Status::INVALID_DEVICE_REQUEST),
+            Output::Direct(..) => {
+                let level = level.at_most_apc();
+                return self.irp.refuse(Status::INVALID_DEVICE_REQUEST, level);
+            }
         };
         let output = if room == 0 {
             &mut []
@@ -160,7 +168,7 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
             // SAFETY: initialized in the line above; the input is not borrowed any more.
             unsafe { core::slice::from_raw_parts_mut(self.buffer, room) }
         };
-        let (status, written) = fill(output);
+        let (status, written) = fill(output, level);
         // SAFETY: the output is initialized.
         unsafe { self.irp.complete(status, written.min(room)) }
     }
@@ -168,23 +176,26 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
     /// Completes a request with METHOD_OUT_DIRECT with what `fill` copies into the caller's pages: it returns
     /// the status and how many bytes from the start are the answer. Another one gets
     /// STATUS_INVALID_DEVICE_REQUEST, and one whose pages cannot be mapped
-    /// STATUS_INSUFFICIENT_RESOURCES. IRQL: ≤ DISPATCH_LEVEL.
+    /// STATUS_INSUFFICIENT_RESOURCES.
     ///
     /// Rests on MmMapLockedPagesSpecifyCache: "The MmMapLockedPagesSpecifyCache routine maps the physical pages
     /// that are described by an MDL to a virtual address, and enables the caller to specify the cache attribute
     /// that is used to create the mapping."
     pub fn answer_directly(
         self,
-        fill: impl FnOnce(&mut DirectOutput<'_>) -> (Status, usize),
+        level: &mut Passive,
+        fill: impl FnOnce(&mut DirectOutput<'_>, &mut Passive) -> (Status, usize),
     ) -> Disposition<'d> {
         let Output::Direct(pages, room) = self.output else {
-            return self.irp.refuse(Status::INVALID_DEVICE_REQUEST);
+            let level = level.at_most_apc();
+            return self.irp.refuse(Status::INVALID_DEVICE_REQUEST, level);
         };
         // SAFETY: invariant of the type.
         let Some(mut output) = (unsafe { DirectOutput::map(pages, room) }) else {
-            return self.irp.refuse(Status::INSUFFICIENT_RESOURCES);
+            let level = level.at_most_apc();
+            return self.irp.refuse(Status::INSUFFICIENT_RESOURCES, level);
         };
-        let (status, written) = fill(&mut output);
+        let (status, written) = fill(&mut output, level);
         let written = written.min(output.room);
         // SAFETY: the I/O manager copies nothing: the bytes are the caller's own.
         unsafe { self.irp.complete(status, written) }

@@ -15,6 +15,10 @@
 //! | [`Irp::forward_and_wait`] | copied | waiting (C6) | the final status, after completion |
 //! | [`Irp::pend_and_forward`] | copied, marked | pended (C8 b) | STATUS_PENDING |
 //!
+//! Each but the waiting one asks for the level at which a dispatch routine runs, without doing anything with it:
+//! while a spin lock is held that level is lent to the lock ([`crate::sync::SpinLock::with`]), and drivers below
+//! or above must not be called then (D6, D9).
+//!
 //! What a request lends goes with it: its filter device, its file object and its parameters are borrowed
 //! from the `Irp`. A file system may delete its volume device while it handles the last close, and
 //! FastIoDetachDevice has then deleted the filter device when the call returns (A9). What stays is the
@@ -69,7 +73,7 @@ pub use pended::{PendedIrp, PendedWork, Resumed};
 use crate::completion::{self, Completion, Context};
 use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::{Driver, Filter};
-use crate::irql::Passive;
+use crate::irql::{AtMostApc, Passive};
 use crate::slot::DRIVER;
 use crate::status::Status;
 use core::marker::PhantomData;
@@ -217,16 +221,15 @@ impl<'d, F: Filter> Irp<'d, F> {
     /// Completes the request with an error, and with no information. What is none becomes
     /// STATUS_INVALID_DEVICE_REQUEST: a filter that answers in place of its file system would have to keep
     /// what each answer promises, of files that are open and of buffers that are filled in (D5).
-    /// IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_PNP and IRP_MJ_POWER are passed on all the same: a file system
     /// that does not see them keeps what points to a file or device that is gone.
     ///
     /// Rests on IofCompleteRequest: "The IoCompleteRequest macro indicates that the caller has completed all
     /// processing for a given I/O request and is returning the given IRP to the I/O manager."
-    pub fn refuse(self, status: Status) -> Disposition<'d> {
+    pub fn refuse(self, status: Status, level: &mut AtMostApc) -> Disposition<'d> {
         if let Major::CLEANUP | Major::CLOSE | Major::PNP | Major::POWER = self.major() {
-            return self.forward();
+            return self.forward(level);
         }
         let status = status.or_invalid_request();
         let irp = self.into_raw();
@@ -235,13 +238,13 @@ impl<'d, F: Filter> Irp<'d, F> {
     }
 
     /// Passes the request on without looking at its completion: the lower driver gets this
-    /// driver's stack location. IRQL: ≤ APC_LEVEL (D6).
+    /// driver's stack location. At the level of a dispatch routine, and not while a spin lock is held (D6).
     ///
     /// Rests on IofCallDriver: "Sends an IRP to the driver associated with a specified device object."
     /// Rests on IoSkipCurrentIrpStackLocation: "The IoSkipCurrentIrpStackLocation macro modifies the system's
     /// IO_STACK_LOCATION array pointer, so that when the current driver calls the next-lower driver, that
     /// driver receives the same IO_STACK_LOCATION structure that the current driver received."
-    pub fn forward(self) -> Disposition<'d> {
+    pub fn forward(self, _level: &mut AtMostApc) -> Disposition<'d> {
         let lower = self.lower().raw();
         let irp = self.into_raw();
         // SAFETY: owned until now; no completion routine is set (C1).
@@ -251,7 +254,6 @@ impl<'d, F: Filter> Irp<'d, F> {
     }
 
     /// Passes the request on and sees it complete. What the lower driver returned is returned (D4).
-    /// IRQL: ≤ APC_LEVEL (D6).
     ///
     /// A driver that is being unloaded passes it on and does not see it complete: `completion` is dropped. Nothing
     /// is allocated, so that no request fails for want of memory to observe it (P2).
@@ -264,8 +266,12 @@ impl<'d, F: Filter> Irp<'d, F> {
     /// given IRP."
     ///
     #[doc = example!("pass_through.rs")]
-    pub fn forward_with<C: Completion<F>>(self, completion: C) -> Disposition<'d> {
-        self.forward_counted(completion, |_irp| ())
+    pub fn forward_with<C: Completion<F>>(
+        self,
+        completion: C,
+        level: &mut AtMostApc,
+    ) -> Disposition<'d> {
+        self.forward_counted(completion, level, |_irp| ())
     }
 
     /// As [`Irp::forward_with`], and calls `passed_on` right before the request is below: once, and not at
@@ -274,10 +280,11 @@ impl<'d, F: Filter> Irp<'d, F> {
     pub fn forward_counted<C: Completion<F>>(
         self,
         completion: C,
+        level: &mut AtMostApc,
         passed_on: impl FnOnce(&Self),
     ) -> Disposition<'d> {
         if self.device().is_counted() {
-            return self.forward_inside(completion, passed_on);
+            return self.forward_inside(completion, level, passed_on);
         }
         let context = completion::encode(completion);
         let routine = completion::propagating::<F, C>;
@@ -291,10 +298,11 @@ impl<'d, F: Filter> Irp<'d, F> {
     fn forward_inside<C: Completion<F>>(
         self,
         completion: C,
+        level: &mut AtMostApc,
         passed_on: impl FnOnce(&Self),
     ) -> Disposition<'d> {
         if !self.enters() {
-            return self.forward();
+            return self.forward(level);
         }
         let context = completion::encode(completion);
         let routine = completion::propagating_inside::<F, C>;
@@ -327,7 +335,7 @@ impl<'d, F: Filter> Irp<'d, F> {
     }
 
     /// Marks the request pending, passes it on, and finishes it later on a work item with
-    /// `work` (C8 b, C10, C11). For where the thread may not wait. IRQL: ≤ APC_LEVEL (D6).
+    /// `work` (C8 b, C10, C11). For where the thread may not wait.
     ///
     /// The work item and the context are allocated first; without them the request is
     /// refused with STATUS_INSUFFICIENT_RESOURCES and nothing was passed on.
@@ -337,13 +345,17 @@ impl<'d, F: Filter> Irp<'d, F> {
     /// other driver routines."
     ///
     #[doc = example!("post.rs")]
-    pub fn pend_and_forward<W: PendedWork<F>>(self, work: W) -> Disposition<'d> {
+    pub fn pend_and_forward<W: PendedWork<F>>(
+        self,
+        work: W,
+        level: &mut AtMostApc,
+    ) -> Disposition<'d> {
         let context = match pended::Posted::new(self.driver(), work) {
             Ok(posted) => posted,
-            Err(status) => return self.refuse(status),
+            Err(status) => return self.refuse(status, level),
         };
         if self.device().is_counted() && !self.enters() {
-            return self.forward();
+            return self.forward(level);
         }
         let context = Context::new(context.into_raw().as_ptr().cast());
         // SAFETY: still this driver's; marked before it is passed on (C11).

@@ -20,6 +20,7 @@ use crate::pool::NonPagedArc;
 use crate::status::Status;
 use crate::sync::SpinLock;
 use core::ffi::c_void;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -42,17 +43,21 @@ impl Parking {
         Self(SpinLock::new(None))
     }
 
-    /// Takes the request out, unless there is none or it is being cancelled. IRQL: ≤ DISPATCH_LEVEL.
-    pub fn take(&self, level: &mut AtMostDispatch) -> Option<ParkedControl> {
-        self.0.with(level, |waiting| {
+    /// Takes the request out, unless there is none or it is being cancelled. What is taken out keeps the level (D9).
+    pub fn take<'l>(&self, level: &'l mut AtMostDispatch) -> Option<ParkedControl<'l>> {
+        let irp = self.0.with(level, |waiting| {
             let Waiting(irp) = waiting.as_ref()?;
             // SAFETY: in the parking, so that it is not completed while the lock is held.
             unsafe { set_cancel_routine(*irp, None) }.then_some(())?;
             let Waiting(irp) = waiting.take()?;
             // SAFETY: parked with a reference, taken back once because the request leaves.
             drop(unsafe { parking_of(irp) });
-            // INVARIANT: out of the parking, and no cancel routine will run.
-            Some(ParkedControl(irp))
+            Some(irp)
+        })?;
+        // INVARIANT: out of the parking, and no cancel routine will run.
+        Some(ParkedControl {
+            irp,
+            level: PhantomData,
         })
     }
 }
@@ -65,7 +70,6 @@ impl Default for Parking {
 
 impl<'d, F: Filter> DeviceControl<'d, F> {
     /// Leaves the request waiting: it is pending until it is taken out or cancelled.
-    /// IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: the request, if another one is waiting.
     ///
@@ -120,30 +124,31 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
     }
 }
 
-/// A request that waited, and is to be completed. Dropped, it is completed as cancelled.
+/// A request that waited, and is to be completed. Dropped, it is completed as cancelled. It keeps the level at which
+/// it was taken out, so that this is not while a spin lock is held (D9).
 ///
 /// # Invariants
 /// Pending, owned, and without a cancel routine.
 #[must_use = "somebody waits for it"]
-pub struct ParkedControl(PIRP);
+pub struct ParkedControl<'l> {
+    irp: PIRP,
+    level: PhantomData<&'l mut AtMostDispatch>,
+}
 
-// SAFETY: a pending request may be completed by any thread.
-unsafe impl Send for ParkedControl {}
-
-impl ParkedControl {
+impl ParkedControl<'_> {
     /// Completes the request without output; STATUS_PENDING, which is no result, becomes
-    /// STATUS_INVALID_DEVICE_REQUEST (D5). IRQL: ≤ DISPATCH_LEVEL.
+    /// STATUS_INVALID_DEVICE_REQUEST (D5).
     pub fn complete(self, status: Status) {
-        let irp = ManuallyDrop::new(self).0;
+        let irp = ManuallyDrop::new(self).irp;
         // SAFETY: invariant of the type; not touched afterwards.
         unsafe { complete(irp, status, 0) };
     }
 }
 
-impl Drop for ParkedControl {
+impl Drop for ParkedControl<'_> {
     fn drop(&mut self) {
         // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { complete(self.0, Status::CANCELLED, 0) };
+        unsafe { complete(self.irp, Status::CANCELLED, 0) };
     }
 }
 

@@ -47,11 +47,10 @@ impl<'w, F: Filter> PendedIrp<'w, F> {
     }
 
     /// Lets completion go on upwards with the result of the lower driver (C13).
-    /// IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Rests on IofCompleteRequest: "The IoCompleteRequest macro indicates that the caller has completed all
     /// processing for a given I/O request and is returning the given IRP to the I/O manager."
-    pub fn resume(self) -> Resumed<'w> {
+    pub fn resume(self, _level: &mut Passive) -> Resumed<'w> {
         let irp = self.raw;
         // SAFETY: owned until now; not touched afterwards (C12).
         unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) };

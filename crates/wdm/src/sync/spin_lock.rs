@@ -31,7 +31,8 @@ impl<T> SpinLock<T> {
         self.data.get_mut()
     }
 
-    /// Runs `body` with the data at DISPATCH_LEVEL. Not recursive. IRQL: ≤ DISPATCH_LEVEL.
+    /// Runs `body` with the data at DISPATCH_LEVEL. The level is lent to this until `body` has returned, so that nothing
+    /// which asks for it is called meanwhile: this lock once more, the next driver (D6), completion (D9).
     ///
     /// Rests on KeAcquireSpinLockRaiseToDpc: "The KeAcquireSpinLockRaiseToDpc routine is a faster version of
     /// the KeAcquireSpinLock routine."
