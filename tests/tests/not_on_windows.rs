@@ -23,6 +23,15 @@ fn layer_package() {
 #[test]
 #[cfg_attr(
     windows,
+    ignore = "a new driver is built by wdk-kit, in the place of a WDK"
+)]
+fn new_driver() {
+    compiled_elsewhere("new_driver");
+}
+
+#[test]
+#[cfg_attr(
+    windows,
     ignore = "wdk-kit takes the place of the kit on Linux, for other drivers too"
 )]
 fn outside() {
@@ -63,6 +72,7 @@ fn every_file_that_is_left_out_is_named_here() {
     let named = [
         "arm64",
         "layer_package",
+        "new_driver",
         "outside",
         "package",
         "windows_tasks",

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{self, Job};
 use crate::compiler::Choice;
 use crate::driver_build::Profile;
+use crate::new_driver;
 use crate::processor::Processor;
 use crate::setup;
 use crate::workspace::Workspace;
@@ -15,6 +16,7 @@ use crate::workspace::Workspace;
 const EXAMPLES: &str = "\
 Examples:
   wdk-kit setup                                     as root, once
+  wdk-kit new my-filter                             a driver to begin with
   wdk-kit build                                     in a driver's folder
   wdk-kit build --debug --manifest-path drivers/glass/Cargo.toml -- --features trace
   wdk-kit cargo check
@@ -72,6 +74,20 @@ enum Action {
         /// A browser, in which tests open pages, as well
         #[arg(long)]
         browser: bool,
+    },
+
+    /// Make a filter of file systems to begin with: a driver on the layer
+    /// wdm-filter, its INF source, and a test that runs it in ntbox
+    New {
+        /// The name of the package; the driver's file has _ where it has -
+        name: String,
+        /// The folder to make. Default: NAME
+        #[arg(long, value_name = "FOLDER")]
+        path: Option<PathBuf>,
+        /// The folder of wdm-filter. Default: the one beside the source of this
+        /// command, or else the registry's
+        #[arg(long, value_name = "FOLDER")]
+        layer: Option<PathBuf>,
     },
 
     /// Make the WDK-shaped folder and the patched workspace without building
@@ -225,6 +241,13 @@ pub fn run() -> Result<()> {
                 "the kit takes the place of the WDK on Linux; on Windows, install the WDK \
                  (or use the eWDK) and run `cargo make build`"
             )
+        }
+        Action::New { name, path, layer } => {
+            let folder = path.unwrap_or_else(|| PathBuf::from(&name));
+            for file in new_driver::make(&name, &folder, layer.as_deref())? {
+                println!("{}", file.display());
+            }
+            Ok(())
         }
         Action::Check => commands::check(choice),
         Action::Setup {

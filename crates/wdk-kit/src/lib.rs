@@ -39,7 +39,7 @@
 //! and puts what it made into `target/x86_64-pc-windows-gnu/PROFILE`.
 //!
 //! Nothing here is specific to one driver: the drivers are the packages of the
-//! workspace with a `package.metadata.wdk.driver-model` table and a cdylib.
+//! workspace with a `package.metadata.wdk.driver-model` table and a cdylib. [`new_driver`] makes one.
 
 pub mod authenticode;
 pub mod catalog;
@@ -58,6 +58,7 @@ pub mod lock_file;
 pub mod machine;
 pub mod metadata;
 pub mod mirror;
+pub mod new_driver;
 pub mod package;
 pub mod package_check;
 pub mod patched_crates;
