@@ -5,11 +5,11 @@ use super::locks::{Owner, Range};
 use super::notify::change;
 use super::volume::{Object, OpenId, SECTOR, Stream, Volume};
 use super::waiting::Reply;
+use ntbox_kernel::host::pageable;
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_END_OF_FILE, STATUS_FILE_LOCK_CONFLICT, STATUS_INVALID_DEVICE_REQUEST,
     STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
-use ntbox_kernel::processor::pageable;
 use std::sync::Arc;
 
 /// `FILE_WRITE_TO_END_OF_FILE` as a byte offset.

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "mappings are made and unmade by address")]
 
 use super::{PAGE, system};
-use crate::processor::pageable;
+use crate::host::pageable;
 
 /// What may be done with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,12 +4,10 @@
 //! for is said where it would be.
 
 pub mod address_map;
-pub mod fault;
 pub mod file;
 pub mod frames;
-pub mod instruction;
 pub mod memory;
-pub mod step;
+pub mod pageable;
 #[cfg(test)]
 pub(crate) mod test_process;
 
@@ -19,6 +17,12 @@ mod system;
 #[cfg(windows)]
 #[path = "windows.rs"]
 mod system;
+
+/// True where the box sees what a driver's code must not touch.
+pub const TAKES_FAULTS: bool = cfg!(all(
+    any(target_os = "linux", windows),
+    target_arch = "x86_64"
+));
 
 /// Bytes of a page, on every host the box runs on.
 pub const PAGE: usize = 4096;

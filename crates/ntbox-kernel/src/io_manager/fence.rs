@@ -22,10 +22,10 @@
 
 use super::running;
 use super::tracker::Tracker;
-use crate::host::instruction;
-use crate::host::step::{self, Access, Next, Step};
 use crate::nt::IRP;
 use crate::pe_image::{self, Image};
+use crate::processor::instruction;
+use crate::processor::step::{self, Access, Next, Step};
 use crate::verifier::options::{self, Options};
 use crate::verifier::rules;
 use std::cell::Cell;

@@ -35,7 +35,7 @@ pub fn load(
 ) -> Result<Loaded, LoadError> {
     verifier::tell_requests(description::of_live, description::of_freed);
     let image = pe_image::load(path, resolve).map_err(LoadError::Image)?;
-    image.protect();
+    image.protect(verifier::options::pages_out());
     let name = format!(r"\FileSystem\{service}");
     let Some(driver) = create_object(&name, Some(image)) else {
         image.unload();

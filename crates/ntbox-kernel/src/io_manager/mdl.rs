@@ -9,9 +9,9 @@
     reason = "an MDL is a structure in pool memory that drivers read through inline functions"
 )]
 
+use crate::host::pageable;
 use crate::nt::{IRP, MDL};
 use crate::pool;
-use crate::processor::pageable;
 use std::ffi::c_void;
 
 /// Bytes of a page.

@@ -33,7 +33,7 @@ pub use error::{LoadError, Problem};
 pub use unwind::{driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};
-use crate::processor::pageable;
+use crate::host::pageable;
 use layout::{Directory, Layout, Section};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -250,8 +250,9 @@ impl Image {
     }
 
     /// Gives each section its final protection. To be called before any code
-    /// of the image runs; once.
-    pub fn protect(&self) {
+    /// of the image runs; once. `pages_out`: pageable ones are gone while a thread
+    /// is at `DISPATCH_LEVEL`.
+    pub fn protect(&self, pages_out: bool) {
         if self
             .state
             .compare_exchange(MAPPED, PROTECTED, Ordering::AcqRel, Ordering::Acquire)
@@ -270,7 +271,7 @@ impl Image {
             self.set(section.rva, section.bytes, protection);
             if section.is_pageable() && section.bytes > 0 {
                 PAGEABLE_CODE.fetch_or(section.execute, Ordering::Relaxed);
-                if pageable::is_forced() {
+                if pages_out {
                     let bytes = memory::whole_pages(section.bytes);
                     pageable::add(self.base + section.rva, bytes, protection);
                 }

@@ -32,7 +32,7 @@ fn call(address: usize) -> u32 {
 #[test]
 fn code_is_mapped_and_called() {
     let image = load_image(&TestImage::default()).unwrap();
-    image.protect();
+    image.protect(false);
     assert_eq!(image.entry(), image.base() + TEXT as usize);
     assert_eq!(call(image.entry()), 42);
     assert!(image.contains(image.base()) && !image.contains(image.base() + image.size()));
@@ -81,7 +81,7 @@ fn imports_are_bound_and_called_through() {
         other => panic!("asked for {other:?}"),
     };
     let image = load(&image.write(&folder, "binds.sys"), &resolve).unwrap();
-    image.protect();
+    image.protect(false);
     assert_eq!(call(image.entry()), 7);
     let slot = |index: usize| image.base() + SLOTS as usize + 8 * index;
     assert_eq!(image.import_at_slot(slot(1)), Some("Seven"));
@@ -143,7 +143,7 @@ fn exports_are_found_by_name() {
 #[test]
 fn sections_get_their_protection() {
     let image = load_image(&TestImage::default()).unwrap();
-    image.protect();
+    image.protect(false);
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let bits = |rva: u32| {
         let address = image.base() + rva as usize;
@@ -168,7 +168,7 @@ fn sections_get_their_protection() {
 #[test]
 fn init_is_discarded_and_the_rest_stays() {
     let image = load_image(&TestImage::default()).unwrap();
-    image.protect();
+    image.protect(false);
     let init = image.base() + INIT as usize;
     assert!(try_read(init, &mut [0]) && !image.is_discarded(init));
     image.discard_init();
@@ -182,7 +182,7 @@ fn an_unloaded_image_keeps_its_name_and_its_addresses() {
     let folder = tempfile::tempdir().unwrap();
     let path = TestImage::default().write(&folder, "leaver.sys");
     let image = load(&path, &nothing).unwrap();
-    image.protect();
+    image.protect(false);
     assert_eq!(describe_code(image.entry() + 1), "leaver+0x1001");
     image.unload();
     assert!(!image.is_loaded() && !try_read(image.base(), &mut [0]));
@@ -342,7 +342,7 @@ fn calls_through_imports_are_named_from_their_return_address() {
     };
     let folder = tempfile::tempdir().unwrap();
     let image = load(&image.write(&folder, "caller.sys"), &|_, _| Some(1)).unwrap();
-    image.protect();
+    image.protect(false);
     let behind = image.entry() + 8 + 6;
     assert!(is_return_address(behind));
     assert_eq!(imported_routine(behind), Some("IofCallDriver"));

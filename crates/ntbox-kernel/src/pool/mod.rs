@@ -30,8 +30,8 @@ mod tests;
 
 use crate::host::PAGE;
 use crate::host::memory::Protection;
+use crate::host::pageable;
 use crate::pe_image::{self, Image};
-use crate::processor::pageable;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use arena::Arena;
@@ -235,7 +235,7 @@ fn allocate_guarded(mut block: Block) -> *mut c_void {
             matches!(block.owner, Owner::Driver(_)),
         )
     };
-    if matches!(block.owner, Owner::Driver(Kind::Paged)) && pageable::is_forced() {
+    if matches!(block.owner, Owner::Driver(Kind::Paged)) && options::pages_out() {
         pageable::add(place.start(), place.bytes(), Protection::ReadWrite);
     }
     address as *mut c_void

@@ -6,7 +6,8 @@
 //!
 //! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
 
-use super::{pageable, spin_lock, thread};
+use super::{spin_lock, thread};
+use crate::host::pageable;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql};
 use crate::verifier;
 use crate::verifier::{rules, violation};

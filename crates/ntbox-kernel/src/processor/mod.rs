@@ -14,6 +14,7 @@
 //! - [`work`]: system worker threads, DPCs and delayed calls;
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
 //! - [`system_thread`]: threads that drivers create;
+//! - [`fault`], [`step`], [`instruction`]: what a driver's code must not touch, and each instruction of it;
 //! - [`turns`]: two threads that run in turn, for every order of a race.
 
 mod apc;
@@ -21,14 +22,16 @@ pub mod counter;
 pub mod dispatcher;
 pub mod dpc;
 mod escape;
+pub mod fault;
 pub mod handle;
+pub mod instruction;
 pub mod irql;
 pub mod lock_order;
 pub mod object;
-pub mod pageable;
 pub mod parking;
 pub mod process;
 pub mod spin_lock;
+pub mod step;
 pub mod system_thread;
 pub mod thread;
 pub mod time;

@@ -228,7 +228,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
         .insert(std::ptr::from_ref(thread).addr(), thread);
     drop(registry);
     CURRENT.set(Some(thread));
-    crate::host::fault::prepare_thread();
+    crate::processor::fault::prepare_thread();
     // Makes the object that the variable PsInitialSystemProcess points to.
     process::system();
     // While a thread ends its destructors may still come here; it has been signaled by then.

@@ -4,6 +4,7 @@
 //! look. The set is chosen before drivers are loaded; changing it under a
 //! driver misses what was done before, and reports nothing that is not there.
 
+use crate::host;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +19,7 @@ impl Options {
     /// Each block on pages of its own; freed ones and freed requests are never used again.
     pub const SPECIAL_POOL: Self = Self(1);
     /// Pageable memory is inaccessible while a thread is at `DISPATCH_LEVEL`
-    /// ([`pageable`](crate::processor::pageable)).
+    /// ([`pageable`](crate::host::pageable)).
     pub const FORCE_IRQL: Self = Self(1 << 1);
     /// What a driver allocated is known until it is freed; the rest is a leak at unload.
     pub const POOL_TRACKING: Self = Self(1 << 2);
@@ -150,6 +151,11 @@ pub fn chosen() -> Options {
 #[inline]
 pub fn on(option: Options) -> bool {
     chosen().contains(option)
+}
+
+/// True if pageable memory is made inaccessible: [`Options::FORCE_IRQL`], where faults are handled.
+pub fn pages_out() -> bool {
+    host::TAKES_FAULTS && on(Options::FORCE_IRQL)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 //! does not: that a driver takes no lock and writes no shared memory.
 
 use crate::exports;
-use crate::host::instruction;
-use crate::host::step::{self, STACK_POINTER, Step};
 use crate::pe_image::{self, Image};
+use crate::processor::instruction;
+use crate::processor::step::{self, STACK_POINTER, Step};
 use iced_x86::{Code, FlowControl, InstructionInfoFactory};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -11,10 +11,13 @@ use std::process::Output;
 
 fn alone(name: &str, f: impl FnOnce()) -> Output {
     let prepared = || {
-        crate::host::fault::prepare_thread();
+        crate::processor::fault::prepare_thread();
         f();
     };
-    test_process::alone(&format!("host::fault::process_tests::{name}"), prepared)
+    test_process::alone(
+        &format!("processor::fault::process_tests::{name}"),
+        prepared,
+    )
 }
 
 fn load(text: &[u8]) -> &'static Image {
@@ -24,7 +27,7 @@ fn load(text: &[u8]) -> &'static Image {
         ..TestImage::default()
     };
     let image = pe_image::load(&image.write(&folder, "faulty.sys"), &|_, _| None).unwrap();
-    image.protect();
+    image.protect(false);
     image
 }
 
@@ -206,7 +209,7 @@ fn a_fault_of_the_box_names_the_driver_that_called_it() {
 fn a_process_that_ends_meanwhile_waits_for_the_report() {
     let output = alone("a_process_that_ends_meanwhile_waits_for_the_report", || {
         std::thread::spawn(|| {
-            crate::host::fault::prepare_thread();
+            crate::processor::fault::prepare_thread();
             call(load(READ).entry(), 0x10);
         });
         while !crate::verifier::is_announced() {

@@ -12,7 +12,7 @@
 use super::handover::start_reporter;
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
-use crate::host::step::{Registers, STACK_POINTER};
+use crate::processor::step::{Registers, STACK_POINTER};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::sync::Once;
 use windows_sys::Win32::Foundation as status;

@@ -2,10 +2,11 @@
 
 use super::handover::{Collected, hand_over};
 use super::judge::{CALLS, CR8_READ_BYTES, Fault, Trap, concerns_driver, reads_cr8};
-use crate::host::instruction::code_at;
-use crate::host::step::{self, Next, Registers, STACK_POINTER, Step};
+use crate::host::pageable::{self, Touched};
+use crate::nt::DISPATCH_LEVEL;
 use crate::pe_image;
-use crate::processor::pageable::{self, Touched};
+use crate::processor::instruction::code_at;
+use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
 use crate::processor::{irql, thread};
 use crate::verifier;
 
@@ -80,7 +81,9 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         return Then::GoOn;
     }
     let touched = match trap {
-        Trap::Memory { address, access } => pageable::touched(address, access),
+        Trap::Memory { address, access } => {
+            pageable::touched(address, access, irql::current() >= DISPATCH_LEVEL)
+        }
         _ => None,
     };
     if touched == Some(Touched::PagedIn) {

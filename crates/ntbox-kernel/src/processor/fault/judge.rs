@@ -1,11 +1,11 @@
 //! What a fault means: which rule it breaks, and in whose words.
 
-use crate::host::step;
+pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image};
 use crate::pool;
 use crate::processor::irql;
-pub(super) use crate::processor::pageable::Access;
+use crate::processor::step;
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
 
 /// What the processor complained about.

@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "code is read where it lies")]
 
-use super::memory::try_read;
 use super::step::Step;
+use crate::host::memory::try_read;
 use crate::pe_image::{self, Image};
 use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register,
@@ -100,7 +100,7 @@ fn value_of(register: Register, step: &Step) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::step::Registers;
+    use crate::processor::step::Registers;
 
     /// An access of `code` with `registers`, each of which is a number and a value.
     fn access(code: &[u8], registers: &[(usize, u64)]) -> Option<(usize, bool)> {

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::host::PAGE;
+use crate::nt::DISPATCH_LEVEL;
 use crate::nt::PASSIVE_LEVEL;
+use crate::processor::irql;
 use std::sync::Barrier;
 use std::thread;
 
@@ -17,7 +19,7 @@ struct Page {
 impl Page {
     fn new() -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        crate::host::fault::prepare_thread();
+        crate::processor::fault::prepare_thread();
         let start = memory::reserve(PAGE).unwrap();
         // SAFETY: a reservation of the test's own.
         assert!(unsafe { memory::protect(start, PAGE, Protection::ReadWrite) });
@@ -61,9 +63,16 @@ fn it_is_gone_at_dispatch_level_and_comes_back_below() {
     {
         let _dispatch = irql::raised_to(DISPATCH_LEVEL);
         assert!(!page.is_paged_in());
-        assert_eq!(touched(page.start, Access::Read), Some(Touched::TooHigh));
-        assert_eq!(touched(page.start + PAGE, Access::Read), None);
-        assert_eq!(touched(page.start, Access::Execute), None, "wrong anywhere");
+        assert_eq!(
+            touched(page.start, Access::Read, true),
+            Some(Touched::TooHigh)
+        );
+        assert_eq!(touched(page.start + PAGE, Access::Read, true), None);
+        assert_eq!(
+            touched(page.start, Access::Execute, true),
+            None,
+            "wrong anywhere"
+        );
     }
     assert!(!page.is_paged_in(), "nobody has touched it yet");
     assert_eq!(page.use_it(8), 8);

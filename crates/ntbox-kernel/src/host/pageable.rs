@@ -14,7 +14,7 @@
 //! can be missed then, none is reported wrongly.
 //!
 //! What is pageable: pool blocks of that kind, with
-//! [`Options::SPECIAL_POOL`](crate::verifier::options::Options::SPECIAL_POOL),
+//! the verifier's option for special pool,
 //! and sections of images whose names begin with `PAGE`. Pages that an MDL has
 //! locked are [`pin`]ned. Hosts whose faults are not handled have none of this.
 //!
@@ -22,11 +22,7 @@
 
 #![expect(unsafe_code, reason = "pages are made accessible by address")]
 
-use super::irql;
-use crate::host::fault;
-use crate::host::memory::{self, Protection};
-use crate::nt::DISPATCH_LEVEL;
-use crate::verifier::options::{self, Options};
+use super::memory::{self, Protection};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,11 +93,6 @@ fn ranges() -> MutexGuard<'static, Ranges> {
 #[inline]
 fn any() -> bool {
     COUNT.load(Ordering::Relaxed) != 0
-}
-
-/// True if pageable memory is made inaccessible.
-pub fn is_forced() -> bool {
-    fault::HANDLED && options::on(Options::FORCE_IRQL)
 }
 
 impl Range {
@@ -261,7 +252,7 @@ impl Drop for Pinned {
 
 /// To be called by a thread whose level has passed `DISPATCH_LEVEL`, upwards or downwards.
 #[inline]
-pub(super) fn crossed(upwards: bool) {
+pub fn crossed(upwards: bool) {
     if upwards {
         if any() {
             raised();
@@ -284,8 +275,9 @@ fn raised() {
 }
 
 /// Called for a fault of this thread. `None`: the page is not pageable, or the access is wrong
-/// at any level. The thread holds none of this module's locks, as it touches nothing pageable there.
-pub fn touched(address: usize, access: Access) -> Option<Touched> {
+/// at any level. `too_high`: the thread runs at `DISPATCH_LEVEL` or above. It holds none of this
+/// module's locks, as it touches nothing pageable there.
+pub fn touched(address: usize, access: Access, too_high: bool) -> Option<Touched> {
     if !any() {
         return None;
     }
@@ -296,7 +288,7 @@ pub fn touched(address: usize, access: Access) -> Option<Touched> {
         if !range.allows(access) {
             return None;
         }
-        if irql::current() >= DISPATCH_LEVEL {
+        if too_high {
             return Some(Touched::TooHigh);
         }
         if range.paged_in {

@@ -12,6 +12,7 @@
 )]
 
 use super::fault;
+use crate::host::TAKES_FAULTS;
 use crate::verifier::Rule;
 use std::cell::Cell;
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -77,7 +78,7 @@ thread_local! {
 /// that says otherwise. Nothing while the thread's steps are being recorded, and on hosts without
 /// a handler for the trap.
 pub fn watch(watcher: Watcher) {
-    if !fault::HANDLED || !RECORDING.get().is_null() {
+    if !TAKES_FAULTS || !RECORDING.get().is_null() {
         return;
     }
     WATCHER.set(Some(watcher));
@@ -86,7 +87,7 @@ pub fn watch(watcher: Watcher) {
 
 /// Shows a step of this thread to its watcher; `None` if there is none. The thread runs driver
 /// code or returns to it, and holds no lock of the box.
-pub(in crate::host) fn watched(step: &Step) -> Option<Next> {
+pub(super) fn watched(step: &Step) -> Option<Next> {
     let next = WATCHER.get()?(step);
     if !matches!(next, Next::GoOn) {
         WATCHER.set(None);
@@ -97,7 +98,7 @@ pub(in crate::host) fn watched(step: &Step) -> Option<Next> {
 /// Runs `work` step by step and returns up to `most` of them. `None` on hosts without a
 /// handler for the trap.
 pub fn steps_of(most: usize, work: impl FnOnce()) -> Option<Steps> {
-    if !fault::HANDLED {
+    if !TAKES_FAULTS {
         return None;
     }
     fault::prepare_thread();
@@ -118,7 +119,7 @@ pub fn steps_of(most: usize, work: impl FnOnce()) -> Option<Steps> {
 }
 
 /// Writes a step of this thread down; false if it is not recording. Neither allocates nor locks.
-pub(in crate::host) fn record(instruction: usize, registers: impl FnOnce() -> Registers) -> bool {
+pub(super) fn record(instruction: usize, registers: impl FnOnce() -> Registers) -> bool {
     let recording = RECORDING.get();
     if recording.is_null() {
         return false;
@@ -139,7 +140,7 @@ pub(in crate::host) fn record(instruction: usize, registers: impl FnOnce() -> Re
 
 /// True while the recording of this thread ends. A handler that sets the flag again for each step,
 /// as Windows' has to, does not see that the thread has reset it.
-pub(in crate::host) fn is_ending() -> bool {
+pub(super) fn is_ending() -> bool {
     ENDING.get()
 }
 

@@ -32,12 +32,6 @@ mod system;
 #[path = "fault/windows.rs"]
 mod system;
 
-/// True where faults are handled.
-pub const HANDLED: bool = cfg!(all(
-    any(target_os = "linux", windows),
-    target_arch = "x86_64"
-));
-
 /// Makes this thread able to take faults. Called once for each thread before
 /// driver code runs on it; further calls cost a look at a thread-local.
 pub fn prepare_thread() {

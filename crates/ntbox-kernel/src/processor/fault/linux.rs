@@ -7,7 +7,7 @@
 use super::handover::start_reporter;
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
-use crate::host::step::Registers;
+use crate::processor::step::Registers;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
