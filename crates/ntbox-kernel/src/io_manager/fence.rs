@@ -63,7 +63,7 @@ struct Watch {
 }
 
 thread_local! {
-    static WATCH: Cell<Option<Box<Watch>>> = const { Cell::new(None) };
+    static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
 }
 
 /// Before the driver at `site` passes on the request for which its dispatch routine runs.
@@ -116,7 +116,9 @@ pub(super) fn put_up(fence: Option<Fence>) {
         steps: 0,
     };
     if watch.is_given_away() {
-        WATCH.set(Some(Box::new(watch)));
+        // Followed for an earlier request, the thread would be interrupted in the middle of this.
+        step::stop_watching();
+        WATCH.set(Some(watch));
         step::watch(next);
     }
 }

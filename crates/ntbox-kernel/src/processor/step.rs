@@ -15,7 +15,6 @@ use super::fault;
 use crate::host::TAKES_FAULTS;
 use crate::verifier::Rule;
 use std::cell::Cell;
-use std::sync::atomic::{Ordering, compiler_fence};
 
 /// General registers, in the processor's order: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15.
 pub type Registers = [u64; 16];
@@ -71,7 +70,6 @@ type Watcher = fn(&Step) -> Next;
 thread_local! {
     static RECORDING: Cell<*mut Steps> = const { Cell::new(std::ptr::null_mut()) };
     static WATCHER: Cell<Option<Watcher>> = const { Cell::new(None) };
-    static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From here on every instruction of this thread is shown to `watcher` before it runs, until
@@ -83,6 +81,13 @@ pub fn watch(watcher: Watcher) {
     }
     WATCHER.set(Some(watcher));
     set_trap_flag(true);
+}
+
+/// Ends what [`watch`] began: from here on no watcher of this thread is called.
+pub fn stop_watching() {
+    if WATCHER.replace(None).is_some() {
+        set_trap_flag(false);
+    }
 }
 
 /// Shows a step of this thread to its watcher; `None` if there is none. The thread runs driver
@@ -109,12 +114,9 @@ pub fn steps_of(most: usize, work: impl FnOnce()) -> Option<Steps> {
     RECORDING.set(&raw mut steps);
     set_trap_flag(true);
     work();
-    ENDING.set(true);
     set_trap_flag(false);
+    // A handler that sets the flag again for each step, as Windows' has to, ends with this.
     RECORDING.set(std::ptr::null_mut());
-    // What the handler looks at changes in this order.
-    compiler_fence(Ordering::SeqCst);
-    ENDING.set(false);
     Some(steps)
 }
 
@@ -136,12 +138,6 @@ pub(super) fn record(instruction: usize, registers: impl FnOnce() -> Registers) 
         steps.lost += 1;
     }
     true
-}
-
-/// True while the recording of this thread ends. A handler that sets the flag again for each step,
-/// as Windows' has to, does not see that the thread has reset it.
-pub(super) fn is_ending() -> bool {
-    ENDING.get()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -167,6 +163,32 @@ fn set_trap_flag(_: bool) {}
 mod tests {
     use super::*;
     use std::hint::black_box;
+
+    /// As a thread is that one started which was stepped through.
+    #[test]
+    fn a_step_that_nobody_asked_for_is_the_last() {
+        fault::prepare_thread();
+        set_trap_flag(true);
+        assert_eq!(black_box(2) + black_box(2), 4);
+    }
+
+    #[test]
+    fn a_thread_that_is_no_longer_watched_runs_on() {
+        thread_local! {
+            static SEEN: Cell<u32> = const { Cell::new(0) };
+        }
+        fault::prepare_thread();
+        watch(|_| {
+            SEEN.set(SEEN.get() + 1);
+            Next::GoOn
+        });
+        black_box(SEEN.get());
+        stop_watching();
+        let seen = SEEN.get();
+        assert!(seen > 0);
+        assert_eq!((0..10).map(black_box).sum::<u32>(), 45);
+        assert_eq!(SEEN.get(), seen);
+    }
 
     #[test]
     fn each_instruction_of_the_work_is_a_step() {

@@ -35,32 +35,32 @@ pub(super) enum Then {
     HandBack,
 }
 
-/// A single step is done: `None` if nobody asked for it.
-pub(super) fn stepped(thread: &mut impl Interrupted) -> Option<Then> {
+/// A single step is done.
+pub(super) fn stepped(thread: &mut impl Interrupted) -> Then {
     let instruction = thread.instruction();
     if step::record(instruction, || thread.registers()) {
         thread.go_on_stepping();
-        return Some(Then::GoOn);
+        return Then::GoOn;
     }
     let next = step::watched(&Step {
         instruction,
         registers: thread.registers(),
     });
     match next {
-        Some(Next::Report(access)) => Some(faulted(thread, Trap::GivenAway(access))),
+        Some(Next::Report(access)) => faulted(thread, Trap::GivenAway(access)),
         Some(Next::GoOn) => {
             thread.go_on_stepping();
-            Some(Then::GoOn)
+            Then::GoOn
         }
         Some(Next::Stop) => {
             thread.stop_stepping();
-            Some(Then::GoOn)
+            Then::GoOn
         }
-        None if step::is_ending() => {
+        // It was asked for until now, or by the thread that has started this one.
+        None => {
             thread.stop_stepping();
-            Some(Then::GoOn)
+            Then::GoOn
         }
-        None => None,
     }
 }
 

@@ -106,16 +106,22 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the system passes the information that belongs to the signal.
     let information = unsafe { &*info };
     let mut thread = Interruption(registers);
-    let is_step = signal == libc::SIGTRAP && information.si_code == libc::TRAP_TRACE;
-    let stepped = is_step.then(|| interrupted::stepped(&mut thread)).flatten();
-    let then = stepped.unwrap_or_else(|| {
+    let then = if is_step(signal, information.si_code) {
+        interrupted::stepped(&mut thread)
+    } else {
         let error = thread.0[libc::REG_ERR as usize];
         let trap = trap_of(signal, information, error, thread.instruction());
         interrupted::faulted(&mut thread, trap)
-    });
+    };
     if then == Then::HandBack {
         hand_back(signal);
     }
+}
+
+/// A debug exception. In a virtual machine one may come without its reason, which Linux takes for
+/// an `int1` then (TRAP_BRKPT); an `int3` has the code SI_KERNEL.
+fn is_step(signal: c_int, code: c_int) -> bool {
+    signal == libc::SIGTRAP && matches!(code, libc::TRAP_TRACE | libc::TRAP_BRKPT)
 }
 
 /// The context of a signal, which the thread goes on with.

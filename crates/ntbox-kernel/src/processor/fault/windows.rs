@@ -59,11 +59,14 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     let (record, context) = unsafe { (&*exception.ExceptionRecord, &mut *exception.ContextRecord) };
     let mut thread = Interruption(context);
     let is_step = record.ExceptionCode == status::EXCEPTION_SINGLE_STEP;
-    let stepped = is_step.then(|| interrupted::stepped(&mut thread)).flatten();
-    let then = stepped.unwrap_or_else(|| match trap_of(record, &thread) {
-        Some(trap) => interrupted::faulted(&mut thread, trap),
-        None => Then::HandBack,
-    });
+    let then = if is_step {
+        interrupted::stepped(&mut thread)
+    } else {
+        match trap_of(record, &thread) {
+            Some(trap) => interrupted::faulted(&mut thread, trap),
+            None => Then::HandBack,
+        }
+    };
     match then {
         Then::GoOn => EXCEPTION_CONTINUE_EXECUTION,
         Then::HandBack => EXCEPTION_CONTINUE_SEARCH,
