@@ -11,7 +11,7 @@ use ntbox::workload::Progress;
 use ntbox::{host, pe_image};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long no request may finish.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,9 +75,10 @@ impl Drop for Watchdog {
     }
 }
 
-/// True when no request has finished for `patience`; false when it was told to stop before.
+/// True when no request has finished for `patience`; false when it was told to stop before. Added up of short
+/// pauses: what passes while a debugger has stopped the process is one of them.
 fn stands_still(progress: &Progress, stop: &(Mutex<bool>, Condvar), patience: Duration) -> bool {
-    let (mut last, mut since) = (progress.now().0, Instant::now());
+    let (mut last, mut still) = (progress.now().0, Duration::ZERO);
     let mut stopped = stop.0.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let pause = (patience / 8).min(Duration::from_secs(1));
@@ -91,8 +92,11 @@ fn stands_still(progress: &Progress, stop: &(Mutex<bool>, Condvar), patience: Du
         }
         let now = progress.now().0;
         if now != last {
-            (last, since) = (now, Instant::now());
-        } else if since.elapsed() >= patience {
+            (last, still) = (now, Duration::ZERO);
+            continue;
+        }
+        still += pause;
+        if still >= patience {
             return true;
         }
     }
