@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::verifier::Options;
-use std::path::PathBuf;
+use std::path::{PathBuf, is_separator};
 
 /// The NT I/O manager in a box: runs a legacy file-system filter .sys in this
 /// process, over a model of the kernel that checks what Driver Verifier checks.
@@ -374,8 +374,8 @@ pub fn parse_volume(text: &str) -> Result<VolumeDescription, String> {
                 return Err(format!("recognized is yes or no, not '{other}'"));
             }
             Some((key, _))
-                if !directory.contains('/')
-                    || !key.contains('/') && std::fs::metadata(directory).is_err() =>
+                if !directory.contains(is_separator)
+                    || !key.contains(is_separator) && std::fs::metadata(directory).is_err() =>
             {
                 return Err(format!(
                     "unknown option '{key}' (there are kind, mount and recognized)"

@@ -221,7 +221,9 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
             .filter_map(|text| text.as_str().map(str::to_owned))
             .collect()
     };
-    Ok(match (output.status.code(), found) {
+    // Windows gives a process that an exception has ended the code of that, which is negative.
+    let code = output.status.code().filter(|code| *code >= 0);
+    Ok(match (code, found) {
         (Some(_), Some(mut found)) if !found["violation"].is_null() => {
             Outcome::Violation(found["violation"].take())
         }

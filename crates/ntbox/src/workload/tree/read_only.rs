@@ -25,7 +25,7 @@ impl ReadOnlyWalk<'_> {
         for file in &self.files {
             let path = copy.path(file);
             // A name that the plan had to change is another one on this volume.
-            let shown = path.replace('\\', "/");
+            let shown = path.replace('\\', std::path::MAIN_SEPARATOR_STR);
             let (true, Ok(contents)) = (
                 file.path.to_string_lossy().ends_with(&shown),
                 std::fs::read(&file.path),
