@@ -37,6 +37,7 @@ mod pass_through;
 mod policy;
 mod refusal;
 mod report;
+mod routing;
 mod settings;
 mod unfiltered;
 mod volumes;

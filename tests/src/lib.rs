@@ -35,6 +35,7 @@ pub mod command;
 pub mod copy;
 pub mod drivers;
 pub mod event_log;
+pub mod floors;
 pub mod fuzz;
 pub mod image_audit;
 pub mod layouts;
