@@ -1,4 +1,4 @@
-//! The names of files, for traces that want them (O1, O3).
+//! The names of files, for traces that want them (O1, O2, O3).
 //!
 //! A name belongs to a file object: the same file may have been opened by several of its names. It is the
 //! one that the file system gives (FileNameInformation), asked for with a request of this driver's own where

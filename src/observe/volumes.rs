@@ -4,7 +4,7 @@
 //! the place of its number in the table. There are [`PLACES`]; when they are used up, the place of a volume
 //! that is gone is used again, under another number: the one that has been gone for longest, of which no
 //! request is known to be below, and whose name no trace still has to tell. What does not find a place is
-//! not observed.
+//! not observed (O1).
 //!
 //! The table is looked at where names are told, at PASSIVE_LEVEL. Requests know their volume by its number.
 

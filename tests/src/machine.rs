@@ -11,7 +11,7 @@
 
 mod device;
 
-pub use device::{Device, ask_about, device_of, stack_above};
+pub use device::{Device, Kept, ask_about, device_of, stack_above};
 
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::host::file::Temporary;

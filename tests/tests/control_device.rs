@@ -4,15 +4,40 @@ use fsglass_tests::machine::{Device, Machine, UNLOADABLE, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{Probe, Request};
 use ntbox::nt::{
-    DO_DEVICE_INITIALIZING, FILE_DEVICE_SECURE_OPEN, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
-    MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_PENDING, STATUS_SUCCESS,
+    APC_LEVEL, DISPATCH_LEVEL, DO_DEVICE_INITIALIZING, FILE_DEVICE_SECURE_OPEN, IRP_MJ_CLEANUP,
+    IRP_MJ_CLOSE, IRP_MJ_CREATE, MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_ACCESS_DENIED,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::processor::thread::{self, Token};
 use ntbox::user::{CreateParameters, access, create_file};
 
 const LINK: &str = r"\??\fsglass";
 const DEVICE: &str = r"\Device\fsglass";
+
+/// D3: another driver may send requests at DISPATCH_LEVEL; what answers them is written for less.
+#[test]
+fn a_request_at_dispatch_level_is_refused() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let driver = load(path, UNLOADABLE);
+        let Some(device) = Device::named(DEVICE) else {
+            panic!("there is a control device")
+        };
+        for (irql, status) in [
+            (APC_LEVEL, STATUS_SUCCESS),
+            (DISPATCH_LEVEL, STATUS_INVALID_DEVICE_REQUEST),
+        ] {
+            for major in [IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE] {
+                let request = Request {
+                    irql,
+                    ..Request::new(major as u8)
+                };
+                assert_eq!(request.send(device).status, status, "{major} at {irql}");
+            }
+        }
+        unload(driver);
+    });
+}
 
 fn open_as(token: Token, name: &str, access: u32) -> NTSTATUS {
     thread::current().set_token(token);

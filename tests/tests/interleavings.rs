@@ -7,9 +7,10 @@
 use fsglass_tests::client::{Client, everything};
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
+use fsglass_tests::probe::Request;
 use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
-use ntbox::nt::{STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS};
+use ntbox::nt::{IRP_MJ_READ, STATUS_DELETE_PENDING, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS};
 use ntbox::processor::turns::{every_nth_plan, every_plan, run};
 use ntbox::user::File;
 use std::path::Path;
@@ -206,6 +207,37 @@ fn a_counted_request_during_the_unload_finds_the_state_or_none() {
             work_while_unloading(path, &settings, &volume, || (), |()| write_and_flush(&file));
 
         assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// D2: a driver that looks through the devices of another finds one that is being created, and sends it a request: it is
+/// refused, and not taken for one of a device that is finished.
+#[test]
+fn a_device_that_is_being_created_is_no_filter_device() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let driver = load(path, &[]);
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
+        // The other one goes through the list at once: what it has met is not finished meanwhile.
+        let met = (1..).map_while(|after| {
+            let ran = run(
+                &[after],
+                || volume.mount(),
+                || {
+                    let devices = Device::all_of(&driver).into_iter();
+                    let unfinished = devices.filter(|device| device.is_unfinished());
+                    let send = |device| Request::new(IRP_MJ_READ as u8).send(device).status;
+                    unfinished.map(send).collect::<Vec<_>>()
+                },
+            );
+            expect_filtered(&volume, &driver, &[after]);
+            assert!(volume.dismount().is_success());
+            machine.settle();
+            (ran.changes > 0).then_some(ran.second)
+        });
+        let met: Vec<_> = met.flatten().collect();
+
+        assert_eq!(met, [STATUS_DELETE_PENDING]);
     });
 }
 

@@ -269,7 +269,7 @@ fn what_is_below_is_counted_once() {
     });
 }
 
-/// There is room for 256 volumes at a time. The place of one that is gone is used again, so that volumes which
+/// O1: there is room for 256 volumes at a time. The place of one that is gone is used again, so that volumes which
 /// come and go do not use them up; what was counted of others stays.
 #[test]
 fn places_of_volumes_are_used_again() {

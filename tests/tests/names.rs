@@ -84,7 +84,7 @@ fn files_have_names() {
     });
 }
 
-/// O4: with the setting for that, no file system is asked. A file is called what it was opened by.
+/// O2, O4: with the setting for that, no file system is asked. A file is called what it was opened by.
 #[test]
 fn names_are_not_asked_for() {
     in_own_process(|path| {

@@ -8,9 +8,10 @@ use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{Probe, Request};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
-    STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS,
-    STATUS_TOO_MANY_SESSIONS,
+    IRP_MJ_READ, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE,
+    STATUS_SUCCESS, STATUS_TOO_MANY_SESSIONS,
 };
+use ntbox::workload::bench::count;
 
 const C: &str = r"\Device\HarddiskVolume1";
 
@@ -291,6 +292,35 @@ fn requests_that_read_at_once_share_what_there_is() {
             assert!(found.iter().all(|found| found.lost == 0), "none is lost");
             assert_eq!((of("WRITE"), of("READ")), (TIMES, TIMES));
         }
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// O2: who writes a record is not suspended meanwhile: nobody reads a ring beyond a record that is being written.
+#[test]
+fn who_writes_a_record_is_not_suspended() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        let send = || {
+            Request::new(IRP_MJ_READ as u8)
+                .send(probe.device().top())
+                .status
+        };
+        let send = || assert_eq!(send(), STATUS_SUCCESS);
+        let counted = count::of_each_driver(&(0..0), send);
+        let counted = counted.unwrap_or_else(|error| panic!("{error}"));
+        let calls = counted.into_iter().flat_map(|(_, work)| work.calls);
+        let traced: Vec<_> = calls
+            .filter(|(name, _)| name.contains("CriticalRegion"))
+            .collect();
+        let once = ["KeEnterCriticalRegion", "KeLeaveCriticalRegion"].map(|name| (name.into(), 1));
+        assert_eq!(traced, once);
+        assert_eq!(client.drain_trace().requests.len(), 1);
         drop(client);
         unload(driver);
     });

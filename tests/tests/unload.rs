@@ -10,12 +10,12 @@ use ntbox::io_manager::identity;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
     FILE_DIRECTORY_FILE, FILE_OPEN_IF, FSCTL_REQUEST_OPLOCK_LEVEL_1, IRP_MJ_DIRECTORY_CONTROL,
-    IRP_MJ_READ, STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS,
+    IRP_MJ_READ, STATUS_CANCELLED, STATUS_INVALID_DEVICE_REQUEST, STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::user::access;
 use ntbox::user::locks::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A9: with the volume its filter device goes; the others stay, and so does the driver.
@@ -225,6 +225,32 @@ fn unload_waits_for_a_dispatch_routine() {
             assert!(!early, "unloaded with a thread in a dispatch routine");
             let reply = inside.join().map(|reply| (reply.returned, reply.status));
             assert!(matches!(reply, Ok((STATUS_PENDING, STATUS_SUCCESS))));
+        });
+    });
+}
+
+/// A12, D2: the same for a request for the control device. It is completed before its routine returns, and with it goes
+/// what has kept the driver.
+#[test]
+fn unload_waits_for_a_request_for_the_control_device() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let driver = load(path, UNLOADABLE);
+        let Some(control) = Device::kept(r"\Device\fsglass") else {
+            panic!("there is a control device")
+        };
+        let stay = Arc::new(Barrier::new(2));
+        let own = Arc::clone(&stay);
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| Request::new(IRP_MJ_READ as u8).send_to(control, own));
+            stay.wait();
+            let unloading = scope.spawn(|| unload(driver));
+            std::thread::sleep(LONG);
+            let early = unloading.is_finished();
+            stay.wait();
+            assert!(!early, "unloaded with a thread in a dispatch routine");
+            let status = inside.join().map(|reply| reply.status);
+            assert!(matches!(status, Ok(STATUS_INVALID_DEVICE_REQUEST)));
         });
     });
 }

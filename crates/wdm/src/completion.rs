@@ -61,7 +61,7 @@ impl<F: Filter, C: Completion<F>> Completion<F> for NonPagedBox<C> {
 }
 
 /// Puts a completion into a context pointer: it is never in paged memory (C4).
-pub(crate) fn encode<C>(completion: C) -> Context {
+pub(crate) const fn encode<C>(completion: C) -> Context {
     const {
         assert!(
             size_of::<C>() <= size_of::<*mut c_void>(),
@@ -78,10 +78,20 @@ pub(crate) fn encode<C>(completion: C) -> Context {
 ///
 /// # Safety
 /// `context` comes from [`encode`] of the same type and is taken back once.
-pub(crate) unsafe fn decode<C>(context: Context) -> C {
+pub(crate) const unsafe fn decode<C>(context: Context) -> C {
     // SAFETY: contract of the function.
     unsafe { context.as_ptr().cast::<C>().read_unaligned() }
 }
+
+// What has padding arrives as it was. Who looked at its bytes on the way would read some that have no value, which
+// ends the compilation here.
+const _: () = {
+    struct Padded(u8, u32);
+    let context = encode(Padded(1, 2));
+    // SAFETY: encoded in the line above, and taken back once.
+    let Padded(one, two) = unsafe { decode(context) };
+    assert!(one == 1 && two == 2);
+};
 
 /// The propagating trampoline. Whatever the [`Completion`] does, the result is STATUS_SUCCESS (C7).
 ///

@@ -6,7 +6,7 @@ use crate::client;
 use crate::device::{ControlExtension, Kind, extension_of, kind_of};
 use crate::driver::Filter;
 use crate::irp::{self, ControlIrp, Disposition, Irp};
-use crate::irql::AtMostApc;
+use crate::irql::{self, AtMostApc};
 use crate::slot::DRIVER;
 use crate::status::Status;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
@@ -65,7 +65,7 @@ unsafe fn tell_apart<F: Filter>(
     unsafe { control::<F>(device, irp) }
 }
 
-/// A request for the control device (D2). This routine is inside until it returns (A12): the handle may be closed
+/// A request for the control device (D2, D3). This routine is inside until it returns (A12): the handle may be closed
 /// while a request is here, and completing that lets go of the file object that keeps the driver.
 ///
 /// # Safety
@@ -75,6 +75,11 @@ unsafe fn tell_apart<F: Filter>(
 unsafe fn control<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     // SAFETY: contract of the function.
     let is_control = unsafe { kind_of(device) } == Kind::Control;
+    if irql::current() >= irql::DISPATCH {
+        // Of another driver: a program's are sent at lower levels, for which they are answered (D3).
+        // SAFETY: contract of the function; not touched afterwards.
+        return unsafe { irp::complete(irp, Status::INVALID_DEVICE_REQUEST, 0) }.0;
+    }
     let Some(_inside) = DRIVER.enter().filter(|_| is_control) else {
         // Not opened by a program: the driver goes, or has not come yet.
         // SAFETY: contract of the function; not touched afterwards.
@@ -86,7 +91,7 @@ unsafe fn control<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let extension = unsafe { &*extension };
     // SAFETY: contract of the function.
     let irp = unsafe { ControlIrp::from_raw(&extension.driver, irp) };
-    // SAFETY: as in `dispatch`.
+    // SAFETY: seen above.
     client::request(irp, unsafe { AtMostApc::assumed() }).into_status()
 }
 

@@ -40,7 +40,7 @@ pub trait Filter: Send + Sync + Sized + 'static {
 
     /// What the filter keeps of a call of fast I/O or an FsFilter operation that it observes, while it is
     /// below.
-    type FastIo: 'static;
+    type FastIo: Send + 'static;
 
     /// A request for the device that [`Irp::device`] is attached to.
     fn filter_request<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d>;

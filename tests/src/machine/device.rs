@@ -7,6 +7,7 @@ use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, STATUS_SUCCESS, Status};
 use ntbox::processor::object;
 use ntbox::user::File;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A device object. It is not referenced: scenarios look at devices that stay while they look.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,26 @@ impl Device {
         // SAFETY: gives that reference back; the namespace has another one.
         unsafe { object::dereference(object) };
         (kind == Some(object::Kind::Device)).then_some(Self(object.cast()))
+    }
+
+    /// A reference to the device of that name, as a driver has it that has found the device: no file is open.
+    #[must_use]
+    pub fn kept(name: &str) -> Option<Kept> {
+        let (object, _rest) = namespace::lookup(name).ok()?;
+        let kept = Kept(Self(object.cast()));
+        // SAFETY: the lookup referenced it.
+        let kind = unsafe { object::kind_of(object) };
+        (kind == Some(object::Kind::Device)).then_some(kept)
+    }
+
+    /// Whether its driver has not filled in its extension yet: there is one, and it begins with zeros.
+    #[must_use]
+    pub fn is_unfinished(self) -> bool {
+        // SAFETY: alive, see the type.
+        let extension: *const AtomicU32 = unsafe { (*self.0).DeviceExtension }.cast_const().cast();
+        // SAFETY: null, or memory of the device that begins with a word that may be written meanwhile.
+        let word = unsafe { extension.as_ref() };
+        word.is_some_and(|word| word.load(Ordering::Acquire) == 0)
     }
 
     /// DO_* flags.
@@ -167,6 +188,25 @@ impl Device {
     pub fn unregister_file_system(self) {
         // SAFETY: alive, see the type.
         unsafe { registration::unregister_file_system(self.0) }
+    }
+}
+
+/// A reference to a device, which is given back when this is dropped.
+#[derive(Debug)]
+pub struct Kept(Device);
+
+impl Kept {
+    /// The device.
+    #[must_use]
+    pub const fn device(&self) -> Device {
+        self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: gives back the reference of the lookup.
+        unsafe { object::dereference(self.0.raw().cast()) };
     }
 }
 

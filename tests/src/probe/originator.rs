@@ -1,6 +1,6 @@
 //! The originator of requests: allocates, sends, takes them back when they complete.
 
-use crate::machine::Device;
+use crate::machine::{Device, Kept};
 use ntbox::exports::io::set_top_level_irp;
 use ntbox::io_manager::{call, cancel, irp};
 use ntbox::nt::irp::IrpExt;
@@ -12,6 +12,7 @@ use ntbox::processor::irql;
 use ntbox::processor::thread::Regions;
 use std::ffi::c_void;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 /// A request to send.
@@ -68,20 +69,36 @@ impl Request {
     /// As there.
     #[must_use]
     pub fn send_and_free(self, device: Device) -> Reply {
-        self.start_with(device, true).wait()
+        self.start_with(device, true, None).wait()
     }
 
     /// Sends it to `device`; it may be outstanding.
     #[must_use]
     pub fn start(self, device: Device) -> Sent {
-        self.start_with(device, false)
+        self.start_with(device, false, None)
     }
 
-    fn start_with(self, device: Device, frees: bool) -> Sent {
+    /// As [`Request::send`], and lets go of the device when the request completes, as the I/O manager lets go of a file:
+    /// nothing keeps the device while the dispatch routine returns. The thread comes to `stay` then, and once more before
+    /// it goes on.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn send_to(self, device: Kept, stay: Arc<Barrier>) -> Reply {
+        let target = device.device();
+        self.start_with(target, false, Some((device, stay))).wait()
+    }
+
+    fn start_with(self, device: Device, frees: bool, keeps: Option<(Kept, Arc<Barrier>)>) -> Sent {
         let irp = irp::allocate(device.stack_size());
         assert!(!irp.is_null(), "there is memory for a request");
         let (sender, receiver) = mpsc::channel();
-        let context = Box::into_raw(Box::new(Context { sender, frees }));
+        let context = Box::into_raw(Box::new(Context {
+            sender,
+            frees,
+            keeps,
+        }));
         // SAFETY: the request is new, and has a location for the device.
         unsafe {
             (*irp).Flags = self.irp_flags;
@@ -152,6 +169,8 @@ struct Context {
     sender: Sender<Reply>,
     /// Whether it frees the request.
     frees: bool,
+    /// What it lets go of, and where the thread stays then.
+    keeps: Option<(Kept, Arc<Barrier>)>,
 }
 
 impl Sent {
@@ -212,7 +231,13 @@ unsafe extern "win64" fn completed(
         // SAFETY: as above; completion stops here.
         unsafe { irp::free(irp, 0) };
     }
-    let _originator_waits = context.sender.send(reply);
+    let Context { sender, keeps, .. } = *context;
+    let _originator_waits = sender.send(reply);
+    if let Some((device, stay)) = keeps {
+        drop(device);
+        stay.wait();
+        stay.wait();
+    }
     STATUS_MORE_PROCESSING_REQUIRED
 }
 

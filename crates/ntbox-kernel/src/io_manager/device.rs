@@ -33,6 +33,7 @@ use crate::nt::{
 use crate::pool;
 use crate::processor::dispatcher;
 use crate::processor::object::{self, Kind, Procedures};
+use crate::processor::turns;
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -118,6 +119,8 @@ pub unsafe fn create(
         (*device).NextDevice = (*driver).DeviceObject;
         (*driver).DeviceObject = device;
     }
+    // It is listed from here on, with an extension of zeros: others may find it before its driver goes on.
+    turns::point();
     Ok(device)
 }
 

@@ -162,7 +162,9 @@ fn create<F: Filter>(
 /// and gives what is kept with the device; it sees every earlier attachment (A5).
 ///
 /// Errors: the status of IoCreateDevice or IoAttachDeviceToDeviceStackSafe, which refuses a stack
-/// whose top is still initializing with STATUS_NO_SUCH_DEVICE.
+/// whose top is still initializing with STATUS_NO_SUCH_DEVICE; STATUS_INVALID_DEVICE_REQUEST for a device that is no
+/// file system's. Requests for others may come at DISPATCH_LEVEL (D3), and Plug and Play may take them away without
+/// FastIoDetachDevice.
 ///
 /// Rests on IoAttachDeviceToDeviceStackSafe: "The IoAttachDeviceToDeviceStackSafe routine attaches the caller's
 /// device object to the topmost device object in a driver stack."
@@ -172,6 +174,9 @@ pub fn attach_at_once<F: Filter>(
     level: &mut Passive,
     claim: impl FnOnce(&mut Passive) -> Option<F::Attachment>,
 ) -> Result<bool, Status> {
+    if !target.is_of_a_file_system() {
+        return Err(Status::INVALID_DEVICE_REQUEST);
+    }
     driver.attach_lock().with(level, |(), level| {
         // Under the lock under which DriverUnload leaves every stack (A12).
         if driver.is_unloading() {

@@ -18,8 +18,9 @@ use core::ptr::NonNull;
 use wdk_sys::{
     DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
     FILE_DEVICE_DFS, FILE_DEVICE_DFS_FILE_SYSTEM, FILE_DEVICE_DFS_VOLUME, FILE_DEVICE_DISK,
-    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_MULTI_UNC_PROVIDER, FILE_DEVICE_NETWORK_FILE_SYSTEM,
-    FILE_DEVICE_TAPE, FILE_DEVICE_VIRTUAL_DISK, ntddk,
+    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_FILE_SYSTEM, FILE_DEVICE_MAILSLOT,
+    FILE_DEVICE_MULTI_UNC_PROVIDER, FILE_DEVICE_NAMED_PIPE, FILE_DEVICE_NETWORK_FILE_SYSTEM,
+    FILE_DEVICE_TAPE, FILE_DEVICE_TAPE_FILE_SYSTEM, FILE_DEVICE_VIRTUAL_DISK, ntddk,
 };
 
 /// A device object that outlives the borrow.
@@ -113,6 +114,20 @@ impl DeviceObject {
                 DeviceKind::DistributedFileSystem
             }
             other => DeviceKind::Other(other),
+        }
+    }
+
+    /// Whether it is of a type that file systems give their devices. IRQL: any.
+    pub(crate) fn is_of_a_file_system(&self) -> bool {
+        match self.kind() {
+            DeviceKind::Other(other) => matches!(
+                other,
+                FILE_DEVICE_FILE_SYSTEM
+                    | FILE_DEVICE_TAPE_FILE_SYSTEM
+                    | FILE_DEVICE_NAMED_PIPE
+                    | FILE_DEVICE_MAILSLOT
+            ),
+            _ => true,
         }
     }
 

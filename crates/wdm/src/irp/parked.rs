@@ -17,6 +17,7 @@ use super::{Disposition, complete, raw};
 use crate::driver::Filter;
 use crate::irql::AtMostDispatch;
 use crate::pool::NonPagedArc;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::SpinLock;
 use core::ffi::c_void;
@@ -69,9 +70,10 @@ impl Default for Parking {
 }
 
 impl<'d, F: Filter> DeviceControl<'d, F> {
-    /// Leaves the request waiting: it is pending until it is taken out or cancelled.
+    /// Leaves the request waiting: it is pending until it is taken out or cancelled. The driver is not unloaded before
+    /// that (A12): where another driver has sent it, no open file keeps the cancel routine.
     ///
-    /// Errors: the request, if another one is waiting.
+    /// Errors: the request, if another one is waiting, or the driver is being unloaded.
     ///
     /// Rests on IoReleaseCancelSpinLock: "The IoReleaseCancelSpinLock routine releases the cancel spin lock
     /// after the driver has changed the cancelable state of an IRP."
@@ -80,6 +82,9 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
         parking: &NonPagedArc<Parking>,
         level: &mut AtMostDispatch,
     ) -> Result<Disposition<'d>, Self> {
+        let Some(inside) = DRIVER.enter() else {
+            return Err(self);
+        };
         let irp = self.raw();
         let reference = parking.clone();
         let parked = parking.0.with(level, |waiting| {
@@ -114,9 +119,10 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
             None => Err(self),
             Some(cancelled) => {
                 let _parted_with = ManuallyDrop::new(self);
+                inside.keep();
                 if let Some(irp) = cancelled {
                     // SAFETY: out of the parking, and owned again.
-                    unsafe { complete(irp, Status::CANCELLED, 0) };
+                    unsafe { finish(irp, Status::CANCELLED) };
                 }
                 Ok(Disposition::new(Status::PENDING.0))
             }
@@ -141,14 +147,14 @@ impl ParkedControl<'_> {
     pub fn complete(self, status: Status) {
         let irp = ManuallyDrop::new(self).irp;
         // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { complete(irp, status, 0) };
+        unsafe { finish(irp, status) };
     }
 }
 
 impl Drop for ParkedControl<'_> {
     fn drop(&mut self) {
         // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { complete(self.irp, Status::CANCELLED, 0) };
+        unsafe { finish(self.irp, Status::CANCELLED) };
     }
 }
 
@@ -168,7 +174,18 @@ unsafe extern "C" fn cancel(_control_device: PDEVICE_OBJECT, irp: PIRP) {
     parking.0.with(level, |waiting| *waiting = None);
     drop(parking);
     // SAFETY: out of the parking; not touched afterwards.
-    unsafe { complete(irp, Status::CANCELLED, 0) };
+    unsafe { finish(irp, Status::CANCELLED) };
+}
+
+/// Completes a request that has waited, and leaves the driver for it.
+///
+/// # Safety
+/// Out of the parking, owned, and not touched afterwards.
+unsafe fn finish(irp: PIRP, status: Status) {
+    // SAFETY: contract of the function.
+    unsafe { complete(irp, status, 0) };
+    // SAFETY: entered by [`DeviceControl::park`], for this request.
+    unsafe { DRIVER.leave() };
 }
 
 type CancelRoutine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP);
