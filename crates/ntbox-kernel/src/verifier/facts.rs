@@ -8,14 +8,16 @@ use super::request::Request;
 use crate::nt::IRP;
 use std::sync::OnceLock;
 
+type Id = fn() -> u32;
+type Told = fn() -> Context;
 type Live = fn(*mut IRP) -> Option<Request>;
 type Freed = fn(usize) -> Option<Request>;
 
-static THREADS: OnceLock<(fn() -> u32, fn() -> Context)> = OnceLock::new();
+static THREADS: OnceLock<(Id, Told)> = OnceLock::new();
 static REQUESTS: OnceLock<(Live, Freed)> = OnceLock::new();
 
 /// Hands in how the id of the current thread is told, and its circumstances.
-pub fn tell_threads(id: fn() -> u32, context: fn() -> Context) {
+pub fn tell_threads(id: Id, context: Told) {
     let _ = THREADS.set((id, context));
 }
 
