@@ -1,6 +1,6 @@
 //! Reads the list of volumes. Nothing in an answer is believed before it was checked.
 
-use crate::VERSION;
+use crate::version::VERSION;
 use crate::volumes::{Kind, NO_DEVICE, Reason, VolumeRecord, VolumesHeader};
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U16;

@@ -1,9 +1,10 @@
 //! Requests as the driver reads them, and the answers of fixed size.
 
+use crate::code;
 use crate::name::{self, Name};
 use crate::statistics::Observe;
 use crate::trace::Filter;
-use crate::{VERSION, code};
+use crate::version::VERSION;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -5,11 +5,11 @@
 //! client asks for it ([`crate::code::OBSERVE`]) or the setting `Statistics` is 1, and begin at 0 when the
 //! first one does.
 
-use crate::VERSION;
 use crate::histogram::BUCKETS;
 use crate::operation::Operation;
 use crate::reader::{Malformed, Units, units};
 use crate::sheet::{Sheet, SheetRecord};
+use crate::version::VERSION;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 

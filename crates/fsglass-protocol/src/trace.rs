@@ -8,7 +8,8 @@
 
 use crate::operation::Operation;
 use crate::reader::{Malformed, Units, units};
-use crate::{Header, OLDEST_TRACE, Refusal, VERSION};
+use crate::request::{Header, Refusal};
+use crate::version::{OLDEST_TRACE, VERSION};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,7 +1,7 @@
 //! Writes the list of volumes.
 
-use crate::VERSION;
 use crate::sheet::{Sheet, SheetRecord};
+use crate::version::VERSION;
 use crate::volumes::{NO_DEVICE, VolumeRecord, VolumesHeader};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, FromZeros};

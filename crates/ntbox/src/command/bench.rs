@@ -1,7 +1,7 @@
 //! `ntbox bench`.
 
-use super::Failure;
 use super::arguments::BenchOptions;
+use super::failure::Failure;
 use super::machine::{self, Volume};
 use super::observation_cost;
 use super::report::duration;

@@ -1,7 +1,7 @@
 //! Running this command again in a process of its own: a violation ends a
 //! process, and options of the verifier are chosen once in one.
 
-use super::Failure;
+use super::failure::Failure;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -4,7 +4,7 @@
 //! which reads frames, and a thread of the box, which is the program: it makes the calls, because
 //! requests belong to the thread that sent them.
 
-use super::Failure;
+use super::failure::Failure;
 use ntbox::nt::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox::processor::thread;
 use ntbox::user::{CreateParameters, File, Outcome, Pending, access, create_file};

@@ -1,7 +1,7 @@
 //! `ntbox demo`: a real tree through a driver, every result compared with a bare run.
 
-use super::Failure;
 use super::arguments::DemoOptions;
+use super::failure::Failure;
 use super::machine::{self, Volume};
 use super::report::Report;
 use super::run::{

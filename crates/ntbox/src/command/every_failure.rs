@@ -7,9 +7,9 @@
 //! those get runs as well, with the failure that leads to them. Each run is a
 //! process, because a violation ends one.
 
-use super::Failure;
 use super::arguments::RunOptions;
 use super::children;
+use super::failure::Failure;
 use ntbox::pool::failure::call_sites::{CallSite, Record};
 use serde::Serialize;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! `ntbox exports`.
 
-use super::Failure;
 use super::arguments::ExportsOptions;
+use super::failure::Failure;
 use super::image::ImageFacts;
 use ntbox::exports::{self, Listed};
 use std::collections::BTreeMap;

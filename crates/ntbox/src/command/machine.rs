@@ -5,7 +5,7 @@
     reason = "device stacks are walked by pointer for the report"
 )]
 
-use super::Failure;
+use super::failure::Failure;
 use super::image::ImageFacts;
 use ntbox::exports;
 use ntbox::file_system;
@@ -373,8 +373,7 @@ mod tests {
     #[test]
     fn volumes_that_cannot_be_are_refused() {
         let volume = |letter, directory: &str| {
-            super::super::arguments::parse_volume(&format!("{letter}={directory}"))
-                .expect("a volume")
+            super::super::parse::parse_volume(&format!("{letter}={directory}")).expect("a volume")
         };
         let refused = |volumes: &[VolumeDescription]| match check_volumes(volumes) {
             Err(Failure::Usage(message)) => message,

@@ -16,9 +16,11 @@ mod demo;
 mod diff;
 mod every_failure;
 mod exports;
+mod failure;
 mod image;
 mod machine;
 mod observation_cost;
+mod parse;
 mod progress;
 mod report;
 mod rules;
@@ -30,6 +32,7 @@ mod watchdog;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use failure::Failure;
 use std::process::ExitCode;
 
 /// A clean run.
@@ -38,21 +41,6 @@ const CLEAN: u8 = 0;
 const FOUND: u8 = 1;
 /// Wrong usage.
 const USAGE: u8 = 2;
-
-/// Why a command ended early.
-#[derive(Debug)]
-pub enum Failure {
-    /// What was asked for cannot be done as it was asked.
-    Usage(String),
-    /// It was tried and went wrong.
-    Failed(String),
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(format!("{error:#}"))
-    }
-}
 
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {

@@ -1,8 +1,8 @@
 //! `ntbox bench --observe`: what it costs to observe, in each way that fsglass can, side by side with what a
 //! request costs when nothing is observed.
 
-use super::Failure;
 use super::arguments::BenchOptions;
+use super::failure::Failure;
 use super::report::duration;
 use fsglass_protocol::trace::{MAXIMUM_START, Record, encode_start, wanted};
 use fsglass_protocol::{Header, Observe, Trace, TraceRecord, TraceStart, code};

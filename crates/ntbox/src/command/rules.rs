@@ -1,7 +1,7 @@
 //! `ntbox rules`.
 
-use super::Failure;
 use super::arguments::RulesOptions;
+use super::failure::Failure;
 use ntbox::verifier::rules::{self, Proof, Rule};
 use serde_json::{Value, json};
 

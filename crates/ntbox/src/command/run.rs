@@ -1,9 +1,9 @@
 //! `ntbox run`.
 
-use super::Failure;
 use super::arguments::{RunOptions, WorkloadChoice};
 use super::clients::Clients;
 use super::every_failure;
+use super::failure::Failure;
 use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};

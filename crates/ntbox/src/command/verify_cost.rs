@@ -1,8 +1,8 @@
 //! `ntbox bench --verify-cost`: what each option of the verifier costs.
 
-use super::Failure;
 use super::arguments::BenchOptions;
 use super::children;
+use super::failure::Failure;
 use super::report::duration;
 use ntbox::verifier::Options;
 use ntbox::verifier::options::NAMES;

@@ -21,6 +21,7 @@ pub mod layout;
 pub mod observed;
 pub mod plan;
 pub mod program;
+mod progress;
 pub mod random;
 pub mod run;
 pub mod scenarios;
@@ -30,4 +31,5 @@ pub mod worker;
 
 pub use observed::{Difference, Log, compare};
 pub use plan::Plan;
-pub use run::{Progress, Run, RunResult, Workload, run};
+pub use progress::Progress;
+pub use run::{Run, RunResult, Workload, run};

@@ -2,6 +2,7 @@
 
 use super::observed::{Log, digest_of};
 use super::plan::Plan;
+use super::progress::Progress;
 use super::tree::{self, ReadOnlyWalk, TreeCopy};
 use super::worker::Worker;
 use super::{random, scenarios};
@@ -9,7 +10,7 @@ use crate::file_system::adversary;
 use crate::io_manager::storage::VolumeKind;
 use crate::nt::FILE_DIRECTORY_FILE;
 use crate::processor::{thread, work};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,36 +47,6 @@ pub struct Run {
     pub threads: u32,
     /// Of all choices.
     pub seed: u64,
-}
-
-/// How far a run is. All threads count into it.
-#[derive(Debug, Default)]
-pub struct Progress {
-    requests: AtomicU64,
-    files: AtomicU64,
-    wrong: AtomicU64,
-    /// Files to copy and compare, over all volumes.
-    pub files_planned: AtomicU64,
-}
-
-impl Progress {
-    pub(super) fn request(&self) {
-        self.requests.fetch_add(1, Relaxed);
-    }
-    pub(super) fn file(&self) {
-        self.files.fetch_add(1, Relaxed);
-    }
-    pub(super) fn wrong(&self) {
-        self.wrong.fetch_add(1, Relaxed);
-    }
-    /// `(requests, files, complaints)` so far.
-    pub fn now(&self) -> (u64, u64, u64) {
-        (
-            self.requests.load(Relaxed),
-            self.files.load(Relaxed),
-            self.wrong.load(Relaxed),
-        )
-    }
 }
 
 /// What a run gave.

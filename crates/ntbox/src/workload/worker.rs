@@ -2,7 +2,7 @@
 
 use super::layout::{Mask, masked};
 use super::observed::Log;
-use super::run::Progress;
+use super::progress::Progress;
 use crate::io_manager::identity;
 use crate::nt::{
     FILE_SYNCHRONOUS_IO_NONALERT, NTSTATUS, STATUS_DEVICE_BUSY, STATUS_INSUFFICIENT_RESOURCES,

@@ -1,16 +1,17 @@
 //! `ntbox diff`: the same programs with and without drivers, and what differs.
 
-mod options;
+pub mod options;
 mod report;
 mod side;
 mod sides;
 mod systematic;
 
-pub use options::{DiffOptions, SideOptions};
+use options::DiffOptions;
 pub use side::run as run_side;
 
+use super::failure::Failure;
+use super::machine;
 use super::run::temporary_directory;
-use super::{Failure, machine};
 use ntbox::verifier::Options;
 use ntbox::workload::program::observation::{Difference, Promises, Seen, compare};
 use ntbox::workload::program::shrink::shrink;

@@ -1,6 +1,6 @@
 //! The command line of `ntbox diff`.
 
-use super::super::arguments::{parse_setting, parse_volume};
+use super::super::parse::{parse_setting, parse_volume};
 use clap::Args;
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;

@@ -4,7 +4,7 @@
 //! At the end of the input the drivers are unloaded. A violation ends the process, with its report
 //! on standard error.
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::machine::{self, Volume};
 use super::super::run::{configure_replay, mix, mount};
 use super::super::watchdog::Watchdog;

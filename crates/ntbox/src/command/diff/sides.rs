@@ -1,7 +1,7 @@
 //! The processes that a comparison is made with.
 
-use super::super::Failure;
 use super::super::children::{self, Conversation};
+use super::super::failure::Failure;
 use super::super::run::new_directory;
 use super::options::DiffOptions;
 use super::side::{Answer, Order};

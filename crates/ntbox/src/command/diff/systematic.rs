@@ -1,6 +1,6 @@
 //! `ntbox diff --systematic`: all in one process, the bare stack first.
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::machine::{self, LoadedDriver, Volume};
 use super::super::progress::Display;
 use super::super::run::{configure, new_directory, temporary_directory};

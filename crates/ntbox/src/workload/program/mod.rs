@@ -28,7 +28,7 @@ pub mod runner;
 pub mod shrink;
 mod words;
 
-use super::run::Progress;
+use super::progress::Progress;
 use crate::file_system::adversary::{self, Mix};
 use crate::processor::{thread, work};
 use observation::{Observation, Seen};

@@ -1,7 +1,7 @@
 //! One thread of a program: its handles, its outstanding requests, what it has seen.
 
 use super::super::layout::{Mask, masked};
-use super::super::run::Progress;
+use super::super::progress::Progress;
 use super::super::worker::synchronous;
 use super::observation::Observation;
 use super::operation::{Create, NAMES, Name, Operation, SLOTS};

@@ -10,7 +10,7 @@
 
 mod combination;
 
-use super::run::Progress;
+use super::progress::Progress;
 use crate::file_system::adversary::{self, Mix};
 use crate::io_manager::identity::Choice;
 use crate::nt::STATUS_IO_DEVICE_ERROR;
