@@ -35,8 +35,8 @@ const PROGRAMS: [(&str, &[&str]); 3] = [
 ];
 
 /// Programs that lie on the search path of the machine: in place of one of the toolchain's, and
-/// those of Linux that the kit's stand-ins start.
-const ON_THE_PATH: [&str; 3] = ["dlltool", "openssl", "osslsigncode"];
+/// those of Linux that the kit's stand-ins and a test start.
+const ON_THE_PATH: [&str; 4] = ["dlltool", "git", "openssl", "osslsigncode"];
 
 /// Puts the kit onto Wine's disk, and its folder into the registry.
 ///

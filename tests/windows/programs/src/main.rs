@@ -5,7 +5,7 @@
 //! | `stampinf`, `inf2cat`, `infverif` | the Windows Driver Kit's | the same, with the code of wdk-kit |
 //! | `dlltool` | the toolchain's, which calls an assembler that it does not bring | import libraries, by the toolchain's LLD |
 //! | `rc` | the Windows SDK's | the same, by LLVM's for Linux |
-//! | `openssl`, `osslsigncode` | themselves | starts them, on Linux |
+//! | `git`, `openssl`, `osslsigncode` | themselves | starts them, on Linux |
 //! | `makecert`, `certmgr`, `signtool` | the kit's | the same, with `openssl` and `osslsigncode`, and directories for certificate stores |
 //! | `cargo`, `rust-script`, `wdk-kit` | themselves, in a run of the tasks without a compiler | what the tasks need of them |
 //!
@@ -67,7 +67,7 @@ fn run() -> Result<ExitCode> {
         "inf2cat" => inf::inf2cat(&arguments),
         "infverif" => inf::infverif(&arguments),
         "dlltool" => dlltool::run(&arguments),
-        "openssl" | "osslsigncode" => linux::run(&format!("/usr/bin/{name}"), &arguments),
+        "git" | "openssl" | "osslsigncode" => linux::run(&format!("/usr/bin/{name}"), &arguments),
         "rc" => resources::rc(&arguments),
         "makecert" => certificates::makecert(&arguments),
         "certmgr" => certificates::certmgr(&arguments),
