@@ -1,7 +1,7 @@
 //! One call of fast I/O, or one FsFilter operation, while it is below.
 
 use super::observation::{Counted, Observation, Subject, came_back};
-use super::{What, of};
+use super::{Observer, What, of};
 use crate::glass::Glass;
 use fsglass_protocol::Operation;
 use wdm::device::FilterDevice;
@@ -76,8 +76,14 @@ pub fn ends(driver: &Driver<Glass>, call: Call, came: &Came, level: &mut AtMostD
             observation.ends();
             came_back(observation, observer, came, level);
         }
-        Call::Counted(counted) => counted.came_back(observer, came),
+        Call::Counted(counted) => count(counted, observer, came),
     }
+}
+
+/// Out of line: what is traced needs more of the stack, and no frame of this.
+#[inline(never)]
+fn count(counted: Counted, observer: &Observer, came: &Came) {
+    counted.came_back(observer, came);
 }
 
 /// Nobody will hear when it ends.

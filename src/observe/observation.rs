@@ -185,8 +185,8 @@ impl Counted {
         Some(((number >> OPERATION_BITS) as usize, operation))
     }
 
-    /// A call came back: it is counted. IRQL: ≤ DISPATCH_LEVEL.
-    #[inline(never)]
+    /// It came back: it is counted. IRQL: ≤ DISPATCH_LEVEL.
+    #[inline(always)]
     pub fn came_back(self, observer: &Observer, came: &Came) {
         let ticks = self.0.elapsed(time::ticks());
         if let Some((place, operation)) = self.subject() {
