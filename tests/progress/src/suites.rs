@@ -151,6 +151,8 @@ impl Reader {
     fn outside(&mut self, line: &str) -> Vec<String> {
         let word = line.trim_start().split(' ').next().unwrap_or("");
         match word {
+            // cargo's sum of examples, which are a suite each.
+            "all" if line.starts_with("all doctests ran") => vec![],
             "Compiling" | "Checking" => {
                 self.compiled += 1;
                 vec![]
