@@ -36,6 +36,7 @@ use fsglass_protocol::{Kind, Memory, StatisticsWriter};
 use memory::Purpose;
 use names::Names;
 use observe::counters::Sum;
+use reader::Reading;
 use statistics::Statistics;
 use volumes::{Table, Volumes};
 use wdm::driver::Driver;
@@ -142,6 +143,9 @@ impl Wishes {
 pub struct Trace {
     /// Where its reader is.
     number: usize,
+    /// Requests that read it look for its reader one at a time: the others wait here, and not in a door, which
+    /// records and counts need.
+    reading: NonPagedArc<Mutex<Reading>>,
     /// Where its client waits.
     parking: NonPagedArc<Parking>,
 }
@@ -335,6 +339,7 @@ impl Observer {
     /// Errors: STATUS_TOO_MANY_SESSIONS, STATUS_INSUFFICIENT_RESOURCES.
     pub fn start(&self, filter: &Filter<'_>, level: &mut Passive) -> Result<Trace, Status> {
         let parking = NonPagedArc::try_new(Parking::new())?;
+        let reading = NonPagedArc::try_new(Mutex::try_new(Reading::default())?)?;
         let reader = Reader::new(filter, parking.clone(), self.traces.missed())?;
         let names = filter.fixed.wanted.get() & wanted::NAMES != 0;
         self.wish(level, |wishes, level| {
@@ -349,7 +354,11 @@ impl Observer {
             })?;
             wishes.traces |= 1 << number;
             wishes.names = wishes.names & !(1 << number) | u32::from(names) << number;
-            Ok(Trace { number, parking })
+            Ok(Trace {
+                number,
+                reading,
+                parking,
+            })
         })
     }
 
@@ -365,6 +374,25 @@ impl Observer {
         }
     }
 
+    /// Calls `body` with the reader of a trace, one request that reads it at a time; `None` if the trace has been
+    /// stopped.
+    fn reading<R>(
+        &self,
+        trace: &Trace,
+        level: &mut Passive,
+        body: impl FnOnce(&Reader, &mut Reading, &mut Passive) -> R,
+    ) -> Option<R> {
+        trace.reading.with(level, |reading, level| {
+            let look = self.traces.look()?;
+            let reader = look.get(trace.number)?;
+            // Another trace may have its number by now.
+            if !reader.waits_in(&trace.parking) {
+                return None;
+            }
+            Some(body(reader, reading, level))
+        })
+    }
+
     /// Answers `control` with what there is to read, or leaves it waiting for that: one at a time, another
     /// one gets STATUS_INVALID_DEVICE_STATE.
     pub fn read<'d>(
@@ -373,25 +401,32 @@ impl Observer {
         control: DeviceControl<'d, Glass>,
         level: &mut Passive,
     ) -> Disposition<'d> {
-        let look = self.traces.look();
-        let reader = look.as_ref().and_then(|look| look.get(trace.number));
-        // The trace may have been stopped meanwhile, and another one have its number.
-        let Some(reader) = reader.filter(|reader| reader.waits_in(&trace.parking)) else {
+        let Some(is_empty) = self.reading(trace, level, |reader, _, _| reader.is_empty()) else {
             return control.complete(Status::INVALID_DEVICE_STATE, level.at_most_apc());
         };
-        if !reader.is_empty(level) {
+        if !is_empty {
             let missed = self.traces.missed();
             return control.answer_directly(level, |output, level| {
-                reader.read(&self.volumes, missed, output, level)
+                self.reading(trace, level, |reader, reading, level| {
+                    reader.read(reading, &self.volumes, missed, output, level)
+                })
+                .unwrap_or((Status::INVALID_DEVICE_STATE, 0))
             });
         }
         match control.park(&trace.parking, level.at_most_apc().at_most_dispatch()) {
             Ok(disposition) => {
-                if !reader.sleeps(level)
+                // Who stops the trace takes its reader out, and then the request. Here the request is there, and
+                // then the reader is looked for: one of the two finds what the other has done.
+                let ended = match self.reading(trace, level, |reader, _, _| reader.sleeps()) {
+                    Some(true) => None,
+                    Some(false) => Some(Status::SUCCESS),
+                    None => Some(Status::CANCELLED),
+                };
+                if let Some(status) = ended
                     && let Some(waiting) =
                         trace.parking.take(level.at_most_apc().at_most_dispatch())
                 {
-                    waiting.complete(Status::SUCCESS);
+                    waiting.complete(status);
                 }
                 disposition
             }

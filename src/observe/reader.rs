@@ -53,15 +53,14 @@ pub struct Reader {
     rings: PerProcessor<Ring<Words>>,
     bell: Doorbell,
     parking: NonPagedArc<Parking>,
-    /// Rings have one reader at a time: a program may send any number of requests at once.
-    reading: Mutex<Reading>,
     missed_before: u64,
     _charge: Charge,
 }
 
-/// Where reading is.
+/// Where reading is. Rings have one reader at a time, the one that has this: a program may send any number of
+/// requests at once.
 #[derive(Default)]
-struct Reading {
+pub struct Reading {
     /// The ring with which the next one begins, so that none is always the last.
     first: usize,
 }
@@ -134,7 +133,6 @@ impl Reader {
             rings: rings?,
             bell: Doorbell::new(),
             parking,
-            reading: Mutex::try_new(Reading::default())?,
             missed_before: missed,
             _charge: charge,
         })
@@ -218,17 +216,16 @@ impl Reader {
     }
 
     /// Whether there is nothing to read. Where another request is taking a record out, a ring looks empty in
-    /// between, so that this waits for it.
-    pub fn is_empty(&self, level: &mut Passive) -> bool {
-        self.reading
-            .with(level, |_, _| self.rings.iter().all(Ring::is_empty))
+    /// between, so that only who has the [`Reading`] asks.
+    pub fn is_empty(&self) -> bool {
+        self.rings.iter().all(Ring::is_empty)
     }
 
     /// The client waits from here on: whoever adds a record wakes it. Whether it has to wake itself,
     /// because there was one before.
-    pub fn sleeps(&self, level: &mut Passive) -> bool {
+    pub fn sleeps(&self) -> bool {
         self.bell.arm();
-        self.is_empty(level) || !self.bell.disarm()
+        self.is_empty() || !self.bell.disarm()
     }
 
     /// Writes what there is into `output`: names of volumes first, then records. `missed` records were lost on
@@ -237,6 +234,7 @@ impl Reader {
     /// Errors: STATUS_BUFFER_TOO_SMALL.
     pub fn read(
         &self,
+        reading: &mut Reading,
         volumes: &Volumes,
         missed: u64,
         output: &mut DirectOutput<'_>,
@@ -251,9 +249,7 @@ impl Reader {
             count: 0,
         };
         // Where all that there is belongs to volumes that are new since, they are told now.
-        self.reading.with(level, |reading, level| {
-            while self.fill(reading, volumes, &mut answer, level) && answer.count == 0 {}
-        });
+        while self.fill(reading, volumes, &mut answer, level) && answer.count == 0 {}
         let lost = self.rings.iter().map(Ring::lost).sum::<u64>();
         let header = TraceHeader {
             version: VERSION.into(),

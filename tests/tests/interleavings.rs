@@ -11,7 +11,7 @@ use fsglass_tests::probe::Request;
 use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{IRP_MJ_READ, STATUS_DELETE_PENDING, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS};
-use ntbox::processor::turns::{every_nth_plan, every_plan, run};
+use ntbox::processor::turns::{every_nth_plan, every_plan, run, run_suspended};
 use ntbox::user::File;
 use std::path::Path;
 
@@ -304,6 +304,42 @@ fn a_read_of_a_trace_that_stops_is_none_of_the_next_one() {
 
         assert!(plans >= MANY, "{plans} plans");
         drop((one, other));
+        unload_alone(driver);
+    });
+}
+
+/// D7: a trace is stopped while a thread that reads it stands still for longer than anybody waits for it: what it
+/// asks for ends all the same.
+#[test]
+fn a_read_of_a_trace_that_stops_does_not_wait_for_ever() {
+    /// In 100 ns. It passes when nobody else has anything to do.
+    const SECOND: i64 = 10_000_000;
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
+        volume.mount();
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        let plans = every_plan(|plan| {
+            assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+            let ran = run_suspended(
+                plan,
+                || {
+                    let mut reading = client.read_trace(1 << 16);
+                    let ended = reading.finishes_within(SECOND);
+                    if !ended {
+                        reading.cancel();
+                    }
+                    (ended, reading.wait().data)
+                },
+                || assert_eq!(client.stop_trace(), STATUS_SUCCESS),
+            );
+            assert_eq!(ran.first, (true, vec![]), "plan {plan:?}");
+            ran.changes
+        });
+
+        assert!(plans >= MANY, "{plans} plans");
+        drop(client);
         unload_alone(driver);
     });
 }

@@ -44,6 +44,8 @@ struct Turns {
     threads: [Option<&'static Thread>; 2],
     waits: [bool; 2],
     ended: [bool; 2],
+    /// Whether who lets time pass does not wait for the other one.
+    suspended: bool,
 }
 
 static TAKING_TURNS: AtomicBool = AtomicBool::new(false);
@@ -158,9 +160,13 @@ pub fn goes_on() {
 }
 
 /// This thread lets time pass: the other one does all that it can do meanwhile. What a driver
-/// gives time to, such as a thread that has found a device and is about to call it, is done then.
+/// gives time to, such as a thread that has found a device and is about to call it, is done then; but in
+/// [`run_suspended`].
 pub fn long_time() {
     let Some(me) = part() else { return };
+    if turns().as_ref().is_some_and(|turns| turns.suspended) {
+        return;
+    }
     waits();
     let mut guard = turns();
     while guard
@@ -195,6 +201,28 @@ pub fn run<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> Ran<A, B> {
+    run_with(plan, false, first, second)
+}
+
+/// As [`run`], but the one whose turn it is not stands still also while the other one lets time pass, as if a
+/// debugger had suspended it: what is given a time is not done then.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_suspended<A: Send, B: Send>(
+    plan: &[u32],
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B + Send,
+) -> Ran<A, B> {
+    run_with(plan, true, first, second)
+}
+
+fn run_with<A: Send, B: Send>(
+    plan: &[u32],
+    suspended: bool,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B + Send,
+) -> Ran<A, B> {
     let before = turns().replace(Turns {
         plan: plan.to_vec(),
         changes: 0,
@@ -203,6 +231,7 @@ pub fn run<A: Send, B: Send>(
         threads: [None; 2],
         waits: [false; 2],
         ended: [false; 2],
+        suspended,
     });
     assert!(before.is_none(), "two threads take turns already");
     TAKING_TURNS.store(true, Ordering::Relaxed);
