@@ -369,9 +369,9 @@ impl Observer {
             self.traces.leave(trace.number, level);
         });
         self.traces.settle(level);
-        if let Some(waiting) = trace.parking.take(level.at_most_apc().at_most_dispatch()) {
-            waiting.complete(Status::CANCELLED);
-        }
+        let level = level.at_most_apc().at_most_dispatch();
+        // Nobody may wait.
+        let _waited = trace.parking.complete(Status::CANCELLED, level);
     }
 
     /// Calls `body` with the reader of a trace, one request that reads it at a time; `None` if the trace has been
@@ -422,11 +422,10 @@ impl Observer {
                     Some(false) => Some(Status::SUCCESS),
                     None => Some(Status::CANCELLED),
                 };
-                if let Some(status) = ended
-                    && let Some(waiting) =
-                        trace.parking.take(level.at_most_apc().at_most_dispatch())
-                {
-                    waiting.complete(status);
+                if let Some(status) = ended {
+                    let level = level.at_most_apc().at_most_dispatch();
+                    // Somebody else may have been faster.
+                    let _waited = trace.parking.complete(status, level);
                 }
                 disposition
             }

@@ -203,10 +203,9 @@ impl Reader {
             // in between, for as long as a debugger likes.
             unsuspended(level, || ring.push(first, words.chain(units)));
         }
-        if self.bell.ring()
-            && let Some(waiting) = self.parking.take(level)
-        {
-            waiting.complete(Status::SUCCESS);
+        if self.bell.ring() {
+            // It may have been cancelled.
+            let _waited = self.parking.complete(Status::SUCCESS, level);
         }
     }
 

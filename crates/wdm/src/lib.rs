@@ -4,7 +4,7 @@
 //!
 //! | what goes wrong in C | what happens here |
 //! |---|---|
-//! | a request completed twice, touched after it was passed on, or forgotten | [`irp::Irp`] is consumed by each way to part with it, and only those make the [`irp::Disposition`] a dispatch routine returns |
+//! | a request completed twice, touched after it was passed on, or forgotten | [`irp::Irp`] is consumed by each way to part with it, and only those make the [`irp::Disposition`] a dispatch routine returns; one that waits in an [`irp::Parking`] is taken out only to be completed |
 //! | PendingReturned not propagated, or propagated where an event is signalled | [`completion`] has three trampolines; nobody writes a raw routine |
 //! | waiting in a completion routine | what waits asks for an [`irql::Passive`] token that a completion routine does not have |
 //! | paged context | [`pool::NonPagedBox`] is the only memory there is |

@@ -94,8 +94,7 @@ pub fn count<'d>(
 
 /// Completes a request that waits, if there is one, and counts it then.
 pub fn tell(parking: &Parking, told: &SpinLock<u64>, level: &mut AtMostDispatch) {
-    if let Some(waiting) = parking.take(level) {
-        waiting.complete(Status::SUCCESS);
+    if parking.complete(Status::SUCCESS, level) {
+        told.with(level, |told| *told += 1);
     }
-    told.with(level, |told| *told += 1);
 }

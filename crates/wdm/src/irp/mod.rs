@@ -67,7 +67,7 @@ pub use file_object::{FileObject, is_within_file_system};
 pub use lasting::Lasting;
 pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
-pub use parked::{ParkedControl, Parking};
+pub use parked::Parking;
 pub use pended::{PendedIrp, PendedWork, Resumed};
 
 use crate::completion::{self, Completion, Context};

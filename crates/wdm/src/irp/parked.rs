@@ -21,7 +21,6 @@ use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::SpinLock;
 use core::ffi::c_void;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -44,9 +43,11 @@ impl Parking {
         Self(SpinLock::new(None))
     }
 
-    /// Takes the request out, unless there is none or it is being cancelled. What is taken out keeps the level (D9).
-    pub fn take<'l>(&self, level: &'l mut AtMostDispatch) -> Option<ParkedControl<'l>> {
-        let irp = self.0.with(level, |waiting| {
+    /// Takes the request out and completes it without output, unless there is none or it is being cancelled: whether
+    /// it did. In one step, so that nobody has in hand what he may forget. A spin lock has the level while it is held
+    /// (D9). STATUS_PENDING, which is no result, becomes STATUS_INVALID_DEVICE_REQUEST (D5). IRQL: ≤ DISPATCH_LEVEL.
+    pub fn complete(&self, status: Status, level: &mut AtMostDispatch) -> bool {
+        let taken = self.0.with(level, |waiting| {
             let Waiting(irp) = waiting.as_ref()?;
             // SAFETY: in the parking, so that it is not completed while the lock is held.
             unsafe { set_cancel_routine(*irp, None) }.then_some(())?;
@@ -54,12 +55,12 @@ impl Parking {
             // SAFETY: parked with a reference, taken back once because the request leaves.
             drop(unsafe { parking_of(irp) });
             Some(irp)
-        })?;
-        // INVARIANT: out of the parking, and no cancel routine will run.
-        Some(ParkedControl {
-            irp,
-            level: PhantomData,
-        })
+        });
+        if let Some(irp) = taken {
+            // SAFETY: out of the parking, owned, and no cancel routine will run; not touched afterwards.
+            unsafe { finish(irp, status) };
+        }
+        taken.is_some()
     }
 }
 
@@ -127,34 +128,6 @@ impl<'d, F: Filter> DeviceControl<'d, F> {
                 Ok(Disposition::new(Status::PENDING.0))
             }
         }
-    }
-}
-
-/// A request that waited, and is to be completed. Dropped, it is completed as cancelled. It keeps the level at which
-/// it was taken out, so that this is not while a spin lock is held (D9).
-///
-/// # Invariants
-/// Pending, owned, and without a cancel routine.
-#[must_use = "somebody waits for it"]
-pub struct ParkedControl<'l> {
-    irp: PIRP,
-    level: PhantomData<&'l mut AtMostDispatch>,
-}
-
-impl ParkedControl<'_> {
-    /// Completes the request without output; STATUS_PENDING, which is no result, becomes
-    /// STATUS_INVALID_DEVICE_REQUEST (D5).
-    pub fn complete(self, status: Status) {
-        let irp = ManuallyDrop::new(self).irp;
-        // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { finish(irp, status) };
-    }
-}
-
-impl Drop for ParkedControl<'_> {
-    fn drop(&mut self) {
-        // SAFETY: invariant of the type; not touched afterwards.
-        unsafe { finish(self.irp, Status::CANCELLED) };
     }
 }
 
