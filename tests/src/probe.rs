@@ -16,13 +16,14 @@ mod originator;
 pub use originator::{Reply, Request, Sent, within_a_file_system};
 
 use crate::machine::Device;
+use ntbox::io_manager::filter_callbacks::{self, Operation};
 use ntbox::io_manager::{attachment, cancel, complete, device, driver, irp};
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::routines::DriverRoutines;
 use ntbox::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM,
-    FILE_DEVICE_SECURE_OPEN, IRP, Kirql, MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_PENDING,
-    STATUS_SUCCESS,
+    FILE_DEVICE_SECURE_OPEN, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, IRP, Kirql, MAJOR_FUNCTION_COUNT,
+    NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::processor::{irql, thread, work};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,6 +121,9 @@ static STATE: Mutex<State> = Mutex::new(State {
 
 /// Whether dispatch routines that stay inside may return.
 static RETURN: AtomicBool = AtomicBool::new(false);
+
+/// Who is told of what is acquired slowly.
+static ACQUIRES: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -238,7 +242,28 @@ impl Probe {
         };
     }
 
-    /// Dispatch routines that stay inside ([`How::Stays`]) return.
+    /// Asks the stack of a file on the probe's device about a section, as the memory manager does: returns when
+    /// the probe, which `arrives` is told of, has acquired it, after [`Probe::let_return`].
+    pub fn acquire_slowly(self, arrives: mpsc::Sender<()>) -> NTSTATUS {
+        *ACQUIRES.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrives);
+        self.set_fast_io(Some(FAST_IO_DISPATCH {
+            SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
+            AcquireFileForNtCreateSection: Some(acquire_slowly),
+            ..Default::default()
+        }));
+        // SAFETY: integers and pointers, which may be zero.
+        let mut file: FILE_OBJECT = unsafe { std::mem::zeroed() };
+        file.DeviceObject = self.control.raw();
+        file.Flags = FO_DIRECT_DEVICE_OPEN;
+        let operation = Operation::AcquireForSection {
+            section_type: 1,
+            page_protection: 2,
+        };
+        // SAFETY: the file and the device outlive the call.
+        unsafe { filter_callbacks::invoke(&raw mut file, operation) }
+    }
+
+    /// Dispatch routines that stay inside ([`How::Stays`]) return, and what is acquired slowly is acquired.
     pub fn let_return(self) {
         RETURN.store(true, Ordering::Release);
     }
@@ -261,6 +286,27 @@ impl Outstanding {
         let Self(irp, answer) = self;
         // SAFETY: the request is the probe's until this call.
         unsafe { complete::finish(irp, answer.status, answer.information) };
+    }
+}
+
+/// `AcquireFileForNtCreateSection` of [`Probe::acquire_slowly`].
+///
+/// # Safety
+/// Any file: it is not looked at.
+unsafe extern "win64" fn acquire_slowly(_file: *mut FILE_OBJECT) {
+    let arrives = ACQUIRES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(arrives) = arrives {
+        let _test_lives = arrives.send(());
+    }
+    stay();
+}
+
+fn stay() {
+    while !RETURN.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -296,8 +342,8 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
                 let _waiter_is_there = done.send(());
             }));
             let _sender_lived = wait.recv();
-            while answer.how == How::Stays && !RETURN.load(Ordering::Acquire) {
-                std::thread::sleep(Duration::from_millis(1));
+            if answer.how == How::Stays {
+                stay();
             }
         }
         // SAFETY: the request is the probe's.

@@ -15,7 +15,7 @@ use ntbox::nt::{
 use ntbox::user::access;
 use ntbox::user::locks::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// A9: with the volume its filter device goes; the others stay, and so does the driver.
@@ -226,6 +226,29 @@ fn unload_waits_for_a_dispatch_routine() {
             let reply = inside.join().map(|reply| (reply.returned, reply.status));
             assert!(matches!(reply, Ok((STATUS_PENDING, STATUS_SUCCESS))));
         });
+    });
+}
+
+/// A12: and for an FsFilter operation that nobody observes: when the file system has acquired what it was asked
+/// for, the post-callback is called.
+#[test]
+fn unload_waits_for_an_operation_of_the_file_system() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let (arrives, arrived) = mpsc::channel();
+        // Not waited for where the driver has gone: it would go on in what is no code any more.
+        let inside = std::thread::spawn(move || probe.acquire_slowly(arrives));
+        assert!(arrived.recv().is_ok(), "the file system is asked");
+        std::thread::scope(|scope| {
+            let unloading = scope.spawn(|| unload(driver));
+            std::thread::sleep(LONG);
+            let early = unloading.is_finished();
+            assert!(!early, "unloaded before the post-callback was called");
+            probe.let_return();
+        });
+        assert!(matches!(inside.join(), Ok(STATUS_SUCCESS)));
     });
 }
 

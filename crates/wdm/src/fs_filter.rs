@@ -7,6 +7,10 @@
 //! that it observes travels in the completion context, and without memory for
 //! that the operation passes unobserved (P2).
 //!
+//! The post-callback is called for each operation whose pre-callback was, whatever the context is, when the file
+//! system has acquired what it was asked for: that can take long. Where the driver may be unloaded it is inside
+//! from the one callback to the other, also if nobody observes (A12).
+//!
 //! Wraps `FsRtlRegisterFileSystemFilterCallbacks`, whose page defines the structures.
 
 #![expect(unsafe_code, reason = "the callbacks are called by the system")]
@@ -17,7 +21,7 @@ use crate::fast_io::FastIoCall;
 use crate::irp::Came;
 use crate::irql::AtMostApc;
 use crate::pool::NonPagedBox;
-use crate::slot::{DRIVER, Inside};
+use crate::slot::DRIVER;
 use crate::status::Status;
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -68,9 +72,11 @@ pub(crate) unsafe fn register<F: Filter>(driver: *mut DRIVER_OBJECT) -> Result<(
 struct Observed<F: Filter> {
     observation: F::FastIo,
     driver: &'static Driver<F>,
-    /// Where the driver may be unloaded, it is not before the operation is over (A12).
-    _inside: Option<Inside>,
 }
+
+/// The context of an operation that is not observed, and has entered the driver: no address of an [`Observed`],
+/// which is aligned.
+const ENTERED: *mut c_void = core::ptr::without_provenance_mut(1);
 
 /// PFS_FILTER_CALLBACK: STATUS_SUCCESS lets the operation go on. IRQL: ≤ APC_LEVEL.
 unsafe extern "C" fn allow<F: Filter>(
@@ -79,11 +85,26 @@ unsafe extern "C" fn allow<F: Filter>(
 ) -> NTSTATUS {
     // SAFETY: the data of the operation, alive until the callback returns.
     let data = unsafe { &*data };
-    // SAFETY: as above: it begins.
-    let observed = unsafe { begins::<F>(data) };
-    let observed = observed.map_or(core::ptr::null_mut(), |observed| {
-        observed.into_raw().as_ptr().cast()
-    });
+    // SAFETY: the device of this driver in the stack of the file.
+    let (asked, unobserved) = match unsafe { kind_of(data.DeviceObject) } {
+        Kind::Control | Kind::Unfinished => (false, core::ptr::null_mut()),
+        Kind::Filter => (true, core::ptr::null_mut()),
+        Kind::CountedFilter => match DRIVER.enter() {
+            Some(inside) => {
+                // Until `ended`.
+                inside.keep();
+                (true, ENTERED)
+            }
+            None => (false, core::ptr::null_mut()),
+        },
+    };
+    let observed = if asked {
+        // SAFETY: as above: it begins, at a filter device, and has entered a driver that may be unloaded.
+        unsafe { begins::<F>(data) }
+    } else {
+        None
+    };
+    let observed = observed.map_or(unobserved, |observed| observed.into_raw().as_ptr().cast());
     // SAFETY: a place for the context, which the post-callback is given.
     unsafe { context.write(observed) };
     Status::SUCCESS.0
@@ -92,17 +113,11 @@ unsafe extern "C" fn allow<F: Filter>(
 /// What is kept of an operation, if it is observed.
 ///
 /// # Safety
-/// The data of an operation that begins, in its pre-callback.
+/// The data of an operation that begins, in its pre-callback, at a filter device; one of a driver that may be
+/// unloaded has been entered.
 unsafe fn begins<F: Filter>(data: &FS_FILTER_CALLBACK_DATA) -> Option<NonPagedBox<Observed<F>>> {
-    let device = data.DeviceObject;
-    // SAFETY: the device of this driver in the stack of the file.
-    let inside = match unsafe { kind_of(device) } {
-        Kind::Control | Kind::Unfinished => return None,
-        Kind::Filter => None,
-        Kind::CountedFilter => Some(DRIVER.enter()?),
-    };
-    // SAFETY: a filter device, by its kind, which stays during the callback.
-    let device = unsafe { FilterDevice::<F>::from_raw(device) };
+    // SAFETY: contract of the function; it stays during the callback.
+    let device = unsafe { FilterDevice::<F>::from_raw(data.DeviceObject) };
     // SAFETY: the driver's state, which stays as long as somebody is inside, and for good where nobody is counted.
     let driver: &'static Driver<F> = unsafe { &*device.driver_ptr() };
     if !F::observes_fast_io(driver) {
@@ -124,7 +139,6 @@ unsafe fn begins<F: Filter>(data: &FS_FILTER_CALLBACK_DATA) -> Option<NonPagedBo
             Observed {
                 observation,
                 driver,
-                _inside: inside,
             },
         )),
         Err(_) => {
@@ -178,14 +192,22 @@ unsafe extern "C" fn ended<F: Filter>(
     let Some(observed) = NonNull::new(context) else {
         return;
     };
-    // SAFETY: put there by `allow`, and taken back once: the post-callback is called once.
-    let observed = unsafe { NonPagedBox::<Observed<F>>::from_raw(observed.cast()) };
-    let Observed {
-        observation,
-        driver,
-        _inside,
-    } = observed.into_inner();
-    // SAFETY: FsFilter callbacks are called at or below APC_LEVEL.
-    let level = unsafe { AtMostApc::assumed() };
-    F::fast_io_ends(driver, observation, &Came::with(Status(status)), level);
+    let counted = if context == ENTERED {
+        true
+    } else {
+        // SAFETY: put there by `allow`, and taken back once: the post-callback is called once.
+        let observed = unsafe { NonPagedBox::<Observed<F>>::from_raw(observed.cast()) };
+        let Observed {
+            observation,
+            driver,
+        } = observed.into_inner();
+        // SAFETY: FsFilter callbacks are called at or below APC_LEVEL.
+        let level = unsafe { AtMostApc::assumed() };
+        F::fast_io_ends(driver, observation, &Came::with(Status(status)), level);
+        driver.can_unload()
+    };
+    if counted {
+        // SAFETY: ends what `allow` began for this operation.
+        unsafe { DRIVER.leave() }
+    }
 }
