@@ -67,7 +67,7 @@ fn ended(
     }
 }
 
-/// Attaches to what is mounted on `storage` now. The VPB of the request may have been replaced
+/// Attaches to what a mount, which has come back and is not resumed, has mounted on `storage`. The VPB of the request may have been replaced
 /// by another one meanwhile, so it is asked for anew.
 fn attach_after_mount(
     driver: &Driver<Glass>,
@@ -78,7 +78,7 @@ fn attach_after_mount(
     if !mount_status.is_success() {
         return;
     }
-    if let Some(volume) = storage.mounted_volume() {
+    if let Some(volume) = storage.volume_of_mount() {
         volumes::attach_to_volume(driver, &volume, storage, level);
     }
 }

@@ -57,10 +57,7 @@ fn reason(
         let why = Why::DirectAccess(status);
         return (&report::ATTACH_REFUSED_DIRECT_ACCESS, Some(why));
     }
-    let gone = storage.is_some_and(|storage| {
-        let mounted = storage.mounted_volume();
-        !mounted.is_some_and(|volume| volume.is(target))
-    });
+    let gone = storage.is_some_and(|storage| !storage.has_volume(target));
     if gone {
         (&report::VOLUME_GONE, None)
     } else {

@@ -21,7 +21,7 @@ pub fn mount_volume<'d>(
     };
     let returned = irp.forward_and_wait(level);
     if returned.came().status.is_success()
-        && let Some(volume) = storage.mounted_volume()
+        && let Some(volume) = storage.volume_of_mount()
         && own::is_writable(&storage, level)
     {
         attach(returned.driver(), &volume, level);

@@ -209,18 +209,39 @@ impl DeviceObject {
         Ok(unsafe { DeviceReference::adopt(storage) })
     }
 
-    /// The volume device that is mounted on this storage device now, if any.
+    /// The volume device of a mount on this storage device that has succeeded and come back to this driver, and has
+    /// not been resumed. The I/O manager has the storage device locked until then, so that the volume device stays;
+    /// it says that it is mounted (VPB_MOUNTED) only afterwards. At any other time the VPB may name a device that is
+    /// gone: [`DeviceObject::has_volume`] is for that.
     ///
     /// The VPB is read under its spin lock: a volume may be dismounted, or the VPB be
-    /// replaced, at any time (A6). It is the layer's only spin lock, and is let go before anything
-    /// else is done (D6, D9). IRQL: ≤ DISPATCH_LEVEL.
+    /// replaced, at any time (A6). IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Rests on IoAcquireVpbSpinLock: "The IoAcquireVpbSpinLock routine acquires the Volume Parameter Block
     /// (VPB) spin lock."
     /// Rests on IoReleaseVpbSpinLock: "The IoReleaseVpbSpinLock routine releases the Volume Parameter Block
     /// (VPB) spin lock."
     #[must_use]
-    pub fn mounted_volume(&self) -> Option<DeviceReference> {
+    pub fn volume_of_mount(&self) -> Option<DeviceReference> {
+        self.with_volume(|volume| {
+            (!volume.is_null()).then(|| {
+                // SAFETY: the device of a mount that has not ended stays, and so does one that is mounted while the
+                // lock is held.
+                unsafe { DeviceObject::from_raw(volume) }.reference()
+            })
+        })
+    }
+
+    /// Whether `volume` is mounted on this storage device now, or being mounted. Asked at any time: the VPB's device
+    /// is compared, and not touched. IRQL: ≤ DISPATCH_LEVEL.
+    #[must_use]
+    pub fn has_volume(&self, volume: &Self) -> bool {
+        self.with_volume(|there| there == volume.raw())
+    }
+
+    /// Calls `body` with the VPB's device, which may be null, under the VPB spin lock. That is let go before anything
+    /// else is done (D6, D9).
+    fn with_volume<R>(&self, body: impl FnOnce(*mut DEVICE_OBJECT) -> R) -> R {
         let mut irql = 0;
         // SAFETY: released below on every path.
         unsafe { ntddk::IoAcquireVpbSpinLock(&raw mut irql) };
@@ -232,13 +253,10 @@ impl DeviceObject {
             // SAFETY: the VPB of a live device is valid while the lock is held.
             unsafe { (*vpb).DeviceObject }
         };
-        let volume = (!volume.is_null()).then(|| {
-            // SAFETY: a mounted volume device stays while the lock is held.
-            unsafe { DeviceObject::from_raw(volume) }.reference()
-        });
+        let result = body(volume);
         // SAFETY: pairs with the acquire above.
         unsafe { ntddk::IoReleaseVpbSpinLock(irql) };
-        volume
+        result
     }
 
     /// The name of the driver of this device, such as `\FileSystem\Fs_Rec`; `None` if it has a very
