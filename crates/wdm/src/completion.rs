@@ -22,6 +22,7 @@ use crate::driver::Filter;
 use crate::irp::{self, CompletedIrp, Lasting, raw};
 use crate::irql::AtMostDispatch;
 use crate::pool::NonPagedBox;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::Event;
 use core::ffi::c_void;
@@ -151,4 +152,21 @@ pub(crate) unsafe extern "C" fn waiting(
     // SAFETY: contract of the function; the waiter's frame stays until the event is set.
     unsafe { Event::set(event.cast_const().cast()) };
     Status::MORE_PROCESSING_REQUIRED.0
+}
+
+/// [`waiting`] for a driver that may be unloaded. Setting the event readies the waiter, which may run to its end, and
+/// leave the driver, before this routine goes on: DriverUnload waits for it by itself (A12).
+///
+/// # Safety
+/// As for `waiting`, for a request for which [`crate::slot::Slot::will_wake`] was called.
+pub(crate) unsafe extern "C" fn waiting_inside(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    event: Context,
+) -> NTSTATUS {
+    // SAFETY: contract of the function.
+    let status = unsafe { waiting(device, irp, event) };
+    // The last thing: nothing of the waiter's is touched any more.
+    DRIVER.has_woken();
+    status
 }

@@ -5,7 +5,7 @@
 //! as long as the image is. It cannot be with a device: FastIoDetachDevice deletes one under the request
 //! with which the volume goes (A9), and who leaves would give back what is gone.
 //!
-//! A driver that stays counts nothing on the way of a request, and never comes here for one (P4).
+//! A driver that stays counts nothing on the way of a program's request, and never comes here for one (P4).
 //!
 //! There is one place, private to this crate: were it the filter's to keep, it could give another one each
 //! time, and who entered the one would leave the other.
@@ -29,6 +29,10 @@ pub(crate) struct Slot {
     /// A `Driver` of the one filter that [`crate::driver::start`] was called for; null before and after.
     driver: AtomicPtr<c_void>,
     inside: Rundown,
+    /// Completion routines that wake, or will wake, a thread that is inside: it may leave before they have
+    /// returned. Not counted with `inside`, because a request must be waited for also after the rundown has
+    /// begun, when nobody enters any more.
+    waking: AtomicU32,
     /// Requests below that may stay there for long, by [`Lasting`].
     lasting: [AtomicU32; Lasting::COUNT],
 }
@@ -58,6 +62,7 @@ impl Slot {
         Self {
             driver: AtomicPtr::new(core::ptr::null_mut()),
             inside: Rundown::uninitialized(),
+            waking: AtomicU32::new(0),
             lasting: [const { AtomicU32::new(0) }; Lasting::COUNT],
         }
     }
@@ -116,6 +121,23 @@ impl Slot {
     pub(crate) unsafe fn wait(&self, level: &mut Passive) {
         // SAFETY: initialized; contract of the function.
         unsafe { self.inside.wait(level) }
+    }
+
+    /// A request is passed on whose completion routine will wake this thread, which is inside. Ends with
+    /// [`Slot::has_woken`]. IRQL: any.
+    pub(crate) fn will_wake(&self) {
+        self.waking.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The completion routine has woken the thread. IRQL: any.
+    pub(crate) fn has_woken(&self) {
+        self.waking.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether any completion routine has yet to return from waking a thread. After [`Slot::wait`] there come
+    /// no others. IRQL: any.
+    pub(crate) fn is_waking(&self) -> bool {
+        self.waking.load(Ordering::Acquire) != 0
     }
 
     fn count(&self, lasting: Lasting) -> Option<&AtomicU32> {

@@ -53,6 +53,10 @@ pub(crate) unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     tell_what_lasts(driver, &mut level);
     // SAFETY: this routine has not entered the driver.
     unsafe { DRIVER.wait(&mut level) };
+    // Whom they have woken has left.
+    while DRIVER.is_waking() {
+        sync::delay(PAUSE_MILLISECONDS, &mut level);
+    }
     wait_for_last_instructions(&mut level);
     delete_filter_devices(driver, &mut level);
     // SAFETY: the filter devices are gone; the one device left is the control device.

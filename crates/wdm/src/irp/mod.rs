@@ -324,8 +324,14 @@ impl<'d, F: Filter> Irp<'d, F> {
         // SAFETY: the event stays in this frame, which outlives the request below.
         unsafe { event.initialize(false, false) };
         let context = Context::new((&raw const event).cast_mut().cast());
-        // SAFETY: `waiting` takes an initialized event that outlives the wait below.
-        let _status = unsafe { self.call_with(completion::waiting, context, |_irp| ()) };
+        let routine = if self.device().is_counted() {
+            DRIVER.will_wake();
+            completion::waiting_inside
+        } else {
+            completion::waiting
+        };
+        // SAFETY: either takes an initialized event that outlives the wait below.
+        let _status = unsafe { self.call_with(routine, context, |_irp| ()) };
         // Also when the call did not return STATUS_PENDING: the routine ran then, the event is
         // set, and the wait returns at once.
         // SAFETY: initialized above.

@@ -15,6 +15,7 @@ use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::Filter;
 use crate::irql::Passive;
 use crate::pool::NonPagedSlice;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::Event;
 use crate::unicode::UnicodeStr;
@@ -214,6 +215,7 @@ fn send(
     let context = Context::new((&raw mut answer).cast());
     // SAFETY: `answered` takes the answer, which outlives the wait below.
     unsafe { raw::set_completion_routine(irp, answered, context) };
+    DRIVER.will_wake();
     // SAFETY: the device is alive during the call; the routine takes the request back.
     let _status = unsafe { ntddk::IofCallDriver(device.raw(), irp) };
     // SAFETY: initialized above.
@@ -242,5 +244,7 @@ unsafe extern "C" fn answered(_no_device: PDEVICE_OBJECT, irp: PIRP, context: Co
     let done = unsafe { &raw const (*answer).done };
     // SAFETY: initialized; the waiter may leave its frame from here on.
     unsafe { Event::set(done) };
+    // The last thing: the waiter may have left the driver by now (A12).
+    DRIVER.has_woken();
     Status::MORE_PROCESSING_REQUIRED.0
 }
