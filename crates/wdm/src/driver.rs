@@ -121,6 +121,8 @@ pub struct Driver<F: Filter> {
     can_unload: bool,
     unloading: AtomicBool,
     attach_lock: Mutex<()>,
+    /// Held by who waits for mounts.
+    mounts_lock: Mutex<()>,
     filter: F,
 }
 
@@ -135,6 +137,7 @@ impl<F: Filter> Driver<F> {
         filter: F,
         can_unload: bool,
         attach_lock: Mutex<()>,
+        mounts_lock: Mutex<()>,
     ) -> Self {
         let unloading = AtomicBool::new(false);
         Self {
@@ -143,6 +146,7 @@ impl<F: Filter> Driver<F> {
             can_unload,
             unloading,
             attach_lock,
+            mounts_lock,
             filter,
         }
     }
@@ -244,15 +248,19 @@ impl<F: Filter> Driver<F> {
     }
 
     /// Returns when every mount that had begun has ended. What attached to the control device of a
-    /// file system before this sees each later one (A5).
+    /// file system before this sees each later one (A5). One thread at a time waits: the I/O manager knows a
+    /// registration by its routine, and refuses the same one with STATUS_DEVICE_ALREADY_ATTACHED. Not to be called
+    /// where it tells of a file system, because it holds what this waits for.
     ///
     /// Errors: those of IoRegisterFsRegistrationChangeMountAware.
     ///
     /// Rests on IoRegisterFsRegistrationChangeMountAware: "This notification routine is called whenever a file
     /// system registers or unregisters itself as an active file system."
     pub fn wait_for_mounts(&self, level: &mut Passive) -> Result<(), Status> {
-        // SAFETY: this is the driver's object.
-        unsafe { file_systems::wait_for_mounts(self.object, level) }
+        self.mounts_lock.with(level, |(), level| {
+            // SAFETY: this is the driver's object, and the lock admits one thread.
+            unsafe { file_systems::wait_for_mounts(self.object, level) }
+        })
     }
 
     /// Whether `device` is one of this driver's. IRQL: any.

@@ -31,7 +31,7 @@ pub(crate) unsafe fn register<F: Filter>(driver: *mut DRIVER_OBJECT) -> Result<(
 /// Errors: the status of the DDI.
 ///
 /// # Safety
-/// `driver` is the calling driver's own object.
+/// `driver` is the calling driver's own object, and one thread at a time is in here.
 pub(crate) unsafe fn wait_for_mounts(
     driver: *mut DRIVER_OBJECT,
     _level: &mut Passive,

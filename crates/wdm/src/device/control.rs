@@ -70,7 +70,7 @@ impl<F: Filter> ControlDevice<F> {
             )
         };
         let name = ControlDeviceName::of_service(service)?;
-        let attach_lock = Mutex::try_new(())?;
+        let (attach_lock, mounts_lock) = (Mutex::try_new(())?, Mutex::try_new(())?);
         let mut device = core::ptr::null_mut();
         let mut device_name = name.device.as_str().as_raw();
         // SAFETY: the driver object is ours; the name and the place for the result are valid.
@@ -98,7 +98,14 @@ impl<F: Filter> ControlDevice<F> {
         let value = ControlExtension {
             kind: KindCell::unfinished(),
             name,
-            driver: Driver::new(driver_object, device, filter, can_unload, attach_lock),
+            driver: Driver::new(
+                driver_object,
+                device,
+                filter,
+                can_unload,
+                attach_lock,
+                mounts_lock,
+            ),
         };
         // SAFETY: the extension is large enough and aligned, as asserted above.
         unsafe { extension.write(value) };
