@@ -13,7 +13,8 @@
 //! - A thread that has read a stack before the driver left it is about to call a device of the driver. Nothing
 //!   refers to that device, and nobody knows of the thread.
 //!
-//! Every legacy filter that is unloaded leaves these two to chance; [`LAST_MILLISECONDS`] says how little.
+//! No clock bounds either: a thread of higher priority keeps one of lower priority from its processor for as long as
+//! it runs. Every legacy filter that is unloaded leaves these two to chance; [`LAST_MILLISECONDS`] says how little.
 //!
 //! Source: "Writing an Unload Routine", "Run-Down Protection", `KeFlushQueuedDpcs`.
 
@@ -31,8 +32,10 @@ use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, ntddk};
 const PAUSE_MILLISECONDS: u32 = 50;
 /// How many looks before what is still below is told of: one second.
 const PATIENCE: u32 = 20;
-/// After the last one has left. A thread is displaced for at most a quantum of each thread of its priority
-/// that is ready on its processor: the longest, of servers, is 180 ms.
+/// After the last one has left. Threads of the same priority displace a thread for a quantum each: the longest, of
+/// servers, is 180 ms. Those of a higher one displace it for as long as they run: Windows lends a thread that has
+/// been ready for about four seconds a higher priority, and those of real time still go before it. No wait covers
+/// that; this one covers a machine that is not starved.
 const LAST_MILLISECONDS: u32 = 500;
 
 /// DriverUnload.
