@@ -366,7 +366,7 @@ pub fn asks(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> boo
         && has_files(irp.device(), volume)
         && !irp.is_paging_io()
         && level.passive().is_some()
-        && !irp::is_within_file_system()
+        && !irp::is_within_file_system(level)
         && irp.file().is_some_and(|file| file.is_open_file())
 }
 

@@ -80,7 +80,8 @@ unsafe fn control<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
         // SAFETY: contract of the function; not touched afterwards.
         return unsafe { irp::complete(irp, Status::INVALID_DEVICE_REQUEST, 0) }.0;
     }
-    let Some(_inside) = DRIVER.enter().filter(|_| is_control) else {
+    // In this order: nobody can enter before there is a control device.
+    let Some(_inside) = is_control.then(|| DRIVER.enter()).flatten() else {
         // Not opened by a program: the driver goes, or has not come yet.
         // SAFETY: contract of the function; not touched afterwards.
         return unsafe { irp::complete(irp, Status::DELETE_PENDING, 0) }.0;

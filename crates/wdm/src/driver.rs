@@ -397,9 +397,8 @@ impl<F: Filter> Start<F> {
         object.MajorFunction[IRP_MJ_FILE_SYSTEM_CONTROL as usize] =
             Some(dispatch::dispatch_file_system_control::<F>);
         object.FastIoDispatch = fast_io::table::<F>();
-        if can_unload {
-            object.DriverUnload = Some(unload::unload::<F>);
-        }
+        // Also taken away: a control device before this one, which is gone, may have had it.
+        object.DriverUnload = can_unload.then_some(unload::unload::<F> as _);
         Ok(())
     }
 

@@ -109,16 +109,18 @@ impl<F: Filter> ControlDevice<F> {
         };
         // SAFETY: the extension is large enough and aligned, as asserted above.
         unsafe { extension.write(value) };
+        // Before anybody takes it for the control device, for which a request enters the driver.
+        // SAFETY: written above.
+        let driver = unsafe { &(*extension).driver };
+        // SAFETY: in DriverEntry, and before what others can reach.
+        unsafe { DRIVER.fill(driver) };
         // SAFETY: as above; from now on it is shared.
         unsafe { &(*extension).kind }.finish(Kind::Control);
         let _ = ManuallyDrop::new(unprotected);
-        let control = Self {
+        Ok(Self {
             device,
             filter: PhantomData,
-        };
-        // SAFETY: in DriverEntry, and the first of what others can reach.
-        unsafe { DRIVER.fill(control.driver()) };
-        Ok(control)
+        })
     }
 
     fn extension(&self) -> &ControlExtension<F> {
@@ -126,11 +128,6 @@ impl<F: Filter> ControlDevice<F> {
         let extension = unsafe { extension_of(self.device) };
         // SAFETY: `create` initialized the extension, and `drop` alone takes it down.
         unsafe { &*extension }
-    }
-
-    /// The driver's state.
-    fn driver(&self) -> &Driver<F> {
-        &self.extension().driver
     }
 
     /// Opens the device for programs and hands it over to the system, where

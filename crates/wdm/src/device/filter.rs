@@ -35,11 +35,17 @@ impl<F: Filter> FilterDevice<F> {
         unsafe { &*raw.cast() }
     }
 
-    fn extension(&self) -> &FilterExtension<F> {
+    /// No reference to the whole: another thread, with nothing but a reference to the device, may ask whether it
+    /// is attached while its attachment is dropped.
+    fn extension(&self) -> *mut FilterExtension<F> {
         // SAFETY: a filter device has this extension.
-        let extension = unsafe { extension_of(self.object.raw()) };
+        unsafe { extension_of(self.object.raw()) }
+    }
+
+    fn attached(&self) -> &AtomicBool {
+        let extension = self.extension();
         // SAFETY: initialized before the device was attached, and of the same lifetime.
-        unsafe { &*extension }
+        unsafe { &(*extension).attached }
     }
 
     /// The driver that this device belongs to. IRQL: any.
@@ -52,14 +58,19 @@ impl<F: Filter> FilterDevice<F> {
 
     /// [`FilterDevice::driver`], for who knows how long it stays. IRQL: any.
     pub(crate) fn driver_ptr(&self) -> *const Driver<F> {
-        self.extension().driver
+        let extension = self.extension();
+        // SAFETY: initialized before the device was attached, and not changed any more.
+        unsafe { (*extension).driver }
     }
 
     /// What the filter stored when it attached. IRQL: any.
     #[must_use]
     pub fn attachment(&self) -> &F::Attachment {
+        let extension = self.extension();
         // SAFETY: initialized before the device was attached, dropped when it is deleted.
-        unsafe { self.extension().attachment.assume_init_ref() }
+        let attachment = unsafe { &(*extension).attachment };
+        // SAFETY: as above.
+        unsafe { attachment.assume_init_ref() }
     }
 
     /// The device below. IRQL: any.
@@ -68,7 +79,9 @@ impl<F: Filter> FilterDevice<F> {
     /// This one is attached above it, or has a request or a call of fast I/O in it: the device below is not
     /// deleted meanwhile.
     pub(crate) unsafe fn lower(&self) -> &DeviceObject {
-        let lower = self.extension().lower.load(Ordering::Relaxed);
+        let extension = self.extension();
+        // SAFETY: initialized before the device was attached, and of the same lifetime.
+        let lower = unsafe { &(*extension).lower }.load(Ordering::Relaxed);
         // SAFETY: written before the first request can arrive (A3), and alive by contract.
         unsafe { DeviceObject::from_raw(lower) }
     }
@@ -81,7 +94,7 @@ impl<F: Filter> FilterDevice<F> {
 
     /// Whether the device is in a stack. Stable under the driver's attach lock. IRQL: any.
     pub(crate) fn is_attached(&self) -> bool {
-        self.extension().attached.load(Ordering::Relaxed)
+        self.attached().load(Ordering::Relaxed)
     }
 
     /// Whether the driver may be unloaded: then each use of the device is counted. IRQL: any.
@@ -237,7 +250,7 @@ impl<F: Filter> Detached<F> {
         let device = ManuallyDrop::new(self).0;
         // SAFETY: just attached; it is not deleted while the attach lock is held.
         let device = unsafe { FilterDevice::<F>::from_raw(device) };
-        device.extension().attached.store(true, Ordering::Relaxed);
+        device.attached().store(true, Ordering::Relaxed);
         // SAFETY: requests may read the flags now; this thread alone writes them.
         unsafe { *flags &= !DO_DEVICE_INITIALIZING };
         Ok(())
@@ -249,7 +262,7 @@ impl<F: Filter> Detached<F> {
 /// # Safety
 /// `device` is an attached filter device of this driver, and its lower device is alive.
 pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, level: &mut Passive) {
-    device.extension().attached.store(false, Ordering::Relaxed);
+    device.attached().store(false, Ordering::Relaxed);
     // SAFETY: contract of the function.
     let lower = unsafe { device.lower() };
     // SAFETY: contract of the function.
@@ -266,9 +279,9 @@ pub(crate) unsafe fn delete<F: Filter>(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the function.
     let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     // SAFETY: the extension was initialized when the device was created.
-    let attachment = unsafe { &mut (*extension).attachment };
+    let attachment = unsafe { &raw mut (*extension).attachment };
     // SAFETY: initialized, and not used afterwards.
-    unsafe { attachment.assume_init_drop() };
+    unsafe { attachment.cast::<F::Attachment>().drop_in_place() };
     // SAFETY: contract of the function.
     unsafe { ntddk::IoDeleteDevice(device) }
 }

@@ -124,14 +124,14 @@ impl<F: Filter> Irp<'_, F> {
 }
 
 /// Whether this thread is inside a file system already, or works for one: locks may be held that a request
-/// to a file system would wait for. IRQL: ≤ APC_LEVEL.
+/// to a file system would wait for.
 ///
 /// Wraps `IoGetTopLevelIrp`.
 ///
 /// Rests on IoGetTopLevelIrp: "The IoGetTopLevelIrp routine returns the value of the TopLevelIrp field of the
 /// current thread."
 #[must_use]
-pub fn is_within_file_system() -> bool {
-    // SAFETY: no precondition.
+pub fn is_within_file_system(_level: &AtMostApc) -> bool {
+    // SAFETY: no precondition but the level, by the token.
     !unsafe { ntddk::IoGetTopLevelIrp() }.is_null()
 }

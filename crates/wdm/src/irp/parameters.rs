@@ -90,8 +90,12 @@ impl<F: Filter> Irp<'_, F> {
         let vpb = unsafe { &raw const (*location).Parameters.MountVolume.Vpb };
         // SAFETY: the caller checked the function codes that select this member.
         let vpb = unsafe { vpb.read() };
+        if vpb.is_null() {
+            return None;
+        }
+        // Read in place: the system writes other members of it meanwhile.
         // SAFETY: the I/O manager keeps the VPB of a mount request until it has completed.
-        let storage = unsafe { vpb.as_ref() }?.RealDevice;
+        let storage = unsafe { (*vpb).RealDevice };
         // SAFETY: the storage device is alive while it is being mounted.
         (!storage.is_null()).then(|| unsafe { DeviceObject::from_raw(storage) }.reference())
     }
