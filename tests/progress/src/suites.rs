@@ -63,11 +63,11 @@ impl Reader {
                     suite.passed += 1;
                     vec![format!("           {line}")]
                 }
-                _ if line.contains(": FAILED") => {
-                    suite.failed.push(line.to_owned());
-                    vec![format!("           {line}")]
-                }
                 _ if ends_suites(line) => {
+                    // Only cargo knows how it ended: what it tries may fail as it is meant to.
+                    if line.starts_with("error: ") {
+                        suite.failed.push("it ended with an error".to_owned());
+                    }
                     let mut shown = self.end(now);
                     shown.extend(self.outside(line));
                     shown
@@ -320,6 +320,23 @@ mod tests {
             Some("wine: used: ok")
         );
         assert_eq!((reader.totals.suites, reader.totals.passed), (1, 1));
+    }
+
+    #[test]
+    fn a_suite_without_a_harness_fails_when_cargo_says_so() {
+        let lines = "     Running tests/wine.rs (target/debug/deps/wine-0123456789abcdef)\nwine: a mistake: FAILED: as it is meant to\nwine: used: ok\n";
+        let mut reader = Reader::default();
+        read(&mut reader, lines);
+        read(
+            &mut reader,
+            "[cargo-make] INFO - Build Done in 1.00 seconds.\n",
+        );
+        assert_eq!((reader.totals.failed.len(), reader.totals.passed), (0, 1));
+        let mut reader = Reader::default();
+        read(&mut reader, lines);
+        let error = "error: test failed, to rerun pass `-p fsglass-wine --test wine`\n";
+        assert!(read(&mut reader, error).contains(&error.trim().to_owned()));
+        assert_eq!(reader.totals.failed, ["wine: it ended with an error"]);
     }
 
     #[test]
