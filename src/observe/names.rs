@@ -93,7 +93,7 @@ pub struct Named {
     pub name: Option<NonPagedArc<Name>>,
     /// [`Statistics::renames`] before it was found out.
     pub renames: u32,
-    /// There were more before the request was passed on.
+    /// There were more since.
     is_old: bool,
 }
 
@@ -112,11 +112,9 @@ impl Named {
         self.name.as_ref().map_or(&[], |name| name.units())
     }
 
-    /// Bits of [`flags`], where there have been so many renames by now: some may have been done while a request
-    /// was below.
-    pub fn flags(&self, renames: u32) -> u32 {
-        let is_old = self.is_old || self.renames != renames;
-        let old = if is_old { flags::NAME_OLD } else { 0 };
+    /// Bits of [`flags`].
+    pub fn flags(&self) -> u32 {
+        let old = if self.is_old { flags::NAME_OLD } else { 0 };
         let name = self.name.as_ref();
         name.map_or(flags::NAME_UNKNOWN, |name| name.flags | old)
     }

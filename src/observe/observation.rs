@@ -338,7 +338,7 @@ pub fn came_back(
     told.status = came.status.bits().into();
     told.information = came.information.into();
     told.irql = irql;
-    let mut flags = named.flags(observer.statistics.renames(subject.place()));
+    let mut flags = named.flags();
     if came.pended {
         flags |= trace::flags::PENDED;
     }

@@ -210,60 +210,6 @@ fn a_rename_is_not_waited_for() {
     });
 }
 
-/// O3: a name that has become old while the request was below is told as old.
-#[test]
-fn a_rename_while_a_request_is_below_makes_its_name_old() {
-    /// FILE_DEVICE_NETWORK_FILE_SYSTEM.
-    const NETWORK: u32 = 0x14;
-    in_own_process(|path| {
-        let _machine = Machine::start();
-        let probe = Probe::register_as(NETWORK);
-        let driver = load(path, &[("AllowUnload", 1), ("AskNames", 0)]);
-        let client = traces_names_like("");
-        let text = OwnedUnicodeString::new("\\name");
-        let mut file = FILE_OBJECT {
-            FileName: text.as_unicode(),
-            ..FILE_OBJECT::default()
-        };
-        let request = Request {
-            file_object: &raw mut file as usize,
-            by_a_program: true,
-            ..Request::new(Operation::CREATE.number())
-        };
-        let top = probe.device().top();
-        assert_eq!(request.send(top).status, STATUS_SUCCESS);
-        let read = Request {
-            major: Operation::READ.number(),
-            ..request
-        };
-        let rename = Request {
-            major: Operation::SET_INFORMATION.number(),
-            parameters: [0, 10, 0, 0],
-            ..request
-        };
-        assert_eq!(read.send(top).status, STATUS_SUCCESS);
-        probe.answer(How::WhenCancelled, STATUS_SUCCESS, 0);
-        let reading = read.start(top);
-        assert_eq!(reading.returned(), STATUS_PENDING);
-        probe.answer(How::Now, STATUS_SUCCESS, 0);
-        assert_eq!(rename.send(top).status, STATUS_SUCCESS);
-        assert!(reading.cancel());
-        let _cancelled = reading.wait();
-        let traced = client.drain_trace();
-        let opened = flags::NAME_AS_OPENED;
-        assert_eq!(
-            names_of(&traced, Operation::SET_INFORMATION),
-            [("\\name", opened)]
-        );
-        assert_eq!(
-            names_of(&traced, Operation::READ),
-            [("\\name", opened), ("\\name", opened | flags::NAME_OLD)]
-        );
-        drop(client);
-        unload(driver);
-    });
-}
-
 /// O3: renames that pass without memory to observe them make names old all the same (P2).
 #[test]
 fn a_rename_passes_without_memory_to_observe_it() {
