@@ -11,6 +11,7 @@
 )]
 
 pub mod fast_io;
+mod held;
 mod originator;
 
 pub use originator::{Reply, Request, Sent, within_a_file_system};
@@ -48,6 +49,8 @@ pub enum How {
     WhenCancelled,
     /// As [`How::BeforeReturn`], but the dispatch routine stays inside until [`Probe::let_return`].
     Stays,
+    /// STATUS_PENDING; in the thread that calls [`Probe::complete_held`].
+    Held,
 }
 
 impl How {
@@ -268,6 +271,12 @@ impl Probe {
         RETURN.store(true, Ordering::Release);
     }
 
+    /// Waits for a request that is held ([`How::Held`]), and completes it. Threads that take turns
+    /// ([`ntbox::processor::turns`]) do so here.
+    pub fn complete_held(self) {
+        held::take().complete();
+    }
+
     /// What it was given since the last call, in order.
     #[must_use]
     pub fn seen(self) -> Vec<Seen> {
@@ -346,6 +355,7 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
                 stay();
             }
         }
+        How::Held => held::keep(outstanding),
         // SAFETY: the request is the probe's.
         How::WhenCancelled => unsafe { hold(device, irp) },
     }

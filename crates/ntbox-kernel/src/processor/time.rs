@@ -36,14 +36,18 @@ pub fn interrupt_time() -> i64 {
     units(START.get_or_init(Instant::now).elapsed()) + UNITS_PER_TICK
 }
 
-/// When a timeout ends that begins now: a span if negative, else a system time.
-pub fn deadline(timeout: i64) -> Instant {
-    let wait = if timeout < 0 {
+/// How long a timeout is that begins now, in units of 100 ns: a span if negative, else a system time.
+pub fn span(timeout: i64) -> u64 {
+    if timeout < 0 {
         timeout.unsigned_abs()
     } else {
         timeout.saturating_sub(system_time()).max(0).unsigned_abs()
-    };
-    Instant::now() + duration(wait)
+    }
+}
+
+/// When a timeout ends that begins now, which is as in [`span`].
+pub fn deadline(timeout: i64) -> Instant {
+    Instant::now() + duration(span(timeout))
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// a thread runs until it ends or waits.
 pub type Plan = Vec<u32>;
 
+/// How much time may pass in [`run_suspended`] before who stands still goes on: ten seconds, in units of 100 ns. More
+/// than any driver lets pass because it takes something for done by then; who looks again and again
+/// whether it is sees it at last.
+pub const SUSPENSION: u64 = 100_000_000;
+
 /// What became of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ran<A, B> {
@@ -44,8 +49,8 @@ struct Turns {
     threads: [Option<&'static Thread>; 2],
     waits: [bool; 2],
     ended: [bool; 2],
-    /// Whether who lets time pass does not wait for the other one.
-    suspended: bool,
+    /// For how much longer one stands still while the other lets time pass, in units of 100 ns.
+    suspended: u64,
 }
 
 static TAKING_TURNS: AtomicBool = AtomicBool::new(false);
@@ -159,12 +164,15 @@ pub fn goes_on() {
     }
 }
 
-/// This thread lets time pass: the other one does all that it can do meanwhile. What a driver
-/// gives time to, such as a thread that has found a device and is about to call it, is done then; but in
-/// [`run_suspended`].
-pub fn long_time() {
+/// This thread lets so much time pass, in units of 100 ns: the other one does all that it can do meanwhile. What a
+/// driver gives time to, such as a thread that has found a device and is about to call it, is done then; but in
+/// [`run_suspended`], where it is done after [`SUSPENSION`].
+pub fn long_time(interval: u64) {
     let Some(me) = part() else { return };
-    if turns().as_ref().is_some_and(|turns| turns.suspended) {
+    if let Some(turns) = turns().as_mut()
+        && turns.suspended > 0
+    {
+        turns.suspended = turns.suspended.saturating_sub(interval);
         return;
     }
     waits();
@@ -201,11 +209,11 @@ pub fn run<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> Ran<A, B> {
-    run_with(plan, false, first, second)
+    run_with(plan, 0, first, second)
 }
 
-/// As [`run`], but the one whose turn it is not stands still also while the other one lets time pass, as if a
-/// debugger had suspended it: what is given a time is not done then.
+/// As [`run`], but the one whose turn it is not stands still also while the other one lets time pass, up to
+/// [`SUSPENSION`], as if a debugger had suspended it: what is given a shorter time is not done then.
 ///
 /// # Panics
 /// As [`run`].
@@ -214,12 +222,12 @@ pub fn run_suspended<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> Ran<A, B> {
-    run_with(plan, true, first, second)
+    run_with(plan, SUSPENSION, first, second)
 }
 
 fn run_with<A: Send, B: Send>(
     plan: &[u32],
-    suspended: bool,
+    suspended: u64,
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> Ran<A, B> {

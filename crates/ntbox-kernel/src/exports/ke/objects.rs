@@ -35,7 +35,7 @@ pub unsafe extern "win64" fn set_event(
     running::event_is_set(event as usize, caller);
     // SAFETY: the driver passes an event.
     let before = unsafe { dispatcher::set_event(event) };
-    // Who waited may go on, and who has woken him is still in its driver.
+    // Who waited may go on, and who has woken him is still in its driver; so wherever a wait is ended.
     turns::point();
     before
 }
@@ -62,8 +62,11 @@ pub unsafe extern "win64" fn pulse_event(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KePulseEvent", signal_ceiling(wait), caller);
+    turns::point();
     // SAFETY: the driver passes an event.
-    unsafe { dispatcher::pulse_event(event) }
+    let before = unsafe { dispatcher::pulse_event(event) };
+    turns::point();
+    before
 }
 
 /// `KeReadStateEvent`, `KeReadStateSemaphore`, `KeReadStateMutex`, `KeReadStateTimer`.
@@ -166,8 +169,11 @@ pub unsafe extern "win64" fn release_semaphore(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KeReleaseSemaphore", signal_ceiling(wait), caller);
+    turns::point();
     // SAFETY: the driver passes a semaphore.
-    unsafe { dispatcher::release_semaphore(semaphore, adjustment) }
+    let before = unsafe { dispatcher::release_semaphore(semaphore, adjustment) };
+    turns::point();
+    before
 }
 
 /// `KeInitializeMutex`. The level is reserved.
@@ -179,6 +185,9 @@ pub unsafe extern "win64" fn initialize_mutex(mutex: *mut KMUTANT, _level: u32) 
 /// `KeReleaseMutex`.
 pub unsafe extern "win64" fn release_mutex(mutex: *mut KMUTANT, wait: u8, caller: usize) -> i32 {
     irql::require_at_most("KeReleaseMutex", signal_ceiling(wait), caller);
+    turns::point();
     // SAFETY: the driver passes a mutex.
-    unsafe { dispatcher::release_mutant(mutex) }
+    let before = unsafe { dispatcher::release_mutant(mutex) };
+    turns::point();
+    before
 }

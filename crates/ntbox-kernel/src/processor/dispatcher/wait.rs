@@ -298,7 +298,7 @@ pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
         return STATUS_SUCCESS;
     }
     if turns::takes_part() {
-        turns::long_time();
+        turns::long_time(time::span(interval));
         return STATUS_SUCCESS;
     }
     let mut block = WaitBlock::new(thread::current(), &[], false);
