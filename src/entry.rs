@@ -49,7 +49,11 @@ struct Failed(&'static str, Status);
 
 fn set_up(start: &mut Start<Glass>, level: &mut Passive) -> Result<(), Failed> {
     let step = |what| move |status| Failed(what, status);
-    let settings = Settings::read(start, level);
+    let settings = start
+        .parameters(level)
+        .map_or(Settings::DEFAULT, |parameters| {
+            Settings::read(&parameters, start.event_log())
+        });
     let allow_unload = settings.allow_unload;
     let glass = Glass::new(settings).map_err(step("making the lists of file systems"))?;
     start

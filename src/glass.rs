@@ -1,6 +1,6 @@
-//! The driver's own state.
+//! The driver's own state: each part knows itself only, and who uses it finds it here through the driver.
 
-use crate::file_systems::FileSystems;
+use crate::file_system_list::FileSystems;
 use crate::observe::Observer;
 use crate::policy::Policy;
 use crate::settings::Settings;

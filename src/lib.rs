@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`entry`] | the order in which the driver starts |
 //! | [`settings`] | what the registry may change |
-//! | [`glass`] | which module answers which request |
+//! | [`glass`] | what the driver keeps: the state that each module finds through the driver |
+//! | [`routing`] | which module answers which request |
 //! | [`pass_through`] | what is done with a request that is none of the below |
 //! | [`mount`] | mounting, and loading of file systems |
 //! | [`policy`] | what is filtered |
-//! | [`file_systems`] | which file systems there are |
+//! | [`file_system_list`] | which file systems there are |
+//! | [`file_systems`] | what is done when one comes or goes |
 //! | [`volumes`] | attaching, each exactly once |
 //! | [`refusal`] | why an attachment was refused |
 //! | [`report`] | what is said in the event log and at the debugger |
@@ -28,6 +30,7 @@ extern crate wdk_panic;
 mod client;
 mod control;
 mod entry;
+mod file_system_list;
 mod file_systems;
 mod glass;
 mod listing;

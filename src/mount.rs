@@ -8,7 +8,7 @@
 //! the few registers and the small frame that it needs.
 
 use crate::glass::Glass;
-use crate::observe::{self, Observation};
+use crate::observe::{Observation, requests};
 use crate::volumes;
 use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
@@ -63,7 +63,7 @@ fn ended(
 ) {
     if let Some(observation) = observation {
         let level = level.at_most_apc().at_most_dispatch();
-        observe::end(observation, driver, came, level);
+        requests::end(observation, driver, came, level);
     }
 }
 

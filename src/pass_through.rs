@@ -1,7 +1,7 @@
 //! The way of almost every request: down with a completion routine, up untouched (D1).
 
 use crate::glass::Glass;
-use crate::observe;
+use crate::observe::requests;
 use wdm::completion::Completion;
 use wdm::irp::{CompletedIrp, Disposition, Irp};
 use wdm::irql::{AtMostApc, AtMostDispatch};
@@ -13,7 +13,7 @@ use wdm::irql::{AtMostApc, AtMostDispatch};
 pub fn pass_through<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let what = irp.driver().filter().observer.what();
     if !what.is_nothing() {
-        return observe::pass_through(irp, what, level);
+        return requests::pass_through(irp, what, level);
     }
     irp.forward_with(Seen, level)
 }

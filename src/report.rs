@@ -6,7 +6,6 @@
 //! | 1 | what goes to the event log |
 //! | 2 | also what is attached |
 
-use crate::settings::Settings;
 use core::fmt::{self, Arguments, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
 use wdm::debugger;
@@ -30,8 +29,11 @@ macro_rules! messages {
 
 include!("messages.rs");
 
+/// `DebugLevel` with no value in the registry.
+pub const DEFAULT_LEVEL: u32 = 1;
+
 /// `DebugLevel`; written in DriverEntry only.
-static LEVEL: AtomicU32 = AtomicU32::new(Settings::DEFAULT.debug_level);
+static LEVEL: AtomicU32 = AtomicU32::new(DEFAULT_LEVEL);
 
 /// From now on the debugger is told as much as the settings say.
 pub fn set_level(level: u32) {

@@ -18,12 +18,9 @@
 //! All are REG_DWORD. A value that is missing has its default. One that cannot be
 //! understood has its default too, and is reported.
 
-use crate::glass::Glass;
 use crate::policy::Policy;
 use crate::report;
-use wdm::driver::Start;
 use wdm::event_log::Source;
-use wdm::irql::Passive;
 use wdm::registry::Key;
 use wdm::status::Status;
 use wdm::unicode;
@@ -51,7 +48,7 @@ impl Settings {
     /// With no value in the registry.
     pub const DEFAULT: Self = Self {
         allow_unload: false,
-        debug_level: 1,
+        debug_level: report::DEFAULT_LEVEL,
         statistics: false,
         observation_memory: 64 << 20,
         names: 16_384,
@@ -59,13 +56,9 @@ impl Settings {
         policy: Policy::DEFAULT,
     };
 
-    /// Reads the settings of the service.
-    pub fn read(start: &Start<Glass>, level: &mut Passive) -> Self {
-        let Ok(parameters) = start.parameters(level) else {
-            return Self::DEFAULT;
-        };
-        let log = start.event_log();
-        let number = |name, largest, default| read_number(&parameters, log, name, largest, default);
+    /// Reads the settings of the service; `log` is told of what cannot be understood.
+    pub fn read(parameters: &Key<'_>, log: Source<'_>) -> Self {
+        let number = |name, largest, default| read_number(parameters, log, name, largest, default);
         // First of all: it decides whether the others are reported at the debugger.
         let debug_level = number(unicode!("DebugLevel"), 2, Self::DEFAULT.debug_level);
         report::set_level(debug_level);

@@ -1,7 +1,8 @@
 //! One call of fast I/O, or one FsFilter operation, while it is below.
 
-use super::observation::{Counted, Observation, Subject, came_back};
-use super::{Observer, What, of};
+use super::observation::{Counted, Observation, Subject};
+use super::requests::came_back;
+use super::{Observer, What};
 use crate::glass::Glass;
 use fsglass_protocol::Operation;
 use wdm::device::FilterDevice;
@@ -28,7 +29,7 @@ pub fn begins(
     call: impl FnOnce() -> FastIoCall,
     level: &mut AtMostDispatch,
 ) -> Option<Call> {
-    let what = of(device.driver()).what();
+    let what = device.driver().filter().observer.what();
     if what.is_nothing() {
         return None;
     }
@@ -42,7 +43,7 @@ fn observed(
     what: What,
     level: &mut AtMostDispatch,
 ) -> Option<Call> {
-    let observer = of(device.driver());
+    let observer = &device.driver().filter().observer;
     let volume = device.attachment().volume.as_ref()?;
     let subject = Subject {
         volume: volume.number,
@@ -70,7 +71,7 @@ fn observed(
 /// It has returned.
 #[cold]
 pub fn ends(driver: &Driver<Glass>, call: Call, came: &Came, level: &mut AtMostDispatch) {
-    let observer = of(driver);
+    let observer = &driver.filter().observer;
     match call {
         Call::Traced(mut observation) => {
             observation.ends();
@@ -83,13 +84,13 @@ pub fn ends(driver: &Driver<Glass>, call: Call, came: &Came, level: &mut AtMostD
 /// Out of line: what is traced needs more of the stack, and no frame of this.
 #[inline(never)]
 fn count(counted: Counted, observer: &Observer, came: &Came) {
-    counted.came_back(observer, came);
+    counted.came_back(&observer.statistics, came);
 }
 
 /// Nobody will hear when it ends.
 #[cold]
 pub fn forgotten(driver: &Driver<Glass>, call: Call) {
-    let statistics = &of(driver).statistics;
+    let statistics = &driver.filter().observer.statistics;
     match call {
         Call::Traced(observation) if observation.counted => {
             let subject = observation.subject;

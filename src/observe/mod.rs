@@ -1,15 +1,26 @@
 //! Observation: statistics and traces of what passes. Off, it costs a request one load and one branch.
 //!
+//! What is kept is in [`Observer`], a part of the driver's state, and knows nothing of that:
+//!
 //! | module | keeps |
 //! |---|---|
+//! | [`what`] | what is observed at a moment |
 //! | [`volumes`] | the volumes that there are and were |
 //! | [`statistics`] | what was counted of each |
-//! | [`observation`] | one request while it is below |
-//! | [`calls`] | one call of fast I/O or FsFilter operation, while it is below |
+//! | [`observation`] | what is known of one request or call while it is below |
+//! | [`told`] | what is told of it |
 //! | [`etw`] | the same as events for ETW |
 //! | [`names`] | what open files are called |
 //! | [`reader`] | one trace: its filter, its rings, and who waits for it |
 //! | [`memory`] | how much of it is kept, and may be |
+//!
+//! Who passes something on finds the observer in the driver's state:
+//!
+//! | module | observes |
+//! |---|---|
+//! | [`requests`] | requests |
+//! | [`calls`] | calls of fast I/O, and FsFilter operations |
+//! | [`naming`] | the name of the file of a request |
 //!
 //! Nothing here waits, and no request fails because it could not be observed (P2): what finds no memory
 //! passes unobserved, what finds no room in a ring is counted as lost.
@@ -18,17 +29,20 @@ pub mod calls;
 mod etw;
 mod memory;
 mod names;
+mod naming;
 mod observation;
 mod reader;
+pub mod requests;
 mod statistics;
+mod told;
 mod volumes;
+mod what;
 
 pub use etw::PROVIDER;
-pub use observation::{Observation, end, pass_through};
-pub use reader::Reader;
-pub use volumes::{Filtered, Volume};
+pub use observation::Observation;
+pub use volumes::Filtered;
+pub use what::What;
 
-use crate::glass::Glass;
 use crate::settings::Settings;
 use core::sync::atomic::{AtomicU32, Ordering};
 use fsglass_protocol::trace::{Filter, wanted};
@@ -36,10 +50,10 @@ use fsglass_protocol::{Kind, Memory, StatisticsWriter};
 use memory::Purpose;
 use names::Names;
 use observe::counters::Sum;
-use reader::Reading;
+use reader::{Reader, Reading};
 use statistics::Statistics;
-use volumes::{Table, Volumes};
-use wdm::driver::Driver;
+use volumes::{Table, Volume, Volumes};
+use wdm::driver;
 use wdm::etw::Wanted;
 use wdm::irp::{DeviceControl, Disposition, Parking};
 use wdm::irql::{AtMostDispatch, Passive};
@@ -48,55 +62,7 @@ use wdm::status::Status;
 use wdm::sync::{Guests, Mutex};
 use wdm::time;
 use wdm::unicode::UnicodeStr;
-
-/// How many traces can run at the same time.
-const TRACES: usize = 8;
-
-/// What is observed, as one word that each request reads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct What(u32);
-
-impl What {
-    const STATISTICS: u32 = 1 << 31;
-    const NAMES: u32 = 1 << 30;
-    const EVENTS: u32 = 1 << 29;
-    /// Whether the events have names.
-    const NAMED_EVENTS: u32 = 1 << 28;
-
-    /// Almost always.
-    pub const fn is_nothing(self) -> bool {
-        self.0 == 0
-    }
-
-    const fn counts(self) -> bool {
-        self.0 & Self::STATISTICS != 0
-    }
-
-    /// Whether any trace runs, or ETW wants events.
-    const fn traces(self) -> bool {
-        self.0 & (((1 << TRACES) - 1) | Self::EVENTS) != 0
-    }
-
-    /// Whether any of them wants names.
-    const fn names(self) -> bool {
-        self.0 & Self::NAMES != 0
-    }
-
-    /// Whether ETW wants events.
-    const fn events(self) -> bool {
-        self.0 & Self::EVENTS != 0
-    }
-
-    /// The numbers of the traces that run.
-    fn running(self) -> impl Iterator<Item = usize> {
-        let mut rest = self.0 & ((1 << TRACES) - 1);
-        core::iter::from_fn(move || {
-            let number = rest.trailing_zeros();
-            rest &= rest.wrapping_sub(1);
-            (number < u32::BITS).then_some(number as usize)
-        })
-    }
-}
+use what::TRACES;
 
 /// What the driver observes, and for whom.
 pub struct Observer {
@@ -395,10 +361,10 @@ impl Observer {
 
     /// Answers `control` with what there is to read, or leaves it waiting for that: one at a time, another
     /// one gets STATUS_INVALID_DEVICE_STATE.
-    pub fn read<'d>(
+    pub fn read<'d, F: driver::Filter>(
         &self,
         trace: &Trace,
-        control: DeviceControl<'d, Glass>,
+        control: DeviceControl<'d, F>,
         level: &mut Passive,
     ) -> Disposition<'d> {
         let Some(is_empty) = self.reading(trace, level, |reader, _, _| reader.is_empty()) else {
@@ -451,9 +417,4 @@ impl Observer {
             }
         }
     }
-}
-
-/// The observer of a driver.
-const fn of(driver: &Driver<Glass>) -> &Observer {
-    &driver.filter().observer
 }

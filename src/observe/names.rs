@@ -12,16 +12,13 @@
 //! bound, which is a setting: the name of a file that is opened beyond it takes the place of an older one,
 //! whose file has none until it is asked for again.
 
-use super::Volume;
 use super::memory::{Charge, Purpose};
 use super::statistics::Statistics;
-use crate::glass::Glass;
+use super::volumes::place_of;
 use core::sync::atomic::{AtomicU32, Ordering};
+use fsglass_protocol::Operation;
 use fsglass_protocol::trace::{MAXIMUM_PATH, flags};
-use fsglass_protocol::{Kind, Operation};
-use wdm::device::{DeviceKind, FilterDevice};
-use wdm::irp::{self, Irp, Major};
-use wdm::irql::{AtMostApc, AtMostDispatch, Passive};
+use wdm::irql::{AtMostDispatch, Passive};
 use wdm::list::List;
 use wdm::pool::{NonPagedArc, NonPagedSlice};
 use wdm::status::Status;
@@ -80,6 +77,18 @@ impl Name {
         })
     }
 
+    /// A name that a file is being opened by: what its parts are, as in [`Name::new`].
+    ///
+    /// Errors: STATUS_INSUFFICIENT_RESOURCES.
+    pub fn opened(inherited: u32, parts: [&[u16]; 3]) -> Result<NonPagedArc<Self>, Status> {
+        Self::new(inherited, parts, Source::Opened)
+    }
+
+    /// Whether the file system has been asked.
+    pub fn was_asked_for(&self) -> bool {
+        self.source != Source::Opened
+    }
+
     /// Its code units: a path from the root of the volume.
     pub fn units(&self) -> &[u16] {
         &self.units
@@ -94,7 +103,7 @@ pub struct Named {
     /// [`Statistics::renames`] before it was found out.
     pub renames: u32,
     /// There were more since.
-    is_old: bool,
+    pub is_old: bool,
 }
 
 impl Named {
@@ -220,7 +229,7 @@ impl Names {
         file: u64,
         level: &mut AtMostDispatch,
     ) -> Named {
-        let renames = statistics.renames(super::volumes::place_of(volume));
+        let renames = statistics.renames(place_of(volume));
         let found = self.with(file, level, |list| {
             let mut entries = list.iter();
             let found = entries.find(|entry| entry.file == file && entry.volume == volume);
@@ -255,7 +264,7 @@ impl Names {
     }
 
     /// A file goes. IRQL: ≤ DISPATCH_LEVEL.
-    fn forget(&self, file: u64, level: &mut AtMostDispatch) {
+    pub fn forget(&self, file: u64, level: &mut AtMostDispatch) {
         self.with(file, level, |list| list.retain(|entry| entry.file != file));
     }
 
@@ -286,44 +295,6 @@ impl Names {
     }
 }
 
-/// The name of the file of a request that is about to be passed on. IRQL: ≤ APC_LEVEL.
-///
-/// Out of line, so that its frame is gone when the request is below.
-#[inline(never)]
-pub fn of_request(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> Named {
-    let observer = super::of(irp.driver());
-    let (names, statistics) = (&observer.names, &observer.statistics);
-    let Some(file) = irp.file() else {
-        return Named::default();
-    };
-    let number = file.number();
-    if irp.major() == Major::CREATE {
-        // The close of what had that address may have passed by, where the volume was detached.
-        names.forget(number, level.at_most_dispatch());
-        return opened(irp, volume, level).unwrap_or_default();
-    }
-    let known = names.find(statistics, volume.number, number, level.at_most_dispatch());
-    if irp.major() == Major::CLOSE {
-        names.forget(number, level.at_most_dispatch());
-        return known;
-    }
-    let has_asked = |name: &NonPagedArc<Name>| name.source != Source::Opened;
-    if known.name.as_ref().is_some_and(has_asked) && !known.is_old || !asks(irp, volume, level) {
-        return known;
-    }
-    let Some(level) = level.passive() else {
-        return known;
-    };
-    let renames = statistics.renames(volume.place());
-    let Some(name) = told(irp.ask_name(level), known.name.as_deref()) else {
-        return known;
-    };
-    let named = Named::told(name, renames);
-    let level = level.at_most_apc().at_most_dispatch();
-    names.set(volume.number, number, &named, level);
-    named
-}
-
 /// The name of a file whose file system has answered; `None` without memory for it. A file that has none, or
 /// whose file system cannot tell, is called what is `known`, and not asked about again.
 pub fn told(
@@ -339,100 +310,6 @@ pub fn told(
         }
     };
     name.ok()
-}
-
-/// Whether the file system may be asked about the file of a request (O4): where the sender holds nothing of the
-/// file system that the question would wait for, and waits himself.
-///
-/// | request | why |
-/// |---|---|
-/// | IRP_MJ_CREATE, when it has come back | who creates waits for it, the filter manager does with each; and the question takes no lock that the create did not take |
-/// | reading, writing, querying information and directories | if a program has sent it and waits for it: a program holds nothing |
-///
-/// Never for paging I/O, at a level above PASSIVE_LEVEL, within a file system (IoGetTopLevelIrp), or about a file
-/// that is no open file: one that has been cleaned up, a volume, a stream file object.
-pub fn asks(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> bool {
-    let by_a_program = |irp: &Irp<'_, Glass>| irp.is_waited_for_by_a_program();
-    let sent = match irp.major() {
-        Major::CREATE => true,
-        Major::READ | Major::WRITE | Major::QUERY_INFORMATION | Major::DIRECTORY_CONTROL => {
-            by_a_program(irp)
-        }
-        _ => false,
-    };
-    sent && super::of(irp.driver()).names.asks
-        && has_files(irp.device(), volume)
-        && !irp.is_paging_io()
-        && level.passive().is_some()
-        && !irp::is_within_file_system(level)
-        && irp.file().is_some_and(|file| file.is_open_file())
-}
-
-/// Whether file objects of a device are files: those of volumes, and of network file systems, which have no
-/// volumes.
-fn has_files(device: &FilterDevice<Glass>, volume: &Volume) -> bool {
-    volume.kind == Kind::Volume || device.object().kind() == DeviceKind::NetworkFileSystem
-}
-
-/// The name by which a file is being opened, from the root of its volume. Nothing for one that is opened
-/// by its id, or below a directory whose name is not known.
-fn opened(irp: &Irp<'_, Glass>, volume: &Volume, level: &mut AtMostApc) -> Option<Named> {
-    /// FILE_OPEN_BY_FILE_ID.
-    const BY_ID: u64 = 0x2000;
-    let observer = super::of(irp.driver());
-    let [options, _access] = irp.numbers(level);
-    if options & BY_ID != 0 {
-        return None;
-    }
-    let renames = observer.statistics.renames(volume.place());
-    let directory = match irp.file()?.related_number() {
-        None => Named::default(),
-        Some(related) => {
-            let (names, statistics) = (&observer.names, &observer.statistics);
-            let level = level.at_most_dispatch();
-            let directory = names.find(statistics, volume.number, related, level);
-            directory.name.is_some().then_some(directory)?
-        }
-    };
-    let name = irp.opened_name(level)?;
-    let name = if irp.opens_target_directory() {
-        directory_of(name.units())
-    } else {
-        name.units()
-    };
-    let (flags, above) = directory
-        .name
-        .as_ref()
-        .map_or((0, None), |above| (above.flags, Some(above.units())));
-    let backslash = [u16::from(b'\\')];
-    // A stream of the directory itself begins with a colon.
-    let between: &[u16] = match (above, name.first()) {
-        (None, _) | (_, None) => &[],
-        (_, Some(&first)) if first == u16::from(b':') => &[],
-        (Some(above), _) if above.last() == backslash.first() => &[],
-        _ => &backslash,
-    };
-    let parts = [above.unwrap_or_default(), between, name];
-    Some(Named {
-        name: Some(Name::new(flags, parts, Source::Opened).ok()?),
-        renames: if directory.name.is_some() {
-            directory.renames
-        } else {
-            renames
-        },
-        is_old: directory.is_old,
-    })
-}
-
-/// The directory that a file lies in, by the name that it is opened by: nothing, if that is where the name
-/// begins.
-fn directory_of(name: &[u16]) -> &[u16] {
-    let is_separator = |unit: &u16| *unit == u16::from(b'\\');
-    match name.iter().rposition(is_separator) {
-        None => &[],
-        // The root's own name is a backslash.
-        Some(last) => name.get(..last.max(1)).unwrap_or_default(),
-    }
 }
 
 /// Whether an IRP_MJ_SET_INFORMATION of that class renames its file.
