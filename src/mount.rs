@@ -10,38 +10,28 @@
 use crate::glass::Glass;
 use crate::observe::{Observation, requests};
 use crate::volumes;
-use wdm::device::{DeviceObject, DeviceReference};
 use wdm::driver::Driver;
-use wdm::irp::{Came, Disposition, Irp, PendedIrp, PendedWork, Resumed};
+use wdm::irp::{Came, Disposition, Irp, MountedVolume, PendedIrp, PendedWork, Resumed};
 use wdm::irql::{AtMostApc, Passive};
 use wdm::pool::NonPagedBox;
 use wdm::status::Status;
 
-/// IRP_MN_MOUNT_VOLUME for the volume on `storage` (A6): waited for where the thread may wait (D3).
+/// IRP_MN_MOUNT_VOLUME (A6): waited for where the thread may wait (D3).
 #[cold]
-pub fn mount_volume<'d>(
-    irp: Irp<'d, Glass>,
-    storage: DeviceReference,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
+pub fn mount_volume<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let observation = Observation::begin(&irp, level);
     let Some(level) = level.passive() else {
-        let mounted = Mounted {
-            storage,
-            observation,
-        };
-        return irp.pend_and_forward(mounted, level);
+        return irp.pend_and_forward(Mounted { observation }, level);
     };
     let returned = irp.forward_and_wait(level);
     let came = returned.came();
     ended(returned.driver(), observation, &came, level);
-    attach_after_mount(returned.driver(), &storage, came.status, level);
+    attach_after_mount(returned.driver(), returned.mounted(), level);
     returned.resume(level)
 }
 
 /// The rest of a mount whose thread could not wait.
 struct Mounted {
-    storage: DeviceReference,
     observation: Option<NonPagedBox<Observation>>,
 }
 
@@ -49,7 +39,7 @@ impl PendedWork<Glass> for Mounted {
     fn run<'w>(self, irp: PendedIrp<'w, Glass>, level: &mut Passive) -> Resumed<'w> {
         let came = irp.came();
         ended(irp.driver(), self.observation, &came, level);
-        attach_after_mount(irp.driver(), &self.storage, came.status, level);
+        attach_after_mount(irp.driver(), irp.mounted(), level);
         irp.resume(level)
     }
 }
@@ -67,19 +57,10 @@ fn ended(
     }
 }
 
-/// Attaches to what a mount, which has come back and is not resumed, has mounted on `storage`. The VPB of the request may have been replaced
-/// by another one meanwhile, so it is asked for anew.
-fn attach_after_mount(
-    driver: &Driver<Glass>,
-    storage: &DeviceObject,
-    mount_status: Status,
-    level: &mut Passive,
-) {
-    if !mount_status.is_success() {
-        return;
-    }
-    if let Some(volume) = storage.volume_of_mount() {
-        volumes::attach_to_volume(driver, &volume, storage, level);
+/// Attaches to what a mount, which has come back and is not resumed, has mounted.
+fn attach_after_mount(driver: &Driver<Glass>, mounted: Option<MountedVolume>, level: &mut Passive) {
+    if let Some(MountedVolume { volume, storage }) = mounted {
+        volumes::attach_to_volume(driver, &volume, &storage, level);
     }
 }
 

@@ -24,9 +24,7 @@ impl Filter for Glass {
     fn file_system_control<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         match irp.file_system_control() {
             None => pass_through::pass_through(irp, level),
-            Some(FileSystemControl::MountVolume { storage }) => {
-                mount::mount_volume(irp, storage, level)
-            }
+            Some(FileSystemControl::MountVolume) => mount::mount_volume(irp, level),
             Some(FileSystemControl::LoadFileSystem) => mount::load_file_system(irp, level),
         }
     }

@@ -366,7 +366,8 @@ impl<F: Filter> Start<F> {
     }
 
     /// Creates the control device with the driver's state in it (A1), and sets the dispatch
-    /// routine of every major function (D1), the fast I/O table and, if `can_unload`, DriverUnload.
+    /// routine of every major function (D1) and the fast I/O table. If `can_unload`, the driver has DriverUnload
+    /// when it runs.
     ///
     /// It is called after the service: `\Device\` and `\DosDevices\` and what the registry path ends with.
     /// Two services can run one driver image, each with a control device of its own.
@@ -397,8 +398,6 @@ impl<F: Filter> Start<F> {
         object.MajorFunction[IRP_MJ_FILE_SYSTEM_CONTROL as usize] =
             Some(dispatch::dispatch_file_system_control::<F>);
         object.FastIoDispatch = fast_io::table::<F>();
-        // Also taken away: a control device before this one, which is gone, may have had it.
-        object.DriverUnload = can_unload.then_some(unload::unload::<F> as _);
         Ok(())
     }
 
@@ -435,7 +434,13 @@ impl<F: Filter> Start<F> {
         self.runs = true;
         control.publish();
         // SAFETY: the filter of `start`, in DriverEntry.
-        unsafe { DRIVER.get::<F>() }.ok_or(Status::INVALID_DEVICE_STATE)
+        let driver = unsafe { DRIVER.get::<F>() }.ok_or(Status::INVALID_DEVICE_STATE)?;
+        // Of the driver that runs, and not of a control device before it, which is gone.
+        let unload = driver.can_unload().then_some(unload::unload::<F> as _);
+        // SAFETY: this is the driver's object, in its DriverEntry; nobody else looks at this member before that
+        // has returned.
+        unsafe { (*self.object).DriverUnload = unload };
+        Ok(driver)
     }
 
     /// Registers a driver that runs as a provider of ETW events: [`Filter::etw_changed`] is told what

@@ -69,9 +69,7 @@ impl Filter for Example {
 
     fn file_system_control<'d>(irp: Irp<'d, Self>, level: &mut AtMostApc) -> Disposition<'d> {
         match irp.file_system_control() {
-            Some(FileSystemControl::MountVolume { storage }) => {
-                wait::mount_volume(irp, storage, level)
-            }
+            Some(FileSystemControl::MountVolume) => wait::mount_volume(irp, level),
             _ => pass_through::pass_through(irp, level),
         }
     }

@@ -5,26 +5,20 @@
 //! for requests that stay below for long, such as directory notifications.
 
 use crate::{Example, attach, own, pass_through};
-use wdm::device::DeviceReference;
 use wdm::irp::{Disposition, Irp};
 use wdm::irql::AtMostApc;
 
-/// Attaches to the volume that a file system has mounted on `storage`.
-pub fn mount_volume<'d>(
-    irp: Irp<'d, Example>,
-    storage: DeviceReference,
-    level: &mut AtMostApc,
-) -> Disposition<'d> {
+/// Attaches to the volume that a file system has mounted.
+pub fn mount_volume<'d>(irp: Irp<'d, Example>, level: &mut AtMostApc) -> Disposition<'d> {
     let Some(level) = level.passive() else {
         // Nothing waits here; the volume stays unfiltered.
         return pass_through::pass_through(irp, level);
     };
     let returned = irp.forward_and_wait(level);
-    if returned.came().status.is_success()
-        && let Some(volume) = storage.volume_of_mount()
-        && own::is_writable(&storage, level)
+    if let Some(mounted) = returned.mounted()
+        && own::is_writable(&mounted.storage, level)
     {
-        attach(returned.driver(), &volume, level);
+        attach(returned.driver(), &mounted.volume, level);
     }
     returned.resume(level)
 }

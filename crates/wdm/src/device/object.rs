@@ -209,10 +209,9 @@ impl DeviceObject {
         Ok(unsafe { DeviceReference::adopt(storage) })
     }
 
-    /// The volume device of a mount on this storage device that has succeeded and come back to this driver, and has
-    /// not been resumed. The I/O manager has the storage device locked until then, so that the volume device stays;
-    /// it says that it is mounted (VPB_MOUNTED) only afterwards. At any other time the VPB may name a device that is
-    /// gone: [`DeviceObject::has_volume`] is for that.
+    /// The volume device of a mount on this storage device. The I/O manager has the storage device locked until the
+    /// request has been resumed, so that the volume device stays; it says that it is mounted (VPB_MOUNTED) only
+    /// afterwards. At any other time the VPB may name a device that is gone: [`DeviceObject::has_volume`] is for that.
     ///
     /// The VPB is read under its spin lock: a volume may be dismounted, or the VPB be
     /// replaced, at any time (A6). IRQL: ≤ DISPATCH_LEVEL.
@@ -221,12 +220,13 @@ impl DeviceObject {
     /// (VPB) spin lock."
     /// Rests on IoReleaseVpbSpinLock: "The IoReleaseVpbSpinLock routine releases the Volume Parameter Block
     /// (VPB) spin lock."
-    #[must_use]
-    pub fn volume_of_mount(&self) -> Option<DeviceReference> {
+    ///
+    /// # Safety
+    /// The mount has succeeded and come back to this driver, which has not resumed it.
+    pub(crate) unsafe fn volume_of_mount(&self) -> Option<DeviceReference> {
         self.with_volume(|volume| {
             (!volume.is_null()).then(|| {
-                // SAFETY: the device of a mount that has not ended stays, and so does one that is mounted while the
-                // lock is held.
+                // SAFETY: contract of the function; and one that is mounted stays while the lock is held.
                 unsafe { DeviceObject::from_raw(volume) }.reference()
             })
         })

@@ -3,11 +3,11 @@
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
 use super::{Brand, Came, Disposition, Major, raw};
+use crate::device::DeviceReference;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::slot::DRIVER;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use wdk_sys::{IO_NO_INCREMENT, PDEVICE_OBJECT, PIRP, ntddk};
 
 /// A request seen by a completion routine: to be read, not to be changed (C16).
@@ -75,22 +75,27 @@ pub struct ReturnedIrp<'d, F: Filter> {
     /// A raw pointer: it may have gone while the request was below (A9).
     device: PDEVICE_OBJECT,
     driver: &'d Driver<F>,
+    /// Of a mount.
+    pub(super) storage: Option<DeviceReference>,
     brand: Brand<'d>,
 }
 
 impl<'d, F: Filter> ReturnedIrp<'d, F> {
     /// # Safety
     /// The completion routine of this driver returned STATUS_MORE_PROCESSING_REQUIRED for
-    /// `raw`, which was sent to `device` and becomes a `ReturnedIrp` once.
+    /// `raw`, which was sent to `device` and becomes a `ReturnedIrp` once. `storage` is what it asked to be
+    /// mounted.
     pub(crate) const unsafe fn from_raw(
         device: PDEVICE_OBJECT,
         driver: &'d Driver<F>,
         raw: PIRP,
+        storage: Option<DeviceReference>,
     ) -> Self {
         Self {
             raw,
             device,
             driver,
+            storage,
             brand: PhantomData,
         }
     }
@@ -123,7 +128,7 @@ impl<'d, F: Filter> ReturnedIrp<'d, F> {
     /// processing for a given I/O request and is returning the given IRP to the I/O manager."
     pub fn resume(self, _level: &mut Passive) -> Disposition<'d> {
         let status = self.came().status;
-        let irp = ManuallyDrop::new(self).raw;
+        let irp = self.raw;
         // SAFETY: owned until now; not touched afterwards (C12).
         unsafe { ntddk::IofCompleteRequest(irp, IO_NO_INCREMENT as _) };
         Disposition::new(status.0)

@@ -53,6 +53,7 @@ mod control;
 mod device_control;
 mod file_object;
 mod lasting;
+mod mounted;
 mod own;
 mod parameters;
 mod parked;
@@ -65,6 +66,7 @@ pub use control::ControlIrp;
 pub use device_control::{DeviceControl, DirectOutput};
 pub use file_object::{FileObject, is_within_file_system};
 pub use lasting::Lasting;
+pub use mounted::MountedVolume;
 pub use own::{Question, ask};
 pub use parameters::{FileSystemControl, Major};
 pub use parked::Parking;
@@ -320,6 +322,7 @@ impl<'d, F: Filter> Irp<'d, F> {
     #[doc = example!("wait.rs")]
     pub fn forward_and_wait(self, level: &mut Passive) -> ReturnedIrp<'d, F> {
         let (irp, device, driver) = (self.raw, self.device, self.driver());
+        let storage = self.storage_to_mount();
         let event = crate::sync::Event::uninitialized();
         // SAFETY: the event stays in this frame, which outlives the request below.
         unsafe { event.initialize(false, false) };
@@ -337,7 +340,7 @@ impl<'d, F: Filter> Irp<'d, F> {
         // SAFETY: initialized above.
         unsafe { event.wait(level) };
         // SAFETY: the routine stopped completion, so the IRP is this driver's again.
-        unsafe { ReturnedIrp::from_raw(device, driver, irp) }
+        unsafe { ReturnedIrp::from_raw(device, driver, irp, storage) }
     }
 
     /// Marks the request pending, passes it on, and finishes it later on a work item with
@@ -356,7 +359,8 @@ impl<'d, F: Filter> Irp<'d, F> {
         work: W,
         level: &mut AtMostApc,
     ) -> Disposition<'d> {
-        let context = match pended::Posted::new(self.driver(), work) {
+        let storage = self.storage_to_mount();
+        let context = match pended::Posted::new(self.driver(), storage, work) {
             Ok(posted) => posted,
             Err(status) => return self.refuse(status, level),
         };

@@ -9,7 +9,6 @@
 
 use super::lasting::IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX;
 use super::{Irp, raw};
-use crate::device::{DeviceObject, DeviceReference};
 use crate::driver::Filter;
 use crate::irql::AtMostApc;
 use wdk_sys::{
@@ -55,19 +54,16 @@ impl Major {
 
 /// An IRP_MJ_FILE_SYSTEM_CONTROL that brings or loads file systems.
 pub enum FileSystemControl {
-    /// IRP_MN_MOUNT_VOLUME: the storage device that the volume is on (`Vpb->RealDevice`). It is
-    /// read before the request is passed on, because the VPB may change hands below (A6).
-    MountVolume {
-        /// Referenced.
-        storage: DeviceReference,
-    },
+    /// IRP_MN_MOUNT_VOLUME: what it has mounted is said by the request when it has come back
+    /// ([`super::ReturnedIrp::mounted`], [`super::PendedIrp::mounted`]).
+    MountVolume,
     /// IRP_MN_LOAD_FILE_SYSTEM, sent to a file-system recognizer (A7).
     LoadFileSystem,
 }
 
 impl<F: Filter> Irp<'_, F> {
     /// What the request asks of a file system beyond one of its volumes: `None` for almost every
-    /// request. IRQL: ≤ DISPATCH_LEVEL.
+    /// request. IRQL: any.
     #[must_use]
     #[inline]
     pub fn file_system_control(&self) -> Option<FileSystemControl> {
@@ -76,28 +72,9 @@ impl<F: Filter> Irp<'_, F> {
         }
         match u32::from(self.minor()) {
             IRP_MN_LOAD_FILE_SYSTEM => Some(FileSystemControl::LoadFileSystem),
-            IRP_MN_MOUNT_VOLUME => Some(FileSystemControl::MountVolume {
-                storage: self.mounted_storage()?,
-            }),
+            IRP_MN_MOUNT_VOLUME => Some(FileSystemControl::MountVolume),
             _ => None,
         }
-    }
-
-    fn mounted_storage(&self) -> Option<DeviceReference> {
-        // SAFETY: invariant of the type.
-        let location = unsafe { raw::current_location(self.raw) };
-        // SAFETY: as above; only the place is computed.
-        let vpb = unsafe { &raw const (*location).Parameters.MountVolume.Vpb };
-        // SAFETY: the caller checked the function codes that select this member.
-        let vpb = unsafe { vpb.read() };
-        if vpb.is_null() {
-            return None;
-        }
-        // Read in place: the system writes other members of it meanwhile.
-        // SAFETY: the I/O manager keeps the VPB of a mount request until it has completed.
-        let storage = unsafe { (*vpb).RealDevice };
-        // SAFETY: the storage device is alive while it is being mounted.
-        (!storage.is_null()).then(|| unsafe { DeviceObject::from_raw(storage) }.reference())
     }
 
     /// Two numbers that say what is asked for, by the major function: offset and length of a transfer or

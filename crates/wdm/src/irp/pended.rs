@@ -9,6 +9,7 @@
 
 use super::{Brand, Came, Lasting};
 use crate::completion::Context;
+use crate::device::DeviceReference;
 use crate::driver::{Driver, Filter};
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
@@ -26,6 +27,8 @@ use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
 pub struct PendedIrp<'w, F: Filter> {
     raw: PIRP,
     driver: &'w Driver<F>,
+    /// Of a mount.
+    pub(super) storage: Option<DeviceReference>,
     brand: Brand<'w>,
 }
 
@@ -69,6 +72,8 @@ pub(super) struct Posted<F: Filter, W> {
     item: WorkItem,
     /// Null until the request has come back.
     irp: PIRP,
+    /// What it asks to be mounted.
+    storage: Option<DeviceReference>,
     work: W,
     filter: PhantomData<F>,
 }
@@ -80,10 +85,15 @@ impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
     /// Allocates what posting needs. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
-    pub(super) fn new(driver: &Driver<F>, work: W) -> Result<NonPagedBox<Self>, Status> {
+    pub(super) fn new(
+        driver: &Driver<F>,
+        storage: Option<DeviceReference>,
+        work: W,
+    ) -> Result<NonPagedBox<Self>, Status> {
         NonPagedBox::try_new(Self {
             item: WorkItem::allocate(driver)?,
             irp: core::ptr::null_mut(),
+            storage,
             work,
             filter: PhantomData,
         })
@@ -120,13 +130,18 @@ impl<F: Filter, W: PendedWork<F>> Work<F> for Posted<F, W> {
 
     fn done(self, driver: &Driver<F>, level: &mut Passive) {
         let Self {
-            item, irp, work, ..
+            item,
+            irp,
+            storage,
+            work,
+            ..
         } = self;
         // SAFETY: the request is this driver's until `work` parts with it.
         let lasting = unsafe { Lasting::of(irp) };
         let irp = PendedIrp {
             raw: irp,
             driver,
+            storage,
             brand: PhantomData,
         };
         let counted = driver.can_unload();
