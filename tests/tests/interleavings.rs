@@ -5,13 +5,18 @@
 //! be filtered exactly once whatever the order (A5, A6), and nothing may be left behind (A9, A12).
 
 use fsglass_tests::client::{Client, everything};
+use fsglass_tests::event_log::entries;
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
-use fsglass_tests::probe::Request;
+use fsglass_tests::probe::{Probe, Request};
 use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
-use ntbox::nt::{IRP_MJ_READ, STATUS_DELETE_PENDING, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS};
+use ntbox::nt::{
+    DO_DEVICE_INITIALIZING, IRP_MJ_READ, STATUS_DELETE_PENDING, STATUS_OBJECT_NAME_COLLISION,
+    STATUS_SUCCESS,
+};
 use ntbox::processor::turns::{every_nth_plan, every_plan, run, run_suspended};
+use ntbox::processor::work;
 use ntbox::user::File;
 use std::path::Path;
 
@@ -88,6 +93,38 @@ fn a_mount_during_the_load_attaches_once() {
         });
 
         assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// A5: a file system that registers while the driver loads, and cannot be attached to at once, is left to a work item:
+/// DriverEntry and that wait for mounts at the same time.
+#[test]
+fn two_that_wait_for_mounts_both_do() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let probe = Probe::register();
+        probe.unregister();
+        let another = probe.device().attach_another();
+        for after in 1.. {
+            let held = work::hold();
+            let register = || {
+                another.set_flags(DO_DEVICE_INITIALIZING);
+                probe.register_again();
+                another.clear_flags(DO_DEVICE_INITIALIZING);
+                held.run();
+            };
+            let ran = run(&[after], || load(path, UNLOADABLE), register);
+            drop(held);
+            machine.settle();
+            assert_eq!(entries().len(), 0, "after {after}: {:?}", entries());
+            let top = probe.device().top();
+            assert!(top.belongs_to(&ran.first), "after {after}: {top:?}");
+            unload_alone(ran.first);
+            probe.unregister();
+            if ran.changes == 0 {
+                break;
+            }
+        }
     });
 }
 

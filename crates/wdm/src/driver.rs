@@ -343,6 +343,8 @@ pub struct Start<F: Filter> {
     object: *mut DRIVER_OBJECT,
     registry_path: *mut UNICODE_STRING,
     control: Option<ControlDevice<F>>,
+    /// There is a control device, or was one.
+    created: bool,
     runs: bool,
 }
 
@@ -372,7 +374,7 @@ impl<F: Filter> Start<F> {
     /// It is called after the service: `\Device\` and `\DosDevices\` and what the registry path ends with.
     /// Two services can run one driver image, each with a control device of its own.
     ///
-    /// Errors: those of the control device; STATUS_OBJECT_NAME_COLLISION if there is one already.
+    /// Errors: those of the control device; STATUS_OBJECT_NAME_COLLISION if there is one already, or there was.
     ///
     /// Rests on IoCreateDevice: "The IoCreateDevice routine creates a device object for use by a driver."
     /// Rests on IoCreateSymbolicLink: "The IoCreateSymbolicLink routine sets up a symbolic link between a
@@ -383,14 +385,16 @@ impl<F: Filter> Start<F> {
         can_unload: bool,
         level: &mut Passive,
     ) -> Result<(), Status> {
-        if self.control.is_some() || self.runs {
+        // Once: requests for one that is gone may still be inside, where they are counted.
+        if self.created {
             return Err(Status::OBJECT_NAME_COLLISION);
         }
         // SAFETY: the I/O manager's string is valid for the time of DriverEntry.
         let service = unsafe { UnicodeStr::from_raw(self.registry_path) }.last_component();
-        // SAFETY: this is the driver's object, in its DriverEntry; there is no other control device.
+        // SAFETY: this is the driver's object, in its DriverEntry; there is no other control device, and was none.
         let control =
             unsafe { ControlDevice::create(self.object, service, filter, can_unload, level) }?;
+        self.created = true;
         self.control = Some(control);
         // SAFETY: as above; no request can arrive before a device is attached or published.
         let object = unsafe { &mut *self.object };
@@ -435,7 +439,6 @@ impl<F: Filter> Start<F> {
         control.publish();
         // SAFETY: the filter of `start`, in DriverEntry.
         let driver = unsafe { DRIVER.get::<F>() }.ok_or(Status::INVALID_DEVICE_STATE)?;
-        // Of the driver that runs, and not of a control device before it, which is gone.
         let unload = driver.can_unload().then_some(unload::unload::<F> as _);
         // SAFETY: this is the driver's object, in its DriverEntry; nobody else looks at this member before that
         // has returned.
@@ -477,6 +480,7 @@ pub unsafe fn start<F: Filter>(
         object,
         registry_path,
         control: None,
+        created: false,
         runs: false,
     };
     let result = body(&mut start, &mut level);

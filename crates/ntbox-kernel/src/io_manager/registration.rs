@@ -263,9 +263,14 @@ pub unsafe fn register_change_mount_aware(
     routine: FsNotification,
     synchronize: bool,
 ) -> NTSTATUS {
-    let _no_mounts = synchronize.then(super::mount_gate::hold_off);
-    // SAFETY: contract.
-    unsafe { register_change(driver, routine) }
+    let status = {
+        let _no_mounts = synchronize.then(super::mount_gate::hold_off);
+        // SAFETY: contract.
+        unsafe { register_change(driver, routine) }
+    };
+    // It listens.
+    turns::point();
+    status
 }
 
 /// `IoUnregisterFsRegistrationChange`.

@@ -55,6 +55,8 @@ struct Queue {
     outstanding: usize,
     /// A timer looks after items that wait.
     watched: bool,
+    /// Items wait for [`Held::run`].
+    held: bool,
     /// Routines that run now; 0 for those of the box and of drivers that are kept.
     running: Vec<usize>,
 }
@@ -73,6 +75,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     idle: 0,
     outstanding: 0,
     watched: false,
+    held: false,
     running: Vec::new(),
 });
 static WORK: Condvar = Condvar::new();
@@ -127,6 +130,9 @@ fn push(site: usize, keeps_driver: bool, routine: Routine) {
         keeps_driver,
         queued: Instant::now(),
     });
+    if queue.held {
+        return;
+    }
     if queue.idle >= queue.items.len() {
         drop(queue);
         WORK.notify_one();
@@ -166,19 +172,60 @@ fn watch() {
 fn worker() {
     let mut queue = lock();
     loop {
-        let Some(item) = queue.items.pop_front() else {
+        let Some(item) = next(&mut queue) else {
             queue.idle += 1;
             queue = WORK.wait(queue).unwrap_or_else(PoisonError::into_inner);
             queue.idle -= 1;
             continue;
         };
-        let exposed = item.exposed();
-        queue.running.push(exposed);
-        drop(queue);
-        (item.routine)();
-        check_worker(item.site);
-        returned(exposed);
+        run(item, queue);
         queue = lock();
+    }
+}
+
+fn next(queue: &mut Queue) -> Option<Item> {
+    if queue.held {
+        None
+    } else {
+        queue.items.pop_front()
+    }
+}
+
+fn run(item: Item, mut queue: MutexGuard<'_, Queue>) {
+    let exposed = item.exposed();
+    queue.running.push(exposed);
+    drop(queue);
+    (item.routine)();
+    check_worker(item.site);
+    returned(exposed);
+}
+
+/// Items wait for [`Held::run`], until this is dropped.
+pub struct Held(());
+
+/// Keeps items from the worker threads, so that a thread that takes turns ([`super::turns`]) can be their worker.
+pub fn hold() -> Held {
+    lock().held = true;
+    Held(())
+}
+
+impl Held {
+    /// Runs the items that there are, in this thread.
+    pub fn run(&self) {
+        loop {
+            let mut queue = lock();
+            let Some(item) = queue.items.pop_front() else {
+                return;
+            };
+            run(item, queue);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.run();
+        lock().held = false;
     }
 }
 

@@ -55,7 +55,7 @@ impl<F: Filter> ControlDevice<F> {
     /// IoCreateSymbolicLink.
     ///
     /// # Safety
-    /// `driver_object` is this driver's, and this is the only control device of it.
+    /// `driver_object` is this driver's, in its DriverEntry, and this is the first control device of it.
     pub(crate) unsafe fn create(
         driver_object: *mut DRIVER_OBJECT,
         service: UnicodeStr<'_>,
@@ -112,7 +112,7 @@ impl<F: Filter> ControlDevice<F> {
         // Before anybody takes it for the control device, for which a request enters the driver.
         // SAFETY: written above.
         let driver = unsafe { &(*extension).driver };
-        // SAFETY: in DriverEntry, and before what others can reach.
+        // SAFETY: in DriverEntry, once, and no dispatch routine is set that could be called.
         unsafe { DRIVER.fill(driver) };
         // SAFETY: as above; from now on it is shared.
         unsafe { &(*extension).kind }.finish(Kind::Control);

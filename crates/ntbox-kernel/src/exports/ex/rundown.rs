@@ -132,6 +132,7 @@ fn wait_for(words: &[&AtomicUsize], caller: usize) {
 
 /// `ExInitializeRundownProtection`, `ExReInitializeRundownProtection`.
 pub unsafe extern "win64" fn initialize(reference: Reference) {
+    turns::point();
     // SAFETY: the driver passes the memory of a reference.
     unsafe { word(reference) }.store(0, Ordering::Release);
 }
@@ -146,7 +147,10 @@ pub unsafe extern "win64" fn acquire(reference: Reference, caller: usize) -> u8 
 pub unsafe extern "win64" fn acquire_ex(reference: Reference, count: u32, caller: usize) -> u8 {
     irql::require_at_most("ExAcquireRundownProtection", DISPATCH_LEVEL, caller);
     // SAFETY: the driver passes a reference.
-    u8::from(acquire_in(unsafe { word(reference) }, count as usize))
+    let acquired = acquire_in(unsafe { word(reference) }, count as usize);
+    // Who runs it down has to wait from here on, or is waited for.
+    turns::point();
+    u8::from(acquired)
 }
 
 /// `ExReleaseRundownProtection`.
