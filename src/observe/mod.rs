@@ -59,7 +59,7 @@ use wdm::irp::{DeviceControl, Disposition, Parking};
 use wdm::irql::{AtMostDispatch, Passive};
 use wdm::pool::{NonPagedArc, NonPagedBox};
 use wdm::status::Status;
-use wdm::sync::{Guests, Mutex};
+use wdm::sync::{Guests, Mutex, delay};
 use wdm::time;
 use wdm::unicode::UnicodeStr;
 use what::TRACES;
@@ -73,6 +73,28 @@ pub struct Observer {
     statistics: Statistics,
     names: Names,
     traces: Guests<Reader>,
+}
+
+/// Why a trace is not read.
+enum Unread {
+    /// It has been stopped.
+    Stopped,
+    /// Too many look at traces at this moment: threads that are suspended keep their doors.
+    Crowded,
+}
+
+impl Unread {
+    /// How a request that has brought nothing ends. Who asks a trace that runs is to ask again, after a moment: it has
+    /// not been stopped, and nobody would wake him.
+    fn status(self, level: &mut Passive) -> Status {
+        match self {
+            Self::Stopped => Status::INVALID_DEVICE_STATE,
+            Self::Crowded => {
+                delay(1, level);
+                Status::SUCCESS
+            }
+        }
+    }
 }
 
 /// Who wants what.
@@ -159,26 +181,29 @@ impl Observer {
             if counting {
                 self.statistics.count(volume.place(), level);
             }
-            self.each_reader(|reader| reader.appears(volume));
-            Ok(())
+            // A trace that does not know it would leave it out without a word.
+            self.each_reader(|reader| reader.appears(volume))
+                .then_some(())
+                .ok_or(Status::INSUFFICIENT_RESOURCES)
         };
         self.volumes
             .find_or_add(name, kind, level, forgets, appears)
     }
 
-    /// Calls `body` with each trace that runs.
-    fn each_reader(&self, body: impl FnMut(&Reader)) {
-        if let Some(look) = self.traces.look() {
-            let readers = (0..TRACES).filter_map(|number| look.get(number));
-            readers.for_each(body);
-        }
+    /// Calls `body` with each trace that runs, or with none if too many look at them at this moment: which of both.
+    fn each_reader(&self, body: impl FnMut(&Reader)) -> bool {
+        let Some(look) = self.traces.look_uncounted() else {
+            return false;
+        };
+        let readers = (0..TRACES).filter_map(|number| look.get(number));
+        readers.for_each(body);
+        true
     }
 
     /// Whether all traces that run have told the name of a volume.
     fn have_told(&self, volume: &Volume) -> bool {
         let mut all = true;
-        self.each_reader(|reader| all &= reader.has_told(volume));
-        all
+        self.each_reader(|reader| all &= reader.has_told(volume)) && all
     }
 
     /// Writes what was counted into `output`.
@@ -340,22 +365,21 @@ impl Observer {
         let _waited = trace.parking.complete(Status::CANCELLED, level);
     }
 
-    /// Calls `body` with the reader of a trace, one request that reads it at a time; `None` if the trace has been
-    /// stopped.
+    /// Calls `body` with the reader of a trace, one request that reads it at a time.
     fn reading<R>(
         &self,
         trace: &Trace,
         level: &mut Passive,
         body: impl FnOnce(&Reader, &mut Reading, &mut Passive) -> R,
-    ) -> Option<R> {
+    ) -> Result<R, Unread> {
         trace.reading.with(level, |reading, level| {
-            let look = self.traces.look()?;
-            let reader = look.get(trace.number)?;
+            let look = self.traces.look_uncounted().ok_or(Unread::Crowded)?;
+            let reader = look.get(trace.number).ok_or(Unread::Stopped)?;
             // Another trace may have its number by now.
             if !reader.waits_in(&trace.parking) {
-                return None;
+                return Err(Unread::Stopped);
             }
-            Some(body(reader, reading, level))
+            Ok(body(reader, reading, level))
         })
     }
 
@@ -367,8 +391,9 @@ impl Observer {
         control: DeviceControl<'d, F>,
         level: &mut Passive,
     ) -> Disposition<'d> {
-        let Some(is_empty) = self.reading(trace, level, |reader, _, _| reader.is_empty()) else {
-            return control.complete(Status::INVALID_DEVICE_STATE, level.at_most_apc());
+        let is_empty = match self.reading(trace, level, |reader, _, _| reader.is_empty()) {
+            Ok(is_empty) => is_empty,
+            Err(unread) => return control.complete(unread.status(level), level.at_most_apc()),
         };
         if !is_empty {
             let missed = self.traces.missed();
@@ -376,7 +401,7 @@ impl Observer {
                 self.reading(trace, level, |reader, reading, level| {
                     reader.read(reading, &self.volumes, missed, output, level)
                 })
-                .unwrap_or((Status::INVALID_DEVICE_STATE, 0))
+                .unwrap_or_else(|unread| (unread.status(level), 0))
             });
         }
         match control.park(&trace.parking, level.at_most_apc().at_most_dispatch()) {
@@ -384,9 +409,10 @@ impl Observer {
                 // Who stops the trace takes its reader out, and then the request. Here the request is there, and
                 // then the reader is looked for: one of the two finds what the other has done.
                 let ended = match self.reading(trace, level, |reader, _, _| reader.sleeps()) {
-                    Some(true) => None,
-                    Some(false) => Some(Status::SUCCESS),
-                    None => Some(Status::CANCELLED),
+                    Ok(true) => None,
+                    Ok(false) => Some(Status::SUCCESS),
+                    Err(Unread::Stopped) => Some(Status::CANCELLED),
+                    Err(Unread::Crowded) => Some(Unread::Crowded.status(level)),
                 };
                 if let Some(status) = ended {
                     let level = level.at_most_apc().at_most_dispatch();

@@ -11,6 +11,7 @@ use ntbox::nt::{
     IRP_MJ_READ, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED, STATUS_INVALID_DEVICE_STATE,
     STATUS_SUCCESS, STATUS_TOO_MANY_SESSIONS,
 };
+use ntbox::processor::suspension;
 use ntbox::workload::bench::count;
 
 const C: &str = r"\Device\HarddiskVolume1";
@@ -321,6 +322,42 @@ fn who_writes_a_record_is_not_suspended() {
         let once = ["KeEnterCriticalRegion", "KeLeaveCriticalRegion"].map(|name| (name.into(), 1));
         assert_eq!(traced, once);
         assert_eq!(client.drain_trace().requests.len(), 1);
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// O2, D7: threads that are suspended while they look at the traces leave no door for whoever reads: he is told to come
+/// again, and not that the trace has ended, and nothing is counted as lost for it. What finds no door on its way back is.
+#[test]
+fn a_trace_that_many_look_at_goes_on() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        let top = probe.device().top();
+        let send = || Request::new(IRP_MJ_READ as u8).send(top).status;
+        let read = || {
+            let outcome = client.read_trace(BUFFER).wait();
+            (outcome.status, outcome.information)
+        };
+        let inside = std::thread::scope(|scope| {
+            let threads = std::iter::repeat_with(|| suspension::before_region(scope, send));
+            let suspended: Vec<_> = threads.take_while(|thread| thread.stands()).collect();
+            for _ in 0..3 {
+                assert_eq!(read(), (STATUS_SUCCESS, 0));
+            }
+            let inside = suspended.len();
+            for thread in suspended {
+                assert_eq!(thread.resume(), STATUS_SUCCESS);
+            }
+            inside
+        });
+        assert!(inside > 1, "{inside} doors");
+        let traced = client.drain_trace();
+        assert_eq!((traced.requests.len(), traced.lost), (inside, 1));
         drop(client);
         unload(driver);
     });

@@ -15,6 +15,7 @@
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
 //! - [`system_thread`]: threads that drivers create;
 //! - [`fault`], [`step`], [`instruction`]: what a driver's code must not touch, and each instruction of it;
+//! - [`suspension`]: threads that are suspended inside a driver;
 //! - [`turns`]: two threads that run in turn, for every order of a race.
 
 mod apc;
@@ -32,6 +33,7 @@ pub mod parking;
 pub mod process;
 pub mod spin_lock;
 pub mod step;
+pub mod suspension;
 pub mod system_thread;
 pub mod thread;
 pub mod time;

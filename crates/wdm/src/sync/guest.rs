@@ -102,6 +102,15 @@ impl<T: Send + Sync> Guests<T> {
     /// Looks in: what is there stays as long as it is looked at. `None` if somebody is inside each door;
     /// that is counted. IRQL: any.
     pub fn look(&self) -> Option<Look<'_, T>> {
+        let look = self.look_uncounted();
+        if look.is_none() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+        look
+    }
+
+    /// As [`Guests::look`], for who misses nothing, because he comes again. IRQL: any.
+    pub fn look_uncounted(&self) -> Option<Look<'_, T>> {
         let first = processors::current();
         if let Some(door) = self.doors.get(first)
             && let Some(turn) = door.enter()
@@ -131,7 +140,6 @@ impl<T: Send + Sync> Guests<T> {
                 });
             }
         }
-        self.missed.fetch_add(1, Ordering::Relaxed);
         None
     }
 

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KLOCK_QUEUE_HANDLE, Kirql};
-use crate::processor::{irql, spin_lock, thread};
+use crate::processor::{irql, spin_lock, suspension, thread};
 use crate::verifier::{rules, violation};
 
 /// `KeGetCurrentIrql`.
@@ -137,6 +137,7 @@ pub unsafe extern "win64" fn release_in_stack_queued_from_dpc_level(
 /// `KeEnterCriticalRegion`.
 pub unsafe extern "win64" fn enter_critical_region(caller: usize) {
     irql::require_at_most("KeEnterCriticalRegion", APC_LEVEL, caller);
+    suspension::region_is_entered();
     thread::enter_critical_region();
 }
 
