@@ -11,7 +11,8 @@
 
 #![expect(unsafe_code, reason = "a file object carries a raw pointer")]
 
-use crate::driver::{Driver, Filter};
+use crate::driver::filter::Filter;
+use crate::driver::state::Driver;
 use crate::irp::{ControlIrp, Disposition, Major};
 use crate::irql::AtMostApc;
 use crate::pool::NonPagedBox;

@@ -18,23 +18,17 @@
 
 #![expect(unsafe_code, reason = "the trampolines are called by the I/O manager")]
 
-use crate::driver::Filter;
-use crate::irp::{self, CompletedIrp, Lasting, raw};
+use crate::driver::keeps::Keeps;
+use crate::irp::completed::CompletedIrp;
+use crate::irp::lasting::Lasting;
+use crate::irp::raw::{self, Context};
 use crate::irql::AtMostDispatch;
 use crate::pool::NonPagedBox;
 use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::sync::Event;
 use core::ffi::c_void;
-use core::mem::MaybeUninit;
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
-
-/// What travels in the Context pointer. Where a completion has padding, bytes of it have no value: it is passed
-/// along, by the I/O manager as by this driver, and not looked at before it is taken for what it was.
-pub(crate) type Context = MaybeUninit<*mut c_void>;
-
-/// IO_COMPLETION_ROUTINE, but for the type of the context, which is passed as a pointer is.
-pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, Context) -> NTSTATUS;
 
 /// What is done when a request that was passed on completes.
 ///
@@ -49,13 +43,13 @@ pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, Context) ->
 /// It does not get the filter device either. A file system may delete its volume device while it
 /// handles the last close on it, before it completes that request; FastIoDetachDevice has deleted
 /// the filter device then (A9).
-pub trait Completion<F: Filter>: Send + Sized + 'static {
+pub trait Completion<F: Keeps>: Send + Sized + 'static {
     /// Sees the completion.
     fn completed(self, irp: &CompletedIrp<'_, F>, level: &mut AtMostDispatch);
 }
 
 /// A completion larger than the context pointer.
-impl<F: Filter, C: Completion<F>> Completion<F> for NonPagedBox<C> {
+impl<F: Keeps, C: Completion<F>> Completion<F> for NonPagedBox<C> {
     fn completed(self, irp: &CompletedIrp<'_, F>, level: &mut AtMostDispatch) {
         self.into_inner().completed(irp, level);
     }
@@ -98,7 +92,7 @@ const _: () = {
 ///
 /// # Safety
 /// An IO_COMPLETION_ROUTINE set by a dispatch routine, whose context is an encoded `C`.
-pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
+pub(crate) unsafe extern "C" fn propagating<F: Keeps, C: Completion<F>>(
     _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: Context,
@@ -122,7 +116,7 @@ pub(crate) unsafe extern "C" fn propagating<F: Filter, C: Completion<F>>(
 ///
 /// # Safety
 /// As for `propagating`, set by [`crate::irp::Irp::forward_with`] for a request that has entered the driver.
-pub(crate) unsafe extern "C" fn propagating_inside<F: Filter, C: Completion<F>>(
+pub(crate) unsafe extern "C" fn propagating_inside<F: Keeps, C: Completion<F>>(
     may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: Context,
@@ -132,7 +126,7 @@ pub(crate) unsafe extern "C" fn propagating_inside<F: Filter, C: Completion<F>>(
     // SAFETY: contract of the function.
     let status = unsafe { propagating::<F, C>(may_be_gone, irp, context) };
     // SAFETY: ends what `Irp::forward_with` began for this request.
-    unsafe { irp::leave(lasting) };
+    unsafe { DRIVER.leave_with(lasting) };
     status
 }
 

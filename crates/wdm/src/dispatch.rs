@@ -4,7 +4,7 @@
 
 use crate::client;
 use crate::device::{ControlExtension, Kind, extension_of, kind_of};
-use crate::driver::Filter;
+use crate::driver::filter::Filter;
 use crate::irp::{self, ControlIrp, Disposition, Irp};
 use crate::irql::{self, AtMostApc};
 use crate::slot::DRIVER;

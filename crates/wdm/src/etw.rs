@@ -8,9 +8,6 @@
 
 #![expect(unsafe_code, reason = "the routines of ETW take raw pointers")]
 
-use crate::driver::{Driver, Filter};
-use crate::irql::Passive;
-use crate::slot::DRIVER;
 use crate::status::Status;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -259,22 +256,37 @@ impl Registered {
     }
 }
 
-/// [`crate::driver::Start::register_etw`] (L2). ETW takes the metadata of an event for data without a description
-/// unless the provider's traits are set, which also keep its name with the registration.
-pub(crate) fn register<F: Filter>(
-    driver: &Driver<F>,
+/// What ETW calls when other sessions listen to the provider, or want other things: an ETWENABLECALLBACK.
+pub(crate) type Callback = unsafe extern "C" fn(
+    *const GUID,
+    u32,
+    u8,
+    u64,
+    u64,
+    *mut wdk_sys::EVENT_FILTER_DESCRIPTOR,
+    *mut c_void,
+);
+
+/// Registers the driver as a provider (L2). ETW takes the metadata of an event for data without a description
+/// unless the provider's traits are set, which also keep its name with the registration. `in_vain` is called where
+/// that fails, after `callback` may have been.
+///
+/// # Safety
+/// `callback` may be called without a context, at PASSIVE_LEVEL, from now on until [`unregister`] has returned.
+pub(crate) unsafe fn register(
     provider: &'static Provider,
-    level: &mut Passive,
+    callback: Callback,
+    in_vain: impl FnOnce(),
 ) -> Result<(), Status> {
     if REGISTERED.get().is_some() {
         return Err(Status::INVALID_DEVICE_STATE);
     }
     let mut handle = 0;
-    // SAFETY: the id is constant; the callback is called until EtwUnregister has returned.
+    // SAFETY: the id is constant; contract of the function.
     Status(unsafe {
         ntddk::EtwRegister(
             &raw const provider.id,
-            Some(changed::<F>),
+            Some(callback),
             core::ptr::null_mut(),
             &raw mut handle,
         )
@@ -293,7 +305,7 @@ pub(crate) fn register<F: Filter>(
         // SAFETY: registered above.
         let _always_success = unsafe { ntddk::EtwUnregister(handle) };
         // A session may have been told of meanwhile.
-        F::etw_changed(driver, Wanted::NOTHING, level);
+        in_vain();
         return Err(status);
     }
     // INVARIANT: the handle before the provider, which says that there is one.
@@ -358,39 +370,9 @@ pub struct Wanted {
 
 impl Wanted {
     /// Without a session.
-    const NOTHING: Self = Self {
+    pub(crate) const NOTHING: Self = Self {
         enabled: false,
         level: 0,
         keywords: 0,
     };
-}
-
-/// # Safety
-/// An ETWENABLECALLBACK, called at PASSIVE_LEVEL.
-unsafe extern "C" fn changed<F: Filter>(
-    _source: *const GUID,
-    control: u32,
-    level: u8,
-    any: u64,
-    _all: u64,
-    _filter: *mut wdk_sys::EVENT_FILTER_DESCRIPTOR,
-    _context: *mut c_void,
-) {
-    /// EVENT_CONTROL_CODE_DISABLE_PROVIDER, EVENT_CONTROL_CODE_ENABLE_PROVIDER.
-    const DISABLE: u32 = 0;
-    const ENABLE: u32 = 1;
-    if control > ENABLE {
-        return;
-    }
-    let wanted = Wanted {
-        enabled: control != DISABLE,
-        level,
-        keywords: any,
-    };
-    // SAFETY: contract of the function.
-    let mut passive = unsafe { Passive::assume() };
-    // SAFETY: the filter of the driver that has registered, in its callback.
-    if let Some(driver) = unsafe { DRIVER.get::<F>() } {
-        F::etw_changed(driver, wanted, &mut passive);
-    }
 }

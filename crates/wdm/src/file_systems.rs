@@ -1,12 +1,12 @@
-//! Notification of file systems that register or go away (A4), and of the end of mounts (A5).
+//! Notification of file systems that register or go away (A4).
 //!
-//! Wraps `IoRegisterFsRegistrationChange` and `IoRegisterFsRegistrationChangeMountAware`. The callback
-//! carries no context, so it finds the driver's state in its image.
+//! Wraps `IoRegisterFsRegistrationChange`. The callback carries no context, so it finds the driver's state in
+//! its image.
 
 #![expect(unsafe_code, reason = "the callback is called by the I/O manager")]
 
 use crate::device::DeviceObject;
-use crate::driver::Filter;
+use crate::driver::filter::Filter;
 use crate::irql::Passive;
 use crate::slot::DRIVER;
 use crate::status::Status;
@@ -24,31 +24,6 @@ pub(crate) unsafe fn register<F: Filter>(driver: *mut DRIVER_OBJECT) -> Result<(
     Status(unsafe { ntddk::IoRegisterFsRegistrationChange(driver, Some(changed::<F>)) })
         .into_result()
 }
-
-/// Returns when no mount that had begun is under way any more. "If TRUE, this routine ensures no mount
-/// operations are in progress when making notification callbacks": of those there is nothing to do.
-///
-/// Errors: the status of the DDI.
-///
-/// # Safety
-/// `driver` is the calling driver's own object, and one thread at a time is in here.
-pub(crate) unsafe fn wait_for_mounts(
-    driver: *mut DRIVER_OBJECT,
-    _level: &mut Passive,
-) -> Result<(), Status> {
-    // SAFETY: contract of the function; the token proves PASSIVE_LEVEL.
-    Status(unsafe { ntddk::IoRegisterFsRegistrationChangeMountAware(driver, Some(ignored), 1) })
-        .into_result()?;
-    // SAFETY: registered above.
-    unsafe { ntddk::IoUnregisterFsRegistrationChange(driver, Some(ignored)) };
-    Ok(())
-}
-
-/// DRIVER_FS_NOTIFICATION.
-///
-/// # Safety
-/// None.
-unsafe extern "C" fn ignored(_device: PDEVICE_OBJECT, _active: BOOLEAN) {}
 
 /// Ends the notifications; none is running when this returns. IRQL: PASSIVE_LEVEL.
 ///

@@ -16,8 +16,9 @@
 #![expect(unsafe_code, reason = "the callbacks are called by the system")]
 
 use crate::device::{FilterDevice, Kind, kind_of};
-use crate::driver::{Driver, Filter};
-use crate::fast_io::FastIoCall;
+use crate::driver::filter::Filter;
+use crate::driver::state::Driver;
+use crate::fast_io::call::FastIoCall;
 use crate::irp::Came;
 use crate::irql::AtMostApc;
 use crate::pool::NonPagedBox;

@@ -13,8 +13,12 @@
 //! # Architecture
 //! The system enters through private `extern "C"` shims: [`driver::start`]
 //! (DriverEntry), `unload`, `dispatch`, the trampolines in [`completion`], `fast_io`,
-//! `fs_filter`, `file_systems`. Each sheds its raw pointers and calls one safe
-//! function of the driver's [`driver::Filter`].
+//! `fs_filter`, `file_systems`, `sessions`. Each sheds its raw pointers and calls one
+//! safe function of the driver's [`driver::Filter`].
+//!
+//! The shims lie above the filter, which names requests and devices; these lie below it,
+//! and know of it what it [keeps](driver::Keeps): no file knows another in a circle but
+//! the parts of [`pool`].
 //!
 //! # Model
 //! A driver has one control device, in whose extension its state lives, and any
@@ -41,7 +45,9 @@ mod dispatch;
 mod docs_rs;
 mod file_systems;
 mod fs_filter;
+mod mounts;
 mod scale;
+mod sessions;
 mod slot;
 mod unload;
 mod work_item;

@@ -9,11 +9,14 @@
 //!
 //! There is one place, private to this crate: were it the filter's to keep, it could give another one each
 //! time, and who entered the one would leave the other.
+//!
+//! Source: "Run-Down Protection".
 
 #![expect(unsafe_code, reason = "the state is found through a pointer")]
 
-use crate::driver::{Driver, Filter};
-use crate::irp::Lasting;
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
+use crate::irp::lasting::Lasting;
 use crate::irql::Passive;
 use crate::sync::Rundown;
 use core::ffi::c_void;
@@ -71,7 +74,7 @@ impl Slot {
     ///
     /// # Safety
     /// Called by DriverEntry, once, before anybody can be inside.
-    pub(crate) unsafe fn fill<F: Filter>(&'static self, driver: &Driver<F>) {
+    pub(crate) unsafe fn fill<F: Keeps>(&'static self, driver: &Driver<F>) {
         // SAFETY: in its final place, and not used yet.
         unsafe { self.inside.initialize() };
         let driver = core::ptr::from_ref(driver).cast_mut();
@@ -92,7 +95,7 @@ impl Slot {
     /// # Safety
     /// `F` is the filter that [`crate::driver::start`] was called for: that of all its routines. The result is
     /// not used after the routine that asked has left.
-    pub(crate) unsafe fn get<'r, F: Filter>(&self) -> Option<&'r Driver<F>> {
+    pub(crate) unsafe fn get<'r, F: Keeps>(&self) -> Option<&'r Driver<F>> {
         let driver: *const Driver<F> = self.driver.load(Ordering::Acquire).cast_const().cast();
         // SAFETY: null, or the state in the control device, which stays as long as contract of the function says.
         unsafe { driver.as_ref() }
@@ -112,6 +115,19 @@ impl Slot {
     /// Pairs with an [`Inside::keep`].
     pub(crate) unsafe fn leave(&'static self) {
         drop(Inside(&self.inside));
+    }
+
+    /// A request that has entered has come back: leaves for it. Of the kind `lasting`, which the caller has asked for
+    /// while the request was this driver's. IRQL: ≤ DISPATCH_LEVEL.
+    ///
+    /// # Safety
+    /// As [`Slot::leave`]; `lasting` is the kind with which [`Slot::lasts`] was called for it.
+    pub(crate) unsafe fn leave_with(&'static self, lasting: Option<Lasting>) {
+        if let Some(lasting) = lasting {
+            self.lasts_no_longer(lasting);
+        }
+        // SAFETY: contract of the function.
+        unsafe { self.leave() }
     }
 
     /// Lets nobody in any more, and waits until the last one has left.
@@ -152,7 +168,7 @@ impl Slot {
     }
 
     /// It has come back. IRQL: any.
-    pub(crate) fn lasts_no_longer(&self, lasting: Lasting) {
+    fn lasts_no_longer(&self, lasting: Lasting) {
         if let Some(count) = self.count(lasting) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -166,5 +182,14 @@ impl Slot {
             .zip(&self.lasting)
             .map(|(lasting, count)| (lasting, count.load(Ordering::Relaxed)))
             .filter(|&(_, count)| count != 0)
+    }
+}
+
+impl<F: Keeps> Driver<F> {
+    /// The requests below that may stay there for as long as a program likes, and keep the driver from
+    /// being unloaded: how many of each kind there are at this moment. None in a driver that stays.
+    /// IRQL: any.
+    pub fn lasting(&self) -> impl Iterator<Item = (Lasting, u32)> {
+        DRIVER.lasting()
     }
 }

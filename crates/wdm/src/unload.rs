@@ -21,7 +21,9 @@
 #![expect(unsafe_code, reason = "called by the I/O manager")]
 
 use crate::device::{self, ControlDevice};
-use crate::driver::{Driver, Filter};
+use crate::driver::filter::Filter;
+use crate::driver::stacks;
+use crate::driver::state::Driver;
 use crate::file_systems;
 use crate::irql::Passive;
 use crate::slot::DRIVER;
@@ -75,7 +77,7 @@ fn detach_everything<F: Filter>(driver: &Driver<F>, level: &mut Passive) {
             driver.each_filter_device(level, |device, level| {
                 if device.is_attached() {
                     // SAFETY: attached, under the attach lock.
-                    unsafe { device::detach(device, level) }
+                    unsafe { stacks::detach(device, level) }
                 }
             })
         })

@@ -9,7 +9,8 @@
 #![expect(unsafe_code, reason = "work travels through the context pointer")]
 
 use crate::device::{ControlExtension, extension_of};
-use crate::driver::{Driver, Filter};
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
 use crate::slot::DRIVER;
@@ -35,7 +36,7 @@ impl Drop for WorkItem {
 }
 
 /// Something to be done, with the item that carries it.
-pub(crate) trait Work<F: Filter>: Send + Sized {
+pub(crate) trait Work<F: Keeps>: Send + Sized {
     /// The item, in the value that it carries.
     fn item(&self) -> &WorkItem;
 
@@ -45,7 +46,7 @@ pub(crate) trait Work<F: Filter>: Send + Sized {
 
 impl WorkItem {
     /// IRQL: ≤ DISPATCH_LEVEL. Errors: STATUS_INSUFFICIENT_RESOURCES.
-    pub(crate) fn allocate<F: Filter>(driver: &Driver<F>) -> Result<Self, Status> {
+    pub(crate) fn allocate<F: Keeps>(driver: &Driver<F>) -> Result<Self, Status> {
         // SAFETY: the control device lives as long as the driver's state in it.
         let item = unsafe { ntddk::IoAllocateWorkItem(driver.control_device()) };
         if item.is_null() {
@@ -58,7 +59,7 @@ impl WorkItem {
     ///
     /// # Safety
     /// Its item was allocated for this driver, which is not unloaded before the work has been done.
-    pub(crate) unsafe fn queue<F: Filter, W: Work<F>>(work: NonPagedBox<W>) {
+    pub(crate) unsafe fn queue<F: Keeps, W: Work<F>>(work: NonPagedBox<W>) {
         let item = work.item().0;
         let context = work.into_raw().as_ptr().cast();
         let queue = _WORK_QUEUE_TYPE::DelayedWorkQueue;
@@ -69,7 +70,7 @@ impl WorkItem {
 
 /// # Safety
 /// An IO_WORKITEM_ROUTINE of the control device, whose context is a box of `W` given up with `into_raw`.
-unsafe extern "C" fn run<F: Filter, W: Work<F>>(device: PDEVICE_OBJECT, context: *mut c_void) {
+unsafe extern "C" fn run<F: Keeps, W: Work<F>>(device: PDEVICE_OBJECT, context: *mut c_void) {
     // SAFETY: contract of the function; a box is never null.
     let raw = unsafe { NonNull::new_unchecked(context.cast()) };
     // SAFETY: contract of the function.
@@ -83,12 +84,12 @@ unsafe extern "C" fn run<F: Filter, W: Work<F>>(device: PDEVICE_OBJECT, context:
 }
 
 /// Work of the driver's own, of no request.
-struct Own<F: Filter> {
+struct Own<F: Keeps> {
     item: WorkItem,
     work: fn(&Driver<F>, &mut Passive),
 }
 
-impl<F: Filter> Work<F> for Own<F> {
+impl<F: Keeps> Work<F> for Own<F> {
     fn item(&self) -> &WorkItem {
         &self.item
     }
@@ -104,7 +105,7 @@ impl<F: Filter> Work<F> for Own<F> {
     }
 }
 
-impl<F: Filter> Driver<F> {
+impl<F: Keeps> Driver<F> {
     /// Has `work` done by a system worker thread. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES; STATUS_DELETE_PENDING if the driver is being unloaded.

@@ -7,9 +7,10 @@
     reason = "the extension is initialized and dropped in place"
 )]
 
-use super::extension::{ControlExtension, Kind, KindCell, extension_of};
+use super::extension::{Kind, KindCell, extension_of};
 use super::security;
-use crate::driver::{Driver, Filter};
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::etw;
 use crate::irql::Passive;
 use crate::slot::DRIVER;
@@ -25,7 +26,7 @@ use wdk_sys::{
 };
 
 /// The two names of a control device.
-pub(crate) struct ControlDeviceName {
+struct ControlDeviceName {
     /// The device, such as `\Device\fsglass`.
     device: UnicodeString,
     /// The link through which programs reach it, such as `\DosDevices\fsglass`.
@@ -42,13 +43,21 @@ impl ControlDeviceName {
     }
 }
 
+/// Extension of the control device: the driver's own state lives here.
+#[repr(C)]
+pub(crate) struct ControlExtension<F: Keeps> {
+    kind: KindCell,
+    name: ControlDeviceName,
+    pub(crate) driver: Driver<F>,
+}
+
 /// The control device of a driver; dropped, it is taken down again (A11).
-pub(crate) struct ControlDevice<F: Filter> {
+pub(crate) struct ControlDevice<F: Keeps> {
     device: *mut DEVICE_OBJECT,
     filter: PhantomData<F>,
 }
 
-impl<F: Filter> ControlDevice<F> {
+impl<F: Keeps> ControlDevice<F> {
     /// Creates the device, protects it (A1), and moves the driver's state into its extension.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES, those of IoCreateDevice, of setting its security, of
@@ -152,7 +161,7 @@ impl<F: Filter> ControlDevice<F> {
     }
 }
 
-impl<F: Filter> Drop for ControlDevice<F> {
+impl<F: Keeps> Drop for ControlDevice<F> {
     fn drop(&mut self) {
         // First of all, while the state is there for a callback that runs.
         etw::unregister();

@@ -1,4 +1,4 @@
-//! What lies in the extension of this driver's own devices.
+//! How the extension of this driver's own devices begins: which kind it is.
 //!
 //! The I/O manager allocates the extension with the device, zeroed, in nonpaged
 //! memory (C4). Both kinds begin with a [`KindCell`].
@@ -8,10 +8,7 @@
     reason = "the extension is raw memory behind the device object"
 )]
 
-use super::control::ControlDeviceName;
-use crate::driver::{Driver, Filter};
-use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::DEVICE_OBJECT;
 
 /// Which of the driver's devices this is (D2).
@@ -71,30 +68,6 @@ impl Kind {
             _ => Self::Unfinished,
         }
     }
-}
-
-/// Extension of the control device: the driver's own state lives here.
-#[repr(C)]
-pub(crate) struct ControlExtension<F: Filter> {
-    pub(crate) kind: KindCell,
-    pub(crate) name: ControlDeviceName,
-    pub(crate) driver: Driver<F>,
-}
-
-/// Extension of a filter device.
-#[repr(C)]
-pub(crate) struct FilterExtension<F: Filter> {
-    pub(crate) kind: KindCell,
-    /// The control device's state; it outlives every filter device that can be entered.
-    pub(crate) driver: *const Driver<F>,
-    /// The device below, written by IoAttachDeviceToDeviceStackSafe before a request can
-    /// arrive (A3); null before that.
-    pub(crate) lower: AtomicPtr<DEVICE_OBJECT>,
-    /// Whether the device is in a stack; changed under the attach lock. IoGetLowerDeviceObject
-    /// cannot be asked: it finds nothing once the driver is being unloaded.
-    pub(crate) attached: AtomicBool,
-    /// The filter's own data.
-    pub(crate) attachment: MaybeUninit<F::Attachment>,
 }
 
 /// The extension of a device. IRQL: any.

@@ -5,9 +5,10 @@
 
 #![expect(unsafe_code, reason = "the extension is initialized and read in place")]
 
-use super::extension::{FilterExtension, Kind, KindCell, extension_of, kind_of};
+use super::extension::{Kind, KindCell, extension_of, kind_of};
 use super::object::DeviceObject;
-use crate::driver::{Driver, Filter};
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::Passive;
 use crate::status::Status;
 use crate::sync;
@@ -20,14 +21,30 @@ use wdk_sys::{
     FILE_DEVICE_SECURE_OPEN, ntddk,
 };
 
+/// Extension of a filter device.
+#[repr(C)]
+struct FilterExtension<F: Keeps> {
+    kind: KindCell,
+    /// The control device's state; it outlives every filter device that can be entered.
+    driver: *const Driver<F>,
+    /// The device below, written by IoAttachDeviceToDeviceStackSafe before a request can
+    /// arrive (A3); null before that.
+    lower: AtomicPtr<DEVICE_OBJECT>,
+    /// Whether the device is in a stack; changed under the attach lock. IoGetLowerDeviceObject
+    /// cannot be asked: it finds nothing once the driver is being unloaded.
+    attached: AtomicBool,
+    /// The filter's own data.
+    attachment: MaybeUninit<F::Attachment>,
+}
+
 /// One of this driver's filter devices.
 #[repr(transparent)]
-pub struct FilterDevice<F: Filter> {
+pub struct FilterDevice<F: Keeps> {
     object: DeviceObject,
     filter: PhantomData<F>,
 }
 
-impl<F: Filter> FilterDevice<F> {
+impl<F: Keeps> FilterDevice<F> {
     /// # Safety
     /// `raw` is a filter device of this driver that outlives `'a`.
     pub(crate) unsafe fn from_raw<'a>(raw: *mut DEVICE_OBJECT) -> &'a Self {
@@ -104,7 +121,7 @@ impl<F: Filter> FilterDevice<F> {
     }
 }
 
-impl<F: Filter> Deref for FilterDevice<F> {
+impl<F: Keeps> Deref for FilterDevice<F> {
     type Target = DeviceObject;
     fn deref(&self) -> &DeviceObject {
         &self.object
@@ -112,9 +129,9 @@ impl<F: Filter> Deref for FilterDevice<F> {
 }
 
 /// A filter device that is not attached yet; dropped, it is deleted again (A11).
-struct Detached<F: Filter>(*mut DEVICE_OBJECT, PhantomData<F>);
+struct Detached<F: Keeps>(*mut DEVICE_OBJECT, PhantomData<F>);
 
-impl<F: Filter> Drop for Detached<F> {
+impl<F: Keeps> Drop for Detached<F> {
     fn drop(&mut self) {
         // SAFETY: created by `create`, never attached, and nobody else knows it.
         unsafe { delete::<F>(self.0) }
@@ -122,7 +139,7 @@ impl<F: Filter> Drop for Detached<F> {
 }
 
 /// Creates an unnamed filter device like `target` (A1, A2).
-fn create<F: Filter>(
+fn create<F: Keeps>(
     driver: &Driver<F>,
     target: &DeviceObject,
     attachment: F::Attachment,
@@ -181,7 +198,7 @@ fn create<F: Filter>(
 ///
 /// Rests on IoAttachDeviceToDeviceStackSafe: "The IoAttachDeviceToDeviceStackSafe routine attaches the caller's
 /// device object to the topmost device object in a driver stack."
-pub fn attach_at_once<F: Filter>(
+pub fn attach_at_once<F: Keeps>(
     driver: &Driver<F>,
     target: &DeviceObject,
     level: &mut Passive,
@@ -206,7 +223,7 @@ pub fn attach_at_once<F: Filter>(
 /// As [`attach_at_once`], and where the top of the stack is still initializing, the target or
 /// another filter that attaches at the same time, it is tried again for up to four seconds (A3), each time under the
 /// lock (A5).
-pub fn attach<F: Filter>(
+pub fn attach<F: Keeps>(
     driver: &Driver<F>,
     target: &DeviceObject,
     level: &mut Passive,
@@ -228,7 +245,7 @@ pub fn attach<F: Filter>(
     Err(Status::NO_SUCH_DEVICE)
 }
 
-impl<F: Filter> Detached<F> {
+impl<F: Keeps> Detached<F> {
     fn attach_to(self, target: &DeviceObject, level: &mut Passive) -> Result<(), Status> {
         const COPIED: u32 = DO_BUFFERED_IO | DO_DIRECT_IO | DO_SUPPORTS_TRANSACTIONS;
         // The I/O manager builds requests for the topmost device as its flags say, so they are
@@ -261,13 +278,12 @@ impl<F: Filter> Detached<F> {
 ///
 /// # Safety
 /// `device` is an attached filter device of this driver, and its lower device is alive.
-pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, level: &mut Passive) {
+pub(crate) unsafe fn detach<F: Keeps>(device: &FilterDevice<F>, _level: &mut Passive) {
     device.attached().store(false, Ordering::Relaxed);
     // SAFETY: contract of the function.
     let lower = unsafe { device.lower() };
     // SAFETY: contract of the function.
     unsafe { ntddk::IoDetachDevice(lower.raw()) };
-    F::detached(device, level);
 }
 
 /// Drops the filter's data and deletes the device. IRQL: PASSIVE_LEVEL.
@@ -275,7 +291,7 @@ pub(crate) unsafe fn detach<F: Filter>(device: &FilterDevice<F>, level: &mut Pas
 /// # Safety
 /// `device` is a filter device of this driver, is not attached any more, and nobody will enter
 /// it. Who is inside, with a reference, does nothing but leave.
-pub(crate) unsafe fn delete<F: Filter>(device: *mut DEVICE_OBJECT) {
+pub(crate) unsafe fn delete<F: Keeps>(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the function.
     let extension: *mut FilterExtension<F> = unsafe { extension_of(device) };
     // SAFETY: the extension was initialized when the device was created.

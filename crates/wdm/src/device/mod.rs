@@ -9,11 +9,11 @@ mod control;
 mod extension;
 mod filter;
 mod name;
-mod object;
+pub(crate) mod object;
 mod security;
 
-pub(crate) use control::ControlDevice;
-pub(crate) use extension::{ControlExtension, Kind, extension_of, kind_of, kind_of_any};
+pub(crate) use control::{ControlDevice, ControlExtension};
+pub(crate) use extension::{Kind, extension_of, kind_of, kind_of_any};
 pub use filter::{FilterDevice, attach, attach_at_once};
 pub(crate) use filter::{delete, detach};
 pub use name::NameBuffer;

@@ -2,23 +2,27 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Came, Disposition, Major, raw};
+use super::came::Came;
+use super::disposition::{Brand, Disposition};
+use super::major::Major;
+use super::raw;
 use crate::device::DeviceReference;
-use crate::driver::{Driver, Filter};
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::Passive;
 use crate::slot::DRIVER;
 use core::marker::PhantomData;
 use wdk_sys::{IO_NO_INCREMENT, PDEVICE_OBJECT, PIRP, ntddk};
 
 /// A request seen by a completion routine: to be read, not to be changed (C16).
-pub struct CompletedIrp<'c, F: Filter> {
+pub struct CompletedIrp<'c, F: Keeps> {
     /// A raw pointer, so that it is not sent away: it may not be touched after the routine has
     /// returned (C12).
     raw: PIRP,
     call: PhantomData<&'c Driver<F>>,
 }
 
-impl<F: Filter> CompletedIrp<'_, F> {
+impl<F: Keeps> CompletedIrp<'_, F> {
     /// # Safety
     /// `raw` was just passed to a completion routine, whose call is the borrow of the result.
     pub(crate) const unsafe fn from_raw(raw: PIRP) -> Self {
@@ -70,7 +74,7 @@ impl<F: Filter> CompletedIrp<'_, F> {
 /// Only [`ReturnedIrp::resume`] gives the disposition that the dispatch routine must return,
 /// so completion is resumed exactly once (C13).
 #[must_use = "completion was stopped and must be resumed"]
-pub struct ReturnedIrp<'d, F: Filter> {
+pub struct ReturnedIrp<'d, F: Keeps> {
     raw: PIRP,
     /// A raw pointer: it may have gone while the request was below (A9).
     device: PDEVICE_OBJECT,
@@ -80,7 +84,7 @@ pub struct ReturnedIrp<'d, F: Filter> {
     brand: Brand<'d>,
 }
 
-impl<'d, F: Filter> ReturnedIrp<'d, F> {
+impl<'d, F: Keeps> ReturnedIrp<'d, F> {
     /// # Safety
     /// The completion routine of this driver returned STATUS_MORE_PROCESSING_REQUIRED for
     /// `raw`, which was sent to `device` and becomes a `ReturnedIrp` once. `storage` is what it asked to be

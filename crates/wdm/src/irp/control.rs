@@ -4,8 +4,10 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{Brand, Disposition, complete, raw};
-use crate::driver::{Driver, Filter};
+use super::disposition::{Brand, Disposition, complete};
+use super::raw;
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::AtMostApc;
 use crate::status::Status;
 use core::marker::PhantomData;
@@ -22,14 +24,14 @@ use wdk_sys::{FILE_OBJECT, PIRP};
 /// # Invariants
 /// The IRP is live, and its current stack location is that of the control device.
 #[must_use = "a request is completed"]
-pub struct ControlIrp<'d, F: Filter> {
+pub struct ControlIrp<'d, F: Keeps> {
     /// A raw pointer, as in [`super::Irp`].
     raw: PIRP,
     driver: &'d Driver<F>,
     brand: Brand<'d>,
 }
 
-impl<'d, F: Filter> ControlIrp<'d, F> {
+impl<'d, F: Keeps> ControlIrp<'d, F> {
     /// # Safety
     /// `raw` was just passed to a dispatch routine with the control device of `driver`, whose call is `'d`,
     /// and becomes a `ControlIrp` once.

@@ -18,8 +18,11 @@
     reason = "the buffers are the I/O manager's, with lengths in the stack location"
 )]
 
-use super::{ControlIrp, Disposition, raw};
-use crate::driver::{Driver, Filter};
+use super::control::ControlIrp;
+use super::disposition::Disposition;
+use super::raw;
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::{AtMostApc, Passive};
 use crate::status::Status;
 use core::marker::PhantomData;
@@ -37,7 +40,7 @@ use wdk_sys::{
 /// `Output::Buffered` to at least as many bytes as that says; or both are 0. Nobody else uses it while
 /// the request is owned. The pages of `Output::Direct` are locked as long.
 #[must_use = "a request is completed or passed on"]
-pub struct DeviceControl<'d, F: Filter> {
+pub struct DeviceControl<'d, F: Keeps> {
     irp: ControlIrp<'d, F>,
     code: u32,
     buffer: *mut u8,
@@ -53,7 +56,7 @@ enum Output {
     Direct(*mut MDL, usize),
 }
 
-impl<'d, F: Filter> ControlIrp<'d, F> {
+impl<'d, F: Keeps> ControlIrp<'d, F> {
     /// The request as a device control with METHOD_BUFFERED or METHOD_OUT_DIRECT; itself if it is none, or
     /// has no buffers for its lengths. IRQL: ≤ APC_LEVEL.
     ///
@@ -104,7 +107,7 @@ impl<'d, F: Filter> ControlIrp<'d, F> {
     }
 }
 
-impl<'d, F: Filter> DeviceControl<'d, F> {
+impl<'d, F: Keeps> DeviceControl<'d, F> {
     /// The control code. IRQL: any.
     #[must_use]
     pub fn code(&self) -> u32 {

@@ -2,8 +2,10 @@
 
 #![expect(unsafe_code, reason = "the file object is the I/O manager's structure")]
 
-use super::{Irp, Major, raw};
-use crate::driver::Filter;
+use super::major::Major;
+use super::raw;
+use super::request::Irp;
+use crate::driver::keeps::Keeps;
 use crate::irql::AtMostApc;
 use crate::unicode::UnicodeStr;
 use core::marker::PhantomData;
@@ -69,7 +71,7 @@ impl FileObject<'_> {
     }
 }
 
-impl<F: Filter> Irp<'_, F> {
+impl<F: Keeps> Irp<'_, F> {
     /// The file object that the request is for. IRQL: any.
     #[must_use]
     pub fn file(&self) -> Option<FileObject<'_>> {

@@ -9,10 +9,13 @@
 
 #![expect(unsafe_code, reason = "the IRP is the I/O manager's structure")]
 
-use super::{FileObject, Irp, Major, ReturnedIrp, raw};
-use crate::completion::Context;
+use super::completed::ReturnedIrp;
+use super::file_object::FileObject;
+use super::major::Major;
+use super::raw::{self, Context};
+use super::request::Irp;
 use crate::device::{DeviceObject, FilterDevice};
-use crate::driver::Filter;
+use crate::driver::keeps::Keeps;
 use crate::irql::Passive;
 use crate::pool::NonPagedSlice;
 use crate::slot::DRIVER;
@@ -67,7 +70,7 @@ pub fn ask(device: &DeviceObject, question: Question, level: &mut Passive) -> Re
     send(&top, prepare, level).into_result()
 }
 
-impl<F: Filter> Irp<'_, F> {
+impl<F: Keeps> Irp<'_, F> {
     /// Asks the file system below what the file of this request is called (FileNameInformation): a path
     /// from the root of its volume. At a moment when the file system may be asked
     /// ([`super::is_within_file_system`]).
@@ -89,7 +92,7 @@ impl<F: Filter> Irp<'_, F> {
     }
 }
 
-impl<F: Filter> ReturnedIrp<'_, F> {
+impl<F: Keeps> ReturnedIrp<'_, F> {
     /// As [`Irp::ask_name`], of the file that this IRP_MJ_CREATE has opened.
     ///
     /// Errors: as there; STATUS_INVALID_DEVICE_REQUEST for another request, and for one that has opened

@@ -8,8 +8,9 @@
 )]
 
 use super::lasting::IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX;
-use super::{Irp, raw};
-use crate::driver::Filter;
+use super::raw;
+use super::request::Irp;
+use crate::driver::keeps::Keeps;
 use crate::irql::AtMostApc;
 use wdk_sys::{
     IO_STACK_LOCATION, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
@@ -20,38 +21,6 @@ use wdk_sys::{
     IRP_MN_VERIFY_VOLUME, LARGE_INTEGER,
 };
 
-/// Major function codes that a filter tells apart.
-pub struct Major;
-
-impl Major {
-    /// IRP_MJ_CREATE.
-    pub const CREATE: u8 = wdk_sys::IRP_MJ_CREATE as u8;
-    /// IRP_MJ_CREATE_NAMED_PIPE.
-    pub const CREATE_NAMED_PIPE: u8 = wdk_sys::IRP_MJ_CREATE_NAMED_PIPE as u8;
-    /// IRP_MJ_CREATE_MAILSLOT.
-    pub const CREATE_MAILSLOT: u8 = wdk_sys::IRP_MJ_CREATE_MAILSLOT as u8;
-    /// IRP_MJ_CLEANUP.
-    pub const CLEANUP: u8 = wdk_sys::IRP_MJ_CLEANUP as u8;
-    /// IRP_MJ_CLOSE.
-    pub const CLOSE: u8 = wdk_sys::IRP_MJ_CLOSE as u8;
-    /// IRP_MJ_READ.
-    pub const READ: u8 = wdk_sys::IRP_MJ_READ as u8;
-    /// IRP_MJ_WRITE.
-    pub const WRITE: u8 = wdk_sys::IRP_MJ_WRITE as u8;
-    /// IRP_MJ_QUERY_INFORMATION.
-    pub const QUERY_INFORMATION: u8 = wdk_sys::IRP_MJ_QUERY_INFORMATION as u8;
-    /// IRP_MJ_SET_INFORMATION.
-    pub const SET_INFORMATION: u8 = wdk_sys::IRP_MJ_SET_INFORMATION as u8;
-    /// IRP_MJ_DIRECTORY_CONTROL.
-    pub const DIRECTORY_CONTROL: u8 = wdk_sys::IRP_MJ_DIRECTORY_CONTROL as u8;
-    /// IRP_MJ_FLUSH_BUFFERS.
-    pub const FLUSH_BUFFERS: u8 = wdk_sys::IRP_MJ_FLUSH_BUFFERS as u8;
-    /// IRP_MJ_POWER.
-    pub const POWER: u8 = wdk_sys::IRP_MJ_POWER as u8;
-    /// IRP_MJ_PNP.
-    pub const PNP: u8 = wdk_sys::IRP_MJ_PNP as u8;
-}
-
 /// An IRP_MJ_FILE_SYSTEM_CONTROL that brings or loads file systems.
 pub enum FileSystemControl {
     /// IRP_MN_MOUNT_VOLUME: what it has mounted is said by the request when it has come back
@@ -61,7 +30,7 @@ pub enum FileSystemControl {
     LoadFileSystem,
 }
 
-impl<F: Filter> Irp<'_, F> {
+impl<F: Keeps> Irp<'_, F> {
     /// What the request asks of a file system beyond one of its volumes: `None` for almost every
     /// request. IRQL: any.
     #[must_use]

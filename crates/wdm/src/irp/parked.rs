@@ -13,8 +13,9 @@
 )]
 
 use super::device_control::DeviceControl;
-use super::{Disposition, complete, raw};
-use crate::driver::Filter;
+use super::disposition::{Disposition, complete};
+use super::raw;
+use crate::driver::keeps::Keeps;
 use crate::irql::AtMostDispatch;
 use crate::pool::NonPagedArc;
 use crate::slot::DRIVER;
@@ -70,7 +71,7 @@ impl Default for Parking {
     }
 }
 
-impl<'d, F: Filter> DeviceControl<'d, F> {
+impl<'d, F: Keeps> DeviceControl<'d, F> {
     /// Leaves the request waiting: it is pending until it is taken out or cancelled. The driver is not unloaded before
     /// that (A12): where another driver has sent it, no open file keeps the cancel routine.
     ///

@@ -7,12 +7,16 @@
     reason = "the request travels through the context pointer"
 )]
 
-use super::{Brand, Came, Lasting};
-use crate::completion::Context;
+use super::came::Came;
+use super::disposition::Brand;
+use super::lasting::Lasting;
+use super::raw::Context;
 use crate::device::DeviceReference;
-use crate::driver::{Driver, Filter};
+use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
+use crate::slot::DRIVER;
 use crate::status::Status;
 use crate::work_item::{Work, WorkItem};
 use core::marker::PhantomData;
@@ -24,7 +28,7 @@ use wdk_sys::{IO_NO_INCREMENT, NTSTATUS, PDEVICE_OBJECT, PIRP, ntddk};
 /// Only [`PendedIrp::resume`] gives the [`Resumed`] that [`PendedWork::run`] must return, so it
 /// cannot be forgotten and leave its originator waiting for ever (C13).
 #[must_use = "completion was stopped and must be resumed"]
-pub struct PendedIrp<'w, F: Filter> {
+pub struct PendedIrp<'w, F: Keeps> {
     raw: PIRP,
     driver: &'w Driver<F>,
     /// Of a mount.
@@ -35,7 +39,7 @@ pub struct PendedIrp<'w, F: Filter> {
 /// Completion of the request of the call `'w` went on: the only thing that work can return.
 pub struct Resumed<'w>(Brand<'w>);
 
-impl<'w, F: Filter> PendedIrp<'w, F> {
+impl<'w, F: Keeps> PendedIrp<'w, F> {
     /// The driver's state, which stays until the work has returned. IRQL: any.
     #[must_use]
     pub const fn driver(&self) -> &'w Driver<F> {
@@ -62,13 +66,13 @@ impl<'w, F: Filter> PendedIrp<'w, F> {
 }
 
 /// What is done at PASSIVE_LEVEL with a request that came back.
-pub trait PendedWork<F: Filter>: Send + Sized + 'static {
+pub trait PendedWork<F: Keeps>: Send + Sized + 'static {
     /// Runs on a system worker thread. The filter device may have gone while the request was below (A9).
     fn run<'w>(self, irp: PendedIrp<'w, F>, level: &mut Passive) -> Resumed<'w>;
 }
 
 /// The work and its work item, allocated before the request is parted with.
-pub(super) struct Posted<F: Filter, W> {
+pub(super) struct Posted<F: Keeps, W> {
     item: WorkItem,
     /// Null until the request has come back.
     irp: PIRP,
@@ -79,9 +83,9 @@ pub(super) struct Posted<F: Filter, W> {
 }
 
 // SAFETY: a request that was marked pending may be completed by any thread.
-unsafe impl<F: Filter, W: Send> Send for Posted<F, W> {}
+unsafe impl<F: Keeps, W: Send> Send for Posted<F, W> {}
 
-impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
+impl<F: Keeps, W: PendedWork<F>> Posted<F, W> {
     /// Allocates what posting needs. IRQL: ≤ DISPATCH_LEVEL.
     ///
     /// Errors: STATUS_INSUFFICIENT_RESOURCES.
@@ -106,7 +110,7 @@ impl<F: Filter, W: PendedWork<F>> Posted<F, W> {
 /// # Safety
 /// An IO_COMPLETION_ROUTINE whose context is a box of `Posted<F, W>` given up with `into_raw`, set by
 /// [`super::Irp::pend_and_forward`] for a request that has entered the driver.
-pub(super) unsafe extern "C" fn post<F: Filter, W: PendedWork<F>>(
+pub(super) unsafe extern "C" fn post<F: Keeps, W: PendedWork<F>>(
     _may_be_gone: PDEVICE_OBJECT,
     irp: PIRP,
     context: Context,
@@ -123,7 +127,7 @@ pub(super) unsafe extern "C" fn post<F: Filter, W: PendedWork<F>>(
     Status::MORE_PROCESSING_REQUIRED.0
 }
 
-impl<F: Filter, W: PendedWork<F>> Work<F> for Posted<F, W> {
+impl<F: Keeps, W: PendedWork<F>> Work<F> for Posted<F, W> {
     fn item(&self) -> &WorkItem {
         &self.item
     }
@@ -149,7 +153,7 @@ impl<F: Filter, W: PendedWork<F>> Work<F> for Posted<F, W> {
         drop(item);
         if counted {
             // SAFETY: ends what `Irp::pend_and_forward` began for this request.
-            unsafe { super::leave(lasting) }
+            unsafe { DRIVER.leave_with(lasting) }
         }
     }
 }

@@ -8,13 +8,20 @@
     reason = "stack locations are reached by pointer arithmetic"
 )]
 
-use crate::completion::{Context, Routine};
 use crate::status::Status;
-use core::mem::offset_of;
+use core::ffi::c_void;
+use core::mem::{MaybeUninit, offset_of};
 use wdk_sys::{
-    IO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
-    SL_PENDING_RETURNED,
+    IO_STACK_LOCATION, NTSTATUS, PDEVICE_OBJECT, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
+    SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
 };
+
+/// What travels in the Context pointer. Where a completion has padding, bytes of it have no value: it is passed
+/// along, by the I/O manager as by this driver, and not looked at before it is taken for what it was.
+pub(crate) type Context = MaybeUninit<*mut c_void>;
+
+/// IO_COMPLETION_ROUTINE, but for the type of the context, which is passed as a pointer is.
+pub(crate) type Routine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, Context) -> NTSTATUS;
 
 /// All invoke flags: a context is always reclaimed (C14).
 const INVOKE_ALWAYS: u8 = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;

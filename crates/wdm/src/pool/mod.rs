@@ -1,5 +1,7 @@
 //! Nonpaged memory, the only kind this crate can name (C4, P1).
 //!
+//! What is here knows its parts, and each of them rests on [`NonPagedBox`] or on how it is allocated.
+//!
 //! Wraps `ExAllocatePool2` and `ExFreePoolWithTag` (Windows 10, version 2004).
 
 #![expect(

@@ -13,7 +13,8 @@
 #![expect(unsafe_code, reason = "a value is a pointer while nobody owns it")]
 
 use super::door::{Door, Search, Turn};
-use super::{SpinLock, delay};
+use super::event::delay;
+use super::spin_lock::SpinLock;
 use crate::irql::Passive;
 use crate::pool::{NonPagedBox, NonPagedSlice};
 use crate::processors::{self, PerProcessor};

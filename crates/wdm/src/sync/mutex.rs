@@ -6,10 +6,10 @@
 
 #![expect(unsafe_code, reason = "the event orders the accesses to the cell")]
 
+use super::event::Event;
 use crate::irql::Passive;
 use crate::pool::NonPagedBox;
 use crate::status::Status;
-use crate::sync::Event;
 use core::cell::UnsafeCell;
 use wdk_sys::ntddk;
 

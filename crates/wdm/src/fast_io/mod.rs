@@ -21,8 +21,11 @@
     reason = "the entries are called by the I/O manager, and call the lower driver's"
 )]
 
+pub(crate) mod call;
+
 use crate::device::{self, FilterDevice, Kind, kind_of};
-use crate::driver::Filter;
+use crate::driver::filter::Filter;
+use crate::driver::stacks;
 use crate::irp::{Came, raw};
 use crate::irql::{AtMostApc, Passive};
 use crate::slot::{DRIVER, Inside};
@@ -32,6 +35,8 @@ use wdk_sys::{
     PDEVICE_OBJECT, PEPROCESS, PFILE_BASIC_INFORMATION, PFILE_NETWORK_OPEN_INFORMATION,
     PFILE_STANDARD_INFORMATION, PIO_STATUS_BLOCK, PIRP, PLARGE_INTEGER, PMDL, PVOID, ULONG,
 };
+
+pub use call::FastIoCall;
 
 const NO: BOOLEAN = FALSE as BOOLEAN;
 
@@ -98,23 +103,6 @@ macro_rules! entry {
             None
         }
     }};
-}
-
-/// A call of fast I/O, or an FsFilter operation, as the filter sees it.
-pub struct FastIoCall {
-    /// The place of the entry among those that are passed through, in the order of the table; behind them,
-    /// the FsFilter operations, in the order of their codes.
-    pub entry: u8,
-    /// Tells the file object apart from others while they last.
-    pub file: u64,
-    /// Offset and length of a transfer or lock, code and output length of a control, what
-    /// `crate::fs_filter` says; 0 where there are none.
-    pub numbers: [u64; 2],
-}
-
-impl FastIoCall {
-    /// [`FastIoCall::entry`] of the first FsFilter operation.
-    pub const FIRST_FILTER_OPERATION: u8 = 20;
 }
 
 /// Offset and length of a call.
@@ -360,7 +348,7 @@ unsafe extern "C" fn detach_device<F: Filter>(source: PDEVICE_OBJECT, _target: P
         // Detached already: DriverUnload was first and deletes it.
         if device.is_attached() {
             // SAFETY: attached, under the attach lock; the target is alive until this returns.
-            unsafe { device::detach(device, level) };
+            unsafe { stacks::detach(device, level) };
             // SAFETY: detached above; what is still inside is the close with which the device
             // below goes, and this call.
             unsafe { device::delete::<F>(source) };

@@ -1,0 +1,12 @@
+//! What a filter keeps, by its types: all that requests and devices need to know of it.
+
+/// The types of what is kept for a filter with its devices and handles. Every filter has them from the types of
+/// these names that it has as a [`Filter`](crate::driver::Filter): nobody implements this. What lies below the
+/// filter asks for no more, and calls nothing of it.
+pub trait Keeps: Send + Sync + Sized + 'static {
+    /// What is kept with each filter device: [`Filter::Attachment`](crate::driver::Filter::Attachment).
+    type Attachment: Send + Sync + 'static;
+
+    /// What is kept with each handle of the control device: [`Filter::Client`](crate::driver::Filter::Client).
+    type Client: Send + Sync + 'static;
+}
