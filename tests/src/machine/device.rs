@@ -4,7 +4,7 @@ use ntbox::io_manager::driver::{self, Loaded};
 use ntbox::io_manager::filter_callbacks::{self, Operation};
 use ntbox::io_manager::{attachment, device, file, namespace, registration};
 use ntbox::nt::{DEVICE_OBJECT, DRIVER_OBJECT, STATUS_SUCCESS, Status};
-use ntbox::processor::object;
+use ntbox::processor::{handle, lifetime, object};
 use ntbox::user::File;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,7 +36,7 @@ impl Device {
         // SAFETY: the lookup referenced it.
         let kind = unsafe { object::kind_of(object) };
         // SAFETY: gives that reference back; the namespace has another one.
-        unsafe { object::dereference(object) };
+        unsafe { lifetime::dereference(object) };
         (kind == Some(object::Kind::Device)).then_some(Self(object.cast()))
     }
 
@@ -146,7 +146,7 @@ impl Device {
             _ => Vec::new(),
         };
         // SAFETY: gives that reference back; the namespace has another one.
-        unsafe { object::dereference(object) };
+        unsafe { lifetime::dereference(object) };
         devices.into_iter().map(Self).collect()
     }
 
@@ -206,7 +206,7 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // SAFETY: gives back the reference of the lookup.
-        unsafe { object::dereference(self.0.raw().cast()) };
+        unsafe { lifetime::dereference(self.0.raw().cast()) };
     }
 }
 
@@ -220,7 +220,7 @@ impl fmt::Debug for Device {
 /// The file system's device of an open file.
 #[must_use]
 pub fn device_of(file: &File) -> Device {
-    let object = object::object_of_handle(file.handle())
+    let object = handle::object_of_handle(file.handle())
         .unwrap_or_else(|_| panic!("an open file has an object"));
     // SAFETY: the open handle keeps the file object.
     Device(unsafe { file::base_file_system_device(object.cast()) })
@@ -240,7 +240,7 @@ pub fn stack_above(base: Device) -> Vec<Device> {
 /// manager do.
 #[must_use]
 pub fn ask_about(file: &File, operation: Operation) -> Status {
-    let object = object::object_of_handle(file.handle())
+    let object = handle::object_of_handle(file.handle())
         .unwrap_or_else(|_| panic!("an open file has an object"));
     // SAFETY: the open handle keeps the file object.
     Status(unsafe { filter_callbacks::invoke(object.cast(), operation) })

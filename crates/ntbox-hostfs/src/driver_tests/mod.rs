@@ -13,7 +13,7 @@ use ntbox_kernel::io_manager::identity;
 use ntbox_kernel::io_manager::mount;
 use ntbox_kernel::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox_kernel::nt::*;
-use ntbox_kernel::processor::object;
+use ntbox_kernel::processor::handle;
 use ntbox_kernel::processor::{thread, work};
 use ntbox_kernel::user::access::{DELETE, FILE_READ_ATTRIBUTES, READ, SYNCHRONIZE, WRITE};
 use ntbox_kernel::user::locks::Range;
@@ -146,7 +146,7 @@ fn succeeded(outcome: Outcome) -> Outcome {
 }
 
 fn file_object(file: &File) -> &'static FILE_OBJECT {
-    let object = object::object_of_handle(file.handle()).unwrap();
+    let object = handle::object_of_handle(file.handle()).unwrap();
     // SAFETY: the handle keeps the object.
     unsafe { &*object.cast::<FILE_OBJECT>() }
 }

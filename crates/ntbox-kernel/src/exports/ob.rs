@@ -9,6 +9,7 @@ use crate::nt::{
     STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::processor::object::{self, Kind, ObjectType};
+use crate::processor::{handle, lifetime};
 use crate::processor::{irql, thread};
 use crate::user;
 use std::ffi::c_void;
@@ -43,7 +44,7 @@ unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> i
         device_checks::referenced(body.cast(), caller);
     }
     // SAFETY: the driver's object.
-    unsafe { object::reference(body) };
+    unsafe { lifetime::reference(body) };
     // SAFETY: as above.
     unsafe { object::pointer_count(body) as isize }
 }
@@ -55,7 +56,7 @@ unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) ->
     // SAFETY: the driver's object.
     let before = unsafe { object::pointer_count(body) };
     // SAFETY: the driver's reference.
-    unsafe { object::dereference(body) };
+    unsafe { lifetime::dereference(body) };
     before as isize - 1
 }
 
@@ -103,7 +104,7 @@ unsafe extern "win64" fn reference_object_by_pointer(
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
     // SAFETY: the driver's object.
-    unsafe { object::reference(body) };
+    unsafe { lifetime::reference(body) };
     STATUS_SUCCESS
 }
 
@@ -123,14 +124,14 @@ unsafe extern "win64" fn reference_object_by_handle(
     let (found, granted) = match handle as isize {
         CURRENT_PROCESS => (thread::current().process(), u32::MAX),
         CURRENT_THREAD => (thread::current().object(), u32::MAX),
-        _ => match object::reference_by_handle(handle) {
+        _ => match handle::reference_by_handle(handle) {
             Ok(found) => found,
             Err(status) => return status,
         },
     };
     if matches!(handle as isize, CURRENT_PROCESS | CURRENT_THREAD) {
         // SAFETY: the current thread and its process are alive.
-        unsafe { object::reference(found) };
+        unsafe { lifetime::reference(found) };
     }
     // SAFETY: referenced above.
     let status = if !unsafe { is_of_type(found, wanted) } {
@@ -142,7 +143,7 @@ unsafe extern "win64" fn reference_object_by_handle(
     };
     if status != STATUS_SUCCESS {
         // SAFETY: referenced above.
-        unsafe { object::dereference(found) };
+        unsafe { lifetime::dereference(found) };
         return status;
     }
     // SAFETY: null or the driver's pointer.
@@ -177,7 +178,7 @@ unsafe extern "win64" fn reference_object_by_name(
     // SAFETY: the lookup referenced it.
     if !rest.is_empty() || !unsafe { is_of_type(found, wanted) } {
         // SAFETY: as above.
-        unsafe { object::dereference(found) };
+        unsafe { lifetime::dereference(found) };
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
     // SAFETY: the driver's pointer.
@@ -202,7 +203,7 @@ unsafe extern "win64" fn open_object_by_pointer(
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
     // SAFETY: the driver's object.
-    let opened = unsafe { object::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
+    let opened = unsafe { handle::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
     // SAFETY: the driver's pointer.
     unsafe { handle.write(opened) };
     STATUS_SUCCESS

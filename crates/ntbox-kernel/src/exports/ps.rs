@@ -12,6 +12,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::object::{self, Kind, ObjectType};
+use crate::processor::{handle, lifetime};
 use crate::processor::{irql, process, system_thread, thread};
 use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
@@ -114,7 +115,7 @@ unsafe extern "win64" fn lookup_process_by_process_id(
         return STATUS_INVALID_CID;
     };
     // SAFETY: process objects live as long as the box.
-    unsafe { object::reference(process.object()) };
+    unsafe { lifetime::reference(process.object()) };
     // SAFETY: the driver passes a variable.
     unsafe { found.write(process.object()) };
     STATUS_SUCCESS
@@ -134,7 +135,7 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
         return STATUS_INVALID_CID;
     };
     // SAFETY: thread objects live as long as the box.
-    unsafe { object::reference(thread.object()) };
+    unsafe { lifetime::reference(thread.object()) };
     // SAFETY: the driver passes a variable.
     unsafe { found.write(thread.object()) };
     STATUS_SUCCESS
@@ -165,7 +166,7 @@ unsafe extern "win64" fn create_system_thread(
     let owner = if process_handle.is_null() {
         process::system()
     } else {
-        match object::object_of_handle(process_handle).map(process::from_object) {
+        match handle::object_of_handle(process_handle).map(process::from_object) {
             Ok(Some(process)) => process,
             Ok(None) => return STATUS_INVALID_PARAMETER,
             Err(status) => return status,
@@ -173,7 +174,7 @@ unsafe extern "win64" fn create_system_thread(
     };
     let publish = |thread: &'static thread::Thread| {
         // SAFETY: thread objects live as long as the box.
-        let value = unsafe { object::open_handle(thread.object(), access, true) };
+        let value = unsafe { handle::open_handle(thread.object(), access, true) };
         // SAFETY: the driver passes a variable.
         unsafe { handle.write(value) };
         if !client_id.is_null() {
@@ -271,7 +272,7 @@ mod tests {
             };
             assert_eq!(status, STATUS_SUCCESS);
             assert_eq!(client.process, id(4));
-            let object = object::object_of_handle(handle).expect("open");
+            let object = handle::object_of_handle(handle).expect("open");
             assert_eq!(
                 // SAFETY: a thread object.
                 unsafe { dispatcher::wait(&[object], false, Some(-50_000_000), false) },
@@ -281,7 +282,7 @@ mod tests {
             assert_eq!(unsafe { get_thread_id(object) }, client.thread);
             let ended = thread::from_object(object).expect("a thread").exit_status();
             assert_eq!(ended, if context.addr() == 1 { 7 } else { 0 });
-            assert_eq!(object::close_handle(handle), STATUS_SUCCESS);
+            assert_eq!(handle::close_handle(handle), STATUS_SUCCESS);
         }
         assert_eq!(RAN.load(Ordering::Acquire), 3);
         let code = routine as *const () as usize;
@@ -307,7 +308,7 @@ mod tests {
         );
         assert_eq!(found, thread::system_process());
         // SAFETY: referenced by the look-up.
-        unsafe { object::dereference(found) };
+        unsafe { lifetime::dereference(found) };
         assert_eq!(
             // SAFETY: as above.
             unsafe { lookup_process_by_process_id(id(5), &raw mut found, 0) },
@@ -322,7 +323,7 @@ mod tests {
         );
         assert_eq!(found, thread::current().object());
         // SAFETY: referenced by the look-up.
-        unsafe { object::dereference(found) };
+        unsafe { lifetime::dereference(found) };
     }
 
     #[test]

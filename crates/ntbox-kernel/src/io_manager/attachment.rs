@@ -16,7 +16,7 @@ use super::{checks, legacy_filters};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS,
 };
-use crate::processor::object;
+use crate::processor::lifetime;
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -129,7 +129,7 @@ pub unsafe fn reference_top_of_stack(device: *mut DEVICE_OBJECT) -> *mut DEVICE_
     // SAFETY: contract; no device of the stack is deleted while the links are locked.
     unsafe {
         let top = top_of_stack(device);
-        object::reference(top.cast());
+        lifetime::reference(top.cast());
         top
     }
 }
@@ -159,7 +159,7 @@ pub unsafe fn reference_lower(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT 
         }
         let below = (*(*device).DeviceObjectExtension).AttachedTo;
         if !below.is_null() {
-            object::reference(below.cast());
+            lifetime::reference(below.cast());
         }
         below
     }
@@ -184,7 +184,7 @@ pub unsafe fn reference_attachment_base(device: *mut DEVICE_OBJECT) -> *mut DEVI
     // SAFETY: contract; links are locked.
     unsafe {
         let base = base(device);
-        object::reference(base.cast());
+        lifetime::reference(base.cast());
         base
     }
 }

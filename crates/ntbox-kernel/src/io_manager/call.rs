@@ -15,7 +15,7 @@ use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
 use crate::processor::thread::Regions;
-use crate::processor::{irql, turns};
+use crate::processor::{irql, points};
 use crate::verifier::{self, rules};
 
 /// `IofCallDriver`: gives the request to the dispatch routine of `device`'s
@@ -95,7 +95,7 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
 /// As [`call_driver`].
 #[inline(never)]
 unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
-    turns::point();
+    points::point();
     let level = irql::current();
     let regions = Regions::current();
     if let Some(completed) = checks::freed_by(irp) {

@@ -10,7 +10,7 @@ use super::history::{Event, EventKind};
 use super::{checks, irp as requests};
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
 use crate::processor::lock_order::{self, Mode};
-use crate::processor::{irql, spin_lock};
+use crate::processor::{held_locks, irql, spin_lock};
 use crate::verifier::rules;
 use std::sync::atomic::AtomicUsize;
 
@@ -85,21 +85,21 @@ pub unsafe fn cancel(irp: *mut IRP, site: usize) -> bool {
             );
         }
         (*irp).CancelIrql = old;
-        let held = spin_lock::held_by_current();
+        let held = held_locks::count();
         routine(device, irp);
         let level = irql::current();
-        if spin_lock::held_by_current() >= held || level != old {
+        if held_locks::count() >= held || level != old {
             checks::report(
                 &rules::CANCEL_LOCK_KEPT,
                 format!(
                     "a cancel routine returned at IRQL {level} with {} spin lock(s) held; IoCancelIrp was \
                      called at IRQL {old}",
-                    spin_lock::held_by_current()
+                    held_locks::count()
                 ),
                 std::ptr::null_mut(),
                 vec![("cancel routine", address)],
             );
-            if spin_lock::held_by_current() >= held {
+            if held_locks::count() >= held {
                 spin_lock::release(LOCK.as_ptr());
             }
             irql::restore(old);

@@ -8,7 +8,7 @@
 
 use super::{checks, irp};
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql, STATUS_PENDING, Status};
-use crate::processor::{irql, spin_lock};
+use crate::processor::{held_locks, irql};
 use crate::verifier::rules;
 
 pub(super) fn twice(message: String, irp: *mut IRP, site: usize, before: usize) {
@@ -74,7 +74,7 @@ pub(super) unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
         // SAFETY: contract; in a test, the mistake is not held against the drivers above.
         unsafe { irp.set_cancel_routine(None) };
     }
-    let held = spin_lock::held_by_current();
+    let held = held_locks::count();
     if held > 0 {
         let message = format!("the request was completed while {held} spin lock(s) were held");
         checks::report(

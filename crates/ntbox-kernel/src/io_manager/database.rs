@@ -7,7 +7,7 @@
 )]
 
 use crate::nt::DEVICE_OBJECT;
-use crate::processor::{object, turns};
+use crate::processor::{object, points};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `DOE_UNLOAD_PENDING`.
@@ -19,7 +19,7 @@ static DATABASE: Mutex<()> = Mutex::new(());
 
 /// The lock of every device list and every stack link. No driver code runs under it.
 pub(super) fn database() -> MutexGuard<'static, ()> {
-    turns::point();
+    points::point();
     DATABASE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -32,8 +32,9 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::dispatcher;
+use crate::processor::lifetime;
 use crate::processor::object::{self, Kind, Procedures};
-use crate::processor::turns;
+use crate::processor::points;
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -71,7 +72,7 @@ pub unsafe fn create(
         if let Err(status) = unsafe { namespace::insert(name, object) } {
             // The deletion procedure looks at the device extension and the driver.
             // SAFETY: nobody else has seen the object.
-            unsafe { object::dereference(object) };
+            unsafe { lifetime::dereference(object) };
             return Err(status);
         }
     }
@@ -79,7 +80,7 @@ pub unsafe fn create(
         pool::allocate_for_box(size_of::<DEVOBJ_EXTENSION>()).cast::<DEVOBJ_EXTENSION>();
     // SAFETY: both blocks are zeroed, large enough and new; `driver` is alive.
     unsafe {
-        object::reference(driver.cast());
+        lifetime::reference(driver.cast());
         (*extension).Type = IO_TYPE_EXTENSION;
         (*extension).Size = 0;
         (*extension).DeviceObject = device;
@@ -120,7 +121,7 @@ pub unsafe fn create(
         (*driver).DeviceObject = device;
     }
     // It is listed from here on, with an extension of zeros: others may find it before its driver goes on.
-    turns::point();
+    points::point();
     Ok(device)
 }
 
@@ -207,7 +208,7 @@ unsafe fn finish_delete(device: *mut DEVICE_OBJECT) {
             }
         }
         remove_from_driver(device);
-        object::dereference(device.cast());
+        lifetime::dereference(device.cast());
     }
 }
 
@@ -269,7 +270,7 @@ unsafe fn delete_body(device: *mut DEVICE_OBJECT) {
         device_checks::forget(device);
         vpb::delete_vpb(device);
         pool::free_for_box(extension.cast());
-        object::dereference((*device).DriverObject.cast());
+        lifetime::dereference((*device).DriverObject.cast());
     }
 }
 
@@ -297,7 +298,7 @@ pub unsafe fn devices_of(driver: *mut DRIVER_OBJECT) -> Vec<*mut DEVICE_OBJECT> 
 pub(super) unsafe fn open(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract.
     unsafe {
-        object::reference(device.cast());
+        lifetime::reference(device.cast());
         AtomicI32::from_ptr(&raw mut (*device).ReferenceCount).fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -316,7 +317,7 @@ pub(super) unsafe fn close(device: *mut DEVICE_OBJECT) {
         if left == 0 && flags & DELETE_PENDING != 0 {
             finish_delete(device);
         }
-        object::dereference(device.cast());
+        lifetime::dereference(device.cast());
     }
 }
 

@@ -15,6 +15,7 @@ use crate::nt::{
     NTSTATUS, Status,
 };
 use crate::pe_image::{self, Image};
+use crate::processor::lifetime;
 use crate::processor::object::{self, Kind, Procedures};
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -192,7 +193,7 @@ pub(super) fn create_object(
         let hardware = Box::leak(Box::new(strings[1].as_unicode()));
         (*driver).HardwareDatabase = hardware;
         if namespace::insert(name, object).is_err() {
-            object::dereference(object);
+            lifetime::dereference(object);
             return None;
         }
     }
@@ -245,7 +246,7 @@ pub(super) unsafe fn drop_object(driver: *mut DRIVER_OBJECT) {
         if let Some(name) = object::name_of(driver.cast()) {
             let _gone_already = namespace::remove(&name);
         }
-        object::dereference(driver.cast());
+        lifetime::dereference(driver.cast());
     }
 }
 

@@ -13,6 +13,7 @@
 use super::{checks, device};
 use crate::nt::{IO_ERROR_LOG_PACKET, NTSTATUS};
 use crate::pool;
+use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 use crate::verifier::rules;
 use std::ffi::c_void;
@@ -80,7 +81,7 @@ pub unsafe fn allocate(object: *mut c_void, bytes: u8, site: usize) -> *mut c_vo
     }
     // SAFETY: contract; the block is large enough and new.
     unsafe {
-        object::reference(object);
+        lifetime::reference(object);
         std::ptr::write_bytes(block.cast::<u8>(), 0, HEADER + bytes);
         block.cast::<Header>().write(Header { object, bytes });
     }
@@ -95,7 +96,7 @@ pub unsafe fn free(packet: *mut c_void, site: usize) {
     // SAFETY: contract.
     unsafe {
         let header = packet.byte_sub(HEADER).cast::<Header>();
-        object::dereference((*header).object);
+        lifetime::dereference((*header).object);
         pool::free(header.cast(), Some(TAG), site);
     }
 }

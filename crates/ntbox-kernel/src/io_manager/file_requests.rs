@@ -16,7 +16,7 @@ use crate::nt::{
     IRP_MJ_CREATE, IRP_MJ_SHUTDOWN, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_PENDING,
     Status,
 };
-use crate::processor::object;
+use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
 
 /// Sends cleanup or close and waits for it.
@@ -119,7 +119,7 @@ pub(super) unsafe fn send_shutdown(device: *mut DEVICE_OBJECT) {
         if call::call_driver(top, request, 0) == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
         }
-        object::dereference(top.cast());
+        lifetime::dereference(top.cast());
     }
 }
 
@@ -144,7 +144,7 @@ pub unsafe fn query(
         dispatcher::initialize_event(&raw mut event, false, false);
         let request = irp::allocate((*device).StackSize);
         irp::set_identity(request, identity::current());
-        object::reference(file.cast());
+        lifetime::reference(file.cast());
         request.set_original_file_object(file);
         request.set_thread(thread::current().object());
         (*request).Flags = IRP_BUFFERED_IO | IRP_SYNCHRONOUS_API;

@@ -13,6 +13,7 @@ use crate::nt::{
     NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_SUCH_DEVICE,
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
 };
+use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 
 /// `IoGetDeviceObjectPointer`: opens the device, closes the handle again, and
@@ -37,7 +38,7 @@ pub fn device_pointer(
         } else {
             Err(STATUS_OBJECT_TYPE_MISMATCH)
         };
-        object::dereference(found);
+        lifetime::dereference(found);
         result
     }
 }
@@ -62,7 +63,7 @@ unsafe fn open(
         };
         let opened = opened.and_then(|()| file::send_create(file, access));
         if let Err(status) = opened {
-            object::dereference(file.cast());
+            lifetime::dereference(file.cast());
             return Err(status);
         }
         file::last_handle_closed(file);
@@ -97,7 +98,7 @@ pub unsafe fn enumerate_devices(
         let mut next = (*driver).DeviceObject;
         while !next.is_null() {
             if count < capacity {
-                object::reference(next.cast());
+                lifetime::reference(next.cast());
                 *list.add(count) = next;
             }
             count += 1;
@@ -135,7 +136,7 @@ pub unsafe fn disk_device(volume: *mut DEVICE_OBJECT) -> Result<*mut DEVICE_OBJE
             return Err(STATUS_VOLUME_DISMOUNTED);
         }
         let disk = (*vpb).RealDevice;
-        object::reference(disk.cast());
+        lifetime::reference(disk.cast());
         Ok(disk)
     }
 }

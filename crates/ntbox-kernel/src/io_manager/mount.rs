@@ -29,7 +29,7 @@ use crate::nt::{
     STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED, STATUS_VOLUME_DISMOUNTED,
     STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
 };
-use crate::processor::object;
+use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -163,7 +163,7 @@ unsafe fn mount(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> Result<(), NTST
                 }
             }
             for control in candidates {
-                object::dereference(control.cast());
+                lifetime::dereference(control.cast());
             }
             match outcome {
                 Some(Err(STATUS_FS_DRIVER_REQUIRED)) => continue 'offers,
@@ -218,8 +218,8 @@ unsafe fn offer(
             (*(*(*vpb).DeviceObject).DeviceObjectExtension).Vpb = vpb;
             MOUNTS.fetch_add(1, Ordering::Relaxed);
         }
-        object::dereference(below.cast());
-        object::dereference(top.cast());
+        lifetime::dereference(below.cast());
+        lifetime::dereference(top.cast());
         status
     }
 }
@@ -250,7 +250,7 @@ unsafe fn load_file_system(control: *mut DEVICE_OBJECT) {
         if call::call_driver(top, request, 0) == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
         }
-        object::dereference(top.cast());
+        lifetime::dereference(top.cast());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeping mounts out while a listener learns of the file systems that are there
 //! (`IoRegisterFsRegistrationChangeMountAware`).
 
-use crate::processor::turns;
+use crate::processor::points;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::ThreadId;
 
@@ -26,7 +26,7 @@ pub(super) struct Mounting;
 pub(super) fn hold_off() -> HeldOff {
     let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
     while gate.0 != 0 || gate.1.is_some() {
-        turns::waits();
+        points::waits();
         gate = GATE
             .changed
             .wait(gate)
@@ -34,7 +34,7 @@ pub(super) fn hold_off() -> HeldOff {
     }
     gate.1 = Some(std::thread::current().id());
     drop(gate);
-    turns::goes_on();
+    points::goes_on();
     HeldOff
 }
 
@@ -42,7 +42,7 @@ pub(super) fn enter_mount() -> Mounting {
     let this = std::thread::current().id();
     let mut gate = GATE.mounting.lock().unwrap_or_else(PoisonError::into_inner);
     while gate.1.is_some_and(|holder| holder != this) {
-        turns::waits();
+        points::waits();
         gate = GATE
             .changed
             .wait(gate)
@@ -50,7 +50,7 @@ pub(super) fn enter_mount() -> Mounting {
     }
     gate.0 += 1;
     drop(gate);
-    turns::goes_on();
+    points::goes_on();
     Mounting
 }
 

@@ -10,6 +10,7 @@ use crate::nt::{
     NTSTATUS, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
 };
+use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -120,7 +121,7 @@ pub unsafe fn insert(path: &str, object: *mut c_void) -> Result<(), NTSTATUS> {
         return Err(STATUS_OBJECT_NAME_COLLISION);
     }
     // SAFETY: contract.
-    unsafe { object::reference(object) };
+    unsafe { lifetime::reference(object) };
     // SAFETY: contract.
     unsafe { object::set_name(object, &path) };
     nodes.insert(key(&path), Node::Object(object as usize));
@@ -145,7 +146,7 @@ pub fn remove(path: &str) -> Result<(), NTSTATUS> {
         // SAFETY: the node held a reference.
         unsafe { object::clear_name(object) };
         // SAFETY: the node's reference is given up with it; the lock is released by now.
-        unsafe { object::dereference(object) };
+        unsafe { lifetime::dereference(object) };
     }
     Ok(())
 }
@@ -205,7 +206,7 @@ pub fn lookup(path: &str) -> Result<(*mut c_void, String), NTSTATUS> {
                 Some(Node::Object(object)) => {
                     let object = *object as *mut c_void;
                     // SAFETY: the node holds a reference and the namespace is locked.
-                    unsafe { object::reference(object) };
+                    unsafe { lifetime::reference(object) };
                     return Ok((object, path[end..].to_owned()));
                 }
                 None if end == path.len() => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
@@ -249,7 +250,7 @@ pub fn objects(directory: &str, wanted: Kind) -> Vec<*mut c_void> {
         // SAFETY: the node holds a reference and the namespace is locked.
         if path.starts_with(&prefix) && unsafe { object::kind_of(object) } == Some(wanted) {
             // SAFETY: as above.
-            unsafe { object::reference(object) };
+            unsafe { lifetime::reference(object) };
             found.push(object);
         }
     }
@@ -284,7 +285,7 @@ mod tests {
             ] {
                 let (found, left) = lookup(path).expect(path);
                 assert_eq!((found, left.as_str()), (object, rest), "{path}");
-                object::dereference(found);
+                lifetime::dereference(found);
             }
             assert_eq!(
                 lookup(r"\Device\NsRestless"),
@@ -304,7 +305,7 @@ mod tests {
             remove(r"\Device\NsRest").expect("there");
             assert_eq!(object::name_of(object), None);
             assert_eq!(object::pointer_count(object), 1);
-            object::dereference(object);
+            lifetime::dereference(object);
         }
     }
 
@@ -335,8 +336,8 @@ mod tests {
                 remove(r"\FileSystem\Filters\NsOne"),
                 Err(STATUS_OBJECT_NAME_NOT_FOUND)
             );
-            object::dereference(one);
-            object::dereference(two);
+            lifetime::dereference(one);
+            lifetime::dereference(two);
         }
     }
 

@@ -19,8 +19,8 @@ use crate::nt::{
     STATUS_SUCCESS,
 };
 use crate::nt::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use crate::processor::object;
-use crate::processor::turns;
+use crate::processor::points;
+use crate::processor::{lifetime, object};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
@@ -82,7 +82,7 @@ fn exclusive() -> Exclusive {
             None => {
                 *owner = Some((this, 1));
                 drop(owner);
-                turns::goes_on();
+                points::goes_on();
                 return Exclusive;
             }
             Some((thread, depth)) if *thread == this => {
@@ -90,7 +90,7 @@ fn exclusive() -> Exclusive {
                 return Exclusive;
             }
             Some(_) => {
-                turns::waits();
+                points::waits();
                 owner = DATABASE
                     .released
                     .wait(owner)
@@ -238,7 +238,7 @@ pub unsafe fn register_change(driver: *mut DRIVER_OBJECT, routine: FsNotificatio
     };
     // SAFETY: contract; registered control devices are alive and none is unregistered meanwhile.
     unsafe {
-        object::reference(driver.cast());
+        lifetime::reference(driver.cast());
         for control in known {
             let control = control as *mut DEVICE_OBJECT;
             if !is_raw(control) {
@@ -269,7 +269,7 @@ pub unsafe fn register_change_mount_aware(
         unsafe { register_change(driver, routine) }
     };
     // It listens.
-    turns::point();
+    points::point();
     status
 }
 
@@ -290,7 +290,7 @@ pub unsafe fn unregister_change(driver: *mut DRIVER_OBJECT, routine: FsNotificat
     };
     if removed {
         // SAFETY: the reference of the registration.
-        unsafe { object::dereference(driver.cast()) };
+        unsafe { lifetime::dereference(driver.cast()) };
     }
 }
 
@@ -345,7 +345,7 @@ pub(super) fn candidates(device_type: u32) -> Vec<*mut DEVICE_OBJECT> {
         .map(|control| {
             let control = *control as *mut DEVICE_OBJECT;
             // SAFETY: alive while it is in the list, which is locked.
-            unsafe { object::reference(control.cast()) };
+            unsafe { lifetime::reference(control.cast()) };
             control
         })
         .collect()

@@ -27,7 +27,7 @@ use crate::nt::{
     IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, STATUS_VERIFY_REQUIRED, Status,
 };
 use crate::pool;
-use crate::processor::object;
+use crate::processor::lifetime;
 use crate::processor::{dispatcher, irql, thread};
 use crate::verifier::rules;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -228,7 +228,7 @@ unsafe fn finish(irp: *mut IRP) {
         }
         // A create has no reference of its own: the handle is not there yet.
         if !file.is_null() && flags & IRP_CREATE_OPERATION == 0 {
-            object::dereference(file.cast());
+            lifetime::dereference(file.cast());
         }
     }
 }

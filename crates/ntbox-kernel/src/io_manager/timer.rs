@@ -6,7 +6,7 @@
 )]
 
 use crate::nt::{DEVICE_OBJECT, NTSTATUS, STATUS_SUCCESS};
-use crate::processor::object;
+use crate::processor::lifetime;
 use crate::processor::work;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -80,11 +80,11 @@ fn tick_later(device: usize, generation: u64) {
             }
             let pointer = device as *mut DEVICE_OBJECT;
             // SAFETY: a timer leaves the table before its device is deleted.
-            unsafe { object::reference(pointer.cast()) };
+            unsafe { lifetime::reference(pointer.cast()) };
             // SAFETY: the driver gave the routine for this device.
             unsafe { (timer.routine)(pointer, timer.context as *mut c_void) };
             // SAFETY: referenced above.
-            unsafe { object::dereference(pointer.cast()) };
+            unsafe { lifetime::dereference(pointer.cast()) };
             tick_later(device, generation);
         }),
     );

@@ -19,7 +19,7 @@ use crate::pe_image::{self, Image};
 use crate::pool;
 use crate::processor::object;
 use crate::processor::thread::Regions;
-use crate::processor::{self, irql, turns};
+use crate::processor::{self, irql, points};
 use crate::verifier::{self, rules};
 use std::time::{Duration, Instant};
 
@@ -208,10 +208,10 @@ fn wait_for_references(driver: *mut DRIVER_OBJECT) {
 fn wait_while(busy: impl Fn() -> bool, patience: Duration) {
     let end = Instant::now() + patience;
     while busy() && Instant::now() < end {
-        turns::waits();
+        points::waits();
         std::thread::sleep(Duration::from_millis(1));
     }
-    turns::goes_on();
+    points::goes_on();
 }
 
 fn check_leftovers(loaded: &Loaded) {

@@ -20,7 +20,7 @@ use crate::nt::{
 };
 use crate::pe_image;
 use crate::pool;
-use crate::processor::object;
+use crate::processor::lifetime;
 use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -97,7 +97,7 @@ pub unsafe fn set(
     }
     // SAFETY: contract; the block is large enough and new.
     unsafe {
-        object::reference(device.cast());
+        lifetime::reference(device.cast());
         count((*device).DriverObject, 1);
         block.write(Guarded {
             device,
@@ -172,7 +172,7 @@ unsafe extern "win64" fn guarded(
         pool::free(block.cast(), Some(TAG), 0);
         let status = routine(device, irp, context);
         count((*own).DriverObject, -1);
-        object::dereference(own.cast());
+        lifetime::dereference(own.cast());
         status
     }
 }

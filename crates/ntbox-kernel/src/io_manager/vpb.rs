@@ -13,7 +13,7 @@
 use super::device;
 use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, Kirql, VPB, VPB_MOUNTED};
 use crate::pool;
-use crate::processor::{irql, spin_lock, turns};
+use crate::processor::{irql, points, spin_lock};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ static SPIN_LOCK: AtomicUsize = AtomicUsize::new(0);
 
 /// `IoAcquireVpbSpinLock`: returns the IRQL to release it with.
 pub fn acquire_vpb_spin_lock() -> Kirql {
-    turns::point();
+    points::point();
     let old = irql::current();
     if old < DISPATCH_LEVEL {
         irql::raise(DISPATCH_LEVEL);

@@ -10,6 +10,7 @@ use crate::nt::PASSIVE_LEVEL;
 use crate::nt::routines::WorkItemRoutine;
 use crate::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
 use crate::pool;
+use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 use crate::processor::{irql, work};
 use crate::verifier::rules;
@@ -123,7 +124,7 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
         }
         (*item).queued = 1;
         let object = (*item).object;
-        object::reference(object);
+        lifetime::reference(object);
         let driver = match object::kind_of(object) {
             Some(Kind::Device) => (*object.cast::<DEVICE_OBJECT>()).DriverObject,
             _ => object.cast::<DRIVER_OBJECT>(),
@@ -163,7 +164,7 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
             }
             count(driver as *mut DRIVER_OBJECT, -1);
             // SAFETY: the reference taken when it was queued.
-            unsafe { object::dereference(object) };
+            unsafe { lifetime::dereference(object) };
         }),
     );
 }

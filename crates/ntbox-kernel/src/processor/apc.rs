@@ -10,8 +10,7 @@
 //! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
 //! architecture guide.
 
-use super::thread::{self, Thread};
-use super::{dispatcher, irql};
+use super::irql;
 use crate::nt::APC_LEVEL;
 use crate::verifier::{rules, violation};
 use std::cell::Cell;
@@ -20,9 +19,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-type Apc = Box<dyn FnOnce() + Send>;
+pub(super) type Apc = Box<dyn FnOnce() + Send>;
 
-/// APCs queued to a thread, in order.
+/// APCs queued to a thread, in order. A thread has one, and says which ([`Apcs::adopt`]).
 #[derive(Default)]
 pub(super) struct Apcs {
     queue: Mutex<VecDeque<Apc>>,
@@ -30,7 +29,11 @@ pub(super) struct Apcs {
 }
 
 impl Apcs {
-    fn push(&self, apc: Apc) {
+    /// Makes these the APCs of the thread that runs.
+    pub(super) fn adopt(&'static self) {
+        OWN.set(Some(self));
+    }
+    pub(super) fn push(&self, apc: Apc) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push_back(apc);
         self.pending.store(true, Ordering::Release);
@@ -49,19 +52,10 @@ impl Apcs {
 }
 
 thread_local! {
+    /// The APCs of this thread; none until it is registered.
+    static OWN: Cell<Option<&'static Apcs>> = const { Cell::new(None) };
     static CRITICAL_REGIONS: Cell<u32> = const { Cell::new(0) };
     static GUARDED_REGIONS: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Queues a special kernel APC. It runs at once if `thread` is the current one
-/// and may take APCs; a wait of another thread is interrupted for it.
-pub fn queue_apc(thread: &'static Thread, apc: Apc) {
-    thread.apcs.push(apc);
-    if std::ptr::eq(thread, thread::current()) {
-        deliver_apcs();
-    } else {
-        dispatcher::interrupt_wait(thread);
-    }
 }
 
 /// True if this thread takes special kernel APCs now.
@@ -72,18 +66,18 @@ pub(super) fn takes_apcs() -> bool {
 /// Runs the pending APCs of this thread, if it may take them.
 #[inline]
 pub fn deliver_apcs() {
-    let Some(thread) = thread::known() else {
+    let Some(apcs) = OWN.get() else {
         return;
     };
-    if thread.apcs.is_pending() && takes_apcs() {
-        deliver(thread);
+    if apcs.is_pending() && takes_apcs() {
+        deliver(apcs);
     }
 }
 
 #[cold]
-fn deliver(thread: &'static Thread) {
+fn deliver(apcs: &Apcs) {
     let old = irql::current();
-    while let Some(apc) = thread.apcs.pop() {
+    while let Some(apc) = apcs.pop() {
         irql::set(APC_LEVEL);
         apc();
         irql::set(old);

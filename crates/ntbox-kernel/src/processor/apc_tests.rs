@@ -4,7 +4,8 @@
 
 use super::*;
 use crate::nt::{DISPATCH_LEVEL, KEVENT, PASSIVE_LEVEL, STATUS_SUCCESS};
-use crate::processor::thread::{current, spawn};
+use crate::processor::dispatcher;
+use crate::processor::thread::{current, queue_apc, spawn};
 use crate::verifier::capture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

@@ -32,6 +32,14 @@ mod system;
 #[path = "fault/windows.rs"]
 mod system;
 
+/// What reports call the thread that runs. The handler can ask no other floor: it may have interrupted it.
+pub(super) fn call_thread(id: u32, name: &'static str) {
+    #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+    handover::call_thread(id, name);
+    #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
+    let _ = (id, name);
+}
+
 /// Makes this thread able to take faults. Called once for each thread before
 /// driver code runs on it; further calls cost a look at a thread-local.
 pub fn prepare_thread() {

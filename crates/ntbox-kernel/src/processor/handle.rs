@@ -6,7 +6,8 @@
     reason = "the table holds references to objects by pointer"
 )]
 
-use super::object::{dereference, header, locked, reference};
+use super::lifetime::{dereference, reference};
+use super::object::{header, locked};
 use crate::nt::{HANDLE, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -122,4 +123,33 @@ pub fn close_handle(handle: HANDLE) -> NTSTATUS {
         dereference(object);
     }
     STATUS_SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::object::{Kind, create, handle_count, kind_of, pointer_count};
+
+    #[test]
+    fn a_handle_keeps_its_object_and_closes_once() {
+        let object = create(Kind::Event, 24);
+        // SAFETY: the object is alive and owned here.
+        unsafe {
+            assert_eq!(kind_of(object), Some(Kind::Event));
+            let handle = open_handle(object, 3, true);
+            assert!(handle as isize <= -0x8000_0000 || handle as usize & 0x8000_0000 != 0);
+            assert_eq!(pointer_count(object), 2);
+            assert_eq!(handle_count(object), 1);
+            assert_eq!(object_of_handle(handle), Ok(object));
+            assert_eq!(access_of_handle(handle), Ok(3));
+            let (again, _) = reference_by_handle(handle).expect("open");
+            assert_eq!(pointer_count(again), 3);
+            dereference(again);
+            assert_eq!(close_handle(handle), STATUS_SUCCESS);
+            assert_eq!(close_handle(handle), STATUS_INVALID_HANDLE);
+            assert_eq!(object_of_handle(handle), Err(STATUS_INVALID_HANDLE));
+            assert_eq!(pointer_count(object), 1);
+            dereference(object);
+        }
+    }
 }

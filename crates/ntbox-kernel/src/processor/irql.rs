@@ -6,7 +6,7 @@
 //!
 //! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
 
-use super::{spin_lock, thread};
+use super::{apc, held_locks};
 use crate::host::pageable;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql};
 use crate::verifier;
@@ -93,7 +93,7 @@ pub fn lower_for(level: Kirql, caller: usize) {
             &[("lowered at", caller)],
         );
     }
-    let held = spin_lock::held_by_current();
+    let held = held_locks::count();
     if held > 0 && level < DISPATCH_LEVEL {
         violation(
             &verifier::rules::SPIN_LOCK_PAIRING,
@@ -113,7 +113,7 @@ pub fn lower_for(level: Kirql, caller: usize) {
 pub fn restore(level: Kirql) {
     let old = replace(level);
     if level < APC_LEVEL && old >= APC_LEVEL {
-        thread::deliver_apcs();
+        apc::deliver_apcs();
     }
 }
 

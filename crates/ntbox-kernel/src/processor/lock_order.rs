@@ -16,7 +16,6 @@
 //!
 //! Source: Driver Verifier "Deadlock Detection", bug check 0xC4/1000 and 1001.
 
-use super::thread;
 use crate::pool;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
@@ -323,7 +322,7 @@ impl Graph {
                     from_mode: from.mode,
                     kinds: [from.kind, wanted.kind],
                     sites: [from.site, wanted.site],
-                    thread: thread::current().id(),
+                    thread: verifier::current_thread(),
                     guards,
                 }),
             }

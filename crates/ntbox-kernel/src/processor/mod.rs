@@ -5,8 +5,8 @@
 //! thread of the box in NT's sense. A level of `DISPATCH_LEVEL` therefore keeps
 //! nothing else from running elsewhere, as on a machine with many processors.
 //!
-//! - [`irql`]: the level of the current thread;
-//! - [`object`], [`handle`]: what threads, devices and files have in common;
+//! - [`irql`]: the level of the current thread; [`held_locks`]: how many spin locks it holds;
+//! - [`object`], [`lifetime`], [`handle`]: what threads, devices and files have in common;
 //! - [`thread`]: thread objects, APCs, critical regions; [`process`]: the processes;
 //! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
 //! - [`timer`], [`dpc`]: timers and DPC objects; [`time`], [`counter`]: the clocks;
@@ -16,20 +16,26 @@
 //! - [`system_thread`]: threads that drivers create;
 //! - [`fault`], [`step`], [`instruction`]: what a driver's code must not touch, and each instruction of it;
 //! - [`suspension`]: threads that are suspended inside a driver;
-//! - [`turns`]: two threads that run in turn, for every order of a race.
+//! - [`turns`], [`points`]: two threads that run in turn, for every order of a race.
+//!
+//! From below: levels and APCs; the points, objects and waits that a thread is built on; processes and threads;
+//! then what threads do, waiting first. A lower one is handed what it needs of a thread.
 
-mod apc;
+pub mod apc;
 pub mod counter;
 pub mod dispatcher;
 pub mod dpc;
 mod escape;
 pub mod fault;
 pub mod handle;
+pub mod held_locks;
 pub mod instruction;
 pub mod irql;
+pub mod lifetime;
 pub mod lock_order;
 pub mod object;
 pub mod parking;
+pub mod points;
 pub mod process;
 pub mod spin_lock;
 pub mod step;

@@ -1,8 +1,7 @@
-//! Objects: a header in front of every body, counted references, handles.
+//! Objects: a header in front of every body, with its kind, its counts, its name.
 //!
-//! What an object of a kind does when it goes, whoever makes it says. An object is deleted when its last
-//! reference goes: at once at PASSIVE_LEVEL, on a system worker thread above it
-//! (`ObfDereferenceObject` defers likewise).
+//! What an object of a kind does when it goes, whoever makes it says. Who keeps one, and when it goes, is for
+//! [`super::lifetime`] and [`super::handle`], which know threads; these are objects themselves.
 
 #![expect(
     unsafe_code,
@@ -10,12 +9,6 @@
     reason = "the header lies in front of a body that drivers hold by pointer"
 )]
 
-pub use super::handle::{
-    access_of_handle, close_handle, object_of_handle, open_handle, open_handles,
-    reference_by_handle,
-};
-use super::{irql, work};
-use crate::nt::PASSIVE_LEVEL;
 use crate::pool;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -95,7 +88,7 @@ pub(super) struct Header {
     magic: u64,
     pub(super) kind: Kind,
     pub(super) procedures: Option<&'static Procedures>,
-    references: AtomicI64,
+    pub(super) references: AtomicI64,
     pub(super) handles: AtomicI64,
     attributes: Mutex<Attributes>,
 }
@@ -155,45 +148,11 @@ pub fn create_with(
     block.wrapping_byte_add(HEADER)
 }
 
-/// `ObReferenceObject`.
+/// Ends an object.
 ///
-/// # Safety
-/// `object` is the body of a live object.
-pub unsafe fn reference(object: *mut c_void) {
-    // SAFETY: contract.
-    unsafe { header(object) }
-        .references
-        .fetch_add(1, Ordering::Relaxed);
-}
-
-/// `ObDereferenceObject`.
-///
-/// # Safety
-/// `object` is the body of a live object, and the caller gives up a reference it owns.
-pub unsafe fn dereference(object: *mut c_void) {
-    // SAFETY: contract.
-    let left = unsafe { header(object) }
-        .references
-        .fetch_sub(1, Ordering::AcqRel)
-        - 1;
-    if left > 0 {
-        return;
-    }
-    if irql::current() == PASSIVE_LEVEL {
-        // SAFETY: that was the last reference.
-        unsafe { delete(object) };
-    } else {
-        let object = object as usize;
-        work::queue(Box::new(move || {
-            // SAFETY: that was the last reference; nobody else can reach the object.
-            unsafe { delete(object as *mut c_void) };
-        }));
-    }
-}
-
 /// # Safety
 /// `object` has no reference left.
-unsafe fn delete(object: *mut c_void) {
+pub(super) unsafe fn delete(object: *mut c_void) {
     // SAFETY: contract; what the body owns is released by its kind first.
     unsafe {
         if let Some(procedures) = header(object).procedures {
@@ -288,30 +247,7 @@ pub unsafe fn security(object: *const c_void) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nt::{STATUS_INVALID_HANDLE, STATUS_SUCCESS};
-
-    #[test]
-    fn a_handle_keeps_its_object_and_closes_once() {
-        let object = create(Kind::Event, 24);
-        // SAFETY: the object is alive and owned here.
-        unsafe {
-            assert_eq!(kind_of(object), Some(Kind::Event));
-            let handle = open_handle(object, 3, true);
-            assert!(handle as isize <= -0x8000_0000 || handle as usize & 0x8000_0000 != 0);
-            assert_eq!(pointer_count(object), 2);
-            assert_eq!(handle_count(object), 1);
-            assert_eq!(object_of_handle(handle), Ok(object));
-            assert_eq!(access_of_handle(handle), Ok(3));
-            let (again, _) = reference_by_handle(handle).expect("open");
-            assert_eq!(pointer_count(again), 3);
-            dereference(again);
-            assert_eq!(close_handle(handle), STATUS_SUCCESS);
-            assert_eq!(close_handle(handle), STATUS_INVALID_HANDLE);
-            assert_eq!(object_of_handle(handle), Err(STATUS_INVALID_HANDLE));
-            assert_eq!(pointer_count(object), 1);
-            dereference(object);
-        }
-    }
+    use crate::processor::lifetime::dereference;
 
     #[test]
     fn memory_without_a_header_is_no_object() {

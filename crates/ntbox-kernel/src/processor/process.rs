@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "object bodies are filled by pointer")]
 
-use super::dispatcher;
+use super::dispatcher::header::initialize_process_object;
 use super::object::{self, Kind};
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -38,7 +38,7 @@ pub struct Process {
 impl Process {
     fn new(id: u32, image: &str) -> Self {
         let object = object::create(Kind::Process, EPROCESS_BYTES);
-        dispatcher::initialize_process_object(object);
+        initialize_process_object(object);
         let id_at = object.wrapping_byte_add(UNIQUE_PROCESS_ID).cast::<u64>();
         // SAFETY: inside the zeroed body that was just made; its alignment is 16.
         unsafe { id_at.write(u64::from(id)) };

@@ -11,30 +11,16 @@
 #![expect(unsafe_code, reason = "spin locks live in driver memory")]
 
 use super::lock_order::{self, Mode};
-use super::{irql, thread};
+use super::{held_locks, irql, thread};
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pool;
 use crate::verifier::rules::SPIN_LOCK_PAIRING;
 use crate::verifier::{rules, violation};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the lock is called in reports.
 const KIND: &str = "spin lock";
-
-thread_local! {
-    /// Locks held by this thread.
-    static HELD: Cell<usize> = const { Cell::new(0) };
-    /// IRQL at which the first of them was acquired.
-    static BASE: Cell<Kirql> = const { Cell::new(0) };
-}
-
-/// Number of spin locks this thread holds.
-#[inline]
-pub fn held_by_current() -> usize {
-    HELD.get()
-}
 
 fn owner() -> usize {
     std::ptr::from_ref(thread::current()).addr()
@@ -104,22 +90,8 @@ pub unsafe fn acquire_for(lock: *mut usize, base: Kirql, caller: usize) {
         }
         spin(lock, word, me, caller);
     }
-    acquired(base);
+    held_locks::acquired(base);
     lock_order::acquired(lock.addr(), KIND, Mode::Exclusive, caller);
-}
-
-/// Counts one more lock held by this thread, which ran at `base` before it.
-pub fn acquired(base: Kirql) {
-    let held = HELD.get();
-    if held == 0 {
-        BASE.set(base);
-    }
-    HELD.set(held + 1);
-}
-
-/// Counts one lock less.
-pub fn released() {
-    HELD.set(HELD.get().saturating_sub(1));
 }
 
 /// Waits for a lock that another thread holds. Host threads are preempted while
@@ -182,7 +154,7 @@ pub unsafe fn try_acquire(lock: *mut usize, caller: usize) -> bool {
         .compare_exchange(0, owner(), Ordering::Acquire, Ordering::Relaxed)
         .is_ok();
     if taken {
-        acquired(irql::current());
+        held_locks::acquired(irql::current());
         lock_order::acquired(lock.addr(), KIND, Mode::Exclusive, caller);
     }
     taken
@@ -218,7 +190,7 @@ pub unsafe fn release_for(lock: *mut usize, caller: usize) -> bool {
         );
         return false;
     }
-    released();
+    held_locks::released();
     true
 }
 
@@ -242,15 +214,14 @@ pub unsafe fn release_lowering(lock: *mut usize, level: Kirql, caller: usize) {
     }
     // SAFETY: contract of the function.
     let released = unsafe { release_for(lock, caller) };
-    let held = HELD.get();
-    if released && held == 0 && level != BASE.get() {
+    let (held, base) = (held_locks::count(), held_locks::base());
+    if released && held == 0 && level != base {
         violation(
             &rules::SPIN_LOCK_RELEASE_IRQL,
             format!(
-                "KeReleaseSpinLock lowered to {} ({level}); the lock was acquired at {} ({})",
+                "KeReleaseSpinLock lowered to {} ({level}); the lock was acquired at {} ({base})",
                 irql::name(level),
-                irql::name(BASE.get()),
-                BASE.get()
+                irql::name(base)
             ),
             &[("released at", caller)],
         );

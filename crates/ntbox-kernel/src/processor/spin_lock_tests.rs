@@ -31,7 +31,7 @@ fn threads_exclude_each_other() {
                     // SAFETY: held.
                     unsafe { release_lowering(lock, old, 0) };
                 }
-                assert_eq!((irql::current(), held_by_current()), (PASSIVE_LEVEL, 0));
+                assert_eq!((irql::current(), held_locks::count()), (PASSIVE_LEVEL, 0));
             });
         }
     });
@@ -52,7 +52,7 @@ fn recursion_and_double_release_are_reported() {
         unsafe { release(&raw mut lock) };
     });
     assert_eq!(names(&found), ["SpinLock", "SpinLock"]);
-    assert_eq!(held_by_current(), 0);
+    assert_eq!(held_locks::count(), 0);
 }
 
 #[test]

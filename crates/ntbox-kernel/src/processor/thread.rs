@@ -5,22 +5,25 @@
 //! Its `ETHREAD` stand-in is made when something asks for it; it begins with a
 //! dispatcher header that is signaled when the thread ends.
 
-use super::apc::Apcs;
+use super::apc::{Apc, Apcs};
+use super::dispatcher::header::initialize_thread_object;
+use super::dispatcher::waiter::Waiter;
+use super::dispatcher::waits::{interrupt_wait, signal_thread_object};
 use super::object::{self, Kind};
 use super::process::{self, Process};
-use super::{dispatcher, irql};
+use super::{fault, irql};
 use crate::nt::IRP;
 use crate::verifier::{self, Context};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, OnceLock, PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 pub use super::apc::{
     Regions, all_apcs_disabled, apcs_disabled, deliver_apcs, enter_critical_region,
     enter_guarded_region, leave_critical_region, leave_critical_region_for, leave_guarded_region,
-    leave_guarded_region_for, queue_apc,
+    leave_guarded_region_for,
 };
 
 /// Bytes of the thread object's body, as many as an `ETHREAD` of Windows 10 has.
@@ -59,8 +62,8 @@ pub struct Thread {
     priority: AtomicI32,
     /// Status that `PsTerminateSystemThread` was given.
     exit_status: AtomicI32,
-    /// Signalled, under the dispatcher lock, when the thread's wait has ended or an APC came.
-    pub(super) wake: Condvar,
+    /// What waits of it.
+    pub(super) waiter: Waiter,
 }
 
 impl std::fmt::Debug for Thread {
@@ -110,7 +113,7 @@ impl Thread {
     pub fn object(&'static self) -> *mut c_void {
         let address = *self.object.get_or_init(|| {
             let object = object::create(Kind::Thread, ETHREAD_BYTES);
-            dispatcher::initialize_thread_object(object, self.ended.load(Ordering::Acquire));
+            initialize_thread_object(object, self.ended.load(Ordering::Acquire));
             let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
             registry.by_object.insert(object.expose_provenance(), self);
             object.addr()
@@ -173,7 +176,7 @@ impl Thread {
             PROCESSORS_IN_USE.fetch_and(!(1 << self.processor), Ordering::AcqRel);
         }
         if let Some(object) = self.object.get() {
-            dispatcher::signal_thread_object(std::ptr::with_exposed_provenance_mut(*object));
+            signal_thread_object(std::ptr::with_exposed_provenance_mut(*object));
         }
     }
 }
@@ -220,7 +223,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
         ended: AtomicBool::new(false),
         priority: AtomicI32::new(NORMAL_PRIORITY),
         exit_status: AtomicI32::new(0),
-        wake: Condvar::new(),
+        waiter: Waiter::new(id),
     }));
     let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
     registry
@@ -228,7 +231,9 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
         .insert(std::ptr::from_ref(thread).addr(), thread);
     drop(registry);
     CURRENT.set(Some(thread));
-    crate::processor::fault::prepare_thread();
+    thread.apcs.adopt();
+    fault::call_thread(thread.id, &thread.name);
+    fault::prepare_thread();
     // Makes the object that the variable PsInitialSystemProcess points to.
     process::system();
     // While a thread ends its destructors may still come here; it has been signaled by then.
@@ -267,12 +272,6 @@ extern "win64" fn unregistered() -> &'static Thread {
     register(name, process::user())
 }
 
-/// The thread that runs, if it is known already.
-#[inline]
-pub(super) fn known() -> Option<&'static Thread> {
-    CURRENT.get()
-}
-
 /// The thread whose object this is.
 pub fn from_object(object: *mut c_void) -> Option<&'static Thread> {
     if let Some(thread) = CURRENT.get()
@@ -282,6 +281,17 @@ pub fn from_object(object: *mut c_void) -> Option<&'static Thread> {
     }
     let registry = registry().read().unwrap_or_else(PoisonError::into_inner);
     registry.by_object.get(&object.addr()).copied()
+}
+
+/// Queues a special kernel APC. It runs at once if `thread` is the current one
+/// and may take APCs; a wait of another thread is interrupted for it.
+pub fn queue_apc(thread: &'static Thread, apc: Apc) {
+    thread.apcs.push(apc);
+    if std::ptr::eq(thread, current()) {
+        deliver_apcs();
+    } else {
+        interrupt_wait(&thread.waiter);
+    }
 }
 
 /// Threads that have not ended.

@@ -8,7 +8,8 @@
 
 #![expect(unsafe_code, reason = "timers live in driver memory")]
 
-use super::{dispatcher, dpc, thread, time};
+use super::dispatcher::{header, waits};
+use super::{dpc, thread, time};
 use crate::nt::{KDPC, KTIMER};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -94,7 +95,7 @@ impl Timers {
         }
         let object = std::ptr::with_exposed_provenance_mut(timer);
         // SAFETY: a set timer is alive until it is cancelled, which takes this lock.
-        unsafe { dispatcher::signal(object) };
+        unsafe { waits::signal(object) };
         if dpc != 0 {
             // SAFETY: as is its DPC.
             unsafe { dpc::insert_for_timer(std::ptr::with_exposed_provenance_mut(dpc)) };
@@ -141,7 +142,7 @@ pub unsafe fn initialize(timer: *mut KTIMER, notification: bool) {
     // SAFETY: contract of the function.
     unsafe { timer.write_bytes(0, 1) };
     // SAFETY: contract of the function.
-    unsafe { dispatcher::initialize_timer_object(timer.cast(), notification, size_of::<KTIMER>()) };
+    unsafe { header::initialize_timer_object(timer.cast(), notification, size_of::<KTIMER>()) };
 }
 
 /// `KeSetTimerEx`: `due` as the timeout of a wait, `period` in milliseconds or 0,
@@ -166,7 +167,7 @@ pub unsafe fn set(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> 
     let mut timers = lock();
     let was_set = timers.remove(address);
     // SAFETY: contract of the function.
-    unsafe { dispatcher::unsignal(timer.cast()) };
+    unsafe { waits::unsignal(timer.cast()) };
     // SAFETY: contract of the function.
     unsafe { (*timer).Dpc = dpc };
     // SAFETY: contract of the function.

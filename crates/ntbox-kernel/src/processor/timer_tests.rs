@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nt::{DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
+use crate::processor::dispatcher;
 use crate::processor::{irql, work};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -12,8 +12,8 @@
 //! Source: "System Worker Threads", "DPC Objects and DPCs" in the kernel
 //! architecture guide; bug checks 0xE1, 0xE4, 0xC7 and 0xC8.
 
-use super::apc::Regions;
-use super::{irql, spin_lock, thread, timer};
+use super::apc::{self, Regions};
+use super::{held_locks, irql, thread, timer};
 use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::verifier::{rules, violation};
 use std::collections::VecDeque;
@@ -243,13 +243,13 @@ fn check_worker(site: usize) {
         irql::restore(PASSIVE_LEVEL);
     }
     check_regions("a worker routine", site);
-    thread::deliver_apcs();
+    apc::deliver_apcs();
 }
 
 /// Reports what the routine that has returned left behind in this thread.
 pub(super) fn check_regions(what: &str, site: usize) {
     let regions = Regions::current();
-    let locks = spin_lock::held_by_current();
+    let locks = held_locks::count();
     if regions != Regions::default() || locks > 0 {
         violation(
             &rules::WORKER_STATE,
@@ -331,7 +331,7 @@ fn run_dpcs() {
 }
 
 fn check_dpc(site: usize) {
-    let (level, locks) = (irql::current(), spin_lock::held_by_current());
+    let (level, locks) = (irql::current(), held_locks::count());
     if level != DISPATCH_LEVEL || locks > 0 {
         violation(
             &rules::DPC_IRQL,
@@ -342,7 +342,7 @@ fn check_dpc(site: usize) {
             &[("DPC routine", site)],
         );
     }
-    if thread::apcs_disabled() {
+    if apc::apcs_disabled() {
         violation(
             &rules::DPC_APC_STATE,
             "a DPC routine returned inside a critical or guarded region".to_owned(),
@@ -408,7 +408,7 @@ pub fn drain() {
         }
     }
     drop(queue);
-    thread::deliver_apcs();
+    apc::deliver_apcs();
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use crate::nt::{HANDLE, KEVENT, NTSTATUS, STATUS_OBJECT_TYPE_MISMATCH};
 use crate::processor::dispatcher;
 use crate::processor::object::{self, Kind};
+use crate::processor::{handle, lifetime};
 use std::ffi::c_void;
 
 /// A notification event that a program owns by handle.
@@ -23,9 +24,9 @@ impl Event {
         // SAFETY: a new object of this size, not yet known to anybody.
         unsafe { dispatcher::initialize_event(object.cast(), true, false) };
         // SAFETY: a live object.
-        let handle = unsafe { object::open_handle(object, 0x1F_0003, false) };
+        let handle = unsafe { handle::open_handle(object, 0x1F_0003, false) };
         // SAFETY: the handle keeps the object; the creation's reference goes.
-        unsafe { object::dereference(object) };
+        unsafe { lifetime::dereference(object) };
         Self {
             handle,
             object: object.cast(),
@@ -55,7 +56,7 @@ impl Default for Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        object::close_handle(self.handle);
+        handle::close_handle(self.handle);
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn by_handle(handle: HANDLE) -> Result<*mut KEVENT, NTSTATUS> {
     if handle.is_null() {
         return Ok(std::ptr::null_mut());
     }
-    let object = object::object_of_handle(handle)?;
+    let object = handle::object_of_handle(handle)?;
     // SAFETY: an open handle's object is alive.
     if unsafe { object::kind_of(object) } != Some(Kind::Event) {
         return Err(STATUS_OBJECT_TYPE_MISMATCH);

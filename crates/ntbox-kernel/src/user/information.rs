@@ -21,7 +21,7 @@ use super::{buffers, outcome};
 use crate::io_manager::counters::{self, FastIo};
 use crate::nt::stack_location::{QueryFile, SetFile, SetFileRename, SetFileTail};
 use crate::nt::*;
-use crate::processor::object;
+use crate::processor::handle;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -131,7 +131,7 @@ unsafe fn query(
     if class == FileAllInformation {
         // What the I/O manager knows is filled in before the file system adds the rest.
         let all: *mut FILE_ALL_INFORMATION = system.cast();
-        let granted = object::access_of_handle(handle)?;
+        let granted = handle::access_of_handle(handle)?;
         let mode = mode_of(&call);
         // SAFETY: the system buffer holds the structure: the length was checked.
         unsafe { (*all).AccessInformation.AccessFlags = granted };
@@ -176,7 +176,7 @@ fn answered_here(call: &FileCall, handle: HANDLE, class: i32) -> Result<Option<V
                     .to_vec(),
             )
         }
-        FileAccessInformation => Some(object::access_of_handle(handle)?.to_le_bytes().to_vec()),
+        FileAccessInformation => Some(handle::access_of_handle(handle)?.to_le_bytes().to_vec()),
         FileModeInformation => Some(mode_of(call).to_le_bytes().to_vec()),
         FileAlignmentInformation => {
             // SAFETY: the file keeps its stack.
@@ -383,7 +383,7 @@ impl TargetDirectory {
             ..OpenRequest::default()
         };
         let (handle, _) = nt_create_file(&request)?;
-        let file: *mut FILE_OBJECT = object::object_of_handle(handle)?.cast();
+        let file: *mut FILE_OBJECT = handle::object_of_handle(handle)?.cast();
         let target = Self { handle, file };
         // SAFETY: an open file.
         let there = unsafe { (*file).DeviceObject };
@@ -398,6 +398,6 @@ impl TargetDirectory {
 
 impl Drop for TargetDirectory {
     fn drop(&mut self) {
-        object::close_handle(self.handle);
+        handle::close_handle(self.handle);
     }
 }

@@ -22,6 +22,7 @@ use crate::nt::{
 };
 use crate::processor::object::{self, Kind};
 use crate::processor::{dispatcher, thread};
+use crate::processor::{handle, lifetime};
 use std::ffi::c_void;
 
 /// A service call on an open file: it holds a reference on the file object.
@@ -39,17 +40,17 @@ impl FileCall {
     pub(super) fn on(handle: HANDLE, any_of: u32) -> Result<Self, NTSTATUS> {
         outcome::begin();
         let identity = identity::begin();
-        let body = object::object_of_handle(handle)?;
+        let body = handle::object_of_handle(handle)?;
         // SAFETY: an open handle's object is alive.
         if unsafe { object::kind_of(body) } != Some(Kind::File) {
             return Err(STATUS_OBJECT_TYPE_MISMATCH);
         }
         let mode = thread::previous_mode();
-        if mode != 0 && any_of != 0 && object::access_of_handle(handle)? & any_of == 0 {
+        if mode != 0 && any_of != 0 && handle::access_of_handle(handle)? & any_of == 0 {
             return Err(STATUS_ACCESS_DENIED);
         }
         // SAFETY: as above.
-        unsafe { object::reference(body) };
+        unsafe { lifetime::reference(body) };
         let file: *mut FILE_OBJECT = body.cast();
         // SAFETY: a live file object.
         let device = unsafe { file::related_device(file) };
@@ -195,7 +196,7 @@ impl FileCall {
     /// The request takes over a reference on the file object; completion drops it.
     fn give_reference(&self) {
         // SAFETY: this call holds a reference itself.
-        unsafe { object::reference(self.file.cast()) };
+        unsafe { lifetime::reference(self.file.cast()) };
     }
 
     fn unlock(&mut self) {
@@ -211,7 +212,7 @@ impl Drop for FileCall {
     fn drop(&mut self) {
         self.unlock();
         // SAFETY: the reference taken in `on`.
-        unsafe { object::dereference(self.file.cast()) };
+        unsafe { lifetime::dereference(self.file.cast()) };
     }
 }
 
@@ -315,7 +316,7 @@ pub(super) fn wait_for(event: *mut KEVENT) {
 pub fn nt_close(handle: HANDLE) -> NTSTATUS {
     outcome::begin();
     let _identity = identity::begin();
-    let status = object::close_handle(handle);
+    let status = handle::close_handle(handle);
     thread::deliver_apcs();
     status
 }

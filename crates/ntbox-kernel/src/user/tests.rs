@@ -129,7 +129,7 @@ fn begin(name: &'static str, flags: u32) -> MutexGuard<'static, ()> {
     let path = format!("\\Device\\{name}");
     if let Ok((object, _)) = namespace::lookup(&path) {
         // SAFETY: the lookup referenced it.
-        unsafe { crate::processor::object::dereference(object) };
+        unsafe { crate::processor::lifetime::dereference(object) };
     } else {
         let driver = driver::create_native(&format!("\\Driver\\{name}"), |driver| {
             for major in 0..=IRP_MJ_MAXIMUM_FUNCTION {
@@ -394,7 +394,7 @@ fn a_device_that_is_still_initializing_cannot_be_opened() {
     // SAFETY: the lookup referenced the device.
     unsafe {
         (*object.cast::<DEVICE_OBJECT>()).Flags |= DO_DEVICE_INITIALIZING;
-        crate::processor::object::dereference(object);
+        crate::processor::lifetime::dereference(object);
     }
     let refused = create_file(&CreateParameters::new("\\Device\\UserInitializing\\x"));
     assert_eq!(refused.outcome.status, STATUS_NO_SUCH_DEVICE);

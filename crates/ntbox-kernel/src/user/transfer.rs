@@ -90,7 +90,7 @@ unsafe fn transfer_file(
     let mut offset = transfer.resolve(&call, write)?;
     if write
         && call.mode() != 0
-        && crate::processor::object::access_of_handle(handle)? & FILE_WRITE_DATA == 0
+        && crate::processor::handle::access_of_handle(handle)? & FILE_WRITE_DATA == 0
     {
         // Only appending was granted: the offset is ignored.
         offset = -1;

@@ -13,7 +13,7 @@ use ntbox::io_manager::driver::{Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{device, file, namespace, raw, recognizer};
 use ntbox::pe_image::Image;
-use ntbox::processor::object;
+use ntbox::processor::handle;
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::synchronous;
@@ -61,7 +61,7 @@ impl Volume {
     /// The device stack, top to bottom.
     pub fn stack(&self) -> Vec<String> {
         self.with_root(|handle| {
-            let Ok(body) = object::object_of_handle(handle) else {
+            let Ok(body) = handle::object_of_handle(handle) else {
                 return Vec::new();
             };
             // SAFETY: the open handle keeps the file.

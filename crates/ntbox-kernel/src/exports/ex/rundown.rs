@@ -17,7 +17,7 @@
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT};
 use crate::pool::{self, Kind};
 use crate::processor::thread::PROCESSORS;
-use crate::processor::{dispatcher, irql, thread, turns};
+use crate::processor::{dispatcher, irql, points, thread};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
@@ -132,7 +132,7 @@ fn wait_for(words: &[&AtomicUsize], caller: usize) {
 
 /// `ExInitializeRundownProtection`, `ExReInitializeRundownProtection`.
 pub unsafe extern "win64" fn initialize(reference: Reference) {
-    turns::point();
+    points::point();
     // SAFETY: the driver passes the memory of a reference.
     unsafe { word(reference) }.store(0, Ordering::Release);
 }
@@ -149,7 +149,7 @@ pub unsafe extern "win64" fn acquire_ex(reference: Reference, count: u32, caller
     // SAFETY: the driver passes a reference.
     let acquired = acquire_in(unsafe { word(reference) }, count as usize);
     // Who runs it down has to wait from here on, or is waited for.
-    turns::point();
+    points::point();
     u8::from(acquired)
 }
 
@@ -167,7 +167,7 @@ pub unsafe extern "win64" fn release_ex(reference: Reference, count: u32, caller
     // SAFETY: the value is only changed by these routines.
     unsafe { release_in(word, count as usize, true, caller) };
     // Who has been waited for by that is still in its driver.
-    turns::point();
+    points::point();
 }
 
 /// `ExRundownCompleted`.

@@ -9,7 +9,7 @@
 
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::processor::lock_order::{self, Mode};
-use crate::processor::{irql, spin_lock};
+use crate::processor::{held_locks, irql};
 use crate::verifier::rules::SPIN_LOCK_PAIRING;
 use crate::verifier::{rules, violation};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,7 +44,7 @@ fn take_exclusive(word: &AtomicU32, base: Kirql, caller: usize) {
         word.compare_exchange_weak(0, EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     });
-    spin_lock::acquired(base);
+    held_locks::acquired(base);
     lock_order::acquired(address, KIND, Mode::Exclusive, caller);
 }
 
@@ -57,7 +57,7 @@ fn take_shared(word: &AtomicU32, base: Kirql, caller: usize) {
         })
         .is_ok()
     });
-    spin_lock::acquired(base);
+    held_locks::acquired(base);
     lock_order::acquired(address, KIND, Mode::Shared, caller);
 }
 
@@ -82,7 +82,7 @@ fn give(word: &AtomicU32, exclusive: bool, caller: usize) {
         return;
     }
     lock_order::released(word.as_ptr().addr());
-    spin_lock::released();
+    held_locks::released();
 }
 
 fn require_dispatch(ddi: &str, caller: usize) {
@@ -170,10 +170,7 @@ mod tests {
             let first = unsafe { acquire_shared(at, 0) };
             // SAFETY: as above.
             let second = unsafe { acquire_shared(at, 0) };
-            assert_eq!(
-                (first, second, spin_lock::held_by_current()),
-                (0, DISPATCH_LEVEL, 2)
-            );
+            assert_eq!((first, second, held_locks::count()), (0, DISPATCH_LEVEL, 2));
             // SAFETY: as above.
             unsafe { release_shared(at, second, 0) };
             // SAFETY: as above.
@@ -183,7 +180,7 @@ mod tests {
             assert_eq!(lock, EXCLUSIVE);
             // SAFETY: as above.
             unsafe { release_exclusive(at, old, 0) };
-            assert_eq!((irql::current(), spin_lock::held_by_current()), (0, 0));
+            assert_eq!((irql::current(), held_locks::count()), (0, 0));
         });
         assert!(found.is_empty(), "{found:?}");
         // SAFETY: as above.

@@ -10,7 +10,7 @@ use crate::nt::{
 };
 use crate::pool::failure;
 use crate::processor::irql;
-use crate::processor::object;
+use crate::processor::lifetime;
 use windows_sys::Win32::Storage::FileSystem::FILE_READ_ATTRIBUTES;
 
 /// `IoCreateDevice`.
@@ -76,7 +76,7 @@ pub unsafe extern "win64" fn attach_device(
             // SAFETY: the file object keeps the target until it is given back.
             let status = unsafe { device::attach_to_stack_safe(source, target, attached) };
             // SAFETY: the reference that the lookup gave out.
-            unsafe { object::dereference(file.cast()) };
+            unsafe { lifetime::dereference(file.cast()) };
             status
         }
         Err(status) => status,

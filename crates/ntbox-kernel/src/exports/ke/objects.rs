@@ -4,7 +4,7 @@
 
 use crate::io_manager::running;
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS};
-use crate::processor::{dispatcher, irql, turns};
+use crate::processor::{dispatcher, irql, points};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
@@ -31,12 +31,12 @@ pub unsafe extern "win64" fn set_event(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KeSetEvent", signal_ceiling(wait), caller);
-    turns::point();
+    points::point();
     running::event_is_set(event as usize, caller);
     // SAFETY: the driver passes an event.
     let before = unsafe { dispatcher::set_event(event) };
     // Who waited may go on, and who has woken him is still in its driver; so wherever a wait is ended.
-    turns::point();
+    points::point();
     before
 }
 
@@ -62,10 +62,10 @@ pub unsafe extern "win64" fn pulse_event(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KePulseEvent", signal_ceiling(wait), caller);
-    turns::point();
+    points::point();
     // SAFETY: the driver passes an event.
     let before = unsafe { dispatcher::pulse_event(event) };
-    turns::point();
+    points::point();
     before
 }
 
@@ -169,10 +169,10 @@ pub unsafe extern "win64" fn release_semaphore(
     caller: usize,
 ) -> i32 {
     irql::require_at_most("KeReleaseSemaphore", signal_ceiling(wait), caller);
-    turns::point();
+    points::point();
     // SAFETY: the driver passes a semaphore.
     let before = unsafe { dispatcher::release_semaphore(semaphore, adjustment) };
-    turns::point();
+    points::point();
     before
 }
 
@@ -185,9 +185,9 @@ pub unsafe extern "win64" fn initialize_mutex(mutex: *mut KMUTANT, _level: u32) 
 /// `KeReleaseMutex`.
 pub unsafe extern "win64" fn release_mutex(mutex: *mut KMUTANT, wait: u8, caller: usize) -> i32 {
     irql::require_at_most("KeReleaseMutex", signal_ceiling(wait), caller);
-    turns::point();
+    points::point();
     // SAFETY: the driver passes a mutex.
     let before = unsafe { dispatcher::release_mutant(mutex) };
-    turns::point();
+    points::point();
     before
 }

@@ -9,7 +9,7 @@ use crate::nt::{
     RTL_REGISTRY_HANDLE, RTL_REGISTRY_OPTIONAL, RTL_REGISTRY_SERVICES, RTL_REGISTRY_WINDOWS_NT,
     STATUS_INVALID_PARAMETER,
 };
-use crate::processor::object;
+use crate::processor::{handle, object};
 
 pub(super) const REG_NONE: u32 = 0;
 pub(super) const REG_SZ: u32 = 1;
@@ -76,7 +76,7 @@ pub(super) unsafe fn text(text: *const u16) -> Option<String> {
 /// `path` is null, a terminated string, or a handle where `relative_to` says so.
 pub(super) unsafe fn key(relative_to: u32, path: *const u16) -> Result<String, NTSTATUS> {
     if relative_to & RTL_REGISTRY_HANDLE != 0 {
-        let object = object::object_of_handle(path.cast_mut().cast())?;
+        let object = handle::object_of_handle(path.cast_mut().cast())?;
         // SAFETY: a handle keeps its object alive.
         return unsafe { object::name_of(object) }.ok_or(STATUS_INVALID_PARAMETER);
     }

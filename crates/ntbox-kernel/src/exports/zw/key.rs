@@ -18,6 +18,7 @@ use crate::nt::{
     unicode,
 };
 use crate::processor::object::{self, Kind};
+use crate::processor::{handle, lifetime};
 use std::ffi::c_void;
 
 const KEY_QUERY_VALUE: u32 = 0x01;
@@ -47,12 +48,12 @@ fn new_object(path: &str) -> *mut c_void {
 
 /// The path of the key behind a handle that was granted `access`.
 fn path_of(handle: HANDLE, access: u32) -> Result<String, NTSTATUS> {
-    let body = object::object_of_handle(handle)?;
+    let body = handle::object_of_handle(handle)?;
     // SAFETY: the handle keeps the object.
     if unsafe { object::kind_of(body) } != Some(Kind::Key) {
         return Err(STATUS_OBJECT_TYPE_MISMATCH);
     }
-    if object::access_of_handle(handle)? & access != access {
+    if handle::access_of_handle(handle)? & access != access {
         return Err(STATUS_ACCESS_DENIED);
     }
     // SAFETY: made by `new_object`.
@@ -132,9 +133,9 @@ unsafe fn open_existing(
 unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, kernel: bool) {
     let object = new_object(path);
     // SAFETY: a new object.
-    let new = unsafe { object::open_handle(object, granted(access), kernel) };
+    let new = unsafe { handle::open_handle(object, granted(access), kernel) };
     // SAFETY: the handle has a reference of its own; the one of the creation goes.
-    unsafe { object::dereference(object) };
+    unsafe { lifetime::dereference(object) };
     // SAFETY: contract of the function.
     unsafe { handle.write(new) };
 }

@@ -8,6 +8,7 @@ use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL,
     STATUS_INVALID_SECURITY_DESCR, STATUS_NO_SECURITY_ON_OBJECT, STATUS_SUCCESS,
 };
+use crate::processor::handle;
 use crate::processor::object::{self, Kind};
 use std::ffi::c_void;
 
@@ -33,8 +34,8 @@ pub(super) unsafe extern "win64" fn set_security(
     caller: usize,
 ) -> NTSTATUS {
     service("ZwSetSecurityObject", caller, || {
-        let object = object::object_of_handle(handle)?;
-        let granted = object::access_of_handle(handle)?;
+        let object = handle::object_of_handle(handle)?;
+        let granted = handle::access_of_handle(handle)?;
         let needed = if information & DACL != 0 {
             WRITE_DAC
         } else {
@@ -71,8 +72,8 @@ pub(super) unsafe extern "win64" fn query_security(
     caller: usize,
 ) -> NTSTATUS {
     service("ZwQuerySecurityObject", caller, || {
-        let object = object::object_of_handle(handle)?;
-        if object::access_of_handle(handle)? & READ_CONTROL == 0 {
+        let object = handle::object_of_handle(handle)?;
+        if handle::access_of_handle(handle)? & READ_CONTROL == 0 {
             return Err(STATUS_ACCESS_DENIED);
         }
         // SAFETY: the handle keeps the object.

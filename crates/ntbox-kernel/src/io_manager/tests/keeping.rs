@@ -16,8 +16,8 @@ use crate::nt::{
     DEVICE_OBJECT, FS_FILTER_CALLBACK_DATA, FS_FILTER_CALLBACKS, IO_ERROR_LOG_PACKET,
     IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PENDING, STATUS_SUCCESS,
 };
-use crate::processor::object;
 use crate::processor::work;
+use crate::processor::{lifetime, object};
 use crate::verifier::capture;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -245,7 +245,7 @@ fn filter_callbacks_nest_and_may_refuse() {
         );
         assert_eq!(run(Operation::ReleaseForSection), (STATUS_SUCCESS, nested));
         filter_callbacks::forget(stack.driver);
-        object::dereference(opened.cast());
+        lifetime::dereference(opened.cast());
         assert_eq!((*stack.devices[0]).ReferenceCount, 0);
     }
     stack.extension(1).status = STATUS_SUCCESS;

@@ -19,8 +19,8 @@ use crate::nt::{
     STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
     VPB_RAW_MOUNT,
 };
-use crate::processor::object;
 use crate::processor::work;
+use crate::processor::{handle, lifetime, object};
 use crate::verifier::capture;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -145,7 +145,7 @@ fn the_first_open_mounts_once_and_the_next_finds_it() {
             assert_eq!(vpb.ReferenceCount, 0);
             let disk = lookup::disk_device(mounted).expect("mounted");
             assert_eq!(disk, storage);
-            object::dereference(disk.cast());
+            lifetime::dereference(disk.cast());
             assert_eq!(lookup::disk_device(storage), Err(STATUS_INVALID_PARAMETER));
             assert_eq!(lookup::dos_name(storage), Ok(format!("{letter}:")));
         }
@@ -205,7 +205,7 @@ fn what_nobody_knows_is_raw_for_the_volume_itself_only() {
             object::name_of((*raw.1).DriverObject.cast()).as_deref(),
             Some(r"\FileSystem\RAW")
         );
-        object::dereference(raw.0.cast());
+        lifetime::dereference(raw.0.cast());
     }
 }
 
@@ -297,8 +297,8 @@ fn a_dismounted_volume_stays_for_its_open_files() {
         let (first_driver, first) = filter_on(mounted, r"\FileSystem\MountingFilterA");
         let (second_driver, second) = filter_on(mounted, r"\FileSystem\MountingFilterB");
         let opened = open(storage);
-        let handle = object::open_handle(opened.cast(), 0x80, false);
-        object::dereference(opened.cast());
+        let handle = handle::open_handle(opened.cast(), 0x80, false);
+        lifetime::dereference(opened.cast());
         assert_eq!(file::related_device(opened), second);
         assert_eq!(file::base_file_system_device(opened), mounted);
         let old = (*storage).Vpb;
@@ -321,7 +321,7 @@ fn a_dismounted_volume_stays_for_its_open_files() {
         let again = mount::volume_device(storage).expect("mounts again");
         assert_ne!(again, mounted);
 
-        let (_, violations) = capture(|| object::close_handle(handle));
+        let (_, violations) = capture(|| handle::close_handle(handle));
         assert!(violations.is_empty(), "{violations:?}");
         let seen = std::mem::take(&mut *SEEN.lock().expect("no panic"));
         let at = mounted as usize;
@@ -368,17 +368,17 @@ fn cleanup_comes_with_the_last_handle_and_close_with_the_last_reference() {
     unsafe {
         let mounted = mount::volume_device(storage).expect("mounts") as usize;
         let opened = open(storage);
-        let one = object::open_handle(opened.cast(), 0x80, false);
-        let two = object::open_handle(opened.cast(), 0x80, false);
+        let one = handle::open_handle(opened.cast(), 0x80, false);
+        let two = handle::open_handle(opened.cast(), 0x80, false);
         SEEN.lock().expect("no panic").clear();
-        object::close_handle(one);
+        handle::close_handle(one);
         assert!(SEEN.lock().expect("no panic").is_empty());
-        object::close_handle(two);
+        handle::close_handle(two);
         assert_eq!(
             *SEEN.lock().expect("no panic"),
             [(mounted, IRP_MJ_CLEANUP as u8)]
         );
-        object::dereference(opened.cast());
+        lifetime::dereference(opened.cast());
         assert_eq!(
             *SEEN.lock().expect("no panic"),
             [
@@ -389,7 +389,7 @@ fn cleanup_comes_with_the_last_handle_and_close_with_the_last_reference() {
         // A file object that was never opened owes nothing.
         SEEN.lock().expect("no panic").clear();
         let unopened = file::create(storage, &[], 0);
-        object::dereference(unopened.cast());
+        lifetime::dereference(unopened.cast());
         assert!(SEEN.lock().expect("no panic").is_empty());
         assert_eq!((*storage).ReferenceCount, 0);
     }
@@ -419,6 +419,6 @@ fn a_synchronous_file_serves_one_request_at_a_time() {
             }
         });
         assert_eq!(((*locked).Busy, (*locked).Waiters), (0, 0));
-        object::dereference(locked.cast());
+        lifetime::dereference(locked.cast());
     }
 }

@@ -16,7 +16,7 @@ use crate::nt::{
     STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
 use crate::nt::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use crate::processor::object;
+use crate::processor::{lifetime, object};
 use crate::verifier::{capture, rules};
 use std::ptr::null_mut;
 use std::sync::Mutex;
@@ -142,7 +142,7 @@ fn attaching_builds_the_stack_upwards() {
         ] {
             assert_eq!(found, expected);
             assert_eq!(object::pointer_count(found.cast()), 2);
-            object::dereference(found.cast());
+            lifetime::dereference(found.cast());
         }
         assert!(device::reference_lower(bottom).is_null());
     }
@@ -189,14 +189,14 @@ fn a_device_being_deleted_cannot_be_attached_to() {
         let source =
             device::create(driver, 0, None, FILE_DEVICE_UNKNOWN, 0, false).expect("no name");
         device::finish_initializing(target);
-        object::reference(target.cast());
+        lifetime::reference(target.cast());
         device::delete(target, 0);
         let mut attached = source;
         assert_eq!(
             device::attach_to_stack_safe(source, target, &raw mut attached),
             STATUS_NO_SUCH_DEVICE
         );
-        object::dereference(target.cast());
+        lifetime::dereference(target.cast());
         device::delete(source, 0);
         driver::delete_native(driver);
     }
@@ -228,7 +228,7 @@ fn an_enumerated_list_is_referenced_and_says_how_long_it_should_be() {
         assert_eq!((actual, list[2]), (3, null_mut()));
         for device in &list[..2] {
             assert_eq!(object::pointer_count((*device).cast()), 2);
-            object::dereference((*device).cast());
+            lifetime::dereference((*device).cast());
         }
         assert_eq!(
             enumerate(list.as_mut_ptr(), 24, &mut actual),
@@ -240,7 +240,7 @@ fn an_enumerated_list_is_referenced_and_says_how_long_it_should_be() {
             "newest first"
         );
         for device in list {
-            object::dereference(device.cast());
+            lifetime::dereference(device.cast());
         }
         assert_eq!(
             lookup::disk_device(stack.devices[0]),
@@ -257,7 +257,7 @@ fn wrong_deletes_and_detaches_are_caught() {
     };
     // SAFETY: the stack is alive; `top` is kept by the reference.
     unsafe {
-        object::reference(top.cast());
+        lifetime::reference(top.cast());
         let (_, violations) = capture(|| device::delete(top, 0));
         assert_eq!(violations.len(), 1);
         assert_eq!(violations[0].rule, &rules::DELETED_WHILE_ATTACHED);
@@ -265,7 +265,7 @@ fn wrong_deletes_and_detaches_are_caught() {
         assert_eq!(violations[0].rule, &rules::DELETED_TWICE);
         let (_, violations) = capture(|| device::detach(bottom, 0));
         assert_eq!(violations[0].rule, &rules::DETACHED_TWICE);
-        object::dereference(top.cast());
+        lifetime::dereference(top.cast());
         device::delete(bottom, 0);
         driver::delete_native(stack.driver);
     }

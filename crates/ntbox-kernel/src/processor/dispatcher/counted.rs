@@ -5,9 +5,9 @@
 #![expect(unsafe_code, reason = "dispatcher objects live in driver memory")]
 
 use super::header::{Object, ObjectType, expect_kind};
-use super::wait::lock;
+use super::waits::lock;
 use crate::nt::{KMUTANT, KSEMAPHORE};
-use crate::processor::{lock_order, thread};
+use crate::processor::{apc, lock_order, thread};
 use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ pub(in crate::processor) fn owned_mutants() -> u32 {
 pub(super) fn took_mutants(count: u32) {
     for _ in 0..count {
         OWNED_MUTANTS.set(OWNED_MUTANTS.get() + 1);
-        thread::enter_critical_region();
+        apc::enter_critical_region();
     }
 }
 
@@ -99,7 +99,7 @@ pub unsafe fn release_mutant(mutant: *mut KMUTANT) -> i32 {
     // SAFETY: contract of the function.
     let object = unsafe { Object::at(mutant) };
     expect_kind(object, "KeReleaseMutex", &[ObjectType::Mutant]);
-    let me = std::ptr::from_ref(thread::current()).addr();
+    let me = thread::current().waiter.address();
     let mut waits = lock();
     // SAFETY: a mutant's field, under the lock.
     if unsafe { object.owner().read() }.addr() != me {
@@ -122,7 +122,7 @@ pub unsafe fn release_mutant(mutant: *mut KMUTANT) -> i32 {
         waits.signal(object);
         drop(waits);
         OWNED_MUTANTS.set(OWNED_MUTANTS.get().saturating_sub(1));
-        thread::leave_critical_region();
+        apc::leave_critical_region();
     }
     old
 }

@@ -6,9 +6,9 @@
     reason = "dispatcher objects live in driver memory"
 )]
 
+use super::waiter::Waiter;
 use crate::nt::{DISPATCHER_HEADER, KMUTANT, LIST_ENTRY};
 use crate::pool;
-use crate::processor::thread::Thread;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -101,16 +101,16 @@ impl Object {
         // SAFETY: only called for mutants.
         unsafe { &raw mut (*self.0.cast::<KMUTANT>()).OwnerThread }.cast()
     }
-    pub(super) fn is_signaled_for(self, thread: &Thread) -> bool {
+    pub(super) fn is_signaled_for(self, waiter: &Waiter) -> bool {
         let state = self.state().load(Ordering::Relaxed);
         state > 0
             || (self.kind() == Some(ObjectType::Mutant)
                 // SAFETY: a mutant's field, under the lock.
-                && unsafe { self.owner().read() }.addr() == std::ptr::from_ref(thread).addr())
+                && unsafe { self.owner().read() }.addr() == waiter.address())
     }
-    /// Changes the state as the satisfied wait of `thread` does. True if this
+    /// Changes the state as its satisfied wait does. True if this
     /// made the thread the owner of a mutex.
-    pub(super) fn consume(self, thread: &'static Thread) -> bool {
+    pub(super) fn consume(self, waiter: &'static Waiter) -> bool {
         let state = self.state();
         match self.kind() {
             Some(ObjectType::SynchronizationEvent | ObjectType::SynchronizationTimer) => {
@@ -123,7 +123,7 @@ impl Object {
                 // SAFETY: a mutant's field, under the lock.
                 unsafe {
                     self.owner()
-                        .write(std::ptr::from_ref(thread).cast_mut().cast())
+                        .write(std::ptr::from_ref(waiter).cast_mut().cast())
                 };
                 return true;
             }
@@ -145,6 +145,36 @@ impl Object {
             None => format!("{kind} {:p}", self.0),
         }
     }
+}
+
+/// Prepares the header of a thread object.
+pub(in crate::processor) fn initialize_thread_object(object: *mut c_void, ended: bool) {
+    // SAFETY: the caller has just made the object.
+    unsafe { Object::at(object) }.initialize(ObjectType::Thread, 0, i32::from(ended));
+}
+
+/// Prepares the header of a process object.
+pub(in crate::processor) fn initialize_process_object(object: *mut c_void) {
+    // SAFETY: the caller passes the memory of one.
+    unsafe { Object::at(object) }.initialize(ObjectType::Process, 0, 0);
+}
+
+/// Prepares the header of a timer.
+///
+/// # Safety
+/// `object` points to writable, aligned memory of a `KTIMER`.
+pub(in crate::processor) unsafe fn initialize_timer_object(
+    object: *mut c_void,
+    notification: bool,
+    bytes: usize,
+) {
+    let kind = if notification {
+        ObjectType::NotificationTimer
+    } else {
+        ObjectType::SynchronizationTimer
+    };
+    // SAFETY: contract of the function.
+    unsafe { Object::at(object) }.initialize(kind, bytes, 0);
 }
 
 /// Reports an object that is not of one of `kinds`.

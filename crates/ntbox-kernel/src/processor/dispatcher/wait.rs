@@ -1,119 +1,24 @@
-//! Waits: the list of them, and waiting itself.
+//! Waiting: what a thread does that must.
 
 #![expect(unsafe_code, reason = "dispatcher objects live in driver memory")]
 
 use super::counted::took_mutants;
 use super::header::{Object, ObjectType};
+use super::waits::{WaitBlock, lock};
 use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::thread::{self, Thread};
-use crate::processor::{apc, irql, time, turns};
+use crate::processor::{apc, irql, points, time};
 use crate::verifier;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Objects that a wait without a wait block array may name (`THREAD_WAIT_OBJECTS`).
 pub const THREAD_WAIT_OBJECTS: usize = 3;
 /// Objects that any wait may name.
 pub const MAXIMUM_WAIT_OBJECTS: usize = 64;
-
-/// A wait under way. It lies on the stack of the waiting thread, and in the list
-/// only while that thread is inside [`wait`].
-pub(super) struct WaitBlock<'a> {
-    thread: &'static Thread,
-    pub(super) objects: &'a [*mut c_void],
-    all: bool,
-    status: Option<NTSTATUS>,
-    /// Mutexes that the satisfied wait made the thread own. The objects of a wait
-    /// may be gone by the time it returns, so this is kept here.
-    mutants: u32,
-}
-
-impl<'a> WaitBlock<'a> {
-    pub(super) fn new(thread: &'static Thread, objects: &'a [*mut c_void], all: bool) -> Self {
-        Self {
-            thread,
-            objects,
-            all,
-            status: None,
-            mutants: 0,
-        }
-    }
-    /// Consumes the objects if the wait can be satisfied now.
-    fn satisfy(&mut self) -> Option<NTSTATUS> {
-        let thread = self.thread;
-        // SAFETY: the caller of `wait` vouches for the objects.
-        let objects = self
-            .objects
-            .iter()
-            .map(|object| unsafe { Object::at(*object) });
-        if self.all {
-            if objects.len() == 0 || !objects.clone().all(|object| object.is_signaled_for(thread)) {
-                return None;
-            }
-            self.mutants = objects
-                .map(|object| u32::from(object.consume(thread)))
-                .sum();
-            return Some(STATUS_SUCCESS);
-        }
-        let (index, object) = objects
-            .enumerate()
-            .find(|(_, object)| object.is_signaled_for(thread))?;
-        self.mutants = u32::from(object.consume(thread));
-        Some(index as NTSTATUS)
-    }
-}
-
-/// The list of waits, in the order they began.
-#[derive(Default)]
-pub(super) struct Waits {
-    pub(super) blocks: Vec<*mut WaitBlock<'static>>,
-}
-
-// SAFETY: the blocks are only reached under the lock, while their threads wait.
-unsafe impl Send for Waits {}
-
-static WAITS: Mutex<Waits> = Mutex::new(Waits { blocks: Vec::new() });
-
-pub(super) fn lock() -> MutexGuard<'static, Waits> {
-    WAITS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Waits {
-    /// Ends the waits that the new state of `object` satisfies.
-    pub(super) fn signal(&mut self, object: Object) {
-        let address: *mut c_void = object.0.cast();
-        let mut index = 0;
-        while let Some(block) = self.blocks.get(index).copied() {
-            // SAFETY: blocks in the list belong to threads inside `wait`.
-            let block = unsafe { &mut *block };
-            if !block.objects.contains(&address) {
-                index += 1;
-                continue;
-            }
-            match block.satisfy() {
-                Some(status) => {
-                    block.status = Some(status);
-                    block.thread.wake.notify_one();
-                    turns::woken(block.thread);
-                    self.blocks.remove(index);
-                }
-                None => index += 1,
-            }
-        }
-    }
-    fn remove(&mut self, block: *mut WaitBlock<'static>) {
-        self.blocks.retain(|other| *other != block);
-    }
-}
-
-/// Wakes `thread` from its wait, if it is in one, to take an APC.
-pub(in crate::processor) fn interrupt_wait(thread: &Thread) {
-    let _waits = lock();
-    thread.wake.notify_one();
-}
 
 /// Waits for one or all of `objects`: `STATUS_WAIT_0` + index for one,
 /// `STATUS_SUCCESS` for all, or `STATUS_TIMEOUT`. `timeout` is in units of
@@ -171,23 +76,23 @@ pub unsafe fn wait_for(
             );
         }
     }
-    thread::deliver_apcs();
+    apc::deliver_apcs();
     // A wait that ends by itself, or with another object, is none for ever.
     let mutant = mutant_alone(objects);
     if let (Some(mutant), None) = (mutant, timeout) {
         lock_order::acquiring(mutant, MUTEX, Mode::Exclusive, caller);
     }
-    turns::point();
+    points::point();
     let deadline = timeout.filter(|timeout| *timeout != 0).map(time::deadline);
-    let mut block = WaitBlock::new(thread, objects, all);
+    let mut block = WaitBlock::new(&thread.waiter, objects, all);
     let status = match timeout {
         Some(0) => {
             let _waits = lock();
             block.satisfy().unwrap_or(STATUS_TIMEOUT)
         }
-        _ => block_until(&mut block, deadline, caller),
+        _ => block_until(thread, &mut block, deadline, caller),
     };
-    turns::goes_on();
+    points::goes_on();
     took_mutants(block.mutants);
     if let (Some(mutant), STATUS_SUCCESS) = (mutant, status) {
         lock_order::acquired(mutant, MUTEX, Mode::Exclusive, caller);
@@ -207,8 +112,12 @@ fn mutant_alone(objects: &[*mut c_void]) -> Option<usize> {
 }
 
 /// Waits until the block is satisfied or the deadline has come.
-fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usize) -> NTSTATUS {
-    let thread = block.thread;
+fn block_until(
+    thread: &'static Thread,
+    block: &mut WaitBlock<'_>,
+    deadline: Option<Instant>,
+    caller: usize,
+) -> NTSTATUS {
     let at: *mut WaitBlock<'static> = std::ptr::from_mut(block).cast();
     let mut warn_at = (!thread.is_system()).then(|| Instant::now() + LONG_WAIT);
     let mut waits = lock();
@@ -218,7 +127,7 @@ fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usi
             return status;
         }
         waits.blocks.push(at);
-        turns::waits();
+        points::waits();
         // Inner loop: until this thread has something to do other than wait on.
         let ended = loop {
             let now = Instant::now();
@@ -242,12 +151,14 @@ fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usi
             waits = match until {
                 Some(until) => {
                     let (waits, _) = thread
+                        .waiter
                         .wake
                         .wait_timeout(waits, until.saturating_duration_since(now))
                         .unwrap_or_else(PoisonError::into_inner);
                     waits
                 }
                 None => thread
+                    .waiter
                     .wake
                     .wait(waits)
                     .unwrap_or_else(PoisonError::into_inner),
@@ -255,11 +166,11 @@ fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usi
         };
         drop(waits);
         if ended {
-            thread::deliver_apcs();
+            apc::deliver_apcs();
         } else {
             warn_at = None;
             // SAFETY: as above.
-            warn(unsafe { &*at }, caller);
+            warn(thread, unsafe { &*at }, caller);
         }
         waits = lock();
     }
@@ -268,7 +179,7 @@ fn block_until(block: &mut WaitBlock<'_>, deadline: Option<Instant>, caller: usi
 /// A wait of a user thread that is worth a line.
 const LONG_WAIT: Duration = Duration::from_secs(30);
 
-fn warn(block: &WaitBlock<'_>, caller: usize) {
+fn warn(thread: &Thread, block: &WaitBlock<'_>, caller: usize) {
     let objects: Vec<String> = block
         .objects
         .iter()
@@ -281,8 +192,7 @@ fn warn(block: &WaitBlock<'_>, caller: usize) {
         format!(" at {}", crate::pe_image::describe_code(caller))
     };
     eprintln!(
-        "ntbox: {:?} has waited{place} for {} seconds for {}",
-        block.thread,
+        "ntbox: {thread:?} has waited{place} for {} seconds for {}",
         LONG_WAIT.as_secs(),
         objects.join(", ")
     );
@@ -292,16 +202,18 @@ fn warn(block: &WaitBlock<'_>, caller: usize) {
 /// `interval` is as the timeout of [`wait`].
 pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
     irql::require_at_most("KeDelayExecutionThread", APC_LEVEL, caller);
-    thread::deliver_apcs();
+    apc::deliver_apcs();
     if interval == 0 {
         std::thread::yield_now();
         return STATUS_SUCCESS;
     }
-    if turns::takes_part() {
-        turns::long_time(time::span(interval));
+    if points::takes_part() {
+        points::long_time(time::span(interval));
         return STATUS_SUCCESS;
     }
-    let mut block = WaitBlock::new(thread::current(), &[], false);
-    block_until(&mut block, Some(time::deadline(interval)), caller);
+    let thread = thread::current();
+    let mut block = WaitBlock::new(&thread.waiter, &[], false);
+    let deadline = Some(time::deadline(interval));
+    block_until(thread, &mut block, deadline, caller);
     STATUS_SUCCESS
 }

@@ -6,9 +6,8 @@
 use super::judge::{CALLS, Fault, report};
 use super::system::Bell;
 use crate::host::exit_now;
-use crate::processor::thread::Thread;
 use crate::verifier::{self, Context};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +22,26 @@ pub(super) struct Collected {
     /// Return addresses into drivers, innermost first.
     pub(super) calls: [usize; CALLS],
     pub(super) found: usize,
-    pub(super) thread: &'static Thread,
+    pub(super) thread: Named,
+}
+
+/// A thread in a report: its client id, and its name.
+#[derive(Clone, Copy)]
+pub(super) struct Named(u32, &'static str);
+
+thread_local! {
+    /// This thread. Read where it was interrupted.
+    static THIS_THREAD: Cell<Named> = const { Cell::new(Named(0, "unnamed")) };
+}
+
+/// See [`super::call_thread`].
+pub(super) fn call_thread(id: u32, name: &'static str) {
+    THIS_THREAD.set(Named(id, name));
+}
+
+/// The thread that runs.
+pub(super) fn this_thread() -> Named {
+    THIS_THREAD.get()
 }
 
 struct Handover {
@@ -86,13 +104,13 @@ pub(super) fn start_reporter() {
         // SAFETY: it was written before the bell was rung.
         let collected = unsafe { collected.assume_init_ref() };
         let calls = collected.calls.get(..collected.found).unwrap_or_default();
-        let (id, name) = (collected.thread.id(), collected.thread.name().to_owned());
+        let Named(id, name) = collected.thread;
         report(
             &collected.fault,
             calls,
             Context {
                 thread: id,
-                name,
+                name: name.to_owned(),
                 irql: collected.fault.irql,
             },
         )

@@ -1,13 +1,13 @@
 //! What becomes of a thread that an instruction or a single step has interrupted.
 
-use super::handover::{Collected, hand_over};
+use super::handover::{Collected, hand_over, this_thread};
 use super::judge::{CALLS, CR8_READ_BYTES, Fault, Trap, concerns_driver, reads_cr8};
 use crate::host::pageable::{self, Touched};
 use crate::nt::DISPATCH_LEVEL;
 use crate::pe_image;
 use crate::processor::instruction::code_at;
+use crate::processor::irql;
 use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
-use crate::processor::{irql, thread};
 use crate::verifier;
 
 /// A thread, where it was interrupted.
@@ -110,6 +110,6 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         fault,
         calls,
         found,
-        thread: thread::current(),
+        thread: this_thread(),
     })
 }

@@ -22,8 +22,8 @@ use crate::nt::{
     FO_HANDLE_CREATED, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_INVALID_PARAMETER,
     STATUS_OBJECT_NAME_INVALID, STATUS_REPARSE, unicode,
 };
-use crate::processor::object;
 use crate::processor::thread;
+use crate::processor::{handle, lifetime};
 use std::ptr::null_mut;
 
 use target::Target;
@@ -116,7 +116,7 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
             name = unsafe { unicode::to_string(string) };
             root = null_mut();
             // SAFETY: the creation's reference.
-            unsafe { object::dereference(file.cast()) };
+            unsafe { lifetime::dereference(file.cast()) };
             continue;
         }
         // SAFETY: the create has succeeded.
@@ -124,9 +124,9 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
         // SAFETY: a live file object.
         unsafe { (*file).Flags |= FO_HANDLE_CREATED };
         // SAFETY: as above.
-        let handle = unsafe { object::open_handle(file.cast(), granted, request.kernel_handle) };
+        let handle = unsafe { handle::open_handle(file.cast(), granted, request.kernel_handle) };
         // SAFETY: the handle keeps the object; the creation's reference goes.
-        unsafe { object::dereference(file.cast()) };
+        unsafe { lifetime::dereference(file.cast()) };
         return Ok((handle, iosb));
     }
     Err(STATUS_OBJECT_NAME_INVALID)
@@ -164,7 +164,7 @@ pub fn nt_query_full_attributes_file(
             crate::nt::FileNetworkOpenInformation,
         )
     };
-    object::close_handle(handle);
+    handle::close_handle(handle);
     thread::deliver_apcs();
     if status < 0 {
         Err(status)

@@ -24,6 +24,7 @@ use crate::nt::{
 use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB, file_id};
 use crate::processor::object::{self, Kind};
 use crate::processor::thread;
+use crate::processor::{handle, lifetime};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -66,7 +67,7 @@ impl Target {
                 _ => return Err(STATUS_OBJECT_TYPE_MISMATCH),
             }
         } else {
-            let object = object::object_of_handle(root)?;
+            let object = handle::object_of_handle(root)?;
             // SAFETY: an open handle's object is alive.
             if unsafe { object::kind_of(object) } != Some(Kind::File) {
                 return Err(STATUS_OBJECT_TYPE_MISMATCH);
@@ -75,7 +76,7 @@ impl Target {
             // SAFETY: as above.
             let parsed = unsafe { (*related).DeviceObject };
             // SAFETY: an open file keeps its device.
-            unsafe { object::reference(parsed.cast()) };
+            unsafe { lifetime::reference(parsed.cast()) };
             Self {
                 parsed,
                 top: null_mut(),
@@ -215,7 +216,7 @@ impl Target {
         let file = self.new_file(request);
         let failed = move |status| {
             // SAFETY: the creation's reference.
-            unsafe { object::dereference(file.cast()) };
+            unsafe { lifetime::dereference(file.cast()) };
             Err(status)
         };
         let mut security = Security::new(request, granted);
@@ -278,7 +279,7 @@ impl Target {
             answered.then_some(status)
         });
         // SAFETY: the creation's reference.
-        unsafe { object::dereference(file.cast()) };
+        unsafe { lifetime::dereference(file.cast()) };
         let answer = answer?;
         counters::fast(FastIo::QueryOpen, answer.is_some());
         Ok(answer.map(|status| {
@@ -299,7 +300,7 @@ impl Drop for Target {
             unsafe { mount::dereference_vpb(self.vpb) };
         }
         // SAFETY: the reference taken by the lookup or by `parse`.
-        unsafe { object::dereference(self.parsed.cast()) };
+        unsafe { lifetime::dereference(self.parsed.cast()) };
     }
 }
 

@@ -25,7 +25,7 @@ use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_ALERT,
     FILE_SYNCHRONOUS_IO_NONALERT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status,
 };
-use crate::processor::object;
+use crate::processor::handle;
 use crate::processor::thread::from_user_mode;
 use buffer::Buffer;
 use std::ffi::c_void;
@@ -201,7 +201,7 @@ impl File {
         if self.asynchronous {
             return None;
         }
-        let file: *mut FILE_OBJECT = object::object_of_handle(self.handle).ok()?.cast();
+        let file: *mut FILE_OBJECT = handle::object_of_handle(self.handle).ok()?.cast();
         // SAFETY: the open handle keeps the file object, and no request of a synchronous handle is
         // under way while its program does something else.
         Some(unsafe { (*file).CurrentByteOffset })

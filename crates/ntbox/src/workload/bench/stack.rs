@@ -4,7 +4,7 @@
 
 use crate::io_manager::{device, file};
 use crate::nt::{DEVICE_OBJECT, FILE_OBJECT};
-use crate::processor::object;
+use crate::processor::handle;
 use crate::user::File;
 
 /// The devices of an open file's stack, the file system's first.
@@ -17,7 +17,7 @@ pub struct Stack {
 
 impl Stack {
     pub fn of(file: &File) -> anyhow::Result<Self> {
-        let body = object::object_of_handle(file.handle())
+        let body = handle::object_of_handle(file.handle())
             .map_err(|_| anyhow::anyhow!("a file without its object"))?;
         let file: *mut FILE_OBJECT = body.cast();
         // SAFETY: the open handle keeps the file.
