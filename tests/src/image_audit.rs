@@ -10,22 +10,15 @@
 
 mod checks;
 mod doctored;
+mod image;
 mod resources;
 
 pub use doctored::Doctored;
+pub use image::{Check, Expected, Image};
 pub use wdk_kit::introduced::ImportList;
 
-use object::LittleEndian as LE;
-use object::pe::{ImageNtHeaders64, ImageSectionHeader, Machine, SectionFlags};
 use object::read::pe::PeFile64;
 use std::collections::BTreeMap;
-
-/// One thing that must be true.
-pub struct Check {
-    /// What is true of a good image.
-    pub rule: &'static str,
-    pub(crate) run: fn(&Image<'_>) -> Result<(), String>,
-}
 
 /// Something that is not true.
 #[derive(Debug)]
@@ -34,25 +27,6 @@ pub struct Finding {
     pub rule: &'static str,
     /// What was found instead.
     pub found: String,
-}
-
-/// What an image is held against.
-pub struct Expected<'a> {
-    /// The processor that it is for: one of the constants `IMAGE_FILE_MACHINE_*`.
-    pub machine: Machine,
-    /// Names that may be imported.
-    pub imports: &'a ImportList,
-    /// Version of the package, as in its manifest.
-    pub version: &'a str,
-    /// Contents of the PDB beside the image.
-    pub pdb: &'a [u8],
-}
-
-/// An image whose headers could be read.
-pub struct Image<'a> {
-    bytes: &'a [u8],
-    file: PeFile64<'a>,
-    expected: &'a Expected<'a>,
 }
 
 /// Every check.
@@ -103,45 +77,4 @@ pub fn message_table(
         file,
         expected,
     })
-}
-
-impl<'a> Image<'a> {
-    fn headers(&self) -> &'a ImageNtHeaders64 {
-        self.file.nt_headers()
-    }
-
-    fn sections(&self) -> impl Iterator<Item = Section<'a>> {
-        self.file.section_table().iter().map(Section)
-    }
-
-    /// Bytes at a relative virtual address, to the end of its section.
-    fn at(&self, address: u32) -> Result<&'a [u8], String> {
-        self.file
-            .section_table()
-            .pe_data_at(self.bytes, address)
-            .ok_or_else(|| format!("nothing lies at 0x{address:X}"))
-    }
-
-    /// The address and size of data directory `index`, if it is not empty.
-    fn directory(&self, index: usize) -> Option<(u32, u32)> {
-        let directory = self.file.data_directory(index)?;
-        let (address, size) = directory.address_range();
-        (size != 0).then_some((address, size))
-    }
-}
-
-/// A section header.
-struct Section<'a>(&'a ImageSectionHeader);
-
-impl Section<'_> {
-    fn name(&self) -> String {
-        String::from_utf8_lossy(self.0.raw_name()).into_owned()
-    }
-    fn has(&self, characteristic: SectionFlags) -> bool {
-        self.0.characteristics.get(LE).contains(characteristic)
-    }
-    fn contains(&self, address: u32) -> bool {
-        let start = self.0.virtual_address.get(LE);
-        (start..start.saturating_add(self.0.virtual_size.get(LE))).contains(&address)
-    }
 }

@@ -10,7 +10,7 @@
 //! once and in the caller's thread: no file system does otherwise. Failures hit
 //! only requests whose caller can do with one.
 
-use super::tally;
+use super::{announced, tally, workers};
 use ntbox_kernel::io_manager::identity::{self, Choice, Identity};
 use ntbox_kernel::nt::{
     IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_PNP,
@@ -126,12 +126,12 @@ pub fn configure(seed: u64, mix: Mix) {
     DECLINE.store(mix.decline_fast_io, Relaxed);
     *FAIL_WITH.write().unwrap_or_else(PoisonError::into_inner) = mix.fail_with;
     tally::reset();
-    super::pending::forget_waited();
+    announced::forget();
 }
 
 /// Waits until nothing that was put off is outstanding. Not from a worker or a DPC.
 pub fn drain() {
-    super::workers::drain();
+    workers::drain();
 }
 
 /// Bits that are as good as random, of the seed and what is decided.
@@ -262,7 +262,7 @@ pub(super) fn declines_fast_io(entry: usize) -> bool {
 /// lock, a change, the end of an oplock, its cancellation. Forgets it.
 /// The call must have asked for it ([`identity::announce_next`]).
 pub fn has_waited(identity: u64) -> bool {
-    super::pending::has_waited(identity)
+    announced::has_waited(identity)
 }
 
 /// Keeps tests that configure the adversary apart.

@@ -1,7 +1,7 @@
 //! Dispatch routines: one for each major function, the same for every device.
 //!
 //! A request that names an open file goes to one of the [`routines`]; one without
-//! goes to the control device.
+//! goes to [`mounting`].
 
 #![expect(
     unsafe_code,
@@ -12,8 +12,7 @@
 use super::context::{self, Mounted};
 use super::pending::{self, Work};
 use super::volume::{Object, OpenId};
-use super::{hostfs, opening, routines};
-use ntbox_kernel::io_manager::{call, complete, device as devices, irp as requests};
+use super::{mounting, opening, routines};
 use ntbox_kernel::nt::routines::DriverRoutines;
 use ntbox_kernel::nt::*;
 
@@ -36,7 +35,7 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
     // SAFETY: a request's file object is alive and of this device.
     let Some((mounted, open)) = (unsafe { context::of_file(file) }) else {
         // SAFETY: as above.
-        return unsafe { hostfs::control_device(device, irp, major) };
+        return unsafe { mounting::dispatch(device, irp, major) };
     };
     // The storage stack's business, but only of the volume: a file is no device.
     let storage = matches!(
@@ -45,16 +44,15 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
     );
     if storage && passes_down(mounted, open) {
         // SAFETY: as above; a request that is passed on is not put off first.
-        return unsafe { pass_down(mounted.storage(), irp) };
+        return unsafe { pending::pass_down(mounted.storage(), irp) };
     }
     // SAFETY: as above.
     unsafe { pending::run(device, irp, work_of(major)) }
 }
 
-/// The routine for requests of a major function on an open file, and for creates.
-pub(super) fn work_of(major: u32) -> Work {
+/// The routine for requests of a major function on an open file.
+fn work_of(major: u32) -> Work {
     match major {
-        IRP_MJ_CREATE => opening::create,
         IRP_MJ_CLEANUP => routines::cleanup,
         IRP_MJ_CLOSE => routines::close,
         IRP_MJ_READ => routines::read,
@@ -82,26 +80,4 @@ fn passes_down(mounted: &Mounted, open: OpenId) -> bool {
         .file_of(open)
         .is_ok_and(|file| matches!(file.object, Object::Volume));
     volume && !mounted.storage().is_null()
-}
-
-/// Sends the request on to the storage stack, with this location skipped.
-///
-/// # Safety
-/// `irp` is the dispatch routine's, `storage` a storage device.
-pub unsafe fn pass_down(storage: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
-    // SAFETY: contract.
-    let top = unsafe { devices::top_of_stack(storage) };
-    // SAFETY: contract.
-    unsafe { requests::skip(irp) };
-    // SAFETY: contract.
-    unsafe { call::call_driver(top, irp, 0) }
-}
-
-/// Completes a request at once, for control devices.
-///
-/// # Safety
-/// `irp` is the dispatch routine's.
-pub unsafe fn complete_now(irp: *mut IRP, status: NTSTATUS) -> NTSTATUS {
-    // SAFETY: contract.
-    unsafe { complete::finish(irp, status, 0) }
 }

@@ -11,27 +11,17 @@
     reason = "arguments are given by pointer"
 )]
 
-use super::context::{self, Mounted};
-use super::data::{END_OF_FILE, Transfer};
+use super::data::END_OF_FILE;
+use super::fast_call::{Device, File, Iosb, answer, arrives, current_process, decline, entry};
 use super::oplocks::Operation;
-use super::volume::OpenId;
-use super::waiting::Effects;
-use super::{adversary, fast_locks, opening, pending, tally};
+use super::{adversary, fast_locks, opening, tally};
 use ntbox_kernel::io_manager::witness;
 use ntbox_kernel::nt::fast_io::FAST_IO_DISPATCH;
 use ntbox_kernel::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED,
-    FO_NO_INTERMEDIATE_BUFFERING, FileBasicInformation, FileNetworkOpenInformation,
-    FileStandardInformation, IO_STATUS_BLOCK, IRP, IrpExt, MDL, NTSTATUS, STATUS_END_OF_FILE,
-    STATUS_SUCCESS,
+    FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED, FileBasicInformation, FileNetworkOpenInformation,
+    FileStandardInformation, IRP, IrpExt, MDL, STATUS_END_OF_FILE, STATUS_SUCCESS,
 };
-use ntbox_kernel::processor::thread;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-pub(super) type File = *mut FILE_OBJECT;
-pub(super) type Device = *mut DEVICE_OBJECT;
-pub(super) type Iosb = *mut IO_STATUS_BLOCK;
 
 /// The table of both drivers.
 pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
@@ -64,156 +54,6 @@ pub static TABLE: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
     AcquireForCcFlush: None,
     ReleaseForCcFlush: None,
 };
-
-/// Places of the entries in `tally::ENTRIES`.
-pub(super) mod entry {
-    pub const CHECK: usize = 0;
-    pub const READ: usize = 1;
-    pub const WRITE: usize = 2;
-    pub const BASIC: usize = 3;
-    pub const STANDARD: usize = 4;
-    pub const NETWORK_OPEN: usize = 5;
-    pub const LOCK: usize = 6;
-    pub const UNLOCK_SINGLE: usize = 7;
-    pub const UNLOCK_ALL: usize = 8;
-    pub const UNLOCK_ALL_BY_KEY: usize = 9;
-    pub const DEVICE_CONTROL: usize = 10;
-    pub const QUERY_OPEN: usize = 11;
-    pub const MDL_READ: usize = 12;
-    pub const PREPARE_MDL_WRITE: usize = 13;
-    pub const MDL_COMPLETE: usize = 14;
-}
-
-/// A call: the open it is for, and the block for its result.
-pub(super) struct Call {
-    file: File,
-    pub(super) mounted: &'static Mounted,
-    pub(super) open: OpenId,
-}
-
-/// Runs `work` unless the adversary declines; `Some` is the status and information to return.
-///
-/// # Safety
-/// `file` is a live file object, `device` a live device and `iosb` null or writable.
-pub(super) unsafe fn answer(
-    entry: usize,
-    (file, device): (File, Device),
-    parameters: [u64; 2],
-    iosb: Iosb,
-    work: impl FnOnce(&Call) -> Option<(NTSTATUS, usize)>,
-) -> u8 {
-    // SAFETY: contract.
-    let witness = unsafe { arrives(entry, device, file, parameters) };
-    // SAFETY: contract.
-    let found = unsafe { context::of_file(file) };
-    let declined = adversary::declines_fast_io(entry);
-    let result = found.filter(|_| !declined).and_then(|(mounted, open)| {
-        work(&Call {
-            file,
-            mounted,
-            open,
-        })
-    });
-    tally::count_fast_io(entry, result.is_some());
-    witness::fast_io_returns(witness, result);
-    let Some((status, information)) = result else {
-        return 0;
-    };
-    // SAFETY: contract.
-    if let Some(iosb) = unsafe { iosb.as_mut() } {
-        iosb.Anonymous.Status = status;
-        iosb.Information = information;
-    }
-    1
-}
-
-/// Tells the witness of a call.
-///
-/// # Safety
-/// `device` is a live device.
-unsafe fn arrives(
-    entry: usize,
-    device: Device,
-    file: File,
-    [first, second]: [u64; 2],
-) -> Option<witness::Ticket> {
-    let name = tally::ENTRIES.get(entry)?;
-    // SAFETY: contract.
-    unsafe { witness::fast_io_arrives(name, device, file, [first, second, 0, 0]) }
-}
-
-/// Declines a call whatever it asks for.
-///
-/// # Safety
-/// As [`arrives`].
-unsafe fn decline(entry: usize, device: Device, file: File, parameters: [u64; 2]) -> u8 {
-    // SAFETY: contract.
-    let witness = unsafe { arrives(entry, device, file, parameters) };
-    tally::count_fast_io(entry, false);
-    witness::fast_io_returns(witness, None);
-    0
-}
-
-impl Call {
-    fn transfer(&self, offset: i64, key: u32) -> Transfer {
-        Transfer {
-            offset,
-            process: current_process(),
-            key,
-            paging: false,
-            aligned: false,
-        }
-    }
-    /// Noncached opens and volumes take no data this way.
-    fn is_cached(&self) -> bool {
-        // SAFETY: the caller's file object is alive.
-        let file = unsafe { &*self.file };
-        file.Flags & FO_NO_INTERMEDIATE_BUFFERING == 0 && !file.PrivateCacheMap.is_null()
-    }
-    /// An operation that breaks an oplock, and may have to wait for that, takes an IRP.
-    pub(super) fn oplock_allows(&self, operation: Operation) -> bool {
-        self.mounted.volume.oplock_allows(self.open, operation)
-    }
-    fn moved(&self, position: i64, flag: u32) {
-        // SAFETY: as above; the position of a file that is shared by threads is theirs to order.
-        unsafe { (*self.file).CurrentByteOffset = position };
-        // SAFETY: as above.
-        let flags = unsafe { AtomicU32::from_ptr(&raw mut (*self.file).Flags) };
-        flags.fetch_or(flag, Ordering::Relaxed);
-    }
-    pub(super) fn update(&self) {
-        // SAFETY: as above.
-        let context = unsafe { (*self.file).FsContext };
-        self.mounted.update(context, self.open);
-    }
-    pub(super) fn with_effects(
-        &self,
-        operation: impl FnOnce(&mut Effects<'_>) -> NTSTATUS,
-    ) -> NTSTATUS {
-        let mut effects = Effects::new(&pending::claim);
-        let status = operation(&mut effects);
-        pending::finish_waiting(effects.into_finished(), false);
-        self.update();
-        status
-    }
-    fn query<const BYTES: usize>(
-        &self,
-        class: i32,
-        buffer: *mut c_void,
-    ) -> Option<(NTSTATUS, usize)> {
-        // SAFETY: the entry's buffer is the structure of its class.
-        let buffer = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), BYTES) };
-        let (status, information) = self
-            .mounted
-            .volume
-            .query_information(self.open, class, 0, buffer);
-        (status == STATUS_SUCCESS).then_some((status, information))
-    }
-}
-
-fn current_process() -> usize {
-    thread::current().process() as usize
-}
 
 unsafe extern "win64" fn check_if_possible(
     file: File,

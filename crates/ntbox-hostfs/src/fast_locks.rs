@@ -7,7 +7,7 @@
 )]
 
 use super::control::LockRequest;
-use super::fast_io::{Call, Device, File, Iosb, answer, entry};
+use super::fast_call::{Call, Device, File, Iosb, answer, entry};
 use super::oplocks::Operation;
 use super::waiting::{Effects, Outcome, Ticket};
 use ntbox_kernel::nt::{NTSTATUS, STATUS_SUCCESS};

@@ -5,7 +5,7 @@
 //! ([`data`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
 //! [`security`]), listings ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
-//! top of it: [`dispatch`], [`routines`] and [`fast_io`] take requests apart,
+//! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
 //! when and where the [`adversary`] says.
 //!
@@ -17,6 +17,7 @@
 //! says: see [`resolve`].
 
 pub mod adversary;
+mod announced;
 pub mod buffers;
 pub mod close;
 pub mod context;
@@ -26,11 +27,13 @@ mod create_file;
 pub mod data;
 pub mod directory;
 pub mod dispatch;
+mod fast_call;
 pub mod fast_io;
 mod fast_locks;
 pub mod host_status;
 pub mod hostfs;
 pub mod locks;
+pub mod mounting;
 pub mod names;
 pub mod notify;
 pub mod opening;
@@ -51,6 +54,7 @@ pub mod setting;
 pub mod share;
 pub mod tally;
 pub mod volume;
+mod volume_devices;
 pub mod volume_information;
 pub mod waiting;
 pub mod workers;
@@ -60,5 +64,4 @@ mod driver_tests;
 #[cfg(test)]
 mod volume_tests;
 
-pub use hostfs::{dismount, start};
-pub use redirector::add_network_volume;
+pub use hostfs::{add_network_volume, dismount, start};

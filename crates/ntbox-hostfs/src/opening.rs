@@ -10,7 +10,7 @@ use super::context::{self, Mounted};
 use super::create::{Created, Request};
 use super::pending::{self, Worked};
 use super::waiting::{Effects, Ticket};
-use super::{hostfs, names, redirector};
+use super::{names, redirector, volume_devices};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FILE_OPEN_BY_FILE_ID,
     FO_VOLUME_OPEN, IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE,
@@ -41,7 +41,7 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     };
     let arm = || {
         // SAFETY: the create is queued and this routine's.
-        unsafe { pending::wait_to_create(irp, place.mounted) }
+        unsafe { pending::wait_for_turn(irp, create, Some(place.mounted)) }
     };
     let mut effects = Effects::new(&pending::claim).of_request(Ticket(irp as usize), &arm);
     let created = place.mounted.volume.create(&request, &mut effects);
@@ -131,7 +131,7 @@ unsafe fn place_of(
         }));
     }
     // SAFETY: a device of this file system.
-    if let Some(mounted) = unsafe { hostfs::mounted_on(device) } {
+    if let Some(mounted) = unsafe { volume_devices::mounted_on(device) } {
         return Ok(Some(Place {
             mounted,
             file,

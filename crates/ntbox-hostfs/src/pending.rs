@@ -14,10 +14,9 @@
 use super::adversary;
 use super::context::Mounted;
 use super::waiting::{Finish, Ticket};
-use super::{buffers, context, dispatch, tally, workers};
+use super::{announced, buffers, context, tally, workers};
 use ntbox_kernel::io_manager::identity::Choice;
-use ntbox_kernel::io_manager::identity::Identity;
-use ntbox_kernel::io_manager::{cancel, complete, irp as requests};
+use ntbox_kernel::io_manager::{call, cancel, complete, device as devices, irp as requests};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS,
     STATUS_CANCELLED, STATUS_PENDING,
@@ -165,25 +164,38 @@ pub unsafe fn run_as(
     }
 }
 
-/// Makes a create wait; called under the lock of the volume it is for.
+/// How a request goes on whose turn has come.
+struct Turn {
+    /// Works on it again.
+    work: Work,
+    /// The volume of a create, whose file object does not lead there yet.
+    create_on: Option<&'static Mounted>,
+}
+
+/// Requests that wait for their turn.
+static TURNS: LazyLock<Mutex<HashMap<usize, Turn>>> = LazyLock::new(Mutex::default);
+
+fn turns() -> MutexGuard<'static, HashMap<usize, Turn>> {
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a request wait until something is out of its way; `work` works on it again then. Called under the lock
+/// of the volume it is for, which is `create_on` for a create.
 ///
 /// # Safety
 /// As [`wait`].
-pub unsafe fn wait_to_create(irp: *mut IRP, mounted: &'static Mounted) -> bool {
-    creates().insert(irp as usize, mounted);
+pub unsafe fn wait_for_turn(
+    irp: *mut IRP,
+    work: Work,
+    create_on: Option<&'static Mounted>,
+) -> bool {
+    turns().insert(irp as usize, Turn { work, create_on });
     // SAFETY: contract.
     let waits = unsafe { wait(irp) };
     if !waits {
-        creates().remove(&(irp as usize));
+        turns().remove(&(irp as usize));
     }
     waits
-}
-
-/// Creates that wait, with their volumes: their file objects do not lead there yet.
-static CREATES: LazyLock<Mutex<HashMap<usize, &'static Mounted>>> = LazyLock::new(Mutex::default);
-
-fn creates() -> MutexGuard<'static, HashMap<usize, &'static Mounted>> {
-    CREATES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Requests that are held, with their file objects.
@@ -210,35 +222,21 @@ unsafe fn hold(irp: *mut IRP) -> NTSTATUS {
         // SAFETY: as above; the cancel routine was not called and will not be.
         unsafe { complete::finish(irp, STATUS_CANCELLED, 0) };
     }
-    announce(identity);
+    announced::waits(identity);
     STATUS_PENDING
 }
 
-/// Calls whose requests have waited, of those that asked for it.
-static WAITED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
-
-fn announce(identity: Identity) {
-    if identity.wanted.announce {
-        WAITED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(identity.value);
-    }
-}
-
-/// Forgets all calls that have waited.
-pub fn forget_waited() {
-    WAITED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
-}
-
-/// Whether a request of the call has waited; forgets it.
-pub fn has_waited(identity: u64) -> bool {
-    let mut waited = WAITED.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = waited.iter().position(|value| *value == identity);
-    place.map(|place| waited.swap_remove(place)).is_some()
+/// Sends the request on to the storage stack, with this location skipped.
+///
+/// # Safety
+/// `irp` is the dispatch routine's, `storage` a storage device.
+pub unsafe fn pass_down(storage: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: contract.
+    let top = unsafe { devices::top_of_stack(storage) };
+    // SAFETY: contract.
+    unsafe { requests::skip(irp) };
+    // SAFETY: contract.
+    unsafe { call::call_driver(top, irp, 0) }
 }
 
 /// Gives a queued request its cancel routine; false if it was cancelled before.
@@ -269,7 +267,7 @@ pub unsafe fn wait(irp: *mut IRP) -> bool {
     if waits {
         // SAFETY: contract.
         tally::count_waiting(unsafe { (*irp.current_location()).MajorFunction });
-        announce(identity);
+        announced::waits(identity);
     }
     waits
 }
@@ -296,8 +294,8 @@ unsafe extern "win64" fn cancel_waiting(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // SAFETY: as above.
     let file = unsafe { (*irp.current_location()).FileObject };
     let ticket = Ticket(irp as usize);
-    let create = creates().remove(&ticket.0);
-    let found = match create {
+    let create_on = turns().remove(&ticket.0).and_then(|turn| turn.create_on);
+    let found = match create_on {
         Some(mounted) => mounted.volume.remove_waiting_create(ticket),
         // SAFETY: the request holds a reference to its file object.
         None => unsafe { context::of_file(file) }
@@ -336,18 +334,15 @@ pub fn release_held(file: *mut FILE_OBJECT) {
     }
 }
 
-/// Works on a request again that has waited for something to get out of its way.
+/// Works on a request again that has waited for its turn.
 ///
 /// # Safety
 /// The request is the caller's, and marked pending.
-unsafe fn work_again(irp: *mut IRP) {
+unsafe fn work_again(irp: *mut IRP, work: Work) {
     // SAFETY: contract.
     let location = unsafe { &*irp.current_location() };
-    let sent = Sent {
-        device: location.DeviceObject,
-        irp,
-        work: dispatch::work_of(location.MajorFunction.into()),
-    };
+    let device = location.DeviceObject;
+    let sent = Sent { device, irp, work };
     // SAFETY: contract.
     let identity = unsafe { requests::identity(irp) };
     let choice = adversary::choose_after_waiting(identity, location.MajorFunction);
@@ -370,9 +365,11 @@ pub fn finish_waiting(finished: Vec<Finish>, here: bool) {
     for finish in finished {
         let irp = finish.ticket.0 as *mut IRP;
         if finish.again {
-            creates().remove(&finish.ticket.0);
-            // SAFETY: claimed, so it is the caller's.
-            unsafe { work_again(irp) };
+            // Whoever waits for its turn has said how it goes on.
+            if let Some(turn) = turns().remove(&finish.ticket.0) {
+                // SAFETY: claimed, so it is the caller's.
+                unsafe { work_again(irp, turn.work) };
+            }
             continue;
         }
         // SAFETY: claimed, so it is the caller's.

@@ -9,12 +9,10 @@
 #![expect(unsafe_code, reason = "a native driver")]
 
 use super::context::Mounted;
-use super::volume::Volume;
-use super::{hostfs, names};
-use ntbox_kernel::io_manager::storage::VolumeDescription;
+use super::{names, volume_devices};
 use ntbox_kernel::io_manager::{device as devices, driver as drivers, namespace, registration};
 use ntbox_kernel::nt::{
-    DEVICE_OBJECT, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_REMOTE_DEVICE, NTSTATUS,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_REMOTE_DEVICE, NTSTATUS,
     STATUS_BAD_NETWORK_NAME,
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -34,11 +32,14 @@ pub(super) fn prefix() -> Vec<u16> {
     SHARE.encode_utf16().collect()
 }
 
-/// Creates the driver with its device and registers it. Idempotent.
-pub fn start() {
+/// Creates the driver, whose routines `configure` fills in, with its device and registers it. Idempotent.
+pub(super) fn start(configure: fn(&mut DRIVER_OBJECT)) {
     DEVICE.get_or_init(|| {
-        let driver = drivers::create_native(DRIVER_NAME, hostfs::configure);
-        let (bytes, kind) = (hostfs::extension_bytes(), FILE_DEVICE_NETWORK_FILE_SYSTEM);
+        let driver = drivers::create_native(DRIVER_NAME, configure);
+        let (bytes, kind) = (
+            volume_devices::extension_bytes(),
+            FILE_DEVICE_NETWORK_FILE_SYSTEM,
+        );
         // SAFETY: the driver object lives as long as the process.
         let device = unsafe {
             devices::create(
@@ -66,17 +67,12 @@ pub(super) fn is(device: *mut DEVICE_OBJECT) -> bool {
         .is_some_and(|redirector| *redirector == device as usize)
 }
 
-/// Serves `description` under `\??\X:`.
+/// Serves a volume under `\??\X:`.
 ///
 /// # Panics
-/// If its directory cannot be opened or the drive letter is taken.
-pub fn add_network_volume(description: VolumeDescription) {
-    hostfs::start();
-    let letter = description.letter.to_ascii_uppercase();
-    let directory = &description.host_directory;
-    let volume = Volume::open(directory, hostfs::described(&description))
-        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    let mounted = Mounted::new(volume, std::ptr::null_mut());
+/// If the drive letter is taken.
+pub(super) fn add(letter: char, mounted: &'static Mounted) {
+    let letter = letter.to_ascii_uppercase();
     VOLUMES
         .lock()
         .unwrap_or_else(PoisonError::into_inner)

@@ -10,7 +10,7 @@ use super::buffers;
 use super::context::{self, Mounted};
 use super::data::Transfer;
 use super::oplocks::Operation;
-use super::pending::{self, Worked};
+use super::pending::{self, Work, Worked};
 use super::volume::OpenId;
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::nt::stack_location::ReadWrite;
@@ -36,14 +36,16 @@ pub struct Request {
     pub mounted: &'static Mounted,
     /// The open.
     pub open: OpenId,
+    /// What works on it.
+    work: Work,
 }
 
 impl Request {
-    /// The request, whose dispatch routine has found its file; an `Err` completes it.
+    /// The request, whose dispatch routine has found its file, for `work`; an `Err` completes it.
     ///
     /// # Safety
     /// `irp` is the caller's until it is completed, and its file object is open.
-    pub unsafe fn new(irp: *mut IRP) -> Result<Self, Worked> {
+    pub unsafe fn new(irp: *mut IRP, work: Work) -> Result<Self, Worked> {
         // SAFETY: contract. The location is not used after completion.
         let location = unsafe { &*irp.current_location() };
         let file = location.FileObject;
@@ -56,6 +58,7 @@ impl Request {
             file,
             mounted,
             open,
+            work,
         })
     }
     fn header(&self) -> &IRP {
@@ -117,10 +120,10 @@ impl Request {
     /// Breaks the oplocks that `operation` breaks; an `Err` completes the request, or says that it
     /// waits and will be worked on again.
     pub fn break_oplock(&self, operation: Operation) -> Result<(), Worked> {
-        let irp = self.irp;
+        let (irp, work) = (self.irp, self.work);
         let arm = || {
             // SAFETY: the request is queued and this routine's.
-            unsafe { pending::wait(irp) }
+            unsafe { pending::wait_for_turn(irp, work, None) }
         };
         let mut effects = Effects::new(&pending::claim).of_request(self.ticket(), &arm);
         let volume = &self.mounted.volume;

@@ -12,7 +12,7 @@ use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
 use super::waiting::{Effects, Reply};
-use super::{buffers, context, hostfs, opening, setting};
+use super::{buffers, context, opening, setting, volume_devices};
 use ntbox_kernel::io_manager::mount;
 use ntbox_kernel::nt::*;
 
@@ -30,7 +30,7 @@ macro_rules! routines {
         pub unsafe fn $name(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
             fn work($request: &Request) -> Result<Worked, NTSTATUS> { $body }
             // SAFETY: the dispatch routine owns the request and has found its file.
-            match unsafe { Request::new(irp) } {
+            match unsafe { Request::new(irp, $name) } {
                 Ok(request) => work(&request).unwrap_or_else(|status| Worked::Done(status, 0)),
                 Err(worked) => worked,
             }
@@ -255,7 +255,7 @@ routines! {
         let dismounted = volume.state().dismounted;
         let reply = request.with_effects(|effects| volume.control(request.open, code, output, effects));
         if !dismounted && volume.state().dismounted {
-            hostfs::take_away(request.mounted);
+            volume_devices::take_away(request.mounted);
         }
         Ok(done(reply))
     }

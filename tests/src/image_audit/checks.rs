@@ -1,6 +1,7 @@
 //! The checks, each on its own.
 
-use super::{Check, Image, resources};
+use super::image::{Check, Image, Section};
+use super::resources;
 use object::LittleEndian as LE;
 use object::pe::*;
 use object::read::Object as _;
@@ -167,7 +168,7 @@ fn imported_names(image: &Image<'_>) -> Result<(), String> {
 }
 
 fn write_or_execute(image: &Image<'_>) -> Result<(), String> {
-    let both = |section: &super::Section<'_>| {
+    let both = |section: &Section<'_>| {
         section.has(IMAGE_SCN_MEM_WRITE) && section.has(IMAGE_SCN_MEM_EXECUTE)
     };
     none_of(image, both)
@@ -336,7 +337,7 @@ fn require(condition: bool, found: impl FnOnce() -> String) -> Result<(), String
     if condition { Ok(()) } else { Err(found()) }
 }
 
-fn none_of(image: &Image<'_>, bad: impl Fn(&super::Section<'_>) -> bool) -> Result<(), String> {
+fn none_of(image: &Image<'_>, bad: impl Fn(&Section<'_>) -> bool) -> Result<(), String> {
     let names: Vec<String> = image
         .sections()
         .filter(bad)

@@ -1,6 +1,6 @@
 //! The version resource and the message table.
 
-use super::Image;
+use super::image::Image;
 use object::LittleEndian as LE;
 use object::read::pe::ResourceDirectoryEntryData;
 

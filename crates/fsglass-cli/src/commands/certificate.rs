@@ -1,6 +1,6 @@
 //! `certificate`: makes Windows believe the test signature of the package, or no longer.
 
-use super::{Context, administrator, beside_program};
+use super::context::{Context, administrator, beside_program};
 use crate::arguments::Certificate;
 use crate::error::{Error, Exit, Result};
 use std::path::{Path, PathBuf};

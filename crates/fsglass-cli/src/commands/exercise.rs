@@ -1,6 +1,6 @@
 //! `exercise`: a workload that verifies its own data.
 
-use super::Context;
+use super::context::Context;
 use crate::arguments::Exercise;
 use crate::error::{Exit, Result};
 use crate::exercise::{self, Options, Summary};

@@ -1,6 +1,7 @@
 //! `install` and `uninstall`: by Plug and Play's own programs, which keep the driver store in order.
 
-use super::{Context, administrator, beside_program, service::stop_driver};
+use super::context::{Context, administrator, beside_program};
+use super::service::stop_driver;
 use crate::error::{Error, Exit, Result};
 use crate::system::{Ran, System};
 use std::path::{Path, PathBuf};

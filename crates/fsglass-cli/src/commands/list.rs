@@ -1,7 +1,8 @@
 //! `list`: what is filtered since when, and why something is not.
 
+use super::context::Context;
+use super::time;
 use super::volume::letters_of;
-use super::{Context, time};
 use crate::driver::{Driver, Volume};
 use crate::error::{Code, Exit, Result};
 use crate::system::DriveLetter;

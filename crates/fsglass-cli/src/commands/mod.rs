@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod certificate;
+mod context;
 mod doctor;
 mod exercise;
 mod install;
@@ -20,31 +21,10 @@ mod verify;
 mod volume;
 
 use crate::arguments::{Command, CommandLine};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::system::System;
+use context::Context;
 use std::io::Write;
-use std::path::PathBuf;
-
-/// What a command works with.
-pub struct Context<'c> {
-    /// The system.
-    pub system: &'c dyn System,
-    /// The service of the driver.
-    pub service: &'c str,
-    /// Whether JSON is printed.
-    pub json: bool,
-    /// Where the answer goes.
-    pub out: &'c mut dyn Write,
-}
-
-impl Context<'_> {
-    /// Prints a value as JSON.
-    fn print_json(&mut self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from)?;
-        writeln!(self.out, "{text}")?;
-        Ok(())
-    }
-}
 
 /// Does what the command line asks for.
 ///
@@ -75,31 +55,6 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         Command::Attach(volume) => volume::attach(context, &volume.volume),
         Command::Detach(volume) => volume::detach(context, &volume.volume),
     }
-}
-
-/// Fails unless this process has administrator rights; `why` says what for.
-fn administrator(system: &dyn System, why: &str) -> Result<()> {
-    if system.is_administrator() {
-        return Ok(());
-    }
-    Err(Error::new(format!("administrator rights are needed {why}"))
-        .remedy("run this in a prompt that was opened with \"Run as administrator\"")
-        .exiting(Exit::NotAdministrator))
-}
-
-/// The first of these files of the package that there is, in the directory of this program.
-fn beside_program(names: &[&str]) -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let directory = program.parent().unwrap_or(&program);
-    let mut candidates = names.iter().map(|name| directory.join(name));
-    candidates.find(|path| path.is_file()).ok_or_else(|| {
-        let what = format!(
-            "there is no {} in {}",
-            names.join(" or "),
-            directory.display()
-        );
-        Error::new(what).remedy("run fsglass.exe from the package, or name the file")
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `replay`: a trace that was saved.
 
-use super::Context;
+use super::context::Context;
 use super::trace::printer;
 use crate::arguments::{Replay, Wanted};
 use crate::error::{Error, Exit, Result};

@@ -1,6 +1,6 @@
 //! `report`: a saved trace as a page.
 
-use super::Context;
+use super::context::Context;
 use super::replay::{Ended, Read, events_of};
 use crate::arguments::Report;
 use crate::error::{Error, Exit, Result};

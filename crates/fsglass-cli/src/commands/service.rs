@@ -1,6 +1,6 @@
 //! `start` and `stop`.
 
-use super::Context;
+use super::context::Context;
 use crate::driver::Driver;
 use crate::error::{Exit, Result};
 use std::collections::BTreeMap;

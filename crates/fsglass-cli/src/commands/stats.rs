@@ -1,7 +1,8 @@
 //! `stats`: what was counted, per volume and operation.
 
+use super::context::Context;
+use super::time;
 use super::volume::{Selection, letters_of};
-use super::{Context, time};
 use crate::arguments::Stats;
 use crate::driver::Driver;
 use crate::driver::statistics::{OperationStatistics, Statistics, VolumeStatistics};

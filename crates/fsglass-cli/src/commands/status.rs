@@ -1,6 +1,7 @@
 //! `status`: whether the driver runs, and how.
 
-use super::{Context, time};
+use super::context::Context;
+use super::time;
 use crate::driver::Driver;
 use crate::error::{Exit, Result};
 use crate::quantity;

@@ -1,6 +1,6 @@
 //! `trace`: requests as they complete.
 
-use super::Context;
+use super::context::Context;
 use super::volume::Selection;
 use crate::arguments::{Trace, Wanted};
 use crate::driver::Driver;

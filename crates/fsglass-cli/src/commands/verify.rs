@@ -2,7 +2,7 @@
 //!
 //! Source: "Verifier command line" and "Driver Verifier options" in the driver documentation.
 
-use super::{Context, administrator};
+use super::context::{Context, administrator};
 use crate::arguments::{RuleClass, Verify};
 use crate::error::{Error, Exit, Result};
 

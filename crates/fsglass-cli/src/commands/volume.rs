@@ -1,6 +1,6 @@
 //! `attach` and `detach`.
 
-use super::Context;
+use super::context::Context;
 use crate::driver::Driver;
 use crate::error::{Error, Exit, Result};
 use crate::system::{DriveLetter, System};

@@ -10,7 +10,7 @@
 )]
 #![allow(missing_docs, reason = "each entry is documented in the DDI reference")]
 
-use super::{DEVICE_OBJECT, FILE_OBJECT, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS};
+use super::metadata::{DEVICE_OBJECT, FILE_OBJECT, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS};
 use std::ffi::c_void;
 
 type File = *mut FILE_OBJECT;

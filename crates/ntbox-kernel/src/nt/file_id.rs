@@ -1,6 +1,6 @@
 //! File ids in names: with `FILE_OPEN_BY_FILE_ID` the eight bytes of one stand where a name would.
 
-use super::FILE_OPEN_BY_FILE_ID;
+use super::metadata::FILE_OPEN_BY_FILE_ID;
 
 /// How many code units of a name an id takes.
 pub const UNITS: usize = 4;

@@ -11,7 +11,7 @@
 )]
 #![allow(missing_docs, reason = "each entry is documented in the DDI reference")]
 
-use super::{FS_FILTER_CALLBACK_DATA, NTSTATUS};
+use super::metadata::{FS_FILTER_CALLBACK_DATA, NTSTATUS};
 use std::ffi::c_void;
 
 /// `PFS_FILTER_CALLBACK`.

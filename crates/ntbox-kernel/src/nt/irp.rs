@@ -5,8 +5,9 @@
     reason = "the stack locations lie behind the IRP and are reached by pointer"
 )]
 
+use super::metadata::{FILE_OBJECT, IRP, IRP_3_0};
 use super::routines::CancelRoutine;
-use super::{FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_3_0};
+use super::stack_location::IO_STACK_LOCATION;
 use std::ffi::c_void;
 
 /// Control flags of a stack location, as bytes (`SL_*`).

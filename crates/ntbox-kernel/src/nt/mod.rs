@@ -1,6 +1,6 @@
 //! The structures and constants of the NT kernel, as the box sees them.
 //!
-//! Layouts come from `windows-sys` (Microsoft's own metadata), never from the
+//! Layouts come from `windows-sys` (Microsoft's own metadata, [`metadata`]), never from the
 //! driver's bindings, so that an error in either side shows. Two things cannot
 //! be taken from there and are defined here from the DDI reference:
 //! `IO_STACK_LOCATION`, whose metadata ignores `POINTER_ALIGNMENT`
@@ -8,36 +8,21 @@
 //! Windows calling convention on every host ([`routines`], [`fast_io`],
 //! [`fs_filter`]).
 
-#![allow(
-    ambiguous_glob_reexports,
-    clippy::allow_attributes,
-    reason = "windows-sys repeats a few names between its modules; those the box uses are unambiguous"
-)]
-
 pub mod case;
 pub mod fast_io;
 pub mod file_id;
 pub mod fs_filter;
 pub mod irp;
+mod metadata;
 pub mod routines;
 pub mod stack_location;
 pub mod status;
 pub mod unicode;
 
-pub use windows_sys::Wdk::Foundation::*;
-pub use windows_sys::Wdk::Storage::FileSystem::*;
-pub use windows_sys::Wdk::System::SystemServices::*;
-pub use windows_sys::Win32::Foundation::*;
-pub use windows_sys::Win32::Storage::FileSystem::{
-    FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE,
-};
-pub use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
-pub use windows_sys::Win32::System::Ioctl::*;
-pub use windows_sys::Win32::System::Kernel::*;
-
 pub use fast_io::FAST_IO_DISPATCH;
 pub use fs_filter::FS_FILTER_CALLBACKS;
 pub use irp::IrpExt;
+pub use metadata::*;
 pub use stack_location::IO_STACK_LOCATION;
 pub use status::Status;
 

@@ -6,8 +6,9 @@
 
 #![expect(unsafe_code, reason = "raw kernel structures are read in place")]
 
-use super::{
-    DEVICE_OBJECT, DRIVER_DISPATCH, DRIVER_OBJECT, FAST_IO_DISPATCH, IRP, NTSTATUS, UNICODE_STRING,
+use super::fast_io::FAST_IO_DISPATCH;
+use super::metadata::{
+    DEVICE_OBJECT, DRIVER_DISPATCH, DRIVER_OBJECT, IRP, NTSTATUS, UNICODE_STRING,
 };
 use std::ffi::c_void;
 
@@ -31,7 +32,7 @@ pub type WorkItemRoutine = unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut c_v
 pub type ContextRoutine = unsafe extern "win64" fn(*mut c_void);
 /// `KDEFERRED_ROUTINE`.
 pub type DeferredRoutine =
-    unsafe extern "win64" fn(*mut super::KDPC, *mut c_void, *mut c_void, *mut c_void);
+    unsafe extern "win64" fn(*mut super::metadata::KDPC, *mut c_void, *mut c_void, *mut c_void);
 
 /// The slots of a driver object.
 pub trait DriverRoutines {

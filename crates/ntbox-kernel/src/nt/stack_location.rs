@@ -16,8 +16,8 @@
     reason = "each member is documented in the DDI reference of its major function"
 )]
 
+use super::metadata::{DEVICE_OBJECT, FILE_OBJECT, HANDLE, UNICODE_STRING, VPB};
 use super::routines::CompletionRoutine;
-use super::{DEVICE_OBJECT, FILE_OBJECT, HANDLE, UNICODE_STRING, VPB};
 use std::ffi::c_void;
 
 /// One driver's part of a request.
@@ -63,7 +63,7 @@ pub union Parameters {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Create {
-    pub SecurityContext: *mut super::IO_SECURITY_CONTEXT,
+    pub SecurityContext: *mut super::metadata::IO_SECURITY_CONTEXT,
     /// Disposition in the high byte, create options below.
     pub Options: u32,
     pub(crate) _pad1: u32,

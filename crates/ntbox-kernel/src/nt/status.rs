@@ -1,6 +1,6 @@
 //! NTSTATUS values with a readable form.
 
-use super::NTSTATUS;
+use super::metadata::NTSTATUS;
 use std::fmt;
 
 /// An NTSTATUS that prints as its name where the name is known.
@@ -41,7 +41,7 @@ impl fmt::Debug for Status {
 }
 
 macro_rules! names {
-    ($($name:ident)*) => { &[$((super::$name, stringify!($name))),*] };
+    ($($name:ident)*) => { &[$((super::metadata::$name, stringify!($name))),*] };
 }
 
 /// The statuses that the I/O manager, hostfs and filters exchange.

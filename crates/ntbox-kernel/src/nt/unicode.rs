@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "raw kernel structures are read in place")]
 
-use super::UNICODE_STRING;
+use super::metadata::UNICODE_STRING;
 
 /// Reads a `UNICODE_STRING` as text; ill-formed UTF-16 is replaced, null is empty.
 ///

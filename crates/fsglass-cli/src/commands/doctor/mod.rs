@@ -1,6 +1,7 @@
 //! `doctor`: what on this machine keeps the driver from being installed, started or attached.
 
-use super::{Context, install};
+use super::context::Context;
+use super::install;
 use crate::error::{Exit, Result};
 use crate::system::System;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Device objects, their stacks, what is left of a driver, and what it logs.
 
-use super::Proof::{BadDriver, NotApplicable};
-use super::{page, rules};
+use super::rule::Proof::{BadDriver, NotApplicable};
+use super::rule::{page, rules};
 
 rules! { Devices;
     DELETED_WHILE_ATTACHED = {

@@ -1,7 +1,7 @@
 //! What stops the processor or the driver itself.
 
-use super::Proof::BadDriver;
-use super::rules;
+use super::rule::Proof::BadDriver;
+use super::rule::rules;
 
 rules! { Faults;
     DRIVER_BUG_CHECK = {

@@ -1,7 +1,7 @@
 //! Life of a request: completed once, by one, and not touched by anyone else.
 
-use super::Proof::BadDriver;
-use super::{page, rules};
+use super::rule::Proof::BadDriver;
+use super::rule::{page, rules};
 
 rules! { IrpLife;
     COMPLETED_TWICE = {

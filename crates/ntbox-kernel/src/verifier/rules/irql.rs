@@ -1,7 +1,7 @@
 //! IRQL: given back, and not too high for what is done.
 
-use super::Proof::BadDriver;
-use super::{page, rules};
+use super::rule::Proof::BadDriver;
+use super::rule::{page, rules};
 
 rules! { Irql;
     IRQL_CHANGED_BY_DISPATCH = {

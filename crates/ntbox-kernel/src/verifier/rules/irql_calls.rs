@@ -2,8 +2,8 @@
 //! name the routines one by one. Routines that none of them names are reported
 //! under [`IRQL_TOO_HIGH`](super::IRQL_TOO_HIGH).
 
-use super::Proof::{BadDriver, NotApplicable};
-use super::{Rule, rules};
+use super::rule::Proof::{BadDriver, NotApplicable};
+use super::rule::{Rule, rules};
 
 /// How all of them are detected.
 const DETECTED_BY: &str = "the IRQL at the call of the routine";

@@ -1,7 +1,7 @@
 //! Pending: marked, returned and propagated, or none of the three.
 
-use super::Proof::BadDriver;
-use super::{page, rules};
+use super::rule::Proof::BadDriver;
+use super::rule::{page, rules};
 
 rules! { Pending;
     PENDING_NOT_PROPAGATED = {

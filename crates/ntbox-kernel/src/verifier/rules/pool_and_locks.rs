@@ -1,7 +1,7 @@
 //! Memory and locks.
 
-use super::Proof::BadDriver;
-use super::{page, rules};
+use super::rule::Proof::BadDriver;
+use super::rule::{page, rules};
 
 rules! { PoolAndLocks;
     POOL_OVERRUN = {
