@@ -9,6 +9,7 @@
 
 use crate::glass::Glass;
 use crate::observe::{Observation, requests};
+use crate::pass_through;
 use crate::volumes;
 use wdm::driver::Driver;
 use wdm::irp::{Came, Disposition, Irp, MountedVolume, PendedIrp, PendedWork, Resumed};
@@ -70,7 +71,7 @@ fn attach_after_mount(driver: &Driver<Glass>, mounted: Option<MountedVolume>, le
 pub fn load_file_system<'d>(irp: Irp<'d, Glass>, level: &mut AtMostApc) -> Disposition<'d> {
     let Some(level) = level.passive() else {
         // Sent at PASSIVE_LEVEL only; elsewhere the attachment simply stays.
-        return crate::pass_through::pass_through(irp, level);
+        return pass_through::pass_through(irp, level);
     };
     let recognizer = irp.lower().reference();
     irp.driver().detach_from(&recognizer, level);

@@ -18,18 +18,8 @@ const FLOORS: [&str; 10] = [
     "exports",
 ];
 
-/// Files that may know each other in a circle without a word about it.
+/// So many files may know each other in a circle: as many as are read together.
 const SMALL: usize = 3;
-
-/// Larger circles that there are: the crate, a file of the circle, its size, and why it is one. None may grow, and
-/// one that has shrunk is to be made smaller here.
-const LARGER: [Circle; 1] = [("wdm", "pool", 4, PARTS)];
-
-/// Crate, a file of the circle, how many there are, and why.
-type Circle = (&'static str, &'static str, usize, &'static str);
-
-/// A module hands on what its parts have, and has what they share.
-const PARTS: &str = "a module and its parts";
 
 fn crates() -> Vec<(String, Crate)> {
     let root = repository();
@@ -71,35 +61,22 @@ fn every_arrow_in_the_kernel_model_goes_down() {
 }
 
 #[test]
-fn no_circle_of_files_grows() {
-    let mut wrong = Vec::new();
-    let mut met = vec![false; LARGER.len()];
+fn no_circle_of_files_is_large() {
+    let mut large = Vec::new();
     for (name, read) in crates() {
         for circle in read.circles() {
             let files: Vec<_> = circle.iter().map(path).collect();
-            let known = LARGER.iter().position(|(of, file, _, _)| {
-                *of == name && files.iter().any(|known| known == file)
-            });
-            let most = known.map_or(SMALL, |known| LARGER[known].2);
-            if let Some(known) = known {
-                met[known] = true;
-            }
-            let shrunk = known.is_some() && files.len() < most;
-            if files.len() > most || shrunk {
-                let what = if shrunk { "has shrunk to" } else { "is of" };
-                let why = known.map_or("", |known| LARGER[known].3);
-                wrong.push(format!(
-                    "{name}: a circle {what} {} files, {most} are allowed ({why}): {}",
-                    files.len(),
-                    files.join(", ")
-                ));
+            if files.len() > SMALL {
+                let count = files.len();
+                large.push(format!("{name}: {count} files: {}", files.join(", ")));
             }
         }
     }
-    for (known, _) in LARGER.iter().zip(met).filter(|(_, met)| !met) {
-        wrong.push(format!("{}: the circle of {} is gone", known.0, known.1));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        large.is_empty(),
+        "more than {SMALL} files know each other in a circle:\n{}",
+        large.join("\n")
+    );
 }
 
 /// A crate of three files in a circle, one of which looks up.

@@ -17,8 +17,7 @@
 //! safe function of the driver's [`driver::Filter`].
 //!
 //! The shims lie above the filter, which names requests and devices; these lie below it,
-//! and know of it what it [keeps](driver::Keeps): no file knows another in a circle but
-//! the parts of [`pool`].
+//! and know of it what it [keeps](driver::Keeps): no files know each other in a circle.
 //!
 //! # Model
 //! A driver has one control device, in whose extension its state lives, and any

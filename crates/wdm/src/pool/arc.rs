@@ -1,6 +1,11 @@
 //! A value in nonpaged pool with several owners.
 
-use super::NonPagedBox;
+#![expect(
+    unsafe_code,
+    reason = "a reference is a pointer into the pool, which the count keeps"
+)]
+
+use super::boxed::NonPagedBox;
 use crate::status::Status;
 use core::ops::Deref;
 use core::ptr::NonNull;

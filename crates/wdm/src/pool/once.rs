@@ -1,6 +1,8 @@
 //! A place for a value that is made when it is first needed, and then stays.
 
-use super::NonPagedBox;
+#![expect(unsafe_code, reason = "the value is found through a pointer")]
+
+use super::boxed::NonPagedBox;
 use crate::status::Status;
 use core::marker::PhantomData;
 use core::ptr::NonNull;

@@ -1,6 +1,11 @@
 //! Several values of one type in nonpaged pool.
 
-use super::{POOL_ALIGNMENT, allocate, free};
+#![expect(
+    unsafe_code,
+    reason = "a slice is a pointer into the pool, and its length"
+)]
+
+use super::block::{POOL_ALIGNMENT, allocate, free};
 use crate::status::Status;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
