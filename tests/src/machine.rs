@@ -69,6 +69,19 @@ impl Machine {
         self.create_volume(letter, kind, mount, false)
     }
 
+    /// Volumes of these letters and kinds, mounted.
+    #[must_use]
+    pub fn mounted(&self, volumes: impl IntoIterator<Item = (char, VolumeKind)>) -> Vec<Volume> {
+        let created = volumes
+            .into_iter()
+            .map(|(letter, kind)| self.volume(letter, kind, MountTiming::Before));
+        let volumes: Vec<_> = created.collect();
+        for volume in &volumes {
+            volume.mount();
+        }
+        volumes
+    }
+
     /// A disk volume whose file system is loaded when a recognizer asks for it (A7).
     #[must_use]
     pub fn recognized_volume(&self, letter: char) -> Volume {

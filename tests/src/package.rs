@@ -8,6 +8,19 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+/// What is in a package: docs/packaging.md's list, by the path in the folder.
+pub const FILES: [&str; 9] = [
+    "README.txt",
+    "fsglass.cat",
+    "fsglass.cer",
+    "fsglass.exe",
+    "fsglass.inf",
+    "fsglass.pdb",
+    "fsglass.sys",
+    "wine/fsglass.inf",
+    "wine/fsglass.sys",
+];
+
 /// A catalog, as far as it says which files it vouches for.
 #[derive(Debug, Default)]
 pub struct Catalog {

@@ -102,13 +102,7 @@ fn volumes_mounted_before_are_attached_once() {
             VolumeKind::Removable,
             VolumeKind::CdRom,
         ];
-        let volumes: Vec<_> = ('C'..)
-            .zip(kinds)
-            .map(|(letter, kind)| machine.volume(letter, kind, MountTiming::Before))
-            .collect();
-        for volume in &volumes {
-            volume.mount();
-        }
+        let volumes = machine.mounted(('C'..).zip(kinds));
         let driver = load(path, &[]);
         for volume in &volumes {
             assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
@@ -121,12 +115,7 @@ fn volumes_mounted_before_are_attached_once() {
 fn many_volumes_are_all_attached() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let volumes: Vec<_> = ('C'..='Z')
-            .map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before))
-            .collect();
-        for volume in &volumes {
-            volume.mount();
-        }
+        let volumes = machine.mounted(('C'..='Z').map(|letter| (letter, VolumeKind::Disk)));
         let driver = load(path, &[]);
         for volume in &volumes {
             assert_eq!(volume.attachments(&driver), 1, "{:?}", volume.stack());
@@ -277,13 +266,7 @@ fn volumes_are_mounted_while_the_driver_opens_raw() {
 fn a_filter_device_is_like_the_one_below() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let volumes = [
-            machine.volume('C', VolumeKind::Disk, MountTiming::Before),
-            machine.volume('R', VolumeKind::CdRom, MountTiming::Before),
-        ];
-        for volume in &volumes {
-            volume.mount();
-        }
+        let _volumes = machine.mounted([('C', VolumeKind::Disk), ('R', VolumeKind::CdRom)]);
         let driver = load(path, &[]);
         let later = machine.volume('L', VolumeKind::Disk, MountTiming::After);
         later.mount();

@@ -47,12 +47,7 @@ fn assert_untouched(volumes: &[fsglass_tests::machine::Volume], when: &str) {
 fn each_allocation_that_fails_is_undone() {
     in_own_process(|path| {
         let machine = Machine::start();
-        let volumes: Vec<_> = ('C'..='E')
-            .map(|letter| machine.volume(letter, VolumeKind::Disk, MountTiming::Before))
-            .collect();
-        for volume in &volumes {
-            volume.mount();
-        }
+        let volumes = machine.mounted(('C'..='E').map(|letter| (letter, VolumeKind::Disk)));
         let (mut refused, mut started, mut unregistered) = (0, 0, 0);
         for number in 1.. {
             failure::fail_nth(number);

@@ -305,12 +305,22 @@ fn a_last_close_during_the_unload_is_waited_for() {
     });
 }
 
+/// Reads a trace: whether the read ended by itself, and what it gave.
+fn read_that_ends(client: &Client) -> (bool, Vec<u8>) {
+    /// In 100 ns. It passes when nobody else has anything to do.
+    const SECOND: i64 = 10_000_000;
+    let mut reading = client.read_trace(1 << 16);
+    let ended = reading.finishes_within(SECOND);
+    if !ended {
+        reading.cancel();
+    }
+    (ended, reading.wait().data)
+}
+
 /// D7: a trace is stopped while it is read, and another client's begins in its place: the read ends, and
 /// takes nothing of the other's.
 #[test]
 fn a_read_of_a_trace_that_stops_is_none_of_the_next_one() {
-    /// In 100 ns. It passes when nobody else has anything to do.
-    const SECOND: i64 = 10_000_000;
     in_own_process(|path| {
         let machine = Machine::start();
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
@@ -321,14 +331,7 @@ fn a_read_of_a_trace_that_stops_is_none_of_the_next_one() {
             assert_eq!(one.start_trace(everything(), "", ""), STATUS_SUCCESS);
             let ran = run(
                 plan,
-                || {
-                    let mut reading = one.read_trace(1 << 16);
-                    let ended = reading.finishes_within(SECOND);
-                    if !ended {
-                        reading.cancel();
-                    }
-                    (ended, reading.wait().data)
-                },
+                || read_that_ends(&one),
                 || {
                     assert_eq!(one.stop_trace(), STATUS_SUCCESS);
                     assert_eq!(other.start_trace(everything(), "", ""), STATUS_SUCCESS);
@@ -349,8 +352,6 @@ fn a_read_of_a_trace_that_stops_is_none_of_the_next_one() {
 /// asks for ends all the same.
 #[test]
 fn a_read_of_a_trace_that_stops_does_not_wait_for_ever() {
-    /// In 100 ns. It passes when nobody else has anything to do.
-    const SECOND: i64 = 10_000_000;
     in_own_process(|path| {
         let machine = Machine::start();
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
@@ -361,14 +362,7 @@ fn a_read_of_a_trace_that_stops_does_not_wait_for_ever() {
             assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
             let ran = run_suspended(
                 plan,
-                || {
-                    let mut reading = client.read_trace(1 << 16);
-                    let ended = reading.finishes_within(SECOND);
-                    if !ended {
-                        reading.cancel();
-                    }
-                    (ended, reading.wait().data)
-                },
+                || read_that_ends(&client),
                 || assert_eq!(client.stop_trace(), STATUS_SUCCESS),
             );
             assert_eq!(ran.first, (true, vec![]), "plan {plan:?}");

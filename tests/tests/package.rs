@@ -7,7 +7,7 @@
 use clap::Parser as _;
 use fsglass_cli::arguments::CommandLine;
 use fsglass_tests::drivers::{self, Profile};
-use fsglass_tests::package::{Catalog, digest, is_accepted, signed_digest};
+use fsglass_tests::package::{Catalog, FILES, digest, is_accepted, signed_digest};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wdk_kit::authenticode;
@@ -95,20 +95,7 @@ fn the_folder_is_complete_and_the_same_when_made_again() {
     let made = &*MADE;
     let first = contents(&made.root.join("package"));
     let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "README.txt",
-            "fsglass.cat",
-            "fsglass.cer",
-            "fsglass.exe",
-            "fsglass.inf",
-            "fsglass.pdb",
-            "fsglass.sys",
-            "wine/fsglass.inf",
-            "wine/fsglass.sys",
-        ]
-    );
+    assert_eq!(names, FILES);
     assert!(first == contents(&made.package("again")), "a file differs");
 }
 

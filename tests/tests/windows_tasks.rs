@@ -5,6 +5,7 @@
 
 #![cfg(unix)]
 
+use fsglass_tests::package::FILES;
 use fsglass_tests::windows_tasks::{
     Windows, cargo_make, exchanged, makefile, merged, published_makefile, tasks,
 };
@@ -12,19 +13,6 @@ use std::fs;
 use std::path::Path;
 
 const OUTPUT: &str = "target/x86_64-pc-windows-msvc/release";
-
-/// What is in a package: docs/packaging.md's list, by the path in the folder.
-const PACKAGE: [&str; 9] = [
-    "README.txt",
-    "fsglass.cat",
-    "fsglass.cer",
-    "fsglass.exe",
-    "fsglass.inf",
-    "fsglass.pdb",
-    "fsglass.sys",
-    "wine/fsglass.inf",
-    "wine/fsglass.sys",
-];
 
 /// The text of Makefile.toml with a change that has to be possible.
 fn changed(from: &str, to: &str) -> String {
@@ -153,7 +141,7 @@ fn package_makes_the_whole_folder() {
     let windows = Windows::new("package");
     let ended = windows.make(&["package", "--release"]);
     ended.expect_success();
-    assert_eq!(packaged(&windows), PACKAGE);
+    assert_eq!(packaged(&windows), FILES);
     let output = windows.path(OUTPUT);
     let output = output.canonicalize().unwrap();
     let output = output.display();

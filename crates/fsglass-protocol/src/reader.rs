@@ -58,17 +58,7 @@ impl<'b> Volumes<'b> {
 
     /// The records. The first that is malformed is the last.
     pub fn iter(&self) -> impl Iterator<Item = Result<Volume<'b>, Malformed>> + use<'b> {
-        let mut rest = self.records;
-        let mut left = self.header.count.get();
-        core::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            let volume = Volume::split(rest);
-            match volume {
-                Ok((_, after)) => rest = after,
-                Err(_) => left = 0,
-            }
-            Some(volume.map(|(volume, _)| volume))
-        })
+        records(self.records, self.header.count.get(), Volume::split)
     }
 }
 
@@ -80,6 +70,27 @@ pub struct Volume<'b> {
     reason: Reason,
     name: &'b [U16],
     devices: &'b [u8],
+}
+
+/// As many records as an answer says that it has, each taken from the front by `split`. The first that is malformed
+/// is the last.
+pub(crate) fn records<'b, R, F>(
+    mut rest: &'b [u8],
+    mut left: u32,
+    split: F,
+) -> impl Iterator<Item = Result<R, Malformed>> + use<'b, R, F>
+where
+    F: Fn(&'b [u8]) -> Result<(R, &'b [u8]), Malformed>,
+{
+    core::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        let record = split(rest);
+        match record {
+            Ok((_, after)) => rest = after,
+            Err(_) => left = 0,
+        }
+        Some(record.map(|(record, _)| record))
+    })
 }
 
 /// A counted string at the front, and what follows it.

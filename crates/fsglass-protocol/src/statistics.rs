@@ -7,7 +7,7 @@
 
 use crate::histogram::BUCKETS;
 use crate::operation::Operation;
-use crate::reader::{Malformed, Units, units};
+use crate::reader::{Malformed, Units, records, units};
 use crate::sheet::{Sheet, SheetRecord};
 use crate::version::VERSION;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -158,17 +158,11 @@ impl<'b> Statistics<'b> {
 
     /// The volumes. The first that is malformed is the last.
     pub fn iter(&self) -> impl Iterator<Item = Result<VolumeStatistics<'b>, Malformed>> + use<'b> {
-        let mut rest = self.records;
-        let mut left = self.header.count.get();
-        core::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            let volume = VolumeStatistics::split(rest);
-            match volume {
-                Ok((_, after)) => rest = after,
-                Err(_) => left = 0,
-            }
-            Some(volume.map(|(volume, _)| volume))
-        })
+        records(
+            self.records,
+            self.header.count.get(),
+            VolumeStatistics::split,
+        )
     }
 }
 

@@ -7,7 +7,7 @@
 //! rings is counted and told with the next answer; no request ever waits for a reader.
 
 use crate::operation::Operation;
-use crate::reader::{Malformed, Units, units};
+use crate::reader::{Malformed, Units, records, units};
 use crate::request::{Header, Refusal};
 use crate::version::{OLDEST_TRACE, VERSION};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -291,17 +291,7 @@ impl<'b> Trace<'b> {
 
     /// The records. The first that is malformed is the last.
     pub fn iter(&self) -> impl Iterator<Item = Result<Record<'b>, Malformed>> + use<'b> {
-        let mut rest = self.records;
-        let mut left = self.header.count.get();
-        core::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            let record = Record::split(rest);
-            match record {
-                Ok((_, after)) => rest = after,
-                Err(_) => left = 0,
-            }
-            Some(record.map(|(record, _)| record))
-        })
+        records(self.records, self.header.count.get(), Record::split)
     }
 }
 

@@ -12,7 +12,9 @@
 )]
 
 use super::data::END_OF_FILE;
-use super::fast_call::{Device, File, Iosb, answer, arrives, current_process, decline, entry};
+use super::fast_call::{
+    Call, Device, File, Iosb, answer, arrives, current_process, decline, entry,
+};
 use super::oplocks::Operation;
 use super::{adversary, fast_locks, opening, tally};
 use ntbox_kernel::io_manager::witness;
@@ -179,49 +181,27 @@ unsafe extern "win64" fn write(
     }
 }
 
-unsafe extern "win64" fn query_basic(
-    file: File,
-    _wait: u8,
-    buffer: *mut c_void,
-    iosb: Iosb,
-    device: Device,
-) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe {
-        answer(entry::BASIC, (file, device), [0; 2], iosb, |call| {
-            call.query::<40>(FileBasicInformation, buffer)
-        })
-    }
+/// Queries of one class, whose structure has so many bytes.
+macro_rules! queries {
+    ($($name:ident = $entry:expr, $class:expr, $bytes:literal;)*) => { $(
+        unsafe extern "win64" fn $name(
+            file: File,
+            _wait: u8,
+            buffer: *mut c_void,
+            iosb: Iosb,
+            device: Device,
+        ) -> u8 {
+            let query = |call: &Call| call.query::<$bytes>($class, buffer);
+            // SAFETY: the entry's arguments as documented.
+            unsafe { answer($entry, (file, device), [0; 2], iosb, query) }
+        }
+    )* };
 }
 
-unsafe extern "win64" fn query_standard(
-    file: File,
-    _wait: u8,
-    buffer: *mut c_void,
-    iosb: Iosb,
-    device: Device,
-) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe {
-        answer(entry::STANDARD, (file, device), [0; 2], iosb, |call| {
-            call.query::<24>(FileStandardInformation, buffer)
-        })
-    }
-}
-
-unsafe extern "win64" fn query_network_open(
-    file: File,
-    _wait: u8,
-    buffer: *mut c_void,
-    iosb: Iosb,
-    device: Device,
-) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    unsafe {
-        answer(entry::NETWORK_OPEN, (file, device), [0; 2], iosb, |call| {
-            call.query::<56>(FileNetworkOpenInformation, buffer)
-        })
-    }
+queries! {
+    query_basic = entry::BASIC, FileBasicInformation, 40;
+    query_standard = entry::STANDARD, FileStandardInformation, 24;
+    query_network_open = entry::NETWORK_OPEN, FileNetworkOpenInformation, 56;
 }
 
 unsafe extern "win64" fn device_control(
@@ -254,34 +234,29 @@ unsafe extern "win64" fn query_open(irp: *mut IRP, information: *mut c_void, dev
     answered.into()
 }
 
-unsafe extern "win64" fn mdl_read(
-    file: File,
-    offset: *mut i64,
-    length: u32,
-    _: u32,
-    _: *mut *mut MDL,
-    _: Iosb,
-    device: Device,
-) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    let parameters = [unsafe { *offset } as u64, length.into()];
-    // SAFETY: as above.
-    unsafe { decline(entry::MDL_READ, device, file, parameters) }
+/// Transfers by the pages of a cache, of which there is none.
+macro_rules! declined_transfers {
+    ($($name:ident = $entry:expr;)*) => { $(
+        unsafe extern "win64" fn $name(
+            file: File,
+            offset: *mut i64,
+            length: u32,
+            _: u32,
+            _: *mut *mut MDL,
+            _: Iosb,
+            device: Device,
+        ) -> u8 {
+            // SAFETY: the entry's arguments as documented.
+            let parameters = [unsafe { *offset } as u64, length.into()];
+            // SAFETY: as above.
+            unsafe { decline($entry, device, file, parameters) }
+        }
+    )* };
 }
 
-unsafe extern "win64" fn prepare_mdl_write(
-    file: File,
-    offset: *mut i64,
-    length: u32,
-    _: u32,
-    _: *mut *mut MDL,
-    _: Iosb,
-    device: Device,
-) -> u8 {
-    // SAFETY: the entry's arguments as documented.
-    let parameters = [unsafe { *offset } as u64, length.into()];
-    // SAFETY: as above.
-    unsafe { decline(entry::PREPARE_MDL_WRITE, device, file, parameters) }
+declined_transfers! {
+    mdl_read = entry::MDL_READ;
+    prepare_mdl_write = entry::PREPARE_MDL_WRITE;
 }
 
 unsafe extern "win64" fn mdl_read_complete(_: File, _: *mut MDL, _: Device) -> u8 {

@@ -267,6 +267,16 @@ mod tests {
         }
     }
 
+    fn unsigned<'a>(driver: &'a Driver, built: &'a Path) -> Ingredients<'a> {
+        Ingredients {
+            driver,
+            built,
+            programs: &[],
+            moment: SourceDate(1_773_057_600),
+            signer: None,
+        }
+    }
+
     /// What `package` says of a driver whose INF source has that text.
     fn refusal(inf: Option<&str>) -> String {
         let root = tempfile::tempdir().unwrap();
@@ -274,13 +284,7 @@ mod tests {
         if let Some(text) = inf {
             files::write_if_changed(&root.path().join("inf/glass.inx"), text).unwrap();
         }
-        let ingredients = Ingredients {
-            driver: &driver,
-            built: root.path(),
-            programs: &[],
-            moment: SourceDate(1_773_057_600),
-            signer: None,
-        };
+        let ingredients = unsigned(&driver, root.path());
         let folder = root.path().join("package");
         let error = ingredients.package(&folder).unwrap_err();
         assert!(!folder.exists(), "nothing is made of a bad INF");
@@ -351,13 +355,7 @@ mod tests {
         for file in ["glass.sys", "glass.pdb"] {
             files::write_if_changed(&root.path().join(file), image(b"")).unwrap();
         }
-        let ingredients = Ingredients {
-            driver: &driver,
-            built: root.path(),
-            programs: &[],
-            moment: SourceDate(1_773_057_600),
-            signer: None,
-        };
+        let ingredients = unsigned(&driver, root.path());
         let folder = root.path().join("package");
         let made = ingredients.package(&folder).unwrap();
         let names = made

@@ -36,6 +36,7 @@ pub mod mdl;
 pub mod mount;
 mod mount_gate;
 pub mod namespace;
+mod outstanding;
 pub mod query_name;
 pub mod raw;
 pub mod recognizer;

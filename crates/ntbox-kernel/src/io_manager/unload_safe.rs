@@ -11,6 +11,7 @@
 )]
 
 use super::database::describe;
+use super::outstanding::Outstanding;
 use super::{checks, irp, stack};
 use crate::host::memory::try_read_usize;
 use crate::nt::routines::CompletionRoutine;
@@ -22,10 +23,8 @@ use crate::pe_image;
 use crate::pool;
 use crate::processor::lifetime;
 use crate::verifier::rules;
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 struct Guarded {
     device: *mut DEVICE_OBJECT,
@@ -34,21 +33,11 @@ struct Guarded {
 }
 
 const TAG: u32 = u32::from_le_bytes(*b"IoUs");
-static OUTSTANDING: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
-
-fn count(driver: *mut DRIVER_OBJECT, change: isize) {
-    let mut outstanding = OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let count = outstanding.entry(driver as usize).or_default();
-    *count = count.wrapping_add_signed(change);
-    if *count == 0 {
-        outstanding.remove(&(driver as usize));
-    }
-}
+static OUTSTANDING: Outstanding = Outstanding::new();
 
 /// Guarded completion routines of the driver that have not returned.
 pub(super) fn outstanding(driver: *mut DRIVER_OBJECT) -> usize {
-    let outstanding = OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner);
-    outstanding.get(&(driver as usize)).copied().unwrap_or(0)
+    OUTSTANDING.of(driver)
 }
 
 /// `IoSetCompletionRoutineEx`.
@@ -98,7 +87,7 @@ pub unsafe fn set(
     // SAFETY: contract; the block is large enough and new.
     unsafe {
         lifetime::reference(device.cast());
-        count((*device).DriverObject, 1);
+        OUTSTANDING.count((*device).DriverObject, 1);
         block.write(Guarded {
             device,
             routine,
@@ -171,7 +160,7 @@ unsafe extern "win64" fn guarded(
         } = block.read();
         pool::free(block.cast(), Some(TAG), 0);
         let status = routine(device, irp, context);
-        count((*own).DriverObject, -1);
+        OUTSTANDING.count((*own).DriverObject, -1);
         lifetime::dereference(own.cast());
         status
     }

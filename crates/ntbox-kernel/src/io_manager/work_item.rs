@@ -6,6 +6,7 @@
     reason = "work items live in driver memory or in blocks that drivers hold by pointer"
 )]
 
+use super::outstanding::Outstanding;
 use crate::nt::PASSIVE_LEVEL;
 use crate::nt::routines::WorkItemRoutine;
 use crate::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
@@ -14,9 +15,7 @@ use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 use crate::processor::{irql, work};
 use crate::verifier::rules;
-use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// `IO_WORKITEM`, opaque to drivers.
 #[repr(C)]
@@ -30,21 +29,11 @@ pub struct WorkItem {
 pub type RoutineEx = unsafe extern "win64" fn(*mut c_void, *mut c_void, *mut WorkItem);
 
 const TAG: u32 = u32::from_le_bytes(*b"IoWI");
-static OUTSTANDING: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
-
-fn count(driver: *mut DRIVER_OBJECT, change: isize) {
-    let mut outstanding = OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let count = outstanding.entry(driver as usize).or_default();
-    *count = count.wrapping_add_signed(change);
-    if *count == 0 {
-        outstanding.remove(&(driver as usize));
-    }
-}
+static OUTSTANDING: Outstanding = Outstanding::new();
 
 /// Work items of the driver that are queued or running.
 pub(super) fn outstanding(driver: *mut DRIVER_OBJECT) -> usize {
-    let outstanding = OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner);
-    outstanding.get(&(driver as usize)).copied().unwrap_or(0)
+    OUTSTANDING.of(driver)
 }
 
 /// `IoAllocateWorkItem`; null when the pool fails.
@@ -131,7 +120,7 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
         };
         (object as usize, driver as usize)
     };
-    count(driver as *mut DRIVER_OBJECT, 1);
+    OUTSTANDING.count(driver as *mut DRIVER_OBJECT, 1);
     let (item, context) = (item as usize, context as usize);
     work::queue_for(
         site,
@@ -162,7 +151,7 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
                 );
                 irql::restore(PASSIVE_LEVEL);
             }
-            count(driver as *mut DRIVER_OBJECT, -1);
+            OUTSTANDING.count(driver as *mut DRIVER_OBJECT, -1);
             // SAFETY: the reference taken when it was queued.
             unsafe { lifetime::dereference(object) };
         }),

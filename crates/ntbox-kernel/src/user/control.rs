@@ -10,7 +10,7 @@ use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::locks::signal;
 use super::request::{FileCall, Request};
 use super::{buffers, event, outcome};
-use crate::io_manager::counters::{self, FastIo};
+use crate::io_manager::counters::FastIo;
 use crate::nt::stack_location;
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL,
@@ -147,9 +147,8 @@ unsafe fn attach(request: &mut Request, control: &Control) -> Result<*mut c_void
 
 unsafe fn fast(call: &FileCall, control: &Control) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoDeviceControl)?;
-    let mut iosb = IO_STATUS_BLOCK::default();
     // SAFETY: the entry of the top driver with its documented arguments.
-    let answered = unsafe {
+    outcome::fast(FastIo::DeviceControl, |iosb| unsafe {
         routine(
             call.file(),
             1,
@@ -158,13 +157,8 @@ unsafe fn fast(call: &FileCall, control: &Control) -> Option<IO_STATUS_BLOCK> {
             control.output,
             control.output_length,
             control.code,
-            &raw mut iosb,
+            iosb,
             call.device(),
         )
-    } != 0;
-    counters::fast(FastIo::DeviceControl, answered);
-    answered.then(|| {
-        outcome::note_fast();
-        iosb
     })
 }

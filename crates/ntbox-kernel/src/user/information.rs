@@ -18,7 +18,7 @@ use super::access::{
 use super::open::{OpenRequest, nt_create_file};
 use super::request::FileCall;
 use super::{buffers, outcome};
-use crate::io_manager::counters::{self, FastIo};
+use crate::io_manager::counters::FastIo;
 use crate::nt::stack_location::{QueryFile, SetFile, SetFileRename, SetFileTail};
 use crate::nt::*;
 use crate::processor::handle;
@@ -78,6 +78,24 @@ fn least_length(class: i32) -> usize {
     }
 }
 
+/// A call about a class, for which it needs `right`, with a buffer of `length` bytes.
+fn call_on(
+    handle: HANDLE,
+    class: i32,
+    length: u32,
+    right: fn(i32) -> u32,
+) -> Result<FileCall, NTSTATUS> {
+    if !(1..FileMaximumInformation).contains(&class) {
+        return Err(STATUS_INVALID_INFO_CLASS);
+    }
+    if (length as usize) < least_length(class) {
+        return Err(STATUS_INFO_LENGTH_MISMATCH);
+    }
+    let mut call = FileCall::on(handle, right(class))?;
+    call.lock()?;
+    Ok(call)
+}
+
 /// `NtQueryInformationFile`.
 ///
 /// # Safety
@@ -100,14 +118,7 @@ unsafe fn query(
     length: u32,
     class: i32,
 ) -> Result<NTSTATUS, NTSTATUS> {
-    if !(1..FileMaximumInformation).contains(&class) {
-        return Err(STATUS_INVALID_INFO_CLASS);
-    }
-    if (length as usize) < least_length(class) {
-        return Err(STATUS_INFO_LENGTH_MISMATCH);
-    }
-    let mut call = FileCall::on(handle, query_right(class))?;
-    call.lock()?;
+    let call = call_on(handle, class, length, query_right)?;
     if let Some(answer) = answered_here(&call, handle, class)? {
         // SAFETY: contract of the function; the length was checked above.
         unsafe {
@@ -151,10 +162,8 @@ unsafe fn query(
         ..Default::default()
     };
     let deferred = call.is_synchronous();
-    let (status, done) = call.send_and_wait(request, deferred);
     // SAFETY: contract of the function.
-    unsafe { iosb.write(done) };
-    Ok(status)
+    Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
 }
 
 /// A status block.
@@ -232,15 +241,11 @@ unsafe fn fast(call: &FileCall, buffer: *mut c_void, class: i32) -> Option<IO_ST
         ),
         _ => return None,
     };
-    let mut iosb = IO_STATUS_BLOCK::default();
     let wait = u8::from(call.is_synchronous());
     // SAFETY: the entry of the top driver with its documented arguments; the buffer holds the
     // structure of the class: the length was checked.
-    let answered = unsafe { routine(call.file(), wait, buffer, &raw mut iosb, call.device()) } != 0;
-    counters::fast(entry, answered);
-    answered.then(|| {
-        outcome::note_fast();
-        iosb
+    outcome::fast(entry, |iosb| unsafe {
+        routine(call.file(), wait, buffer, iosb, call.device())
     })
 }
 
@@ -266,14 +271,7 @@ unsafe fn set(
     length: u32,
     class: i32,
 ) -> Result<NTSTATUS, NTSTATUS> {
-    if !(1..FileMaximumInformation).contains(&class) {
-        return Err(STATUS_INVALID_INFO_CLASS);
-    }
-    if (length as usize) < least_length(class) {
-        return Err(STATUS_INFO_LENGTH_MISMATCH);
-    }
-    let mut call = FileCall::on(handle, set_right(class))?;
-    call.lock()?;
+    let call = call_on(handle, class, length, set_right)?;
     // SAFETY: contract of the function.
     let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize) };
     if class == FilePositionInformation && call.is_synchronous() {
@@ -322,10 +320,9 @@ unsafe fn set(
     }
     request.location().Parameters.SetFile = parameters;
     let deferred = call.is_synchronous();
-    let (status, done) = call.send_and_wait(request, deferred);
-    drop(directory);
     // SAFETY: contract of the function.
-    unsafe { iosb.write(done) };
+    let status = unsafe { call.send_and_wait(request, deferred, iosb) };
+    drop(directory);
     Ok(status)
 }
 

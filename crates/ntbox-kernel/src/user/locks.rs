@@ -11,7 +11,7 @@ use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::event;
 use super::outcome;
 use super::request::{FileCall, Request};
-use crate::io_manager::counters::{self, FastIo};
+use crate::io_manager::counters::FastIo;
 use crate::nt::stack_location::LockControl;
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK, IRP_MN_UNLOCK_SINGLE, NTSTATUS,
@@ -90,10 +90,8 @@ pub unsafe fn nt_unlock_file(handle: HANDLE, iosb: *mut IO_STATUS_BLOCK, range: 
         let mut request = call.new_request(IRP_MJ_LOCK_CONTROL, 0, null_mut(), null_mut())?;
         fill(&mut request, range)?;
         request.location().MinorFunction = IRP_MN_UNLOCK_SINGLE as u8;
-        let (status, done) = call.send_and_wait(request, false);
         // SAFETY: contract of the function.
-        unsafe { iosb.write(done) };
-        Ok(status)
+        Ok(unsafe { call.send_and_wait(request, false, iosb) })
     };
     unlock().unwrap_or_else(|status: NTSTATUS| status)
 }
@@ -124,9 +122,8 @@ fn fast_lock(
 ) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoLock)?;
     let (mut offset, mut length) = (range.offset, range.length);
-    let mut iosb = IO_STATUS_BLOCK::default();
     // SAFETY: the entry of the top driver with its documented arguments.
-    let answered = unsafe {
+    outcome::fast(FastIo::Lock, |iosb| unsafe {
         routine(
             call.file(),
             &raw mut offset,
@@ -135,37 +132,26 @@ fn fast_lock(
             range.key,
             fail_immediately.into(),
             exclusive.into(),
-            &raw mut iosb,
+            iosb,
             call.device(),
         )
-    } != 0;
-    counters::fast(FastIo::Lock, answered);
-    answered.then(|| {
-        outcome::note_fast();
-        iosb
     })
 }
 
 fn fast_unlock(call: &FileCall, range: Range) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoUnlockSingle)?;
     let (mut offset, mut length) = (range.offset, range.length);
-    let mut iosb = IO_STATUS_BLOCK::default();
     // SAFETY: the entry of the top driver with its documented arguments.
-    let answered = unsafe {
+    outcome::fast(FastIo::UnlockSingle, |iosb| unsafe {
         routine(
             call.file(),
             &raw mut offset,
             &raw mut length,
             thread::current().process(),
             range.key,
-            &raw mut iosb,
+            iosb,
             call.device(),
         )
-    } != 0;
-    counters::fast(FastIo::UnlockSingle, answered);
-    answered.then(|| {
-        outcome::note_fast();
-        iosb
     })
 }
 

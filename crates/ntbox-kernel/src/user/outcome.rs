@@ -1,6 +1,7 @@
 //! What a program sees of a call.
 
-use crate::nt::{NTSTATUS, STATUS_PENDING, Status};
+use crate::io_manager::counters::{self, FastIo};
+use crate::nt::{IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status};
 use std::cell::Cell;
 
 /// The result of one call.
@@ -76,6 +77,20 @@ pub(super) fn note_returned(status: NTSTATUS) {
 /// Notes that fast I/O answered the call in progress.
 pub(super) fn note_fast() {
     LAST.set((LAST.get().0, true));
+}
+
+/// Counts a call of fast I/O, which `call` makes with a block for its result; `None` if it was declined.
+pub(super) fn fast(
+    entry: FastIo,
+    call: impl FnOnce(*mut IO_STATUS_BLOCK) -> u8,
+) -> Option<IO_STATUS_BLOCK> {
+    let mut iosb = IO_STATUS_BLOCK::default();
+    let answered = call(&raw mut iosb) != 0;
+    counters::fast(entry, answered);
+    answered.then(|| {
+        note_fast();
+        iosb
+    })
 }
 
 /// `(pended, fast)` of the last call of this thread.

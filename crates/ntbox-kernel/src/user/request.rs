@@ -165,16 +165,23 @@ impl FileCall {
 
     /// Sends a request of a service that is synchronous whatever the handle is: on an
     /// asynchronous handle it waits on an event of its own (`IRP_SYNCHRONOUS_API`).
-    pub(super) fn send_and_wait(
+    /// `result` is the caller's block, which is written at the end.
+    ///
+    /// # Safety
+    /// `result` is valid.
+    pub(super) unsafe fn send_and_wait(
         mut self,
         mut request: Request,
         deferred: bool,
-    ) -> (NTSTATUS, IO_STATUS_BLOCK) {
+        result: *mut IO_STATUS_BLOCK,
+    ) -> NTSTATUS {
         let mut iosb = Box::new(IO_STATUS_BLOCK::default());
         request.header().Anonymous.UserIosb = &raw mut *iosb;
         if self.is_synchronous() {
             let status = self.send(request, deferred);
-            return (status, *iosb);
+            // SAFETY: contract.
+            unsafe { result.write(*iosb) };
+            return status;
         }
         let mut event = Box::new(KEVENT::default());
         // SAFETY: memory of this function, which outlives the request because it waits.
@@ -190,7 +197,9 @@ impl FileCall {
             status = unsafe { iosb.Anonymous.Status };
         }
         self.unlock();
-        (status, *iosb)
+        // SAFETY: contract.
+        unsafe { result.write(*iosb) };
+        status
     }
 
     /// The request takes over a reference on the file object; completion drops it.

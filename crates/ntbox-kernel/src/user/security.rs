@@ -36,9 +36,8 @@ pub unsafe fn nt_query_security_object(
             Length: length,
             ..Default::default()
         };
-        let (status, done) = call.send_and_wait(request, false);
         // SAFETY: contract of the function.
-        unsafe { iosb.write(done) };
+        let status = unsafe { call.send_and_wait(request, false, iosb) };
         // The object manager gives the file system's overflow its own name.
         Ok(if status == STATUS_BUFFER_OVERFLOW {
             STATUS_BUFFER_TOO_SMALL
@@ -68,10 +67,8 @@ pub unsafe fn nt_set_security_object(
             SecurityDescriptor: descriptor,
             ..Default::default()
         };
-        let (status, done) = call.send_and_wait(request, false);
         // SAFETY: contract of the function.
-        unsafe { iosb.write(done) };
-        Ok(status)
+        Ok(unsafe { call.send_and_wait(request, false, iosb) })
     };
     set().unwrap_or_else(|status: NTSTATUS| status)
 }

@@ -201,10 +201,8 @@ pub unsafe fn nt_flush_buffers_file(handle: HANDLE, iosb: *mut IO_STATUS_BLOCK) 
         let mut call = FileCall::on(handle, FILE_WRITE_DATA | FILE_APPEND_DATA)?;
         call.lock()?;
         let request = call.new_request(IRP_MJ_FLUSH_BUFFERS, 0, null_mut(), null_mut())?;
-        let (status, block) = call.send_and_wait(request, false);
         // SAFETY: contract of the function.
-        unsafe { iosb.write(block) };
-        Ok(status)
+        Ok(unsafe { call.send_and_wait(request, false, iosb) })
     };
     flush().unwrap_or_else(|status: NTSTATUS| status)
 }

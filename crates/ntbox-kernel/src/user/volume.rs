@@ -62,10 +62,8 @@ pub unsafe fn nt_query_volume_information_file(
             ..Default::default()
         };
         let deferred = call.is_synchronous();
-        let (status, done) = call.send_and_wait(request, deferred);
         // SAFETY: contract of the function.
-        unsafe { iosb.write(done) };
-        Ok(status)
+        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
     };
     query().unwrap_or_else(|status: NTSTATUS| status)
 }
@@ -95,10 +93,8 @@ pub unsafe fn nt_set_volume_information_file(
             ..Default::default()
         };
         let deferred = call.is_synchronous();
-        let (status, done) = call.send_and_wait(request, deferred);
         // SAFETY: contract of the function.
-        unsafe { iosb.write(done) };
-        Ok(status)
+        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
     };
     set().unwrap_or_else(|status: NTSTATUS| status)
 }

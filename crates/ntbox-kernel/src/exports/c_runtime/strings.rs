@@ -165,34 +165,38 @@ fn place<U: Unit>(text: *mut U, index: Option<usize>) -> *mut U {
     index.map_or(std::ptr::null_mut(), |index| text.wrapping_add(index))
 }
 
-/// `strchr`, `wcschr`: the terminator can be looked for, too.
-pub unsafe extern "win64" fn find<U: Unit>(text: *mut U, wanted: i32) -> *mut U {
-    // SAFETY: the driver passes a terminated string.
+/// The place of a unit, which `look` finds unless it is the terminator.
+///
+/// # Safety
+/// `text` is a terminated string.
+unsafe fn place_of<U: Unit>(
+    text: *mut U,
+    wanted: i32,
+    look: impl FnOnce(&[U], U) -> Option<usize>,
+) -> *mut U {
+    // SAFETY: contract of the function.
     let units = unsafe { terminated(text.cast_const()) };
     let wanted = U::of(wanted);
-    place(
-        text,
-        if wanted == U::default() {
-            Some(units.len())
-        } else {
-            units.iter().position(|unit| *unit == wanted)
-        },
-    )
+    let found = if wanted == U::default() {
+        Some(units.len())
+    } else {
+        look(units, wanted)
+    };
+    place(text, found)
+}
+
+/// `strchr`, `wcschr`: the terminator can be looked for, too.
+pub unsafe extern "win64" fn find<U: Unit>(text: *mut U, wanted: i32) -> *mut U {
+    let first = |units: &[U], wanted| units.iter().position(|unit| *unit == wanted);
+    // SAFETY: the driver passes a terminated string.
+    unsafe { place_of(text, wanted, first) }
 }
 
 /// `strrchr`, `wcsrchr`.
 pub unsafe extern "win64" fn find_last<U: Unit>(text: *mut U, wanted: i32) -> *mut U {
+    let last = |units: &[U], wanted| units.iter().rposition(|unit| *unit == wanted);
     // SAFETY: the driver passes a terminated string.
-    let units = unsafe { terminated(text.cast_const()) };
-    let wanted = U::of(wanted);
-    place(
-        text,
-        if wanted == U::default() {
-            Some(units.len())
-        } else {
-            units.iter().rposition(|unit| *unit == wanted)
-        },
-    )
+    unsafe { place_of(text, wanted, last) }
 }
 
 /// `strstr`, `wcsstr`: an empty string is found at the start.

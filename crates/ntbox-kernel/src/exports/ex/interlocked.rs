@@ -55,6 +55,33 @@ fn unless_head(entry: List, head: List) -> List {
     }
 }
 
+/// Which end of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Head,
+    Tail,
+}
+
+/// Inserts at one end, and returns the entry that was there, or null.
+///
+/// # Safety
+/// A list, an entry that is in none, and a spin lock.
+unsafe fn insert(head: List, entry: List, lock: *mut usize, caller: usize, end: End) -> List {
+    let insert = || {
+        // SAFETY: contract of the function.
+        let LIST_ENTRY { Flink, Blink } = unsafe { head.read() };
+        let (before, after, there) = match end {
+            End::Head => (head, Flink, Flink),
+            End::Tail => (Blink, head, Blink),
+        };
+        // SAFETY: as above.
+        unsafe { link(before, entry, after) };
+        unless_head(there, head)
+    };
+    // SAFETY: contract of the function.
+    unsafe { locked(lock, caller, insert) }
+}
+
 /// `ExInterlockedInsertHeadList`: returns the entry that was first, or null.
 pub unsafe extern "win64" fn insert_head_list(
     head: List,
@@ -62,15 +89,8 @@ pub unsafe extern "win64" fn insert_head_list(
     lock: *mut usize,
     caller: usize,
 ) -> List {
-    let insert = || {
-        // SAFETY: the driver passes a list.
-        let first = unsafe { (*head).Flink };
-        // SAFETY: as above.
-        unsafe { link(head, entry, first) };
-        unless_head(first, head)
-    };
-    // SAFETY: the driver passes a spin lock.
-    unsafe { locked(lock, caller, insert) }
+    // SAFETY: the driver passes them.
+    unsafe { insert(head, entry, lock, caller, End::Head) }
 }
 
 /// `ExInterlockedInsertTailList`: returns the entry that was last, or null.
@@ -80,15 +100,8 @@ pub unsafe extern "win64" fn insert_tail_list(
     lock: *mut usize,
     caller: usize,
 ) -> List {
-    let insert = || {
-        // SAFETY: the driver passes a list.
-        let last = unsafe { (*head).Blink };
-        // SAFETY: as above.
-        unsafe { link(last, entry, head) };
-        unless_head(last, head)
-    };
-    // SAFETY: the driver passes a spin lock.
-    unsafe { locked(lock, caller, insert) }
+    // SAFETY: the driver passes them.
+    unsafe { insert(head, entry, lock, caller, End::Tail) }
 }
 
 /// `ExInterlockedRemoveHeadList`: returns the entry that was first, or null.
@@ -152,6 +165,27 @@ pub unsafe extern "win64" fn pop_entry_list(
     unsafe { locked(lock, caller, pop) }
 }
 
+/// Adds in memory that need not be aligned, and returns the old value.
+///
+/// # Safety
+/// `addend` is a number of the driver's, `lock` a spin lock.
+unsafe fn add<T: Copy>(
+    addend: *mut T,
+    lock: *mut usize,
+    caller: usize,
+    sum: impl FnOnce(T) -> T,
+) -> T {
+    let add = || {
+        // SAFETY: contract of the function.
+        let old = unsafe { addend.read_unaligned() };
+        // SAFETY: as above.
+        unsafe { addend.write_unaligned(sum(old)) };
+        old
+    };
+    // SAFETY: contract of the function.
+    unsafe { locked(lock, caller, add) }
+}
+
 /// `ExInterlockedAddLargeInteger`: returns the old value.
 pub unsafe extern "win64" fn add_large_integer(
     addend: *mut i64,
@@ -159,15 +193,8 @@ pub unsafe extern "win64" fn add_large_integer(
     lock: *mut usize,
     caller: usize,
 ) -> i64 {
-    let add = || {
-        // SAFETY: the driver passes a `LARGE_INTEGER`.
-        let old = unsafe { addend.read_unaligned() };
-        // SAFETY: as above.
-        unsafe { addend.write_unaligned(old.wrapping_add(increment)) };
-        old
-    };
-    // SAFETY: the driver passes a spin lock.
-    unsafe { locked(lock, caller, add) }
+    // SAFETY: the driver passes a `LARGE_INTEGER` and a spin lock.
+    unsafe { add(addend, lock, caller, |old| old.wrapping_add(increment)) }
 }
 
 /// `ExInterlockedAddUlong`: returns the old value.
@@ -177,15 +204,8 @@ pub unsafe extern "win64" fn add_ulong(
     lock: *mut usize,
     caller: usize,
 ) -> u32 {
-    let add = || {
-        // SAFETY: the driver passes a `ULONG`.
-        let old = unsafe { addend.read_unaligned() };
-        // SAFETY: as above.
-        unsafe { addend.write_unaligned(old.wrapping_add(increment)) };
-        old
-    };
-    // SAFETY: the driver passes a spin lock.
-    unsafe { locked(lock, caller, add) }
+    // SAFETY: the driver passes a `ULONG` and a spin lock.
+    unsafe { add(addend, lock, caller, |old| old.wrapping_add(increment)) }
 }
 
 #[cfg(test)]

@@ -52,58 +52,39 @@ pub struct Context {
 const _: () =
     assert!(size_of::<Csq>() == size_of::<windows_sys::Wdk::System::SystemServices::IO_CSQ>());
 
-/// `IoCsqInitialize`.
-pub unsafe extern "win64" fn initialize(
-    csq: *mut Csq,
-    insert: Insert,
-    remove: Remove,
-    peek: PeekNext,
-    acquire: Acquire,
-    release: Release,
-    complete: Complete,
-) -> NTSTATUS {
-    let insert = insert as *const c_void;
-    // SAFETY: the driver's memory.
-    unsafe {
-        csq.write(Csq {
-            kind: TYPE_QUEUE,
-            insert,
-            remove,
-            peek,
-            acquire,
-            release,
-            complete,
-            reserved: null_mut(),
-        });
-    }
-    STATUS_SUCCESS
+/// `IoCsqInitialize` and `IoCsqInitializeEx`, which differ in how a request is inserted.
+macro_rules! initializers {
+    ($($export:ident = $kind:expr, $insert:ty;)*) => { $(
+        /// Makes a queue of these routines.
+        pub unsafe extern "win64" fn $export(
+            csq: *mut Csq,
+            insert: $insert,
+            remove: Remove,
+            peek: PeekNext,
+            acquire: Acquire,
+            release: Release,
+            complete: Complete,
+        ) -> NTSTATUS {
+            let queue = Csq {
+                kind: $kind,
+                insert: insert as *const c_void,
+                remove,
+                peek,
+                acquire,
+                release,
+                complete,
+                reserved: null_mut(),
+            };
+            // SAFETY: the driver's memory.
+            unsafe { csq.write(queue) };
+            STATUS_SUCCESS
+        }
+    )* };
 }
 
-/// `IoCsqInitializeEx`.
-pub unsafe extern "win64" fn initialize_ex(
-    csq: *mut Csq,
-    insert: InsertEx,
-    remove: Remove,
-    peek: PeekNext,
-    acquire: Acquire,
-    release: Release,
-    complete: Complete,
-) -> NTSTATUS {
-    let insert = insert as *const c_void;
-    // SAFETY: the driver's memory.
-    unsafe {
-        csq.write(Csq {
-            kind: TYPE_QUEUE_EX,
-            insert,
-            remove,
-            peek,
-            acquire,
-            release,
-            complete,
-            reserved: null_mut(),
-        });
-    }
-    STATUS_SUCCESS
+initializers! {
+    initialize = TYPE_QUEUE, Insert;
+    initialize_ex = TYPE_QUEUE_EX, InsertEx;
 }
 
 unsafe fn link(irp: *mut IRP, to: *mut c_void) {

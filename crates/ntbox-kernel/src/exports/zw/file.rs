@@ -46,46 +46,35 @@ unsafe fn transfer(
     }
 }
 
-pub(super) unsafe extern "win64" fn read(
-    handle: HANDLE,
-    event: HANDLE,
-    apc: ApcRoutine,
-    _apc_context: *const c_void,
-    iosb: *mut IO_STATUS_BLOCK,
-    buffer: *mut c_void,
-    length: u32,
-    offset: *const i64,
-    key: *const u32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwReadFile", caller, || {
-        no_apc(apc)?;
-        // SAFETY: the driver's pointers.
-        let transfer = unsafe { transfer(event, iosb, buffer, length, offset, key) };
-        // SAFETY: as above.
-        Ok(unsafe { user::nt_read_file(handle, &transfer) })
-    })
+/// Services that take a transfer.
+macro_rules! transfers {
+    ($($export:ident = $name:literal, $service:path;)*) => { $(
+        pub(super) unsafe extern "win64" fn $export(
+            handle: HANDLE,
+            event: HANDLE,
+            apc: ApcRoutine,
+            _apc_context: *const c_void,
+            iosb: *mut IO_STATUS_BLOCK,
+            buffer: *mut c_void,
+            length: u32,
+            offset: *const i64,
+            key: *const u32,
+            caller: usize,
+        ) -> NTSTATUS {
+            service($name, caller, || {
+                no_apc(apc)?;
+                // SAFETY: the driver's pointers.
+                let transfer = unsafe { transfer(event, iosb, buffer, length, offset, key) };
+                // SAFETY: as above.
+                Ok(unsafe { $service(handle, &transfer) })
+            })
+        }
+    )* };
 }
 
-pub(super) unsafe extern "win64" fn write(
-    handle: HANDLE,
-    event: HANDLE,
-    apc: ApcRoutine,
-    _apc_context: *const c_void,
-    iosb: *mut IO_STATUS_BLOCK,
-    buffer: *mut c_void,
-    length: u32,
-    offset: *const i64,
-    key: *const u32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwWriteFile", caller, || {
-        no_apc(apc)?;
-        // SAFETY: the driver's pointers.
-        let transfer = unsafe { transfer(event, iosb, buffer, length, offset, key) };
-        // SAFETY: as above.
-        Ok(unsafe { user::nt_write_file(handle, &transfer) })
-    })
+transfers! {
+    read = "ZwReadFile", user::nt_read_file;
+    write = "ZwWriteFile", user::nt_write_file;
 }
 
 pub(super) unsafe extern "win64" fn flush(
@@ -99,60 +88,30 @@ pub(super) unsafe extern "win64" fn flush(
     })
 }
 
-pub(super) unsafe extern "win64" fn query_information(
-    handle: HANDLE,
-    iosb: *mut IO_STATUS_BLOCK,
-    buffer: *mut c_void,
-    length: u32,
-    class: i32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwQueryInformationFile", caller, || {
-        // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_query_information_file(handle, iosb, buffer, length, class) })
-    })
+/// Services that take a buffer of a class.
+macro_rules! classes {
+    ($($export:ident = $name:literal, $service:path;)*) => { $(
+        pub(super) unsafe extern "win64" fn $export(
+            handle: HANDLE,
+            iosb: *mut IO_STATUS_BLOCK,
+            buffer: *mut c_void,
+            length: u32,
+            class: i32,
+            caller: usize,
+        ) -> NTSTATUS {
+            service($name, caller, || {
+                // SAFETY: the driver's pointers.
+                Ok(unsafe { $service(handle, iosb, buffer, length, class) })
+            })
+        }
+    )* };
 }
 
-pub(super) unsafe extern "win64" fn set_information(
-    handle: HANDLE,
-    iosb: *mut IO_STATUS_BLOCK,
-    buffer: *mut c_void,
-    length: u32,
-    class: i32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwSetInformationFile", caller, || {
-        // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_set_information_file(handle, iosb, buffer, length, class) })
-    })
-}
-
-pub(super) unsafe extern "win64" fn query_volume_information(
-    handle: HANDLE,
-    iosb: *mut IO_STATUS_BLOCK,
-    buffer: *mut c_void,
-    length: u32,
-    class: i32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwQueryVolumeInformationFile", caller, || {
-        // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_query_volume_information_file(handle, iosb, buffer, length, class) })
-    })
-}
-
-pub(super) unsafe extern "win64" fn set_volume_information(
-    handle: HANDLE,
-    iosb: *mut IO_STATUS_BLOCK,
-    buffer: *mut c_void,
-    length: u32,
-    class: i32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwSetVolumeInformationFile", caller, || {
-        // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_set_volume_information_file(handle, iosb, buffer, length, class) })
-    })
+classes! {
+    query_information = "ZwQueryInformationFile", user::nt_query_information_file;
+    set_information = "ZwSetInformationFile", user::nt_set_information_file;
+    query_volume_information = "ZwQueryVolumeInformationFile", user::nt_query_volume_information_file;
+    set_volume_information = "ZwSetVolumeInformationFile", user::nt_set_volume_information_file;
 }
 
 pub(super) unsafe extern "win64" fn query_directory(
@@ -216,62 +175,43 @@ pub(super) unsafe extern "win64" fn notify_change_directory(
     })
 }
 
-pub(super) unsafe extern "win64" fn device_control(
-    handle: HANDLE,
-    event: HANDLE,
-    apc: ApcRoutine,
-    _apc_context: *const c_void,
-    iosb: *mut IO_STATUS_BLOCK,
-    code: u32,
-    input: *const c_void,
-    input_length: u32,
-    output: *mut c_void,
-    output_length: u32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwDeviceIoControlFile", caller, || {
-        no_apc(apc)?;
-        let control = Control {
-            event,
-            iosb,
-            code,
-            input,
-            input_length,
-            output,
-            output_length,
-        };
-        // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_device_io_control_file(handle, &control) })
-    })
+/// Services that take a control.
+macro_rules! controls {
+    ($($export:ident = $name:literal, $service:path;)*) => { $(
+        pub(super) unsafe extern "win64" fn $export(
+            handle: HANDLE,
+            event: HANDLE,
+            apc: ApcRoutine,
+            _apc_context: *const c_void,
+            iosb: *mut IO_STATUS_BLOCK,
+            code: u32,
+            input: *const c_void,
+            input_length: u32,
+            output: *mut c_void,
+            output_length: u32,
+            caller: usize,
+        ) -> NTSTATUS {
+            service($name, caller, || {
+                no_apc(apc)?;
+                let control = Control {
+                    event,
+                    iosb,
+                    code,
+                    input,
+                    input_length,
+                    output,
+                    output_length,
+                };
+                // SAFETY: the driver's pointers.
+                Ok(unsafe { $service(handle, &control) })
+            })
+        }
+    )* };
 }
 
-pub(super) unsafe extern "win64" fn fs_control(
-    handle: HANDLE,
-    event: HANDLE,
-    apc: ApcRoutine,
-    _apc_context: *const c_void,
-    iosb: *mut IO_STATUS_BLOCK,
-    code: u32,
-    input: *const c_void,
-    input_length: u32,
-    output: *mut c_void,
-    output_length: u32,
-    caller: usize,
-) -> NTSTATUS {
-    service("ZwFsControlFile", caller, || {
-        no_apc(apc)?;
-        let control = Control {
-            event,
-            iosb,
-            code,
-            input,
-            input_length,
-            output,
-            output_length,
-        };
-        // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_fs_control_file(handle, &control) })
-    })
+controls! {
+    device_control = "ZwDeviceIoControlFile", user::nt_device_io_control_file;
+    fs_control = "ZwFsControlFile", user::nt_fs_control_file;
 }
 
 /// # Safety

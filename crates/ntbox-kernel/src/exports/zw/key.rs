@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
-use super::key_information::{NAME, key_information, value_information};
+use super::key_information::{Answer, NAME, key_information, value_information};
 use super::{Attributes, service};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
@@ -249,6 +249,26 @@ pub(super) unsafe extern "win64" fn flush(handle: HANDLE, caller: usize) -> NTST
     })
 }
 
+/// Buffer, its length, and where the length of an answer goes.
+type Room = (*mut c_void, u32, *mut u32);
+
+/// A service that gives an answer.
+///
+/// # Safety
+/// The room is the driver's.
+unsafe fn answering(
+    name: &'static str,
+    caller: usize,
+    (buffer, length, result): Room,
+    answer: impl FnOnce() -> Result<Answer, NTSTATUS>,
+) -> NTSTATUS {
+    service(name, caller, || {
+        let answer = answer()?;
+        // SAFETY: contract of the function.
+        Ok(unsafe { answer.give(buffer, length, result) })
+    })
+}
+
 pub(super) unsafe extern "win64" fn query(
     handle: HANDLE,
     class: i32,
@@ -257,12 +277,13 @@ pub(super) unsafe extern "win64" fn query(
     result: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    service("ZwQueryKey", caller, || {
+    let answer = || {
         let path = path_of(handle, if class == NAME { 0 } else { KEY_QUERY_VALUE })?;
-        let answer = key_information(&path, class)?;
-        // SAFETY: the driver's buffer and pointer.
-        Ok(unsafe { answer.give(buffer, length, result) })
-    })
+        key_information(&path, class)
+    };
+    let room = (buffer, length, result);
+    // SAFETY: the driver's buffer and pointer.
+    unsafe { answering("ZwQueryKey", caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn enumerate(
@@ -274,14 +295,15 @@ pub(super) unsafe extern "win64" fn enumerate(
     result: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    service("ZwEnumerateKey", caller, || {
+    let answer = || {
         let path = path_of(handle, KEY_ENUMERATE_SUB_KEYS)?;
         let below = settings::subkeys(&path);
         let name = below.get(index as usize).ok_or(STATUS_NO_MORE_ENTRIES)?;
-        let answer = key_information(&format!("{path}\\{name}"), class)?;
-        // SAFETY: the driver's buffer and pointer.
-        Ok(unsafe { answer.give(buffer, length, result) })
-    })
+        key_information(&format!("{path}\\{name}"), class)
+    };
+    let room = (buffer, length, result);
+    // SAFETY: the driver's buffer and pointer.
+    unsafe { answering("ZwEnumerateKey", caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn query_value(
@@ -293,15 +315,16 @@ pub(super) unsafe extern "win64" fn query_value(
     result: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    service("ZwQueryValueKey", caller, || {
+    let answer = || {
         let path = path_of(handle, KEY_QUERY_VALUE)?;
         // SAFETY: the driver's string.
         let name = unsafe { unicode::to_string(name) };
         let value = settings::get(&path, &name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
-        let answer = value_information(&name, &value, class)?;
-        // SAFETY: the driver's buffer and pointer.
-        Ok(unsafe { answer.give(buffer, length, result) })
-    })
+        value_information(&name, &value, class)
+    };
+    let room = (buffer, length, result);
+    // SAFETY: the driver's buffer and pointer.
+    unsafe { answering("ZwQueryValueKey", caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn enumerate_value(
@@ -313,14 +336,15 @@ pub(super) unsafe extern "win64" fn enumerate_value(
     result: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    service("ZwEnumerateValueKey", caller, || {
+    let answer = || {
         let path = path_of(handle, KEY_QUERY_VALUE)?;
         let values = settings::values(&path);
         let (name, value) = values.get(index as usize).ok_or(STATUS_NO_MORE_ENTRIES)?;
-        let answer = value_information(name, value, class)?;
-        // SAFETY: the driver's buffer and pointer.
-        Ok(unsafe { answer.give(buffer, length, result) })
-    })
+        value_information(name, value, class)
+    };
+    let room = (buffer, length, result);
+    // SAFETY: the driver's buffer and pointer.
+    unsafe { answering("ZwEnumerateValueKey", caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn set_value(

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "system calls")]
 
+use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
@@ -80,6 +81,23 @@ fn text(name: &[u16]) -> io::Result<UNICODE_STRING> {
     })
 }
 
+/// Has a call write a value, whose size it is told; what ends with a name may not fit all.
+fn written<T: Default>(
+    call: impl FnOnce(*mut IO_STATUS_BLOCK, *mut c_void, u32) -> NTSTATUS,
+) -> io::Result<T> {
+    let mut value = T::default();
+    let mut block = IO_STATUS_BLOCK::default();
+    let status = call(
+        &raw mut block,
+        (&raw mut value).cast(),
+        size_of::<T>() as u32,
+    );
+    if status != STATUS_BUFFER_OVERFLOW {
+        check(status)?;
+    }
+    Ok(value)
+}
+
 /// A piece of information of fixed size; of one that ends with a name, without it.
 ///
 /// # Safety
@@ -88,22 +106,11 @@ pub unsafe fn query<T: Default>(
     file: BorrowedHandle<'_>,
     class: wdk::FILE_INFORMATION_CLASS,
 ) -> io::Result<T> {
-    let mut value = T::default();
-    let mut block = IO_STATUS_BLOCK::default();
+    let handle = file.as_raw_handle();
     // SAFETY: an open handle, and room of the length that is given.
-    let status = unsafe {
-        wdk::NtQueryInformationFile(
-            file.as_raw_handle(),
-            &raw mut block,
-            (&raw mut value).cast(),
-            size_of::<T>() as u32,
-            class,
-        )
-    };
-    if status != STATUS_BUFFER_OVERFLOW {
-        check(status)?;
-    }
-    Ok(value)
+    written(|block, room, bytes| unsafe {
+        wdk::NtQueryInformationFile(handle, block, room, bytes, class)
+    })
 }
 
 /// As [`query`], of the volume that the file is on.
@@ -114,22 +121,11 @@ pub unsafe fn query_volume<T: Default>(
     file: BorrowedHandle<'_>,
     class: wdk::FS_INFORMATION_CLASS,
 ) -> io::Result<T> {
-    let mut value = T::default();
-    let mut block = IO_STATUS_BLOCK::default();
+    let handle = file.as_raw_handle();
     // SAFETY: an open handle, and room of the length that is given.
-    let status = unsafe {
-        wdk::NtQueryVolumeInformationFile(
-            file.as_raw_handle(),
-            &raw mut block,
-            (&raw mut value).cast(),
-            size_of::<T>() as u32,
-            class,
-        )
-    };
-    if status != STATUS_BUFFER_OVERFLOW {
-        check(status)?;
-    }
-    Ok(value)
+    written(|block, room, bytes| unsafe {
+        wdk::NtQueryVolumeInformationFile(handle, block, room, bytes, class)
+    })
 }
 
 /// Sets information whose layout is that of `class`.

@@ -12,16 +12,21 @@ use crate::nt::{
     IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::processor::{irql, thread};
-use crate::verifier::{Rule, capture, rules};
+use crate::verifier::{Recorded, Rule, capture, rules};
 use std::sync::atomic::Ordering;
+
+/// The rules that were broken, in order.
+fn names_of(violations: &[Recorded]) -> Vec<&'static str> {
+    violations
+        .iter()
+        .map(|violation| violation.rule.name)
+        .collect()
+}
 
 fn caught(rule: &'static Rule, behaviours: &[Behaviour]) {
     let stack = Stack::new(behaviours);
     let (_, violations) = capture(|| issue_synchronously(stack.top()));
-    let names: Vec<_> = violations
-        .iter()
-        .map(|violation| violation.rule.name)
-        .collect();
+    let names = names_of(&violations);
     assert_eq!(names, [rule.name], "{behaviours:?}: {violations:?}");
 }
 
@@ -75,10 +80,7 @@ fn completed_twice_by_the_lowest_driver() {
             let stack = Stack::new(&[Behaviour::CompleteTwice, filter]);
             let mut request = originate(stack.top(), flags);
             let (_, violations) = capture(|| request.send(stack.top(), 0));
-            let names: Vec<_> = violations
-                .iter()
-                .map(|violation| violation.rule.name)
-                .collect();
+            let names = names_of(&violations);
             assert_eq!(names, [rules::COMPLETED_TWICE.name], "{violations:?}");
         }
     }
@@ -142,10 +144,7 @@ fn pending_without_a_mark() {
         // SAFETY: kept by the device.
         unsafe { complete::complete_request(stack.held(0), 0, 0) };
     });
-    let names: Vec<_> = violations
-        .iter()
-        .map(|violation| violation.rule.name)
-        .collect();
+    let names = names_of(&violations);
     assert_eq!(names, [rules::PENDING_NOT_MARKED.name], "{violations:?}");
 }
 
@@ -191,10 +190,7 @@ fn a_lost_pending_mark_in_either_order() {
             // SAFETY: held by the lowest device.
             unsafe { complete::complete_request(stack.held(0), 0, 0) };
         });
-        let names: Vec<_> = violations
-            .iter()
-            .map(|violation| violation.rule.name)
-            .collect();
+        let names = names_of(&violations);
         assert_eq!(
             names,
             [rules::PENDING_NOT_PROPAGATED.name],
@@ -207,10 +203,7 @@ fn caught_lost(wrong: &[Behaviour]) {
     let stack = Stack::new(wrong);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (_, violations) = capture(|| request.send(stack.top(), 0));
-    let names: Vec<_> = violations
-        .iter()
-        .map(|violation| violation.rule.name)
-        .collect();
+    let names = names_of(&violations);
     assert_eq!(
         names,
         [rules::PENDING_NOT_PROPAGATED.name],
@@ -223,10 +216,7 @@ fn dropped_requests_and_lost_statuses() {
     let stack = Stack::new(&[Behaviour::Forget, Behaviour::Copy]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (_, violations) = capture(|| request.send(stack.top(), 0));
-    let names: Vec<_> = violations
-        .iter()
-        .map(|violation| violation.rule.name)
-        .collect();
+    let names = names_of(&violations);
     assert_eq!(
         names,
         [rules::SUCCESS_WITHOUT_COMPLETION.name],
@@ -239,10 +229,7 @@ fn dropped_requests_and_lost_statuses() {
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
     let (returned, violations) = capture(|| request.send(stack.top(), 0));
     assert_eq!(returned, STATUS_SUCCESS);
-    let names: Vec<_> = violations
-        .iter()
-        .map(|violation| violation.rule.name)
-        .collect();
+    let names = names_of(&violations);
     assert_eq!(names, [rules::LOWER_STATUS_LOST.name], "{violations:?}");
     // SAFETY: kept by the device.
     unsafe { complete::complete_request(stack.held(0), 0, 0) };

@@ -11,28 +11,41 @@ use super::super::transfer::Transfer;
 use super::super::{cancel, control, directory, information, locks, security, transfer, volume};
 use super::buffer::Buffer;
 use super::{File, Pending, finish};
+use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
+use std::ffi::c_void;
+
+/// A service that gives, or takes, a buffer of a class.
+type QueryClass = unsafe fn(HANDLE, *mut IO_STATUS_BLOCK, *mut c_void, u32, i32) -> NTSTATUS;
+type SetClass = unsafe fn(HANDLE, *mut IO_STATUS_BLOCK, *const c_void, u32, i32) -> NTSTATUS;
 
 impl File {
     /// Starts reading `length` bytes; without an offset from the current position.
     pub fn start_read(&self, offset: Option<i64>, length: u32) -> Pending<'_> {
-        self.start(
-            Some(Buffer::new(length as usize)),
-            None,
-            true,
-            |event, iosb, buffer, _| {
-                let transfer = Transfer {
-                    event,
-                    iosb,
-                    buffer,
-                    length,
-                    offset,
-                    key: 0,
-                };
-                // SAFETY: buffer and block live in the `Pending`.
-                unsafe { transfer::nt_read_file(self.handle, &transfer) }
-            },
-        )
+        let buffer = Buffer::new(length as usize);
+        self.start_transfer(buffer, true, offset, length, transfer::nt_read_file)
+    }
+
+    fn start_transfer(
+        &self,
+        buffer: Buffer,
+        gives: bool,
+        offset: Option<i64>,
+        length: u32,
+        service: unsafe fn(HANDLE, &Transfer) -> NTSTATUS,
+    ) -> Pending<'_> {
+        self.start(Some(buffer), None, gives, |event, iosb, buffer, _| {
+            let transfer = Transfer {
+                event,
+                iosb,
+                buffer,
+                length,
+                offset,
+                key: 0,
+            };
+            // SAFETY: buffer and block live in the `Pending`.
+            unsafe { service(self.handle, &transfer) }
+        })
     }
 
     /// Reads.
@@ -42,24 +55,8 @@ impl File {
 
     /// Starts writing; without an offset at the current position.
     pub fn start_write(&self, offset: Option<i64>, data: &[u8]) -> Pending<'_> {
-        let length = data.len() as u32;
-        self.start(
-            Some(Buffer::holding(data)),
-            None,
-            false,
-            |event, iosb, buffer, _| {
-                let transfer = Transfer {
-                    event,
-                    iosb,
-                    buffer,
-                    length,
-                    offset,
-                    key: 0,
-                };
-                // SAFETY: buffer and block live in the `Pending`.
-                unsafe { transfer::nt_write_file(self.handle, &transfer) }
-            },
-        )
+        let (buffer, length) = (Buffer::holding(data), data.len() as u32);
+        self.start_transfer(buffer, false, offset, length, transfer::nt_write_file)
     }
 
     /// Writes.
@@ -75,46 +72,39 @@ impl File {
         })
     }
 
-    /// Queries information of a class into a buffer of `length` bytes.
-    pub fn query_information(&self, class: i32, length: u32) -> Outcome {
+    fn query(&self, service: QueryClass, class: i32, length: u32) -> Outcome {
         self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: block and buffer live until the call returns.
-            unsafe {
-                information::nt_query_information_file(self.handle, iosb, buffer, length, class)
-            }
+            unsafe { service(self.handle, iosb, buffer, length, class) }
         })
+    }
+
+    fn set(&self, service: SetClass, class: i32, data: &[u8]) -> Outcome {
+        let length = data.len() as u32;
+        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
+            // SAFETY: as in `query`.
+            unsafe { service(self.handle, iosb, buffer, length, class) }
+        })
+    }
+
+    /// Queries information of a class into a buffer of `length` bytes.
+    pub fn query_information(&self, class: i32, length: u32) -> Outcome {
+        self.query(information::nt_query_information_file, class, length)
     }
 
     /// Sets information of a class.
     pub fn set_information(&self, class: i32, data: &[u8]) -> Outcome {
-        let length = data.len() as u32;
-        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
-            // SAFETY: as in `query_information`.
-            unsafe {
-                information::nt_set_information_file(self.handle, iosb, buffer, length, class)
-            }
-        })
+        self.set(information::nt_set_information_file, class, data)
     }
 
     /// Queries volume information.
     pub fn query_volume(&self, class: i32, length: u32) -> Outcome {
-        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
-            // SAFETY: as in `query_information`.
-            unsafe {
-                volume::nt_query_volume_information_file(self.handle, iosb, buffer, length, class)
-            }
-        })
+        self.query(volume::nt_query_volume_information_file, class, length)
     }
 
     /// Sets volume information.
     pub fn set_volume(&self, class: i32, data: &[u8]) -> Outcome {
-        let length = data.len() as u32;
-        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
-            // SAFETY: as in `query_information`.
-            unsafe {
-                volume::nt_set_volume_information_file(self.handle, iosb, buffer, length, class)
-            }
-        })
+        self.set(volume::nt_set_volume_information_file, class, data)
     }
 
     /// Queries a directory.
