@@ -7,11 +7,7 @@
 //! Volume devices ask for direct I/O; the redirector's device asks for neither
 //! kind of buffer. A filter that does not copy these flags is found out.
 
-#![expect(
-    unsafe_code,
-    clippy::multiple_unsafe_ops_per_block,
-    reason = "a native driver works on requests by pointer"
-)]
+#![expect(unsafe_code, reason = "a native driver makes its devices by pointer")]
 
 use super::context::Mounted;
 use super::volume::Volume;

@@ -3,11 +3,7 @@
 //! An object is deleted when its last reference goes: at once at PASSIVE_LEVEL,
 //! on a system worker thread above it (`ObfDereferenceObject` defers likewise).
 
-#![expect(
-    unsafe_code,
-    clippy::multiple_unsafe_ops_per_block,
-    reason = "the header lies in front of a body that drivers hold by pointer"
-)]
+#![expect(unsafe_code, reason = "drivers hold objects by pointer")]
 
 use super::object::{delete, header};
 use super::{irql, work};
