@@ -4,7 +4,7 @@
 //! to some step, and so on, until every plan with up to two changes has been tried. A volume must
 //! be filtered exactly once whatever the order (A5, A6), and nothing may be left behind (A9, A12).
 
-use fsglass_tests::client::{Client, everything};
+use fsglass_tests::client::{Client, Traced, everything};
 use fsglass_tests::event_log::entries;
 use fsglass_tests::machine::{Device, Machine, UNLOADABLE, Volume, load, unload};
 use fsglass_tests::own_process::in_own_process;
@@ -12,12 +12,13 @@ use fsglass_tests::probe::{Probe, Request};
 use ntbox::io_manager::driver::Loaded;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
-    DO_DEVICE_INITIALIZING, IRP_MJ_READ, STATUS_DELETE_PENDING, STATUS_OBJECT_NAME_COLLISION,
-    STATUS_SUCCESS,
+    DO_DEVICE_INITIALIZING, IRP_MJ_READ, STATUS_CANCELLED, STATUS_DELETE_PENDING,
+    STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
-use ntbox::processor::turns::{every_nth_plan, every_plan, run, run_suspended};
+use ntbox::processor::turns::{Met, every_nth_plan, every_plan, run, run_suspended, run_within};
 use ntbox::processor::work;
 use ntbox::user::File;
+use std::iter::successors;
 use std::path::Path;
 
 /// Plans below which a test would have walked through nothing.
@@ -372,6 +373,74 @@ fn a_read_of_a_trace_that_stops_does_not_wait_for_ever() {
         assert!(plans >= MANY, "{plans} plans");
         drop(client);
         unload_alone(driver);
+    });
+}
+
+/// O2: two requests read a trace at the same time, the one of which is interrupted anywhere: each record goes to one of
+/// them, whole.
+#[test]
+fn two_that_read_a_trace_share_its_records() {
+    const RECORDS: usize = 2;
+    /// Of the driver, behind a point: where a record is taken out, it calls nothing for long.
+    const FIRST: u32 = 64;
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        let driver = load(path, UNLOADABLE);
+        let client = Client::open();
+        assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+        let read = || {
+            let mut reading = client.read_trace(1 << 16);
+            if reading.is_outstanding() {
+                reading.cancel();
+            }
+            let mut traced = Traced::default();
+            let outcome = reading.wait();
+            if outcome.status != STATUS_CANCELLED {
+                traced.add(&outcome);
+            }
+            traced.requests
+        };
+        let mut changes = 0;
+        let mut meet = |point, instructions| {
+            let mut sent = [0; RECORDS].map(|_| {
+                changes += 1;
+                let major = IRP_MJ_READ as u8;
+                let parameters = [changes, 0, 0, 0];
+                let request = Request {
+                    parameters,
+                    ..Request::new(major)
+                };
+                assert_eq!(request.send(probe.device().top()).status, STATUS_SUCCESS);
+                changes as u64
+            });
+            let (met, ran) = run_within(point, instructions, read, read);
+            let read = ran.first.iter().chain(&ran.second);
+            let mut read: Vec<u64> = read.map(|(record, _)| record.parameters[1].get()).collect();
+            read.sort_unstable();
+            sent.sort_unstable();
+            assert_eq!(
+                read, sent,
+                "behind point {point}, instruction {instructions}"
+            );
+            met
+        };
+        let mut points = 0;
+        for point in 1.. {
+            let places = successors(Some(FIRST), |at| Some(at + at / 4));
+            let met = places.map(|at| meet(point, at));
+            let mut met = met.skip_while(|met| *met == Met::Changed);
+            points = point;
+            if met.next() == Some(Met::NoPoint) {
+                break;
+            }
+        }
+        assert!(
+            points > 10 && changes > 50,
+            "{points} points, {changes} records"
+        );
+        drop(client);
+        unload(driver);
     });
 }
 

@@ -16,6 +16,19 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// A change in the middle of a driver's code.
+#[derive(Clone, Copy)]
+pub(super) struct Within {
+    /// Points until the first thread is followed.
+    pub(super) point: u32,
+    /// Instructions from there until it hands over.
+    pub(super) instructions: u32,
+    /// Follows the thread for so many instructions, to [`change`] over then.
+    pub(super) follow: fn(u32),
+    /// Follows it no more.
+    pub(super) let_go: fn(),
+}
+
 /// The state of a run. `None`: nobody takes turns.
 struct Turns {
     plan: Vec<u32>,
@@ -28,6 +41,8 @@ struct Turns {
     threads: [Option<u32>; 2],
     waits: [bool; 2],
     ended: [bool; 2],
+    /// What comes instead of the plan, until the first thread is followed.
+    within: Option<Within>,
     /// For how much longer one stands still while the other lets time pass, in units of 100 ns.
     suspended: u64,
 }
@@ -38,6 +53,8 @@ static CHANGED: Condvar = Condvar::new();
 
 thread_local! {
     static PART: Cell<Option<usize>> = const { Cell::new(None) };
+    /// How this thread is let go that is followed.
+    static LET_GO: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
 fn turns() -> MutexGuard<'static, Option<Turns>> {
@@ -53,6 +70,13 @@ impl Turns {
             self.turn = other;
             CHANGED.notify_all();
         }
+    }
+
+    /// The thread passes a point: what follows it from there.
+    fn follows(&mut self, me: usize) -> Option<Within> {
+        let within = self.within.as_mut().filter(|_| me == 0)?;
+        within.point -= 1;
+        self.within.take_if(|within| within.point == 0)
     }
 }
 
@@ -83,7 +107,9 @@ fn reach_point(me: usize) {
     if irql::current() >= DISPATCH_LEVEL {
         return;
     }
+    let_go();
     let mut guard = turns();
+    let follows = guard.as_mut().and_then(|turns| turns.follows(me));
     if let Some(turns) = guard.as_mut()
         && turns.turn == me
         && let Some(left) = &mut turns.left
@@ -102,6 +128,28 @@ fn reach_point(me: usize) {
     }
     drop(guard);
     wait_for_turn(me);
+    if let Some(within) = follows {
+        LET_GO.set(Some(within.let_go));
+        (within.follow)(within.instructions);
+    }
+}
+
+fn let_go() {
+    if let Some(let_go) = LET_GO.take() {
+        let_go();
+    }
+}
+
+/// This thread, which has been followed until here, hands over.
+pub(super) fn change() {
+    LET_GO.set(None);
+    if let Some(me) = part() {
+        if let Some(turns) = turns().as_mut() {
+            turns.changes += 1;
+            turns.hand_over(me);
+        }
+        wait_for_turn(me);
+    }
 }
 
 /// This thread is about to wait for another one. May be called under a lock of the box.
@@ -180,11 +228,12 @@ fn wait_for_turn(me: usize) {
 }
 
 /// Two threads take turns from now on, in the order of `plan`; the first one has the first turn. For as long as
-/// `suspended`, in units of 100 ns, who lets time pass does not wait for the other one.
+/// `suspended`, in units of 100 ns, who lets time pass does not wait for the other one. With `within` the first thread hands
+/// over there besides, once.
 ///
 /// # Panics
 /// Two take turns already.
-pub(super) fn begin(plan: &[u32], suspended: u64) {
+pub(super) fn begin(plan: &[u32], suspended: u64, within: Option<Within>) {
     let before = turns().replace(Turns {
         plan: plan.to_vec(),
         changes: 0,
@@ -193,16 +242,18 @@ pub(super) fn begin(plan: &[u32], suspended: u64) {
         threads: [None; 2],
         waits: [false; 2],
         ended: [false; 2],
+        within,
         suspended,
     });
     assert!(before.is_none(), "two threads take turns already");
     TAKING_TURNS.store(true, Ordering::Relaxed);
 }
 
-/// Nobody takes turns any more. How many changes of the plan were made.
-pub(super) fn end() -> usize {
+/// Nobody takes turns any more. How many changes were made, and whether the first thread has been followed.
+pub(super) fn end() -> (usize, bool) {
     TAKING_TURNS.store(false, Ordering::Relaxed);
-    turns().take().map_or(0, |turns| turns.changes)
+    let turns = turns().take();
+    turns.map_or((0, false), |turns| (turns.changes, turns.within.is_none()))
 }
 
 /// Ends the part also when the thread panics, so that the other one goes on.
@@ -210,6 +261,7 @@ struct Ends(usize);
 
 impl Drop for Ends {
     fn drop(&mut self) {
+        let_go();
         PART.set(None);
         if let Some(turns) = turns().as_mut() {
             turns.ended[self.0] = true;

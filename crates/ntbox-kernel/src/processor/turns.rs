@@ -7,7 +7,12 @@
 //! between the two is not hoped for but walked through, by trying every plan
 //! with [`every_plan`].
 
-use super::{points, thread};
+mod within;
+
+pub use within::{Met, run_within};
+
+use super::points::{self, Within};
+use super::thread;
 
 /// After how many points the first thread hands over, and then the second one. Without an entry
 /// a thread runs until it ends or waits.
@@ -38,7 +43,7 @@ pub fn run<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> Ran<A, B> {
-    run_with(plan, 0, first, second)
+    run_with(plan, 0, None, first, second).0
 }
 
 /// As [`run`], but the one whose turn it is not stands still also while the other one lets time pass, up to
@@ -51,16 +56,18 @@ pub fn run_suspended<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> Ran<A, B> {
-    run_with(plan, SUSPENSION, first, second)
+    run_with(plan, SUSPENSION, None, first, second).0
 }
 
+/// The second result: whether the first thread has been followed, as `within` says.
 fn run_with<A: Send, B: Send>(
     plan: &[u32],
     suspended: u64,
+    within: Option<Within>,
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
-) -> Ran<A, B> {
-    points::begin(plan, suspended);
+) -> (Ran<A, B>, bool) {
+    points::begin(plan, suspended, within);
     let thread = || thread::current().id();
     let (first, second) = std::thread::scope(|scope| {
         let second = scope.spawn(|| points::take_part(1, thread(), second));
@@ -71,11 +78,13 @@ fn run_with<A: Send, B: Send>(
             second.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         )
     });
-    Ran {
+    let (changes, followed) = points::end();
+    let ran = Ran {
         first,
         second,
-        changes: points::end(),
-    }
+        changes,
+    };
+    (ran, followed)
 }
 
 /// Calls `attempt` with every plan of up to two changes; it runs the plan and returns how many of
