@@ -21,8 +21,6 @@ macro_rules! statuses {
 statuses! {
     /// The operation succeeded. As the result of a completion routine: continue completion (C7).
     SUCCESS = STATUS_SUCCESS;
-    /// The request is not finished; it completes later (D4).
-    PENDING = STATUS_PENDING;
     /// As the result of a completion routine: completion stops here (C8).
     MORE_PROCESSING_REQUIRED = STATUS_MORE_PROCESSING_REQUIRED;
     /// The request makes no sense for this device.
@@ -70,6 +68,9 @@ statuses! {
 }
 
 impl Status {
+    /// The request is not finished; it completes later (D4). No result that a filter could complete with (D5).
+    pub(crate) const PENDING: Self = Self(sys::STATUS_PENDING);
+
     /// `NT_SUCCESS`: success and informational severities.
     #[must_use]
     pub const fn is_success(self) -> bool {
