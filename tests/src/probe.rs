@@ -27,10 +27,8 @@ use ntbox::nt::{
     NTSTATUS, STATUS_PENDING, STATUS_SUCCESS,
 };
 use ntbox::processor::{irql, thread, work};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// How the probe completes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +119,6 @@ static STATE: Mutex<State> = Mutex::new(State {
     },
     seen: Vec::new(),
 });
-
-/// Whether dispatch routines that stay inside may return.
-static RETURN: AtomicBool = AtomicBool::new(false);
 
 /// Who is told of what is acquired slowly.
 static ACQUIRES: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
@@ -268,7 +263,12 @@ impl Probe {
 
     /// Dispatch routines that stay inside ([`How::Stays`]) return, and what is acquired slowly is acquired.
     pub fn let_return(self) {
-        RETURN.store(true, Ordering::Release);
+        held::let_return();
+    }
+
+    /// From now on they stay again.
+    pub fn keep(self) {
+        held::keep_inside();
     }
 
     /// Waits for a request that is held ([`How::Held`]), and completes it. Threads that take turns
@@ -310,13 +310,7 @@ unsafe extern "win64" fn acquire_slowly(_file: *mut FILE_OBJECT) {
     if let Some(arrives) = arrives {
         let _test_lives = arrives.send(());
     }
-    stay();
-}
-
-fn stay() {
-    while !RETURN.load(Ordering::Acquire) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    held::stay();
 }
 
 /// DRIVER_DISPATCH of the probe.
@@ -352,7 +346,7 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
             }));
             let _sender_lived = wait.recv();
             if answer.how == How::Stays {
-                stay();
+                held::stay();
             }
         }
         How::Held => held::keep(outstanding),

@@ -13,10 +13,12 @@ use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::nt::unicode::OwnedUnicodeString;
 use ntbox::nt::{
     FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_OBJECT, IRP_MJ_CREATE,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM, STATUS_SUCCESS,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, IRP_MN_LOAD_FILE_SYSTEM, STATUS_SUCCESS,
 };
-use ntbox::processor::turns::run_suspended;
+use ntbox::processor::turns::{run, run_suspended};
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Plans below which a test would have walked through nothing.
 const MANY: u32 = 10;
@@ -93,5 +95,60 @@ fn who_brings_an_answer_to_a_thread_that_unloads_is_waited_for() {
         });
 
         assert!(plans >= MANY, "{plans} plans");
+    });
+}
+
+/// A12: a thread that has found a device of the driver before that left its stack comes when nobody is let in any more:
+/// the driver stays while the one below keeps what it came for.
+fn come_late(path: &Path, probe: Probe, work: impl Fn(Device) + Sync) {
+    /// Longer than a driver takes that does not wait.
+    const LONG: Duration = Duration::from_millis(300);
+    let mut changes = 0;
+    for after in 1.. {
+        probe.keep();
+        let driver = load(path, UNLOADABLE);
+        let top = probe.device().top();
+        let ran = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(LONG);
+                probe.let_return();
+            });
+            run(&[after], || work(top), || unload(driver))
+        });
+        if ran.changes == 0 {
+            break;
+        }
+        changes = after;
+    }
+    assert!(
+        changes > 0,
+        "there are places at which a thread can be late"
+    );
+}
+
+/// A12: a request, whose dispatch routine below waits.
+#[test]
+fn a_request_that_comes_late_is_waited_for() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        probe.answer(How::Stays, STATUS_SUCCESS, 0);
+        come_late(path, probe, |top| {
+            let reply = Request::new(IRP_MJ_READ as u8).send(top);
+            assert_eq!(reply.status, STATUS_SUCCESS);
+        });
+    });
+}
+
+/// A12, F3: an operation of the file system, which takes its time to acquire what it was asked for.
+#[test]
+fn an_operation_that_comes_late_is_waited_for() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        come_late(path, probe, |_top| {
+            let (arrives, _arrived) = mpsc::channel();
+            assert_eq!(probe.acquire_slowly(arrives), STATUS_SUCCESS);
+        });
     });
 }

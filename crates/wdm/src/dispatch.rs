@@ -83,6 +83,7 @@ unsafe fn control<F: Filter>(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     // In this order: nobody can enter before there is a control device.
     let Some(_inside) = is_control.then(|| DRIVER.enter()).flatten() else {
         // Not opened by a program: the driver goes, or has not come yet.
+        let _passing = DRIVER.pass();
         // SAFETY: contract of the function; not touched afterwards.
         return unsafe { irp::complete(irp, Status::DELETE_PENDING, 0) }.0;
     };
@@ -112,6 +113,8 @@ unsafe fn inside<F: Filter>(
     // SAFETY: as in `dispatch`.
     let level = unsafe { AtMostApc::assumed() };
     let Some(_inside) = DRIVER.enter() else {
+        // The lower driver may wait as long as it likes before it returns.
+        let _passing = DRIVER.pass();
         return irp.forward(level).into_status();
     };
     handler(irp, level).into_status()

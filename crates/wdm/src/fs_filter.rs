@@ -9,7 +9,8 @@
 //!
 //! The post-callback is called for each operation whose pre-callback was, whatever the context is, when the file
 //! system has acquired what it was asked for: that can take long. Where the driver may be unloaded it is inside
-//! from the one callback to the other, also if nobody observes (A12).
+//! from the one callback to the other, also if nobody observes (A12), and one that comes when nobody enters any more
+//! passes through.
 //!
 //! Wraps `FsRtlRegisterFileSystemFilterCallbacks`, whose page defines the structures.
 
@@ -79,6 +80,9 @@ struct Observed<F: Filter> {
 /// which is aligned.
 const ENTERED: *mut c_void = core::ptr::without_provenance_mut(1);
 
+/// The context of one that came when nobody entered the driver any more.
+const PASSES: *mut c_void = core::ptr::without_provenance_mut(2);
+
 /// PFS_FILTER_CALLBACK: STATUS_SUCCESS lets the operation go on. IRQL: ≤ APC_LEVEL.
 unsafe extern "C" fn allow<F: Filter>(
     data: PFS_FILTER_CALLBACK_DATA,
@@ -96,7 +100,11 @@ unsafe extern "C" fn allow<F: Filter>(
                 inside.keep();
                 (true, ENTERED)
             }
-            None => (false, core::ptr::null_mut()),
+            None => {
+                // Until `ended`.
+                DRIVER.pass().keep();
+                (false, PASSES)
+            }
         },
     };
     let observed = if asked {
@@ -193,6 +201,9 @@ unsafe extern "C" fn ended<F: Filter>(
     let Some(observed) = NonNull::new(context) else {
         return;
     };
+    if context == PASSES {
+        return DRIVER.has_passed();
+    }
     let counted = if context == ENTERED {
         true
     } else {

@@ -36,6 +36,10 @@ pub(crate) struct Slot {
     /// returned. Not counted with `inside`, because a request must be waited for also after the rundown has
     /// begun, when nobody enters any more.
     waking: AtomicU32,
+    /// Those that came when nobody entered any more, and pass through: how many have come,
+    came: AtomicU32,
+    /// and how many of them have left.
+    went: AtomicU32,
     /// Requests below that may stay there for long, by [`Lasting`].
     lasting: [AtomicU32; Lasting::COUNT],
 }
@@ -60,12 +64,31 @@ impl Drop for Inside {
     }
 }
 
+/// Somebody passes through a driver that he could not enter any more: what he came for goes on below, and he comes
+/// back from there. IRQL: any.
+pub(crate) struct Passing(());
+
+impl Passing {
+    /// Is passing through, until [`Slot::has_passed`].
+    pub(crate) fn keep(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        DRIVER.has_passed();
+    }
+}
+
 impl Slot {
     const fn new() -> Self {
         Self {
             driver: AtomicPtr::new(core::ptr::null_mut()),
             inside: Rundown::uninitialized(),
             waking: AtomicU32::new(0),
+            came: AtomicU32::new(0),
+            went: AtomicU32::new(0),
             lasting: [const { AtomicU32::new(0) }; Lasting::COUNT],
         }
     }
@@ -154,6 +177,24 @@ impl Slot {
     /// no others. IRQL: any.
     pub(crate) fn is_waking(&self) -> bool {
         self.waking.load(Ordering::Acquire) != 0
+    }
+
+    /// Passes through for somebody who could not [`Slot::enter`]: he has found a device of the driver before that left
+    /// its stack. Nobody is refused here, and DriverUnload waits also for him. IRQL: any.
+    pub(crate) fn pass(&'static self) -> Passing {
+        self.came.fetch_add(1, Ordering::Relaxed);
+        Passing(())
+    }
+
+    /// Ends what [`Passing::keep`] began. IRQL: any.
+    pub(crate) fn has_passed(&self) {
+        self.went.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many have passed through; `None` while somebody does. IRQL: any.
+    pub(crate) fn passages(&self) -> Option<u32> {
+        let went = self.went.load(Ordering::Acquire);
+        (self.came.load(Ordering::Relaxed) == went).then_some(went)
     }
 
     fn count(&self, lasting: Lasting) -> Option<&AtomicU32> {

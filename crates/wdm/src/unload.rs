@@ -11,7 +11,8 @@
 //! - Who has left still has to do the last instructions of his routine. At DISPATCH_LEVEL, where nothing
 //!   displaces a thread but an interrupt, he has done them when each processor has run its DPCs.
 //! - A thread that has read a stack before the driver left it is about to call a device of the driver. Nothing
-//!   refers to that device, and nobody knows of the thread.
+//!   refers to that device, and nobody knows of the thread. When it has come it is counted, and waited for however
+//!   long the lower driver keeps it.
 //!
 //! No clock bounds either: a thread of higher priority keeps one of lower priority from its processor for as long as
 //! it runs. Every legacy filter that is unloaded leaves these two to chance; [`LAST_MILLISECONDS`] says how little.
@@ -62,7 +63,14 @@ pub(crate) unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     while DRIVER.is_waking() {
         sync::delay(PAUSE_MILLISECONDS, &mut level);
     }
-    wait_for_last_instructions(&mut level);
+    // What the first of these waits brings is waited for by the next one.
+    loop {
+        let before = DRIVER.passages();
+        wait_for_last_instructions(&mut level);
+        if before.is_some() && before == DRIVER.passages() {
+            break;
+        }
+    }
     delete_filter_devices(driver, &mut level);
     // SAFETY: the filter devices are gone; the one device left is the control device.
     let control: *mut DEVICE_OBJECT = unsafe { (*object).DeviceObject };

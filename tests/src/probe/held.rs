@@ -1,7 +1,7 @@
-//! Requests that the probe holds until a thread comes to complete them.
+//! Requests that the probe holds until a thread comes to complete them, and threads that stay inside until they are let go.
 
 use super::Outstanding;
-use ntbox::nt::KSEMAPHORE;
+use ntbox::nt::{KEVENT, KSEMAPHORE};
 use ntbox::processor::dispatcher;
 use std::cell::UnsafeCell;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -21,6 +21,39 @@ struct Count(UnsafeCell<KSEMAPHORE>);
 unsafe impl Send for Count {}
 // SAFETY: as above.
 unsafe impl Sync for Count {}
+
+/// Whether threads that stay inside may return.
+static RETURN: LazyLock<Box<Return>> = LazyLock::new(|| {
+    let event = Box::new(Return(UnsafeCell::default()));
+    // SAFETY: on the heap, where it stays.
+    unsafe { dispatcher::initialize_event(event.0.get(), true, false) };
+    event
+});
+
+struct Return(UnsafeCell<KEVENT>);
+
+// SAFETY: an event is made to be used from any thread.
+unsafe impl Send for Return {}
+// SAFETY: as above.
+unsafe impl Sync for Return {}
+
+/// Stays until [`let_return`].
+pub(super) fn stay() {
+    // SAFETY: initialized when it was made; it stays.
+    unsafe { dispatcher::wait(&[RETURN.0.get().cast()], false, None, false) };
+}
+
+/// Lets go who stays, and who comes.
+pub(super) fn let_return() {
+    // SAFETY: as above.
+    unsafe { dispatcher::set_event(RETURN.0.get()) };
+}
+
+/// Whoever comes stays from now on.
+pub(super) fn keep_inside() {
+    // SAFETY: as above.
+    unsafe { dispatcher::clear_event(RETURN.0.get()) };
+}
 
 /// Holds a request.
 pub(super) fn keep(request: Outstanding) {

@@ -20,6 +20,7 @@ use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FS_FILTER_CALLBACK_DATA, NTSTATUS,
     STATUS_FSFILTER_OP_COMPLETED_SUCCESSFULLY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, Status,
 };
+use crate::processor::points;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -213,6 +214,8 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
                 let parameters = operation.parameters();
                 arrived = witness::filter_operation_arrives(code, base, file, parameters);
             }
+            // Before the driver is called, which may leave the stack meanwhile.
+            let below = device::lower(at);
             let callbacks = registered().get(&((*at).DriverObject as usize)).copied();
             if let Some(callbacks) = callbacks {
                 let mut one = Asked {
@@ -222,6 +225,7 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
                 };
                 data.DeviceObject = at;
                 if let Some(pre) = one.pair.Pre {
+                    points::point();
                     let answer = pre(&raw mut data, &raw mut one.context);
                     let done = answer == STATUS_FSFILTER_OP_COMPLETED_SUCCESSFULLY;
                     if operation.can_fail() && (!Status(answer).is_success() || done) {
@@ -238,7 +242,7 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
                 }
                 break;
             }
-            at = device::lower(at);
+            at = below;
             if at.is_null() {
                 break;
             }
