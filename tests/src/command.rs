@@ -110,7 +110,9 @@ pub fn program(variable: &str, package: &str, binary: &str) -> PathBuf {
         .arg("--target-dir")
         .arg(profile.parent().unwrap_or(profile));
     if profile.ends_with("release") {
-        cargo.arg("--release");
+        // As Makefile.toml has it for the tests: the drivers alone are optimised as a whole.
+        cargo.args(["--config", "profile.release.lto='off'"]);
+        cargo.args(["--config", "profile.release.codegen-units=16", "--release"]);
     }
     let built = cargo
         .output()

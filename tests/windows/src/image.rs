@@ -8,12 +8,25 @@ use object::pe::IMAGE_FILE_MACHINE_AMD64;
 use object::read::pe::{Import, PeFile64};
 use std::fs;
 
-/// Fails unless both images have the same headers, sections and imports. What lies in the sections
-/// may be laid out in another way: names in it depend on where the sources lie.
+/// How many bytes a section may be larger or smaller: names in it depend on where the sources lie,
+/// and Windows' has an export table. Where the next one begins follows from that.
+const SIZE_DIFFERENCE: u32 = 0x200;
+
+/// Fails unless both images have the same headers, sections and imports, and as much in each
+/// section, laid one behind the other.
 ///
 /// # Errors
-/// With the first line of their descriptions that differs.
+/// With the first line of their descriptions that differs, or the first section that does.
 pub fn compare(linux: &[u8], wine: &[u8]) -> Result<()> {
+    for (one, other) in sections(linux)?.iter().zip(&sections(wine)?) {
+        ensure!(
+            one.size.abs_diff(other.size) <= SIZE_DIFFERENCE,
+            "section {} of Linux has {} bytes, that of Wine {}",
+            one.name,
+            one.size,
+            other.size
+        );
+    }
     let [linux, wine] = [describe(linux)?, describe(wine)?];
     for (one, other) in linux.iter().zip(&wine) {
         ensure!(
@@ -54,6 +67,25 @@ pub fn audit(image: &[u8], pdb: &[u8]) -> Result<()> {
     Ok(())
 }
 
+struct Section {
+    name: String,
+    address: u32,
+    size: u32,
+    flags: u32,
+}
+
+fn sections(bytes: &[u8]) -> Result<Vec<Section>> {
+    let file = PeFile64::parse(bytes).context("not a PE32+ image")?;
+    let table = file.section_table();
+    let sections = table.iter().map(|section| Section {
+        name: String::from_utf8_lossy(section.raw_name()).into_owned(),
+        address: section.virtual_address.get(LE),
+        size: section.virtual_size.get(LE),
+        flags: section.characteristics.get(LE).0,
+    });
+    Ok(sections.collect())
+}
+
 /// What is the same whoever has compiled it, a line each.
 fn describe(bytes: &[u8]) -> Result<Vec<String>> {
     let file = PeFile64::parse(bytes).context("not a PE32+ image")?;
@@ -76,13 +108,19 @@ fn describe(bytes: &[u8]) -> Result<Vec<String>> {
             optional.file_alignment.get(LE)
         ),
     ];
-    for section in file.section_table().iter() {
+    let alignment = optional.section_alignment.get(LE);
+    let mut next = alignment;
+    for section in sections(bytes)? {
+        let behind = if section.address == next {
+            "right"
+        } else {
+            "not right"
+        };
         lines.push(format!(
-            "section {} at {:#x} with flags {:?}",
-            String::from_utf8_lossy(section.raw_name()),
-            section.virtual_address.get(LE),
-            section.characteristics.get(LE)
+            "section {} with flags {:#x}, {behind} behind the one before",
+            section.name, section.flags
         ));
+        next = (section.address + section.size).next_multiple_of(alignment);
     }
     let mut imports = Vec::new();
     if let Some(table) = file.import_table()? {
@@ -128,6 +166,8 @@ mod tests {
             ("the subsystem's version", header + 24 + 48),
             ("a section's name", place(b"INIT\0\0\0\0")),
             ("a section's flags", place(b"INIT\0\0\0\0") + 36),
+            ("a section's size", place(b"INIT\0\0\0\0") + 10),
+            ("a section's place", place(b"INIT\0\0\0\0") + 14),
             ("an import", place(b"IofCallDriver\0") + 4),
         ] {
             let mut other = image.clone();

@@ -21,6 +21,9 @@ pub const WORKSPACE: &str = r"W:\fsglass";
 /// The version of Windows that Wine says it is.
 const VERSION: &str = "win10";
 
+/// Where the debugger is named that a program is shown in when it ends with an exception.
+const DEBUGGER: &str = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug";
+
 /// What programs say when Wine 8.0 does not start another, which happens to one in hundreds, on a
 /// loaded machine: ERROR_INTERNAL_ERROR. Cargo goes on where it was.
 const NOT_STARTED: &str = "(os error 1359)";
@@ -72,6 +75,8 @@ impl Machine {
 
         let wine = Wine::create(&directory().join("wine"))?;
         wine.run(&["winecfg", "-v", VERSION])?;
+        // Wine's own starts a desktop, which outlives it and keeps open what the program wrote to.
+        wine.run(&["reg", "add", DEBUGGER, "/v", "Debugger", "/d", "", "/f"])?;
         // Paths in it are found to be W:'s, and not Z:'s, whose folders have parents.
         link(&directory(), &wine.file("dosdevices/w:"))?;
         let local = wine.run(&["cmd", "/c", "echo %LOCALAPPDATA%"])?;

@@ -246,47 +246,50 @@ fn faults(machine: &Machine, name: &str) -> Result<String> {
     Ok("each of 4 ends the task".to_owned())
 }
 
-/// The crates whose tests run in Wine: all that `cargo make test` tests but the scenarios.
-const TESTED: [&str; 8] = [
-    "fsglass-protocol",
-    "observe",
-    "ntbox-client",
-    "wdk-kit",
-    "ntbox-kernel",
-    "ntbox-hostfs",
-    "ntbox",
-    "fsglass-cli",
-];
-
 /// How a test begins the line in which it says that it does not run here, and why.
 const SKIPPED: &str = "skipped: ";
 
-/// Of what `cargo make test` runs, those of [`TESTED`] pass. What does not run is named.
+/// `cargo make test --release` passes: the crates' tests, the models and the scenarios. What does
+/// not run is named.
 fn tests(machine: &Machine, name: &str) -> Result<String> {
-    let mut passed = 0;
-    let mut skipped = Vec::new();
-    for package in TESTED {
-        let mut cargo = machine.command("cargo.exe");
-        cargo.args(["test", "--no-fail-fast", "--package", package]);
-        let printed = machine.run(name, &mut cargo)?.success()?;
-        let results = printed
-            .lines()
-            .filter_map(|line| line.strip_prefix("test result: ok. "));
-        let counts = results.filter_map(|result| result.split(' ').next()?.parse::<usize>().ok());
-        let count: usize = counts.sum();
-        ensure!(count != 0, "{package} has no tests");
-        passed += count;
-        let reasons = printed.lines().filter_map(|line| line.split_once(SKIPPED));
-        skipped.extend(reasons.map(|(_, reason)| format!("\n  {SKIPPED}{reason}")));
+    let printed = machine.make(name, &["test", "--release"], &[])?.success()?;
+    let running: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("Running "))
+        .collect();
+    for suite in suites()? {
+        let ran = running.iter().any(|line| line.starts_with(&suite));
+        ensure!(ran, "{suite} did not run");
     }
-    let not_run = skipped.len();
+    let results = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "));
+    let counts = results.filter_map(|result| result.split(' ').next()?.parse::<usize>().ok());
+    let passed: usize = counts.sum();
+    let reasons = printed.lines().filter_map(|line| line.split_once(SKIPPED));
+    let skipped: Vec<_> = reasons
+        .map(|(_, reason)| format!("\n  {SKIPPED}{reason}"))
+        .collect();
     // A test that says so ends well, and was counted.
     Ok(format!(
-        "{} tests of {} crates{}",
-        passed - not_run,
-        TESTED.len(),
+        "{} tests of {} suites{}",
+        passed - skipped.len(),
+        running.len(),
         skipped.concat()
     ))
+}
+
+/// What cargo says of the scenarios' suites when they run: all that there are.
+fn suites() -> Result<Vec<String>> {
+    let folder = repository().join("tests/tests");
+    let files = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut suites = Vec::new();
+    for file in files {
+        let name = file?.file_name().to_string_lossy().into_owned();
+        suites.push(format!(r"tests\{name} "));
+    }
+    ensure!(!suites.is_empty(), "{} is empty", folder.display());
+    Ok(suites)
 }
 
 /// A file that is changed for a while.
