@@ -1,14 +1,17 @@
 //! Fast I/O and FsFilter callbacks: passed on unchanged, declined where nobody below answers.
 
+use fsglass_protocol::Operation as Told;
+use fsglass_tests::client::{Client, everything};
 use fsglass_tests::machine::{Device, Machine, STAYING, UNLOADABLE, ask_about, load, unload};
 use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::Probe;
 use fsglass_tests::probe::fast_io::{
-    ANSWER, ENTRIES, expected_of_query_open, noted, noting_table, query_open, table_of,
+    ANSWER, ENTRIES, check_if_possible, expected_of_query_open, noted, noting_table, query_open,
+    table_of,
 };
 use ntbox::io_manager::filter_callbacks::{self, Operation};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
-use ntbox::nt::{FAST_IO_DISPATCH, STATUS_SUCCESS};
+use ntbox::nt::{FAST_IO_DISPATCH, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS};
 
 /// F1: the 21 entries that reach filters are there, the six obsolete ones are not.
 #[test]
@@ -117,6 +120,42 @@ fn the_control_device_declines() {
             assert_eq!(entry.call(control), Some(0), "{}", entry.name);
         }
         assert_eq!(noted(), []);
+    });
+}
+
+/// O2: a file system that answers FastIoCheckIfPossible with TRUE writes no status, as FASTFAT does not. What lies in
+/// the block is not told: it is of the sender's stack.
+#[test]
+fn what_a_check_leaves_unwritten_is_not_told() {
+    in_own_process(|path| {
+        let _machine = Machine::start();
+        let probe = Probe::register();
+        probe.set_fast_io(Some(noting_table()));
+        for settings in [UNLOADABLE, STAYING] {
+            let driver = load(path, settings);
+            let client = Client::open();
+            assert_eq!(client.start_trace(everything(), "", ""), STATUS_SUCCESS);
+            let top = probe.device().top();
+            assert_eq!(check_if_possible(top, STATUS_INVALID_DEVICE_STATE), ANSWER);
+            let traced = client.drain_trace();
+            let check = Told::FAST_CHECK_IF_POSSIBLE.number();
+            let check = |record: &&fsglass_protocol::TraceRecord| record.operation == check;
+            let told: Vec<_> = traced
+                .requests
+                .iter()
+                .map(|(fixed, _)| fixed)
+                .filter(check)
+                .collect();
+            let told: Vec<_> = told
+                .iter()
+                .map(|record| (record.status.get(), record.information.get()))
+                .collect();
+            assert_eq!(told, [(0, 0)]);
+            drop(client);
+            if settings == UNLOADABLE {
+                unload(driver);
+            }
+        }
     });
 }
 

@@ -64,16 +64,18 @@ unsafe extern "win64" fn check_if_possible(
     _wait: u8,
     key: u32,
     reading: u8,
-    iosb: Iosb,
+    _: Iosb,
     device: Device,
 ) -> u8 {
+    // As FASTFAT does, which leaves the status block to who transfers the data.
+    let untouched = std::ptr::null_mut();
     // SAFETY: the entry's arguments as documented.
     unsafe {
         answer(
             entry::CHECK,
             (file, device),
             [*offset as u64, length.into()],
-            iosb,
+            untouched,
             |call| {
                 let offset = *offset;
                 let owner = super::locks::Owner {

@@ -4,7 +4,9 @@ use crate::machine::Device;
 use ntbox::io_manager::irp;
 use ntbox::nt::irp::IrpExt;
 use ntbox::nt::routines::DriverRoutines;
-use ntbox::nt::{DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, IO_STATUS_BLOCK, IRP, MDL};
+use ntbox::nt::{
+    DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, IO_STATUS_BLOCK, IRP, MDL, NTSTATUS,
+};
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::sync::{Mutex, PoisonError};
@@ -125,6 +127,38 @@ unsafe extern "win64" fn note_query_open(irp: *mut IRP, _information: Pointer, d
     let named = unsafe { (*irp.current_location()).DeviceObject };
     note("FastIoQueryOpen", vec![named as usize, device as usize]);
     ANSWER
+}
+
+/// Calls `FastIoCheckIfPossible` of `device`'s driver with a status block in which `left` stands from before: the
+/// answer.
+///
+/// # Panics
+/// If the driver does not have it.
+#[must_use]
+pub fn check_if_possible(device: Device, left: NTSTATUS) -> u8 {
+    let routine = table_of(device).and_then(|table| table.FastIoCheckIfPossible);
+    let Some(routine) = routine else {
+        panic!("the driver has no FastIoCheckIfPossible")
+    };
+    let mut file = FILE_OBJECT::default();
+    let mut offset = 0;
+    let mut result = IO_STATUS_BLOCK::default();
+    result.Anonymous.Status = left;
+    result.Information = left as usize;
+    let (wait, key, for_read) = (1, 0, 1);
+    // SAFETY: all that is pointed to outlives the call, and the device is alive.
+    unsafe {
+        routine(
+            &raw mut file,
+            &raw mut offset,
+            4096,
+            wait,
+            key,
+            for_read,
+            &raw mut result,
+            device.raw(),
+        )
+    }
 }
 
 /// Calls `FastIoQueryOpen` of `device`'s driver with a request whose location names `device`: its

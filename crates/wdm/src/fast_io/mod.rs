@@ -227,9 +227,10 @@ macro_rules! pass_through {
 type File = *mut FILE_OBJECT;
 
 pass_through! {
+    // A file system that answers TRUE leaves the status block as it is: what lies there is of its sender's stack (O2).
     check_if_possible = FastIoCheckIfPossible #0 (file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN,
         key: ULONG, check_for_read: BOOLEAN, result: PIO_STATUS_BLOCK)
-        numbers transfer(offset, length) result result;
+        numbers transfer(offset, length) result NO_RESULT;
     read = FastIoRead #1 (file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN, key: ULONG,
         buffer: PVOID, result: PIO_STATUS_BLOCK) numbers transfer(offset, length) result result;
     write = FastIoWrite #2 (file: File, offset: PLARGE_INTEGER, length: ULONG, wait: BOOLEAN, key: ULONG,
