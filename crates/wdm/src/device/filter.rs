@@ -7,7 +7,7 @@
 
 use super::extension::{Kind, KindCell, extension_of, kind_of};
 use super::object::DeviceObject;
-use crate::driver::keeps::Keeps;
+use crate::driver::keeps::{Exactly, Keeps};
 use crate::driver::state::Driver;
 use crate::irql::Passive;
 use crate::status::Status;
@@ -41,7 +41,7 @@ struct FilterExtension<F: Keeps> {
 #[repr(transparent)]
 pub struct FilterDevice<F: Keeps> {
     object: DeviceObject,
-    filter: PhantomData<F>,
+    filter: Exactly<F>,
 }
 
 impl<F: Keeps> FilterDevice<F> {

@@ -2,13 +2,14 @@
 
 #![expect(unsafe_code, reason = "the driver object is the I/O manager's")]
 
-use super::keeps::Keeps;
+use super::keeps::{Exactly, Keeps};
 use crate::device::object::DeviceObject;
 use crate::event_log;
 use crate::irql::Passive;
 use crate::mounts;
 use crate::status::Status;
 use crate::sync::Mutex;
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT};
 
@@ -23,6 +24,7 @@ pub struct Driver<F: Keeps> {
     /// Held by who waits for mounts.
     mounts_lock: Mutex<()>,
     filter: F,
+    exactly: Exactly<F>,
 }
 
 // SAFETY: the driver object may be used from any thread; the rest is Sync. It is made by the thread of
@@ -47,6 +49,7 @@ impl<F: Keeps> Driver<F> {
             attach_lock,
             mounts_lock,
             filter,
+            exactly: PhantomData,
         }
     }
 

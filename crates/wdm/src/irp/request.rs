@@ -10,7 +10,7 @@ use super::pended::{self, PendedWork};
 use super::raw::{self, Context, Routine};
 use crate::completion::{self, Completion};
 use crate::device::{DeviceObject, DeviceReference, FilterDevice};
-use crate::driver::keeps::Keeps;
+use crate::driver::keeps::{Exactly, Keeps};
 use crate::driver::state::Driver;
 use crate::irql::{AtMostApc, Passive};
 use crate::slot::DRIVER;
@@ -36,7 +36,7 @@ pub struct Irp<'d, F: Keeps> {
     pub(super) raw: PIRP,
     /// A raw pointer, because it may dangle as soon as the request was passed on.
     device: PDEVICE_OBJECT,
-    filter: PhantomData<F>,
+    filter: Exactly<F>,
     brand: Brand<'d>,
 }
 
