@@ -118,7 +118,7 @@ impl Standing {
     ) -> Self {
         let class = match found.storage {
             None => Class::of_file_system(found.device, level),
-            Some(storage) => Class::of_volume(found.device, storage, level),
+            Some(storage) => Class::of_volume(driver, found.device, storage, level),
         };
         let since = |device: &wdm::device::FilterDevice<Glass>| device.attachment().since;
         let attached = driver.with_filter_device(found.device, level, since);

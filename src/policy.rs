@@ -13,6 +13,7 @@
 
 use fsglass_protocol::{attach, class};
 use wdm::device::{DeviceKind, DeviceObject};
+use wdm::driver::{Driver, Filter};
 use wdm::irp::{self, Question};
 use wdm::irql::Passive;
 use wdm::status::Status;
@@ -73,8 +74,13 @@ impl Class {
     }
 
     /// The class of a volume that is mounted on `storage`.
-    pub fn of_volume(volume: &DeviceObject, storage: &DeviceObject, level: &mut Passive) -> Self {
-        if is_shadow_copy(storage, level) {
+    pub fn of_volume<F: Filter>(
+        driver: &Driver<F>,
+        volume: &DeviceObject,
+        storage: &DeviceObject,
+        level: &mut Passive,
+    ) -> Self {
+        if is_shadow_copy(driver, storage, level) {
             Self::ShadowCopy
         } else {
             Self::of_file_system(volume, level)
@@ -84,9 +90,14 @@ impl Class {
 
 /// The snapshot driver has two sorts of devices: filters of volumes, and volumes of its own. Only
 /// the latter carry a file system, and they cannot be written.
-fn is_shadow_copy(storage: &DeviceObject, level: &mut Passive) -> bool {
+fn is_shadow_copy<F: Filter>(
+    driver: &Driver<F>,
+    storage: &DeviceObject,
+    level: &mut Passive,
+) -> bool {
+    let cannot_be_written = Err(Status::MEDIA_WRITE_PROTECTED);
     storage.driver_is_named(unicode!(r"\Driver\VolSnap"), level)
-        && irp::ask(storage, Question::IS_WRITABLE, level) == Err(Status::MEDIA_WRITE_PROTECTED)
+        && irp::ask(driver, storage, Question::IS_WRITABLE, level) == cannot_be_written
 }
 
 /// Which classes are filtered.

@@ -37,7 +37,7 @@ pub fn attach_to_volume(
     storage: &DeviceObject,
     level: &mut Passive,
 ) {
-    let class = Class::of_volume(volume, storage, level);
+    let class = Class::of_volume(driver, volume, storage, level);
     if driver.filter().policy().filters(class) {
         let _said_where_it_failed = attach(driver, volume, Some(storage), level);
     }

@@ -16,7 +16,7 @@ pub fn mount_volume<'d>(irp: Irp<'d, Example>, level: &mut AtMostApc) -> Disposi
     };
     let returned = irp.forward_and_wait(level);
     if let Some(mounted) = returned.mounted()
-        && own::is_writable(&mounted.storage, level)
+        && own::is_writable(returned.driver(), &mounted.storage, level)
     {
         attach(returned.driver(), &mounted.volume, level);
     }

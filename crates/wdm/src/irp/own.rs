@@ -16,6 +16,7 @@ use super::raw::{self, Context};
 use super::request::Irp;
 use crate::device::{DeviceObject, FilterDevice};
 use crate::driver::keeps::Keeps;
+use crate::driver::state::Driver;
 use crate::irql::Passive;
 use crate::pool::NonPagedSlice;
 use crate::slot::DRIVER;
@@ -42,7 +43,9 @@ struct Answer {
     status: Status,
 }
 
-/// Asks the stack of a storage device a question that has no answer but its status, and waits.
+/// Asks the stack of a storage device a question that has no answer but its status, and waits. For a driver that
+/// runs: the answer wakes the thread before its completion routine has returned, for which DriverUnload waits and a
+/// DriverEntry that fails does not (A12).
 ///
 /// Errors: that status; STATUS_INSUFFICIENT_RESOURCES if the request was not sent, and
 /// STATUS_INVALID_DEVICE_REQUEST for another device: a file system looks at the file object of each request,
@@ -54,7 +57,12 @@ struct Answer {
 /// routine."
 ///
 #[doc = example!("own.rs")]
-pub fn ask(device: &DeviceObject, question: Question, level: &mut Passive) -> Result<(), Status> {
+pub fn ask<F: Keeps>(
+    _driver: &Driver<F>,
+    device: &DeviceObject,
+    question: Question,
+    level: &mut Passive,
+) -> Result<(), Status> {
     if !device.is_storage() {
         return Err(Status::INVALID_DEVICE_REQUEST);
     }
