@@ -25,6 +25,7 @@ use crate::device::{self, ControlDevice};
 use crate::driver::filter::Filter;
 use crate::driver::stacks;
 use crate::driver::state::Driver;
+use crate::etw;
 use crate::file_systems;
 use crate::irql::Passive;
 use crate::slot::DRIVER;
@@ -59,6 +60,8 @@ pub(crate) unsafe extern "C" fn unload<F: Filter>(object: *mut DRIVER_OBJECT) {
     tell_what_lasts(driver, &mut level);
     // SAFETY: this routine has not entered the driver.
     unsafe { DRIVER.wait(&mut level) };
+    // Nobody is left who writes events; its callback may ask, and be woken, until this returns.
+    etw::unregister();
     // Whom they have woken has left.
     while DRIVER.is_waking() {
         sync::delay(PAUSE_MILLISECONDS, &mut level);

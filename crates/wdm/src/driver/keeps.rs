@@ -3,8 +3,8 @@
 use core::marker::PhantomData;
 
 /// The types of what is kept for a filter with its devices and handles. Every filter has them from the types of
-/// these names that it has as a [`Filter`](crate::driver::Filter): nobody implements this. What lies below the
-/// filter asks for no more, and calls nothing of it.
+/// these names that it has as a [`Filter`](crate::driver::Filter). Of a type that implements this by itself there are
+/// neither devices nor requests. What lies below the filter asks for no more, and calls nothing of it.
 pub trait Keeps: Send + Sync + Sized + 'static {
     /// What is kept with each filter device: [`Filter::Attachment`](crate::driver::Filter::Attachment).
     type Attachment: Send + Sync + 'static;
