@@ -11,7 +11,8 @@ use std::path::Path;
 /// When a file cannot be read or written.
 pub fn workspace(from: &Path, to: &Path) -> io::Result<()> {
     directory(from, to, &|name| {
-        name != "target" && (name == ".cargo" || !name.starts_with('.'))
+        let is_hidden = name.starts_with('.') && name != ".cargo" && name != ".github";
+        name != "target" && !is_hidden
     })
 }
 
@@ -71,6 +72,7 @@ mod tests {
             "src/lib.rs",
             "src/target/kept.rs",
             ".cargo/config.toml",
+            ".github/workflows/ci.yml",
             ".git/HEAD",
             "target/debris",
         ] {
@@ -85,6 +87,7 @@ mod tests {
             "src/lib.rs",
             "src/target/kept.rs",
             ".cargo/config.toml",
+            ".github/workflows/ci.yml",
             "target/built",
         ] {
             assert!(has(file), "{file}");

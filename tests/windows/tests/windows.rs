@@ -249,6 +249,9 @@ fn faults(machine: &Machine, name: &str) -> Result<String> {
 /// How a test begins the line in which it says that it does not run here, and why.
 const SKIPPED: &str = "skipped: ";
 
+/// What the harness says between a test that is left out on Windows and the reason.
+const IGNORED: &str = " ... ignored, ";
+
 /// `cargo make test --release` passes: the crates' tests, the models and the scenarios. What does
 /// not run is named.
 fn tests(machine: &Machine, name: &str) -> Result<String> {
@@ -266,16 +269,20 @@ fn tests(machine: &Machine, name: &str) -> Result<String> {
         .filter_map(|line| line.strip_prefix("test result: ok. "));
     let counts = results.filter_map(|result| result.split(' ').next()?.parse::<usize>().ok());
     let passed: usize = counts.sum();
-    let reasons = printed.lines().filter_map(|line| line.split_once(SKIPPED));
-    let skipped: Vec<_> = reasons
-        .map(|(_, reason)| format!("\n  {SKIPPED}{reason}"))
+    // A test that says so itself ends well, and is counted.
+    let left_out = printed.lines().filter_map(|line| {
+        let says_so = line.split_once(SKIPPED).map(|(_, what)| what.to_owned());
+        says_so.or_else(|| {
+            let (test, reason) = line.strip_prefix("test ")?.split_once(IGNORED)?;
+            Some(format!("{test}: {reason}"))
+        })
+    });
+    let left_out: String = left_out
+        .map(|what| format!("\n  {SKIPPED}{}", what.trim_end()))
         .collect();
-    // A test that says so ends well, and was counted.
     Ok(format!(
-        "{} tests of {} suites{}",
-        passed - skipped.len(),
-        running.len(),
-        skipped.concat()
+        "{passed} tests of {} suites{left_out}",
+        running.len()
     ))
 }
 
