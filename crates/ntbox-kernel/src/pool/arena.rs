@@ -27,8 +27,13 @@ use crate::host::memory::{self, Protection};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sizes tried for the reservation, in bytes; a limit on address space
-/// (`ulimit -v`) may refuse the larger ones.
-const RESERVATIONS: [usize; 4] = [16 << 40, 1 << 40, 64 << 30, 4 << 30];
+/// (`ulimit -v`) may refuse the larger ones. Wine has a byte for each page of a
+/// reservation, and writes it: 4 GiB for the largest, in every process.
+const RESERVATIONS: &[usize] = if cfg!(windows) {
+    &[1 << 40, 64 << 30, 4 << 30]
+} else {
+    &[16 << 40, 1 << 40, 64 << 30, 4 << 30]
+};
 /// Mappings left to everything else: libraries, threads, images, and blocks
 /// without an inaccessible page, whose neighbours split when they are freed.
 const OTHER_MAPPINGS: usize = 5_000;
