@@ -101,6 +101,7 @@ fn statistics_are_the_truth() {
 /// `stats --watch` shows what happens while it happens, for as long as it runs and no longer, and Ctrl-C
 /// ends it well.
 #[test]
+#[cfg_attr(windows, ignore = "the client is stopped by signals")]
 fn a_watcher_sees_the_workload() {
     let mut served = start(&["--ops", "20000"]);
     let (_, text) = served.fsglass(&["stats"]);
@@ -164,6 +165,7 @@ const TRANSFERS: [&str; 4] = ["READ", "WRITE", "fast READ", "fast WRITE"];
 
 /// A trace has each request once, in the order of completion, and says the same of them as the statistics.
 #[test]
+#[cfg_attr(windows, ignore = "the client is stopped by signals")]
 fn a_trace_has_every_request() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let file = directory.path().join("all.fsgtrace");
@@ -221,6 +223,7 @@ fn a_trace_has_every_request() {
 
 /// What finds no room is counted: what a trace has and what it lost are together what passed.
 #[test]
+#[cfg_attr(windows, ignore = "the client is stopped by signals")]
 fn losses_are_counted() {
     let mut served = start(&["--ops", "20000"]);
     // So slow a reader that the smallest rings overflow: it is not even there.
@@ -265,6 +268,7 @@ fn end(event: &Value) -> f64 {
 
 /// Two traces at a time, each with a filter that the driver applies.
 #[test]
+#[cfg_attr(windows, ignore = "the client is stopped by signals")]
 fn each_trace_has_a_filter_of_its_own() {
     let mut served = start(&["--ops", "5000"]);
     let line = ["trace", "--json", "--ring", "4M", "--operation"];
@@ -312,6 +316,7 @@ fn readers_come_and_go() {
 
 /// The page of a trace in a real browser.
 #[test]
+#[cfg_attr(windows, ignore = "the client is stopped by signals")]
 fn a_report_is_shown_by_a_browser() {
     let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     let tree = directory.path().join("tree");
