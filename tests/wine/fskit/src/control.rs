@@ -74,14 +74,14 @@ unsafe fn report() -> Report {
     report
 }
 
-/// How many devices lie above this one.
-unsafe fn above(mut device: PDEVICE_OBJECT) -> u32 {
+/// How many devices lie above this one, the bottom of a stack. Those are not looked at: a filter may
+/// have deleted its device while it was attached, and the memory is somebody else's.
+unsafe fn above(bottom: PDEVICE_OBJECT) -> u32 {
     exports::devices::stack_lock().with(|()| {
-        let mut count = 0;
-        while !(*device).AttachedDevice.is_null() {
-            device = (*device).AttachedDevice;
-            count += 1;
+        if (*bottom).AttachedDevice.is_null() {
+            0
+        } else {
+            1 + exports::devices::further()
         }
-        count
     })
 }

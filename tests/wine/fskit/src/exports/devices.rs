@@ -6,7 +6,7 @@
 use crate::devices::{DISKS, FILE_SYSTEM, disk_of_volume};
 use crate::spin::Spin;
 use core::ffi::c_void;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::{
     DRIVER_OBJECT, KIRQL, NTSTATUS, PDEVICE_OBJECT, STATUS_BUFFER_TOO_SMALL,
     STATUS_INVALID_PARAMETER, STATUS_SUCCESS, ntddk,
@@ -15,9 +15,18 @@ use wdk_sys::{
 static STACKS: Spin<()> = Spin::new(());
 static VPBS: Spin<()> = Spin::new(());
 
+/// See [`further`].
+static FURTHER: AtomicU32 = AtomicU32::new(0);
+
 /// Held while stacks change, except by IoDetachDevice, which is Wine's.
 pub fn stack_lock() -> &'static Spin<()> {
     &STACKS
+}
+
+/// How many devices were attached above one that was attached already, in whichever stack: there is
+/// one filter at a time, which attaches once.
+pub fn further() -> u32 {
+    FURTHER.load(Ordering::Relaxed)
 }
 
 /// What IoAcquireVpbSpinLock acquires.
@@ -78,6 +87,9 @@ unsafe extern "C" fn IoAttachDeviceToDeviceStackSafe(
         let mut top = target;
         while !(*top).AttachedDevice.is_null() {
             top = (*top).AttachedDevice;
+        }
+        if bottoms().all(|bottom| bottom != top) {
+            FURTHER.fetch_add(1, Ordering::Relaxed);
         }
         // Before a request can reach the new device.
         *attached_to = top;
