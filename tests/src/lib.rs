@@ -21,6 +21,7 @@
 //! | [`stack`] | how much of the stack the driver takes |
 //! | [`sources`] | the items of the sources by their paths |
 //! | [`rules_table`] | the rules, with the code and the tests of each |
+//! | [`c_filters`] | filters in C, compiled here |
 //! | [`fuzz`] | requests to the control device, drawn from a seed |
 //! | [`truth`] | what the driver tells, compared with what arrived below it |
 //! | [`package`] | the package, as programs that did not make it see it |
@@ -30,6 +31,7 @@
 
 pub mod book;
 pub mod browser;
+pub mod c_filters;
 pub mod client;
 pub mod command;
 pub mod copy;

@@ -5,6 +5,15 @@
 #[test]
 #[cfg_attr(
     windows,
+    ignore = "wdk-kit brings the headers and the compilers for C on Linux"
+)]
+fn c_filters() {
+    compiled_elsewhere("c_filters");
+}
+
+#[test]
+#[cfg_attr(
+    windows,
     ignore = "the driver for ARM64 is the one that wdk-kit builds on Linux"
 )]
 fn arm64() {
@@ -71,6 +80,7 @@ fn every_file_that_is_left_out_is_named_here() {
     left_out.sort();
     let named = [
         "arm64",
+        "c_filters",
         "layer_package",
         "new_driver",
         "outside",

@@ -71,6 +71,9 @@ enum Action {
         /// What signs a package as well
         #[arg(long)]
         package: bool,
+        /// What compiles drivers in C as well
+        #[arg(long)]
+        c: bool,
         /// A browser, in which tests open pages, as well
         #[arg(long)]
         browser: bool,
@@ -257,6 +260,7 @@ pub fn run() -> Result<()> {
             wine,
             pip,
             package,
+            c,
             browser,
         } => {
             setup::run(choice, Processor::X64, lint)?;
@@ -274,6 +278,9 @@ pub fn run() -> Result<()> {
             }
             if package {
                 setup::run_for_signing()?;
+            }
+            if c {
+                setup::run_for_c()?;
             }
             if browser {
                 setup::run_for_pages()?;

@@ -20,10 +20,11 @@ use crate::files;
 use crate::layout::Layout;
 
 /// The kit's own headers.
-const OWN: [(&str, &str); 4] = [
+const OWN: [(&str, &str); 5] = [
     ("armddk.h", include_str!("../kit/include/armddk.h")),
     ("intrin.h", include_str!("../kit/include/intrin.h")),
     ("kit_ddi.h", include_str!("../kit/include/kit_ddi.h")),
+    ("ntdef.h", include_str!("../kit/include/ntdef.h")),
     ("ntifs.h", include_str!("../kit/include/ntifs.h")),
 ];
 

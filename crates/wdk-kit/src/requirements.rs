@@ -136,6 +136,14 @@ impl Requirements {
         })
     }
 
+    /// LLVM alone.
+    ///
+    /// # Errors
+    /// With what is missing.
+    pub fn llvm() -> Result<Llvm, Missing> {
+        llvm(Path::new("/"))
+    }
+
     /// The linker of programs, if it is missing.
     #[must_use]
     pub fn missing_program_linker() -> Option<Missing> {
@@ -163,6 +171,19 @@ impl Requirements {
     #[must_use]
     pub fn missing_browser() -> Option<Missing> {
         missing_file(BROWSER, "chromium")
+    }
+
+    /// What compiles drivers in C, as far as it is missing: clang of the LLVM in use, and mingw-w64's
+    /// GCC.
+    #[must_use]
+    pub fn missing_c_compilers() -> Vec<Missing> {
+        let version = Self::llvm().map_or(LLVM_VERSION, |llvm| llvm.version);
+        let clang = format!("{LLVM_PARENT}/llvm-{version}/bin/clang");
+        let missing = [
+            missing_file(&clang, &format!("clang-{version}")),
+            Self::missing_program_linker(),
+        ];
+        missing.into_iter().flatten().collect()
     }
 
     /// What signs a package, as far as it is missing.

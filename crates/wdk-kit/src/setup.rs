@@ -87,6 +87,15 @@ pub fn run_for_pages() -> Result<()> {
     install_all(missing.map(|missing| missing.packages).as_slice())
 }
 
+/// Installs what compiles drivers in C.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_c() -> Result<()> {
+    let missing = Requirements::missing_c_compilers().into_iter();
+    install_all(&missing.map(|missing| missing.packages).collect::<Vec<_>>())
+}
+
 /// Installs what signs packages.
 ///
 /// # Errors

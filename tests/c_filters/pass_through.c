@@ -1,0 +1,50 @@
+/*
+ * The least that a filter with a completion routine does: each request goes down unchanged, and is
+ * seen once more on its way up.
+ */
+#include "filter.h"
+
+static IO_COMPLETION_ROUTINE Completed;
+
+/* How many have come back, and how many of these had failed. */
+static volatile LONG Returned;
+static volatile LONG Failed;
+
+NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
+{
+    UNREFERENCED_PARAMETER(Driver);
+    return STATUS_SUCCESS;
+}
+
+VOID FilterStop(VOID)
+{
+    DbgPrint("pass_through: %ld requests came back, %ld had failed\n", Returned, Failed);
+}
+
+static NTSTATUS NTAPI Completed(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
+{
+    UNREFERENCED_PARAMETER(Device);
+    UNREFERENCED_PARAMETER(Context);
+
+    if (Irp->PendingReturned) {
+        IoMarkIrpPending(Irp);
+    }
+    InterlockedIncrement(&Returned);
+    if (!NT_SUCCESS(Irp->IoStatus.Status)) {
+        InterlockedIncrement(&Failed);
+    }
+    FilterLeave();
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS NTAPI FilterDispatch(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    PATTACHMENT attachment = Device->DeviceExtension;
+
+    if (!FilterEnter()) {
+        return FilterSkip(Device, Irp);
+    }
+    IoCopyCurrentIrpStackLocationToNext(Irp);
+    IoSetCompletionRoutine(Irp, Completed, NULL, TRUE, TRUE, TRUE);
+    return IoCallDriver(attachment->Lower, Irp);
+}
