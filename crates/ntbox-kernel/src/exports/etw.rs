@@ -5,8 +5,8 @@
 use crate::etw::{self, EnableCallback, Information};
 use crate::io_manager::checks;
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_HANDLE,
-    STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS,
+    NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER,
+    STATUS_NO_MEMORY, STATUS_SUCCESS,
 };
 use crate::pool::failure;
 use crate::processor::irql;
@@ -50,7 +50,7 @@ unsafe extern "win64" fn register(
     handle: *mut u64,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("EtwRegister", PASSIVE_LEVEL, caller);
+    irql::require("EtwRegister", caller);
     // SAFETY: the driver passes an id and a place for the handle, or null.
     let (Some(id), Some(handle)) = (unsafe { id.as_ref() }, unsafe { handle.as_mut() }) else {
         return STATUS_INVALID_PARAMETER;
@@ -70,7 +70,7 @@ unsafe extern "win64" fn register(
 
 /// `EtwUnregister`.
 unsafe extern "win64" fn unregister(handle: u64, caller: usize) -> NTSTATUS {
-    irql::require_at_most("EtwUnregister", PASSIVE_LEVEL, caller);
+    irql::require("EtwUnregister", caller);
     if etw::unregister(handle) {
         return STATUS_SUCCESS;
     }
@@ -91,7 +91,7 @@ unsafe extern "win64" fn set_information(
     length: u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("EtwSetInformation", PASSIVE_LEVEL, caller);
+    irql::require("EtwSetInformation", caller);
     let bytes = match (information.is_null(), length) {
         (_, 0) => &[],
         (true, _) => return STATUS_INVALID_PARAMETER,

@@ -22,8 +22,8 @@ use crate::io_manager::mdl::{
 };
 use crate::nt::unicode;
 use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, MDL, PASSIVE_LEVEL, STATUS_ACCESS_VIOLATION,
-    STATUS_DATATYPE_MISALIGNMENT, UNICODE_STRING,
+    APC_LEVEL, DISPATCH_LEVEL, MDL, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
+    UNICODE_STRING,
 };
 use crate::pe_image;
 use crate::pool::{self, Kind};
@@ -67,7 +67,7 @@ unsafe extern "win64" fn get_system_routine_address(
     name: *const UNICODE_STRING,
     caller: usize,
 ) -> *mut c_void {
-    irql::require_at_most("MmGetSystemRoutineAddress", PASSIVE_LEVEL, caller);
+    irql::require("MmGetSystemRoutineAddress", caller);
     // SAFETY: the driver passes a string.
     let name = unsafe { unicode::to_string(name) };
     let address =
@@ -77,6 +77,7 @@ unsafe extern "win64" fn get_system_routine_address(
 
 /// `MmIsAddressValid`.
 unsafe extern "win64" fn is_address_valid(address: *const c_void) -> u8 {
+    irql::require("MmIsAddressValid", 0);
     u8::from(memory::try_read(address.addr(), &mut [0]))
 }
 
@@ -104,7 +105,13 @@ unsafe extern "win64" fn probe_and_lock_pages(
     _operation: i32,
     caller: usize,
 ) {
-    irql::require_at_most("MmProbeAndLockPages", DISPATCH_LEVEL, caller);
+    // SAFETY: the driver passes a list.
+    let start = unsafe { mdl::virtual_address(list) }.addr();
+    let maximum = match pool::block_at(start) {
+        Some((Kind::Paged, _)) => APC_LEVEL,
+        _ => DISPATCH_LEVEL,
+    };
+    irql::require_at_most("MmProbeAndLockPages", maximum, caller);
     if flags(list) & (PAGES_LOCKED | MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL | PARTIAL) != 0 {
         wrong_state(
             "MmProbeAndLockPages",
@@ -113,8 +120,6 @@ unsafe extern "win64" fn probe_and_lock_pages(
             caller,
         );
     }
-    // SAFETY: the driver passes a list.
-    let start = unsafe { mdl::virtual_address(list) }.addr();
     // SAFETY: as above.
     let length = unsafe { (*list).ByteCount } as usize;
     let mut pages = (start & !(PAGE - 1)..start + length).step_by(PAGE);
@@ -127,7 +132,7 @@ unsafe extern "win64" fn probe_and_lock_pages(
 
 /// `MmUnlockPages`.
 unsafe extern "win64" fn unlock_pages(list: *mut MDL, caller: usize) {
-    irql::require_at_most("MmUnlockPages", DISPATCH_LEVEL, caller);
+    irql::require("MmUnlockPages", caller);
     if flags(list) & PAGES_LOCKED == 0 {
         let what = if flags(list) & SOURCE_IS_NONPAGED_POOL != 0 {
             "describes nonpaged pool, which is never unlocked"
@@ -143,7 +148,7 @@ unsafe extern "win64" fn unlock_pages(list: *mut MDL, caller: usize) {
 
 /// `MmBuildMdlForNonPagedPool`.
 unsafe extern "win64" fn build_mdl_for_non_paged_pool(list: *mut MDL, caller: usize) {
-    irql::require_at_most("MmBuildMdlForNonPagedPool", DISPATCH_LEVEL, caller);
+    irql::require("MmBuildMdlForNonPagedPool", caller);
     // SAFETY: the driver passes a list.
     let address = unsafe { mdl::virtual_address(list) };
     let paged = matches!(pool::block_at(address.addr()), Some((Kind::Paged, _)));
@@ -210,7 +215,7 @@ unsafe extern "win64" fn map_locked_pages_specify_cache(
 
 /// `MmUnmapLockedPages`.
 unsafe extern "win64" fn unmap_locked_pages(_base: *mut c_void, list: *mut MDL, caller: usize) {
-    irql::require_at_most("MmUnmapLockedPages", DISPATCH_LEVEL, caller);
+    irql::require("MmUnmapLockedPages", caller);
     // SAFETY: the driver passes a list.
     unsafe { (*list).MdlFlags &= !MAPPED_TO_SYSTEM_VA };
 }
@@ -223,7 +228,7 @@ unsafe extern "win64" fn size_of_mdl(address: *const c_void, length: usize) -> u
 /// `MmLockPagableDataSection`, `MmPageEntireDriver`: the base of the image, which
 /// serves as the handle. Images are never paged.
 unsafe extern "win64" fn lock_section(address: *const c_void, caller: usize) -> *mut c_void {
-    irql::require_at_most("MmLockPagableDataSection", APC_LEVEL, caller);
+    irql::require("MmLockPagableDataSection", caller);
     let base = pe_image::image_at(address.addr()).map_or(0, |image| image.base());
     std::ptr::with_exposed_provenance_mut(base)
 }
@@ -231,7 +236,7 @@ unsafe extern "win64" fn lock_section(address: *const c_void, caller: usize) -> 
 /// `MmLockPagableSectionByHandle`, `MmUnlockPagableImageSection`, `MmResetDriverPaging`:
 /// images are never paged.
 unsafe extern "win64" fn lock_section_by_handle(_handle: *mut c_void, caller: usize) {
-    irql::require_at_most("MmLockPagableSectionByHandle", APC_LEVEL, caller);
+    irql::require("MmLockPagableSectionByHandle", caller);
 }
 
 /// `MmIsThisAnNtAsSystem`: this is a workstation.
@@ -267,7 +272,7 @@ unsafe extern "win64" fn probe_for_read(
     alignment: u32,
     caller: usize,
 ) {
-    irql::require_at_most("ProbeForRead", APC_LEVEL, caller);
+    irql::require("ProbeForRead", caller);
     probe(address.addr(), length, alignment, caller);
 }
 
@@ -278,7 +283,7 @@ unsafe extern "win64" fn probe_for_write(
     alignment: u32,
     caller: usize,
 ) {
-    irql::require_at_most("ProbeForWrite", APC_LEVEL, caller);
+    irql::require("ProbeForWrite", caller);
     probe(address.addr(), length, alignment, caller);
     let start = address.addr();
     for page in (start & !(PAGE - 1)..start + length).step_by(PAGE) {

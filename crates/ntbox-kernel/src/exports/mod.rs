@@ -160,4 +160,6 @@ pub fn list() -> Vec<Listed> {
 }
 
 #[cfg(test)]
+mod irql_tests;
+#[cfg(test)]
 mod tests;

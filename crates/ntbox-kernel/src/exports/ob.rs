@@ -4,8 +4,8 @@
 
 use crate::io_manager::{device_checks, namespace, query_name};
 use crate::nt::{
-    DISPATCH_LEVEL, FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
-    OBJECT_NAME_INFORMATION, PASSIVE_LEVEL, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
+    FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
+    OBJECT_NAME_INFORMATION, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
     STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::processor::object::{self, Kind, ObjectType};
@@ -38,7 +38,7 @@ const CURRENT_THREAD: isize = -2;
 
 /// `ObfReferenceObject`.
 unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> isize {
-    irql::require_at_most("ObfReferenceObject", DISPATCH_LEVEL, caller);
+    irql::require("ObfReferenceObject", caller);
     // SAFETY: the driver's object.
     if unsafe { object::kind_of(body) } == Some(Kind::Device) {
         device_checks::referenced(body.cast(), caller);
@@ -51,7 +51,7 @@ unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> i
 
 /// `ObfDereferenceObject`: what is left, as it was before this call's delete.
 unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) -> isize {
-    irql::require_at_most("ObfDereferenceObject", DISPATCH_LEVEL, caller);
+    irql::require("ObfDereferenceObject", caller);
     device_checks::dereferenced(body as usize, caller);
     // SAFETY: the driver's object.
     let before = unsafe { object::pointer_count(body) };
@@ -66,6 +66,7 @@ unsafe extern "win64" fn reference_object_with_tag(
     _tag: u32,
     caller: usize,
 ) -> isize {
+    irql::require("ObfReferenceObjectWithTag", caller);
     // SAFETY: as without a tag.
     unsafe { reference_object(body, caller) }
 }
@@ -76,6 +77,7 @@ unsafe extern "win64" fn dereference_object_with_tag(
     _tag: u32,
     caller: usize,
 ) -> isize {
+    irql::require("ObfDereferenceObjectWithTag", caller);
     // SAFETY: as without a tag.
     unsafe { dereference_object(body, caller) }
 }
@@ -97,7 +99,7 @@ unsafe extern "win64" fn reference_object_by_pointer(
     mode: i8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("ObReferenceObjectByPointer", DISPATCH_LEVEL, caller);
+    irql::require("ObReferenceObjectByPointer", caller);
     // A kernel-mode caller is trusted with the type.
     // SAFETY: the driver's object.
     if mode != 0 && !unsafe { is_of_type(body, wanted) } {
@@ -118,7 +120,7 @@ unsafe extern "win64" fn reference_object_by_handle(
     information: *mut OBJECT_HANDLE_INFORMATION,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("ObReferenceObjectByHandle", PASSIVE_LEVEL, caller);
+    irql::require("ObReferenceObjectByHandle", caller);
     // SAFETY: the driver's pointer.
     unsafe { body.write(null_mut()) };
     let (found, granted) = match handle as isize {
@@ -168,7 +170,7 @@ unsafe extern "win64" fn reference_object_by_name(
     body: *mut *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("ObReferenceObjectByName", PASSIVE_LEVEL, caller);
+    irql::require("ObReferenceObjectByName", caller);
     // SAFETY: the driver's string.
     let name = unsafe { unicode::to_string(name) };
     let (found, rest) = match namespace::lookup(&name) {
@@ -197,7 +199,7 @@ unsafe extern "win64" fn open_object_by_pointer(
     handle: *mut HANDLE,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("ObOpenObjectByPointer", PASSIVE_LEVEL, caller);
+    irql::require("ObOpenObjectByPointer", caller);
     // SAFETY: the driver's object.
     if !unsafe { is_of_type(body, wanted) } {
         return STATUS_OBJECT_TYPE_MISMATCH;
@@ -211,7 +213,7 @@ unsafe extern "win64" fn open_object_by_pointer(
 
 /// `ObCloseHandle`.
 unsafe extern "win64" fn close_handle(handle: HANDLE, _mode: i8, caller: usize) -> NTSTATUS {
-    irql::require_at_most("ObCloseHandle", PASSIVE_LEVEL, caller);
+    irql::require("ObCloseHandle", caller);
     if handle.is_null() {
         STATUS_INVALID_HANDLE
     } else {
@@ -236,7 +238,7 @@ unsafe extern "win64" fn query_name_string(
     returned: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("ObQueryNameString", PASSIVE_LEVEL, caller);
+    irql::require("ObQueryNameString", caller);
     // SAFETY: the driver's object.
     let name = match unsafe { object::kind_of(body) } {
         // SAFETY: as above, a file object.

@@ -7,8 +7,8 @@
 
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{
-    HANDLE, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID,
-    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    HANDLE, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID, STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS,
 };
 use crate::pool;
 use crate::processor::object::{self, Kind, ObjectType};
@@ -77,6 +77,7 @@ unsafe extern "win64" fn get_process_id(object: *mut c_void) -> HANDLE {
 
 /// `PsGetThreadId`.
 unsafe extern "win64" fn get_thread_id(object: *mut c_void) -> HANDLE {
+    irql::require("PsGetThreadId", 0);
     id(thread::from_object(object).map_or(0, thread::Thread::id))
 }
 
@@ -92,6 +93,7 @@ unsafe extern "win64" fn get_thread_process(object: *mut c_void) -> *mut c_void 
 
 /// `PsIsSystemThread`.
 unsafe extern "win64" fn is_system_thread(object: *mut c_void) -> u8 {
+    irql::require("PsIsSystemThread", 0);
     u8::from(thread::from_object(object).is_some_and(thread::Thread::is_system))
 }
 
@@ -106,7 +108,7 @@ unsafe extern "win64" fn lookup_process_by_process_id(
     found: *mut *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("PsLookupProcessByProcessId", PASSIVE_LEVEL, caller);
+    irql::require("PsLookupProcessByProcessId", caller);
     let processes = [process::system(), process::user()];
     let Some(process) = processes
         .into_iter()
@@ -127,7 +129,7 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
     found: *mut *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("PsLookupThreadByThreadId", PASSIVE_LEVEL, caller);
+    irql::require("PsLookupThreadByThreadId", caller);
     let Some(thread) = thread::running()
         .into_iter()
         .find(|thread| id(thread.id()) == wanted)
@@ -159,7 +161,7 @@ unsafe extern "win64" fn create_system_thread(
     context: *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("PsCreateSystemThread", PASSIVE_LEVEL, caller);
+    irql::require("PsCreateSystemThread", caller);
     if pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -196,7 +198,7 @@ unsafe extern "win64" fn create_system_thread(
 /// `PsTerminateSystemThread`: does not return, unless the thread is none that
 /// `PsCreateSystemThread` made.
 unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize) -> NTSTATUS {
-    irql::require_at_most("PsTerminateSystemThread", PASSIVE_LEVEL, caller);
+    irql::require("PsTerminateSystemThread", caller);
     system_thread::terminate(status);
     STATUS_INVALID_PARAMETER
 }
@@ -211,7 +213,7 @@ unsafe extern "win64" fn set_create_process_notify_routine(
     /// Routines that NT takes.
     const MOST: usize = 64;
     static ROUTINES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-    irql::require_at_most("PsSetCreateProcessNotifyRoutine", PASSIVE_LEVEL, caller);
+    irql::require("PsSetCreateProcessNotifyRoutine", caller);
     let mut routines = ROUTINES.lock().unwrap_or_else(PoisonError::into_inner);
     let index = routines.iter().position(|known| *known == routine);
     match (index, remove != 0) {

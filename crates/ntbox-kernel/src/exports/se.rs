@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::SE_EXPORTS;
+use crate::processor::irql;
 use crate::processor::thread::{self, Token};
 use windows_sys::Win32::Foundation::LUID;
 
@@ -155,6 +156,7 @@ const CHANGE_NOTIFY: u32 = 23;
 /// `SeSinglePrivilegeCheck`: kernel mode has every privilege, and so have the
 /// system and administrators; others have the one to pass through directories.
 unsafe extern "win64" fn single_privilege_check(privilege: LUID, mode: i8) -> u8 {
+    irql::require("SeSinglePrivilegeCheck", 0);
     let held = mode == 0
         || thread::current().token() != Token::User
         || (privilege.HighPart, privilege.LowPart) == (0, CHANGE_NOTIFY);

@@ -24,7 +24,7 @@ pub(super) use key::open_driver_registry_key;
 mod tests;
 
 use crate::nt::unicode;
-use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, STATUS_INVALID_PARAMETER};
+use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER};
 use crate::processor::{irql, thread};
 
 super::table! {
@@ -68,7 +68,7 @@ fn service(
     caller: usize,
     run: impl FnOnce() -> Result<NTSTATUS, NTSTATUS>,
 ) -> NTSTATUS {
-    irql::require_at_most(name, PASSIVE_LEVEL, caller);
+    irql::require(name, caller);
     thread::from_kernel_mode(run).unwrap_or_else(|status| status)
 }
 

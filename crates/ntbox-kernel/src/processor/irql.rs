@@ -6,9 +6,11 @@
 //!
 //! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
 
+pub mod documented;
+
 use super::{apc, held_locks};
 use crate::host::pageable;
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql};
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, Kirql, PASSIVE_LEVEL};
 use crate::verifier;
 use crate::verifier::{rules, violation};
 use std::cell::Cell;
@@ -147,9 +149,21 @@ impl Drop for RaisedTo {
     }
 }
 
-/// Reports the IRQL rule of the routine unless this thread runs at or below `maximum`, the
-/// ceiling that the DDI reference gives for the routine `ddi`. `caller` is the
+/// Reports the IRQL rule of the routine `ddi` unless this thread runs at or below the level that
+/// its page gives ([`documented`]); a routine of no page may be called at any. `caller` is the
 /// driver's return address, or 0. False if it was reported.
+#[inline]
+pub fn require(ddi: &'static str, caller: usize) -> bool {
+    // No page gives less than that, so that only who is above pays for looking it up.
+    LEVEL.get() == PASSIVE_LEVEL || require_documented(ddi, caller)
+}
+
+fn require_documented(ddi: &'static str, caller: usize) -> bool {
+    documented::of(ddi).is_none_or(|page| require_at_most(ddi, page.maximum, caller))
+}
+
+/// As [`require`], where the arguments of the call decide about the maximum: `maximum` is what the
+/// page says of them, no more than it says of the routine.
 #[inline]
 pub fn require_at_most(ddi: &'static str, maximum: Kirql, caller: usize) -> bool {
     let level = LEVEL.get();
@@ -176,7 +190,6 @@ fn too_high(ddi: &'static str, level: Kirql, maximum: Kirql, caller: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nt::PASSIVE_LEVEL;
 
     #[test]
     fn a_guard_restores_and_never_lowers() {
@@ -215,8 +228,7 @@ mod tests {
     fn a_ceiling_names_the_routine_and_both_levels() {
         let (fine, found) = verifier::capture(|| {
             let _dispatch = raised_to(DISPATCH_LEVEL);
-            require_at_most("KeSetEvent", DISPATCH_LEVEL, 0)
-                && !require_at_most("IoDeleteDevice", APC_LEVEL, 0)
+            require("KeSetEvent", 0) && !require("IoDeleteDevice", 0)
         });
         assert!(fine);
         assert_eq!(found.len(), 1);

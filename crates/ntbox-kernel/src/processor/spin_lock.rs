@@ -59,7 +59,7 @@ pub unsafe fn acquire(lock: *mut usize) {
 /// # Safety
 /// As for [`acquire`].
 pub unsafe fn acquire_raising(lock: *mut usize, caller: usize) -> Kirql {
-    irql::require_at_most("KeAcquireSpinLock", DISPATCH_LEVEL, caller);
+    irql::require("KeAcquireSpinLockRaiseToDpc", caller);
     let old = irql::current();
     irql::set(old.max(DISPATCH_LEVEL));
     // SAFETY: contract of the function.

@@ -103,7 +103,7 @@ unsafe fn try_take(mutex: Mutex, caller: usize) -> bool {
 
 /// `ExAcquireFastMutex`: raises to `APC_LEVEL`.
 pub unsafe extern "win64" fn acquire(mutex: Mutex, caller: usize) {
-    irql::require_at_most("ExAcquireFastMutex", APC_LEVEL, caller);
+    irql::require("ExAcquireFastMutex", caller);
     let old = irql::raised_silently(APC_LEVEL);
     // SAFETY: the driver passes a fast mutex.
     unsafe { take(mutex, caller) };
@@ -133,7 +133,7 @@ pub unsafe extern "win64" fn release(mutex: Mutex, caller: usize) {
 
 /// `ExTryToAcquireFastMutex`.
 pub unsafe extern "win64" fn try_to_acquire(mutex: Mutex, caller: usize) -> u8 {
-    irql::require_at_most("ExTryToAcquireFastMutex", APC_LEVEL, caller);
+    irql::require("ExTryToAcquireFastMutex", caller);
     let old = irql::raised_silently(APC_LEVEL);
     // SAFETY: the driver passes a fast mutex.
     let taken = unsafe { try_take(mutex, caller) };
@@ -158,7 +158,7 @@ fn require_no_apcs(ddi: &str, caller: usize) {
 
 /// `ExAcquireFastMutexUnsafe`, `KeAcquireGuardedMutexUnsafe`.
 pub unsafe extern "win64" fn acquire_unsafe(mutex: Mutex, caller: usize) {
-    irql::require_at_most("ExAcquireFastMutexUnsafe", APC_LEVEL, caller);
+    irql::require("ExAcquireFastMutexUnsafe", caller);
     require_no_apcs("ExAcquireFastMutexUnsafe", caller);
     // SAFETY: the driver passes a fast mutex.
     unsafe { take(mutex, caller) };
@@ -166,7 +166,7 @@ pub unsafe extern "win64" fn acquire_unsafe(mutex: Mutex, caller: usize) {
 
 /// `ExReleaseFastMutexUnsafe`, `KeReleaseGuardedMutexUnsafe`.
 pub unsafe extern "win64" fn release_unsafe(mutex: Mutex, caller: usize) {
-    irql::require_at_most("ExReleaseFastMutexUnsafe", APC_LEVEL, caller);
+    irql::require("ExReleaseFastMutexUnsafe", caller);
     require_no_apcs("ExReleaseFastMutexUnsafe", caller);
     // SAFETY: the driver passes a fast mutex that it holds.
     unsafe { give(mutex, caller) };
@@ -174,6 +174,7 @@ pub unsafe extern "win64" fn release_unsafe(mutex: Mutex, caller: usize) {
 
 /// `KeInitializeGuardedMutex`.
 pub unsafe extern "win64" fn initialize_guarded(mutex: Mutex) {
+    irql::require("KeInitializeGuardedMutex", 0);
     // SAFETY: the driver passes the memory of a guarded mutex; all fields may be zero.
     unsafe { mutex.write_bytes(0, 1) };
     lock_order::forget(mutex.addr(), size_of::<FAST_MUTEX>());
@@ -185,7 +186,7 @@ pub unsafe extern "win64" fn initialize_guarded(mutex: Mutex) {
 
 /// `KeAcquireGuardedMutex`: enters a guarded region.
 pub unsafe extern "win64" fn acquire_guarded(mutex: Mutex, caller: usize) {
-    irql::require_at_most("KeAcquireGuardedMutex", APC_LEVEL, caller);
+    irql::require("KeAcquireGuardedMutex", caller);
     thread::enter_guarded_region();
     // SAFETY: the driver passes a guarded mutex.
     unsafe { take(mutex, caller) };
@@ -193,7 +194,7 @@ pub unsafe extern "win64" fn acquire_guarded(mutex: Mutex, caller: usize) {
 
 /// `KeReleaseGuardedMutex`: leaves the guarded region.
 pub unsafe extern "win64" fn release_guarded(mutex: Mutex, caller: usize) {
-    irql::require_at_most("KeReleaseGuardedMutex", APC_LEVEL, caller);
+    irql::require("KeReleaseGuardedMutex", caller);
     // SAFETY: the driver passes a guarded mutex that it holds.
     unsafe { give(mutex, caller) };
     thread::leave_guarded_region_for(caller);
@@ -201,7 +202,7 @@ pub unsafe extern "win64" fn release_guarded(mutex: Mutex, caller: usize) {
 
 /// `KeTryToAcquireGuardedMutex`.
 pub unsafe extern "win64" fn try_to_acquire_guarded(mutex: Mutex, caller: usize) -> u8 {
-    irql::require_at_most("KeTryToAcquireGuardedMutex", APC_LEVEL, caller);
+    irql::require("KeTryToAcquireGuardedMutex", caller);
     thread::enter_guarded_region();
     // SAFETY: the driver passes a guarded mutex.
     let taken = unsafe { try_take(mutex, caller) };

@@ -18,7 +18,7 @@
 use super::slist;
 use crate::exports;
 use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, Kirql, LIST_ENTRY, NTSTATUS, SLIST_ENTRY, SLIST_HEADER,
+    APC_LEVEL, DISPATCH_LEVEL, LIST_ENTRY, NTSTATUS, SLIST_ENTRY, SLIST_HEADER,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5,
     STATUS_SUCCESS,
 };
@@ -137,6 +137,7 @@ fn initialized() -> MutexGuard<'static, HashSet<usize>> {
 
 /// Notes that the list is deleted; false, with a report, if there is none.
 fn is_deleted_rightly(list: *const Lookaside, ddi: &'static str, caller: usize) -> bool {
+    irql::require(ddi, caller);
     let there_is_one = initialized().remove(&(list as usize));
     if !there_is_one {
         violation(
@@ -159,7 +160,7 @@ pub unsafe extern "win64" fn initialize_nonpaged(
     _depth: u16,
     caller: usize,
 ) {
-    irql::require_at_most("ExInitializeNPagedLookasideList", DISPATCH_LEVEL, caller);
+    irql::require("ExInitializeNPagedLookasideList", caller);
     // SAFETY: the driver passes the memory of a list.
     unsafe { initialize(list, allocate, free, flags, size, tag) };
 }
@@ -175,7 +176,7 @@ pub unsafe extern "win64" fn initialize_paged(
     _depth: u16,
     caller: usize,
 ) {
-    irql::require_at_most("ExInitializePagedLookasideList", APC_LEVEL, caller);
+    irql::require("ExInitializePagedLookasideList", caller);
     // SAFETY: the driver passes the memory of a list.
     unsafe { initialize(list, allocate, free, PAGED_POOL | flags, size, tag) };
 }
@@ -193,7 +194,7 @@ pub unsafe extern "win64" fn initialize_ex(
     _depth: u16,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("ExInitializeLookasideListEx", DISPATCH_LEVEL, caller);
+    irql::require("ExInitializeLookasideListEx", caller);
     if crate::pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -216,8 +217,7 @@ pub unsafe extern "win64" fn initialize_ex(
 ///
 /// # Safety
 /// `list` points to a lookaside list.
-unsafe fn flush(list: *mut Lookaside, ddi: &'static str, maximum: Kirql, caller: usize) {
-    irql::require_at_most(ddi, maximum, caller);
+unsafe fn flush(list: *mut Lookaside) {
     type Free = unsafe extern "win64" fn(*mut c_void, *mut Lookaside);
     // SAFETY: contract of the function.
     let free = unsafe { (&raw const (*list).free).cast::<Free>().read() };
@@ -238,7 +238,7 @@ pub unsafe extern "win64" fn delete_nonpaged(list: *mut Lookaside, caller: usize
         return;
     }
     // SAFETY: the driver passes a list.
-    unsafe { flush(list, "ExDeleteNPagedLookasideList", DISPATCH_LEVEL, caller) };
+    unsafe { flush(list) };
 }
 
 /// `ExDeletePagedLookasideList`.
@@ -247,24 +247,34 @@ pub unsafe extern "win64" fn delete_paged(list: *mut Lookaside, caller: usize) {
         return;
     }
     // SAFETY: the driver passes a list.
-    unsafe { flush(list, "ExDeletePagedLookasideList", APC_LEVEL, caller) };
+    unsafe { flush(list) };
 }
 
 /// `ExDeleteLookasideListEx`.
 pub unsafe extern "win64" fn delete_ex(list: *mut Lookaside, caller: usize) {
     if is_deleted_rightly(list, "ExDeleteLookasideListEx", caller) {
         // SAFETY: the driver passes a list, which was initialized.
-        unsafe { flush_ex(list, caller) };
+        unsafe { flush_kind("ExDeleteLookasideListEx", list, caller) };
     }
 }
 
 /// `ExFlushLookasideListEx`.
 pub unsafe extern "win64" fn flush_ex(list: *mut Lookaside, caller: usize) {
     // SAFETY: the driver passes a list.
+    unsafe { flush_kind("ExFlushLookasideListEx", list, caller) };
+}
+
+/// [`flush`] of a list of either kind of pool.
+///
+/// # Safety
+/// `list` points to a lookaside list.
+unsafe fn flush_kind(ddi: &'static str, list: *mut Lookaside, caller: usize) {
+    // SAFETY: contract of the function.
     let paged = unsafe { (*list).kind } & PAGED_POOL != 0;
     let maximum = if paged { APC_LEVEL } else { DISPATCH_LEVEL };
-    // SAFETY: as above.
-    unsafe { flush(list, "ExDeleteLookasideListEx", maximum, caller) };
+    irql::require_at_most(ddi, maximum, caller);
+    // SAFETY: contract of the function.
+    unsafe { flush(list) };
 }
 
 #[cfg(test)]

@@ -8,10 +8,7 @@
 
 use super::super::ke::bug_check;
 use crate::nt::routines::ContextRoutine;
-use crate::nt::{
-    DISPATCH_LEVEL, NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
-    WORK_QUEUE_ITEM,
-};
+use crate::nt::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, WORK_QUEUE_ITEM};
 use crate::processor::{irql, thread, work};
 use crate::verifier::{rules, violation};
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +22,7 @@ pub unsafe extern "win64" fn queue_work_item(
     _queue: i32,
     caller: usize,
 ) {
-    irql::require_at_most("ExQueueWorkItem", DISPATCH_LEVEL, caller);
+    irql::require("ExQueueWorkItem", caller);
     let guard = QUEUED.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the driver passes an item that ExInitializeWorkItem has prepared.
     let flink = unsafe { &raw mut (*item).List.Flink };
@@ -86,6 +83,7 @@ pub unsafe extern "win64" fn raise_datatype_misalignment(caller: usize) -> ! {
 
 /// `ExGetPreviousMode`.
 pub unsafe extern "win64" fn get_previous_mode() -> i8 {
+    irql::require("ExGetPreviousMode", 0);
     thread::previous_mode()
 }
 

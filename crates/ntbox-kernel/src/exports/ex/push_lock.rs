@@ -26,7 +26,7 @@ unsafe fn word<'a>(lock: *mut isize) -> &'a AtomicIsize {
 }
 
 fn check(ddi: &'static str, caller: usize) {
-    irql::require_at_most(ddi, APC_LEVEL, caller);
+    irql::require(ddi, caller);
     if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
         violation(
             &rules::RESOURCE_APCS_ENABLED,

@@ -10,7 +10,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, ERESOURCE, NTSTATUS, STATUS_SUCCESS};
+use crate::nt::{APC_LEVEL, ERESOURCE, NTSTATUS, STATUS_SUCCESS};
 use crate::processor::{irql, lock_order, parking, thread};
 use crate::verifier::{rules, violation};
 use std::collections::HashMap;
@@ -105,6 +105,7 @@ fn me() -> Owner {
 
 /// `ExInitializeResourceLite`, `ExReinitializeResourceLite`.
 pub unsafe extern "win64" fn initialize(resource: Resource) -> NTSTATUS {
+    irql::require("ExInitializeResourceLite", 0);
     // SAFETY: the driver passes the memory of a resource.
     unsafe { resource.cast::<u8>().write_bytes(0, size_of::<ERESOURCE>()) };
     with(resource, |state| *state = State::default());
@@ -114,7 +115,7 @@ pub unsafe extern "win64" fn initialize(resource: Resource) -> NTSTATUS {
 
 /// `ExDeleteResourceLite`.
 pub unsafe extern "win64" fn delete(resource: Resource, caller: usize) -> NTSTATUS {
-    irql::require_at_most("ExDeleteResourceLite", APC_LEVEL, caller);
+    irql::require("ExDeleteResourceLite", caller);
     let owned = with(resource, |state| {
         let old = std::mem::take(state);
         old.exclusive.is_some() || !old.shared.is_empty()
@@ -130,7 +131,7 @@ pub unsafe extern "win64" fn delete(resource: Resource, caller: usize) -> NTSTAT
 }
 
 fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller: usize) -> u8 {
-    irql::require_at_most(ddi, APC_LEVEL, caller);
+    irql::require(ddi, caller);
     if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
         violation(
             &rules::RESOURCE_APCS_ENABLED,
@@ -256,7 +257,7 @@ pub unsafe extern "win64" fn enter_and_acquire_shared(
 }
 
 fn release_of(ddi: &'static str, resource: Resource, owner: Owner, caller: usize) {
-    irql::require_at_most(ddi, DISPATCH_LEVEL, caller);
+    irql::require(ddi, caller);
     lock_order::released(resource.addr());
     if with(resource, |state| state.give(owner)) {
         parking::wake(resource.addr());
@@ -292,7 +293,7 @@ pub unsafe extern "win64" fn release_and_leave(resource: Resource, caller: usize
 
 /// `ExConvertExclusiveToSharedLite`.
 pub unsafe extern "win64" fn convert_exclusive_to_shared(resource: Resource, caller: usize) {
-    irql::require_at_most("ExConvertExclusiveToSharedLite", DISPATCH_LEVEL, caller);
+    irql::require("ExConvertExclusiveToSharedLite", caller);
     let me = me();
     let converted = with(resource, |state| match state.exclusive {
         Some((owner, count)) if owner == me => {
@@ -315,6 +316,7 @@ pub unsafe extern "win64" fn convert_exclusive_to_shared(resource: Resource, cal
 
 /// `ExIsResourceAcquiredExclusiveLite`.
 pub unsafe extern "win64" fn is_acquired_exclusive(resource: Resource) -> u8 {
+    irql::require("ExIsResourceAcquiredExclusiveLite", 0);
     let me = me();
     with(resource, |state| {
         u8::from(state.exclusive.is_some_and(|(owner, _)| owner == me))
@@ -323,6 +325,7 @@ pub unsafe extern "win64" fn is_acquired_exclusive(resource: Resource) -> u8 {
 
 /// `ExIsResourceAcquiredSharedLite`: acquires of this thread, of either kind.
 pub unsafe extern "win64" fn is_acquired_shared(resource: Resource) -> u32 {
+    irql::require("ExIsResourceAcquiredSharedLite", 0);
     let me = me();
     with(resource, |state| match state.exclusive {
         Some((owner, count)) if owner == me => count,
@@ -332,11 +335,13 @@ pub unsafe extern "win64" fn is_acquired_shared(resource: Resource) -> u32 {
 
 /// `ExGetExclusiveWaiterCount`.
 pub unsafe extern "win64" fn exclusive_waiters(resource: Resource) -> u32 {
+    irql::require("ExGetExclusiveWaiterCount", 0);
     with(resource, |state| state.exclusive_waiters)
 }
 
 /// `ExGetSharedWaiterCount`.
 pub unsafe extern "win64" fn shared_waiters(resource: Resource) -> u32 {
+    irql::require("ExGetSharedWaiterCount", 0);
     with(resource, |state| state.shared_waiters)
 }
 

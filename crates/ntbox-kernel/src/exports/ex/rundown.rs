@@ -14,7 +14,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT};
+use crate::nt::KEVENT;
 use crate::pool::{self, Kind};
 use crate::processor::thread::PROCESSORS;
 use crate::processor::{dispatcher, irql, points, thread};
@@ -132,6 +132,7 @@ fn wait_for(words: &[&AtomicUsize], caller: usize) {
 
 /// `ExInitializeRundownProtection`, `ExReInitializeRundownProtection`.
 pub unsafe extern "win64" fn initialize(reference: Reference) {
+    irql::require("ExInitializeRundownProtection", 0);
     points::point();
     // SAFETY: the driver passes the memory of a reference.
     unsafe { word(reference) }.store(0, Ordering::Release);
@@ -145,7 +146,8 @@ pub unsafe extern "win64" fn acquire(reference: Reference, caller: usize) -> u8 
 
 /// `ExAcquireRundownProtectionEx`.
 pub unsafe extern "win64" fn acquire_ex(reference: Reference, count: u32, caller: usize) -> u8 {
-    irql::require_at_most("ExAcquireRundownProtection", DISPATCH_LEVEL, caller);
+    irql::require("ExAcquireRundownProtectionEx", caller);
+    irql::require("ExAcquireRundownProtection", caller);
     // SAFETY: the driver passes a reference.
     let acquired = acquire_in(unsafe { word(reference) }, count as usize);
     // Who runs it down has to wait from here on, or is waited for.
@@ -161,7 +163,8 @@ pub unsafe extern "win64" fn release(reference: Reference, caller: usize) {
 
 /// `ExReleaseRundownProtectionEx`.
 pub unsafe extern "win64" fn release_ex(reference: Reference, count: u32, caller: usize) {
-    irql::require_at_most("ExReleaseRundownProtection", DISPATCH_LEVEL, caller);
+    irql::require("ExReleaseRundownProtectionEx", caller);
+    irql::require("ExReleaseRundownProtection", caller);
     // SAFETY: the driver passes a reference that it acquired.
     let word = unsafe { word(reference) };
     // SAFETY: the value is only changed by these routines.
@@ -172,13 +175,14 @@ pub unsafe extern "win64" fn release_ex(reference: Reference, count: u32, caller
 
 /// `ExRundownCompleted`.
 pub unsafe extern "win64" fn completed(reference: Reference) {
+    irql::require("ExRundownCompleted", 0);
     // SAFETY: the driver passes a reference.
     unsafe { word(reference) }.store(ACTIVE, Ordering::Release);
 }
 
 /// `ExWaitForRundownProtectionRelease`.
 pub unsafe extern "win64" fn wait_for_release(reference: Reference, caller: usize) {
-    irql::require_at_most("ExWaitForRundownProtectionRelease", APC_LEVEL, caller);
+    irql::require("ExWaitForRundownProtectionRelease", caller);
     // SAFETY: the driver passes a reference.
     wait_for(&[unsafe { word(reference) }], caller);
 }
@@ -225,11 +229,13 @@ unsafe fn own_line<'a>(aware: Aware) -> &'a AtomicUsize {
 
 /// `ExSizeOfRundownProtectionCacheAware`.
 pub unsafe extern "win64" fn size_of_cache_aware() -> usize {
+    irql::require("ExSizeOfRundownProtectionCacheAware", 0);
     size_of::<CacheAware>()
 }
 
 /// `ExInitializeRundownProtectionCacheAware`.
 pub unsafe extern "win64" fn initialize_cache_aware(aware: Aware, _size: usize) {
+    irql::require("ExInitializeRundownProtectionCacheAware", 0);
     // SAFETY: the driver passes memory of the size that the box names.
     unsafe { set_all(aware, 0) };
 }
@@ -240,7 +246,7 @@ pub unsafe extern "win64" fn allocate_cache_aware(
     tag: u32,
     caller: usize,
 ) -> *mut c_void {
-    irql::require_at_most("ExAllocateCacheAwareRundownProtection", APC_LEVEL, caller);
+    irql::require("ExAllocateCacheAwareRundownProtection", caller);
     let kind = if kind & 1 == 0 {
         Kind::NonPaged
     } else {
@@ -256,13 +262,14 @@ pub unsafe extern "win64" fn allocate_cache_aware(
 
 /// `ExFreeCacheAwareRundownProtection`.
 pub unsafe extern "win64" fn free_cache_aware(aware: Aware, caller: usize) {
-    irql::require_at_most("ExFreeCacheAwareRundownProtection", APC_LEVEL, caller);
+    irql::require("ExFreeCacheAwareRundownProtection", caller);
     // SAFETY: the driver passes a block of `allocate_cache_aware`.
     unsafe { pool::free(aware.cast(), None, caller) };
 }
 
 /// `ExReInitializeRundownProtectionCacheAware`.
 pub unsafe extern "win64" fn reinitialize_cache_aware(aware: Aware) {
+    irql::require("ExReInitializeRundownProtectionCacheAware", 0);
     // SAFETY: the driver passes a reference.
     unsafe { set_all(aware, 0) };
 }
@@ -275,11 +282,8 @@ pub unsafe extern "win64" fn acquire_cache_aware(aware: Aware, caller: usize) ->
 
 /// `ExAcquireRundownProtectionCacheAwareEx`.
 pub unsafe extern "win64" fn acquire_cache_aware_ex(aware: Aware, count: u32, caller: usize) -> u8 {
-    irql::require_at_most(
-        "ExAcquireRundownProtectionCacheAware",
-        DISPATCH_LEVEL,
-        caller,
-    );
+    irql::require("ExAcquireRundownProtectionCacheAwareEx", caller);
+    irql::require("ExAcquireRundownProtectionCacheAware", caller);
     // SAFETY: the driver passes a reference.
     u8::from(acquire_in(unsafe { own_line(aware) }, count as usize))
 }
@@ -292,11 +296,8 @@ pub unsafe extern "win64" fn release_cache_aware(aware: Aware, caller: usize) {
 
 /// `ExReleaseRundownProtectionCacheAwareEx`.
 pub unsafe extern "win64" fn release_cache_aware_ex(aware: Aware, count: u32, caller: usize) {
-    irql::require_at_most(
-        "ExReleaseRundownProtectionCacheAware",
-        DISPATCH_LEVEL,
-        caller,
-    );
+    irql::require("ExReleaseRundownProtectionCacheAwareEx", caller);
+    irql::require("ExReleaseRundownProtectionCacheAware", caller);
     // SAFETY: the driver passes a reference that it acquired.
     let line = unsafe { own_line(aware) };
     // SAFETY: the value is only changed by these routines.
@@ -305,17 +306,14 @@ pub unsafe extern "win64" fn release_cache_aware_ex(aware: Aware, count: u32, ca
 
 /// `ExRundownCompletedCacheAware`.
 pub unsafe extern "win64" fn completed_cache_aware(aware: Aware) {
+    irql::require("ExRundownCompletedCacheAware", 0);
     // SAFETY: the driver passes a reference.
     unsafe { set_all(aware, ACTIVE) };
 }
 
 /// `ExWaitForRundownProtectionReleaseCacheAware`.
 pub unsafe extern "win64" fn wait_for_release_cache_aware(aware: Aware, caller: usize) {
-    irql::require_at_most(
-        "ExWaitForRundownProtectionReleaseCacheAware",
-        APC_LEVEL,
-        caller,
-    );
+    irql::require("ExWaitForRundownProtectionReleaseCacheAware", caller);
     // SAFETY: the driver passes a reference.
     wait_for(&unsafe { lines(aware) }, caller);
 }

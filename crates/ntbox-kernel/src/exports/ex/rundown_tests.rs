@@ -1,6 +1,7 @@
 //! A rundown waits for what was acquired and refuses what comes later.
 
 use super::*;
+use crate::nt::DISPATCH_LEVEL;
 use crate::verifier::capture;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

@@ -98,7 +98,7 @@ fn require_dispatch(ddi: &str, caller: usize) {
 
 /// `ExAcquireSpinLockExclusive`.
 pub unsafe extern "win64" fn acquire_exclusive(lock: *mut u32, caller: usize) -> Kirql {
-    irql::require_at_most("ExAcquireSpinLockExclusive", DISPATCH_LEVEL, caller);
+    irql::require("ExAcquireSpinLockExclusive", caller);
     let old = irql::raised_silently(DISPATCH_LEVEL);
     // SAFETY: the driver passes a lock.
     take_exclusive(unsafe { word(lock) }, old, caller);
@@ -114,7 +114,7 @@ pub unsafe extern "win64" fn release_exclusive(lock: *mut u32, level: Kirql, cal
 
 /// `ExAcquireSpinLockShared`.
 pub unsafe extern "win64" fn acquire_shared(lock: *mut u32, caller: usize) -> Kirql {
-    irql::require_at_most("ExAcquireSpinLockShared", DISPATCH_LEVEL, caller);
+    irql::require("ExAcquireSpinLockShared", caller);
     let old = irql::raised_silently(DISPATCH_LEVEL);
     // SAFETY: the driver passes a lock.
     take_shared(unsafe { word(lock) }, old, caller);

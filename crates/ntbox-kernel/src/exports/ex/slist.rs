@@ -11,6 +11,7 @@
 
 use super::super::ke::bug_check;
 use crate::nt::{SLIST_ENTRY, SLIST_HEADER, STATUS_DATATYPE_MISALIGNMENT};
+use crate::processor::irql;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -50,6 +51,7 @@ pub unsafe extern "win64" fn initialize(header: Header) {
 
 /// `ExQueryDepthSList`.
 pub unsafe extern "win64" fn depth(header: Header) -> u16 {
+    irql::require("ExQueryDepthSList", 0);
     // SAFETY: the driver passes a header.
     let (depth, _) = unsafe { words(header) };
     (depth.load(Ordering::Acquire) & DEPTH) as u16

@@ -13,6 +13,7 @@ use crate::nt::{
     FSRTL_ADVANCED_FCB_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FSRTL_PER_STREAM_CONTEXT,
     LIST_ENTRY, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS,
 };
+use crate::processor::irql;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,6 +69,7 @@ unsafe fn find(header: Header, owner: *const c_void, instance: *const c_void) ->
 /// # Safety
 /// The header of a file system's live stream, and a context that is in no list and stays until it is taken out.
 pub unsafe extern "win64" fn insert(header: Header, context: StreamContext) -> NTSTATUS {
+    irql::require("FsRtlInsertPerStreamContext", 0);
     let _lists = lists();
     // SAFETY: the file system's header, the filter's context.
     unsafe {
@@ -94,6 +96,7 @@ pub unsafe extern "win64" fn lookup(
     owner: *const c_void,
     instance: *const c_void,
 ) -> StreamContext {
+    irql::require("FsRtlLookupPerStreamContextInternal", 0);
     let _lists = lists();
     // SAFETY: the file system's header.
     unsafe {
@@ -114,6 +117,7 @@ pub unsafe extern "win64" fn remove(
     owner: *const c_void,
     instance: *const c_void,
 ) -> StreamContext {
+    irql::require("FsRtlRemovePerStreamContext", 0);
     let _lists = lists();
     // SAFETY: the file system's header.
     unsafe {
@@ -133,6 +137,7 @@ pub unsafe extern "win64" fn remove(
 /// # Safety
 /// As [`lookup`]; nobody uses its contexts any more.
 pub unsafe extern "win64" fn teardown(header: Header) {
+    irql::require("FsRtlTeardownPerStreamContexts", 0);
     loop {
         // SAFETY: the file system's header.
         let context = unsafe { remove(header, std::ptr::null(), std::ptr::null()) };

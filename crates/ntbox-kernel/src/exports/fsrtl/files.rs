@@ -5,11 +5,10 @@
 use crate::io_manager::file;
 use crate::io_manager::filter_callbacks::{self, Operation};
 use crate::nt::{
-    APC_LEVEL, DRIVER_OBJECT, FILE_OBJECT, FILE_STANDARD_INFORMATION, FS_FILTER_CALLBACKS,
+    DRIVER_OBJECT, FILE_OBJECT, FILE_STANDARD_INFORMATION, FS_FILTER_CALLBACKS,
     FSRTL_COMMON_FCB_HEADER, FSRTL_FLAG2_IS_PAGING_FILE, IRP_MJ_QUERY_INFORMATION, NTSTATUS,
-    PASSIVE_LEVEL, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
-    STATUS_FILE_IS_A_DIRECTORY, STATUS_ILLEGAL_INSTRUCTION, STATUS_INSTRUCTION_MISALIGNMENT,
-    STATUS_SUCCESS, Status,
+    STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, STATUS_FILE_IS_A_DIRECTORY,
+    STATUS_ILLEGAL_INSTRUCTION, STATUS_INSTRUCTION_MISALIGNMENT, STATUS_SUCCESS, Status,
 };
 use crate::processor::{irql, thread};
 
@@ -19,11 +18,7 @@ pub unsafe extern "win64" fn register_file_system_filter_callbacks(
     callbacks: *const FS_FILTER_CALLBACKS,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most(
-        "FsRtlRegisterFileSystemFilterCallbacks",
-        PASSIVE_LEVEL,
-        caller,
-    );
+    irql::require("FsRtlRegisterFileSystemFilterCallbacks", caller);
     if crate::pool::failure::should_fail(caller) {
         return crate::nt::STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -34,7 +29,7 @@ pub unsafe extern "win64" fn register_file_system_filter_callbacks(
 /// `FsRtlAcquireFileExclusive`: what a section's creation acquires, with a type
 /// that cannot be failed.
 pub unsafe extern "win64" fn acquire_file_exclusive(file: *mut FILE_OBJECT, caller: usize) {
-    irql::require_at_most("FsRtlAcquireFileExclusive", APC_LEVEL, caller);
+    irql::require("FsRtlAcquireFileExclusive", caller);
     thread::enter_critical_region();
     // SAFETY: the driver's file.
     unsafe {
@@ -50,7 +45,7 @@ pub unsafe extern "win64" fn acquire_file_exclusive(file: *mut FILE_OBJECT, call
 
 /// `FsRtlReleaseFile`.
 pub unsafe extern "win64" fn release_file(file: *mut FILE_OBJECT, caller: usize) {
-    irql::require_at_most("FsRtlReleaseFile", APC_LEVEL, caller);
+    irql::require("FsRtlReleaseFile", caller);
     // SAFETY: the driver's file.
     unsafe { filter_callbacks::invoke(file, Operation::ReleaseForSection) };
     thread::leave_critical_region_for(caller);
@@ -58,7 +53,7 @@ pub unsafe extern "win64" fn release_file(file: *mut FILE_OBJECT, caller: usize)
 
 /// `FsRtlIsPagingFile`: what the file system says in the file's header.
 pub unsafe extern "win64" fn is_paging_file(file: *mut FILE_OBJECT, caller: usize) -> u32 {
-    irql::require_at_most("FsRtlIsPagingFile", APC_LEVEL, caller);
+    irql::require("FsRtlIsPagingFile", caller);
     // SAFETY: the driver's file.
     let header: *const FSRTL_COMMON_FCB_HEADER = unsafe { (*file).FsContext }.cast_const().cast();
     // SAFETY: null, or the file system's header.
@@ -90,6 +85,7 @@ pub unsafe extern "win64" fn normalize_ntstatus(status: NTSTATUS, generic: NTSTA
 
 /// `FsRtlGetFileSize`.
 pub unsafe extern "win64" fn get_file_size(file: *mut FILE_OBJECT, size: *mut i64) -> NTSTATUS {
+    irql::require("FsRtlGetFileSize", 0);
     /// `FileStandardInformation`.
     const CLASS: i32 = 5;
     let mut information = FILE_STANDARD_INFORMATION::default();

@@ -4,7 +4,7 @@
 
 use super::expression;
 use crate::nt::case::upcase;
-use crate::nt::{APC_LEVEL, UNICODE_STRING, unicode};
+use crate::nt::{UNICODE_STRING, unicode};
 use crate::processor::irql;
 
 /// `FsRtlIsNameInExpression`: with `ignore_case` the expression must be in upper
@@ -17,7 +17,7 @@ pub unsafe extern "win64" fn is_name_in_expression(
     _table: *const u16,
     caller: usize,
 ) -> u8 {
-    irql::require_at_most("FsRtlIsNameInExpression", APC_LEVEL, caller);
+    irql::require("FsRtlIsNameInExpression", caller);
     // SAFETY: the driver's string.
     let pattern = unsafe { unicode::units(expression) };
     // SAFETY: the driver's string.
@@ -31,6 +31,7 @@ pub unsafe extern "win64" fn is_name_in_expression(
 
 /// `FsRtlDoesNameContainWildCards`: `*`, `?`, and the three that stand for them in DOS names.
 pub unsafe extern "win64" fn does_name_contain_wild_cards(name: *const UNICODE_STRING) -> u8 {
+    irql::require("FsRtlDoesNameContainWildCards", 0);
     // SAFETY: the driver's string.
     let text = unsafe { unicode::units(name) };
     let is_wild = |unit: &u16| matches!(u8::try_from(*unit), Ok(b'*' | b'?' | b'<' | b'>' | b'"'));
@@ -43,6 +44,7 @@ pub unsafe extern "win64" fn dissect_name(
     first: *mut UNICODE_STRING,
     rest: *mut UNICODE_STRING,
 ) {
+    irql::require("FsRtlDissectName", 0);
     // SAFETY: the driver's string.
     let text = unsafe { unicode::units(&raw const path) };
     let (head, tail) = split(text);
@@ -83,6 +85,7 @@ pub unsafe extern "win64" fn are_names_equal(
     ignore_case: u8,
     _table: *const u16,
 ) -> u8 {
+    irql::require("FsRtlAreNamesEqual", 0);
     // SAFETY: the driver's string.
     let one = unsafe { unicode::units(one) };
     // SAFETY: the driver's string.

@@ -12,6 +12,7 @@
 
 use crate::io_manager::{cancel, stack};
 use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS, STATUS_SUCCESS};
+use crate::processor::irql;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -99,6 +100,7 @@ unsafe fn linked(irp: *mut IRP) -> *mut c_void {
 
 /// `IoCsqInsertIrp`.
 pub unsafe extern "win64" fn insert_irp(csq: *mut Csq, irp: *mut IRP, context: *mut Context) {
+    irql::require("IoCsqInsertIrp", 0);
     // SAFETY: the driver's queue, request and context.
     unsafe { insert_irp_ex(csq, irp, context, null_mut()) };
 }
@@ -111,6 +113,7 @@ pub unsafe extern "win64" fn insert_irp_ex(
     context: *mut Context,
     insert_context: *mut c_void,
 ) -> NTSTATUS {
+    irql::require("IoCsqInsertIrpEx", 0);
     // SAFETY: the driver's queue, request and context, under the driver's lock.
     unsafe {
         if context.is_null() {
@@ -155,6 +158,7 @@ pub unsafe extern "win64" fn insert_irp_ex(
 
 /// `IoCsqRemoveNextIrp`.
 pub unsafe extern "win64" fn remove_next_irp(csq: *mut Csq, peek_context: *mut c_void) -> *mut IRP {
+    irql::require("IoCsqRemoveNextIrp", 0);
     // SAFETY: the driver's queue, under the driver's lock.
     unsafe {
         let mut level: Kirql = 0;
@@ -181,6 +185,7 @@ pub unsafe extern "win64" fn remove_next_irp(csq: *mut Csq, peek_context: *mut c
 
 /// `IoCsqRemoveIrp`.
 pub unsafe extern "win64" fn remove_irp(csq: *mut Csq, context: *mut Context) -> *mut IRP {
+    irql::require("IoCsqRemoveIrp", 0);
     // SAFETY: the driver's queue and context, under the driver's lock.
     unsafe {
         let mut level: Kirql = 0;

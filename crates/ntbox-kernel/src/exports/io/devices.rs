@@ -4,9 +4,8 @@
 
 use crate::io_manager::{device, device_checks, lookup, mount, shutdown};
 use crate::nt::{
-    APC_LEVEL, DEVICE_OBJECT, DISPATCH_LEVEL, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT,
-    Kirql, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING,
-    unicode,
+    DEVICE_OBJECT, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT, Kirql, NTSTATUS,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool::failure;
 use crate::processor::irql;
@@ -24,7 +23,7 @@ pub unsafe extern "win64" fn create_device(
     created: *mut *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoCreateDevice", APC_LEVEL, caller);
+    irql::require("IoCreateDevice", caller);
     // SAFETY: the driver's pointer.
     unsafe { created.write(std::ptr::null_mut()) };
     if failure::should_fail(caller) {
@@ -56,7 +55,7 @@ pub unsafe extern "win64" fn create_device(
 
 /// `IoDeleteDevice`.
 pub unsafe extern "win64" fn delete_device(device: *mut DEVICE_OBJECT, caller: usize) {
-    irql::require_at_most("IoDeleteDevice", APC_LEVEL, caller);
+    irql::require("IoDeleteDevice", caller);
     // SAFETY: the driver's device.
     unsafe { device::delete(device, caller) }
 }
@@ -68,7 +67,7 @@ pub unsafe extern "win64" fn attach_device(
     attached: *mut *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoAttachDevice", PASSIVE_LEVEL, caller);
+    irql::require("IoAttachDevice", caller);
     // SAFETY: the driver's string.
     let name = unsafe { unicode::to_string(name) };
     match lookup::device_pointer(&name, FILE_READ_ATTRIBUTES) {
@@ -89,7 +88,7 @@ pub unsafe extern "win64" fn attach_device_by_pointer(
     target: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoAttachDeviceByPointer", PASSIVE_LEVEL, caller);
+    irql::require("IoAttachDeviceByPointer", caller);
     let mut attached = std::ptr::null_mut();
     // SAFETY: the driver passes live devices.
     unsafe { device::attach_to_stack_safe(source, target, &raw mut attached) }
@@ -101,7 +100,7 @@ pub unsafe extern "win64" fn attach_device_to_device_stack(
     target: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut DEVICE_OBJECT {
-    irql::require_at_most("IoAttachDeviceToDeviceStack", DISPATCH_LEVEL, caller);
+    irql::require("IoAttachDeviceToDeviceStack", caller);
     let mut attached = std::ptr::null_mut();
     // SAFETY: the driver passes live devices; the result stays null on failure.
     unsafe { device::attach_to_stack_safe(source, target, &raw mut attached) };
@@ -115,20 +114,21 @@ pub unsafe extern "win64" fn attach_device_to_device_stack_safe(
     attached: *mut *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoAttachDeviceToDeviceStackSafe", DISPATCH_LEVEL, caller);
+    irql::require("IoAttachDeviceToDeviceStackSafe", caller);
     // SAFETY: the driver passes live devices and its own pointer.
     unsafe { device::attach_to_stack_safe(source, target, attached) }
 }
 
 /// `IoDetachDevice`.
 pub unsafe extern "win64" fn detach_device(target: *mut DEVICE_OBJECT, caller: usize) {
-    irql::require_at_most("IoDetachDevice", PASSIVE_LEVEL, caller);
+    irql::require("IoDetachDevice", caller);
     // SAFETY: the driver passes the device it is attached to.
     unsafe { device::detach(target, caller) }
 }
 
 /// `IoGetAttachedDevice`.
 pub unsafe extern "win64" fn get_attached_device(device: *mut DEVICE_OBJECT) -> *mut DEVICE_OBJECT {
+    irql::require("IoGetAttachedDevice", 0);
     // SAFETY: the driver passes a live device.
     unsafe { device::top_of_stack(device) }
 }
@@ -138,6 +138,7 @@ pub unsafe extern "win64" fn get_attached_device_reference(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut DEVICE_OBJECT {
+    irql::require("IoGetAttachedDeviceReference", caller);
     // SAFETY: the driver passes a live device.
     let top = unsafe { device::reference_top_of_stack(device) };
     device_checks::referenced(top, caller);
@@ -149,6 +150,7 @@ pub unsafe extern "win64" fn get_lower_device_object(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut DEVICE_OBJECT {
+    irql::require("IoGetLowerDeviceObject", caller);
     // SAFETY: the driver passes a live device.
     let lower = unsafe { device::reference_lower(device) };
     device_checks::referenced(lower, caller);
@@ -160,6 +162,7 @@ pub unsafe extern "win64" fn get_device_attachment_base_ref(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut DEVICE_OBJECT {
+    irql::require("IoGetDeviceAttachmentBaseRef", caller);
     // SAFETY: the driver passes a live device.
     let base = unsafe { device::reference_attachment_base(device) };
     device_checks::referenced(base, caller);
@@ -174,7 +177,7 @@ pub unsafe extern "win64" fn enumerate_device_object_list(
     actual: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoEnumerateDeviceObjectList", DISPATCH_LEVEL, caller);
+    irql::require("IoEnumerateDeviceObjectList", caller);
     // SAFETY: the driver passes a live driver object and its own memory.
     let status = unsafe { lookup::enumerate_devices(driver, list, bytes, actual) };
     // SAFETY: as above; it was written.
@@ -193,7 +196,7 @@ pub unsafe extern "win64" fn get_disk_device_object(
     disk: *mut *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoGetDiskDeviceObject", DISPATCH_LEVEL, caller);
+    irql::require("IoGetDiskDeviceObject", caller);
     // SAFETY: the driver passes a live device.
     match unsafe { lookup::disk_device(volume) } {
         Ok(device) => {
@@ -214,7 +217,7 @@ pub unsafe extern "win64" fn get_device_object_pointer(
     device: *mut *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoGetDeviceObjectPointer", PASSIVE_LEVEL, caller);
+    irql::require("IoGetDeviceObjectPointer", caller);
     // SAFETY: the driver's string.
     let name = unsafe { unicode::to_string(name) };
     match lookup::device_pointer(&name, access) {
@@ -235,7 +238,7 @@ pub unsafe extern "win64" fn register_shutdown_notification(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoRegisterShutdownNotification", PASSIVE_LEVEL, caller);
+    irql::require("IoRegisterShutdownNotification", caller);
     if failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -251,7 +254,7 @@ pub unsafe extern "win64" fn unregister_shutdown_notification(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) {
-    irql::require_at_most("IoUnregisterShutdownNotification", PASSIVE_LEVEL, caller);
+    irql::require("IoUnregisterShutdownNotification", caller);
     // SAFETY: the driver passes its own device.
     unsafe { (*device).Flags &= !DO_SHUTDOWN_REGISTERED };
     // SAFETY: as above.
@@ -260,7 +263,7 @@ pub unsafe extern "win64" fn unregister_shutdown_notification(
 
 /// `IoAcquireVpbSpinLock`.
 pub unsafe extern "win64" fn acquire_vpb_spin_lock(level: *mut Kirql, caller: usize) {
-    irql::require_at_most("IoAcquireVpbSpinLock", DISPATCH_LEVEL, caller);
+    irql::require("IoAcquireVpbSpinLock", caller);
     let old = mount::acquire_vpb_spin_lock();
     // SAFETY: the driver's pointer.
     unsafe { level.write(old) };
@@ -268,6 +271,6 @@ pub unsafe extern "win64" fn acquire_vpb_spin_lock(level: *mut Kirql, caller: us
 
 /// `IoReleaseVpbSpinLock`.
 pub unsafe extern "win64" fn release_vpb_spin_lock(level: Kirql, caller: usize) {
-    irql::require_at_most("IoReleaseVpbSpinLock", DISPATCH_LEVEL, caller);
+    irql::require("IoReleaseVpbSpinLock", caller);
     mount::release_vpb_spin_lock(level);
 }

@@ -6,8 +6,8 @@ use crate::io_manager::driver::{self, Reinitialize};
 use crate::io_manager::registration;
 use crate::nt::routines::FsNotification;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, DRIVER_OBJECT, NTSTATUS, PASSIVE_LEVEL,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
+    DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
 use crate::pool::failure;
 use crate::processor::irql;
@@ -19,7 +19,7 @@ pub unsafe extern "win64" fn register_fs_registration_change(
     routine: FsNotification,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoRegisterFsRegistrationChange", PASSIVE_LEVEL, caller);
+    irql::require("IoRegisterFsRegistrationChange", caller);
     if failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -35,11 +35,7 @@ pub unsafe extern "win64" fn register_fs_registration_change_mount_aware(
     synchronize: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most(
-        "IoRegisterFsRegistrationChangeMountAware",
-        PASSIVE_LEVEL,
-        caller,
-    );
+    irql::require("IoRegisterFsRegistrationChangeMountAware", caller);
     if failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -53,21 +49,21 @@ pub unsafe extern "win64" fn unregister_fs_registration_change(
     routine: FsNotification,
     caller: usize,
 ) {
-    irql::require_at_most("IoUnregisterFsRegistrationChange", PASSIVE_LEVEL, caller);
+    irql::require("IoUnregisterFsRegistrationChange", caller);
     // SAFETY: the driver's routine.
     unsafe { registration::unregister_change(driver, routine) }
 }
 
 /// `IoRegisterFileSystem`.
 pub unsafe extern "win64" fn register_file_system(control: *mut DEVICE_OBJECT, caller: usize) {
-    irql::require_at_most("IoRegisterFileSystem", PASSIVE_LEVEL, caller);
+    irql::require("IoRegisterFileSystem", caller);
     // SAFETY: the driver's control device.
     unsafe { registration::register_file_system(control) }
 }
 
 /// `IoUnregisterFileSystem`.
 pub unsafe extern "win64" fn unregister_file_system(control: *mut DEVICE_OBJECT, caller: usize) {
-    irql::require_at_most("IoUnregisterFileSystem", PASSIVE_LEVEL, caller);
+    irql::require("IoUnregisterFileSystem", caller);
     // SAFETY: the driver's control device.
     unsafe { registration::unregister_file_system(control) }
 }
@@ -80,7 +76,7 @@ pub unsafe extern "win64" fn register_driver_reinitialization(
     context: *mut c_void,
     caller: usize,
 ) {
-    irql::require_at_most("IoRegisterDriverReinitialization", PASSIVE_LEVEL, caller);
+    irql::require("IoRegisterDriverReinitialization", caller);
     driver::register_reinitialization(driver, routine, context);
 }
 
@@ -92,7 +88,7 @@ pub unsafe extern "win64" fn allocate_driver_object_extension(
     extension: *mut *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoAllocateDriverObjectExtension", DISPATCH_LEVEL, caller);
+    irql::require("IoAllocateDriverObjectExtension", caller);
     let (block, status) = if failure::should_fail(caller) {
         (None, STATUS_INSUFFICIENT_RESOURCES)
     } else {
@@ -115,5 +111,6 @@ pub unsafe extern "win64" fn get_driver_object_extension(
     driver: *mut DRIVER_OBJECT,
     identification: *const c_void,
 ) -> *mut c_void {
+    irql::require("IoGetDriverObjectExtension", 0);
     driver::extension(driver, identification)
 }

@@ -4,8 +4,8 @@
 
 use crate::io_manager::file;
 use crate::nt::{
-    APC_LEVEL, DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
-    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PASSIVE_LEVEL, file_id, unicode,
+    DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
+    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, file_id, unicode,
 };
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{irql, thread};
@@ -31,6 +31,7 @@ const OPEN_TARGET_DIRECTORY: u32 = 0x4;
 pub unsafe extern "win64" fn get_related_device_object(
     file: *mut FILE_OBJECT,
 ) -> *mut DEVICE_OBJECT {
+    irql::require("IoGetRelatedDeviceObject", 0);
     // SAFETY: the driver passes a live file object.
     unsafe { file::related_device(file) }
 }
@@ -60,6 +61,7 @@ pub unsafe extern "win64" fn create_file(
     extra: *const c_void,
     flags: u32,
 ) -> NTSTATUS {
+    irql::require("IoCreateFile", 0);
     // SAFETY: as for the routine with a hint.
     unsafe {
         create_file_specify_device_object_hint(
@@ -101,7 +103,7 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     flags: u32,
     hint: *mut DEVICE_OBJECT,
 ) -> NTSTATUS {
-    irql::require_at_most("IoCreateFileSpecifyDeviceObjectHint", PASSIVE_LEVEL, 0);
+    irql::require("IoCreateFileSpecifyDeviceObjectHint", 0);
     // SAFETY: the driver's structure.
     let attributes = unsafe { &*attributes };
     // SAFETY: the driver's string.
@@ -157,7 +159,7 @@ pub unsafe extern "win64" fn create_stream_file_object(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut FILE_OBJECT {
-    irql::require_at_most("IoCreateStreamFileObject", PASSIVE_LEVEL, caller);
+    irql::require("IoCreateStreamFileObject", caller);
     // SAFETY: the driver passes a live file or device.
     unsafe { file::create_stream(file, device, true) }
 }
@@ -168,7 +170,7 @@ pub unsafe extern "win64" fn create_stream_file_object_lite(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut FILE_OBJECT {
-    irql::require_at_most("IoCreateStreamFileObjectLite", PASSIVE_LEVEL, caller);
+    irql::require("IoCreateStreamFileObjectLite", caller);
     // SAFETY: the driver passes a live file or device.
     unsafe { file::create_stream(file, device, false) }
 }
@@ -182,7 +184,7 @@ pub unsafe extern "win64" fn query_file_information(
     returned: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoQueryFileInformation", APC_LEVEL, caller);
+    irql::require("IoQueryFileInformation", caller);
     let major = crate::nt::IRP_MJ_QUERY_INFORMATION as u8;
     // SAFETY: the driver's file and buffer.
     unsafe { file::query(file, major, class, buffer, length, returned) }
@@ -197,7 +199,7 @@ pub unsafe extern "win64" fn query_volume_information(
     returned: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoQueryVolumeInformation", APC_LEVEL, caller);
+    irql::require("IoQueryVolumeInformation", caller);
     let major = crate::nt::IRP_MJ_QUERY_VOLUME_INFORMATION as u8;
     // SAFETY: the driver's file and buffer.
     unsafe { file::query(file, major, class, buffer, length, returned) }
@@ -212,5 +214,6 @@ static GENERIC_MAPPING: GenericMapping =
 
 /// `IoGetFileObjectGenericMapping`.
 pub unsafe extern "win64" fn get_file_object_generic_mapping() -> *const c_void {
+    irql::require("IoGetFileObjectGenericMapping", 0);
     (&raw const GENERIC_MAPPING).cast()
 }

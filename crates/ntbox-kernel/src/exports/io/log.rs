@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::io_manager::error_log;
-use crate::nt::DISPATCH_LEVEL;
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -13,21 +12,21 @@ pub unsafe extern "win64" fn allocate_error_log_entry(
     bytes: u8,
     caller: usize,
 ) -> *mut c_void {
-    irql::require_at_most("IoAllocateErrorLogEntry", DISPATCH_LEVEL, caller);
+    irql::require("IoAllocateErrorLogEntry", caller);
     // SAFETY: the driver's device or driver object.
     unsafe { error_log::allocate(object, bytes, caller) }
 }
 
 /// `IoFreeErrorLogEntry`.
 pub unsafe extern "win64" fn free_error_log_entry(packet: *mut c_void, caller: usize) {
-    irql::require_at_most("IoFreeErrorLogEntry", DISPATCH_LEVEL, caller);
+    irql::require("IoFreeErrorLogEntry", caller);
     // SAFETY: the driver's packet.
     unsafe { error_log::free(packet, caller) }
 }
 
 /// `IoWriteErrorLogEntry`.
 pub unsafe extern "win64" fn write_error_log_entry(packet: *mut c_void, caller: usize) {
-    irql::require_at_most("IoWriteErrorLogEntry", DISPATCH_LEVEL, caller);
+    irql::require("IoWriteErrorLogEntry", caller);
     // SAFETY: the driver's packet.
     unsafe { error_log::write(packet, caller) }
 }

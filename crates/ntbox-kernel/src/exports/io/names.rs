@@ -4,8 +4,7 @@
 
 use crate::io_manager::{lookup, namespace};
 use crate::nt::{
-    DEVICE_OBJECT, NTSTATUS, PASSIVE_LEVEL, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
-    UNICODE_STRING, unicode,
+    DEVICE_OBJECT, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool;
 use crate::processor::irql;
@@ -16,7 +15,7 @@ pub unsafe extern "win64" fn create_symbolic_link(
     target: *const UNICODE_STRING,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoCreateSymbolicLink", PASSIVE_LEVEL, caller);
+    irql::require("IoCreateSymbolicLink", caller);
     if pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -34,7 +33,7 @@ pub unsafe extern "win64" fn delete_symbolic_link(
     link: *const UNICODE_STRING,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoDeleteSymbolicLink", PASSIVE_LEVEL, caller);
+    irql::require("IoDeleteSymbolicLink", caller);
     // SAFETY: the driver's string.
     let link = unsafe { unicode::to_string(link) };
     namespace::remove_symbolic_link(&link)
@@ -50,7 +49,7 @@ pub unsafe extern "win64" fn volume_device_to_dos_name(
     name: *mut UNICODE_STRING,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoVolumeDeviceToDosName", PASSIVE_LEVEL, caller);
+    irql::require("IoVolumeDeviceToDosName", caller);
     // SAFETY: the driver passes a live device.
     let found = match unsafe { lookup::dos_name(device) } {
         Ok(found) => found,

@@ -7,7 +7,7 @@
 )]
 
 use crate::io_manager::checks;
-use crate::nt::{KEVENT, NTSTATUS, PASSIVE_LEVEL, STATUS_DELETE_PENDING, STATUS_SUCCESS};
+use crate::nt::{KEVENT, NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS};
 use crate::processor::{dispatcher, irql};
 use crate::verifier::rules;
 use std::ffi::c_void;
@@ -30,6 +30,7 @@ pub unsafe extern "win64" fn initialize(
     _high: u32,
     _bytes: u32,
 ) {
+    irql::require("IoInitializeRemoveLockEx", 0);
     // SAFETY: the driver's memory.
     unsafe {
         (&raw mut (*lock).removed).write(AtomicBool::new(false));
@@ -46,6 +47,7 @@ pub unsafe extern "win64" fn acquire(
     _line: u32,
     _bytes: u32,
 ) -> NTSTATUS {
+    irql::require("IoAcquireRemoveLockEx", 0);
     // SAFETY: the driver's lock.
     unsafe {
         (*lock).count.fetch_add(1, Ordering::AcqRel);
@@ -75,6 +77,7 @@ pub unsafe extern "win64" fn release(
     _bytes: u32,
     caller: usize,
 ) {
+    irql::require("IoReleaseRemoveLockEx", caller);
     // SAFETY: the driver's lock.
     let left = unsafe { give_up(lock) };
     // SAFETY: as above.
@@ -96,7 +99,7 @@ pub unsafe extern "win64" fn release_and_wait(
     _bytes: u32,
     caller: usize,
 ) {
-    irql::require_at_most("IoReleaseRemoveLockAndWaitEx", PASSIVE_LEVEL, caller);
+    irql::require("IoReleaseRemoveLockAndWaitEx", caller);
     // SAFETY: the driver's lock; the count of the lock itself goes besides the caller's.
     unsafe {
         (*lock).removed.store(true, Ordering::Release);

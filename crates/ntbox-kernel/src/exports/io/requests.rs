@@ -6,9 +6,8 @@ use crate::io_manager::stack::invoke_flags;
 use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP,
-    IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL,
-    NTSTATUS, PASSIVE_LEVEL,
+    DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_PAGING_IO,
+    IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
 };
 use crate::pool::failure;
 use crate::processor::{irql, process, thread};
@@ -33,7 +32,7 @@ pub unsafe extern "win64" fn complete_request(irp: *mut IRP, boost: i8, caller: 
 
 /// `IoAllocateIrp`. Quota is not charged.
 pub unsafe extern "win64" fn allocate_irp(stack_size: i8, _charge: u8, caller: usize) -> *mut IRP {
-    irql::require_at_most("IoAllocateIrp", DISPATCH_LEVEL, caller);
+    irql::require("IoAllocateIrp", caller);
     if failure::should_fail(caller) {
         return null_mut();
     }
@@ -47,39 +46,42 @@ pub unsafe extern "win64" fn allocate_irp_ex(
     charge: u8,
     caller: usize,
 ) -> *mut IRP {
+    irql::require("IoAllocateIrpEx", caller);
     // SAFETY: as for IoAllocateIrp.
     unsafe { allocate_irp(stack_size, charge, caller) }
 }
 
 /// `IoFreeIrp`.
 pub unsafe extern "win64" fn free_irp(irp: *mut IRP, caller: usize) {
-    irql::require_at_most("IoFreeIrp", DISPATCH_LEVEL, caller);
+    irql::require("IoFreeIrp", caller);
     // SAFETY: the driver's request.
     unsafe { irp::free(irp, caller) }
 }
 
 /// `IoInitializeIrp`.
 pub unsafe extern "win64" fn initialize_irp(irp: *mut IRP, bytes: u16, stack_size: i8) {
+    irql::require("IoInitializeIrp", 0);
     // SAFETY: the driver's memory.
     unsafe { irp::initialize(irp, bytes, stack_size) }
 }
 
 /// `IoReuseIrp`.
 pub unsafe extern "win64" fn reuse_irp(irp: *mut IRP, status: NTSTATUS) {
+    irql::require("IoReuseIrp", 0);
     // SAFETY: the driver's request.
     unsafe { irp::reuse(irp, status) }
 }
 
 /// `IoCancelIrp`.
 pub unsafe extern "win64" fn cancel_irp(irp: *mut IRP, caller: usize) -> u8 {
-    irql::require_at_most("IoCancelIrp", DISPATCH_LEVEL, caller);
+    irql::require("IoCancelIrp", caller);
     // SAFETY: the driver keeps the request alive.
     u8::from(unsafe { cancel::cancel(irp, caller) })
 }
 
 /// `IoAcquireCancelSpinLock`.
 pub unsafe extern "win64" fn acquire_cancel_spin_lock(level: *mut Kirql, caller: usize) {
-    irql::require_at_most("IoAcquireCancelSpinLock", DISPATCH_LEVEL, caller);
+    irql::require("IoAcquireCancelSpinLock", caller);
     let old = cancel::acquire_cancel_spin_lock(caller);
     // SAFETY: the driver's pointer.
     unsafe { level.write(old) };
@@ -87,7 +89,7 @@ pub unsafe extern "win64" fn acquire_cancel_spin_lock(level: *mut Kirql, caller:
 
 /// `IoReleaseCancelSpinLock`.
 pub unsafe extern "win64" fn release_cancel_spin_lock(level: Kirql, caller: usize) {
-    irql::require_at_most("IoReleaseCancelSpinLock", DISPATCH_LEVEL, caller);
+    irql::require("IoReleaseCancelSpinLock", caller);
     cancel::release_cancel_spin_lock(level);
 }
 
@@ -102,7 +104,7 @@ pub unsafe extern "win64" fn set_completion_routine_ex(
     on_cancel: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoSetCompletionRoutineEx", DISPATCH_LEVEL, caller);
+    irql::require("IoSetCompletionRoutineEx", caller);
     let invoke = invoke_flags(on_success != 0, on_error != 0, on_cancel != 0);
     // SAFETY: the driver's device and request.
     unsafe { unload_safe::set(device, irp, routine, context, invoke, caller) }
@@ -119,7 +121,7 @@ pub unsafe extern "win64" fn build_synchronous_fsd_request(
     iosb: *mut IO_STATUS_BLOCK,
     caller: usize,
 ) -> *mut IRP {
-    irql::require_at_most("IoBuildSynchronousFsdRequest", PASSIVE_LEVEL, caller);
+    irql::require("IoBuildSynchronousFsdRequest", caller);
     if failure::should_fail(caller) {
         return null_mut();
     }
@@ -139,7 +141,7 @@ pub unsafe extern "win64" fn build_asynchronous_fsd_request(
     iosb: *mut IO_STATUS_BLOCK,
     caller: usize,
 ) -> *mut IRP {
-    irql::require_at_most("IoBuildAsynchronousFsdRequest", DISPATCH_LEVEL, caller);
+    irql::require("IoBuildAsynchronousFsdRequest", caller);
     if failure::should_fail(caller) {
         return null_mut();
     }
@@ -160,7 +162,7 @@ pub unsafe extern "win64" fn build_device_io_control_request(
     iosb: *mut IO_STATUS_BLOCK,
     caller: usize,
 ) -> *mut IRP {
-    irql::require_at_most("IoBuildDeviceIoControlRequest", PASSIVE_LEVEL, caller);
+    irql::require("IoBuildDeviceIoControlRequest", caller);
     if failure::should_fail(caller) {
         return null_mut();
     }
@@ -186,7 +188,7 @@ pub unsafe extern "win64" fn make_associated_irp(
     stack_size: i8,
     caller: usize,
 ) -> *mut IRP {
-    irql::require_at_most("IoMakeAssociatedIrp", DISPATCH_LEVEL, caller);
+    irql::require("IoMakeAssociatedIrp", caller);
     if failure::should_fail(caller) {
         return null_mut();
     }
@@ -206,6 +208,7 @@ pub unsafe extern "win64" fn make_associated_irp(
 
 /// `IoGetTopLevelIrp`.
 pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
+    irql::require("IoGetTopLevelIrp", 0);
     thread::top_level_irp()
 }
 
@@ -214,6 +217,7 @@ pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
 /// # Safety
 /// None: what is set is handed out, and not looked behind.
 pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP) {
+    irql::require("IoSetTopLevelIrp", 0);
     thread::set_top_level_irp(irp);
 }
 
@@ -235,6 +239,7 @@ pub unsafe extern "win64" fn is_operation_synchronous(irp: *mut IRP) -> u8 {
 
 /// `IoGetRequestorProcess`.
 pub unsafe extern "win64" fn get_requestor_process(irp: *mut IRP) -> *mut c_void {
+    irql::require("IoGetRequestorProcess", 0);
     // SAFETY: the driver's request.
     let owner = unsafe { irp.thread() };
     thread::from_object(owner).map_or(null_mut(), |thread| thread.process())
@@ -242,6 +247,7 @@ pub unsafe extern "win64" fn get_requestor_process(irp: *mut IRP) -> *mut c_void
 
 /// `IoGetRequestorProcessId`.
 pub unsafe extern "win64" fn get_requestor_process_id(irp: *mut IRP) -> u32 {
+    irql::require("IoGetRequestorProcessId", 0);
     // SAFETY: as above.
     let object = unsafe { get_requestor_process(irp) };
     process::from_object(object).map_or(0, |process| process.id())
@@ -249,11 +255,13 @@ pub unsafe extern "win64" fn get_requestor_process_id(irp: *mut IRP) -> u32 {
 
 /// `IoThreadToProcess`.
 pub unsafe extern "win64" fn thread_to_process(object: *mut c_void) -> *mut c_void {
+    irql::require("IoThreadToProcess", 0);
     thread::from_object(object).map_or(null_mut(), |thread| thread.process())
 }
 
 /// `IoIsSystemThread`.
 pub unsafe extern "win64" fn is_system_thread(object: *mut c_void) -> u8 {
+    irql::require("IoIsSystemThread", 0);
     u8::from(thread::from_object(object).is_some_and(|thread| thread.is_system()))
 }
 
@@ -266,14 +274,14 @@ pub unsafe extern "win64" fn allocate_mdl(
     irp: *mut IRP,
     caller: usize,
 ) -> *mut MDL {
-    irql::require_at_most("IoAllocateMdl", DISPATCH_LEVEL, caller);
+    irql::require("IoAllocateMdl", caller);
     // SAFETY: null or the driver's request.
     unsafe { mdl::allocate_for_driver(address, length, secondary != 0, irp, caller) }
 }
 
 /// `IoFreeMdl`.
 pub unsafe extern "win64" fn free_mdl(mdl: *mut MDL, caller: usize) {
-    irql::require_at_most("IoFreeMdl", DISPATCH_LEVEL, caller);
+    irql::require("IoFreeMdl", caller);
     // SAFETY: the driver's list.
     unsafe { mdl::free(mdl) }
 }
@@ -285,6 +293,7 @@ pub unsafe extern "win64" fn build_partial_mdl(
     address: *mut c_void,
     length: u32,
 ) {
+    irql::require("IoBuildPartialMdl", 0);
     // SAFETY: the driver's lists.
     unsafe { mdl::build_partial(source, target, address, length) }
 }

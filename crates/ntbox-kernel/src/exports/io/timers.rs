@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::io_manager::timer::{self, TimerRoutine};
-use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, NTSTATUS, PASSIVE_LEVEL};
+use crate::nt::{DEVICE_OBJECT, NTSTATUS};
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -14,21 +14,21 @@ pub unsafe extern "win64" fn initialize_timer(
     context: *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("IoInitializeTimer", PASSIVE_LEVEL, caller);
+    irql::require("IoInitializeTimer", caller);
     // SAFETY: the driver's device and routine.
     unsafe { timer::initialize(device, routine, context) }
 }
 
 /// `IoStartTimer`.
 pub unsafe extern "win64" fn start_timer(device: *mut DEVICE_OBJECT, caller: usize) {
-    irql::require_at_most("IoStartTimer", DISPATCH_LEVEL, caller);
+    irql::require("IoStartTimer", caller);
     // SAFETY: the driver's device.
     unsafe { timer::start(device) }
 }
 
 /// `IoStopTimer`.
 pub unsafe extern "win64" fn stop_timer(device: *mut DEVICE_OBJECT, caller: usize) {
-    irql::require_at_most("IoStopTimer", DISPATCH_LEVEL, caller);
+    irql::require("IoStopTimer", caller);
     // SAFETY: the driver's device.
     unsafe { timer::stop(device) }
 }

@@ -4,8 +4,8 @@
 
 use crate::io_manager::running;
 use crate::io_manager::work_item::{self, Routine, RoutineEx, WorkItem};
+use crate::nt::DEVICE_OBJECT;
 use crate::nt::routines::WorkItemRoutine;
-use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL};
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -14,14 +14,14 @@ pub unsafe extern "win64" fn allocate_work_item(
     device: *mut DEVICE_OBJECT,
     caller: usize,
 ) -> *mut WorkItem {
-    irql::require_at_most("IoAllocateWorkItem", DISPATCH_LEVEL, caller);
+    irql::require("IoAllocateWorkItem", caller);
     // SAFETY: the driver's device.
     unsafe { work_item::allocate(device.cast(), caller) }
 }
 
 /// `IoFreeWorkItem`.
 pub unsafe extern "win64" fn free_work_item(item: *mut WorkItem, caller: usize) {
-    irql::require_at_most("IoFreeWorkItem", DISPATCH_LEVEL, caller);
+    irql::require("IoFreeWorkItem", caller);
     // SAFETY: the driver's item.
     unsafe { work_item::free(item, caller) }
 }
@@ -48,7 +48,7 @@ pub unsafe extern "win64" fn queue_work_item(
     context: *mut c_void,
     caller: usize,
 ) {
-    irql::require_at_most("IoQueueWorkItem", DISPATCH_LEVEL, caller);
+    irql::require("IoQueueWorkItem", caller);
     running::is_queued(context as usize, caller);
     // SAFETY: the driver's item and routine.
     unsafe { work_item::queue(item, Routine::Device(routine), context, caller) }
@@ -62,7 +62,7 @@ pub unsafe extern "win64" fn queue_work_item_ex(
     context: *mut c_void,
     caller: usize,
 ) {
-    irql::require_at_most("IoQueueWorkItemEx", DISPATCH_LEVEL, caller);
+    irql::require("IoQueueWorkItemEx", caller);
     running::is_queued(context as usize, caller);
     // SAFETY: the driver's item and routine.
     unsafe { work_item::queue(item, Routine::Extended(routine), context, caller) }

@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::io_manager::running;
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS};
+use crate::nt::{
+    APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS, PASSIVE_LEVEL,
+};
 use crate::processor::{dispatcher, irql, points};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -42,14 +44,14 @@ pub unsafe extern "win64" fn set_event(
 
 /// `KeResetEvent`.
 pub unsafe extern "win64" fn reset_event(event: *mut KEVENT, caller: usize) -> i32 {
-    irql::require_at_most("KeResetEvent", DISPATCH_LEVEL, caller);
+    irql::require("KeResetEvent", caller);
     // SAFETY: the driver passes an event.
     unsafe { dispatcher::reset_event(event) }
 }
 
 /// `KeClearEvent`.
 pub unsafe extern "win64" fn clear_event(event: *mut KEVENT, caller: usize) {
-    irql::require_at_most("KeClearEvent", DISPATCH_LEVEL, caller);
+    irql::require("KeClearEvent", caller);
     // SAFETY: the driver passes an event.
     unsafe { dispatcher::clear_event(event) }
 }
@@ -156,6 +158,7 @@ pub unsafe extern "win64" fn initialize_semaphore(
     count: i32,
     limit: i32,
 ) {
+    irql::require("KeInitializeSemaphore", 0);
     // SAFETY: the driver passes the memory of a semaphore.
     unsafe { dispatcher::initialize_semaphore(semaphore, count, limit) }
 }
@@ -168,7 +171,12 @@ pub unsafe extern "win64" fn release_semaphore(
     wait: u8,
     caller: usize,
 ) -> i32 {
-    irql::require_at_most("KeReleaseSemaphore", signal_ceiling(wait), caller);
+    let maximum = if wait == 0 {
+        DISPATCH_LEVEL
+    } else {
+        PASSIVE_LEVEL
+    };
+    irql::require_at_most("KeReleaseSemaphore", maximum, caller);
     points::point();
     // SAFETY: the driver passes a semaphore.
     let before = unsafe { dispatcher::release_semaphore(semaphore, adjustment) };

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::routines::ContextRoutine;
-use crate::nt::{DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS};
+use crate::nt::{NTSTATUS, STATUS_SUCCESS};
 use crate::processor::thread::PROCESSORS;
 use crate::processor::{irql, thread};
 use std::ffi::c_void;
@@ -71,11 +71,13 @@ pub unsafe extern "win64" fn query_group_count() -> u16 {
 
 /// `KeSetPriorityThread`: kept for `KeQueryPriorityThread`; the host schedules.
 pub unsafe extern "win64" fn set_priority_thread(object: *mut c_void, priority: i32) -> i32 {
+    irql::require("KeSetPriorityThread", 0);
     thread::from_object(object).map_or(0, |thread| thread.set_priority(priority))
 }
 
 /// `KeQueryPriorityThread`.
 pub unsafe extern "win64" fn query_priority_thread(object: *mut c_void) -> i32 {
+    irql::require("KeQueryPriorityThread", 0);
     thread::from_object(object).map_or(0, thread::Thread::priority)
 }
 
@@ -87,7 +89,7 @@ pub unsafe extern "win64" fn expand_kernel_stack_and_callout(
     _size: usize,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("KeExpandKernelStackAndCallout", DISPATCH_LEVEL, caller);
+    irql::require("KeExpandKernelStackAndCallout", caller);
     // SAFETY: the driver passes a routine and its parameter.
     unsafe { callout(parameter) };
     STATUS_SUCCESS

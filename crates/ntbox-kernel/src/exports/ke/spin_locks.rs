@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, KLOCK_QUEUE_HANDLE, Kirql};
+use crate::nt::{DISPATCH_LEVEL, KLOCK_QUEUE_HANDLE, Kirql};
 use crate::processor::{irql, spin_lock, suspension, thread};
 use crate::verifier::{rules, violation};
 
@@ -88,6 +88,7 @@ pub unsafe extern "win64" fn acquire_in_stack_queued(
     handle: *mut KLOCK_QUEUE_HANDLE,
     caller: usize,
 ) {
+    irql::require("KeAcquireInStackQueuedSpinLock", caller);
     // SAFETY: the driver passes a spin lock.
     let old = unsafe { spin_lock::acquire_raising(lock, caller) };
     // SAFETY: the driver passes the memory of a handle.
@@ -136,35 +137,37 @@ pub unsafe extern "win64" fn release_in_stack_queued_from_dpc_level(
 
 /// `KeEnterCriticalRegion`.
 pub unsafe extern "win64" fn enter_critical_region(caller: usize) {
-    irql::require_at_most("KeEnterCriticalRegion", APC_LEVEL, caller);
+    irql::require("KeEnterCriticalRegion", caller);
     suspension::region_is_entered();
     thread::enter_critical_region();
 }
 
 /// `KeLeaveCriticalRegion`.
 pub unsafe extern "win64" fn leave_critical_region(caller: usize) {
-    irql::require_at_most("KeLeaveCriticalRegion", APC_LEVEL, caller);
+    irql::require("KeLeaveCriticalRegion", caller);
     thread::leave_critical_region_for(caller);
 }
 
 /// `KeEnterGuardedRegion`.
 pub unsafe extern "win64" fn enter_guarded_region(caller: usize) {
-    irql::require_at_most("KeEnterGuardedRegion", APC_LEVEL, caller);
+    irql::require("KeEnterGuardedRegion", caller);
     thread::enter_guarded_region();
 }
 
 /// `KeLeaveGuardedRegion`.
 pub unsafe extern "win64" fn leave_guarded_region(caller: usize) {
-    irql::require_at_most("KeLeaveGuardedRegion", APC_LEVEL, caller);
+    irql::require("KeLeaveGuardedRegion", caller);
     thread::leave_guarded_region_for(caller);
 }
 
 /// `KeAreApcsDisabled`.
 pub unsafe extern "win64" fn are_apcs_disabled() -> u8 {
+    irql::require("KeAreApcsDisabled", 0);
     u8::from(thread::apcs_disabled())
 }
 
 /// `KeAreAllApcsDisabled`.
 pub unsafe extern "win64" fn are_all_apcs_disabled() -> u8 {
+    irql::require("KeAreAllApcsDisabled", 0);
     u8::from(thread::all_apcs_disabled())
 }

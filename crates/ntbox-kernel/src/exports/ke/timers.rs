@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::routines::DeferredRoutine;
-use crate::nt::{DISPATCH_LEVEL, KDPC, KTIMER, PASSIVE_LEVEL};
+use crate::nt::{KDPC, KTIMER};
 use crate::processor::{counter, dpc, irql, time, timer, work};
 use std::ffi::c_void;
 
@@ -35,18 +35,20 @@ pub unsafe extern "win64" fn remove_queue_dpc(dpc: *mut KDPC) -> u8 {
 
 /// `KeFlushQueuedDpcs`.
 pub unsafe extern "win64" fn flush_queued_dpcs(caller: usize) {
-    irql::require_at_most("KeFlushQueuedDpcs", PASSIVE_LEVEL, caller);
+    irql::require("KeFlushQueuedDpcs", caller);
     work::flush_dpcs();
 }
 
 /// `KeInitializeTimer`: a notification timer.
 pub unsafe extern "win64" fn initialize_timer(timer: *mut KTIMER) {
+    irql::require("KeInitializeTimer", 0);
     // SAFETY: the driver passes the memory of a timer.
     unsafe { timer::initialize(timer, true) }
 }
 
 /// `KeInitializeTimerEx`. `kind` is a `TIMER_TYPE`: 0 is a notification timer.
 pub unsafe extern "win64" fn initialize_timer_ex(timer: *mut KTIMER, kind: i32) {
+    irql::require("KeInitializeTimerEx", 0);
     // SAFETY: the driver passes the memory of a timer.
     unsafe { timer::initialize(timer, kind == 0) }
 }
@@ -58,7 +60,7 @@ pub unsafe extern "win64" fn set_timer(
     dpc: *mut KDPC,
     caller: usize,
 ) -> u8 {
-    irql::require_at_most("KeSetTimer", DISPATCH_LEVEL, caller);
+    irql::require("KeSetTimer", caller);
     // SAFETY: the driver passes a timer and a DPC or null.
     u8::from(unsafe { timer::set(timer, due, 0, dpc) })
 }
@@ -71,14 +73,14 @@ pub unsafe extern "win64" fn set_timer_ex(
     dpc: *mut KDPC,
     caller: usize,
 ) -> u8 {
-    irql::require_at_most("KeSetTimerEx", DISPATCH_LEVEL, caller);
+    irql::require("KeSetTimerEx", caller);
     // SAFETY: the driver passes a timer and a DPC or null.
     u8::from(unsafe { timer::set(timer, due, period.max(0).cast_unsigned(), dpc) })
 }
 
 /// `KeCancelTimer`.
 pub unsafe extern "win64" fn cancel_timer(timer: *mut KTIMER, caller: usize) -> u8 {
-    irql::require_at_most("KeCancelTimer", DISPATCH_LEVEL, caller);
+    irql::require("KeCancelTimer", caller);
     u8::from(timer::cancel(timer))
 }
 

@@ -11,8 +11,7 @@
 use super::translate::allocate;
 use crate::nt::unicode::units;
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS,
-    UNICODE_STRING,
+    NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::irql;
 use windows_sys::core::GUID;
@@ -45,7 +44,7 @@ pub unsafe extern "win64" fn string_from_guid(
     target: *mut UNICODE_STRING,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlStringFromGUID", PASSIVE_LEVEL, caller);
+    irql::require("RtlStringFromGUID", caller);
     let buffer: *mut u16 = allocate((LENGTH + 1) * 2, caller).cast();
     if buffer.is_null() {
         return STATUS_NO_MEMORY;
@@ -74,7 +73,7 @@ pub unsafe extern "win64" fn guid_from_string(
     guid: *mut GUID,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlGUIDFromString", PASSIVE_LEVEL, caller);
+    irql::require("RtlGUIDFromString", caller);
     // SAFETY: the driver passes a string.
     let text = String::from_utf16_lossy(unsafe { units(string) });
     let Some(parsed) = parse(&text) else {

@@ -11,8 +11,7 @@
 
 use crate::nt::unicode::units;
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
-    UNICODE_STRING,
+    NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::irql;
 
@@ -65,7 +64,7 @@ pub unsafe extern "win64" fn integer_to_unicode(
     target: *mut UNICODE_STRING,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlIntegerToUnicodeString", PASSIVE_LEVEL, caller);
+    irql::require("RtlIntegerToUnicodeString", caller);
     // SAFETY: the driver passes a string.
     unsafe { write(u64::from(value), base, target) }
 }
@@ -77,7 +76,7 @@ pub unsafe extern "win64" fn int64_to_unicode(
     target: *mut UNICODE_STRING,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlInt64ToUnicodeString", PASSIVE_LEVEL, caller);
+    irql::require("RtlInt64ToUnicodeString", caller);
     // SAFETY: the driver passes a string.
     unsafe { write(value, base, target) }
 }
@@ -126,7 +125,7 @@ pub unsafe extern "win64" fn unicode_to_integer(
     value: *mut u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlUnicodeStringToInteger", PASSIVE_LEVEL, caller);
+    irql::require("RtlUnicodeStringToInteger", caller);
     // SAFETY: the driver passes a string.
     let Some(parsed) = parse(unsafe { units(string) }, base) else {
         return STATUS_INVALID_PARAMETER;

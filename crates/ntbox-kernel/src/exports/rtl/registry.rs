@@ -12,12 +12,12 @@ use super::strings::terminated;
 use super::translate::allocate;
 use crate::io_manager::settings;
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, RTL_QUERY_REGISTRY_DELETE, RTL_QUERY_REGISTRY_DIRECT,
-    RTL_QUERY_REGISTRY_NOVALUE, RTL_QUERY_REGISTRY_REQUIRED, RTL_QUERY_REGISTRY_SUBKEY,
-    RTL_QUERY_REGISTRY_TABLE, RTL_QUERY_REGISTRY_TOPKEY, RTL_QUERY_REGISTRY_TYPECHECK,
-    RTL_QUERY_REGISTRY_TYPECHECK_SHIFT, RTL_REGISTRY_OPTIONAL, STATUS_BUFFER_TOO_SMALL,
-    STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
+    NTSTATUS, RTL_QUERY_REGISTRY_DELETE, RTL_QUERY_REGISTRY_DIRECT, RTL_QUERY_REGISTRY_NOVALUE,
+    RTL_QUERY_REGISTRY_REQUIRED, RTL_QUERY_REGISTRY_SUBKEY, RTL_QUERY_REGISTRY_TABLE,
+    RTL_QUERY_REGISTRY_TOPKEY, RTL_QUERY_REGISTRY_TYPECHECK, RTL_QUERY_REGISTRY_TYPECHECK_SHIFT,
+    RTL_REGISTRY_OPTIONAL, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY,
+    STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
+    STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::irql;
 use std::ffi::c_void;
@@ -213,7 +213,7 @@ pub unsafe extern "win64" fn query_values(
     _environment: *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlQueryRegistryValues", PASSIVE_LEVEL, caller);
+    irql::require("RtlQueryRegistryValues", caller);
     // SAFETY: the driver passes a path or a handle.
     let top = match unsafe { key(relative_to, path) } {
         Ok(top) if settings::key_exists(&top) => top,
@@ -284,7 +284,7 @@ pub unsafe extern "win64" fn check_key(
     path: *const u16,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlCheckRegistryKey", PASSIVE_LEVEL, caller);
+    irql::require("RtlCheckRegistryKey", caller);
     // SAFETY: the driver passes a path or a handle.
     match unsafe { key(relative_to, path) } {
         Ok(path) if settings::key_exists(&path) => STATUS_SUCCESS,
@@ -299,7 +299,7 @@ pub unsafe extern "win64" fn create_key(
     path: *const u16,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlCreateRegistryKey", PASSIVE_LEVEL, caller);
+    irql::require("RtlCreateRegistryKey", caller);
     // SAFETY: the driver passes a path or a handle.
     match unsafe { key(relative_to, path) } {
         Ok(path) => {
@@ -320,7 +320,7 @@ pub unsafe extern "win64" fn write_value(
     length: u32,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlWriteRegistryValue", PASSIVE_LEVEL, caller);
+    irql::require("RtlWriteRegistryValue", caller);
     // SAFETY: the driver passes a path or a handle.
     let path = match unsafe { key(relative_to, path) } {
         Ok(path) => path,

@@ -13,6 +13,7 @@ use crate::nt::{
     NTSTATUS, STATUS_BAD_DESCRIPTOR_FORMAT, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_SECURITY_DESCR,
     STATUS_SUCCESS, STATUS_UNKNOWN_REVISION,
 };
+use crate::processor::irql;
 use std::ffi::c_void;
 use windows_sys::Win32::Security::{ACL, SECURITY_DESCRIPTOR};
 
@@ -33,6 +34,7 @@ mod control {
 
 /// `RtlCreateSecurityDescriptor`: absolute and empty.
 pub unsafe extern "win64" fn create_descriptor(descriptor: Descriptor, revision: u32) -> NTSTATUS {
+    irql::require("RtlCreateSecurityDescriptor", 0);
     if revision != u32::from(REVISION) {
         return STATUS_UNKNOWN_REVISION;
     }
@@ -67,6 +69,7 @@ pub unsafe extern "win64" fn set_dacl(
     dacl: *mut ACL,
     defaulted: u8,
 ) -> NTSTATUS {
+    irql::require("RtlSetDaclSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let old = match unsafe { absolute(descriptor) } {
         Ok(old) => old & !(control::DACL_PRESENT | control::DACL_DEFAULTED),
@@ -96,6 +99,7 @@ pub unsafe extern "win64" fn set_owner(
     owner: Bytes,
     defaulted: u8,
 ) -> NTSTATUS {
+    irql::require("RtlSetOwnerSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let old = match unsafe { absolute(descriptor) } {
         Ok(old) => old & !control::OWNER_DEFAULTED,
@@ -119,6 +123,7 @@ pub unsafe extern "win64" fn set_group(
     group: Bytes,
     defaulted: u8,
 ) -> NTSTATUS {
+    irql::require("RtlSetGroupSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let old = match unsafe { absolute(descriptor) } {
         Ok(old) => old & !control::GROUP_DEFAULTED,
@@ -189,6 +194,7 @@ pub unsafe extern "win64" fn get_dacl(
     dacl: *mut *mut c_void,
     defaulted: *mut u8,
 ) -> NTSTATUS {
+    irql::require("RtlGetDaclSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let parts = unsafe { parts(descriptor) };
     let is_present = parts.control & control::DACL_PRESENT != 0;
@@ -209,6 +215,7 @@ pub unsafe extern "win64" fn get_owner(
     owner: *mut Bytes,
     defaulted: *mut u8,
 ) -> NTSTATUS {
+    irql::require("RtlGetOwnerSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let parts = unsafe { parts(descriptor) };
     // SAFETY: the driver passes two variables.
@@ -224,6 +231,7 @@ pub unsafe extern "win64" fn get_group(
     group: *mut Bytes,
     defaulted: *mut u8,
 ) -> NTSTATUS {
+    irql::require("RtlGetGroupSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let parts = unsafe { parts(descriptor) };
     // SAFETY: the driver passes two variables.
@@ -268,6 +276,7 @@ const RELATIVE_HEADER: usize = 20;
 
 /// `RtlLengthSecurityDescriptor`: bytes of the descriptor and all its parts.
 pub unsafe extern "win64" fn length_descriptor(descriptor: Descriptor) -> u32 {
+    irql::require("RtlLengthSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     let parts = unsafe { parts(descriptor) };
     let header = if parts.control & control::SELF_RELATIVE == 0 {
@@ -285,6 +294,7 @@ pub unsafe extern "win64" fn length_descriptor(descriptor: Descriptor) -> u32 {
 
 /// `RtlValidSecurityDescriptor`.
 pub unsafe extern "win64" fn valid_descriptor(descriptor: Descriptor) -> u8 {
+    irql::require("RtlValidSecurityDescriptor", 0);
     // SAFETY: the driver passes a descriptor.
     if descriptor.is_null() || unsafe { (*descriptor).Revision } != REVISION {
         return 0;
@@ -318,6 +328,7 @@ pub unsafe extern "win64" fn absolute_to_self_relative(
     target: Bytes,
     length: *mut u32,
 ) -> NTSTATUS {
+    irql::require("RtlAbsoluteToSelfRelativeSD", 0);
     // SAFETY: the driver passes a descriptor.
     let parts = unsafe { parts(descriptor) };
     if parts.control & control::SELF_RELATIVE != 0 {

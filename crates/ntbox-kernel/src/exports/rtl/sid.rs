@@ -14,6 +14,7 @@ use crate::nt::{
     NTSTATUS, STATUS_ALLOTTED_SPACE_EXCEEDED, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_ACL,
     STATUS_INVALID_PARAMETER, STATUS_INVALID_SID, STATUS_REVISION_MISMATCH, STATUS_SUCCESS,
 };
+use crate::processor::irql;
 use windows_sys::Win32::Security::ACL;
 
 /// A SID or an ACL, by its first byte.
@@ -46,17 +47,20 @@ pub(super) unsafe fn slice<'a>(at: *const u8, length: usize) -> &'a [u8] {
 
 /// `RtlLengthRequiredSid`.
 pub unsafe extern "win64" fn length_required_sid(sub_authorities: u32) -> u32 {
+    irql::require("RtlLengthRequiredSid", 0);
     8 + 4 * sub_authorities
 }
 
 /// `RtlLengthSid`.
 pub unsafe extern "win64" fn length_sid(sid: Bytes) -> u32 {
+    irql::require("RtlLengthSid", 0);
     // SAFETY: the driver passes a SID; the second byte is the count.
     sid_bytes(unsafe { sid.add(1).read() }) as u32
 }
 
 /// `RtlValidSid`.
 pub unsafe extern "win64" fn valid_sid(sid: Bytes) -> u8 {
+    irql::require("RtlValidSid", 0);
     if sid.is_null() {
         return 0;
     }
@@ -82,6 +86,7 @@ pub unsafe extern "win64" fn equal_sid(a: Bytes, b: Bytes) -> u8 {
 
 /// `RtlCopySid`.
 pub unsafe extern "win64" fn copy_sid(room: u32, target: Bytes, source: Bytes) -> NTSTATUS {
+    irql::require("RtlCopySid", 0);
     // SAFETY: the driver passes a SID.
     let source = unsafe { sid(source) };
     if source.len() > room as usize {
@@ -98,6 +103,7 @@ pub unsafe extern "win64" fn initialize_sid(
     authority: *const u8,
     sub_authorities: u8,
 ) -> NTSTATUS {
+    irql::require("RtlInitializeSid", 0);
     if sub_authorities > MOST_SUB_AUTHORITIES {
         return STATUS_INVALID_PARAMETER;
     }
@@ -110,6 +116,7 @@ pub unsafe extern "win64" fn initialize_sid(
 
 /// `RtlSubAuthoritySid`: where sub-authority `index` lies.
 pub unsafe extern "win64" fn sub_authority_sid(sid: Bytes, index: u32) -> *mut u32 {
+    irql::require("RtlSubAuthoritySid", 0);
     sid.wrapping_add(sid_bytes(0))
         .cast::<u32>()
         .wrapping_add(index as usize)
@@ -122,6 +129,7 @@ pub unsafe extern "win64" fn sub_authority_count_sid(sid: Bytes) -> *mut u8 {
 
 /// `RtlCreateAcl`.
 pub unsafe extern "win64" fn create_acl(acl: *mut ACL, length: u32, revision: u32) -> NTSTATUS {
+    irql::require("RtlCreateAcl", 0);
     if (length as usize) < ACL_HEADER {
         return STATUS_BUFFER_TOO_SMALL;
     }
@@ -164,6 +172,7 @@ pub unsafe extern "win64" fn add_access_allowed_ace(
     mask: u32,
     sid: Bytes,
 ) -> NTSTATUS {
+    irql::require("RtlAddAccessAllowedAce", 0);
     // SAFETY: as for the routine with flags.
     unsafe { add_access_allowed_ace_ex(acl, revision, 0, mask, sid) }
 }
@@ -176,6 +185,7 @@ pub unsafe extern "win64" fn add_access_allowed_ace_ex(
     mask: u32,
     trustee: Bytes,
 ) -> NTSTATUS {
+    irql::require("RtlAddAccessAllowedAceEx", 0);
     // SAFETY: the driver passes a SID.
     if unsafe { valid_sid(trustee) } == 0 {
         return STATUS_INVALID_SID;

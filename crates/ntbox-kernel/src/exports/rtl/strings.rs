@@ -14,8 +14,8 @@
 use crate::nt::case::{downcase, upcase};
 use crate::nt::unicode::units;
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER,
-    STATUS_NAME_TOO_LONG, STATUS_SUCCESS, UNICODE_STRING,
+    NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_NAME_TOO_LONG,
+    STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::irql;
 use windows_sys::Win32::System::Kernel::STRING;
@@ -57,6 +57,7 @@ pub unsafe fn bytes<'a>(string: *const STRING) -> &'a [u8] {
 
 /// `RtlInitUnicodeString`: longer strings are cut.
 pub unsafe extern "win64" fn init_unicode(target: *mut UNICODE_STRING, text: *const u16) {
+    irql::require("RtlInitUnicodeString", 0);
     let length = if text.is_null() {
         None
     } else {
@@ -78,6 +79,7 @@ pub unsafe extern "win64" fn init_unicode_ex(
     target: *mut UNICODE_STRING,
     text: *const u16,
 ) -> NTSTATUS {
+    irql::require("RtlInitUnicodeStringEx", 0);
     // SAFETY: the driver passes a terminated string or null.
     if !text.is_null() && unsafe { terminated(text) }.len() * 2 > LONGEST_UNICODE {
         return STATUS_NAME_TOO_LONG;
@@ -89,6 +91,7 @@ pub unsafe extern "win64" fn init_unicode_ex(
 
 /// `RtlInitAnsiString`, `RtlInitString`.
 pub unsafe extern "win64" fn init_ansi(target: *mut STRING, text: *const u8) {
+    irql::require("RtlInitAnsiString", 0);
     let length = if text.is_null() {
         None
     } else {
@@ -162,7 +165,7 @@ pub fn equal(a: &[u16], b: &[u16], ignore_case: bool) -> bool {
 }
 
 fn require_passive(ddi: &'static str, caller: usize) {
-    irql::require_at_most(ddi, PASSIVE_LEVEL, caller);
+    irql::require(ddi, caller);
 }
 
 /// `RtlCompareUnicodeString`.
@@ -263,6 +266,7 @@ pub unsafe extern "win64" fn equal_ansi(
     ignore_case: u8,
     caller: usize,
 ) -> u8 {
+    irql::require("RtlEqualString", caller);
     // SAFETY: the driver passes strings.
     u8::from(unsafe { compare_ansi(a, b, ignore_case, caller) } == 0)
 }
@@ -320,16 +324,19 @@ pub unsafe extern "win64" fn append_unicode(
 
 /// `RtlUpcaseUnicodeChar`.
 pub unsafe extern "win64" fn upcase_char(unit: u16) -> u16 {
+    irql::require("RtlUpcaseUnicodeChar", 0);
     upcase(unit)
 }
 
 /// `RtlDowncaseUnicodeChar`.
 pub unsafe extern "win64" fn downcase_char(unit: u16) -> u16 {
+    irql::require("RtlDowncaseUnicodeChar", 0);
     downcase(unit)
 }
 
 /// `RtlUpperChar`.
 pub unsafe extern "win64" fn upper_ansi_char(byte: u8) -> u8 {
+    irql::require("RtlUpperChar", 0);
     byte.to_ascii_uppercase()
 }
 

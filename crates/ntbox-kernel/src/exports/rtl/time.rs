@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::TIME_FIELDS;
+use crate::processor::irql;
 
 const UNITS_PER_MILLISECOND: i64 = 10_000;
 const MILLISECONDS_PER_DAY: i64 = 86_400_000;
@@ -102,6 +103,7 @@ pub unsafe extern "win64" fn from_fields(fields: *const TIME_FIELDS, time: *mut 
 
 /// `RtlTimeToSecondsSince1970`: false if the time is not between 1970 and 2105.
 pub unsafe extern "win64" fn to_seconds_since_1970(time: *const i64, seconds: *mut u32) -> u8 {
+    irql::require("RtlTimeToSecondsSince1970", 0);
     // SAFETY: the driver passes a `LARGE_INTEGER`.
     let since_1601 = unsafe { time.read_unaligned() }.div_euclid(UNITS_PER_SECOND);
     let Ok(value) = u32::try_from(since_1601 - DAYS_TO_1970 * 86_400) else {
@@ -114,6 +116,7 @@ pub unsafe extern "win64" fn to_seconds_since_1970(time: *const i64, seconds: *m
 
 /// `RtlSecondsSince1970ToTime`.
 pub unsafe extern "win64" fn from_seconds_since_1970(seconds: u32, time: *mut i64) {
+    irql::require("RtlSecondsSince1970ToTime", 0);
     let value = (DAYS_TO_1970 * 86_400 + i64::from(seconds)) * UNITS_PER_SECOND;
     // SAFETY: the driver passes a `LARGE_INTEGER`.
     unsafe { time.write_unaligned(value) };

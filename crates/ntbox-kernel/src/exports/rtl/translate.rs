@@ -17,8 +17,8 @@ use super::strings::bytes;
 use crate::nt::case;
 use crate::nt::unicode::units;
 use crate::nt::{
-    NTSTATUS, PASSIVE_LEVEL, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER_2, STATUS_NO_MEMORY,
-    STATUS_SUCCESS, UNICODE_STRING,
+    NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_PARAMETER_2, STATUS_NO_MEMORY, STATUS_SUCCESS,
+    UNICODE_STRING,
 };
 use crate::pool::{self, Kind};
 use crate::processor::irql;
@@ -99,7 +99,7 @@ pub unsafe extern "win64" fn upcase(
     allocated: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlUpcaseUnicodeString", PASSIVE_LEVEL, caller);
+    irql::require("RtlUpcaseUnicodeString", caller);
     // SAFETY: the driver passes strings.
     unsafe { convert_case(target, source, allocated != 0, case::upcase, caller) }
 }
@@ -111,7 +111,7 @@ pub unsafe extern "win64" fn downcase(
     allocated: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlDowncaseUnicodeString", PASSIVE_LEVEL, caller);
+    irql::require("RtlDowncaseUnicodeString", caller);
     // SAFETY: the driver passes strings.
     unsafe { convert_case(target, source, allocated != 0, case::downcase, caller) }
 }
@@ -123,7 +123,7 @@ pub unsafe extern "win64" fn ansi_to_unicode(
     allocated: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlAnsiStringToUnicodeString", PASSIVE_LEVEL, caller);
+    irql::require("RtlAnsiStringToUnicodeString", caller);
     // SAFETY: the driver passes strings.
     let source = unsafe { bytes(source) };
     // SAFETY: as above.
@@ -156,7 +156,7 @@ pub unsafe extern "win64" fn unicode_to_ansi(
     allocated: u8,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlUnicodeStringToAnsiString", PASSIVE_LEVEL, caller);
+    irql::require("RtlUnicodeStringToAnsiString", caller);
     // SAFETY: the driver passes strings.
     let source = unsafe { units(source) };
     // SAFETY: as above.
@@ -191,19 +191,21 @@ pub unsafe extern "win64" fn unicode_to_ansi(
 
 /// `RtlxAnsiStringToUnicodeSize`: bytes with the terminator.
 pub unsafe extern "win64" fn ansi_to_unicode_size(source: *const STRING) -> u32 {
+    irql::require("RtlxAnsiStringToUnicodeSize", 0);
     // SAFETY: the driver passes a string.
     (unsafe { bytes(source) }.len() as u32 + 1) * 2
 }
 
 /// `RtlxUnicodeStringToAnsiSize`: bytes with the terminator.
 pub unsafe extern "win64" fn unicode_to_ansi_size(source: *const UNICODE_STRING) -> u32 {
+    irql::require("RtlxUnicodeStringToAnsiSize", 0);
     // SAFETY: the driver passes a string.
     unsafe { units(source) }.len() as u32 + 1
 }
 
 /// `RtlFreeUnicodeString`, `RtlFreeAnsiString`: the two structures have one layout.
 pub unsafe extern "win64" fn free_unicode(string: *mut UNICODE_STRING, caller: usize) {
-    irql::require_at_most("RtlFreeUnicodeString", PASSIVE_LEVEL, caller);
+    irql::require("RtlFreeUnicodeString", caller);
     // SAFETY: the driver passes a string of one of these routines.
     let string = unsafe { &mut *string };
     if !string.Buffer.is_null() {

@@ -4,7 +4,7 @@
 
 use super::strings::terminated;
 use crate::exports::debug;
-use crate::nt::{NTSTATUS, PASSIVE_LEVEL, STATUS_SUCCESS, UNICODE_STRING};
+use crate::nt::{NTSTATUS, STATUS_SUCCESS, UNICODE_STRING};
 use crate::processor::irql;
 use crate::verifier::{rules, violation};
 use windows_sys::Win32::System::SystemInformation::{OSVERSIONINFOEXW, OSVERSIONINFOW};
@@ -24,7 +24,7 @@ pub unsafe extern "win64" fn get_version(
     information: *mut OSVERSIONINFOW,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require_at_most("RtlGetVersion", PASSIVE_LEVEL, caller);
+    irql::require("RtlGetVersion", caller);
     // SAFETY: the driver passes one of the structures with its size set.
     let size = unsafe { (*information).dwOSVersionInfoSize };
     let basic = OSVERSIONINFOW {
@@ -55,6 +55,7 @@ pub unsafe extern "win64" fn ps_get_version(
     build: *mut u32,
     service_pack: *mut UNICODE_STRING,
 ) -> u8 {
+    irql::require("PsGetVersion", 0);
     for (target, value) in [(major, MAJOR), (minor, MINOR), (build, BUILD)] {
         if !target.is_null() {
             // SAFETY: the driver passes a `ULONG` or null.

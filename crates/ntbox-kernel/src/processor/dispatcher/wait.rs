@@ -5,7 +5,7 @@
 use super::counted::took_mutants;
 use super::header::{Object, ObjectType};
 use super::waits::{WaitBlock, lock};
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
+use crate::nt::{DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::thread::{self, Thread};
 use crate::processor::{apc, irql, points, time};
@@ -201,7 +201,7 @@ fn warn(thread: &Thread, block: &WaitBlock<'_>, caller: usize) {
 /// Waits for a time and takes APCs (`KeDelayExecutionThread`). IRQL <= `APC_LEVEL`.
 /// `interval` is as the timeout of [`wait`].
 pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
-    irql::require_at_most("KeDelayExecutionThread", APC_LEVEL, caller);
+    irql::require("KeDelayExecutionThread", caller);
     apc::deliver_apcs();
     if interval == 0 {
         std::thread::yield_now();
