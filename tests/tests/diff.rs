@@ -133,6 +133,45 @@ fn a_violation_is_reported_by_its_side() {
         .expect_output("violations    1");
 }
 
+/// Violations are collected, on each side and in every choice for small programs, and decide about
+/// the exit code; a rule that is switched off, or one that is published as a warning, does not.
+#[test]
+fn violations_are_collected_and_switched_off() {
+    let driver = bad_drivers();
+    let base = [
+        "--driver", &driver, "--once", "--rounds", "1", "--ops", "300",
+    ];
+    let small = [
+        "--driver",
+        &driver,
+        "--once",
+        "--systematic",
+        "--requests",
+        "1",
+    ];
+    for arguments in [&base[..], &small] {
+        let setting = ["--setting", "Mistake=zero-tag"];
+        let collected = diff(&[arguments, &setting, &["--keep-going"]].concat());
+        collected
+            .expect_code(1)
+            .expect_output("ntbox: violation of ZeroTag (0xC2/9B BAD_POOL_CALLER)")
+            .expect_output("Violations by rule\n");
+        assert!(
+            !collected.output.contains("violations    0"),
+            "{collected:?}"
+        );
+        let off = ["--verify", "standard,-ZeroTag"];
+        diff(&[arguments, &setting, &off].concat())
+            .expect_code(0)
+            .expect_output("violations    0");
+        let setting = ["--setting", "Mistake=copied-without-routine"];
+        diff(&[arguments, &setting].concat())
+            .expect_code(0)
+            .expect_output("ntbox: warning of CopiedWithoutCompletionRoutine (0xC9/21C)")
+            .expect_output("violations    0");
+    }
+}
+
 /// C2, C5, C7: every way of completing two requests that overlap, in every combination, and all of
 /// them were tried: the states that completion routines saw are counted.
 #[test]

@@ -46,6 +46,33 @@ fn violations_are_counted_and_the_run_goes_on() {
     assert_eq!(text.output.matches("what happened to it").count(), 1);
 }
 
+/// What is published as a warning is told, and makes no run unclean.
+#[test]
+fn a_warning_is_told_and_is_no_violation() {
+    let ended = run(Some("copied-without-routine"), &["--json"]);
+    ended.expect_code(0);
+    let report: Value = serde_json::from_str(&ended.output)
+        .unwrap_or_else(|error| panic!("{error}: {}", ended.output));
+    assert_eq!(report["violations"], 0);
+    assert!(report["warnings"].as_u64() > Some(0), "{report}");
+    assert_eq!(report["violations_by_rule"][0]["severity"], "warning");
+}
+
+/// A rule that is switched off is not told, and one that nobody has named is not known.
+#[test]
+fn rules_are_switched_off_by_name() {
+    let off = ["--verify", "standard,-SpinLockSafe"];
+    run(Some("complete-under-spin-lock"), &off)
+        .expect_code(0)
+        .expect_output("violations           0");
+    run(None, &["--verify", "standard,-SpinLokSafe"])
+        .expect_code(2)
+        .expect_output("there is no option or rule 'SpinLokSafe'; the nearest are SpinLockSafe");
+    run(None, &["--verify", "standard,-PageFault"])
+        .expect_code(2)
+        .expect_output("PageFault cannot be switched off");
+}
+
 /// A fault cannot be gone on from.
 #[test]
 fn a_fault_ends_the_run() {

@@ -397,6 +397,14 @@ pub const ALL: &[Mistake] = &[
         DEVICES,
     ),
     at_line(
+        "completion-routine-plain",
+        "IoSetCompletionRoutineNonPnpDriver",
+        DEVICES,
+    )
+    .with(Work::Verified(
+        "standard,IoSetCompletionRoutineNonPnpDriver",
+    )),
+    at_line(
         "completion-routine-refused",
         "IoSetCompletionExCompleteIrp",
         DEVICES,

@@ -12,7 +12,7 @@ use super::{checks, database, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt};
 use crate::pe_image;
-use crate::verifier::{Rule, rules};
+use crate::verifier::{Rule, options, rules};
 use std::mem::offset_of;
 
 const INVOKE: u8 =
@@ -106,6 +106,17 @@ pub(super) unsafe fn check(
         if site == 0 {
             return;
         }
+        if is_plain_routine_of_no_pnp_driver(&caller, &next)
+            && options::reports(&rules::PLAIN_COMPLETION_ROUTINE)
+        {
+            let (routine, _) = unload_safe::routine_of(&next);
+            return checks::report(
+                &rules::PLAIN_COMPLETION_ROUTINE,
+                "the request was passed on with a routine of IoSetCompletionRoutine".into(),
+                irp,
+                vec![("passed on by", site), ("completion routine", routine)],
+            );
+        }
         if next.Control & INVOKE == 0
             && own.Control & control::PENDING_RETURNED == 0
             && is_same_request(&own, &next)
@@ -130,6 +141,20 @@ fn not_completed(irp: *mut IRP, site: usize, told: usize) {
 
 fn report(rule: &'static Rule, message: String, irp: *mut IRP, site: usize) {
     checks::report(rule, message, irp, vec![("passed on by", site)]);
+}
+
+/// True if the routine of the next location does not keep its driver, which has no AddDevice.
+///
+/// # Safety
+/// The caller's device is alive, and the next location is of its request.
+unsafe fn is_plain_routine_of_no_pnp_driver(caller: &Holder, next: &IO_STACK_LOCATION) -> bool {
+    if next.Control & INVOKE == 0 || unload_safe::keeps_its_driver(next) {
+        return false;
+    }
+    // SAFETY: contract: a device has a driver.
+    let extension = unsafe { (*(*caller.dispatch.device).DriverObject).DriverExtension };
+    // SAFETY: the extension of a driver object is null or alive as long as that.
+    extension.is_null() || unsafe { (*extension).AddDevice.is_none() }
 }
 
 /// True if `site` belongs to a driver that has the request in its stack, but not last.

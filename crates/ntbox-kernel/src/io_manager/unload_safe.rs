@@ -117,6 +117,13 @@ pub(super) unsafe fn routine_of(location: &IO_STACK_LOCATION) -> (usize, usize) 
     (block.routine as usize, block.context as usize)
 }
 
+/// True if the routine that a location asks for was set with `IoSetCompletionRoutineEx`.
+pub(super) fn keeps_its_driver(location: &IO_STACK_LOCATION) -> bool {
+    location
+        .CompletionRoutine
+        .is_some_and(|routine| routine as usize == guarded as *const () as usize)
+}
+
 /// As [`routine_of`], for a location of which nothing is sure.
 pub fn routine_to_tell(location: &IO_STACK_LOCATION) -> (usize, usize) {
     let Some(routine) = location.CompletionRoutine else {

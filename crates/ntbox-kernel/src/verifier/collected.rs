@@ -1,28 +1,43 @@
-//! Violations that did not end the run: `--keep-going`.
+//! Violations that did not end the run: warnings, and all of them with `--keep-going`.
 //!
 //! What a check reports is kept here and its call returns, as in a unit test.
 //! The first violation of each rule is kept in full, the others are counted:
 //! a mistake that is made with every request would otherwise fill the memory.
 //! A fault or a bug check still ends the run, with what was kept so far.
 
-use super::rules::Rule;
-use serde::Serialize;
+use super::rules::{Rule, Severity};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// A rule that was broken.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Collected {
     /// Its name.
-    pub rule: &'static str,
+    pub rule: String,
     /// Its code.
-    pub code: &'static str,
+    pub code: String,
+    /// How bad it is, where that is published.
+    pub severity: Option<Severity>,
     /// How often.
     pub count: u64,
     /// The report of the first time: text, or the object of `--json`.
     #[serde(serialize_with = "as_object")]
     pub first: String,
+}
+
+impl Collected {
+    /// True if it decides about no exit code.
+    pub fn is_warning(&self) -> bool {
+        self.severity == Some(Severity::Warning)
+    }
+}
+
+/// How often rules were broken, warnings left out.
+pub fn violations(kept: &[Collected]) -> u64 {
+    let violations = kept.iter().filter(|kept| !kept.is_warning());
+    violations.map(|kept| kept.count).sum()
 }
 
 fn as_object<S: serde::Serializer>(first: &str, serializer: S) -> Result<S::Ok, S::Error> {
@@ -60,8 +75,9 @@ pub(super) fn add(rule: &'static Rule, brief: impl FnOnce() -> String) -> bool {
         return false;
     }
     kept.push(Collected {
-        rule: rule.name,
-        code: rule.code,
+        rule: rule.name.to_owned(),
+        code: rule.code.to_owned(),
+        severity: rule.severity(),
         count: 1,
         first: brief(),
     });
@@ -95,7 +111,14 @@ pub fn text(kept: &[Collected]) -> String {
     let reports: String = kept.iter().map(|kept| kept.first.clone() + "\n").collect();
     let counts: String = kept
         .iter()
-        .map(|kept| format!("  {:>9}  {} ({})\n", kept.count, kept.rule, kept.code))
+        .map(|kept| {
+            let severity = kept.severity.map(|severity| format!(", {severity}"));
+            let severity = severity.unwrap_or_default();
+            format!(
+                "  {:>9}  {} ({}){severity}\n",
+                kept.count, kept.rule, kept.code
+            )
+        })
         .collect();
     format!("{reports}Violations by rule\n{counts}")
 }
@@ -149,7 +172,10 @@ mod tests {
                 broken(&rules::MDL_STATE, "two");
                 broken(&rules::BAD_FREE, "three");
                 let kept = so_far();
-                let counts: Vec<_> = kept.iter().map(|kept| (kept.rule, kept.count)).collect();
+                let counts: Vec<_> = kept
+                    .iter()
+                    .map(|kept| (kept.rule.as_str(), kept.count))
+                    .collect();
                 assert_eq!(counts, [("BadFree", 2), ("MdlState", 1)]);
                 assert!(kept[0].first.contains("one"), "{}", kept[0].first);
                 let last = with_last("{\"violation\":{\"rule\":\"PageFault\"}}", true);
@@ -158,6 +184,49 @@ mod tests {
                 assert_eq!(object["collected"][0]["count"], 2);
                 assert_eq!(object["collected"][0]["first"]["message"], "one");
                 assert!(text(&kept).contains("2  BadFree (0xC2 BAD_POOL_CALLER"));
+            },
+        );
+    }
+
+    #[test]
+    fn a_warning_ends_no_run_and_is_no_violation() {
+        passes_alone(
+            "verifier::collected::tests::a_warning_ends_no_run_and_is_no_violation",
+            || {
+                configure(Configuration::default());
+                report(Violation {
+                    rule: &rules::COPIED_WITHOUT_ROUTINE,
+                    message: "a copy for nothing".to_owned(),
+                    irp: None,
+                    sites: vec![],
+                });
+                let kept = so_far();
+                assert_eq!(kept.len(), 1);
+                assert_eq!(violations(&kept), 0);
+                let text = text(&kept);
+                let first = "ntbox: warning of CopiedWithoutCompletionRoutine (0xC9/21C)";
+                assert!(text.starts_with(first), "{text}");
+                assert!(text.contains("(0xC9/21C), warning"), "{text}");
+            },
+        );
+    }
+
+    #[test]
+    fn a_rule_that_is_switched_off_is_not_told() {
+        passes_alone(
+            "verifier::collected::tests::a_rule_that_is_switched_off_is_not_told",
+            || {
+                configure(Configuration {
+                    options: "standard,-BadFree".parse().expect("options"),
+                    ..Configuration::default()
+                });
+                report(Violation {
+                    rule: &rules::BAD_FREE,
+                    message: "nobody hears of it".to_owned(),
+                    irp: None,
+                    sites: vec![],
+                });
+                assert!(so_far().is_empty());
             },
         );
     }

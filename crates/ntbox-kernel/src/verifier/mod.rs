@@ -116,7 +116,8 @@ pub fn capture<R>(f: impl FnOnce() -> R) -> (R, Vec<Recorded>) {
 }
 
 /// Tells of a violation and ends the process with exit code 1. Inside [`capture`] it is
-/// recorded and the call returns; when the run keeps going it is [`collected`].
+/// recorded and the call returns; a warning, or any when the run keeps going, is [`collected`].
+/// What is switched off is not told at all, and the call returns too.
 pub fn report(violation: Violation) {
     let captured = CAPTURED.with_borrow_mut(|captured| match captured {
         Some(recorded) => {
@@ -128,11 +129,12 @@ pub fn report(violation: Violation) {
         }
         None => false,
     });
-    if captured {
+    if captured || !options::reports(violation.rule) {
         return;
     }
+    let goes_on = collected::keeps() || violation.rule.is_warning();
     // A check that a report leads to is none of the driver's.
-    if collected::keeps() && !REPORTS_HERE.get() {
+    if goes_on && !REPORTS_HERE.get() {
         collect(&violation, &Circumstances::here());
     } else {
         end(violation, &Circumstances::here());

@@ -1,69 +1,137 @@
-//! What is looked for and what is injected: switches like Driver Verifier's.
+//! What is looked for and what is injected: switches like Driver Verifier's, and single rules.
 //!
 //! [`on`] is one relaxed load, so that a check asks at the place where it would
 //! look. The set is chosen before drivers are loaded; changing it under a
 //! driver misses what was done before, and reports nothing that is not there.
 
+use super::rules::{self, Rule, RuleSet};
 use crate::host;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 
-/// A set of switches.
+/// A set of switches, with the rules that are not reported though their switch is on, and those
+/// that are because they were named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options(u32);
+pub struct Options {
+    switches: u32,
+    off: RuleSet,
+    named: RuleSet,
+}
 
 impl Options {
     /// Nothing: for benchmarks.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self::switches(0);
     /// Each block on pages of its own; freed ones and freed requests are never used again.
-    pub const SPECIAL_POOL: Self = Self(1);
+    pub const SPECIAL_POOL: Self = Self::switches(1);
     /// Pageable memory is inaccessible while a thread is at `DISPATCH_LEVEL`
     /// ([`pageable`](crate::host::pageable)).
-    pub const FORCE_IRQL: Self = Self(1 << 1);
+    pub const FORCE_IRQL: Self = Self::switches(1 << 1);
     /// What a driver allocated is known until it is freed; the rest is a leak at unload.
-    pub const POOL_TRACKING: Self = Self(1 << 2);
+    pub const POOL_TRACKING: Self = Self::switches(1 << 2);
     /// The rules of requests, devices and completion.
-    pub const IO: Self = Self(1 << 3);
+    pub const IO: Self = Self::switches(1 << 3);
     /// The order in which locks are taken.
-    pub const DEADLOCK: Self = Self(1 << 4);
+    pub const DEADLOCK: Self = Self::switches(1 << 4);
     /// A share of the drivers' allocations fails.
-    pub const LOW_RESOURCES: Self = Self(1 << 5);
+    pub const LOW_RESOURCES: Self = Self::switches(1 << 5);
     /// Every request is pended below and completed elsewhere.
-    pub const FORCE_PENDING: Self = Self(1 << 6);
+    pub const FORCE_PENDING: Self = Self::switches(1 << 6);
     /// What happened to each request is kept for the report.
-    pub const IRP_LOGGING: Self = Self(1 << 7);
+    pub const IRP_LOGGING: Self = Self::switches(1 << 7);
     /// Routines are called as they document it: IRQL, pairing, arguments.
-    pub const DDI: Self = Self(1 << 8);
+    pub const DDI: Self = Self::switches(1 << 8);
     /// A driver that touches a request after it has given it away, while it is still there.
     /// Part of the checks of requests, which are on with it.
-    pub const FENCE: Self = Self(1 << 9 | Self::IO.0);
+    pub const FENCE: Self = Self::switches(1 << 9 | Self::IO.switches);
 
     /// Every check but the slow one ([`Options::FENCE`]), and nothing that is injected.
-    pub const STANDARD: Self = Self(
-        Self::SPECIAL_POOL.0
-            | Self::FORCE_IRQL.0
-            | Self::POOL_TRACKING.0
-            | Self::IO.0
-            | Self::DEADLOCK.0
-            | Self::IRP_LOGGING.0
-            | Self::DDI.0,
-    );
+    pub const STANDARD: Self = Self::SPECIAL_POOL
+        .with(Self::FORCE_IRQL)
+        .with(Self::POOL_TRACKING)
+        .with(Self::IO)
+        .with(Self::DEADLOCK)
+        .with(Self::IRP_LOGGING)
+        .with(Self::DDI);
     /// Everything.
-    pub const ALL: Self =
-        Self(Self::STANDARD.0 | Self::FENCE.0 | Self::LOW_RESOURCES.0 | Self::FORCE_PENDING.0);
+    pub const ALL: Self = Self::STANDARD
+        .with(Self::FENCE)
+        .with(Self::LOW_RESOURCES)
+        .with(Self::FORCE_PENDING);
+
+    const fn switches(switches: u32) -> Self {
+        Self {
+            switches,
+            off: RuleSet::NONE,
+            named: RuleSet::NONE,
+        }
+    }
 
     /// True if all switches of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+        self.switches & other.switches == other.switches
     }
-    /// Both sets together.
+    /// The switches of both sets together.
     pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self {
+            switches: self.switches | other.switches,
+            ..self
+        }
     }
     /// Without the switches of `other`.
     pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        Self {
+            switches: self.switches & !other.switches,
+            ..self
+        }
+    }
+    /// With a rule reported, or not.
+    #[must_use]
+    fn with_rule(self, rule: &Rule, reported: bool) -> Self {
+        Self {
+            off: self.off.with(rule, !reported),
+            named: self
+                .named
+                .with(rule, reported && !rule.is_reported_by_default()),
+            ..self
+        }
+    }
+    /// True if a breach of the rule is reported.
+    pub fn reports(&self, rule: &Rule) -> bool {
+        !self.off.contains(rule) && (rule.is_reported_by_default() || self.named.contains(rule))
+    }
+    /// With the entry of a list: a switch, a rule, or one of them with `-` before it.
+    fn with_entry(self, entry: &str) -> Result<Self, String> {
+        let (name, on) = match entry.strip_prefix('-') {
+            Some(name) => (name, false),
+            None => (entry, true),
+        };
+        let sets = [
+            ("standard", Self::STANDARD),
+            ("all", Self::ALL),
+            ("none", Self::NONE),
+        ];
+        let switch = sets.iter().chain(&NAMES).find(|(known, _)| *known == name);
+        if let Some((_, switch)) = switch {
+            return Ok(if on {
+                self.with(*switch)
+            } else {
+                self.without(*switch)
+            });
+        }
+        let named: Vec<_> = rules::all().filter(|rule| rule.name == name).collect();
+        if named.is_empty() {
+            return Err(unknown(name));
+        }
+        if !on && named.iter().all(|rule| rule.is_a_fault()) {
+            return Err(format!(
+                "{name} cannot be switched off: it is a fault, after which nothing goes on"
+            ));
+        }
+        Ok(named
+            .iter()
+            .fold(self, |options, rule| options.with_rule(rule, on)))
     }
 }
 
@@ -81,33 +149,53 @@ pub const NAMES: [(&str, Options); 10] = [
     ("fence", Options::FENCE),
 ];
 
-/// `standard`, `all`, `none`, or names with commas between, of which the first may be one of those.
+/// `standard`, `all`, `none`, or a list with commas of switches and rules, which may begin with one
+/// of those; `-` before a name switches it off. A list that begins so goes on from `standard`.
 impl FromStr for Options {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut options = Self::NONE;
-        for name in text.split(',') {
-            options = options.with(match name {
-                "standard" => Self::STANDARD,
-                "all" => Self::ALL,
-                "none" => Self::NONE,
-                _ => NAMES
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, option)| *option)
-                    .ok_or_else(|| unknown(name))?,
-            });
-        }
-        Ok(options)
+        let begin = if text.starts_with('-') {
+            Self::STANDARD
+        } else {
+            Self::NONE
+        };
+        text.split(',').try_fold(begin, Self::with_entry)
     }
 }
 
+/// Names that an error offers.
+const OFFERED: usize = 3;
+
 fn unknown(name: &str) -> String {
-    let names: Vec<_> = NAMES.iter().map(|(known, _)| *known).collect();
+    let switches = NAMES.iter().map(|(known, _)| *known);
+    let every = ["standard", "all", "none"]
+        .into_iter()
+        .chain(switches.clone());
+    let mut near: Vec<_> = every.chain(rules::all().map(|rule| rule.name)).collect();
+    near.sort_by_cached_key(|known| distance(&known.to_lowercase(), &name.to_lowercase()));
+    near.dedup();
+    near.truncate(OFFERED);
+    let switches: Vec<_> = switches.collect();
     format!(
-        "there is no option '{name}': it is standard, all, none, or a list of {}",
-        names.join(", ")
+        "there is no option or rule '{name}'; the nearest are {}. A list begins with standard, all or none, \
+         and has the options {}, or rules of `ntbox rules`, each switched off with - before its name",
+        near.join(", "),
+        switches.join(", ")
     )
+}
+
+/// How many letters must be added, left out or exchanged to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, of_a) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, of_b) in b.chars().enumerate() {
+            let exchanged = diagonal + usize::from(of_a != of_b);
+            diagonal = row[j + 1];
+            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.chars().count()]
 }
 
 /// As it is written on the command line.
@@ -118,33 +206,52 @@ impl fmt::Display for Options {
             ("standard", Self::STANDARD),
             ("all", Self::ALL),
         ];
-        if let Some((name, _)) = whole.iter().find(|(_, options)| options == self) {
-            return formatter.write_str(name);
-        }
-        // What `standard` says in one word is not listed.
-        let standard = self.contains(Self::STANDARD).then_some("standard");
-        let single = NAMES.iter().filter(|(_, option)| {
-            self.contains(*option) && (standard.is_none() || !Self::STANDARD.contains(*option))
-        });
-        let names: Vec<_> = standard
-            .into_iter()
-            .chain(single.map(|(name, _)| *name))
-            .collect();
+        let set = whole.iter().find(|(_, set)| set.switches == self.switches);
+        let mut names: Vec<String> = match set {
+            Some((name, _)) => vec![(*name).to_owned()],
+            None => self.switch_names(),
+        };
+        names.extend(self.off.rules().map(|rule| format!("-{}", rule.name)));
+        names.extend(self.named.rules().map(|rule| rule.name.to_owned()));
+        names.dedup();
         formatter.write_str(&names.join(","))
     }
 }
 
-static CHOSEN: AtomicU32 = AtomicU32::new(Options::STANDARD.0);
+impl Options {
+    /// What `standard` says in one word is not listed.
+    fn switch_names(self) -> Vec<String> {
+        let standard = self.contains(Self::STANDARD).then_some("standard");
+        let single = NAMES.iter().filter(|(_, option)| {
+            self.contains(*option) && (standard.is_none() || !Self::STANDARD.contains(*option))
+        });
+        let names = standard.into_iter().chain(single.map(|(name, _)| *name));
+        names.map(str::to_owned).collect()
+    }
+}
+
+static CHOSEN: AtomicU32 = AtomicU32::new(Options::STANDARD.switches);
+/// All of it, for who reports; [`CHOSEN`] is what checks ask.
+static WHOLE: RwLock<Options> = RwLock::new(Options::STANDARD);
 
 /// Chooses; [`Options::STANDARD`] before the first call.
 pub fn set(options: Options) {
-    CHOSEN.store(options.0, Ordering::Relaxed);
+    *WHOLE.write().unwrap_or_else(PoisonError::into_inner) = options;
+    CHOSEN.store(options.switches, Ordering::Relaxed);
 }
 
-/// What was chosen.
+/// The switches that were chosen.
 #[inline]
 pub fn chosen() -> Options {
-    Options(CHOSEN.load(Ordering::Relaxed))
+    Options::switches(CHOSEN.load(Ordering::Relaxed))
+}
+
+/// True if a breach of the rule is reported.
+pub fn reports(rule: &Rule) -> bool {
+    WHOLE
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .reports(rule)
 }
 
 /// True if the switch is on. One relaxed load.
@@ -192,13 +299,64 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_those_there_are() {
+    fn an_unknown_name_is_refused_with_the_nearest() {
         let error = "standard,forcepending".parse::<Options>().unwrap_err();
-        assert!(error.contains("'forcepending'"), "{error}");
-        assert!(
-            error.contains("special-pool") && error.contains("standard"),
-            "{error}"
-        );
+        for part in [
+            "'forcepending'",
+            "nearest are force-pending",
+            "special-pool",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = "standard,-DobleCompletion".parse::<Options>().unwrap_err();
+        assert!(error.contains("nearest are DoubleCompletion"), "{error}");
         assert!("".parse::<Options>().is_err());
+    }
+
+    #[test]
+    fn every_rule_but_faults_can_be_switched_off() {
+        for rule in rules::all() {
+            let text = format!("standard,-{}", rule.name);
+            let mut of_the_name = rules::all().filter(|other| other.name == rule.name);
+            let parsed = text.parse::<Options>();
+            if of_the_name.all(Rule::is_a_fault) {
+                assert!(
+                    parsed.unwrap_err().contains("cannot be switched off"),
+                    "{text}"
+                );
+                continue;
+            }
+            let options = parsed.expect(&text);
+            assert!(
+                !options.reports(rule) && options.contains(Options::STANDARD),
+                "{text}"
+            );
+            assert_eq!(options.to_string(), text);
+            let mut others = rules::all().filter(|other| other.name != rule.name);
+            let default = Options::STANDARD;
+            assert!(others.all(|rule| options.reports(rule) == default.reports(rule)));
+            let again = format!("{text},{}", rule.name)
+                .parse::<Options>()
+                .expect(&text);
+            assert!(again.reports(rule), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_of_static_analysis_alone_is_reported_when_it_is_named() {
+        let rule = &rules::PLAIN_COMPLETION_ROUTINE;
+        assert!(!Options::ALL.reports(rule));
+        let named = format!("standard,{}", rule.name);
+        let options: Options = named.parse().expect("a list");
+        assert!(options.reports(rule));
+        assert_eq!(options.to_string(), named);
+    }
+
+    #[test]
+    fn a_list_that_begins_with_a_minus_goes_on_from_standard() {
+        let options: Options = "-deadlock,-MdlState".parse().expect("a list");
+        let expected = Options::STANDARD.without(Options::DEADLOCK);
+        assert_eq!(options.switches, expected.switches);
+        assert!(!options.reports(&rules::MDL_STATE));
     }
 }

@@ -1,6 +1,7 @@
 //! A report as text or as one JSON object. Pure: everything was looked up before.
 
 use super::request::Request;
+use super::rules::Severity;
 use super::{Configuration, Context, Violation, request_text};
 use serde::Serialize;
 use std::fmt::Write;
@@ -9,7 +10,11 @@ use std::fmt::Write;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     rule: &'static str,
+    /// `violation` or `warning`.
+    #[serde(skip)]
+    kind: &'static str,
     code: &'static str,
+    severity: Option<Severity>,
     family: String,
     message: String,
     should: &'static str,
@@ -57,7 +62,9 @@ impl Report {
         });
         Self {
             rule: violation.rule.name,
+            kind: violation.rule.kind(),
             code: violation.rule.code,
+            severity: violation.rule.severity(),
             family: violation.rule.family.to_string(),
             source: violation.rule.source,
             message: violation.message.clone(),
@@ -103,7 +110,7 @@ impl Report {
         let mut lines = Lines(String::new());
         lines.add(
             0,
-            format_args!("ntbox: violation of {} ({})", self.rule, self.code),
+            format_args!("ntbox: {} of {} ({})", self.kind, self.rule, self.code),
         );
         lines.add(1, format_args!("{}", self.message));
         let width = self
@@ -131,6 +138,9 @@ impl Report {
         }
         lines.add(1, format_args!("what to do: {}", self.should));
         lines.add(1, format_args!("published: {}", self.source));
+        if let Some(severity) = self.severity {
+            lines.add(1, format_args!("severity: {severity}"));
+        }
         lines.add(1, format_args!("seed {}", self.seed));
         if let Some(replay) = &self.replay {
             lines.add(1, format_args!("the same again: {replay}"));
@@ -238,7 +248,7 @@ mod tests {
         });
         assert_eq!(
             report.render(false),
-            r"ntbox: violation of MarkIrpPending2 (0xC9/23D)
+            r"ntbox: violation of MarkIrpPending2 (0xC9/23D, 0xC9/24C)
   STATUS_PENDING was returned for a request that was not marked
     forwarded  fsglass!f16
     returned   fsglass!f32
@@ -255,6 +265,7 @@ mod tests {
                                             with completion routine fsglass!completed (src/c.rs:5), context 0x2000
   what to do: call IoMarkIrpPending before returning STATUS_PENDING
   published: devtest/wdm-markirppending2
+  severity: non-fatal error
   seed 42
   the same again: ntbox run --seed 42
 "
@@ -279,7 +290,8 @@ mod tests {
         let object: serde_json::Value = serde_json::from_str(&text).unwrap();
         let violation = &object["violation"];
         assert_eq!(violation["rule"], "MarkIrpPending2");
-        assert_eq!(violation["code"], "0xC9/23D");
+        assert_eq!(violation["code"], "0xC9/23D, 0xC9/24C");
+        assert_eq!(violation["severity"], "non-fatal-error");
         assert_eq!(violation["sites"][1]["what"], "returned");
         assert_eq!(violation["sites"][1]["place"], "fsglass!f32");
         assert_eq!(violation["thread"]["irql"], 2);

@@ -73,6 +73,7 @@ Examples:
   ntbox run --bare --workload random --ops 100000 --seed 42
   ntbox run --driver fsglass.sys --verify all --ops 100000
   ntbox run --driver fsglass.sys --verify standard,force-pending
+  ntbox run --driver fsglass.sys --verify standard,-CopiedWithoutCompletionRoutine
   ntbox run --driver fsglass.sys --setting AllowUnload=1 --every-failure --ops 2000
   ntbox run --driver fsglass.sys --workload copy:/usr/share/doc \\
       --volume C=/tmp/c --volume D=/tmp/d,mount=after --volume E=/tmp/e,mount=async \\
@@ -117,7 +118,14 @@ pub struct RunOptions {
     /// after it has given it away, though the request is still there; slow), low-resources (a
     /// share of the drivers' allocations fails once they are loaded), force-pending (every request
     /// below returns STATUS_PENDING and is completed elsewhere)
-    #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
+    /// A rule of `ntbox rules` is switched off with - before its name, as an option is
+    /// (standard,-MdlState), and one that is not reported by default is switched on by its name
+    #[arg(
+        long,
+        value_name = "standard|all|LIST",
+        default_value = "standard",
+        allow_hyphen_values = true
+    )]
     pub verify: Options,
     /// The same run without any driver
     #[arg(long)]
@@ -139,7 +147,8 @@ pub struct RunOptions {
     #[arg(long, value_name = "N")]
     pub fail_allocation: Option<u64>,
     /// Collect violations instead of ending with the first one: each rule that was broken with
-    /// its count, and the report of its first time. A fault or a bug check still ends the run
+    /// its count, and the report of its first time. A fault or a bug check still ends the run.
+    /// What is published as a warning is collected always, and makes no run unclean
     #[arg(long)]
     pub keep_going: bool,
     /// Make one run for each place of the drivers that allocates, in which its first allocation
@@ -214,7 +223,14 @@ pub struct DemoOptions {
     /// after it has given it away, though the request is still there; slow), low-resources (a
     /// share of the drivers' allocations fails once they are loaded), force-pending (every request
     /// below returns STATUS_PENDING and is completed elsewhere)
-    #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
+    /// A rule of `ntbox rules` is switched off with - before its name, as an option is
+    /// (standard,-MdlState), and one that is not reported by default is switched on by its name
+    #[arg(
+        long,
+        value_name = "standard|all|LIST",
+        default_value = "standard",
+        allow_hyphen_values = true
+    )]
     pub verify: Options,
     /// One JSON object on standard output instead of text
     #[arg(long)]
@@ -291,7 +307,12 @@ pub struct BenchOptions {
     #[arg(long, conflicts_with = "verify_cost")]
     pub observe: bool,
     /// What is verified while the requests are measured
-    #[arg(long, value_name = "standard|all|LIST", default_value = "none")]
+    #[arg(
+        long,
+        value_name = "standard|all|LIST",
+        default_value = "none",
+        allow_hyphen_values = true
+    )]
     pub verify: Options,
     /// Measure requests driven by hand only
     #[arg(long)]

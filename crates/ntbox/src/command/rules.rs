@@ -17,7 +17,14 @@ pub fn run(options: &RulesOptions) -> Result<bool, Failure> {
         if family.replace(rule.family) != Some(rule.family) {
             line!("{}", rule.family.to_string().to_uppercase());
         }
-        line!("  {}  ({})", rule.name, rule.code);
+        let severity = rule.severity().map(|severity| format!(", {severity}"));
+        let default = if rule.is_reported_by_default() {
+            ""
+        } else {
+            ", reported when it is named"
+        };
+        let severity = severity.unwrap_or_default();
+        line!("  {}  ({}{severity}{default})", rule.name, rule.code);
         for (title, text) in [
             ("checks", rule.checks),
             ("detected by", rule.detected_by),
@@ -51,6 +58,8 @@ fn object(rule: &'static Rule) -> Value {
     let mut object = json!({
         "name": rule.name,
         "code": rule.code,
+        "severity": rule.severity(),
+        "reported_by_default": rule.is_reported_by_default(),
         "family": rule.family.to_string(),
         "checks": rule.checks,
         "source": rule.source,

@@ -184,10 +184,10 @@ pub fn configure(json: bool, seed: u64, options: Options, keep_going: bool) {
 }
 
 /// The same for a process that another one has started: `replay` is that one's command.
-pub fn configure_replay(options: Options, seed: u64, replay: String) {
+pub fn configure_replay(options: Options, seed: u64, replay: String, keep_going: bool) {
     verifier::configure(verifier::Configuration {
         json: false,
-        keep_going: false,
+        keep_going,
         seed,
         replay,
         options,

@@ -288,6 +288,8 @@ mistakes! {
     CompletionRoutineForLowerDevice = "completion-routine-for-lower-device";
     /// IoSetCompletionRoutineEx has failed, and the request is passed on without a routine (C15).
     CompletionRoutineRefused = "completion-routine-refused";
+    /// A completion routine is set that does not keep the driver.
+    CompletionRoutinePlain = "completion-routine-plain";
     /// A completion routine is not left when DriverUnload returns (A12, C15).
     CompletionRoutineOutlivesUnload = "completion-routine-outlives-unload";
     /// A timer is left set at unload (A12).

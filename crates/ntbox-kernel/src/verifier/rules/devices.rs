@@ -1,6 +1,6 @@
 //! Device objects, their stacks, what is left of a driver, and what it logs.
 
-use super::rule::Proof::{BadDriver, NotApplicable};
+use super::rule::Proof::BadDriver;
 use super::rule::{page, rules};
 
 rules! { Devices;
@@ -110,10 +110,10 @@ rules! { Devices;
         code: "static analysis",
         checks: "A driver that is no PnP driver sets completion routines with IoSetCompletionRoutine",
         source: "devtest/wdm-iosetcompletionroutinenonpnpdriver",
-        detected_by: "not detected",
-        should: "wait for each completion routine to return before DriverUnload does",
-        proof: NotApplicable("Microsoft checks it in source code alone, which cannot show whether DriverUnload waits for the routines. \
-                              What it is there to prevent is checked: UnloadedWithPendingOperations"),
+        detected_by: "IoCallDriver: a routine that does not keep its driver, which has no AddDevice. Microsoft checks it in source code \
+                      alone, and a driver that waits for its routines is correct: it is reported when --verify names it",
+        should: "set completion routines with IoSetCompletionRoutineEx, or wait for each to return before DriverUnload does",
+        proof: BadDriver("completion-routine-plain"),
     };
     UNLOADED_WITH_REQUESTS = {
         name: "UnloadedWithPendingOperations",

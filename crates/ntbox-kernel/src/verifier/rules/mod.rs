@@ -2,12 +2,13 @@
 //!
 //! A rule says what it checks, where that is published, how it is detected, and
 //! what a driver does instead. It also names its proof: the mistake of
-//! `tests/bad_drivers` that breaks it. A rule that is published for drivers and
-//! cannot be broken by a file-system filter is listed with the reason, so that
-//! nothing is left out in silence.
+//! `tests/bad_drivers` that breaks it. What becomes of everything that is
+//! published, checked or not, is in [`census`].
 //!
 //! `ntbox rules` prints [`all`]; `docs/verifier.md` is made from it.
 
+pub mod census;
+mod choice;
 pub mod devices;
 pub mod faults;
 pub mod irp_life;
@@ -16,7 +17,9 @@ pub mod irql_calls;
 pub mod pending;
 pub mod pool_and_locks;
 mod rule;
+mod severity;
 
+pub use choice::RuleSet;
 pub use devices::*;
 pub use faults::*;
 pub use irp_life::*;
@@ -25,6 +28,7 @@ pub use irql_calls::*;
 pub use pending::*;
 pub use pool_and_locks::*;
 pub use rule::{Family, Proof, Rule};
+pub use severity::Severity;
 
 /// Every rule, family by family.
 pub fn all() -> impl Iterator<Item = &'static Rule> {

@@ -16,7 +16,7 @@ rules! { Pending;
     };
     PENDING_NOT_MARKED = {
         name: "MarkIrpPending2",
-        code: "0xC9/23D",
+        code: "0xC9/23D, 0xC9/24C",
         checks: "A dispatch routine returns STATUS_PENDING for a request that it neither marked nor passed down",
         source: "devtest/wdm-markirppending2",
         detected_by: "return of the dispatch routine: the mark of its location",
@@ -34,7 +34,7 @@ rules! { Pending;
     };
     MARKED_NOT_PENDING = {
         name: "MarkIrpPending",
-        code: "0xC9/23E, 0xC9/24C",
+        code: "0xC9/23E",
         checks: "A dispatch routine marks the request pending and returns another status",
         source: "devtest/wdm-markirppending",
         detected_by: "where completion has passed the location and the dispatch routine returns: the mark against the status",

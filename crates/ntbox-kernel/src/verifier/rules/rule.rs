@@ -1,5 +1,6 @@
 //! What a rule is, and how a family of them is written down.
 
+use super::severity::{self, Severity};
 use std::fmt;
 
 /// One rule.
@@ -21,6 +22,25 @@ pub struct Rule {
     pub should: &'static str,
     /// What shows that it is caught.
     pub proof: Proof,
+}
+
+impl Rule {
+    /// How bad a breach is, where the documentation says that.
+    pub fn severity(&self) -> Option<Severity> {
+        severity::of(self.code)
+    }
+    /// True if it is told, and decides about no exit code.
+    pub fn is_warning(&self) -> bool {
+        self.severity() == Some(Severity::Warning)
+    }
+    /// What a report calls a breach.
+    pub fn kind(&self) -> &'static str {
+        if self.is_warning() {
+            "warning"
+        } else {
+            "violation"
+        }
+    }
 }
 
 /// What rules are about.

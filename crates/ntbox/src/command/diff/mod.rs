@@ -109,6 +109,7 @@ impl Comparison<'_> {
                     let again = directory.join("again");
                     let found = self.shrunk(&mut sides, &program, number, first, &again)?;
                     self.report.found = Some(found);
+                    self.report.collect(sides.end()?);
                     return Ok(());
                 }
             }
@@ -117,7 +118,7 @@ impl Comparison<'_> {
                 break;
             }
         }
-        sides.end()?;
+        self.report.collect(sides.end()?);
         Ok(())
     }
 

@@ -57,8 +57,17 @@ pub struct DiffOptions {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: u32,
     /// What is checked and what is injected, as for `ntbox run`; low-resources would be a difference
-    #[arg(long, value_name = "standard|all|LIST", default_value = "standard")]
+    #[arg(
+        long,
+        value_name = "standard|all|LIST",
+        default_value = "standard",
+        allow_hyphen_values = true
+    )]
     pub verify: Options,
+    /// Collect violations instead of ending with the first one, as for `ntbox run`: each side says
+    /// which rules were broken when it ends. Exit 1 if one was
+    #[arg(long)]
+    pub keep_going: bool,
     /// Do not stack the driver twice
     #[arg(long)]
     pub once: bool,
@@ -96,8 +105,11 @@ pub struct SideOptions {
     #[arg(long = "own", value_parser = parse_volume)]
     pub own: Vec<VolumeDescription>,
     /// What is verified
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub verify: Options,
+    /// Violations are collected
+    #[arg(long)]
+    pub keep_going: bool,
     /// Seed of the first program
     #[arg(long)]
     pub seed: u64,

@@ -2,6 +2,7 @@
 
 use super::options::DiffOptions;
 use super::sides::Died;
+use ntbox::verifier::collected::{self, Collected};
 use ntbox::workload::program::observation::{Observation, Seen};
 use ntbox::workload::program::{Place, Program};
 use serde::Serialize;
@@ -36,6 +37,10 @@ pub struct Report {
     pub program: Vec<Step>,
     /// What a side reported when it ended: a violation.
     pub violation: Option<String>,
+    /// What did not end a side, by its title: warnings, and violations with --keep-going.
+    pub collected: Vec<(String, Vec<Collected>)>,
+    /// Violations of both kinds.
+    pub violations: u64,
     /// Milliseconds of everything.
     pub milliseconds: u64,
 }
@@ -100,11 +105,25 @@ impl Report {
     /// A side ended with a report of its own.
     pub fn violation(&mut self, died: Died) {
         self.violation = Some(format!("under {}:\n{}", died.title, died.report));
+        self.violations += 1;
+    }
+
+    /// What the sides have collected.
+    pub fn collect(&mut self, sides: Vec<(String, Vec<Collected>)>) {
+        self.collected = sides
+            .into_iter()
+            .filter(|(_, all)| !all.is_empty())
+            .collect();
+        let counts = self
+            .collected
+            .iter()
+            .map(|(_, all)| collected::violations(all));
+        self.violations += counts.sum::<u64>();
     }
 
     /// True if there was no difference and no violation.
     pub fn is_equal(&self) -> bool {
-        self.found.is_none() && self.violation.is_none()
+        self.found.is_none() && self.violations == 0
     }
 
     /// Prints it.
@@ -122,6 +141,9 @@ impl Report {
         let mut text = String::from("\n");
         if let Some(violation) = &self.violation {
             let _ = writeln!(text, "{violation}");
+        }
+        for (title, all) in &self.collected {
+            let _ = write!(text, "under {title}:\n{}\n", collected::text(all));
         }
         if let Some(found) = &self.found {
             text += &found.text();
@@ -149,7 +171,7 @@ impl Report {
             share(self.cancelled),
             self.milliseconds as f64 / 1000.0,
             u32::from(self.found.is_some()),
-            u32::from(self.violation.is_some()),
+            self.violations,
         );
         text
     }

@@ -10,6 +10,7 @@ use super::super::run::{configure_replay, mix, mount};
 use super::super::watchdog::Watchdog;
 use super::options::SideOptions;
 use ntbox::io_manager::storage::MountTiming;
+use ntbox::verifier::collected::{self, Collected};
 use ntbox::workload::Progress;
 use ntbox::workload::program::observation::Seen;
 use ntbox::workload::program::{self, Program, Volumes};
@@ -33,13 +34,23 @@ pub enum Answer {
     Seen(Seen),
     /// It could not.
     Failed(String),
-    /// At the end: the driver cannot be unloaded, for this reason.
-    Kept(String),
+    /// At the end.
+    Ended {
+        /// Why drivers cannot be unloaded.
+        kept: Vec<String>,
+        /// The violations and warnings that did not end it.
+        collected: Vec<Collected>,
+    },
 }
 
 /// Runs until the input ends; true if the drivers could be unloaded, or stay by their own wish.
 pub fn run(options: &SideOptions) -> Result<bool, Failure> {
-    configure_replay(options.verify, options.seed, options.replay.clone());
+    configure_replay(
+        options.verify,
+        options.seed,
+        options.replay.clone(),
+        options.keep_going,
+    );
     machine::start();
     let create = |descriptions: &[_]| -> Vec<Volume> {
         descriptions.iter().cloned().map(Volume::create).collect()
@@ -70,11 +81,12 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
         })?;
     }
     let kept = machine::wrongly_kept(&machine::unload(drivers));
-    if !kept.is_empty() {
-        answer(&Answer::Kept(kept.join("\n")))?;
-        return Ok(false);
-    }
-    Ok(true)
+    let is_gone = kept.is_empty();
+    answer(&Answer::Ended {
+        kept,
+        collected: collected::so_far(),
+    })?;
+    Ok(is_gone)
 }
 
 fn answer(answer: &Answer) -> Result<(), Failure> {

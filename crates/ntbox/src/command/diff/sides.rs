@@ -6,6 +6,7 @@ use super::super::run::new_directory;
 use super::options::DiffOptions;
 use super::side::{Answer, Order};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::verifier::collected::Collected;
 use ntbox::workload::program::Program;
 use ntbox::workload::program::observation::Seen;
 use std::ffi::OsString;
@@ -111,30 +112,36 @@ impl Sides {
                 let answer = side.process.hear();
                 match answer.and_then(|line| serde_json::from_str(&line).ok()) {
                     Some(Answer::Seen(seen)) => Ok(seen),
-                    Some(Answer::Failed(report) | Answer::Kept(report)) => Err(Died {
+                    Some(Answer::Failed(report)) => Err(Died {
                         title: side.title.clone(),
                         report,
                     }),
-                    None => Err(side.died()),
+                    Some(Answer::Ended { .. }) | None => Err(side.died()),
                 }
             })
             .collect()
     }
 
-    /// Lets the processes unload their drivers and end.
-    pub fn end(self) -> Result<(), Died> {
+    /// Lets the processes unload their drivers and end. What each side has collected.
+    pub fn end(self) -> Result<Vec<(String, Vec<Collected>)>, Died> {
+        let mut all = Vec::new();
         for mut side in self.sides {
             side.process.finish();
-            let kept = side.process.hear();
+            let last = side.process.hear();
+            let (kept, collected) = match last.map(|last| serde_json::from_str(&last)) {
+                Some(Ok(Answer::Ended { kept, collected })) => (kept, collected),
+                _ => Default::default(),
+            };
             if !side.process.ended_well() {
                 let mut died = side.died();
-                if let Some(Ok(Answer::Kept(kept))) = kept.map(|kept| serde_json::from_str(&kept)) {
-                    died.report = kept;
+                if !kept.is_empty() {
+                    died.report = kept.join("\n");
                 }
                 return Err(died);
             }
+            all.push((side.title, collected));
         }
-        Ok(())
+        Ok(all)
     }
 }
 
@@ -206,5 +213,8 @@ fn arguments(
     add("--seed", options.seed.to_string().into());
     add("--verify", options.verify.to_string().into());
     add("--replay", replay.into());
+    if options.keep_going {
+        arguments.push("--keep-going".into());
+    }
     Ok(arguments)
 }

@@ -8,6 +8,7 @@ use super::super::watchdog::Watchdog;
 use super::options::DiffOptions;
 use ntbox::io_manager::completion_states::{self, Ended, STATES, State};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::verifier::collected::{self, Collected};
 use ntbox::workload::Progress;
 use ntbox::workload::systematic::{self, All, Request, combinations, compare, programs};
 use serde::Serialize;
@@ -38,7 +39,8 @@ struct Report {
     difference_count: usize,
     /// A driver that cannot be unloaded.
     kept: Vec<String>,
-    /// Always zero: a violation ends the run with a report of its own.
+    /// What was collected: a violation ends the run with a report of its own unless it keeps going.
+    collected: Vec<Collected>,
     violations: u64,
 }
 
@@ -55,7 +57,12 @@ struct Side {
 
 /// Runs it; true if all passes were equal.
 pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
-    configure(options.json, options.seed, options.verify, false);
+    configure(
+        options.json,
+        options.seed,
+        options.verify,
+        options.keep_going,
+    );
     machine::start();
     let directory = temporary_directory()?;
     let volume = Volume::create(VolumeDescription {
@@ -94,13 +101,15 @@ pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
     }
     report.states = completion_states::seen();
     report.kept = machine::wrongly_kept(&machine::unload(drivers));
+    report.collected = collected::so_far();
+    report.violations = collected::violations(&report.collected);
     if options.json {
         let json = serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?;
         super::super::print(&(json + "\n"));
     } else {
         super::super::print(&report.text());
     }
-    Ok(report.difference_count == 0 && report.kept.is_empty())
+    Ok(report.difference_count == 0 && report.kept.is_empty() && report.violations == 0)
 }
 
 fn names(drivers: &[LoadedDriver]) -> String {
@@ -151,7 +160,7 @@ impl Passes<'_> {
 
 impl Report {
     fn text(&self) -> String {
-        let mut text = String::from("\n");
+        let mut text = collected::text(&self.collected) + "\n";
         let _ = writeln!(
             text,
             "States that the drivers' completion routines have seen"

@@ -11,7 +11,7 @@ use ntbox::file_system::adversary;
 use ntbox::io_manager::counters::Counts;
 use ntbox::io_manager::error_log;
 use ntbox::nt::Status;
-use ntbox::verifier::collected::Collected;
+use ntbox::verifier::collected::{self, Collected};
 use ntbox::workload::bench::Measured;
 use ntbox::workload::{Difference, RunResult};
 use serde::Serialize;
@@ -55,6 +55,8 @@ pub struct Report {
     pub error_log: Vec<String>,
     /// Zero unless they are collected: a violation ends the run with a report of its own.
     pub violations: u64,
+    /// Breaches that are published as warnings: they make no run unclean.
+    pub warnings: u64,
     /// What was collected.
     pub violations_by_rule: Vec<Collected>,
 }
@@ -168,7 +170,9 @@ impl Report {
 
     /// Takes over the violations that did not end the run.
     pub fn set_violations(&mut self, collected: Vec<Collected>) {
-        self.violations = collected.iter().map(|collected| collected.count).sum();
+        let all: u64 = collected.iter().map(|collected| collected.count).sum();
+        self.violations = collected::violations(&collected);
+        self.warnings = all - self.violations;
         self.violations_by_rule = collected;
     }
 

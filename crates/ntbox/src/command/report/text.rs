@@ -58,6 +58,9 @@ impl Report {
             writeln!(out, "  … and {} more", self.difference_count() - SHOWN)?;
         }
         writeln!(out, "  violations   {:>9}", self.violations)?;
+        if self.warnings != 0 {
+            writeln!(out, "  warnings     {:>9}", self.warnings)?;
+        }
         for driver in &self.drivers {
             let state = match &driver.unload {
                 Some(Unloaded::Gone) => "unloaded, nothing left behind",
