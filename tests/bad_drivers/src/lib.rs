@@ -18,6 +18,7 @@
 //! | [`mistakes`] | the mistakes, one file per family of rules |
 //! | [`opaque`] | what breaks no rule, and is noticed all the same |
 //! | [`spoil`] | what fsglass would answer with a mistake of its own |
+//! | [`stuck`] | what never comes to its end |
 //! | [`kernel`] | the inline routines of `wdm.h` |
 
 #![no_std]
@@ -36,6 +37,7 @@ mod mistakes;
 mod opaque;
 mod settings;
 mod spoil;
+mod stuck;
 
 use core::sync::atomic::Ordering;
 use wdk_sys::{
@@ -102,6 +104,13 @@ unsafe extern "system" fn driver_entry(
         Ok(spoil) => spoil,
         Err(status) => return status,
     };
+    let stuck = match settings::stuck(registry_path) {
+        Ok(stuck) => stuck,
+        Err(status) => return status,
+    };
+    if let Some(stuck) = stuck {
+        stuck::at_entry(stuck);
+    }
 
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
@@ -115,6 +124,9 @@ unsafe extern "system" fn driver_entry(
             .unwrap_or(correct);
         let correct = spoil
             .and_then(|spoil| spoil.routine(major))
+            .unwrap_or(correct);
+        let correct = stuck
+            .and_then(|stuck| stuck.routine(major))
             .unwrap_or(correct);
         *routine = Some(mistakes::routine(mistake, major).unwrap_or(correct));
     }
@@ -138,6 +150,7 @@ unsafe extern "system" fn driver_entry(
 /// # Safety
 /// Called once by the I/O manager, at PASSIVE_LEVEL.
 unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
+    stuck::at_unload();
     ntddk::IoUnregisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
     attachments::detach_all();
     if !mistakes::is(mistakes::Mistake::ReferenceUnloadWithRequestOut) {

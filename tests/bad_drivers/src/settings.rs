@@ -6,13 +6,16 @@
 //! - `Opaque`: REG_SZ, `information`, `synchronous` or `create`: what no rule forbids, and a program
 //!   notices;
 //! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
-//!   nothing else is filtered.
+//!   nothing else is filtered;
+//! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `unload-runs`, `read-waits` or `read-kept`: what never comes
+//!   to its end.
 
 use crate::filter::{self, DispatchRoutine};
 use crate::kernel::unicode_literal;
 use crate::mistakes::Mistake;
 use crate::opaque::Opaque;
 use crate::spoil::Spoil;
+use crate::stuck::Stuck;
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_READ, NTSTATUS, OBJ_CASE_INSENSITIVE,
     OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PUNICODE_STRING, REG_DWORD, REG_SZ,
@@ -70,6 +73,15 @@ pub unsafe fn spoil(registry_path: PUNICODE_STRING) -> Result<Option<Spoil>, NTS
     };
     let spoil = Spoil::by_name(|name| value.is(name));
     spoil.map(Some).ok_or(STATUS_INVALID_PARAMETER)
+}
+
+/// What never comes to its end; `None` without the value. Another value refuses the start.
+pub unsafe fn stuck(registry_path: PUNICODE_STRING) -> Result<Option<Stuck>, NTSTATUS> {
+    let Some(value) = read(registry_path, unicode_literal!("Stuck")) else {
+        return Ok(None);
+    };
+    let stuck = Stuck::by_name(|name| value.is(name));
+    stuck.map(Some).ok_or(STATUS_INVALID_PARAMETER)
 }
 
 impl Value {

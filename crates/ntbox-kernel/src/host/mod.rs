@@ -33,6 +33,11 @@ pub fn write_raw(to_standard_output: bool, text: &str) {
     system::write_raw(to_standard_output, text);
 }
 
+/// What the operating system calls the thread that runs.
+pub fn thread_id() -> u32 {
+    system::thread_id()
+}
+
 /// Ends the process at once, without running destructors or exit handlers:
 /// other threads may hold any lock.
 pub fn exit_now(code: i32) -> ! {

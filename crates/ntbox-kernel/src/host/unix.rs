@@ -16,6 +16,16 @@ pub(super) fn mapping_limit() -> usize {
         .unwrap_or(DEFAULT_MAX_MAP_COUNT)
 }
 
+pub(super) fn thread_id() -> u32 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no arguments, no side effects.
+    let id = unsafe { libc::gettid() } as u32;
+    // Nobody asks for threads by it.
+    #[cfg(not(target_os = "linux"))]
+    let id = 0;
+    id
+}
+
 pub(super) fn resident() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: usize = text.split(' ').nth(1)?.parse().ok()?;

@@ -12,11 +12,18 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Memory as api;
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThreadId, TerminateProcess,
+};
 
 /// Pages of a reservation need no mappings of their own on Windows.
 pub(super) fn mapping_limit() -> usize {
     usize::MAX
+}
+
+pub(super) fn thread_id() -> u32 {
+    // SAFETY: no arguments, no side effects.
+    unsafe { GetCurrentThreadId() }
 }
 
 pub(super) fn resident() -> Option<usize> {

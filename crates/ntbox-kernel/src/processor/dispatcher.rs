@@ -30,6 +30,7 @@ pub(super) use counted::owned_mutants;
 pub use counted::{initialize_mutant, initialize_semaphore, release_mutant, release_semaphore};
 pub use header::ObjectType;
 pub use wait::{MAXIMUM_WAIT_OBJECTS, THREAD_WAIT_OBJECTS, delay, wait, wait_for};
+pub use waits::{UnderWay, under_way};
 
 use crate::nt::KEVENT;
 use header::{Object, expect_kind};

@@ -16,6 +16,9 @@
 //! | `interrupted` | what becomes of a thread that was interrupted |
 //! | `handover` | the way of a fault to the thread that reports it |
 //! | `judge` | which rule it breaks |
+//! | `sample` | where another thread is |
+
+use crate::nt::Kirql;
 
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod handover;
@@ -25,6 +28,8 @@ mod interrupted;
 mod judge;
 #[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod process_tests;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod sample;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[path = "fault/linux.rs"]
 mod system;
@@ -38,6 +43,25 @@ pub(super) fn call_thread(id: u32, name: &'static str) {
     handover::call_thread(id, name);
     #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
     let _ = (id, name);
+}
+
+/// Where a thread is, seen from another one.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The instruction that it is at.
+    pub instruction: usize,
+    /// Its level, where the host lets that be seen.
+    pub irql: Option<Kirql>,
+    /// Return addresses into drivers, innermost first.
+    pub calls: Vec<usize>,
+}
+
+/// Looks at the thread that the box and the host call so; `None` if it has ended or does not answer.
+pub(super) fn sample(id: u32, host: u32) -> Option<Sample> {
+    #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+    return sample::sample(id, host);
+    #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
+    return (id, host, None).2;
 }
 
 /// Makes this thread able to take faults. Called once for each thread before

@@ -12,6 +12,7 @@ use super::dispatcher::waits::{interrupt_wait, signal_thread_object};
 use super::object::{self, Kind};
 use super::process::{self, Process};
 use super::{fault, irql};
+use crate::host;
 use crate::nt::IRP;
 use crate::verifier::{self, Context};
 use std::cell::Cell;
@@ -19,6 +20,8 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
+
+pub use super::fault::Sample;
 
 pub use super::apc::{
     Regions, all_apcs_disabled, apcs_disabled, deliver_apcs, enter_critical_region,
@@ -52,6 +55,8 @@ pub enum Token {
 /// A thread of the box.
 pub struct Thread {
     id: u32,
+    /// What the host calls it.
+    host: u32,
     name: String,
     process: &'static Process,
     object: OnceLock<usize>,
@@ -108,6 +113,11 @@ impl Thread {
     /// Client id of the thread: a multiple of 4, unique in the run.
     pub fn id(&self) -> u32 {
         self.id
+    }
+    /// Where it is and at which level, unless it has ended or does not answer. Not for a thread to ask
+    /// of itself.
+    pub fn look(&self) -> Option<Sample> {
+        fault::sample(self.id, self.host)
     }
     /// The `ETHREAD` stand-in: readable memory that begins with a dispatcher header.
     pub fn object(&'static self) -> *mut c_void {
@@ -214,6 +224,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
     };
     let thread: &'static Thread = Box::leak(Box::new(Thread {
         id,
+        host: host::thread_id(),
         name,
         process,
         object: OnceLock::new(),

@@ -207,6 +207,16 @@ fn request_of(violation: &Violation, circumstances: &Circumstances) -> Option<re
     }
 }
 
+/// A request that should be alive, as a report tells it: its stack locations, and what happened to it.
+pub fn describe_request(irp: *mut IRP) -> Option<String> {
+    facts::live_request(irp).map(|request| render::request(&request))
+}
+
+/// The seed of the run, and the command that runs the same again, as reports end.
+pub fn same_again() -> String {
+    render::same_again(&configuration())
+}
+
 /// `KeBugCheckEx` of a driver, whose call returns to `site`.
 pub fn bug_check(code: u32, parameters: [u64; 4], site: usize) -> ! {
     let [p1, p2, p3, p4] = parameters;

@@ -141,10 +141,7 @@ impl Report {
         if let Some(severity) = self.severity {
             lines.add(1, format_args!("severity: {severity}"));
         }
-        lines.add(1, format_args!("seed {}", self.seed));
-        if let Some(replay) = &self.replay {
-            lines.add(1, format_args!("the same again: {replay}"));
-        }
+        add_same_again(&mut lines, self.seed, self.replay.as_deref());
         lines.0
     }
 }
@@ -158,6 +155,28 @@ impl Lines {
         // Writing to a string does not fail.
         let _ = writeln!(self.0, "{:indent$}{line}", "", indent = 2 * depth);
     }
+}
+
+fn add_same_again(lines: &mut Lines, seed: u64, replay: Option<&str>) {
+    lines.add(1, format_args!("seed {seed}"));
+    if let Some(replay) = replay {
+        lines.add(1, format_args!("the same again: {replay}"));
+    }
+}
+
+/// The last lines of a report.
+pub(super) fn same_again(configuration: &Configuration) -> String {
+    let mut lines = Lines(String::new());
+    let replay = Some(configuration.replay.as_str()).filter(|replay| !replay.is_empty());
+    add_same_again(&mut lines, configuration.seed, replay);
+    lines.0
+}
+
+/// A request alone.
+pub(super) fn request(request: &Request) -> String {
+    let mut lines = Lines(String::new());
+    request_text::add(&mut lines, request);
+    lines.0
 }
 
 /// The level by its name.

@@ -2,6 +2,7 @@
 
 use super::diff::options::{DiffOptions, SideOptions};
 use super::parse::{parse_setting, parse_volume};
+use super::watchdog::PATIENCE;
 use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;
@@ -133,6 +134,10 @@ pub struct RunOptions {
     /// One JSON object on standard output instead of text
     #[arg(long)]
     pub json: bool,
+    /// Seconds in which nothing need move; then the run is ended and says who waits for what. A debugger
+    /// that stops the process does not count
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
     /// Complete every request at once: no pending, no DISPATCH_LEVEL, no injected failure
     #[arg(long)]
     pub quiet: bool,
@@ -232,6 +237,10 @@ pub struct DemoOptions {
         allow_hyphen_values = true
     )]
     pub verify: Options,
+    /// Seconds in which nothing need move; then the run is ended and says who waits for what. A debugger
+    /// that stops the process does not count
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
     /// One JSON object on standard output instead of text
     #[arg(long)]
     pub json: bool,

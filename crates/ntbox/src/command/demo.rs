@@ -8,6 +8,7 @@ use super::run::{
     begin_low_resources, configure, mix, mount, new_directory, perform, temporary_directory,
     unload, volume_report,
 };
+use super::watchdog;
 use ntbox::file_system::adversary;
 use ntbox::io_manager::counters;
 use ntbox::io_manager::driver::SettingValue;
@@ -54,6 +55,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
         options.seed
     ));
     configure(options.json, options.seed, options.verify, false);
+    watchdog::configure(options.patience, options.json);
     machine::start();
 
     let workload = Workload::Both(Arc::clone(&plan), options.ops);

@@ -7,6 +7,7 @@
 
 use super::failure::Failure;
 use super::image::ImageFacts;
+use super::watchdog::Watchdog;
 use ntbox::exports;
 use ntbox::file_system;
 use ntbox::io_manager::driver::{Loaded, SettingValue, UnloadRefused};
@@ -248,6 +249,7 @@ pub fn load_beside(
             let taken = |driver: &LoadedDriver| driver.service == name;
             drivers.iter().chain(already).any(taken)
         });
+        let _watchdog = Watchdog::start(&format!("loading {service}"));
         let loaded = exports::load(path, &service, &settings_of(&service, settings))
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
         drivers.push(LoadedDriver {
@@ -307,6 +309,7 @@ pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<(String, Unloaded)> {
         .into_iter()
         .rev()
         .map(|driver| {
+            let _watchdog = Watchdog::start(&format!("unloading {}", driver.service));
             let outcome = match driver.loaded.unload() {
                 Ok(()) => Unloaded::Gone,
                 Err((_, UnloadRefused::NoUnloadRoutine)) => Unloaded::NoUnloadRoutine,

@@ -25,6 +25,7 @@ mod progress;
 mod report;
 mod rules;
 mod run;
+mod standstill;
 #[cfg(test)]
 mod tests;
 mod verify_cost;

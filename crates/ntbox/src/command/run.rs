@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};
-use super::watchdog::Watchdog;
+use super::watchdog::{self, Watchdog};
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::host::file::Temporary;
 use ntbox::io_manager::counters;
@@ -48,6 +48,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         options.verify,
         options.keep_going,
     );
+    watchdog::configure(options.patience, options.json);
     machine::start();
     adversary::configure(options.seed, mix(options.quiet, options.verify));
 
@@ -222,6 +223,7 @@ pub fn mix(quiet: bool, options: Options) -> Mix {
 
 /// Mounts the volumes of the timings that are wanted.
 pub fn mount(volumes: &[Volume], wanted: impl Fn(MountTiming) -> bool) -> Result<(), Failure> {
+    let _watchdog = Watchdog::start("mounting the volumes");
     volumes
         .iter()
         .filter(|volume| wanted(volume.description.mount))
@@ -231,7 +233,7 @@ pub fn mount(volumes: &[Volume], wanted: impl Fn(MountTiming) -> bool) -> Result
 /// Runs a workload and shows its progress, unless it is for a program to read (`json`).
 pub fn perform(title: &str, run: &Run, json: bool) -> RunResult {
     let progress: Arc<Progress> = Arc::default();
-    let _watchdog = Watchdog::start(&progress, json);
+    let _watchdog = Watchdog::start(title);
     let _display = Display::start(title, &progress, json);
     workload::run(run, &progress)
 }

@@ -1,61 +1,46 @@
-//! Ends a run in which nothing moves any more: a request that a driver keeps for
-//! ever would otherwise keep its program, and the command, for ever.
+//! Ends a run in which nothing moves any more: a routine of a driver that does not return, or a request that it
+//! keeps, would otherwise keep the command for ever.
 
-#![expect(unsafe_code, reason = "outstanding requests are described by pointer")]
-
-use ntbox::io_manager::{device, irp};
-use ntbox::nt::{IRP, IrpExt, unicode};
-use ntbox::processor::thread;
-use ntbox::verifier::{collected, major_name};
-use ntbox::workload::Progress;
-use ntbox::{host, pe_image};
+use super::standstill;
+use ntbox::host;
+use ntbox::io_manager::counters;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long no request may finish.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Requests described.
-const SHOWN: usize = 16;
+/// Seconds in which no call of a program need come to its end, unless the command line has others.
+pub const PATIENCE: u64 = 60;
 
-/// Watches a run until it is dropped.
+static SECONDS: AtomicU64 = AtomicU64::new(PATIENCE);
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Sets how long nothing may move, and how that is told.
+pub fn configure(seconds: u64, json: bool) {
+    SECONDS.store(seconds, Ordering::Relaxed);
+    JSON.store(json, Ordering::Relaxed);
+}
+
+/// Watches the process until it is dropped.
 pub struct Watchdog {
     stop: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watchdog {
-    /// Ends the process with exit code 1 when `progress` stands still.
-    pub fn start(progress: &Arc<Progress>, json: bool) -> Self {
+    /// Ends the process with exit code 1 when it stands still while it does this.
+    pub fn start(doing: &str) -> Self {
         let stop: Arc<(Mutex<bool>, Condvar)> = Arc::default();
-        let (progress, stopped) = (Arc::clone(progress), Arc::clone(&stop));
+        let (doing, stopped) = (doing.to_owned(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            if !stands_still(&progress, &stopped, PATIENCE) {
-                return;
+            let seconds = SECONDS.load(Ordering::Relaxed);
+            let moved = || counters::snapshot().calls;
+            if stands_still(moved, &stopped, Duration::from_secs(seconds)) {
+                let found = standstill::look(&doing, seconds);
+                let json = JSON.load(Ordering::Relaxed);
+                host::write_raw(json, &if json { found.json() } else { found.text() });
+                host::exit_now(1);
             }
-            let requests = outstanding();
-            let message = format!("no request has finished for {} seconds", PATIENCE.as_secs());
-            if json {
-                let value = serde_json::json!({
-                    "stalled": message,
-                    "outstanding": requests,
-                    "collected": collected::so_far(),
-                });
-                host::write_raw(true, &format!("{value}\n"));
-            } else {
-                let list: String = requests
-                    .iter()
-                    .map(|request| format!("\n  {request}"))
-                    .collect();
-                host::write_raw(
-                    false,
-                    &format!(
-                        "{}\nntbox: {message}; outstanding requests:{list}\n",
-                        collected::text(&collected::so_far())
-                    ),
-                );
-            }
-            host::exit_now(1);
         });
         Self {
             stop,
@@ -75,12 +60,19 @@ impl Drop for Watchdog {
     }
 }
 
-/// True when no request has finished for `patience`; false when it was told to stop before. Added up of short
+/// True when `moved` has been the same for `patience`; false when it was told to stop before. Added up of short
 /// pauses: what passes while a debugger has stopped the process is one of them.
-fn stands_still(progress: &Progress, stop: &(Mutex<bool>, Condvar), patience: Duration) -> bool {
-    let (mut last, mut still) = (progress.now().0, Duration::ZERO);
+fn stands_still(
+    moved: impl Fn() -> u64,
+    stop: &(Mutex<bool>, Condvar),
+    patience: Duration,
+) -> bool {
+    let (mut last, mut still) = (moved(), Duration::ZERO);
     let mut stopped = stop.0.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
+        if *stopped {
+            return false;
+        }
         let pause = (patience / 8).min(Duration::from_secs(1));
         stopped = stop
             .1
@@ -90,7 +82,7 @@ fn stands_still(progress: &Progress, stop: &(Mutex<bool>, Condvar), patience: Du
         if *stopped {
             return false;
         }
-        let now = progress.now().0;
+        let now = moved();
         if now != last {
             (last, still) = (now, Duration::ZERO);
             continue;
@@ -102,60 +94,28 @@ fn stands_still(progress: &Progress, stop: &(Mutex<bool>, Condvar), patience: Du
     }
 }
 
-/// The requests that are somewhere in a stack.
-fn outstanding() -> Vec<String> {
-    let mut found = Vec::new();
-    irp::for_each_live(|irp, site| {
-        if found.len() < SHOWN
-            && let Some(text) = describe(irp, site)
-        {
-            found.push(text);
-        }
-    });
-    found
-}
-
-fn describe(irp: *mut IRP, site: usize) -> Option<String> {
-    // SAFETY: alive during the visit.
-    let header = unsafe { &*irp };
-    if !(1..=header.StackCount).contains(&header.CurrentLocation) {
-        return None;
-    }
-    // SAFETY: as above; the location is within the stack.
-    let location = unsafe { irp.current_location() };
-    // SAFETY: as above.
-    let location = unsafe { &*location };
-    let mut text = major_name(location.MajorFunction).to_owned();
-    if !location.FileObject.is_null() {
-        // SAFETY: a request keeps its file object.
-        let name = unsafe { &raw const (*location.FileObject).FileName };
-        // SAFETY: as above.
-        text += &format!(" {}", unsafe { unicode::to_string(name) });
-    }
-    if !location.DeviceObject.is_null() {
-        // SAFETY: a request keeps the device it is at.
-        text += &format!(" at {}", unsafe { device::describe(location.DeviceObject) });
-    }
-    // SAFETY: alive during the visit.
-    if let Some(owner) = thread::from_object(unsafe { irp.thread() }) {
-        text += &format!(", of {}", owner.name());
-    }
-    if site != 0 {
-        text += &format!(", allocated by {}", pe_image::describe_code(site));
-    }
-    Some(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn standing_still_is_noticed_and_stopping_is_not_mistaken_for_it() {
-        let progress = Progress::default();
         let stop = (Mutex::new(false), Condvar::new());
-        assert!(stands_still(&progress, &stop, Duration::from_millis(40)));
+        assert!(stands_still(|| 0, &stop, Duration::from_millis(40)));
         *stop.0.lock().expect("the test's own") = true;
-        assert!(!stands_still(&progress, &stop, Duration::from_secs(5)));
+        assert!(!stands_still(|| 0, &stop, Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn what_moves_does_not_stand_still() {
+        let stop = (Mutex::new(false), Condvar::new());
+        let calls = AtomicU64::new(0);
+        let moved = || {
+            let calls = calls.fetch_add(1, Ordering::Relaxed);
+            // Twice the patience; then it is told to stop, or it would go on for ever.
+            (calls < 16).then_some(calls).unwrap_or(16)
+        };
+        assert!(stands_still(moved, &stop, Duration::from_millis(40)));
+        assert!(calls.load(Ordering::Relaxed) > 16);
     }
 }

@@ -84,7 +84,7 @@ pub unsafe fn wait_for(
     }
     points::point();
     let deadline = timeout.filter(|timeout| *timeout != 0).map(time::deadline);
-    let mut block = WaitBlock::new(&thread.waiter, objects, all);
+    let mut block = WaitBlock::new(&thread.waiter, objects, all, caller);
     let status = match timeout {
         Some(0) => {
             let _waits = lock();
@@ -212,7 +212,7 @@ pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
         return STATUS_SUCCESS;
     }
     let thread = thread::current();
-    let mut block = WaitBlock::new(&thread.waiter, &[], false);
+    let mut block = WaitBlock::new(&thread.waiter, &[], false, caller);
     let deadline = Some(time::deadline(interval));
     block_until(thread, &mut block, deadline, caller);
     STATUS_SUCCESS

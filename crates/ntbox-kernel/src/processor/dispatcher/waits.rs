@@ -4,6 +4,7 @@
 
 use super::header::Object;
 use super::waiter::Waiter;
+use crate::host::memory::try_read;
 use crate::nt::{NTSTATUS, STATUS_SUCCESS};
 use crate::processor::points;
 use std::ffi::c_void;
@@ -16,6 +17,8 @@ pub(super) struct WaitBlock<'a> {
     waiter: &'static Waiter,
     pub(super) objects: &'a [*mut c_void],
     all: bool,
+    /// Where a driver has called for it, or 0.
+    caller: usize,
     /// Of the wait, once who signals an object has satisfied it.
     pub(super) status: Option<NTSTATUS>,
     /// Mutexes that the satisfied wait made the thread own. The objects of a wait
@@ -24,11 +27,17 @@ pub(super) struct WaitBlock<'a> {
 }
 
 impl<'a> WaitBlock<'a> {
-    pub(super) fn new(waiter: &'static Waiter, objects: &'a [*mut c_void], all: bool) -> Self {
+    pub(super) fn new(
+        waiter: &'static Waiter,
+        objects: &'a [*mut c_void],
+        all: bool,
+        caller: usize,
+    ) -> Self {
         Self {
             waiter,
             objects,
             all,
+            caller,
             status: None,
             mutants: 0,
         }
@@ -99,6 +108,44 @@ impl Waits {
     pub(super) fn remove(&mut self, block: *mut WaitBlock<'static>) {
         self.blocks.retain(|other| *other != block);
     }
+}
+
+/// A wait under way, for who looks at it from another thread.
+#[derive(Debug)]
+pub struct UnderWay {
+    /// Client id of the thread.
+    pub thread: u32,
+    /// What it waits for; nothing if for a time.
+    pub objects: Vec<String>,
+    /// It waits for all of them.
+    pub all: bool,
+    /// Where a driver has called for it, or 0.
+    pub caller: usize,
+}
+
+/// The waits under way, in the order they began.
+pub fn under_way() -> Vec<UnderWay> {
+    let waits = lock();
+    let describe = |object: &*mut c_void| {
+        // The memory of an object may be gone while it is waited for.
+        let is_there = try_read(object.addr(), &mut [0; size_of::<usize>()]);
+        match is_there {
+            // SAFETY: a wait names dispatcher objects, and this one can be read.
+            true => unsafe { Object::at(*object) }.describe(),
+            false => format!("an object at {object:p}, where there is no memory any more"),
+        }
+    };
+    let told = waits.blocks.iter().map(|block| {
+        // SAFETY: blocks in the list belong to threads inside `wait`.
+        let block = unsafe { &**block };
+        UnderWay {
+            thread: block.waiter.thread,
+            objects: block.objects.iter().map(describe).collect(),
+            all: block.all,
+            caller: block.caller,
+        }
+    });
+    told.collect()
 }
 
 /// Wakes a thread from its wait, if it is in one, to take an APC.

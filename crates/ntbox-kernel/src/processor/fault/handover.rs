@@ -39,6 +39,12 @@ pub(super) fn call_thread(id: u32, name: &'static str) {
     THIS_THREAD.set(Named(id, name));
 }
 
+impl Named {
+    pub(super) fn id(self) -> u32 {
+        self.0
+    }
+}
+
 /// The thread that runs.
 pub(super) fn this_thread() -> Named {
     THIS_THREAD.get()

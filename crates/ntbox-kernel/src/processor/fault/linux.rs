@@ -4,14 +4,18 @@
 
 #![expect(unsafe_code, reason = "signal handlers work on raw contexts")]
 
-use super::handover::start_reporter;
+use super::handover::{start_reporter, this_thread};
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
+use super::sample::Seen;
+use crate::processor::irql;
 use crate::processor::step::Registers;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Once, OnceLock};
+use std::time::Duration;
 
 /// The trap flag, in the register of flags.
 const TRAP_FLAG: i64 = 1 << 8;
@@ -204,6 +208,79 @@ fn hand_back(signal: c_int) {
     unsafe { libc::sigaction(signal, earlier.unwrap_or(&default), std::ptr::null_mut()) };
 }
 
+/// The signal that has a thread tell where it is: one that is ignored where nobody handles it.
+const LOOK: c_int = libc::SIGURG;
+/// How long a thread may take to answer. One that does not is in the host's kernel.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
+
+/// A question to a thread.
+struct Question {
+    /// Client id of whom it is for.
+    thread: u32,
+    /// What that thread sees of itself. It alone writes it, before it rings.
+    seen: UnsafeCell<Seen>,
+    answered: Bell,
+}
+
+/// The question that is open. Who takes it out answers it.
+static QUESTION: AtomicPtr<Question> = AtomicPtr::new(std::ptr::null_mut());
+
+pub(super) fn look(thread: u32, host: u32) -> Option<Seen> {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // SAFETY: zero is a valid value; the fields that matter are set.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = tell as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        // SAFETY: the handler is a function of the type that SA_SIGINFO asks for.
+        unsafe { libc::sigaction(LOOK, &action, std::ptr::null_mut()) };
+    });
+    // Never freed: a thread that is late may still look at it. There is one for each thread, when
+    // nothing moves any more.
+    let question: &'static Question = Box::leak(Box::new(Question {
+        thread,
+        seen: UnsafeCell::new(Seen::nothing()),
+        answered: Bell::new(),
+    }));
+    QUESTION.store(std::ptr::from_ref(question).cast_mut(), Ordering::Release);
+    let process = std::process::id() as libc::pid_t;
+    // SAFETY: a signal to a thread of this process, if it is still there.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, host as libc::pid_t, LOOK) } == 0;
+    let is_answered = sent && question.answered.wait_for(TIME_TO_ANSWER);
+    QUESTION.store(std::ptr::null_mut(), Ordering::Release);
+    // SAFETY: the one thread that has written it has rung after that.
+    is_answered.then(|| unsafe { (*question.seen.get()).clone() })
+}
+
+/// Runs in the thread that is asked. Neither allocates nor locks.
+unsafe extern "C" fn tell(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the address of this thread's own.
+    let error = unsafe { *libc::__errno_location() };
+    let address = QUESTION.load(Ordering::Acquire);
+    // SAFETY: questions are never freed.
+    let question = unsafe { address.as_ref() };
+    let null = std::ptr::null_mut();
+    if let Some(question) = question
+        && question.thread == this_thread().id()
+        && QUESTION
+            .compare_exchange(address, null, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    {
+        // SAFETY: the system passes the context of the interrupted thread.
+        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        // SAFETY: this thread has taken the question out: nobody else looks before the bell.
+        let seen = unsafe { &mut *question.seen.get() };
+        seen.irql = Some(irql::current());
+        seen.note(
+            registers[libc::REG_RIP as usize] as usize,
+            registers[libc::REG_RSP as usize] as usize,
+        );
+        question.answered.ring();
+    }
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = error };
+}
+
 /// A semaphore: what wakes a thread from a signal handler.
 pub(super) struct Bell(Box<UnsafeCell<libc::sem_t>>);
 
@@ -223,6 +300,25 @@ impl Bell {
     pub(super) fn ring(&self) {
         // SAFETY: the semaphore was initialized.
         unsafe { libc::sem_post(self.0.get()) };
+    }
+    /// False if it was not rung in time.
+    fn wait_for(&self, time: Duration) -> bool {
+        let mut until = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: room for the time.
+        unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut until) };
+        until.tv_sec += time.as_secs() as libc::time_t;
+        loop {
+            // SAFETY: the semaphore was initialized.
+            if unsafe { libc::sem_timedwait(self.0.get(), &until) } == 0 {
+                return true;
+            }
+            if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+                return false;
+            }
+        }
     }
     pub(super) fn wait(&self) {
         // SAFETY: the semaphore was initialized; an interrupted wait is repeated.

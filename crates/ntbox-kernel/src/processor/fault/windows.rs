@@ -12,16 +12,18 @@
 use super::handover::start_reporter;
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
+use super::sample::Seen;
 use crate::processor::step::{Registers, STACK_POINTER};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::sync::Once;
 use windows_sys::Win32::Foundation as status;
 use windows_sys::Win32::System::Diagnostics::Debug::{
-    AddVectoredExceptionHandler, CONTEXT, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH,
-    EXCEPTION_POINTERS, EXCEPTION_RECORD,
+    AddVectoredExceptionHandler, CONTEXT, CONTEXT_CONTROL_AMD64, EXCEPTION_CONTINUE_EXECUTION,
+    EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS, EXCEPTION_RECORD, GetThreadContext,
 };
 use windows_sys::Win32::System::Threading::{
-    CreateEventW, INFINITE, SetEvent, SetThreadStackGuarantee, WaitForSingleObject,
+    CreateEventW, INFINITE, OpenThread, ResumeThread, SetEvent, SetThreadStackGuarantee,
+    SuspendThread, THREAD_GET_CONTEXT, THREAD_SUSPEND_RESUME, WaitForSingleObject,
 };
 
 /// The trap flag, in the register of flags.
@@ -157,6 +159,38 @@ fn trap_of(record: &EXCEPTION_RECORD, thread: &Interruption<'_>) -> Option<Trap>
     };
     Some(trap)
 }
+
+/// Looks at a thread while it is suspended, and allocates nothing meanwhile: it may hold any lock.
+pub(super) fn look(_thread: u32, host: u32) -> Option<Seen> {
+    // SAFETY: ids are looked for by the system.
+    let thread = unsafe { OpenThread(THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT, 0, host) };
+    if thread.is_null() {
+        return None;
+    }
+    // SAFETY: a new handle, which nobody else knows.
+    let thread = unsafe { OwnedHandle::from_raw_handle(thread) };
+    let mut seen = Seen::nothing();
+    let mut context = Box::new(Aligned(CONTEXT {
+        ContextFlags: CONTEXT_CONTROL_AMD64,
+        ..CONTEXT::default()
+    }));
+    // SAFETY: an open handle, with the right to.
+    if unsafe { SuspendThread(thread.as_raw_handle()) } == u32::MAX {
+        return None;
+    }
+    // SAFETY: as above; room for a context, aligned as it has to be.
+    let got = unsafe { GetThreadContext(thread.as_raw_handle(), &raw mut context.0) } != 0;
+    if got {
+        seen.note(context.0.Rip as usize, context.0.Rsp as usize);
+    }
+    // SAFETY: as above; suspended here.
+    unsafe { ResumeThread(thread.as_raw_handle()) };
+    got.then_some(seen)
+}
+
+/// A context lies at a multiple of 16 bytes.
+#[repr(align(16))]
+struct Aligned(CONTEXT);
 
 /// An event.
 pub(super) struct Bell(OwnedHandle);

@@ -1,6 +1,7 @@
 //! The command line of `ntbox diff`.
 
 use super::super::parse::{parse_setting, parse_volume};
+use super::super::watchdog::PATIENCE;
 use clap::Args;
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;
@@ -84,6 +85,10 @@ pub struct DiffOptions {
     /// Requests of a small program at most
     #[arg(long, value_name = "K", default_value_t = 2, requires = "systematic", value_parser = clap::value_parser!(u32).range(1..=4))]
     pub requests: u32,
+    /// Seconds in which nothing need move; then the run is ended and says who waits for what. A debugger
+    /// that stops the process does not count
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -113,6 +118,9 @@ pub struct SideOptions {
     /// Seed of the first program
     #[arg(long)]
     pub seed: u64,
+    /// Seconds in which nothing need move
+    #[arg(long)]
+    pub patience: u64,
     /// What a violation names as the command that does it again
     #[arg(long)]
     pub replay: String,

@@ -7,7 +7,7 @@
 use super::super::failure::Failure;
 use super::super::machine::{self, Volume};
 use super::super::run::{configure_replay, mix, mount};
-use super::super::watchdog::Watchdog;
+use super::super::watchdog::{self, Watchdog};
 use super::options::SideOptions;
 use ntbox::io_manager::storage::MountTiming;
 use ntbox::verifier::collected::{self, Collected};
@@ -51,6 +51,7 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
         options.replay.clone(),
         options.keep_going,
     );
+    watchdog::configure(options.patience, false);
     machine::start();
     let create = |descriptions: &[_]| -> Vec<Volume> {
         descriptions.iter().cloned().map(Volume::create).collect()
@@ -72,7 +73,7 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Failure::Failed(format!("no orders: {error}")))?;
         let order: Order = serde_json::from_str(&line).map_err(anyhow::Error::from)?;
-        let _watchdog = Watchdog::start(&progress, false);
+        let _watchdog = Watchdog::start("a program");
         let mix = mix(false, options.verify);
         let seen = program::run(&order.program, order.run, mix, &volumes, &progress);
         answer(&match seen {

@@ -212,6 +212,7 @@ fn arguments(
     }
     add("--seed", options.seed.to_string().into());
     add("--verify", options.verify.to_string().into());
+    add("--patience", options.patience.to_string().into());
     add("--replay", replay.into());
     if options.keep_going {
         arguments.push("--keep-going".into());

@@ -4,7 +4,7 @@ use super::super::failure::Failure;
 use super::super::machine::{self, LoadedDriver, Volume};
 use super::super::progress::Display;
 use super::super::run::{configure, new_directory, temporary_directory};
-use super::super::watchdog::Watchdog;
+use super::super::watchdog::{self, Watchdog};
 use super::options::DiffOptions;
 use ntbox::io_manager::completion_states::{self, Ended, STATES, State};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
@@ -63,6 +63,7 @@ pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
         options.verify,
         options.keep_going,
     );
+    watchdog::configure(options.patience, options.json);
     machine::start();
     let directory = temporary_directory()?;
     let volume = Volume::create(VolumeDescription {
@@ -134,7 +135,7 @@ impl Passes<'_> {
     fn pass(&mut self, title: &str, report: &mut Report) -> All {
         let threads = self.options.threads as usize;
         let progress: Arc<Progress> = Arc::default();
-        let _watchdog = Watchdog::start(&progress, self.options.json);
+        let _watchdog = Watchdog::start(title);
         let _display = Display::start(title, &progress, self.options.json);
         let begun = Instant::now();
         let volume = self.volume.name();

@@ -1,0 +1,95 @@
+//! What never comes to its end: for the check that somebody is told who is at fault. Chosen by the registry
+//! value `Stuck`.
+
+use crate::filter::{DispatchRoutine, enter};
+use crate::kernel::{initialize_event, mark_pending, wait_for};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU32, Ordering};
+use wdk_sys::{IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING};
+
+/// Where it stays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    /// DriverEntry runs in a circle.
+    EntryRuns,
+    /// DriverEntry waits for what nobody signals.
+    EntryWaits,
+    /// DriverUnload runs in a circle.
+    UnloadRuns,
+    /// A dispatch routine waits for what nobody signals.
+    ReadWaits,
+    /// A request is kept, and never completed.
+    ReadKept,
+}
+
+/// The one that DriverUnload has to ask for, as a number behind [`Stuck::EntryRuns`].
+static CHOSEN: AtomicU32 = AtomicU32::new(u32::MAX);
+
+impl Stuck {
+    /// By the value of the setting.
+    pub fn by_name(is: impl Fn(&str) -> bool) -> Option<Self> {
+        let names = [
+            ("entry-runs", Self::EntryRuns),
+            ("entry-waits", Self::EntryWaits),
+            ("unload-runs", Self::UnloadRuns),
+            ("read-waits", Self::ReadWaits),
+            ("read-kept", Self::ReadKept),
+        ];
+        names
+            .into_iter()
+            .find(|(name, _)| is(name))
+            .map(|(_, stuck)| stuck)
+    }
+
+    /// The dispatch routine that stays, for the major function it is done with.
+    pub fn routine(self, major: u32) -> Option<DispatchRoutine> {
+        match (self, major) {
+            (Self::ReadWaits, IRP_MJ_READ) => Some(read_waits),
+            (Self::ReadKept, IRP_MJ_READ) => Some(read_kept),
+            _ => None,
+        }
+    }
+}
+
+/// In DriverEntry.
+pub unsafe fn at_entry(stuck: Stuck) {
+    CHOSEN.store(stuck as u32, Ordering::Relaxed);
+    match stuck {
+        Stuck::EntryRuns => run_in_a_circle(),
+        Stuck::EntryWaits => wait_for_nobody(),
+        _ => (),
+    }
+}
+
+/// In DriverUnload.
+pub fn at_unload() {
+    if CHOSEN.load(Ordering::Relaxed) == Stuck::UnloadRuns as u32 {
+        run_in_a_circle();
+    }
+}
+
+#[inline(never)]
+fn run_in_a_circle() {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[inline(never)]
+unsafe fn wait_for_nobody() {
+    let mut event = MaybeUninit::<KEVENT>::uninit();
+    initialize_event(event.as_mut_ptr());
+    wait_for(event.as_mut_ptr());
+}
+
+unsafe extern "C" fn read_waits(_device: PDEVICE_OBJECT, _irp: PIRP) -> NTSTATUS {
+    enter();
+    wait_for_nobody();
+    STATUS_PENDING
+}
+
+unsafe extern "C" fn read_kept(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    mark_pending(irp);
+    STATUS_PENDING
+}
