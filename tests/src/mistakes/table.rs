@@ -120,6 +120,12 @@ pub const ALL: &[Mistake] = &[
     at_line("complete-under-spin-lock", "SpinLockSafe", IRQL),
     at_line("wait-in-completion", "WaitAtDispatch", IRQL),
     in_routine(
+        "information-too-large",
+        "InformationTooLarge",
+        COMPLETION,
+        "enlarge",
+    ),
+    in_routine(
         "wrong-completion-status",
         "CompletionRoutineStatus",
         COMPLETION,

@@ -15,7 +15,7 @@
     reason = "a request is walked by pointer; its completer owns it"
 )]
 
-use super::complete_checks::{check_level, check_request, twice};
+use super::complete_checks::{check_information, check_level, check_request, twice};
 use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
@@ -86,6 +86,7 @@ unsafe fn checked(irp: *mut IRP, boost: i8, site: usize) {
                 tracker: None,
                 sequence: 0,
                 site,
+                last: ("completed by", site),
             },
             Some(tracker) => {
                 let event = Event::new(
@@ -116,6 +117,7 @@ unsafe fn checked(irp: *mut IRP, boost: i8, site: usize) {
                     tracker: Some(tracker),
                     sequence,
                     site,
+                    last: ("completed by", site),
                 }
             }
         };
@@ -186,12 +188,16 @@ struct Checked {
     tracker: Option<Reference>,
     sequence: u32,
     site: usize,
+    /// Who had the request last.
+    last: (&'static str, usize),
 }
 
 impl Observer for Checked {
     unsafe fn pass(&mut self, irp: *mut IRP, number: i8, control: u8, calls: bool) {
         // SAFETY: the completer owns the request.
         unsafe { witness::request_comes_back(irp, number, control) };
+        // SAFETY: as above; the request stands above the location that it comes back from.
+        unsafe { check_information(irp, irp.current_location().wrapping_sub(1), self.last) };
         let Some(tracker) = &self.tracker else { return };
         // SAFETY: as above.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
@@ -246,6 +252,7 @@ impl Observer for Checked {
         // SAFETY: as in `Unchecked`.
         let status = unsafe { routine(device, irp, location.Context) };
         completion_states::returned(state, status);
+        self.last = ("completion routine", address);
         if let Some(tracker) = &self.tracker {
             let stopped = status == STATUS_MORE_PROCESSING_REQUIRED;
             running::completion_left(tracker, irp, number, address, stopped);

@@ -7,7 +7,12 @@
 )]
 
 use super::{checks, irp};
-use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql, STATUS_PENDING, Status};
+use crate::nt::{
+    DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_QUERY_VOLUME_INFORMATION,
+    IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_KERNEL_CALL, IRP_MN_USER_FS_REQUEST, IrpExt, Kirql,
+    STATUS_PENDING, Status,
+};
 use crate::processor::{held_locks, irql};
 use crate::verifier::rules;
 
@@ -30,6 +35,71 @@ pub(super) fn check_level(irp: *mut IRP, before: Kirql, routine: usize) {
             vec![("completion routine", routine)],
         );
         irql::restore(before);
+    }
+}
+
+/// Bytes that whoever sent the request to this location has room for; `None` where Information counts
+/// no bytes, or nobody has asked for any.
+fn room(location: &IO_STACK_LOCATION) -> Option<u32> {
+    let parameters = &location.Parameters;
+    let (major, minor) = (location.MajorFunction.into(), location.MinorFunction.into());
+    // SAFETY: plain numbers, each bit pattern of which is one; the member is that of the function.
+    unsafe {
+        match major {
+            IRP_MJ_READ | IRP_MJ_WRITE => Some(parameters.Read.Length),
+            IRP_MJ_QUERY_INFORMATION => Some(parameters.QueryFile.Length),
+            IRP_MJ_QUERY_VOLUME_INFORMATION => Some(parameters.QueryVolume.Length),
+            // Notifications have theirs in the same place.
+            IRP_MJ_DIRECTORY_CONTROL => Some(parameters.QueryDirectory.Length),
+            IRP_MJ_FILE_SYSTEM_CONTROL
+                if !matches!(minor, IRP_MN_USER_FS_REQUEST | IRP_MN_KERNEL_CALL) =>
+            {
+                None
+            }
+            // Without a buffer nothing is copied, and the answer to an oplock has a number there.
+            IRP_MJ_DEVICE_CONTROL | IRP_MJ_FILE_SYSTEM_CONTROL => {
+                Some(parameters.DeviceIoControl.OutputBufferLength).filter(|length| *length != 0)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The I/O manager copies as many bytes as Information says, whatever the buffer holds. `by` has made it
+/// what it is. Where the run goes on, no more is copied than there is.
+///
+/// # Safety
+/// The completer owns `irp`, which comes back from `location`.
+pub(super) unsafe fn check_information(
+    irp: *mut IRP,
+    location: *const IO_STACK_LOCATION,
+    by: (&'static str, usize),
+) {
+    // SAFETY: contract.
+    let (status, information) = unsafe {
+        (
+            (*irp).IoStatus.Anonymous.Status,
+            (*irp).IoStatus.Information,
+        )
+    };
+    if information == 0 || Status(status).is_error() {
+        return;
+    }
+    // SAFETY: contract.
+    let Some(room) = room(unsafe { &*location }) else {
+        return;
+    };
+    if information > room as usize {
+        checks::report(
+            &rules::INFORMATION_TOO_LARGE,
+            format!(
+                "IoStatus.Information is {information}, and the buffer that was asked for holds {room} bytes"
+            ),
+            irp,
+            vec![by],
+        );
+        // SAFETY: contract.
+        unsafe { (*irp).IoStatus.Information = room as usize };
     }
 }
 

@@ -1,13 +1,39 @@
-//! Completion routines: what they return.
+//! Completion routines: what they return, and what they do to the result.
 
 use super::Mistake;
 use crate::filter::{DispatchRoutine, enter, leave, pass_with};
 use crate::kernel::mark_pending;
 use core::ffi::c_void;
-use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP};
+use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_SUCCESS};
 
 pub(super) fn routine(mistake: Mistake) -> Option<DispatchRoutine> {
-    (mistake == Mistake::WrongCompletionStatus).then_some(pass)
+    match mistake {
+        Mistake::WrongCompletionStatus => Some(pass),
+        Mistake::InformationTooLarge => Some(pass_and_enlarge),
+        _ => None,
+    }
+}
+
+unsafe extern "C" fn pass_and_enlarge(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let status = pass_with(device, irp, enlarge, core::ptr::null_mut());
+    leave();
+    status
+}
+
+unsafe extern "C" fn enlarge(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
+    if (*irp).PendingReturned != 0 {
+        mark_pending(irp);
+    }
+    if (*irp).IoStatus.Information > 64 {
+        (*irp).IoStatus.Information += 0x10_0000;
+    }
+    leave();
+    STATUS_SUCCESS
 }
 
 unsafe extern "C" fn pass(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

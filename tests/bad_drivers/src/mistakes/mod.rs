@@ -130,6 +130,8 @@ mistakes! {
     CompleteUnderSpinLock = "complete-under-spin-lock";
     /// A completion routine waits at DISPATCH_LEVEL (C3).
     WaitInCompletion = "wait-in-completion";
+    /// A completion routine says that there is more in the buffer than that holds.
+    InformationTooLarge = "information-too-large";
     /// A completion routine returns the status of the request (C7).
     WrongCompletionStatus = "wrong-completion-status";
     /// Two spin locks are taken in one order here and in the other one there.

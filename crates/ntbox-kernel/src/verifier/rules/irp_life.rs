@@ -13,6 +13,15 @@ rules! { IrpLife;
         should: "complete each request exactly once",
         proof: BadDriver("complete-twice"),
     };
+    INFORMATION_TOO_LARGE = {
+        name: "InformationTooLarge",
+        code: "documented",
+        checks: "A request succeeds with more bytes in IoStatus.Information than the buffer holds that it was sent with",
+        source: "kernel/errors-in-buffered-i-o",
+        detected_by: "IoCompleteRequest, and after each completion routine: Information against the length in the stack location",
+        should: "set Information to the bytes that are in the buffer, which are never more than the length in the stack location",
+        proof: BadDriver("information-too-large"),
+    };
     NO_MORE_STACK_LOCATIONS = {
         name: "NoMoreStackLocations",
         code: "0x35 NO_MORE_IRP_STACK_LOCATIONS",
