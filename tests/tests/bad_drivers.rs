@@ -179,6 +179,7 @@ caught! {
     /// C3: a wait in a completion routine at DISPATCH_LEVEL.
     waiting_in_a_completion_routine_is_caught = "wait-in-completion";
     /// C7: a completion routine returns another status.
+    an_overwritten_master_is_caught = "master-irp-overwritten";
     more_information_than_the_buffer_holds_is_caught = "information-too-large";
     a_wrong_completion_status_is_caught = "wrong-completion-status";
     /// V (IRQL): IrqlIoPassive1.

@@ -119,6 +119,7 @@ pub const ALL: &[Mistake] = &[
     at_line("forward-at-dispatch", "ForwardedAtBadIrql", IRQL),
     at_line("complete-under-spin-lock", "SpinLockSafe", IRQL),
     at_line("wait-in-completion", "WaitAtDispatch", IRQL),
+    at_line("master-irp-overwritten", "MasterIrpOverwritten", OWNERSHIP),
     in_routine(
         "information-too-large",
         "InformationTooLarge",

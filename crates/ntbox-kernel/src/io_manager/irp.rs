@@ -16,7 +16,7 @@ use super::{cancel, checks};
 use crate::host::address_map::AddressMap;
 use crate::io_manager::identity::Identity;
 use crate::nt::irp::size_of_irp;
-use crate::nt::{APC_LEVEL, FILE_OBJECT, IRP, IrpExt, LIST_ENTRY, NTSTATUS};
+use crate::nt::{APC_LEVEL, FILE_OBJECT, IRP, IRP_ASSOCIATED_IRP, IrpExt, LIST_ENTRY, NTSTATUS};
 use crate::processor::{irql, thread};
 use crate::{pool, verifier};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -32,6 +32,8 @@ const HAS_PREFIX: u8 = 0x80;
 struct Prefix {
     identity: Identity,
     tracker: *const Tracker,
+    /// Of an associated request, as it was made: what the driver has in the IRP may be written over.
+    master: *mut IRP,
 }
 
 const PREFIX: usize = size_of::<Prefix>();
@@ -113,6 +115,7 @@ pub fn allocate_at(stack_size: i8, site: usize) -> *mut IRP {
         block.cast::<Prefix>().write(Prefix {
             identity: Identity::default(),
             tracker,
+            master: std::ptr::null_mut(),
         });
         set_up(irp, bytes as u16, stack_size);
         (*irp).AllocationFlags = HAS_PREFIX;
@@ -273,6 +276,30 @@ pub unsafe fn set_identity(irp: *mut IRP, identity: Identity) {
 pub unsafe fn identity(irp: *const IRP) -> Identity {
     // SAFETY: contract.
     unsafe { prefix(irp).map_or_else(Identity::default, |prefix| (*prefix).identity) }
+}
+
+/// Makes `irp` an associated request of `master`.
+///
+/// # Safety
+/// `irp` is alive and the caller's.
+pub unsafe fn associate(irp: *mut IRP, master: *mut IRP) {
+    // SAFETY: contract.
+    unsafe {
+        (*irp).Flags |= IRP_ASSOCIATED_IRP;
+        (*irp).AssociatedIrp.MasterIrp = master;
+        if let Some(prefix) = prefix(irp) {
+            (*prefix).master = master;
+        }
+    }
+}
+
+/// The master that an associated request was made for; null if the box did not make it.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn master(irp: *const IRP) -> *mut IRP {
+    // SAFETY: contract.
+    unsafe { prefix(irp).map_or(std::ptr::null_mut(), |prefix| (*prefix).master) }
 }
 
 /// Calls `visit` with every live IRP of the box and the address that allocated

@@ -110,7 +110,7 @@ pub unsafe fn finish_synchronously(irp: *mut IRP) {
 unsafe fn finish_associated(irp: *mut IRP, boost: i8) {
     // SAFETY: contract; the master waits for its associated requests.
     unsafe {
-        let master = (*irp).AssociatedIrp.MasterIrp;
+        let master = master_of(irp);
         let count = AtomicI32::from_ptr(&raw mut (*master).AssociatedIrp.IrpCount);
         let left = count.fetch_sub(1, Ordering::AcqRel) - 1;
         free_mdls(irp);
@@ -119,6 +119,27 @@ unsafe fn finish_associated(irp: *mut IRP, boost: i8) {
             super::complete::complete_request(master, boost, 0);
         }
     }
+}
+
+/// The master of an associated request: the one that it was made for, whatever the IRP says by now.
+///
+/// # Safety
+/// As [`begin`].
+unsafe fn master_of(irp: *mut IRP) -> *mut IRP {
+    // SAFETY: contract; the member is a pointer whatever was stored.
+    let (made_for, says) = unsafe { (irp::master(irp), (*irp).AssociatedIrp.MasterIrp) };
+    if made_for.is_null() || made_for == says {
+        return says;
+    }
+    checks::report(
+        &rules::MASTER_OVERWRITTEN,
+        format!(
+            "AssociatedIrp.MasterIrp is {says:p} when the associated request completes, and was {made_for:p}"
+        ),
+        irp,
+        vec![("made by", irp::allocated_by(irp))],
+    );
+    made_for
 }
 
 /// # Safety

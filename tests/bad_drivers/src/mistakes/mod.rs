@@ -130,6 +130,8 @@ mistakes! {
     CompleteUnderSpinLock = "complete-under-spin-lock";
     /// A completion routine waits at DISPATCH_LEVEL (C3).
     WaitInCompletion = "wait-in-completion";
+    /// A buffer is set in an associated request, where its master is.
+    MasterIrpOverwritten = "master-irp-overwritten";
     /// A completion routine says that there is more in the buffer than that holds.
     InformationTooLarge = "information-too-large";
     /// A completion routine returns the status of the request (C7).

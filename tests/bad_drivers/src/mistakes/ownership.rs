@@ -7,12 +7,15 @@ use super::Mistake;
 use crate::filter::{
     DispatchRoutine, completed, dispatch, enter, leave, lower, pass_and_wait, pass_with, stop,
 };
-use crate::kernel::{complete_as_is, copy_location_to_next, current_location, mark_pending};
+use crate::kernel::{
+    complete_as_is, copy_location_to_next, current_location, mark_pending, next_location,
+    set_completion_routine,
+};
 use core::ptr::null_mut;
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY,
-    NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID, SL_PENDING_RETURNED, STATUS_PENDING,
-    ntddk,
+    _WORK_QUEUE_TYPE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FLUSH_BUFFERS,
+    IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID,
+    SL_PENDING_RETURNED, STATUS_PENDING, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -22,6 +25,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CompleteWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(complete_in_worker),
         (Mistake::TouchIrpWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(mark_after_call),
         (Mistake::TouchIrpAfterCompletion, IRP_MJ_CREATE) => Some(look_after_completion),
+        (Mistake::MasterIrpOverwritten, IRP_MJ_FLUSH_BUFFERS) => Some(flush_in_parts),
         _ => None,
     }
 }
@@ -35,6 +39,24 @@ pub(super) unsafe fn is_notify(irp: PIRP) -> bool {
 unsafe fn set_stop(device: PDEVICE_OBJECT, irp: PIRP) -> bool {
     copy_location_to_next(irp);
     ntddk::IoSetCompletionRoutineEx(device, irp, Some(stop), null_mut(), 1, 1, 1) >= 0
+}
+
+/// Lets an associated request do the work of the request, which completes with it.
+unsafe extern "C" fn flush_in_parts(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let part = ntddk::IoMakeAssociatedIrp(irp, (*lower(device)).StackSize); // MISTAKE: master-irp-overwritten
+    if part.is_null() {
+        return dispatch(device, irp);
+    }
+    enter();
+    mark_pending(irp);
+    (*irp).AssociatedIrp.IrpCount = 1;
+    let next = next_location(part);
+    (*next).MajorFunction = IRP_MJ_FLUSH_BUFFERS as u8;
+    (*next).FileObject = (*current_location(irp)).FileObject;
+    set_completion_routine(part, completed, null_mut());
+    (*part).AssociatedIrp.SystemBuffer = null_mut();
+    let _ = ntddk::IofCallDriver(lower(device), part);
+    STATUS_PENDING
 }
 
 /// Takes STATUS_PENDING for "try again".

@@ -6,7 +6,7 @@ use crate::io_manager::stack::invoke_flags;
 use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
-    DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_PAGING_IO,
+    DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_PAGING_IO,
     IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
 };
 use crate::pool::failure;
@@ -195,9 +195,7 @@ pub unsafe extern "win64" fn make_associated_irp(
     let irp = irp::allocate_at(stack_size, caller);
     if !irp.is_null() {
         // SAFETY: a new request.
-        let request = unsafe { &mut *irp };
-        request.Flags |= IRP_ASSOCIATED_IRP;
-        request.AssociatedIrp.MasterIrp = master;
+        unsafe { irp::associate(irp, master) };
         // SAFETY: the driver's request.
         let owner = unsafe { master.thread() };
         // SAFETY: a new request.

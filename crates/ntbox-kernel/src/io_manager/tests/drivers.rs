@@ -239,6 +239,8 @@ pub fn originate(top: *mut DEVICE_OBJECT, flags: u32) -> Originated {
         (*request).UserEvent = &raw mut *event;
         (*request).Anonymous.UserIosb = &raw mut *iosb;
         (*request.next_location()).MajorFunction = IRP_MJ_READ as u8;
+        // As many as any test says were read.
+        (*request.next_location()).Parameters.Read.Length = 4096;
         Originated {
             irp: request,
             event,

@@ -17,6 +17,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::{dispatcher, irql, thread};
+use crate::verifier::capture;
 use std::ptr::null_mut;
 
 #[test]
@@ -156,6 +157,39 @@ fn the_last_associated_request_completes_its_master() {
         }
     }
     assert!(request.seen(STATUS_PENDING).signaled);
+}
+
+/// SystemBuffer and IrpCount lie where MasterIrp is.
+#[test]
+fn a_master_that_was_written_over_is_reported_and_completed() {
+    let below = Stack::new(&[Behaviour::Complete]);
+    let above = Stack::new(&[Behaviour::Hold]);
+    for is_wrong in [false, true] {
+        let mut request = originate(above.top(), IRP_SYNCHRONOUS_API);
+        assert_eq!(request.send(above.top(), 0), STATUS_PENDING);
+        let master = above.held(usize::from(is_wrong));
+        let ((), reported) = capture(|| {
+            // SAFETY: the device that holds the master owns it, and the part.
+            unsafe {
+                (*master).AssociatedIrp.IrpCount = 1;
+                let part = irp::allocate((*below.top()).StackSize);
+                irp::associate(part, master);
+                (*part.next_location()).MajorFunction = IRP_MJ_READ as u8;
+                if is_wrong {
+                    (*part).AssociatedIrp.IrpCount = 0x30;
+                }
+                call::call_driver(below.top(), part, 0);
+            }
+        });
+        let rules: Vec<_> = reported.iter().map(|reported| reported.rule.name).collect();
+        let expected: &[&str] = if is_wrong {
+            &["MasterIrpOverwritten"]
+        } else {
+            &[]
+        };
+        assert_eq!(rules, expected);
+        assert!(request.seen(STATUS_PENDING).signaled);
+    }
 }
 
 #[test]

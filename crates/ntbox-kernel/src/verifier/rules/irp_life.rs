@@ -22,6 +22,15 @@ rules! { IrpLife;
         should: "set Information to the bytes that are in the buffer, which are never more than the length in the stack location",
         proof: BadDriver("information-too-large"),
     };
+    MASTER_OVERWRITTEN = {
+        name: "MasterIrpOverwritten",
+        code: "documented",
+        checks: "An associated request completes with something else in AssociatedIrp.MasterIrp than the master that it was made for",
+        source: "ntddk/nf-ntddk-iomakeassociatedirp",
+        detected_by: "the second stage of completion: AssociatedIrp.MasterIrp against what IoMakeAssociatedIrp was given",
+        should: "leave AssociatedIrp alone in an associated request: SystemBuffer and IrpCount lie in the same place; hand buffers on by MdlAddress or UserBuffer",
+        proof: BadDriver("master-irp-overwritten"),
+    };
     NO_MORE_STACK_LOCATIONS = {
         name: "NoMoreStackLocations",
         code: "0x35 NO_MORE_IRP_STACK_LOCATIONS",
