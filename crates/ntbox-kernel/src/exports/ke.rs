@@ -3,9 +3,9 @@
 //! Thin routines: each checks the IRQL that the DDI reference gives and calls the
 //! part of [`crate::processor`] that models it.
 //!
-//! Left out: `KeQuerySystemTime` and `KeQueryTickCount` are no imports on x64 but
-//! reads of the shared page at `0xFFFFF780_00000000`, and `KeTickCount` is not
-//! exported there; affinity and target processors, as the host schedules threads.
+//! `KeQuerySystemTime` and `KeQueryTickCount` are no imports on x64 but reads of the page
+//! that the kernel shares with programs, which [`crate::processor`] has; `KeTickCount` is not
+//! exported there. Left out: affinity and target processors, as the host schedules threads.
 
 pub(super) mod bug_check;
 mod objects;

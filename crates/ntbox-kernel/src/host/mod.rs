@@ -8,6 +8,7 @@ pub mod file;
 pub mod frames;
 pub mod memory;
 pub mod pageable;
+pub mod segment;
 #[cfg(test)]
 pub(crate) mod test_process;
 

@@ -18,6 +18,7 @@ pub mod routines;
 pub mod stack_location;
 pub mod status;
 pub mod unicode;
+pub mod version;
 
 pub use fast_io::FAST_IO_DISPATCH;
 pub use fs_filter::FS_FILTER_CALLBACKS;

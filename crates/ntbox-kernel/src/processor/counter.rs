@@ -11,6 +11,9 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Counts per second (`KeQueryPerformanceCounter`), as Windows 10 has them.
+pub const FREQUENCY: i64 = 10_000_000;
+
 /// How long the pace is measured, at the first reading: a host's clock that is off by 50 ns at both ends
 /// makes that 25 millionths.
 const MEASURED: Duration = Duration::from_millis(4);

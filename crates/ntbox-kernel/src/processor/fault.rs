@@ -2,7 +2,7 @@
 //!
 //! [`prepare_thread`] makes faults of the thread arrive here: as signals on
 //! Linux, as exceptions on Windows. Reading `cr8` is answered with the IRQL of
-//! the thread; everything else that a driver has to do with becomes a violation
+//! the thread, writing it sets that, and the page that the kernel shares with programs is read elsewhere; everything else that a driver has to do with becomes a violation
 //! with the driver's line, and the process ends. Faults that no driver took part
 //! in are left to whoever handled them before.
 //!
@@ -16,16 +16,23 @@
 //! | `interrupted` | what becomes of a thread that was interrupted |
 //! | `handover` | the way of a fault to the thread that reports it |
 //! | `judge` | which rule it breaks |
+//! | `level`, `elsewhere` | faults that the thread goes on from: `mov cr8`, the shared page |
 //! | `sample` | where another thread is |
 
 use crate::nt::Kirql;
 
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod elsewhere;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod handover;
+#[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod inlined_tests;
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod interrupted;
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod judge;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod level;
 #[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod process_tests;
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]

@@ -15,6 +15,7 @@
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
 //! - [`system_thread`]: threads that drivers create;
 //! - [`fault`], [`step`], [`instruction`]: what a driver's code must not touch, and each instruction of it;
+//! - `processor_block`, `shared_page`: what Microsoft's headers read without a call;
 //! - [`suspension`]: threads that are suspended inside a driver;
 //! - [`turns`], [`points`]: two threads that run in turn, for every order of a race.
 //!
@@ -37,6 +38,8 @@ pub mod object;
 pub mod parking;
 pub mod points;
 pub mod process;
+mod processor_block;
+mod shared_page;
 pub mod spin_lock;
 pub mod step;
 pub mod suspension;

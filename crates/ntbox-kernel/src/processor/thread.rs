@@ -11,7 +11,7 @@ use super::dispatcher::waiter::Waiter;
 use super::dispatcher::waits::{interrupt_wait, signal_thread_object};
 use super::object::{self, Kind};
 use super::process::{self, Process};
-use super::{fault, irql};
+use super::{fault, irql, processor_block};
 use crate::host;
 use crate::nt::IRP;
 use crate::verifier::{self, Context};
@@ -105,6 +105,7 @@ impl Drop for EndOfThread {
     fn drop(&mut self) {
         if let Some(thread) = CURRENT.get() {
             thread.end();
+            processor_block::remove();
         }
     }
 }
@@ -245,6 +246,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
     thread.apcs.adopt();
     fault::call_thread(thread.id, &thread.name);
     fault::prepare_thread();
+    processor_block::install(thread.object(), thread.processor);
     // Makes the object that the variable PsInitialSystemProcess points to.
     process::system();
     // While a thread ends its destructors may still come here; it has been signaled by then.

@@ -84,14 +84,11 @@ pub unsafe extern "win64" fn cancel_timer(timer: *mut KTIMER, caller: usize) -> 
     u8::from(timer::cancel(timer))
 }
 
-/// Counts per second of `KeQueryPerformanceCounter`, as Windows 10 has them.
-const PERFORMANCE_FREQUENCY: i64 = 10_000_000;
-
 /// `KeQueryPerformanceCounter`.
 pub unsafe extern "win64" fn query_performance_counter(frequency: *mut i64) -> i64 {
     if !frequency.is_null() {
         // SAFETY: the driver passes a `LARGE_INTEGER` or null.
-        unsafe { frequency.write_unaligned(PERFORMANCE_FREQUENCY) };
+        unsafe { frequency.write_unaligned(counter::FREQUENCY) };
     }
     counter::performance_counter()
 }

@@ -4,20 +4,11 @@
 
 use super::strings::terminated;
 use crate::exports::debug;
+use crate::nt::version::{BUILD, MAJOR, MINOR, PLATFORM_NT, SUITE, WORKSTATION};
 use crate::nt::{NTSTATUS, STATUS_SUCCESS, UNICODE_STRING};
 use crate::processor::irql;
 use crate::verifier::{rules, violation};
 use windows_sys::Win32::System::SystemInformation::{OSVERSIONINFOEXW, OSVERSIONINFOW};
-
-/// Windows 10, version 22H2.
-const MAJOR: u32 = 10;
-const MINOR: u32 = 0;
-const BUILD: u32 = 19_045;
-/// `VER_PLATFORM_WIN32_NT` and `VER_NT_WORKSTATION`.
-const PLATFORM_NT: u32 = 2;
-const WORKSTATION: u8 = 1;
-/// `VER_SUITE_SINGLEUSERTS`.
-const SUITE: u16 = 0x100;
 
 /// `RtlGetVersion`. The size says which of the two structures it is.
 pub unsafe extern "win64" fn get_version(

@@ -1,13 +1,14 @@
 //! What becomes of a thread that an instruction or a single step has interrupted.
 
 use super::handover::{Collected, hand_over, this_thread};
-use super::judge::{CALLS, CR8_READ_BYTES, Fault, Trap, concerns_driver, reads_cr8};
+use super::judge::{Access, CALLS, CR8_READ_BYTES, Fault, Place, Trap, concerns_driver, reads_cr8};
+use super::{elsewhere, level};
 use crate::host::pageable::{self, Touched};
 use crate::nt::DISPATCH_LEVEL;
 use crate::pe_image;
 use crate::processor::instruction::code_at;
-use crate::processor::irql;
 use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
+use crate::processor::{irql, processor_block, shared_page};
 use crate::verifier;
 
 /// A thread, where it was interrupted.
@@ -37,6 +38,7 @@ pub(super) enum Then {
 
 /// A single step is done.
 pub(super) fn stepped(thread: &mut impl Interrupted) -> Then {
+    elsewhere::move_back(thread);
     let instruction = thread.instruction();
     if step::record(instruction, || thread.registers()) {
         thread.go_on_stepping();
@@ -72,12 +74,21 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         Trap::Memory { .. } | Trap::GivenAway(_) => [0; 4],
         _ => code_at(instruction).0,
     };
-    if matches!(trap, Trap::Protection)
-        && let Some(register) = reads_cr8(&code)
-        && pe_image::image_at(instruction).is_some()
+    if matches!(trap, Trap::Protection) && pe_image::image_at(instruction).is_some() {
+        if let Some(register) = reads_cr8(&code) {
+            thread.set_register(register, u64::from(irql::current()));
+            thread.set_instruction(instruction + CR8_READ_BYTES);
+            return Then::GoOn;
+        }
+        if level::set(thread, &code) {
+            return Then::GoOn;
+        }
+    }
+    let place = place_of(thread, trap);
+    if let (Trap::Memory { access, .. }, Place::SharedPage(offset)) = (trap, place)
+        && access == Access::Read
+        && elsewhere::read_shared_page(thread, offset)
     {
-        thread.set_register(register, u64::from(irql::current()));
-        thread.set_instruction(instruction + CR8_READ_BYTES);
         return Then::GoOn;
     }
     let touched = match trap {
@@ -99,6 +110,7 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         stack_pointer,
         irql: irql::current(),
         code,
+        place,
         pageable: touched == Some(Touched::TooHigh),
     };
     let mut calls = [0; CALLS];
@@ -112,4 +124,22 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         found,
         thread: this_thread(),
     })
+}
+
+/// What of a processor the fault is about.
+fn place_of(thread: &impl Interrupted, trap: Trap) -> Place {
+    let found = match trap {
+        Trap::Memory { address, .. } => shared_page::offset_of(address)
+            .map(Place::SharedPage)
+            .or_else(|| processor_block::offset_of(address).map(Place::ProcessorBlock)),
+        Trap::Protection => {
+            let fields = thread
+                .registers()
+                .into_iter()
+                .find_map(processor_block::field_of);
+            fields.map(Place::ReadInProcessorBlock)
+        }
+        _ => None,
+    };
+    found.unwrap_or(Place::Elsewhere)
 }

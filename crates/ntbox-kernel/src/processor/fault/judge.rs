@@ -4,9 +4,10 @@ pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image};
 use crate::pool;
-use crate::processor::irql;
 use crate::processor::step;
+use crate::processor::{instruction, irql};
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
+use iced_x86::OpKind;
 
 /// What the processor complained about.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,19 @@ pub(super) enum Trap {
     GivenAway(step::Access),
 }
 
+/// What a fault is about that a program has no memory for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nothing of that kind.
+    Elsewhere,
+    /// An offset in the page that the kernel shares with programs.
+    SharedPage(usize),
+    /// An offset in the processor block, behind what can be read of it.
+    ProcessorBlock(usize),
+    /// What was read at an offset of the processor block that is not modelled.
+    ReadInProcessorBlock(usize),
+}
+
 /// A fault, as the handler found it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault {
@@ -35,6 +49,8 @@ pub(super) struct Fault {
     pub(super) irql: Kirql,
     /// The byte codes at the instruction, as far as they are readable.
     pub(super) code: [u8; 4],
+    /// What of a processor it is about.
+    pub(super) place: Place,
     /// The memory is there for threads below `DISPATCH_LEVEL`.
     pub(super) pageable: bool,
 }
@@ -140,6 +156,9 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
     if fault.pageable {
         return judge_pageable(fault, address, access, does);
     }
+    if let Some((rule, what)) = judge_place(fault.place, access, does) {
+        return (rule, what, vec![]);
+    }
     if let Some(finding) = pool::diagnose(address) {
         let rule = match (finding.freed, access) {
             (true, _) => &rules::USE_AFTER_FREE,
@@ -170,6 +189,35 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         ", where nothing is"
     };
     (rule, format!("{does} 0x{address:x}{what}"), vec![])
+}
+
+/// Fields of the processor and of the shared page that nobody has told, which is the box's fault, not the
+/// driver's; or that are not the driver's to write.
+fn judge_place(place: Place, access: Access, does: &str) -> Option<(&'static Rule, String)> {
+    match place {
+        Place::Elsewhere => None,
+        Place::SharedPage(offset) if access == Access::Write => Some((
+            &rules::WROTE_READ_ONLY,
+            format!("writes offset 0x{offset:x} of the page that the kernel shares with programs"),
+        )),
+        Place::SharedPage(offset) => Some((
+            &rules::BAD_INSTRUCTION,
+            format!(
+                "{does} offset 0x{offset:x} of the page that the kernel shares with programs \
+                 (KUSER_SHARED_DATA), which ntbox does not model"
+            ),
+        )),
+        Place::ProcessorBlock(offset) => Some((
+            &rules::BAD_INSTRUCTION,
+            format!("{does} gs:[0x{offset:x}] (KPCR), which ntbox does not model"),
+        )),
+        Place::ReadInProcessorBlock(offset) => Some((
+            &rules::BAD_INSTRUCTION,
+            format!(
+                "uses what it has read at gs:[0x{offset:x}] (KPCR), which ntbox does not model"
+            ),
+        )),
+    }
 }
 
 /// Memory that is there, but not for a thread at `DISPATCH_LEVEL`.
@@ -237,13 +285,21 @@ fn judge_protection(fault: &Fault) -> (&'static Rule, String) {
             format!("stops with __fastfail: bug check 0x139 {name}"),
         );
     }
-    // mov cr8, register: the level is set without the routines that do it.
-    if matches!(fault.code, [0x44 | 0x45 | 0x4C | 0x4D, 0x0F, 0x22, _]) {
-        let what = "sets cr8 itself; IRQL is changed with KeRaiseIrql and KeLowerIrql here";
-        return (&rules::BAD_INSTRUCTION, what.to_owned());
+    if let Some(found) = judge_place(fault.place, Access::Read, "reads") {
+        return found;
     }
-    let what = "executes a privileged instruction or uses an address that is none (not canonical)";
-    (&rules::BAD_INSTRUCTION, what.to_owned())
+    let instruction = instruction::at(fault.instruction);
+    let uses_memory =
+        (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
+    let what = if uses_memory || instruction.is_string_instruction() || instruction.is_invalid() {
+        "uses an address that is none (not canonical)".to_owned()
+    } else {
+        format!(
+            "executes a privileged instruction ({:?})",
+            instruction.mnemonic()
+        )
+    };
+    (&rules::BAD_INSTRUCTION, what)
 }
 
 /// True if a driver has to do with the fault.
@@ -278,16 +334,21 @@ pub(super) fn report(fault: &Fault, calls: &[usize], context: Context) -> ! {
     )
 }
 
-/// The destination of `mov register, cr8` and the length of the instruction.
-/// Registers are numbered as the processor does (0 is rax).
+/// The destination of `mov register, cr8`. Registers are numbered as the processor does (0 is rax).
 pub(super) fn reads_cr8(code: &[u8; 4]) -> Option<usize> {
-    let [prefix, 0x0F, 0x20, operand] = *code else {
+    control_register_8(code, 0x20)
+}
+
+/// The general register of a `mov` from or to `cr8`, whose second byte code is `operation`.
+pub(super) fn control_register_8(code: &[u8; 4], operation: u8) -> Option<usize> {
+    let [prefix, 0x0F, second, operand] = *code else {
         return None;
     };
     // REX with R set makes cr0 cr8; B extends the register; W means nothing here.
     let extended = matches!(prefix, 0x45 | 0x4D);
     let rex = extended || matches!(prefix, 0x44 | 0x4C);
-    (rex && operand & 0x38 == 0).then_some(usize::from(operand & 7) + if extended { 8 } else { 0 })
+    (rex && second == operation && operand & 0x38 == 0)
+        .then_some(usize::from(operand & 7) + if extended { 8 } else { 0 })
 }
 
 /// Bytes of an instruction that [`reads_cr8`] knows.
@@ -304,6 +365,7 @@ mod tests {
             stack_pointer: 0x7000_0000,
             irql: 0,
             code: [0x90; 4],
+            place: Place::Elsewhere,
             pageable: false,
         }
     }
@@ -393,11 +455,19 @@ mod tests {
             name == "DriverBugCheck" && message.contains("0x139"),
             "{message}"
         );
-        let cr8 = Fault {
-            code: [0x44, 0x0F, 0x22, 0xC1],
-            ..fault(Trap::Protection)
-        };
-        assert!(judged(&cr8).2.contains("cr8"));
+        // wrmsr; mov rax, [rcx]
+        for (code, part) in [
+            (&[0x0F_u8, 0x30, 0x90][..], "privileged instruction (Wrmsr)"),
+            (&[0x48, 0x8B, 0x01], "not canonical"),
+        ] {
+            let executes = Fault {
+                instruction: code.as_ptr().addr(),
+                ..fault(Trap::Protection)
+            };
+            let (name, _, message) = judged(&executes);
+            assert_eq!(name, "BadInstruction");
+            assert!(message.contains(part), "{message}");
+        }
         assert_eq!(judged(&fault(Trap::Instruction)).0, "BadInstruction");
     }
 }

@@ -145,7 +145,7 @@ impl Interrupted for Interruption<'_> {
         self.0[GENERAL[register] as usize] = value as i64;
     }
     fn go_on_stepping(&mut self) {
-        // The flag is set in the context as it was in the thread.
+        self.0[libc::REG_EFL as usize] |= TRAP_FLAG;
     }
     fn stop_stepping(&mut self) {
         self.0[libc::REG_EFL as usize] &= !TRAP_FLAG;

@@ -10,17 +10,19 @@ use crate::{nt, pool, processor};
 use std::process::Output;
 
 fn alone(name: &str, f: impl FnOnce()) -> Output {
+    alone_in("process_tests", name, f)
+}
+
+/// Runs `f` in a process of its own, for the test `name` of the file `tests`.
+pub(super) fn alone_in(tests: &str, name: &str, f: impl FnOnce()) -> Output {
     let prepared = || {
         crate::processor::fault::prepare_thread();
         f();
     };
-    test_process::alone(
-        &format!("processor::fault::process_tests::{name}"),
-        prepared,
-    )
+    test_process::alone(&format!("processor::fault::{tests}::{name}"), prepared)
 }
 
-fn load(text: &[u8]) -> &'static Image {
+pub(super) fn load(text: &[u8]) -> &'static Image {
     let folder = tempfile::tempdir().unwrap();
     let image = TestImage {
         text: text.to_vec(),
@@ -32,7 +34,7 @@ fn load(text: &[u8]) -> &'static Image {
 }
 
 /// Calls code of an image with one argument.
-fn call(address: usize, argument: usize) -> usize {
+pub(super) fn call(address: usize, argument: usize) -> usize {
     // SAFETY: code of a test image that takes one argument.
     let routine: unsafe extern "win64" fn(usize) -> usize = unsafe { std::mem::transmute(address) };
     // SAFETY: as above.
@@ -40,11 +42,11 @@ fn call(address: usize, argument: usize) -> usize {
 }
 
 /// mov rax, [rcx]; ret
-const READ: &[u8] = &[0x48, 0x8B, 0x01, 0xC3];
+pub(super) const READ: &[u8] = &[0x48, 0x8B, 0x01, 0xC3];
 /// mov [rcx], rax; ret
-const WRITE: &[u8] = &[0x48, 0x89, 0x01, 0xC3];
+pub(super) const WRITE: &[u8] = &[0x48, 0x89, 0x01, 0xC3];
 
-fn expect_violation(output: &Output, parts: &[&str]) {
+pub(super) fn expect_violation(output: &Output, parts: &[&str]) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for part in parts {
