@@ -8,7 +8,7 @@
 
 DRIVER_INITIALIZE DriverEntry;
 static DRIVER_UNLOAD Unload;
-static DRIVER_DISPATCH Dispatch;
+DRIVER_DISPATCH Dispatch;
 static VOID NTAPI FileSystemChanged(PDEVICE_OBJECT FileSystem, BOOLEAN Active);
 static VOID NTAPI LowerDeviceGoes(PDEVICE_OBJECT Device, PDEVICE_OBJECT Lower);
 static IO_COMPLETION_ROUTINE CameBack;
@@ -176,7 +176,7 @@ static NTSTATUS Mount(PDEVICE_OBJECT Device, PIRP Irp)
     return status;
 }
 
-static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT Device, PIRP Irp)
+NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT Device, PIRP Irp)
 {
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(Irp);
 

@@ -3,6 +3,8 @@
  * down, and the way out. Each of them is one file beside this, which decides what becomes of a
  * request, and is linked with filter.c.
  *
+ * A filter that is compiled with one of the names at its head makes that mistake.
+ *
  * Written as drivers for Windows are, with nothing that only ntbox has.
  */
 #pragma once

@@ -1,6 +1,8 @@
 /*
  * The least that a filter with a completion routine does: each request goes down unchanged, and is
  * seen once more on its way up.
+ *
+ * FORGETS_TO_MARK: its completion routine does not hand on that the request was pended.
  */
 #include "filter.h"
 
@@ -26,9 +28,11 @@ static NTSTATUS NTAPI Completed(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
     UNREFERENCED_PARAMETER(Device);
     UNREFERENCED_PARAMETER(Context);
 
+#ifndef FORGETS_TO_MARK
     if (Irp->PendingReturned) {
         IoMarkIrpPending(Irp);
     }
+#endif
     InterlockedIncrement(&Returned);
     if (!NT_SUCCESS(Irp->IoStatus.Status)) {
         InterlockedIncrement(&Failed);

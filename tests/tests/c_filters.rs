@@ -3,7 +3,7 @@
 
 #![cfg(unix)]
 
-use fsglass_tests::c_filters::{Compiler, build};
+use fsglass_tests::c_filters::{Compiler, build, build_with_mistake, strip};
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
 use std::ffi::OsStr;
@@ -43,4 +43,59 @@ fn a_pass_through_by_clang_is_clean() {
 #[test]
 fn a_pass_through_by_gcc_is_clean() {
     is_clean("pass_through", Compiler::Mingw);
+}
+
+/// The routine that forgets, as reports name it.
+const FORGETS: &str = "pass_through!Completed (tests/c_filters/pass_through.c:";
+
+/// Runs a filter that does not hand on that a request was pended, and expects to be told of `place`.
+fn is_told(driver: &Path, arguments: &[&str], place: &str) {
+    run("run", &[driver], &[&["--ops", "2000"], arguments].concat())
+        .expect_code(1)
+        .expect_output("violation of PendingReturnedNotPropagated")
+        .expect_output(place);
+}
+
+#[test]
+fn functions_and_lines_come_from_a_pdb_or_from_dwarf() {
+    for compiler in [Compiler::Msvc, Compiler::Mingw, Compiler::ClangForMingw] {
+        let driver = build_with_mistake("pass_through", compiler, "FORGETS_TO_MARK");
+        is_told(&driver, &[], FORGETS);
+    }
+}
+
+/// Without lines there are names; without names, a file that has them, if it is of the same build.
+#[test]
+fn what_was_stripped_is_found_where_it_is_said_to_be() {
+    let driver = build_with_mistake("pass_through", Compiler::Mingw, "FORGETS_TO_MARK");
+    let directory = tempfile::tempdir().expect("a directory");
+    let names = strip(&driver, &["--strip-debug"], directory.path());
+    is_told(&names, &[], "pass_through!Completed");
+    let nothing = strip(&driver, &["--strip-all"], directory.path());
+    // A PDB beside an image that names none is another's.
+    let pdb = build("pass_through", Compiler::Msvc).with_extension("pdb");
+    std::fs::copy(pdb, nothing.with_extension("pdb")).expect("a copy");
+    is_told(&nothing, &[], "completion routine  pass_through+0x");
+    // GNU's linker exports what is not static.
+    is_told(&nothing, &[], "dispatch routine    pass_through!Dispatch\n");
+    let symbols = driver.to_string_lossy();
+    is_told(&nothing, &["--symbols", &symbols], FORGETS);
+
+    let another = build("pass_through", Compiler::Mingw);
+    let arguments = ["--ops", "10", "--symbols", &another.to_string_lossy()];
+    run("run", &[&nothing], &arguments)
+        .expect_code(2)
+        .expect_output("no symbols of these very builds");
+}
+
+/// A PDB that lies elsewhere.
+#[test]
+fn a_pdb_is_found_where_it_is_said_to_be() {
+    let driver = build_with_mistake("pass_through", Compiler::Msvc, "FORGETS_TO_MARK");
+    let directory = tempfile::tempdir().expect("a directory");
+    let alone = directory.path().join("pass_through.sys");
+    std::fs::copy(&driver, &alone).expect("a copy");
+    is_told(&alone, &[], "pass_through+0x");
+    let symbols = driver.with_extension("pdb");
+    is_told(&alone, &["--symbols", &symbols.to_string_lossy()], FORGETS);
 }

@@ -7,6 +7,7 @@ use crate::host::PAGE;
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader};
+use std::hash::{DefaultHasher, Hasher};
 
 /// A file larger than this in memory is refused; no driver comes near it.
 const LARGEST_IMAGE: usize = 1 << 30;
@@ -56,8 +57,45 @@ pub(super) struct Layout {
     pub(super) load_configuration: Directory,
     /// `.pdata`: how to unwind each function.
     pub(super) functions: Directory,
-    /// Identity of the PDB that belongs to this very build.
-    pub(super) pdb_guid: Option<[u8; 16]>,
+    pub(super) identity: Identity,
+}
+
+/// What tells one build of an image from another, also when it has been stripped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Of the PDB that belongs to this very build.
+    pub(super) pdb: Option<[u8; 16]>,
+    entry: u32,
+    base: u64,
+    /// A digest of the code: who strips an image may give it another time.
+    code: u64,
+}
+
+fn is_code(section: &pe::ImageSectionHeader) -> bool {
+    section.characteristics.get(LE).0 & pe::IMAGE_SCN_MEM_EXECUTE.0 != 0
+}
+
+impl Identity {
+    pub(super) fn of(image: &object::read::pe::PeFile64<'_>) -> Self {
+        let headers = image.nt_headers();
+        let optional = headers.optional_header();
+        Self {
+            pdb: object::Object::pdb_info(image)
+                .ok()
+                .flatten()
+                .map(|info| info.guid()),
+            entry: optional.address_of_entry_point(),
+            base: optional.image_base(),
+            code: {
+                let mut digest = DefaultHasher::new();
+                let sections = image.section_table();
+                for section in sections.iter().filter(|section| is_code(section)) {
+                    digest.write(section.pe_data(image.data()).unwrap_or_default());
+                }
+                digest.finish()
+            },
+        }
+    }
 }
 
 impl Layout {
@@ -130,10 +168,7 @@ impl Layout {
             relocations: directory(pe::IMAGE_DIRECTORY_ENTRY_BASERELOC),
             load_configuration: directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG),
             functions: directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION),
-            pdb_guid: object::Object::pdb_info(&image)
-                .ok()
-                .flatten()
-                .map(|info| info.guid()),
+            identity: Identity::of(&image),
         })
     }
 }

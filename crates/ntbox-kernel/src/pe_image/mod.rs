@@ -30,6 +30,7 @@ mod tests;
 
 pub use calls::{calls_on_stack, imported_routine, is_return_address};
 pub use error::{LoadError, Problem};
+pub use symbols::{add as add_symbols, unused as unused_symbols};
 pub use unwind::{driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};
@@ -135,7 +136,7 @@ fn map(
         exports,
         imports,
         functions: layout.functions,
-        symbols: symbols::Symbols::new(path, layout.pdb_guid),
+        symbols: symbols::Symbols::new(path, layout.identity),
         state: AtomicU8::new(MAPPED),
         next: AtomicPtr::new(std::ptr::null_mut()),
     }));
@@ -368,10 +369,8 @@ pub fn describe_code(address: usize) -> String {
     } else {
         !image.symbols.begins_function(rva)
     };
-    match image
-        .symbols
-        .find(rva - usize::from(behind_call && rva > 0))
-    {
+    let in_function = rva - usize::from(behind_call && rva > 0);
+    match image.symbols.find(in_function, rva) {
         Some(place) => format!("{unloaded}{}!{place}", image.name),
         None => format!("{unloaded}{}+0x{rva:x}", image.name),
     }

@@ -1,35 +1,56 @@
-//! Functions and lines of an image, from the PDB beside it.
+//! Functions and lines of an image: from a PDB, from the DWARF in it, or names alone.
 //!
-//! The PDB is opened at the first question: a run without a report needs none.
-//! One that was made for another build (its identity differs from the one in
-//! the image) is not used, for wrong lines are worse than none.
+//! The first that there is of: a file that was named for the purpose ([`add`]), the PDB beside the
+//! image, the image's own DWARF, and its table of symbols with what it exports. They are opened at
+//! the first question: a run without a report needs none. A file that was made for another build
+//! (its identity differs from the one in the image) is not used, for wrong lines are worse than none.
 
-use pdb_addr2line::pdb::PDB;
-use pdb_addr2line::{Context, ContextPdbData, Frame, TypeFormatterFlags};
-use std::fs::File;
+mod dwarf;
+mod names;
+mod pdb;
+mod source;
+
+use super::layout::Identity;
+use object::read::pe::PeFile64;
+use source::{Frame, Source};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-type Lines = Context<'static, 'static>;
+type Sources = Vec<&'static Mutex<dyn Source>>;
 
 /// The symbols of one image.
 pub(super) struct Symbols {
-    pdb: PathBuf,
-    guid: Option<[u8; 16]>,
+    image: PathBuf,
+    identity: Identity,
     /// Folders that names of source files are given relative to.
     roots: Vec<PathBuf>,
-    lines: OnceLock<Option<&'static Mutex<Lines>>>,
+    /// The best first.
+    sources: OnceLock<Sources>,
 }
 
-/// A PDB that has been opened, and the identity of the images that it belongs to.
-type Opened = (PathBuf, [u8; 16], &'static Mutex<Lines>);
+/// Files that were named as symbols, with whether they belong to an image that was loaded.
+static ADDED: Mutex<Vec<(PathBuf, bool)>> = Mutex::new(Vec::new());
 
-/// A driver that is loaded a thousand times is one file, whose lines are megabytes.
-static OPENED: Mutex<Vec<Opened>> = Mutex::new(Vec::new());
+/// Has the symbols of images looked for in `file` first: a PDB, or an image with DWARF or a table of
+/// symbols, as it was before it was stripped. To be called before they are loaded.
+pub fn add(file: &Path) {
+    added().push((file.to_owned(), false));
+}
+
+/// The files of [`add`] that belong to no image that has been loaded.
+pub fn unused() -> Vec<PathBuf> {
+    let added = added();
+    let unused = added.iter().filter(|(_, used)| !used);
+    unused.map(|(file, _)| file.clone()).collect()
+}
+
+fn added() -> MutexGuard<'static, Vec<(PathBuf, bool)>> {
+    ADDED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Symbols {
-    /// For the image at `path`, which names a PDB with this identity.
-    pub(super) fn new(path: &Path, guid: Option<[u8; 16]>) -> Self {
+    /// For the image at `path`.
+    pub(super) fn new(path: &Path, identity: Identity) -> Self {
         let image = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut roots: Vec<PathBuf> = image
             .ancestors()
@@ -38,74 +59,95 @@ impl Symbols {
             .chain(std::env::current_dir().ok())
             .collect();
         roots.sort_by_key(|root| std::cmp::Reverse(root.as_os_str().len()));
-        Self {
-            pdb: path.with_extension("pdb"),
-            guid,
+        let symbols = Self {
+            image: path.to_owned(),
+            identity,
             roots,
-            lines: OnceLock::new(),
+            sources: OnceLock::new(),
+        };
+        // Who has named a file is told at once if it belongs to no image.
+        if !added().is_empty() {
+            symbols.prepare();
+        }
+        symbols
+    }
+
+    /// Opens what there is now.
+    pub(super) fn prepare(&self) {
+        self.sources();
+    }
+
+    fn sources(&self) -> &Sources {
+        self.sources.get_or_init(|| {
+            let mut sources = Sources::new();
+            for (file, used) in &mut *added() {
+                let found = self.named(file);
+                *used |= !found.is_empty();
+                sources.extend(found);
+            }
+            sources.extend(self.pdb(&self.image.with_extension("pdb")));
+            sources.extend(in_image(&self.image, &self.identity));
+            sources
+        })
+    }
+
+    /// What a file that was named has for this very image.
+    fn named(&self, file: &Path) -> Sources {
+        match self.pdb(file) {
+            Some(pdb) => vec![pdb],
+            None => in_image(file, &self.identity),
         }
     }
 
-    /// Opens the PDB now.
-    pub(super) fn prepare(&self) {
-        self.lines.get_or_init(|| opened(&self.pdb, self.guid));
-    }
-
-    fn lines(&self) -> Option<MutexGuard<'_, Lines>> {
-        self.prepare();
-        let lines = self.lines.get()?.as_ref()?;
-        // A panic while another thread read symbols leaves nothing half-done that is read here.
-        Some(lines.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A PDB, if it is the one that the image names. To one that names none, any could be beside it.
+    fn pdb(&self, file: &Path) -> Option<&'static Mutex<dyn Source>> {
+        pdb::opened(file, self.identity.pdb?)
     }
 
     /// True if a function begins at `rva`.
     pub(super) fn begins_function(&self, rva: usize) -> bool {
-        let function = |lines: &Lines| lines.find_function(u32::try_from(rva).ok()?).ok()?;
-        self.lines()
-            .and_then(|lines| function(&lines))
-            .is_some_and(|found| found.start_rva as usize == rva)
+        u32::try_from(rva).is_ok_and(|rva| {
+            let begins = |source: &&'static Mutex<dyn Source>| lock(source).begins_function(rva);
+            self.sources().iter().any(begins)
+        })
+    }
+
+    fn frames(&self, rva: usize) -> Option<Vec<Frame>> {
+        let rva = u32::try_from(rva).ok()?;
+        self.sources()
+            .iter()
+            .find_map(|source| lock(source).frames(rva))
     }
 
     /// True if the code at `rva` is the language's own and not inlined into the driver's.
     pub(super) fn is_library(&self, rva: usize) -> bool {
-        let Some(lines) = self.lines() else {
-            return false;
-        };
-        let found = u32::try_from(rva)
-            .ok()
-            .and_then(|rva| lines.find_frames(rva).ok()?);
-        found.is_some_and(|found| {
-            found
-                .frames
-                .iter()
-                .all(|frame| frame.file.as_deref().is_some_and(is_library))
-        })
+        let of_library = |frame: &Frame| frame.file.as_deref().is_some_and(is_library);
+        self.frames(rva)
+            .is_some_and(|frames| frames.iter().all(of_library))
     }
 
-    /// `function (file:line)` of the code at `rva`.
-    pub(super) fn find(&self, rva: usize) -> Option<String> {
-        let lines = self.lines()?;
-        let found = lines.find_frames(u32::try_from(rva).ok()?).ok()??;
+    /// `function (file:line)` of the code at `rva`, or `function+0x12` where no more is known: that is
+    /// counted from `at`, of which `rva` may be the call in front.
+    pub(super) fn find(&self, rva: usize, at: usize) -> Option<String> {
+        let frames = self.frames(rva)?;
         // Of functions inlined into each other, the innermost one that is not the
         // language's own tells where the driver went wrong.
-        let of_driver = |file: Option<&str>| file.is_none_or(|file| !is_library(file));
-        let frame = found
-            .frames
-            .iter()
-            .find(|frame| of_driver(frame.file.as_deref()))
-            .or(found.frames.first())?;
+        let of_driver = |frame: &&Frame| !frame.file.as_deref().is_some_and(is_library);
+        let frame = frames.iter().find(of_driver).or(frames.first())?;
         let mut text = self.describe(frame)?;
+        if let Some(begin) = frame.begin.filter(|begin| *begin as usize != at) {
+            text += &format!("+0x{:x}", at - begin as usize);
+        }
         // A routine of another crate that was inlined into the driver's own code is told
         // together with that code.
-        let own = |frame: &&Frame<'_>| {
+        let own = |frame: &&Frame| {
             frame
                 .function
                 .as_deref()
                 .is_some_and(|name| self.is_own(name))
         };
         if !own(&frame)
-            && let Some(own) = found
-                .frames
+            && let Some(own) = frames
                 .iter()
                 .find(own)
                 .and_then(|frame| self.describe(frame))
@@ -115,7 +157,7 @@ impl Symbols {
         Some(text)
     }
 
-    fn describe(&self, frame: &Frame<'_>) -> Option<String> {
+    fn describe(&self, frame: &Frame) -> Option<String> {
         let function = readable(frame.function.as_deref()?);
         Some(match (frame.file.as_deref(), frame.line) {
             (Some(file), Some(line)) => format!("{function} ({}:{line})", self.shorten(file)),
@@ -127,7 +169,7 @@ impl Symbols {
     /// True if the function belongs to the crate that the image is named after.
     fn is_own(&self, function: &str) -> bool {
         let name = self
-            .pdb
+            .image
             .file_stem()
             .map(|stem| stem.to_string_lossy().replace('-', "_"));
         name.is_some_and(|name| {
@@ -142,33 +184,28 @@ impl Symbols {
     }
 }
 
-/// The PDB at `path`, opened once for all images of this identity. One without an identity may belong
-/// to another file each time.
-fn opened(path: &Path, guid: Option<[u8; 16]>) -> Option<&'static Mutex<Lines>> {
-    let read = || Some(&*Box::leak(Box::new(Mutex::new(open(path, guid)?))));
-    let Some(guid) = guid else { return read() };
-    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = opened
-        .iter()
-        .find(|(of, identity, _)| of == path && *identity == guid);
-    if let Some((.., lines)) = before {
-        return Some(lines);
-    }
-    let lines = read()?;
-    opened.push((path.to_owned(), guid, lines));
-    Some(lines)
+fn lock(source: &&'static Mutex<dyn Source>) -> MutexGuard<'static, dyn Source> {
+    // A panic while another thread read symbols leaves nothing half-done that is read here.
+    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the whole PDB; what it borrows is leaked, as images are.
-fn open(path: &Path, guid: Option<[u8; 16]>) -> Option<Lines> {
-    let mut pdb = PDB::open(File::open(path).ok()?).ok()?;
-    let identity = pdb.pdb_information().ok()?.guid;
-    if guid.is_some_and(|guid| guid != identity.to_bytes_le()) {
-        return None;
+/// What the image at `path` has, if it is of this identity.
+fn in_image(path: &Path, identity: &Identity) -> Sources {
+    let mut sources = Sources::new();
+    let Ok(file) = std::fs::read(path) else {
+        return sources;
+    };
+    let image = PeFile64::parse(&*file).ok();
+    let Some(image) = image.filter(|image| Identity::of(image) == *identity) else {
+        return sources;
+    };
+    if let Some(lines) = dwarf::read(&image) {
+        sources.push(Box::leak(Box::new(Mutex::new(lines))));
     }
-    let data = Box::leak(Box::new(ContextPdbData::try_from_pdb(pdb).ok()?));
-    let flags = TypeFormatterFlags::default() | TypeFormatterFlags::NO_ARGUMENTS;
-    data.make_context_with_formatter_flags(flags).ok()
+    if let Some(names) = names::read(&image) {
+        sources.push(Box::leak(Box::new(Mutex::new(names))));
+    }
+    sources
 }
 
 /// A function's name without its generic arguments, which can be longer than

@@ -84,6 +84,10 @@ pub struct RunOptions {
     /// Driver to load; repeat it to stack several, the first one lowest
     #[arg(long = "driver", value_name = "PATH")]
     pub drivers: Vec<PathBuf>,
+    /// File with symbols of a driver that lie in none of the usual places (the PDB beside it, or the
+    /// DWARF or the table of symbols in it): a PDB, or the image as it was before it was stripped
+    #[arg(long = "symbols", value_name = "FILE")]
+    pub symbols: Vec<PathBuf>,
     /// Volume over a host directory; options: kind=disk|cdrom|network|removable|shadow,
     /// mount=before|after|async (when, seen from the loading of the drivers, it is mounted;
     /// async also completes the mount later), recognized=yes (its file system is loaded on demand)

@@ -13,7 +13,7 @@ use ntbox::file_system;
 use ntbox::io_manager::driver::{Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{device, file, namespace, raw, recognizer};
-use ntbox::pe_image::Image;
+use ntbox::pe_image::{self, Image};
 use ntbox::processor::handle;
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
@@ -271,6 +271,24 @@ pub fn load_beside(
         return Err(Failure::Usage(format!(
             "--setting {service}:…: there is no such driver (there are {})",
             services.join(", ")
+        )));
+    }
+    Ok(drivers)
+}
+
+/// Loads drivers by `load`, whose functions and lines are looked for in these files as well.
+pub fn with_symbols(
+    files: &[PathBuf],
+    load: impl FnOnce() -> Result<Vec<LoadedDriver>, Failure>,
+) -> Result<Vec<LoadedDriver>, Failure> {
+    for file in files {
+        pe_image::add_symbols(file);
+    }
+    let drivers = load()?;
+    if let Some(file) = pe_image::unused_symbols().first() {
+        return Err(Failure::Usage(format!(
+            "--symbols {}: it has no symbols of these very builds of the drivers",
+            file.display()
         )));
     }
     Ok(drivers)

@@ -74,12 +74,12 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         failure::call_sites::watch(&options.fail_at, options.call_sites.as_deref())
             .map_err(|error| Failure::Failed(format!("--call-sites: {error}")))?;
     }
-    let paths = if options.bare {
-        &[][..]
+    let (paths, symbols) = if options.bare {
+        (&[][..], &[][..])
     } else {
-        &options.drivers[..]
+        (&options.drivers[..], &options.symbols[..])
     };
-    let drivers = machine::load(paths, &options.settings)?;
+    let drivers = machine::with_symbols(symbols, || machine::load(paths, &options.settings))?;
     begin_low_resources(options.verify, options.seed);
     mount(&volumes, |timing| timing != MountTiming::Before).or_else(|failed| {
         // The request that opens the volume may be the one that no memory was left for.

@@ -38,6 +38,9 @@ pub struct DiffOptions {
     /// Driver to load; repeat it to stack several, the first one lowest
     #[arg(long = "driver", value_name = "PATH", required = true)]
     pub drivers: Vec<PathBuf>,
+    /// File with symbols of a driver, as for `ntbox run`
+    #[arg(long = "symbols", value_name = "FILE")]
+    pub symbols: Vec<PathBuf>,
     /// Value of every driver's Parameters key, or of one driver's (SERVICE:NAME=VALUE)
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
@@ -100,6 +103,9 @@ pub struct SideOptions {
     /// Driver to load; none for the bare stack
     #[arg(long = "driver")]
     pub drivers: Vec<PathBuf>,
+    /// Files with symbols of the drivers
+    #[arg(long = "symbols")]
+    pub symbols: Vec<PathBuf>,
     /// Settings of the drivers
     #[arg(long = "setting", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,

@@ -58,7 +58,9 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
     };
     let (own, shared) = (create(&options.own), create(&options.volumes));
     mount(&shared, |timing| timing == MountTiming::Before)?;
-    let drivers = machine::load(&options.drivers, &options.settings)?;
+    let drivers = machine::with_symbols(&options.symbols, || {
+        machine::load(&options.drivers, &options.settings)
+    })?;
     mount(&shared, |timing| timing != MountTiming::Before)?;
 
     let place = |volume: &Volume| program::Volume {

@@ -172,6 +172,11 @@ fn arguments(
     for driver in drivers {
         add("--driver", driver.into());
     }
+    for file in &options.symbols {
+        if !drivers.is_empty() {
+            add("--symbols", file.into());
+        }
+    }
     for (name, value) in &options.settings {
         if !drivers.is_empty() {
             add("--setting", format!("{name}={value}").into());

@@ -129,7 +129,9 @@ struct Passes<'o> {
 
 impl Passes<'_> {
     fn load(&self, already: &[LoadedDriver]) -> Result<Vec<LoadedDriver>, Failure> {
-        machine::load_beside(&self.options.drivers, &self.options.settings, already)
+        machine::with_symbols(&self.options.symbols, || {
+            machine::load_beside(&self.options.drivers, &self.options.settings, already)
+        })
     }
 
     fn pass(&mut self, title: &str, report: &mut Report) -> All {
