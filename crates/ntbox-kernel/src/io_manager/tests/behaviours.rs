@@ -225,6 +225,7 @@ unsafe fn filter(own: &mut Extension, device: *mut DEVICE_OBJECT, irp: *mut IRP)
                 let request = irp::allocate((*lower).StackSize);
                 let location = request.next_location();
                 (*location).MajorFunction = (*irp.current_location()).MajorFunction;
+                (*location).Parameters = (*irp.current_location()).Parameters;
                 stack::set_completion_routine(request, Some(own_completed), irp.cast(), ALWAYS);
                 call::call_driver(lower, request, 0);
                 STATUS_PENDING
