@@ -5,6 +5,7 @@
 
 pub mod address_map;
 pub mod file;
+pub mod frames;
 pub mod memory;
 pub mod pageable;
 pub mod segment;

@@ -19,14 +19,3 @@ pub fn set_gs_base(base: usize) -> bool {
 pub fn set_gs_base(_base: usize) -> bool {
     false
 }
-
-/// Puts `value` where `gs:[0x28]` of this thread is: the field of a thread's block that Windows leaves to programs.
-#[cfg(all(windows, target_arch = "x86_64"))]
-pub fn set_pointer(value: usize) {
-    // SAFETY: programs may write the field; what loads libraries puts back what it finds there.
-    unsafe { std::arch::asm!("mov gs:[0x28], {}", in(reg) value) };
-}
-
-/// Elsewhere the box makes the block itself.
-#[cfg(not(all(windows, target_arch = "x86_64")))]
-pub fn set_pointer(_value: usize) {}

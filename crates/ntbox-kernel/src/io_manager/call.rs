@@ -14,7 +14,6 @@ use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
-use crate::processor::driver_code::entering_for;
 use crate::processor::thread::Regions;
 use crate::processor::{irql, points};
 use crate::verifier::{self, rules};
@@ -39,7 +38,7 @@ pub unsafe fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         let routine = enter_location(device, irp, number);
-        entering_for(routine, irp)(device, irp)
+        routine(device, irp)
     }
 }
 
@@ -152,7 +151,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         let location = irp.location(number);
         let control = (*location).Control;
         let kind = Kind::of(&*location);
-        let stack = running::stack_of(routine as usize, &raw const control as usize);
+        let stack = &raw const control as usize;
         witness::request_arrives(device, irp, number);
         let fence = fence::before_call(irp, site);
         let entered = tracker.map(|tracker| {
@@ -165,7 +164,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             })
         });
 
-        let status = entering_for(routine, irp)(device, irp);
+        let status = routine(device, irp);
 
         if let Some((tracker, entry)) = entered {
             let queued = running::dispatch_left();

@@ -9,7 +9,6 @@
 use super::history::{Event, EventKind};
 use super::{checks, irp as requests};
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
-use crate::processor::driver_code::entering_for;
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::{held_locks, irql, spin_lock};
 use crate::verifier::rules;
@@ -87,7 +86,7 @@ pub unsafe fn cancel(irp: *mut IRP, site: usize) -> bool {
         }
         (*irp).CancelIrql = old;
         let held = held_locks::count();
-        entering_for(routine, irp)(device, irp);
+        routine(device, irp);
         let level = irql::current();
         if held_locks::count() >= held || level != old {
             checks::report(

@@ -26,7 +26,6 @@ use crate::nt::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
     STATUS_PENDING, STATUS_SUCCESS, Status,
 };
-use crate::processor::driver_code::entering_for;
 use crate::processor::irql;
 use crate::processor::thread::Regions;
 use crate::verifier::{self, rules};
@@ -176,7 +175,7 @@ impl Observer for Unchecked {
             return Outcome::Continue;
         };
         // SAFETY: the driver that set the routine made it callable at up to DISPATCH_LEVEL.
-        match unsafe { entering_for(routine, irp)(device, irp, location.Context) } {
+        match unsafe { routine(device, irp, location.Context) } {
             STATUS_MORE_PROCESSING_REQUIRED => Outcome::Stop,
             _ => Outcome::Continue,
         }
@@ -251,7 +250,7 @@ impl Observer for Checked {
         // SAFETY: the completer owns the request until the routine has it.
         let state = unsafe { completion_states::entered(irp) };
         // SAFETY: as in `Unchecked`.
-        let status = unsafe { entering_for(routine, irp)(device, irp, location.Context) };
+        let status = unsafe { routine(device, irp, location.Context) };
         completion_states::returned(state, status);
         self.last = ("completion routine", address);
         if let Some(tracker) = &self.tracker {

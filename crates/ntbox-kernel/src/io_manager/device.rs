@@ -32,7 +32,6 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::dispatcher;
-use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::object::{self, Kind, Procedures};
 use crate::processor::points;
@@ -227,7 +226,7 @@ unsafe fn tell_attached(above: *mut DEVICE_OBJECT, device: *mut DEVICE_OBJECT) {
             return;
         }
         if let Some(detach) = (*table).FastIoDetachDevice {
-            entering(detach)(above, device);
+            detach(above, device);
         }
     }
 }

@@ -19,7 +19,6 @@ use crate::nt::{
     STATUS_SUCCESS,
 };
 use crate::nt::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
-use crate::processor::driver_code::entering;
 use crate::processor::points;
 use crate::processor::{lifetime, object};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -243,7 +242,7 @@ pub unsafe fn register_change(driver: *mut DRIVER_OBJECT, routine: FsNotificatio
         for control in known {
             let control = control as *mut DEVICE_OBJECT;
             if !is_raw(control) {
-                entering(routine)(control, 1);
+                routine(control, 1);
             }
         }
     }

@@ -16,7 +16,6 @@ use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL,
     IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS,
 };
-use crate::processor::driver_code::entering;
 use std::ffi::c_void;
 
 /// A control's arguments.
@@ -150,7 +149,7 @@ unsafe fn fast(call: &FileCall, control: &Control) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoDeviceControl)?;
     // SAFETY: the entry of the top driver with its documented arguments.
     outcome::fast(FastIo::DeviceControl, |iosb| unsafe {
-        entering(routine)(
+        routine(
             call.file(),
             1,
             control.input.cast_mut(),

@@ -18,7 +18,6 @@ use crate::nt::{
     SL_EXCLUSIVE_LOCK, SL_FAIL_IMMEDIATELY, STATUS_INSUFFICIENT_RESOURCES,
 };
 use crate::pool;
-use crate::processor::driver_code::entering;
 use crate::processor::{dispatcher, thread};
 use std::ptr::null_mut;
 
@@ -125,7 +124,7 @@ fn fast_lock(
     let (mut offset, mut length) = (range.offset, range.length);
     // SAFETY: the entry of the top driver with its documented arguments.
     outcome::fast(FastIo::Lock, |iosb| unsafe {
-        entering(routine)(
+        routine(
             call.file(),
             &raw mut offset,
             &raw mut length,
@@ -144,7 +143,7 @@ fn fast_unlock(call: &FileCall, range: Range) -> Option<IO_STATUS_BLOCK> {
     let (mut offset, mut length) = (range.offset, range.length);
     // SAFETY: the entry of the top driver with its documented arguments.
     outcome::fast(FastIo::UnlockSingle, |iosb| unsafe {
-        entering(routine)(
+        routine(
             call.file(),
             &raw mut offset,
             &raw mut length,

@@ -17,7 +17,6 @@ use crate::nt::{
     IRP_NOCACHE, IRP_READ_OPERATION, IRP_WRITE_OPERATION, NTSTATUS, SL_WRITE_THROUGH,
     STATUS_BUFFER_OVERFLOW, STATUS_END_OF_FILE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
-use crate::processor::driver_code::entering;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -166,7 +165,7 @@ unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -
     // SAFETY: the entry of the top driver with its documented arguments; the caller's buffer
     // holds `length` bytes by the contract of the services.
     let answered = unsafe {
-        entering(routine)(
+        routine(
             call.file(),
             &raw mut offset,
             transfer.length,

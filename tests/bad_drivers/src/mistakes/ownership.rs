@@ -36,7 +36,7 @@ pub(super) unsafe fn is_notify(irp: PIRP) -> bool {
 }
 
 /// Sets the routine that stops completion; false if there is no memory for it.
-pub(super) unsafe fn set_stop(device: PDEVICE_OBJECT, irp: PIRP) -> bool {
+unsafe fn set_stop(device: PDEVICE_OBJECT, irp: PIRP) -> bool {
     copy_location_to_next(irp);
     ntddk::IoSetCompletionRoutineEx(device, irp, Some(stop), null_mut(), 1, 1, 1) >= 0
 }

@@ -19,7 +19,6 @@ use crate::nt::{
     STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
     STATUS_SUCCESS, UNICODE_STRING,
 };
-use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -93,7 +92,7 @@ impl Entry<'_> {
         let (data, length) = (value.data.as_ptr().cast(), value.data.len() as u32);
         // SAFETY: the routine and the contexts as the driver gave them.
         unsafe {
-            entering(routine)(
+            routine(
                 name.as_ptr(),
                 value.kind,
                 data,
@@ -168,7 +167,7 @@ unsafe fn query(entry: &Entry<'_>, key: &str, caller: usize) -> NTSTATUS {
         let none = std::ptr::null();
         // SAFETY: the routine and the contexts as the driver gave them.
         return unsafe {
-            entering(routine)(
+            routine(
                 std::ptr::null(),
                 REG_NONE,
                 none,

@@ -2,12 +2,10 @@
 
 #![expect(unsafe_code, reason = "code of a test image is called")]
 
-use crate::exports::table::define_thunk;
 use crate::host::memory::try_read_usize;
 use crate::host::test_process;
 use crate::pe_image::test_image::{DATA, INIT, TEXT, TestImage};
 use crate::pe_image::{self, Image};
-use crate::processor::driver_code::entering;
 use crate::{nt, pool, processor};
 use std::process::Output;
 
@@ -188,7 +186,6 @@ fn a_fault_of_the_box_names_the_driver_that_called_it() {
         // SAFETY: it is the purpose of this routine to fault.
         unsafe { std::ptr::read_volatile(address as *const usize) }
     }
-    define_thunk!(reads_thunk, plain, reads);
     let output = alone("a_fault_of_the_box_names_the_driver_that_called_it", || {
         // sub rsp, 40; call rdx; add rsp, 40; ret
         let image = load(&[
@@ -198,7 +195,7 @@ fn a_fault_of_the_box_names_the_driver_that_called_it() {
         let routine: unsafe extern "win64" fn(usize, usize) -> usize =
             unsafe { std::mem::transmute(image.entry()) };
         // SAFETY: as above.
-        unsafe { entering(routine)(0x8, reads_thunk as *const () as usize) };
+        unsafe { routine(0x8, reads as *const () as usize) };
     });
     expect_violation(
         &output,
@@ -326,10 +323,7 @@ fn the_handler_runs_where_the_stack_is_used_up() {
         });
         let _ = thread.unwrap().join();
     });
-    expect_violation(
-        &output,
-        &["StackUsedUp", "beyond the end of its kernel stack"],
-    );
+    expect_violation(&output, &["StackUsedUp", "beyond the end of its stack"]);
 }
 
 #[test]

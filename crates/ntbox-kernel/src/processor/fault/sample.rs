@@ -4,13 +4,11 @@
 //! Windows it is suspended meanwhile.
 
 use super::Sample;
+use super::judge::CALLS;
 use super::system;
 use crate::nt::Kirql;
-use crate::pe_image::{self, Origin};
+use crate::pe_image;
 use std::sync::{Mutex, PoisonError};
-
-/// Most calls of drivers that are told.
-const CALLS: usize = 24;
 
 /// What is seen of a thread, without allocating: it may be interrupted anywhere.
 #[derive(Clone)]
@@ -30,18 +28,10 @@ impl Seen {
             found: 0,
         }
     }
-    /// Notes where a thread is, which asks for itself.
-    pub(super) fn note(&mut self, instruction: usize, origin: &Origin) {
+    /// Notes where a thread is that has this instruction and stack pointer.
+    pub(super) fn note(&mut self, instruction: usize, stack_pointer: usize) {
         self.instruction = instruction;
-        // What it is at itself is told for its own.
-        let mut own = pe_image::image_at(instruction).is_some();
-        origin.each(&mut |frame| {
-            if !std::mem::take(&mut own) {
-                self.calls[self.found] = frame.at;
-                self.found += 1;
-            }
-            self.found < CALLS
-        });
+        self.found = pe_image::calls_on_stack(stack_pointer, &mut self.calls);
     }
 }
 
