@@ -403,10 +403,11 @@ pub const ALL: &[Mistake] = &[
         "IoSetCompletionRoutineExCheckDeviceObject",
         DEVICES,
     ),
-    at_line(
+    in_routine(
         "completion-routine-plain",
         "IoSetCompletionRoutineNonPnpDriver",
-        DEVICES,
+        FILTER,
+        "pass_and_wait",
     )
     .with(Work::Verified(
         "standard,IoSetCompletionRoutineNonPnpDriver",

@@ -4,7 +4,7 @@
 use super::{Mistake, is};
 use crate::attachments::{extension, is_unloading};
 use crate::filter::{self, DispatchRoutine, completed, enter, leave, lower, pass_with};
-use crate::kernel::{copy_location_to_next, milliseconds, set_completion_routine, skip_location};
+use crate::kernel::{copy_location_to_next, milliseconds, skip_location};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,6 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CompletionRoutineOutlivesUnload, _) => Some(pass_with_stay),
         (Mistake::CompletionRoutineUnchecked, _) => Some(pass_unchecked),
         (Mistake::CompletionRoutineRefused, _) => Some(pass_in_any_case),
-        (Mistake::CompletionRoutinePlain, _) => Some(pass_plain),
         (Mistake::CompletionRoutineForLowerDevice, _) => Some(pass_for_lower_device),
         (Mistake::RemoveLockReleasedTwice, IRP_MJ_QUERY_INFORMATION) => Some(release_remove_lock),
         (Mistake::ReferenceNameFreedBeforeDetach, _) => Some(look_at_name),
@@ -86,16 +85,6 @@ unsafe extern "C" fn pass_in_any_case(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     }
     let below = lower(device);
     let status = ntddk::IofCallDriver(below, irp); // MISTAKE: completion-routine-refused
-    leave();
-    status
-}
-
-unsafe extern "C" fn pass_plain(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    enter();
-    enter();
-    copy_location_to_next(irp);
-    set_completion_routine(irp, completed, null_mut());
-    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: completion-routine-plain
     leave();
     status
 }

@@ -292,7 +292,7 @@ mistakes! {
     CompletionRoutineForLowerDevice = "completion-routine-for-lower-device";
     /// IoSetCompletionRoutineEx has failed, and the request is passed on without a routine (C15).
     CompletionRoutineRefused = "completion-routine-refused";
-    /// A completion routine is set that does not keep the driver.
+    /// Nothing but what the driver does without one: its routines do not keep it, as it waits for them.
     CompletionRoutinePlain = "completion-routine-plain";
     /// A completion routine is not left when DriverUnload returns (A12, C15).
     CompletionRoutineOutlivesUnload = "completion-routine-outlives-unload";
