@@ -3,7 +3,10 @@
 //! On Linux no program uses `gs`, and each thread has a base of its own. On Windows it is the thread's
 //! environment block, which Windows itself reads there: it cannot be lent to drivers.
 
-#![expect(unsafe_code, reason = "a system call")]
+#![cfg_attr(
+    all(target_os = "linux", target_arch = "x86_64"),
+    expect(unsafe_code, reason = "a system call")
+)]
 
 /// Lets `gs:` of this thread begin at `base`, 0 for nowhere. False if the host does not allow that.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -242,7 +242,9 @@ unsafe fn collect(buffer: &[u64], names: &mut Vec<Vec<u16>>) {
         // SAFETY: contract of the function; entries are aligned to eight bytes, here and below.
         let entry = unsafe { buffer.as_ptr().byte_add(at) }.cast::<wdk::FILE_NAMES_INFORMATION>();
         // SAFETY: as above.
-        let (next, bytes) = unsafe { ((*entry).NextEntryOffset, (*entry).FileNameLength) };
+        let next = unsafe { (*entry).NextEntryOffset };
+        // SAFETY: as above.
+        let bytes = unsafe { (*entry).FileNameLength };
         // SAFETY: the name lies behind the header.
         let first = unsafe { entry.byte_add(HEADER) }.cast::<u16>();
         // SAFETY: as above.

@@ -39,6 +39,8 @@ pub(super) fn call_thread(id: u32, name: &'static str) {
     THIS_THREAD.set(Named(id, name));
 }
 
+// Only Linux asks the thread itself where it is.
+#[cfg(target_os = "linux")]
 impl Named {
     pub(super) fn id(self) -> u32 {
         self.0

@@ -58,7 +58,9 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     // SAFETY: the system passes the exception.
     let exception = unsafe { &*exception };
     // SAFETY: as above.
-    let (record, context) = unsafe { (&*exception.ExceptionRecord, &mut *exception.ContextRecord) };
+    let record = unsafe { &*exception.ExceptionRecord };
+    // SAFETY: as above.
+    let context = unsafe { &mut *exception.ContextRecord };
     let mut thread = Interruption(context);
     let is_step = record.ExceptionCode == status::EXCEPTION_SINGLE_STEP;
     let then = if is_step {
