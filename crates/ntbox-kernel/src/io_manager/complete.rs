@@ -26,6 +26,7 @@ use crate::nt::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED,
     STATUS_PENDING, STATUS_SUCCESS, Status,
 };
+use crate::pe_image::image_at;
 use crate::processor::irql;
 use crate::processor::thread::Regions;
 use crate::verifier::{self, rules};
@@ -87,6 +88,7 @@ unsafe fn checked(irp: *mut IRP, boost: i8, site: usize) {
                 sequence: 0,
                 site,
                 last: ("completed by", site),
+                given: 0,
             },
             Some(tracker) => {
                 let event = Event::new(
@@ -118,6 +120,7 @@ unsafe fn checked(irp: *mut IRP, boost: i8, site: usize) {
                     sequence,
                     site,
                     last: ("completed by", site),
+                    given: 0,
                 }
             }
         };
@@ -190,14 +193,26 @@ struct Checked {
     site: usize,
     /// Who had the request last.
     last: (&'static str, usize),
+    /// IoStatus.Information as the box's own code has left it, which is nobody's mistake.
+    given: usize,
 }
 
 impl Observer for Checked {
     unsafe fn pass(&mut self, irp: *mut IRP, number: i8, control: u8, calls: bool) {
         // SAFETY: the completer owns the request.
         unsafe { witness::request_comes_back(irp, number, control) };
-        // SAFETY: as above; the request stands above the location that it comes back from.
-        unsafe { check_information(irp, irp.current_location().wrapping_sub(1), self.last) };
+        // SAFETY: as above.
+        let information = unsafe { (*irp).IoStatus.Information };
+        if information != self.given {
+            if image_at(self.last.1).is_some() {
+                // SAFETY: as above; the request stands above the location that it comes back from.
+                unsafe {
+                    check_information(irp, irp.current_location().wrapping_sub(1), self.last)
+                };
+            } else {
+                self.given = information;
+            }
+        }
         let Some(tracker) = &self.tracker else { return };
         // SAFETY: as above.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
