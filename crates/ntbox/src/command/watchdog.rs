@@ -113,7 +113,7 @@ mod tests {
         let moved = || {
             let calls = calls.fetch_add(1, Ordering::Relaxed);
             // Twice the patience; then it is told to stop, or it would go on for ever.
-            (calls < 16).then_some(calls).unwrap_or(16)
+            calls.min(16)
         };
         assert!(stands_still(moved, &stop, Duration::from_millis(40)));
         assert!(calls.load(Ordering::Relaxed) > 16);

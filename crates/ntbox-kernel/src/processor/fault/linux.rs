@@ -254,8 +254,10 @@ pub(super) fn look(thread: u32, host: u32) -> Option<Seen> {
 
 /// Runs in the thread that is asked. Neither allocates nor locks.
 unsafe extern "C" fn tell(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the address of this thread's own.
-    let error = unsafe { *libc::__errno_location() };
+    // SAFETY: takes nothing.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: this thread's own, as long as it runs.
+    let error = unsafe { *errno };
     let address = QUESTION.load(Ordering::Acquire);
     // SAFETY: questions are never freed.
     let question = unsafe { address.as_ref() };
@@ -278,7 +280,7 @@ unsafe extern "C" fn tell(_signal: c_int, _info: *mut libc::siginfo_t, context: 
         question.answered.ring();
     }
     // SAFETY: as above.
-    unsafe { *libc::__errno_location() = error };
+    unsafe { *errno = error };
 }
 
 /// A semaphore: what wakes a thread from a signal handler.
