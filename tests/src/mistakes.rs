@@ -50,6 +50,8 @@ pub enum Work {
     Fenced,
     /// The same with what [`Work::Copy`] does.
     FencedCopy,
+    /// Random operations on a driver that lies above another one of its kind, which makes no mistake.
+    Above,
     /// Random operations with this list for `--verify`.
     Verified(&'static str),
     /// Random operations that go on after a violation: the mistake breaks another rule first.

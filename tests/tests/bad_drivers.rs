@@ -18,7 +18,7 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
         Work::Random => &[],
         Work::Verified(list) => &["--verify", list],
         Work::Copy => &["--workload", "copy:tests/bad_drivers/src"],
-        Work::Stacked => &["--driver", &driver],
+        Work::Stacked | Work::Above => &["--driver", &driver],
         Work::LowResources => &["--verify", "standard,low-resources"],
         Work::Outstanding => &["--outstanding"],
         Work::KeepGoing => &["--keep-going"],
@@ -42,9 +42,13 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
         arguments.extend(["--volume".to_owned(), timing.replace("{}", &host)]);
     }
     if let Some(mistake) = mistake {
+        let service = match work {
+            Work::Above => "bad_drivers2",
+            _ => "bad_drivers",
+        };
         arguments.extend([
             "--setting".to_owned(),
-            format!("bad_drivers:Mistake={mistake}"),
+            format!("{service}:Mistake={mistake}"),
         ]);
     }
     arguments.extend(["--ops", "3000", "--threads", "2", "--seed"].map(str::to_owned));
@@ -362,6 +366,60 @@ caught! {
     a_device_reference_that_is_left_is_caught = "device-reference-left";
     /// C15: nobody looks whether the completion routine was refused.
     an_unchecked_completion_routine_is_caught = "completion-routine-unchecked";
+    /// V (requests): IoCallDriver with something else than a request.
+    something_else_than_a_request_is_caught = "wrong-request-type";
+    /// V (requests): IoCallDriver with something else than a device.
+    something_else_than_a_device_is_caught = "wrong-device-type";
+    /// V (requests): IoCallDriver with no device.
+    no_device_is_caught = "null-device";
+    /// V (requests): passed on past another filter.
+    skipping_a_device_is_caught = "device-skipped";
+    /// V (requests): passed on with a cancel routine.
+    a_cancel_routine_at_the_call_is_caught = "cancel-routine-at-call";
+    /// V (requests): sent with a signalled event.
+    a_signalled_event_is_caught = "event-signalled-before";
+    /// V (requests): -1 returned.
+    an_illegal_status_is_caught = "illegal-status-returned";
+    /// V (requests): a cleanup failed.
+    failing_a_cleanup_is_caught = "close-failed";
+    /// V (requests): completed and never sent.
+    completing_what_was_not_sent_is_caught = "complete-unsent";
+    /// V (requests): freed while in the list of its thread.
+    freeing_a_threaded_request_is_caught = "threaded-request-freed";
+    /// V (requests): freed while below.
+    freeing_a_request_in_use_is_caught = "request-freed-in-use";
+    /// V (requests): used again while below.
+    reusing_a_request_in_use_is_caught = "request-reused-in-use";
+    /// V (requests): a built request used again.
+    reusing_a_built_request_is_caught = "built-request-reused";
+    /// V (requests): initialized after IoAllocateIrp with quota.
+    initializing_a_charged_request_is_caught = "charged-request-initialized";
+    /// V (requests): initialized after IoAllocateIrp.
+    initializing_an_allocated_request_is_caught = "allocated-request-initialized";
+    /// V (IRQL): IoCallDriver above DISPATCH_LEVEL.
+    forwarding_above_dispatch_level_is_caught = "forward-above-dispatch";
+    /// F1: fast I/O returns at another IRQL.
+    raised_fast_io_is_caught = "fast-io-returns-raised";
+    /// F1: fast I/O returns inside a critical region.
+    fast_io_in_a_critical_region_is_caught = "fast-io-returns-in-critical-region";
+    /// A2: DO_BUFFERED_IO and DO_DIRECT_IO.
+    both_buffering_flags_are_caught = "buffered-and-direct";
+    /// D1: no routine for IRP_MJ_PNP.
+    a_missing_dispatch_routine_is_caught = "dispatch-routine-missing";
+    /// V (memory): an MDL freed with its pages locked.
+    freeing_a_locked_mdl_is_caught = "locked-mdl-freed";
+    /// V (objects): a handle of null.
+    a_handle_of_null_is_caught = "null-handle";
+    /// V (objects): a program's handle in kernel mode.
+    a_programs_handle_in_kernel_mode_is_caught = "user-handle-in-kernel-mode";
+    /// V (objects): a wait in user mode on the stack.
+    a_user_mode_wait_on_the_stack_is_caught = "user-mode-wait-on-stack";
+    /// A12: a process notify routine left.
+    a_process_notify_routine_is_caught = "process-notify-left";
+    /// A12: a thread notify routine left.
+    a_thread_notify_routine_is_caught = "thread-notify-left";
+    /// A12: an image notify routine left.
+    an_image_notify_routine_is_caught = "image-notify-left";
     /// A completion routine that does not keep the driver, where --verify asks for it.
     a_plain_completion_routine_is_caught = "completion-routine-plain";
     /// C15: passed on without the routine that was refused.

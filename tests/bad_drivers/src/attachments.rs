@@ -151,6 +151,9 @@ unsafe fn create_and_attach(target: PDEVICE_OBJECT) {
     };
     let top = ntddk::IoGetAttachedDeviceReference(target); // MISTAKE: device-reference-left
     (*device).Flags |= (*top).Flags & copied;
+    if mistakes::is(Mistake::BufferedAndDirect) {
+        (*device).Flags |= DO_BUFFERED_IO | DO_DIRECT_IO;
+    }
     if !mistakes::is(Mistake::DeviceReferenceLeft) {
         ntddk::ObfDereferenceObject(top.cast());
     }

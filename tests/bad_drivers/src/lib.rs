@@ -41,7 +41,8 @@ mod stuck;
 
 use core::sync::atomic::Ordering;
 use wdk_sys::{
-    DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS, PUNICODE_STRING, ntddk,
+    DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, NTSTATUS,
+    PUNICODE_STRING, ntddk,
 };
 
 /// The fast I/O table: a filter must be told when the device below goes away. The other entries
@@ -112,11 +113,15 @@ unsafe extern "system" fn driver_entry(
         stuck::at_entry(stuck);
     }
 
+    mistakes::register(mistake);
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
     }
     attachments::initialize();
     for (major, routine) in (0..).zip(&mut (*driver).MajorFunction) {
+        if mistake == mistakes::Mistake::DispatchRoutineMissing && major == IRP_MJ_PNP {
+            continue;
+        }
         let mounts = major == IRP_MJ_FILE_SYSTEM_CONTROL;
         let correct = plain.filter(|_| !mounts).unwrap_or(filter::dispatch);
         let correct = opaque
@@ -135,6 +140,9 @@ unsafe extern "system" fn driver_entry(
     } else {
         FAST_IO.FastIoRead = Some(filter::fast_io_read);
         FAST_IO.FastIoQueryStandardInfo = Some(filter::fast_io_query_standard_info);
+    }
+    if let Some(query) = mistakes::fast_io_query(mistake) {
+        FAST_IO.FastIoQueryStandardInfo = Some(query);
     }
     (*driver).FastIoDispatch = &raw mut FAST_IO;
     attachments::DRIVER.store(driver, Ordering::Relaxed);

@@ -29,6 +29,11 @@ const fn in_routine(
     }
 }
 
+/// A mistake with requests of its own, or at IoCallDriver.
+const fn request(name: &'static str, rule: &'static str) -> Mistake {
+    at_line(name, rule, REQUESTS)
+}
+
 impl Mistake {
     const fn with(self, work: Work) -> Self {
         Self { work, ..self }
@@ -57,6 +62,9 @@ const LOGGING: &str = "mistakes/logging.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
+const REQUESTS: &str = "mistakes/requests.rs";
+const FAST_IO: &str = "mistakes/fast_io.rs";
+const NOTIFY: &str = "mistakes/notify.rs";
 const DEVICES: &str = "mistakes/devices.rs";
 const FAULTS: &str = "mistakes/faults.rs";
 const ATTACHMENTS: &str = "attachments.rs";
@@ -489,6 +497,83 @@ pub const ALL: &[Mistake] = &[
     )
     .with(Work::Copy)
     .reference(8),
+    request("wrong-request-type", "WrongRequestType"),
+    request("wrong-device-type", "WrongDeviceType"),
+    request("null-device", "NullDevicePassed"),
+    request("cancel-routine-at-call", "CancelRoutineAtIoCallDriver"),
+    request("close-failed", "CloseFailed"),
+    request("complete-unsent", "IoAllocateComplete"),
+    request("threaded-request-freed", "ThreadedRequestFreed"),
+    request("built-request-reused", "IoReuseIrp"),
+    request("charged-request-initialized", "AllocatedRequestInitialized"),
+    request(
+        "allocated-request-initialized",
+        "AllocatedRequestInitialized",
+    ),
+    request("forward-above-dispatch", "ForwardedAboveDispatch"),
+    request("device-skipped", "DeviceSkipped").with(Work::Above),
+    request("event-signalled-before", "SignalledEventInRequest")
+        .with(Work::Verified("standard,force-pending")),
+    request("request-freed-in-use", "RequestFreedInUse")
+        .with(Work::Verified("standard,force-pending")),
+    request("request-reused-in-use", "RequestReusedInUse")
+        .with(Work::Verified("standard,force-pending")),
+    in_routine(
+        "illegal-status-returned",
+        "IllegalStatusReturned",
+        REQUESTS,
+        "return_nothing",
+    ),
+    in_routine(
+        "fast-io-returns-raised",
+        "IrqlChangedByFastIo",
+        FAST_IO,
+        "query_and_raise",
+    ),
+    in_routine(
+        "fast-io-returns-in-critical-region",
+        "RegionsChangedByFastIo",
+        FAST_IO,
+        "query_and_enter",
+    ),
+    in_routine(
+        "buffered-and-direct",
+        "BufferedAndDirect",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    in_routine(
+        "dispatch-routine-missing",
+        "DispatchRoutineMissing",
+        ATTACHMENTS,
+        "create_and_attach",
+    ),
+    at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
+    at_line("null-handle", "NullHandle", OBJECTS),
+    at_line(
+        "user-handle-in-kernel-mode",
+        "UserHandleInKernelMode",
+        OBJECTS,
+    ),
+    at_line("user-mode-wait-on-stack", "UserModeWaitOnStack", OBJECTS),
+    in_routine(
+        "process-notify-left",
+        "UnloadedWithPendingOperations",
+        NOTIFY,
+        "process",
+    ),
+    in_routine(
+        "thread-notify-left",
+        "UnloadedWithPendingOperations",
+        NOTIFY,
+        "thread",
+    ),
+    in_routine(
+        "image-notify-left",
+        "UnloadedWithPendingOperations",
+        NOTIFY,
+        "image",
+    ),
 ];
 
 /// Mistakes that show only when an allocation fails: `ntbox run --every-failure` finds them.

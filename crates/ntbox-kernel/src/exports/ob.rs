@@ -12,6 +12,7 @@ use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{handle, lifetime};
 use crate::processor::{irql, thread};
 use crate::user;
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -121,6 +122,7 @@ unsafe extern "win64" fn reference_object_by_handle(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("ObReferenceObjectByHandle", caller);
+    check_handle(handle, mode, caller);
     // SAFETY: the driver's pointer.
     unsafe { body.write(null_mut()) };
     let (found, granted) = match handle as isize {
@@ -156,6 +158,28 @@ unsafe extern "win64" fn reference_object_by_handle(
     // SAFETY: the driver's pointer.
     unsafe { body.write(found) };
     STATUS_SUCCESS
+}
+
+/// Reports a handle of null, and one of the program that is used in kernel mode.
+fn check_handle(handle: HANDLE, mode: i8, caller: usize) {
+    let called = [("called at", caller)];
+    if handle.is_null() {
+        return violation(
+            &rules::NULL_HANDLE,
+            "ObReferenceObjectByHandle was called with a handle of null".to_owned(),
+            &called,
+        );
+    }
+    let is_programs = !handle::is_kernel_handle(handle)
+        && !matches!(handle as isize, CURRENT_PROCESS | CURRENT_THREAD)
+        && !thread::current().is_system();
+    if mode == 0 && is_programs && handle::object_of_handle(handle).is_ok() {
+        violation(
+            &rules::USER_HANDLE,
+            format!("the handle {handle:p} of the program was used in kernel mode"),
+            &called,
+        );
+    }
 }
 
 /// `ObReferenceObjectByName` (not documented, but what filters find drivers with).

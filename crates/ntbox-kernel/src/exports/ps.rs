@@ -1,21 +1,20 @@
 //! `Ps`: threads and processes.
 //!
-//! Left out: notify routines for threads and images, and what reads the parts of
-//! a process that the box does not have.
+//! Left out: what reads the parts of a process that the box does not have.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{
     HANDLE, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID, STATUS_INVALID_PARAMETER,
-    STATUS_SUCCESS,
+    STATUS_PROCEDURE_NOT_FOUND, STATUS_SUCCESS,
 };
 use crate::pool;
+use crate::processor::notify::{self, Occasion};
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{handle, lifetime};
 use crate::processor::{irql, process, system_thread, thread};
 use std::ffi::c_void;
-use std::sync::{Mutex, PoisonError};
 
 super::table! {
     "PsGetCurrentProcessId" => get_current_process_id,
@@ -37,6 +36,10 @@ super::table! {
     caller(1) "PsTerminateSystemThread" => terminate_system_thread,
     caller(2) "PsSetCreateProcessNotifyRoutine" => set_create_process_notify_routine,
     caller(2) "PsSetCreateProcessNotifyRoutineEx" => set_create_process_notify_routine,
+    caller(1) "PsSetCreateThreadNotifyRoutine" => set_create_thread_notify_routine,
+    caller(1) "PsRemoveCreateThreadNotifyRoutine" => remove_create_thread_notify_routine,
+    caller(1) "PsSetLoadImageNotifyRoutine" => set_load_image_notify_routine,
+    caller(1) "PsRemoveLoadImageNotifyRoutine" => remove_load_image_notify_routine,
     data "PsInitialSystemProcess" => process::INITIAL_SYSTEM_PROCESS,
     data "PsThreadType" => THREAD_TYPE,
     data "PsProcessType" => PROCESS_TYPE,
@@ -203,27 +206,74 @@ unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize
     STATUS_INVALID_PARAMETER
 }
 
-/// `PsSetCreateProcessNotifyRoutine(Ex)`: keeps the list; no process is ever
-/// created or ended while drivers run, so no routine is called.
+/// `PsSetCreateProcessNotifyRoutine(Ex)`.
 unsafe extern "win64" fn set_create_process_notify_routine(
     routine: usize,
     remove: u8,
     caller: usize,
 ) -> NTSTATUS {
-    /// Routines that NT takes.
-    const MOST: usize = 64;
-    static ROUTINES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
     irql::require("PsSetCreateProcessNotifyRoutine", caller);
-    let mut routines = ROUTINES.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = routines.iter().position(|known| *known == routine);
-    match (index, remove != 0) {
-        (Some(index), true) => {
-            routines.remove(index);
-        }
-        (None, false) if routines.len() < MOST => routines.push(routine),
-        _ => return STATUS_INVALID_PARAMETER,
+    let done = if remove != 0 {
+        notify::remove(Occasion::Process, routine)
+    } else {
+        !notify::contains(Occasion::Process, routine) && notify::add(Occasion::Process, routine)
+    };
+    if done {
+        STATUS_SUCCESS
+    } else {
+        STATUS_INVALID_PARAMETER
     }
-    STATUS_SUCCESS
+}
+
+/// Adds a routine; `STATUS_INSUFFICIENT_RESOURCES` when there are too many.
+fn add_notify_routine(occasion: Occasion, routine: usize) -> NTSTATUS {
+    if notify::add(occasion, routine) {
+        STATUS_SUCCESS
+    } else {
+        STATUS_INSUFFICIENT_RESOURCES
+    }
+}
+
+/// Removes a routine; `STATUS_PROCEDURE_NOT_FOUND` when there is none.
+fn remove_notify_routine(occasion: Occasion, routine: usize) -> NTSTATUS {
+    if notify::remove(occasion, routine) {
+        STATUS_SUCCESS
+    } else {
+        STATUS_PROCEDURE_NOT_FOUND
+    }
+}
+
+/// `PsSetCreateThreadNotifyRoutine`.
+unsafe extern "win64" fn set_create_thread_notify_routine(
+    routine: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateThreadNotifyRoutine", caller);
+    add_notify_routine(Occasion::Thread, routine)
+}
+
+/// `PsRemoveCreateThreadNotifyRoutine`.
+unsafe extern "win64" fn remove_create_thread_notify_routine(
+    routine: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsRemoveCreateThreadNotifyRoutine", caller);
+    remove_notify_routine(Occasion::Thread, routine)
+}
+
+/// `PsSetLoadImageNotifyRoutine`.
+unsafe extern "win64" fn set_load_image_notify_routine(routine: usize, caller: usize) -> NTSTATUS {
+    irql::require("PsSetLoadImageNotifyRoutine", caller);
+    add_notify_routine(Occasion::Image, routine)
+}
+
+/// `PsRemoveLoadImageNotifyRoutine`.
+unsafe extern "win64" fn remove_load_image_notify_routine(
+    routine: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsRemoveLoadImageNotifyRoutine", caller);
+    remove_notify_routine(Occasion::Image, routine)
 }
 
 #[cfg(test)]

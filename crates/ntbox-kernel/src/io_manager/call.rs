@@ -109,6 +109,20 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
     }
     // SAFETY: contract, here and below until the dispatch routine is entered.
     unsafe {
+        if !call_checks::is_call(device, irp, site) {
+            return STATUS_INVALID_DEVICE_REQUEST;
+        }
+        if level > DISPATCH_LEVEL && !checks::is_file_system(device) {
+            checks::report(
+                &rules::FORWARDED_ABOVE_DISPATCH,
+                format!(
+                    "a request was passed to {} at IRQL {level}",
+                    super::device::describe(device)
+                ),
+                irp,
+                vec![("passed on by", site)],
+            );
+        }
         if level >= DISPATCH_LEVEL && checks::is_file_system(device) {
             checks::report(
                 &rules::FORWARDED_AT_BAD_IRQL,
@@ -132,6 +146,8 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             );
             return STATUS_INVALID_DEVICE_REQUEST;
         }
+        // One that a lower driver has may have a routine of that driver's.
+        call_checks::check_cancel_routine(irp, site);
         let number = (*irp).CurrentLocation - 1;
         // Fewer locations than the stack below needs: the driver that lacks one would write
         // in front of the first before it could be caught.
@@ -153,6 +169,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         let kind = Kind::of(&*location);
         let stack = &raw const control as usize;
         witness::request_arrives(device, irp, number);
+        let signalled = call_checks::is_event_signalled(irp, site);
         let fence = fence::before_call(irp, site);
         let entered = tracker.map(|tracker| {
             let set = unload_safe::routine_of(&*location);
@@ -166,6 +183,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
 
         let status = routine(device, irp);
 
+        call_checks::check_status(status, routine as usize, signalled.then_some(site));
         if let Some((tracker, entry)) = entered {
             let queued = running::dispatch_left();
             tracker.history.record(Event::new(

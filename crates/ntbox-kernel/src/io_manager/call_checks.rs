@@ -7,16 +7,123 @@
     reason = "the request belongs to the caller, who is in IoCallDriver, and is read in place"
 )]
 
+use super::attachment::lower;
+use super::own_request_checks::Made;
 use super::tracker::{Holder, Tracker};
 use super::{checks, database, unload_safe};
 use crate::nt::irp::control;
-use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt};
+use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_PENDING};
 use crate::pe_image;
+use crate::processor::dispatcher;
 use crate::verifier::{Rule, options, rules};
 use std::mem::offset_of;
+use std::ptr::null_mut;
 
 const INVOKE: u8 =
     control::INVOKE_ON_SUCCESS | control::INVOKE_ON_ERROR | control::INVOKE_ON_CANCEL;
+
+/// `IO_TYPE_DEVICE`.
+const IO_TYPE_DEVICE: i16 = 3;
+
+/// Reports a call of `site` that is none of a device with a request; false then.
+///
+/// # Safety
+/// `irp` and `device` are what the caller of `IoCallDriver` passes: readable, or null.
+pub(super) unsafe fn is_call(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> bool {
+    let wrong = |rule: &'static Rule, message: String| {
+        // Not taken for a request in the report.
+        checks::report(rule, message, null_mut(), vec![("passed on by", site)]);
+        false
+    };
+    if device.is_null() {
+        return wrong(
+            &rules::NO_DEVICE,
+            "IoCallDriver was called without a device object".to_owned(),
+        );
+    }
+    // SAFETY: contract.
+    let (of_device, of_request) = unsafe { ((*device).Type, (*irp).Type) };
+    if of_device != IO_TYPE_DEVICE {
+        let message = format!("{device:p}, of type {of_device}, was passed as a device object");
+        return wrong(&rules::WRONG_DEVICE_TYPE, message);
+    }
+    if of_request != super::irp::IO_TYPE_IRP {
+        let message = format!("{irp:p}, of type {of_request}, was passed as a request");
+        return wrong(&rules::WRONG_REQUEST_TYPE, message);
+    }
+    true
+}
+
+/// Reports a cancel routine of a request that `site` passes on.
+///
+/// # Safety
+/// `irp` is alive.
+pub(super) unsafe fn check_cancel_routine(irp: *mut IRP, site: usize) {
+    // SAFETY: contract.
+    if site != 0 && unsafe { (*irp).CancelRoutine.is_some() } {
+        let message = "the request was passed on while its cancel routine is set".to_owned();
+        report(&rules::CANCEL_ROUTINE_AT_CALL, message, irp, site);
+    }
+}
+
+/// True if `site` sends a request of its own with an event that is signalled.
+///
+/// # Safety
+/// `irp` is alive, and its event, if it has one, is the caller's.
+pub(super) unsafe fn is_event_signalled(irp: *mut IRP, site: usize) -> bool {
+    // SAFETY: contract.
+    let made = unsafe { super::irp::made(irp) };
+    if site == 0 || made != Some(Made::Threaded) {
+        return false;
+    }
+    // SAFETY: contract.
+    let event = unsafe { (*irp).UserEvent };
+    // SAFETY: contract.
+    !event.is_null() && unsafe { dispatcher::read_state(event.cast()) } != 0
+}
+
+/// Reports what is wrong with the `status` that the dispatch routine at `routine` returned;
+/// `signalled` sent the request with a signalled event.
+pub(super) fn check_status(status: NTSTATUS, routine: usize, signalled: Option<usize>) {
+    if status == -1 {
+        checks::report(
+            &rules::ILLEGAL_STATUS,
+            "a dispatch routine returned the status -1".to_owned(),
+            null_mut(),
+            vec![("dispatch routine", routine)],
+        );
+    }
+    if let Some(site) = signalled.filter(|_| status == STATUS_PENDING) {
+        checks::report(
+            &rules::SIGNALLED_EVENT,
+            "STATUS_PENDING was returned for a request whose event was signalled already"
+                .to_owned(),
+            null_mut(),
+            vec![("sent by", site)],
+        );
+    }
+}
+
+/// True if `target` lies below the device that the driver at `device` is attached to.
+///
+/// # Safety
+/// `device` is alive, and holds the devices below it.
+unsafe fn is_skipped(device: *mut DEVICE_OBJECT, target: *mut DEVICE_OBJECT) -> bool {
+    // The link itself, without the lock: nearly always it is the right one.
+    // SAFETY: contract.
+    let mut below = unsafe { (*(*device).DeviceObjectExtension).AttachedTo };
+    if below == target {
+        return false;
+    }
+    while !below.is_null() {
+        // SAFETY: contract.
+        below = unsafe { lower(below) };
+        if below == target {
+            return true;
+        }
+    }
+    false
+}
 
 /// Reports what is wrong with the request that `site` passes to `device` with location `number`.
 ///
@@ -50,6 +157,14 @@ pub(super) unsafe fn check(
                 "CurrentLocation and CurrentStackLocation of the request are not the same location"
                     .into();
             return report(&rules::STACK_LOCATION_WRONG, message, irp, site);
+        }
+        if site != 0 && is_skipped(caller.dispatch.device, device) {
+            let message = format!(
+                "the request was passed to {}, past the device that {} is attached to",
+                database::describe(device),
+                database::describe(caller.dispatch.device)
+            );
+            return report(&rules::DEVICE_SKIPPED, message, irp, site);
         }
         if caller.number != number + 1 {
             // It was skipped: the location is the caller's own.

@@ -8,13 +8,13 @@
 
 use super::{checks, irp};
 use crate::nt::{
-    DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_QUERY_VOLUME_INFORMATION,
-    IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_KERNEL_CALL, IRP_MN_USER_FS_REQUEST, IrpExt, Kirql,
-    STATUS_PENDING, Status,
+    DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_DEVICE_CONTROL,
+    IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION,
+    IRP_MJ_QUERY_VOLUME_INFORMATION, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_KERNEL_CALL,
+    IRP_MN_USER_FS_REQUEST, IrpExt, Kirql, NTSTATUS, STATUS_PENDING, Status,
 };
 use crate::processor::{held_locks, irql};
-use crate::verifier::rules;
+use crate::verifier::{major_name, rules};
 
 pub(super) fn twice(message: String, irp: *mut IRP, site: usize, before: usize) {
     checks::report(
@@ -103,6 +103,43 @@ pub(super) unsafe fn check_information(
     }
 }
 
+/// Reports a request that was never sent, and one that may not fail and does.
+///
+/// # Safety
+/// `irp` is alive, and stands at location `number`.
+unsafe fn check_way(irp: *mut IRP, number: i8, status: NTSTATUS, site: usize) {
+    // SAFETY: contract.
+    let Some(tracker) = (unsafe { irp::tracker(irp) }) else {
+        return;
+    };
+    // SAFETY: a live request keeps its tracker.
+    let tracker = unsafe { &*tracker };
+    let (sent, below) = {
+        let inner = tracker.lock();
+        (inner.was_sent(), inner.was_sent_below(number))
+    };
+    if !sent {
+        let message = "the request was completed, and never sent to a driver".into();
+        let sites = vec![("completed by", site)];
+        return checks::report(&rules::COMPLETED_UNSENT, message, irp, sites);
+    }
+    // SAFETY: contract.
+    if below || number > unsafe { (*irp).StackCount } || !Status(status).is_error() {
+        return;
+    }
+    // SAFETY: the request has this location.
+    let major = unsafe { (*irp.current_location()).MajorFunction };
+    if matches!(u32::from(major), IRP_MJ_CLEANUP | IRP_MJ_CLOSE) {
+        let message = format!(
+            "{} was completed with {}",
+            major_name(major),
+            Status(status)
+        );
+        let sites = vec![("completed by", site)];
+        checks::report(&rules::CLOSE_FAILED, message, irp, sites);
+    }
+}
+
 /// What can be told from the request alone; false if it must not be walked.
 ///
 /// # Safety
@@ -143,6 +180,10 @@ pub(super) unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
         checks::report(&rules::CANCEL_ROUTINE_SET, message, irp, completer.clone());
         // SAFETY: contract; in a test, the mistake is not held against the drivers above.
         unsafe { irp.set_cancel_routine(None) };
+    }
+    if site != 0 {
+        // SAFETY: contract.
+        unsafe { check_way(irp, number, status, site) };
     }
     let held = held_locks::count();
     if held > 0 {

@@ -10,8 +10,10 @@
 use super::attachment::lower;
 use super::checks;
 use super::database::{database, describe};
+use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT,
+    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT, IRP_MJ_PNP,
+    MAJOR_FUNCTION_COUNT,
 };
 use crate::pe_image::{self, Image};
 use crate::verifier::{self, Rule, rules};
@@ -169,10 +171,22 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
             return;
         }
         let below = lower(device);
-        if flags.fetch_or(CHECKED, Ordering::Relaxed) & CHECKED != 0 || below.is_null() {
+        if flags.fetch_or(CHECKED, Ordering::Relaxed) & CHECKED != 0 {
             return;
         }
         let how = DO_BUFFERED_IO | DO_DIRECT_IO;
+        if (*device).Flags & how == how {
+            let what = "has both DO_BUFFERED_IO and DO_DIRECT_IO";
+            report(&rules::BOTH_BUFFERING_FLAGS, device, what);
+        }
+        if below.is_null() {
+            return;
+        }
+        let missing = missing_routines((*device).DriverObject, (*below).DriverObject);
+        if !missing.is_empty() {
+            let what = format!("has no dispatch routine for {}", missing.join(", "));
+            report(&rules::DISPATCH_ROUTINE_MISSING, device, &what);
+        }
         if (*below).Flags & how & !(*device).Flags != 0 {
             let names = [
                 (DO_BUFFERED_IO, "DO_BUFFERED_IO"),
@@ -201,6 +215,33 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
             report(&rules::DEVICE_TYPE_NOT_COPIED, device, &what);
         }
     }
+}
+
+/// The major functions that a driver has no routine for, and should have: those of the driver
+/// below, and IRP_MJ_PNP, which is sent to every stack.
+///
+/// # Safety
+/// Both drivers are alive.
+unsafe fn missing_routines(
+    own: *mut DRIVER_OBJECT,
+    below: *mut DRIVER_OBJECT,
+) -> Vec<&'static str> {
+    let nothing = super::call::invalid_device_request as *const () as usize;
+    // SAFETY: contract.
+    let routine = |driver: *mut DRIVER_OBJECT, major: u8| unsafe {
+        (*driver)
+            .dispatch(major)
+            .map_or(nothing, |routine| routine as usize)
+    };
+    let is_missing = |major: &u8| {
+        let is_required = u32::from(*major) == IRP_MJ_PNP || routine(below, *major) != nothing;
+        is_required && routine(own, *major) == nothing
+    };
+    let majors = 0..MAJOR_FUNCTION_COUNT as u8;
+    majors
+        .filter(is_missing)
+        .map(verifier::major_name)
+        .collect()
 }
 
 /// The devices of the driver that are attached and still initializing.

@@ -11,6 +11,7 @@
 )]
 
 use super::history::{self, Event, EventKind, History};
+use super::own_request_checks::{self, Made};
 use super::tracker::{Reference, Tracker};
 use super::{cancel, checks};
 use crate::host::address_map::AddressMap;
@@ -34,6 +35,7 @@ struct Prefix {
     tracker: *const Tracker,
     /// Of an associated request, as it was made: what the driver has in the IRP may be written over.
     master: *mut IRP,
+    made: Made,
 }
 
 const PREFIX: usize = size_of::<Prefix>();
@@ -116,6 +118,7 @@ pub fn allocate_at(stack_size: i8, site: usize) -> *mut IRP {
             identity: Identity::default(),
             tracker,
             master: std::ptr::null_mut(),
+            made: Made::default(),
         });
         set_up(irp, bytes as u16, stack_size);
         (*irp).AllocationFlags = HAS_PREFIX;
@@ -150,12 +153,16 @@ unsafe fn set_up(irp: *mut IRP, bytes: u16, stack_size: i8) {
     }
 }
 
-/// `IoInitializeIrp`, for memory of the driver's own.
+/// `IoInitializeIrp`, for memory of the driver's own. `site` is the caller's return address.
 ///
 /// # Safety
 /// `irp` points to `bytes` writable bytes that nobody else uses.
-pub unsafe fn initialize(irp: *mut IRP, bytes: u16, stack_size: i8) {
+pub unsafe fn initialize(irp: *mut IRP, bytes: u16, stack_size: i8, site: usize) {
     let ours = shard(irp).contains_key(&(irp as usize));
+    if ours {
+        // SAFETY: it is in the list of live requests.
+        unsafe { own_request_checks::initialized(irp, site) };
+    }
     checks::forget_freed(irp);
     // SAFETY: contract.
     unsafe {
@@ -167,13 +174,14 @@ pub unsafe fn initialize(irp: *mut IRP, bytes: u16, stack_size: i8) {
     }
 }
 
-/// `IoReuseIrp`.
+/// `IoReuseIrp`. `site` is the caller's return address.
 ///
 /// # Safety
 /// `irp` is alive, the caller allocated it, and it is not in flight.
-pub unsafe fn reuse(irp: *mut IRP, status: NTSTATUS) {
+pub unsafe fn reuse(irp: *mut IRP, status: NTSTATUS, site: usize) {
     // SAFETY: contract.
     unsafe {
+        own_request_checks::reused(irp, site);
         let flags = (*irp).AllocationFlags;
         set_up(irp, (*irp).Size, (*irp).StackCount);
         (*irp).AllocationFlags = flags;
@@ -228,6 +236,8 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
         );
         return;
     };
+    // SAFETY: contract.
+    unsafe { own_request_checks::freed(irp, site) };
     shard(irp).remove(&(irp as usize));
     let mut freed_at = site;
     // SAFETY: contract; the tracker's own count comes from `into_raw`.
@@ -300,6 +310,29 @@ pub unsafe fn associate(irp: *mut IRP, master: *mut IRP) {
 pub unsafe fn master(irp: *const IRP) -> *mut IRP {
     // SAFETY: contract.
     unsafe { prefix(irp).map_or(std::ptr::null_mut(), |prefix| (*prefix).master) }
+}
+
+/// Says how the request was made, where that was not by [`allocate`] alone.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn set_made(irp: *mut IRP, made: Made) {
+    // SAFETY: contract.
+    if let Some(prefix) = unsafe { prefix(irp) } {
+        // SAFETY: the prefix lives with its request.
+        unsafe { (*prefix).made = made };
+    }
+}
+
+/// How the request was made; `None` without a prefix.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn made(irp: *const IRP) -> Option<Made> {
+    // SAFETY: contract.
+    let prefix = unsafe { prefix(irp) }?;
+    // SAFETY: the prefix lives with its request.
+    Some(unsafe { (*prefix).made })
 }
 
 /// Calls `visit` with every live IRP of the box and the address that allocated

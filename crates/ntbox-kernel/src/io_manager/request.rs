@@ -6,6 +6,7 @@
     reason = "a new request is filled in by pointer"
 )]
 
+use super::own_request_checks::Made;
 use super::{irp, mdl};
 use crate::nt::{
     DEVICE_OBJECT, DO_BUFFERED_IO, DO_DIRECT_IO, IO_STATUS_BLOCK, IRP, IRP_BUFFERED_IO,
@@ -52,6 +53,7 @@ pub unsafe fn build_asynchronous_fsd(
             return request;
         }
         request.set_thread(thread::current().object());
+        irp::set_made(request, Made::Built);
         (*request).Anonymous.UserIosb = iosb;
         let location = request.next_location();
         (*location).MajorFunction = major;
@@ -106,6 +108,7 @@ pub unsafe fn build_synchronous_fsd(
     unsafe {
         let request = build_asynchronous_fsd(major, device, buffer, length, offset, iosb);
         if !request.is_null() {
+            irp::set_made(request, Made::Threaded);
             (*request).UserEvent = event;
         }
         request
@@ -177,6 +180,7 @@ pub unsafe fn build_device_control(
         }
         (*request).Anonymous.UserIosb = iosb;
         (*request).UserEvent = event;
+        irp::set_made(request, Made::Threaded);
         request.set_thread(thread::current().object());
         request
     }

@@ -478,6 +478,18 @@ impl Inner {
         self.once(Disagreement::PendingNotMarked { dispatch, routine })
     }
 
+    /// True if a driver was ever entered with the request.
+    pub fn was_sent(&self) -> bool {
+        self.locations.iter().any(|location| location.entered != 0)
+    }
+
+    /// True if the driver at location `number` has sent the request below since it was entered.
+    pub fn was_sent_below(&self, number: i8) -> bool {
+        let below = usize::try_from(number - 1).ok();
+        let below = below.and_then(|below| self.locations.get(below));
+        below.is_some_and(|below| below.entered != 0)
+    }
+
     /// Who sent the request to location `number` last.
     pub fn sent_by(&mut self, number: i8) -> usize {
         self.location(number).map_or(0, |location| location.sent_by)

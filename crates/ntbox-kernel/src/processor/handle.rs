@@ -60,6 +60,11 @@ pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HAN
     value as HANDLE
 }
 
+/// True for a handle that programs cannot use.
+pub fn is_kernel_handle(handle: HANDLE) -> bool {
+    handle as usize & KERNEL_HANDLE == KERNEL_HANDLE
+}
+
 /// The object behind a handle, not referenced; the handle keeps it.
 ///
 /// # Errors

@@ -13,7 +13,7 @@
 //! - [`spin_lock`]: spin locks that know their owner;
 //! - [`work`]: system worker threads, DPCs and delayed calls;
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
-//! - [`system_thread`]: threads that drivers create;
+//! - [`system_thread`]: threads that drivers create; [`notify`]: whom they want to be told of;
 //! - [`fault`], [`step`], [`instruction`]: what a driver's code must not touch, and each instruction of it;
 //! - `processor_block`, `shared_page`: what Microsoft's headers read without a call;
 //! - [`suspension`]: threads that are suspended inside a driver;
@@ -34,6 +34,7 @@ pub mod instruction;
 pub mod irql;
 pub mod lifetime;
 pub mod lock_order;
+pub mod notify;
 pub mod object;
 pub mod parking;
 pub mod points;
@@ -53,11 +54,12 @@ pub mod work;
 use std::ops::Range;
 
 /// What can still call into a driver whose code lies in `code`, or runs there:
-/// queued and running work items and DPCs, set timers with a DPC, system threads.
+/// queued and running work items and DPCs, set timers with a DPC, system threads, notify routines.
 /// Each with the routine it concerns.
 pub fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     let mut found = work::outstanding(code);
     found.extend(timer::outstanding(code));
     found.extend(system_thread::outstanding(code));
+    found.extend(notify::outstanding(code));
     found
 }

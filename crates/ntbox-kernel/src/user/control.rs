@@ -148,7 +148,7 @@ unsafe fn attach(request: &mut Request, control: &Control) -> Result<*mut c_void
 unsafe fn fast(call: &FileCall, control: &Control) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoDeviceControl)?;
     // SAFETY: the entry of the top driver with its documented arguments.
-    outcome::fast(FastIo::DeviceControl, |iosb| unsafe {
+    outcome::fast(FastIo::DeviceControl, routine as usize, |iosb| unsafe {
         routine(
             call.file(),
             1,

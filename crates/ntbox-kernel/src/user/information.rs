@@ -244,7 +244,7 @@ unsafe fn fast(call: &FileCall, buffer: *mut c_void, class: i32) -> Option<IO_ST
     let wait = u8::from(call.is_synchronous());
     // SAFETY: the entry of the top driver with its documented arguments; the buffer holds the
     // structure of the class: the length was checked.
-    outcome::fast(entry, |iosb| unsafe {
+    outcome::fast(entry, routine as usize, |iosb| unsafe {
         routine(call.file(), wait, buffer, iosb, call.device())
     })
 }

@@ -123,7 +123,7 @@ fn fast_lock(
     let routine = call.fast_io(|table| table.FastIoLock)?;
     let (mut offset, mut length) = (range.offset, range.length);
     // SAFETY: the entry of the top driver with its documented arguments.
-    outcome::fast(FastIo::Lock, |iosb| unsafe {
+    outcome::fast(FastIo::Lock, routine as usize, |iosb| unsafe {
         routine(
             call.file(),
             &raw mut offset,
@@ -142,7 +142,7 @@ fn fast_unlock(call: &FileCall, range: Range) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoUnlockSingle)?;
     let (mut offset, mut length) = (range.offset, range.length);
     // SAFETY: the entry of the top driver with its documented arguments.
-    outcome::fast(FastIo::UnlockSingle, |iosb| unsafe {
+    outcome::fast(FastIo::UnlockSingle, routine as usize, |iosb| unsafe {
         routine(
             call.file(),
             &raw mut offset,

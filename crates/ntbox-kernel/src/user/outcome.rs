@@ -1,6 +1,7 @@
 //! What a program sees of a call.
 
 use crate::io_manager::counters::{self, FastIo};
+use crate::io_manager::fast_io_checks;
 use crate::nt::{IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status};
 use std::cell::Cell;
 
@@ -79,13 +80,14 @@ pub(super) fn note_fast() {
     LAST.set((LAST.get().0, true));
 }
 
-/// Counts a call of fast I/O, which `call` makes with a block for its result; `None` if it was declined.
+/// Counts a call of the fast I/O routine at `routine`, which `call` makes with a block for its result; `None` if it was declined.
 pub(super) fn fast(
     entry: FastIo,
+    routine: usize,
     call: impl FnOnce(*mut IO_STATUS_BLOCK) -> u8,
 ) -> Option<IO_STATUS_BLOCK> {
     let mut iosb = IO_STATUS_BLOCK::default();
-    let answered = call(&raw mut iosb) != 0;
+    let answered = fast_io_checks::around(routine, || call(&raw mut iosb)) != 0;
     counters::fast(entry, answered);
     answered.then(|| {
         note_fast();

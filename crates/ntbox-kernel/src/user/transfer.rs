@@ -10,6 +10,7 @@ use super::access::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA};
 use super::request::FileCall;
 use super::{buffers, event, outcome};
 use crate::io_manager::counters::{self, FastIo};
+use crate::io_manager::fast_io_checks;
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
     FILE_USE_FILE_POINTER_POSITION, FILE_WRITE_TO_END_OF_FILE, FO_NO_INTERMEDIATE_BUFFERING,
@@ -164,7 +165,7 @@ unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -
     let mut iosb = IO_STATUS_BLOCK::default();
     // SAFETY: the entry of the top driver with its documented arguments; the caller's buffer
     // holds `length` bytes by the contract of the services.
-    let answered = unsafe {
+    let answered = fast_io_checks::around(routine as usize, || unsafe {
         routine(
             call.file(),
             &raw mut offset,
@@ -175,7 +176,7 @@ unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -
             &raw mut iosb,
             call.device(),
         )
-    } != 0;
+    }) != 0;
     // SAFETY: both members of the union are plain integers or pointers.
     let status = unsafe { iosb.Anonymous.Status };
     // A fast read may end at the end of the file; anything else goes the long way.

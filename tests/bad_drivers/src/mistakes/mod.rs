@@ -11,6 +11,7 @@
 
 mod completion;
 mod devices;
+mod fast_io;
 mod faults;
 mod irp_life;
 mod irql;
@@ -19,17 +20,21 @@ mod levels;
 mod locks;
 mod logging;
 mod memory;
+mod notify;
 mod objects;
 mod ownership;
 mod pageable;
 mod pairing;
 mod pending;
+mod requests;
 mod threads;
 mod waiting;
 
 pub use devices::{
     after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
 };
+pub use fast_io::query as fast_io_query;
+pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
 
@@ -294,6 +299,60 @@ mistakes! {
     CompletionRoutineRefused = "completion-routine-refused";
     /// Nothing but what the driver does without one: its routines do not keep it, as it waits for them.
     CompletionRoutinePlain = "completion-routine-plain";
+    /// IoCallDriver is given something that is no request.
+    WrongRequestType = "wrong-request-type";
+    /// IoCallDriver is given something that is no device object.
+    WrongDeviceType = "wrong-device-type";
+    /// IoCallDriver is given no device object.
+    NullDevice = "null-device";
+    /// A request is passed to the bottom of the stack, past another filter.
+    DeviceSkipped = "device-skipped";
+    /// A request is passed on with the filter's cancel routine in it.
+    CancelRoutineAtCall = "cancel-routine-at-call";
+    /// A request of its own is sent with an event that is signalled.
+    EventSignalledBefore = "event-signalled-before";
+    /// The dispatch routine returns -1.
+    IllegalStatusReturned = "illegal-status-returned";
+    /// IRP_MJ_CLEANUP is failed.
+    CloseFailed = "close-failed";
+    /// A request of its own is completed that was never sent.
+    CompleteUnsent = "complete-unsent";
+    /// A request of IoBuildSynchronousFsdRequest is freed.
+    ThreadedRequestFreed = "threaded-request-freed";
+    /// A request of its own is freed while the lower driver has it.
+    RequestFreedInUse = "request-freed-in-use";
+    /// A request of its own is used again while the lower driver has it.
+    RequestReusedInUse = "request-reused-in-use";
+    /// A request of IoBuildAsynchronousFsdRequest is used again.
+    BuiltRequestReused = "built-request-reused";
+    /// A request of IoAllocateIrp is initialized, with quota.
+    ChargedRequestInitialized = "charged-request-initialized";
+    /// A request of IoAllocateIrp is initialized.
+    AllocatedRequestInitialized = "allocated-request-initialized";
+    /// IoCallDriver above DISPATCH_LEVEL, for the storage device.
+    ForwardAboveDispatch = "forward-above-dispatch";
+    /// A fast I/O routine returns at another IRQL.
+    FastIoReturnsRaised = "fast-io-returns-raised";
+    /// A fast I/O routine returns inside a critical region.
+    FastIoReturnsInCriticalRegion = "fast-io-returns-in-critical-region";
+    /// A filter device is both buffered and direct.
+    BufferedAndDirect = "buffered-and-direct";
+    /// There is no dispatch routine for IRP_MJ_PNP.
+    DispatchRoutineMissing = "dispatch-routine-missing";
+    /// An MDL is freed while its pages are locked.
+    LockedMdlFreed = "locked-mdl-freed";
+    /// ObReferenceObjectByHandle is given no handle.
+    NullHandle = "null-handle";
+    /// ObReferenceObjectByHandle is given a handle of the program, in kernel mode.
+    UserHandleInKernelMode = "user-handle-in-kernel-mode";
+    /// A wait with UserMode for an event on the stack.
+    UserModeWaitOnStack = "user-mode-wait-on-stack";
+    /// A process notify routine stays registered at unload (A12).
+    ProcessNotifyLeft = "process-notify-left";
+    /// A thread notify routine stays registered at unload (A12).
+    ThreadNotifyLeft = "thread-notify-left";
+    /// An image notify routine stays registered at unload (A12).
+    ImageNotifyLeft = "image-notify-left";
     /// A completion routine is not left when DriverUnload returns (A12, C15).
     CompletionRoutineOutlivesUnload = "completion-routine-outlives-unload";
     /// A timer is left set at unload (A12).
@@ -363,6 +422,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| threads::routine(mistake, major))
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
+        .or_else(|| requests::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
         .or_else(|| logging::routine(mistake, major))

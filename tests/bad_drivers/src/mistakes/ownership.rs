@@ -11,11 +11,12 @@ use crate::kernel::{
     complete_as_is, copy_location_to_next, current_location, mark_pending, next_location,
     set_completion_routine,
 };
+use core::ffi::c_void;
 use core::ptr::null_mut;
 use wdk_sys::{
     _WORK_QUEUE_TYPE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FLUSH_BUFFERS,
     IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID,
-    SL_PENDING_RETURNED, STATUS_PENDING, ntddk,
+    SL_PENDING_RETURNED, STATUS_PENDING, STATUS_SUCCESS, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -36,7 +37,7 @@ pub(super) unsafe fn is_notify(irp: PIRP) -> bool {
 }
 
 /// Sets the routine that stops completion; false if there is no memory for it.
-unsafe fn set_stop(device: PDEVICE_OBJECT, irp: PIRP) -> bool {
+pub(super) unsafe fn set_stop(device: PDEVICE_OBJECT, irp: PIRP) -> bool {
     copy_location_to_next(irp);
     ntddk::IoSetCompletionRoutineEx(device, irp, Some(stop), null_mut(), 1, 1, 1) >= 0
 }
@@ -53,10 +54,16 @@ unsafe extern "C" fn flush_in_parts(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTAT
     let next = next_location(part);
     (*next).MajorFunction = IRP_MJ_FLUSH_BUFFERS as u8;
     (*next).FileObject = (*current_location(irp)).FileObject;
-    set_completion_routine(part, completed, null_mut());
+    set_completion_routine(part, part_completed, null_mut());
     (*part).AssociatedIrp.SystemBuffer = null_mut();
     let _ = ntddk::IofCallDriver(lower(device), part);
     STATUS_PENDING
+}
+
+/// It has no location of the driver's own, which could be marked.
+unsafe extern "C" fn part_completed(_: PDEVICE_OBJECT, _: PIRP, _: *mut c_void) -> NTSTATUS {
+    leave();
+    STATUS_SUCCESS
 }
 
 /// Takes STATUS_PENDING for "try again".

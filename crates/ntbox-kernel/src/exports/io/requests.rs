@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::io_manager::own_request_checks::Made;
 use crate::io_manager::stack::invoke_flags;
 use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
@@ -11,6 +12,7 @@ use crate::nt::{
 };
 use crate::pool::failure;
 use crate::processor::{irql, process, thread};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -31,12 +33,17 @@ pub unsafe extern "win64" fn complete_request(irp: *mut IRP, boost: i8, caller: 
 }
 
 /// `IoAllocateIrp`. Quota is not charged.
-pub unsafe extern "win64" fn allocate_irp(stack_size: i8, _charge: u8, caller: usize) -> *mut IRP {
+pub unsafe extern "win64" fn allocate_irp(stack_size: i8, charge: u8, caller: usize) -> *mut IRP {
     irql::require("IoAllocateIrp", caller);
     if failure::should_fail(caller) {
         return null_mut();
     }
-    irp::allocate_at(stack_size, caller)
+    let irp = irp::allocate_at(stack_size, caller);
+    if charge != 0 && !irp.is_null() {
+        // SAFETY: a new request.
+        unsafe { irp::set_made(irp, Made::WithQuota) };
+    }
+    irp
 }
 
 /// `IoAllocateIrpEx`.
@@ -59,17 +66,22 @@ pub unsafe extern "win64" fn free_irp(irp: *mut IRP, caller: usize) {
 }
 
 /// `IoInitializeIrp`.
-pub unsafe extern "win64" fn initialize_irp(irp: *mut IRP, bytes: u16, stack_size: i8) {
-    irql::require("IoInitializeIrp", 0);
+pub unsafe extern "win64" fn initialize_irp(
+    irp: *mut IRP,
+    bytes: u16,
+    stack_size: i8,
+    caller: usize,
+) {
+    irql::require("IoInitializeIrp", caller);
     // SAFETY: the driver's memory.
-    unsafe { irp::initialize(irp, bytes, stack_size) }
+    unsafe { irp::initialize(irp, bytes, stack_size, caller) }
 }
 
 /// `IoReuseIrp`.
-pub unsafe extern "win64" fn reuse_irp(irp: *mut IRP, status: NTSTATUS) {
-    irql::require("IoReuseIrp", 0);
+pub unsafe extern "win64" fn reuse_irp(irp: *mut IRP, status: NTSTATUS, caller: usize) {
+    irql::require("IoReuseIrp", caller);
     // SAFETY: the driver's request.
-    unsafe { irp::reuse(irp, status) }
+    unsafe { irp::reuse(irp, status, caller) }
 }
 
 /// `IoCancelIrp`.
@@ -196,6 +208,8 @@ pub unsafe extern "win64" fn make_associated_irp(
     if !irp.is_null() {
         // SAFETY: a new request.
         unsafe { irp::associate(irp, master) };
+        // SAFETY: a new request.
+        unsafe { irp::set_made(irp, Made::Built) };
         // SAFETY: the driver's request.
         let owner = unsafe { master.thread() };
         // SAFETY: a new request.
@@ -280,6 +294,17 @@ pub unsafe extern "win64" fn allocate_mdl(
 /// `IoFreeMdl`.
 pub unsafe extern "win64" fn free_mdl(mdl: *mut MDL, caller: usize) {
     irql::require("IoFreeMdl", caller);
+    // SAFETY: the driver's list.
+    let flags = unsafe { (*mdl).MdlFlags };
+    if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
+        violation(
+            &rules::LOCKED_MDL_FREED,
+            format!("the MDL {mdl:p} was freed while its pages are locked"),
+            &[("freed at", caller)],
+        );
+        // SAFETY: the driver's list.
+        unsafe { mdl::unlock_pages(mdl) };
+    }
     // SAFETY: the driver's list.
     unsafe { mdl::free(mdl) }
 }

@@ -86,15 +86,36 @@ unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
     (!timeout.is_null()).then(|| unsafe { timeout.read_unaligned() })
 }
 
+/// Bytes of a kernel stack.
+const STACK: usize = 24 << 10;
+
+/// Reports a wait in user mode for an object on the stack.
+fn check_mode(objects: &[*mut c_void], mode: i8, caller: usize) {
+    if mode == 0 {
+        return;
+    }
+    // The frames of who called are above this routine's own.
+    let here = &raw const objects as usize;
+    let stack = here..here + STACK;
+    if objects.iter().any(|object| stack.contains(&object.addr())) {
+        violation(
+            &rules::USER_WAIT_ON_STACK,
+            "an object on the stack is waited for with UserMode".to_owned(),
+            &[("waited at", caller)],
+        );
+    }
+}
+
 /// `KeWaitForSingleObject`.
 pub unsafe extern "win64" fn wait_for_single_object(
     object: *mut c_void,
     _reason: i32,
-    _mode: i8,
+    mode: i8,
     alertable: u8,
     timeout: *const i64,
     caller: usize,
 ) -> NTSTATUS {
+    check_mode(&[object], mode, caller);
     // SAFETY: the driver passes a `LARGE_INTEGER` or null.
     let timeout = unsafe { timeout_at(timeout) };
     let noted = timeout.is_none() && running::wait_begins(object as usize, caller);
@@ -112,7 +133,7 @@ pub unsafe extern "win64" fn wait_for_multiple_objects(
     objects: *const *mut c_void,
     kind: i32,
     _reason: i32,
-    _mode: i8,
+    mode: i8,
     alertable: u8,
     timeout: *const i64,
     wait_blocks: *mut c_void,
@@ -135,6 +156,7 @@ pub unsafe extern "win64" fn wait_for_multiple_objects(
     }
     // SAFETY: the driver passes an array of `count` objects.
     let objects = unsafe { std::slice::from_raw_parts(objects, count) };
+    check_mode(objects, mode, caller);
     // SAFETY: as in `wait_for_single_object`.
     let timeout = unsafe { timeout_at(timeout) };
     // SAFETY: the driver passes dispatcher objects.

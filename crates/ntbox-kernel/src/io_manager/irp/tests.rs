@@ -32,13 +32,13 @@ fn reuse_resets_all_but_the_status_it_is_given() {
         advance(irp);
         (*irp).Flags = 5;
         (*irp).Cancel = true;
-        reuse(irp, STATUS_NOT_SUPPORTED);
+        reuse(irp, STATUS_NOT_SUPPORTED, 0);
         assert_eq!(
             ((*irp).CurrentLocation, (*irp).Flags, (*irp).Cancel),
             (3, 0, false)
         );
         assert_eq!((*irp).IoStatus.Anonymous.Status, STATUS_NOT_SUPPORTED);
-        initialize(irp, (*irp).Size, 2);
+        initialize(irp, (*irp).Size, 2, 0);
         assert_eq!((*irp).IoStatus.Anonymous.Status, STATUS_SUCCESS);
         free(irp, 0);
     }
@@ -50,7 +50,7 @@ fn memory_of_a_drivers_own_has_no_prefix() {
     let irp: *mut IRP = memory.as_mut_ptr().cast();
     // SAFETY: the memory is large enough and owned here.
     unsafe {
-        initialize(irp, size_of_irp(2) as u16, 2);
+        initialize(irp, size_of_irp(2) as u16, 2, 0);
         assert!(tracker(irp).is_none());
         set_identity(
             irp,

@@ -291,7 +291,7 @@ fn a_reused_request_goes_again() {
                     stack::ALWAYS,
                 );
                 assert_eq!(call::call_driver(stack.top(), request, 0), STATUS_SUCCESS);
-                irp::reuse(request, STATUS_PENDING);
+                irp::reuse(request, STATUS_PENDING, 0);
             }
             irp::free(request, 0);
         }

@@ -10,6 +10,7 @@ mod drivers;
 mod flow;
 mod keeping;
 mod mounting;
+mod own_requests;
 mod random;
 mod registering;
 mod second_stage;

@@ -31,7 +31,7 @@ fn cost(filters: usize) -> f64 {
         let request = irp::allocate((*top).StackSize);
         let start = Instant::now();
         for _ in 0..ROUNDS {
-            irp::reuse(request, STATUS_SUCCESS);
+            irp::reuse(request, STATUS_SUCCESS, 0);
             (*request.next_location()).MajorFunction = 3;
             stack::set_completion_routine(request, Some(stop), std::ptr::null_mut(), stack::ALWAYS);
             call::call_driver(top, request, 0);

@@ -362,8 +362,12 @@ documented! {
     "PsIsSystemThread" <= DISPATCH, "ntifs/nf-ntifs-psissystemthread";
     "PsLookupProcessByProcessId" <= APC, "ntifs/nf-ntifs-pslookupprocessbyprocessid";
     "PsLookupThreadByThreadId" <= APC, "ntifs/nf-ntifs-pslookupthreadbythreadid";
+    "PsRemoveCreateThreadNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremovecreatethreadnotifyroutine";
+    "PsRemoveLoadImageNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremoveloadimagenotifyroutine";
     "PsSetCreateProcessNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutine";
     "PsSetCreateProcessNotifyRoutineEx" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutineex";
+    "PsSetCreateThreadNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetcreatethreadnotifyroutine";
+    "PsSetLoadImageNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetloadimagenotifyroutine";
     "PsTerminateSystemThread" <= PASSIVE, "wdm/nf-wdm-psterminatesystemthread";
     "RtlAbsoluteToSelfRelativeSD" <= APC, "ntifs/nf-ntifs-rtlabsolutetoselfrelativesd";
     "RtlAddAccessAllowedAce" <= APC, "ntifs/nf-ntifs-rtladdaccessallowedace";

@@ -9,7 +9,7 @@ use super::super::request::{Request, fast_io_of, wait_for};
 use super::super::{access, outcome};
 use super::OpenRequest;
 use crate::io_manager::counters::{self, FastIo};
-use crate::io_manager::{complete, device, file, irp, mount, namespace};
+use crate::io_manager::{complete, device, fast_io_checks, file, irp, mount, namespace};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN,
     FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY,
@@ -272,8 +272,9 @@ impl Target {
             // SAFETY: the location just made current.
             unsafe { (*current).DeviceObject = self.top };
             // SAFETY: the entry of this device's driver with its documented arguments.
-            let answered =
-                unsafe { routine(irp, (&raw mut information).cast::<c_void>(), self.top) } != 0;
+            let answered = fast_io_checks::around(routine as usize, || unsafe {
+                routine(irp, (&raw mut information).cast::<c_void>(), self.top)
+            }) != 0;
             // SAFETY: the request was not sent: the routine returned and this thread owns it.
             let status = unsafe { create.header().IoStatus.Anonymous.Status };
             answered.then_some(status)

@@ -40,6 +40,25 @@ rules! { Devices;
         should: "copy DO_BUFFERED_IO and DO_DIRECT_IO from the device that is attached to",
         proof: BadDriver("flags-not-copied"),
     };
+    BOTH_BUFFERING_FLAGS = {
+        name: "BufferedAndDirect",
+        code: "0xC9/245",
+        checks: "A device has both DO_BUFFERED_IO and DO_DIRECT_IO",
+        source: page::IO_VIOLATION,
+        detected_by: "the first request to the device after DO_DEVICE_INITIALIZING is cleared: its flags",
+        should: "set one of the two flags, the one of the device below",
+        proof: BadDriver("buffered-and-direct"),
+    };
+    DISPATCH_ROUTINE_MISSING = {
+        name: "DispatchRoutineMissing",
+        code: "0xC9/21F",
+        checks: "A driver is attached above another one and has no dispatch routine for a major function that the other one \
+                 handles, or for IRP_MJ_PNP",
+        source: page::IO_VIOLATION,
+        detected_by: "the first request to the device after DO_DEVICE_INITIALIZING is cleared: the dispatch tables of both drivers",
+        should: "fill every slot of MajorFunction with a routine that passes requests on",
+        proof: BadDriver("dispatch-routine-missing"),
+    };
     DEVICE_TYPE_NOT_COPIED = {
         name: "DeviceTypeNotCopied",
         code: "0xC9/246",

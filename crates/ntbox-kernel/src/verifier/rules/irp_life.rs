@@ -15,7 +15,7 @@ rules! { IrpLife;
     };
     INFORMATION_TOO_LARGE = {
         name: "InformationTooLarge",
-        code: "documented",
+        code: "0xC9/312",
         checks: "A request succeeds with more bytes in IoStatus.Information than the buffer holds that it was sent with",
         source: "kernel/errors-in-buffered-i-o",
         detected_by: "IoCompleteRequest, and after each completion routine: Information against the length in the stack location",

@@ -40,6 +40,24 @@ rules! { Irql;
         should: "pass requests down at the IRQL that the major function documents",
         proof: BadDriver("forward-at-dispatch"),
     };
+    FORWARDED_ABOVE_DISPATCH = {
+        name: "ForwardedAboveDispatch",
+        code: "0xC9/10, 0xC9/301",
+        checks: "IoCallDriver above DISPATCH_LEVEL",
+        source: page::IO_VIOLATION,
+        detected_by: "IoCallDriver: the IRQL, for devices of other types than file systems",
+        should: "pass requests down at or below DISPATCH_LEVEL",
+        proof: BadDriver("forward-above-dispatch"),
+    };
+    FAST_IO_IRQL = {
+        name: "IrqlChangedByFastIo",
+        code: "0xC9/11",
+        checks: "A fast I/O routine returns at another IRQL",
+        source: page::IO_VIOLATION,
+        detected_by: "the IRQL before and after the call of the routine",
+        should: "return from a fast I/O routine at the IRQL at which it was entered",
+        proof: BadDriver("fast-io-returns-raised"),
+    };
     PAGEABLE_ROUTINE = {
         name: "PageableCompletionRoutine",
         code: "0xC9/227",

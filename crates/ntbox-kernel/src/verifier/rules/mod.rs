@@ -16,6 +16,7 @@ pub mod irql;
 pub mod irql_calls;
 pub mod pending;
 pub mod pool_and_locks;
+pub mod requests;
 mod rule;
 mod severity;
 
@@ -27,6 +28,7 @@ pub use irql::*;
 pub use irql_calls::*;
 pub use pending::*;
 pub use pool_and_locks::*;
+pub use requests::*;
 pub use rule::{Family, Proof, Rule};
 pub use severity::Severity;
 
@@ -34,6 +36,7 @@ pub use severity::Severity;
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
         irp_life::RULES,
+        requests::RULES,
         pending::RULES,
         irql::RULES,
         irql_calls::RULES,

@@ -85,6 +85,43 @@ rules! { PoolAndLocks;
         should: "unlock an MDL that MmProbeAndLockPages locked, once; build or map only what is locked or nonpaged",
         proof: BadDriver("mdl-unlocked-twice"),
     };
+    LOCKED_MDL_FREED = {
+        name: "LockedMdlFreed",
+        code: "0xCB DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS",
+        checks: "IoFreeMdl is called for an MDL whose pages are locked",
+        source: "debugger/bug-check-0xcb--driver-left-locked-pages-in-process",
+        detected_by: "IoFreeMdl: the flags of the MDL",
+        should: "call MmUnlockPages for what MmProbeAndLockPages has locked, before IoFreeMdl",
+        proof: BadDriver("locked-mdl-freed"),
+    };
+    NULL_HANDLE = {
+        name: "NullHandle",
+        code: "0xC4/F5",
+        checks: "ObReferenceObjectByHandle is called with a handle of null",
+        source: page::VIOLATION,
+        detected_by: "ObReferenceObjectByHandle: the handle",
+        should: "check that a handle was given before it is used",
+        proof: BadDriver("null-handle"),
+    };
+    USER_HANDLE = {
+        name: "UserHandleInKernelMode",
+        code: "0xC4/F6",
+        checks: "ObReferenceObjectByHandle is called in kernel mode with a handle of the program that the thread belongs to, which \
+                 the program can close and open again meanwhile",
+        source: page::VIOLATION,
+        detected_by: "ObReferenceObjectByHandle: the mode, the handle and the process of the thread",
+        should: "open handles with OBJ_KERNEL_HANDLE, and refer to a program's handle with UserMode",
+        proof: BadDriver("user-handle-in-kernel-mode"),
+    };
+    USER_WAIT_ON_STACK = {
+        name: "UserModeWaitOnStack",
+        code: "0xC4/123",
+        checks: "A wait with UserMode for an object on the stack, which may be paged out meanwhile",
+        source: page::VIOLATION,
+        detected_by: "the wait routines: the mode, and the object against the stack of the thread",
+        should: "wait with KernelMode for an object on the stack",
+        proof: BadDriver("user-mode-wait-on-stack"),
+    };
     SPIN_LOCK_PAIRING = {
         name: "SpinLock",
         code: "0xC4/DDI",
@@ -174,6 +211,15 @@ rules! { PoolAndLocks;
         detected_by: "the regions of the thread before and after the call of the routine",
         should: "leave every critical or guarded region before the routine that entered it returns",
         proof: BadDriver("dispatch-returns-in-critical-region"),
+    };
+    FAST_IO_REGIONS = {
+        name: "RegionsChangedByFastIo",
+        code: "0xC4/C6",
+        checks: "A fast I/O routine returns in more or fewer critical or guarded regions",
+        source: page::VIOLATION,
+        detected_by: "the regions of the thread before and after the call of the routine",
+        should: "leave every critical or guarded region before the fast I/O routine that entered it returns",
+        proof: BadDriver("fast-io-returns-in-critical-region"),
     };
     LEAVE_CRITICAL_REGION = {
         name: "KeLeaveCriticalRegion",

@@ -55,7 +55,7 @@ impl Driven {
             return;
         };
         // SAFETY: the request is this value's, and not in flight: its completion is stopped.
-        unsafe { irp::reuse(self.request, 0) };
+        unsafe { irp::reuse(self.request, 0, 0) };
         // SAFETY: as above, with a location more than the stack of the device needs.
         unsafe { send(self.request, *device, self.file) };
     }

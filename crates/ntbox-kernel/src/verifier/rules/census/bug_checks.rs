@@ -54,7 +54,7 @@ census! {
     checked "0xC6" USE_AFTER_FREE;
     checked "0xC7" DPC_APC_STATE;
     checked "0xC8" DPC_IRQL;
-    open "0xCB" "pages that a driver has locked and not unlocked, when it frees the MDL or is unloaded";
+    checked "0xCB" LOCKED_MDL_FREED;
     checked "0xCC" USE_AFTER_FREE;
     checked "0xCD" POOL_OVERRUN;
     checked "0xCE" UNLOADED_WITH_REQUESTS;

@@ -6,7 +6,6 @@ use super::{Entry, State, census};
 
 const REMOVE_LOCK: &str = "remove locks by thread and request; that one is released too often is checked: RemoveLockCheck";
 const OWN_WAIT: &str = "waits for requests that the driver has allocated; those for the request of its dispatch routine are checked: SignalEventInCompletion";
-const FREED_BUILT: &str = "a request freed that is still with its thread";
 const REGISTRY: &str = "handles to registry keys that are used after they were closed";
 
 census! {
@@ -30,29 +29,29 @@ census! {
     checked "ForwardedAtBadIrqlFsdAsync" FORWARDED_AT_BAD_IRQL;
     checked "ForwardedAtBadIrqlFsdSync" FORWARDED_AT_BAD_IRQL;
     checked "GuardedRegions" LEAVE_GUARDED_REGION, REGIONS_CHANGED;
-    open "IoAllocateComplete" "IoCompleteRequest for a request that was never sent";
+    checked "IoAllocateComplete" COMPLETED_UNSENT;
     checked "IoAllocateForward" OWN_REQUEST_NOT_STOPPED;
     checked "IoAllocateFree" BAD_FREE;
     open "IoAllocateIrpSignalEventInCompletion" OWN_WAIT;
     open "IoAllocateIrpSignalEventInCompletion2" OWN_WAIT;
     open "IoAllocateIrpSignalEventInCompletion3" OWN_WAIT;
     open "IoAllocateIrpSignalEventInCompletionTimeout" OWN_WAIT;
-    open "IoBuildDeviceControlNoFree" FREED_BUILT;
+    checked "IoBuildDeviceControlNoFree" THREADED_REQUEST_FREED;
     open "IoBuildDeviceControlWait" "the event of a built request against the stack of the thread that sent it";
     open "IoBuildDeviceControlWaitTimeout" "the event of a built request against the stack of the thread that sent it";
     open "IoBuildDeviceIoControlSetEvent" "KeSetEvent for the event of a built request";
-    open "IoBuildFsdComplete" "IoCompleteRequest for a request that was never sent";
+    checked "IoBuildFsdComplete" COMPLETED_UNSENT;
     open "IoBuildFsdForward" "a request of IoBuildAsynchronousFsdRequest that is completed to its end";
     open "IoBuildFsdFree" "IoFreeIrp for a request that another driver has built";
     open "IoBuildFsdIrpSignalEventInCompletion" OWN_WAIT;
     open "IoBuildFsdIrpSignalEventInCompletion2" OWN_WAIT;
     open "IoBuildFsdIrpSignalEventInCompletion3" OWN_WAIT;
     open "IoBuildFsdIrpSignalEventInCompletionTimeout" OWN_WAIT;
-    open "IoBuildSynchronousFsdRequestNoFree" FREED_BUILT;
+    checked "IoBuildSynchronousFsdRequestNoFree" THREADED_REQUEST_FREED;
     open "IoBuildSynchronousFsdRequestWait" "the event of a built request against the stack of the thread that sent it";
     open "IoBuildSynchronousFsdRequestWaitTimeout" "the event of a built request against the stack of the thread that sent it";
     not_applicable "IoReleaseRemoveLockAndWaitOutsideRemoveDevice" PNP;
-    open "IoReuseIrp" "IoReuseIrp for a request of IoBuildXxxRequest or IoMakeAssociatedIrp";
+    checked "IoReuseIrp" REUSED_BUILT;
     open "IoReuseIrp2" "IoReuseIrp for a request that the driver has not allocated";
     checked "IoSetCompletionExCompleteIrp" REFUSED_AND_PASSED_ON;
     checked "IoSetCompletionRoutineExCheck" COMPLETION_ROUTINE_REFUSED;

@@ -94,7 +94,7 @@ census! {
     checked "0xC4/C2" BAD_INSTRUCTION;
     checked "0xC4/C3" BAD_INSTRUCTION;
     checked "0xC4/C5" REGIONS_CHANGED;
-    open "0xC4/C6" "the regions around calls of fast I/O";
+    checked "0xC4/C6" FAST_IO_REGIONS;
     open "0xC4/CA" "lookaside lists that are initialized twice";
     checked "0xC4/CB" LOOKASIDE_DELETED;
     open "0xC4/CC" "lookaside lists that lie in a block that is freed";
@@ -120,8 +120,8 @@ census! {
     checked "0xC4/EA" RESOURCE_APCS_ENABLED;
     checked "0xC4/EB" RESOURCE_APCS_ENABLED;
     open "0xC4/F0" "memcpy of ranges that overlap";
-    open "0xC4/F5" "a handle of null at ObReferenceObjectByHandle";
-    open "0xC4/F6" "a program's handle that a driver uses in kernel mode";
+    checked "0xC4/F5" NULL_HANDLE;
+    checked "0xC4/F6" USER_HANDLE;
     open "0xC4/F7" "a kernel handle that a driver uses in user mode";
     checked "0xC4/FA" IRQL_CHANGED_BY_COMPLETION;
     checked "0xC4/FB" REGIONS_CHANGED;
@@ -137,7 +137,7 @@ census! {
     checked "0xC4/120" WAIT_AT_DISPATCH;
     checked "0xC4/121" WAIT_AT_DISPATCH;
     checked "0xC4/122" WAIT_AT_DISPATCH;
-    open "0xC4/123" "a wait in user mode for an object on the stack";
+    checked "0xC4/123" USER_WAIT_ON_STACK;
     not_applicable "0xC4/130" SESSIONS;
     open "0xC4/131" "work items in paged pool";
     open "0xC4/135" "the time from a cancellation to the completion";

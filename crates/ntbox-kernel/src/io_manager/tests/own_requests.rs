@@ -1,0 +1,168 @@
+//! What owners do with their requests, and where they send them: each wrong way is caught under its
+//! rule, and the right way beside it is not.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "requests are used as drivers use them"
+)]
+
+use super::drivers::{Behaviour, Stack, originate};
+use crate::io_manager::own_request_checks::Made;
+use crate::io_manager::{call, complete, irp, request, stack};
+use crate::nt::{
+    DEVICE_OBJECT, IRP, IRP_MJ_CLEANUP, IRP_MJ_FLUSH_BUFFERS, IRP_SYNCHRONOUS_API, IrpExt, KEVENT,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
+    STATUS_SUCCESS,
+};
+use crate::processor::dispatcher;
+use crate::verifier::capture;
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+/// What the checks take for a driver's call.
+const SITE: usize = 0x1000;
+
+/// The codes of the rules that `f` breaks.
+fn codes<R>(f: impl FnOnce() -> R) -> Vec<&'static str> {
+    let (_, found) = capture(f);
+    found.iter().map(|found| found.rule.code).collect()
+}
+
+unsafe extern "win64" fn stop(_: *mut DEVICE_OBJECT, _: *mut IRP, _: *mut c_void) -> NTSTATUS {
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// A flush that is built for `device`, with an event or without.
+unsafe fn built(device: *mut DEVICE_OBJECT, event: *mut KEVENT) -> *mut IRP {
+    let major = IRP_MJ_FLUSH_BUFFERS as u8;
+    // SAFETY: the device is alive; a flush has no buffer.
+    unsafe {
+        if event.is_null() {
+            request::build_asynchronous_fsd(major, device, null_mut(), 0, null(), null_mut())
+        } else {
+            request::build_synchronous_fsd(major, device, null_mut(), 0, null(), event, null_mut())
+        }
+    }
+}
+
+#[test]
+fn freed_reused_and_initialized() {
+    let stack = Stack::new(&[Behaviour::Complete]);
+    let mut event = KEVENT::default();
+    // SAFETY: the requests are owned here and sent nowhere.
+    unsafe {
+        let threaded = built(stack.top(), &raw mut event);
+        assert_eq!(codes(|| irp::reuse(threaded, 0, SITE)), ["0xC9/311"]);
+        assert_eq!(codes(|| irp::free(threaded, SITE)), ["0xC9/02, 0xC9/20C"]);
+
+        let plain = built(stack.top(), null_mut());
+        assert_eq!(codes(|| irp::reuse(plain, 0, SITE)), ["0xC9/311"]);
+        assert!(codes(|| irp::free(plain, SITE)).is_empty());
+
+        let own = irp::allocate_at(1, SITE);
+        assert!(codes(|| irp::reuse(own, 0, SITE)).is_empty());
+        let size = (*own).Size;
+        assert_eq!(codes(|| irp::initialize(own, size, 1, SITE)), ["0xC9/238"]);
+        irp::set_made(own, Made::WithQuota);
+        assert_eq!(codes(|| irp::initialize(own, size, 1, SITE)), ["0xC9/20D"]);
+        assert!(codes(|| irp::free(own, SITE)).is_empty());
+    }
+}
+
+#[test]
+fn used_while_a_driver_has_it() {
+    let stack = Stack::new(&[Behaviour::Hold]);
+    // SAFETY: the request is owned here; its routine stops it.
+    unsafe {
+        let own = irp::allocate_at(1, SITE);
+        stack::set_completion_routine(own, Some(stop), null_mut(), stack::ALWAYS);
+        assert_eq!(call::call_driver(stack.top(), own, SITE), STATUS_PENDING);
+        // Looked at, not done: the device still has it.
+        assert_eq!(
+            codes(|| super::super::own_request_checks::freed(own, SITE)),
+            ["0xC9/20B, 0xC9/20A"]
+        );
+        assert_eq!(
+            codes(|| super::super::own_request_checks::reused(own, SITE)),
+            ["0xC9/310"]
+        );
+        assert_eq!(
+            codes(|| super::super::own_request_checks::initialized(own, SITE)),
+            ["0xC9/310"]
+        );
+        complete::finish(stack.held(0), STATUS_SUCCESS, 0);
+        assert!(codes(|| irp::reuse(own, 0, SITE)).is_empty());
+        assert!(codes(|| irp::free(own, SITE)).is_empty());
+    }
+}
+
+#[test]
+fn calls_that_are_none() {
+    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Skip, Behaviour::Skip]);
+    let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+    // SAFETY: nothing is called for what is no device or no request.
+    unsafe {
+        let send = |device, irp| codes(|| call::call_driver(device, irp, SITE));
+        assert_eq!(send(null_mut(), request.irp), ["0xC9/204"]);
+        assert_eq!(send(stack.driver.cast(), request.irp), ["0xC9/04"]);
+        assert_eq!(send(stack.top(), stack.top().cast()), ["0xC9/03"]);
+    }
+    assert!(codes(|| request.send(stack.top(), 0)).is_empty());
+}
+
+#[test]
+fn an_event_that_is_signalled_already() {
+    for (state, lowest, expected) in [
+        (true, Behaviour::Hold, &["0xC9/307"][..]),
+        (false, Behaviour::Hold, &[]),
+        (true, Behaviour::Complete, &[]),
+    ] {
+        let stack = Stack::new(&[lowest]);
+        let mut event = KEVENT::default();
+        // SAFETY: the event outlives the request, which the I/O manager frees.
+        unsafe {
+            dispatcher::initialize_event(&raw mut event, true, state);
+            let own = built(stack.top(), &raw mut event);
+            let found = codes(|| call::call_driver(stack.top(), own, SITE));
+            assert_eq!(found, expected, "{lowest:?}");
+            if lowest == Behaviour::Hold {
+                complete::finish(stack.held(0), STATUS_SUCCESS, 0);
+            }
+        }
+    }
+}
+
+/// A request at its only driver, whose dispatch routine holds it.
+fn held(stack: &Stack, major: u32, prepare: impl FnOnce(*mut IRP)) -> *mut IRP {
+    let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+    // SAFETY: the request is owned here until it is sent.
+    unsafe { (*request.irp.next_location()).MajorFunction = major as u8 };
+    prepare(request.irp);
+    assert_eq!(request.send(stack.top(), 0), STATUS_PENDING);
+    // Its event and status block are never looked at.
+    std::mem::forget(request);
+    stack.held(0)
+}
+
+#[test]
+fn completions_that_must_not_be() {
+    // SAFETY: each request is completed once, by the one who holds it.
+    unsafe {
+        let stack = Stack::new(&[Behaviour::Hold]);
+        let fails = |status: NTSTATUS| {
+            let irp = held(&stack, IRP_MJ_CLEANUP, |_| ());
+            (*irp).IoStatus.Anonymous.Status = status;
+            codes(|| complete::complete_request(irp, 0, SITE))
+        };
+        assert_eq!(fails(STATUS_ACCESS_DENIED), ["0xC9/247"]);
+        assert!(fails(STATUS_SUCCESS).is_empty());
+    }
+    // SAFETY: the request is owned here and never sent.
+    unsafe {
+        let stack = Stack::new(&[Behaviour::Complete]);
+        let own = built(stack.top(), null_mut());
+        let found = codes(|| complete::complete_request(own, 0, SITE));
+        assert_eq!(found, ["0xC9/239"]);
+    }
+}
