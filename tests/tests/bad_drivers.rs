@@ -242,6 +242,10 @@ caught! {
     forwarding_what_is_below_is_caught = "forward-while-below";
     /// C12: completed by a worker while the lower driver has it.
     completing_what_is_below_is_caught = "complete-while-below";
+    /// C12: passed on while the lower driver has it, by a jump.
+    forwarding_what_is_below_by_a_jump_is_caught = "forward-while-below-at-the-end";
+    /// C12: completed by a worker while the lower driver has it, by a jump.
+    completing_what_is_below_by_a_jump_is_caught = "complete-while-below-at-the-end";
     /// C12: completed after STATUS_PENDING, without a wait.
     completing_without_waiting_is_caught = "complete-without-waiting";
     /// V (IRP life): completed with a cancel routine.
@@ -352,6 +356,10 @@ caught! {
     a_failed_assertion_is_caught = "assertion-failed";
     /// V (IRQL): a recursion uses the stack up.
     a_stack_that_is_used_up_is_caught = "stack-used-up";
+    /// V (faults): a request that is sent to its own device without end.
+    a_request_that_is_sent_to_its_own_device_is_caught = "sent-to-itself";
+    /// V (faults): a create that opens a file on its own stack.
+    a_create_that_opens_itself_is_caught = "create-opens-itself";
     /// P3: an instruction is executed that is none.
     a_bad_instruction_is_caught = "bad-instruction";
     /// V (devices): detached twice.

@@ -15,6 +15,7 @@ use crate::nt::{
     NTSTATUS, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
 };
 use crate::pe_image::Image;
+use crate::processor::driver_code::entering;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -94,7 +95,7 @@ fn tell(provider: &Provider, enabled: Option<Enabled>) {
     let control = u32::from(enabled.is_some());
     // SAFETY: a registered provider's callback may be called until it is unregistered.
     unsafe {
-        callback(
+        entering(callback)(
             &raw const none,
             control,
             level,

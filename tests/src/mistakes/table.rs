@@ -67,6 +67,7 @@ const FAST_IO: &str = "mistakes/fast_io.rs";
 const NOTIFY: &str = "mistakes/notify.rs";
 const DEVICES: &str = "mistakes/devices.rs";
 const FAULTS: &str = "mistakes/faults.rs";
+const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
 
@@ -203,6 +204,20 @@ pub const ALL: &[Mistake] = &[
         "complete-while-below",
         "CompletedWhileOwnedBelow",
         OWNERSHIP,
+    )
+    .with(Work::Copy),
+    in_routine(
+        "forward-while-below-at-the-end",
+        "ForwardedWhileOwnedBelow",
+        ENDS,
+        "forward_at_the_end",
+    )
+    .with(Work::Copy),
+    in_routine(
+        "complete-while-below-at-the-end",
+        "CompletedWhileOwnedBelow",
+        ENDS,
+        "complete_at_the_end",
     )
     .with(Work::Copy),
     at_line(
@@ -380,6 +395,8 @@ pub const ALL: &[Mistake] = &[
     at_line("rundown-released-twice", "RundownProtection", PAIRING),
     at_line("assertion-failed", "AssertionFailed", FAULTS),
     in_routine("stack-used-up", "StackUsedUp", FAULTS, "descend"),
+    in_routine("sent-to-itself", "StackUsedUp", ENDS, "send_to_itself"),
+    in_routine("create-opens-itself", "StackUsedUp", ENDS, "open_in_create"),
     at_line("bad-instruction", "BadInstruction", FAULTS),
     at_line("detached-twice", "DetachedTwice", DEVICES),
     at_line("deleted-twice", "DeletedTwice", DEVICES),

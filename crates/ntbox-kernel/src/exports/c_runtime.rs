@@ -14,7 +14,7 @@ super::table! {
     "memset" => memory::set,
     "memcmp" => memory::compare,
     "memchr" => memory::find,
-    "__chkstk" => memory::check_stack,
+    bare "__chkstk" => memory::check_stack,
     caller(4) "__C_specific_handler" => memory::c_specific_handler,
 
     "strlen" => strings::length::<u8>,
@@ -49,10 +49,10 @@ super::table! {
     "towupper" => strings::to_upper_wide,
     "towlower" => strings::to_lower_wide,
 
-    "sprintf" => print::sprintf,
-    "swprintf" => print::swprintf,
-    "_snprintf" => print::snprintf,
-    "_snwprintf" => print::snwprintf,
+    bare "sprintf" => print::sprintf,
+    bare "swprintf" => print::swprintf,
+    bare "_snprintf" => print::snprintf,
+    bare "_snwprintf" => print::snwprintf,
     "_vsnprintf" => print::vsnprintf,
     "_vsnwprintf" => print::vsnwprintf,
 }

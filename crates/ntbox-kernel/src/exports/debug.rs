@@ -22,8 +22,8 @@ use format::{Arguments, Text};
 use std::sync::{PoisonError, RwLock};
 
 super::table! {
-    "DbgPrint" => dbg_print,
-    "DbgPrintEx" => dbg_print_ex,
+    bare "DbgPrint" => dbg_print,
+    bare "DbgPrintEx" => dbg_print_ex,
     caller(4) "vDbgPrintEx" => v_dbg_print_ex,
     caller(5) "vDbgPrintExWithPrefix" => v_dbg_print_ex_with_prefix,
     caller(0) "DbgBreakPoint" => break_point,
@@ -84,15 +84,14 @@ unsafe extern "win64" fn dbg_print(format: *const u8) -> NTSTATUS {
         "mov [rsp + 16], rdx",
         "mov [rsp + 24], r8",
         "mov [rsp + 32], r9",
-        "mov r8, [rsp]",
         "lea rdx, [rsp + 16]",
-        "sub rsp, 40",
-        "call {print}",
-        "add rsp, 40",
-        "ret",
-        print = sym print_from_thunk,
+        "jmp {print}",
+        print = sym print_thunk,
     )
 }
+
+super::table::define_thunk!(print_thunk, 2, print_from_thunk);
+super::table::define_thunk!(print_ex_thunk, 4, v_dbg_print_ex);
 
 unsafe extern "win64" fn print_from_thunk(
     format: *const u8,
@@ -117,13 +116,8 @@ unsafe extern "win64" fn dbg_print_ex(component: u32, level: u32, format: *const
     core::arch::naked_asm!(
         "mov [rsp + 32], r9",
         "lea r9, [rsp + 32]",
-        "mov rax, [rsp]",
-        "sub rsp, 56",
-        "mov [rsp + 32], rax",
-        "call {print}",
-        "add rsp, 56",
-        "ret",
-        print = sym v_dbg_print_ex,
+        "jmp {print}",
+        print = sym print_ex_thunk,
     )
 }
 
@@ -203,6 +197,7 @@ mod tests {
             unsafe extern "win64" fn(*const u8, usize, usize, usize, usize, usize, i64) -> NTSTATUS;
         type PrintEx =
             unsafe extern "win64" fn(u32, u32, *const u8, usize, usize, usize) -> NTSTATUS;
+        crate::processor::thread::current();
         let at = |name| resolve("ntoskrnl.exe", name).expect("bound");
         // SAFETY: called as a C compiler calls variadic functions.
         let print: Print = unsafe { std::mem::transmute(at("DbgPrint")) };

@@ -172,6 +172,7 @@ fn maxima_are_those_of_the_pages() {
 
 /// The rules that a call of `name` with `arguments` at `level` breaks.
 fn called_at<R>(level: u8, name: &str, call: impl Fn(usize) -> R) -> Vec<&'static str> {
+    crate::processor::thread::current();
     let address = resolve("ntoskrnl.exe", name).expect(name);
     let (_, found) = capture(|| {
         let _level = irql::raised_to(level);

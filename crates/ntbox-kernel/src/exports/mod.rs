@@ -48,7 +48,7 @@ pub mod rtl;
 pub mod se;
 pub mod zw;
 
-mod table;
+pub(crate) mod table;
 
 pub(crate) use table::table;
 pub use table::{Export, Kind};

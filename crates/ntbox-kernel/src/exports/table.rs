@@ -1,4 +1,4 @@
-//! The table of one prefix, and the thunks that tell a routine its caller.
+//! The table of one prefix, and the thunks through which drivers call the box.
 
 #![expect(unsafe_code, reason = "addresses are shared between threads")]
 
@@ -45,6 +45,7 @@ impl Export {
 /// - `"NtName" => function`
 /// - `caller(N) "NtName" => function`: N documented arguments, and the function
 ///   takes the caller's address behind them (`usize`)
+/// - `bare "NtName" => function`: no thunk; assembly that works on the driver's stack
 /// - `data "NtName" => STATIC`
 macro_rules! table {
     ($($entries:tt)*) => {
@@ -61,6 +62,11 @@ macro_rules! entries {
                 $crate::exports::table::thunk!($count, $function)),
         ] $($($rest)*)?)
     };
+    ([$($done:tt)*] bare $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::exports::table::entries!([$($done)*
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine, $function as *const ()),
+        ] $($($rest)*)?)
+    };
     ([$($done:tt)*] data $name:literal => $data:path $(, $($rest:tt)*)?) => {
         $crate::exports::table::entries!([$($done)*
             $crate::exports::Export::new($name, $crate::exports::Kind::Data, &raw const $data as *const ()),
@@ -68,82 +74,129 @@ macro_rules! entries {
     };
     ([$($done:tt)*] $name:literal => $function:path $(, $($rest:tt)*)?) => {
         $crate::exports::table::entries!([$($done)*
-            $crate::exports::Export::new($name, $crate::exports::Kind::Routine, $function as *const ()),
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
+                $crate::exports::table::thunk!(plain, $function)),
         ] $($($rest)*)?)
     };
 }
 
 /// The address of a thunk in front of `$function`, which has `$count` documented
-/// arguments and one more for the caller's address.
+/// arguments and one more for the caller's address; or `plain`, those that it has, up to twelve.
 macro_rules! thunk {
-    (0, $f:path) => { $crate::exports::table::thunk!(@jump "rcx", $f, (usize)) };
-    (1, $f:path) => { $crate::exports::table::thunk!(@jump "rdx", $f, (_, usize)) };
-    (2, $f:path) => { $crate::exports::table::thunk!(@jump "r8", $f, (_, _, usize)) };
-    (3, $f:path) => { $crate::exports::table::thunk!(@jump "r9", $f, (_, _, _, usize)) };
-    (4, $f:path) => { $crate::exports::table::thunk!(@frame 4, [], $f, (_, _, _, _, usize)) };
-    (5, $f:path) => { $crate::exports::table::thunk!(@frame 5, [4], $f, (_, _, _, _, _, usize)) };
-    (6, $f:path) => { $crate::exports::table::thunk!(@frame 6, [4 5], $f, (_, _, _, _, _, _, usize)) };
-    (7, $f:path) => { $crate::exports::table::thunk!(@frame 7, [4 5 6], $f, (_, _, _, _, _, _, _, usize)) };
-    (8, $f:path) => {
-        $crate::exports::table::thunk!(@frame 8, [4 5 6 7], $f, (_, _, _, _, _, _, _, _, usize))
-    };
-    (9, $f:path) => {
-        $crate::exports::table::thunk!(@frame 9, [4 5 6 7 8], $f, (_, _, _, _, _, _, _, _, _, usize))
-    };
-    (10, $f:path) => {
-        $crate::exports::table::thunk!(@frame 10, [4 5 6 7 8 9], $f, (_, _, _, _, _, _, _, _, _, _, usize))
-    };
-    (11, $f:path) => {
-        $crate::exports::table::thunk!(@frame 11, [4 5 6 7 8 9 10], $f, (_, _, _, _, _, _, _, _, _, _, _, usize))
-    };
-    (@jump $register:literal, $f:path, ($($argument:tt),*)) => {{
-        const _: () = {
-            let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
-        };
-        #[expect(unsafe_code, reason = "the return address is only reachable in assembly")]
+    ($count:tt, $f:path) => {{
+        #[expect(unsafe_code, reason = "stacks are changed in assembly")]
         const THUNK: *const () = {
-            #[unsafe(naked)]
-            unsafe extern "win64" fn thunk() {
-                core::arch::naked_asm!(
-                    concat!("mov ", $register, ", qword ptr [rsp]"),
-                    "jmp {function}",
-                    function = sym $f,
-                )
-            }
-            thunk as *const ()
-        };
-        THUNK
-    }};
-    (@frame $count:literal, [$($stack:literal)*], $f:path, ($($argument:tt),*)) => {{
-        const _: () = {
-            let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
-        };
-        /// Bytes of the frame: a slot per argument (the first four are shadow
-        /// space) and one for the caller, so that the stack is aligned at the call.
-        const FRAME: usize = ($count as usize).div_ceil(2) * 16 + 8;
-        #[expect(unsafe_code, reason = "the return address is only reachable in assembly")]
-        const THUNK: *const () = {
-            #[unsafe(naked)]
-            unsafe extern "win64" fn thunk() {
-                core::arch::naked_asm!(
-                    "sub rsp, {frame}",
-                    $(
-                        concat!("mov rax, qword ptr [rsp + {frame} + 8 + 8 * ", $stack, "]"),
-                        concat!("mov qword ptr [rsp + 8 * ", $stack, "], rax"),
-                    )*
-                    "mov rax, qword ptr [rsp + {frame}]",
-                    concat!("mov qword ptr [rsp + 8 * ", $count, "], rax"),
-                    "call {function}",
-                    "add rsp, {frame}",
-                    "ret",
-                    frame = const FRAME,
-                    function = sym $f,
-                )
-            }
+            $crate::exports::table::define_thunk!(thunk, $count, $f);
             thunk as *const ()
         };
         THUNK
     }};
 }
 
-pub(crate) use {entries, table, thunk};
+/// Defines the function `$name` as [`thunk`].
+macro_rules! define_thunk {
+    ($name:ident, plain, $f:path) => {
+        $crate::exports::table::define_thunk!(@define $name, $f, 12, [4 5 6 7 8 9 10 11], "");
+    };
+    ($name:ident, 0, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (usize), 0, [], "mov rcx, r10");
+    };
+    ($name:ident, 1, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, usize), 0, [], "mov rdx, r10");
+    };
+    ($name:ident, 2, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, usize), 0, [], "mov r8, r10");
+    };
+    ($name:ident, 3, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, usize), 0, [], "mov r9, r10");
+    };
+    ($name:ident, 4, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, usize), 5, [], "mov [rsp + 32], r10");
+    };
+    ($name:ident, 5, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, usize), 6, [4],
+            "mov [rsp + 40], r10");
+    };
+    ($name:ident, 6, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, _, usize), 7, [4 5],
+            "mov [rsp + 48], r10");
+    };
+    ($name:ident, 7, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, _, _, usize), 8, [4 5 6],
+            "mov [rsp + 56], r10");
+    };
+    ($name:ident, 8, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, _, _, _, usize), 9, [4 5 6 7],
+            "mov [rsp + 64], r10");
+    };
+    ($name:ident, 9, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, _, _, _, _, usize), 10,
+            [4 5 6 7 8], "mov [rsp + 72], r10");
+    };
+    ($name:ident, 10, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, _, _, _, _, _, usize), 11,
+            [4 5 6 7 8 9], "mov [rsp + 80], r10");
+    };
+    ($name:ident, 11, $f:path) => {
+        $crate::exports::table::define_thunk!(@caller $name, $f, (_, _, _, _, _, _, _, _, _, _, _, usize), 12,
+            [4 5 6 7 8 9 10], "mov [rsp + 88], r10");
+    };
+    (@caller $name:ident, $f:path, ($($argument:tt),*), $slots:literal, [$($stack:literal)*], $caller:literal) => {
+        const _: () = {
+            let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
+        };
+        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller);
+    };
+    // What a `Call` of `pe_image::crossing` holds is pushed; arguments from the fifth on are copied.
+    (@define $name:ident, $f:path, $slots:literal, [$($stack:literal)*], $caller:literal) => {
+        #[unsafe(naked)]
+        unsafe extern "win64" fn $name() {
+            core::arch::naked_asm!(
+                "mov rax, gs:[0x28]",
+                "mov r10, [rsp]",
+                "cmp rsp, [rax + {return_slot}]",
+                "cmove r10, [rax + {routine}]",
+                "mov r11, rsp",
+                // A routine that was not entered as a driver's has no kernel stack that goes on here.
+                "cmp qword ptr [rax + {host}], 0",
+                "je 2f",
+                "mov [rax + {stack}], rsp",
+                "2:",
+                $crate::pe_image::crossing::to_host_stack!(),
+                "and rsp, -16",
+                "push rbx",
+                "push rbp",
+                "push rsi",
+                "push rdi",
+                "push r12",
+                "push r13",
+                "push r14",
+                "push r15",
+                "push r10",
+                "push r11",
+                "mov [rax + {call}], rsp",
+                "sub rsp, {frame}",
+                $(
+                    concat!("mov rax, [r11 + 8 + 8 * ", $stack, "]"),
+                    concat!("mov [rsp + 8 * ", $stack, "], rax"),
+                )*
+                $caller,
+                "call {function}",
+                "mov r11, gs:[0x28]",
+                "mov qword ptr [r11 + {call}], 0",
+                "mov rsp, [rsp + {frame}]",
+                "ret",
+                routine = const $crate::pe_image::crossing::ROUTINE,
+                return_slot = const $crate::pe_image::crossing::RETURN_SLOT,
+                stack = const $crate::pe_image::crossing::STACK,
+                call = const $crate::pe_image::crossing::CALL,
+                host = const $crate::pe_image::crossing::HOST,
+                // A slot for each argument, of which the first four are shadow space.
+                frame = const if $slots > 4 { ($slots as usize).next_multiple_of(2) * 8 } else { 32 },
+                function = sym $f,
+            )
+        }
+    };
+}
+
+pub(crate) use {define_thunk, entries, table, thunk};

@@ -110,6 +110,7 @@ mod thunks {
 
     #[inline(never)]
     fn call_all() {
+        crate::processor::thread::current();
         let at = |index: usize| TABLE[index].address();
         let here = call_all as *const () as usize;
         // SAFETY: each thunk has the arguments of its function without the last.

@@ -5,7 +5,6 @@
 
 pub mod address_map;
 pub mod file;
-pub mod frames;
 pub mod memory;
 pub mod pageable;
 pub mod segment;

@@ -14,6 +14,7 @@ use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
+use crate::processor::driver_code::entering_for;
 use crate::processor::thread::Regions;
 use crate::processor::{irql, points};
 use crate::verifier::{self, rules};
@@ -38,7 +39,7 @@ pub unsafe fn call_driver(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         let routine = enter_location(device, irp, number);
-        routine(device, irp)
+        entering_for(routine, irp)(device, irp)
     }
 }
 
@@ -167,7 +168,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         let location = irp.location(number);
         let control = (*location).Control;
         let kind = Kind::of(&*location);
-        let stack = &raw const control as usize;
+        let stack = running::stack_of(routine as usize, &raw const control as usize);
         witness::request_arrives(device, irp, number);
         let signalled = call_checks::is_event_signalled(irp, site);
         let fence = fence::before_call(irp, site);
@@ -181,7 +182,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             })
         });
 
-        let status = routine(device, irp);
+        let status = entering_for(routine, irp)(device, irp);
 
         call_checks::check_status(status, routine as usize, signalled.then_some(site));
         if let Some((tracker, entry)) = entered {

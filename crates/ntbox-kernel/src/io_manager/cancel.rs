@@ -9,6 +9,7 @@
 use super::history::{Event, EventKind};
 use super::{checks, irp as requests};
 use crate::nt::{DISPATCH_LEVEL, IRP, IrpExt, Kirql};
+use crate::processor::driver_code::entering_for;
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::{held_locks, irql, spin_lock};
 use crate::verifier::rules;
@@ -86,7 +87,7 @@ pub unsafe fn cancel(irp: *mut IRP, site: usize) -> bool {
         }
         (*irp).CancelIrql = old;
         let held = held_locks::count();
-        routine(device, irp);
+        entering_for(routine, irp)(device, irp);
         let level = irql::current();
         if held_locks::count() >= held || level != old {
             checks::report(

@@ -27,6 +27,7 @@ use crate::nt::{
     STATUS_PENDING, STATUS_SUCCESS, Status,
 };
 use crate::pe_image::image_at;
+use crate::processor::driver_code::entering_for;
 use crate::processor::irql;
 use crate::processor::thread::Regions;
 use crate::verifier::{self, rules};
@@ -178,7 +179,7 @@ impl Observer for Unchecked {
             return Outcome::Continue;
         };
         // SAFETY: the driver that set the routine made it callable at up to DISPATCH_LEVEL.
-        match unsafe { routine(device, irp, location.Context) } {
+        match unsafe { entering_for(routine, irp)(device, irp, location.Context) } {
             STATUS_MORE_PROCESSING_REQUIRED => Outcome::Stop,
             _ => Outcome::Continue,
         }
@@ -265,7 +266,7 @@ impl Observer for Checked {
         // SAFETY: the completer owns the request until the routine has it.
         let state = unsafe { completion_states::entered(irp) };
         // SAFETY: as in `Unchecked`.
-        let status = unsafe { routine(device, irp, location.Context) };
+        let status = unsafe { entering_for(routine, irp)(device, irp, location.Context) };
         completion_states::returned(state, status);
         self.last = ("completion routine", address);
         if let Some(tracker) = &self.tracker {

@@ -32,6 +32,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::dispatcher;
+use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::object::{self, Kind, Procedures};
 use crate::processor::points;
@@ -226,7 +227,7 @@ unsafe fn tell_attached(above: *mut DEVICE_OBJECT, device: *mut DEVICE_OBJECT) {
             return;
         }
         if let Some(detach) = (*table).FastIoDetachDevice {
-            detach(above, device);
+            entering(detach)(above, device);
         }
     }
 }

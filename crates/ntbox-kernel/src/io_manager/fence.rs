@@ -23,7 +23,7 @@
 use super::running;
 use super::tracker::Tracker;
 use crate::nt::IRP;
-use crate::pe_image::{self, Image};
+use crate::pe_image::{self, Image, crossing};
 use crate::processor::instruction;
 use crate::processor::step::{self, Access, Next, Step};
 use crate::verifier::options::{self, Options};
@@ -96,6 +96,10 @@ unsafe fn of(irp: *mut IRP, site: usize) -> Option<Fence> {
     }
     let tracker = running::dispatched(irp)?;
     let image = pe_image::image_at(site)?;
+    // A call that its routine ends with returns to no driver.
+    if site == crossing::entered().routine {
+        return None;
+    }
     // SAFETY: contract.
     let bytes = usize::from(unsafe { (*irp).Size });
     Some(Fence {

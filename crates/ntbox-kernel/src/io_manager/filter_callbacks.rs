@@ -20,6 +20,7 @@ use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FS_FILTER_CALLBACK_DATA, NTSTATUS,
     STATUS_FSFILTER_OP_COMPLETED_SUCCESSFULLY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, Status,
 };
+use crate::processor::driver_code::entering;
 use crate::processor::points;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -226,7 +227,7 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
                 data.DeviceObject = at;
                 if let Some(pre) = one.pair.Pre {
                     points::point();
-                    let answer = pre(&raw mut data, &raw mut one.context);
+                    let answer = entering(pre)(&raw mut data, &raw mut one.context);
                     let done = answer == STATUS_FSFILTER_OP_COMPLETED_SUCCESSFULLY;
                     if operation.can_fail() && (!Status(answer).is_success() || done) {
                         status = if done { STATUS_SUCCESS } else { answer };
@@ -254,7 +255,7 @@ pub unsafe fn invoke(file: *mut FILE_OBJECT, operation: Operation) -> NTSTATUS {
             }
             if let Some(post) = one.pair.Post {
                 data.DeviceObject = one.device;
-                post(&raw mut data, status, one.context);
+                entering(post)(&raw mut data, status, one.context);
             }
         }
         status
@@ -279,32 +280,32 @@ unsafe fn own_routine(
         match operation {
             Operation::AcquireForSection { .. } => {
                 if let Some(routine) = (*table).AcquireFileForNtCreateSection {
-                    routine(file);
+                    entering(routine)(file);
                 }
             }
             Operation::ReleaseForSection => {
                 if let Some(routine) = (*table).ReleaseFileForNtCreateSection {
-                    routine(file);
+                    entering(routine)(file);
                 }
             }
             Operation::AcquireForCcFlush
                 if reaches(offset_of!(FAST_IO_DISPATCH, AcquireForCcFlush)) =>
             {
                 if let Some(routine) = (*table).AcquireForCcFlush {
-                    return routine(file, device);
+                    return entering(routine)(file, device);
                 }
             }
             Operation::ReleaseForCcFlush
                 if reaches(offset_of!(FAST_IO_DISPATCH, ReleaseForCcFlush)) =>
             {
                 if let Some(routine) = (*table).ReleaseForCcFlush {
-                    return routine(file, device);
+                    return entering(routine)(file, device);
                 }
             }
             Operation::AcquireForModifiedPageWriter { .. } => {
                 let mut resource = std::ptr::null_mut();
                 if let Some(routine) = (*table).AcquireForModWrite {
-                    return routine(file, ending, &raw mut resource, device);
+                    return entering(routine)(file, ending, &raw mut resource, device);
                 }
             }
             _ => {}

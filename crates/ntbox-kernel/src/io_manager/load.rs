@@ -15,6 +15,7 @@ use crate::nt::{
     UNICODE_STRING,
 };
 use crate::pe_image;
+use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use crate::processor::thread::Regions;
 use crate::verifier::{self, rules};
@@ -80,7 +81,7 @@ unsafe fn enter(loaded: &Loaded, registry_path: &UNICODE_STRING) -> NTSTATUS {
     // SAFETY: contract; the entry point of a driver image is its DriverEntry.
     let entry = unsafe { std::mem::transmute::<usize, DriverEntry>(loaded.image.entry()) };
     // SAFETY: contract.
-    let status = unsafe { entry(loaded.driver, registry_path) };
+    let status = unsafe { entering(entry)(loaded.driver, registry_path) };
     let level = irql::current();
     if level != PASSIVE_LEVEL {
         checks::report(
@@ -121,6 +122,6 @@ unsafe fn entered(driver: *mut DRIVER_OBJECT) {
     }
     while let Some((routine, context, count)) = next_reinitialization(driver) {
         // SAFETY: the driver registered the routine for itself.
-        unsafe { routine(driver, context, count) };
+        unsafe { entering(routine)(driver, context, count) };
     }
 }

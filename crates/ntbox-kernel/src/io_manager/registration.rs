@@ -19,6 +19,7 @@ use crate::nt::{
     STATUS_SUCCESS,
 };
 use crate::nt::{FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_DEVICE_TAPE};
+use crate::processor::driver_code::entering;
 use crate::processor::points;
 use crate::processor::{lifetime, object};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -202,7 +203,7 @@ unsafe fn notify(control: *mut DEVICE_OBJECT, active: bool) {
     let listeners = lists().listeners.clone();
     for listener in listeners {
         // SAFETY: a listener unregisters before it is unloaded, which waits for `exclusive`.
-        unsafe { (listener.routine)(control, u8::from(active)) };
+        unsafe { entering(listener.routine)(control, u8::from(active)) };
     }
 }
 
@@ -242,7 +243,7 @@ pub unsafe fn register_change(driver: *mut DRIVER_OBJECT, routine: FsNotificatio
         for control in known {
             let control = control as *mut DEVICE_OBJECT;
             if !is_raw(control) {
-                routine(control, 1);
+                entering(routine)(control, 1);
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::nt::irp::control;
 use crate::nt::{
     IO_STACK_LOCATION, IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IrpExt,
 };
-use crate::pe_image::{self, Image};
+use crate::pe_image::{self, Image, crossing};
 use crate::processor::{self, dispatcher, thread};
 use crate::verifier::rules;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -273,6 +273,16 @@ fn never_woken(irp: *mut IRP, waits: usize, routine: usize) {
 fn is_signalled(event: usize) -> bool {
     // SAFETY: its owner waits for it, or is about to.
     unsafe { dispatcher::read_state_event(event as *mut _) != 0 }
+}
+
+/// The upper end of the stack of a routine that is about to be entered: on the kernel stack of this thread if it
+/// is a driver's, else below `host`, where the box is.
+pub fn stack_of(routine: usize, host: usize) -> usize {
+    if crossing::HAS_KERNEL_STACKS && pe_image::may_be_code(routine) {
+        crossing::stack().end
+    } else {
+        host
+    }
 }
 
 /// True if `event` lies on the stack of the dispatch routine that `stack` is the upper end of.

@@ -6,6 +6,7 @@
 )]
 
 use crate::nt::{DEVICE_OBJECT, NTSTATUS, STATUS_SUCCESS};
+use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::work;
 use std::collections::HashMap;
@@ -82,7 +83,7 @@ fn tick_later(device: usize, generation: u64) {
             // SAFETY: a timer leaves the table before its device is deleted.
             unsafe { lifetime::reference(pointer.cast()) };
             // SAFETY: the driver gave the routine for this device.
-            unsafe { (timer.routine)(pointer, timer.context as *mut c_void) };
+            unsafe { entering(timer.routine)(pointer, timer.context as *mut c_void) };
             // SAFETY: referenced above.
             unsafe { lifetime::dereference(pointer.cast()) };
             tick_later(device, generation);

@@ -17,6 +17,7 @@ use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
 use crate::pe_image::{self, Image};
 use crate::pool;
+use crate::processor::driver_code::entering;
 use crate::processor::object;
 use crate::processor::thread::Regions;
 use crate::processor::{self, irql, points};
@@ -55,7 +56,7 @@ pub(super) fn unload(loaded: Loaded) -> Result<(), (Loaded, UnloadRefused)> {
             (*(*device).DeviceObjectExtension).ExtensionFlags |= UNLOAD_PENDING;
         }
         (*driver).Flags |= DRVO_UNLOAD_INVOKED;
-        routine(driver);
+        entering(routine)(driver);
         let level = irql::current();
         if level != PASSIVE_LEVEL {
             checks::report(

@@ -21,6 +21,7 @@ use crate::nt::{
 };
 use crate::pe_image;
 use crate::pool;
+use crate::processor::driver_code::entering_for;
 use crate::processor::lifetime;
 use crate::verifier::rules;
 use std::ffi::c_void;
@@ -166,7 +167,7 @@ unsafe extern "win64" fn guarded(
             context,
         } = block.read();
         pool::free(block.cast(), Some(TAG), 0);
-        let status = routine(device, irp, context);
+        let status = entering_for(routine, irp)(device, irp, context);
         OUTSTANDING.count((*own).DriverObject, -1);
         lifetime::dereference(own.cast());
         status

@@ -11,6 +11,7 @@ use crate::nt::PASSIVE_LEVEL;
 use crate::nt::routines::WorkItemRoutine;
 use crate::nt::{DEVICE_OBJECT, DRIVER_OBJECT};
 use crate::pool;
+use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 use crate::processor::{irql, work};
@@ -132,11 +133,11 @@ pub unsafe fn queue(item: *mut WorkItem, routine: Routine, context: *mut c_void,
                 (*item).queued = 0;
                 match routine {
                     Routine::Device(routine) => {
-                        routine(object.cast(), context);
+                        entering(routine)(object.cast(), context);
                         routine as usize
                     }
                     Routine::Extended(routine) => {
-                        routine(object, context, item);
+                        entering(routine)(object, context, item);
                         routine as usize
                     }
                 }

@@ -5,7 +5,6 @@
 //! calls through an import slot, directly or through the linker's jump.
 
 use super::{Image, image_at};
-use crate::host::PAGE;
 use crate::host::memory::try_read;
 
 /// The instruction in front of a return address.
@@ -39,42 +38,6 @@ pub fn imported_routine(address: usize) -> Option<&'static str> {
         }
         Call::Indirect => None,
     }
-}
-
-/// How much of a stack is searched.
-const SEARCHED: usize = 256 << 10;
-
-/// Looks for return addresses into drivers on a stack, innermost first; the
-/// count of those found. What older calls left there may be among them, but
-/// rarely the innermost. Allocates nothing: the fault handler calls this.
-pub fn calls_on_stack(stack_pointer: usize, calls: &mut [usize]) -> usize {
-    let mut found = 0;
-    let mut at = stack_pointer / 8 * 8;
-    let end = at.saturating_add(SEARCHED);
-    let mut page = [0; PAGE];
-    while at < end && found < calls.len() {
-        let bytes = PAGE - at % PAGE;
-        if !try_read(at, &mut page[..bytes]) {
-            break;
-        }
-        for word in page[..bytes].chunks_exact(8) {
-            let value = word
-                .first_chunk()
-                .map_or(0, |word| usize::from_ne_bytes(*word));
-            if found < calls.len() && is_return_address(value) {
-                calls[found] = value;
-                found += 1;
-            }
-        }
-        at += bytes;
-    }
-    found
-}
-
-/// True if the code in front of `address`, which is in no image, ends in a call.
-pub(super) fn follows_call(address: usize) -> bool {
-    let mut code = [0; 7];
-    try_read(address.wrapping_sub(code.len()), &mut code) && decode(address, &code).is_some()
 }
 
 fn call_in_front(image: &Image, address: usize) -> Option<Call> {

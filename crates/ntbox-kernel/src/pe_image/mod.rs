@@ -17,6 +17,7 @@
 
 mod binding;
 mod calls;
+pub mod crossing;
 mod error;
 mod layout;
 mod symbols;
@@ -28,17 +29,17 @@ pub(crate) mod test_image;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{calls_on_stack, imported_routine, is_return_address};
+pub use calls::{imported_routine, is_return_address};
 pub use error::{LoadError, Problem};
 pub use symbols::{add as add_symbols, unused as unused_symbols};
-pub use unwind::{driver_calls, function_at};
+pub use unwind::{Frame, Origin, calls_of_routine, driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};
 use crate::host::pageable;
 use layout::{Directory, Layout, Section};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use view::View;
 
 /// A mapped image.
@@ -140,6 +141,8 @@ fn map(
         state: AtomicU8::new(MAPPED),
         next: AtomicPtr::new(std::ptr::null_mut()),
     }));
+    LOWEST.fetch_min(image.base, Ordering::Relaxed);
+    HIGHEST.fetch_max(image.base + image.size, Ordering::Relaxed);
     let mut newest = IMAGES.load(Ordering::Acquire);
     loop {
         image.next.store(newest, Ordering::Relaxed);
@@ -342,6 +345,16 @@ pub fn is_pageable_code(address: usize) -> bool {
             let section = image.section_at(address);
             section.is_some_and(|section| section.execute && section.is_pageable())
         })
+}
+
+/// The lowest address of an image, and the one above the highest.
+static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
+static HIGHEST: AtomicUsize = AtomicUsize::new(0);
+
+/// False if no image has ever lain at `address`, which costs less than to look for one.
+#[inline]
+pub fn may_be_code(address: usize) -> bool {
+    address >= LOWEST.load(Ordering::Relaxed) && address < HIGHEST.load(Ordering::Relaxed)
 }
 
 /// The image at `address`, loaded or not. Takes no lock.

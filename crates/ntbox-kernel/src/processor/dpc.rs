@@ -11,6 +11,7 @@
     reason = "DPC objects live in driver memory"
 )]
 
+use super::driver_code::entering;
 use super::work;
 use crate::nt::KDPC;
 use crate::nt::routines::DeferredRoutine;
@@ -120,5 +121,5 @@ fn run(address: usize) {
         (argument1, argument2) = (object.SystemArgument1, object.SystemArgument2);
     }
     // SAFETY: a DPC routine takes its object, context and arguments.
-    unsafe { routine(dpc, context, argument1, argument2) };
+    unsafe { entering(routine)(dpc, context, argument1, argument2) };
 }

@@ -7,7 +7,9 @@
 
 #![expect(unsafe_code, reason = "stack frames are switched in assembly")]
 
+use super::driver_code::entering;
 use crate::nt::routines::ContextRoutine;
+use crate::pe_image::crossing;
 use std::cell::Cell;
 use std::ffi::c_void;
 
@@ -27,8 +29,10 @@ pub unsafe fn call(routine: ContextRoutine, context: *mut c_void) {
     // The slot is written before the routine runs, so `leave` reads it through this pointer.
     let slot = &raw mut frame;
     FRAME.set(slot.expose_provenance());
+    let entered = crossing::entered();
     // SAFETY: contract of the function; the slot outlives the call.
-    unsafe { enter(routine, context, slot) };
+    unsafe { enter(entering(routine), context, slot) };
+    crossing::abandon_to(entered);
     FRAME.set(outer);
 }
 

@@ -11,6 +11,7 @@
 //! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
 //! - [`timer`], [`dpc`]: timers and DPC objects; [`time`], [`counter`]: the clocks;
 //! - [`spin_lock`]: spin locks that know their owner;
+//! - [`driver_code`]: calling a driver's routine on its kernel stack;
 //! - [`work`]: system worker threads, DPCs and delayed calls;
 //! - [`parking`]: waits on an address, for locks without a dispatcher object;
 //! - [`system_thread`]: threads that drivers create; [`notify`]: whom they want to be told of;
@@ -26,6 +27,7 @@ pub mod apc;
 pub mod counter;
 pub mod dispatcher;
 pub mod dpc;
+pub mod driver_code;
 mod escape;
 pub mod fault;
 pub mod handle;

@@ -5,7 +5,8 @@
 //! processor, so each has a block, which begins where its `gs` does. A field that is not modelled holds a value
 //! that is no address and tells its offset ([`field_of`]); behind the first page nothing can be read.
 //!
-//! Behind the block lies the thread's copy of the page that the kernel shares ([`super::shared_page`]).
+//! Behind the block lie the kernel stack of the thread, below which nothing is, and its copy of the page that the
+//! kernel shares with programs ([`super::shared_page`]).
 //!
 //! Linux only: on Windows `gs` belongs to the host ([`crate::host::segment`]), and drivers read what the host
 //! has there.
@@ -15,13 +16,21 @@
 use super::time;
 use crate::host::memory::{self, Protection};
 use crate::host::{PAGE, segment};
+use crate::pe_image::crossing;
 use std::cell::Cell;
 use std::ffi::c_void;
 
 /// Bytes of the block: as much as a `KPCR` has with its `KPRCB`, in whole pages.
 const BLOCK: usize = 12 * PAGE;
-const BYTES: usize = BLOCK + PAGE;
+/// Bytes below the kernel stack in which nothing is: more than the frame of a routine that probes none of it.
+pub(super) const GUARD: usize = 16 * PAGE;
+/// Where the kernel stack lies, and the copy of the shared page.
+const STACK: usize = BLOCK + GUARD;
+const SHARED: usize = STACK + crossing::STACK_BYTES;
+const BYTES: usize = SHARED + PAGE + GUARD;
 
+/// Where the box keeps what it knows of the thread's calls ([`crossing`]): `LockArray`, which no header reads.
+const CROSSING: usize = 0x28;
 /// `KPCR`: the user's stack pointer; the block itself; its `KPRCB`; `MajorVersion` and `MinorVersion`.
 const USER_STACK: usize = 0x10;
 const SELF: usize = 0x18;
@@ -45,19 +54,19 @@ thread_local! {
     static HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Gives this thread its block; without one where the host has no memory for it, or its own use of `gs`.
+/// Gives this thread its block.
+///
+/// # Panics
+/// The host has no memory for it.
 pub(super) fn install(thread: *mut c_void, number: u32) {
     // Known from here on, so that the fault handler finds it made.
     time::interrupt_time();
-    let Some(base) = memory::reserve(BYTES) else {
-        return;
-    };
+    let base = memory::reserve(BYTES).expect("the host has address space for a kernel stack");
     HERE.set(base);
-    for page in [base, base + BLOCK] {
+    for (at, bytes) in [(0, PAGE), (STACK, crossing::STACK_BYTES + PAGE)] {
         // SAFETY: pages of the reservation, which nobody knows yet.
-        if !unsafe { memory::protect(page, PAGE, Protection::ReadWrite) } {
-            return remove();
-        }
+        let done = unsafe { memory::protect(base + at, bytes, Protection::ReadWrite) };
+        assert!(done, "the host has no memory for a kernel stack");
     }
     for offset in (0..PAGE).step_by(size_of::<u64>()) {
         write(base + offset, NOT_MODELLED | offset as u64);
@@ -71,8 +80,14 @@ pub(super) fn install(thread: *mut c_void, number: u32) {
     write(base + LEGACY_NUMBER, number as u8);
     write(base + CURRENT_THREAD, thread.expose_provenance());
     write(base + NUMBER, number);
+    let crossing = if crossing::HAS_KERNEL_STACKS {
+        crossing::prepare(base + STACK, base + SHARED)
+    } else {
+        crossing::prepare(1, usize::MAX)
+    };
+    write(base + CROSSING, crossing);
     if !segment::set_gs_base(base) {
-        remove();
+        segment::set_pointer(crossing);
     }
 }
 
@@ -108,5 +123,5 @@ pub(super) fn field_of(value: u64) -> Option<usize> {
 /// The thread's copy of the shared page; `None` if it has none.
 pub(super) fn shared_page() -> Option<*mut u8> {
     let base = HERE.get();
-    (base != 0).then(|| std::ptr::with_exposed_provenance_mut(base + BLOCK))
+    (base != 0).then(|| std::ptr::with_exposed_provenance_mut(base + SHARED))
 }

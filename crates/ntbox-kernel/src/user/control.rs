@@ -16,6 +16,7 @@ use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_INPUT_OPERATION, IRP_MJ_DEVICE_CONTROL,
     IRP_MJ_FILE_SYSTEM_CONTROL, NTSTATUS,
 };
+use crate::processor::driver_code::entering;
 use std::ffi::c_void;
 
 /// A control's arguments.
@@ -149,7 +150,7 @@ unsafe fn fast(call: &FileCall, control: &Control) -> Option<IO_STATUS_BLOCK> {
     let routine = call.fast_io(|table| table.FastIoDeviceControl)?;
     // SAFETY: the entry of the top driver with its documented arguments.
     outcome::fast(FastIo::DeviceControl, routine as usize, |iosb| unsafe {
-        routine(
+        entering(routine)(
             call.file(),
             1,
             control.input.cast_mut(),

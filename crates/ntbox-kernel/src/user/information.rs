@@ -21,6 +21,7 @@ use super::{buffers, outcome};
 use crate::io_manager::counters::FastIo;
 use crate::nt::stack_location::{QueryFile, SetFile, SetFileRename, SetFileTail};
 use crate::nt::*;
+use crate::processor::driver_code::entering;
 use crate::processor::handle;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -245,7 +246,7 @@ unsafe fn fast(call: &FileCall, buffer: *mut c_void, class: i32) -> Option<IO_ST
     // SAFETY: the entry of the top driver with its documented arguments; the buffer holds the
     // structure of the class: the length was checked.
     outcome::fast(entry, routine as usize, |iosb| unsafe {
-        routine(call.file(), wait, buffer, iosb, call.device())
+        entering(routine)(call.file(), wait, buffer, iosb, call.device())
     })
 }
 

@@ -18,6 +18,7 @@ use crate::nt::{
     SL_EXCLUSIVE_LOCK, SL_FAIL_IMMEDIATELY, STATUS_INSUFFICIENT_RESOURCES,
 };
 use crate::pool;
+use crate::processor::driver_code::entering;
 use crate::processor::{dispatcher, thread};
 use std::ptr::null_mut;
 
@@ -124,7 +125,7 @@ fn fast_lock(
     let (mut offset, mut length) = (range.offset, range.length);
     // SAFETY: the entry of the top driver with its documented arguments.
     outcome::fast(FastIo::Lock, routine as usize, |iosb| unsafe {
-        routine(
+        entering(routine)(
             call.file(),
             &raw mut offset,
             &raw mut length,
@@ -143,7 +144,7 @@ fn fast_unlock(call: &FileCall, range: Range) -> Option<IO_STATUS_BLOCK> {
     let (mut offset, mut length) = (range.offset, range.length);
     // SAFETY: the entry of the top driver with its documented arguments.
     outcome::fast(FastIo::UnlockSingle, routine as usize, |iosb| unsafe {
-        routine(
+        entering(routine)(
             call.file(),
             &raw mut offset,
             &raw mut length,

@@ -18,6 +18,7 @@ use crate::nt::{
     IRP_NOCACHE, IRP_READ_OPERATION, IRP_WRITE_OPERATION, NTSTATUS, SL_WRITE_THROUGH,
     STATUS_BUFFER_OVERFLOW, STATUS_END_OF_FILE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
+use crate::processor::driver_code::entering;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -166,7 +167,7 @@ unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -
     // SAFETY: the entry of the top driver with its documented arguments; the caller's buffer
     // holds `length` bytes by the contract of the services.
     let answered = fast_io_checks::around(routine as usize, || unsafe {
-        routine(
+        entering(routine)(
             call.file(),
             &raw mut offset,
             transfer.length,

@@ -264,12 +264,9 @@ pub struct Circumstances {
 impl Circumstances {
     /// Of the current thread.
     pub fn here() -> Self {
-        let mut calls = [0; 24];
-        // Everything that called this lies above its own variables.
-        let found = pe_image::calls_on_stack(&raw const calls as usize, &mut calls);
         Self {
             context: Context::here(),
-            calls: calls[..found].to_vec(),
+            calls: pe_image::driver_calls(),
             touched: None,
         }
     }

@@ -82,8 +82,8 @@ impl Report {
         }
     }
 
-    /// The return addresses found on the stack, innermost first. Each place is
-    /// told once: what earlier calls left on the stack repeats.
+    /// Where the drivers' routines on the stack go on, innermost first. Each place is
+    /// told once: a routine may have called itself.
     pub(super) fn set_calls(&mut self, calls: &[usize], describe: impl Fn(usize) -> String) {
         for place in calls.iter().map(|address| describe(*address)) {
             if !self.calls.contains(&place) && !self.sites.iter().any(|site| site.place == place) {

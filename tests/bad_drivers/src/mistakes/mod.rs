@@ -11,6 +11,7 @@
 
 mod completion;
 mod devices;
+mod ends;
 mod fast_io;
 mod faults;
 mod irp_life;
@@ -85,6 +86,14 @@ mistakes! {
     ForwardWhileBelow = "forward-while-below";
     /// A worker completes the request while the lower driver has it (C12).
     CompleteWhileBelow = "complete-while-below";
+    /// As [`Mistake::ForwardWhileBelow`], by a call that the dispatch routine ends with.
+    ForwardWhileBelowAtTheEnd = "forward-while-below-at-the-end";
+    /// As [`Mistake::CompleteWhileBelow`], by a call that the worker ends with.
+    CompleteWhileBelowAtTheEnd = "complete-while-below-at-the-end";
+    /// The location is skipped, and the request sent to the driver's own device.
+    SentToItself = "sent-to-itself";
+    /// A create opens a file on the same stack, whose create does the same.
+    CreateOpensItself = "create-opens-itself";
     /// The request is completed with the filter's cancel routine in it.
     CancelRoutineLeft = "cancel-routine-left";
     /// A cancel routine returns with the cancel spin lock.
@@ -411,6 +420,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     }
     irp_life::routine(mistake, major)
         .or_else(|| ownership::routine(mistake, major))
+        .or_else(|| ends::routine(mistake, major))
         .or_else(|| waiting::routine(mistake, major))
         .or_else(|| devices::routine(mistake, major))
         .or_else(|| faults::routine(mistake, major))

@@ -11,6 +11,7 @@
 
 use crate::exports::debug::format::{Arguments, Text, format};
 use crate::exports::rtl::ansi_of_unit;
+use crate::exports::table::define_thunk;
 
 /// Writes what fits and returns the count, or -1.
 ///
@@ -72,6 +73,11 @@ unsafe extern "win64" fn vswprintf(
     unsafe { vsnwprintf(target, i32::MAX as usize, text, arguments) }
 }
 
+define_thunk!(vsprintf_thunk, plain, vsprintf);
+define_thunk!(vswprintf_thunk, plain, vswprintf);
+define_thunk!(vsnprintf_thunk, plain, vsnprintf);
+define_thunk!(vsnwprintf_thunk, plain, vsnwprintf);
+
 /// Declares a variadic routine over one that takes a `va_list` behind `$fixed`
 /// arguments (2 or 3).
 macro_rules! variadic {
@@ -83,10 +89,7 @@ macro_rules! variadic {
                 "mov [rsp + 24], r8",
                 "mov [rsp + 32], r9",
                 "lea r8, [rsp + 24]",
-                "sub rsp, 40",
-                "call {function}",
-                "add rsp, 40",
-                "ret",
+                "jmp {function}",
                 function = sym $function,
             )
         }
@@ -98,10 +101,7 @@ macro_rules! variadic {
             core::arch::naked_asm!(
                 "mov [rsp + 32], r9",
                 "lea r9, [rsp + 32]",
-                "sub rsp, 40",
-                "call {function}",
-                "add rsp, 40",
-                "ret",
+                "jmp {function}",
                 function = sym $function,
             )
         }
@@ -110,19 +110,19 @@ macro_rules! variadic {
 
 variadic!(
     /// `sprintf`.
-    sprintf, 2, vsprintf
+    sprintf, 2, vsprintf_thunk
 );
 variadic!(
     /// `swprintf`, in the form without a size that the kernel exports.
-    swprintf, 2, vswprintf
+    swprintf, 2, vswprintf_thunk
 );
 variadic!(
     /// `_snprintf`.
-    snprintf, 3, vsnprintf
+    snprintf, 3, vsnprintf_thunk
 );
 variadic!(
     /// `_snwprintf`.
-    snwprintf, 3, vsnwprintf
+    snwprintf, 3, vsnwprintf_thunk
 );
 
 #[cfg(test)]
@@ -152,6 +152,7 @@ mod tests {
 
     #[test]
     fn variable_arguments_arrive() {
+        crate::processor::thread::current();
         type Print = unsafe extern "win64" fn(
             *mut u16,
             usize,

@@ -287,6 +287,8 @@ mod tests {
 
     /// `ExAllocateFromNPagedLookasideList` as the header has it inline.
     fn allocate(list: *mut Lookaside) -> *mut c_void {
+        // Its thread calls as a driver's does.
+        crate::processor::thread::current();
         // SAFETY: the tests pass a list.
         let entry = unsafe { slist::pop(list.cast()) };
         if !entry.is_null() {

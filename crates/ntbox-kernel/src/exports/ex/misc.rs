@@ -9,6 +9,7 @@
 use super::super::ke::bug_check;
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, WORK_QUEUE_ITEM};
+use crate::processor::driver_code::entering;
 use crate::processor::{irql, thread, work};
 use crate::verifier::{rules, violation};
 use std::sync::{Mutex, PoisonError};
@@ -63,7 +64,7 @@ fn run(address: usize) {
         (routine, parameter)
     };
     // SAFETY: the routine and its parameter as the driver gave them.
-    unsafe { routine(parameter) };
+    unsafe { entering(routine)(parameter) };
 }
 
 /// `ExRaiseStatus`.

@@ -13,6 +13,7 @@ use crate::nt::{
     FSRTL_ADVANCED_FCB_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FSRTL_PER_STREAM_CONTEXT,
     LIST_ENTRY, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS,
 };
+use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -148,7 +149,8 @@ pub unsafe extern "win64" fn teardown(header: Header) {
         // parameter and the calling convention.
         unsafe {
             if let Some(free) = (*context).FreeCallback {
-                std::mem::transmute::<unsafe extern "system" fn(), Free>(free)(context.cast());
+                let free = std::mem::transmute::<unsafe extern "system" fn(), Free>(free);
+                entering(free)(context.cast());
             }
         }
     }

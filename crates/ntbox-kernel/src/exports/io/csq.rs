@@ -12,6 +12,7 @@
 
 use crate::io_manager::{cancel, stack};
 use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, Kirql, NTSTATUS, STATUS_SUCCESS};
+use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -127,30 +128,30 @@ pub unsafe extern "win64" fn insert_irp_ex(
             });
         }
         let mut level: Kirql = 0;
-        ((*csq).acquire)(csq, &raw mut level);
+        entering((*csq).acquire)(csq, &raw mut level);
         if (*csq).kind == TYPE_QUEUE_EX {
             let insert = std::mem::transmute::<*const c_void, InsertEx>((*csq).insert);
-            let status = insert(csq, irp, insert_context);
+            let status = entering(insert)(csq, irp, insert_context);
             if status < 0 {
-                ((*csq).release)(csq, level);
+                entering((*csq).release)(csq, level);
                 return status;
             }
         } else {
             let insert = std::mem::transmute::<*const c_void, Insert>((*csq).insert);
-            insert(csq, irp);
+            entering(insert)(csq, irp);
         }
         stack::mark_pending(irp);
         irp.set_cancel_routine(Some(cancel_routine));
         // Cancelled before the routine was set, and nobody else has taken it since.
         if (*irp).Cancel && irp.set_cancel_routine(None).is_some() {
-            ((*csq).remove)(csq, irp);
+            entering((*csq).remove)(csq, irp);
             if !context.is_null() {
                 (*context).irp = null_mut();
             }
-            ((*csq).release)(csq, level);
-            ((*csq).complete)(csq, irp);
+            entering((*csq).release)(csq, level);
+            entering((*csq).complete)(csq, irp);
         } else {
-            ((*csq).release)(csq, level);
+            entering((*csq).release)(csq, level);
         }
     }
     STATUS_SUCCESS
@@ -162,15 +163,15 @@ pub unsafe extern "win64" fn remove_next_irp(csq: *mut Csq, peek_context: *mut c
     // SAFETY: the driver's queue, under the driver's lock.
     unsafe {
         let mut level: Kirql = 0;
-        ((*csq).acquire)(csq, &raw mut level);
-        let mut irp = ((*csq).peek)(csq, null_mut(), peek_context);
+        entering((*csq).acquire)(csq, &raw mut level);
+        let mut irp = entering((*csq).peek)(csq, null_mut(), peek_context);
         while !irp.is_null() {
             // Without a cancel routine it is being cancelled: the next one, then.
             if irp.set_cancel_routine(None).is_none() {
-                irp = ((*csq).peek)(csq, irp, peek_context);
+                irp = entering((*csq).peek)(csq, irp, peek_context);
                 continue;
             }
-            ((*csq).remove)(csq, irp);
+            entering((*csq).remove)(csq, irp);
             let to = linked(irp);
             if to != csq.cast() {
                 (*to.cast::<Context>()).irp = null_mut();
@@ -178,7 +179,7 @@ pub unsafe extern "win64" fn remove_next_irp(csq: *mut Csq, peek_context: *mut c
             link(irp, null_mut());
             break;
         }
-        ((*csq).release)(csq, level);
+        entering((*csq).release)(csq, level);
         irp
     }
 }
@@ -189,18 +190,18 @@ pub unsafe extern "win64" fn remove_irp(csq: *mut Csq, context: *mut Context) ->
     // SAFETY: the driver's queue and context, under the driver's lock.
     unsafe {
         let mut level: Kirql = 0;
-        ((*csq).acquire)(csq, &raw mut level);
+        entering((*csq).acquire)(csq, &raw mut level);
         let mut irp = (*context).irp;
         if !irp.is_null() {
             if irp.set_cancel_routine(None).is_some() {
-                ((*csq).remove)(csq, irp);
+                entering((*csq).remove)(csq, irp);
                 (*context).irp = null_mut();
                 link(irp, null_mut());
             } else {
                 irp = null_mut();
             }
         }
-        ((*csq).release)(csq, level);
+        entering((*csq).release)(csq, level);
         irp
     }
 }
@@ -218,12 +219,12 @@ unsafe extern "win64" fn cancel_routine(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
             to.cast::<Csq>()
         };
         let mut level: Kirql = 0;
-        ((*csq).acquire)(csq, &raw mut level);
-        ((*csq).remove)(csq, irp);
+        entering((*csq).acquire)(csq, &raw mut level);
+        entering((*csq).remove)(csq, irp);
         if is_context {
             (*to.cast::<Context>()).irp = null_mut();
         }
-        ((*csq).release)(csq, level);
-        ((*csq).complete)(csq, irp);
+        entering((*csq).release)(csq, level);
+        entering((*csq).complete)(csq, irp);
     }
 }

@@ -6,6 +6,7 @@ use crate::io_manager::running;
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS, PASSIVE_LEVEL,
 };
+use crate::pe_image::crossing;
 use crate::processor::{dispatcher, irql, points};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -86,17 +87,19 @@ unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
     (!timeout.is_null()).then(|| unsafe { timeout.read_unaligned() })
 }
 
-/// Bytes of a kernel stack.
-const STACK: usize = 24 << 10;
-
 /// Reports a wait in user mode for an object on the stack.
 fn check_mode(objects: &[*mut c_void], mode: i8, caller: usize) {
     if mode == 0 {
         return;
     }
-    // The frames of who called are above this routine's own.
-    let here = &raw const objects as usize;
-    let stack = here..here + STACK;
+    let stack = if crossing::HAS_KERNEL_STACKS {
+        let left = crossing::stack();
+        left.end..left.start + crossing::STACK_BYTES
+    } else {
+        // The frames of who called are above this routine's own.
+        let here = &raw const objects as usize;
+        here..here + crossing::STACK_BYTES
+    };
     if objects.iter().any(|object| stack.contains(&object.addr())) {
         violation(
             &rules::USER_WAIT_ON_STACK,

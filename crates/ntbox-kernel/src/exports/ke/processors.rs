@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::routines::ContextRoutine;
-use crate::nt::{NTSTATUS, STATUS_SUCCESS};
+use crate::nt::{NTSTATUS, STATUS_NO_MEMORY, STATUS_SUCCESS};
+use crate::processor::driver_code::{self, entering};
 use crate::processor::thread::PROCESSORS;
 use crate::processor::{irql, thread};
 use std::ffi::c_void;
@@ -81,8 +82,8 @@ pub unsafe extern "win64" fn query_priority_thread(object: *mut c_void) -> i32 {
     thread::from_object(object).map_or(0, thread::Thread::priority)
 }
 
-/// `KeExpandKernelStackAndCallout`: calls the routine on this stack, which is
-/// larger than the largest that the routine gives.
+/// `KeExpandKernelStackAndCallout`: calls the routine on a stack as large as the
+/// largest that it can ask for.
 pub unsafe extern "win64" fn expand_kernel_stack_and_callout(
     callout: ContextRoutine,
     parameter: *mut c_void,
@@ -91,8 +92,12 @@ pub unsafe extern "win64" fn expand_kernel_stack_and_callout(
 ) -> NTSTATUS {
     irql::require("KeExpandKernelStackAndCallout", caller);
     // SAFETY: the driver passes a routine and its parameter.
-    unsafe { callout(parameter) };
-    STATUS_SUCCESS
+    let done = driver_code::on_expanded_stack(|| unsafe { entering(callout)(parameter) });
+    if done {
+        STATUS_SUCCESS
+    } else {
+        STATUS_NO_MEMORY
+    }
 }
 
 const _: () = assert!(PROCESSORS == usize::BITS);

@@ -19,6 +19,7 @@ use crate::nt::{
     STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
     STATUS_SUCCESS, UNICODE_STRING,
 };
+use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -92,7 +93,7 @@ impl Entry<'_> {
         let (data, length) = (value.data.as_ptr().cast(), value.data.len() as u32);
         // SAFETY: the routine and the contexts as the driver gave them.
         unsafe {
-            routine(
+            entering(routine)(
                 name.as_ptr(),
                 value.kind,
                 data,
@@ -167,7 +168,7 @@ unsafe fn query(entry: &Entry<'_>, key: &str, caller: usize) -> NTSTATUS {
         let none = std::ptr::null();
         // SAFETY: the routine and the contexts as the driver gave them.
         return unsafe {
-            routine(
+            entering(routine)(
                 std::ptr::null(),
                 REG_NONE,
                 none,

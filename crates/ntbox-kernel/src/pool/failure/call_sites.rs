@@ -8,7 +8,7 @@
 //! What is found is written to a file at once, line by line: the run may end in
 //! a violation at any allocation.
 
-use crate::pe_image::{self, driver_calls};
+use crate::pe_image::{self, calls_of_routine};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::File;
@@ -69,7 +69,7 @@ pub(super) fn fails(caller: usize) -> bool {
     if !WATCHED.load(Ordering::Acquire) || pe_image::image_at(caller).is_none() {
         return false;
     }
-    let calls = driver_calls(caller);
+    let calls = calls_of_routine();
     let key = key_of(&calls);
     let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(sites) = sites.as_mut() else {

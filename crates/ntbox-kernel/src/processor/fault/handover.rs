@@ -3,9 +3,10 @@
 
 #![expect(unsafe_code, reason = "the fault is handed over without a lock")]
 
-use super::judge::{CALLS, Fault, report};
+use super::judge::{Fault, report};
 use super::system::Bell;
 use crate::host::exit_now;
+use crate::pe_image::Origin;
 use crate::verifier::{self, Context};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
@@ -19,9 +20,8 @@ const TIME_TO_REPORT: Duration = Duration::from_secs(60);
 /// A fault, and where it happened.
 pub(super) struct Collected {
     pub(super) fault: Fault,
-    /// Return addresses into drivers, innermost first.
-    pub(super) calls: [usize; CALLS],
-    pub(super) found: usize,
+    /// Where its calls are found. The thread stands still from here on.
+    pub(super) origin: Origin,
     pub(super) thread: Named,
 }
 
@@ -111,11 +111,10 @@ pub(super) fn start_reporter() {
         let collected = unsafe { &*HANDOVER.fault.get() };
         // SAFETY: it was written before the bell was rung.
         let collected = unsafe { collected.assume_init_ref() };
-        let calls = collected.calls.get(..collected.found).unwrap_or_default();
         let Named(id, name) = collected.thread;
         report(
             &collected.fault,
-            calls,
+            &collected.origin,
             Context {
                 thread: id,
                 name: name.to_owned(),

@@ -1,11 +1,11 @@
 //! What becomes of a thread that an instruction or a single step has interrupted.
 
 use super::handover::{Collected, hand_over, this_thread};
-use super::judge::{Access, CALLS, CR8_READ_BYTES, Fault, Place, Trap, concerns_driver, reads_cr8};
+use super::judge::{Access, CR8_READ_BYTES, Fault, Place, Trap, concerns_driver, reads_cr8};
 use super::{elsewhere, level};
 use crate::host::pageable::{self, Touched};
 use crate::nt::DISPATCH_LEVEL;
-use crate::pe_image;
+use crate::pe_image::{self, Origin, crossing};
 use crate::processor::instruction::code_at;
 use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
 use crate::processor::{irql, processor_block, shared_page};
@@ -108,20 +108,19 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         trap,
         instruction,
         stack_pointer,
+        stack_limit: crossing::stack().start,
         irql: irql::current(),
         code,
         place,
         pageable: touched == Some(Touched::TooHigh),
     };
-    let mut calls = [0; CALLS];
-    let found = pe_image::calls_on_stack(stack_pointer, &mut calls);
-    if !concerns_driver(&fault, &calls[..found]) {
+    let origin = Origin::interrupted(instruction, thread.registers());
+    if !concerns_driver(&fault, &origin) {
         return Then::HandBack;
     }
     hand_over(Collected {
         fault,
-        calls,
-        found,
+        origin,
         thread: this_thread(),
     })
 }

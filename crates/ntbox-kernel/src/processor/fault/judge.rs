@@ -2,8 +2,10 @@
 
 pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
-use crate::pe_image::{self, Image};
+use crate::pe_image::{self, Image, Origin};
 use crate::pool;
+use crate::processor::driver_code::stack_text;
+use crate::processor::processor_block::GUARD;
 use crate::processor::step;
 use crate::processor::{instruction, irql};
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
@@ -46,6 +48,8 @@ pub(super) struct Fault {
     /// Address of the instruction.
     pub(super) instruction: usize,
     pub(super) stack_pointer: usize,
+    /// The lowest address of the thread's kernel stack.
+    pub(super) stack_limit: usize,
     pub(super) irql: Kirql,
     /// The byte codes at the instruction, as far as they are readable.
     pub(super) code: [u8; 4],
@@ -55,14 +59,11 @@ pub(super) struct Fault {
     pub(super) pageable: bool,
 }
 
-/// Most calls of drivers that are looked for on a stack.
-pub(super) const CALLS: usize = 24;
-
 /// Farther from the stack pointer than this, an address is not about the stack.
 const NEAR_STACK: usize = 64 << 10;
 
-/// Says which rule a fault breaks. `calls` are the return addresses into
-/// drivers on the stack, innermost first.
+/// Says which rule a fault breaks. `calls` are where the drivers' routines on the stack
+/// go on, innermost first.
 fn judge(fault: &Fault, calls: &[usize]) -> (Violation, Option<usize>) {
     let who = who(fault, calls);
     let (rule, what, more, touched) = match fault.trap {
@@ -171,10 +172,12 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         let (rule, what) = judge_image(image, address, access);
         return (rule, format!("{does} {what}"), vec![]);
     }
-    if address.abs_diff(fault.stack_pointer) < NEAR_STACK && access != Access::Execute {
+    let below_stack = fault.stack_limit.wrapping_sub(address).wrapping_sub(1) < GUARD;
+    let near_stack = address.abs_diff(fault.stack_pointer) < NEAR_STACK;
+    if (below_stack || near_stack) && access != Access::Execute {
         return (
             &rules::STACK_USED_UP,
-            format!("{does} 0x{address:x}, beyond the end of its stack"),
+            format!("{does} 0x{address:x}, beyond the end of its kernel stack"),
             vec![],
         );
     }
@@ -303,27 +306,28 @@ fn judge_protection(fault: &Fault) -> (&'static Rule, String) {
 }
 
 /// True if a driver has to do with the fault.
-pub(super) fn concerns_driver(fault: &Fault, calls: &[usize]) -> bool {
+pub(super) fn concerns_driver(fault: &Fault, origin: &Origin) -> bool {
     let address = match fault.trap {
         Trap::Memory { address, .. } => address,
         _ => fault.instruction,
     };
-    !calls.is_empty()
+    origin.is_in_driver()
         || pe_image::image_at(fault.instruction).is_some()
         || pe_image::image_at(address).is_some()
         || pool::contains(address)
 }
 
 /// Makes the report of a fault and ends the process.
-pub(super) fn report(fault: &Fault, calls: &[usize], context: Context) -> ! {
-    let (violation, touched) = judge(fault, calls);
-    let inside = pe_image::image_at(fault.instruction).is_some();
-    // The innermost call is named as a site already when the fault is in the box.
-    let calls = if inside {
-        calls
-    } else {
-        calls.get(1..).unwrap_or_default()
-    };
+pub(super) fn report(fault: &Fault, origin: &Origin, context: Context) -> ! {
+    let calls: Vec<usize> = origin.frames().iter().map(|frame| frame.at).collect();
+    let (mut violation, touched) = judge(fault, &calls);
+    if violation.rule == &rules::STACK_USED_UP {
+        violation.message = format!("{}: {}", violation.message, stack_text(origin));
+        let request = origin.request();
+        violation.irp = (request != 0).then(|| std::ptr::with_exposed_provenance_mut(request));
+    }
+    // The innermost is named as a site already.
+    let calls = calls.get(1..).unwrap_or_default();
     crate::verifier::end(
         violation,
         &Circumstances {
@@ -363,6 +367,7 @@ mod tests {
             trap,
             instruction: 0x5000_0000,
             stack_pointer: 0x7000_0000,
+            stack_limit: 0,
             irql: 0,
             code: [0x90; 4],
             place: Place::Elsewhere,

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "the thread is led through assembly")]
 
 use super::interrupted::Interrupted;
+use crate::pe_image::crossing;
 use crate::processor::irql::{self, HIGH_LEVEL};
 use std::cell::Cell;
 
@@ -60,8 +61,32 @@ unsafe extern "win64" fn change() {
         "movaps [rsp + 96], xmm4",
         "movaps [rsp + 112], xmm5",
         "cld",
-        "call {set}",
+        "call {behind}",
         "mov [rbp + 72], rax",
+        // From here on as a thunk of the box, called from there.
+        "mov rax, gs:[0x28]",
+        "mov r11, rsp",
+        "mov [rax + {stack}], rsp",
+        crossing::to_host_stack!(),
+        "and rsp, -16",
+        "push rbx",
+        "push qword ptr [rbp]",
+        "push rsi",
+        "push rdi",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "lea r10, [rbp + 72]",
+        "push r10",
+        "push r10",
+        "mov [rax + {call}], rsp",
+        "sub rsp, 32",
+        "call {set}",
+        "mov rax, gs:[0x28]",
+        "mov qword ptr [rax + {call}], 0",
+        "lea rsp, [rbp - 128]",
+        "and rsp, -16",
         "movaps xmm0, [rsp + 32]",
         "movaps xmm1, [rsp + 48]",
         "movaps xmm2, [rsp + 64]",
@@ -80,11 +105,20 @@ unsafe extern "win64" fn change() {
         "popfq",
         "ret",
         set = sym set_wanted,
+        behind = sym behind_wanted,
+        stack = const crossing::STACK,
+        call = const crossing::CALL,
+        host = const crossing::HOST,
     )
 }
 
-/// Sets the level and returns where the thread goes on.
-extern "win64" fn set_wanted() -> usize {
+/// Where the thread goes on.
+extern "win64" fn behind_wanted() -> usize {
+    WANTED.get().1 + BYTES
+}
+
+/// Sets the level.
+extern "win64" fn set_wanted() {
     let (level, instruction) = WANTED.get();
     let level = u8::try_from(level).unwrap_or(u8::MAX);
     // Behind the first byte of the instruction, as a return address would be.
@@ -95,5 +129,4 @@ extern "win64" fn set_wanted() -> usize {
     } else {
         irql::raise_for(level.min(HIGH_LEVEL + 1), site);
     }
-    instruction + BYTES
 }

@@ -8,6 +8,7 @@ use super::handover::{start_reporter, this_thread};
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
 use super::sample::Seen;
+use crate::pe_image::Origin;
 use crate::processor::irql;
 use crate::processor::step::Registers;
 use std::cell::UnsafeCell;
@@ -273,10 +274,9 @@ unsafe extern "C" fn tell(_signal: c_int, _info: *mut libc::siginfo_t, context: 
         // SAFETY: this thread has taken the question out: nobody else looks before the bell.
         let seen = unsafe { &mut *question.seen.get() };
         seen.irql = Some(irql::current());
-        seen.note(
-            registers[libc::REG_RIP as usize] as usize,
-            registers[libc::REG_RSP as usize] as usize,
-        );
+        let instruction = registers[libc::REG_RIP as usize] as usize;
+        let registers = GENERAL.map(|name| registers[name as usize] as u64);
+        seen.note(instruction, &Origin::interrupted(instruction, registers));
         question.answered.ring();
     }
     // SAFETY: as above.

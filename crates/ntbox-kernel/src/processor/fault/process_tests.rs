@@ -2,10 +2,12 @@
 
 #![expect(unsafe_code, reason = "code of a test image is called")]
 
+use crate::exports::table::define_thunk;
 use crate::host::memory::try_read_usize;
 use crate::host::test_process;
 use crate::pe_image::test_image::{DATA, INIT, TEXT, TestImage};
 use crate::pe_image::{self, Image};
+use crate::processor::driver_code::entering;
 use crate::{nt, pool, processor};
 use std::process::Output;
 
@@ -186,6 +188,7 @@ fn a_fault_of_the_box_names_the_driver_that_called_it() {
         // SAFETY: it is the purpose of this routine to fault.
         unsafe { std::ptr::read_volatile(address as *const usize) }
     }
+    define_thunk!(reads_thunk, plain, reads);
     let output = alone("a_fault_of_the_box_names_the_driver_that_called_it", || {
         // sub rsp, 40; call rdx; add rsp, 40; ret
         let image = load(&[
@@ -195,7 +198,7 @@ fn a_fault_of_the_box_names_the_driver_that_called_it() {
         let routine: unsafe extern "win64" fn(usize, usize) -> usize =
             unsafe { std::mem::transmute(image.entry()) };
         // SAFETY: as above.
-        unsafe { routine(0x8, reads as *const () as usize) };
+        unsafe { entering(routine)(0x8, reads_thunk as *const () as usize) };
     });
     expect_violation(
         &output,
@@ -323,7 +326,10 @@ fn the_handler_runs_where_the_stack_is_used_up() {
         });
         let _ = thread.unwrap().join();
     });
-    expect_violation(&output, &["StackUsedUp", "beyond the end of its stack"]);
+    expect_violation(
+        &output,
+        &["StackUsedUp", "beyond the end of its kernel stack"],
+    );
 }
 
 #[test]

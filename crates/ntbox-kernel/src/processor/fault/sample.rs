@@ -4,11 +4,13 @@
 //! Windows it is suspended meanwhile.
 
 use super::Sample;
-use super::judge::CALLS;
 use super::system;
 use crate::nt::Kirql;
-use crate::pe_image;
+use crate::pe_image::{self, Origin};
 use std::sync::{Mutex, PoisonError};
+
+/// Most calls of drivers that are told.
+const CALLS: usize = 24;
 
 /// What is seen of a thread, without allocating: it may be interrupted anywhere.
 #[derive(Clone)]
@@ -28,10 +30,18 @@ impl Seen {
             found: 0,
         }
     }
-    /// Notes where a thread is that has this instruction and stack pointer.
-    pub(super) fn note(&mut self, instruction: usize, stack_pointer: usize) {
+    /// Notes where a thread is, which asks for itself.
+    pub(super) fn note(&mut self, instruction: usize, origin: &Origin) {
         self.instruction = instruction;
-        self.found = pe_image::calls_on_stack(stack_pointer, &mut self.calls);
+        // What it is at itself is told for its own.
+        let mut own = pe_image::image_at(instruction).is_some();
+        origin.each(&mut |frame| {
+            if !std::mem::take(&mut own) {
+                self.calls[self.found] = frame.at;
+                self.found += 1;
+            }
+            self.found < CALLS
+        });
     }
 }
 

@@ -13,6 +13,7 @@ use super::handover::start_reporter;
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
 use super::sample::Seen;
+use crate::pe_image::Origin;
 use crate::processor::step::{Registers, STACK_POINTER};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::sync::Once;
@@ -183,7 +184,8 @@ pub(super) fn look(_thread: u32, host: u32) -> Option<Seen> {
     // SAFETY: as above; room for a context, aligned as it has to be.
     let got = unsafe { GetThreadContext(thread.as_raw_handle(), &raw mut context.0) } != 0;
     if got {
-        seen.note(context.0.Rip as usize, context.0.Rsp as usize);
+        // Its calls are for itself to know.
+        seen.note(context.0.Rip as usize, &Origin::default());
     }
     // SAFETY: as above; suspended here.
     unsafe { ResumeThread(thread.as_raw_handle()) };

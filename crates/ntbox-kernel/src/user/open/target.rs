@@ -22,6 +22,7 @@ use crate::nt::{
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
 use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB, file_id};
+use crate::processor::driver_code::entering_for;
 use crate::processor::object::{self, Kind};
 use crate::processor::thread;
 use crate::processor::{handle, lifetime};
@@ -273,7 +274,7 @@ impl Target {
             unsafe { (*current).DeviceObject = self.top };
             // SAFETY: the entry of this device's driver with its documented arguments.
             let answered = fast_io_checks::around(routine as usize, || unsafe {
-                routine(irp, (&raw mut information).cast::<c_void>(), self.top)
+                entering_for(routine, irp)(irp, (&raw mut information).cast::<c_void>(), self.top)
             }) != 0;
             // SAFETY: the request was not sent: the routine returned and this thread owns it.
             let status = unsafe { create.header().IoStatus.Anonymous.Status };

@@ -61,9 +61,9 @@ rules! { Faults;
     STACK_USED_UP = {
         name: "StackUsedUp",
         code: "0x7F UNEXPECTED_KERNEL_MODE_TRAP",
-        checks: "The kernel stack is used up",
+        checks: "The kernel stack is used up: by large frames, or by routines that enter each other without end",
         source: "debugger/bug-check-0x7f--unexpected-kernel-mode-trap",
-        detected_by: "the guard page below the stack",
+        detected_by: "the guard page below the 24 KB of kernel stack, and each call of a routine",
         should: "keep large buffers in pool and recursion bounded: a kernel stack has 24 KB",
         proof: BadDriver("stack-used-up"),
     };

@@ -15,6 +15,7 @@ use crate::nt::{
     STATUS_MORE_PROCESSING_REQUIRED,
 };
 use crate::pe_image::Image;
+use crate::processor::driver_code::entering;
 use crate::user::access::READ;
 use crate::user::{CreateParameters, File, create_file};
 use crate::workload::worker::synchronous;
@@ -97,7 +98,7 @@ impl Driven {
         let Some(read) = entry else { return false };
         let (offset, result) = (&raw mut offset, &raw mut result);
         // SAFETY: the open file keeps itself and its devices; what is passed outlives the call.
-        unsafe { read(self.file, offset, 0, 1, 0, null_mut(), result, *device) != 0 }
+        unsafe { entering(read)(self.file, offset, 0, 1, 0, null_mut(), result, *device) != 0 }
     }
 }
 

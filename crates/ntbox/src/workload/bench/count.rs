@@ -17,7 +17,7 @@ use std::ops::Range;
 /// Steps that one piece of work may take.
 const MOST_STEPS: usize = 1 << 20;
 /// Writes this near to the stack pointer are to the thread's own stack. In bytes.
-const STACK: u64 = 256 << 10;
+const STACK: u64 = 24 << 10;
 
 /// What one driver did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,0 +1,288 @@
+//! Where the box calls the code of drivers, and where that calls the box.
+//!
+//! A driver's code runs on a kernel stack of its thread's own, and the box on the host's: what a driver takes of
+//! the one is what it would take on Windows, however large the frames of the box are. The box calls a routine
+//! through [`enter`], which changes to the kernel stack; a driver calls the box through a thunk (`exports::table`),
+//! which changes back. Both leave a record, so that it is known which routine runs, from where it has called, and
+//! with which registers: call stacks are unwound from that ([`super::unwind`]), and a call that a routine ends
+//! with, compiled to a jump, is known for its own although its return address is the box's.
+//!
+//! Each thread has a [`Crossing`], which assembly finds at `gs:[0x28]`: a field of the processor block that no
+//! header uses, and on Windows the one of the host's thread block that it leaves to programs.
+//!
+//! On Windows hosts there is one stack for both: the host looks for handlers of exceptions on its own alone.
+
+#![expect(
+    unsafe_code,
+    reason = "stacks are changed in assembly, and records on them read"
+)]
+
+use std::cell::Cell;
+use std::mem::offset_of;
+use std::ops::Range;
+
+/// True where a driver's code has a stack of its own.
+pub const HAS_KERNEL_STACKS: bool = cfg!(not(windows));
+
+/// Bytes of a kernel stack on x64.
+pub const STACK_BYTES: usize = 24 << 10;
+
+/// Bytes that each call of a driver's routine takes of the kernel stack beside the driver's own: room for what
+/// the kernel has there between the two, and the most arguments that a routine has.
+pub const BETWEEN: usize = 0x100;
+/// Arguments of a routine that lie on the stack, at most.
+const ON_STACK: usize = 6;
+const _: () = assert!(BETWEEN >= 32 + 8 * ON_STACK);
+
+/// A routine of a driver that was entered and has not returned.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Entered {
+    /// The request that it was entered for, or 0.
+    pub request: usize,
+    /// Behind the first byte of the routine, as a return address would be.
+    pub routine: usize,
+    /// Where its return address lies.
+    pub return_slot: usize,
+    /// The [`Call`] of the box that it is in, or 0.
+    pub call: usize,
+    /// Where the kernel stack goes on.
+    stack: usize,
+    /// Where the box goes on when it is called; there lies the [`Entered`] around this one.
+    host: usize,
+}
+
+/// What a thunk leaves on the host's stack: the registers that a routine preserves, as they are in the driver.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call {
+    /// Points at the return address.
+    pub stack_pointer: usize,
+    /// Who is told as the caller.
+    caller: usize,
+    /// r15, r14, r13, r12, rdi, rsi, rbp, rbx.
+    pub preserved: [usize; 8],
+}
+
+/// Crossings of one thread. Assembly writes to them too, between calls of what is here.
+#[repr(C)]
+struct Crossing {
+    entered: Cell<Entered>,
+    next: Cell<usize>,
+    next_request: Cell<usize>,
+    /// The lowest address of the kernel stack.
+    limit: Cell<usize>,
+}
+
+thread_local! {
+    static HERE: Crossing = const {
+        Crossing {
+            entered: Cell::new(NOTHING),
+            next: Cell::new(0),
+            next_request: Cell::new(0),
+            limit: Cell::new(0),
+        }
+    };
+}
+
+const NOTHING: Entered = Entered {
+    request: 0,
+    routine: 0,
+    return_slot: 0,
+    call: 0,
+    stack: 0,
+    host: 0,
+};
+
+/// Offsets in a [`Crossing`], for assembly.
+pub(crate) const ROUTINE: usize = offset_of!(Crossing, entered) + offset_of!(Entered, routine);
+pub(crate) const RETURN_SLOT: usize =
+    offset_of!(Crossing, entered) + offset_of!(Entered, return_slot);
+pub(crate) const CALL: usize = offset_of!(Crossing, entered) + offset_of!(Entered, call);
+pub(crate) const STACK: usize = offset_of!(Crossing, entered) + offset_of!(Entered, stack);
+pub(crate) const HOST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, host);
+const REQUEST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, request);
+const NEXT: usize = offset_of!(Crossing, next);
+const NEXT_REQUEST: usize = offset_of!(Crossing, next_request);
+
+/// Gives this thread a kernel stack, of which `limit` is the lowest address and `top` the one above it: where its
+/// crossings are, for `gs:[0x28]`.
+pub fn prepare(limit: usize, top: usize) -> usize {
+    exchange_stack((limit, top));
+    HERE.with(|here| std::ptr::from_ref(here).expose_provenance())
+}
+
+/// True once [`prepare`] was called in this thread.
+#[inline]
+pub fn is_prepared() -> bool {
+    HERE.with(|here| here.limit.get() != 0)
+}
+
+/// The next call of [`enter`] in this thread enters `routine`, for `request` or 0. The bytes that the kernel
+/// stack has left for it.
+#[inline]
+pub fn set_next(routine: usize, request: usize) -> usize {
+    HERE.with(|here| {
+        here.next.set(routine);
+        here.next_request.set(request);
+        let limit = here.limit.get() + BETWEEN;
+        here.entered.get().stack.saturating_sub(limit)
+    })
+}
+
+/// The box is at `here` on its stack. Where a driver has called a routine of it by a pointer, such as an entry of a
+/// file system's table of fast I/O, that is the kernel stack: it goes on below.
+pub fn go_on_below(here: usize) {
+    HERE.with(|crossing| {
+        let entered = crossing.entered.get();
+        if HAS_KERNEL_STACKS && (crossing.limit.get()..entered.stack).contains(&here) {
+            let stack = here.saturating_sub(BETWEEN);
+            crossing.entered.set(Entered { stack, ..entered });
+        }
+    });
+}
+
+/// The innermost routine of a driver that this thread is in; all zero but the stack if it is in none.
+#[inline]
+pub fn entered() -> Entered {
+    HERE.with(|here| here.entered.get())
+}
+
+/// Puts back what [`entered`] gave: everything that was entered since is abandoned.
+pub fn abandon_to(entered: Entered) {
+    HERE.with(|here| here.entered.set(entered));
+}
+
+/// A kernel stack of this thread, from its lowest address to where it goes on, in the place of the one that comes
+/// back.
+pub fn exchange_stack((limit, stack): (usize, usize)) -> (usize, usize) {
+    HERE.with(|here| {
+        let entered = here.entered.get();
+        here.entered.set(Entered { stack, ..entered });
+        (here.limit.replace(limit), entered.stack)
+    })
+}
+
+/// The kernel stack of this thread, from its lowest address to where it goes on.
+pub fn stack() -> Range<usize> {
+    HERE.with(|here| here.limit.get()..here.entered.get().stack)
+}
+
+impl Entered {
+    /// True if it is no routine.
+    pub fn is_none(&self) -> bool {
+        self.host == 0
+    }
+
+    /// Where the routine is entered lies what was entered before it.
+    pub fn outer(&self) -> Self {
+        read(self.host).unwrap_or_default()
+    }
+
+    /// The call of the box that the routine is in.
+    pub fn call(&self) -> Option<Call> {
+        (self.call != 0).then(|| read(self.call)).flatten()
+    }
+}
+
+/// A record on a stack, which may be another thread's.
+fn read<T: Copy + Default>(address: usize) -> Option<T> {
+    // SAFETY: records are integers.
+    unsafe { crate::host::memory::try_read_as(address) }
+}
+
+/// Changes from the kernel stack that the driver at r11 runs on to the host's, which a driver that was not entered as
+/// one runs on already.
+#[cfg(not(windows))]
+macro_rules! to_host_stack {
+    () => {
+        "mov rsp, [rax + {host}]\ntest rsp, rsp\ncmovz rsp, r11"
+    };
+}
+#[cfg(windows)]
+macro_rules! to_host_stack {
+    () => {
+        "/* {host} */"
+    };
+}
+
+pub(crate) use to_host_stack;
+
+/// Makes r10 the kernel stack of the [`Crossing`] at rax.
+#[cfg(not(windows))]
+macro_rules! to_kernel_stack {
+    () => {
+        "mov r10, [rax + {stack}]"
+    };
+}
+#[cfg(windows)]
+macro_rules! to_kernel_stack {
+    () => {
+        "mov r10, rsp"
+    };
+}
+
+/// Calls the routine of [`set_next`] with the arguments that this is called with, on the kernel stack.
+///
+/// # Safety
+/// As the routine, of whose type this is one; after [`set_next`].
+#[cfg(all(target_arch = "x86_64", any(target_os = "linux", windows)))]
+#[unsafe(naked)]
+pub unsafe extern "win64" fn enter() {
+    core::arch::naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rax, gs:[0x28]",
+        "push qword ptr [rax + {host}]",
+        "push qword ptr [rax + {stack}]",
+        "push qword ptr [rax + {call}]",
+        "push qword ptr [rax + {return_slot}]",
+        "push qword ptr [rax + {routine}]",
+        "push qword ptr [rax + {request}]",
+        "mov [rax + {host}], rsp",
+        "mov r10, [rax + {next_request}]",
+        "mov [rax + {request}], r10",
+        "mov r11, [rax + {next}]",
+        "lea r10, [r11 + 1]",
+        "mov [rax + {routine}], r10",
+        "mov qword ptr [rax + {call}], 0",
+        to_kernel_stack!(),
+        "sub r10, {between}",
+        "and r10, -16",
+        "mov rsp, r10",
+        "sub r10, 8",
+        "mov [rax + {return_slot}], r10",
+        "mov rax, [rbp + 48]",
+        "mov [rsp + 32], rax",
+        "mov rax, [rbp + 56]",
+        "mov [rsp + 40], rax",
+        "mov rax, [rbp + 64]",
+        "mov [rsp + 48], rax",
+        "mov rax, [rbp + 72]",
+        "mov [rsp + 56], rax",
+        "mov rax, [rbp + 80]",
+        "mov [rsp + 64], rax",
+        "mov rax, [rbp + 88]",
+        "mov [rsp + 72], rax",
+        "call r11",
+        "lea rsp, [rbp - 48]",
+        "mov rcx, gs:[0x28]",
+        "pop qword ptr [rcx + {request}]",
+        "pop qword ptr [rcx + {routine}]",
+        "pop qword ptr [rcx + {return_slot}]",
+        "pop qword ptr [rcx + {call}]",
+        "pop qword ptr [rcx + {stack}]",
+        "pop qword ptr [rcx + {host}]",
+        "pop rbp",
+        "ret",
+        host = const HOST,
+        stack = const STACK,
+        call = const CALL,
+        return_slot = const RETURN_SLOT,
+        routine = const ROUTINE,
+        request = const REQUEST,
+        next = const NEXT,
+        next_request = const NEXT_REQUEST,
+        between = const BETWEEN,
+    )
+}

@@ -1,0 +1,190 @@
+//! Who runs, from where it called, and how much of the kernel stack is left, told of code of test images.
+
+#![expect(unsafe_code, reason = "code of a test image is called")]
+
+use super::*;
+use crate::exports::{self, table::define_thunk};
+use crate::host::test_process;
+use crate::pe_image::Image;
+use crate::pe_image::test_image::{SLOTS, TEXT, TestImage};
+use crate::verifier::Configuration;
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The routine that [`again`] enters.
+static ROUTINE: AtomicUsize = AtomicUsize::new(0);
+
+fn alone(name: &str, f: impl FnOnce()) -> String {
+    let test = format!("processor::driver_code::tests::{name}");
+    let output: Output = test_process::alone(&test, || {
+        verifier::configure(Configuration::default());
+        f();
+    });
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// An image of `text`, of which the four bytes at `slot` lead to the slot of `import`.
+fn load(mut text: Vec<u8>, slot: usize, import: &'static str) -> &'static Image {
+    let distance = SLOTS - TEXT - slot as u32 - 4;
+    text[slot..slot + 4].copy_from_slice(&distance.to_le_bytes());
+    let image = TestImage {
+        text,
+        imports: vec![("ntoskrnl.exe", vec![import])],
+        ..TestImage::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let resolve = |dll: &str, name: &str| match name {
+        "Again" => Some(again_thunk as *const () as usize),
+        _ => exports::resolve(dll, name),
+    };
+    let image = pe_image::load(&image.write(&folder, "tested.sys"), &resolve).unwrap();
+    image.protect(false);
+    image
+}
+
+fn enter(image: &Image, argument: usize) -> usize {
+    // SAFETY: code of a test image that takes one argument.
+    let routine: unsafe extern "win64" fn(usize) -> usize =
+        unsafe { std::mem::transmute(image.entry()) };
+    // SAFETY: as above.
+    unsafe { entering(routine)(argument) }
+}
+
+define_thunk!(again_thunk, plain, again);
+
+extern "win64" fn again(argument: usize) -> usize {
+    let routine = ROUTINE.load(Ordering::Relaxed);
+    // SAFETY: the entry of a test image, set by the test.
+    let routine: unsafe extern "win64" fn(usize) -> usize = unsafe { std::mem::transmute(routine) };
+    // SAFETY: as above.
+    unsafe { entering(routine)(argument) }
+}
+
+#[test]
+fn a_call_that_a_routine_ends_with_is_that_routines() {
+    // jmp [KeLowerIrql]: the return address is the box's.
+    let text = alone("a_call_that_a_routine_ends_with_is_that_routines", || {
+        enter(load(vec![0xFF, 0x25, 0, 0, 0, 0], 2, "KeLowerIrql"), 1);
+    });
+    assert!(text.contains("violation of"), "{text}");
+    assert!(text.contains("lowered at  tested+0x1001"), "{text}");
+}
+
+#[test]
+fn a_call_within_a_routine_is_told_by_its_return_address() {
+    // sub rsp, 40; call [KeLowerIrql]; add rsp, 40; ret
+    let text = alone(
+        "a_call_within_a_routine_is_told_by_its_return_address",
+        || {
+            let code = vec![
+                0x48, 0x83, 0xEC, 0x28, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x83, 0xC4, 0x28, 0xC3,
+            ];
+            enter(load(code, 6, "KeLowerIrql"), 1);
+        },
+    );
+    assert!(text.contains("lowered at  tested+0x100a"), "{text}");
+}
+
+#[test]
+fn routines_that_enter_each_other_without_end_use_up_the_kernel_stack() {
+    // sub rsp, 1000; call [Again]; add rsp, 1000; ret
+    let text = alone(
+        "routines_that_enter_each_other_without_end_use_up_the_kernel_stack",
+        || {
+            let code = vec![
+                0x48, 0x81, 0xEC, 0xE8, 3, 0, 0, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x81, 0xC4, 0xE8, 3,
+                0, 0, 0xC3,
+            ];
+            let image = load(code, 9, "Again");
+            ROUTINE.store(image.entry(), Ordering::Relaxed);
+            enter(image, 0);
+        },
+    );
+    assert!(text.contains("violation of StackUsedUp"), "{text}");
+    assert!(
+        text.contains("routines of drivers are on it, of 24576 bytes"),
+        "{text}"
+    );
+    assert!(text.contains("of tested+0x"), "{text}");
+}
+
+#[test]
+fn a_routine_whose_call_is_a_jump_to_itself_uses_up_the_kernel_stack() {
+    let text = alone(
+        "a_routine_whose_call_is_a_jump_to_itself_uses_up_the_kernel_stack",
+        || {
+            let image = load(vec![0xFF, 0x25, 0, 0, 0, 0], 2, "Again");
+            ROUTINE.store(image.entry(), Ordering::Relaxed);
+            enter(image, 0);
+        },
+    );
+    assert!(text.contains("violation of StackUsedUp"), "{text}");
+}
+
+#[test]
+fn more_arguments_than_registers_arrive_and_results_come_back() {
+    extern "win64" fn sum(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
+        // The box is on the host's stack.
+        let here = &raw const a as usize;
+        assert!(!crossing::HAS_KERNEL_STACKS || !in_kernel_stack(here));
+        a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f
+    }
+    define_thunk!(sum_thunk, plain, sum);
+    // jmp [rip + 0] to what its first argument says would change the arguments: a native one is called.
+    let thunk = sum_thunk as *const ();
+    thread::current();
+    // SAFETY: the thunk of a routine of this type.
+    let sum: unsafe extern "win64" fn(usize, usize, usize, usize, usize, usize) -> usize =
+        unsafe { std::mem::transmute(thunk) };
+    crossing::set_next(sum as usize, 0);
+    // SAFETY: `enter` calls what was set, which is of this type.
+    let entered: unsafe extern "win64" fn(usize, usize, usize, usize, usize, usize) -> usize =
+        unsafe { std::mem::transmute(crossing::enter as *const ()) };
+    // SAFETY: as above.
+    let result = unsafe { entered(1, 2, 3, 4, 5, 6) };
+    assert_eq!(result, 1 + 4 + 9 + 16 + 25 + 36);
+    assert!(crossing::entered().is_none());
+}
+
+fn in_kernel_stack(address: usize) -> bool {
+    let limit = crossing::stack().start;
+    (limit..limit + crossing::STACK_BYTES).contains(&address)
+}
+
+/// As a driver calls the fast I/O routine of a file system: by a pointer, with no thunk in between.
+#[test]
+fn a_routine_of_the_box_that_a_driver_calls_by_a_pointer_may_enter_drivers() {
+    type Routine = unsafe extern "win64" fn(usize, usize) -> usize;
+    unsafe extern "win64" fn deeper(left: usize, _: usize) -> usize {
+        let mut kept = [left; 64];
+        std::hint::black_box(&mut kept);
+        let routine = ROUTINE.load(Ordering::Relaxed);
+        // SAFETY: the entry of a test image, set by the test.
+        let routine: Routine = unsafe { std::mem::transmute(routine) };
+        let below = if left == 0 {
+            0
+        } else {
+            // SAFETY: the code calls its second argument with its first.
+            unsafe { entering(routine)(left - 1, deeper as *const () as usize) }
+        };
+        assert_eq!(kept, [left; 64], "what was entered lies below");
+        below + 1
+    }
+    let text = alone(
+        "a_routine_of_the_box_that_a_driver_calls_by_a_pointer_may_enter_drivers",
+        || {
+            // sub rsp, 40; call rdx; add rsp, 40; ret
+            let code = vec![
+                0x48, 0x83, 0xEC, 0x28, 0xFF, 0xD2, 0x48, 0x83, 0xC4, 0x28, 0xC3, 0, 0, 0, 0,
+            ];
+            let image = load(code, 11, "Again");
+            ROUTINE.store(image.entry(), Ordering::Relaxed);
+            // SAFETY: as above.
+            let routine: Routine = unsafe { std::mem::transmute(image.entry()) };
+            // SAFETY: as above.
+            let entered = unsafe { entering(routine)(3, deeper as *const () as usize) };
+            eprintln!("entered {entered} times");
+        },
+    );
+    assert!(text.contains("entered 4 times"), "{text}");
+}
