@@ -99,3 +99,57 @@ fn a_pdb_is_found_where_it_is_said_to_be() {
     let symbols = driver.with_extension("pdb");
     is_told(&alone, &["--symbols", &symbols.to_string_lossy()], FORGETS);
 }
+
+/// Each thing that a driver may do with exceptions comes out as on Windows: the driver tries them all.
+#[test]
+fn exceptions_find_their_handlers() {
+    let filter = build("exceptions", Compiler::Msvc);
+    run("run", &[&filter], &["--ops", "500"])
+        .expect_code(0)
+        .expect_output("exceptions: all as it should be")
+        .expect_output("exceptions   unloaded, nothing left behind");
+}
+
+/// What no handler may take, or none wants, is reported where it happened.
+#[test]
+fn what_is_not_handled_is_reported_as_it_was() {
+    let wrong = [
+        (
+            "TOUCHES_UNGUARDED",
+            "PageFault (0x50",
+            "at  exceptions!Read (tests/c_filters/exceptions.c:",
+        ),
+        (
+            "TOUCHES_AT_DISPATCH",
+            "PageFault (0xD1",
+            "at  exceptions!Read (tests/c_filters/exceptions.c:",
+        ),
+        (
+            "TOUCHES_SYSTEM",
+            "PageFault (0x50",
+            "reads 0xffff900000000000",
+        ),
+        (
+            "COPIES_UNGUARDED",
+            "PageFault (0x50",
+            "called by exceptions, reads 0x10",
+        ),
+        (
+            "RAISES_UNGUARDED",
+            "DriverBugCheck",
+            "0x1E KMODE_EXCEPTION_NOT_HANDLED (0xC000003E",
+        ),
+        (
+            "HANDLES_OTHERS",
+            "DriverBugCheck",
+            "0x1E KMODE_EXCEPTION_NOT_HANDLED (0xC000003E",
+        ),
+    ];
+    for (mistake, rule, what) in wrong {
+        let filter = build_with_mistake("exceptions", Compiler::Msvc, mistake);
+        run("run", &[&filter], &["--ops", "50"])
+            .expect_code(1)
+            .expect_output(&format!("violation of {rule}"))
+            .expect_output(what);
+    }
+}

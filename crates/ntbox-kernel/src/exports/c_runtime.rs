@@ -1,21 +1,19 @@
 //! The C run-time routines that the kernel exports.
 //!
-//! `__C_specific_handler` is bound so that images with exception tables load;
-//! structured exceptions are not modelled, and calling it ends the run. The
-//! variadic routines get a `va_list` from a thunk, as in [`super::debug`].
+//! The variadic routines get a `va_list` from a thunk, as in [`super::debug`].
 
 mod memory;
 mod print;
 mod strings;
 
 super::table! {
-    "memcpy" => memory::copy,
-    "memmove" => memory::copy,
-    "memset" => memory::set,
-    "memcmp" => memory::compare,
+    raises(3) "memcpy" => memory::copy,
+    raises(3) "memmove" => memory::copy,
+    raises(3) "memset" => memory::set,
+    raises(3) "memcmp" => memory::compare,
     "memchr" => memory::find,
     bare "__chkstk" => memory::check_stack,
-    caller(4) "__C_specific_handler" => memory::c_specific_handler,
+    bare "__C_specific_handler" => crate::processor::exception::c_specific_handler,
 
     "strlen" => strings::length::<u8>,
     "strcmp" => strings::compare::<u8>,

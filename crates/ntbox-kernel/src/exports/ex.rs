@@ -43,9 +43,9 @@ super::table! {
     "ExQueryDepthSList" => slist::depth,
 
     caller(2) "ExQueueWorkItem" => misc::queue_work_item,
-    caller(1) "ExRaiseStatus" => misc::raise_status,
-    caller(0) "ExRaiseAccessViolation" => misc::raise_access_violation,
-    caller(0) "ExRaiseDatatypeMisalignment" => misc::raise_datatype_misalignment,
+    raises(1) "ExRaiseStatus" => misc::raise_status,
+    raises(0) "ExRaiseAccessViolation" => misc::raise_access_violation,
+    raises(0) "ExRaiseDatatypeMisalignment" => misc::raise_datatype_misalignment,
     "ExGetPreviousMode" => misc::get_previous_mode,
     "ExSystemTimeToLocalTime" => misc::copy_time,
     "ExLocalTimeToSystemTime" => misc::copy_time,

@@ -26,7 +26,12 @@ const WITHOUT_PAGE: &[&str] = &[
     "PsGetProcessImageFileName",
     "PsGetThreadProcess",
     "RtlAssert",
+    "RtlLookupFunctionEntry",
+    "RtlRaiseException",
     "RtlSubAuthorityCountSid",
+    "RtlUnwind",
+    "RtlUnwindEx",
+    "RtlVirtualUnwind",
 ];
 
 /// Routines that are held to their level by another rule, or in another way.

@@ -15,18 +15,18 @@
     reason = "called by drivers in the Windows convention"
 )]
 
-use super::ke::bug_check;
 use crate::host::memory;
 use crate::io_manager::mdl::{
     self, MAPPED_TO_SYSTEM_VA, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL,
 };
 use crate::nt::unicode;
 use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, MDL, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
-    UNICODE_STRING,
+    APC_LEVEL, DISPATCH_LEVEL, MDL, NTSTATUS, STATUS_ACCESS_VIOLATION,
+    STATUS_DATATYPE_MISALIGNMENT, UNICODE_STRING,
 };
 use crate::pe_image;
 use crate::pool::{self, Kind};
+use crate::processor::exception::{self, Touch};
 use crate::processor::irql;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -34,7 +34,7 @@ use std::ffi::c_void;
 super::table! {
     caller(1) "MmGetSystemRoutineAddress" => get_system_routine_address,
     "MmIsAddressValid" => is_address_valid,
-    caller(3) "MmProbeAndLockPages" => probe_and_lock_pages,
+    raises(3) "MmProbeAndLockPages" => probe_and_lock_pages,
     caller(1) "MmUnlockPages" => unlock_pages,
     caller(1) "MmBuildMdlForNonPagedPool" => build_mdl_for_non_paged_pool,
     caller(2) "MmMapLockedPages" => map_locked_pages,
@@ -51,8 +51,8 @@ super::table! {
     data "MmUserProbeAddress" => USER_PROBE_ADDRESS,
     data "MmHighestUserAddress" => HIGHEST_USER_ADDRESS,
     data "MmSystemRangeStart" => SYSTEM_RANGE_START,
-    caller(3) "ProbeForRead" => probe_for_read,
-    caller(3) "ProbeForWrite" => probe_for_write,
+    raises(3) "ProbeForRead" => probe_for_read,
+    raises(3) "ProbeForWrite" => probe_for_write,
 }
 
 /// `MmUserProbeAddress`, `MmHighestUserAddress`, `MmSystemRangeStart` of x64.
@@ -98,7 +98,7 @@ fn wrong_state(ddi: &str, list: *const MDL, what: &str, caller: usize) {
     );
 }
 
-/// `MmProbeAndLockPages`. Raises for a range that is not readable, which ends the run.
+/// `MmProbeAndLockPages`. Raises for a range that is not readable.
 unsafe extern "win64" fn probe_and_lock_pages(
     list: *mut MDL,
     _mode: i8,
@@ -124,7 +124,7 @@ unsafe extern "win64" fn probe_and_lock_pages(
     let length = unsafe { (*list).ByteCount } as usize;
     let mut pages = (start & !(PAGE - 1)..start + length).step_by(PAGE);
     if !pages.all(|page| memory::try_read(page.max(start), &mut [0])) {
-        bug_check::raise(STATUS_ACCESS_VIOLATION, caller);
+        return exception::raise(STATUS_ACCESS_VIOLATION);
     }
     // SAFETY: as above.
     unsafe { mdl::lock_pages(list) };
@@ -249,20 +249,17 @@ unsafe extern "win64" fn query_system_size() -> i32 {
     2
 }
 
-/// Raises for what a probe refuses.
-fn probe(address: usize, length: usize, alignment: u32, caller: usize) {
+/// What a probe raises.
+fn probe(address: usize, length: usize, alignment: u32) -> Option<NTSTATUS> {
     if length == 0 {
-        return;
+        return None;
     }
     if !address.is_multiple_of(alignment.max(1) as usize) {
-        bug_check::raise(STATUS_DATATYPE_MISALIGNMENT, caller);
+        return Some(STATUS_DATATYPE_MISALIGNMENT);
     }
-    if address
-        .checked_add(length)
-        .is_none_or(|end| end > USER_PROBE_ADDRESS)
-    {
-        bug_check::raise(STATUS_ACCESS_VIOLATION, caller);
-    }
+    let end = address.checked_add(length);
+    end.is_none_or(|end| end > USER_PROBE_ADDRESS)
+        .then_some(STATUS_ACCESS_VIOLATION)
 }
 
 /// `ProbeForRead`.
@@ -273,7 +270,9 @@ unsafe extern "win64" fn probe_for_read(
     caller: usize,
 ) {
     irql::require("ProbeForRead", caller);
-    probe(address.addr(), length, alignment, caller);
+    if let Some(status) = probe(address.addr(), length, alignment) {
+        exception::raise(status);
+    }
 }
 
 /// `ProbeForWrite`: also writes a byte of each page back.
@@ -284,12 +283,15 @@ unsafe extern "win64" fn probe_for_write(
     caller: usize,
 ) {
     irql::require("ProbeForWrite", caller);
-    probe(address.addr(), length, alignment, caller);
+    if let Some(status) = probe(address.addr(), length, alignment) {
+        return exception::raise(status);
+    }
     let start = address.addr();
     for page in (start & !(PAGE - 1)..start + length).step_by(PAGE) {
         let byte = address.cast::<u8>().with_addr(page.max(start));
         if !memory::try_read(byte.addr(), &mut [0]) {
-            bug_check::raise(STATUS_ACCESS_VIOLATION, caller);
+            let (address, writes) = (byte.addr(), true);
+            return exception::raise_memory(Touch { address, writes });
         }
         // SAFETY: readable; where it cannot be written, the fault names this routine.
         unsafe { byte.write_volatile(byte.read_volatile()) };

@@ -3,6 +3,7 @@
 //! Left out: generic tables, bitmaps and heaps, OEM strings, and what unwinds
 //! exceptions.
 
+mod exception;
 mod guid;
 mod memory;
 mod numbers;
@@ -52,11 +53,17 @@ super::table! {
     caller(2) "RtlStringFromGUID" => guid::string_from_guid,
     caller(2) "RtlGUIDFromString" => guid::guid_from_string,
 
-    "RtlCompareMemory" => memory::compare,
-    "RtlZeroMemory" => memory::zero,
-    "RtlFillMemory" => memory::fill,
-    "RtlCopyMemory" => memory::copy,
-    "RtlMoveMemory" => memory::copy,
+    raises(1) "RtlRaiseException" => exception::raise,
+    stays(4) "RtlUnwind" => exception::unwind,
+    stays(6) "RtlUnwindEx" => exception::unwind_ex,
+    "RtlLookupFunctionEntry" => exception::lookup_function_entry,
+    "RtlVirtualUnwind" => exception::virtual_unwind,
+
+    raises(3) "RtlCompareMemory" => memory::compare,
+    raises(2) "RtlZeroMemory" => memory::zero,
+    raises(3) "RtlFillMemory" => memory::fill,
+    raises(3) "RtlCopyMemory" => memory::copy,
+    raises(3) "RtlMoveMemory" => memory::copy,
     "RtlUshortByteSwap" => memory::swap_16,
     "RtlUlongByteSwap" => memory::swap_32,
     "RtlUlonglongByteSwap" => memory::swap_64,

@@ -45,6 +45,8 @@ impl Export {
 /// - `"NtName" => function`
 /// - `caller(N) "NtName" => function`: N documented arguments, and the function
 ///   takes the caller's address behind them (`usize`)
+/// - `raises(N) "NtName" => function`: as `caller(N)`, and the function may raise an exception
+/// - `stays(N) "NtName" => function`: as `caller(N)`, and the function runs on the driver's stack
 /// - `bare "NtName" => function`: no thunk; assembly that works on the driver's stack
 /// - `data "NtName" => STATIC`
 macro_rules! table {
@@ -60,6 +62,18 @@ macro_rules! entries {
         $crate::exports::table::entries!([$($done)*
             $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
                 $crate::exports::table::thunk!($count, $function)),
+        ] $($($rest)*)?)
+    };
+    ([$($done:tt)*] raises($count:tt) $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::exports::table::entries!([$($done)*
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
+                $crate::exports::table::raising!($count, $function)),
+        ] $($($rest)*)?)
+    };
+    ([$($done:tt)*] stays($count:tt) $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::exports::table::entries!([$($done)*
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
+                $crate::exports::table::staying!($count, $function)),
         ] $($($rest)*)?)
     };
     ([$($done:tt)*] bare $name:literal => $function:path $(, $($rest:tt)*)?) => {
@@ -96,7 +110,7 @@ macro_rules! thunk {
 /// Defines the function `$name` as [`thunk`].
 macro_rules! define_thunk {
     ($name:ident, plain, $f:path) => {
-        $crate::exports::table::define_thunk!(@define $name, $f, 12, [4 5 6 7 8 9 10 11], "");
+        $crate::exports::table::define_thunk!(@define $name, $f, 12, [4 5 6 7 8 9 10 11], "", [], []);
     };
     ($name:ident, 0, $f:path) => {
         $crate::exports::table::define_thunk!(@caller $name, $f, (usize), 0, [], "mov rcx, r10");
@@ -145,10 +159,11 @@ macro_rules! define_thunk {
         const _: () = {
             let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
         };
-        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller);
+        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller, [], []);
     };
     // What a `Call` of `pe_image::crossing` holds is pushed; arguments from the fifth on are copied.
-    (@define $name:ident, $f:path, $slots:literal, [$($stack:literal)*], $caller:literal) => {
+    (@define $name:ident, $f:path, $slots:literal, [$($stack:literal)*], $caller:literal,
+        [$($behind:literal)*], [$($end:literal)*] $($operands:tt)*) => {
         #[unsafe(naked)]
         unsafe extern "win64" fn $name() {
             core::arch::naked_asm!(
@@ -182,9 +197,11 @@ macro_rules! define_thunk {
                 )*
                 $caller,
                 "call {function}",
+                $($behind,)*
                 "mov r11, gs:[0x28]",
                 "mov qword ptr [r11 + {call}], 0",
                 "mov rsp, [rsp + {frame}]",
+                $($end,)*
                 "ret",
                 routine = const $crate::pe_image::crossing::ROUTINE,
                 return_slot = const $crate::pe_image::crossing::RETURN_SLOT,
@@ -194,9 +211,70 @@ macro_rules! define_thunk {
                 // A slot for each argument, of which the first four are shadow space.
                 frame = const if $slots > 4 { ($slots as usize).next_multiple_of(2) * 8 } else { 32 },
                 function = sym $f,
+                $($operands)*
             )
         }
     };
 }
 
-pub(crate) use {define_thunk, entries, table, thunk};
+/// The address of a thunk in front of `$function`, which is as those of [`thunk`] and may raise an
+/// exception in the driver: what [`crate::processor::exception::raise`] left is raised behind the call.
+macro_rules! raising {
+    (0, $f:path) => { $crate::exports::table::raising!(@define "mov rcx, r10", $f, (usize)) };
+    (1, $f:path) => { $crate::exports::table::raising!(@define "mov rdx, r10", $f, (_, usize)) };
+    (2, $f:path) => { $crate::exports::table::raising!(@define "mov r8, r10", $f, (_, _, usize)) };
+    (3, $f:path) => { $crate::exports::table::raising!(@define "mov r9, r10", $f, (_, _, _, usize)) };
+    (@define $caller:literal, $f:path, ($($argument:tt),*)) => {{
+        const _: () = {
+            let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
+        };
+        #[expect(unsafe_code, reason = "stacks are changed in assembly")]
+        const THUNK: *const () = {
+            $crate::exports::table::define_thunk!(@define thunk, $f, 6, [], $caller,
+                ["mov [rsp + 32], rax" "call {has_raised}" "mov r10, rax" "mov rax, [rsp + 32]"],
+                ["test r10b, r10b" "jnz {raise}"]
+                has_raised = sym $crate::processor::exception::has_raised,
+                raise = sym $crate::processor::exception::raise_at_caller,
+            );
+            thunk as *const ()
+        };
+        THUNK
+    }};
+}
+
+/// The address of a thunk in front of `$function`, which calls handlers of the driver below the frames that these
+/// are of, and may never return: it runs on the driver's stack.
+macro_rules! staying {
+    (4, $f:path) => { $crate::exports::table::staying!(@frame 4, [], $f, (_, _, _, _, usize)) };
+    (6, $f:path) => { $crate::exports::table::staying!(@frame 6, [4 5], $f, (_, _, _, _, _, _, usize)) };
+    (@frame $count:literal, [$($stack:literal)*], $f:path, ($($argument:tt),*)) => {{
+        const _: () = {
+            let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
+        };
+        #[expect(unsafe_code, reason = "the return address is only reachable in assembly")]
+        const THUNK: *const () = {
+            #[unsafe(naked)]
+            unsafe extern "win64" fn thunk() {
+                core::arch::naked_asm!(
+                    "sub rsp, {frame}",
+                    $(
+                        concat!("mov rax, [rsp + {frame} + 8 + 8 * ", $stack, "]"),
+                        concat!("mov [rsp + 8 * ", $stack, "], rax"),
+                    )*
+                    "mov rax, [rsp + {frame}]",
+                    concat!("mov [rsp + 8 * ", $count, "], rax"),
+                    "call {function}",
+                    "add rsp, {frame}",
+                    "ret",
+                    // A slot for each argument and the caller, so that the stack is aligned at the call.
+                    frame = const ($count as usize).div_ceil(2) * 16 + 8,
+                    function = sym $f,
+                )
+            }
+            thunk as *const ()
+        };
+        THUNK
+    }};
+}
+
+pub(crate) use {define_thunk, entries, raising, staying, table, thunk};

@@ -19,6 +19,7 @@ mod binding;
 mod calls;
 pub mod crossing;
 mod error;
+pub mod frame;
 mod layout;
 mod symbols;
 mod unwind;
@@ -32,7 +33,7 @@ mod tests;
 pub use calls::{imported_routine, is_return_address};
 pub use error::{LoadError, Problem};
 pub use symbols::{add as add_symbols, unused as unused_symbols};
-pub use unwind::{Frame, Origin, calls_of_routine, driver_calls, function_at};
+pub use unwind::{Origin, calls_of_routine, driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};
 use crate::host::pageable;

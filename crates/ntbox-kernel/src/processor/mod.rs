@@ -29,6 +29,8 @@ pub mod dispatcher;
 pub mod dpc;
 pub mod driver_code;
 mod escape;
+#[cfg(target_arch = "x86_64")]
+pub mod exception;
 pub mod fault;
 pub mod handle;
 pub mod held_locks;

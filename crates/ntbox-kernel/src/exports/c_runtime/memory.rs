@@ -1,34 +1,55 @@
-//! Memory, stack probes and the exception handler.
+//! Memory, and stack probes.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::exports::ke::bug_check;
-use crate::nt::STATUS_UNHANDLED_EXCEPTION;
-use std::ffi::c_void;
+use crate::processor::exception;
 
 type Bytes = *mut u8;
 
 /// `memcpy`, `memmove`.
-pub unsafe extern "win64" fn copy(target: Bytes, source: *const u8, length: usize) -> Bytes {
-    // SAFETY: the driver passes `length` bytes each; they may overlap.
-    unsafe { target.copy_from(source, length) };
+pub unsafe extern "win64" fn copy(
+    target: Bytes,
+    source: *const u8,
+    length: usize,
+    _caller: usize,
+) -> Bytes {
+    exception::touch(&[target.addr(), source.addr()], || {
+        // SAFETY: the driver passes `length` bytes each; they may overlap.
+        unsafe { target.copy_from(source, length) };
+    });
     target
 }
 
 /// `memset`.
-pub unsafe extern "win64" fn set(target: Bytes, value: i32, length: usize) -> Bytes {
-    // SAFETY: the driver passes `length` bytes.
-    unsafe { target.write_bytes(value as u8, length) };
+pub unsafe extern "win64" fn set(
+    target: Bytes,
+    value: i32,
+    length: usize,
+    _caller: usize,
+) -> Bytes {
+    exception::touch(&[target.addr()], || {
+        // SAFETY: the driver passes `length` bytes.
+        unsafe { target.write_bytes(value as u8, length) };
+    });
     target
 }
 
 /// `memcmp`.
-pub unsafe extern "win64" fn compare(a: *const u8, b: *const u8, length: usize) -> i32 {
-    // SAFETY: the driver passes `length` bytes each.
-    let a = unsafe { std::slice::from_raw_parts(a, length) };
-    // SAFETY: as above.
-    let b = unsafe { std::slice::from_raw_parts(b, length) };
-    a.cmp(b) as i32
+pub unsafe extern "win64" fn compare(
+    a: *const u8,
+    b: *const u8,
+    length: usize,
+    _caller: usize,
+) -> i32 {
+    let mut order = 0;
+    exception::touch(&[a.addr(), b.addr()], || {
+        // SAFETY: the driver passes `length` bytes each.
+        let a = unsafe { std::slice::from_raw_parts(a, length) };
+        // SAFETY: as above.
+        let b = unsafe { std::slice::from_raw_parts(b, length) };
+        order = a.cmp(b) as i32;
+    });
+    order
 }
 
 /// `memchr`.
@@ -65,17 +86,6 @@ pub unsafe extern "win64" fn check_stack() {
     )
 }
 
-/// `__C_specific_handler`: nothing in the box raises an exception to it.
-pub unsafe extern "win64" fn c_specific_handler(
-    _record: *mut c_void,
-    _frame: *mut c_void,
-    _context: *mut c_void,
-    _dispatcher: *mut c_void,
-    caller: usize,
-) -> i32 {
-    bug_check::raise(STATUS_UNHANDLED_EXCEPTION, caller)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +96,7 @@ mod tests {
         let at = bytes.as_mut_ptr();
         assert_eq!(
             // SAFETY: inside the array, here and below.
-            unsafe { copy(at.wrapping_add(2), at, 4) },
+            unsafe { copy(at.wrapping_add(2), at, 4, 0) },
             at.wrapping_add(2)
         );
         assert_eq!(&bytes, b"ababcd");
@@ -95,9 +105,9 @@ mod tests {
         // SAFETY: as above.
         assert!(unsafe { find(at, i32::from(b'z'), 6) }.is_null());
         // SAFETY: as above.
-        assert!(unsafe { compare(b"abd".as_ptr(), b"abc".as_ptr(), 3) } > 0);
+        assert!(unsafe { compare(b"abd".as_ptr(), b"abc".as_ptr(), 3, 0) } > 0);
         // SAFETY: as above.
-        unsafe { set(at, 0x141, 2) };
+        unsafe { set(at, 0x141, 2, 0) };
         assert_eq!(&bytes, b"AAabcd");
     }
 

@@ -6,10 +6,10 @@
     reason = "called by drivers in the Windows convention"
 )]
 
-use super::super::ke::bug_check;
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, WORK_QUEUE_ITEM};
 use crate::processor::driver_code::entering;
+use crate::processor::exception;
 use crate::processor::{irql, thread, work};
 use crate::verifier::{rules, violation};
 use std::sync::{Mutex, PoisonError};
@@ -68,18 +68,21 @@ fn run(address: usize) {
 }
 
 /// `ExRaiseStatus`.
-pub unsafe extern "win64" fn raise_status(status: NTSTATUS, caller: usize) -> ! {
-    bug_check::raise(status, caller)
+pub unsafe extern "win64" fn raise_status(status: NTSTATUS, caller: usize) {
+    irql::require("ExRaiseStatus", caller);
+    exception::raise(status);
 }
 
 /// `ExRaiseAccessViolation`.
-pub unsafe extern "win64" fn raise_access_violation(caller: usize) -> ! {
-    bug_check::raise(STATUS_ACCESS_VIOLATION, caller)
+pub unsafe extern "win64" fn raise_access_violation(caller: usize) {
+    irql::require("ExRaiseAccessViolation", caller);
+    exception::raise(STATUS_ACCESS_VIOLATION);
 }
 
 /// `ExRaiseDatatypeMisalignment`.
-pub unsafe extern "win64" fn raise_datatype_misalignment(caller: usize) -> ! {
-    bug_check::raise(STATUS_DATATYPE_MISALIGNMENT, caller)
+pub unsafe extern "win64" fn raise_datatype_misalignment(caller: usize) {
+    irql::require("ExRaiseDatatypeMisalignment", caller);
+    exception::raise(STATUS_DATATYPE_MISALIGNMENT);
 }
 
 /// `ExGetPreviousMode`.

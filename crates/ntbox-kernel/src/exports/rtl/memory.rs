@@ -2,33 +2,52 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::processor::exception;
 use std::ffi::c_void;
 
 /// `RtlCompareMemory`: bytes that are equal from the start.
-pub unsafe extern "win64" fn compare(a: *const c_void, b: *const c_void, length: usize) -> usize {
-    // SAFETY: the driver passes `length` bytes each.
-    let a = unsafe { std::slice::from_raw_parts(a.cast::<u8>(), length) };
-    // SAFETY: as above.
-    let b = unsafe { std::slice::from_raw_parts(b.cast::<u8>(), length) };
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+pub unsafe extern "win64" fn compare(
+    a: *const c_void,
+    b: *const c_void,
+    length: usize,
+    _caller: usize,
+) -> usize {
+    let mut equal = 0;
+    exception::touch(&[a.addr(), b.addr()], || {
+        // SAFETY: the driver passes `length` bytes each.
+        let a = unsafe { std::slice::from_raw_parts(a.cast::<u8>(), length) };
+        // SAFETY: as above.
+        let b = unsafe { std::slice::from_raw_parts(b.cast::<u8>(), length) };
+        equal = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    });
+    equal
 }
 
 /// `RtlZeroMemory`.
-pub unsafe extern "win64" fn zero(target: *mut c_void, length: usize) {
-    // SAFETY: the driver passes `length` bytes.
-    unsafe { target.cast::<u8>().write_bytes(0, length) };
+pub unsafe extern "win64" fn zero(target: *mut c_void, length: usize, caller: usize) {
+    // SAFETY: contract.
+    unsafe { fill(target, length, 0, caller) };
 }
 
 /// `RtlFillMemory`.
-pub unsafe extern "win64" fn fill(target: *mut c_void, length: usize, value: u8) {
-    // SAFETY: the driver passes `length` bytes.
-    unsafe { target.cast::<u8>().write_bytes(value, length) };
+pub unsafe extern "win64" fn fill(target: *mut c_void, length: usize, value: u8, _caller: usize) {
+    exception::touch(&[target.addr()], || {
+        // SAFETY: the driver passes `length` bytes.
+        unsafe { target.cast::<u8>().write_bytes(value, length) };
+    });
 }
 
 /// `RtlCopyMemory`, `RtlMoveMemory`: the two are one routine in NT.
-pub unsafe extern "win64" fn copy(target: *mut c_void, source: *const c_void, length: usize) {
-    // SAFETY: the driver passes `length` bytes each; they may overlap.
-    unsafe { target.cast::<u8>().copy_from(source.cast(), length) };
+pub unsafe extern "win64" fn copy(
+    target: *mut c_void,
+    source: *const c_void,
+    length: usize,
+    _caller: usize,
+) {
+    exception::touch(&[target.addr(), source.addr()], || {
+        // SAFETY: the driver passes `length` bytes each; they may overlap.
+        unsafe { target.cast::<u8>().copy_from(source.cast(), length) };
+    });
 }
 
 /// `RtlUshortByteSwap`.
@@ -55,12 +74,12 @@ mod tests {
         let (a, b) = (*b"abcdef", *b"abcxef");
         assert_eq!(
             // SAFETY: six bytes each, here and below.
-            unsafe { compare(a.as_ptr().cast(), b.as_ptr().cast(), 6) },
+            unsafe { compare(a.as_ptr().cast(), b.as_ptr().cast(), 6, 0) },
             3
         );
         assert_eq!(
             // SAFETY: as above.
-            unsafe { compare(a.as_ptr().cast(), a.as_ptr().cast(), 6) },
+            unsafe { compare(a.as_ptr().cast(), a.as_ptr().cast(), 6, 0) },
             6
         );
     }
@@ -70,12 +89,12 @@ mod tests {
         let mut bytes = *b"abcdef";
         let at: *mut c_void = bytes.as_mut_ptr().cast();
         // SAFETY: inside the array.
-        unsafe { copy(at.wrapping_byte_add(1), at, 5) };
+        unsafe { copy(at.wrapping_byte_add(1), at, 5, 0) };
         assert_eq!(&bytes, b"aabcde");
         // SAFETY: as above.
-        unsafe { fill(at, 2, b'x') };
+        unsafe { fill(at, 2, b'x', 0) };
         // SAFETY: as above.
-        unsafe { zero(at.wrapping_byte_add(5), 1) };
+        unsafe { zero(at.wrapping_byte_add(5), 1, 0) };
         assert_eq!(&bytes, b"xxbcd\0");
     }
 }

@@ -4,8 +4,12 @@ use super::handover::{Collected, hand_over, this_thread};
 use super::judge::{Access, CR8_READ_BYTES, Fault, Place, Trap, concerns_driver, reads_cr8};
 use super::{elsewhere, level};
 use crate::host::pageable::{self, Touched};
-use crate::nt::DISPATCH_LEVEL;
+use crate::nt::{
+    DISPATCH_LEVEL, NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_ILLEGAL_INSTRUCTION,
+    STATUS_INTEGER_DIVIDE_BY_ZERO,
+};
 use crate::pe_image::{self, Origin, crossing};
+use crate::processor::exception::{self, Touch, USER_END};
 use crate::processor::instruction::code_at;
 use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
 use crate::processor::{irql, processor_block, shared_page};
@@ -25,6 +29,8 @@ pub(super) trait Interrupted {
     fn go_on_stepping(&mut self);
     /// Lets it run from here.
     fn stop_stepping(&mut self);
+    /// Has it raise an exception where it is, when it goes on; false where that cannot be done.
+    fn raise(&mut self, code: NTSTATUS, information: &[u64]) -> bool;
 }
 
 /// What is to be done with the thread.
@@ -66,6 +72,50 @@ pub(super) fn stepped(thread: &mut impl Interrupted) -> Then {
     }
 }
 
+/// Hands a fault to the handlers of drivers, if it is one that they may take: of memory that could be
+/// a program's, below `DISPATCH_LEVEL`, or of an instruction. What they do not want comes again.
+fn becomes_exception(thread: &mut impl Interrupted, trap: Trap, stack_pointer: usize) -> bool {
+    let instruction = thread.instruction();
+    let touched = match trap {
+        Trap::Memory { address, .. }
+            if irql::current() >= DISPATCH_LEVEL || address >= USER_END =>
+        {
+            return false;
+        }
+        Trap::Memory { address, access } => Some((address, access)),
+        _ => None,
+    };
+    if pe_image::image_at(instruction).is_none() {
+        let Some((address, access)) = touched else {
+            return false;
+        };
+        let writes = access == Access::Write;
+        let Some(way_out) = exception::abandon(Touch { address, writes }) else {
+            return false;
+        };
+        // As at the entry of a function, behind what a leaf may keep below the stack pointer.
+        thread.set_register(STACK_POINTER, (stack_pointer as u64 - 256) / 16 * 16 - 8);
+        thread.set_instruction(way_out);
+        return true;
+    }
+    if exception::is_unwanted(instruction) {
+        return false;
+    }
+    match (trap, touched) {
+        (_, Some((address, access))) => {
+            let kind = match access {
+                Access::Read => 0,
+                Access::Write => 1,
+                Access::Execute => 8,
+            };
+            thread.raise(STATUS_ACCESS_VIOLATION, &[kind, address as u64])
+        }
+        (Trap::Division, _) => thread.raise(STATUS_INTEGER_DIVIDE_BY_ZERO, &[]),
+        (Trap::Instruction, _) => thread.raise(STATUS_ILLEGAL_INSTRUCTION, &[]),
+        _ => false,
+    }
+}
+
 /// An instruction cannot be done. Returns unless a driver has to do with it.
 pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
     let instruction = thread.instruction();
@@ -104,6 +154,9 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         verifier::give_up();
     }
     let stack_pointer = thread.registers()[STACK_POINTER] as usize;
+    if becomes_exception(thread, trap, stack_pointer) {
+        return Then::GoOn;
+    }
     let fault = Fault {
         trap,
         instruction,

@@ -8,9 +8,11 @@ use super::handover::{start_reporter, this_thread};
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
 use super::sample::Seen;
+use crate::nt::NTSTATUS;
 use crate::pe_image::Origin;
+use crate::processor::exception::{Context, Record, raise_by_fault};
 use crate::processor::irql;
-use crate::processor::step::Registers;
+use crate::processor::step::{Registers, STACK_POINTER};
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -107,10 +109,10 @@ fn install() {
 
 unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes the context of the interrupted thread.
-    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let machine = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
     // SAFETY: the system passes the information that belongs to the signal.
     let information = unsafe { &*info };
-    let mut thread = Interruption(registers);
+    let mut thread = Interruption(&mut machine.gregs, machine.fpregs);
     let then = if is_step(signal, information.si_code) {
         interrupted::stepped(&mut thread)
     } else {
@@ -130,7 +132,7 @@ fn is_step(signal: c_int, code: c_int) -> bool {
 }
 
 /// The context of a signal, which the thread goes on with.
-struct Interruption<'c>(&'c mut [libc::greg_t; 23]);
+struct Interruption<'c>(&'c mut [libc::greg_t; 23], *const libc::_libc_fpstate);
 
 impl Interrupted for Interruption<'_> {
     fn instruction(&self) -> usize {
@@ -150,6 +152,38 @@ impl Interrupted for Interruption<'_> {
     }
     fn stop_stepping(&mut self) {
         self.0[libc::REG_EFL as usize] &= !TRAP_FLAG;
+    }
+    fn raise(&mut self, code: NTSTATUS, information: &[u64]) -> bool {
+        let mut context = Context::EMPTY;
+        context.eflags = self.0[libc::REG_EFL as usize] as u32;
+        context.general = self.registers();
+        context.instruction = self.instruction() as u64;
+        if !self.1.is_null() {
+            // SAFETY: the system passes the state of the interrupted thread.
+            let floating_point = unsafe { &*self.1 };
+            context.mxcsr = floating_point.mxcsr;
+            for (into, register) in context.xmm.iter_mut().zip(&floating_point._xmm) {
+                let words = register.element.into_iter().rev();
+                *into = words.fold(0, |value, word| value << 32 | u128::from(word));
+            }
+        }
+        let record = Record::new(code, 0, context.instruction, information);
+        // On the thread's own stack, as NT has them there, behind what a leaf may keep below the
+        // stack pointer.
+        let top = context.general[STACK_POINTER] as usize - 256;
+        let context_at = (top - size_of::<Context>()) / 16 * 16;
+        let record_at = (context_at - size_of::<Record>()) / 16 * 16;
+        // SAFETY: stack that the thread does not use; if there is none, that is another fault.
+        unsafe { (context_at as *mut Context).write(context) };
+        // SAFETY: as above.
+        unsafe { (record_at as *mut Record).write(record) };
+        self.stop_stepping();
+        self.0[libc::REG_RCX as usize] = record_at as i64;
+        self.0[libc::REG_RDX as usize] = context_at as i64;
+        // As at the entry of a function: shadow space, and the return address below it.
+        self.0[libc::REG_RSP as usize] = record_at as i64 - 40;
+        self.set_instruction(raise_by_fault as *const () as usize);
+        true
     }
 }
 

@@ -13,6 +13,7 @@ use super::handover::start_reporter;
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
 use super::sample::Seen;
+use crate::nt::NTSTATUS;
 use crate::pe_image::Origin;
 use crate::processor::step::{Registers, STACK_POINTER};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -123,6 +124,10 @@ impl Interrupted for Interruption<'_> {
     }
     fn stop_stepping(&mut self) {
         self.0.EFlags &= !TRAP_FLAG;
+    }
+    fn raise(&mut self, _code: NTSTATUS, _information: &[u64]) -> bool {
+        // The system's own search for a handler runs already, and knows nothing of drivers.
+        false
     }
 }
 

@@ -1,0 +1,383 @@
+/*
+ * What a driver may do with structured exceptions, each tried as it is loaded: it fails to load, and
+ * says at which, if one does not come out as on Windows. Requests pass through.
+ *
+ * An access under __try is made by a function: clang guards calls.
+ *
+ * TOUCHES_UNGUARDED: reads what a program passed without a handler.
+ * TOUCHES_AT_DISPATCH: does so at DISPATCH_LEVEL, where a handler is of no use.
+ * TOUCHES_SYSTEM: trusts a handler with an address that is no program's.
+ * COPIES_UNGUARDED: has the system copy from there without a handler.
+ * RAISES_UNGUARDED: raises a status that nothing handles.
+ * HANDLES_OTHERS: has a handler that does not want what is raised.
+ */
+#include "filter.h"
+
+/* Where no program has memory. The compiler does not know: what is sure to fault, it leaves out. */
+static PVOID volatile NotThere = (PVOID)0x10;
+#define NOT_THERE NotThere
+
+static volatile BOOLEAN Really = TRUE;
+
+/* As the headers of the WDK have them. */
+#define INFORMATION ((PEXCEPTION_POINTERS)GetExceptionInformation())
+#define CODE ((NTSTATUS)GetExceptionCode())
+
+/* What is tried, for the message. */
+static const char *Trying;
+
+/* What has happened, in its order, a digit each. */
+static ULONG Trace;
+
+static VOID Mark(ULONG Digit)
+{
+    Trace = Trace * 10 + Digit;
+}
+
+static DECLSPEC_NOINLINE ULONG Read(volatile ULONG *Address)
+{
+    return *Address;
+}
+
+static DECLSPEC_NOINLINE VOID Write(volatile ULONG *Address)
+{
+    *Address = 1;
+}
+
+/* What nobody looks at is not divided. */
+static volatile ULONG Quotient;
+
+static DECLSPEC_NOINLINE VOID Divide(volatile ULONG Dividend, volatile ULONG Divisor)
+{
+    Quotient = Dividend / Divisor;
+}
+
+/* mov eax, [rcx], and ret: a filter can step over the two bytes. */
+ULONG ReadIntoRax(PVOID Address);
+__asm__(
+    ".text\n"
+    ".globl ReadIntoRax\n"
+    "ReadIntoRax:\n"
+    ".byte 0x8B, 0x01\n"
+    ".byte 0xC3\n");
+
+static DECLSPEC_NOINLINE VOID Raise(NTSTATUS Status)
+{
+    /* Of what never returns, clang does not expect that what is around it goes on. */
+    if (Really) {
+        ExRaiseStatus(Status);
+    }
+}
+
+/* A fault is caught, with its code and address. */
+static BOOLEAN CatchesFaults(VOID)
+{
+    volatile NTSTATUS code = 0;
+    volatile ULONG_PTR address = 0;
+    volatile ULONG_PTR write = 7;
+
+    __try {
+        Read(NOT_THERE);
+        return FALSE;
+    } __except (address = INFORMATION->ExceptionRecord->ExceptionInformation[1],
+                write = INFORMATION->ExceptionRecord->ExceptionInformation[0],
+                EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    if (code != STATUS_ACCESS_VIOLATION || address != (ULONG_PTR)NOT_THERE || write != 0) {
+        return FALSE;
+    }
+    __try {
+        Write(NOT_THERE);
+        return FALSE;
+    } __except (write = INFORMATION->ExceptionRecord->ExceptionInformation[0],
+                EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    if (code != STATUS_ACCESS_VIOLATION || write != 1) {
+        return FALSE;
+    }
+    __try {
+        Divide(1, 0);
+        return FALSE;
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    return code == STATUS_INTEGER_DIVIDE_BY_ZERO;
+}
+
+/* A filter passes it on to the next one outwards. */
+static BOOLEAN Searches(VOID)
+{
+    Trace = 0;
+    __try {
+        __try {
+            Read(NOT_THERE);
+            Mark(9);
+        } __except (Mark(1), EXCEPTION_CONTINUE_SEARCH) {
+            Mark(9);
+        }
+        Mark(9);
+    } __except (Mark(2), EXCEPTION_EXECUTE_HANDLER) {
+        Mark(3);
+    }
+    return Trace == 123;
+}
+
+static LONG StepOver(PEXCEPTION_POINTERS Pointers)
+{
+    Pointers->ContextRecord->Rip += 2;
+    Pointers->ContextRecord->Rax = 42;
+    return EXCEPTION_CONTINUE_EXECUTION;
+}
+
+/* A filter puts right what was wrong, and the code goes on with all its registers. */
+static BOOLEAN Resumes(ULONG Seven)
+{
+    ULONG before = Seven * 3;
+    ULONG value = 0;
+
+    __try {
+        value = ReadIntoRax(NOT_THERE);
+    } __except (StepOver(GetExceptionInformation())) {
+        return FALSE;
+    }
+    return value == 42 && before == Seven * 3;
+}
+
+static DECLSPEC_NOINLINE VOID RaiseUnder(ULONG Depth)
+{
+    __try {
+        if (Depth == 0) {
+            Raise(STATUS_DATA_ERROR);
+        } else {
+            RaiseUnder(Depth - 1);
+        }
+        Mark(9);
+    } __finally {
+        Mark(AbnormalTermination() ? Depth + 1 : 8);
+    }
+}
+
+/* What is done finally is done from the inside outwards, through several functions; then the handler. */
+static BOOLEAN Unwinds(ULONG Seven)
+{
+    ULONG local = Seven + 1;
+
+    Trace = 0;
+    __try {
+        RaiseUnder(2);
+        Mark(9);
+    } __except (Mark(CODE == STATUS_DATA_ERROR ? 5 : 9), EXCEPTION_EXECUTE_HANDLER) {
+        Mark(4);
+    }
+    /* The filter is asked before anything is left. */
+    return Trace == 51234 && local == Seven + 1;
+}
+
+/* In the ordinary way. */
+static BOOLEAN EndsNormally(VOID)
+{
+    Trace = 0;
+    __try {
+        __try {
+            Mark(1);
+        } __finally {
+            Mark(AbnormalTermination() ? 9 : 2);
+        }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Mark(9);
+    }
+    return Trace == 12;
+}
+
+/* What is done finally raises itself: the other exception takes the place of the first. */
+static BOOLEAN Collides(VOID)
+{
+    volatile NTSTATUS code = 0;
+
+    Trace = 0;
+    __try {
+        __try {
+            __try {
+                Raise(STATUS_DATA_ERROR);
+            } __finally {
+                Mark(1);
+                Raise(STATUS_CRC_ERROR);
+                Mark(9);
+            }
+        } __finally {
+            Mark(2);
+        }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+        Mark(3);
+    }
+    return Trace == 123 && code == STATUS_CRC_ERROR;
+}
+
+static DECLSPEC_NOINLINE LONG FilterThatFaults(VOID)
+{
+    __try {
+        Read(NOT_THERE);
+        Mark(9);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Mark(2);
+    }
+    return EXCEPTION_EXECUTE_HANDLER;
+}
+
+/* An exception within a filter, handled there. */
+static BOOLEAN Nests(VOID)
+{
+    Trace = 0;
+    __try {
+        Mark(1);
+        Raise(STATUS_DATA_ERROR);
+    } __except (FilterThatFaults()) {
+        Mark(CODE == STATUS_DATA_ERROR ? 3 : 9);
+    }
+    return Trace == 123;
+}
+
+static DECLSPEC_NOINLINE NTSTATUS StatusOfProbe(PVOID Address, SIZE_T Length, ULONG Alignment, BOOLEAN Write)
+{
+    __try {
+        if (Write) {
+            ProbeForWrite(Address, Length, Alignment);
+        } else {
+            ProbeForRead(Address, Length, Alignment);
+        }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        return CODE;
+    }
+    return STATUS_SUCCESS;
+}
+
+/* Routines that raise. */
+static BOOLEAN Probes(VOID)
+{
+    PVOID top = (PVOID)(~(ULONG_PTR)0 - 4095);
+
+    return StatusOfProbe(NOT_THERE, 0, 1, FALSE) == STATUS_SUCCESS
+        && StatusOfProbe(NOT_THERE, 4, 4, FALSE) == STATUS_SUCCESS
+        && StatusOfProbe((PUCHAR)NOT_THERE + 2, 4, 4, FALSE) == STATUS_DATATYPE_MISALIGNMENT
+        && StatusOfProbe(top, 64, 1, FALSE) == STATUS_ACCESS_VIOLATION
+        && StatusOfProbe(top, 64, 1, TRUE) == STATUS_ACCESS_VIOLATION
+        && StatusOfProbe(NOT_THERE, 4, 4, TRUE) == STATUS_ACCESS_VIOLATION;
+}
+
+/* What is short and known is copied without a call of the system's routine. */
+static DECLSPEC_NOINLINE VOID Copy(PUCHAR To, PVOID From, volatile SIZE_T Length)
+{
+    RtlMoveMemory(To, From, Length);
+}
+
+/* A routine of the system copies for the driver, or locks what is not there. */
+static BOOLEAN CopiesAndLocks(VOID)
+{
+    UCHAR bytes[32] = {0};
+    volatile NTSTATUS code = 0;
+    PMDL list;
+
+    __try {
+        Copy(bytes, NOT_THERE, sizeof(bytes));
+        Quotient = bytes[3];
+        return FALSE;
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    if (code != STATUS_ACCESS_VIOLATION) {
+        return FALSE;
+    }
+    list = IoAllocateMdl(NOT_THERE, 32, FALSE, FALSE, NULL);
+    if (list == NULL) {
+        return TRUE;
+    }
+    code = 0;
+    __try {
+        MmProbeAndLockPages(list, UserMode, IoReadAccess);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    IoFreeMdl(list);
+    return code == STATUS_ACCESS_VIOLATION;
+}
+
+/* Many times, from one frame: nothing is left behind. */
+static BOOLEAN Repeats(VOID)
+{
+    volatile ULONG caught = 0;
+    ULONG time;
+
+    for (time = 0; time < 100; time++) {
+        __try {
+            RaiseUnder(1);
+        } __except (EXCEPTION_EXECUTE_HANDLER) {
+            caught++;
+        }
+    }
+    return caught == 100;
+}
+
+/* Wrong in one way each. */
+static VOID GoWrong(VOID)
+{
+#ifdef TOUCHES_UNGUARDED
+    Read(NOT_THERE);
+#endif
+#ifdef TOUCHES_AT_DISPATCH
+    KSPIN_LOCK lock;
+    KIRQL level;
+    KeInitializeSpinLock(&lock);
+    KeAcquireSpinLock(&lock, &level);
+    __try {
+        Read(NOT_THERE);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+    }
+    KeReleaseSpinLock(&lock, level);
+#endif
+#ifdef TOUCHES_SYSTEM
+    __try {
+        Read((PULONG)0xFFFF900000000000);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+    }
+#endif
+#ifdef COPIES_UNGUARDED
+    UCHAR bytes[32];
+    Copy(bytes, NOT_THERE, sizeof(bytes));
+#endif
+#ifdef RAISES_UNGUARDED
+    Raise(STATUS_DATA_ERROR);
+#endif
+#ifdef HANDLES_OTHERS
+    __try {
+        Raise(STATUS_DATA_ERROR);
+    } __except (CODE == STATUS_CRC_ERROR) {
+    }
+#endif
+}
+
+#define TRY(What) ((Trying = #What), (What))
+
+NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
+{
+    UNREFERENCED_PARAMETER(Driver);
+    if (TRY(CatchesFaults()) && TRY(Searches()) && TRY(Resumes(7)) && TRY(Unwinds(7)) && TRY(EndsNormally())
+        && TRY(Collides()) && TRY(Nests()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())) {
+        GoWrong();
+        DbgPrint("exceptions: all as it should be\n");
+        return STATUS_SUCCESS;
+    }
+    DbgPrint("exceptions: %s went wrong, trace %lu\n", Trying, Trace);
+    return STATUS_UNSUCCESSFUL;
+}
+
+VOID FilterStop(VOID)
+{
+}
+
+NTSTATUS NTAPI FilterDispatch(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    return FilterSkip(Device, Irp);
+}
