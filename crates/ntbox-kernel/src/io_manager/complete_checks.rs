@@ -127,6 +127,10 @@ unsafe fn check_way(irp: *mut IRP, number: i8, status: NTSTATUS, site: usize) {
     if below || number > unsafe { (*irp).StackCount } || !Status(status).is_error() {
         return;
     }
+    // Nobody may send it there: the mistake is the sender's.
+    if irql::current() >= DISPATCH_LEVEL {
+        return;
+    }
     // SAFETY: the request has this location.
     let major = unsafe { (*irp.current_location()).MajorFunction };
     if matches!(u32::from(major), IRP_MJ_CLEANUP | IRP_MJ_CLOSE) {
