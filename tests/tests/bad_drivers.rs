@@ -237,6 +237,12 @@ caught! {
     a_copied_control_field_is_caught = "control-field-copied";
     /// V (IRP life): the upper driver's completion routine copied.
     a_copied_completion_routine_is_caught = "completion-routine-copied";
+    /// C1: a completion routine set in a location that was skipped.
+    a_routine_in_a_skipped_location_is_caught = "skipped-and-routine-set";
+    /// C8 c: an own request with a thread in it, not stopped.
+    an_own_request_of_a_thread_is_caught = "own-request-with-thread";
+    /// C8 a: a context on a stack that is gone.
+    a_context_on_a_stack_that_is_gone_is_caught = "context-on-stack";
     /// V (IRP life): copied for nothing.
     a_copy_for_nothing_is_caught = "copied-without-routine";
     /// C12: passed on while the lower driver has it.

@@ -89,6 +89,17 @@ pub const ALL: &[Mistake] = &[
     )
     .with(Work::Fenced),
     at_line("complete-as-pending", "CompletedAsPending", IRP_LIFE),
+    at_line(
+        "skipped-and-routine-set",
+        "CompletionRoutineOverwritten",
+        IRP_LIFE,
+    ),
+    at_line(
+        "own-request-with-thread",
+        "OwnRequestWithThreadNotStopped",
+        IRP_LIFE,
+    ),
+    at_line("context-on-stack", "CompletionContextOnStack", PENDING),
     in_routine(
         "forget-request",
         "NeitherCompletedNorForwarded",

@@ -173,11 +173,13 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         let signalled = call_checks::is_event_signalled(irp, site);
         let fence = fence::before_call(irp, site);
         let entered = tracker.map(|tracker| {
-            let set = unload_safe::routine_of(&*location);
-            let event = Event::new(EventKind::Called, device, number, 0, site).with_routine(set);
+            let asked = unload_safe::asked(&*location);
+            let event =
+                Event::new(EventKind::Called, device, number, 0, site).with_routine(asked.own);
             (*tracker).history.record(event);
             running::dispatch_entered(tracker, irp, number, routine as usize, kind);
             Reference::another(tracker, |inner| {
+                inner.set_asked(number, asked);
                 inner.enter(number, control, dispatch, (site, stack))
             })
         });

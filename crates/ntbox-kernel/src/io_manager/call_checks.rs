@@ -9,7 +9,7 @@
 
 use super::attachment::lower;
 use super::own_request_checks::Made;
-use super::tracker::{Holder, Tracker};
+use super::tracker::{Asked, Holder, Tracker};
 use super::{checks, database, unload_safe};
 use crate::nt::irp::control;
 use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_PENDING};
@@ -136,16 +136,17 @@ pub(super) unsafe fn check(
     number: i8,
     site: usize,
 ) {
-    let (holders, refused) = {
+    let (holders, refused, asked) = {
         let mut inner = tracker.lock();
         let refused = inner.take_refused();
+        let asked = inner.asked(number);
         let count = inner.holders().len();
         // The caller and the one above, which is as far as the rules look.
         let last = |back: usize| {
             let index = count.checked_sub(back)?;
             inner.holders().get(index).copied()
         };
-        ((last(1), last(2)), refused)
+        ((last(1), last(2)), refused, asked)
     };
     let Some(caller) = holders.0 else { return };
     // Told to the driver that passes the request on, not to one further up.
@@ -168,6 +169,10 @@ pub(super) unsafe fn check(
         }
         if caller.number != number + 1 {
             // It was skipped: the location is the caller's own.
+            let now = unload_safe::asked(&*irp.location(number));
+            if caller.number == number && now != asked {
+                return overwritten(irp, site, asked, now);
+            }
             if let Some((_, told)) = refused {
                 not_completed(irp, site, told);
             }
@@ -241,6 +246,25 @@ pub(super) unsafe fn check(
             report(&rules::COPIED_WITHOUT_ROUTINE, message, irp, site);
         }
     }
+}
+
+/// Reports a driver that has skipped its location, which asked for `was` when it was given to it and asks for `now`.
+fn overwritten(irp: *mut IRP, site: usize, was: Asked, now: Asked) {
+    let message = if was.own.0 == 0 {
+        "the location was skipped, and a completion routine set in it, which is the driver's above"
+    } else {
+        "the location was skipped, and the completion routine of the driver above overwritten in it"
+    };
+    checks::report(
+        &rules::ROUTINE_OVERWRITTEN,
+        message.to_owned(),
+        irp,
+        vec![
+            ("passed on by", site),
+            ("completion routine", now.own.0),
+            ("in the place of", was.own.0),
+        ],
+    );
 }
 
 /// Reports a driver that has seen that no routine could be set, and passes the request on in another way.

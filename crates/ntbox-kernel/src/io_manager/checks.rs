@@ -168,6 +168,24 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
                 ),
                 vec![("dispatch routine", dispatch.routine), completed],
             ),
+            Disagreement::ContextGone {
+                dispatch,
+                routine,
+                sent_by,
+            } => (
+                &rules::CONTEXT_ON_STACK,
+                format!(
+                    "{} returned {} while the lower driver has the request, whose completion routine gets a \
+                     context on the stack that is gone with that",
+                    name(dispatch),
+                    Status(status)
+                ),
+                vec![
+                    ("passed on by", sent_by),
+                    ("completion routine", routine),
+                    ("dispatch routine", dispatch.routine),
+                ],
+            ),
             Disagreement::NotCompleted {
                 dispatch,
                 whereabouts: Whereabouts::Here,

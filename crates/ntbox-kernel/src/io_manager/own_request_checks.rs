@@ -74,6 +74,40 @@ pub(super) unsafe fn freed(irp: *mut IRP, site: usize) {
     }
 }
 
+/// The I/O manager is about to finish a request for its thread, as it does with its own and those in the list of a
+/// thread: it frees the request, and gives back a reference to its file object.
+///
+/// # Safety
+/// `irp` was completed past its top, and is alive.
+pub(super) unsafe fn finished(irp: *mut IRP) {
+    if !verifier::checks() {
+        return;
+    }
+    let made_at = irp::allocated_by(irp);
+    // SAFETY: contract.
+    let is_drivers = match unsafe { irp::made(irp) } {
+        Some(Made::Allocated | Made::WithQuota) => made_at != 0,
+        made => made == Some(Made::Built),
+    };
+    if !is_drivers {
+        return;
+    }
+    // SAFETY: contract.
+    let (tracker, top) = unsafe { (irp::tracker(irp), (*irp).StackCount) };
+    // SAFETY: a live request keeps its tracker.
+    let sent_by = tracker.map_or(0, |tracker| unsafe { &*tracker }.lock().sent_by(top));
+    if sent_by == 0 {
+        // Never sent, which is reported where it is completed.
+        return;
+    }
+    checks::report(
+        &rules::OWN_REQUEST_OF_THREAD,
+        "a driver's own request, with a thread set, was completed past its top location".to_owned(),
+        irp,
+        vec![("allocated by", made_at), ("sent by", sent_by)],
+    );
+}
+
 /// `IoReuseIrp` is called by `site`.
 ///
 /// # Safety

@@ -39,8 +39,6 @@ pub enum Kind {
 
 const IRP_MN_USER_FS_REQUEST: u8 = 0;
 const IRP_MN_NOTIFY_CHANGE_DIRECTORY: u8 = 2;
-/// Bytes of a kernel stack that belong to a dispatch routine and what it calls.
-const STACK: usize = 64 << 10;
 /// Bytes of a worker's context that are searched for the request.
 const CONTEXT: usize = 64;
 
@@ -285,11 +283,6 @@ pub fn stack_of(routine: usize, host: usize) -> usize {
     }
 }
 
-/// True if `event` lies on the stack of the dispatch routine that `stack` is the upper end of.
-fn lies_on(event: usize, stack: usize) -> bool {
-    (stack.saturating_sub(STACK)..stack).contains(&event)
-}
-
 /// The driver at `caller` is about to signal `event`.
 pub fn event_is_set(event: usize, caller: usize) {
     let marked = innermost(|frame| {
@@ -299,7 +292,7 @@ pub fn event_is_set(event: usize, caller: usize) {
         // SAFETY: the completion that calls the routine keeps the tracker.
         let mut inner = unsafe { &*frame.tracker }.lock();
         let holder = inner.running(frame.number, 0)?;
-        if !lies_on(event, holder.stack) {
+        if !holder.has(event) {
             return None;
         }
         *signalled = true;
@@ -344,7 +337,7 @@ pub fn wait_begins(event: usize, caller: usize) -> bool {
         let here = thread::current().id();
         let unsignalled = inner.unsignalled(frame.number);
         let holder = inner.running(frame.number, here)?;
-        if !lies_on(event, holder.stack) {
+        if !holder.has(event) {
             return None;
         }
         holder.waits = (event, caller);

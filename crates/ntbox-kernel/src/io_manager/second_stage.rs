@@ -19,7 +19,7 @@
     reason = "the request is the I/O manager's from here on"
 )]
 
-use super::{checks, irp, mdl};
+use super::{checks, irp, mdl, own_request_checks};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
     IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
@@ -72,6 +72,7 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
             );
             return;
         };
+        own_request_checks::finished(irp);
         let here = thread::current();
         if std::ptr::eq(here, owner) && irql::current() < APC_LEVEL {
             // An APC to the running thread is delivered at once.

@@ -29,8 +29,10 @@
     reason = "a tracker is shared by counted pointers, as its IRP is"
 )]
 
+mod asked;
 mod reference;
 
+pub use asked::Asked;
 pub use reference::Reference;
 
 use super::history::History;
@@ -96,6 +98,21 @@ pub struct Holder {
     pub waits: (usize, usize),
 }
 
+impl Holder {
+    /// True if `address` lies on the stack of its dispatch routine, which has not returned.
+    pub fn has(&self, address: usize) -> bool {
+        lies_on(address, self.stack)
+    }
+}
+
+/// Bytes of a kernel stack that belong to a dispatch routine and what it calls.
+const STACK: usize = 64 << 10;
+
+/// True if `address` lies on the stack of a routine that `stack` is the upper end of.
+fn lies_on(address: usize, stack: usize) -> bool {
+    (stack.saturating_sub(STACK)..stack).contains(&address)
+}
+
 #[derive(Clone, Default)]
 struct Location {
     /// Completions that went past it.
@@ -108,6 +125,8 @@ struct Location {
     lower_returned: Option<NTSTATUS>,
     /// Who sent the request to it last.
     sent_by: usize,
+    /// What it asked for then.
+    asked: Asked,
     /// A dispatch routine returned STATUS_PENDING, and it has not been passed since.
     pending: Option<Dispatch>,
     /// A completion routine of its driver continued without propagating PendingReturned.
@@ -164,6 +183,16 @@ pub enum Disagreement {
         dispatch: Dispatch,
         /// Who queued the work.
         queued: usize,
+    },
+    /// The dispatch routine returned while the lower driver has the request, whose completion routine gets
+    /// an address on the stack that it returned from.
+    ContextGone {
+        /// The dispatch routine.
+        dispatch: Dispatch,
+        /// The completion routine.
+        routine: usize,
+        /// Who sent the request below.
+        sent_by: usize,
     },
     /// A final status was returned before the request was completed.
     NotCompleted {
@@ -360,8 +389,11 @@ impl Inner {
         let dispatch = entry.dispatch;
         let irp = self.irp;
         let here = thread::current().id();
-        if let Some(holder) = self.running(entry.number, here) {
-            holder.stack = 0;
+        let left = self
+            .running(entry.number, here)
+            .map_or(0, |holder| std::mem::take(&mut holder.stack));
+        if let Some(gone) = self.context_gone(entry, left) {
+            return self.once(gone);
         }
         let entered_below = self
             .location(entry.number - 1)
@@ -440,6 +472,22 @@ impl Inner {
             }
             _ => None,
         }
+    }
+
+    /// `stack` is the upper end of what the dispatch routine has left.
+    fn context_gone(&mut self, entry: &Entry, stack: usize) -> Option<Disagreement> {
+        let is_below = self
+            .holders
+            .last()
+            .is_some_and(|last| last.number < entry.number);
+        let below = self.location(entry.number - 1)?;
+        let ((routine, context), sent_by) = (below.asked.own, below.sent_by);
+        let gone = is_below && lies_on(context, stack);
+        gone.then_some(Disagreement::ContextGone {
+            dispatch: entry.dispatch,
+            routine,
+            sent_by,
+        })
     }
 
     fn once(&mut self, disagreement: Disagreement) -> Option<Disagreement> {

@@ -12,6 +12,7 @@
 
 use super::database::describe;
 use super::outstanding::Outstanding;
+use super::tracker::Asked;
 use super::{checks, irp, stack};
 use crate::host::memory::try_read_usize;
 use crate::nt::routines::CompletionRoutine;
@@ -116,6 +117,26 @@ pub(super) unsafe fn routine_of(location: &IO_STACK_LOCATION) -> (usize, usize) 
     // SAFETY: `set` put the block there together with this routine.
     let block = unsafe { &*location.Context.cast::<Guarded>() };
     (block.routine as usize, block.context as usize)
+}
+
+/// What a location asks for on the way up.
+///
+/// # Safety
+/// As [`routine_of`].
+pub(super) unsafe fn asked(location: &IO_STACK_LOCATION) -> Asked {
+    let invoke = location.Control & stack::ALWAYS;
+    match location.CompletionRoutine.filter(|_| invoke != 0) {
+        None => Asked {
+            invoke,
+            ..Asked::default()
+        },
+        Some(routine) => Asked {
+            invoke,
+            called: (routine as usize, location.Context as usize),
+            // SAFETY: contract.
+            own: unsafe { routine_of(location) },
+        },
+    }
 }
 
 /// True if the routine that a location asks for was set with `IoSetCompletionRoutineEx`.

@@ -6,7 +6,7 @@ use crate::filter::{
 };
 use crate::kernel::{
     ALWAYS, complete_as_is, copy_location_to_next, current_location, mark_pending, next_location,
-    set_next_location, skip_location,
+    set_completion_routine, set_next_location, skip_location,
 };
 use core::ptr::null_mut;
 use wdk_sys::{
@@ -26,9 +26,11 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::ControlFieldCopied, IRP_MJ_QUERY_INFORMATION) => Some(copy_control),
         (Mistake::CompletionRoutineCopied, _) => Some(copy_routine),
         (Mistake::CopiedWithoutRoutine, _) => Some(copy_for_nothing),
+        (Mistake::SkippedAndRoutineSet, _) => Some(skip_and_set_routine),
         (Mistake::CancelRoutineLeft, IRP_MJ_QUERY_INFORMATION) => Some(leave_cancel_routine),
         (Mistake::CancelLockKept, IRP_MJ_QUERY_INFORMATION) => Some(cancel_by_itself),
         (Mistake::OwnRequestNotStopped, IRP_MJ_QUERY_INFORMATION) => Some(flush_for_itself),
+        (Mistake::OwnRequestWithThread, IRP_MJ_QUERY_INFORMATION) => Some(flush_for_the_thread),
         (Mistake::InvokeFlagsWithoutRoutine, _) => Some(set_flags_only),
         _ => None,
     }
@@ -134,6 +136,17 @@ unsafe extern "C" fn copy_for_nothing(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     status
 }
 
+/// Wants to see the completion, in a location that stays the one of the driver above.
+unsafe extern "C" fn skip_and_set_routine(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    enter();
+    skip_location(irp);
+    set_completion_routine(irp, completed, null_mut());
+    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: skipped-and-routine-set
+    leave();
+    status
+}
+
 unsafe extern "C" fn cancelled(_device: PDEVICE_OBJECT, _irp: PIRP) {}
 
 unsafe extern "C" fn leave_cancel_routine(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
@@ -171,6 +184,22 @@ unsafe extern "C" fn flush_for_itself(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
         ntddk::ObfReferenceObject(file.cast());
         (*next).MajorFunction = IRP_MJ_FLUSH_BUFFERS as u8;
         (*next).FileObject = file;
+        let _ = ntddk::IofCallDriver(below, own);
+    }
+    dispatch(device, irp)
+}
+
+/// The same as if the I/O manager had made the request, which gives back a reference to the file for each of its own.
+unsafe extern "C" fn flush_for_the_thread(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let below = lower(device);
+    let own = ntddk::IoAllocateIrp((*below).StackSize, 0); // MISTAKE: own-request-with-thread
+    if !own.is_null() {
+        let next = next_location(own);
+        let file = (*current_location(irp)).FileObject;
+        ntddk::ObfReferenceObject(file.cast());
+        (*next).MajorFunction = IRP_MJ_FLUSH_BUFFERS as u8;
+        (*next).FileObject = file;
+        (*own).Tail.Overlay.Thread = (*irp).Tail.Overlay.Thread;
         let _ = ntddk::IofCallDriver(below, own);
     }
     dispatch(device, irp)

@@ -80,6 +80,8 @@ mistakes! {
     ControlFieldCopied = "control-field-copied";
     /// The stack location is copied with the completion routine of the driver above.
     CompletionRoutineCopied = "completion-routine-copied";
+    /// The location is skipped, and a completion routine set in it.
+    SkippedAndRoutineSet = "skipped-and-routine-set";
     /// The stack location is copied for nothing.
     CopiedWithoutRoutine = "copied-without-routine";
     /// The request is passed on a second time while the lower driver has it (C12).
@@ -100,6 +102,8 @@ mistakes! {
     CancelLockKept = "cancel-lock-kept";
     /// A request of its own is not stopped by a completion routine (C8 c).
     OwnRequestNotStopped = "own-request-not-stopped";
+    /// The same with a thread set in it.
+    OwnRequestWithThread = "own-request-with-thread";
     /// The invoke flags are set without a completion routine.
     InvokeFlagsWithoutRoutine = "invoke-flags-without-routine";
     /// The request is neither completed nor passed on, and an error returned (D4).
@@ -122,6 +126,8 @@ mistakes! {
     AnotherStatusReturned = "another-status-returned";
     /// STATUS_SUCCESS is returned, whatever the lower driver returned (D4).
     LowerStatusLost = "lower-status-lost";
+    /// The dispatch routine waits with a timeout, and returns while the request is below, with its event.
+    ContextOnStack = "context-on-stack";
     /// The completion routine signals the waiting dispatch routine only if the request pended.
     EventNotSignalled = "event-not-signalled";
     /// Reference 5: a mount is posted to a worker, neither marked nor STATUS_PENDING returned (A6).

@@ -2,17 +2,18 @@
 
 use super::Mistake;
 use crate::filter::{
-    DispatchRoutine, completed, enter, leave, lower, mount_volume, pass_and_wait, pass_with,
+    DispatchRoutine, completed, enter, leave, lower, mount_volume, pass_and_wait, pass_with, signal,
 };
 use crate::kernel::{
     complete, complete_as_is, copy_location_to_next, current_location, initialize_event,
-    mark_pending, sleep, wait_for,
+    mark_pending, milliseconds, set_completion_routine, sleep, wait_for,
 };
 use core::ffi::c_void;
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MN_MOUNT_VOLUME,
-    KEVENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, POOL_FLAG_NON_PAGED, PVOID,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, ntddk,
+    _KWAIT_REASON, _MODE, _WORK_QUEUE_TYPE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION,
+    IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, POOL_FLAG_NON_PAGED,
+    PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING, STATUS_SUCCESS, STATUS_TIMEOUT,
+    STATUS_UNSUCCESSFUL, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadP");
@@ -28,6 +29,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         }
         (Mistake::MarkAndComplete, IRP_MJ_QUERY_INFORMATION) => Some(mark_and_complete),
         (Mistake::AnotherStatusReturned, IRP_MJ_QUERY_INFORMATION) => Some(return_another_status),
+        (Mistake::ContextOnStack, IRP_MJ_QUERY_INFORMATION) => Some(wait_a_moment),
         (Mistake::LowerStatusLost, _) => Some(return_success),
         (Mistake::SuccessWithoutCompletion, IRP_MJ_QUERY_INFORMATION) => {
             Some(succeed_without_completing)
@@ -152,6 +154,31 @@ unsafe extern "C" fn mark_and_complete(device: PDEVICE_OBJECT, irp: PIRP) -> NTS
 unsafe extern "C" fn return_another_status(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let _ = pass_wait_and_complete(device, irp, false);
     STATUS_UNSUCCESSFUL
+}
+
+/// Does not want to wait for ever, and lets the completion routine signal what is gone.
+unsafe extern "C" fn wait_a_moment(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let mut event = KEVENT::default();
+    initialize_event(&raw mut event);
+    copy_location_to_next(irp);
+    set_completion_routine(irp, signal, (&raw mut event).cast());
+    let _ = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: context-on-stack
+    let mut moment = milliseconds(0);
+    let waited = ntddk::KeWaitForSingleObject(
+        (&raw mut event).cast(),
+        _KWAIT_REASON::Executive,
+        _MODE::KernelMode as _,
+        0,
+        &raw mut moment,
+    );
+    leave();
+    if waited == STATUS_TIMEOUT {
+        return STATUS_PENDING;
+    }
+    let status = (*irp).IoStatus.__bindgen_anon_1.Status;
+    complete_as_is(irp);
+    status
 }
 
 unsafe extern "C" fn return_success(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

@@ -230,6 +230,15 @@ unsafe fn filter(own: &mut Extension, device: *mut DEVICE_OBJECT, irp: *mut IRP)
                 call::call_driver(lower, request, 0);
                 STATUS_PENDING
             }
+            Behaviour::SkipAndSetRoutine => {
+                stack::skip(irp);
+                stack::set_completion_routine(irp, Some(unread), context, ALWAYS);
+                call::call_driver(lower, irp, 0)
+            }
+            Behaviour::ContextOnStack => {
+                let mut event = KEVENT::default();
+                pass(unread, (&raw mut event).cast())
+            }
             Behaviour::NotPropagating => pass(marked_already, context),
             Behaviour::LoseLowerStatus => {
                 pass(propagate, context);
@@ -270,6 +279,17 @@ pub unsafe extern "win64" fn propagate(
     context: *mut c_void,
 ) -> NTSTATUS {
     count(context);
+    // SAFETY: a completion routine owns its request.
+    unsafe {
+        if (*irp).PendingReturned {
+            stack::mark_pending(irp);
+        }
+    }
+    STATUS_SUCCESS
+}
+
+/// As [`propagate`], whatever the context is.
+unsafe extern "win64" fn unread(_: *mut DEVICE_OBJECT, irp: *mut IRP, _: *mut c_void) -> NTSTATUS {
     // SAFETY: a completion routine owns its request.
     unsafe {
         if (*irp).PendingReturned {

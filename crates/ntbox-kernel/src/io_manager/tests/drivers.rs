@@ -59,6 +59,8 @@ pub enum Behaviour {
     ForwardAtDispatch,
     CompleteAndContinue,
     KeepCancelLock,
+    SkipAndSetRoutine,
+    ContextOnStack,
 }
 
 /// Behaviours of a lowest device that complete every request.

@@ -15,8 +15,8 @@ use crate::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
     STATUS_SUCCESS,
 };
-use crate::processor::dispatcher;
-use crate::verifier::capture;
+use crate::processor::{dispatcher, thread};
+use crate::verifier::{capture, rules};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
@@ -94,6 +94,33 @@ fn used_while_a_driver_has_it() {
         complete::finish(stack.held(0), STATUS_SUCCESS, 0);
         assert!(codes(|| irp::reuse(own, 0, SITE)).is_empty());
         assert!(codes(|| irp::free(own, SITE)).is_empty());
+    }
+}
+
+#[test]
+fn with_a_thread_and_completed_to_its_end() {
+    let stack = Stack::new(&[Behaviour::Complete]);
+    // SAFETY: the requests are owned here; the I/O manager frees those that nobody stops.
+    unsafe {
+        let own = || {
+            let own = irp::allocate_at(1, SITE);
+            own.set_thread(thread::current().object());
+            own
+        };
+        for wrong in [own(), built(stack.top(), null_mut())] {
+            let (_, found) = capture(|| call::call_driver(stack.top(), wrong, SITE));
+            let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
+            assert_eq!(names, [rules::OWN_REQUEST_OF_THREAD.name]);
+        }
+        // Stopped by its routine, or in the list of its thread.
+        let stopped = own();
+        stack::set_completion_routine(stopped, Some(stop), null_mut(), stack::ALWAYS);
+        assert!(codes(|| call::call_driver(stack.top(), stopped, SITE)).is_empty());
+        irp::free(stopped, SITE);
+        let mut event = KEVENT::default();
+        dispatcher::initialize_event(&raw mut event, true, false);
+        let threaded = built(stack.top(), &raw mut event);
+        assert!(codes(|| call::call_driver(stack.top(), threaded, SITE)).is_empty());
     }
 }
 

@@ -236,6 +236,44 @@ fn dropped_requests_and_lost_statuses() {
 }
 
 #[test]
+fn a_routine_set_in_a_skipped_location() {
+    use Behaviour as B;
+    for above in [&[][..], &[B::Propagate], &[B::Skip]] {
+        let mut behaviours = vec![B::Complete, B::SkipAndSetRoutine];
+        behaviours.extend_from_slice(above);
+        caught(&rules::ROUTINE_OVERWRITTEN, &behaviours);
+    }
+    // Skipped locations that stay as they are.
+    for right in [
+        &[B::Complete, B::Skip, B::Propagate][..],
+        &[B::Complete, B::Skip, B::Skip],
+    ] {
+        let stack = Stack::new(right);
+        let (_, violations) = capture(|| issue_synchronously(stack.top()));
+        assert!(violations.is_empty(), "{right:?}: {violations:?}");
+    }
+}
+
+#[test]
+fn a_context_on_the_stack_of_a_routine_that_has_returned() {
+    let stack = Stack::new(&[Behaviour::Hold, Behaviour::ContextOnStack]);
+    let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+    let (_, violations) = capture(|| {
+        assert_eq!(request.send(stack.top(), 0), STATUS_PENDING);
+        // SAFETY: held by the lowest device.
+        unsafe { complete::complete_request(stack.held(0), 0, 0) };
+    });
+    let names = names_of(&violations);
+    assert_eq!(names, [rules::CONTEXT_ON_STACK.name], "{violations:?}");
+    // What has come back before the routine returns has used it.
+    for lowest in [Behaviour::Complete, Behaviour::OtherThreadMarked] {
+        let stack = Stack::new(&[lowest, Behaviour::ContextOnStack]);
+        let (_, violations) = capture(|| issue_synchronously(stack.top()));
+        assert!(violations.is_empty(), "{lowest:?}: {violations:?}");
+    }
+}
+
+#[test]
 fn a_cancel_routine_that_keeps_the_lock() {
     let stack = Stack::new(&[Behaviour::KeepCancelLock]);
     let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);

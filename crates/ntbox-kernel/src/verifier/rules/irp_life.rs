@@ -76,6 +76,15 @@ rules! { IrpLife;
         should: "use IoCopyCurrentIrpStackLocationToNext, which leaves the completion routine out, not a copy of the whole structure",
         proof: BadDriver("completion-routine-copied"),
     };
+    ROUTINE_OVERWRITTEN = {
+        name: "CompletionRoutineOverwritten",
+        code: "documented",
+        checks: "A driver skips its stack location and then sets a completion routine, which overwrites that of the driver above",
+        source: "ddi/wdm/nf-wdm-ioskipcurrentirpstacklocation",
+        detected_by: "IoCallDriver: routine, context and invoke flags of a skipped location, against those that it was entered with",
+        should: "call IoCopyCurrentIrpStackLocationToNext, not IoSkipCurrentIrpStackLocation, where a completion routine is set",
+        proof: BadDriver("skipped-and-routine-set"),
+    };
     COPIED_WITHOUT_ROUTINE = {
         name: "CopiedWithoutCompletionRoutine",
         code: "0xC9/21C",
@@ -166,6 +175,16 @@ rules! { IrpLife;
         should: "free a request that the driver allocated in its completion routine and return \
                  STATUS_MORE_PROCESSING_REQUIRED",
         proof: BadDriver("own-request-not-stopped"),
+    };
+    OWN_REQUEST_OF_THREAD = {
+        name: "OwnRequestWithThreadNotStopped",
+        code: "documented",
+        checks: "A driver's own request, in which it has set a thread, is completed past its top stack location",
+        source: "kernel/implementing-an-iocompletion-routine",
+        detected_by: "second stage of completion: a request of IoAllocateIrp or IoBuildAsynchronousFsdRequest with Tail.Overlay.Thread",
+        should: "free the request with IoFreeIrp in its completion routine, and return STATUS_MORE_PROCESSING_REQUIRED: \
+                 a thread in it makes it no request of the I/O manager's",
+        proof: BadDriver("own-request-with-thread"),
     };
     NO_ROUTINE = {
         name: "NoCompletionRoutine",

@@ -122,6 +122,17 @@ rules! { Pending;
         should: "pass oplock requests down in the thread that they came in",
         proof: BadDriver("reference-oplock-request-pended"),
     };
+    CONTEXT_ON_STACK = {
+        name: "CompletionContextOnStack",
+        code: "documented",
+        checks: "A dispatch routine returns while the request is below, and its completion routine gets a context on the \
+                 stack of that dispatch routine",
+        source: "ddi/wdm/nc-wdm-io_completion_routine",
+        detected_by: "return of the dispatch routine: the request was not passed back, and the context that it was sent with",
+        should: "wait for the completion routine before returning, without a timeout or after IoCancelIrp, or take the \
+                 context from nonpaged pool",
+        proof: BadDriver("context-on-stack"),
+    };
     LOWER_STATUS_LOST = {
         name: "LowerDriverReturn",
         code: "DDI compliance",
