@@ -126,6 +126,15 @@ pub unsafe fn attach(target: PDEVICE_OBJECT) {
 }
 
 unsafe fn create_and_attach(target: PDEVICE_OBJECT) {
+    let device = create(target);
+    if !device.is_null() {
+        put_on(device, target);
+    }
+}
+
+/// A device as the one that it will be attached to, or null. Never inlined, so that a report names it.
+#[inline(never)]
+unsafe fn create(target: PDEVICE_OBJECT) -> PDEVICE_OBJECT {
     let mut device = core::ptr::null_mut();
     let device_type = if mistakes::is(Mistake::DeviceTypeNotCopied) {
         FILE_DEVICE_UNKNOWN
@@ -142,8 +151,14 @@ unsafe fn create_and_attach(target: PDEVICE_OBJECT) {
         &raw mut device,
     );
     if status != STATUS_SUCCESS || !mistakes::after_create(device) {
-        return;
+        return core::ptr::null_mut();
     }
+    device
+}
+
+/// Attaches the device, with what it has from the one below, or deletes it. As [`create`].
+#[inline(never)]
+unsafe fn put_on(device: PDEVICE_OBJECT, target: PDEVICE_OBJECT) {
     let copied = if mistakes::is(Mistake::FlagsNotCopied) {
         DO_SUPPORTS_TRANSACTIONS
     } else {

@@ -177,8 +177,8 @@ pub const ALL: &[Mistake] = &[
     in_routine(
         "device-left-at-unload",
         "DeviceLeftAtUnload",
-        ATTACHMENTS,
-        "create_and_attach",
+        LIBRARY,
+        "driver_unload",
     ),
     in_routine(
         "deleted-while-attached",
@@ -190,7 +190,7 @@ pub const ALL: &[Mistake] = &[
         "initializing-flag-left",
         "DoDeviceInitializing",
         ATTACHMENTS,
-        "create_and_attach",
+        "put_on",
     ),
     at_line(
         "stack-size-of-the-wrong-device",
@@ -415,13 +415,13 @@ pub const ALL: &[Mistake] = &[
         "flags-not-copied",
         "BufferingFlagsNotCopied",
         ATTACHMENTS,
-        "create_and_attach",
+        "put_on",
     ),
     in_routine(
         "device-type-not-copied",
         "DeviceTypeNotCopied",
         ATTACHMENTS,
-        "create_and_attach",
+        "create",
     ),
     at_line(
         "device-reference-left",
@@ -487,7 +487,7 @@ pub const ALL: &[Mistake] = &[
         "reference-device-leaked",
         "DeviceLeftAtUnload",
         ATTACHMENTS,
-        "create_and_attach",
+        "create",
     )
     .reference(4),
     in_routine(
@@ -568,13 +568,13 @@ pub const ALL: &[Mistake] = &[
         "buffered-and-direct",
         "BufferedAndDirect",
         ATTACHMENTS,
-        "create_and_attach",
+        "put_on",
     ),
     in_routine(
         "dispatch-routine-missing",
         "DispatchRoutineMissing",
-        ATTACHMENTS,
-        "create_and_attach",
+        LIBRARY,
+        "driver_entry",
     ),
     at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
     at_line("null-handle", "NullHandle", OBJECTS),

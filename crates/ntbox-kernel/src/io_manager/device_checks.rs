@@ -1,5 +1,5 @@
 //! What the checks look at in device objects, and what they remember of them:
-//! who created a device, and who has a reference to one.
+//! who created and attached a device, and who has a reference to one.
 
 #![expect(
     unsafe_code,
@@ -30,6 +30,8 @@ const CHECKED: u32 = 0x4000_0000;
 struct Known {
     /// Who called IoCreateDevice.
     created: HashMap<usize, usize>,
+    /// Who attached the device, which is where it should get what it has from the one below.
+    attached: HashMap<usize, usize>,
     /// For a device and the base of an image: who in it asked for a reference that is left.
     referenced: HashMap<(usize, usize), Vec<usize>>,
     /// For a device: references that one of several drivers gave back, nobody knows which.
@@ -49,10 +51,16 @@ pub fn created(device: *mut DEVICE_OBJECT, site: usize) {
     known().created.insert(device as usize, site);
 }
 
+/// `site` has attached the device to another.
+pub fn attached(device: *mut DEVICE_OBJECT, site: usize) {
+    known().attached.insert(device as usize, site);
+}
+
 /// The device is gone.
 pub(super) fn forget(device: *mut DEVICE_OBJECT) {
     let mut known = known();
     known.created.remove(&(device as usize));
+    known.attached.remove(&(device as usize));
     known.given_back.remove(&(device as usize));
     known.referenced.retain(|(other, _), sites| {
         let keeps = *other != device as usize;
@@ -141,19 +149,52 @@ pub(super) fn check_references(image: &Image, service: &str) {
     }
 }
 
-/// Reports about a device, with who created it.
+/// Where a driver should have done what it has not.
+#[derive(Clone, Copy)]
+pub(super) enum Forgot {
+    /// Where it created the device.
+    Creating,
+    /// Where it attached the device.
+    Attaching,
+    /// In DriverEntry.
+    Starting,
+    /// In DriverUnload.
+    Unloading,
+}
+
+/// Reports about a device, with who has forgotten something, and who created it.
 ///
 /// # Safety
 /// `device` is alive.
-pub(super) unsafe fn report(rule: &'static Rule, device: *mut DEVICE_OBJECT, what: &str) {
-    let created = known()
-        .created
-        .get(&(device as usize))
-        .copied()
-        .unwrap_or(0);
+pub(super) unsafe fn report(
+    rule: &'static Rule,
+    device: *mut DEVICE_OBJECT,
+    what: &str,
+    forgot: Forgot,
+) {
+    // SAFETY: contract; a device keeps its driver.
+    let driver = unsafe { &*(*device).DriverObject };
+    let (created, attached) = {
+        let known = known();
+        let of = |who: &HashMap<usize, usize>| who.get(&(device as usize)).copied().unwrap_or(0);
+        (of(&known.created), of(&known.attached))
+    };
+    let who = match forgot {
+        Forgot::Creating => None,
+        Forgot::Attaching => Some(("attached by", attached)),
+        Forgot::Starting => Some((
+            "DriverEntry",
+            driver.DriverInit.map_or(0, |routine| routine as usize),
+        )),
+        Forgot::Unloading => Some((
+            "DriverUnload",
+            driver.unload().map_or(0, |routine| routine as usize),
+        )),
+    };
     // SAFETY: contract.
     let message = format!("{} {what}", unsafe { describe(device) });
-    checks::report(rule, message, null_mut(), vec![("created by", created)]);
+    let sites = who.into_iter().chain([("created by", created)]).collect();
+    checks::report(rule, message, null_mut(), sites);
 }
 
 /// Reports what an attached device should have from the one below and does not have. Looked at
@@ -177,7 +218,12 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
         let how = DO_BUFFERED_IO | DO_DIRECT_IO;
         if (*device).Flags & how == how {
             let what = "has both DO_BUFFERED_IO and DO_DIRECT_IO";
-            report(&rules::BOTH_BUFFERING_FLAGS, device, what);
+            report(
+                &rules::BOTH_BUFFERING_FLAGS,
+                device,
+                what,
+                Forgot::Attaching,
+            );
         }
         if below.is_null() {
             return;
@@ -185,7 +231,12 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
         let missing = missing_routines((*device).DriverObject, (*below).DriverObject);
         if !missing.is_empty() {
             let what = format!("has no dispatch routine for {}", missing.join(", "));
-            report(&rules::DISPATCH_ROUTINE_MISSING, device, &what);
+            report(
+                &rules::DISPATCH_ROUTINE_MISSING,
+                device,
+                &what,
+                Forgot::Starting,
+            );
         }
         if (*below).Flags & how & !(*device).Flags != 0 {
             let names = [
@@ -203,7 +254,7 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
                 missing.join(" and "),
                 describe(below)
             );
-            report(&rules::FLAGS_NOT_COPIED, device, &what);
+            report(&rules::FLAGS_NOT_COPIED, device, &what, Forgot::Attaching);
         }
         if (*device).DeviceType != (*below).DeviceType {
             let what = format!(
@@ -212,7 +263,12 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
                 describe(below),
                 (*below).DeviceType
             );
-            report(&rules::DEVICE_TYPE_NOT_COPIED, device, &what);
+            report(
+                &rules::DEVICE_TYPE_NOT_COPIED,
+                device,
+                &what,
+                Forgot::Creating,
+            );
         }
     }
 }
@@ -281,7 +337,12 @@ pub unsafe fn check_initializing(driver: *mut DRIVER_OBJECT) {
                 "is attached to {} and still initializing",
                 describe(lower(device))
             );
-            report(&rules::INITIALIZING_FLAG_LEFT, device, &what);
+            report(
+                &rules::INITIALIZING_FLAG_LEFT,
+                device,
+                &what,
+                Forgot::Attaching,
+            );
         }
     }
 }

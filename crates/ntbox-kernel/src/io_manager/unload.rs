@@ -7,6 +7,7 @@
 )]
 
 use super::database::UNLOAD_PENDING;
+use super::device_checks::Forgot;
 use super::driver::{self, Loaded, UnloadRefused};
 use super::{
     checks, device, device_checks, irp, registration, running, timer, unload_safe, work_item,
@@ -230,7 +231,14 @@ fn check_leftovers(loaded: &Loaded) {
     for device in unsafe { device::devices_of(driver) } {
         let what = format!("was left behind by {}", loaded.service);
         // SAFETY: as above.
-        unsafe { device_checks::report(&rules::DEVICE_LEFT_AT_UNLOAD, device, &what) };
+        unsafe {
+            device_checks::report(
+                &rules::DEVICE_LEFT_AT_UNLOAD,
+                device,
+                &what,
+                Forgot::Unloading,
+            );
+        }
     }
     if !verifier::checks() {
         return;

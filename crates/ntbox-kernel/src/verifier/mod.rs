@@ -55,6 +55,8 @@ pub struct Recorded {
     pub rule: &'static Rule,
     /// What happened.
     pub message: String,
+    /// Places that took part.
+    pub sites: Vec<(&'static str, usize)>,
 }
 
 /// How violations are told.
@@ -124,6 +126,7 @@ pub fn report(violation: Violation) {
             recorded.push(Recorded {
                 rule: violation.rule,
                 message: violation.message.clone(),
+                sites: violation.sites.clone(),
             });
             true
         }

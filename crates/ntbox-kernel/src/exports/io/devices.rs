@@ -60,6 +60,24 @@ pub unsafe extern "win64" fn delete_device(device: *mut DEVICE_OBJECT, caller: u
     unsafe { device::delete(device, caller) }
 }
 
+/// Attaches for `caller`, which is remembered.
+///
+/// # Safety
+/// As [`device::attach_to_stack_safe`].
+unsafe fn attach(
+    source: *mut DEVICE_OBJECT,
+    target: *mut DEVICE_OBJECT,
+    attached: *mut *mut DEVICE_OBJECT,
+    caller: usize,
+) -> NTSTATUS {
+    // SAFETY: contract.
+    let status = unsafe { device::attach_to_stack_safe(source, target, attached) };
+    if status == STATUS_SUCCESS {
+        device_checks::attached(source, caller);
+    }
+    status
+}
+
 /// `IoAttachDevice`: attaches to the stack of the named device.
 pub unsafe extern "win64" fn attach_device(
     source: *mut DEVICE_OBJECT,
@@ -73,7 +91,7 @@ pub unsafe extern "win64" fn attach_device(
     match lookup::device_pointer(&name, FILE_READ_ATTRIBUTES) {
         Ok((file, target)) => {
             // SAFETY: the file object keeps the target until it is given back.
-            let status = unsafe { device::attach_to_stack_safe(source, target, attached) };
+            let status = unsafe { attach(source, target, attached, caller) };
             // SAFETY: the reference that the lookup gave out.
             unsafe { lifetime::dereference(file.cast()) };
             status
@@ -91,7 +109,7 @@ pub unsafe extern "win64" fn attach_device_by_pointer(
     irql::require("IoAttachDeviceByPointer", caller);
     let mut attached = std::ptr::null_mut();
     // SAFETY: the driver passes live devices.
-    unsafe { device::attach_to_stack_safe(source, target, &raw mut attached) }
+    unsafe { attach(source, target, &raw mut attached, caller) }
 }
 
 /// `IoAttachDeviceToDeviceStack`: the device attached to, or null.
@@ -103,7 +121,7 @@ pub unsafe extern "win64" fn attach_device_to_device_stack(
     irql::require("IoAttachDeviceToDeviceStack", caller);
     let mut attached = std::ptr::null_mut();
     // SAFETY: the driver passes live devices; the result stays null on failure.
-    unsafe { device::attach_to_stack_safe(source, target, &raw mut attached) };
+    unsafe { attach(source, target, &raw mut attached, caller) };
     attached
 }
 
@@ -116,7 +134,7 @@ pub unsafe extern "win64" fn attach_device_to_device_stack_safe(
 ) -> NTSTATUS {
     irql::require("IoAttachDeviceToDeviceStackSafe", caller);
     // SAFETY: the driver passes live devices and its own pointer.
-    unsafe { device::attach_to_stack_safe(source, target, attached) }
+    unsafe { attach(source, target, attached, caller) }
 }
 
 /// `IoDetachDevice`.

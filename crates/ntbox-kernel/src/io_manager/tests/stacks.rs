@@ -7,7 +7,7 @@
 )]
 
 use super::drivers::{Behaviour, Stack, new_driver};
-use crate::io_manager::{device, driver, lookup, namespace};
+use crate::io_manager::{device, device_checks, driver, lookup, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, FAST_IO_DISPATCH,
@@ -166,9 +166,13 @@ fn an_initializing_device_cannot_be_attached_to() {
             device::attach_to_stack_safe(source, target, &raw mut attached),
             STATUS_SUCCESS
         );
-        // The flag of the attached device itself is its driver's to clear.
+        // The flag of the attached device itself is its driver's to clear, where it has attached it.
+        device_checks::created(source, 0x1000);
+        device_checks::attached(source, 0x2000);
         let (_, violations) = capture(|| device::check_initializing(driver));
         assert_eq!(violations[0].rule, &rules::INITIALIZING_FLAG_LEFT);
+        let sites = [("attached by", 0x2000), ("created by", 0x1000)];
+        assert_eq!(violations[0].sites, sites);
         device::finish_initializing(source);
         let (_, violations) = capture(|| device::check_initializing(driver));
         assert!(violations.is_empty());
