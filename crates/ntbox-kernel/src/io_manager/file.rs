@@ -320,7 +320,7 @@ unsafe fn delete_body(file: *mut FILE_OBJECT) {
         }
         let name = (*file).FileName.Buffer;
         if !name.is_null() {
-            super::second_stage::free_buffer(name.cast());
+            super::second_stage::free_buffer(name.cast(), 0);
         }
         let vpb = (*file).Vpb;
         let device = (*file).DeviceObject;

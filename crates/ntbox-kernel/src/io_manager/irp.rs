@@ -71,6 +71,17 @@ pub unsafe fn tracker(irp: *const IRP) -> Option<*const Tracker> {
     (!tracker.is_null()).then_some(tracker)
 }
 
+/// Who has called `IoCompleteRequest` for the request last; 0 if that is not known.
+///
+/// # Safety
+/// `irp` is alive.
+pub(super) unsafe fn completed_by(irp: *const IRP) -> usize {
+    // SAFETY: contract.
+    let tracker = unsafe { tracker(irp) };
+    // SAFETY: a live request keeps its tracker.
+    tracker.map_or(0, |tracker| unsafe { &*tracker }.lock().completed_at)
+}
+
 /// What has happened to the request, if that is recorded.
 ///
 /// # Safety

@@ -179,13 +179,13 @@ pub unsafe fn build_partial(source: *mut MDL, target: *mut MDL, address: *mut c_
     }
 }
 
-/// `IoFreeMdl`.
+/// `IoFreeMdl`, on behalf of the call that returns to `site`, or of the one that this thread is in.
 ///
 /// # Safety
 /// `mdl` came from an allocation of this module and is nobody else's.
-pub unsafe fn free(mdl: *mut MDL) {
+pub unsafe fn free(mdl: *mut MDL, site: usize) {
     // SAFETY: contract.
-    unsafe { super::second_stage::free_buffer(mdl.cast()) };
+    unsafe { super::second_stage::free_buffer(mdl.cast(), site) };
 }
 
 #[cfg(test)]
@@ -217,8 +217,8 @@ mod tests {
             assert_eq!((*second).ByteCount, PAGE as u32 - 200);
             assert_eq!(virtual_address(second), address.wrapping_byte_add(200));
             (*request).MdlAddress = std::ptr::null_mut();
-            free(first);
-            free(second);
+            free(first, 0);
+            free(second, 0);
             irp::free(request, 0);
         }
     }

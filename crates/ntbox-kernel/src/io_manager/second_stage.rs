@@ -47,7 +47,7 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
             std::ptr::null_mut(),
         );
         if !auxiliary.is_null() {
-            free_buffer(auxiliary.cast());
+            free_buffer(auxiliary.cast(), irp::completed_by(irp));
         }
         if flags & (IRP_PAGING_IO | IRP_CLOSE_OPERATION) != 0 {
             finish_directly(irp, flags);
@@ -204,7 +204,7 @@ unsafe fn finish(irp: *mut IRP) {
                 );
             }
             if flags & IRP_DEALLOCATE_BUFFER != 0 && !buffer.is_null() {
-                free_buffer(buffer);
+                free_buffer(buffer, irp::completed_by(irp));
             }
         }
         (*irp).Flags &= !(IRP_DEALLOCATE_BUFFER | IRP_BUFFERED_IO);
@@ -264,23 +264,24 @@ unsafe fn free_mdls(irp: *mut IRP) {
         while !list.is_null() {
             let next = (*list).Next;
             mdl::unlock_pages(list);
-            mdl::free(list);
+            mdl::free(list, irp::completed_by(irp));
             list = next;
         }
     }
 }
 
-/// Frees a buffer of a request: the I/O manager's, or one that a driver put in its place.
+/// Frees a buffer of a request: the I/O manager's, or one that a driver put in its place. On behalf of the call
+/// that returns to `site`, which has completed the request, or of the one that this thread is in.
 ///
 /// # Safety
 /// `buffer` is a pool block that nobody else uses.
-pub(super) unsafe fn free_buffer(buffer: *mut std::ffi::c_void) {
+pub(super) unsafe fn free_buffer(buffer: *mut std::ffi::c_void, site: usize) {
     // SAFETY: contract.
     unsafe {
         if pool::block_at(buffer as usize).is_some() {
-            pool::free(buffer, None, 0);
+            pool::free(buffer, None, site);
         } else {
-            pool::free_for_box(buffer);
+            pool::free_for_box_at(buffer, site);
         }
     }
 }

@@ -168,6 +168,18 @@ pub fn stack() -> Range<usize> {
     HERE.with(|here| here.limit.get()..here.entered.get().stack)
 }
 
+/// Eight bytes of this thread's kernel stack; `None` if `address` is somewhere else, or not aligned.
+pub fn read_own_stack(address: usize) -> Option<usize> {
+    let limit = HERE.with(|here| here.limit.get());
+    let is_own = HAS_KERNEL_STACKS && limit != 0 && (limit..limit + STACK_BYTES).contains(&address);
+    if !is_own || !address.is_multiple_of(size_of::<usize>()) {
+        return None;
+    }
+    // SAFETY: each kernel stack has that many bytes, which are there for as long as its thread is; the record of
+    // integers may be written by a driver at the same time only in this thread.
+    Some(unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() })
+}
+
 impl Entered {
     /// True if it is no routine.
     pub fn is_none(&self) -> bool {

@@ -255,6 +255,11 @@ pub fn function_at(at: usize) -> Option<usize> {
     Some(image.base + function.begin_address.get() as usize)
 }
 
+/// A word of a stack: most are on this thread's, where no system call is needed.
+fn word(address: usize) -> Option<usize> {
+    crossing::read_own_stack(address).or_else(|| try_read_usize(address))
+}
+
 /// Registers, where a frame goes on.
 struct State(Registers);
 
@@ -270,7 +275,7 @@ impl State {
 
     /// Returns: the address that the stack pointer is at.
     fn leave(&mut self) -> Option<usize> {
-        let address = try_read_usize(self.0[RSP] as usize)?;
+        let address = word(self.0[RSP] as usize)?;
         self.0[RSP] += size_of::<usize>() as u64;
         Some(address)
     }
@@ -281,7 +286,7 @@ impl UnwindState for State {
         self.0[register as usize]
     }
     fn read_stack(&mut self, address: u64) -> Option<u64> {
-        try_read_usize(usize::try_from(address).ok()?).map(|value| value as u64)
+        word(usize::try_from(address).ok()?).map(|value| value as u64)
     }
     fn write_register(&mut self, register: Register, value: u64) {
         self.0[register as usize] = value;

@@ -1,5 +1,6 @@
 //! What is known of each block, kept apart from the block.
 
+use super::calls::Calls;
 use super::{Kind, at};
 use crate::host::address_map::AddressMap;
 use std::collections::VecDeque;
@@ -34,21 +35,21 @@ pub(super) struct Block {
     pub(super) bytes: usize,
     pub(super) tag: u32,
     pub(super) owner: Owner,
-    pub(super) allocated_at: usize,
-    pub(super) freed_at: usize,
+    pub(super) allocated: Calls,
+    pub(super) freed: Calls,
     /// 0 while it is live.
     pub(super) freed_by_thread: u32,
 }
 
 impl Block {
-    pub(super) fn new(bytes: usize, tag: u32, allocated_at: usize, owner: Owner) -> Self {
+    pub(super) fn new(bytes: usize, tag: u32, allocated: Calls, owner: Owner) -> Self {
         Self {
             address: 0,
             bytes,
             tag,
             owner,
-            allocated_at,
-            freed_at: 0,
+            allocated,
+            freed: Calls::default(),
             freed_by_thread: 0,
         }
     }
@@ -62,7 +63,7 @@ impl Block {
                     "the {}-byte {kind}block '{}' allocated {}",
                     self.bytes,
                     tag_text(self.tag),
-                    at(self.allocated_at)
+                    at(self.allocated.site)
                 )
             }
             Owner::Box(purpose) => {
@@ -70,26 +71,20 @@ impl Block {
             }
         };
         if self.freed_by_thread != 0 {
-            text += &format!(
-                ", freed {} by thread {}",
-                at(self.freed_at),
-                self.freed_by_thread
-            );
+            let by = match self.freed.site {
+                0 => "on behalf of no driver".to_owned(),
+                site => at(site),
+            };
+            text += &format!(", freed {by} by thread {}", self.freed_by_thread);
         }
         text
     }
 
     /// The places to name in a report, `more` behind those of the block.
     pub(super) fn sites(&self, more: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
-        let mut sites = Vec::new();
-        if self.allocated_at != 0 {
-            sites.push(("allocated", self.allocated_at));
-        }
-        if self.freed_at != 0 {
-            sites.push(("freed", self.freed_at));
-        }
-        sites.extend(more);
-        sites
+        let allocated = self.allocated.sites("allocated");
+        let freed = self.freed.sites("freed");
+        allocated.chain(freed).chain(more.iter().copied()).collect()
     }
 }
 
@@ -170,11 +165,11 @@ impl Ledger {
             .insert(block.address, block);
     }
     /// Moves a block to the freed ones; false if it was not live.
-    pub(super) fn retire(&mut self, address: usize, freed_at: usize, thread: u32) -> bool {
+    pub(super) fn retire(&mut self, address: usize, freed: Calls, thread: u32) -> bool {
         let Some(mut block) = self.live.get_or_insert_default().remove(&address) else {
             return false;
         };
-        block.freed_at = freed_at;
+        block.freed = freed;
         block.freed_by_thread = thread.max(1);
         if self.freed.len() == FREED_REMEMBERED {
             self.freed.pop_front();
@@ -215,7 +210,7 @@ mod tests {
         let mut block = Block::new(
             48,
             u32::from_le_bytes(*b"FsGl"),
-            0,
+            Calls::default(),
             Owner::Driver(Kind::NonPaged),
         );
         block.address = 0x1000;
@@ -247,7 +242,7 @@ mod tests {
             what: "a request (IRP)",
             header: 32,
         };
-        let mut block = Block::new(312, 0, 0, Owner::Box(purpose));
+        let mut block = Block::new(312, 0, Calls::default(), Owner::Box(purpose));
         block.address = 0x1000;
         assert_eq!(
             relation(&block, 0x1020),
@@ -276,12 +271,12 @@ mod tests {
         let mut ledger = Ledger::new();
         ledger.add(block());
         assert!(ledger.live_at(0x1000).is_some() && ledger.live_at(0x1010).is_none());
-        assert!(ledger.retire(0x1000, 0, 7));
-        assert!(!ledger.retire(0x1000, 0, 7));
+        assert!(ledger.retire(0x1000, Calls::default(), 7));
+        assert!(!ledger.retire(0x1000, Calls::default(), 7));
         assert!(ledger.live_near(0x1000).is_none());
         let freed = ledger.freed_near(0x1008).unwrap();
         assert!(
-            relation(freed, 0x1008).ends_with("freed by the system by thread 7"),
+            relation(freed, 0x1008).ends_with("freed on behalf of no driver by thread 7"),
             "{}",
             relation(freed, 0x1008)
         );

@@ -22,6 +22,7 @@
 )]
 
 mod arena;
+mod calls;
 pub mod failure;
 mod ledger;
 mod plain;
@@ -35,6 +36,7 @@ use crate::pe_image::{self, Image};
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use arena::Arena;
+use calls::Calls;
 use ledger::{Block, Ledger, Owner, Purpose};
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -97,7 +99,7 @@ pub fn allocate(kind: Kind, bytes: usize, tag: u32, caller: usize) -> *mut c_voi
     if !tracked() {
         return plain::allocate(bytes);
     }
-    let mut block = Block::new(bytes, tag, caller, Owner::Driver(kind));
+    let mut block = Block::new(bytes, tag, Calls::here(caller), Owner::Driver(kind));
     if guarded() {
         return allocate_guarded(block);
     }
@@ -172,7 +174,7 @@ pub fn allocate_object(header: usize, body: usize, what: &'static str) -> *mut c
     let bytes = header + body;
     let purpose = Purpose { what, header };
     let block = if guarded() {
-        allocate_guarded(Block::new(bytes, 0, 0, Owner::Box(purpose)))
+        allocate_guarded(Block::new(bytes, 0, Calls::default(), Owner::Box(purpose)))
     } else {
         plain::allocate_zeroed(bytes)
     };
@@ -190,8 +192,8 @@ pub unsafe fn free_for_box(block: *mut c_void) {
 }
 
 /// As [`free_for_box`], on behalf of a driver's call that returns to `site`
-/// (the completion of a request, the deletion of a device): a later use is
-/// reported with it.
+/// (the completion of a request): a later use is reported with it. Without one it
+/// is on behalf of the call that this thread is in.
 ///
 /// # Safety
 /// As for [`free_for_box`].
@@ -221,7 +223,7 @@ fn allocate_guarded(mut block: Block) -> *mut c_void {
     drop(pool);
     if !open(place, executable) {
         let mut pool = self::pool();
-        pool.ledger.retire(address, 0, 0);
+        pool.ledger.retire(address, Calls::default(), 0);
         let closing = pool.arena.free(address, block.bytes);
         drop(pool);
         closing.close();
@@ -269,11 +271,12 @@ fn retire(block: Block, caller: usize) {
     }
     // Asked for before the lock is taken: the first question of a thread allocates.
     let thread = verifier::current_thread();
+    let calls = Calls::here(caller);
     if let Some(freed) = WHEN_FREED.get() {
         freed(block.address, block.bytes);
     }
     let mut pool = pool();
-    if pool.ledger.retire(block.address, caller, thread) {
+    if pool.ledger.retire(block.address, calls, thread) {
         if guarded {
             let closing = pool.arena.free(block.address, block.bytes);
             drop(pool);
@@ -332,13 +335,13 @@ pub fn leaks_of(image: &Image) -> Vec<Leak> {
         .ledger
         .live()
         .filter(|block| {
-            matches!(block.owner, Owner::Driver(_)) && image.contains(block.allocated_at)
+            matches!(block.owner, Owner::Driver(_)) && image.contains(block.allocated.site)
         })
         .map(|block| Leak {
             address: block.address,
             bytes: block.bytes,
             tag: block.tag,
-            allocated_at: block.allocated_at,
+            allocated_at: block.allocated.site,
         })
         .collect();
     // Addresses are given out in rising order.

@@ -188,7 +188,10 @@ fn addresses_are_explained() {
     release(block);
     let after = diagnose(at + 4).unwrap();
     assert!(
-        after.freed && after.text.contains("freed by the system by thread"),
+        after.freed
+            && after
+                .text
+                .contains("freed on behalf of no driver by thread"),
         "{}",
         after.text
     );

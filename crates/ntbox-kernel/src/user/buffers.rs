@@ -143,7 +143,7 @@ pub(super) fn release(irp: *mut IRP) {
     }
     if !irp.MdlAddress.is_null() {
         // SAFETY: `attach_mdl` allocated it.
-        unsafe { mdl::free(irp.MdlAddress) };
+        unsafe { mdl::free(irp.MdlAddress, 0) };
         irp.MdlAddress = std::ptr::null_mut();
     }
 }

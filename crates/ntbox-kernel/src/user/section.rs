@@ -93,7 +93,7 @@ pub unsafe fn page_in(
         // SAFETY: the request has completed; completion leaves the MDL of a paging request alone.
         unsafe { mdl::unlock_pages(mdl) };
         // SAFETY: as above.
-        unsafe { mdl::free(mdl) };
+        unsafe { mdl::free(mdl, 0) };
         thread::deliver_apcs();
         *iosb = *block;
         // SAFETY: completion of a paging request writes the block itself, also when it fails.

@@ -48,6 +48,9 @@ pub struct Violation {
     pub sites: Vec<(&'static str, usize)>,
 }
 
+/// What a site is called that led to the one in front of it, in a call stack that is not the reporting thread's.
+pub const CALLED_BY: &str = "called by";
+
 /// What [`capture`] kept of a violation.
 #[derive(Debug, Clone)]
 pub struct Recorded {

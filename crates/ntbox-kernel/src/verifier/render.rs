@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use super::rules::Severity;
-use super::{Configuration, Context, Violation, request_text};
+use super::{CALLED_BY, Configuration, Context, Violation, request_text};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -86,7 +86,9 @@ impl Report {
     /// told once: a routine may have called itself.
     pub(super) fn set_calls(&mut self, calls: &[usize], describe: impl Fn(usize) -> String) {
         for place in calls.iter().map(|address| describe(*address)) {
-            if !self.calls.contains(&place) && !self.sites.iter().any(|site| site.place == place) {
+            // What led to a site is of another stack.
+            let is_site = |site: &Site| site.place == place && site.what != CALLED_BY;
+            if !self.calls.contains(&place) && !self.sites.iter().any(is_site) {
                 self.calls.push(place);
             }
         }

@@ -306,7 +306,7 @@ pub unsafe extern "win64" fn free_mdl(mdl: *mut MDL, caller: usize) {
         unsafe { mdl::unlock_pages(mdl) };
     }
     // SAFETY: the driver's list.
-    unsafe { mdl::free(mdl) }
+    unsafe { mdl::free(mdl, caller) }
 }
 
 /// `IoBuildPartialMdl`.
