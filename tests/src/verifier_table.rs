@@ -9,11 +9,12 @@ use ntbox::verifier::rules::{self, Family, Rule, Severity};
 use std::fmt::Write;
 
 /// The families, in the order of the registry.
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
     Family::IrpLife,
     Family::Pending,
     Family::Irql,
     Family::Devices,
+    Family::Files,
     Family::PoolAndLocks,
     Family::Faults,
 ];

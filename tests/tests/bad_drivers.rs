@@ -243,6 +243,18 @@ caught! {
     an_own_request_of_a_thread_is_caught = "own-request-with-thread";
     /// C8 a: a context on a stack that is gone.
     a_context_on_a_stack_that_is_gone_is_caught = "context-on-stack";
+    /// V (files): a cleanup that the file system never hears of.
+    a_cleanup_that_is_not_passed_on_is_caught = "close-not-passed-on";
+    /// V (files): a cleanup that fails when it has been done.
+    a_cleanup_that_is_failed_afterwards_is_caught = "close-failed-afterwards";
+    /// V (files): a reference that is left.
+    a_file_reference_that_is_left_is_caught = "file-reference-left";
+    /// V (files): a reference that is somebody else's.
+    a_file_reference_of_somebody_else_is_caught = "file-dereferenced-twice";
+    /// V (devices): a kernel handle that is left.
+    a_handle_that_is_left_is_caught = "handle-left";
+    /// V (files): the top-level IRP not set back.
+    a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
     /// V (IRP life): copied for nothing.
     a_copy_for_nothing_is_caught = "copied-without-routine";
     /// C12: passed on while the lower driver has it.

@@ -11,9 +11,9 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicI32, Ordering};
 use wdk_sys::{
     BOOLEAN, FAST_IO_DISPATCH, FILE_OBJECT, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL,
-    IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT, PFILE_STANDARD_INFORMATION,
-    PIO_STATUS_BLOCK, PIRP, PLARGE_INTEGER, PVOID, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS,
-    ULONG, ntddk,
+    IRP_MJ_QUERY_INFORMATION, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT,
+    PFILE_STANDARD_INFORMATION, PIO_STATUS_BLOCK, PIRP, PLARGE_INTEGER, PVOID,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS, ULONG, ntddk,
 };
 
 /// DRIVER_DISPATCH.
@@ -59,6 +59,9 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     if major == IRP_MJ_CREATE {
         // A correct filter has pageable parts, too: creates come at PASSIVE_LEVEL.
         mistakes::use_paged_pool();
+    }
+    if major == IRP_MJ_QUERY_INFORMATION {
+        mistakes::use_file(irp);
     }
     let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
         if mistakes::is(Mistake::ReferenceMountPostedUnmarked) {

@@ -63,6 +63,7 @@ const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
 const REQUESTS: &str = "mistakes/requests.rs";
+const FILES: &str = "mistakes/files.rs";
 const FAST_IO: &str = "mistakes/fast_io.rs";
 const NOTIFY: &str = "mistakes/notify.rs";
 const DEVICES: &str = "mistakes/devices.rs";
@@ -99,6 +100,17 @@ pub const ALL: &[Mistake] = &[
         "OwnRequestWithThreadNotStopped",
         IRP_LIFE,
     ),
+    in_routine(
+        "close-failed-afterwards",
+        "CloseFailed",
+        FILES,
+        "fail_afterwards",
+    ),
+    at_line("close-not-passed-on", "CloseNotPassedOn", FILES),
+    at_line("file-reference-left", "FileObjectReferenceLeft", FILES),
+    at_line("file-dereferenced-twice", "ReferenceByPointer", FILES),
+    at_line("handle-left", "HandleLeftAtUnload", FILES),
+    at_line("top-level-irp-left", "TopLevelIrpLeft", FILES),
     at_line("context-on-stack", "CompletionContextOnStack", PENDING),
     in_routine(
         "forget-request",

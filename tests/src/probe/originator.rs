@@ -245,10 +245,10 @@ unsafe extern "win64" fn completed(
 pub fn within_a_file_system(body: impl FnOnce()) {
     let request = irp::allocate(1);
     // SAFETY: a value of the thread, which nobody looks behind.
-    unsafe { set_top_level_irp(request) };
+    unsafe { set_top_level_irp(request, 0) };
     body();
     // SAFETY: as above.
-    unsafe { set_top_level_irp(std::ptr::null_mut()) };
+    unsafe { set_top_level_irp(std::ptr::null_mut(), 0) };
     // SAFETY: allocated above, and never sent.
     unsafe { irp::free(request, 0) };
 }

@@ -56,7 +56,7 @@ super::table! {
     caller(9) "IoBuildDeviceIoControlRequest" => requests::build_device_io_control_request,
     caller(2) "IoMakeAssociatedIrp" => requests::make_associated_irp,
     "IoGetTopLevelIrp" => requests::get_top_level_irp,
-    "IoSetTopLevelIrp" => requests::set_top_level_irp,
+    caller(1) "IoSetTopLevelIrp" => requests::set_top_level_irp,
     "IoIsOperationSynchronous" => requests::is_operation_synchronous,
     "IoGetRequestorProcess" => requests::get_requestor_process,
     "IoGetRequestorProcessId" => requests::get_requestor_process_id,

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{device_checks, namespace, query_name};
+use crate::io_manager::{namespace, query_name, references};
 use crate::nt::{
     FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
     OBJECT_NAME_INFORMATION, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
@@ -41,9 +41,7 @@ const CURRENT_THREAD: isize = -2;
 unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> isize {
     irql::require("ObfReferenceObject", caller);
     // SAFETY: the driver's object.
-    if unsafe { object::kind_of(body) } == Some(Kind::Device) {
-        device_checks::referenced(body.cast(), caller);
-    }
+    unsafe { references::taken(body, caller) };
     // SAFETY: the driver's object.
     unsafe { lifetime::reference(body) };
     // SAFETY: as above.
@@ -53,9 +51,21 @@ unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> i
 /// `ObfDereferenceObject`: what is left, as it was before this call's delete.
 unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) -> isize {
     irql::require("ObfDereferenceObject", caller);
-    device_checks::dereferenced(body as usize, caller);
     // SAFETY: the driver's object.
     let before = unsafe { object::pointer_count(body) };
+    // SAFETY: as above.
+    let kind = unsafe { object::kind_of(body) };
+    if !references::given_back(body, caller) && kind == Some(Kind::File) {
+        violation(
+            &rules::REFERENCE_BY_POINTER,
+            format!(
+                "a reference to the file object {body:p} was given back, and no driver has one"
+            ),
+            &[("given back by", caller)],
+        );
+        // The system's own stays.
+        return before as isize;
+    }
     // SAFETY: the driver's reference.
     unsafe { lifetime::dereference(body) };
     before as isize - 1
@@ -108,6 +118,8 @@ unsafe extern "win64" fn reference_object_by_pointer(
     }
     // SAFETY: the driver's object.
     unsafe { lifetime::reference(body) };
+    // SAFETY: as above.
+    unsafe { references::taken(body, caller) };
     STATUS_SUCCESS
 }
 
@@ -157,6 +169,8 @@ unsafe extern "win64" fn reference_object_by_handle(
     }
     // SAFETY: the driver's pointer.
     unsafe { body.write(found) };
+    // SAFETY: referenced above.
+    unsafe { references::taken(found, caller) };
     STATUS_SUCCESS
 }
 
@@ -209,6 +223,8 @@ unsafe extern "win64" fn reference_object_by_name(
     }
     // SAFETY: the driver's pointer.
     unsafe { body.write(found) };
+    // SAFETY: the lookup referenced it.
+    unsafe { references::taken(found, caller) };
     STATUS_SUCCESS
 }
 

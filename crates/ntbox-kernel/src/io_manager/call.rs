@@ -15,7 +15,7 @@ use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
 use crate::processor::driver_code::entering_for;
-use crate::processor::thread::Regions;
+use crate::processor::thread::{self, Regions};
 use crate::processor::{irql, points};
 use crate::verifier::{self, rules};
 
@@ -99,6 +99,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
     points::point();
     let level = irql::current();
     let regions = Regions::current();
+    let top = thread::top_level_irp();
     if let Some(completed) = checks::freed_by(irp) {
         checks::report(
             &rules::USE_AFTER_FREE,
@@ -222,6 +223,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             irql::restore(level);
         }
         checks::same_regions(regions, "dispatch routine", routine as usize, irp);
+        checks::same_top_level(top, "dispatch routine", routine as usize, irp);
         fence::put_up(fence);
         status
     }

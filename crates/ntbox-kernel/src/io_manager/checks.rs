@@ -14,7 +14,7 @@ use super::database;
 use super::tracker::{Disagreement, Dispatch, Inner, Whereabouts};
 use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, STATUS_PENDING, Status};
 use crate::processor::irql;
-use crate::processor::thread::Regions;
+use crate::processor::thread::{self, Regions};
 use crate::verifier::{self, Rule, Violation, rules};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -62,6 +62,24 @@ pub fn same_regions(before: Regions, which: &'static str, routine: usize, irp: *
         vec![(which, routine)],
     );
     before.restore();
+}
+
+/// Reports the routine `which` of a driver, at `routine`, that has returned with another top-level IRP in its thread
+/// than it was called with, and sets that one again.
+pub fn same_top_level(before: *mut IRP, which: &'static str, routine: usize, irp: *mut IRP) {
+    let now = thread::top_level_irp();
+    if now == before {
+        return;
+    }
+    report(
+        &rules::TOP_LEVEL_LEFT,
+        format!(
+            "called with the top-level IRP {before:p}, the {which} returned with {now:p} as that of its thread"
+        ),
+        irp,
+        vec![("set by", thread::top_level_irp_set_by()), (which, routine)],
+    );
+    thread::set_top_level_irp(before, 0);
 }
 
 /// # Safety

@@ -19,7 +19,8 @@ use super::complete_checks::{check_information, check_level, check_request, twic
 use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
-    call_checks, checks, completion_states, fence, irp, running, second_stage, unload_safe, witness,
+    call_checks, checks, completion_states, fence, file_checks, irp, running, second_stage,
+    unload_safe, witness,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -29,7 +30,7 @@ use crate::nt::{
 use crate::pe_image::image_at;
 use crate::processor::driver_code::entering_for;
 use crate::processor::irql;
-use crate::processor::thread::Regions;
+use crate::processor::thread::{self, Regions};
 use crate::verifier::{self, rules};
 
 pub use super::second_stage::finish_synchronously;
@@ -218,6 +219,14 @@ impl Observer for Checked {
         // SAFETY: as above.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         let mut inner = tracker.lock();
+        if Status(status).is_error()
+            && let Some(lower) = inner.status_below(number)
+            && image_at(self.last.1).is_some()
+        {
+            // SAFETY: as above; completion goes past this location.
+            let major = unsafe { (*irp.location(number)).MajorFunction };
+            file_checks::came_back(irp, major, lower, status, self.last);
+        }
         if let Some(found) = inner.pass(number, control, status) {
             // SAFETY: devices of a request in flight are alive.
             unsafe { checks::disagreement(found, STATUS_PENDING, &inner) };
@@ -253,6 +262,7 @@ impl Observer for Checked {
         let address = unsafe { unload_safe::routine_to_report(routine, location.Context) };
         let level = irql::current();
         let regions = Regions::current();
+        let top = thread::top_level_irp();
         // SAFETY: the completer owns the request until the routine has it.
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
         let entered = Event::new(EventKind::RoutineEntered, device, number, 0, address);
@@ -282,6 +292,7 @@ impl Observer for Checked {
         ));
         check_level(irp, level, address);
         checks::same_regions(regions, "completion routine", address, irp);
+        checks::same_top_level(top, "completion routine", address, irp);
         if status == STATUS_MORE_PROCESSING_REQUIRED {
             return Outcome::Stop;
         }

@@ -6,15 +6,15 @@
     reason = "the completer owns the request, which is read in place"
 )]
 
-use super::{checks, irp};
+use super::{checks, file_checks, irp};
 use crate::nt::{
-    DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_DEVICE_CONTROL,
-    IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION,
-    IRP_MJ_QUERY_VOLUME_INFORMATION, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_KERNEL_CALL,
-    IRP_MN_USER_FS_REQUEST, IrpExt, Kirql, NTSTATUS, STATUS_PENDING, Status,
+    DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_QUERY_VOLUME_INFORMATION,
+    IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_KERNEL_CALL, IRP_MN_USER_FS_REQUEST, IrpExt, Kirql, NTSTATUS,
+    STATUS_PENDING, Status,
 };
 use crate::processor::{held_locks, irql};
-use crate::verifier::{major_name, rules};
+use crate::verifier::rules;
 
 pub(super) fn twice(message: String, irp: *mut IRP, site: usize, before: usize) {
     checks::report(
@@ -103,7 +103,7 @@ pub(super) unsafe fn check_information(
     }
 }
 
-/// Reports a request that was never sent, and one that may not fail and does.
+/// Reports a request that was never sent, and one that must be passed on and is not.
 ///
 /// # Safety
 /// `irp` is alive, and stands at location `number`.
@@ -124,23 +124,9 @@ unsafe fn check_way(irp: *mut IRP, number: i8, status: NTSTATUS, site: usize) {
         return checks::report(&rules::COMPLETED_UNSENT, message, irp, sites);
     }
     // SAFETY: contract.
-    if below || number > unsafe { (*irp).StackCount } || !Status(status).is_error() {
-        return;
-    }
-    // Nobody may send it there: the mistake is the sender's.
-    if irql::current() >= DISPATCH_LEVEL {
-        return;
-    }
-    // SAFETY: the request has this location.
-    let major = unsafe { (*irp.current_location()).MajorFunction };
-    if matches!(u32::from(major), IRP_MJ_CLEANUP | IRP_MJ_CLOSE) {
-        let message = format!(
-            "{} was completed with {}",
-            major_name(major),
-            Status(status)
-        );
-        let sites = vec![("completed by", site)];
-        checks::report(&rules::CLOSE_FAILED, message, irp, sites);
+    if number <= unsafe { (*irp).StackCount } && !below {
+        // SAFETY: contract: the request has this location.
+        unsafe { file_checks::completed_here(irp, status, site) };
     }
 }
 

@@ -23,7 +23,7 @@ pub use super::database::describe;
 use super::database::{DELETE_PENDING, database};
 pub(super) use super::device_checks::check_attached;
 pub use super::device_checks::check_initializing;
-use super::{checks, device_checks, namespace, shutdown, timer, vpb};
+use super::{checks, device_checks, namespace, references, shutdown, timer, vpb};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DEVOBJ_EXTENSION, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE,
@@ -269,6 +269,7 @@ unsafe fn delete_body(device: *mut DEVICE_OBJECT) {
             return;
         }
         device_checks::forget(device);
+        references::forget(device.cast());
         vpb::delete_vpb(device);
         pool::free_for_box(extension.cast());
         lifetime::dereference((*device).DriverObject.cast());

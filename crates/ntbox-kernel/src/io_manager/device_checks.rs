@@ -1,5 +1,5 @@
 //! What the checks look at in device objects, and what they remember of them:
-//! who created and attached a device, and who has a reference to one.
+//! who created and attached a device.
 
 #![expect(
     unsafe_code,
@@ -15,11 +15,10 @@ use crate::nt::{
     DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT, IRP_MJ_PNP,
     MAJOR_FUNCTION_COUNT,
 };
-use crate::pe_image::{self, Image};
 use crate::verifier::{self, Rule, rules};
 use std::collections::HashMap;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// In `ExtensionFlags`: what the device copies from the one below was looked at.
@@ -32,14 +31,7 @@ struct Known {
     created: HashMap<usize, usize>,
     /// Who attached the device, which is where it should get what it has from the one below.
     attached: HashMap<usize, usize>,
-    /// For a device and the base of an image: who in it asked for a reference that is left.
-    referenced: HashMap<(usize, usize), Vec<usize>>,
-    /// For a device: references that one of several drivers gave back, nobody knows which.
-    given_back: HashMap<usize, usize>,
 }
-
-/// References in [`Known`]: without any, a dereference need not look.
-static REFERENCES: AtomicUsize = AtomicUsize::new(0);
 
 fn known() -> MutexGuard<'static, Known> {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
@@ -61,92 +53,6 @@ pub(super) fn forget(device: *mut DEVICE_OBJECT) {
     let mut known = known();
     known.created.remove(&(device as usize));
     known.attached.remove(&(device as usize));
-    known.given_back.remove(&(device as usize));
-    known.referenced.retain(|(other, _), sites| {
-        let keeps = *other != device as usize;
-        if !keeps {
-            REFERENCES.fetch_sub(sites.len(), Ordering::Relaxed);
-        }
-        keeps
-    });
-}
-
-/// A routine called by `site` has returned the device with a reference.
-pub fn referenced(device: *mut DEVICE_OBJECT, site: usize) {
-    let Some(image) = pe_image::image_at(site).filter(|_| !device.is_null()) else {
-        return;
-    };
-    REFERENCES.fetch_add(1, Ordering::Relaxed);
-    let key = (device as usize, image.base());
-    known().referenced.entry(key).or_default().push(site);
-}
-
-/// `site` gives a reference to an object back, which may be a device.
-pub fn dereferenced(object: usize, site: usize) {
-    if REFERENCES.load(Ordering::Relaxed) == 0 {
-        return;
-    }
-    let mut known = known();
-    // A routine that ends with this call has jumped to it: the return address is its caller's,
-    // the system's. Then it is the driver that has a reference, if there is one alone.
-    let key = if let Some(image) = pe_image::image_at(site) {
-        (object, image.base())
-    } else {
-        let mut holders = known.referenced.keys().filter(|(held, _)| *held == object);
-        match (holders.next().copied(), holders.next()) {
-            (Some(holder), None) => holder,
-            (Some(_), Some(_)) => {
-                *known.given_back.entry(object).or_default() += 1;
-                return;
-            }
-            (None, _) => return,
-        }
-    };
-    let Some(sites) = known.referenced.get_mut(&key) else {
-        return;
-    };
-    // Which of several is given back is not said: the nearest one of the same function, or any.
-    let here = pe_image::function_at(site);
-    let likeness = |asked: usize| (pe_image::function_at(asked) != here, asked.abs_diff(site));
-    let likely = (0..sites.len()).min_by_key(|index| likeness(sites[*index]));
-    if let Some(index) = likely {
-        sites.swap_remove(index);
-        REFERENCES.fetch_sub(1, Ordering::Relaxed);
-    }
-    if sites.is_empty() {
-        known.referenced.remove(&key);
-    }
-}
-
-/// Reports the references that code of the image has asked for and not given back.
-pub(super) fn check_references(image: &Image, service: &str) {
-    let mut left: Vec<(usize, usize)> = {
-        let known = known();
-        let ours = known
-            .referenced
-            .iter()
-            .filter(|((_, base), _)| *base == image.base());
-        ours.flat_map(|((device, _), sites)| sites.iter().map(|site| (*device, *site)))
-            .collect()
-    };
-    left.retain(|(device, _)| match known().given_back.get_mut(device) {
-        // It may be this driver's, so that nothing is known against it.
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    });
-    for (device, site) in left {
-        // SAFETY: a device that is gone was forgotten.
-        let device = unsafe { describe(device as *const DEVICE_OBJECT) };
-        checks::report(
-            &rules::REFERENCE_LEFT,
-            format!("{service} left a reference to {device}"),
-            null_mut(),
-            vec![("referenced by", site)],
-        );
-    }
 }
 
 /// Where a driver should have done what it has not.

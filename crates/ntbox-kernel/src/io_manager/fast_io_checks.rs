@@ -1,8 +1,8 @@
-//! What the checks look at around a call of fast I/O: the IRQL and the regions of the thread.
+//! What the checks look at around a call of fast I/O: the IRQL, the regions and the top-level IRP of the thread.
 
 use super::checks;
 use crate::processor::irql;
-use crate::processor::thread::Regions;
+use crate::processor::thread::{self, Regions};
 use crate::verifier::{self, rules};
 use std::ptr::null_mut;
 
@@ -12,6 +12,7 @@ pub fn around<R>(routine: usize, call: impl FnOnce() -> R) -> R {
         return call();
     }
     let (level, regions) = (irql::current(), Regions::current());
+    let top = thread::top_level_irp();
     let result = call();
     let now = irql::current();
     if now != level {
@@ -33,14 +34,14 @@ pub fn around<R>(routine: usize, call: impl FnOnce() -> R) -> R {
         );
         regions.restore();
     }
+    checks::same_top_level(top, "fast I/O routine", routine, null_mut());
     result
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nt::DISPATCH_LEVEL;
-    use crate::processor::thread;
+    use crate::nt::{DISPATCH_LEVEL, IRP};
     use crate::verifier::capture;
 
     #[test]
@@ -53,9 +54,21 @@ mod tests {
             });
             around(1, || irql::raise(DISPATCH_LEVEL));
             around(1, thread::enter_critical_region);
+            let fast_io = 4 as *mut IRP;
+            around(1, || thread::set_top_level_irp(fast_io, 0));
+            around(1, || {
+                thread::set_top_level_irp(fast_io, 0);
+                thread::set_top_level_irp(null_mut(), 0);
+            });
         });
-        let names: Vec<_> = found.iter().map(|found| found.rule.code).collect();
-        assert_eq!(names, ["0xC9/11", "0xC4/C6"]);
+        let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
+        let expected = [
+            &rules::FAST_IO_IRQL,
+            &rules::FAST_IO_REGIONS,
+            &rules::TOP_LEVEL_LEFT,
+        ];
+        assert_eq!(names, expected.map(|rule| rule.name));
+        assert!(thread::top_level_irp().is_null());
         assert_eq!(irql::current(), 0);
         assert!(!thread::apcs_disabled());
     }

@@ -15,7 +15,7 @@
 pub use super::file_requests::query;
 use super::file_requests::send;
 pub(super) use super::file_requests::{send_create, send_shutdown};
-use super::{device, mount};
+use super::{device, file_checks, mount, references};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_STREAM_FILE,
     FO_SYNCHRONOUS_IO, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, LIST_ENTRY, NTSTATUS, STATUS_SUCCESS,
@@ -318,6 +318,8 @@ unsafe fn delete_body(file: *mut FILE_OBJECT) {
             last_handle_closed(file);
             send(file, IRP_MJ_CLOSE as u8);
         }
+        references::forget(file.cast());
+        file_checks::forget(file);
         let name = (*file).FileName.Buffer;
         if !name.is_null() {
             super::second_stage::free_buffer(name.cast(), 0);

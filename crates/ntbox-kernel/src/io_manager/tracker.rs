@@ -538,6 +538,13 @@ impl Inner {
         below.is_some_and(|below| below.entered != 0)
     }
 
+    /// The status that the request came back with to the driver at location `number`, which has sent it below.
+    pub fn status_below(&self, number: i8) -> Option<NTSTATUS> {
+        let below = usize::try_from(number - 1).ok()?;
+        let below = self.locations.get(below)?;
+        (below.entered != 0).then_some(below.status)
+    }
+
     /// Who sent the request to location `number` last.
     pub fn sent_by(&mut self, number: i8) -> usize {
         self.location(number).map_or(0, |location| location.sent_by)

@@ -10,7 +10,8 @@ use super::database::UNLOAD_PENDING;
 use super::device_checks::Forgot;
 use super::driver::{self, Loaded, UnloadRefused};
 use super::{
-    checks, device, device_checks, irp, registration, running, timer, unload_safe, work_item,
+    checks, device, device_checks, irp, references, registration, running, timer, unload_safe,
+    work_item,
 };
 use crate::etw;
 use crate::nt::irp::control;
@@ -21,7 +22,7 @@ use crate::pool;
 use crate::processor::driver_code::entering;
 use crate::processor::object;
 use crate::processor::thread::Regions;
-use crate::processor::{self, irql, points};
+use crate::processor::{self, handle, irql, points};
 use crate::verifier::{self, rules};
 use std::time::{Duration, Instant};
 
@@ -282,7 +283,15 @@ fn check_leftovers(loaded: &Loaded) {
             vec![("registered by", site)],
         );
     }
-    device_checks::check_references(loaded.image, &loaded.service);
+    references::check(loaded.image, &loaded.service);
+    for (handle, site) in handle::left_by(loaded.image) {
+        checks::report(
+            &rules::HANDLE_LEFT,
+            format!("{} left the handle {handle:#x} open", loaded.service),
+            std::ptr::null_mut(),
+            vec![("opened by", site)],
+        );
+    }
     // Dangling references to deleted devices keep the driver object.
     // SAFETY: the driver object is alive until `drop_object`.
     let references = unsafe { object::pointer_count(driver.cast()) };

@@ -9,6 +9,7 @@
 use super::lifetime::{dereference, reference};
 use super::object::{header, locked};
 use crate::nt::{HANDLE, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
+use crate::pe_image::{self, Image};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,8 @@ use std::sync::{LazyLock, Mutex};
 struct Entry {
     object: usize,
     access: u32,
+    /// The call of a driver that opened it; 0 if it was a program's.
+    opened_by: usize,
 }
 
 /// One table for the process: the box has one system and one user process, and
@@ -43,6 +46,7 @@ pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HAN
     unsafe { header(object) }
         .handles
         .fetch_add(1, Ordering::Relaxed);
+    let opened_by = pe_image::driver_calls().first().copied().unwrap_or(0);
     let mut table = locked(&TABLE);
     table.next += 4;
     let value = if kernel {
@@ -55,6 +59,7 @@ pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HAN
         Entry {
             object: object as usize,
             access,
+            opened_by,
         },
     );
     value as HANDLE
@@ -105,6 +110,19 @@ pub fn access_of_handle(handle: HANDLE) -> Result<u32, NTSTATUS> {
         .get(&(handle as usize))
         .map(|entry| entry.access)
         .ok_or(STATUS_INVALID_HANDLE)
+}
+
+/// The kernel handles that code of the image has opened and nobody has closed, with who opened each.
+pub fn left_by(image: &Image) -> Vec<(usize, usize)> {
+    let table = locked(&TABLE);
+    let kernel = table
+        .entries
+        .iter()
+        .filter(|(value, _)| is_kernel_handle(**value as HANDLE));
+    kernel
+        .map(|(value, entry)| (*value, entry.opened_by))
+        .filter(|(_, site)| image.contains(*site))
+        .collect()
 }
 
 /// Number of open handles.

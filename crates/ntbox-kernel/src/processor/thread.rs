@@ -94,7 +94,8 @@ static PROCESSORS_IN_USE: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     static CURRENT: Cell<Option<&'static Thread>> = const { Cell::new(None) };
     static PREVIOUS_MODE: Cell<i8> = const { Cell::new(0) };
-    static TOP_LEVEL_IRP: Cell<*mut IRP> = const { Cell::new(std::ptr::null_mut()) };
+    /// With who has set it.
+    static TOP_LEVEL_IRP: Cell<(*mut IRP, usize)> = const { Cell::new((std::ptr::null_mut(), 0)) };
     static END: EndOfThread = const { EndOfThread };
 }
 
@@ -396,12 +397,17 @@ impl Drop for PreviousMode {
 
 /// What `IoSetTopLevelIrp` was called with last on this thread.
 pub fn top_level_irp() -> *mut IRP {
-    TOP_LEVEL_IRP.get()
+    TOP_LEVEL_IRP.get().0
 }
 
-/// `IoSetTopLevelIrp`: kept, and not looked behind.
-pub fn set_top_level_irp(irp: *mut IRP) {
-    TOP_LEVEL_IRP.set(irp);
+/// Who called `IoSetTopLevelIrp` last on this thread; 0 if nobody has.
+pub fn top_level_irp_set_by() -> usize {
+    TOP_LEVEL_IRP.get().1
+}
+
+/// `IoSetTopLevelIrp`, called by `site`: kept, and not looked behind.
+pub fn set_top_level_irp(irp: *mut IRP, site: usize) {
+    TOP_LEVEL_IRP.set((irp, site));
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod devices;
 mod ends;
 mod fast_io;
 mod faults;
+mod files;
 mod irp_life;
 mod irql;
 mod irql_calls;
@@ -35,6 +36,7 @@ pub use devices::{
     after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
 };
 pub use fast_io::query as fast_io_query;
+pub use files::use_file;
 pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
@@ -330,6 +332,18 @@ mistakes! {
     IllegalStatusReturned = "illegal-status-returned";
     /// IRP_MJ_CLEANUP is failed.
     CloseFailed = "close-failed";
+    /// A completion routine fails an IRP_MJ_CLEANUP that has succeeded.
+    CloseFailedAfterwards = "close-failed-afterwards";
+    /// IRP_MJ_CLEANUP is completed for a file that the driver below has open.
+    CloseNotPassedOn = "close-not-passed-on";
+    /// A reference to a file object is not given back.
+    FileReferenceLeft = "file-reference-left";
+    /// A reference to a file object is given back that was not taken.
+    FileDereferencedTwice = "file-dereferenced-twice";
+    /// A kernel handle is not closed.
+    HandleLeft = "handle-left";
+    /// The top-level IRP of the thread is set, and not set back.
+    TopLevelIrpLeft = "top-level-irp-left";
     /// A request of its own is completed that was never sent.
     CompleteUnsent = "complete-unsent";
     /// A request of IoBuildSynchronousFsdRequest is freed.
@@ -439,6 +453,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
+        .or_else(|| files::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
         .or_else(|| logging::routine(mistake, major))

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{device, device_checks, lookup, mount, shutdown};
+use crate::io_manager::{device, device_checks, lookup, mount, references, shutdown};
 use crate::nt::{
     DEVICE_OBJECT, DO_SHUTDOWN_REGISTERED, DRIVER_OBJECT, FILE_OBJECT, Kirql, NTSTATUS,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
@@ -159,7 +159,8 @@ pub unsafe extern "win64" fn get_attached_device_reference(
     irql::require("IoGetAttachedDeviceReference", caller);
     // SAFETY: the driver passes a live device.
     let top = unsafe { device::reference_top_of_stack(device) };
-    device_checks::referenced(top, caller);
+    // SAFETY: it was just referenced, or is null.
+    unsafe { references::taken(top.cast(), caller) };
     top
 }
 
@@ -171,7 +172,8 @@ pub unsafe extern "win64" fn get_lower_device_object(
     irql::require("IoGetLowerDeviceObject", caller);
     // SAFETY: the driver passes a live device.
     let lower = unsafe { device::reference_lower(device) };
-    device_checks::referenced(lower, caller);
+    // SAFETY: it was just referenced, or is null.
+    unsafe { references::taken(lower.cast(), caller) };
     lower
 }
 
@@ -183,7 +185,8 @@ pub unsafe extern "win64" fn get_device_attachment_base_ref(
     irql::require("IoGetDeviceAttachmentBaseRef", caller);
     // SAFETY: the driver passes a live device.
     let base = unsafe { device::reference_attachment_base(device) };
-    device_checks::referenced(base, caller);
+    // SAFETY: it was just referenced, or is null.
+    unsafe { references::taken(base.cast(), caller) };
     base
 }
 
@@ -203,7 +206,9 @@ pub unsafe extern "win64" fn enumerate_device_object_list(
     let count = if list.is_null() { 0 } else { count };
     for index in 0..count as usize {
         // SAFETY: as many as there are and there is room for were written.
-        device_checks::referenced(unsafe { list.wrapping_add(index).read() }, caller);
+        let device = unsafe { list.wrapping_add(index).read() };
+        // SAFETY: it was just referenced.
+        unsafe { references::taken(device.cast(), caller) };
     }
     status
 }
@@ -220,7 +225,8 @@ pub unsafe extern "win64" fn get_disk_device_object(
         Ok(device) => {
             // SAFETY: the driver's pointer.
             unsafe { disk.write(device) };
-            device_checks::referenced(device, caller);
+            // SAFETY: it was just referenced, or is null.
+            unsafe { references::taken(device.cast(), caller) };
             STATUS_SUCCESS
         }
         Err(status) => status,
@@ -244,6 +250,8 @@ pub unsafe extern "win64" fn get_device_object_pointer(
             unsafe { file.write(opened) };
             // SAFETY: the driver's pointer.
             unsafe { device.write(top) };
+            // SAFETY: it was just referenced, by the lookup.
+            unsafe { references::taken(opened.cast(), caller) };
             STATUS_SUCCESS
         }
         Err(status) => status,

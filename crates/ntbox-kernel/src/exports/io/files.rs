@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::file;
+use crate::io_manager::{file, references};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
     OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, file_id, unicode,
@@ -161,7 +161,10 @@ pub unsafe extern "win64" fn create_stream_file_object(
 ) -> *mut FILE_OBJECT {
     irql::require("IoCreateStreamFileObject", caller);
     // SAFETY: the driver passes a live file or device.
-    unsafe { file::create_stream(file, device, true) }
+    let stream = unsafe { file::create_stream(file, device, true) };
+    // SAFETY: its one reference is the driver's.
+    unsafe { references::taken(stream.cast(), caller) };
+    stream
 }
 
 /// `IoCreateStreamFileObjectLite`: as above, without cleanup.
@@ -172,7 +175,10 @@ pub unsafe extern "win64" fn create_stream_file_object_lite(
 ) -> *mut FILE_OBJECT {
     irql::require("IoCreateStreamFileObjectLite", caller);
     // SAFETY: the driver passes a live file or device.
-    unsafe { file::create_stream(file, device, false) }
+    let stream = unsafe { file::create_stream(file, device, false) };
+    // SAFETY: its one reference is the driver's.
+    unsafe { references::taken(stream.cast(), caller) };
+    stream
 }
 
 /// `IoQueryFileInformation`.

@@ -228,9 +228,9 @@ pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
 ///
 /// # Safety
 /// None: what is set is handed out, and not looked behind.
-pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP) {
-    irql::require("IoSetTopLevelIrp", 0);
-    thread::set_top_level_irp(irp);
+pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP, caller: usize) {
+    irql::require("IoSetTopLevelIrp", caller);
+    thread::set_top_level_irp(irp, caller);
 }
 
 /// `IoIsOperationSynchronous`: the originator waits for the request.

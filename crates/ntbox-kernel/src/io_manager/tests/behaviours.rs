@@ -230,6 +230,10 @@ unsafe fn filter(own: &mut Extension, device: *mut DEVICE_OBJECT, irp: *mut IRP)
                 call::call_driver(lower, request, 0);
                 STATUS_PENDING
             }
+            Behaviour::Answer => {
+                complete::complete_request(irp, 0, 1);
+                STATUS_SUCCESS
+            }
             Behaviour::SkipAndSetRoutine => {
                 stack::skip(irp);
                 stack::set_completion_routine(irp, Some(unread), context, ALWAYS);

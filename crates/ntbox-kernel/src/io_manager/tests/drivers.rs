@@ -59,6 +59,8 @@ pub enum Behaviour {
     ForwardAtDispatch,
     CompleteAndContinue,
     KeepCancelLock,
+    /// A filter that completes, as by a driver's call, what it should pass on.
+    Answer,
     SkipAndSetRoutine,
     ContextOnStack,
 }

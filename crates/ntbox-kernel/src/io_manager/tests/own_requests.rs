@@ -9,11 +9,11 @@
 
 use super::drivers::{Behaviour, Stack, originate};
 use crate::io_manager::own_request_checks::Made;
-use crate::io_manager::{call, complete, irp, request, stack};
+use crate::io_manager::{call, complete, file_checks, irp, request, stack};
 use crate::nt::{
-    DEVICE_OBJECT, IRP, IRP_MJ_CLEANUP, IRP_MJ_FLUSH_BUFFERS, IRP_SYNCHRONOUS_API, IrpExt, KEVENT,
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
-    STATUS_SUCCESS,
+    DEVICE_OBJECT, FILE_OBJECT, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
+    IRP_MJ_FLUSH_BUFFERS, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_ACCESS_DENIED,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::processor::{dispatcher, thread};
 use crate::verifier::{capture, rules};
@@ -192,4 +192,29 @@ fn completions_that_must_not_be() {
         let found = codes(|| complete::complete_request(own, 0, SITE));
         assert_eq!(found, ["0xC9/239"]);
     }
+}
+
+#[test]
+fn closes_that_the_driver_below_never_hears_of() {
+    let stack = Stack::new(&[Behaviour::Complete, Behaviour::Answer]);
+    let file = 0x7000 as *mut FILE_OBJECT;
+    let send = |major: u32| {
+        let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+        // SAFETY: the request is owned here until it is sent.
+        let location = unsafe { &mut *request.irp.next_location() };
+        location.MajorFunction = major as u8;
+        location.FileObject = file;
+        let (_, found) = capture(|| request.send(stack.top(), 0));
+        let names = found.iter().map(|found| found.rule.name);
+        names.collect::<Vec<_>>()
+    };
+    let expected = [rules::CLOSE_NOT_PASSED_ON.name];
+    assert_eq!(send(IRP_MJ_CLEANUP), expected);
+    assert_eq!(send(IRP_MJ_CLOSE), expected);
+    // A file that the driver has opened itself is its own to close.
+    assert!(send(IRP_MJ_CREATE).is_empty());
+    assert!(send(IRP_MJ_CLEANUP).is_empty());
+    assert!(send(IRP_MJ_CLOSE).is_empty());
+    file_checks::forget(file);
+    assert_eq!(send(IRP_MJ_CLEANUP), expected);
 }

@@ -95,6 +95,16 @@ rules! { Devices;
         should: "call ObDereferenceObject for each device object that was returned with a reference",
         proof: BadDriver("device-reference-left"),
     };
+    HANDLE_LEFT = {
+        name: "HandleLeftAtUnload",
+        code: "documented",
+        checks: "A kernel handle that a driver has opened is open when DriverUnload has returned",
+        source: "ddi/ntifs/nf-ntifs-ntclose",
+        detected_by: "after DriverUnload: handles with OBJ_KERNEL_HANDLE, by who opened them",
+        should: "call ZwClose for each handle that a ZwCreateXxx or ZwOpenXxx routine, ObOpenObjectByPointer or \
+                 PsCreateSystemThread gave",
+        proof: BadDriver("handle-left"),
+    };
     COMPLETION_ROUTINE_REFUSED = {
         name: "IoSetCompletionRoutineExCheck",
         code: "DDI compliance",

@@ -11,6 +11,7 @@ pub mod census;
 mod choice;
 pub mod devices;
 pub mod faults;
+pub mod files;
 pub mod irp_life;
 pub mod irql;
 pub mod irql_calls;
@@ -23,6 +24,7 @@ mod severity;
 pub use choice::RuleSet;
 pub use devices::*;
 pub use faults::*;
+pub use files::*;
 pub use irp_life::*;
 pub use irql::*;
 pub use irql_calls::*;
@@ -41,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         irql::RULES,
         irql_calls::RULES,
         devices::RULES,
+        files::RULES,
         pool_and_locks::RULES,
         faults::RULES,
     ]

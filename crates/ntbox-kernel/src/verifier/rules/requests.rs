@@ -67,15 +67,6 @@ rules! { IrpLife;
         should: "give the status a value on every way to the end of the dispatch routine",
         proof: BadDriver("illegal-status-returned"),
     };
-    CLOSE_FAILED = {
-        name: "CloseFailed",
-        code: "0xC9/247",
-        checks: "A driver fails a cleanup or close itself: these must not fail",
-        source: page::IO_VIOLATION,
-        detected_by: "IoCompleteRequest: IoStatus.Status, of a request that was not sent below",
-        should: "pass IRP_MJ_CLEANUP and IRP_MJ_CLOSE on, whatever else cannot be done",
-        proof: BadDriver("close-failed"),
-    };
     COMPLETED_UNSENT = {
         name: "IoAllocateComplete",
         code: "0xC9/239",

@@ -54,6 +54,8 @@ pub enum Family {
     Irql,
     /// Device objects, their stacks, and what is left of a driver.
     Devices,
+    /// File objects, and who is to know that they are closed.
+    Files,
     /// Memory and locks.
     PoolAndLocks,
     /// What stops the processor or the driver itself.
@@ -67,6 +69,7 @@ impl fmt::Display for Family {
             Self::Pending => "pending",
             Self::Irql => "IRQL",
             Self::Devices => "devices",
+            Self::Files => "files",
             Self::PoolAndLocks => "pool and locks",
             Self::Faults => "faults",
         })

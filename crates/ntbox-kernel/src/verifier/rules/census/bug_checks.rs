@@ -19,7 +19,7 @@ census! {
     checked "0xF" SPIN_LOCK_PAIRING;
     checked "0x10" SPIN_LOCK_PAIRING;
     checked "0x11" MUTEX_NOT_OWNED;
-    open "0x18" "the count of references of every object, by who gave them back";
+    checked "0x18" REFERENCE_BY_POINTER;
     checked "0x19" POOL_OVERRUN_FOUND, POOL_OVERRUN;
     not_applicable "0x1A" "about the tables of memory management, which the box has not";
     checked "0x1E" BAD_INSTRUCTION, MUTEX_NOT_OWNED, SEMAPHORE_LIMIT, THREAD_HELD_MUTEX;

@@ -1,0 +1,223 @@
+//! Who has a reference to a device or a file object, as far as drivers have taken them.
+//!
+//! Which reference it gives back, a driver does not say. How many drivers have is known, and that they cannot give
+//! back more: the others are the system's own, for handles, requests, and the object itself.
+
+#![expect(
+    unsafe_code,
+    reason = "objects that are left are told by what is in them"
+)]
+
+use super::checks;
+use super::database::describe;
+use crate::nt::{FILE_OBJECT, unicode};
+use crate::pe_image::{self, Image};
+use crate::processor::object::{self, Kind};
+use crate::verifier::rules;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// Who has taken the references to an object that are left, by the base of his image.
+#[derive(Default)]
+struct Taken {
+    by: HashMap<usize, Vec<usize>>,
+    /// How many of them one of several drivers gave back, nobody knows which.
+    given_back: usize,
+}
+
+impl Taken {
+    /// References that drivers have.
+    fn count(&self) -> usize {
+        let all: usize = self.by.values().map(Vec::len).sum();
+        all.saturating_sub(self.given_back)
+    }
+}
+
+/// By the addresses of objects.
+fn all() -> MutexGuard<'static, HashMap<usize, Taken>> {
+    static ALL: LazyLock<Mutex<HashMap<usize, Taken>>> = LazyLock::new(Mutex::default);
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A routine called by `site` has given a reference to `object` out; one to an object of another kind is not kept.
+///
+/// # Safety
+/// `object` is null or the body of a live object.
+pub unsafe fn taken(object: *const c_void, site: usize) {
+    let Some(image) = pe_image::image_at(site) else {
+        return;
+    };
+    // SAFETY: contract.
+    let kind = unsafe { object::kind_of(object) };
+    if matches!(kind, Some(Kind::Device | Kind::File)) {
+        let mut all = all();
+        let taken = all.entry(object as usize).or_default();
+        taken.by.entry(image.base()).or_default().push(site);
+    }
+}
+
+/// The object is gone.
+pub(super) fn forget(object: *const c_void) {
+    all().remove(&(object as usize));
+}
+
+/// `site` gives a reference to the object back; false if no driver has one.
+pub fn given_back(object: *const c_void, site: usize) -> bool {
+    let mut all = all();
+    let Some(taken) = all
+        .get_mut(&(object as usize))
+        .filter(|taken| taken.count() != 0)
+    else {
+        return false;
+    };
+    // Without an image of its own, by one driver if there is one alone.
+    let base = match (pe_image::image_at(site), taken.by.len()) {
+        (Some(image), _) => Some(image.base()),
+        (None, 1) => taken.by.keys().next().copied(),
+        (None, _) => None,
+    };
+    let Some(sites) = base.and_then(|base| taken.by.get_mut(&base)) else {
+        taken.given_back += 1;
+        return true;
+    };
+    // Which of several is given back is not said: the nearest one of the same function, or any.
+    let here = pe_image::function_at(site);
+    let likeness = |asked: usize| (pe_image::function_at(asked) != here, asked.abs_diff(site));
+    let likely = (0..sites.len()).min_by_key(|index| likeness(sites[*index]));
+    if let Some(index) = likely {
+        sites.swap_remove(index);
+    }
+    taken.by.retain(|_, sites| !sites.is_empty());
+    if taken.count() == 0 {
+        all.remove(&(object as usize));
+    }
+    true
+}
+
+/// Reports the references that code of the image has taken and not given back.
+pub(super) fn check(image: &Image, service: &str) {
+    // The report must not run while the table is locked.
+    let mut left = Vec::new();
+    for (object, taken) in all().iter_mut() {
+        let sites = taken.by.get(&image.base()).cloned().unwrap_or_default();
+        let count = taken.count();
+        for site in sites {
+            // It may be this driver's, so that nothing is known against it.
+            if taken.given_back > 0 {
+                taken.given_back -= 1;
+            } else {
+                left.push((*object as *mut c_void, count, site));
+            }
+        }
+    }
+    for (object, count, site) in left {
+        // SAFETY: an object that is gone was forgotten.
+        let kind = unsafe { object::kind_of(object) };
+        // SAFETY: as above.
+        let is_kept = unsafe { is_kept_by(object, count) };
+        let (rule, what) = match kind {
+            Some(Kind::Device) => {
+                // SAFETY: as above.
+                (&rules::REFERENCE_LEFT, unsafe { describe(object.cast()) })
+            }
+            Some(Kind::File) if is_kept => {
+                // SAFETY: as above.
+                let name = unsafe { name_of(object.cast()) };
+                let what = format!("the file object of {name}, which is therefore never closed");
+                (&rules::FILE_REFERENCE_LEFT, what)
+            }
+            _ => continue,
+        };
+        let message = format!("{service} left a reference to {what}");
+        checks::report(rule, message, null_mut(), vec![("referenced by", site)]);
+    }
+}
+
+/// True if the `count` references of drivers are all that keeps the object: it has no handle, and is in no request.
+///
+/// # Safety
+/// `object` is the body of a live object.
+unsafe fn is_kept_by(object: *const c_void, count: usize) -> bool {
+    // SAFETY: contract.
+    let handles = unsafe { object::handle_count(object) };
+    // SAFETY: contract.
+    let references = unsafe { object::pointer_count(object) };
+    handles == 0 && usize::try_from(references).is_ok_and(|references| references <= count)
+}
+
+/// # Safety
+/// `file` is alive.
+unsafe fn name_of(file: *const FILE_OBJECT) -> String {
+    // SAFETY: contract.
+    let name = unsafe { unicode::to_string(&raw const (*file).FileName) };
+    if name.is_empty() {
+        "a volume".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pe_image::test_image::{TEXT, TestImage};
+    use crate::processor::lifetime::dereference;
+    use crate::processor::{handle, object};
+    use crate::verifier::capture;
+
+    /// An image, and the address behind a call in it.
+    fn driver(name: &str) -> (&'static Image, usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = TestImage::default().write(&folder, name);
+        let image = pe_image::load(&file, &|_, _| None).expect("the image is right");
+        (image, image.base() + TEXT as usize + 2)
+    }
+
+    fn new_file() -> *mut c_void {
+        object::create(Kind::File, size_of::<FILE_OBJECT>())
+    }
+
+    #[test]
+    fn drivers_give_back_what_drivers_have_taken() {
+        let (_, site) = driver("takes.sys");
+        let (_, other) = driver("gives.sys");
+        let file = new_file();
+        assert!(!given_back(file, site));
+        for giver in [site, other, 0] {
+            // SAFETY: the object is alive and owned here.
+            unsafe { taken(file, site) };
+            assert!(given_back(file, giver));
+            assert!(!given_back(file, giver));
+        }
+        forget(file);
+        // SAFETY: as above.
+        unsafe { dereference(file) };
+    }
+
+    #[test]
+    fn what_keeps_a_file_alone_is_reported() {
+        let (image, site) = driver("keeps.sys");
+        let file = new_file();
+        let left = || {
+            let (_, found) = capture(|| check(image, "keeps"));
+            found
+                .iter()
+                .map(|found| found.rule.name)
+                .collect::<Vec<_>>()
+        };
+        assert!(left().is_empty());
+        // SAFETY: the object is alive and owned here; its one reference stands for the driver's.
+        unsafe { taken(file, site) };
+        assert_eq!(left(), [rules::FILE_REFERENCE_LEFT.name]);
+        // SAFETY: as above.
+        let opened = unsafe { handle::open_handle(file, 0, false) };
+        assert!(left().is_empty(), "a program has it open");
+        handle::close_handle(opened);
+        assert!(given_back(file, site));
+        assert!(left().is_empty());
+        // SAFETY: as above.
+        unsafe { dereference(file) };
+    }
+}
