@@ -163,6 +163,8 @@ caught! {
     touching_a_request_that_is_below_is_caught = "touch-irp-while-below";
     /// D5: touched after IoCompleteRequest, while its originator has it.
     touching_a_completed_request_is_caught = "touch-irp-after-completion";
+    /// C11: touched after it was given to a worker.
+    touching_a_queued_request_is_caught = "touch-irp-after-queueing";
     /// D5: completed with STATUS_PENDING.
     completing_as_pending_is_caught = "complete-as-pending";
     /// D4: neither completed nor passed on.

@@ -89,6 +89,12 @@ pub const ALL: &[Mistake] = &[
         OWNERSHIP,
     )
     .with(Work::Fenced),
+    at_line(
+        "touch-irp-after-queueing",
+        "TouchedAfterQueueing",
+        OWNERSHIP,
+    )
+    .with(Work::FencedCopy),
     at_line("complete-as-pending", "CompletedAsPending", IRP_LIFE),
     at_line(
         "skipped-and-routine-set",

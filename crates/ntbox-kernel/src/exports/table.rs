@@ -202,6 +202,8 @@ macro_rules! define_thunk {
                 "mov qword ptr [r11 + {call}], 0",
                 "mov rsp, [rsp + {frame}]",
                 $($end,)*
+                "cmp qword ptr [r11 + {traps_behind}], 0",
+                "jne {return_trapping}",
                 "ret",
                 routine = const $crate::pe_image::crossing::ROUTINE,
                 return_slot = const $crate::pe_image::crossing::RETURN_SLOT,
@@ -211,6 +213,8 @@ macro_rules! define_thunk {
                 // A slot for each argument, of which the first four are shadow space.
                 frame = const if $slots > 4 { ($slots as usize).next_multiple_of(2) * 8 } else { 32 },
                 function = sym $f,
+                traps_behind = const $crate::pe_image::crossing::TRAPS_BEHIND,
+                return_trapping = sym $crate::pe_image::crossing::return_trapping,
                 $($operands)*
             )
         }

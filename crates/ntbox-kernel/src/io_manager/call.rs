@@ -190,6 +190,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         call_checks::check_status(status, routine as usize, signalled.then_some(site));
         if let Some((tracker, entry)) = entered {
             let queued = running::dispatch_left();
+            fence::take_down(&raw const *tracker);
             tracker.history.record(Event::new(
                 EventKind::Returned,
                 device,

@@ -3,17 +3,18 @@
 //! A request is the driver's again when a completion routine of it has stopped
 //! completion; else it is not to be touched after `IoCallDriver` or
 //! `IoCompleteRequest`, even while it is still there (with the driver below, or
-//! with the originator, who frees it later). Its pages cannot be closed, as
-//! those who have it use them at the same time on other threads. So the thread
+//! with the originator, who frees it later); nor after it was marked pending and
+//! given to a worker, who has sent it or completed it. Its pages cannot be closed,
+//! as those who have it use them at the same time on other threads. So the thread
 //! that gave it away is followed instruction by instruction from the return of
-//! the call until it leaves the driver, by returning or by calling the kernel,
-//! and each access to the request is seen before it is done.
+//! the call until its dispatch routine returns, but for what the kernel and other
+//! routines do that this calls, and each access to the request is seen before it is done.
 //!
 //! Nothing is reported wrongly: at the access the tracker is asked whether the
 //! request is the driver's, and it is as soon as its completion routine is
-//! called, before that can tell the thread so. Not seen: what the driver does
-//! after a further call of the kernel, in which it may have waited for the
-//! request, and in other threads than that of its dispatch routine.
+//! called, before that can tell the thread so. A worker may not have begun, or wait
+//! for the thread: then nothing is concluded. Not seen: what the driver does in other
+//! threads than that of its dispatch routine.
 
 #![expect(
     unsafe_code,
@@ -21,11 +22,11 @@
 )]
 
 use super::running;
-use super::tracker::Tracker;
+use super::tracker::{Moves, Tracker};
 use crate::nt::IRP;
 use crate::pe_image::{self, Image, crossing};
 use crate::processor::instruction;
-use crate::processor::step::{self, Access, Next, Step};
+use crate::processor::step::{self, Access, Next, STACK_POINTER, Step};
 use crate::verifier::options::{self, Options};
 use crate::verifier::rules;
 use std::cell::Cell;
@@ -42,10 +43,12 @@ enum Given {
     Passed(usize),
     /// `IoCompleteRequest`.
     Completed,
+    /// A worker was given it, after this.
+    Queued(Moves),
 }
 
 /// A request that is about to be given away.
-pub(super) struct Fence {
+pub struct Fence {
     tracker: *const Tracker,
     /// The request with its stack locations.
     request: Range<usize>,
@@ -53,11 +56,13 @@ pub(super) struct Fence {
     /// Who gave it away.
     site: usize,
     image: &'static Image,
+    /// Where the return address of the dispatch routine lies.
+    return_slot: usize,
 }
 
 struct Watch {
     fence: Fence,
-    /// The thread is back in the driver.
+    /// The thread has come back to the driver.
     inside: bool,
     steps: u32,
 }
@@ -88,6 +93,18 @@ pub(super) unsafe fn before_completion(irp: *mut IRP, site: usize) -> Option<Fen
     unsafe { of(irp, site) }
 }
 
+/// Before the driver at `site` gives `context` to a worker, which leads to the request for which its dispatch routine
+/// runs.
+pub fn before_queueing(context: usize, site: usize) -> Option<Fence> {
+    let irp = running::marked_and_led_to(context)?;
+    // SAFETY: the dispatch routine, which was entered for it, has not given it away.
+    let mut fence = unsafe { of(irp, site) }?;
+    // SAFETY: as for `Watch::is_given_away`.
+    let moves = unsafe { &*fence.tracker }.lock().moves();
+    fence.given = Given::Queued(moves);
+    Some(fence)
+}
+
 /// # Safety
 /// As [`before_call`].
 unsafe fn of(irp: *mut IRP, site: usize) -> Option<Fence> {
@@ -96,8 +113,9 @@ unsafe fn of(irp: *mut IRP, site: usize) -> Option<Fence> {
     }
     let tracker = running::dispatched(irp)?;
     let image = pe_image::image_at(site)?;
+    let entered = crossing::entered();
     // A call that its routine ends with returns to no driver.
-    if site == crossing::entered().routine {
+    if site == entered.routine {
         return None;
     }
     // SAFETY: contract.
@@ -108,22 +126,40 @@ unsafe fn of(irp: *mut IRP, site: usize) -> Option<Fence> {
         given: Given::Completed,
         site,
         image,
+        return_slot: entered.return_slot,
     })
 }
 
 /// The call returns to the driver next: follows the thread from here.
-pub(super) fn put_up(fence: Option<Fence>) {
+pub fn put_up(fence: Option<Fence>) {
     let Some(fence) = fence else { return };
     let watch = Watch {
         fence,
         inside: false,
         steps: 0,
     };
-    if watch.is_given_away() {
+    // A worker may take its time.
+    if watch.is_given_away() || matches!(watch.fence.given, Given::Queued(_)) {
         // Followed for an earlier request, the thread would be interrupted in the middle of this.
         step::stop_watching();
         WATCH.set(Some(watch));
         step::watch(next);
+    }
+}
+
+/// The dispatch routine has returned that a fence was put up in, whose request `tracker` is of.
+pub(super) fn take_down(tracker: *const Tracker) {
+    if !options::on(Options::FENCE) {
+        return;
+    }
+    let watch = WATCH.take();
+    if watch
+        .as_ref()
+        .is_some_and(|watch| std::ptr::eq(watch.fence.tracker, tracker))
+    {
+        step::stop_watching();
+    } else {
+        WATCH.set(watch);
     }
 }
 
@@ -133,7 +169,7 @@ fn next(step: &Step) -> Next {
         return Next::Stop;
     };
     let next = watch.judge(step);
-    if matches!(next, Next::GoOn) {
+    if matches!(next, Next::GoOn | Next::Pause) {
         WATCH.set(Some(watch));
     }
     next
@@ -145,8 +181,16 @@ impl Watch {
         if self.steps > MOST_STEPS {
             return Next::Stop;
         }
-        if !self.fence.image.contains(step.instruction) {
-            return if self.inside { Next::Stop } else { Next::GoOn };
+        let slot = self.fence.return_slot;
+        let returned = step.registers[STACK_POINTER] == (slot + size_of::<usize>()) as u64;
+        let is_here = crossing::entered().return_slot == slot;
+        if !is_here || !self.fence.image.contains(step.instruction) {
+            return match (self.inside, returned) {
+                (false, _) => Next::GoOn,
+                (true, true) => Next::Stop,
+                // The kernel, or what that calls.
+                (true, false) => Next::Pause,
+            };
         }
         self.inside = true;
         match instruction::accesses_in(step, &self.fence.request) {
@@ -156,6 +200,7 @@ impl Watch {
                 rule: match self.fence.given {
                     Given::Passed(_) => &rules::TOUCHED_AFTER_CALL,
                     Given::Completed => &rules::TOUCHED_AFTER_COMPLETION,
+                    Given::Queued(_) => &rules::TOUCHED_AFTER_QUEUEING,
                 },
                 offset: address - self.fence.request.start,
                 given_by: self.fence.site,
@@ -172,6 +217,7 @@ impl Watch {
             && match self.fence.given {
                 Given::Passed(holders) => inner.holders().len() != holders,
                 Given::Completed => true,
+                Given::Queued(moves) => inner.moves() != moves,
             }
     }
 }

@@ -23,7 +23,7 @@ pub mod device_checks;
 pub mod driver;
 pub mod error_log;
 pub mod fast_io_checks;
-mod fence;
+pub mod fence;
 pub mod file;
 mod file_checks;
 mod file_requests;

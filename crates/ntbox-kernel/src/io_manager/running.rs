@@ -388,6 +388,20 @@ pub fn is_queued(context: usize, caller: usize) {
     });
 }
 
+/// The request for which the innermost routine runs, a dispatch routine that has marked it pending, if `context` leads
+/// to it.
+pub fn marked_and_led_to(context: usize) -> Option<*mut IRP> {
+    innermost(|frame| {
+        let dispatches = matches!(frame.what, What::Dispatch { .. });
+        if !dispatches || !leads_to(context, frame.irp as usize) {
+            return None;
+        }
+        // SAFETY: the call of the dispatch routine keeps the tracker.
+        let inner = unsafe { &*frame.tracker }.lock();
+        (inner.is_at(frame.number) && is_marked(&inner, frame.number)).then_some(frame.irp)
+    })
+}
+
 /// True if `context` is the request, lies in it, or is memory that begins with a pointer to it.
 fn leads_to(context: usize, irp: usize) -> bool {
     let request = irp..irp + size_of::<IRP>();

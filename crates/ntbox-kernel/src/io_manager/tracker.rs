@@ -81,6 +81,10 @@ pub struct Inner {
     locations: Box<[Location]>,
 }
 
+/// Counts what happens to a request: what is equal has stayed where it was in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moves(u32);
+
 /// A driver whose dispatch routine was entered, until completion has passed its location.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder {
@@ -346,13 +350,21 @@ impl Inner {
             .map_or(0, |location| location.unsignalled)
     }
 
+    /// True if the request is with the driver that was entered with location `number`.
+    pub fn is_at(&self, number: i8) -> bool {
+        let last = self.holders.last();
+        last.is_some_and(|last| last.number == number)
+    }
+
+    /// How often the request was sent and completed so far.
+    pub fn moves(&self) -> Moves {
+        let entered = self.locations.iter().map(|location| location.entered);
+        Moves(entered.fold(self.sequence, u32::wrapping_add))
+    }
+
     /// True if the request is with the driver that was entered with location `number`, and unmarked.
     pub fn is_unmarked_at(&self, number: i8) -> bool {
-        let here = self
-            .holders
-            .last()
-            .is_some_and(|last| last.number == number);
-        here && !self.irp.is_null()
+        self.is_at(number) && !self.irp.is_null()
             // SAFETY: not freed and not passed, and neither can happen while the lock is held.
             && unsafe { control_of(self.irp, number) } & control::PENDING_RETURNED == 0
     }

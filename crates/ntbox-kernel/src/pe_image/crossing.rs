@@ -72,6 +72,8 @@ struct Crossing {
     next_request: Cell<usize>,
     /// The lowest address of the kernel stack.
     limit: Cell<usize>,
+    /// Not 0: the next call of the box that returns to a driver has its instructions trap.
+    traps_behind: Cell<usize>,
 }
 
 thread_local! {
@@ -81,6 +83,7 @@ thread_local! {
             next: Cell::new(0),
             next_request: Cell::new(0),
             limit: Cell::new(0),
+            traps_behind: Cell::new(0),
         }
     };
 }
@@ -101,6 +104,7 @@ pub(crate) const RETURN_SLOT: usize =
 pub(crate) const CALL: usize = offset_of!(Crossing, entered) + offset_of!(Entered, call);
 pub(crate) const STACK: usize = offset_of!(Crossing, entered) + offset_of!(Entered, stack);
 pub(crate) const HOST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, host);
+pub(crate) const TRAPS_BEHIND: usize = offset_of!(Crossing, traps_behind);
 const REQUEST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, request);
 const NEXT: usize = offset_of!(Crossing, next);
 const NEXT_REQUEST: usize = offset_of!(Crossing, next_request);
@@ -178,6 +182,28 @@ pub fn read_own_stack(address: usize) -> Option<usize> {
     // SAFETY: each kernel stack has that many bytes, which are there for as long as its thread is; the record of
     // integers may be written by a driver at the same time only in this thread.
     Some(unsafe { std::ptr::with_exposed_provenance::<usize>(address).read_volatile() })
+}
+
+/// Has each instruction of this thread trap, or not, from where a call of the box returns to a driver next.
+pub fn trap_behind(traps: bool) {
+    HERE.with(|here| here.traps_behind.set(traps.into()));
+}
+
+/// What a thunk ends with, in the place of `ret`, where [`trap_behind`] was called; r11 is the [`Crossing`].
+///
+/// # Safety
+/// Jumped to by thunks alone, with the stack as it is at their end.
+#[cfg(all(target_arch = "x86_64", any(target_os = "linux", windows)))]
+#[unsafe(naked)]
+pub unsafe extern "win64" fn return_trapping() {
+    core::arch::naked_asm!(
+        "mov qword ptr [r11 + {traps_behind}], 0",
+        "pushfq",
+        "or qword ptr [rsp], 0x100",
+        "popfq",
+        "ret",
+        traps_behind = const TRAPS_BEHIND,
+    )
 }
 
 impl Entered {

@@ -13,6 +13,7 @@
 
 use super::fault;
 use crate::host::TAKES_FAULTS;
+use crate::pe_image::crossing;
 use crate::verifier::Rule;
 use std::cell::Cell;
 
@@ -43,6 +44,9 @@ pub struct Steps {
 pub enum Next {
     /// The instruction runs, and the next one is looked at.
     GoOn,
+    /// It runs, and no further one is looked at until the thread comes back from a call of the box
+    /// to a driver.
+    Pause,
     /// It runs, and no further one is looked at.
     Stop,
     /// It is about to break a rule.
@@ -86,6 +90,7 @@ pub fn watch(watcher: Watcher) {
 /// Ends what [`watch`] began: from here on no watcher of this thread is called.
 pub fn stop_watching() {
     if WATCHER.replace(None).is_some() {
+        crossing::trap_behind(false);
         set_trap_flag(false);
     }
 }
@@ -94,8 +99,10 @@ pub fn stop_watching() {
 /// code or returns to it, and holds no lock of the box.
 pub(super) fn watched(step: &Step) -> Option<Next> {
     let next = WATCHER.get()?(step);
-    if !matches!(next, Next::GoOn) {
-        WATCHER.set(None);
+    match next {
+        Next::GoOn => {}
+        Next::Pause => crossing::trap_behind(true),
+        Next::Stop | Next::Report(_) => WATCHER.set(None),
     }
     Some(next)
 }

@@ -72,6 +72,8 @@ mistakes! {
     TouchIrpWhileBelow = "touch-irp-while-below";
     /// The dispatch routine reads the request after IoCompleteRequest (D5).
     TouchIrpAfterCompletion = "touch-irp-after-completion";
+    /// The dispatch routine looks at the request that it has given to a worker, which has passed it on (C11).
+    TouchIrpAfterQueueing = "touch-irp-after-queueing";
     /// The request is completed with STATUS_PENDING as its result (D5).
     CompleteAsPending = "complete-as-pending";
     /// A request of its own, made for the device below, is sent to the top of the stack.

@@ -8,14 +8,14 @@ use crate::filter::{
     DispatchRoutine, completed, dispatch, enter, leave, lower, pass_and_wait, pass_with, stop,
 };
 use crate::kernel::{
-    complete_as_is, copy_location_to_next, current_location, mark_pending, next_location,
-    set_completion_routine,
+    complete_as_is, copy_location_to_next, current_location, initialize_event, mark_pending,
+    next_location, set_completion_routine, wait_for,
 };
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use wdk_sys::{
     _WORK_QUEUE_TYPE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FLUSH_BUFFERS,
-    IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID,
+    IRP_MN_NOTIFY_CHANGE_DIRECTORY, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID,
     SL_PENDING_RETURNED, STATUS_PENDING, STATUS_SUCCESS, ntddk,
 };
 
@@ -25,6 +25,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CompleteWithoutWaiting, IRP_MJ_DIRECTORY_CONTROL) => Some(complete_at_once),
         (Mistake::CompleteWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(complete_in_worker),
         (Mistake::TouchIrpWhileBelow, IRP_MJ_DIRECTORY_CONTROL) => Some(mark_after_call),
+        (Mistake::TouchIrpAfterQueueing, IRP_MJ_DIRECTORY_CONTROL) => Some(look_after_queueing),
         (Mistake::TouchIrpAfterCompletion, IRP_MJ_CREATE) => Some(look_after_completion),
         (Mistake::MasterIrpOverwritten, IRP_MJ_FLUSH_BUFFERS) => Some(flush_in_parts),
         _ => None,
@@ -118,6 +119,38 @@ unsafe extern "C" fn look_after_completion(device: PDEVICE_OBJECT, irp: PIRP) ->
     let status = status.read_volatile(); // MISTAKE: touch-irp-after-completion
     leave();
     status
+}
+
+/// Signalled when the worker has passed the request on.
+// SAFETY: a structure of integers and pointers, initialized before it is used.
+static mut PASSED_ON: KEVENT = unsafe { core::mem::zeroed() };
+
+/// Lets a worker pass the request on, and waits for that, and not for the request.
+unsafe extern "C" fn look_after_queueing(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let item = ntddk::IoAllocateWorkItem(device);
+    if item.is_null() || !is_notify(irp) {
+        if !item.is_null() {
+            ntddk::IoFreeWorkItem(item);
+        }
+        return dispatch(device, irp);
+    }
+    enter();
+    initialize_event(&raw mut PASSED_ON);
+    mark_pending(irp);
+    let queue = _WORK_QUEUE_TYPE::DelayedWorkQueue;
+    ntddk::IoQueueWorkItemEx(item, Some(pass_on), queue, irp.cast());
+    wait_for(&raw mut PASSED_ON);
+    let cancelled = &raw const (*irp).Cancel;
+    cancelled.read_volatile(); // MISTAKE: touch-irp-after-queueing
+    STATUS_PENDING
+}
+
+/// IO_WORKITEM_ROUTINE_EX.
+unsafe extern "C" fn pass_on(device: PVOID, irp: PVOID, item: PIO_WORKITEM) {
+    let _ = pass_with(device.cast(), irp.cast(), completed, null_mut());
+    ntddk::KeSetEvent(&raw mut PASSED_ON, 0, 0);
+    ntddk::IoFreeWorkItem(item);
+    leave();
 }
 
 /// Lets a worker complete what takes long.

@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::running;
 use crate::io_manager::work_item::{self, Routine, RoutineEx, WorkItem};
+use crate::io_manager::{fence, running};
 use crate::nt::DEVICE_OBJECT;
 use crate::nt::routines::WorkItemRoutine;
 use crate::processor::irql;
@@ -50,8 +50,10 @@ pub unsafe extern "win64" fn queue_work_item(
 ) {
     irql::require("IoQueueWorkItem", caller);
     running::is_queued(context as usize, caller);
+    let fence = fence::before_queueing(context as usize, caller);
     // SAFETY: the driver's item and routine.
-    unsafe { work_item::queue(item, Routine::Device(routine), context, caller) }
+    unsafe { work_item::queue(item, Routine::Device(routine), context, caller) };
+    fence::put_up(fence);
 }
 
 /// `IoQueueWorkItemEx`.
@@ -64,6 +66,8 @@ pub unsafe extern "win64" fn queue_work_item_ex(
 ) {
     irql::require("IoQueueWorkItemEx", caller);
     running::is_queued(context as usize, caller);
+    let fence = fence::before_queueing(context as usize, caller);
     // SAFETY: the driver's item and routine.
-    unsafe { work_item::queue(item, Routine::Extended(routine), context, caller) }
+    unsafe { work_item::queue(item, Routine::Extended(routine), context, caller) };
+    fence::put_up(fence);
 }

@@ -60,7 +60,7 @@ pub(super) fn stepped(thread: &mut impl Interrupted) -> Then {
             thread.go_on_stepping();
             Then::GoOn
         }
-        Some(Next::Stop) => {
+        Some(Next::Stop | Next::Pause) => {
             thread.stop_stepping();
             Then::GoOn
         }

@@ -117,7 +117,7 @@ rules! { IrpLife;
         code: "documented",
         checks: "A driver touches a request that it has passed on, and that has not come back to it",
         source: "kernel/passing-irps-down-the-driver-stack",
-        detected_by: "the thread is followed from the return of IoCallDriver until it leaves the driver: each access against the driver that has the request (--verify fence)",
+        detected_by: "the thread is followed from the return of IoCallDriver until its dispatch routine returns: each access against the driver that has the request (--verify fence)",
         should: "copy what is needed before IoCallDriver, or let the completion routine stop completion and wait for it",
         proof: BadDriver("touch-irp-while-below"),
     };
@@ -126,9 +126,19 @@ rules! { IrpLife;
         code: "documented",
         checks: "A driver touches a request that it has completed, and that is still there",
         source: "ddi/wdm/nf-wdm-iocompleterequest",
-        detected_by: "the thread is followed from the return of IoCompleteRequest until it leaves the driver (--verify fence)",
+        detected_by: "the thread is followed from the return of IoCompleteRequest until its dispatch routine returns (--verify fence)",
         should: "copy what is needed, such as the status to return, before IoCompleteRequest",
         proof: BadDriver("touch-irp-after-completion"),
+    };
+    TOUCHED_AFTER_QUEUEING = {
+        name: "TouchedAfterQueueing",
+        code: "documented",
+        checks: "A dispatch routine touches a request that it has marked pending and given to a worker, which has sent or completed it",
+        source: "ddi/wdm/nf-wdm-iomarkirppending",
+        detected_by: "IoQueueWorkItem and IoQueueWorkItemEx: the thread is followed from there until its dispatch routine \
+                      returns (--verify fence)",
+        should: "copy what is needed before the request is queued, and return STATUS_PENDING",
+        proof: BadDriver("touch-irp-after-queueing"),
     };
     COMPLETED_AS_PENDING = {
         name: "CompletedAsPending",
