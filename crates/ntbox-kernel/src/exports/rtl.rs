@@ -4,6 +4,7 @@
 //! exceptions.
 
 mod exception;
+mod generic_table;
 mod guid;
 mod memory;
 mod numbers;
@@ -18,6 +19,8 @@ mod version;
 
 pub(super) use strings::terminated;
 pub(super) use translate::{ansi_of_unit, unit_of_ansi};
+
+use crate::nt::{RTL_AVL_TABLE, RTL_GENERIC_TABLE};
 
 super::table! {
     "RtlInitUnicodeString" => strings::init_unicode,
@@ -52,6 +55,29 @@ super::table! {
     caller(3) "RtlUnicodeStringToInteger" => numbers::unicode_to_integer,
     caller(2) "RtlStringFromGUID" => guid::string_from_guid,
     caller(2) "RtlGUIDFromString" => guid::guid_from_string,
+
+    caller(5) "RtlInitializeGenericTable" => generic_table::initialize::<RTL_GENERIC_TABLE>,
+    caller(4) "RtlInsertElementGenericTable" => generic_table::insert::<RTL_GENERIC_TABLE>,
+    caller(2) "RtlDeleteElementGenericTable" => generic_table::delete::<RTL_GENERIC_TABLE>,
+    caller(2) "RtlLookupElementGenericTable" => generic_table::lookup::<RTL_GENERIC_TABLE>,
+    caller(2) "RtlEnumerateGenericTable" => generic_table::enumerate::<RTL_GENERIC_TABLE>,
+    caller(2) "RtlEnumerateGenericTableWithoutSplaying" => generic_table::enumerate_without_splaying::<RTL_GENERIC_TABLE>,
+    "RtlGetElementGenericTable" => generic_table::get_element::<RTL_GENERIC_TABLE>,
+    "RtlNumberGenericTableElements" => generic_table::number::<RTL_GENERIC_TABLE>,
+    "RtlIsGenericTableEmpty" => generic_table::is_empty::<RTL_GENERIC_TABLE>,
+    caller(5) "RtlInitializeGenericTableAvl" => generic_table::initialize::<RTL_AVL_TABLE>,
+    caller(4) "RtlInsertElementGenericTableAvl" => generic_table::insert::<RTL_AVL_TABLE>,
+    caller(6) "RtlInsertElementGenericTableFullAvl" => generic_table::insert_full,
+    caller(2) "RtlDeleteElementGenericTableAvl" => generic_table::delete::<RTL_AVL_TABLE>,
+    caller(2) "RtlLookupElementGenericTableAvl" => generic_table::lookup::<RTL_AVL_TABLE>,
+    caller(4) "RtlLookupElementGenericTableFullAvl" => generic_table::lookup_full,
+    caller(3) "RtlLookupFirstMatchingElementGenericTableAvl" => generic_table::lookup_first,
+    caller(2) "RtlEnumerateGenericTableAvl" => generic_table::enumerate::<RTL_AVL_TABLE>,
+    caller(2) "RtlEnumerateGenericTableWithoutSplayingAvl" => generic_table::enumerate_without_splaying::<RTL_AVL_TABLE>,
+    "RtlGetElementGenericTableAvl" => generic_table::get_element::<RTL_AVL_TABLE>,
+    "RtlNumberGenericTableElementsAvl" => generic_table::number::<RTL_AVL_TABLE>,
+    "RtlIsGenericTableEmptyAvl" => generic_table::is_empty::<RTL_AVL_TABLE>,
+
 
     raises(1) "RtlRaiseException" => exception::raise,
     stays(4) "RtlUnwind" => exception::unwind,

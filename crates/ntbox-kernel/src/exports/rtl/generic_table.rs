@@ -1,0 +1,542 @@
+//! Generic tables: of splay links, and of balanced links (AVL).
+//!
+//! Both are one tree here ([`tree`]); they differ in the links in front of an element, of whose size a driver's
+//! AllocateRoutine is told, and in that only the first keeps the order of insertions: the one of balanced links
+//! has no room for it, and counts elements in the order of their keys.
+//!
+//! Source: `RtlInitializeGenericTable`, `RtlInitializeGenericTableAvl` and their like in the DDI reference.
+
+#![expect(
+    non_upper_case_globals,
+    reason = "constants of the metadata are matched"
+)]
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "tables and elements lie in memory of the driver"
+)]
+
+mod tree;
+
+use crate::nt::{
+    GenericEqual, GenericLessThan, LIST_ENTRY, RTL_AVL_TABLE, RTL_BALANCED_LINKS,
+    RTL_GENERIC_TABLE, RTL_SPLAY_LINKS, TABLE_SEARCH_RESULT, TableEmptyTree, TableFoundNode,
+    TableInsertAsLeft, TableInsertAsRight,
+};
+use crate::processor::driver_code::entering;
+use crate::processor::irql;
+use std::cmp::Ordering;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use tree::{Node, Place, Tree};
+
+/// `RTL_GENERIC_COMPARE_ROUTINE`: the order of the first to the second.
+type Compare<T> = unsafe extern "win64" fn(*mut T, *const c_void, *const c_void) -> i32;
+/// `RTL_GENERIC_ALLOCATE_ROUTINE`: of that many bytes, links included.
+type Allocate<T> = unsafe extern "win64" fn(*mut T, u32) -> *mut c_void;
+/// `RTL_GENERIC_FREE_ROUTINE`.
+type Free<T> = unsafe extern "win64" fn(*mut T, *mut c_void);
+
+/// The same as the metadata has them: without parameters and calling convention.
+type RawCompare = Option<unsafe extern "system" fn() -> i32>;
+type RawAllocate = Option<unsafe extern "system" fn() -> *mut c_void>;
+type RawFree = Option<unsafe extern "system" fn()>;
+
+/// The names of the routines on one kind of table.
+pub struct Names {
+    initialize: &'static str,
+    insert: &'static str,
+    delete: &'static str,
+    lookup: &'static str,
+    enumerate: &'static str,
+    enumerate_without_splaying: &'static str,
+    number: &'static str,
+    is_empty: &'static str,
+}
+
+/// Where a table has what both kinds have.
+pub struct Parts<T> {
+    root: *mut Node,
+    count: *mut u32,
+    /// What [`enumerate`] returned last, null in front of the first.
+    last: *mut Node,
+    compare: Compare<T>,
+    allocate: Allocate<T>,
+    free: Free<T>,
+}
+
+/// A kind of table.
+pub trait Table: Sized {
+    /// Bytes in front of what the driver put into an element.
+    const HEADER: usize;
+    /// What its routines are called.
+    const NAMES: Names;
+    /// # Safety
+    /// `table` is memory for one.
+    unsafe fn initialize(
+        table: *mut Self,
+        compare: Compare<Self>,
+        allocate: Allocate<Self>,
+        free: Free<Self>,
+        context: *mut c_void,
+    );
+    /// # Safety
+    /// `table` was just given to `initialize`.
+    unsafe fn initialized(_table: *mut Self) {}
+    /// # Safety
+    /// `table` is initialized.
+    unsafe fn parts(table: *mut Self) -> Parts<Self>;
+    /// # Safety
+    /// `node` was added to the table.
+    unsafe fn added(_table: *mut Self, _node: Node) {}
+    /// # Safety
+    /// `node` is to be taken out of the table.
+    unsafe fn removing(_table: *mut Self, _node: Node) {}
+    /// The node at `index`, below the number of elements.
+    ///
+    /// # Safety
+    /// `table` is initialized.
+    unsafe fn element(table: *mut Self, index: u32) -> Node;
+}
+
+macro_rules! parts {
+    ($table:expr, $root:expr, $last:expr) => {
+        // SAFETY: contract; the routines are those that `initialize` was given.
+        unsafe {
+            Parts {
+                root: $root.cast(),
+                count: &raw mut (*$table).NumberGenericTableElements,
+                last: $last.cast(),
+                compare: std::mem::transmute::<RawCompare, Compare<Self>>((*$table).CompareRoutine),
+                allocate: std::mem::transmute::<RawAllocate, Allocate<Self>>(
+                    (*$table).AllocateRoutine,
+                ),
+                free: std::mem::transmute::<RawFree, Free<Self>>((*$table).FreeRoutine),
+            }
+        }
+    };
+}
+
+macro_rules! initialize {
+    ($type:ty) => {
+        unsafe fn initialize(
+            table: *mut Self,
+            compare: Compare<Self>,
+            allocate: Allocate<Self>,
+            free: Free<Self>,
+            context: *mut c_void,
+        ) {
+            // SAFETY: contract; a routine is a pointer whatever its type.
+            unsafe {
+                table.write(<$type>::default());
+                (*table).CompareRoutine = std::mem::transmute::<Compare<Self>, RawCompare>(compare);
+                (*table).AllocateRoutine =
+                    std::mem::transmute::<Allocate<Self>, RawAllocate>(allocate);
+                (*table).FreeRoutine = std::mem::transmute::<Free<Self>, RawFree>(free);
+                (*table).TableContext = context;
+            }
+        }
+    };
+}
+
+impl Table for RTL_AVL_TABLE {
+    const HEADER: usize = size_of::<RTL_BALANCED_LINKS>();
+    const NAMES: Names = Names {
+        initialize: "RtlInitializeGenericTableAvl",
+        insert: "RtlInsertElementGenericTableAvl",
+        delete: "RtlDeleteElementGenericTableAvl",
+        lookup: "RtlLookupElementGenericTableAvl",
+        enumerate: "RtlEnumerateGenericTableAvl",
+        enumerate_without_splaying: "RtlEnumerateGenericTableWithoutSplayingAvl",
+        number: "RtlNumberGenericTableElementsAvl",
+        is_empty: "RtlIsGenericTableEmptyAvl",
+    };
+    initialize!(RTL_AVL_TABLE);
+    unsafe fn parts(table: *mut Self) -> Parts<Self> {
+        parts!(
+            table,
+            (&raw mut (*table).BalancedRoot.RightChild),
+            (&raw mut (*table).RestartKey)
+        )
+    }
+    unsafe fn element(table: *mut Self, index: u32) -> Node {
+        // SAFETY: contract.
+        unsafe {
+            let mut node = Tree::at(Self::parts(table).root).first();
+            for _ in 0..index {
+                node = tree::next(node);
+            }
+            node
+        }
+    }
+}
+
+/// Links of an element of a table of splay links: behind those of the tree, those of the list of insertions.
+#[repr(C)]
+struct SplayHeader {
+    links: RTL_SPLAY_LINKS,
+    order: LIST_ENTRY,
+}
+
+impl Table for RTL_GENERIC_TABLE {
+    const HEADER: usize = size_of::<SplayHeader>();
+    const NAMES: Names = Names {
+        initialize: "RtlInitializeGenericTable",
+        insert: "RtlInsertElementGenericTable",
+        delete: "RtlDeleteElementGenericTable",
+        lookup: "RtlLookupElementGenericTable",
+        enumerate: "RtlEnumerateGenericTable",
+        enumerate_without_splaying: "RtlEnumerateGenericTableWithoutSplaying",
+        number: "RtlNumberGenericTableElements",
+        is_empty: "RtlIsGenericTableEmpty",
+    };
+    initialize!(RTL_GENERIC_TABLE);
+    unsafe fn initialized(table: *mut Self) {
+        // SAFETY: contract.
+        unsafe {
+            let list = &raw mut (*table).InsertOrderList;
+            (*list).Flink = list;
+            (*list).Blink = list;
+        }
+    }
+    unsafe fn parts(table: *mut Self) -> Parts<Self> {
+        parts!(
+            table,
+            (&raw mut (*table).TableRoot),
+            (&raw mut (*table).OrderedPointer)
+        )
+    }
+    unsafe fn added(table: *mut Self, node: Node) {
+        // SAFETY: contract: the element begins with the header.
+        unsafe {
+            let list = &raw mut (*table).InsertOrderList;
+            let entry = &raw mut (*node.cast::<SplayHeader>()).order;
+            let last = (*list).Blink;
+            *entry = LIST_ENTRY {
+                Flink: list,
+                Blink: last,
+            };
+            (*last).Flink = entry;
+            (*list).Blink = entry;
+        }
+    }
+    unsafe fn removing(_table: *mut Self, node: Node) {
+        // SAFETY: contract: the element is in the list.
+        unsafe {
+            let LIST_ENTRY { Flink, Blink } = (*node.cast::<SplayHeader>()).order;
+            (*Blink).Flink = Flink;
+            (*Flink).Blink = Blink;
+        }
+    }
+    unsafe fn element(table: *mut Self, index: u32) -> Node {
+        // SAFETY: contract.
+        unsafe {
+            let mut entry = (*table).InsertOrderList.Flink;
+            for _ in 0..index {
+                entry = (*entry).Flink;
+            }
+            entry
+                .byte_sub(std::mem::offset_of!(SplayHeader, order))
+                .cast()
+        }
+    }
+}
+
+/// What the driver put into the element, or null for none.
+fn data<T: Table>(node: Node) -> *mut c_void {
+    if node.is_null() {
+        null_mut()
+    } else {
+        node.wrapping_byte_add(T::HEADER).cast()
+    }
+}
+
+/// Asks the driver for the order of `buffer` to each node.
+///
+/// # Safety
+/// `table` is initialized, and `buffer` what its CompareRoutine takes.
+unsafe fn order<T: Table>(table: *mut T, buffer: *const c_void) -> impl Fn(Node) -> Ordering {
+    // SAFETY: contract.
+    let compare = unsafe { T::parts(table) }.compare;
+    move |node| {
+        // SAFETY: contract; the other is the data of a node.
+        match unsafe { entering(compare)(table, buffer, data::<T>(node)) } {
+            GenericEqual => Ordering::Equal,
+            GenericLessThan => Ordering::Less,
+            _ => Ordering::Greater,
+        }
+    }
+}
+
+/// # Safety
+/// `table` is initialized, and `buffer` what its CompareRoutine takes.
+unsafe fn find<T: Table>(table: *mut T, buffer: *const c_void) -> Place {
+    // SAFETY: contract.
+    unsafe { Tree::at(T::parts(table).root).find(order(table, buffer)) }
+}
+
+/// `RtlInitializeGenericTable(Avl)`.
+pub unsafe extern "win64" fn initialize<T: Table>(
+    table: *mut T,
+    compare: Compare<T>,
+    allocate: Allocate<T>,
+    free: Free<T>,
+    context: *mut c_void,
+    caller: usize,
+) {
+    irql::require(T::NAMES.initialize, caller);
+    // SAFETY: the driver passes the memory of a table.
+    unsafe {
+        T::initialize(table, compare, allocate, free, context);
+        T::initialized(table);
+    }
+}
+
+/// Adds an element that [`find`] did not find; its data, or null if the driver has no memory.
+///
+/// # Safety
+/// As [`find`]; `buffer` has `size` bytes.
+unsafe fn add<T: Table>(
+    table: *mut T,
+    buffer: *const c_void,
+    size: u32,
+    place: Place,
+) -> *mut c_void {
+    // SAFETY: contract; the driver's routine gives memory for links and data, or null.
+    unsafe {
+        let parts = T::parts(table);
+        let node: Node = entering(parts.allocate)(table, T::HEADER as u32 + size).cast();
+        if !node.is_null() {
+            Tree::at(parts.root).add(node, place);
+            T::added(table, node);
+            *parts.count += 1;
+            data::<T>(node)
+                .cast::<u8>()
+                .copy_from_nonoverlapping(buffer.cast(), size as usize);
+        }
+        data::<T>(node)
+    }
+}
+
+/// # Safety
+/// `new` is null or the driver's pointer.
+unsafe fn tell(new: *mut u8, is: bool) {
+    if !new.is_null() {
+        // SAFETY: contract.
+        unsafe { new.write(u8::from(is)) };
+    }
+}
+
+/// `RtlInsertElementGenericTable(Avl)`.
+pub unsafe extern "win64" fn insert<T: Table>(
+    table: *mut T,
+    buffer: *const c_void,
+    size: u32,
+    new: *mut u8,
+    caller: usize,
+) -> *mut c_void {
+    irql::require(T::NAMES.insert, caller);
+    // SAFETY: the driver's table and buffer.
+    match unsafe { find(table, buffer) } {
+        Place::At(node) => {
+            // SAFETY: the driver's pointer.
+            unsafe { tell(new, false) };
+            data::<T>(node)
+        }
+        place => {
+            // SAFETY: the driver's table and buffer.
+            let added = unsafe { add(table, buffer, size, place) };
+            // SAFETY: the driver's pointer.
+            unsafe { tell(new, !added.is_null()) };
+            added
+        }
+    }
+}
+
+/// `RtlDeleteElementGenericTable(Avl)`.
+pub unsafe extern "win64" fn delete<T: Table>(
+    table: *mut T,
+    buffer: *const c_void,
+    caller: usize,
+) -> u8 {
+    irql::require(T::NAMES.delete, caller);
+    // SAFETY: the driver's table and buffer.
+    let Place::At(node) = (unsafe { find(table, buffer) }) else {
+        return 0;
+    };
+    // SAFETY: the node is in the table, and the driver's routine gets it when it is not any more.
+    unsafe {
+        let parts = T::parts(table);
+        if *parts.last == node {
+            *parts.last = tree::previous(node);
+        }
+        T::removing(table, node);
+        Tree::at(parts.root).remove(node);
+        *parts.count -= 1;
+        entering(parts.free)(table, node.cast());
+    }
+    1
+}
+
+/// `RtlLookupElementGenericTable(Avl)`.
+pub unsafe extern "win64" fn lookup<T: Table>(
+    table: *mut T,
+    buffer: *const c_void,
+    caller: usize,
+) -> *mut c_void {
+    irql::require(T::NAMES.lookup, caller);
+    // SAFETY: the driver's table and buffer.
+    match unsafe { find(table, buffer) } {
+        Place::At(node) => data::<T>(node),
+        _ => null_mut(),
+    }
+}
+
+/// The node behind that at `key`, or the first if there is none, which becomes the key.
+///
+/// # Safety
+/// `table` is initialized; `key` points to null or a node of it.
+unsafe fn advance<T: Table>(table: *mut T, key: *mut Node) -> *mut c_void {
+    // SAFETY: contract.
+    unsafe {
+        let node = match *key {
+            last if last.is_null() => Tree::at(T::parts(table).root).first(),
+            last => tree::next(last),
+        };
+        if !node.is_null() {
+            *key = node;
+        }
+        data::<T>(node)
+    }
+}
+
+/// `RtlEnumerateGenericTable(Avl)`.
+pub unsafe extern "win64" fn enumerate<T: Table>(
+    table: *mut T,
+    restart: u8,
+    caller: usize,
+) -> *mut c_void {
+    irql::require(T::NAMES.enumerate, caller);
+    // SAFETY: the driver's table.
+    unsafe {
+        let last = T::parts(table).last;
+        if restart != 0 {
+            *last = null_mut();
+        }
+        advance(table, last)
+    }
+}
+
+/// `RtlEnumerateGenericTableWithoutSplaying(Avl)`.
+pub unsafe extern "win64" fn enumerate_without_splaying<T: Table>(
+    table: *mut T,
+    key: *mut Node,
+    caller: usize,
+) -> *mut c_void {
+    irql::require(T::NAMES.enumerate_without_splaying, caller);
+    // SAFETY: the driver's table and the key that it was given.
+    unsafe { advance(table, key) }
+}
+
+/// `RtlGetElementGenericTable(Avl)`. Any IRQL.
+pub unsafe extern "win64" fn get_element<T: Table>(table: *mut T, index: u32) -> *mut c_void {
+    // SAFETY: the driver's table.
+    unsafe {
+        if index < *T::parts(table).count {
+            data::<T>(T::element(table, index))
+        } else {
+            null_mut()
+        }
+    }
+}
+
+/// `RtlNumberGenericTableElements(Avl)`.
+pub unsafe extern "win64" fn number<T: Table>(table: *mut T) -> u32 {
+    irql::require(T::NAMES.number, 0);
+    // SAFETY: the driver's table.
+    unsafe { *T::parts(table).count }
+}
+
+/// `RtlIsGenericTableEmpty(Avl)`.
+pub unsafe extern "win64" fn is_empty<T: Table>(table: *mut T) -> u8 {
+    irql::require(T::NAMES.is_empty, 0);
+    // SAFETY: the driver's table.
+    u8::from(unsafe { *T::parts(table).count } == 0)
+}
+
+/// `RtlLookupElementGenericTableFullAvl`: also where it is, or would be.
+pub unsafe extern "win64" fn lookup_full(
+    table: *mut RTL_AVL_TABLE,
+    buffer: *const c_void,
+    node_or_parent: *mut Node,
+    result: *mut TABLE_SEARCH_RESULT,
+    caller: usize,
+) -> *mut c_void {
+    irql::require("RtlLookupElementGenericTableFullAvl", caller);
+    // SAFETY: the driver's table and buffer.
+    let place = unsafe { find(table, buffer) };
+    let (node, found) = match place {
+        Place::Empty => (None, TableEmptyTree),
+        Place::At(node) => (Some(node), TableFoundNode),
+        Place::LeftOf(node) => (Some(node), TableInsertAsLeft),
+        Place::RightOf(node) => (Some(node), TableInsertAsRight),
+    };
+    // SAFETY: the driver's pointer.
+    unsafe { result.write(found) };
+    if let Some(node) = node {
+        // SAFETY: the driver's pointer.
+        unsafe { node_or_parent.write(node) };
+    }
+    match place {
+        Place::At(node) => data::<RTL_AVL_TABLE>(node),
+        _ => null_mut(),
+    }
+}
+
+/// `RtlInsertElementGenericTableFullAvl`: where [`lookup_full`] has ended.
+pub unsafe extern "win64" fn insert_full(
+    table: *mut RTL_AVL_TABLE,
+    buffer: *const c_void,
+    size: u32,
+    new: *mut u8,
+    node_or_parent: Node,
+    result: TABLE_SEARCH_RESULT,
+    caller: usize,
+) -> *mut c_void {
+    irql::require("RtlInsertElementGenericTableFullAvl", caller);
+    let place = match result {
+        TableFoundNode => {
+            // SAFETY: the driver's pointer.
+            unsafe { tell(new, false) };
+            return data::<RTL_AVL_TABLE>(node_or_parent);
+        }
+        TableInsertAsLeft => Place::LeftOf(node_or_parent),
+        TableInsertAsRight => Place::RightOf(node_or_parent),
+        _ => Place::Empty,
+    };
+    // SAFETY: the driver's table and buffer, and where its search has ended.
+    let added = unsafe { add(table, buffer, size, place) };
+    // SAFETY: the driver's pointer.
+    unsafe { tell(new, !added.is_null()) };
+    added
+}
+
+/// `RtlLookupFirstMatchingElementGenericTableAvl`: the first of those that the driver calls equal.
+pub unsafe extern "win64" fn lookup_first(
+    table: *mut RTL_AVL_TABLE,
+    buffer: *const c_void,
+    restart_key: *mut Node,
+    caller: usize,
+) -> *mut c_void {
+    irql::require("RtlLookupFirstMatchingElementGenericTableAvl", caller);
+    // SAFETY: the driver's table and buffer.
+    let node =
+        unsafe { Tree::at(RTL_AVL_TABLE::parts(table).root).find_first(order(table, buffer)) };
+    // SAFETY: the driver's pointer.
+    unsafe { restart_key.write(node) };
+    data::<RTL_AVL_TABLE>(node)
+}
+
+#[cfg(test)]
+#[path = "generic_table/tests.rs"]
+mod tests;
