@@ -12,6 +12,8 @@ mod log;
 mod names;
 mod remove_lock;
 pub(crate) mod requests;
+mod stack_limits;
+mod synchronous;
 mod timers;
 mod work_items;
 
@@ -38,6 +40,7 @@ super::table! {
 
     caller(2) "IofCallDriver" => requests::call_driver,
     caller(2) "IoCallDriver" => requests::call_driver,
+    caller(2) "IoForwardIrpSynchronously" => synchronous::forward_irp_synchronously,
     caller(2) "IofCompleteRequest" => requests::complete_request,
     caller(2) "IoCompleteRequest" => requests::complete_request,
     caller(2) "IoAllocateIrp" => requests::allocate_irp,
@@ -86,6 +89,9 @@ super::table! {
     caller(5) "IoQueryFileInformation" => files::query_file_information,
     caller(5) "IoQueryVolumeInformation" => files::query_volume_information,
     "IoGetFileObjectGenericMapping" => files::get_file_object_generic_mapping,
+    caller(2) "IoCancelFileOpen" => synchronous::cancel_file_open,
+    caller(3) "IoReplaceFileObjectName" => files::replace_file_object_name,
+    caller(2) "IoQueryFileDosDeviceName" => names::query_file_dos_device_name,
     data "IoFileObjectType" => files::FILE_OBJECT_TYPE,
     data "IoDriverObjectType" => files::DRIVER_OBJECT_TYPE,
     data "IoDeviceObjectType" => files::DEVICE_OBJECT_TYPE,
@@ -108,6 +114,10 @@ super::table! {
     caller(1) "IoFreeErrorLogEntry" => log::free_error_log_entry,
     caller(1) "IoWriteErrorLogEntry" => log::write_error_log_entry,
 
+    "IoGetStackLimits" => stack_limits::get_stack_limits,
+    "IoGetRemainingStackSize" => stack_limits::get_remaining_stack_size,
+    "IoGetInitialStack" => stack_limits::get_initial_stack,
+
     caller(3) "IoInitializeTimer" => timers::initialize_timer,
     caller(1) "IoStartTimer" => timers::start_timer,
     caller(1) "IoStopTimer" => timers::stop_timer,
@@ -124,3 +134,6 @@ super::table! {
     caller(3) "IoReleaseRemoveLockEx" => remove_lock::release,
     caller(3) "IoReleaseRemoveLockAndWaitEx" => remove_lock::release_and_wait,
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ExReleaseSpinLockExclusive", "IrqlKeReleaseSpinLock"),
     ("ExReleaseSpinLockShared", "IrqlKeReleaseSpinLock"),
     ("IofCallDriver", "ForwardedAtBadIrql"),
+    ("PoCallDriver", "ForwardedAtBadIrql"),
     ("IoCallDriver", "ForwardedAtBadIrql"),
     ("IofCompleteRequest", "CompletedAboveDispatch"),
     ("IoCompleteRequest", "CompletedAboveDispatch"),

@@ -43,6 +43,7 @@ pub mod io;
 pub mod ke;
 pub mod mm;
 pub mod ob;
+pub mod po;
 pub mod ps;
 pub mod rtl;
 pub mod se;
@@ -71,6 +72,7 @@ static FILES: &[(&str, &[Export])] = &[
     ("etw", etw::TABLE),
     ("mm", mm::TABLE),
     ("ob", ob::TABLE),
+    ("po", po::TABLE),
     ("ps", ps::TABLE),
     ("rtl", rtl::TABLE),
     ("se", se::TABLE),
@@ -161,5 +163,7 @@ pub fn list() -> Vec<Listed> {
 
 #[cfg(test)]
 mod irql_tests;
+#[cfg(test)]
+mod test_device;
 #[cfg(test)]
 mod tests;

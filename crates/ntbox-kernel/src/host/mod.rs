@@ -38,6 +38,18 @@ pub fn thread_id() -> u32 {
     system::thread_id()
 }
 
+/// The stack of the thread that runs, from its lowest address to the one above it, where drivers have none of their
+/// own.
+#[cfg(windows)]
+pub fn stack() -> std::ops::Range<usize> {
+    system::stack()
+}
+/// Elsewhere nobody asks.
+#[cfg(not(windows))]
+pub fn stack() -> std::ops::Range<usize> {
+    0..usize::MAX
+}
+
 /// Ends the process at once, without running destructors or exit handlers:
 /// other threads may hold any lock.
 pub fn exit_now(code: i32) -> ! {

@@ -13,7 +13,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Memory as api;
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentThreadId, TerminateProcess,
+    GetCurrentProcess, GetCurrentThreadId, GetCurrentThreadStackLimits, TerminateProcess,
 };
 
 /// Pages of a reservation need no mappings of their own on Windows.
@@ -24,6 +24,13 @@ pub(super) fn mapping_limit() -> usize {
 pub(super) fn thread_id() -> u32 {
     // SAFETY: no arguments, no side effects.
     unsafe { GetCurrentThreadId() }
+}
+
+pub(super) fn stack() -> std::ops::Range<usize> {
+    let (mut low, mut high) = (0, 0);
+    // SAFETY: both point to variables of this function.
+    unsafe { GetCurrentThreadStackLimits(&raw mut low, &raw mut high) };
+    low..high
 }
 
 pub(super) fn resident() -> Option<usize> {

@@ -13,13 +13,13 @@
 )]
 
 pub use super::file_requests::query;
-use super::file_requests::send;
+use super::file_requests::{send, send_to};
 pub(super) use super::file_requests::{send_create, send_shutdown};
 use super::{device, file_checks, mount, references};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_HANDLE_CREATED, FO_STREAM_FILE,
-    FO_SYNCHRONOUS_IO, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, LIST_ENTRY, NTSTATUS, STATUS_SUCCESS,
-    UNICODE_STRING, VPB, VPB_MOUNTED,
+    DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_FILE_OPEN_CANCELLED, FO_HANDLE_CREATED,
+    FO_STREAM_FILE, FO_SYNCHRONOUS_IO, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, LIST_ENTRY, NTSTATUS,
+    STATUS_SUCCESS, UNICODE_STRING, VPB, VPB_MOUNTED,
 };
 use crate::pool;
 use crate::processor::dispatcher;
@@ -83,6 +83,22 @@ fn file_name(name: &[u16]) -> UNICODE_STRING {
         Length: bytes as u16,
         MaximumLength: capacity as u16,
         Buffer: buffer,
+    }
+}
+
+/// `IoReplaceFileObjectName`. False if the file has no name.
+///
+/// # Safety
+/// `file` is alive, and nobody else uses its name.
+pub unsafe fn replace_name(file: *mut FILE_OBJECT, name: &[u16]) -> bool {
+    // SAFETY: contract.
+    unsafe {
+        let old = (*file).FileName.Buffer;
+        if !old.is_null() {
+            (*file).FileName = file_name(name);
+            super::second_stage::free_buffer(old.cast());
+        }
+        !old.is_null()
     }
 }
 
@@ -236,6 +252,19 @@ pub(super) unsafe fn last_handle_closed(file: *mut FILE_OBJECT) {
         if synchronous {
             release_lock(file);
         }
+    }
+}
+
+/// `IoCancelFileOpen`: sends cleanup and close to `device`, as if there had been a handle.
+///
+/// # Safety
+/// `file` was opened by those below `device`, which is alive, and has no handle. PASSIVE_LEVEL.
+pub unsafe fn cancel_open(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        (*file).Flags |= FO_FILE_OPEN_CANCELLED;
+        send_to(device, file, IRP_MJ_CLEANUP as u8);
+        send_to(device, file, IRP_MJ_CLOSE as u8);
     }
 }
 

@@ -22,9 +22,14 @@ use crate::processor::{dispatcher, thread};
 /// Sends cleanup or close and waits for it.
 pub(super) unsafe fn send(file: *mut FILE_OBJECT, major: u8) {
     // SAFETY: contract of the callers: the file is alive (or being deleted, which drivers
-    // see as alive); event and status block outlive the request, which is waited for.
+    // see as alive).
+    unsafe { send_to(related_device(file), file, major) };
+}
+
+/// As [`send`], to this device.
+pub(super) unsafe fn send_to(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT, major: u8) {
+    // SAFETY: as there; event and status block outlive the request, which is waited for.
     unsafe {
-        let device = related_device(file);
         let mut event: KEVENT = std::mem::zeroed();
         let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
         dispatcher::initialize_event(&raw mut event, false, false);

@@ -10,10 +10,10 @@
     reason = "the file object and the answer are read by pointer"
 )]
 
-use super::file;
+use super::{file, lookup};
 use crate::nt::{
-    FILE_OBJECT, IRP_MJ_QUERY_INFORMATION, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, Status,
+    FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_OBJECT, IRP_MJ_QUERY_INFORMATION, NTSTATUS,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_NOT_IMPLEMENTED, Status,
 };
 use crate::pool;
 use crate::processor::object;
@@ -31,13 +31,41 @@ const LONGEST: u32 = 4 + 65_534;
 /// # Safety
 /// `file` is alive and opened. PASSIVE_LEVEL.
 pub unsafe fn of_file(file: *mut FILE_OBJECT) -> Result<Vec<u16>, NTSTATUS> {
+    // SAFETY: contract.
+    let device = unsafe { object::name_of((*file).DeviceObject.cast()) };
+    // SAFETY: contract.
+    unsafe { behind(&device.unwrap_or_default(), file) }
+}
+
+/// The same with the drive's letter, or behind a backslash where the path begins with the name of a server.
+///
+/// # Errors
+/// As [`of_file`]; `STATUS_INVALID_PARAMETER` for a device without a letter.
+///
+/// # Safety
+/// As [`of_file`].
+pub unsafe fn dos_name_of_file(file: *mut FILE_OBJECT) -> Result<Vec<u16>, NTSTATUS> {
+    // SAFETY: contract.
+    let device = unsafe { (*file).DeviceObject };
+    // SAFETY: the file keeps its device.
+    if unsafe { (*device).DeviceType } == FILE_DEVICE_NETWORK_FILE_SYSTEM {
+        // SAFETY: contract.
+        return unsafe { behind(r"\", file) };
+    }
+    // SAFETY: the file keeps its device.
+    let letter = unsafe { lookup::dos_name(device) }?;
+    // SAFETY: contract.
+    unsafe { behind(&letter, file) }
+}
+
+/// The path of a file behind `name`.
+///
+/// # Safety
+/// As [`of_file`].
+unsafe fn behind(name: &str, file: *mut FILE_OBJECT) -> Result<Vec<u16>, NTSTATUS> {
     // SAFETY: contract; the buffer has the length that is passed.
     unsafe {
-        let device = (*file).DeviceObject;
-        let mut name: Vec<u16> = object::name_of(device.cast())
-            .unwrap_or_default()
-            .encode_utf16()
-            .collect();
+        let mut name: Vec<u16> = name.encode_utf16().collect();
         if !file::is_opened(file) {
             return Ok(name);
         }

@@ -57,6 +57,7 @@ pub union Parameters {
     pub SetSecurity: SetSecurity,
     pub MountVolume: MountVolume,
     pub VerifyVolume: MountVolume,
+    pub Power: Power,
     pub Others: Others,
 }
 
@@ -216,6 +217,20 @@ pub struct MountVolume {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+pub struct Power {
+    /// For `IRP_MN_WAIT_WAKE`, which has nothing else, the state.
+    pub SystemContext: u32,
+    pub(crate) _pad1: u32,
+    pub Type: i32,
+    pub(crate) _pad2: u32,
+    pub State: i32,
+    pub(crate) _pad3: u32,
+    pub ShutdownType: i32,
+    pub(crate) _pad4: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Others {
     pub Argument1: *mut c_void,
     pub Argument2: *mut c_void,
@@ -235,7 +250,7 @@ macro_rules! plain {
     )* };
 }
 plain! { IO_STACK_LOCATION Parameters Create ReadWrite QueryDirectory NotifyDirectory QueryFile SetFile
-QueryEa QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Others }
+QueryEa QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Power Others }
 
 const _: () = {
     use std::mem::{offset_of, size_of};
@@ -245,6 +260,7 @@ const _: () = {
     assert!(offset_of!(Create, FileAttributes) == 16 && offset_of!(Create, EaLength) == 24);
     assert!(offset_of!(ReadWrite, Key) == 8 && offset_of!(ReadWrite, ByteOffset) == 16);
     assert!(offset_of!(Control, ControlCode) == 16 && offset_of!(Control, Type3InputBuffer) == 24);
+    assert!(offset_of!(Power, State) == 16 && offset_of!(Power, ShutdownType) == 24);
     assert!(offset_of!(QueryFile, FileInformationClass) == 8);
     assert!(offset_of!(SetFile, FileObject) == 16 && offset_of!(SetFile, Tail) == 24);
 };

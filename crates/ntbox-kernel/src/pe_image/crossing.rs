@@ -70,8 +70,9 @@ struct Crossing {
     entered: Cell<Entered>,
     next: Cell<usize>,
     next_request: Cell<usize>,
-    /// The lowest address of the kernel stack.
+    /// The lowest address of the kernel stack, and the one above it.
     limit: Cell<usize>,
+    top: Cell<usize>,
     /// Not 0: the next call of the box that returns to a driver has its instructions trap.
     traps_behind: Cell<usize>,
 }
@@ -83,6 +84,7 @@ thread_local! {
             next: Cell::new(0),
             next_request: Cell::new(0),
             limit: Cell::new(0),
+            top: Cell::new(0),
             traps_behind: Cell::new(0),
         }
     };
@@ -112,7 +114,7 @@ const NEXT_REQUEST: usize = offset_of!(Crossing, next_request);
 /// Gives this thread a kernel stack, of which `limit` is the lowest address and `top` the one above it: where its
 /// crossings are, for `gs:[0x28]`.
 pub fn prepare(limit: usize, top: usize) -> usize {
-    exchange_stack((limit, top));
+    exchange_stack((limit, top, top));
     HERE.with(|here| std::ptr::from_ref(here).expose_provenance())
 }
 
@@ -157,14 +159,23 @@ pub fn abandon_to(entered: Entered) {
     HERE.with(|here| here.entered.set(entered));
 }
 
-/// A kernel stack of this thread, from its lowest address to where it goes on, in the place of the one that comes
-/// back.
-pub fn exchange_stack((limit, stack): (usize, usize)) -> (usize, usize) {
+/// A kernel stack of this thread, in the place of the one that comes back: its lowest address, where it goes on,
+/// and the address above it.
+pub fn exchange_stack((limit, stack, top): (usize, usize, usize)) -> (usize, usize, usize) {
     HERE.with(|here| {
         let entered = here.entered.get();
         here.entered.set(Entered { stack, ..entered });
-        (here.limit.replace(limit), entered.stack)
+        (
+            here.limit.replace(limit),
+            entered.stack,
+            here.top.replace(top),
+        )
     })
+}
+
+/// The kernel stack of this thread, all of it.
+pub fn limits() -> Range<usize> {
+    HERE.with(|here| here.limit.get()..here.top.get())
 }
 
 /// The kernel stack of this thread, from its lowest address to where it goes on.

@@ -151,7 +151,7 @@ pub fn on_expanded_stack(callout: impl FnOnce()) -> bool {
     // SAFETY: pages of the reservation, which nobody knows yet.
     let done = unsafe { memory::protect(limit, EXPANDED, Protection::ReadWrite) };
     if done {
-        let before = crossing::exchange_stack((limit, limit + EXPANDED));
+        let before = crossing::exchange_stack((limit, limit + EXPANDED, limit + EXPANDED));
         callout();
         crossing::exchange_stack(before);
     }

@@ -188,3 +188,32 @@ fn a_routine_of_the_box_that_a_driver_calls_by_a_pointer_may_enter_drivers() {
     );
     assert!(text.contains("entered 4 times"), "{text}");
 }
+
+#[test]
+fn what_is_left_of_the_stack_is_told_to_the_routine_that_asks() {
+    // sub rsp, BYTES; call [IoGetRemainingStackSize]; add rsp, BYTES; ret
+    let left_below = |bytes: u32| {
+        let [a, b, c, d] = bytes.to_le_bytes();
+        let code = vec![
+            0x48, 0x81, 0xEC, a, b, c, d, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x81, 0xC4, a, b, c, d,
+            0xC3,
+        ];
+        enter(load(code, 9, "IoGetRemainingStackSize"), 0)
+    };
+    let text = alone(
+        "what_is_left_of_the_stack_is_told_to_the_routine_that_asks",
+        || {
+            let (little, much) = (left_below(0x28), left_below(0x2028));
+            assert_eq!(little - much, 0x2000);
+            let taken = crossing::STACK_BYTES - little;
+            assert!((0x28..0x400).contains(&taken), "{taken} bytes");
+            assert_eq!(crossing::limits().len(), crossing::STACK_BYTES);
+            eprintln!("as expected");
+        },
+    );
+    assert_eq!(
+        text.contains("as expected"),
+        crossing::HAS_KERNEL_STACKS,
+        "{text}"
+    );
+}

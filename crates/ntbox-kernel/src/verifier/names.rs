@@ -88,6 +88,7 @@ pub fn bug_check_name(code: u32) -> Option<&'static str> {
         0xC9 => "DRIVER_VERIFIER_IOMANAGER_VIOLATION",
         0xD1 => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         0xE2 => "MANUALLY_INITIATED_CRASH",
+        0xE8 => "INVALID_CANCEL_OF_FILE_OPEN",
         0x139 => "KERNEL_SECURITY_CHECK_FAILURE",
         // "RPNC" in memory: how wdk-panic style handlers mark a Rust panic.
         0x5250_4E43 => "(a Rust panic)",

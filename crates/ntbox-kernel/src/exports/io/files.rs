@@ -5,8 +5,10 @@
 use crate::io_manager::{file, references};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
-    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, file_id, unicode,
+    OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS, file_id, unicode,
 };
+use crate::pool::failure;
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{irql, thread};
 use crate::user::{self, OpenRequest};
@@ -149,6 +151,27 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
             iosb.Information = 0;
             status
         }
+    }
+}
+
+/// `IoReplaceFileObjectName`.
+pub unsafe extern "win64" fn replace_file_object_name(
+    file: *mut FILE_OBJECT,
+    name: *const u16,
+    bytes: u16,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("IoReplaceFileObjectName", caller);
+    if failure::should_fail(caller) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    // SAFETY: the driver's buffer has that many bytes.
+    let name = unsafe { std::slice::from_raw_parts(name, usize::from(bytes) / 2) };
+    // SAFETY: the driver's file.
+    if unsafe { file::replace_name(file, name) } {
+        STATUS_SUCCESS
+    } else {
+        STATUS_INVALID_PARAMETER
     }
 }
 

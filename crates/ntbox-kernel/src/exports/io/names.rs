@@ -2,12 +2,14 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{lookup, namespace};
+use crate::io_manager::{lookup, namespace, query_name};
 use crate::nt::{
-    DEVICE_OBJECT, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, UNICODE_STRING, unicode,
+    DEVICE_OBJECT, FILE_OBJECT, NTSTATUS, OBJECT_NAME_INFORMATION, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool;
 use crate::processor::irql;
+use std::ffi::c_void;
 
 /// `IoCreateSymbolicLink`.
 pub unsafe extern "win64" fn create_symbolic_link(
@@ -55,20 +57,55 @@ pub unsafe extern "win64" fn volume_device_to_dos_name(
         Ok(found) => found,
         Err(status) => return status,
     };
-    let units: Vec<u16> = found.encode_utf16().chain([0]).collect();
-    let bytes = size_of_val(units.as_slice());
-    let buffer: *mut u16 = pool::allocate(pool::Kind::Paged, bytes, TAG, caller).cast();
-    if buffer.is_null() {
+    let units: Vec<u16> = found.encode_utf16().collect();
+    let Some((_, string)) = allocate(0, &units, caller) else {
         return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    // SAFETY: the block has `bytes` bytes and nobody else has it.
-    unsafe { std::ptr::copy_nonoverlapping(units.as_ptr(), buffer, units.len()) };
-    let result = UNICODE_STRING {
-        Length: bytes as u16 - 2,
-        MaximumLength: bytes as u16,
-        Buffer: buffer,
     };
     // SAFETY: the driver's pointer.
-    unsafe { name.write(result) };
+    unsafe { name.write(string) };
+    STATUS_SUCCESS
+}
+
+/// A block of the driver's, and the name in it behind `header` bytes, with a terminator.
+fn allocate(header: usize, name: &[u16], caller: usize) -> Option<(*mut c_void, UNICODE_STRING)> {
+    let bytes = size_of_val(name);
+    let block = pool::allocate(pool::Kind::Paged, header + bytes + 2, TAG, caller);
+    if block.is_null() {
+        return None;
+    }
+    let text: *mut u16 = block.wrapping_byte_add(header).cast();
+    // SAFETY: the block has room behind the header and nobody else has it.
+    unsafe { text.copy_from_nonoverlapping(name.as_ptr(), name.len()) };
+    // SAFETY: as above.
+    unsafe { text.wrapping_add(name.len()).write(0) };
+    let string = UNICODE_STRING {
+        Length: bytes as u16,
+        MaximumLength: bytes as u16 + 2,
+        Buffer: text,
+    };
+    Some((block, string))
+}
+
+/// `IoQueryFileDosDeviceName`: the driver frees the structure with ExFreePool.
+pub unsafe extern "win64" fn query_file_dos_device_name(
+    file: *mut FILE_OBJECT,
+    information: *mut *mut OBJECT_NAME_INFORMATION,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("IoQueryFileDosDeviceName", caller);
+    // SAFETY: the driver's file.
+    let name = match unsafe { query_name::dos_name_of_file(file) } {
+        Ok(name) => name,
+        Err(status) => return status,
+    };
+    let header = size_of::<OBJECT_NAME_INFORMATION>();
+    let Some((block, string)) = allocate(header, &name, caller) else {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    };
+    let block: *mut OBJECT_NAME_INFORMATION = block.cast();
+    // SAFETY: the block begins with the header.
+    unsafe { block.write(OBJECT_NAME_INFORMATION { Name: string }) };
+    // SAFETY: the driver's pointer.
+    unsafe { information.write(block) };
     STATUS_SUCCESS
 }

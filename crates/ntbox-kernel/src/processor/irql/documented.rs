@@ -171,6 +171,7 @@ documented! {
     "IoBuildPartialMdl" <= DISPATCH, "wdm/nf-wdm-iobuildpartialmdl";
     "IoBuildSynchronousFsdRequest" <= APC, "wdm/nf-wdm-iobuildsynchronousfsdrequest";
     "IoCallDriver" <= DISPATCH, "wdm/nf-wdm-iocalldriver";
+    "IoCancelFileOpen" <= PASSIVE, "ntddk/nf-ntddk-iocancelfileopen";
     "IoCancelIrp" <= DISPATCH, "wdm/nf-wdm-iocancelirp";
     "IoCompleteRequest" <= DISPATCH, "wdm/nf-wdm-iocompleterequest";
     "IoCreateDevice" <= APC, "wdm/nf-wdm-iocreatedevice";
@@ -190,6 +191,7 @@ documented! {
     "IoDeleteSymbolicLink" <= PASSIVE, "wdm/nf-wdm-iodeletesymboliclink";
     "IoDetachDevice" <= PASSIVE, "wdm/nf-wdm-iodetachdevice";
     "IoEnumerateDeviceObjectList" <= DISPATCH, "ntifs/nf-ntifs-ioenumeratedeviceobjectlist";
+    "IoForwardIrpSynchronously" <= APC, "wdm/nf-wdm-ioforwardirpsynchronously";
     "IoFreeErrorLogEntry" <= DISPATCH, "wdm/nf-wdm-iowriteerrorlogentry";
     "IoFreeIrp" <= DISPATCH, "wdm/nf-wdm-iofreeirp";
     "IoFreeMdl" <= DISPATCH, "wdm/nf-wdm-iofreemdl";
@@ -202,10 +204,13 @@ documented! {
     "IoGetDiskDeviceObject" <= DISPATCH, "ntifs/nf-ntifs-iogetdiskdeviceobject";
     "IoGetDriverObjectExtension" <= DISPATCH, "wdm/nf-wdm-iogetdriverobjectextension";
     "IoGetFileObjectGenericMapping" <= PASSIVE, "ntddk/nf-ntddk-iogetfileobjectgenericmapping";
+    "IoGetInitialStack" <= APC, "wdm/nf-wdm-iogetinitialstack";
     "IoGetLowerDeviceObject" <= DISPATCH, "ntifs/nf-ntifs-iogetlowerdeviceobject";
     "IoGetRelatedDeviceObject" <= DISPATCH, "wdm/nf-wdm-iogetrelateddeviceobject";
+    "IoGetRemainingStackSize" <= ANY, "wdm/nf-wdm-iogetremainingstacksize";
     "IoGetRequestorProcess" <= DISPATCH, "ntifs/nf-ntifs-iogetrequestorprocess";
     "IoGetRequestorProcessId" <= DISPATCH, "ntifs/nf-ntifs-iogetrequestorprocessid";
+    "IoGetStackLimits" <= ANY, "wdm/nf-wdm-iogetstacklimits";
     "IoGetTopLevelIrp" <= DISPATCH, "wdm/nf-wdm-iogettoplevelirp";
     "IoInitializeIrp" <= DISPATCH, "wdm/nf-wdm-ioinitializeirp";
     "IoInitializeRemoveLockEx" <= PASSIVE, "wdm/nf-wdm-ioinitializeremovelock";
@@ -215,6 +220,7 @@ documented! {
     "IoIsSystemThread" <= DISPATCH, "ntifs/nf-ntifs-ioissystemthread";
     "IoMakeAssociatedIrp" <= DISPATCH, "ntddk/nf-ntddk-iomakeassociatedirp";
     "IoOpenDriverRegistryKey" <= PASSIVE, "wdm/nf-wdm-ioopendriverregistrykey";
+    "IoQueryFileDosDeviceName" <= PASSIVE, "ntifs/nf-ntifs-ioqueryfiledosdevicename";
     "IoQueryFileInformation" <= APC, "wdm/nf-wdm-kewaitforsingleobject";
     "IoQueryVolumeInformation" <= APC, "wdm/nf-wdm-kewaitforsingleobject";
     "IoQueueWorkItem" <= DISPATCH, "wdm/nf-wdm-ioqueueworkitem";
@@ -230,6 +236,7 @@ documented! {
     "IoReleaseRemoveLockAndWaitEx" <= PASSIVE, "wdm/nf-wdm-ioreleaseremovelockandwait";
     "IoReleaseRemoveLockEx" <= DISPATCH, "wdm/nf-wdm-ioreleaseremovelock";
     "IoReleaseVpbSpinLock" <= DISPATCH, "ntifs/nf-ntifs-ioreleasevpbspinlock";
+    "IoReplaceFileObjectName" <= PASSIVE, "ntifs/nf-ntifs-ioreplacefileobjectname";
     "IoReuseIrp" <= DISPATCH, "wdm/nf-wdm-ioreuseirp";
     "IoSetCompletionRoutineEx" <= DISPATCH, "wdm/nf-wdm-iosetcompletionroutineex";
     "IoSetTopLevelIrp" <= DISPATCH, "wdm/nf-wdm-iosettoplevelirp";
@@ -348,6 +355,9 @@ documented! {
     "ObfDereferenceObjectWithTag" <= DISPATCH, "wdm/nf-wdm-obdereferenceobjectwithtag";
     "ObfReferenceObject" <= DISPATCH, "wdm/nf-wdm-obfreferenceobject";
     "ObfReferenceObjectWithTag" <= DISPATCH, "wdm/nf-wdm-obreferenceobjectwithtag";
+    "PoCallDriver" <= DISPATCH, "wdm/nf-wdm-pocalldriver";
+    "PoRequestPowerIrp" <= DISPATCH, "wdm/nf-wdm-porequestpowerirp";
+    "PoStartNextPowerIrp" <= DISPATCH, "wdm/nf-wdm-postartnextpowerirp";
     "ProbeForRead" <= APC, "wdm/nf-wdm-probeforread";
     "ProbeForWrite" <= APC, "wdm/nf-wdm-probeforwrite";
     "PsCreateSystemThread" <= PASSIVE, "wdm/nf-wdm-pscreatesystemthread";

@@ -74,7 +74,7 @@ census! {
     checked "0xE1" WORKER_IRQL;
     checked "0xE3" RESOURCE_NOT_OWNED;
     checked "0xE4" WORKER_QUEUED_TWICE;
-    open "0xE8" "IoCancelFileOpen, which the box does not export yet";
+    checked "0xE8" DRIVER_BUG_CHECK;
     open "0xE9" "PsTerminateSystemThread in a worker routine";
     not_applicable "0xEA" "of drivers of hardware";
     checked "0xF7" STACK_USED_UP;
