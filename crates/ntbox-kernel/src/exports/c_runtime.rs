@@ -2,6 +2,7 @@
 //!
 //! The variadic routines get a `va_list` from a thunk, as in [`super::debug`].
 
+mod bounded;
 mod memory;
 mod print;
 mod strings;
@@ -27,6 +28,10 @@ super::table! {
     "strchr" => strings::find::<u8>,
     "strrchr" => strings::find_last::<u8>,
     "strstr" => strings::find_string::<u8>,
+    "strcpy_s" => bounded::copy::<u8>,
+    "strcat_s" => bounded::append::<u8>,
+    "strncpy_s" => bounded::copy_at_most::<u8>,
+    "strncat_s" => bounded::append_at_most::<u8>,
     "toupper" => strings::to_upper,
     "tolower" => strings::to_lower,
 
@@ -42,15 +47,37 @@ super::table! {
     "wcschr" => strings::find::<u16>,
     "wcsrchr" => strings::find_last::<u16>,
     "wcsstr" => strings::find_string::<u16>,
+    "wcscpy_s" => bounded::copy::<u16>,
+    "wcscat_s" => bounded::append::<u16>,
+    "wcsncpy_s" => bounded::copy_at_most::<u16>,
+    "wcsncat_s" => bounded::append_at_most::<u16>,
     "_wcsupr" => strings::to_upper_string::<u16>,
     "_wcslwr" => strings::to_lower_string::<u16>,
     "towupper" => strings::to_upper_wide,
     "towlower" => strings::to_lower_wide,
 
+    "atoi" => bounded::to_integer::<u8>,
+    "atol" => bounded::to_integer::<u8>,
+    "_wtoi" => bounded::to_integer::<u16>,
+    "_wtol" => bounded::to_integer::<u16>,
+    "isdigit" => bounded::is_digit,
+    "isxdigit" => bounded::is_hexadecimal,
+    "isspace" => bounded::is_space,
+    "isupper" => bounded::is_upper,
+    "islower" => bounded::is_lower,
+    "isalpha" => bounded::is_letter,
+    "isalnum" => bounded::is_alphanumeric,
+
+    bare "sprintf_s" => print::sprintf_s,
+    bare "swprintf_s" => print::swprintf_s,
+    "vsprintf_s" => print::vsprintf_s,
+    "vswprintf_s" => print::vswprintf_s,
     bare "sprintf" => print::sprintf,
     bare "swprintf" => print::swprintf,
     bare "_snprintf" => print::snprintf,
     bare "_snwprintf" => print::snwprintf,
+    "vsprintf" => print::vsprintf,
+    "vswprintf" => print::vswprintf,
     "_vsnprintf" => print::vsnprintf,
     "_vsnwprintf" => print::vsnwprintf,
 }

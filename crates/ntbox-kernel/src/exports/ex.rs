@@ -1,6 +1,6 @@
 //! `Ex`: the executive.
 //!
-//! Left out: callbacks, UUIDs and what only other kinds of drivers use.
+//! Left out: callbacks and what only other kinds of drivers use.
 
 mod fast_mutex;
 mod interlocked;
@@ -12,6 +12,7 @@ mod resource;
 mod rundown;
 mod rw_spin_lock;
 mod slist;
+mod uuid;
 
 super::table! {
     caller(2) "ExAllocatePool" => pool::allocate_pool,
@@ -32,6 +33,8 @@ super::table! {
     caller(1) "ExDeletePagedLookasideList" => lookaside::delete_paged,
     caller(1) "ExDeleteLookasideListEx" => lookaside::delete_ex,
     caller(1) "ExFlushLookasideListEx" => lookaside::flush_ex,
+
+    caller(1) "ExUuidCreate" => uuid::create,
 
     "ExpInterlockedPopEntrySList" => slist::pop,
     caller(2) "ExpInterlockedPushEntrySList" => slist::push,

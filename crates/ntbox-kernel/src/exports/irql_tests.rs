@@ -15,6 +15,9 @@ use std::fs;
 /// Routines of which no page gives a level, of themselves or of what they stand behind; the C
 /// runtime has no pages at all.
 const WITHOUT_PAGE: &[&str] = &[
+    "CcGetFileObjectFromSectionPtrs",
+    "CcGetFileObjectFromSectionPtrsRef",
+    "CcIsThereDirtyData",
     "DbgBreakPoint",
     "DbgBreakPointWithStatus",
     "ExInitializePushLock",

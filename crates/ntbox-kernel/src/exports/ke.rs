@@ -7,6 +7,7 @@
 //! that the kernel shares with programs, which [`crate::processor`] has; `KeTickCount` is not
 //! exported there. Left out: affinity and target processors, as the host schedules threads.
 
+mod attach;
 pub(super) mod bug_check;
 mod objects;
 mod processors;
@@ -50,6 +51,8 @@ super::table! {
     caller(0) "KeLeaveCriticalRegion" => spin_locks::leave_critical_region,
     caller(0) "KeEnterGuardedRegion" => spin_locks::enter_guarded_region,
     caller(0) "KeLeaveGuardedRegion" => spin_locks::leave_guarded_region,
+    caller(2) "KeStackAttachProcess" => attach::stack_attach_process,
+    caller(1) "KeUnstackDetachProcess" => attach::unstack_detach_process,
     "KeAreApcsDisabled" => spin_locks::are_apcs_disabled,
     "KeAreAllApcsDisabled" => spin_locks::are_all_apcs_disabled,
 

@@ -4,7 +4,7 @@
 //! locking and mapping change flags, which are checked. There is no border between
 //! user and system addresses, so a probe checks alignment and range only.
 //!
-//! Left out: physical addresses, sections, contiguous and noncached memory.
+//! Left out: physical addresses, making sections, contiguous and noncached memory.
 //!
 //! Source: "Using MDLs" in the kernel architecture guide; bug checks 0xC4/70, 76,
 //! 7C, 7D, 7F and B0.
@@ -14,6 +14,8 @@
     clippy::multiple_unsafe_ops_per_block,
     reason = "called by drivers in the Windows convention"
 )]
+
+mod sections;
 
 use crate::host::memory;
 use crate::io_manager::mdl::{
@@ -48,6 +50,10 @@ super::table! {
     caller(1) "MmResetDriverPaging" => lock_section_by_handle,
     "MmIsThisAnNtAsSystem" => is_server,
     "MmQuerySystemSize" => query_system_size,
+    caller(2) "MmFlushImageSection" => sections::flush_image,
+    caller(2) "MmForceSectionClosed" => sections::force_closed,
+    caller(2) "MmCanFileBeTruncated" => sections::can_be_truncated,
+    caller(1) "MmDoesFileHaveUserWritableReferences" => sections::user_writable_references,
     data "MmUserProbeAddress" => USER_PROBE_ADDRESS,
     data "MmHighestUserAddress" => HIGHEST_USER_ADDRESS,
     data "MmSystemRangeStart" => SYSTEM_RANGE_START,

@@ -22,7 +22,7 @@ super::table! {
     "PsGetCurrentProcess" => get_current_process,
     "IoGetCurrentProcess" => get_current_process,
     "PsGetCurrentThread" => get_current_thread,
-    "PsGetCurrentThreadProcess" => get_current_process,
+    "PsGetCurrentThreadProcess" => get_current_thread_process,
     "PsGetCurrentThreadProcessId" => get_current_process_id,
     "PsGetProcessId" => get_process_id,
     "PsGetThreadId" => get_thread_id,
@@ -63,8 +63,16 @@ unsafe extern "win64" fn get_current_thread_id() -> HANDLE {
     id(thread::current().id())
 }
 
-/// `PsGetCurrentProcess`, `IoGetCurrentProcess`: the box attaches to no process.
-unsafe extern "win64" fn get_current_process() -> *mut c_void {
+/// `PsGetCurrentProcess`, `IoGetCurrentProcess`: the one that the thread is attached to, or its own.
+pub(super) unsafe extern "win64" fn get_current_process() -> *mut c_void {
+    match process::attached() {
+        process if process.is_null() => thread::current().process(),
+        process => process,
+    }
+}
+
+/// `PsGetCurrentThreadProcess`: the thread's own.
+unsafe extern "win64" fn get_current_thread_process() -> *mut c_void {
     thread::current().process()
 }
 

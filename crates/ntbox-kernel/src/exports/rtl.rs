@@ -47,6 +47,7 @@ super::table! {
     "RtlxAnsiStringToUnicodeSize" => translate::ansi_to_unicode_size,
     "RtlxUnicodeStringToAnsiSize" => translate::unicode_to_ansi_size,
     data "NlsMbCodePageTag" => translate::MULTI_BYTE_CODE_PAGE,
+    data "NlsMbOemCodePageTag" => translate::MULTI_BYTE_OEM_CODE_PAGE,
     caller(1) "RtlFreeUnicodeString" => translate::free_unicode,
     caller(1) "RtlFreeAnsiString" => translate::free_unicode,
 

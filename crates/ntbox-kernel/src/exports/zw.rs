@@ -15,6 +15,8 @@
 mod file;
 mod key;
 mod key_information;
+mod link;
+mod named;
 mod object;
 mod open;
 
@@ -32,6 +34,9 @@ super::table! {
     caller(3) "ZwSetSecurityObject" => object::set_security,
     caller(5) "ZwQuerySecurityObject" => object::query_security,
 
+    caller(3) "ZwOpenSymbolicLinkObject" => link::open,
+    caller(3) "ZwQuerySymbolicLinkObject" => link::query,
+
     caller(3) "ZwOpenKey" => key::open,
     caller(4) "ZwOpenKeyEx" => key::open_ex,
     caller(7) "ZwCreateKey" => key::create,
@@ -45,6 +50,7 @@ super::table! {
 
     caller(11) "ZwCreateFile" => open::create,
     caller(6) "ZwOpenFile" => open::open,
+    caller(1) "ZwDeleteFile" => open::delete,
     caller(9) "ZwReadFile" => file::read,
     caller(9) "ZwWriteFile" => file::write,
     caller(2) "ZwFlushBuffersFile" => file::flush,

@@ -8,6 +8,7 @@
 
 use super::dispatcher::header::initialize_process_object;
 use super::object::{self, Kind};
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -83,6 +84,22 @@ pub fn system() -> &'static Process {
 pub fn user() -> &'static Process {
     static USER: OnceLock<Process> = OnceLock::new();
     USER.get_or_init(|| Process::new(USER_ID, "ntbox.exe"))
+}
+
+thread_local! {
+    /// The process that this thread is attached to, null for its own.
+    static ATTACHED: Cell<*mut c_void> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// `KeStackAttachProcess`: has this thread use the memory of another process; null, or what is to be given back to
+/// [`attach`] when it is done.
+pub fn attach(process: *mut c_void) -> *mut c_void {
+    ATTACHED.replace(process)
+}
+
+/// The process that this thread is attached to, or null.
+pub fn attached() -> *mut c_void {
+    ATTACHED.get()
 }
 
 /// The process whose object this is.

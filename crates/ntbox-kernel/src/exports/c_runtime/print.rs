@@ -59,12 +59,18 @@ pub unsafe extern "win64" fn vsnwprintf(
     unsafe { put(target, room, &formatted.units) }
 }
 
-unsafe extern "win64" fn vsprintf(target: *mut u8, text: *const u8, arguments: *const u64) -> i32 {
+/// `vsprintf`.
+pub unsafe extern "win64" fn vsprintf(
+    target: *mut u8,
+    text: *const u8,
+    arguments: *const u64,
+) -> i32 {
     // SAFETY: the driver passes room for the text, and the rest as in `vsnprintf`.
     unsafe { vsnprintf(target, i32::MAX as usize, text, arguments) }
 }
 
-unsafe extern "win64" fn vswprintf(
+/// `vswprintf`, in the form without a size that the kernel exports.
+pub unsafe extern "win64" fn vswprintf(
     target: *mut u16,
     text: *const u16,
     arguments: *const u64,
@@ -73,10 +79,53 @@ unsafe extern "win64" fn vswprintf(
     unsafe { vsnwprintf(target, i32::MAX as usize, text, arguments) }
 }
 
+/// `vsprintf_s`.
+pub unsafe extern "win64" fn vsprintf_s(
+    target: *mut u8,
+    room: usize,
+    text: *const u8,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: the driver passes the room, and arguments that fit the format.
+    let count = unsafe { vsnprintf(target, room, text, arguments) };
+    // SAFETY: as above.
+    unsafe { or_empty(target, room, count) }
+}
+
+/// `vswprintf_s`.
+pub unsafe extern "win64" fn vswprintf_s(
+    target: *mut u16,
+    room: usize,
+    text: *const u16,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: the driver passes the room, and arguments that fit the format.
+    let count = unsafe { vsnwprintf(target, room, text, arguments) };
+    // SAFETY: as above.
+    unsafe { or_empty(target, room, count) }
+}
+
+/// What does not fit with its terminator leaves an empty string.
+///
+/// # Safety
+/// There is room for `room` units at `target`.
+unsafe fn or_empty<T: Default>(target: *mut T, room: usize, count: i32) -> i32 {
+    if count >= 0 && (count as usize) < room {
+        return count;
+    }
+    if room != 0 {
+        // SAFETY: contract of the function.
+        unsafe { target.write(T::default()) };
+    }
+    -1
+}
+
 define_thunk!(vsprintf_thunk, plain, vsprintf);
 define_thunk!(vswprintf_thunk, plain, vswprintf);
 define_thunk!(vsnprintf_thunk, plain, vsnprintf);
 define_thunk!(vsnwprintf_thunk, plain, vsnwprintf);
+define_thunk!(vsprintf_s_thunk, plain, vsprintf_s);
+define_thunk!(vswprintf_s_thunk, plain, vswprintf_s);
 
 /// Declares a variadic routine over one that takes a `va_list` behind `$fixed`
 /// arguments (2 or 3).
@@ -117,6 +166,14 @@ variadic!(
     swprintf, 2, vswprintf_thunk
 );
 variadic!(
+    /// `sprintf_s`.
+    sprintf_s, 3, vsprintf_s_thunk
+);
+variadic!(
+    /// `swprintf_s`.
+    swprintf_s, 3, vswprintf_s_thunk
+);
+variadic!(
     /// `_snprintf`.
     snprintf, 3, vsnprintf_thunk
 );
@@ -148,6 +205,42 @@ mod tests {
         assert_eq!(print(8, 123), (3, *b"123\0~~~~"));
         assert_eq!(print(3, 123), (3, *b"123~~~~~"));
         assert_eq!(print(2, 123), (-1, *b"12~~~~~~"));
+    }
+
+    #[test]
+    fn a_list_of_arguments_is_printed_without_a_bound() {
+        let arguments = [7_u64, 8];
+        let mut bytes = [b'~'; 8];
+        let (narrow, list) = (c"%d-%d", arguments.as_ptr());
+        // SAFETY: room for the text; two arguments.
+        let count = unsafe { vsprintf(bytes.as_mut_ptr(), narrow.as_ptr().cast(), list) };
+        assert_eq!((count, bytes), (3, *b"7-8\0~~~~"));
+        let mut units = [u16::from(b'~'); 5];
+        let wide: Vec<u16> = "%d-%d\0".encode_utf16().collect();
+        // SAFETY: as above.
+        let count = unsafe { vswprintf(units.as_mut_ptr(), wide.as_ptr(), list) };
+        assert_eq!(count, 3);
+        assert_eq!(String::from_utf16_lossy(&units), "7-8\0~");
+        let names = ["vsprintf", "vswprintf"];
+        assert!(
+            names
+                .iter()
+                .all(|name| crate::exports::resolve("ntoskrnl.exe", name).is_some())
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_printed() {
+        let value = 123_u64;
+        let print = |room| {
+            let format = c"%u".as_ptr().cast();
+            let mut buffer = *b"ab\0~";
+            // SAFETY: room for four; one argument.
+            let count = unsafe { vsprintf_s(buffer.as_mut_ptr(), room, format, &raw const value) };
+            (count, buffer)
+        };
+        assert_eq!(print(4), (3, *b"123\0"));
+        assert_eq!(print(3), (-1, *b"\023~"));
     }
 
     #[test]

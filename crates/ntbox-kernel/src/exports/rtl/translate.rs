@@ -29,6 +29,8 @@ const TAG: u32 = u32::from_le_bytes(*b"Strg");
 
 /// `NlsMbCodePageTag`: false, the code page has one byte for each character.
 pub static MULTI_BYTE_CODE_PAGE: u8 = 0;
+/// `NlsMbOemCodePageTag`: the same of the OEM code page.
+pub static MULTI_BYTE_OEM_CODE_PAGE: u8 = 0;
 
 /// Windows-1252 from 0x80 to 0x9F; bytes without a character map to controls.
 const C1: [u16; 32] = [

@@ -1,6 +1,6 @@
 //! Registry keys.
 //!
-//! A key object holds the path it was opened with; what the key contains is in
+//! A key object holds the path it was opened with ([`named`]); what the key contains is in
 //! `io_manager::settings`. Values are `REG_DWORD` and `REG_SZ`, the two kinds
 //! that a service's settings have; setting another one fails with
 //! `STATUS_NOT_SUPPORTED`.
@@ -8,17 +8,15 @@
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
 use super::key_information::{Answer, NAME, key_information, value_information};
-use super::{Attributes, service};
+use super::{Attributes, named, service};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt::{
-    DRIVER_OBJECT, HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_ACCESS_DENIED,
-    STATUS_INVALID_PARAMETER, STATUS_KEY_DELETED, STATUS_NO_MORE_ENTRIES, STATUS_NOT_SUPPORTED,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
-    unicode,
+    DRIVER_OBJECT, HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER,
+    STATUS_KEY_DELETED, STATUS_NO_MORE_ENTRIES, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
-use crate::processor::object::{self, Kind};
-use crate::processor::{handle, lifetime};
+use crate::processor::object::Kind;
 use std::ffi::c_void;
 
 const KEY_QUERY_VALUE: u32 = 0x01;
@@ -35,33 +33,9 @@ pub(super) const REG_DWORD: u32 = 4;
 const REG_CREATED_NEW_KEY: u32 = 1;
 const REG_OPENED_EXISTING_KEY: u32 = 2;
 
-/// Makes a key object for `path`. Its body is the path: a length, then UTF-8.
-fn new_object(path: &str) -> *mut c_void {
-    let body = object::create(Kind::Key, size_of::<usize>() + path.len());
-    // SAFETY: the body is as large as asked for, and new.
-    unsafe { body.cast::<usize>().write(path.len()) };
-    let text = body.wrapping_byte_add(size_of::<usize>()).cast::<u8>();
-    // SAFETY: as above.
-    unsafe { std::ptr::copy_nonoverlapping(path.as_ptr(), text, path.len()) };
-    body
-}
-
 /// The path of the key behind a handle that was granted `access`.
 fn path_of(handle: HANDLE, access: u32) -> Result<String, NTSTATUS> {
-    let body = handle::object_of_handle(handle)?;
-    // SAFETY: the handle keeps the object.
-    if unsafe { object::kind_of(body) } != Some(Kind::Key) {
-        return Err(STATUS_OBJECT_TYPE_MISMATCH);
-    }
-    if handle::access_of_handle(handle)? & access != access {
-        return Err(STATUS_ACCESS_DENIED);
-    }
-    // SAFETY: made by `new_object`.
-    let length = unsafe { body.cast::<usize>().read() };
-    let text = body.wrapping_byte_add(size_of::<usize>()).cast::<u8>();
-    // SAFETY: as above.
-    let text = unsafe { std::slice::from_raw_parts(text, length) };
-    let path = String::from_utf8_lossy(text).into_owned();
+    let path = named::text_of(handle, Kind::Key, access)?;
     if settings::key_exists(&path) {
         Ok(path)
     } else {
@@ -131,11 +105,7 @@ unsafe fn open_existing(
 }
 
 unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, kernel: bool) {
-    let object = new_object(path);
-    // SAFETY: a new object.
-    let new = unsafe { handle::open_handle(object, granted(access), kernel) };
-    // SAFETY: the handle has a reference of its own; the one of the creation goes.
-    unsafe { lifetime::dereference(object) };
+    let new = named::open(Kind::Key, path, granted(access), kernel);
     // SAFETY: contract of the function.
     unsafe { handle.write(new) };
 }

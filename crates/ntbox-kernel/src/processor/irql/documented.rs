@@ -39,6 +39,8 @@ macro_rules! documented {
 }
 
 documented! {
+    "CcFlushCache" <= APC, "ntifs/nf-ntifs-ccflushcache";
+    "CcPurgeCacheSection" <= APC, "ntifs/nf-ntifs-ccpurgecachesection";
     "DbgPrint" <= ANY, "wdm/nf-wdm-dbgprint";
     "DbgPrintEx" <= ANY, "wdm/nf-wdm-dbgprintex";
     "EtwRegister" <= PASSIVE, "wdm/nf-wdm-etwregister";
@@ -132,6 +134,7 @@ documented! {
     "ExSizeOfRundownProtectionCacheAware" <= APC, "wdm/nf-wdm-exsizeofrundownprotectioncacheaware";
     "ExSystemTimeToLocalTime" <= ANY, "wdm/nf-wdm-exsystemtimetolocaltime";
     "ExTryToAcquireFastMutex" <= APC, "wdm/nf-wdm-extrytoacquirefastmutex";
+    "ExUuidCreate" <= PASSIVE, "ntddk/nf-ntddk-exuuidcreate";
     "ExWaitForRundownProtectionRelease" <= APC, "wdm/nf-wdm-exwaitforrundownprotectionrelease";
     "ExWaitForRundownProtectionReleaseCacheAware" <= APC, "wdm/nf-wdm-exwaitforrundownprotectionrelease";
     "ExpInterlockedFlushSList" <= ANY, "wdm/nf-wdm-exinterlockedflushslist";
@@ -318,15 +321,21 @@ documented! {
     "KeSetPriorityThread" <= PASSIVE, "wdm/nf-wdm-kesetprioritythread";
     "KeSetTimer" <= DISPATCH, "wdm/nf-wdm-kesettimer";
     "KeSetTimerEx" <= DISPATCH, "wdm/nf-wdm-kesettimerex";
+    "KeStackAttachProcess" <= APC, "ntifs/nf-ntifs-kestackattachprocess";
     "KeStallExecutionProcessor" <= ANY, "wdm/nf-wdm-kestallexecutionprocessor";
     "KeTestSpinLock" <= ANY, "wdm/nf-wdm-ketestspinlock";
     "KeTryToAcquireGuardedMutex" <= APC, "wdm/nf-wdm-ketrytoacquireguardedmutex";
     "KeTryToAcquireSpinLockAtDpcLevel" <= ANY, "wdm/nf-wdm-keacquirespinlockatdpclevel";
+    "KeUnstackDetachProcess" <= APC, "ntifs/nf-ntifs-keunstackdetachprocess";
     "KeWaitForMultipleObjects" <= DISPATCH, "wdm/nf-wdm-kewaitformultipleobjects";
     "KeWaitForMutexObject" <= DISPATCH, "wdm/nf-wdm-kewaitforsingleobject";
     "KeWaitForSingleObject" <= DISPATCH, "wdm/nf-wdm-kewaitforsingleobject";
     "KfRaiseIrql" <= ANY, "wdm/nf-wdm-keraiseirql";
     "MmBuildMdlForNonPagedPool" <= DISPATCH, "wdm/nf-wdm-mmbuildmdlfornonpagedpool";
+    "MmCanFileBeTruncated" <= APC, "ntifs/nf-ntifs-mmcanfilebetruncated";
+    "MmDoesFileHaveUserWritableReferences" <= APC, "ntifs/nf-ntifs-mmdoesfilehaveuserwritablereferences";
+    "MmFlushImageSection" <= APC, "ntifs/nf-ntifs-mmflushimagesection";
+    "MmForceSectionClosed" <= APC, "ntifs/nf-ntifs-mmforcesectionclosed";
     "MmGetSystemRoutineAddress" <= PASSIVE, "wdm/nf-wdm-mmgetsystemroutineaddress";
     "MmIsAddressValid" <= DISPATCH, "ntddk/nf-ntddk-mmisaddressvalid";
     "MmIsThisAnNtAsSystem" <= ANY, "ntddk/nf-ntddk-mmisthisanntassystem";
@@ -472,6 +481,7 @@ documented! {
     "ZwClose" <= PASSIVE, "wdm/nf-wdm-zwclose";
     "ZwCreateFile" <= PASSIVE, "wdm/nf-wdm-zwcreatefile";
     "ZwCreateKey" <= PASSIVE, "wdm/nf-wdm-zwcreatekey";
+    "ZwDeleteFile" <= PASSIVE, "ntifs/nf-ntifs-zwdeletefile";
     "ZwDeleteKey" <= PASSIVE, "wdm/nf-wdm-zwdeletekey";
     "ZwDeviceIoControlFile" <= PASSIVE, "ntifs/nf-ntifs-zwdeviceiocontrolfile";
     "ZwEnumerateKey" <= PASSIVE, "wdm/nf-wdm-zwenumeratekey";
@@ -484,11 +494,13 @@ documented! {
     "ZwOpenFile" <= PASSIVE, "wdm/nf-wdm-zwopenfile";
     "ZwOpenKey" <= PASSIVE, "wdm/nf-wdm-zwopenkey";
     "ZwOpenKeyEx" <= PASSIVE, "wdm/nf-wdm-zwopenkeyex";
+    "ZwOpenSymbolicLinkObject" <= PASSIVE, "wdm/nf-wdm-zwopensymboliclinkobject";
     "ZwQueryDirectoryFile" <= PASSIVE, "ntifs/nf-ntifs-zwquerydirectoryfile";
     "ZwQueryFullAttributesFile" <= PASSIVE, "wdm/nf-wdm-zwqueryfullattributesfile";
     "ZwQueryInformationFile" <= PASSIVE, "wdm/nf-wdm-zwqueryinformationfile";
     "ZwQueryKey" <= PASSIVE, "wdm/nf-wdm-zwquerykey";
     "ZwQuerySecurityObject" <= PASSIVE, "ntifs/nf-ntifs-zwquerysecurityobject";
+    "ZwQuerySymbolicLinkObject" <= PASSIVE, "wdm/nf-wdm-zwquerysymboliclinkobject";
     "ZwQueryValueKey" <= PASSIVE, "wdm/nf-wdm-zwqueryvaluekey";
     "ZwQueryVolumeInformationFile" <= PASSIVE, "ntifs/nf-ntifs-zwqueryvolumeinformationfile";
     "ZwReadFile" <= PASSIVE, "wdm/nf-wdm-zwreadfile";

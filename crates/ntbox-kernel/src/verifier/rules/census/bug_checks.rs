@@ -9,8 +9,8 @@ const FILE_SYSTEMS: &str = "of a file system itself, by its own judgement";
 
 census! {
     checked "0x1" REGIONS_CHANGED, WORKER_STATE;
-    not_applicable "0x5" "of routines that the box does not export: KeAttachProcess";
-    not_applicable "0x6" "of routines that the box does not export: KeDetachProcess";
+    not_applicable "0x5" "of a routine that the box does not export: KeAttachProcess";
+    open "0x6" "KeUnstackDetachProcess where APCs cannot be delivered";
     checked "0x8" SPIN_LOCK_BELOW_DISPATCH;
     checked "0x9" LOWER_INVALID;
     checked "0xA" UNINITIALIZED_OBJECT, PAGE_FAULT_AT_DISPATCH;

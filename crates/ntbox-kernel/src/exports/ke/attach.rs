@@ -1,0 +1,71 @@
+//! Threads that use the memory of another process.
+//!
+//! All memory of the box is in one address space: what changes is which process the current one is.
+//!
+//! Source: `KeStackAttachProcess`, `KeUnstackDetachProcess` in the DDI reference.
+
+#![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+use crate::nt::KAPC_STATE;
+use crate::processor::{irql, process};
+use std::ffi::c_void;
+
+/// `KeStackAttachProcess`: the state keeps what to go back to.
+pub unsafe extern "win64" fn stack_attach_process(
+    process: *mut c_void,
+    state: *mut KAPC_STATE,
+    caller: usize,
+) {
+    irql::require("KeStackAttachProcess", caller);
+    let before = KAPC_STATE {
+        Process: process::attach(process).cast(),
+        ..KAPC_STATE::default()
+    };
+    // SAFETY: the driver passes the memory of a state.
+    unsafe { state.write(before) };
+}
+
+/// `KeUnstackDetachProcess`.
+pub unsafe extern "win64" fn unstack_detach_process(state: *mut KAPC_STATE, caller: usize) {
+    irql::require("KeUnstackDetachProcess", caller);
+    // SAFETY: the driver passes the state of the call that attached.
+    process::attach(unsafe { (*state).Process }.cast());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exports::ps::get_current_process;
+    use crate::nt::DISPATCH_LEVEL;
+    use crate::processor::thread;
+    use crate::verifier::capture;
+
+    #[test]
+    fn attachments_lie_in_each_other() {
+        let (system, user) = (thread::system_process(), thread::user_process());
+        // SAFETY: no arguments.
+        let now = || unsafe { get_current_process() };
+        let (mut outer, mut inner) = (KAPC_STATE::default(), KAPC_STATE::default());
+        assert_eq!(now(), user);
+        // SAFETY: processes of the box, and states of this test, here and below.
+        unsafe { stack_attach_process(system, &raw mut outer, 0) };
+        assert_eq!(now(), system);
+        // SAFETY: as above.
+        unsafe { stack_attach_process(user, &raw mut inner, 0) };
+        assert_eq!(now(), user);
+        assert_eq!(
+            thread::current().process(),
+            user,
+            "whose thread it is stays"
+        );
+        // SAFETY: as above.
+        unsafe { unstack_detach_process(&raw mut inner, 0) };
+        assert_eq!(now(), system);
+        let ((), found) = capture(|| {
+            let _level = irql::raised_to(DISPATCH_LEVEL);
+            // SAFETY: as above.
+            unsafe { unstack_detach_process(&raw mut outer, 0) };
+        });
+        assert_eq!((now(), found.len()), (user, 1));
+    }
+}
