@@ -35,6 +35,8 @@ const WITHOUT_PAGE: &[&str] = &[
     "RtlUnwind",
     "RtlUnwindEx",
     "RtlVirtualUnwind",
+    "SeQuerySessionIdToken",
+    "SeTokenType",
 ];
 
 /// Routines that are held to their level by another rule, or in another way.

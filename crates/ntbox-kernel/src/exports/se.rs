@@ -1,89 +1,37 @@
-//! `Se`: well-known identifiers and privileges.
+//! `Se`: well-known identifiers, privileges and tokens.
 //!
-//! Left out: tokens and subject contexts, and with them `SeAccessCheck` and
-//! `SePrivilegeCheck`; the box checks access itself when a program opens a device.
+//! Left out: impersonation, auditing, and descriptors that are inherited.
 //!
-//! Source: `SE_EXPORTS` in ntifs.h, "Well-known SIDs" (MS-DTYP 2.4.2.4), the
-//! privilege constants of the SDK.
+//! Source: `SE_EXPORTS` in ntifs.h, the privilege constants of the SDK.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+pub(super) mod sid;
+pub(super) mod token;
+
 use crate::nt::SE_EXPORTS;
 use crate::processor::irql;
-use crate::processor::thread::{self, Token};
+use crate::processor::thread;
+use sid::*;
 use windows_sys::Win32::Foundation::LUID;
 
 super::table! {
     data "SeExports" => POINTER,
+    data "SeTokenObjectType" => token::TOKEN_TYPE,
     "SeSinglePrivilegeCheck" => single_privilege_check,
-}
-
-/// A SID with up to six sub-authorities.
-#[repr(C, align(4))]
-struct Sid {
-    revision: u8,
-    count: u8,
-    authority: [u8; 6],
-    sub_authorities: [u32; 6],
-}
-
-const fn sid(authority: u8, sub_authorities: &[u32]) -> Sid {
-    let mut value = Sid {
-        revision: 1,
-        count: sub_authorities.len() as u8,
-        authority: [0, 0, 0, 0, 0, authority],
-        sub_authorities: [0; 6],
-    };
-    let mut index = 0;
-    while index < sub_authorities.len() {
-        value.sub_authorities[index] = sub_authorities[index];
-        index += 1;
-    }
-    value
-}
-
-macro_rules! sids {
-    ($($name:ident = $authority:literal, $sub_authorities:expr;)*) => {
-        $(static $name: Sid = sid($authority, &$sub_authorities);)*
-    };
-}
-
-sids! {
-    NULL = 0, [0];
-    WORLD = 1, [0];
-    LOCAL = 2, [0];
-    CREATOR_OWNER = 3, [0];
-    CREATOR_GROUP = 3, [1];
-    OWNER_RIGHTS = 3, [4];
-    NT_AUTHORITY = 5, [];
-    DIALUP = 5, [1];
-    NETWORK = 5, [2];
-    BATCH = 5, [3];
-    INTERACTIVE = 5, [4];
-    ANONYMOUS = 5, [7];
-    AUTHENTICATED_USERS = 5, [11];
-    RESTRICTED = 5, [12];
-    IUSER = 5, [17];
-    LOCAL_SYSTEM = 5, [18];
-    LOCAL_SERVICE = 5, [19];
-    NETWORK_SERVICE = 5, [20];
-    ADMINISTRATORS = 5, [32, 544];
-    USERS = 5, [32, 545];
-    GUESTS = 5, [32, 546];
-    POWER_USERS = 5, [32, 547];
-    ACCOUNT_OPERATORS = 5, [32, 548];
-    SYSTEM_OPERATORS = 5, [32, 549];
-    PRINT_OPERATORS = 5, [32, 550];
-    BACKUP_OPERATORS = 5, [32, 551];
-    TRUSTED_INSTALLER = 5, [80, 956_008_885, 3_418_522_649, 1_831_038_044, 1_853_292_631, 2_271_478_464];
-    USER_MODE_DRIVERS = 5, [84, 0, 0, 0, 0, 0];
-    ALL_APP_PACKAGES = 15, [2, 1];
-    UNTRUSTED_LEVEL = 16, [0];
-    LOW_LEVEL = 16, [4096];
-    MEDIUM_LEVEL = 16, [8192];
-    HIGH_LEVEL = 16, [12_288];
-    SYSTEM_LEVEL = 16, [16_384];
-    PROTECTED_WINDOWS_TCB = 19, [1024, 8192];
+    caller(1) "SeCaptureSubjectContext" => token::capture,
+    caller(1) "SeReleaseSubjectContext" => token::release,
+    caller(1) "SeLockSubjectContext" => token::lock,
+    caller(1) "SeUnlockSubjectContext" => token::unlock,
+    caller(10) "SeAccessCheck" => token::access_check,
+    caller(3) "SePrivilegeCheck" => token::privilege_check,
+    caller(1) "SeFreePrivileges" => token::free_privileges,
+    caller(3) "SeQueryInformationToken" => token::query,
+    caller(2) "SeQueryAuthenticationIdToken" => token::authentication_id,
+    "SeQuerySessionIdToken" => token::session_id,
+    caller(1) "SeTokenIsAdmin" => token::is_administrator,
+    caller(1) "SeTokenIsRestricted" => token::is_restricted,
+    "SeTokenType" => token::token_type,
 }
 
 /// A privilege constant of the SDK.
@@ -157,15 +105,13 @@ const CHANGE_NOTIFY: u32 = 23;
 /// system and administrators; others have the one to pass through directories.
 unsafe extern "win64" fn single_privilege_check(privilege: LUID, mode: i8) -> u8 {
     irql::require("SeSinglePrivilegeCheck", 0);
-    let held = mode == 0
-        || thread::current().token() != Token::User
-        || (privilege.HighPart, privilege.LowPart) == (0, CHANGE_NOTIFY);
-    u8::from(held)
+    u8::from(mode == 0 || token::has_privilege(thread::current().token(), privilege))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processor::thread::Token;
 
     #[test]
     fn identifiers_are_the_published_ones() {

@@ -21,6 +21,7 @@ mod object;
 mod open;
 
 pub(super) use key::open_driver_registry_key;
+pub(super) use object::self_relative;
 
 #[cfg(test)]
 mod tests;

@@ -119,7 +119,7 @@ const RELATIVE_OFFSETS: [usize; 4] = [4, 8, 12, 16];
 
 /// Copies a security descriptor of either form into the self-relative one.
 /// None if it is none.
-fn self_relative(descriptor: usize) -> Option<Vec<u8>> {
+pub fn self_relative(descriptor: usize) -> Option<Vec<u8>> {
     let mut start = [0_u8; 4];
     if !try_read(descriptor, &mut start) || start[0] != 1 {
         return None;

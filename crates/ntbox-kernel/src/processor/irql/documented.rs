@@ -370,6 +370,8 @@ documented! {
     "ProbeForRead" <= APC, "wdm/nf-wdm-probeforread";
     "ProbeForWrite" <= APC, "wdm/nf-wdm-probeforwrite";
     "PsCreateSystemThread" <= PASSIVE, "wdm/nf-wdm-pscreatesystemthread";
+    "PsDereferenceImpersonationToken" <= APC, "ntifs/nf-ntifs-psdereferenceimpersonationtoken";
+    "PsDereferencePrimaryToken" <= APC, "ntifs/nf-ntifs-psdereferenceprimarytoken";
     "PsGetCurrentProcess" <= ANY, "wdm/nf-wdm-iogetcurrentprocess";
     "PsGetCurrentProcessId" <= ANY, "ntddk/nf-ntddk-psgetcurrentprocessid";
     "PsGetCurrentThread" <= ANY, "wdm/nf-wdm-psgetcurrentthread";
@@ -381,6 +383,8 @@ documented! {
     "PsIsSystemThread" <= DISPATCH, "ntifs/nf-ntifs-psissystemthread";
     "PsLookupProcessByProcessId" <= APC, "ntifs/nf-ntifs-pslookupprocessbyprocessid";
     "PsLookupThreadByThreadId" <= APC, "ntifs/nf-ntifs-pslookupthreadbythreadid";
+    "PsReferenceImpersonationToken" <= PASSIVE, "ntifs/nf-ntifs-psreferenceimpersonationtoken";
+    "PsReferencePrimaryToken" <= PASSIVE, "ntifs/nf-ntifs-psreferenceprimarytoken";
     "PsRemoveCreateThreadNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremovecreatethreadnotifyroutine";
     "PsRemoveLoadImageNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremoveloadimagenotifyroutine";
     "PsSetCreateProcessNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutine";
@@ -477,7 +481,18 @@ documented! {
     "RtlZeroMemory" <= ANY, "wdm/nf-wdm-rtlzeromemory";
     "RtlxAnsiStringToUnicodeSize" <= PASSIVE, "wdm/nf-wdm-rtlxansistringtounicodesize";
     "RtlxUnicodeStringToAnsiSize" <= PASSIVE, "wdm/nf-wdm-rtlxunicodestringtoansisize";
+    "SeAccessCheck" <= PASSIVE, "wdm/nf-wdm-seaccesscheck";
+    "SeCaptureSubjectContext" <= PASSIVE, "wdm/nf-wdm-secapturesubjectcontext";
+    "SeFreePrivileges" <= PASSIVE, "ntifs/nf-ntifs-sefreeprivileges";
+    "SeLockSubjectContext" <= PASSIVE, "wdm/nf-wdm-selocksubjectcontext";
+    "SePrivilegeCheck" <= PASSIVE, "ntifs/nf-ntifs-seprivilegecheck";
+    "SeQueryAuthenticationIdToken" <= PASSIVE, "ntifs/nf-ntifs-sequeryauthenticationidtoken";
+    "SeQueryInformationToken" <= PASSIVE, "ntifs/nf-ntifs-sequeryinformationtoken";
+    "SeReleaseSubjectContext" <= PASSIVE, "wdm/nf-wdm-sereleasesubjectcontext";
     "SeSinglePrivilegeCheck" <= PASSIVE, "ntddk/nf-ntddk-sesingleprivilegecheck";
+    "SeTokenIsAdmin" <= PASSIVE, "ntifs/nf-ntifs-setokenisadmin";
+    "SeTokenIsRestricted" <= PASSIVE, "ntifs/nf-ntifs-setokenisrestricted";
+    "SeUnlockSubjectContext" <= PASSIVE, "wdm/nf-wdm-seunlocksubjectcontext";
     "ZwClose" <= PASSIVE, "wdm/nf-wdm-zwclose";
     "ZwCreateFile" <= PASSIVE, "wdm/nf-wdm-zwcreatefile";
     "ZwCreateKey" <= PASSIVE, "wdm/nf-wdm-zwcreatekey";
