@@ -4,6 +4,7 @@
 //! large MCBs, tunnels) and whatever needs a cache or memory manager.
 
 pub mod contexts;
+mod ecp;
 pub mod expression;
 mod files;
 mod names;
@@ -21,6 +22,20 @@ super::table! {
     "FsRtlDoesNameContainWildCards" => names::does_name_contain_wild_cards,
     "FsRtlDissectName" => names::dissect_name,
     "FsRtlAreNamesEqual" => names::are_names_equal,
+
+    caller(2) "FsRtlAllocateExtraCreateParameterList" => ecp::allocate_list,
+    caller(1) "FsRtlFreeExtraCreateParameterList" => ecp::free_list,
+    caller(6) "FsRtlAllocateExtraCreateParameter" => ecp::allocate,
+    caller(1) "FsRtlFreeExtraCreateParameter" => ecp::free,
+    caller(2) "FsRtlInsertExtraCreateParameter" => ecp::insert,
+    caller(4) "FsRtlFindExtraCreateParameter" => ecp::find,
+    caller(4) "FsRtlRemoveExtraCreateParameter" => ecp::remove,
+    caller(5) "FsRtlGetNextExtraCreateParameter" => ecp::next,
+    caller(2) "FsRtlGetEcpListFromIrp" => ecp::get_from_irp,
+    caller(2) "FsRtlSetEcpListIntoIrp" => ecp::set_into_irp,
+    caller(1) "FsRtlAcknowledgeEcp" => ecp::acknowledge,
+    caller(1) "FsRtlIsEcpAcknowledged" => ecp::is_acknowledged,
+    caller(1) "FsRtlIsEcpFromUserMode" => ecp::is_from_user_mode,
 
     "FsRtlInsertPerStreamContext" => contexts::insert,
     "FsRtlLookupPerStreamContextInternal" => contexts::lookup,

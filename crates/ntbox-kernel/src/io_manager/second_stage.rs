@@ -19,7 +19,7 @@
     reason = "the request is the I/O manager's from here on"
 )]
 
-use super::{checks, irp, mdl, own_request_checks};
+use super::{checks, ecp, irp, mdl, own_request_checks};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
     IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
@@ -239,6 +239,9 @@ unsafe fn finish(irp: *mut IRP) {
             } else {
                 signal_file = !file.is_null();
             }
+        }
+        if flags & IRP_CREATE_OPERATION != 0 {
+            ecp::create_ended(irp);
         }
         irp::free(irp, 0);
         if signal_file {

@@ -81,7 +81,7 @@ census! {
     open "0xF9" "STATUS_REPARSE for the open of a volume";
     checked "0xFC" EXECUTED_DATA;
     not_applicable "0x103" FILE_SYSTEMS;
-    open "0x10C" "lists of extra create parameters, which the box does not model yet";
+    open "0x10C" "an extra create parameter that is freed while it is in a list";
     not_applicable "0x10D" "of drivers on the framework";
     checked "0x11B" CANCEL_LOCK_KEPT;
     checked "0x11D" ETW_HANDLE;
