@@ -12,6 +12,7 @@ mod log;
 mod names;
 mod remove_lock;
 pub(crate) mod requests;
+mod share_access;
 mod stack_limits;
 mod synchronous;
 mod timers;
@@ -92,6 +93,10 @@ super::table! {
     caller(2) "IoCancelFileOpen" => synchronous::cancel_file_open,
     caller(3) "IoReplaceFileObjectName" => files::replace_file_object_name,
     caller(2) "IoQueryFileDosDeviceName" => names::query_file_dos_device_name,
+    caller(5) "IoCheckShareAccess" => share_access::check,
+    caller(4) "IoSetShareAccess" => share_access::set,
+    caller(2) "IoUpdateShareAccess" => share_access::update,
+    caller(2) "IoRemoveShareAccess" => share_access::remove,
     data "IoFileObjectType" => files::FILE_OBJECT_TYPE,
     data "IoDriverObjectType" => files::DRIVER_OBJECT_TYPE,
     data "IoDeviceObjectType" => files::DEVICE_OBJECT_TYPE,

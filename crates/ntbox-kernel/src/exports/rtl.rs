@@ -1,8 +1,8 @@
 //! `Rtl`: the run-time library.
 //!
-//! Left out: generic tables, bitmaps and heaps, OEM strings, and what unwinds
-//! exceptions.
+//! Left out: heaps, splay links without a table, OEM strings.
 
+mod bitmap;
 mod exception;
 mod generic_table;
 mod guid;
@@ -79,6 +79,25 @@ super::table! {
     "RtlNumberGenericTableElementsAvl" => generic_table::number::<RTL_AVL_TABLE>,
     "RtlIsGenericTableEmptyAvl" => generic_table::is_empty::<RTL_AVL_TABLE>,
 
+    "RtlInitializeBitMap" => bitmap::initialize,
+    "RtlSetAllBits" => bitmap::set_all,
+    "RtlClearAllBits" => bitmap::clear_all,
+    "RtlSetBit" => bitmap::set,
+    "RtlClearBit" => bitmap::clear,
+    "RtlTestBit" => bitmap::test,
+    "RtlSetBits" => bitmap::set_range,
+    "RtlClearBits" => bitmap::clear_range,
+    "RtlAreBitsSet" => bitmap::are_set,
+    "RtlAreBitsClear" => bitmap::are_clear,
+    "RtlNumberOfSetBits" => bitmap::number_set,
+    "RtlNumberOfClearBits" => bitmap::number_clear,
+    "RtlFindSetBits" => bitmap::find_set,
+    "RtlFindClearBits" => bitmap::find_clear,
+    "RtlFindClearBitsAndSet" => bitmap::find_clear_and_set,
+    "RtlFindSetBitsAndClear" => bitmap::find_set_and_clear,
+    "RtlFindNextForwardRunClear" => bitmap::next_clear_run,
+    "RtlFindFirstRunClear" => bitmap::first_clear_run,
+    "RtlFindLongestRunClear" => bitmap::longest_clear_run,
 
     raises(1) "RtlRaiseException" => exception::raise,
     stays(4) "RtlUnwind" => exception::unwind,
@@ -115,6 +134,7 @@ super::table! {
     "RtlEqualSid" => sid::equal_sid,
     "RtlCopySid" => sid::copy_sid,
     "RtlInitializeSid" => sid::initialize_sid,
+    caller(3) "RtlConvertSidToUnicodeString" => sid::to_string,
     "RtlSubAuthoritySid" => sid::sub_authority_sid,
     "RtlSubAuthorityCountSid" => sid::sub_authority_count_sid,
     "RtlCreateAcl" => sid::create_acl,

@@ -117,3 +117,33 @@ fn a_descriptor_converts_to_the_self_relative_form() {
         assert_eq!(valid_descriptor(at), 0);
     }
 }
+
+#[test]
+fn an_identifier_is_written_out() {
+    use crate::exports::se::sid::{LOCAL_SYSTEM, TRUSTED_INSTALLER};
+    use crate::nt::UNICODE_STRING;
+    let write = |sid: *const crate::exports::se::sid::Sid, room: u16| {
+        let mut buffer = vec![0_u16; usize::from(room)];
+        let mut string = UNICODE_STRING {
+            Length: 0,
+            MaximumLength: room * 2,
+            Buffer: buffer.as_mut_ptr(),
+        };
+        // SAFETY: a SID of the box, and a string that says how long its buffer is.
+        let status =
+            unsafe { super::super::sid::to_string(&raw mut string, sid.cast_mut().cast(), 0, 0) };
+        buffer.truncate(usize::from(string.Length) / 2);
+        (status, String::from_utf16_lossy(&buffer))
+    };
+    let system = (crate::nt::STATUS_SUCCESS, "S-1-5-18".to_owned());
+    assert_eq!(write(&raw const LOCAL_SYSTEM, 8), system);
+    assert_eq!(
+        write(&raw const LOCAL_SYSTEM, 7).0,
+        crate::nt::STATUS_BUFFER_OVERFLOW
+    );
+    let (_, long) = write(&raw const TRUSTED_INSTALLER, 80);
+    assert_eq!(
+        long,
+        "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+    );
+}

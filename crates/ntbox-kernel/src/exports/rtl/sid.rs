@@ -11,8 +11,9 @@
 )]
 
 use crate::nt::{
-    NTSTATUS, STATUS_ALLOTTED_SPACE_EXCEEDED, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_ACL,
-    STATUS_INVALID_PARAMETER, STATUS_INVALID_SID, STATUS_REVISION_MISMATCH, STATUS_SUCCESS,
+    NTSTATUS, STATUS_ALLOTTED_SPACE_EXCEEDED, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INVALID_ACL, STATUS_INVALID_PARAMETER, STATUS_INVALID_SID, STATUS_NO_MEMORY,
+    STATUS_REVISION_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::irql;
 use windows_sys::Win32::Security::ACL;
@@ -76,6 +77,58 @@ pub(super) unsafe fn sid<'a>(sid: *const u8) -> &'a [u8] {
     let count = unsafe { sid.add(1).read() };
     // SAFETY: as above.
     unsafe { slice(sid, sid_bytes(count)) }
+}
+
+/// `S-1-5-18`.
+fn text(sid: &[u8]) -> String {
+    let authority = sid[2..8]
+        .iter()
+        .fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+    let parts = sid[8..].chunks_exact(4);
+    let parts = parts.map(|part| u32::from_le_bytes([part[0], part[1], part[2], part[3]]));
+    parts.fold(format!("S-{}-{authority}", sid[0]), |text, part| {
+        format!("{text}-{part}")
+    })
+}
+
+/// `RtlConvertSidToUnicodeString`: `RtlFreeUnicodeString` frees a buffer that it allocates.
+pub unsafe extern "win64" fn to_string(
+    string: *mut UNICODE_STRING,
+    source: Bytes,
+    allocates: u8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("RtlConvertSidToUnicodeString", caller);
+    // SAFETY: the driver passes a SID.
+    if unsafe { valid_sid(source) } == 0 {
+        return STATUS_INVALID_SID;
+    }
+    // SAFETY: as above.
+    let units: Vec<u16> = text(unsafe { sid(source) }).encode_utf16().collect();
+    let bytes = size_of_val(units.as_slice()) as u16;
+    // SAFETY: the driver's string.
+    let string = unsafe { &mut *string };
+    if allocates != 0 {
+        string.Buffer = super::translate::allocate(usize::from(bytes) + 2, caller).cast();
+        if string.Buffer.is_null() {
+            return STATUS_NO_MEMORY;
+        }
+        string.MaximumLength = bytes + 2;
+    } else if string.MaximumLength < bytes {
+        return STATUS_BUFFER_OVERFLOW;
+    }
+    // SAFETY: the buffer has room.
+    unsafe {
+        string
+            .Buffer
+            .copy_from_nonoverlapping(units.as_ptr(), units.len())
+    };
+    string.Length = bytes;
+    if string.MaximumLength > bytes + 1 {
+        // SAFETY: as above.
+        unsafe { string.Buffer.add(units.len()).write(0) };
+    }
+    STATUS_SUCCESS
 }
 
 /// `RtlEqualSid`.
