@@ -47,6 +47,7 @@ pub mod po;
 pub mod ps;
 pub mod rtl;
 pub mod se;
+pub mod stub;
 pub mod zw;
 
 pub(crate) mod table;
@@ -56,6 +57,8 @@ pub use table::{Export, Kind};
 
 use crate::io_manager::driver::{LoadError, Loaded, SettingValue};
 use crate::io_manager::load;
+use crate::pe_image::Problem;
+use crate::verifier::options;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -111,15 +114,15 @@ fn by_name() -> &'static HashMap<&'static str, &'static Export> {
     })
 }
 
-/// The address that an import of `name` from `dll` binds to. The name of the
+/// The address that an import of `name` from `dll` binds to, be it that of a [`stub`]. The name of the
 /// image is compared without case, as the loader does.
 pub fn resolve(dll: &str, name: &str) -> Option<usize> {
     let exported = dll.eq_ignore_ascii_case("ntoskrnl.exe")
         || (dll.eq_ignore_ascii_case("hal.dll") && HAL.contains(&name));
-    if !exported {
-        return None;
-    }
-    by_name().get(name).map(|export| export.address())
+    let export = by_name().get(name).filter(|_| exported);
+    export
+        .map(|export| export.address())
+        .or_else(|| stub::address(name))
 }
 
 /// [`load::load`] of an image that is bound to the routines here.
@@ -131,7 +134,23 @@ pub fn load(
     service: &str,
     settings: &[(String, SettingValue)],
 ) -> Result<Loaded, LoadError> {
-    load::load(path, service, settings, &resolve)
+    load::load(path, service, settings, &resolve).map_err(with_nearest)
+}
+
+/// Names beside each import that is missing the routine that is called most like it.
+fn with_nearest(mut error: LoadError) -> LoadError {
+    if let LoadError::Image(image) = &mut error
+        && let Problem::Unresolved(missing) = &mut image.problem
+    {
+        for import in missing {
+            let name = import.rsplit_once('!').map_or(&**import, |(_, name)| name);
+            let near = options::nearest(by_name().keys().copied(), name);
+            if let Some(near) = near.first() {
+                *import = format!("{import} (the nearest there is: {near})");
+            }
+        }
+    }
+    error
 }
 
 /// The name bound at `address`, which is an address that [`resolve`] returned.

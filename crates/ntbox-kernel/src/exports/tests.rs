@@ -41,6 +41,32 @@ fn only_the_kernel_and_the_hal_export() {
     assert_eq!(resolve("ntoskrnl.exe", "NtNoSuchRoutine"), None);
 }
 
+#[test]
+fn code_pages_have_a_byte_for_each_character() {
+    for name in ["NlsMbCodePageTag", "NlsMbOemCodePageTag"] {
+        let at = resolve("ntoskrnl.exe", name).expect(name);
+        // SAFETY: a variable of a byte.
+        let tag = unsafe { std::ptr::with_exposed_provenance::<u8>(at).read() };
+        assert_eq!(tag, 0, "{name}");
+    }
+}
+
+#[test]
+fn an_import_that_is_missing_is_told_with_the_nearest() {
+    let image = crate::pe_image::test_image::TestImage {
+        imports: vec![("ntoskrnl.exe", vec!["IoDeleteDevise", "IofCallDriver"])],
+        ..Default::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = image.write(&folder, "missing.sys");
+    let error = load(&path, "missing", &[])
+        .expect_err("an import is missing")
+        .to_string();
+    let expected = "ntoskrnl.exe!IoDeleteDevise (the nearest there is: IoDeleteDevice)";
+    assert!(error.contains(expected), "{error}");
+    assert!(!error.contains("IofCallDriver"), "{error}");
+}
+
 mod thunks {
     unsafe extern "win64" fn none(caller: usize) -> usize {
         caller

@@ -16,6 +16,17 @@ impl Status {
     pub fn is_error(self) -> bool {
         (self.0 as u32) >> 30 == 3
     }
+    /// The status of a published name that the box knows, or of a number: decimal, or hexadecimal behind `0x`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let named = NAMES.iter().find(|(_, name)| *name == text);
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let number = || match digits {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        };
+        let value = named.map(|(value, _)| *value);
+        value.or_else(|| number().map(u32::cast_signed)).map(Self)
+    }
     /// The published name, if the box knows it.
     pub fn name(self) -> Option<&'static str> {
         NAMES
@@ -70,6 +81,17 @@ const NAMES: &[(NTSTATUS, &str)] = names! {
 mod tests {
     use super::*;
     use crate::nt::{STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW};
+
+    #[test]
+    fn a_status_is_named_or_a_number() {
+        let denied = Some(Status(STATUS_ACCESS_DENIED));
+        for text in ["STATUS_ACCESS_DENIED", "0xC0000022", "3221225506"] {
+            assert_eq!(Status::parse(text), denied, "{text}");
+        }
+        for text in ["STATUS_ACCESS_DENYED", "0x1C0000022", ""] {
+            assert_eq!(Status::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_warning_is_neither_success_nor_error() {

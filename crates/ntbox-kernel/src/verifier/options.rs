@@ -171,10 +171,7 @@ fn unknown(name: &str) -> String {
     let every = ["standard", "all", "none"]
         .into_iter()
         .chain(switches.clone());
-    let mut near: Vec<_> = every.chain(rules::all().map(|rule| rule.name)).collect();
-    near.sort_by_cached_key(|known| distance(&known.to_lowercase(), &name.to_lowercase()));
-    near.dedup();
-    near.truncate(OFFERED);
+    let near = nearest(every.chain(rules::all().map(|rule| rule.name)), name);
     let switches: Vec<_> = switches.collect();
     format!(
         "there is no option or rule '{name}'; the nearest are {}. A list begins with standard, all or none, \
@@ -182,6 +179,15 @@ fn unknown(name: &str) -> String {
         near.join(", "),
         switches.join(", ")
     )
+}
+
+/// The few of `known` that `name` may have been meant to be, the likeliest first.
+pub fn nearest<'a>(known: impl Iterator<Item = &'a str>, name: &str) -> Vec<&'a str> {
+    let mut near: Vec<_> = known.collect();
+    near.sort_by_cached_key(|known| distance(&known.to_lowercase(), &name.to_lowercase()));
+    near.dedup();
+    near.truncate(OFFERED);
+    near
 }
 
 /// How many letters must be added, left out or exchanged to make one of the other.

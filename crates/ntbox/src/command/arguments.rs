@@ -1,11 +1,12 @@
 //! The command line.
 
 use super::diff::options::{DiffOptions, SideOptions};
-use super::parse::{parse_setting, parse_volume};
+use super::parse::{parse_setting, parse_stub, parse_volume};
 use super::watchdog::PATIENCE;
 use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;
+use ntbox::nt::Status;
 use ntbox::verifier::Options;
 use std::path::PathBuf;
 
@@ -59,6 +60,15 @@ pub enum Command {
     DiffSide(SideOptions),
 }
 
+/// Imports that are missing, for every command that loads drivers.
+#[derive(Args, Clone, Debug)]
+pub struct Stubs {
+    /// Bind an import that ntbox lacks to a routine that returns this status and does nothing; what
+    /// was called is said at the end. A status is a name, such as STATUS_NOT_SUPPORTED, or a number
+    #[arg(long = "stub", value_name = "NAME=STATUS", value_parser = parse_stub)]
+    pub stubs: Vec<(String, Status)>,
+}
+
 /// Options of `ntbox run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -98,6 +108,9 @@ pub struct RunOptions {
     /// anything else a string
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
+    /// Imports that are missing
+    #[command(flatten)]
+    pub stubs: Stubs,
     /// What the programs do: copy:SRC copies a host tree, compares, renames, locks, watches and
     /// deletes; random does random operations
     #[arg(long, value_name = "copy:SRC|random", default_value = "random", value_parser = parse_workload)]
@@ -223,6 +236,9 @@ pub struct DemoOptions {
     /// Further values of every driver's Parameters key (AllowUnload=1 is set)
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
+    /// Imports that are missing
+    #[command(flatten)]
+    pub stubs: Stubs,
     /// What is checked and what is injected: standard, all, none, or a list with commas of
     /// special-pool (each block on pages of its own, freed memory and freed requests are never used
     /// again), force-irql (paged pool and pageable code are inaccessible at DISPATCH_LEVEL; pool
@@ -306,6 +322,9 @@ pub struct BenchOptions {
     /// Value of every driver's Parameters key
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
+    /// Imports that are missing
+    #[command(flatten)]
+    pub stubs: Stubs,
     /// Rounds of each side
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,

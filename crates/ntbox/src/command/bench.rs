@@ -76,6 +76,7 @@ pub fn run(options: &BenchOptions) -> Result<bool, Failure> {
     if options.observe {
         settings.insert(0, observation_cost::setting());
     }
+    machine::add_stubs(&options.stubs)?;
     let drivers = machine::load(&options.drivers, &settings)?;
     let resident = || memory::resident().unwrap_or_default() / 1024;
     if options.observe {

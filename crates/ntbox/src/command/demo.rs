@@ -83,6 +83,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
     mount(&volumes, |timing| timing == MountTiming::Before)?;
     let mut settings = vec![("AllowUnload".to_owned(), SettingValue::Dword(1))];
     settings.extend(options.settings.iter().cloned());
+    machine::add_stubs(&options.stubs)?;
     let drivers = machine::load(&options.drivers, &settings)?;
     begin_low_resources(options.verify, options.seed);
     mount(&volumes, |timing| timing != MountTiming::Before)?;
@@ -119,6 +120,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
         .first()
         .map_or_else(|| "ntbox".to_owned(), |driver| driver.service.clone());
     report.set_drivers(unload(drivers));
+    report.stubs = ntbox::exports::stub::notes();
     // What the driver leaves behind works without it.
     mount(&volumes, |_| true)?;
 

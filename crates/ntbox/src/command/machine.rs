@@ -5,15 +5,16 @@
     reason = "device stacks are walked by pointer for the report"
 )]
 
+use super::arguments::Stubs;
 use super::failure::Failure;
 use super::image::ImageFacts;
 use super::watchdog::Watchdog;
 use ntbox::exports;
 use ntbox::file_system;
-use ntbox::io_manager::driver::{Loaded, SettingValue, UnloadRefused};
+use ntbox::io_manager::driver::{LoadError, Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{device, file, namespace, raw, recognizer};
-use ntbox::pe_image::{self, Image};
+use ntbox::pe_image::{self, Image, Problem};
 use ntbox::processor::handle;
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
@@ -228,6 +229,25 @@ pub fn of_clients(drivers: &[LoadedDriver], volumes: &[Volume]) -> ntbox_client:
     }
 }
 
+/// Has imports that are missing bound to stubs, in the drivers that are loaded from now on.
+pub fn add_stubs(stubs: &Stubs) -> Result<(), Failure> {
+    let mut all = stubs.stubs.iter();
+    all.try_for_each(|(name, status)| exports::stub::add(name, *status))
+        .map_err(|error| Failure::Usage(format!("--stub: {error}")))
+}
+
+/// What is missing, and what can be done about it.
+fn explain(path: &Path, error: &LoadError) -> Failure {
+    let missing =
+        matches!(error, LoadError::Image(image) if matches!(image.problem, Problem::Unresolved(_)));
+    let advice = if missing {
+        "\n--stub NAME=STATUS binds a name to a routine that returns the status and does nothing"
+    } else {
+        ""
+    };
+    Failure::Failed(format!("{}: {error}{advice}", path.display()))
+}
+
 /// Loads the drivers in order; each attaches above the ones before it.
 pub fn load(
     paths: &[PathBuf],
@@ -251,7 +271,7 @@ pub fn load_beside(
         });
         let _watchdog = Watchdog::start(&format!("loading {service}"));
         let loaded = exports::load(path, &service, &settings_of(&service, settings))
-            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+            .map_err(|error| explain(path, &error))?;
         drivers.push(LoadedDriver {
             service,
             facts,

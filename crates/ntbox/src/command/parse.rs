@@ -2,6 +2,7 @@
 
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
+use ntbox::nt::Status;
 use std::path::{PathBuf, is_separator};
 
 /// `NAME=VALUE`: a DWORD if the value is a number that fits, else a string.
@@ -24,6 +25,17 @@ pub fn parse_setting(text: &str) -> Result<(String, SettingValue), String> {
         SettingValue::Dword,
     );
     Ok((name.to_owned(), value))
+}
+
+/// `NAME=STATUS`: a routine and what it is to return.
+pub fn parse_stub(text: &str) -> Result<(String, Status), String> {
+    let (name, status) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("a stub is NAME=STATUS, as in FltGetRequestorProcess=STATUS_NOT_SUPPORTED")?;
+    let status = Status::parse(status)
+        .ok_or_else(|| format!("'{status}' is no status: write it as a number, 0xC00000BB"))?;
+    Ok((name.to_owned(), status))
 }
 
 /// `LETTER=HOSTDIR[,kind=…][,mount=…][,recognized=yes|no]`. Options are taken from the end,
@@ -99,6 +111,19 @@ fn parse_mount(text: &str) -> Result<MountTiming, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stub_is_a_name_and_a_status() {
+        let stub = parse_stub("FltX=STATUS_NOT_SUPPORTED").expect("a stub");
+        assert_eq!(
+            stub,
+            ("FltX".to_owned(), Status(ntbox::nt::STATUS_NOT_SUPPORTED))
+        );
+        assert_eq!(parse_stub("FltX=0").expect("a stub").1, Status(0));
+        for wrong in ["FltX", "=0", "FltX=STATUS_NO_SUCH_THING"] {
+            assert!(parse_stub(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn volumes_are_taken_apart() {

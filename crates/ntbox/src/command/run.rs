@@ -8,6 +8,7 @@ use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};
 use super::watchdog::{self, Watchdog};
+use ntbox::exports;
 use ntbox::file_system::adversary::{self, Mix};
 use ntbox::host::file::Temporary;
 use ntbox::io_manager::counters;
@@ -79,6 +80,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     } else {
         (&options.drivers[..], &options.symbols[..])
     };
+    machine::add_stubs(&options.stubs)?;
     let drivers = machine::with_symbols(symbols, || machine::load(paths, &options.settings))?;
     begin_low_resources(options.verify, options.seed);
     mount(&volumes, |timing| timing != MountTiming::Before).or_else(|failed| {
@@ -146,6 +148,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
             .join()
             .map_err(|_| Failure::Failed("a watching thread has panicked".to_owned()))?;
     }
+    report.stubs = exports::stub::notes();
     report.set_violations(collected::so_far());
     if options.json {
         line!("{}", report.json());

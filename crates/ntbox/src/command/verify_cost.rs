@@ -83,6 +83,9 @@ fn measure(options: &BenchOptions, verify: Options) -> Result<Row, Failure> {
     for driver in &options.drivers {
         add("--driver", driver.into());
     }
+    for (name, status) in &options.stubs.stubs {
+        add("--stub", format!("{name}=0x{:X}", status.0).into());
+    }
     for (name, value) in &options.settings {
         add("--setting", format!("{name}={value}").into());
     }

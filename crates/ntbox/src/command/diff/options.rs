@@ -1,5 +1,6 @@
 //! The command line of `ntbox diff`.
 
+use super::super::arguments::Stubs;
 use super::super::parse::{parse_setting, parse_volume};
 use super::super::watchdog::PATIENCE;
 use clap::Args;
@@ -44,6 +45,9 @@ pub struct DiffOptions {
     /// Value of every driver's Parameters key, or of one driver's (SERVICE:NAME=VALUE)
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
+    /// Imports that are missing
+    #[command(flatten)]
+    pub stubs: Stubs,
     /// Volume that the threads share, in a new directory below HOSTDIR for each side (as for
     /// `ntbox run`); without this option a disk, a network share and a removable disk
     #[arg(long = "volume", value_name = "LETTER=HOSTDIR[,OPTION…]", value_parser = parse_volume)]
@@ -109,6 +113,9 @@ pub struct SideOptions {
     /// Settings of the drivers
     #[arg(long = "setting", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
+    /// Imports that are missing
+    #[command(flatten)]
+    pub stubs: Stubs,
     /// Volumes that threads share
     #[arg(long = "volume", value_parser = parse_volume)]
     pub volumes: Vec<VolumeDescription>,

@@ -40,6 +40,8 @@ pub enum Answer {
         kept: Vec<String>,
         /// The violations and warnings that did not end it.
         collected: Vec<Collected>,
+        /// Stubs that drivers called, in words.
+        stubs: Vec<String>,
     },
 }
 
@@ -58,6 +60,7 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
     };
     let (own, shared) = (create(&options.own), create(&options.volumes));
     mount(&shared, |timing| timing == MountTiming::Before)?;
+    machine::add_stubs(&options.stubs)?;
     let drivers = machine::with_symbols(&options.symbols, || {
         machine::load(&options.drivers, &options.settings)
     })?;
@@ -88,6 +91,7 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
     answer(&Answer::Ended {
         kept,
         collected: collected::so_far(),
+        stubs: ntbox::exports::stub::notes(),
     })?;
     Ok(is_gone)
 }

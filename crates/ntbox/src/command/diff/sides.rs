@@ -128,8 +128,12 @@ impl Sides {
         for mut side in self.sides {
             side.process.finish();
             let last = side.process.hear();
-            let (kept, collected) = match last.map(|last| serde_json::from_str(&last)) {
-                Some(Ok(Answer::Ended { kept, collected })) => (kept, collected),
+            let (kept, collected, stubs) = match last.map(|last| serde_json::from_str(&last)) {
+                Some(Ok(Answer::Ended {
+                    kept,
+                    collected,
+                    stubs,
+                })) => (kept, collected, stubs),
                 _ => Default::default(),
             };
             if !side.process.ended_well() {
@@ -138,6 +142,9 @@ impl Sides {
                     died.report = kept.join("\n");
                 }
                 return Err(died);
+            }
+            for stub in &stubs {
+                eprintln!("ntbox: {}: {stub}", side.title);
             }
             all.push((side.title, collected));
         }
@@ -175,6 +182,11 @@ fn arguments(
     for file in &options.symbols {
         if !drivers.is_empty() {
             add("--symbols", file.into());
+        }
+    }
+    for (name, status) in &options.stubs.stubs {
+        if !drivers.is_empty() {
+            add("--stub", format!("{name}=0x{:X}", status.0).into());
         }
     }
     for (name, value) in &options.settings {

@@ -90,6 +90,7 @@ pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
     };
     let bare = passes.pass("bare", &mut report);
     completion_states::begin();
+    machine::add_stubs(&options.stubs)?;
     let mut drivers = passes.load(&[])?;
     let filtered = passes.pass(&names(&drivers), &mut report);
     passes.differences(&bare, &filtered, &mut report);
@@ -102,6 +103,9 @@ pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
     }
     report.states = completion_states::seen();
     report.kept = machine::wrongly_kept(&machine::unload(drivers));
+    for stub in ntbox::exports::stub::notes() {
+        eprintln!("ntbox: {stub}");
+    }
     report.collected = collected::so_far();
     report.violations = collected::violations(&report.collected);
     if options.json {

@@ -53,6 +53,8 @@ pub struct Report {
     pub wrong: Vec<String>,
     /// What drivers wrote into the error log.
     pub error_log: Vec<String>,
+    /// Stubs that drivers called, in words.
+    pub stubs: Vec<String>,
     /// Zero unless they are collected: a violation ends the run with a report of its own.
     pub violations: u64,
     /// Breaches that are published as warnings: they make no run unclean.

@@ -61,6 +61,9 @@ impl Report {
         if self.warnings != 0 {
             writeln!(out, "  warnings     {:>9}", self.warnings)?;
         }
+        for stub in &self.stubs {
+            writeln!(out, "  note         {stub}")?;
+        }
         for driver in &self.drivers {
             let state = match &driver.unload {
                 Some(Unloaded::Gone) => "unloaded, nothing left behind",
