@@ -21,13 +21,19 @@ fn run(command: &str, drivers: &[&Path], arguments: &[&str]) -> Ended {
 
 /// Whatever the options, nothing is said about a driver that does nothing wrong.
 fn is_clean(name: &str, compiler: Compiler) {
+    is_clean_with(name, compiler, &[]);
+}
+
+/// As [`is_clean`], compared with these options.
+fn is_clean_with(name: &str, compiler: Compiler, compared: &[&str]) {
     let filter = build(name, compiler);
     for verify in ["standard", "all"] {
         run("run", &[&filter], &["--ops", "2000", "--verify", verify])
             .expect_code(0)
             .expect_output(&format!("{name} unloaded, nothing left behind"));
     }
-    run("diff", &[&filter], &["--ops", "500", "--rounds", "2"]).expect_code(0);
+    let rounds = ["--ops", "500", "--rounds", "2"];
+    run("diff", &[&filter], &[&rounds[..], compared].concat()).expect_code(0);
     let ours = drivers::fsglass(Profile::Release);
     for order in [[&*filter, &*ours], [&*ours, &*filter]] {
         let unloadable = ["--setting", "fsglass:AllowUnload=1", "--ops", "1000"];
@@ -152,4 +158,92 @@ fn what_is_not_handled_is_reported_as_it_was() {
             .expect_output(&format!("violation of {rule}"))
             .expect_output(what);
     }
+}
+
+/// It waits for each open, which the comparison is told.
+const WAITS: [&str; 1] = ["--may-pend"];
+
+#[test]
+fn requests_of_its_own_by_clang_are_clean() {
+    is_clean_with("own_requests", Compiler::Msvc, &WAITS);
+}
+
+#[test]
+fn requests_of_its_own_by_gcc_are_clean() {
+    is_clean_with("own_requests", Compiler::Mingw, &WAITS);
+}
+
+#[test]
+fn a_monitor_by_clang_is_clean() {
+    is_clean("monitor", Compiler::Msvc);
+}
+
+#[test]
+fn a_monitor_by_gcc_is_clean() {
+    is_clean("monitor", Compiler::Mingw);
+}
+
+/// Builds the filter with each mistake by each compiler, and expects the rule and who broke it.
+fn each_is_told(name: &str, mistakes: &[(&str, &str, &str)]) {
+    for (mistake, rule, place) in mistakes {
+        for compiler in [Compiler::Msvc, Compiler::Mingw] {
+            let filter = build_with_mistake(name, compiler, mistake);
+            run("run", &[&filter], &["--ops", "2000"])
+                .expect_code(1)
+                .expect_output(&format!("violation of {rule}"))
+                .expect_output(&format!("{name}!{place} ("));
+        }
+    }
+}
+
+#[test]
+fn what_goes_wrong_with_requests_of_its_own_is_told() {
+    let mistakes = [
+        ("FREES_A_THREADED_REQUEST", "ThreadedRequestFreed", "Flush"),
+        ("LETS_COMPLETION_GO_ON", "OwnRequestNotStopped", "QuerySize"),
+        ("CANCELS_TOO_LATE", "DriverBugCheck", "FilterDispatch"),
+    ];
+    each_is_told("own_requests", &mistakes);
+}
+
+#[test]
+fn what_goes_wrong_in_a_monitor_is_told() {
+    let mistakes = [
+        (
+            "KEEPS_ITS_ENTRIES",
+            "LeakAtUnload",
+            // Inlined from the headers.
+            "ExAllocateFromNPagedLookasideList",
+        ),
+        ("NAMES_AT_DISPATCH", "IrqlTooHigh", "NoteName"),
+        ("LOCKS_TWICE", "SpinLock", "Append"),
+        (
+            "DELETES_THE_LIST_TWICE",
+            "LookasideListDeleted",
+            "FilterStop",
+        ),
+    ];
+    each_is_told("monitor", &mistakes);
+}
+
+/// A routine that ntbox lacks is named, and can be stubbed; what was called is told, and no violation.
+#[test]
+fn what_is_missing_is_stubbed_if_that_is_said() {
+    let driver = build_with_mistake("pass_through", Compiler::Mingw, "NEEDS_WHAT_IS_MISSING");
+    let (short, name) = (["--ops", "500"], "IoGetConfigurationInformation");
+    run("run", &[&driver], &short)
+        .expect_code(1)
+        .expect_output(&format!("ntoskrnl.exe!{name} (the nearest there is: "))
+        .expect_output("--stub NAME=STATUS");
+    let stub = format!("{name}=0");
+    let with_stub = [&short[..], &["--stub", &stub]].concat();
+    let called = format!(
+        "{name} is a stub: it returned STATUS_SUCCESS 1 time, first to pass_through!FilterStart ("
+    );
+    for command in ["run", "diff"] {
+        run(command, &[&driver], &with_stub)
+            .expect_code(0)
+            .expect_output(&called);
+    }
+    run("run", &[&driver], &["--stub", "IofCallDriver=0"]).expect_code(2);
 }
