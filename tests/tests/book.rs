@@ -199,5 +199,5 @@ fn the_reports_are_what_ntbox_reports() {
             }
         }
     }
-    assert_eq!(shown, 6, "reports");
+    assert_eq!(shown, 7, "reports");
 }
