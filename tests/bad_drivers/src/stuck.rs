@@ -1,11 +1,11 @@
-//! What never comes to its end: for the check that somebody is told who is at fault. Chosen by the registry
-//! value `Stuck`.
+//! What never comes to its end, or ends who runs it: for the check that somebody is told who is at fault. Chosen
+//! by the registry value `Stuck`.
 
-use crate::filter::{DispatchRoutine, enter};
-use crate::kernel::{initialize_event, mark_pending, wait_for};
+use crate::filter::{DispatchRoutine, dispatch, enter};
+use crate::kernel::{current_location, initialize_event, mark_pending, wait_for};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
-use wdk_sys::{IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING};
+use wdk_sys::{IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING};
 
 /// Where it stays.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Stuck {
     ReadWaits,
     /// A request is kept, and never completed.
     ReadKept,
+    /// A close writes over what the I/O manager keeps in the file object, which no rule sees.
+    CloseScribbles,
 }
 
 /// The one that DriverUnload has to ask for, as a number behind [`Stuck::EntryRuns`].
@@ -34,6 +36,7 @@ impl Stuck {
             ("unload-runs", Self::UnloadRuns),
             ("read-waits", Self::ReadWaits),
             ("read-kept", Self::ReadKept),
+            ("close-scribbles", Self::CloseScribbles),
         ];
         names
             .into_iter()
@@ -46,6 +49,7 @@ impl Stuck {
         match (self, major) {
             (Self::ReadWaits, IRP_MJ_READ) => Some(read_waits),
             (Self::ReadKept, IRP_MJ_READ) => Some(read_kept),
+            (Self::CloseScribbles, IRP_MJ_CLOSE) => Some(close_scribbles),
             _ => None,
         }
     }
@@ -92,4 +96,11 @@ unsafe extern "C" fn read_kept(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
     mark_pending(irp);
     STATUS_PENDING
+}
+
+/// The reference to the volume is given back when the close has returned, and no driver is on the stack then.
+unsafe extern "C" fn close_scribbles(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let file = (*current_location(irp)).FileObject;
+    (*file).Vpb = core::ptr::without_provenance_mut(0x4141_4141_4140);
+    dispatch(device, irp)
 }

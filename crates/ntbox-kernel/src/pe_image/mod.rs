@@ -32,7 +32,7 @@ mod tests;
 
 pub use calls::{imported_routine, is_return_address};
 pub use error::{LoadError, Problem};
-pub use symbols::{add as add_symbols, unused as unused_symbols};
+pub use symbols::{add as add_symbols, describe_own, unused as unused_symbols};
 pub use unwind::{Origin, calls_of_routine, driver_calls, function_at};
 
 use crate::host::memory::{self, Protection};

@@ -7,11 +7,13 @@
 
 mod dwarf;
 mod names;
+mod own;
 mod pdb;
 mod source;
 
 use super::layout::Identity;
 use object::read::pe::PeFile64;
+pub use own::describe as describe_own;
 use source::{Frame, Source};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -4,7 +4,8 @@
 //! Linux, as exceptions on Windows. Reading `cr8` is answered with the IRQL of
 //! the thread, writing it sets that, and the page that the kernel shares with programs is read elsewhere; everything else that a driver has to do with becomes a violation
 //! with the driver's line, and the process ends. Faults that no driver took part
-//! in are left to whoever handled them before.
+//! in, and panics, are the box's own: they go to who has asked for them ([`tell_own`]),
+//! else to whoever handled them before.
 //!
 //! The handler only collects; a thread that waits for nothing else makes the
 //! report, on a stack that is not the faulting one. If it cannot (the faulting
@@ -18,8 +19,13 @@
 //! | `judge` | which rule it breaks |
 //! | `level`, `elsewhere` | faults that the thread goes on from: `mov cr8`, the shared page |
 //! | `sample` | where another thread is |
+//! | `own` | faults and panics of the box itself |
+
+pub use own_fault::{FAILED, OwnFault};
 
 use crate::nt::Kirql;
+
+mod own_fault;
 
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod elsewhere;
@@ -33,6 +39,10 @@ mod interrupted;
 mod judge;
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod level;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod own;
+#[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod own_tests;
 #[cfg(all(test, any(target_os = "linux", windows), target_arch = "x86_64"))]
 mod process_tests;
 #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
@@ -69,6 +79,26 @@ pub(super) fn sample(id: u32, host: u32) -> Option<Sample> {
     return sample::sample(id, host);
     #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
     return (id, host, None).2;
+}
+
+/// Has faults of the box itself (on Linux) and panics told by `tell`, which ends the process with [`FAILED`]. It is
+/// called on a thread of its own, while the others go on.
+pub fn tell_own(tell: fn(&OwnFault) -> !) {
+    #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+    {
+        own::set(tell);
+        std::panic::set_hook(Box::new(|panic| own::panicked(panic.to_string())));
+    }
+    #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
+    let _ = tell;
+}
+
+/// What is written in the place of the report of [`tell_own`] if that faults or takes too long.
+pub fn keep_ready(json: bool, text: String) {
+    #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+    own::keep_ready(json, text);
+    #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
+    let _ = (json, text);
 }
 
 /// Makes this thread able to take faults. Called once for each thread before

@@ -223,6 +223,17 @@ pub fn same_again() -> String {
     render::same_again(&configuration())
 }
 
+/// The seed of the run, and the command that runs the same again, if one is set.
+pub fn replay() -> (u64, Option<String>) {
+    let Configuration { seed, replay, .. } = configuration();
+    (seed, Some(replay).filter(|replay| !replay.is_empty()))
+}
+
+/// True if reports are objects on standard output.
+pub fn tells_json() -> bool {
+    configuration().json
+}
+
 /// `KeBugCheckEx` of a driver, whose call returns to `site`.
 pub fn bug_check(code: u32, parameters: [u64; 4], site: usize) -> ! {
     let [p1, p2, p3, p4] = parameters;

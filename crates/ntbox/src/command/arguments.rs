@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// later, on other threads, at DISPATCH_LEVEL, with errors, or when they are
 /// cancelled, chosen per request from a seed.
 ///
-/// Exit code: 0 clean, 1 a violation or a difference, 2 wrong usage.
+/// Exit code: 0 clean, 1 a violation or a difference, 2 wrong usage, 3 ntbox itself has failed.
 #[derive(Debug, Parser)]
 #[command(
     name = "ntbox",

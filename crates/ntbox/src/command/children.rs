@@ -3,6 +3,7 @@
 
 use super::failure::Failure;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
+use ntbox::processor::fault::FAILED;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -105,6 +106,13 @@ impl Conversation {
     /// Says no more.
     pub fn finish(&mut self) {
         self.input = None;
+    }
+
+    /// Waits for its end: true if that was ntbox's own fault.
+    pub fn failed_itself(&mut self) -> bool {
+        self.finish();
+        let status = self.child.wait();
+        status.is_ok_and(|status| status.code() == Some(FAILED))
     }
 
     /// Waits for its end: true for exit code 0.

@@ -11,6 +11,7 @@ use super::arguments::RunOptions;
 use super::children;
 use super::failure::Failure;
 use ntbox::pool::failure::call_sites::{CallSite, Record};
+use ntbox::processor::fault::FAILED;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -224,6 +225,10 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
     // Windows gives a process that an exception has ended the code of that, which is negative.
     let code = output.status.code().filter(|code| *code >= 0);
     Ok(match (code, found) {
+        (Some(FAILED), found) => {
+            let told = found.map_or_else(|| stderr.into_owned(), |found| format!("{found:#}\n"));
+            return Err(Failure::Itself(told));
+        }
         (Some(_), Some(mut found)) if !found["violation"].is_null() => {
             Outcome::Violation(found["violation"].take())
         }

@@ -7,6 +7,8 @@ pub enum Failure {
     Usage(String),
     /// It was tried and went wrong.
     Failed(String),
+    /// A process that was started for it ended because of ntbox itself: its report.
+    Itself(String),
 }
 
 impl From<anyhow::Error> for Failure {

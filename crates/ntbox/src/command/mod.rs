@@ -1,7 +1,7 @@
 //! The subcommands and what they have in common.
 //!
 //! Exit codes: 0 clean, 1 a violation or a difference (also a driver that cannot
-//! be loaded), 2 wrong usage.
+//! be loaded), 2 wrong usage, 3 a failure of ntbox itself.
 
 /// `println!` by way of [`print`].
 macro_rules! line {
@@ -20,6 +20,7 @@ mod failure;
 mod image;
 mod machine;
 mod observation_cost;
+mod own_fault;
 mod parse;
 mod progress;
 mod report;
@@ -34,6 +35,7 @@ mod watchdog;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use failure::Failure;
+use ntbox::processor::fault::FAILED;
 use std::process::ExitCode;
 
 /// A clean run.
@@ -45,6 +47,7 @@ const USAGE: u8 = 2;
 
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
+    own_fault::tell();
     // clap ends the process with 2 after wrong usage and with 0 after --help.
     let arguments = Arguments::parse();
     let result = match &arguments.command {
@@ -66,6 +69,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Failed(message)) => {
             eprintln!("error: {message}");
             FOUND
+        }
+        Err(Failure::Itself(report)) => {
+            eprint!("{report}");
+            FAILED as u8
         }
     })
 }

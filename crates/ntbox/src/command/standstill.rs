@@ -23,11 +23,18 @@ pub struct Standstill {
     /// What has not come to its end, in a sentence.
     stalled: String,
     at_fault: Vec<String>,
+    #[serde(flatten)]
+    scene: Scene,
+    collected: Vec<collected::Collected>,
+}
+
+/// Who is where, and what is under way.
+#[derive(Serialize)]
+pub struct Scene {
     threads: Vec<ThreadSeen>,
     outstanding: Vec<String>,
     #[serde(skip)]
     in_full: Vec<String>,
-    collected: Vec<collected::Collected>,
 }
 
 /// A thread that a driver has to do with, or that a program waits in.
@@ -44,6 +51,17 @@ struct ThreadSeen {
 
 /// Looks at the process, in which nothing has moved for so many seconds while it was `doing` this.
 pub fn look(doing: &str, seconds: u64) -> Standstill {
+    let (scene, at_fault) = scene();
+    Standstill {
+        stalled: format!("{doing}: no request has finished for {seconds} seconds"),
+        at_fault,
+        scene,
+        collected: collected::so_far(),
+    }
+}
+
+/// Looks at the process, and says who is at fault if nothing moves any more.
+pub fn scene() -> (Scene, Vec<String>) {
     let waits = dispatcher::under_way();
     let mut running: Vec<_> = thread::running();
     running.sort_by_key(|thread| thread.id());
@@ -72,14 +90,12 @@ pub fn look(doing: &str, seconds: u64) -> Standstill {
         at_fault
             .extend(waits.map(|thread| format!("perhaps: thread {} {}", thread.id, thread.does)));
     }
-    Standstill {
-        stalled: format!("{doing}: no request has finished for {seconds} seconds"),
-        at_fault,
+    let scene = Scene {
         threads,
         outstanding: requests.listed,
         in_full: requests.in_full,
-        collected: collected::so_far(),
-    }
+    };
+    (scene, at_fault)
 }
 
 /// What a thread does. `None` for one of the box's own that has nothing to do.
@@ -189,7 +205,16 @@ impl Standstill {
         let mut text = collected::text(&self.collected);
         text += &format!("ntbox: {}\n", self.stalled);
         list(&mut text, "at fault:", &self.at_fault);
-        text += "  threads:\n";
+        text += &self.scene.text();
+        text += "  what to do: see where it waits or runs; --patience SECONDS gives it longer\n";
+        text + &verifier::same_again()
+    }
+}
+
+impl Scene {
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = "  threads:\n".to_owned();
         for thread in &self.threads {
             let level = thread
                 .irql
@@ -204,12 +229,12 @@ impl Standstill {
         }
         list(&mut text, "outstanding requests:", &self.outstanding);
         self.in_full.iter().for_each(|request| text += request);
-        text += "  what to do: see where it waits or runs; --patience SECONDS gives it longer\n";
-        text + &verifier::same_again()
+        text
     }
 }
 
-fn list(text: &mut String, title: &str, entries: &[String]) {
+/// Adds a title and what stands below it, if anything does.
+pub fn list(text: &mut String, title: &str, entries: &[String]) {
     if entries.is_empty() {
         return;
     }

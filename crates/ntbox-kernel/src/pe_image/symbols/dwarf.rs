@@ -1,22 +1,21 @@
 //! Functions and lines from the DWARF debugging information in an image, which GCC and clang leave
-//! there for mingw-w64.
+//! there for mingw-w64, and in the box itself.
 
 use super::source::{Frame, Source};
 use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, Error, LittleEndian};
-use object::read::pe::PeFile64;
-use object::{Object as _, ObjectSection as _};
+use object::{Object, ObjectSection as _};
 
 type Reader = EndianSlice<'static, LittleEndian>;
 
-struct Lines {
+pub(super) struct Lines {
     context: Context<Reader>,
     /// Addresses are those of an image where it prefers to lie.
     base: u64,
 }
 
 /// What is in an image; `None` if there is nothing. Its sections are leaked, as images are.
-pub(super) fn read(image: &PeFile64<'_>) -> Option<impl Source + use<>> {
+pub(super) fn read<'d>(image: &impl Object<'d>) -> Option<Lines> {
     image.section_by_name(".debug_info")?;
     let section = |id: addr2line::gimli::SectionId| -> Result<Reader, Error> {
         let section = image.section_by_name(id.name());

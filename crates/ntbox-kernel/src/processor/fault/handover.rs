@@ -4,14 +4,15 @@
 #![expect(unsafe_code, reason = "the fault is handed over without a lock")]
 
 use super::judge::{Fault, report};
+use super::own::{self, Taken};
 use super::system::Bell;
 use crate::host::exit_now;
 use crate::pe_image::Origin;
 use crate::verifier::{self, Context};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 /// The report has this long; then the process ends without.
@@ -39,12 +40,25 @@ pub(super) fn call_thread(id: u32, name: &'static str) {
     THIS_THREAD.set(Named(id, name));
 }
 
-// Only Linux asks the thread itself where it is.
-#[cfg(target_os = "linux")]
 impl Named {
     pub(super) fn id(self) -> u32 {
         self.0
     }
+    pub(super) fn name(self) -> &'static str {
+        self.1
+    }
+}
+
+/// What is handed over.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and nothing is allocated for it"
+)]
+pub(super) enum Handed {
+    /// A driver's.
+    Driver(Collected),
+    /// The box's own.
+    Box(Taken),
 }
 
 /// The thread that runs.
@@ -55,7 +69,7 @@ pub(super) fn this_thread() -> Named {
 struct Handover {
     taken: AtomicBool,
     ready: OnceLock<Bell>,
-    fault: UnsafeCell<MaybeUninit<Collected>>,
+    fault: UnsafeCell<MaybeUninit<Handed>>,
 }
 
 // SAFETY: `fault` is written by the one thread that set `taken` first and read
@@ -69,13 +83,13 @@ static HANDOVER: Handover = Handover {
 };
 
 /// Hands a fault over; this thread has nothing left to do. Neither allocates nor locks.
-pub(super) fn hand_over(collected: Collected) -> ! {
+pub(super) fn hand_over(handed: Handed) -> ! {
     verifier::announce();
     if !HANDOVER.taken.swap(true, Ordering::AcqRel)
         && let Some(ready) = HANDOVER.ready.get()
     {
         // SAFETY: this thread alone comes here; the reader waits for the bell.
-        unsafe { (*HANDOVER.fault.get()).write(collected) };
+        unsafe { (*HANDOVER.fault.get()).write(handed) };
         ready.ring();
     }
     wait_for_report()
@@ -84,6 +98,9 @@ pub(super) fn hand_over(collected: Collected) -> ! {
 /// The report ends the process.
 fn wait_for_report() -> ! {
     std::thread::sleep(TIME_TO_REPORT);
+    if own::is_taken() {
+        own::give_up();
+    }
     crate::host::write_raw(
         false,
         "ntbox: a rule was broken, and the report could not be made\n",
@@ -99,8 +116,13 @@ extern "C" fn at_exit() {
     }
 }
 
-/// Starts the thread that reports. To be called once, before there can be a fault.
+/// Starts the thread that reports, before there can be a fault.
 pub(super) fn start_reporter() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(start);
+}
+
+fn start() {
     // SAFETY: a function without arguments that may be called at any time.
     unsafe { libc::atexit(at_exit) };
     let ready = HANDOVER.ready.get_or_init(Bell::new);
@@ -108,9 +130,12 @@ pub(super) fn start_reporter() {
     let started = reporter.stack_size(8 << 20).spawn(|| {
         ready.wait();
         // SAFETY: the thread that wrote the fault rang the bell, and nobody writes again.
-        let collected = unsafe { &*HANDOVER.fault.get() };
+        let handed = unsafe { &*HANDOVER.fault.get() };
         // SAFETY: it was written before the bell was rung.
-        let collected = unsafe { collected.assume_init_ref() };
+        let collected = match unsafe { handed.assume_init_ref() } {
+            Handed::Driver(collected) => collected,
+            Handed::Box(taken) => own::report(taken),
+        };
         let Named(id, name) = collected.thread;
         report(
             &collected.fault,

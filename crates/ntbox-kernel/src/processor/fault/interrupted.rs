@@ -1,6 +1,6 @@
 //! What becomes of a thread that an instruction or a single step has interrupted.
 
-use super::handover::{Collected, hand_over, this_thread};
+use super::handover::{Collected, Handed, hand_over, this_thread};
 use super::judge::{Access, CR8_READ_BYTES, Fault, Place, Trap, concerns_driver, reads_cr8};
 use super::{elsewhere, level};
 use crate::host::pageable::{self, Touched};
@@ -171,11 +171,11 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
     if !concerns_driver(&fault, &origin) {
         return Then::HandBack;
     }
-    hand_over(Collected {
+    hand_over(Handed::Driver(Collected {
         fault,
         origin,
         thread: this_thread(),
-    })
+    }))
 }
 
 /// What of a processor the fault is about.

@@ -7,6 +7,7 @@
 use super::handover::{start_reporter, this_thread};
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
+use super::own::{self, Complaint};
 use super::sample::Seen;
 use crate::nt::NTSTATUS;
 use crate::pe_image::Origin;
@@ -22,19 +23,21 @@ use std::time::Duration;
 
 /// The trap flag, in the register of flags.
 const TRAP_FLAG: i64 = 1 << 8;
-const SIGNALS: [c_int; 5] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGTRAP,
+const SIGNALS: [(c_int, &str); 6] = [
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGFPE, "SIGFPE"),
+    (libc::SIGTRAP, "SIGTRAP"),
+    // What the host's library ends a process with that has spoiled its heap.
+    (libc::SIGABRT, "SIGABRT"),
 ];
 /// Bytes of the handler's stack: room for the largest register save area and
 /// the page that the stack is searched with.
 const STACK: usize = 128 << 10;
 
 /// What handled these signals before; in the order of [`SIGNALS`].
-static EARLIER: OnceLock<[libc::sigaction; 5]> = OnceLock::new();
+static EARLIER: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
 
 pub(super) fn prepare_thread() {
     static INSTALLED: Once = Once::new();
@@ -90,8 +93,8 @@ impl Drop for HandlerStack {
 
 fn install() {
     start_reporter();
-    let mut earlier = MaybeUninit::<[libc::sigaction; 5]>::zeroed();
-    for (index, signal) in SIGNALS.into_iter().enumerate() {
+    let mut earlier = MaybeUninit::<[libc::sigaction; SIGNALS.len()]>::zeroed();
+    for (index, (signal, _)) in SIGNALS.into_iter().enumerate() {
         // SAFETY: zero is a valid value; the fields that matter are set.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = handle as *const () as usize;
@@ -113,16 +116,40 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the system passes the information that belongs to the signal.
     let information = unsafe { &*info };
     let mut thread = Interruption(&mut machine.gregs, machine.fpregs);
+    if is_sent(information.si_code) || signal == libc::SIGABRT {
+        sent(signal, &thread);
+        return;
+    }
     let then = if is_step(signal, information.si_code) {
         interrupted::stepped(&mut thread)
     } else {
         let error = thread.0[libc::REG_ERR as usize];
         let trap = trap_of(signal, information, error, thread.instruction());
-        interrupted::faulted(&mut thread, trap)
+        let then = interrupted::faulted(&mut thread, trap);
+        if then == Then::HandBack {
+            own::faulted(Complaint::Trap(trap), thread.instruction(), thread.origin());
+        }
+        then
     };
     if then == Then::HandBack {
         hand_back(signal);
     }
+}
+
+/// No instruction has caused it: a process has sent it, this one perhaps.
+fn is_sent(code: c_int) -> bool {
+    code <= 0
+}
+
+/// A signal that was sent is about no instruction: no driver is asked for it.
+fn sent(signal: c_int, thread: &Interruption<'_>) {
+    let known = SIGNALS.iter().find(|(known, _)| *known == signal);
+    let complaint = Complaint::Signal(signal, known.map_or("", |(_, name)| name));
+    own::faulted(complaint, thread.instruction(), thread.origin());
+    hand_back(signal);
+    // Nothing is run again that would cause it.
+    // SAFETY: a signal for this thread.
+    unsafe { libc::raise(signal) };
 }
 
 /// A debug exception. In a virtual machine one may come without its reason, which Linux takes for
@@ -133,6 +160,12 @@ fn is_step(signal: c_int, code: c_int) -> bool {
 
 /// The context of a signal, which the thread goes on with.
 struct Interruption<'c>(&'c mut [libc::greg_t; 23], *const libc::_libc_fpstate);
+
+impl Interruption<'_> {
+    fn origin(&self) -> Origin {
+        Origin::interrupted(self.instruction(), self.registers())
+    }
+}
 
 impl Interrupted for Interruption<'_> {
     fn instruction(&self) -> usize {
@@ -232,7 +265,7 @@ fn trap_of(signal: c_int, info: &libc::siginfo_t, error: i64, instruction: usize
 /// Gives the signal back to what handled it before; the instruction is run
 /// again and faults there.
 fn hand_back(signal: c_int) {
-    let index = SIGNALS.iter().position(|known| *known == signal);
+    let index = SIGNALS.iter().position(|(known, _)| *known == signal);
     let earlier = EARLIER
         .get()
         .zip(index)

@@ -52,6 +52,7 @@ pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
     let mut report = comparison.report;
     match compared {
         Ok(()) => {}
+        Err(Stopped::Died(died)) if died.itself => return Err(died.into()),
         Err(Stopped::Died(died)) => report.violation(died),
         Err(Stopped::Failed(failure)) => return Err(failure),
     }

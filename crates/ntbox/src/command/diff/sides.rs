@@ -26,10 +26,15 @@ pub struct Died {
     pub title: String,
     /// Its report.
     pub report: String,
+    /// It was ntbox itself that failed.
+    pub itself: bool,
 }
 
 impl From<Died> for Failure {
     fn from(died: Died) -> Self {
+        if died.itself {
+            return Self::Itself(died.report);
+        }
         Self::Failed(format!("{} ended: {}", died.title, died.report))
     }
 }
@@ -115,6 +120,7 @@ impl Sides {
                     Some(Answer::Failed(report)) => Err(Died {
                         title: side.title.clone(),
                         report,
+                        itself: false,
                     }),
                     Some(Answer::Ended { .. }) | None => Err(side.died()),
                 }
@@ -157,6 +163,7 @@ impl Side {
         Died {
             title: self.title.clone(),
             report: self.process.errors(),
+            itself: self.process.failed_itself(),
         }
     }
 }
