@@ -114,6 +114,30 @@ fn without_a_mistake_it_is_correct() {
     }
 }
 
+/// What looks like a mistake and is none is not reported, in either build.
+#[test]
+fn what_is_right_is_not_reported() {
+    let driver = |profile| drivers::bad_drivers(profile).display().to_string();
+    for (profile, right) in Profile::ALL.map(|profile| (profile, "stack-event")) {
+        let driver = driver(profile);
+        let right = format!("Right={right}");
+        for verify in ["standard", "standard,force-pending"] {
+            ntbox([
+                "run",
+                "--driver",
+                &driver,
+                "--setting",
+                &right,
+                "--verify",
+                verify,
+                "--ops",
+                "3000",
+            ])
+            .expect_code(0);
+        }
+    }
+}
+
 /// A setting that names no mistake refuses the start, so that a misspelt test does not pass.
 #[test]
 fn an_unknown_mistake_does_not_start() {
@@ -406,6 +430,8 @@ caught! {
     /// V (requests): passed on with a cancel routine.
     a_cancel_routine_at_the_call_is_caught = "cancel-routine-at-call";
     /// V (requests): sent with a signalled event.
+    an_event_on_a_stack_that_is_gone_is_caught = "stack-event-left";
+    a_status_block_on_a_stack_that_is_gone_is_caught = "stack-status-block-left";
     a_signalled_event_is_caught = "event-signalled-before";
     /// V (requests): -1 returned.
     an_illegal_status_is_caught = "illegal-status-returned";

@@ -17,6 +17,7 @@
 //! | [`settings`] | the registry values |
 //! | [`mistakes`] | the mistakes, one file per family of rules |
 //! | [`opaque`] | what breaks no rule, and is noticed all the same |
+//! | [`right`] | what looks like a mistake and is none |
 //! | [`spoil`] | what fsglass would answer with a mistake of its own |
 //! | [`stuck`] | what never comes to its end |
 //! | [`kernel`] | the inline routines of `wdm.h` |
@@ -35,6 +36,7 @@ mod filter;
 mod kernel;
 mod mistakes;
 mod opaque;
+mod right;
 mod settings;
 mod spoil;
 mod stuck;
@@ -101,6 +103,10 @@ unsafe extern "system" fn driver_entry(
         Ok(opaque) => opaque,
         Err(status) => return status,
     };
+    let right = match settings::right(registry_path) {
+        Ok(right) => right,
+        Err(status) => return status,
+    };
     let spoil = match settings::spoil(registry_path) {
         Ok(spoil) => spoil,
         Err(status) => return status,
@@ -126,6 +132,9 @@ unsafe extern "system" fn driver_entry(
         let correct = plain.filter(|_| !mounts).unwrap_or(filter::dispatch);
         let correct = opaque
             .and_then(|opaque| opaque.routine(major))
+            .unwrap_or(correct);
+        let correct = right
+            .and_then(|right| right.routine(major))
             .unwrap_or(correct);
         let correct = spoil
             .and_then(|spoil| spoil.routine(major))

@@ -5,15 +5,17 @@
 //!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests;
 //! - `Opaque`: REG_SZ, `information`, `synchronous` or `create`: what no rule forbids, and a program
 //!   notices;
+//! - `Right`: REG_SZ, `stack-event`: what looks like a mistake and is none;
 //! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
 //!   nothing else is filtered;
-//! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `unload-runs`, `read-waits` or `read-kept`: what never comes
-//!   to its end.
+//! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `unload-runs`, `read-waits`, `read-kept` or
+//!   `close-scribbles`: what never comes to its end, or ends who runs it.
 
 use crate::filter::{self, DispatchRoutine};
 use crate::kernel::unicode_literal;
 use crate::mistakes::Mistake;
 use crate::opaque::Opaque;
+use crate::right::Right;
 use crate::spoil::Spoil;
 use crate::stuck::Stuck;
 use wdk_sys::{
@@ -82,6 +84,15 @@ pub unsafe fn stuck(registry_path: PUNICODE_STRING) -> Result<Option<Stuck>, NTS
     };
     let stuck = Stuck::by_name(|name| value.is(name));
     stuck.map(Some).ok_or(STATUS_INVALID_PARAMETER)
+}
+
+/// What is done right; `None` without the value. Another value refuses the start.
+pub unsafe fn right(registry_path: PUNICODE_STRING) -> Result<Option<Right>, NTSTATUS> {
+    let Some(value) = read(registry_path, unicode_literal!("Right")) else {
+        return Ok(None);
+    };
+    let right = Right::by_name(|name| value.is(name));
+    right.map(Some).ok_or(STATUS_INVALID_PARAMETER)
 }
 
 impl Value {

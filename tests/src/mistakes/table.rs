@@ -48,6 +48,7 @@ impl Mistake {
 
 pub(super) const IRP_LIFE: &str = "mistakes/irp_life.rs";
 const PENDING: &str = "mistakes/pending.rs";
+const STACK_MEMORY: &str = "mistakes/stack_memory.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
 const IRQL_CALLS: &str = "mistakes/irql_calls.rs";
@@ -558,6 +559,18 @@ pub const ALL: &[Mistake] = &[
     ),
     request("forward-above-dispatch", "ForwardedAboveDispatch"),
     request("device-skipped", "DeviceSkipped").with(Work::Above),
+    in_routine(
+        "stack-event-left",
+        "EventOnReturnedStack",
+        STACK_MEMORY,
+        "leave_event",
+    ),
+    in_routine(
+        "stack-status-block-left",
+        "StatusBlockOnReturnedStack",
+        STACK_MEMORY,
+        "leave_status_block",
+    ),
     request("event-signalled-before", "SignalledEventInRequest")
         .with(Work::Verified("standard,force-pending")),
     request("request-freed-in-use", "RequestFreedInUse")

@@ -9,7 +9,7 @@
 use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
-use super::{call_checks, checks, device, fence, irp, unload_safe, witness};
+use super::{call_checks, checks, device, fence, irp, stack_memory, unload_safe, witness};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
@@ -173,6 +173,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         witness::request_arrives(device, irp, number);
         let signalled = call_checks::is_event_signalled(irp, site);
         let fence = fence::before_call(irp, site);
+        if call_checks::is_own_of_thread(irp, site) {
+            stack_memory::sent(irp, site);
+        }
         let entered = tracker.map(|tracker| {
             let asked = unload_safe::asked(&*location);
             let event =
@@ -187,6 +190,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
 
         let status = entering_for(routine, irp)(device, irp);
 
+        stack_memory::returned(routine as usize, (&raw const control).addr());
         call_checks::check_status(status, routine as usize, signalled.then_some(site));
         if let Some((tracker, entry)) = entered {
             let queued = running::dispatch_left();

@@ -66,14 +66,22 @@ pub(super) unsafe fn check_cancel_routine(irp: *mut IRP, site: usize) {
     }
 }
 
+/// True if `site` sends a request of its own that is in the list of its thread.
+///
+/// # Safety
+/// `irp` is alive.
+pub(super) unsafe fn is_own_of_thread(irp: *mut IRP, site: usize) -> bool {
+    // SAFETY: contract.
+    site != 0 && unsafe { super::irp::made(irp) } == Some(Made::Threaded)
+}
+
 /// True if `site` sends a request of its own with an event that is signalled.
 ///
 /// # Safety
 /// `irp` is alive, and its event, if it has one, is the caller's.
 pub(super) unsafe fn is_event_signalled(irp: *mut IRP, site: usize) -> bool {
     // SAFETY: contract.
-    let made = unsafe { super::irp::made(irp) };
-    if site == 0 || made != Some(Made::Threaded) {
+    if !unsafe { is_own_of_thread(irp, site) } {
         return false;
     }
     // SAFETY: contract.

@@ -54,6 +54,7 @@ pub mod second_stage;
 pub mod settings;
 pub mod shutdown;
 pub mod stack;
+mod stack_memory;
 pub mod storage;
 pub mod timer;
 pub mod tracker;

@@ -7,7 +7,7 @@
     reason = "requests are read in place for reports"
 )]
 
-use super::{checks, irp};
+use super::{checks, irp, stack_memory};
 use crate::nt::IRP;
 use crate::verifier::{self, Rule, rules};
 
@@ -56,6 +56,7 @@ pub(super) unsafe fn freed(irp: *mut IRP, site: usize) {
     if site == 0 || !verifier::checks() {
         return;
     }
+    stack_memory::freed(irp);
     // SAFETY: contract.
     let made = unsafe { irp::made(irp) };
     if made == Some(Made::Threaded) {

@@ -19,7 +19,7 @@
     reason = "the request is the I/O manager's from here on"
 )]
 
-use super::{checks, ecp, irp, mdl, own_request_checks};
+use super::{checks, ecp, irp, mdl, own_request_checks, stack_memory};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
     IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
@@ -213,8 +213,12 @@ unsafe fn finish(irp: *mut IRP) {
         let pending = (*irp).PendingReturned;
         let synchronous = flags & IRP_SYNCHRONOUS_API != 0
             || (!file.is_null() && (*file).Flags & FO_SYNCHRONOUS_IO != 0);
+        let gone = stack_memory::completes(irp, || irp::allocated_by(irp));
         let event = (*irp).UserEvent;
-        let iosb = (*irp).Anonymous.UserIosb;
+        let iosb = match gone.status_block {
+            true => std::ptr::null_mut(),
+            false => (*irp).Anonymous.UserIosb,
+        };
         let mut signal = std::ptr::null_mut();
         let mut signal_file = false;
         if !Status(code).is_error() || (pending && !synchronous) {
@@ -248,7 +252,7 @@ unsafe fn finish(irp: *mut IRP) {
             (*file).FinalStatus = code;
             dispatcher::set_event(&raw mut (*file).Event);
         }
-        if !signal.is_null() {
+        if !signal.is_null() && !gone.event {
             dispatcher::set_event(signal);
         }
         // A create has no reference of its own: the handle is not there yet.

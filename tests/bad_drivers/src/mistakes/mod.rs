@@ -29,6 +29,7 @@ mod pageable;
 mod pairing;
 mod pending;
 mod requests;
+mod stack_memory;
 mod threads;
 mod waiting;
 
@@ -40,6 +41,7 @@ pub use files::use_file;
 pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
+pub use stack_memory::right_routine as stack_memory_right;
 
 use crate::filter::DispatchRoutine;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -330,6 +332,10 @@ mistakes! {
     CancelRoutineAtCall = "cancel-routine-at-call";
     /// A request of its own is sent with an event that is signalled.
     EventSignalledBefore = "event-signalled-before";
+    /// A request of its own is pending whose event lies on the stack of a routine that returns.
+    StackEventLeft = "stack-event-left";
+    /// The same with its status block.
+    StackStatusBlockLeft = "stack-status-block-left";
     /// The dispatch routine returns -1.
     IllegalStatusReturned = "illegal-status-returned";
     /// IRP_MJ_CLEANUP is failed.
@@ -456,6 +462,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
+        .or_else(|| stack_memory::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))
         .or_else(|| logging::routine(mistake, major))

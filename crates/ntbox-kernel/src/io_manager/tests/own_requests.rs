@@ -15,6 +15,7 @@ use crate::nt::{
     IRP_MJ_FLUSH_BUFFERS, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_ACCESS_DENIED,
     STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS,
 };
+use crate::pe_image::crossing;
 use crate::processor::{dispatcher, thread};
 use crate::verifier::{capture, rules};
 use std::ffi::c_void;
@@ -217,4 +218,51 @@ fn closes_that_the_driver_below_never_hears_of() {
     assert!(send(IRP_MJ_CLOSE).is_empty());
     file_checks::forget(file);
     assert_eq!(send(IRP_MJ_CLEANUP), expected);
+}
+
+/// The kernel stack of a thread, as far as the check looks at it.
+#[test]
+fn memory_of_a_stack_that_is_gone() {
+    const USED: usize = 256;
+    for (event_at, block_at, expected) in [
+        (Some(USED - 64), None, &["0xC9/0D"][..]),
+        (None, Some(USED - 64), &["0xC9/0C"]),
+        (Some(USED - 64), Some(USED - 128), &["0xC9/0C"]),
+        // What somebody has there still, above where the stack goes on.
+        (Some(USED), Some(USED + 64), &[]),
+    ] {
+        let stack = Stack::new(&[Behaviour::Hold]);
+        let mut memory = [0_u64; 64];
+        let base = memory.as_mut_ptr();
+        let at = |offset: Option<usize>| {
+            offset.map_or(null_mut(), |offset| base.wrapping_byte_add(offset))
+        };
+        let event: *mut KEVENT = at(event_at).cast();
+        // SAFETY: the memory outlives the request, which the device holds.
+        unsafe {
+            if !event.is_null() {
+                dispatcher::initialize_event(event, true, false);
+            }
+            let major = IRP_MJ_FLUSH_BUFFERS as u8;
+            let block = at(block_at).cast();
+            let top = stack.top();
+            let own =
+                request::build_synchronous_fsd(major, top, null_mut(), 0, null(), event, block);
+            assert!(codes(|| call::call_driver(top, own, SITE)).is_empty());
+            let untouched = memory;
+            let before =
+                crossing::exchange_stack((base.addr(), base.addr() + USED, base.addr() + 512));
+            let found = codes(|| complete::finish(stack.held(0), STATUS_SUCCESS, 1));
+            crossing::exchange_stack(before);
+            assert_eq!(
+                found, expected,
+                "event at {event_at:?}, status block at {block_at:?}"
+            );
+            assert_eq!(
+                memory == untouched,
+                !expected.is_empty(),
+                "what is gone is not written to"
+            );
+        }
+    }
 }

@@ -58,6 +58,24 @@ rules! { IrpLife;
         should: "initialize the event unsignalled, or clear it, before the request is sent: the wait for it ends at once",
         proof: BadDriver("event-signalled-before"),
     };
+    STACK_STATUS_BLOCK = {
+        name: "StatusBlockOnReturnedStack",
+        code: "0xC9/0C",
+        checks: "A routine returns while a request is pending whose status block lies on its stack",
+        source: page::IO_VIOLATION,
+        detected_by: "return of the dispatch routine, completion: UserIosb against the kernel stack of the request's thread",
+        should: "after a wait that has timed out, cancel the request and wait until it has completed",
+        proof: BadDriver("stack-status-block-left"),
+    };
+    STACK_EVENT = {
+        name: "EventOnReturnedStack",
+        code: "0xC9/0D",
+        checks: "A routine returns while a request is pending whose event lies on its stack",
+        source: page::IO_VIOLATION,
+        detected_by: "return of the dispatch routine, completion: UserEvent against the kernel stack of the request's thread",
+        should: "after a wait that has timed out, cancel the request and wait until it has completed",
+        proof: BadDriver("stack-event-left"),
+    };
     ILLEGAL_STATUS = {
         name: "IllegalStatusReturned",
         code: "0xC9/225",

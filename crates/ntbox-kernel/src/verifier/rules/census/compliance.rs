@@ -37,8 +37,8 @@ census! {
     open "IoAllocateIrpSignalEventInCompletion3" OWN_WAIT;
     open "IoAllocateIrpSignalEventInCompletionTimeout" OWN_WAIT;
     checked "IoBuildDeviceControlNoFree" THREADED_REQUEST_FREED;
-    open "IoBuildDeviceControlWait" "the event of a built request against the stack of the thread that sent it";
-    open "IoBuildDeviceControlWaitTimeout" "the event of a built request against the stack of the thread that sent it";
+    checked "IoBuildDeviceControlWait" STACK_EVENT, STACK_STATUS_BLOCK;
+    checked "IoBuildDeviceControlWaitTimeout" STACK_EVENT, STACK_STATUS_BLOCK;
     open "IoBuildDeviceIoControlSetEvent" "KeSetEvent for the event of a built request";
     checked "IoBuildFsdComplete" COMPLETED_UNSENT;
     open "IoBuildFsdForward" "a request of IoBuildAsynchronousFsdRequest that is completed to its end";
@@ -48,8 +48,8 @@ census! {
     open "IoBuildFsdIrpSignalEventInCompletion3" OWN_WAIT;
     open "IoBuildFsdIrpSignalEventInCompletionTimeout" OWN_WAIT;
     checked "IoBuildSynchronousFsdRequestNoFree" THREADED_REQUEST_FREED;
-    open "IoBuildSynchronousFsdRequestWait" "the event of a built request against the stack of the thread that sent it";
-    open "IoBuildSynchronousFsdRequestWaitTimeout" "the event of a built request against the stack of the thread that sent it";
+    checked "IoBuildSynchronousFsdRequestWait" STACK_EVENT, STACK_STATUS_BLOCK;
+    checked "IoBuildSynchronousFsdRequestWaitTimeout" STACK_EVENT, STACK_STATUS_BLOCK;
     not_applicable "IoReleaseRemoveLockAndWaitOutsideRemoveDevice" PNP;
     checked "IoReuseIrp" REUSED_BUILT;
     open "IoReuseIrp2" "IoReuseIrp for a request that the driver has not allocated";

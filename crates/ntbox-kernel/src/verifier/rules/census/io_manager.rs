@@ -15,8 +15,8 @@ census! {
     open "0xC9/08" "the buffer that IoBuildAsynchronousFsdRequest is given would have to be probed";
     open "0xC9/09" "the buffers that IoBuildDeviceIoControlRequest is given would have to be probed";
     open "0xC9/0A" "devices whose timer is initialized";
-    open "0xC9/0C" "the status block of a request against the stack of the thread that sent it";
-    open "0xC9/0D" "the event of a request against the stack of the thread that sent it";
+    checked "0xC9/0C" STACK_STATUS_BLOCK;
+    checked "0xC9/0D" STACK_EVENT;
     checked "0xC9/0E" COMPLETED_ABOVE_DISPATCH;
     open "0xC9/0F" "file objects that are closed, or whose open was cancelled";
     checked "0xC9/10" FORWARDED_ABOVE_DISPATCH;
