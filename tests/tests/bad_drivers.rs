@@ -118,7 +118,11 @@ fn without_a_mistake_it_is_correct() {
 #[test]
 fn what_is_right_is_not_reported() {
     let driver = |profile| drivers::bad_drivers(profile).display().to_string();
-    for (profile, right) in Profile::ALL.map(|profile| (profile, "stack-event")) {
+    let all = ["stack-event", "named-device", "create-waits", "own-read"];
+    for (profile, right) in Profile::ALL
+        .into_iter()
+        .flat_map(|profile| all.map(|right| (profile, right)))
+    {
         let driver = driver(profile);
         let right = format!("Right={right}");
         for verify in ["standard", "standard,force-pending"] {
@@ -135,6 +139,34 @@ fn what_is_right_is_not_reported() {
             ])
             .expect_code(0);
         }
+    }
+}
+
+/// A mount that is refused for want of memory is tried again: the run goes on.
+#[test]
+fn a_mount_without_memory_ends_no_run() {
+    let driver = drivers::bad_drivers(Profile::Release).display().to_string();
+    for seed in ["1", "2", "3", "4", "5"] {
+        let volume =
+            TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+        let volume = format!("D={},mount=after", volume.path().display());
+        let ended = ntbox([
+            "run",
+            "--driver",
+            &driver,
+            "--setting",
+            "Right=mount-needs-memory",
+            "--verify",
+            "standard,low-resources",
+            "--volume",
+            &volume,
+            "--ops",
+            "200",
+            "--seed",
+            seed,
+        ]);
+        ended.expect_output("Results\n  requests ");
+        assert!(!ended.output.contains("violation of"), "{ended:?}");
     }
 }
 

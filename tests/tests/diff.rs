@@ -123,6 +123,52 @@ fn a_filter_that_may_pend_may_wait_too() {
     diff(&[&arguments[..], &["--rounds", "1", "--may-pend"]].concat()).expect_code(0);
 }
 
+/// A create is waited for by its service: a program does not see that a filter waits for it, too.
+#[test]
+fn a_filter_may_wait_for_creates() {
+    let driver = bad_drivers();
+    let setting = ["--setting", "Right=create-waits"];
+    let base = ["--driver", &driver, "--once"];
+    diff(&[&base, &setting[..], &["--rounds", "3"]].concat()).expect_code(0);
+    let small = ["--systematic", "--requests", "1"];
+    diff(&[&base, &setting[..], &small].concat()).expect_code(0);
+}
+
+/// What is injected into a read is injected into the one that a filter sends in its place.
+#[test]
+fn an_injected_failure_follows_the_filter_s_own_read() {
+    let driver = bad_drivers();
+    let setting = ["--setting", "Right=own-read", "--may-pend"];
+    let base = ["--driver", &driver, "--once", "--rounds", "3"];
+    diff(&[&base, &setting[..]].concat()).expect_code(0);
+}
+
+/// A driver whose device has a name cannot be there twice: the other comparison is made.
+#[test]
+fn a_driver_with_a_named_device_is_compared_once() {
+    let driver = bad_drivers();
+    let setting = ["--setting", "Right=named-device"];
+    let base = ["--driver", &driver, "--rounds", "1", "--ops", "300"];
+    for more in [&[][..], &["--systematic", "--requests", "1"]] {
+        let more: &[&str] = more;
+        let base = match more {
+            [] => &base[..],
+            _ => &base[..2],
+        };
+        let ended = diff(&[base, &setting, more].concat());
+        ended
+            .expect_code(0)
+            .expect_output("not run       bad_drivers twice: ")
+            .expect_output("STATUS_OBJECT_NAME_COLLISION")
+            .expect_output("(--once does not try it)")
+            .expect_output("differences   0\nviolations    0");
+        // Nothing is left out that was not asked for.
+        let once = diff(&[base, &setting, more, &["--once"]].concat());
+        once.expect_code(0);
+        assert!(!once.output.contains("not run"), "{once:?}");
+    }
+}
+
 /// A violation ends the comparison with its report.
 #[test]
 fn a_violation_is_reported_by_its_side() {

@@ -151,6 +151,7 @@ impl Stage {
             threads: THREADS,
             operations,
             kept: None,
+            may_pend: false,
         };
         let progress = Arc::default();
         let run = (seed % 1_000_000) as u32;

@@ -15,7 +15,7 @@ use super::adversary;
 use super::context::Mounted;
 use super::waiting::{Finish, Ticket};
 use super::{announced, buffers, context, tally, workers};
-use ntbox_kernel::io_manager::identity::Choice;
+use ntbox_kernel::io_manager::identity::{self, Choice};
 use ntbox_kernel::io_manager::{call, cancel, complete, device as devices, irp as requests};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS,
@@ -90,7 +90,12 @@ pub unsafe fn run(device: *mut DEVICE_OBJECT, irp: *mut IRP, work: Work) -> NTST
     // SAFETY: contract.
     let location = unsafe { &*irp.current_location() };
     // SAFETY: contract.
-    let identity = unsafe { requests::identity(irp) };
+    let mut identity = unsafe { requests::identity(irp) };
+    if identity.value == 0 {
+        identity = identity::of_own_request(location.MajorFunction);
+        // SAFETY: contract.
+        unsafe { requests::set_identity(irp, identity) };
+    }
     let choice = adversary::choose(identity, location.MajorFunction, location.MinorFunction);
     // SAFETY: contract.
     unsafe { run_as(choice, device, irp, work) }

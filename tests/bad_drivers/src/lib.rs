@@ -44,7 +44,7 @@ mod stuck;
 use core::sync::atomic::Ordering;
 use wdk_sys::{
     DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, NTSTATUS,
-    PUNICODE_STRING, ntddk,
+    PUNICODE_STRING, STATUS_SUCCESS, ntddk,
 };
 
 /// The fast I/O table: a filter must be told when the device below goes away. The other entries
@@ -155,6 +155,12 @@ unsafe extern "system" fn driver_entry(
     }
     (*driver).FastIoDispatch = &raw mut FAST_IO;
     attachments::DRIVER.store(driver, Ordering::Relaxed);
+    if let Some(right) = right {
+        let status = right.begin(driver);
+        if status != STATUS_SUCCESS {
+            return status;
+        }
+    }
     if let Some(spoil) = spoil {
         // Nothing else is filtered.
         return spoil::attach(spoil);

@@ -1,12 +1,15 @@
 //! What a filter may do by the rules, and a program notices all the same: for the check that
 //! transparency is checked. Chosen by the registry value `Opaque`.
 
-use crate::filter::{DispatchRoutine, enter, leave, pass_and_wait, pass_through, pass_with};
+use crate::filter::{
+    DispatchRoutine, dispatch, enter, leave, pass_and_wait, pass_through, pass_with,
+};
 use crate::kernel::{complete, complete_as_is, current_location, mark_pending};
 use core::ffi::c_void;
 use wdk_sys::{
-    FILE_DELETE_ON_CLOSE, IRP_MJ_CREATE, IRP_MJ_READ, NTSTATUS, PDEVICE_OBJECT, PIRP,
-    STATUS_ACCESS_DENIED, STATUS_SUCCESS,
+    FILE_DELETE_ON_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ,
+    IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_ACCESS_DENIED,
+    STATUS_SUCCESS,
 };
 
 /// What a program notices.
@@ -14,7 +17,7 @@ use wdk_sys::{
 pub enum Opaque {
     /// Whole blocks that were read are a byte short.
     Information,
-    /// Opens are waited for: they never pend.
+    /// Listings are waited for: they never pend.
     Synchronous,
     /// Nothing is opened to be deleted on close.
     Create,
@@ -38,7 +41,7 @@ impl Opaque {
     pub fn routine(self, major: u32) -> Option<DispatchRoutine> {
         match (self, major) {
             (Self::Information, IRP_MJ_READ) => Some(shorten),
-            (Self::Synchronous, IRP_MJ_CREATE) => Some(wait),
+            (Self::Synchronous, IRP_MJ_DIRECTORY_CONTROL) => Some(wait_for_listing),
             (Self::Create, IRP_MJ_CREATE) => Some(refuse),
             _ => None,
         }
@@ -64,7 +67,16 @@ unsafe extern "C" fn shortened(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_voi
     STATUS_SUCCESS
 }
 
-unsafe extern "C" fn wait(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+unsafe extern "C" fn wait_for_listing(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let minor = u32::from((*current_location(irp)).MinorFunction);
+    if minor == IRP_MN_NOTIFY_CHANGE_DIRECTORY {
+        return dispatch(device, irp);
+    }
+    wait(device, irp)
+}
+
+/// Completes the request when it has come back.
+pub unsafe extern "C" fn wait(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
     let status = pass_and_wait(device, irp);
     complete_as_is(irp);

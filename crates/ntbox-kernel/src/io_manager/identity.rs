@@ -5,7 +5,7 @@
 //! which requests happen to arrive, so that two runs with the same seed decide
 //! alike whatever the threads' interleaving.
 
-use crate::nt::NTSTATUS;
+use crate::nt::{IRP_MJ_CREATE, IRP_MJ_READ, IRP_MJ_WRITE, NTSTATUS};
 use std::cell::Cell;
 
 /// How a request is completed.
@@ -55,6 +55,7 @@ thread_local! {
     static ORDINAL: Cell<u64> = const { Cell::new(0) };
     static CALLS: Cell<u64> = const { Cell::new(0) };
     static CURRENT: Cell<Identity> = const { Cell::new(NOBODY) };
+    static FUNCTION: Cell<u8> = const { Cell::new(IRP_MJ_CREATE as u8) };
     static WANTED: Cell<Wanted> = const { Cell::new(NOBODY.wanted) };
 }
 
@@ -130,9 +131,33 @@ fn want(change: impl FnOnce(&mut Wanted)) {
     WANTED.set(wanted);
 }
 
+/// The call in progress sends a request of this major function.
+pub(crate) fn asks_for(function: u8) {
+    FUNCTION.set(function);
+}
+
+/// Identity of a transfer that a driver sends on its own account, while this thread's call asks for the same: it
+/// stands for the call's, and fails if that is to fail. Zero for any other.
+pub fn of_own_request(function: u8) -> Identity {
+    let call = CURRENT.get();
+    let transfers = [IRP_MJ_READ, IRP_MJ_WRITE].contains(&function.into());
+    if !transfers || FUNCTION.get() != function {
+        return NOBODY;
+    }
+    Identity {
+        value: call.value,
+        wanted: Wanted {
+            failure_allowed: call.wanted.failure_allowed,
+            // Nobody cancels it, or asks for it.
+            ..NOBODY.wanted
+        },
+    }
+}
+
 /// A call in progress; the previous identity comes back when it is dropped.
 pub struct Call {
     previous: Identity,
+    function: u8,
 }
 
 /// Begins a call: gives it the next ordinal of this thread. A call made inside
@@ -147,12 +172,16 @@ pub fn begin() -> Call {
             wanted: WANTED.take(),
         });
     }
-    Call { previous }
+    Call {
+        previous,
+        function: FUNCTION.get(),
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         CURRENT.set(self.previous);
+        FUNCTION.set(self.function);
     }
 }
 
@@ -187,6 +216,32 @@ mod tests {
             let _of_operation = begin();
             assert_eq!(current().value, 3 << 40 | 7 << 8 | 1);
             assert_eq!(last_begun(), current().value);
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+
+    #[test]
+    fn an_own_transfer_is_of_the_call_that_it_stands_for() {
+        std::thread::spawn(|| {
+            let (read, write) = (IRP_MJ_READ as u8, IRP_MJ_WRITE as u8);
+            begin_thread(3);
+            allow_failure_of_next();
+            hold_next_until_cancelled();
+            let call = begin();
+            asks_for(read);
+            let own = of_own_request(read);
+            assert_eq!(own.value, current().value);
+            assert!(own.wanted.failure_allowed && !own.wanted.hold_until_cancelled);
+            assert_eq!(of_own_request(write).value, 0);
+            {
+                let _inner = begin();
+                asks_for(write);
+                assert_eq!(of_own_request(read).value, 0);
+            }
+            assert_eq!(of_own_request(read), own);
+            drop(call);
+            assert_eq!(of_own_request(read).value, 0);
         })
         .join()
         .expect("the thread asserts");

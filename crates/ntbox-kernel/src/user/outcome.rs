@@ -16,6 +16,8 @@ pub struct Outcome {
     pub pended: bool,
     /// Fast I/O answered; no IRP was built.
     pub fast: bool,
+    /// The service waits for its request, whatever the handle says: a program does not see whether that pended.
+    pub waits: bool,
     /// The caller's event was signaled afterwards; `None` if it passed none.
     pub signaled: Option<bool>,
     /// The caller's status block was written. NT leaves it alone when a request ends with an
@@ -33,6 +35,7 @@ impl Outcome {
             information: 0,
             pended: false,
             fast: false,
+            waits: false,
             signaled: None,
             written: false,
             data: Vec::new(),
@@ -59,25 +62,50 @@ pub fn digest(data: &[u8]) -> u64 {
     })
 }
 
+/// The way of a call, as its [`Outcome`] has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    pub(super) pended: bool,
+    pub(super) fast: bool,
+    pub(super) waits: bool,
+}
+
 thread_local! {
-    static LAST: Cell<(bool, bool)> = const { Cell::new((false, false)) };
+    static LAST: Cell<Way> = const {
+        Cell::new(Way {
+            pended: false,
+            fast: false,
+            waits: false,
+        })
+    };
+}
+
+fn note(change: impl FnOnce(&mut Way)) {
+    let mut way = LAST.get();
+    change(&mut way);
+    LAST.set(way);
 }
 
 /// Forgets how the last call of this thread went.
 pub(super) fn begin() {
-    LAST.set((false, false));
+    LAST.set(Way::default());
 }
 
 /// Notes what the stack returned for the call in progress.
 pub(super) fn note_returned(status: NTSTATUS) {
     if status == STATUS_PENDING {
-        LAST.set((true, LAST.get().1));
+        note(|way| way.pended = true);
     }
 }
 
 /// Notes that fast I/O answered the call in progress.
 pub(super) fn note_fast() {
-    LAST.set((LAST.get().0, true));
+    note(|way| way.fast = true);
+}
+
+/// Notes that the service in progress waits for its request.
+pub(super) fn note_waits() {
+    note(|way| way.waits = true);
 }
 
 /// Counts a call of the fast I/O routine at `routine`, which `call` makes with a block for its result; `None` if it was declined.
@@ -95,8 +123,8 @@ pub(super) fn fast(
     })
 }
 
-/// `(pended, fast)` of the last call of this thread.
-pub(super) fn last() -> (bool, bool) {
+/// The way of the last call of this thread.
+pub(super) fn last() -> Way {
     LAST.get()
 }
 

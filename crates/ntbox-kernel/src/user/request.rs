@@ -175,6 +175,7 @@ impl FileCall {
         deferred: bool,
         result: *mut IO_STATUS_BLOCK,
     ) -> NTSTATUS {
+        outcome::note_waits();
         let mut iosb = Box::new(IO_STATUS_BLOCK::default());
         request.header().Anonymous.UserIosb = &raw mut *iosb;
         if self.is_synchronous() {
@@ -296,6 +297,7 @@ impl Request {
     /// Sends it. The pointer is only good for the second stage of a deferred completion.
     pub(super) fn send(mut self, device: *mut DEVICE_OBJECT) -> (*mut IRP, NTSTATUS) {
         let major = self.location().MajorFunction;
+        identity::asks_for(major);
         let irp = self.irp;
         std::mem::forget(self);
         // SAFETY: a complete request for this stack; it is not touched afterwards except by contract.

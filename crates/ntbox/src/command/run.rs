@@ -83,11 +83,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     machine::add_stubs(&options.stubs)?;
     let drivers = machine::with_symbols(symbols, || machine::load(paths, &options.settings))?;
     begin_low_resources(options.verify, options.seed);
-    mount(&volumes, |timing| timing != MountTiming::Before).or_else(|failed| {
-        // The request that opens the volume may be the one that no memory was left for.
-        if failure::failed().is_none() {
-            return Err(failed);
-        }
+    despite_failures(options.verify, options.seed, || {
         mount(&volumes, |timing| timing != MountTiming::Before)
     })?;
 
@@ -139,7 +135,8 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     let mut watches = Vec::new();
     if options.outstanding {
         for volume in &volumes {
-            watches.push(volume.watch()?);
+            let watch = || volume.watch();
+            watches.push(despite_failures(options.verify, options.seed, watch)?);
         }
     }
     report.set_drivers(unload(drivers));
@@ -204,6 +201,28 @@ pub fn begin_low_resources(options: Options, seed: u64) {
     if options.contains(Options::LOW_RESOURCES) {
         failure::fail_share(failure::LOW_RESOURCES, seed);
     }
+}
+
+/// How often something is tried again that a failure may have been injected into.
+const TRIES: u32 = 10;
+
+/// Does what the run cannot go on without, again where a failure was injected meanwhile: at last without any.
+fn despite_failures<R>(
+    options: Options,
+    seed: u64,
+    attempt: impl Fn() -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    for _ in 0..TRIES {
+        let before = failure::failures();
+        match attempt() {
+            Err(_) if failure::failures() != before => (),
+            result => return result,
+        }
+    }
+    failure::fail_share(0, seed);
+    let result = attempt();
+    begin_low_resources(options, seed);
+    result
 }
 
 /// How the file system treats requests.

@@ -14,6 +14,8 @@ static FAIL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 /// How many of a thousand fail.
 static SHARE: AtomicU32 = AtomicU32::new(0);
 static SEED: AtomicU64 = AtomicU64::new(0);
+/// How many have failed.
+static FAILURES: AtomicU64 = AtomicU64::new(0);
 /// Where the failure happened; 0 for not yet.
 static FAILED_AT: AtomicUsize = AtomicUsize::new(0);
 /// A failure for a caller that gave no address.
@@ -65,6 +67,11 @@ pub fn failed() -> Option<String> {
     }
 }
 
+/// How often something of a driver was made to fail.
+pub fn failures() -> u64 {
+    FAILURES.load(Ordering::Relaxed)
+}
+
 /// Counts an allocation and says whether it is the one to fail. `caller` is the
 /// driver's return address.
 pub fn should_fail(caller: usize) -> bool {
@@ -72,6 +79,7 @@ pub fn should_fail(caller: usize) -> bool {
     let fails =
         number == FAIL_AT.load(Ordering::Acquire) || drawn(number) || call_sites::fails(caller);
     if fails {
+        FAILURES.fetch_add(1, Ordering::Relaxed);
         FAILED_AT.store(caller.max(UNKNOWN), Ordering::Release);
     }
     fails

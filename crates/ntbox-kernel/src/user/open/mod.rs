@@ -92,6 +92,7 @@ impl Default for OpenRequest<'_> {
 /// service waits for it, whatever the options say.
 pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BLOCK), NTSTATUS> {
     outcome::begin();
+    outcome::note_waits();
     let _identity = identity::begin();
     let synchronous = request.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT);
     let granted = access::map_generic(request.access);

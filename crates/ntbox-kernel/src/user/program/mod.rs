@@ -18,7 +18,7 @@ pub use pending::Pending;
 
 use super::event::Event;
 use super::open::OpenRequest;
-use super::outcome::{self, Outcome};
+use super::outcome::{self, Outcome, Way};
 use super::{information, request};
 use crate::io_manager::counters;
 use crate::nt::{
@@ -160,7 +160,7 @@ pub fn query_attributes(name: &str) -> Outcome {
 
 fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
     counters::call(status);
-    let (pended, fast) = outcome::last();
+    let way = outcome::last();
     let information = if Status(status).is_error() {
         0
     } else {
@@ -168,8 +168,9 @@ fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
     };
     Outcome {
         information,
-        pended,
-        fast,
+        pended: way.pended,
+        fast: way.fast,
+        waits: way.waits,
         data,
         ..Outcome::early(status)
     }
@@ -225,8 +226,7 @@ impl File {
             _input: input,
             output,
             returned: 0,
-            pended: false,
-            fast: false,
+            way: Way::default(),
             finished: false,
         };
         let event = pending
@@ -243,7 +243,7 @@ impl File {
             .as_mut()
             .map_or(std::ptr::null_mut(), Buffer::pointer);
         pending.returned = from_user_mode(|| service(event, block, bytes, given));
-        (pending.pended, pending.fast) = outcome::last();
+        pending.way = outcome::last();
         pending
     }
 

@@ -4,7 +4,7 @@
 
 use super::super::cancel;
 use super::super::event::Event;
-use super::super::outcome::Outcome;
+use super::super::outcome::{Outcome, Way};
 use super::File;
 use super::buffer::Buffer;
 use crate::io_manager::counters;
@@ -24,8 +24,7 @@ pub struct Pending<'f> {
     pub(super) _input: Option<Buffer>,
     pub(super) output: bool,
     pub(super) returned: NTSTATUS,
-    pub(super) pended: bool,
-    pub(super) fast: bool,
+    pub(super) way: Way,
     pub(super) finished: bool,
 }
 
@@ -66,8 +65,7 @@ impl Pending<'_> {
             _input: self._input.take(),
             output: self.output,
             returned: self.returned,
-            pended: self.pended,
-            fast: self.fast,
+            way: self.way,
             finished,
         }
     }
@@ -103,8 +101,9 @@ impl Pending<'_> {
         Outcome {
             status,
             information,
-            pended: self.pended,
-            fast: self.fast,
+            pended: self.way.pended,
+            fast: self.way.fast,
+            waits: self.way.waits,
             signaled: self.event.as_ref().map(Event::is_signaled),
             written: block != STATUS_PENDING,
             data,

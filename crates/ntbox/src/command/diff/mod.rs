@@ -94,12 +94,14 @@ impl Comparison<'_> {
         let replay = report::replay(options.seed, &[]);
         let mut sides = Sides::start(options, directory, &replay)?;
         self.report.sides = sides.titles();
+        self.report.left_out = sides.left_out().to_vec();
         for round in 0..options.rounds {
             let program = Program {
                 seed: options.seed.wrapping_add(round.into()),
                 threads: options.threads,
                 operations: options.ops.div_ceil(options.threads),
                 kept: (!options.keep.is_empty()).then(|| options.keep.clone()),
+                may_pend: options.may_pend,
             };
             let seen = sides.run(&program, None)?;
             self.report.count(&seen[0]);

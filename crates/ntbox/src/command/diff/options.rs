@@ -80,7 +80,8 @@ pub struct DiffOptions {
     #[arg(long)]
     pub once: bool,
     /// The drivers may pend requests, or wait for them, of their own accord: only for oplocks and
-    /// notifications must the answer to the call be the same
+    /// notifications must the answer to the call be the same, and no request is held until the thread
+    /// that has sent it cancels it
     #[arg(long)]
     pub may_pend: bool,
     /// Carry out only these operations, given as thread.number, as a report names them

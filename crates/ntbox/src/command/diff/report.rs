@@ -19,6 +19,8 @@ pub struct Report {
     pub threads: u32,
     /// The bare side, then those under drivers.
     pub sides: Vec<String>,
+    /// The stacks that cannot be, each with its reason.
+    pub left_out: Vec<(String, String)>,
     /// Rounds that were compared.
     pub rounds: u32,
     /// Calls that were compared on each side.
@@ -157,6 +159,7 @@ impl Report {
                 100.0 * count as f64 / self.calls.max(1) as f64
             )
         };
+        text += &left_out(&self.left_out);
         let _ = write!(
             text,
             "sides         {}\nrounds        {} by {} threads, from seed {}\ncalls         {} on each side: {} pended, {} by fast I/O, {} failed, {} cancelled\ntime          {:.1} s\ndifferences   {}\nviolations    {}\n",
@@ -175,6 +178,14 @@ impl Report {
         );
         text
     }
+}
+
+/// What was not run, and why.
+pub fn left_out(stacks: &[(String, String)]) -> String {
+    let line = |(title, why): &(String, String)| {
+        format!("not run       {title}: {why}\n              (--once does not try it)\n")
+    };
+    stacks.iter().map(line).collect()
 }
 
 impl Found {

@@ -1,6 +1,7 @@
 //! One side of a comparison: a process with its own stack, which runs the programs that it reads.
 //!
-//! Each line of standard input is an [`Order`], each line of standard output the [`Answer`] to it.
+//! It says first whether the drivers are loaded. Then each line of standard input is an [`Order`], each line of
+//! standard output the [`Answer`] to it.
 //! At the end of the input the drivers are unloaded. A violation ends the process, with its report
 //! on standard error.
 
@@ -30,6 +31,8 @@ pub struct Order {
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
+    /// At the beginning: the drivers are loaded, or why they cannot be.
+    Loaded(Result<(), String>),
     /// The program has run.
     Seen(Seen),
     /// It could not.
@@ -63,7 +66,15 @@ pub fn run(options: &SideOptions) -> Result<bool, Failure> {
     machine::add_stubs(&options.stubs)?;
     let drivers = machine::with_symbols(&options.symbols, || {
         machine::load(&options.drivers, &options.settings)
-    })?;
+    });
+    let drivers = match drivers {
+        Err(Failure::Failed(why)) => {
+            answer(&Answer::Loaded(Err(why)))?;
+            return Ok(false);
+        }
+        drivers => drivers?,
+    };
+    answer(&Answer::Loaded(Ok(())))?;
     mount(&shared, |timing| timing != MountTiming::Before)?;
 
     let place = |volume: &Volume| program::Volume {

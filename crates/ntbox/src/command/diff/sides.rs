@@ -42,8 +42,13 @@ impl From<Died> for Failure {
 /// The bare side, then those under drivers.
 pub struct Sides {
     sides: Vec<Side>,
+    /// The stacks that cannot be, and why.
+    left_out: Vec<(String, String)>,
     runs: u32,
 }
+
+/// Number of the side with one driver twice.
+const TWICE: usize = 2;
 
 /// Letters of the shared volumes, unless the user names some.
 const SHARED: [(char, VolumeKind, MountTiming); 3] = [
@@ -77,7 +82,7 @@ impl Sides {
             let twice = vec![driver.clone(), driver.clone()];
             stacks.push((format!("{} twice", names[0]), twice));
         }
-        let sides = stacks
+        let started = stacks
             .into_iter()
             .enumerate()
             .map(|(number, (title, drivers))| {
@@ -87,8 +92,28 @@ impl Sides {
                     process: Conversation::start(&arguments)?,
                 })
             })
-            .collect::<Result<_, Failure>>()?;
-        Ok(Self { sides, runs: 0 })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let (mut sides, mut left_out) = (Vec::new(), Vec::new());
+        for mut side in started {
+            match side.refused() {
+                None => sides.push(side),
+                // What can be run is.
+                Some(why) if sides.len() == TWICE => left_out.push((side.title.clone(), why)),
+                Some(why) => {
+                    return Err(Failure::Failed(format!("under {}: {why}", side.title)));
+                }
+            }
+        }
+        Ok(Self {
+            sides,
+            left_out,
+            runs: 0,
+        })
+    }
+
+    /// The stacks that cannot be, each with its reason.
+    pub fn left_out(&self) -> &[(String, String)] {
+        &self.left_out
     }
 
     /// Titles, the bare side's first.
@@ -122,7 +147,7 @@ impl Sides {
                         report,
                         itself: false,
                     }),
-                    Some(Answer::Ended { .. }) | None => Err(side.died()),
+                    Some(Answer::Loaded(_) | Answer::Ended { .. }) | None => Err(side.died()),
                 }
             })
             .collect()
@@ -159,6 +184,15 @@ impl Sides {
 }
 
 impl Side {
+    /// Why its drivers cannot be loaded. One that has ended meanwhile says so when it is asked for something.
+    fn refused(&mut self) -> Option<String> {
+        let said = self.process.hear()?;
+        match serde_json::from_str(&said) {
+            Ok(Answer::Loaded(loaded)) => loaded.err(),
+            _ => None,
+        }
+    }
+
     fn died(&mut self) -> Died {
         Died {
             title: self.title.clone(),

@@ -6,6 +6,7 @@ use super::super::progress::Display;
 use super::super::run::{configure, new_directory, temporary_directory};
 use super::super::watchdog::{self, Watchdog};
 use super::options::DiffOptions;
+use super::report::left_out;
 use ntbox::io_manager::completion_states::{self, Ended, STATES, State};
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
 use ntbox::verifier::collected::{self, Collected};
@@ -30,6 +31,8 @@ struct Report {
     /// Combinations of choices that there are for them.
     possible: usize,
     sides: Vec<Side>,
+    /// The stack that cannot be, and why.
+    left_out: Vec<(String, String)>,
     /// States that there are.
     possible_states: usize,
     /// Those that the drivers' completion routines have seen, with how often.
@@ -96,10 +99,18 @@ pub fn run(options: &DiffOptions) -> Result<bool, Failure> {
     passes.differences(&bare, &filtered, &mut report);
     drop(filtered);
     if options.drivers.len() == 1 && !options.once {
-        let upper = passes.load(&drivers)?;
-        drivers.extend(upper);
-        let twice = passes.pass(&names(&drivers), &mut report);
-        passes.differences(&bare, &twice, &mut report);
+        match passes.load(&drivers) {
+            Ok(upper) => {
+                drivers.extend(upper);
+                let twice = passes.pass(&names(&drivers), &mut report);
+                passes.differences(&bare, &twice, &mut report);
+            }
+            Err(Failure::Failed(why)) => {
+                let title = format!("{} twice", names(&drivers));
+                report.left_out.push((title, why));
+            }
+            Err(usage) => return Err(usage),
+        }
     }
     report.states = completion_states::seen();
     report.kept = machine::wrongly_kept(&machine::unload(drivers));
@@ -231,9 +242,11 @@ impl Report {
         for kept in &self.kept {
             let _ = writeln!(text, "\n{kept}");
         }
+        text += "\n";
+        text += &left_out(&self.left_out);
         let _ = write!(
             text,
-            "\nstates        {} of {}\ndifferences   {}\nviolations    {}\n",
+            "states        {} of {}\ndifferences   {}\nviolations    {}\n",
             self.states.len(),
             self.possible_states,
             self.difference_count,

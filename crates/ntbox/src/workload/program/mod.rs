@@ -53,6 +53,8 @@ pub struct Program {
     pub operations: u32,
     /// What is left of them; `None` for all.
     pub kept: Option<Vec<Place>>,
+    /// The drivers may wait for requests: none is held until the thread that has sent it cancels it.
+    pub may_pend: bool,
 }
 
 impl Program {
@@ -130,6 +132,7 @@ pub fn run(
             thread::spawn(&format!("program {ordinal}"), move || {
                 let volumes = names.len() as u8;
                 let mut runner = Runner::new(ordinal, names, directory, progress);
+                runner.may_pend = program.may_pend;
                 for number in numbers {
                     let operation = program.operation((ordinal, number), volumes);
                     runner.carry_out(number, &operation);

@@ -3,7 +3,7 @@
 use super::super::layout::{Mask, basic_information, rename_information};
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part};
-use super::runner::Runner;
+use super::runner::{Open, Runner};
 use crate::io_manager::identity;
 use crate::nt::*;
 use crate::user::access::{READ, WRITE};
@@ -200,7 +200,7 @@ impl Runner {
                             .start_write(offset, &[part.block + 1; BLOCK as usize]),
                         false => open.file.start_read(offset, BLOCK),
                     };
-                    if part.cancel {
+                    if part.cancel && !self.may_pend {
                         transfer.cancel();
                     }
                     transfer
@@ -220,10 +220,9 @@ impl Runner {
     }
 
     fn hold(&mut self, slot: u8, write: bool) {
-        if !self
-            .open(slot)
-            .is_some_and(|open| open.file.is_asynchronous())
-        {
+        let is_asynchronous = |open: &Open| open.file.is_asynchronous();
+        // A driver that waits for it would keep the thread from cancelling it.
+        if self.may_pend || !self.open(slot).is_some_and(is_asynchronous) {
             return;
         }
         let call = if write { "held write" } else { "held read" };

@@ -30,6 +30,8 @@ pub struct Runner {
     pub thread: u32,
     /// What it has seen.
     pub seen: Vec<Observation>,
+    /// See [`super::Program`].
+    pub may_pend: bool,
     /// NT names of its volumes; its own comes first.
     volumes: Vec<String>,
     /// Its directory on each of them, with a backslash before it.
@@ -66,6 +68,7 @@ impl Runner {
         let mut runner = Self {
             thread,
             seen: Vec::new(),
+            may_pend: false,
             roots: Vec::new(),
             slots: (0..SLOTS).map(|_| None).collect(),
             outstanding: Vec::new(),

@@ -48,7 +48,8 @@ impl Seen {
             } else {
                 digest(&data) as u32
             },
-            pended: outcome.pended,
+            // A service that waits for its request does not show it.
+            pended: outcome.pended && !outcome.waits,
             signaled: outcome.signaled,
             written: outcome.written,
         }
