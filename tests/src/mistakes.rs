@@ -2,7 +2,7 @@
 
 mod table;
 
-pub use table::{ALL, WITHOUT_MEMORY};
+pub use table::{ALL, WITHOUT_ATTACHMENT, WITHOUT_MEMORY};
 
 use crate::drivers::repository;
 use std::fs;
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_mistake_has_its_place_in_the_source() {
-        for mistake in ALL.iter().chain(WITHOUT_MEMORY) {
+        for mistake in ALL.iter().chain(WITHOUT_MEMORY).chain(WITHOUT_ATTACHMENT) {
             assert_eq!(mistake.is_placed_by("nothing"), mistake.site.is_none());
             let known = mistake.name.starts_with("reference-");
             assert_eq!(mistake.reference.is_some(), known, "{mistake:?}");

@@ -3,7 +3,7 @@
 
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
-use fsglass_tests::mistakes::WITHOUT_MEMORY;
+use fsglass_tests::mistakes::{Mistake, WITHOUT_ATTACHMENT, WITHOUT_MEMORY};
 use std::path::Path;
 
 fn run(driver: &Path, more: &[&str]) -> Ended {
@@ -36,7 +36,7 @@ fn fsglass_takes_every_failure() {
             .expect_output("DriverEntry returned STATUS_INSUFFICIENT_RESOURCES")
             .expect_output("IoCreateDevice from fsglass!")
             .expect_output("after the failure of ")
-            .expect_output(" places allocate, ")
+            .expect_output(" places can fail, ")
             .expect_output(" requests, 0 with a violation");
     }
 }
@@ -48,17 +48,53 @@ fn mistakes_that_need_a_failure_are_caught() {
         let driver = drivers::bad_drivers(profile);
         every_failure(&driver, &[]).expect_code(0);
         for mistake in WITHOUT_MEMORY {
-            let setting = format!("Mistake={}", mistake.name);
-            run(&driver, &["--setting", &setting]).expect_code(0);
-            let ended = every_failure(&driver, &["--setting", &setting]);
-            ended
-                .expect_code(1)
-                .expect_output(&format!("VIOLATION of {} ", mistake.rule))
-                .expect_output(" requests, 1 with a violation");
-            let placed = mistake.is_placed_by(&ended.output);
-            assert!(placed, "{mistake:?}\n{}\n{}", ended.line, ended.output);
+            expect_caught(&driver, mistake, &[]);
         }
     }
+}
+
+/// The mistake is caught by `more` failures, and by none else.
+fn expect_caught(driver: &Path, mistake: &Mistake, more: &[&str]) {
+    let setting = format!("Mistake={}", mistake.name);
+    let setting = ["--setting", &setting];
+    run(driver, &setting).expect_code(0);
+    let ended = every_failure(driver, &[&setting[..], more].concat());
+    ended
+        .expect_code(1)
+        .expect_output(&format!("VIOLATION of {} ", mistake.rule))
+        .expect_output(" with a violation");
+    let placed = mistake.is_placed_by(&ended.output);
+    assert!(placed, "{mistake:?}\n{}\n{}", ended.line, ended.output);
+}
+
+/// What else Windows may refuse fails where that is asked for, and is not looked at otherwise.
+#[test]
+fn attachments_opens_names_and_the_registry_fail_by_option() {
+    for profile in Profile::ALL {
+        let driver = drivers::bad_drivers(profile);
+        every_failure(&driver, &["--failures", "all"])
+            .expect_code(0)
+            .expect_output("IoAttachDeviceToDeviceStackSafe from bad_drivers!")
+            .expect_output("ZwOpenKey from bad_drivers!")
+            .expect_output("ZwQueryValueKey from bad_drivers!")
+            .expect_output("IoCreateDevice from bad_drivers!");
+        for mistake in WITHOUT_ATTACHMENT {
+            let setting = format!("Mistake={}", mistake.name);
+            every_failure(&driver, &["--setting", &setting]).expect_code(0);
+            expect_caught(&driver, mistake, &["--failures", "attach"]);
+        }
+    }
+}
+
+/// The filter goes on, or is refused cleanly, whatever fails.
+#[test]
+fn fsglass_takes_what_windows_may_refuse() {
+    let driver = drivers::fsglass(Profile::Release);
+    let more = ["--setting", "AllowUnload=1", "--failures", "all"];
+    every_failure(&driver, &more)
+        .expect_code(0)
+        .expect_output("IoAttachDeviceToDeviceStackSafe from fsglass!")
+        .expect_output(" requests, 0 with a violation");
 }
 
 /// The key of a place makes the same run again.

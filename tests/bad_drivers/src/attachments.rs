@@ -176,7 +176,7 @@ unsafe fn put_on(device: PDEVICE_OBJECT, target: PDEVICE_OBJECT) {
     (*extension(device)).name = mistakes::make_name();
     let status =
         ntddk::IoAttachDeviceToDeviceStackSafe(device, target, &raw mut (*extension(device)).lower);
-    if status != STATUS_SUCCESS {
+    if status != STATUS_SUCCESS && !mistakes::is(Mistake::AttachFailureUnchecked) {
         ntddk::IoDeleteDevice(device);
         return;
     }
@@ -206,7 +206,7 @@ unsafe fn detach(ours: PDEVICE_OBJECT) {
         (*extension(ours)).attached = false;
         mistakes::name_is_freed(ours);
         let below = (*extension(ours)).lower;
-        ntddk::IoDetachDevice(below);
+        ntddk::IoDetachDevice(below); // MISTAKE: attach-failure-unchecked
         mistakes::on_detach(below);
     }
 }

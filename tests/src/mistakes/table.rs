@@ -640,3 +640,10 @@ pub const WITHOUT_MEMORY: &[Mistake] = &[
     at_line("allocation-unchecked", "PageFault", MEMORY),
     at_line("leak-on-failure", "LeakAtUnload", MEMORY),
 ];
+
+/// Those that show up only if an attachment fails.
+pub const WITHOUT_ATTACHMENT: &[Mistake] = &[at_line(
+    "attach-failure-unchecked",
+    "PageFault",
+    ATTACHMENTS,
+)];

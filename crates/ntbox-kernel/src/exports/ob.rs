@@ -8,6 +8,7 @@ use crate::nt::{
     OBJECT_NAME_INFORMATION, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH,
     STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
+use crate::pool::failure;
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{handle, lifetime};
 use crate::processor::{irql, thread};
@@ -279,6 +280,9 @@ unsafe extern "win64" fn query_name_string(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("ObQueryNameString", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Name) {
+        return status;
+    }
     // SAFETY: the driver's object.
     let name = match unsafe { object::kind_of(body) } {
         // SAFETY: as above, a file object.

@@ -28,6 +28,7 @@ mod tests;
 
 use crate::nt::unicode;
 use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER};
+use crate::pool::failure;
 use crate::processor::{irql, thread};
 
 super::table! {
@@ -68,6 +69,21 @@ super::table! {
     caller(2) "ZwQueryFullAttributesFile" => open::query_full_attributes,
 }
 
+/// Which services are made to fail, and as what.
+fn failing(name: &str) -> Option<failure::Kind> {
+    match name {
+        "ZwCreateFile" | "ZwOpenFile" | "ZwQueryFullAttributesFile" => Some(failure::Kind::Open),
+        "ZwOpenKey"
+        | "ZwOpenKeyEx"
+        | "IoOpenDriverRegistryKey"
+        | "ZwQueryKey"
+        | "ZwEnumerateKey"
+        | "ZwQueryValueKey"
+        | "ZwEnumerateValueKey" => Some(failure::Kind::Registry),
+        _ => None,
+    }
+}
+
 /// Runs a service for a driver that returns to `caller`: checks the IRQL and
 /// sets the previous mode, as the `Zw` entry does.
 fn service(
@@ -76,6 +92,9 @@ fn service(
     run: impl FnOnce() -> Result<NTSTATUS, NTSTATUS>,
 ) -> NTSTATUS {
     irql::require(name, caller);
+    if let Some(status) = failing(name).and_then(failure::refuses) {
+        return status;
+    }
     thread::from_kernel_mode(run).unwrap_or_else(|status| status)
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;
 use ntbox::nt::Status;
+use ntbox::pool::failure::Kinds;
 use ntbox::verifier::Options;
 use std::path::PathBuf;
 
@@ -165,16 +166,20 @@ pub struct RunOptions {
     /// it is cancelled a second later
     #[arg(long)]
     pub outstanding: bool,
-    /// Let the N-th pool allocation of the drivers fail
+    /// Let the N-th call of the drivers fail that allocates, or is of the kinds of --failures
     #[arg(long, value_name = "N")]
     pub fail_allocation: Option<u64>,
+    /// What fails where something is made to: memory, attach (IoAttachDevice…), open (ZwCreateFile, IoCreateFile,
+    /// IoGetDeviceObjectPointer, …), name (ObQueryNameString), registry (keys and values that are read), or all
+    #[arg(long, value_name = "KIND[,KIND…]|all", default_value = "memory")]
+    pub failures: Kinds,
     /// Collect violations instead of ending with the first one: each rule that was broken with
     /// its count, and the report of its first time. A fault or a bug check still ends the run.
     /// What is published as a warning is collected always, and makes no run unclean
     #[arg(long)]
     pub keep_going: bool,
     /// Make one run for each place of the drivers that allocates, in which its first allocation
-    /// fails, and report how each run ended. A place is a stack of calls within the drivers; those
+    /// fails (with --failures also what else Windows may refuse), and report how each run ended. A place is a stack of calls within the drivers; those
     /// that show up only after a failure get runs of their own. Exit 1 if any run was not clean
     #[arg(long, conflicts_with_all = ["bare", "log", "fail_allocation"])]
     pub every_failure: bool,

@@ -135,7 +135,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         line!("{json}");
     } else {
         line!(
-            "\n{} places allocate, {runs} runs made, {requests} requests, {violations} with a violation",
+            "\n{} places can fail, {runs} runs made, {requests} requests, {violations} with a violation",
             known.len()
         );
     }

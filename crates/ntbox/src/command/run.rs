@@ -68,6 +68,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     };
     let volumes: Vec<Volume> = descriptions.into_iter().map(Volume::create).collect();
     mount(&volumes, |timing| timing == MountTiming::Before)?;
+    failure::choose(options.failures);
     if let Some(number) = options.fail_allocation {
         failure::fail_nth(number);
     }

@@ -406,6 +406,8 @@ mistakes! {
     ReferenceDeviceLeaked = "reference-device-leaked";
     /// Reference 6: the name of a volume is freed before its device is detached (A9).
     ReferenceNameFreedBeforeDetach = "reference-name-freed-before-detach";
+    /// Nobody looks whether IoAttachDeviceToDeviceStackSafe has failed (A10).
+    AttachFailureUnchecked = "attach-failure-unchecked";
     /// DO_DEVICE_INITIALIZING stays set (A2).
     InitializingFlagLeft = "initializing-flag-left";
 }

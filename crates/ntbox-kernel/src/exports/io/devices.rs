@@ -86,6 +86,9 @@ pub unsafe extern "win64" fn attach_device(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoAttachDevice", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Attach) {
+        return status;
+    }
     // SAFETY: the driver's string.
     let name = unsafe { unicode::to_string(name) };
     match lookup::device_pointer(&name, FILE_READ_ATTRIBUTES) {
@@ -107,6 +110,9 @@ pub unsafe extern "win64" fn attach_device_by_pointer(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoAttachDeviceByPointer", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Attach) {
+        return status;
+    }
     let mut attached = std::ptr::null_mut();
     // SAFETY: the driver passes live devices.
     unsafe { attach(source, target, &raw mut attached, caller) }
@@ -119,6 +125,9 @@ pub unsafe extern "win64" fn attach_device_to_device_stack(
     caller: usize,
 ) -> *mut DEVICE_OBJECT {
     irql::require("IoAttachDeviceToDeviceStack", caller);
+    if failure::refuses(failure::Kind::Attach).is_some() {
+        return std::ptr::null_mut();
+    }
     let mut attached = std::ptr::null_mut();
     // SAFETY: the driver passes live devices; the result stays null on failure.
     unsafe { attach(source, target, &raw mut attached, caller) };
@@ -133,6 +142,9 @@ pub unsafe extern "win64" fn attach_device_to_device_stack_safe(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoAttachDeviceToDeviceStackSafe", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Attach) {
+        return status;
+    }
     // SAFETY: the driver passes live devices and its own pointer.
     unsafe { attach(source, target, attached, caller) }
 }
@@ -242,6 +254,9 @@ pub unsafe extern "win64" fn get_device_object_pointer(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoGetDeviceObjectPointer", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Open) {
+        return status;
+    }
     // SAFETY: the driver's string.
     let name = unsafe { unicode::to_string(name) };
     match lookup::device_pointer(&name, access) {

@@ -106,6 +106,9 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     hint: *mut DEVICE_OBJECT,
 ) -> NTSTATUS {
     irql::require("IoCreateFileSpecifyDeviceObjectHint", 0);
+    if let Some(status) = failure::refuses(failure::Kind::Open) {
+        return status;
+    }
     // SAFETY: the driver's structure.
     let attributes = unsafe { &*attributes };
     // SAFETY: the driver's string.

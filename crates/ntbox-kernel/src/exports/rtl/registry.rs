@@ -19,6 +19,7 @@ use crate::nt::{
     STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
     STATUS_SUCCESS, UNICODE_STRING,
 };
+use crate::pool::failure;
 use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use std::ffi::c_void;
@@ -215,6 +216,9 @@ pub unsafe extern "win64" fn query_values(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("RtlQueryRegistryValues", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Registry) {
+        return status;
+    }
     // SAFETY: the driver passes a path or a handle.
     let top = match unsafe { key(relative_to, path) } {
         Ok(top) if settings::key_exists(&top) => top,
@@ -286,6 +290,9 @@ pub unsafe extern "win64" fn check_key(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("RtlCheckRegistryKey", caller);
+    if let Some(status) = failure::refuses(failure::Kind::Registry) {
+        return status;
+    }
     // SAFETY: the driver passes a path or a handle.
     match unsafe { key(relative_to, path) } {
         Ok(path) if settings::key_exists(&path) => STATUS_SUCCESS,

@@ -1,11 +1,15 @@
-//! Failing allocations of the drivers: a chosen one, a share of all, or the
-//! first one of a place in their code ([`call_sites`]).
+//! Failing allocations of the drivers, and what else Windows may refuse ([`Kind`]):
+//! a chosen one, a share of all, or the first one of a place in their code
+//! ([`call_sites`]).
 //!
 //! Allocations are counted in their order, from [`fail_nth`] on. Routines of
 //! the box that allocate on a driver's behalf (a device, a request, a work
 //! item) count as well, through [`should_fail`].
 
 pub mod call_sites;
+mod kinds;
+
+pub use kinds::{Kind, Kinds, choose, refuses};
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -75,6 +79,10 @@ pub fn failures() -> u64 {
 /// Counts an allocation and says whether it is the one to fail. `caller` is the
 /// driver's return address.
 pub fn should_fail(caller: usize) -> bool {
+    kinds::is_chosen(Kind::Memory) && is_due(caller)
+}
+
+fn is_due(caller: usize) -> bool {
     let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     let fails =
         number == FAIL_AT.load(Ordering::Acquire) || drawn(number) || call_sites::fails(caller);
