@@ -110,6 +110,8 @@ pub(crate) const TRAPS_BEHIND: usize = offset_of!(Crossing, traps_behind);
 const REQUEST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, request);
 const NEXT: usize = offset_of!(Crossing, next);
 const NEXT_REQUEST: usize = offset_of!(Crossing, next_request);
+const LIMIT: usize = offset_of!(Crossing, limit);
+const TOP: usize = offset_of!(Crossing, top);
 
 /// Gives this thread a kernel stack, of which `limit` is the lowest address and `top` the one above it: where its
 /// crossings are, for `gs:[0x28]`.
@@ -271,6 +273,21 @@ macro_rules! to_kernel_stack {
     };
 }
 
+/// Where a driver has called a routine of the box by a pointer, that runs on the kernel stack: what the box is to have
+/// its frames below lies where the host's stack goes on, not in the middle of those of drivers.
+#[cfg(not(windows))]
+macro_rules! off_kernel_stack {
+    () => {
+        "mov r10, rsp\nsub r10, [rax + {limit}]\nmov r11, [rax + {top}]\nsub r11, [rax + {limit}]\ncmp r10, r11\ncmovb rsp, [rax + {host}]"
+    };
+}
+#[cfg(windows)]
+macro_rules! off_kernel_stack {
+    () => {
+        "/* {limit} {top} */"
+    };
+}
+
 /// Calls the routine of [`set_next`] with the arguments that this is called with, on the kernel stack.
 ///
 /// # Safety
@@ -282,6 +299,7 @@ pub unsafe extern "win64" fn enter() {
         "push rbp",
         "mov rbp, rsp",
         "mov rax, gs:[0x28]",
+        off_kernel_stack!(),
         "push qword ptr [rax + {host}]",
         "push qword ptr [rax + {stack}]",
         "push qword ptr [rax + {call}]",
@@ -314,14 +332,15 @@ pub unsafe extern "win64" fn enter() {
         "mov rax, [rbp + 88]",
         "mov [rsp + 72], rax",
         "call r11",
-        "lea rsp, [rbp - 48]",
         "mov rcx, gs:[0x28]",
+        "mov rsp, [rcx + {host}]",
         "pop qword ptr [rcx + {request}]",
         "pop qword ptr [rcx + {routine}]",
         "pop qword ptr [rcx + {return_slot}]",
         "pop qword ptr [rcx + {call}]",
         "pop qword ptr [rcx + {stack}]",
         "pop qword ptr [rcx + {host}]",
+        "mov rsp, rbp",
         "pop rbp",
         "ret",
         host = const HOST,
@@ -332,6 +351,8 @@ pub unsafe extern "win64" fn enter() {
         request = const REQUEST,
         next = const NEXT,
         next_request = const NEXT_REQUEST,
+        limit = const LIMIT,
+        top = const TOP,
         between = const BETWEEN,
     )
 }

@@ -35,6 +35,7 @@ fn load(mut text: Vec<u8>, slot: usize, import: &'static str) -> &'static Image 
     let folder = tempfile::tempdir().unwrap();
     let resolve = |dll: &str, name: &str| match name {
         "Again" => Some(again_thunk as *const () as usize),
+        "Where" => Some(where_thunk as *const () as usize),
         _ => exports::resolve(dll, name),
     };
     let image = pe_image::load(&image.write(&folder, "tested.sys"), &resolve).unwrap();
@@ -58,6 +59,14 @@ extern "win64" fn again(argument: usize) -> usize {
     let routine: unsafe extern "win64" fn(usize) -> usize = unsafe { std::mem::transmute(routine) };
     // SAFETY: as above.
     unsafe { entering(routine)(argument) }
+}
+
+define_thunk!(where_thunk, plain, whereabouts);
+
+/// Where the box has its frames when a driver calls it.
+extern "win64" fn whereabouts(_: usize) -> usize {
+    let here = 0_u8;
+    &raw const here as usize
 }
 
 #[test]
@@ -187,6 +196,40 @@ fn a_routine_of_the_box_that_a_driver_calls_by_a_pointer_may_enter_drivers() {
         },
     );
     assert!(text.contains("entered 4 times"), "{text}");
+}
+
+/// A driver that such a routine enters has frames below it on the kernel stack, which the box must not
+/// run over when that driver calls it.
+#[test]
+fn the_box_has_its_frames_on_the_hosts_stack_there_too() {
+    type Routine = unsafe extern "win64" fn(usize, usize) -> usize;
+    unsafe extern "win64" fn enters(routine: usize, _: usize) -> usize {
+        // SAFETY: the entry of a test image.
+        let routine: Routine = unsafe { std::mem::transmute(routine) };
+        // SAFETY: as above.
+        unsafe { entering(routine)(0, 0) }
+    }
+    let text = alone(
+        "the_box_has_its_frames_on_the_hosts_stack_there_too",
+        || {
+            // sub rsp, 40; call rdx; add rsp, 40; ret
+            let by_pointer = vec![
+                0x48, 0x83, 0xEC, 0x28, 0xFF, 0xD2, 0x48, 0x83, 0xC4, 0x28, 0xC3, 0, 0, 0, 0,
+            ];
+            // sub rsp, 40; call [Where]; add rsp, 40; ret
+            let asks = vec![
+                0x48, 0x83, 0xEC, 0x28, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x83, 0xC4, 0x28, 0xC3,
+            ];
+            let (outer, inner) = (load(by_pointer, 11, "Again"), load(asks, 6, "Where"));
+            // SAFETY: as above.
+            let routine: Routine = unsafe { std::mem::transmute(outer.entry()) };
+            // SAFETY: the code calls its second argument with its first.
+            let at = unsafe { entering(routine)(inner.entry(), enters as *const () as usize) };
+            assert!(!crossing::HAS_KERNEL_STACKS || !in_kernel_stack(at));
+            eprintln!("as expected");
+        },
+    );
+    assert!(text.contains("as expected"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
-use crate::pe_image::{self, Image, Origin};
+use crate::pe_image::{self, Image, Origin, crossing};
 use crate::pool;
 use crate::processor::driver_code::stack_text;
 use crate::processor::processor_block::GUARD;
@@ -172,7 +172,8 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         let (rule, what) = judge_image(image, address, access);
         return (rule, format!("{does} {what}"), vec![]);
     }
-    let below_stack = fault.stack_limit.wrapping_sub(address).wrapping_sub(1) < GUARD;
+    let below_stack = crossing::HAS_KERNEL_STACKS
+        && fault.stack_limit.wrapping_sub(address).wrapping_sub(1) < GUARD;
     let near_stack = address.abs_diff(fault.stack_pointer) < NEAR_STACK;
     if (below_stack || near_stack) && access != Access::Execute {
         return (
