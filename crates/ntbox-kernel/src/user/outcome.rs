@@ -3,7 +3,11 @@
 use crate::io_manager::counters::{self, FastIo};
 use crate::io_manager::fast_io_checks;
 use crate::nt::{IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status};
+use crate::processor::thread;
 use std::cell::Cell;
+
+/// `KernelMode`.
+const KERNEL_MODE: i8 = 0;
 
 /// The result of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +84,11 @@ thread_local! {
     };
 }
 
+/// Changes what is known of the program's call; what a driver asks for meanwhile, by a `Zw` routine, is none.
 fn note(change: impl FnOnce(&mut Way)) {
+    if thread::previous_mode() == KERNEL_MODE {
+        return;
+    }
     let mut way = LAST.get();
     change(&mut way);
     LAST.set(way);
@@ -88,7 +96,7 @@ fn note(change: impl FnOnce(&mut Way)) {
 
 /// Forgets how the last call of this thread went.
 pub(super) fn begin() {
-    LAST.set(Way::default());
+    note(|way| *way = Way::default());
 }
 
 /// Notes what the stack returned for the call in progress.
@@ -132,6 +140,21 @@ pub(super) fn last() -> Way {
 mod tests {
     use super::*;
     use crate::nt::STATUS_BUFFER_OVERFLOW;
+
+    #[test]
+    fn what_a_driver_asks_for_meanwhile_is_not_the_programs_call() {
+        let way = thread::from_user_mode(|| {
+            begin();
+            note_waits();
+            thread::from_kernel_mode(|| {
+                begin();
+                note_fast();
+            });
+            note_returned(STATUS_PENDING);
+            last()
+        });
+        assert_eq!((way.waits, way.pended, way.fast), (true, true, false));
+    }
 
     #[test]
     fn a_warning_is_no_success() {
