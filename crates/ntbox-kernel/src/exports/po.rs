@@ -45,6 +45,10 @@ unsafe extern "win64" fn request_power_irp(
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a row of calls on local structures"
+)]
 mod tests {
     use super::*;
     use crate::exports::test_device;

@@ -54,7 +54,7 @@ mod tests {
             });
             around(1, || irql::raise(DISPATCH_LEVEL));
             around(1, thread::enter_critical_region);
-            let fast_io = 4 as *mut IRP;
+            let fast_io = std::ptr::without_provenance_mut::<IRP>(4);
             around(1, || thread::set_top_level_irp(fast_io, 0));
             around(1, || {
                 thread::set_top_level_irp(fast_io, 0);

@@ -40,7 +40,9 @@ fn closes(major: u8) -> bool {
 /// `irp` is alive, and has this location.
 pub(super) unsafe fn completed_here(irp: *mut IRP, status: NTSTATUS, site: usize) {
     // SAFETY: contract.
-    let location = unsafe { &*irp.current_location() };
+    let location = unsafe { irp.current_location() };
+    // SAFETY: as above.
+    let location = unsafe { &*location };
     let file = location.FileObject as usize;
     if u32::from(location.MajorFunction) == IRP_MJ_CREATE && Status(status).is_success() {
         answered().insert(file);

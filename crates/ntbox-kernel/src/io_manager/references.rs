@@ -151,7 +151,9 @@ unsafe fn is_kept_by(object: *const c_void, count: usize) -> bool {
 /// `file` is alive.
 unsafe fn name_of(file: *const FILE_OBJECT) -> String {
     // SAFETY: contract.
-    let name = unsafe { unicode::to_string(&raw const (*file).FileName) };
+    let name = unsafe { &raw const (*file).FileName };
+    // SAFETY: as above.
+    let name = unsafe { unicode::to_string(name) };
     if name.is_empty() {
         "a volume".to_owned()
     } else {

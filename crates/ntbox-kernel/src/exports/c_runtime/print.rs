@@ -240,7 +240,7 @@ mod tests {
             (count, buffer)
         };
         assert_eq!(print(4), (3, *b"123\0"));
-        assert_eq!(print(3), (-1, *b"\023~"));
+        assert_eq!(print(3), (-1, *b"\x0023~"));
     }
 
     #[test]

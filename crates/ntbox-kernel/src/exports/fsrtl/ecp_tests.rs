@@ -1,5 +1,10 @@
 //! Parameters and lists, and what becomes of them with their create.
 
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a row of calls on local structures"
+)]
+
 use super::*;
 use crate::exports::test_device;
 use crate::io_manager::complete;
@@ -14,10 +19,8 @@ const TWO: GUID = GUID::from_u128(2);
 fn new_list() -> *mut List {
     let mut list = null_mut();
     // SAFETY: a local variable.
-    assert_eq!(
-        unsafe { allocate_list(0, &raw mut list, 0) },
-        STATUS_SUCCESS
-    );
+    let status = unsafe { allocate_list(0, &raw mut list, 0) };
+    assert_eq!(status, STATUS_SUCCESS);
     list
 }
 

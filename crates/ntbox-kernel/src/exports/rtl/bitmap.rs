@@ -172,6 +172,10 @@ routines! {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a row of calls on local structures"
+)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,10 @@
 //! Tokens as a driver sees them.
 
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a row of calls on local structures"
+)]
+
 use super::*;
 use crate::nt::APC_LEVEL;
 use crate::verifier::capture as reports;

@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
-use super::key_information::{Answer, NAME, key_information, value_information};
+use super::key_information::{Answer, NAME, REG_DWORD, REG_SZ, key_information, value_information};
 use super::{Attributes, named, service};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
@@ -27,9 +27,7 @@ const KEY_WRITE: u32 = 0x2_0006;
 const KEY_ALL_ACCESS: u32 = 0xF_003F;
 const DELETE: u32 = 0x1_0000;
 
-pub(super) const REG_SZ: u32 = 1;
 const REG_EXPAND_SZ: u32 = 2;
-pub(super) const REG_DWORD: u32 = 4;
 const REG_CREATED_NEW_KEY: u32 = 1;
 const REG_OPENED_EXISTING_KEY: u32 = 2;
 

@@ -3,7 +3,6 @@
 
 #![expect(unsafe_code, reason = "answers are copied to the driver's buffer")]
 
-use super::key::{REG_DWORD, REG_SZ};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt::{
@@ -11,6 +10,9 @@ use crate::nt::{
     STATUS_SUCCESS,
 };
 use std::ffi::c_void;
+
+pub(super) const REG_SZ: u32 = 1;
+pub(super) const REG_DWORD: u32 = 4;
 
 /// A structure that ends in a part of variable length.
 pub(super) struct Answer {

@@ -167,6 +167,10 @@ pub(super) unsafe extern "win64" fn query_full_attributes(
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a row of calls on local structures"
+)]
 mod tests {
     use super::*;
     use crate::exports::test_device;
