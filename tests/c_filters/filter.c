@@ -12,16 +12,37 @@ DRIVER_DISPATCH Dispatch;
 static VOID NTAPI FileSystemChanged(PDEVICE_OBJECT FileSystem, BOOLEAN Active);
 static VOID NTAPI LowerDeviceGoes(PDEVICE_OBJECT Device, PDEVICE_OBJECT Lower);
 static IO_COMPLETION_ROUTINE CameBack;
+static BOOLEAN NTAPI Decline(PFILE_OBJECT File, PLARGE_INTEGER Offset, ULONG Length, BOOLEAN Wait,
+                             ULONG Key, PVOID Buffer, PIO_STATUS_BLOCK Result, PDEVICE_OBJECT Device);
 
 static PDRIVER_OBJECT OurDriver;
 static FAST_MUTEX AttachLock;
 static EX_RUNDOWN_REF UnderWay;
 
-/* Without the other entries, what would be fast I/O comes as a request. */
+/*
+ * What would be fast I/O comes as a request. Reads and writes are declined by a routine: the I/O manager calls
+ * that for a cached file without looking whether there is one.
+ */
 static FAST_IO_DISPATCH FastIo = {
     .SizeOfFastIoDispatch = sizeof(FAST_IO_DISPATCH),
+    .FastIoRead = Decline,
+    .FastIoWrite = Decline,
     .FastIoDetachDevice = LowerDeviceGoes,
 };
+
+static BOOLEAN NTAPI Decline(PFILE_OBJECT File, PLARGE_INTEGER Offset, ULONG Length, BOOLEAN Wait,
+                             ULONG Key, PVOID Buffer, PIO_STATUS_BLOCK Result, PDEVICE_OBJECT Device)
+{
+    UNREFERENCED_PARAMETER(File);
+    UNREFERENCED_PARAMETER(Offset);
+    UNREFERENCED_PARAMETER(Length);
+    UNREFERENCED_PARAMETER(Wait);
+    UNREFERENCED_PARAMETER(Key);
+    UNREFERENCED_PARAMETER(Buffer);
+    UNREFERENCED_PARAMETER(Result);
+    UNREFERENCED_PARAMETER(Device);
+    return FALSE;
+}
 
 BOOLEAN FilterEnter(VOID)
 {

@@ -461,9 +461,11 @@ caught! {
     skipping_a_device_is_caught = "device-skipped";
     /// V (requests): passed on with a cancel routine.
     a_cancel_routine_at_the_call_is_caught = "cancel-routine-at-call";
-    /// V (requests): sent with a signalled event.
+    /// V (requests): an event on a stack that is gone.
     an_event_on_a_stack_that_is_gone_is_caught = "stack-event-left";
+    /// V (requests): a status block on a stack that is gone.
     a_status_block_on_a_stack_that_is_gone_is_caught = "stack-status-block-left";
+    /// V (requests): sent with a signalled event.
     a_signalled_event_is_caught = "event-signalled-before";
     /// V (requests): -1 returned.
     an_illegal_status_is_caught = "illegal-status-returned";
@@ -489,6 +491,10 @@ caught! {
     raised_fast_io_is_caught = "fast-io-returns-raised";
     /// F1: fast I/O returns inside a critical region.
     fast_io_in_a_critical_region_is_caught = "fast-io-returns-in-critical-region";
+    /// F1: no FastIoRead above a file system that has it.
+    missing_fast_io_is_caught = "fast-io-missing";
+    /// V (memory): the registry path used after DriverEntry.
+    a_registry_path_that_is_kept_is_caught = "registry-path-kept";
     /// A2: DO_BUFFERED_IO and DO_DIRECT_IO.
     both_buffering_flags_are_caught = "buffered-and-direct";
     /// D1: no routine for IRP_MJ_PNP.
@@ -515,6 +521,8 @@ caught! {
     a_completion_routine_for_another_device_is_caught = "completion-routine-for-lower-device";
     /// A12, C15: unloaded with a thread in a completion routine.
     a_completion_routine_that_outlives_the_driver_is_caught = "completion-routine-outlives-unload";
+    /// A12: a sleep in the place of waiting for what is out.
+    sleeping_in_the_place_of_waiting_is_caught = "unload-sleeps";
     /// A12: a timer left at unload.
     a_timer_that_is_left_is_caught = "timer-left-at-unload";
     /// V (devices): a remove lock released too often.

@@ -30,7 +30,7 @@ fn is_clean_with(name: &str, compiler: Compiler, compared: &[&str]) {
     for verify in ["standard", "all"] {
         run("run", &[&filter], &["--ops", "2000", "--verify", verify])
             .expect_code(0)
-            .expect_output(&format!("{name} unloaded, nothing left behind"));
+            .expect_output(&format!("{name:<12} unloaded, nothing left behind"));
     }
     let rounds = ["--ops", "500", "--rounds", "2"];
     run("diff", &[&filter], &[&rounds[..], compared].concat()).expect_code(0);
@@ -238,7 +238,7 @@ fn what_is_missing_is_stubbed_if_that_is_said() {
     let stub = format!("{name}=0");
     let with_stub = [&short[..], &["--stub", &stub]].concat();
     let called = format!(
-        "{name} is a stub: it returned STATUS_SUCCESS 1 time, first to pass_through!FilterStart ("
+        "{name} is a stub: it returned STATUS_SUCCESS 1 time, first to unloaded pass_through!FilterStart ("
     );
     for command in ["run", "diff"] {
         run(command, &[&driver], &with_stub)

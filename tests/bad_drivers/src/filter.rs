@@ -145,6 +145,20 @@ pub unsafe extern "C" fn fast_io_read(
     }
 }
 
+/// A read by fast I/O that is to come as a request. NT calls the routine without looking whether there is one.
+pub unsafe extern "C" fn decline(
+    _file: *mut FILE_OBJECT,
+    _offset: PLARGE_INTEGER,
+    _length: ULONG,
+    _wait: BOOLEAN,
+    _key: ULONG,
+    _buffer: PVOID,
+    _result: PIO_STATUS_BLOCK,
+    _device: PDEVICE_OBJECT,
+) -> BOOLEAN {
+    0
+}
+
 /// The same with a query.
 pub unsafe extern "C" fn fast_io_query_standard_info(
     file: *mut FILE_OBJECT,

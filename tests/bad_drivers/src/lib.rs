@@ -41,21 +41,21 @@ mod settings;
 mod spoil;
 mod stuck;
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use wdk_sys::{
     DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, NTSTATUS,
-    PUNICODE_STRING, STATUS_SUCCESS, ntddk,
+    PUNICODE_STRING, STATUS_SUCCESS, UNICODE_STRING, ntddk,
 };
 
-/// The fast I/O table: a filter must be told when the device below goes away. The other entries
-/// are missing, so that every operation comes as a request; where nothing but the cost matters, the two that
-/// are measured are there.
+/// The fast I/O table: a filter must be told when the device below goes away, and have what NT calls without looking.
+/// The other entries are missing, so that every operation comes as a request; where nothing but the cost matters, the
+/// two that are measured are there.
 static mut FAST_IO: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
     SizeOfFastIoDispatch: size_of::<FAST_IO_DISPATCH>() as u32,
     FastIoDetachDevice: Some(attachments::fast_io_detach_device),
     FastIoCheckIfPossible: None,
-    FastIoRead: None,
-    FastIoWrite: None,
+    FastIoRead: Some(filter::decline),
+    FastIoWrite: Some(filter::decline),
     FastIoQueryBasicInfo: None,
     FastIoQueryStandardInfo: None,
     FastIoLock: None,
@@ -80,6 +80,9 @@ static mut FAST_IO: FAST_IO_DISPATCH = FAST_IO_DISPATCH {
     AcquireForCcFlush: None,
     ReleaseForCcFlush: None,
 };
+
+/// What DriverEntry was given.
+static REGISTRY_PATH: AtomicPtr<UNICODE_STRING> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The entry point of the image.
 ///
@@ -150,6 +153,10 @@ unsafe extern "system" fn driver_entry(
         FAST_IO.FastIoRead = Some(filter::fast_io_read);
         FAST_IO.FastIoQueryStandardInfo = Some(filter::fast_io_query_standard_info);
     }
+    if mistake == mistakes::Mistake::FastIoMissing {
+        FAST_IO.FastIoRead = None;
+    }
+    REGISTRY_PATH.store(registry_path, Ordering::Relaxed);
     if let Some(query) = mistakes::fast_io_query(mistake) {
         FAST_IO.FastIoQueryStandardInfo = Some(query);
     }
@@ -174,9 +181,15 @@ unsafe extern "system" fn driver_entry(
 /// Called once by the I/O manager, at PASSIVE_LEVEL.
 unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
     stuck::at_unload();
+    if mistakes::is(mistakes::Mistake::RegistryPathKept) {
+        let path = REGISTRY_PATH.load(Ordering::Relaxed);
+        (&raw const (*path).Length).read_volatile(); // MISTAKE: registry-path-kept
+    }
     ntddk::IoUnregisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
     attachments::detach_all();
-    if !mistakes::is(mistakes::Mistake::ReferenceUnloadWithRequestOut) {
+    if mistakes::is(mistakes::Mistake::UnloadSleeps) {
+        kernel::sleep(5000);
+    } else if !mistakes::is(mistakes::Mistake::ReferenceUnloadWithRequestOut) {
         filter::wait_until_unused();
     }
     attachments::delete_all();

@@ -495,6 +495,13 @@ pub const ALL: &[Mistake] = &[
     )
     .with(Work::Outstanding)
     .reference(1),
+    in_routine(
+        "unload-sleeps",
+        "UnloadedWithPendingOperations",
+        FILTER,
+        "completed",
+    )
+    .with(Work::Outstanding),
     at_line("reference-list-freed-twice", "BadFree", ATTACHMENTS).reference(2),
     at_line(
         "reference-lookaside-deleted-twice",
@@ -595,6 +602,8 @@ pub const ALL: &[Mistake] = &[
         FAST_IO,
         "query_and_enter",
     ),
+    in_routine("fast-io-missing", "FastIoMissing", LIBRARY, "driver_entry"),
+    at_line("registry-path-kept", "UseAfterFree", LIBRARY),
     in_routine(
         "buffered-and-direct",
         "BufferedAndDirect",

@@ -27,8 +27,9 @@ use super::{checks, device_checks, namespace, references, shutdown, timer, vpb};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DEVOBJ_EXTENSION, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE,
-    DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_DEVICE_DISK,
-    FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_TAPE, FILE_DEVICE_VIRTUAL_DISK, LIST_ENTRY, NTSTATUS,
+    DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_DEVICE_CD_ROM, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
+    FILE_DEVICE_DISK, FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_TAPE, FILE_DEVICE_VIRTUAL_DISK,
+    LIST_ENTRY, NTSTATUS,
 };
 use crate::pool;
 use crate::processor::dispatcher;
@@ -217,16 +218,7 @@ unsafe fn finish_delete(device: *mut DEVICE_OBJECT) {
 unsafe fn tell_attached(above: *mut DEVICE_OBJECT, device: *mut DEVICE_OBJECT) {
     // SAFETY: contract of the caller: both are alive and linked.
     unsafe {
-        let table = (*(*above).DriverObject).fast_io();
-        if table.is_null() {
-            return;
-        }
-        let reaches = std::mem::offset_of!(crate::nt::FAST_IO_DISPATCH, FastIoDetachDevice)
-            + size_of::<usize>();
-        if ((*table).SizeOfFastIoDispatch as usize) < reaches {
-            return;
-        }
-        if let Some(detach) = (*table).FastIoDetachDevice {
+        if let Some(detach) = fast_io_of(above, |table| table.FastIoDetachDevice) {
             entering(detach)(above, device);
         }
     }
@@ -331,4 +323,27 @@ pub(super) unsafe fn close(device: *mut DEVICE_OBJECT) {
 pub unsafe fn finish_initializing(device: *mut DEVICE_OBJECT) {
     // SAFETY: contract.
     unsafe { (*device).Flags &= !DO_DEVICE_INITIALIZING };
+}
+
+/// The fast I/O entry of `device`'s driver that `select` names, if the table is long enough to have it.
+///
+/// # Safety
+/// `device` is alive.
+pub unsafe fn fast_io_of<T: Copy>(
+    device: *mut DEVICE_OBJECT,
+    select: fn(&FAST_IO_DISPATCH) -> Option<T>,
+) -> Option<T> {
+    // SAFETY: contract; a live device's driver is alive, and every table begins with its size. An entry
+    // that an older table lacks stays None, which is all zero.
+    unsafe {
+        let table = (*(*device).DriverObject).fast_io();
+        let bytes = table.cast::<u32>().as_ref().copied()? as usize;
+        let mut whole = FAST_IO_DISPATCH::default();
+        std::ptr::copy_nonoverlapping(
+            table.cast::<u8>(),
+            (&raw mut whole).cast::<u8>(),
+            bytes.min(size_of::<FAST_IO_DISPATCH>()),
+        );
+        select(&whole)
+    }
 }

@@ -10,10 +10,11 @@
 use super::attachment::lower;
 use super::checks;
 use super::database::{database, describe};
+use super::device::fast_io_of;
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT, IRP_MJ_PNP,
-    MAJOR_FUNCTION_COUNT,
+    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DRIVER_OBJECT,
+    FAST_IO_DISPATCH, IRP_MJ_PNP, MAJOR_FUNCTION_COUNT, fast_io,
 };
 use crate::verifier::{self, Rule, rules};
 use std::collections::HashMap;
@@ -144,6 +145,15 @@ pub(super) unsafe fn check_attached(device: *mut DEVICE_OBJECT) {
                 Forgot::Starting,
             );
         }
+        let missing = missing_fast_io(device, below);
+        if !missing.is_empty() {
+            let what = format!(
+                "has no {} in its driver's fast I/O table, which {} has",
+                missing.join(" and no "),
+                describe(below)
+            );
+            report(&rules::FAST_IO_MISSING, device, &what, Forgot::Starting);
+        }
         if (*below).Flags & how & !(*device).Flags != 0 {
             let names = [
                 (DO_BUFFERED_IO, "DO_BUFFERED_IO"),
@@ -204,6 +214,25 @@ unsafe fn missing_routines(
         .filter(is_missing)
         .map(verifier::major_name)
         .collect()
+}
+
+/// The fast I/O routines that NT calls for a cached file without a look whether there are any, of
+/// those that the driver below has.
+///
+/// # Safety
+/// Both devices are alive.
+unsafe fn missing_fast_io(own: *mut DEVICE_OBJECT, below: *mut DEVICE_OBJECT) -> Vec<&'static str> {
+    type Select = fn(&FAST_IO_DISPATCH) -> Option<fast_io::ReadWrite>;
+    let entries: [(&str, Select); 2] = [
+        ("FastIoRead", |table| table.FastIoRead),
+        ("FastIoWrite", |table| table.FastIoWrite),
+    ];
+    let is_missing = |select| {
+        // SAFETY: contract.
+        unsafe { fast_io_of(own, select).is_none() && fast_io_of(below, select).is_some() }
+    };
+    let missing = entries.iter().filter(|(_, select)| is_missing(*select));
+    missing.map(|(name, _)| *name).collect()
 }
 
 /// The devices of the driver that are attached and still initializing.

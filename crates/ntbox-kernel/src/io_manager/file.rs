@@ -28,6 +28,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const IO_TYPE_FILE: i16 = 5;
 
+/// The tag of names, in the order of memory.
+const NAME_TAG: u32 = u32::from_le_bytes(*b"IoNm");
+
 /// What the box keeps about a file object (`FileObjectExtension`).
 #[repr(C)]
 struct Extension {
@@ -64,7 +67,8 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, name: &[u16], flags: u32) -> *m
     file
 }
 
-/// The name in a block of its own: file systems and filters may replace it.
+/// The name in a block of the pool, which file systems and filters may free and replace by one of their own. No
+/// terminator is behind it, as the length counts all that there is.
 fn file_name(name: &[u16]) -> UNICODE_STRING {
     let bytes = size_of_val(name);
     if bytes == 0 {
@@ -74,14 +78,12 @@ fn file_name(name: &[u16]) -> UNICODE_STRING {
             Buffer: std::ptr::null_mut(),
         };
     }
-    // Room for the terminator that many drivers expect, though the length does not count it.
-    let capacity = bytes + 2;
-    let buffer: *mut u16 = pool::allocate_for_box(capacity).cast();
-    // SAFETY: the block is zeroed and has `capacity` bytes.
+    let buffer: *mut u16 = pool::allocate_for_anybody(bytes, NAME_TAG).cast();
+    // SAFETY: the block has that many bytes.
     unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), buffer, name.len()) };
     UNICODE_STRING {
         Length: bytes as u16,
-        MaximumLength: capacity as u16,
+        MaximumLength: bytes as u16,
         Buffer: buffer,
     }
 }
@@ -96,7 +98,7 @@ pub unsafe fn replace_name(file: *mut FILE_OBJECT, name: &[u16]) -> bool {
         let old = (*file).FileName.Buffer;
         if !old.is_null() {
             (*file).FileName = file_name(name);
-            super::second_stage::free_buffer(old.cast());
+            super::second_stage::free_buffer(old.cast(), 0);
         }
         !old.is_null()
     }

@@ -13,18 +13,17 @@
     reason = "callback data is handed to drivers by pointer"
 )]
 
+use super::device::fast_io_of;
 use super::{device, file, witness};
 use crate::nt::fs_filter::{FS_FILTER_CALLBACKS, Pair, SIZE_WITHOUT_QUERY_OPEN};
-use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FS_FILTER_CALLBACK_DATA, NTSTATUS,
+    DEVICE_OBJECT, DRIVER_OBJECT, FILE_OBJECT, FS_FILTER_CALLBACK_DATA, NTSTATUS,
     STATUS_FSFILTER_OP_COMPLETED_SUCCESSFULLY, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, Status,
 };
 use crate::processor::driver_code::entering;
 use crate::processor::points;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::mem::offset_of;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// The operation that the callbacks are about, with its parameters.
@@ -271,40 +270,34 @@ unsafe fn own_routine(
 ) -> NTSTATUS {
     // SAFETY: contract of the caller.
     unsafe {
-        let table = (*(*device).DriverObject).fast_io();
-        if table.is_null() {
-            return STATUS_SUCCESS;
-        }
-        let reaches =
-            |offset: usize| (*table).SizeOfFastIoDispatch as usize >= offset + size_of::<usize>();
         match operation {
             Operation::AcquireForSection { .. } => {
-                if let Some(routine) = (*table).AcquireFileForNtCreateSection {
+                if let Some(routine) =
+                    fast_io_of(device, |table| table.AcquireFileForNtCreateSection)
+                {
                     entering(routine)(file);
                 }
             }
             Operation::ReleaseForSection => {
-                if let Some(routine) = (*table).ReleaseFileForNtCreateSection {
+                if let Some(routine) =
+                    fast_io_of(device, |table| table.ReleaseFileForNtCreateSection)
+                {
                     entering(routine)(file);
                 }
             }
-            Operation::AcquireForCcFlush
-                if reaches(offset_of!(FAST_IO_DISPATCH, AcquireForCcFlush)) =>
-            {
-                if let Some(routine) = (*table).AcquireForCcFlush {
+            Operation::AcquireForCcFlush => {
+                if let Some(routine) = fast_io_of(device, |table| table.AcquireForCcFlush) {
                     return entering(routine)(file, device);
                 }
             }
-            Operation::ReleaseForCcFlush
-                if reaches(offset_of!(FAST_IO_DISPATCH, ReleaseForCcFlush)) =>
-            {
-                if let Some(routine) = (*table).ReleaseForCcFlush {
+            Operation::ReleaseForCcFlush => {
+                if let Some(routine) = fast_io_of(device, |table| table.ReleaseForCcFlush) {
                     return entering(routine)(file, device);
                 }
             }
             Operation::AcquireForModifiedPageWriter { .. } => {
                 let mut resource = std::ptr::null_mut();
-                if let Some(routine) = (*table).AcquireForModWrite {
+                if let Some(routine) = fast_io_of(device, |table| table.AcquireForModWrite) {
                     return entering(routine)(file, ending, &raw mut resource, device);
                 }
             }

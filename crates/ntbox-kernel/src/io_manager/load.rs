@@ -9,12 +9,12 @@
 use super::driver::{LoadError, Loaded, SettingValue, create_object, next_reinitialization};
 use super::{call, checks, description, device, settings, unload};
 use crate::nt::routines::{DriverEntry, DriverRoutines};
-use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{
     DRIVER_OBJECT, DRVO_INITIALIZED, MAJOR_FUNCTION_COUNT, NTSTATUS, PASSIVE_LEVEL, Status,
     UNICODE_STRING,
 };
 use crate::pe_image;
+use crate::pool;
 use crate::processor::driver_code::entering;
 use crate::processor::irql;
 use crate::processor::thread::Regions;
@@ -22,7 +22,8 @@ use crate::verifier::{self, rules};
 use std::path::Path;
 
 /// `NtLoadDriver`: maps the image, gives the service its registry key, and calls
-/// DriverEntry at PASSIVE_LEVEL. The driver object is `\FileSystem\<service>`,
+/// DriverEntry at PASSIVE_LEVEL. Settings are values of its `Parameters` key, or of itself where a `\\` is in
+/// front of the name. The driver object is `\FileSystem\<service>`,
 /// as for every file-system (filter) driver. `resolve` has the addresses of the
 /// routines that the image imports, by their DLL and name.
 ///
@@ -53,16 +54,16 @@ pub fn load(
     );
     settings::create_key(&format!(r"{key}\Parameters"));
     for (name, value) in settings {
-        settings::set(&format!(r"{key}\Parameters"), name, value.clone());
+        let (key, name) = settings::place(&key, name);
+        settings::set(&key, name, value.clone());
     }
     let loaded = Loaded {
         driver,
         image,
         service: service.to_owned(),
     };
-    let registry_path = OwnedUnicodeString::new(&key);
     // SAFETY: the image is mapped and bound, the driver object is complete.
-    let status = unsafe { enter(&loaded, &registry_path.as_unicode()) };
+    let status = unsafe { enter(&loaded, &key) };
     if !Status(status).is_success() {
         unload::undo_failed_entry(loaded);
         return Err(LoadError::EntryFailed(status));
@@ -73,15 +74,33 @@ pub fn load(
     Ok(loaded)
 }
 
-/// Calls DriverEntry.
+/// Calls DriverEntry, with a path to `key` that is gone when it returns, as is the string of it.
 ///
 /// # Safety
 /// The image of `loaded` is mapped and bound.
-unsafe fn enter(loaded: &Loaded, registry_path: &UNICODE_STRING) -> NTSTATUS {
+unsafe fn enter(loaded: &Loaded, key: &str) -> NTSTATUS {
+    let units: Vec<u16> = key.encode_utf16().collect();
+    let bytes = size_of_val(units.as_slice());
+    let head = size_of::<UNICODE_STRING>();
+    let block = pool::allocate_for_box_as(head + bytes, "the registry path of DriverEntry");
+    let path: *mut UNICODE_STRING = block.cast();
+    let buffer: *mut u16 = block.wrapping_byte_add(head).cast();
+    // SAFETY: the block has room behind the string for the units.
+    unsafe { std::ptr::copy_nonoverlapping(units.as_ptr(), buffer, units.len()) };
+    // SAFETY: the block begins with the string.
+    unsafe {
+        path.write(UNICODE_STRING {
+            Length: bytes as u16,
+            MaximumLength: bytes as u16,
+            Buffer: buffer,
+        });
+    }
     // SAFETY: contract; the entry point of a driver image is its DriverEntry.
     let entry = unsafe { std::mem::transmute::<usize, DriverEntry>(loaded.image.entry()) };
     // SAFETY: contract.
-    let status = unsafe { entering(entry)(loaded.driver, registry_path) };
+    let status = unsafe { entering(entry)(loaded.driver, path) };
+    // SAFETY: allocated above, and the system's.
+    unsafe { pool::free_for_box_at(block, 0) };
     let level = irql::current();
     if level != PASSIVE_LEVEL {
         checks::report(

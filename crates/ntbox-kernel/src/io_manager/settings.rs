@@ -43,6 +43,15 @@ pub fn service_path(service: &str) -> String {
     format!(r"\Registry\Machine\System\CurrentControlSet\Services\{service}")
 }
 
+/// The key and the name of a setting of the service with this key: in its `Parameters`, or in itself
+/// where a `\` is in front of the name.
+pub fn place<'a>(service: &str, name: &'a str) -> (String, &'a str) {
+    match name.strip_prefix('\\') {
+        Some(name) => (service.to_owned(), name),
+        None => (format!(r"{service}\Parameters"), name),
+    }
+}
+
 /// Creates the key and those above it.
 pub fn create_key(path: &str) {
     let mut keys = keys();
@@ -122,6 +131,12 @@ pub fn delete_key(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_is_one_of_the_parameters_or_of_the_service() {
+        assert_eq!(place("S", "Debug"), (r"S\Parameters".to_owned(), "Debug"));
+        assert_eq!(place("S", r"\Debug"), ("S".to_owned(), "Debug"));
+    }
 
     #[test]
     fn keys_and_values_compare_without_case() {

@@ -96,6 +96,10 @@ pub fn allocate(kind: Kind, bytes: usize, tag: u32, caller: usize) -> *mut c_voi
     if failure::should_fail(caller) {
         return std::ptr::null_mut();
     }
+    allocate_block(kind, bytes, tag, caller)
+}
+
+fn allocate_block(kind: Kind, bytes: usize, tag: u32, caller: usize) -> *mut c_void {
     if !tracked() {
         return plain::allocate(bytes);
     }
@@ -156,6 +160,14 @@ pub unsafe fn free(block: *mut c_void, tag: Option<u32>, caller: usize) {
 
 /// `PROTECTED_POOL` of the DDI.
 const PROTECTED_POOL: u32 = 0x8000_0000;
+
+/// Allocates what the system owns until a driver frees it as pool: nonpaged, its content is not zero, and never
+/// failed on purpose.
+pub fn allocate_for_anybody(bytes: usize, tag: u32) -> *mut c_void {
+    let block = allocate_block(Kind::NonPaged, bytes, tag, 0);
+    assert!(!block.is_null(), "the host has no memory left");
+    block
+}
 
 /// Allocates for the box itself: requests, objects. Zeroed, guarded like a
 /// driver's block, and never failed on purpose.

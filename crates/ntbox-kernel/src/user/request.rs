@@ -11,9 +11,8 @@
 )]
 
 use super::outcome;
-use crate::io_manager::{call, complete, file, irp};
+use crate::io_manager::{call, complete, device, file, irp};
 use crate::io_manager::{counters, identity};
-use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FO_SYNCHRONOUS_IO, HANDLE, IO_STACK_LOCATION,
     IO_STATUS_BLOCK, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS,
@@ -105,7 +104,8 @@ impl FileCall {
 
     /// The fast I/O entry of the top driver that `select` names, if its table has it.
     pub(super) fn fast_io<T: Copy>(&self, select: fn(&FAST_IO_DISPATCH) -> Option<T>) -> Option<T> {
-        fast_io_of(self.device, select)
+        // SAFETY: the file object of this call keeps its stack.
+        unsafe { device::fast_io_of(self.device, select) }
     }
 
     /// A new request with what every service puts into it. The major function and the file are in the next location.
@@ -224,33 +224,6 @@ impl Drop for FileCall {
         // SAFETY: the reference taken in `on`.
         unsafe { lifetime::dereference(self.file.cast()) };
     }
-}
-
-/// The fast I/O entry of `device`'s driver that `select` names, if the table is long enough to have it.
-pub(super) fn fast_io_of<T: Copy>(
-    device: *mut DEVICE_OBJECT,
-    select: fn(&FAST_IO_DISPATCH) -> Option<T>,
-) -> Option<T> {
-    // SAFETY: a live device's driver is alive.
-    let driver = unsafe { (*device).DriverObject };
-    // SAFETY: as above.
-    let table = unsafe { &*driver }.fast_io();
-    if table.is_null() {
-        return None;
-    }
-    // SAFETY: every table begins with its size.
-    let bytes = unsafe { table.cast::<u32>().read() } as usize;
-    // A table of an older driver is shorter: what it lacks reads as absent.
-    let mut whole = FAST_IO_DISPATCH::default();
-    // SAFETY: both sides hold at least that many bytes, and all-zero entries are None.
-    unsafe {
-        std::ptr::copy_nonoverlapping(
-            table.cast::<u8>(),
-            (&raw mut whole).cast::<u8>(),
-            bytes.min(size_of::<FAST_IO_DISPATCH>()),
-        );
-    }
-    select(&whole)
 }
 
 /// A request that was not sent yet.

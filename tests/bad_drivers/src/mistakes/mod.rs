@@ -372,6 +372,10 @@ mistakes! {
     FastIoReturnsRaised = "fast-io-returns-raised";
     /// A fast I/O routine returns inside a critical region.
     FastIoReturnsInCriticalRegion = "fast-io-returns-in-critical-region";
+    /// There is no FastIoRead in the fast I/O table.
+    FastIoMissing = "fast-io-missing";
+    /// The string of the registry path is used after DriverEntry.
+    RegistryPathKept = "registry-path-kept";
     /// A filter device is both buffered and direct.
     BufferedAndDirect = "buffered-and-direct";
     /// There is no dispatch routine for IRP_MJ_PNP.
@@ -398,6 +402,8 @@ mistakes! {
     RemoveLockReleasedTwice = "remove-lock-released-twice";
     /// Reference 1: unload does not wait for a directory notification that is still out (A12).
     ReferenceUnloadWithRequestOut = "reference-unload-with-request-out";
+    /// Unload sleeps for five seconds in the place of waiting for what is still out (A12).
+    UnloadSleeps = "unload-sleeps";
     /// Reference 2: the list of devices is freed again when a later allocation fails (A11).
     ReferenceListFreedTwice = "reference-list-freed-twice";
     /// Reference 3: a lookaside list is deleted twice (A11).

@@ -10,12 +10,14 @@
 use super::behaviours::propagate;
 use super::drivers::{Behaviour, Stack, issue_synchronously, new_driver, originate};
 use crate::io_manager::work_item::{self, Routine, WorkItem};
-use crate::io_manager::{complete, driver, error_log, filter_callbacks, stack, unload_safe};
+use crate::io_manager::{complete, driver, error_log, file, filter_callbacks, stack, unload_safe};
 use crate::nt::fs_filter::Pair;
 use crate::nt::{
     DEVICE_OBJECT, FS_FILTER_CALLBACK_DATA, FS_FILTER_CALLBACKS, IO_ERROR_LOG_PACKET,
     IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PENDING, STATUS_SUCCESS,
+    UNICODE_STRING,
 };
+use crate::pool;
 use crate::processor::work;
 use crate::processor::{lifetime, object};
 use crate::verifier::capture;
@@ -218,7 +220,7 @@ fn filter_callbacks_nest_and_may_refuse() {
             filter_callbacks::register(stack.driver, &raw const callbacks),
             STATUS_SUCCESS
         );
-        let opened = crate::io_manager::file::create(stack.devices[0], &[], 0);
+        let opened = file::create(stack.devices[0], &[], 0);
         let run = |operation| {
             ORDER.lock().expect("no panic").clear();
             let status = filter_callbacks::invoke(opened, operation);
@@ -250,4 +252,28 @@ fn filter_callbacks_nest_and_may_refuse() {
     }
     stack.extension(1).status = STATUS_SUCCESS;
     assert_eq!(issue_synchronously(stack.top()).returned, STATUS_SUCCESS);
+}
+
+#[test]
+fn the_name_of_a_file_has_no_terminator_and_may_be_replaced() {
+    let stack = Stack::new(&[Behaviour::Complete]);
+    let name: Vec<u16> = r"\dir\file.txt".encode_utf16().collect();
+    // SAFETY: the file is never opened, and its name is this test's.
+    let (replacement, found) = capture(|| unsafe {
+        let opened = file::create(stack.devices[0], &name, 0);
+        let string = &raw mut (*opened).FileName;
+        assert_eq!((*string).MaximumLength, (*string).Length);
+        assert_ne!((*string).Buffer.add(name.len()).read(), 0);
+        pool::free((*string).Buffer.cast(), None, 1);
+        let replacement = pool::allocate(pool::Kind::NonPaged, 4, 1, 1);
+        *string = UNICODE_STRING {
+            Length: 4,
+            MaximumLength: 4,
+            Buffer: replacement.cast(),
+        };
+        lifetime::dereference(opened.cast());
+        replacement as usize
+    });
+    assert!(found.is_empty(), "{found:?}");
+    assert!(pool::block_at(replacement).is_none());
 }

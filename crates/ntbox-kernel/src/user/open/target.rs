@@ -5,7 +5,7 @@
     reason = "devices and file objects are shared with drivers by pointer"
 )]
 
-use super::super::request::{Request, fast_io_of, wait_for};
+use super::super::request::{Request, wait_for};
 use super::super::{access, outcome};
 use super::OpenRequest;
 use crate::io_manager::counters::{self, FastIo};
@@ -255,7 +255,9 @@ impl Target {
         granted: u32,
     ) -> Result<Option<Result<FILE_NETWORK_OPEN_INFORMATION, NTSTATUS>>, NTSTATUS> {
         self.check(request, granted)?;
-        let Some(routine) = fast_io_of(self.top, |table| table.FastIoQueryOpen) else {
+        // SAFETY: the target keeps its stack.
+        let routine = unsafe { device::fast_io_of(self.top, |table| table.FastIoQueryOpen) };
+        let Some(routine) = routine else {
             return Ok(None);
         };
         let file = self.new_file(request);

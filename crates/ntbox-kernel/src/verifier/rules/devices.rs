@@ -59,6 +59,16 @@ rules! { Devices;
         should: "fill every slot of MajorFunction with a routine that passes requests on",
         proof: BadDriver("dispatch-routine-missing"),
     };
+    FAST_IO_MISSING = {
+        name: "FastIoMissing",
+        code: "documented",
+        checks: "A driver is attached above one that has FastIoRead or FastIoWrite, and has none: the I/O manager calls them for a \
+                 cached file without looking whether they are there",
+        source: "ifs/irps-are-different-from-fast-i-o",
+        detected_by: "the first request to the device after DO_DEVICE_INITIALIZING is cleared: the fast I/O tables of both drivers",
+        should: "fill the table with routines that call those below, or return FALSE",
+        proof: BadDriver("fast-io-missing"),
+    };
     DEVICE_TYPE_NOT_COPIED = {
         name: "DeviceTypeNotCopied",
         code: "0xC9/246",
