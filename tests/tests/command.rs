@@ -2,6 +2,7 @@
 
 use fsglass_tests::command::ntbox;
 use fsglass_tests::drivers::{self, Profile};
+use serde_json::Value;
 
 fn fsglass() -> String {
     drivers::fsglass(Profile::Release).display().to_string()
@@ -66,6 +67,10 @@ fn wrong_usage_exits_2() {
                 "run", "--driver", &driver, "--volume", "C=/tmp", "--volume", "C=/var",
             ],
             "twice",
+        ),
+        (
+            vec!["run", "--driver", &driver, "--control", r"\\.\fsglass,ask"],
+            "no control code",
         ),
         (vec!["diff"], "--driver"),
         (vec!["diff", "--driver", &driver, "--keep", "0.1"], "2.17"),
@@ -161,5 +166,111 @@ fn every_import_is_provided() {
         for driver in [drivers::fsglass(profile), drivers::bad_drivers(profile)] {
             ntbox(["exports", "--check", &driver.display().to_string()]).expect_code(0);
         }
+    }
+}
+
+/// A filter's control device is told what its program tells it, and one that is not there is named.
+#[test]
+fn control_devices_are_sent_requests() {
+    let run = |control: &str| {
+        ntbox([
+            "run",
+            "--driver",
+            &fsglass(),
+            "--ops",
+            "100",
+            "--control",
+            control,
+        ])
+    };
+    run(r"\\.\fsglass,0xF5616000")
+        .expect_code(0)
+        .expect_output(r"  \\.\fsglass  0xF5616000: STATUS_SUCCESS, ");
+    run(r"\\.\fsglass,0xF561FFFC,00")
+        .expect_code(0)
+        .expect_output("0xF561FFFC: STATUS_INVALID_DEVICE_REQUEST, 0 bytes");
+    run(r"\\.\nowhere,1").expect_code(1).expect_output(
+        r"--control \\.\nowhere: the device (\??\nowhere) cannot be opened: STATUS_OBJECT_NAME_NOT_FOUND",
+    );
+}
+
+/// What programs do, sent to volumes of two kinds, one of which is mounted above the driver: without
+/// more options a driver meets what it meets on Windows.
+#[test]
+fn the_default_run_meets_what_programs_do() {
+    let ended = ntbox([
+        "run",
+        "--driver",
+        &fsglass(),
+        "--setting",
+        r"\Debug=7",
+        "--json",
+    ]);
+    ended.expect_code(0);
+    let report: Value = serde_json::from_str(&ended.output)
+        .unwrap_or_else(|error| panic!("{error}: {}", ended.output));
+    let list = |value: &Value, field: usize| -> Vec<String> {
+        let rows = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let used = rows.iter().filter(|row| row[1] != 0);
+        used.map(|row| row[field].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let volumes: Vec<_> = report["volumes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|volume| (&volume["letter"], &volume["kind"], &volume["mount"]))
+        .collect();
+    let expected = [
+        ("C", "disk", "before the drivers were loaded"),
+        ("D", "removable", "after the drivers were loaded"),
+    ];
+    assert_eq!(volumes.len(), expected.len());
+    for (volume, expected) in volumes.iter().zip(expected) {
+        let (letter, kind, mount) = expected;
+        assert!(
+            *volume.0 == letter && *volume.1 == kind && *volume.2 == mount,
+            "{volume:?}"
+        );
+    }
+    let majors = list(&report["sent"]["by_major"], 0);
+    for wanted in [
+        "IRP_MJ_CREATE",
+        "IRP_MJ_CLOSE",
+        "IRP_MJ_READ",
+        "IRP_MJ_WRITE",
+        "IRP_MJ_QUERY_INFORMATION",
+        "IRP_MJ_SET_INFORMATION",
+        "IRP_MJ_FLUSH_BUFFERS",
+        "IRP_MJ_QUERY_VOLUME_INFORMATION",
+        "IRP_MJ_DIRECTORY_CONTROL",
+        "IRP_MJ_FILE_SYSTEM_CONTROL",
+        "IRP_MJ_DEVICE_CONTROL",
+        "IRP_MJ_LOCK_CONTROL",
+        "IRP_MJ_CLEANUP",
+        "IRP_MJ_QUERY_SECURITY",
+        "IRP_MJ_SET_SECURITY",
+    ] {
+        assert!(
+            majors.iter().any(|major| major == wanted),
+            "{wanted}: {majors:?}"
+        );
+    }
+    let fast = list(&report["sent"]["fast_io"], 0);
+    for wanted in [
+        "Read",
+        "Write",
+        "QueryBasicInfo",
+        "QueryStandardInfo",
+        "QueryNetworkOpenInfo",
+        "QueryOpen",
+        "Lock",
+        "UnlockSingle",
+        "DeviceControl",
+    ] {
+        assert!(
+            fast.iter().any(|entry| entry == wanted),
+            "{wanted}: {fast:?}"
+        );
     }
 }

@@ -37,8 +37,11 @@ fn violations_are_counted_and_the_run_goes_on() {
     let broken = &report["violations_by_rule"][0];
     assert_eq!(broken["rule"], "SpinLockSafe");
     assert!(broken["count"].as_u64() > Some(10), "{broken}");
-    assert_eq!(broken["first"]["code"], "0xC4/DDI");
-    assert!(broken["first"]["request"]["history"].is_array(), "{broken}");
+    assert_eq!(broken["places"][0]["report"]["code"], "0xC4/DDI");
+    assert!(
+        broken["places"][0]["report"]["request"]["history"].is_array(),
+        "{broken}"
+    );
     let text = run(Some("complete-under-spin-lock"), &[]);
     text.expect_code(1)
         .expect_output("ntbox: violation of SpinLockSafe (0xC4/DDI)")

@@ -98,6 +98,7 @@ unsafe fn mount_volume(control: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     // SAFETY: our control device.
     let (device_type, driver) = unsafe { ((*control).DeviceType, (*control).DriverObject) };
     let for_cd = device_type == FILE_DEVICE_CD_ROM_FILE_SYSTEM;
+    let kind = description.kind;
     let not_yet = description.recognized && !recognizer::is_loaded();
     if for_cd != (description.kind == VolumeKind::CdRom) || not_yet {
         return Worked::Done(STATUS_UNRECOGNIZED_VOLUME, 0);
@@ -124,7 +125,10 @@ unsafe fn mount_volume(control: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     // SAFETY: as for the extension.
     let new = unsafe { &mut *device };
     new.StackSize = below + 1;
-    new.Flags |= DO_DIRECT_IO;
+    // As NTFS has it; FASTFAT and CDFS take buffers as they come, by Irp->UserBuffer.
+    if matches!(kind, VolumeKind::Disk | VolumeKind::ShadowCopy) {
+        new.Flags |= DO_DIRECT_IO;
+    }
     new.SectorSize = super::volume::SECTOR as u16;
     vpb.DeviceObject = device;
     // SAFETY: a new device.

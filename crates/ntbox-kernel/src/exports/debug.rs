@@ -1,7 +1,7 @@
 //! Debug output: `DbgPrint` and its relatives.
 //!
 //! What drivers print goes to a sink ([`set_sink`]); without one, to standard
-//! error. Every component and level is printed. The Unicode formats are allowed
+//! error, with `DbgPrint: ` in front of each line. Every component and level is printed. The Unicode formats are allowed
 //! at `PASSIVE_LEVEL` only, which is checked.
 //!
 //! `DbgPrint` is variadic: a thunk stores the argument registers into their home
@@ -19,6 +19,7 @@ use crate::nt::NTSTATUS;
 use crate::nt::{PASSIVE_LEVEL, STATUS_BREAKPOINT, STATUS_SUCCESS};
 use crate::processor::irql;
 use format::{Arguments, Text};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 super::table! {
@@ -50,8 +51,23 @@ pub fn set_sink(sink: impl Fn(&str) + Send + Sync + 'static) {
 pub fn write(text: &str) {
     match &*SINK.read().unwrap_or_else(PoisonError::into_inner) {
         Some(sink) => sink(text),
-        None => eprint!("{text}"),
+        None => eprint!("{}", marked(text, &BEGINS_LINE)),
     }
+}
+
+/// What is printed next to standard error begins a line.
+static BEGINS_LINE: AtomicBool = AtomicBool::new(true);
+
+/// The text with a mark in front of each line that begins in it.
+fn marked(text: &str, begins_line: &AtomicBool) -> String {
+    let mut marked = String::new();
+    for piece in text.split_inclusive('\n') {
+        if begins_line.swap(piece.ends_with('\n'), Ordering::Relaxed) {
+            marked.push_str("DbgPrint: ");
+        }
+        marked.push_str(piece);
+    }
+    marked
 }
 
 /// Formats and prints.
@@ -231,6 +247,15 @@ mod tests {
         let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(seen.contains("SEEN:1 ab text 4 A -6\n"), "{seen}");
         assert!(seen.contains("SEENEX:5 text 0000beef\n"), "{seen}");
+    }
+
+    #[test]
+    fn each_line_is_marked_once() {
+        let begins_line = AtomicBool::new(true);
+        let all =
+            ["one ", "line\nand", "", " another\n", "\n"].map(|text| marked(text, &begins_line));
+        let expected = "DbgPrint: one line\nDbgPrint: and another\nDbgPrint: \n";
+        assert_eq!(all.concat(), expected);
     }
 
     #[test]

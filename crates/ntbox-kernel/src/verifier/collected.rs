@@ -1,8 +1,8 @@
 //! Violations that did not end the run: warnings, and all of them with `--keep-going`.
 //!
 //! What a check reports is kept here and its call returns, as in a unit test.
-//! The first violation of each rule is kept in full, the others are counted:
-//! a mistake that is made with every request would otherwise fill the memory.
+//! Of each rule the first violation at each place in a driver is kept in full, the others are
+//! counted: a mistake that is made with every request would otherwise fill the memory.
 //! A fault or a bug check still ends the run, with what was kept so far.
 
 use super::rules::{Rule, Severity};
@@ -22,10 +22,24 @@ pub struct Collected {
     pub severity: Option<Severity>,
     /// How often.
     pub count: u64,
+    /// Where, in the order of the first time; not more than [`MOST`].
+    pub places: Vec<Place>,
+}
+
+/// A place where a rule was broken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// How often.
+    pub count: u64,
     /// The report of the first time: text, or the object of `--json`.
     #[serde(serialize_with = "as_object")]
-    pub first: String,
+    pub report: String,
+    #[serde(skip)]
+    at: usize,
 }
+
+/// Places of one rule that are told apart; those beyond are counted with the rule alone.
+pub const MOST: usize = 50;
 
 impl Collected {
     /// True if it decides about no exit code.
@@ -65,31 +79,51 @@ fn kept() -> MutexGuard<'static, Vec<Collected>> {
     KEPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Counts a violation; true for the first of its rule, for which `brief` is kept until
-/// [`complete`] brings the rest.
-pub(super) fn add(rule: &'static Rule, brief: impl FnOnce() -> String) -> bool {
+/// Counts a violation at the place `at` in a driver; true for the first of its rule there, for which `brief` is kept
+/// until [`complete`] brings the rest.
+pub(super) fn add(rule: &'static Rule, at: usize, brief: impl FnOnce() -> String) -> bool {
     let mut kept = kept();
-    let known = |kept: &&mut Collected| kept.rule == rule.name && kept.code == rule.code;
-    if let Some(known) = kept.iter_mut().find(known) {
-        known.count += 1;
+    let known = kept
+        .iter()
+        .position(|kept| kept.rule == rule.name && kept.code == rule.code);
+    let index = known.unwrap_or(kept.len());
+    if known.is_none() {
+        kept.push(Collected {
+            rule: rule.name.to_owned(),
+            code: rule.code.to_owned(),
+            severity: rule.severity(),
+            count: 0,
+            places: Vec::new(),
+        });
+    }
+    let Some(broken) = kept.get_mut(index) else {
+        return false;
+    };
+    broken.count += 1;
+    if let Some(place) = broken.places.iter_mut().find(|place| place.at == at) {
+        place.count += 1;
         return false;
     }
-    kept.push(Collected {
-        rule: rule.name.to_owned(),
-        code: rule.code.to_owned(),
-        severity: rule.severity(),
-        count: 1,
-        first: brief(),
-    });
-    true
+    let room = broken.places.len() < MOST;
+    if room {
+        broken.places.push(Place {
+            count: 1,
+            report: brief(),
+            at,
+        });
+    }
+    room
 }
 
-/// The whole report of the first violation of a rule.
-pub(super) fn complete(rule: &'static Rule, report: String) {
+/// The whole report of the first violation of a rule at a place.
+pub(super) fn complete(rule: &'static Rule, at: usize, report: String) {
     let mut kept = kept();
-    let known = |kept: &&mut Collected| kept.rule == rule.name && kept.code == rule.code;
-    if let Some(known) = kept.iter_mut().find(known) {
-        known.first = report;
+    let of_rule = kept
+        .iter_mut()
+        .find(|kept| kept.rule == rule.name && kept.code == rule.code);
+    let place = of_rule.and_then(|broken| broken.places.iter_mut().find(|place| place.at == at));
+    if let Some(place) = place {
+        place.report = report;
     }
 }
 
@@ -108,14 +142,20 @@ pub fn text(kept: &[Collected]) -> String {
     if kept.is_empty() {
         return String::new();
     }
-    let reports: String = kept.iter().map(|kept| kept.first.clone() + "\n").collect();
+    let places = kept.iter().flat_map(|kept| &kept.places);
+    let reports: String = places.map(|place| place.report.clone() + "\n").collect();
     let counts: String = kept
         .iter()
         .map(|kept| {
             let severity = kept.severity.map(|severity| format!(", {severity}"));
             let severity = severity.unwrap_or_default();
+            let places = match kept.places.len() {
+                1 => String::new(),
+                MOST => format!(", at {MOST} places or more"),
+                places => format!(", at {places} places"),
+            };
             format!(
-                "  {:>9}  {} ({}){severity}\n",
+                "  {:>9}  {} ({}){severity}{places}\n",
                 kept.count, kept.rule, kept.code
             )
         })
@@ -160,30 +200,43 @@ mod tests {
                     ..Configuration::default()
                 };
                 configure(configuration);
-                let broken = |rule, message: &str| {
+                let broken = |rule, message: &str, site| {
                     report(Violation {
                         rule,
                         message: message.to_owned(),
                         irp: None,
-                        sites: vec![],
+                        sites: vec![("called", site)],
                     });
                 };
-                broken(&rules::BAD_FREE, "one");
-                broken(&rules::MDL_STATE, "two");
-                broken(&rules::BAD_FREE, "three");
+                broken(&rules::BAD_FREE, "one", 1);
+                broken(&rules::MDL_STATE, "two", 1);
+                broken(&rules::BAD_FREE, "three", 1);
+                broken(&rules::BAD_FREE, "four", 2);
+                for site in 10..20 + MOST {
+                    broken(&rules::MDL_STATE, "everywhere", site);
+                }
                 let kept = so_far();
                 let counts: Vec<_> = kept
                     .iter()
                     .map(|kept| (kept.rule.as_str(), kept.count))
                     .collect();
-                assert_eq!(counts, [("BadFree", 2), ("MdlState", 1)]);
-                assert!(kept[0].first.contains("one"), "{}", kept[0].first);
+                assert_eq!(counts, [("BadFree", 3), ("MdlState", 11 + MOST as u64)]);
+                let places: Vec<_> = kept[0]
+                    .places
+                    .iter()
+                    .map(|place| (place.count, place.report.contains("four")))
+                    .collect();
+                assert_eq!(places, [(2, false), (1, true)]);
+                assert_eq!(kept[1].places.len(), MOST);
                 let last = with_last("{\"violation\":{\"rule\":\"PageFault\"}}", true);
                 let object: Value = serde_json::from_str(&last).expect("JSON");
                 assert_eq!(object["violation"]["rule"], "PageFault");
-                assert_eq!(object["collected"][0]["count"], 2);
-                assert_eq!(object["collected"][0]["first"]["message"], "one");
-                assert!(text(&kept).contains("2  BadFree (0xC2 BAD_POOL_CALLER"));
+                assert_eq!(object["collected"][0]["count"], 3);
+                let first = &object["collected"][0]["places"][0]["report"];
+                assert_eq!(first["message"], "one");
+                let text = text(&kept);
+                assert!(text.contains("3  BadFree (0xC2 BAD_POOL_CALLER"), "{text}");
+                assert!(text.contains(", at 2 places\n"), "{text}");
             },
         );
     }

@@ -171,13 +171,16 @@ pub fn violation(rule: &'static Rule, message: String, sites: &[(&'static str, u
 fn collect(violation: &Violation, circumstances: &Circumstances) {
     let configuration = configuration();
     let json = configuration.json;
+    let site = violation.sites.first().map(|(_, address)| *address);
+    let at = site.or_else(|| circumstances.calls.first().copied());
+    let at = at.unwrap_or_default();
     REPORTS_HERE.set(true);
-    if collected::add(violation.rule, || {
+    if collected::add(violation.rule, at, || {
         brief(violation, circumstances, &configuration).render(json)
     }) {
         let mut report = with_calls(violation, circumstances, &configuration);
         report.set_request(request_of(violation, circumstances));
-        collected::complete(violation.rule, report.render(json));
+        collected::complete(violation.rule, at, report.render(json));
     }
     REPORTS_HERE.set(false);
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::control::{Control, parse_control};
 use super::diff::options::{DiffOptions, SideOptions};
 use super::parse::{parse_setting, parse_stub, parse_volume};
 use super::watchdog::PATIENCE;
@@ -101,17 +102,23 @@ pub struct RunOptions {
     pub symbols: Vec<PathBuf>,
     /// Volume over a host directory; options: kind=disk|cdrom|network|removable|shadow,
     /// mount=before|after|async (when, seen from the loading of the drivers, it is mounted;
-    /// async also completes the mount later), recognized=yes (its file system is loaded on demand)
+    /// async also completes the mount later), recognized=yes (its file system is loaded on demand).
+    /// A file system on a disk or a shadow copy asks for direct I/O, on others for neither buffered
+    /// nor direct. Without this option: a disk C: that is mounted before, and a removable D: after
     #[arg(long = "volume", value_name = "LETTER=HOSTDIR[,OPTION…]", value_parser = parse_volume)]
     pub volumes: Vec<VolumeDescription>,
     /// Value of every driver's Parameters key, or of one driver's (SERVICE:NAME=VALUE; a service is
-    /// named after its file, fsglass, the second one fsglass2); a decimal or 0x number is a DWORD,
-    /// anything else a string
+    /// named after its file, fsglass, the second one fsglass2), or of the key of the service itself
+    /// (\NAME=VALUE); a decimal or 0x number is a DWORD, anything else a string
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, SettingValue)>,
     /// Imports that are missing
     #[command(flatten)]
     pub stubs: Stubs,
+    /// Device control request to a control device before the programs begin, the input in hexadecimal
+    /// digits; repeat it to send several, in this order. The devices stay open until they have ended
+    #[arg(long = "control", value_name = "DEVICE,CODE[,INPUT]", value_parser = parse_control)]
+    pub controls: Vec<Control>,
     /// What the programs do: copy:SRC copies a host tree, compares, renames, locks, watches and
     /// deletes; random does random operations
     #[arg(long, value_name = "copy:SRC|random", default_value = "random", value_parser = parse_workload)]
@@ -163,7 +170,8 @@ pub struct RunOptions {
     #[arg(long, value_name = "PATH")]
     pub log: Option<PathBuf>,
     /// Unload the drivers while a directory change notification is outstanding on each volume;
-    /// it is cancelled a second later
+    /// it is cancelled when they have gone, or when a minute of the box's time, which passes faster
+    /// then, has shown that they wait for it
     #[arg(long)]
     pub outstanding: bool,
     /// Let the N-th call of the drivers fail that allocates, or is of the kinds of --failures

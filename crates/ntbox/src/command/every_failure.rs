@@ -234,7 +234,7 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
         }
         // With --keep-going.
         (Some(_), Some(mut found)) if found["violations"].as_u64().unwrap_or(0) > 0 => {
-            Outcome::Violation(found["violations_by_rule"][0]["first"].take())
+            Outcome::Violation(found["violations_by_rule"][0]["places"][0]["report"].take())
         }
         (Some(0), Some(_)) if !failed => Outcome::NotReached,
         (Some(0), Some(found)) => Outcome::WentOn {

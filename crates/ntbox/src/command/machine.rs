@@ -16,11 +16,15 @@ use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKin
 use ntbox::io_manager::{device, file, namespace, raw, recognizer};
 use ntbox::pe_image::{self, Image, Problem};
 use ntbox::processor::handle;
+use ntbox::processor::time::{self, Hurry};
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::synchronous;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Starts the kernel's own drivers: RAW, the recognizer, the file systems.
 pub fn start() {
@@ -29,8 +33,11 @@ pub fn start() {
     file_system::start();
 }
 
-/// How long a watch is outstanding while drivers are unloaded.
-const OUTSTANDING: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long a watch is outstanding while drivers are unloaded, in the box's time: longer than a driver sleeps that does
+/// not wait for it.
+const OUTSTANDING: Duration = Duration::from_secs(60);
+/// How much faster than the host's that time passes meanwhile.
+const HURRY: u32 = 20;
 
 /// A volume of the machine.
 #[derive(Clone, Debug)]
@@ -98,11 +105,12 @@ impl Volume {
         }
     }
 
-    /// Watches the root directory from another thread until [`OUTSTANDING`] has passed. Returns
-    /// when the request is outstanding; the thread ends when it was cancelled.
-    pub fn watch(&self) -> Result<std::thread::JoinHandle<()>, Failure> {
+    /// Watches the root directory from another thread until the watch is ended, or [`OUTSTANDING`] has passed:
+    /// whoever has not gone by then waits for it. Returns when the request is outstanding.
+    pub fn watch(&self) -> Result<Watch, Failure> {
         let name = format!("{}\\", self.name());
-        let (ready, is_ready) = std::sync::mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let (end, is_ended) = mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             let options = ntbox::nt::FILE_DIRECTORY_FILE;
             let access = ntbox::user::access::FILE_LIST_DIRECTORY;
@@ -113,12 +121,13 @@ impl Volume {
             };
             let mut watch = root.start_notify(0x17F, true, 1024);
             let _ = ready.send(Ok(()));
-            std::thread::sleep(OUTSTANDING);
+            // Nothing is sent: the other end goes, or the time passes.
+            let _ = is_ended.recv_timeout(OUTSTANDING / HURRY);
             watch.cancel();
             watch.wait();
         });
         match is_ready.recv() {
-            Ok(Ok(())) => Ok(thread),
+            Ok(Ok(())) => Ok(Watch { end, thread }),
             Ok(Err(status)) => Err(Failure::Failed(format!(
                 "{}: cannot be watched: {status}",
                 self.description.letter
@@ -135,6 +144,27 @@ impl Volume {
             kind: self.description.kind,
         }
     }
+}
+
+/// A request that is outstanding.
+pub struct Watch {
+    end: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Cancels it, if it is outstanding still, and waits until it has completed.
+    pub fn end(self) -> Result<(), Failure> {
+        drop(self.end);
+        self.thread
+            .join()
+            .map_err(|_| Failure::Failed("a watching thread has panicked".to_owned()))
+    }
+}
+
+/// Lets time in the box pass faster while something is outstanding: what sleeps there sleeps no longer than it must.
+pub fn hurry() -> Hurry {
+    time::hurry(HURRY)
 }
 
 /// Checks what the command line says about volumes.

@@ -12,6 +12,7 @@ mod arguments;
 mod bench;
 mod children;
 mod clients;
+mod control;
 mod demo;
 mod diff;
 mod every_failure;

@@ -2,6 +2,7 @@
 
 use super::arguments::{RunOptions, WorkloadChoice};
 use super::clients::Clients;
+use super::control;
 use super::every_failure;
 use super::failure::Failure;
 use super::machine::{self, LoadedDriver, Volume};
@@ -56,13 +57,20 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     let own;
     let descriptions = if options.volumes.is_empty() {
         own = temporary_directory()?;
-        vec![VolumeDescription {
-            letter: 'C',
-            host_directory: new_directory(own.path(), 'C')?,
-            kind: VolumeKind::Disk,
-            mount: MountTiming::Before,
-            recognized: false,
-        }]
+        let volume = |letter, kind, mount| {
+            Ok::<_, Failure>(VolumeDescription {
+                letter,
+                host_directory: new_directory(own.path(), letter)?,
+                kind,
+                mount,
+                recognized: false,
+            })
+        };
+        // One with direct I/O that is there already, one without that the drivers see being mounted.
+        vec![
+            volume('C', VolumeKind::Disk, MountTiming::Before)?,
+            volume('D', VolumeKind::Removable, MountTiming::After)?,
+        ]
     } else {
         options.volumes.clone()
     };
@@ -98,6 +106,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         threads: options.threads,
         seed: options.seed,
     };
+    let (answers, told) = control::send(&options.controls)?;
     let clients = match &options.client {
         Some(address) => Some(Clients::serve(
             address,
@@ -119,6 +128,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         command: "run",
         seed: options.seed,
         threads: options.threads,
+        controls: answers,
         ..Report::default()
     };
     report.fill(&result, &sent);
@@ -128,6 +138,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     }
     // Their handles would keep the drivers.
     drop(clients);
+    drop(told);
     report.volumes = volumes.iter().map(volume_report).collect();
     if let Some(path) = &options.log {
         write_log(path, &result)
@@ -140,11 +151,11 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
             watches.push(despite_failures(options.verify, options.seed, watch)?);
         }
     }
+    let hurry = options.outstanding.then(machine::hurry);
     report.set_drivers(unload(drivers));
+    drop(hurry);
     for watch in watches {
-        watch
-            .join()
-            .map_err(|_| Failure::Failed("a watching thread has panicked".to_owned()))?;
+        watch.end()?;
     }
     report.stubs = exports::stub::notes();
     report.set_violations(collected::so_far());

@@ -1,12 +1,15 @@
-//! Seeded random operations on a few files of one directory.
+//! Seeded random operations on a few files of one directory, on that directory, and on its volume:
+//! between them every major function that a program's calls lead to.
 //!
 //! The next operation depends on the seed and on the results so far, which are
 //! the same in every run with that seed.
 
-use super::layout::{Mask, basic_information, rename_information};
+use super::layout::{DIRECTORY_CLASSES, Mask, basic_information, rename_information};
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
-use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
+use crate::user::access::{
+    DELETE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC, WRITE_OWNER,
+};
 use crate::user::locks::Range;
 use crate::user::{File, query_attributes};
 
@@ -14,6 +17,26 @@ use crate::user::{File, query_attributes};
 const HANDLES: usize = 6;
 /// Files the operations choose from.
 const NAMES: usize = 8;
+
+/// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
+const OWNER_GROUP_DACL: u32 = 7;
+
+/// File-system controls that change nothing; the last ones nobody knows, one for each way to pass
+/// buffers.
+const FS_CONTROLS: [u32; 6] = [
+    FSCTL_GET_COMPRESSION,
+    FSCTL_IS_VOLUME_MOUNTED,
+    FSCTL_GET_REPARSE_POINT,
+    0x0009_3FFC,
+    0x0009_3FFE,
+    0x0009_3FFF,
+];
+
+const DEVICE_CONTROLS: [u32; 3] = [
+    IOCTL_DISK_GET_DRIVE_GEOMETRY,
+    IOCTL_STORAGE_GET_DEVICE_NUMBER,
+    IOCTL_DISK_IS_WRITABLE,
+];
 
 /// A handle and the path it was opened with.
 struct Open {
@@ -33,7 +56,11 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
     let Some(directory) = made else { return };
     let mut open: Vec<Open> = Vec::new();
     for _ in 0..operations {
-        step(worker, root, &mut open);
+        match worker.random.u8(..16) {
+            0 => look(worker, root, &directory),
+            1 => ask_volume(worker),
+            _ => step(worker, root, &mut open),
+        }
     }
     while let Some(last) = open.pop() {
         worker.close(&last.path, last.file);
@@ -53,6 +80,70 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
 
 fn name(root: &str, number: usize) -> String {
     format!("{root}\\r{number}")
+}
+
+/// Lists the directory, or asks what a program asks of one.
+fn look(worker: &mut Worker, root: &str, directory: &File) {
+    if worker.one_in(4) {
+        worker.retried(
+            "query information",
+            root,
+            Mask::File(FileNameInformation),
+            || directory.query_information(FileNameInformation, 512),
+        );
+        return;
+    }
+    let class = DIRECTORY_CLASSES[worker.random.usize(..DIRECTORY_CLASSES.len())];
+    let pattern = [None, None, Some("*"), Some("r?"), Some("none")][worker.random.usize(..5)];
+    let (restart, single) = (worker.random.bool(), worker.random.bool());
+    worker.retried("list", root, Mask::Directory(class), || {
+        directory.query_directory(class, 1024, pattern, restart, single)
+    });
+}
+
+/// Opens the volume itself, and asks what programs ask of it.
+fn ask_volume(worker: &mut Worker) {
+    let opened = worker.open("", |open| {
+        open.access(READ | SYNCHRONIZE).options(synchronous(0))
+    });
+    let Some(volume) = opened else { return };
+    match worker.random.u8(..3) {
+        0 => {
+            let class = worker
+                .random
+                .i32(FileFsVolumeInformation..=FileFsSectorSizeInformation);
+            worker.retried("query volume", "", Mask::Volume(class), || {
+                volume.query_volume(class, 256)
+            });
+        }
+        1 => control(worker, "", &volume),
+        _ => {
+            let code = DEVICE_CONTROLS[worker.random.usize(..DEVICE_CONTROLS.len())];
+            worker.retried("device control", "", Mask::All, || {
+                volume.device_control(code, &[], 64)
+            });
+        }
+    }
+    worker.close("", volume);
+}
+
+fn control(worker: &mut Worker, path: &str, file: &File) {
+    let code = FS_CONTROLS[worker.random.usize(..FS_CONTROLS.len())];
+    worker.retried("fs control", path, Mask::None, || {
+        file.fs_control(code, &[1, 2, 3, 4], 64)
+    });
+}
+
+/// Reads the descriptor, and puts it back as it was.
+fn security(worker: &mut Worker, path: &str, file: &File) {
+    let descriptor = worker.retried("query security", path, Mask::None, || {
+        file.query_security(OWNER_GROUP_DACL, 512)
+    });
+    if descriptor.is_success() && worker.random.bool() {
+        worker.retried("set security", path, Mask::None, || {
+            file.set_security(OWNER_GROUP_DACL, &descriptor.data)
+        });
+    }
 }
 
 fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
@@ -89,7 +180,7 @@ fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
         synchronous(FILE_NON_DIRECTORY_FILE),
     ][worker.random.usize(..6)];
     let access = [
-        READ | WRITE | DELETE,
+        READ | WRITE | DELETE | READ_CONTROL | WRITE_DAC | WRITE_OWNER,
         READ | WRITE,
         READ | SYNCHRONIZE,
         READ | WRITE,
@@ -114,7 +205,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..16) {
+    match worker.random.u8(..19) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -185,6 +276,16 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
                 Mask::File(FileNetworkOpenInformation),
                 || query_attributes(&full),
             );
+        }
+        15 => security(worker, path, file),
+        16 => control(worker, path, file),
+        17 => {
+            let class = worker
+                .random
+                .i32(FileFsVolumeInformation..=FileFsSectorSizeInformation);
+            worker.retried("query volume", path, Mask::Volume(class), || {
+                file.query_volume(class, 256)
+            });
         }
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);

@@ -5,6 +5,7 @@ mod text;
 
 pub use text::duration;
 
+use super::control::Answer;
 use super::image::ImageFacts;
 use super::machine::Unloaded;
 use ntbox::file_system::adversary;
@@ -29,6 +30,8 @@ pub struct Report {
     pub drivers: Vec<DriverReport>,
     /// The volumes.
     pub volumes: Vec<VolumeReport>,
+    /// What control devices answered.
+    pub controls: Vec<Answer>,
     /// What programs sent.
     pub sent: Sent,
     /// What reached the file system.

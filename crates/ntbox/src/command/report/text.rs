@@ -21,6 +21,7 @@ impl Report {
         out.push_str(&collected::text(&self.violations_by_rule));
         self.write_drivers(out)?;
         self.write_volumes(out)?;
+        self.write_controls(out)?;
         self.write_requests(out)?;
         self.write_measured(out)?;
         for entry in &self.error_log {
@@ -111,6 +112,22 @@ impl Report {
             for device in &volume.stack {
                 writeln!(out, "        {device}")?;
             }
+        }
+        Ok(())
+    }
+
+    fn write_controls(&self, out: &mut String) -> std::fmt::Result {
+        if !self.controls.is_empty() {
+            writeln!(out, "\nControl requests")?;
+        }
+        for answer in &self.controls {
+            let bytes = answer.output.len() / 2;
+            let (device, code, status) = (&answer.device, &answer.code, &answer.status);
+            writeln!(
+                out,
+                "  {device}  {code}: {status}, {bytes} bytes {}",
+                answer.output
+            )?;
         }
         Ok(())
     }
