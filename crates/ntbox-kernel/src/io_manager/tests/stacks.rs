@@ -40,13 +40,14 @@ fn creation_has_the_documented_side_effects() {
                 (object.Type, object.StackSize, object.ReferenceCount),
                 (3, 1, 0)
             );
-            assert_eq!(usize::from(object.Size), size_of::<DEVICE_OBJECT>() + 24);
+            assert_eq!(object.Size, 0x150 + 24);
             assert_eq!(object.Flags, DO_DEVICE_INITIALIZING);
             assert_eq!(
                 (object.SectorSize, object.Vpb.is_null()),
                 (sector, !has_vpb)
             );
-            assert_eq!(object.DeviceExtension, created.add(1).cast());
+            assert_eq!(object.DeviceExtension.addr(), created.addr() + 0x150);
+            assert_eq!(object.DeviceExtension.addr() % 16, 0);
             assert_eq!(
                 std::slice::from_raw_parts(object.DeviceExtension.cast::<u8>(), 24),
                 [0; 24]
