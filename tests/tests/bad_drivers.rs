@@ -118,7 +118,16 @@ fn without_a_mistake_it_is_correct() {
 #[test]
 fn what_is_right_is_not_reported() {
     let driver = |profile| drivers::bad_drivers(profile).display().to_string();
-    let all = ["stack-event", "named-device", "create-waits", "own-read"];
+    let all = [
+        "stack-event",
+        "named-device",
+        "create-waits",
+        "own-read",
+        "remove-locks",
+        "own-requests",
+        "cancelling",
+        "writes",
+    ];
     for (profile, right) in Profile::ALL
         .into_iter()
         .flat_map(|profile| all.map(|right| (profile, right)))
@@ -481,6 +490,42 @@ caught! {
     reusing_a_request_in_use_is_caught = "request-reused-in-use";
     /// V (requests): a built request used again.
     reusing_a_built_request_is_caught = "built-request-reused";
+    /// V (IRP life): a request that the driver was given is freed.
+    freeing_a_foreign_request_is_caught = "foreign-request-freed";
+    /// V (IRP life): a request that the driver was given is used again.
+    reusing_a_foreign_request_is_caught = "foreign-request-reused";
+    /// V (IRP life): a built request without a completion routine.
+    a_built_request_without_a_routine_is_caught = "built-without-routine";
+    /// V (pending): an own request whose sender nobody wakes.
+    an_own_request_that_wakes_nobody_is_caught = "own-event-not-signalled";
+    /// V (pending): the same with a built one.
+    a_built_request_that_wakes_nobody_is_caught = "built-event-not-signalled";
+    /// V (IRP life): the event of a request is the I/O manager's.
+    setting_the_event_of_a_request_is_caught = "event-of-request-set";
+    /// V (IRP life): a request that cannot end.
+    sending_at_apc_level_is_caught = "sent-at-apc-level";
+    /// V (IRP life): a request built with a freed buffer.
+    building_with_a_freed_buffer_is_caught = "built-with-freed-buffer";
+    /// V (IRP life): the same with a control code.
+    a_control_with_a_freed_buffer_is_caught = "control-with-freed-buffer";
+    /// V (IRP life): a create for a file that is closed.
+    a_create_for_a_closed_file_is_caught = "create-for-closed-file";
+    /// V (IRP life): a cancelled request that is kept.
+    a_cancelled_request_that_is_kept_is_caught = "cancel-not-looked-at";
+    /// V (IRP life): a cancel routine in a request that is below.
+    a_cancel_routine_set_below_is_caught = "cancel-routine-set-below";
+    /// V (IRP life): what a program writes, changed.
+    a_changed_write_buffer_is_caught = "write-buffer-changed";
+    /// V (files): a volume that is reparsed.
+    a_reparsed_volume_is_caught = "volume-reparsed";
+    /// V (files): an extra create parameter in a list.
+    a_parameter_freed_in_its_list_is_caught = "parameter-freed-in-list";
+    /// V (locks): a worker that ends its thread.
+    a_worker_that_ends_its_thread_is_caught = "worker-terminates";
+    /// V (locks): a thread that is not attached.
+    detaching_from_nothing_is_caught = "detached-from-nothing";
+    /// V (devices): a timer initialized twice.
+    a_timer_initialized_twice_is_caught = "device-timer-initialized-twice";
     /// V (requests): initialized after IoAllocateIrp with quota.
     initializing_a_charged_request_is_caught = "charged-request-initialized";
     /// V (requests): initialized after IoAllocateIrp.
@@ -527,6 +572,18 @@ caught! {
     a_timer_that_is_left_is_caught = "timer-left-at-unload";
     /// V (devices): a remove lock released too often.
     a_remove_lock_released_twice_is_caught = "remove-lock-released-twice";
+    /// V (devices): released with another tag.
+    a_wrong_tag_of_a_remove_lock_is_caught = "remove-lock-tag";
+    /// V (devices): released with another tag, and waited for.
+    a_wrong_tag_of_a_remove_lock_that_is_waited_for_is_caught = "remove-lock-wait-tag";
+    /// V (devices): a remove lock initialized again.
+    a_remove_lock_initialized_again_is_caught = "remove-lock-initialized-twice";
+    /// V (devices): a remove lock kept by a dispatch routine that hears no more of its request.
+    a_remove_lock_that_is_kept_is_caught = "remove-lock-kept";
+    /// V (devices): a remove lock kept past the completion routine.
+    a_remove_lock_kept_by_a_completion_routine_is_caught = "remove-lock-kept-by-completion";
+    /// V (devices): a remove lock released before the request is passed on.
+    a_remove_lock_released_early_is_caught = "remove-lock-released-early";
     /// L1: an entry of the event log that is longer than any.
     a_log_entry_that_is_too_long_is_caught = "log-entry-too-long";
     /// L1: strings counted that do not end in the entry.

@@ -123,6 +123,7 @@ unsafe extern "system" fn driver_entry(
     }
 
     mistakes::register(mistake);
+    mistakes::remove_lock_at_entry();
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
     }

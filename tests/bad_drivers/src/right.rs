@@ -30,6 +30,14 @@ pub enum Right {
     OwnRead,
     /// A mount needs memory, and is refused without.
     MountNeedsMemory,
+    /// Requests hold a remove lock.
+    RemoveLocks,
+    /// Requests of the driver's own are waited for, in every way that there is.
+    OwnRequests,
+    /// A request that was cancelled is completed where its cancel routine is set.
+    Cancelling,
+    /// A copy of what a program writes is written.
+    Writes,
 }
 
 impl Right {
@@ -41,6 +49,10 @@ impl Right {
             ("create-waits", Self::CreateWaits),
             ("own-read", Self::OwnRead),
             ("mount-needs-memory", Self::MountNeedsMemory),
+            ("remove-locks", Self::RemoveLocks),
+            ("own-requests", Self::OwnRequests),
+            ("cancelling", Self::Cancelling),
+            ("writes", Self::Writes),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -50,6 +62,10 @@ impl Right {
     pub fn routine(self, major: u32) -> Option<DispatchRoutine> {
         match (self, major) {
             (Self::StackEvent, _) => mistakes::stack_memory_right(major),
+            (Self::RemoveLocks, _) => mistakes::remove_lock_right(major),
+            (Self::OwnRequests, _) => mistakes::own_requests_right(major),
+            (Self::Cancelling, _) => mistakes::cancelling_right(major),
+            (Self::Writes, _) => mistakes::writes_right(major),
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),

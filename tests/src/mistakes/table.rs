@@ -63,7 +63,11 @@ const LOGGING: &str = "mistakes/logging.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
+const REMOVE_LOCKS: &str = "mistakes/remove_locks.rs";
 const REQUESTS: &str = "mistakes/requests.rs";
+const OWN_REQUESTS: &str = "mistakes/own_requests.rs";
+const CANCELLING: &str = "mistakes/cancelling.rs";
+const WRITES: &str = "mistakes/writes.rs";
 const FILES: &str = "mistakes/files.rs";
 const FAST_IO: &str = "mistakes/fast_io.rs";
 const NOTIFY: &str = "mistakes/notify.rs";
@@ -486,7 +490,29 @@ pub const ALL: &[Mistake] = &[
         DEVICES,
         "tick",
     ),
-    at_line("remove-lock-released-twice", "RemoveLockCheck", DEVICES),
+    at_line(
+        "remove-lock-released-twice",
+        "RemoveLockCheck",
+        REMOVE_LOCKS,
+    ),
+    at_line("remove-lock-tag", "RemoveLockTag", REMOVE_LOCKS),
+    at_line("remove-lock-wait-tag", "RemoveLockTag", REMOVE_LOCKS),
+    at_line(
+        "remove-lock-initialized-twice",
+        "RemoveLockInitializedAgain",
+        REMOVE_LOCKS,
+    ),
+    at_line("remove-lock-kept", "RemoveLockRelease2", REMOVE_LOCKS),
+    at_line(
+        "remove-lock-kept-by-completion",
+        "RemoveLockRelease2",
+        REMOVE_LOCKS,
+    ),
+    at_line(
+        "remove-lock-released-early",
+        "RemoveLockForward",
+        REMOVE_LOCKS,
+    ),
     in_routine(
         "reference-unload-with-request-out",
         "UnloadedWithPendingOperations",
@@ -559,6 +585,64 @@ pub const ALL: &[Mistake] = &[
     request("complete-unsent", "IoAllocateComplete"),
     request("threaded-request-freed", "ThreadedRequestFreed"),
     request("built-request-reused", "IoReuseIrp"),
+    at_line("foreign-request-freed", "IoBuildFsdFree", OWN_REQUESTS),
+    at_line("foreign-request-reused", "IoReuseIrp2", OWN_REQUESTS),
+    at_line("built-without-routine", "IoBuildFsdForward", OWN_REQUESTS),
+    in_routine(
+        "own-event-not-signalled",
+        "SignalEventInCompletion",
+        OWN_REQUESTS,
+        "free_and_signal",
+    ),
+    in_routine(
+        "built-event-not-signalled",
+        "SignalEventInCompletion",
+        OWN_REQUESTS,
+        "free_and_signal",
+    ),
+    at_line(
+        "event-of-request-set",
+        "IoBuildDeviceIoControlSetEvent",
+        OWN_REQUESTS,
+    ),
+    at_line("sent-at-apc-level", "SentAtApcLevel", OWN_REQUESTS),
+    at_line(
+        "built-with-freed-buffer",
+        "IoBuildFsdInvalidBuffer",
+        OWN_REQUESTS,
+    ),
+    at_line(
+        "control-with-freed-buffer",
+        "IoBuildDeviceControlInvalidBuffer",
+        OWN_REQUESTS,
+    ),
+    at_line(
+        "create-for-closed-file",
+        "CreateForClosedFile",
+        OWN_REQUESTS,
+    ),
+    in_routine("cancel-not-looked-at", "IrpCancelField", CANCELLING, "keep"),
+    in_routine(
+        "cancel-routine-set-below",
+        "CancelRoutineSetWhileBelow",
+        CANCELLING,
+        "set_below",
+    )
+    .with(Work::Copy),
+    at_line("write-buffer-changed", "WriteBufferChanged", WRITES),
+    at_line("volume-reparsed", "VolumeReparsed", FILES),
+    at_line(
+        "parameter-freed-in-list",
+        "ExtraCreateParameterInList",
+        FILES,
+    ),
+    at_line("worker-terminates", "WorkerTerminated", THREADS),
+    at_line("detached-from-nothing", "InvalidProcessDetach", THREADS),
+    at_line(
+        "device-timer-initialized-twice",
+        "DeviceTimerInitializedAgain",
+        DEVICES,
+    ),
     request("charged-request-initialized", "AllocatedRequestInitialized"),
     request(
         "allocated-request-initialized",

@@ -134,8 +134,8 @@ super::table! {
     "IoCsqRemoveIrp" => csq::remove_irp,
     "IoCsqRemoveNextIrp" => csq::remove_next_irp,
 
-    "IoInitializeRemoveLockEx" => remove_lock::initialize,
-    "IoAcquireRemoveLockEx" => remove_lock::acquire,
+    caller(5) "IoInitializeRemoveLockEx" => remove_lock::initialize,
+    caller(5) "IoAcquireRemoveLockEx" => remove_lock::acquire,
     caller(3) "IoReleaseRemoveLockEx" => remove_lock::release,
     caller(3) "IoReleaseRemoveLockAndWaitEx" => remove_lock::release_and_wait,
 }

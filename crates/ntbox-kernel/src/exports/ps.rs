@@ -13,7 +13,8 @@ use crate::pool;
 use crate::processor::notify::{self, Occasion};
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{handle, lifetime};
-use crate::processor::{irql, process, system_thread, thread};
+use crate::processor::{irql, process, system_thread, thread, work};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 super::table! {
@@ -214,6 +215,15 @@ unsafe extern "win64" fn create_system_thread(
 /// `PsCreateSystemThread` made.
 unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize) -> NTSTATUS {
     irql::require("PsTerminateSystemThread", caller);
+    let worker = work::worker_routine();
+    if worker != 0 {
+        violation(
+            &rules::WORKER_TERMINATED,
+            "a worker routine ends its thread, which is the system's".to_owned(),
+            &[("called by", caller), ("worker routine", worker)],
+        );
+        return STATUS_INVALID_PARAMETER;
+    }
     system_thread::terminate(status);
     STATUS_INVALID_PARAMETER
 }

@@ -9,7 +9,10 @@
 use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
-use super::{call_checks, checks, device, fence, irp, stack_memory, unload_safe, witness};
+use super::{
+    call_checks, cancel_checks, checks, device, fence, irp, own_request_checks, own_waits,
+    remove_locks, stack_memory, unload_safe, witness, written,
+};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
@@ -158,6 +161,13 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         device::check_attached(device);
+        call_checks::check_create(irp, site);
+        if site == 0 && number == (*irp).StackCount {
+            written::issued(irp, device);
+        } else {
+            written::look(irp, ("passed on by", site));
+        }
+        remove_locks::passed_on(irp, site);
         if let Some(tracker) = tracker {
             call_checks::check(&*tracker, device, irp, number, site);
         }
@@ -175,6 +185,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         let fence = fence::before_call(irp, site);
         if call_checks::is_own_of_thread(irp, site) {
             stack_memory::sent(irp, site);
+        }
+        if site != 0 && number == (*irp).StackCount {
+            own_request_checks::sent(irp, unload_safe::asked(&*location), site);
         }
         let entered = tracker.map(|tracker| {
             let asked = unload_safe::asked(&*location);
@@ -194,7 +207,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         call_checks::check_status(status, routine as usize, signalled.then_some(site));
         if let Some((tracker, entry)) = entered {
             let queued = running::dispatch_left();
+            own_waits::returned(running::depth() + 1);
             fence::take_down(&raw const *tracker);
+            remove_locks::dispatch_left(&tracker, &entry, irp, status);
+            cancel_checks::dispatch_left(&tracker, &entry, irp, status);
             tracker.history.record(Event::new(
                 EventKind::Returned,
                 device,

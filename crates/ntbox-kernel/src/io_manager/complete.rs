@@ -19,8 +19,8 @@ use super::complete_checks::{check_information, check_level, check_request, twic
 use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
-    call_checks, checks, completion_states, fence, file_checks, irp, running, second_stage,
-    unload_safe, witness,
+    call_checks, checks, completion_states, fence, file_checks, irp, remove_locks, running,
+    second_stage, unload_safe, witness, written,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -296,6 +296,7 @@ impl Observer for Checked {
         if status == STATUS_MORE_PROCESSING_REQUIRED {
             return Outcome::Stop;
         }
+        remove_locks::continued(irp, address);
         if status != STATUS_SUCCESS {
             checks::report(
                 &rules::COMPLETION_STATUS,
@@ -312,6 +313,8 @@ impl Observer for Checked {
     }
 
     unsafe fn top(&mut self, irp: *mut IRP) {
+        written::look(irp, self.last);
+        written::forget(irp);
         // SAFETY: the completer owns the request.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         // SAFETY: as above.

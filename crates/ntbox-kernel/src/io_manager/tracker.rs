@@ -32,7 +32,7 @@
 mod asked;
 mod reference;
 
-pub use asked::Asked;
+pub use asked::{Asked, Heard};
 pub use reference::Reference;
 
 use super::history::History;

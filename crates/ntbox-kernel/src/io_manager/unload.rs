@@ -9,6 +9,7 @@
 use super::database::UNLOAD_PENDING;
 use super::device_checks::Forgot;
 use super::driver::{self, Loaded, UnloadRefused};
+use super::own_request_checks::Made;
 use super::{
     checks, device, device_checks, irp, references, registration, running, timer, unload_safe,
     work_item,
@@ -246,7 +247,9 @@ fn check_leftovers(loaded: &Loaded) {
     }
     let mut own = Vec::new();
     irp::for_each_live(|irp, site| {
-        if loaded.image.contains(site) {
+        // SAFETY: the request is alive during the visit.
+        let is_its_own = unsafe { irp::made(irp) } != Some(Made::Threaded);
+        if is_its_own && loaded.image.contains(site) {
             own.push((irp as usize, site));
         }
     });

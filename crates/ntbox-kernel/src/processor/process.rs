@@ -8,7 +8,7 @@
 
 use super::dispatcher::header::initialize_process_object;
 use super::object::{self, Kind};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -89,12 +89,25 @@ pub fn user() -> &'static Process {
 thread_local! {
     /// The process that this thread is attached to, null for its own.
     static ATTACHED: Cell<*mut c_void> = const { Cell::new(std::ptr::null_mut()) };
+    /// The states of the attachments that this thread is in, the innermost last.
+    static STATES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// `KeStackAttachProcess`: has this thread use the memory of another process; null, or what is to be given back to
-/// [`attach`] when it is done.
-pub fn attach(process: *mut c_void) -> *mut c_void {
+/// `KeStackAttachProcess`: has this thread use the memory of another process until [`detach`], for the state at this
+/// address; null, or what is to be given back then.
+pub fn attach(process: *mut c_void, state: usize) -> *mut c_void {
+    STATES.with_borrow_mut(|states| states.push(state));
     ATTACHED.replace(process)
+}
+
+/// `KeUnstackDetachProcess`: back to what [`attach`] returned. False if the state is none that the thread was last
+/// attached with, and then nothing happens.
+pub fn detach(before: *mut c_void, state: usize) -> bool {
+    let is_last = STATES.with_borrow_mut(|states| states.pop_if(|last| *last == state).is_some());
+    if is_last {
+        ATTACHED.set(before);
+    }
+    is_last
 }
 
 /// The process that this thread is attached to, or null.

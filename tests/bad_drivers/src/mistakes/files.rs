@@ -6,8 +6,9 @@ use crate::kernel::current_location;
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use wdk_sys::{
-    _MODE, HANDLE, IRP_MJ_CLEANUP, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT, PFILE_OBJECT, PIRP,
-    STATUS_ACCESS_DENIED, STATUS_SUCCESS, ntddk,
+    _MODE, GUID, HANDLE, IRP_MJ_CLEANUP, IRP_MJ_CREATE, NTSTATUS, OBJ_KERNEL_HANDLE,
+    PDEVICE_OBJECT, PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED, STATUS_REPARSE, STATUS_SUCCESS,
+    ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -15,8 +16,44 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CloseNotPassedOn, IRP_MJ_CLEANUP) => Some(answer_cleanup),
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
+        (Mistake::VolumeReparsed, IRP_MJ_CREATE) => Some(reparse_volumes),
+        (Mistake::ParameterFreedInList, IRP_MJ_CREATE) => Some(free_parameter),
         _ => None,
     }
+}
+
+/// Sends the open of a volume elsewhere: a name of its own, for what has none.
+unsafe extern "C" fn reparse_volumes(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let file = (*current_location(irp)).FileObject;
+    if (*file).FileName.Length != 0 || !(*file).RelatedFileObject.is_null() {
+        return dispatch(device, irp);
+    }
+    (*irp).IoStatus.Information = 0;
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_REPARSE;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: volume-reparsed
+    STATUS_REPARSE
+}
+
+const TAG: u32 = u32::from_le_bytes(*b"BadF");
+static PARAMETER: GUID = GUID {
+    Data1: 0x8f3a_52c1,
+    Data2: 0x6d0e,
+    Data3: 0x4b19,
+    Data4: [0x9a, 0x77, 0x2c, 0x5d, 0x11, 0x08, 0xe4, 0x36],
+};
+
+/// Makes a parameter and a list, which nobody gets.
+unsafe extern "C" fn free_parameter(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let (mut list, mut parameter) = (null_mut(), null_mut());
+    let (kind, bytes, into) = (&raw const PARAMETER, 16, &raw mut parameter);
+    let made = ntddk::FsRtlAllocateExtraCreateParameter(kind, bytes, 0, None, TAG, into);
+    if made == STATUS_SUCCESS {
+        if ntddk::FsRtlAllocateExtraCreateParameterList(0, &raw mut list) == STATUS_SUCCESS {
+            let _ = ntddk::FsRtlInsertExtraCreateParameter(list, parameter);
+        }
+        ntddk::FsRtlFreeExtraCreateParameter(parameter); // MISTAKE: parameter-freed-in-list
+    }
+    dispatch(device, irp)
 }
 
 /// A correct filter uses files, too: each of these is undone. In a request that has one, at PASSIVE_LEVEL.

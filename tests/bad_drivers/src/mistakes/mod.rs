@@ -9,6 +9,7 @@
 //! To add one: a variant here, its code in the file of its family, and an
 //! expectation in `tests/tests/bad_drivers.rs`.
 
+mod cancelling;
 mod completion;
 mod devices;
 mod ends;
@@ -24,24 +25,31 @@ mod logging;
 mod memory;
 mod notify;
 mod objects;
+mod own_requests;
 mod ownership;
 mod pageable;
 mod pairing;
 mod pending;
+mod remove_locks;
 mod requests;
 mod stack_memory;
 mod threads;
 mod waiting;
+mod writes;
 
+pub use cancelling::right_routine as cancelling_right;
 pub use devices::{
     after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
 };
 pub use fast_io::query as fast_io_query;
 pub use files::use_file;
 pub use notify::register;
+pub use own_requests::right_routine as own_requests_right;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
+pub use remove_locks::{at_entry as remove_lock_at_entry, right_routine as remove_lock_right};
 pub use stack_memory::right_routine as stack_memory_right;
+pub use writes::right_routine as writes_right;
 
 use crate::filter::DispatchRoutine;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -280,6 +288,10 @@ mistakes! {
     SemaphoreOverLimit = "semaphore-over-limit";
     /// A worker routine returns inside a critical region.
     WorkerReturnsInCriticalRegion = "worker-returns-in-critical-region";
+    /// A worker routine ends its thread.
+    WorkerTerminates = "worker-terminates";
+    /// A thread is detached from a process that it was not attached to.
+    DetachedFromNothing = "detached-from-nothing";
     /// A work item is queued that is in the queue.
     WorkItemQueuedTwice = "work-item-queued-twice";
     /// A DPC routine returns inside a critical region.
@@ -350,6 +362,10 @@ mistakes! {
     FileDereferencedTwice = "file-dereferenced-twice";
     /// A kernel handle is not closed.
     HandleLeft = "handle-left";
+    /// The open of a volume is answered with STATUS_REPARSE.
+    VolumeReparsed = "volume-reparsed";
+    /// An extra create parameter is freed that is in a list.
+    ParameterFreedInList = "parameter-freed-in-list";
     /// The top-level IRP of the thread is set, and not set back.
     TopLevelIrpLeft = "top-level-irp-left";
     /// A request of its own is completed that was never sent.
@@ -360,6 +376,32 @@ mistakes! {
     RequestFreedInUse = "request-freed-in-use";
     /// A request of its own is used again while the lower driver has it.
     RequestReusedInUse = "request-reused-in-use";
+    /// The request that a dispatch routine is given is freed.
+    ForeignRequestFreed = "foreign-request-freed";
+    /// The request that a dispatch routine is given is used again.
+    ForeignRequestReused = "foreign-request-reused";
+    /// A request of IoBuildAsynchronousFsdRequest is sent without a completion routine.
+    BuiltWithoutRoutine = "built-without-routine";
+    /// A request of IoAllocateIrp is waited for, and its completion routine signals if it pended.
+    OwnEventNotSignalled = "own-event-not-signalled";
+    /// The same with IoBuildAsynchronousFsdRequest.
+    BuiltEventNotSignalled = "built-event-not-signalled";
+    /// The event of IoBuildDeviceIoControlRequest is signalled by the driver.
+    EventOfRequestSet = "event-of-request-set";
+    /// A request of IoBuildSynchronousFsdRequest is sent at APC_LEVEL.
+    SentAtApcLevel = "sent-at-apc-level";
+    /// IoBuildAsynchronousFsdRequest is given a buffer that was freed.
+    BuiltWithFreedBuffer = "built-with-freed-buffer";
+    /// IoBuildDeviceIoControlRequest is given a buffer that was freed.
+    ControlWithFreedBuffer = "control-with-freed-buffer";
+    /// A create is sent for the file object that is being closed.
+    CreateForClosedFile = "create-for-closed-file";
+    /// A cancel routine is set, and Irp->Cancel not looked at.
+    CancelNotLookedAt = "cancel-not-looked-at";
+    /// A cancel routine is set in a request that is below.
+    CancelRoutineSetBelow = "cancel-routine-set-below";
+    /// What a program writes is changed where it lies.
+    WriteBufferChanged = "write-buffer-changed";
     /// A request of IoBuildAsynchronousFsdRequest is used again.
     BuiltRequestReused = "built-request-reused";
     /// A request of IoAllocateIrp is initialized, with quota.
@@ -400,6 +442,20 @@ mistakes! {
     TimerLeftAtUnload = "timer-left-at-unload";
     /// A remove lock is released that was not acquired.
     RemoveLockReleasedTwice = "remove-lock-released-twice";
+    /// A remove lock is released with another tag.
+    RemoveLockTag = "remove-lock-tag";
+    /// The same by IoReleaseRemoveLockAndWait.
+    RemoveLockWaitTag = "remove-lock-wait-tag";
+    /// A remove lock is initialized for each request.
+    RemoveLockInitializedTwice = "remove-lock-initialized-twice";
+    /// The remove lock of a request is not released where no completion routine is set.
+    RemoveLockKept = "remove-lock-kept";
+    /// The same, by the completion routine.
+    RemoveLockKeptByCompletion = "remove-lock-kept-by-completion";
+    /// The remove lock of a request is released before that is passed on.
+    RemoveLockReleasedEarly = "remove-lock-released-early";
+    /// The timer of a device is initialized twice.
+    DeviceTimerInitializedTwice = "device-timer-initialized-twice";
     /// Reference 1: unload does not wait for a directory notification that is still out (A12).
     ReferenceUnloadWithRequestOut = "reference-unload-with-request-out";
     /// Unload sleeps for five seconds in the place of waiting for what is still out (A12).
@@ -469,6 +525,10 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
+        .or_else(|| remove_locks::routine(mistake, major))
+        .or_else(|| own_requests::routine(mistake, major))
+        .or_else(|| cancelling::routine(mistake, major))
+        .or_else(|| writes::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
         .or_else(|| stack_memory::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::own_request_checks::Made;
+use crate::io_manager::own_request_checks::{self, Made};
 use crate::io_manager::stack::invoke_flags;
 use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
@@ -137,10 +137,16 @@ pub unsafe extern "win64" fn build_synchronous_fsd_request(
     if failure::should_fail(caller) {
         return null_mut();
     }
-    // SAFETY: the driver's device and memory.
-    unsafe {
-        request::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb)
+    // SAFETY: the driver's device.
+    if !unsafe { own_request_checks::probe_transfer(major, device, buffer, length, caller) } {
+        return null_mut();
     }
+    // SAFETY: the driver's device and memory.
+    let irp = unsafe {
+        request::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb)
+    };
+    irp::set_allocator(irp, caller);
+    irp
 }
 
 /// `IoBuildAsynchronousFsdRequest`.
@@ -157,8 +163,16 @@ pub unsafe extern "win64" fn build_asynchronous_fsd_request(
     if failure::should_fail(caller) {
         return null_mut();
     }
+    // SAFETY: the driver's device.
+    if !unsafe { own_request_checks::probe_transfer(major, device, buffer, length, caller) } {
+        return null_mut();
+    }
     // SAFETY: the driver's device and memory.
-    unsafe { request::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb) }
+    let irp = unsafe {
+        request::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb)
+    };
+    irp::set_allocator(irp, caller);
+    irp
 }
 
 /// `IoBuildDeviceIoControlRequest`.
@@ -178,8 +192,12 @@ pub unsafe extern "win64" fn build_device_io_control_request(
     if failure::should_fail(caller) {
         return null_mut();
     }
+    let (from, into) = ((input, input_length), (output.cast_const(), output_length));
+    if !own_request_checks::probe_control(code, from, into, caller) {
+        return null_mut();
+    }
     // SAFETY: the driver's device and memory.
-    unsafe {
+    let irp = unsafe {
         request::build_device_control(
             code,
             device,
@@ -191,7 +209,9 @@ pub unsafe extern "win64" fn build_device_io_control_request(
             event,
             iosb,
         )
-    }
+    };
+    irp::set_allocator(irp, caller);
+    irp
 }
 
 /// `IoMakeAssociatedIrp`. The driver sets `AssociatedIrp.IrpCount` of the master.

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::running;
+use crate::io_manager::{own_waits, running};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS, PASSIVE_LEVEL,
 };
@@ -22,6 +22,7 @@ fn signal_ceiling(wait_follows: u8) -> Kirql {
 
 /// `KeInitializeEvent`. `kind` is an `EVENT_TYPE`: 0 is a notification event.
 pub unsafe extern "win64" fn initialize_event(event: *mut KEVENT, kind: i32, state: u8) {
+    own_waits::settled(event.addr());
     // SAFETY: the driver passes the memory of an event.
     unsafe { dispatcher::initialize_event(event, kind == 0, state != 0) }
 }
@@ -92,14 +93,7 @@ fn check_mode(objects: &[*mut c_void], mode: i8, caller: usize) {
     if mode == 0 {
         return;
     }
-    let stack = if crossing::HAS_KERNEL_STACKS {
-        let left = crossing::stack();
-        left.end..left.start + crossing::STACK_BYTES
-    } else {
-        // The frames of who called are above this routine's own.
-        let here = &raw const objects as usize;
-        here..here + crossing::STACK_BYTES
-    };
+    let stack = crossing::stack_in_use((&raw const objects).addr());
     if objects.iter().any(|object| stack.contains(&object.addr())) {
         violation(
             &rules::USER_WAIT_ON_STACK,
@@ -125,7 +119,7 @@ pub unsafe extern "win64" fn wait_for_single_object(
     // SAFETY: the driver passes a dispatcher object.
     let status = unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) };
     if noted {
-        running::wait_ended();
+        running::wait_ended(object as usize);
     }
     status
 }

@@ -52,4 +52,22 @@ rules! { Files;
         should: "remember what IoGetTopLevelIrp returned, and set that again before returning",
         proof: BadDriver("top-level-irp-left"),
     };
+    VOLUME_REPARSED = {
+        name: "VolumeReparsed",
+        code: "0xF9 DRIVER_RETURNED_STATUS_REPARSE_FOR_VOLUME_OPEN",
+        checks: "A driver answers the open of a volume, a create without a name, with STATUS_REPARSE",
+        source: "debugger/bug-check-0xf9--driver-returned-status-reparse-for-volume-open",
+        detected_by: "the end of a create: its status, and whether it had a name",
+        should: "pass the open of a volume on; return STATUS_REPARSE for creates with a name",
+        proof: BadDriver("volume-reparsed"),
+    };
+    PARAMETER_IN_LIST = {
+        name: "ExtraCreateParameterInList",
+        code: "0x10C/6 FSRTL_EXTRA_CREATE_PARAMETER_VIOLATION",
+        checks: "FsRtlFreeExtraCreateParameter is called for a parameter that is in a list",
+        source: "debugger/bug-check-0x10c---fsrtl-extra-create-parameter-violation",
+        detected_by: "FsRtlFreeExtraCreateParameter: the list that the parameter is in",
+        should: "remove the parameter from its list first, or free the list, which frees what is in it",
+        proof: BadDriver("parameter-freed-in-list"),
+    };
 }

@@ -15,6 +15,7 @@ pub mod files;
 pub mod irp_life;
 pub mod irql;
 pub mod irql_calls;
+pub mod own_requests;
 pub mod pending;
 pub mod pool_and_locks;
 pub mod requests;
@@ -28,6 +29,7 @@ pub use files::*;
 pub use irp_life::*;
 pub use irql::*;
 pub use irql_calls::*;
+pub use own_requests::*;
 pub use pending::*;
 pub use pool_and_locks::*;
 pub use requests::*;
@@ -39,6 +41,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
         irp_life::RULES,
         requests::RULES,
+        own_requests::RULES,
         pending::RULES,
         irql::RULES,
         irql_calls::RULES,

@@ -284,6 +284,24 @@ rules! { PoolAndLocks;
         should: "leave every critical region that a worker or system thread routine entered",
         proof: BadDriver("worker-returns-in-critical-region"),
     };
+    WORKER_TERMINATED = {
+        name: "WorkerTerminated",
+        code: "0xE9 ACTIVE_EX_WORKER_THREAD_TERMINATION",
+        checks: "A worker routine calls PsTerminateSystemThread, which would end a thread of the system",
+        source: "debugger/bug-check-0xe9--active-ex-worker-thread-termination",
+        detected_by: "PsTerminateSystemThread: whether the thread runs a work item",
+        should: "return from a worker routine; call PsTerminateSystemThread in threads of PsCreateSystemThread",
+        proof: BadDriver("worker-terminates"),
+    };
+    DETACHED_WITHOUT_ATTACH = {
+        name: "InvalidProcessDetach",
+        code: "0x6 INVALID_PROCESS_DETACH_ATTEMPT",
+        checks: "KeUnstackDetachProcess is called by a thread that is not attached with this state",
+        source: "debugger/bug-check-0x6--invalid-process-detach-attempt",
+        detected_by: "KeUnstackDetachProcess: the attachments of the thread, of which the innermost ends",
+        should: "pair each KeStackAttachProcess with one KeUnstackDetachProcess with the same state, in the same thread, the last one first",
+        proof: BadDriver("detached-from-nothing"),
+    };
     WORKER_QUEUED_TWICE = {
         name: "WorkerInvalid",
         code: "0xE4/1 WORKER_INVALID",

@@ -5,12 +5,17 @@ use super::super::*;
 use super::because::{PNP, SESSIONS};
 use super::{Entry, State, census};
 
+const IMPERSONATION: &str =
+    "of threads that impersonate: the box exports no routine that has one do so";
+const IO_PRIORITY: &str =
+    "about the I/O priorities of threads, which no routine that the box exports changes";
+const WORKLOAD: &str = "about the workload classes of threads, which no documented routine changes";
 const FILE_SYSTEMS: &str = "of a file system itself, by its own judgement";
 
 census! {
     checked "0x1" REGIONS_CHANGED, WORKER_STATE;
     not_applicable "0x5" "of a routine that the box does not export: KeAttachProcess";
-    open "0x6" "KeUnstackDetachProcess where APCs cannot be delivered";
+    checked "0x6" DETACHED_WITHOUT_ATTACH;
     checked "0x8" SPIN_LOCK_BELOW_DISPATCH;
     checked "0x9" LOWER_INVALID;
     checked "0xA" UNINITIALIZED_OBJECT, PAGE_FAULT_AT_DISPATCH;
@@ -70,26 +75,26 @@ census! {
     not_applicable "0xD9" "about entries of the system's page tables, which the box has not";
     not_applicable "0xDA" "about entries of the system's page tables, which the box has not";
     checked "0xDC" STACK_USED_UP;
-    open "0xDF" "a worker routine that returns while it impersonates";
+    not_applicable "0xDF" IMPERSONATION;
     checked "0xE1" WORKER_IRQL;
     checked "0xE3" RESOURCE_NOT_OWNED;
     checked "0xE4" WORKER_QUEUED_TWICE;
     checked "0xE8" DRIVER_BUG_CHECK;
-    open "0xE9" "PsTerminateSystemThread in a worker routine";
+    checked "0xE9" WORKER_TERMINATED;
     not_applicable "0xEA" "of drivers of hardware";
     checked "0xF7" STACK_USED_UP;
-    open "0xF9" "STATUS_REPARSE for the open of a volume";
+    checked "0xF9" VOLUME_REPARSED;
     checked "0xFC" EXECUTED_DATA;
     not_applicable "0x103" FILE_SYSTEMS;
-    open "0x10C" "an extra create parameter that is freed while it is in a list";
+    checked "0x10C" PARAMETER_IN_LIST;
     not_applicable "0x10D" "of drivers on the framework";
     checked "0x11B" CANCEL_LOCK_KEPT;
     checked "0x11D" ETW_HANDLE;
     open "0x11F" "a handle that a driver closes and that is of nothing";
     not_applicable "0x121" "a live report of Windows, of no rule that is published";
     open "0x12E" "the range of an MDL that is allocated";
-    open "0x128" "the priorities of a thread after a worker routine";
-    open "0x129" "the priorities of a thread after a worker routine";
+    not_applicable "0x128" IO_PRIORITY;
+    not_applicable "0x129" IO_PRIORITY;
     open "0x132" "ExSetResourceOwnerPointer, which the box does not export";
     not_checkable "0x133" "about time, which the box does not measure for a driver";
     not_applicable "0x135" "of registry callbacks, which the box does not export";
@@ -107,5 +112,5 @@ census! {
     not_applicable "0x1C6" "of fast resources, which the box does not export";
     not_applicable "0x1CB" SESSIONS;
     not_applicable "0x1D5" PNP;
-    open "0x1D6" "the workload class of a thread after a worker routine";
+    not_applicable "0x1D6" WORKLOAD;
 }

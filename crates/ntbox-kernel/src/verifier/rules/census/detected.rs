@@ -102,9 +102,9 @@ census! {
     open "0xC4/D0" "resources that are initialized twice";
     open "0xC4/D1" "resources that are deleted and were not initialized";
     open "0xC4/D2" "resources that lie in a block that is freed";
-    open "0xC4/D5" "the tags of a remove lock";
-    open "0xC4/D6" "the tags of a remove lock";
-    open "0xC4/D7" "remove locks that are initialized twice";
+    checked "0xC4/D5" REMOVE_LOCK_TAG;
+    checked "0xC4/D6" REMOVE_LOCK_TAG;
+    checked "0xC4/D7" REMOVE_LOCK_AGAIN;
     not_applicable "0xC4/DA" WMI;
     not_applicable "0xC4/DB" WMI;
     checked "0xC4/DC" ETW_HANDLE;
@@ -140,7 +140,7 @@ census! {
     checked "0xC4/123" USER_WAIT_ON_STACK;
     not_applicable "0xC4/130" SESSIONS;
     open "0xC4/131" "work items in paged pool";
-    open "0xC4/135" "the time from a cancellation to the completion";
+    not_checkable "0xC4/135" "about time, which the box does not measure for a driver; a cancelled request that never completes ends the run as hanging";
     not_applicable "0xC4/13A" INTERNAL;
     not_applicable "0xC4/13B" INTERNAL;
     not_applicable "0xC4/13C" INTERNAL;
@@ -160,8 +160,8 @@ census! {
     open "0xC4/1009" "which of the spin-lock routines a lock is used with";
     checked "0xC4/100A" WORKER_STATE, THREAD_HELD_MUTEX;
     checked "0xC4/100B" RESOURCE_DELETED_OWNED;
-    open "0xC4/1010" "the contents of the buffer of a write while drivers have it";
-    open "0xC4/1011" "the contents of the buffer of a read while drivers have it";
+    checked "0xC4/1010" WRITE_BUFFER_CHANGED;
+    not_applicable "0xC4/1011" "about buffers of reads that memory management backs by a dummy page, which the box does not do";
     not_applicable "0xC4/1012" INTERNAL;
     not_applicable "0xC4/1013" INTERNAL;
     open "0xC4/2000" CODE_INTEGRITY;
