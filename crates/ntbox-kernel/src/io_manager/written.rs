@@ -48,7 +48,9 @@ fn contents(address: usize, bytes: usize) -> Option<u64> {
 /// Both are alive, and the next location of the request is filled in.
 pub(super) unsafe fn issued(irp: *mut IRP, device: *mut DEVICE_OBJECT) {
     // SAFETY: contract.
-    let next = unsafe { &*irp.next_location() };
+    let next = unsafe { irp.next_location() };
+    // SAFETY: contract: it is filled in.
+    let next = unsafe { &*next };
     // SAFETY: contract.
     let buffered = unsafe { (*device).Flags } & DO_BUFFERED_IO != 0;
     forget(irp);
@@ -58,7 +60,9 @@ pub(super) unsafe fn issued(irp: *mut IRP, device: *mut DEVICE_OBJECT) {
     // SAFETY: the member of the function.
     let bytes = unsafe { next.Parameters.Read.Length } as usize;
     // SAFETY: contract.
-    let (list, user) = unsafe { ((*irp).MdlAddress, (*irp).UserBuffer) };
+    let list = unsafe { (*irp).MdlAddress };
+    // SAFETY: contract.
+    let user = unsafe { (*irp).UserBuffer };
     let address = if list.is_null() {
         user.addr()
     } else {
