@@ -4,12 +4,15 @@
 //! The next operation depends on the seed and on the results so far, which are
 //! the same in every run with that seed.
 
-use super::layout::{DIRECTORY_CLASSES, Mask, basic_information, rename_information};
+use super::layout::{
+    DIRECTORY_CLASSES, Mask, basic_information, extended_attribute, label_again, rename_information,
+};
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::user::access::{
     DELETE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC, WRITE_OWNER,
 };
+use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
 use crate::user::{File, query_attributes};
 
@@ -103,11 +106,9 @@ fn look(worker: &mut Worker, root: &str, directory: &File) {
 
 /// Opens the volume itself, and asks what programs ask of it.
 fn ask_volume(worker: &mut Worker) {
-    let opened = worker.open("", |open| {
-        open.access(READ | SYNCHRONIZE).options(synchronous(0))
-    });
+    let opened = worker.open("", |open| open.access(READ | WRITE).options(synchronous(0)));
     let Some(volume) = opened else { return };
-    match worker.random.u8(..3) {
+    match worker.random.u8(..5) {
         0 => {
             let class = worker
                 .random
@@ -117,6 +118,8 @@ fn ask_volume(worker: &mut Worker) {
             });
         }
         1 => control(worker, "", &volume),
+        2 => label(worker, &volume),
+        3 => quota(worker, &volume),
         _ => {
             let code = DEVICE_CONTROLS[worker.random.usize(..DEVICE_CONTROLS.len())];
             worker.retried("device control", "", Mask::All, || {
@@ -132,6 +135,49 @@ fn control(worker: &mut Worker, path: &str, file: &File) {
     worker.retried("fs control", path, Mask::None, || {
         file.fs_control(code, &[1, 2, 3, 4], 64)
     });
+}
+
+/// Reads the label, and puts it back as it was.
+fn label(worker: &mut Worker, volume: &File) {
+    let mask = Mask::Volume(FileFsVolumeInformation);
+    let known = worker.retried("query volume", "", mask, || {
+        volume.query_volume(FileFsVolumeInformation, 256)
+    });
+    if known.is_success() {
+        let label = label_again(&known.data);
+        worker.retried("set volume", "", Mask::None, || {
+            volume.set_volume(FileFsLabelInformation, &label)
+        });
+    }
+}
+
+fn quota(worker: &mut Worker, volume: &File) {
+    if worker.random.bool() {
+        worker.retried("query quota", "", Mask::None, || volume.query_quota(256));
+    } else {
+        worker.retried("set quota", "", Mask::None, || volume.set_quota(&[0; 64]));
+    }
+}
+
+/// Gives the file an attribute, or asks for those that it has.
+fn extended_attributes(worker: &mut Worker, path: &str, file: &File) {
+    let length = worker.random.u16(..300);
+    if worker.random.bool() {
+        let name = ["ONE", "TWO", ""][worker.random.usize(..3)];
+        let list = extended_attribute(name, &vec![worker.random.u8(..); length.into()]);
+        worker.retried("set extended attributes", path, Mask::None, || {
+            file.set_ea(&list)
+        });
+    } else {
+        let asked = EaQuery {
+            single_entry: worker.random.bool(),
+            restart: worker.random.bool(),
+            ..EaQuery::default()
+        };
+        worker.retried("query extended attributes", path, Mask::None, || {
+            file.query_ea(&asked, length.into())
+        });
+    }
 }
 
 /// Reads the descriptor, and puts it back as it was.
@@ -205,7 +251,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..19) {
+    match worker.random.u8(..20) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -279,6 +325,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
         }
         15 => security(worker, path, file),
         16 => control(worker, path, file),
+        18 => extended_attributes(worker, path, file),
         17 => {
             let class = worker
                 .random

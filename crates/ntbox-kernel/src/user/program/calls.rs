@@ -4,8 +4,10 @@
 
 use super::super::control::Control;
 use super::super::directory::{DirectoryQuery, Notification};
+use super::super::extended_attributes::{EaQuery, nt_query_ea_file, nt_set_ea_file};
 use super::super::locks::Range;
 use super::super::outcome::Outcome;
+use super::super::quota::{nt_query_quota_information_file, nt_set_quota_information_file};
 use super::super::section;
 use super::super::transfer::Transfer;
 use super::super::{cancel, control, directory, information, locks, security, transfer, volume};
@@ -251,6 +253,38 @@ impl File {
         self.finish_now(Buffer::holding(descriptor), false, |iosb, buffer| {
             // SAFETY: block and descriptor live until the call returns.
             unsafe { security::nt_set_security_object(self.handle, iosb, what, buffer) }
+        })
+    }
+
+    /// Queries extended attributes.
+    pub fn query_ea(&self, asked: &EaQuery<'_>, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: block and buffer live until the call returns.
+            unsafe { nt_query_ea_file(self.handle, iosb, buffer, length, asked) }
+        })
+    }
+
+    /// Sets extended attributes.
+    pub fn set_ea(&self, list: &[u8]) -> Outcome {
+        self.finish_now(Buffer::holding(list), false, |iosb, buffer| {
+            // SAFETY: as in `query_ea`.
+            unsafe { nt_set_ea_file(self.handle, iosb, buffer, list.len() as u32) }
+        })
+    }
+
+    /// Queries the quotas of all users.
+    pub fn query_quota(&self, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: as in `query_ea`.
+            unsafe { nt_query_quota_information_file(self.handle, iosb, buffer, length) }
+        })
+    }
+
+    /// Sets quotas.
+    pub fn set_quota(&self, quotas: &[u8]) -> Outcome {
+        self.finish_now(Buffer::holding(quotas), false, |iosb, buffer| {
+            // SAFETY: as in `query_ea`.
+            unsafe { nt_set_quota_information_file(self.handle, iosb, buffer, quotas.len() as u32) }
         })
     }
 
