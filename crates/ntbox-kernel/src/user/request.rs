@@ -145,6 +145,9 @@ impl FileCall {
         if deferred {
             request.header().Flags |= IRP_DEFER_IO_COMPLETION;
         }
+        if synchronous {
+            outcome::note_waits();
+        }
         self.give_reference();
         let (irp, mut status) = request.send(self.device);
         if deferred && status != STATUS_PENDING {

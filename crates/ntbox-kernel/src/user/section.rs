@@ -85,6 +85,7 @@ pub unsafe fn page_in(
             ..Default::default()
         };
         let mdl = request.header().MdlAddress;
+        outcome::note_waits();
         let (_, status) = request.send(call.device());
         if status == STATUS_PENDING {
             super::request::wait_for(&raw mut *event);
