@@ -543,6 +543,8 @@ caught! {
     a_lookaside_list_deleted_twice_is_caught = "reference-lookaside-deleted-twice";
     /// A11, reference 4: a pre-created device left.
     a_leaked_device_is_caught = "reference-device-leaked";
+    /// A6: a mount claimed that no file system has seen.
+    a_mount_of_nothing_is_caught = "mounted-nothing";
     /// A6, reference 5: a mount posted, neither marked nor pending.
     a_mount_posted_unmarked_is_caught = "reference-mount-posted-unmarked";
     /// A9, reference 6: a name freed before the detach.

@@ -66,6 +66,8 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
         if mistakes::is(Mistake::ReferenceMountPostedUnmarked) {
             mistakes::post_mount(device, irp)
+        } else if mistakes::is(Mistake::MountedNothing) {
+            mistakes::claim_mount(irp)
         } else {
             mount_volume(device, irp)
         }

@@ -428,6 +428,7 @@ pub const ALL: &[Mistake] = &[
     in_routine("sent-to-itself", "StackUsedUp", ENDS, "send_to_itself"),
     in_routine("create-opens-itself", "StackUsedUp", ENDS, "open_in_create"),
     at_line("bad-instruction", "BadInstruction", FAULTS),
+    at_line("mounted-nothing", "MountedNothing", DEVICES),
     at_line("detached-twice", "DetachedTwice", DEVICES),
     at_line("deleted-twice", "DeletedTwice", DEVICES),
     in_routine(

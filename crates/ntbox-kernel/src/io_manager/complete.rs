@@ -19,8 +19,8 @@ use super::complete_checks::{check_information, check_level, check_request, twic
 use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
-    call_checks, checks, completion_states, fence, file_checks, irp, running, second_stage,
-    unload_safe, witness,
+    call_checks, checks, completion_states, fence, file_checks, irp, mount_checks, running,
+    second_stage, unload_safe, witness,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -226,6 +226,13 @@ impl Observer for Checked {
             // SAFETY: as above; completion goes past this location.
             let major = unsafe { (*irp.location(number)).MajorFunction };
             file_checks::came_back(irp, major, lower, status, self.last);
+        }
+        if Status(status).is_success()
+            && (inner.status_below(number)).is_none_or(|lower| Status(lower).is_error())
+            && image_at(self.last.1).is_some()
+        {
+            // SAFETY: as above.
+            unsafe { mount_checks::came_back(irp, irp.location(number), status, self.last) };
         }
         if let Some(found) = inner.pass(number, control, status) {
             // SAFETY: devices of a request in flight are alive.

@@ -38,6 +38,7 @@ pub mod load;
 pub mod lookup;
 pub mod mdl;
 pub mod mount;
+mod mount_checks;
 mod mount_gate;
 pub mod namespace;
 mod outstanding;

@@ -214,9 +214,16 @@ unsafe fn offer(
         }
         if Status(status).is_success() {
             let _vpbs = vpbs();
-            (*vpb).Flags |= VPB_MOUNTED as u16;
-            (*(*(*vpb).DeviceObject).DeviceObjectExtension).Vpb = vpb;
-            MOUNTS.fetch_add(1, Ordering::Relaxed);
+            // The file system may have exchanged it.
+            let vpb = (*storage).Vpb;
+            if (*vpb).DeviceObject.is_null() {
+                // Whoever has said so is reported where the request came back from it.
+                status = STATUS_UNRECOGNIZED_VOLUME;
+            } else {
+                (*vpb).Flags |= VPB_MOUNTED as u16;
+                (*(*(*vpb).DeviceObject).DeviceObjectExtension).Vpb = vpb;
+                MOUNTS.fetch_add(1, Ordering::Relaxed);
+            }
         }
         lifetime::dereference(below.cast());
         lifetime::dereference(top.cast());

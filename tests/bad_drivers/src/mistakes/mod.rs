@@ -34,7 +34,8 @@ mod threads;
 mod waiting;
 
 pub use devices::{
-    after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
+    after_create, at_unload, before_delete, claim_mount, make_name, name_is_freed, on_delete,
+    on_detach,
 };
 pub use fast_io::query as fast_io_query;
 pub use files::use_file;
@@ -136,6 +137,8 @@ mistakes! {
     ContextOnStack = "context-on-stack";
     /// The completion routine signals the waiting dispatch routine only if the request pended.
     EventNotSignalled = "event-not-signalled";
+    /// A mount is completed with success, and not passed on to the file system (A6).
+    MountedNothing = "mounted-nothing";
     /// Reference 5: a mount is posted to a worker, neither marked nor STATUS_PENDING returned (A6).
     ReferenceMountPostedUnmarked = "reference-mount-posted-unmarked";
     /// Reference 7: a synchronising completion routine propagates PendingReturned (C6).
