@@ -170,6 +170,35 @@ fn a_mount_without_memory_ends_no_run() {
     }
 }
 
+/// What a report says is what has happened, and not what is more usual.
+#[test]
+fn what_is_told_is_what_has_happened() {
+    for (mistake, told) in [
+        (
+            "misaligned-access",
+            "by an instruction that takes multiples of 16 only (Movaps)",
+        ),
+        (
+            "stopped-and-left",
+            "for a request that has come back to it, stopped by its completion routine, and neither completed it",
+        ),
+        (
+            "forget-request",
+            "returned STATUS_ACCESS_DENIED and neither completed the request nor passed it on",
+        ),
+        (
+            "unicode-printed-at-dispatch",
+            "its maximum is PASSIVE_LEVEL (0), by ddi/wdm/nf-wdm-dbgprint",
+        ),
+        (
+            "mounted-nothing",
+            "and no file system has mounted the volume: Vpb->DeviceObject is null",
+        ),
+    ] {
+        run(Profile::Release, Some(mistake), Work::Random, 1).expect_output(told);
+    }
+}
+
 /// A setting that names no mistake refuses the start, so that a misspelt test does not pass.
 #[test]
 fn an_unknown_mistake_does_not_start() {
@@ -543,6 +572,12 @@ caught! {
     a_lookaside_list_deleted_twice_is_caught = "reference-lookaside-deleted-twice";
     /// A11, reference 4: a pre-created device left.
     a_leaked_device_is_caught = "reference-device-leaked";
+    /// V (faults): an address that is not aligned.
+    a_misaligned_access_is_caught = "misaligned-access";
+    /// D4: stopped on its way back, and left.
+    a_request_that_is_stopped_and_left_is_caught = "stopped-and-left";
+    /// V (IRQL): a Unicode format at DISPATCH_LEVEL, before the string is read.
+    a_unicode_format_at_dispatch_level_is_caught = "unicode-printed-at-dispatch";
     /// A6: a mount claimed that no file system has seen.
     a_mount_of_nothing_is_caught = "mounted-nothing";
     /// A6, reference 5: a mount posted, neither marked nor pending.

@@ -204,8 +204,8 @@ fn what_goes_wrong_in_a_monitor_is_told() {
         (
             "KEEPS_ITS_ENTRIES",
             "LeakAtUnload",
-            // Inlined from the headers.
-            "ExAllocateFromNPagedLookasideList",
+            // By what the headers inline there.
+            "FilterDispatch",
         ),
         ("NAMES_AT_DISPATCH", "IrqlTooHigh", "NoteName"),
         ("LOCKS_TWICE", "SpinLock", "Append"),

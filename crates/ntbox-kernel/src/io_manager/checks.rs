@@ -218,6 +218,19 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
             ),
             Disagreement::NotCompleted {
                 dispatch,
+                whereabouts: Whereabouts::BackHere,
+            } => (
+                &rules::NEITHER_COMPLETED_NOR_FORWARDED,
+                format!(
+                    "{} returned {} for a request that has come back to it, stopped by its completion routine, and \
+                     neither completed it nor passed it on again",
+                    name(dispatch),
+                    Status(status)
+                ),
+                vec![("dispatch routine", dispatch.routine), completed],
+            ),
+            Disagreement::NotCompleted {
+                dispatch,
                 whereabouts: Whereabouts::HereAndSuccess,
             } => (
                 &rules::SUCCESS_WITHOUT_COMPLETION,

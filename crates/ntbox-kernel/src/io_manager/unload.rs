@@ -17,7 +17,7 @@ use crate::etw;
 use crate::nt::irp::control;
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
-use crate::pe_image::{self, Image};
+use crate::pe_image::Image;
 use crate::pool;
 use crate::processor::driver_code::entering;
 use crate::processor::object;
@@ -269,10 +269,10 @@ fn check_leftovers(loaded: &Loaded) {
                 loaded.service,
                 leak.bytes,
                 leak.address,
-                pe_image::describe_code(leak.allocated_at)
+                leak.by(),
             ),
             std::ptr::null_mut(),
-            vec![("allocated by", leak.allocated_at)],
+            leak.sites,
         );
     }
     for site in etw::take_left_by(loaded.image) {

@@ -53,7 +53,7 @@ pub enum Kind {
 }
 
 /// A block that is still allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
     /// Where it lies.
     pub address: usize,
@@ -61,8 +61,19 @@ pub struct Leak {
     pub bytes: usize,
     /// Its tag.
     pub tag: u32,
-    /// Return address of the call that allocated it.
-    pub allocated_at: usize,
+    /// The drivers' calls that allocated it, innermost first, as a report names them.
+    pub sites: Vec<(&'static str, usize)>,
+}
+
+impl Leak {
+    /// Who has allocated it: the innermost of the calls that is not in a routine of the language or the system's
+    /// headers.
+    pub fn by(&self) -> String {
+        let calls = || self.sites.iter().map(|(_, call)| *call);
+        let own = calls().find(|call| !pe_image::is_library_code(*call));
+        own.or(calls().next())
+            .map_or(String::new(), pe_image::describe_code)
+    }
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
@@ -353,7 +364,7 @@ pub fn leaks_of(image: &Image) -> Vec<Leak> {
             address: block.address,
             bytes: block.bytes,
             tag: block.tag,
-            allocated_at: block.allocated.site,
+            sites: block.allocated.sites("allocated by").collect(),
         })
         .collect();
     // Addresses are given out in rising order.

@@ -137,6 +137,12 @@ mistakes! {
     ContextOnStack = "context-on-stack";
     /// The completion routine signals the waiting dispatch routine only if the request pended.
     EventNotSignalled = "event-not-signalled";
+    /// An instruction that takes multiples of 16 is given another address.
+    MisalignedAccess = "misaligned-access";
+    /// A request comes back, stopped by the completion routine, and is left so (D4).
+    StoppedAndLeft = "stopped-and-left";
+    /// A string in paged pool is printed at DISPATCH_LEVEL.
+    UnicodePrintedAtDispatch = "unicode-printed-at-dispatch";
     /// A mount is completed with success, and not passed on to the file system (A6).
     MountedNothing = "mounted-nothing";
     /// Reference 5: a mount is posted to a worker, neither marked nor STATUS_PENDING returned (A6).

@@ -10,7 +10,7 @@ use crate::nt::{
 };
 use crate::pe_image::{self, Origin, crossing};
 use crate::processor::exception::{self, Touch, USER_END};
-use crate::processor::instruction::code_at;
+use crate::processor::instruction::{code_at, misaligned};
 use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
 use crate::processor::{irql, processor_block, shared_page};
 use crate::verifier;
@@ -166,6 +166,13 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         code,
         place,
         pageable: touched == Some(Touched::TooHigh),
+        misaligned: match trap {
+            Trap::Protection => misaligned(&Step {
+                instruction,
+                registers: thread.registers(),
+            }),
+            _ => None,
+        },
     };
     let origin = Origin::interrupted(instruction, thread.registers());
     if !concerns_driver(&fault, &origin) {

@@ -16,7 +16,7 @@ use iced_x86::OpKind;
 pub(super) enum Trap {
     /// Memory that may not be accessed like this.
     Memory { address: usize, access: Access },
-    /// A privileged instruction, or an address that is none (not canonical).
+    /// A privileged instruction, or an address that is none (not canonical), or not aligned.
     Protection,
     /// No instruction.
     Instruction,
@@ -57,6 +57,8 @@ pub(super) struct Fault {
     pub(super) place: Place,
     /// The memory is there for threads below `DISPATCH_LEVEL`.
     pub(super) pageable: bool,
+    /// An address that is not a multiple of what its instruction needs.
+    pub(super) misaligned: Option<(u64, u64)>,
 }
 
 /// Farther from the stack pointer than this, an address is not about the stack.
@@ -293,6 +295,13 @@ fn judge_protection(fault: &Fault) -> (&'static Rule, String) {
         return found;
     }
     let instruction = instruction::at(fault.instruction);
+    if let Some((address, multiple)) = fault.misaligned {
+        let what = format!(
+            "uses 0x{address:x} by an instruction that takes multiples of {multiple} only ({:?})",
+            instruction.mnemonic()
+        );
+        return (&rules::BAD_INSTRUCTION, what);
+    }
     let uses_memory =
         (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
     let what = if uses_memory || instruction.is_string_instruction() || instruction.is_invalid() {
@@ -373,6 +382,7 @@ mod tests {
             code: [0x90; 4],
             place: Place::Elsewhere,
             pageable: false,
+            misaligned: None,
         }
     }
 
@@ -474,6 +484,17 @@ mod tests {
             assert_eq!(name, "BadInstruction");
             assert!(message.contains(part), "{message}");
         }
+        // movaps xmm0, [rcx]
+        let aligned = [0x0F, 0x28, 0x01];
+        let misaligned = Fault {
+            instruction: aligned.as_ptr().addr(),
+            misaligned: Some((0x5008, 16)),
+            ..fault(Trap::Protection)
+        };
+        let (name, _, message) = judged(&misaligned);
+        assert_eq!(name, "BadInstruction");
+        let part = "uses 0x5008 by an instruction that takes multiples of 16 only (Movaps)";
+        assert!(message.ends_with(part), "{message}");
         assert_eq!(judged(&fault(Trap::Instruction)).0, "BadInstruction");
     }
 }
