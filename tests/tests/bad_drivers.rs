@@ -118,7 +118,13 @@ fn without_a_mistake_it_is_correct() {
 #[test]
 fn what_is_right_is_not_reported() {
     let driver = |profile| drivers::bad_drivers(profile).display().to_string();
-    let all = ["stack-event", "named-device", "create-waits", "own-read"];
+    let all = [
+        "stack-event",
+        "named-device",
+        "create-waits",
+        "own-read",
+        "active-objects",
+    ];
     for (profile, right) in Profile::ALL
         .into_iter()
         .flat_map(|profile| all.map(|right| (profile, right)))
@@ -458,6 +464,32 @@ caught! {
     a_thread_that_ends_with_a_mutex_is_caught = "thread-ends-with-mutex";
     /// V (locks): Rundown protection is released twice.
     rundown_protection_released_twice_is_caught = "rundown-released-twice";
+    /// V (objects): a block is freed with a timer in it that is set.
+    timer_in_freed_block_is_caught = "timer-in-freed-block";
+    /// V (objects): a block is freed with a resource in it that was not deleted.
+    resource_in_freed_block_is_caught = "resource-in-freed-block";
+    /// V (objects): a resource is initialized twice.
+    resource_initialized_twice_is_caught = "resource-initialized-twice";
+    /// V (objects): a resource is deleted that was not initialized.
+    resource_deleted_uninitialized_is_caught = "resource-deleted-uninitialized";
+    /// V (objects): a resource is acquired that was not initialized.
+    resource_acquired_uninitialized_is_caught = "resource-acquired-uninitialized";
+    /// V (objects): a resource lies where no pointer may lie.
+    resource_misaligned_is_caught = "resource-misaligned";
+    /// V (objects): a critical region is left before the resource is released.
+    resource_released_with_apcs_is_caught = "resource-released-with-apcs";
+    /// V (objects): a mutex is initialized twice.
+    mutex_initialized_twice_is_caught = "mutex-initialized-twice";
+    /// V (objects): a block is freed with a lookaside list in it that was not deleted.
+    lookaside_in_freed_block_is_caught = "lookaside-in-freed-block";
+    /// V (objects): a lookaside list is initialized twice.
+    lookaside_initialized_twice_is_caught = "lookaside-initialized-twice";
+    /// V (objects): the blocks of a lookaside list have no room for a pointer.
+    lookaside_blocks_too_small_is_caught = "lookaside-blocks-too-small";
+    /// V (objects): an event lies in paged pool.
+    event_in_paged_pool_is_caught = "event-in-paged-pool";
+    /// V (objects): a work item lies in paged pool.
+    work_item_in_paged_pool_is_caught = "work-item-in-paged-pool";
     /// P3: an assertion fails.
     a_failed_assertion_is_caught = "assertion-failed";
     /// V (IRQL): a recursion uses the stack up.

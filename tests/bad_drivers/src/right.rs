@@ -11,8 +11,9 @@ use crate::{mistakes, opaque};
 use core::ptr::null_mut;
 use wdk_sys::{
     DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, IRP_MJ_CREATE,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT,
-    PIRP, POOL_FLAG_NON_PAGED, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, ntddk,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ, IRP_MN_MOUNT_VOLUME, KEVENT,
+    NTSTATUS, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_SUCCESS, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadR");
@@ -30,6 +31,8 @@ pub enum Right {
     OwnRead,
     /// A mount needs memory, and is refused without.
     MountNeedsMemory,
+    /// Timers, locks and lists lie in blocks, and are ended before these are freed.
+    ActiveObjects,
 }
 
 impl Right {
@@ -41,6 +44,7 @@ impl Right {
             ("create-waits", Self::CreateWaits),
             ("own-read", Self::OwnRead),
             ("mount-needs-memory", Self::MountNeedsMemory),
+            ("active-objects", Self::ActiveObjects),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -53,6 +57,7 @@ impl Right {
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
+            (Self::ActiveObjects, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::active_objects_right),
             _ => None,
         }
     }

@@ -72,6 +72,7 @@ const FAULTS: &str = "mistakes/faults.rs";
 const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
+const ACTIVE: &str = "mistakes/active.rs";
 
 /// Every mistake that the driver can make.
 pub const ALL: &[Mistake] = &[
@@ -422,6 +423,39 @@ pub const ALL: &[Mistake] = &[
         THREADS,
         "end_with_mutex",
     ),
+    at_line("timer-in-freed-block", "ActiveTimerFreed", ACTIVE),
+    at_line("resource-in-freed-block", "ActiveResourceFreed", ACTIVE),
+    at_line(
+        "resource-initialized-twice",
+        "ResourceInitializedTwice",
+        ACTIVE,
+    ),
+    at_line(
+        "resource-deleted-uninitialized",
+        "ResourceNotInitialized",
+        ACTIVE,
+    ),
+    at_line(
+        "resource-acquired-uninitialized",
+        "ResourceNotInitialized",
+        ACTIVE,
+    ),
+    at_line("resource-misaligned", "ResourceAlignment", ACTIVE),
+    at_line(
+        "resource-released-with-apcs",
+        "ResourceReleasedWithApcs",
+        ACTIVE,
+    ),
+    at_line("mutex-initialized-twice", "LockInitializedTwice", ACTIVE),
+    at_line("lookaside-in-freed-block", "LookasideListFreed", ACTIVE),
+    at_line(
+        "lookaside-initialized-twice",
+        "LookasideListInitializedTwice",
+        ACTIVE,
+    ),
+    at_line("lookaside-blocks-too-small", "LookasideListSize", ACTIVE),
+    at_line("event-in-paged-pool", "PageableObject", ACTIVE),
+    at_line("work-item-in-paged-pool", "PageableWorkItem", ACTIVE),
     at_line("rundown-released-twice", "RundownProtection", PAIRING),
     at_line("assertion-failed", "AssertionFailed", FAULTS),
     in_routine("stack-used-up", "StackUsedUp", FAULTS, "descend"),

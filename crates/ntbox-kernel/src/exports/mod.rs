@@ -45,6 +45,7 @@ pub mod mm;
 pub mod ob;
 pub mod po;
 pub mod ps;
+mod resident;
 pub mod rtl;
 pub mod se;
 pub mod stub;

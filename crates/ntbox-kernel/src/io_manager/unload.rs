@@ -97,6 +97,7 @@ fn take_away(loaded: &Loaded) {
     check_processor(loaded);
     check_leftovers(loaded);
     driver::forget(driver);
+    pool::active::image_is_unloaded(loaded.image);
     loaded.image.unload();
     // SAFETY: nothing of the driver runs any more; its devices, if any are left, keep the object.
     unsafe { driver::drop_object(driver) };

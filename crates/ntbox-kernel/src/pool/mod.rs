@@ -21,6 +21,7 @@
     reason = "memory of drivers is handed out and taken back by pointer"
 )]
 
+pub mod active;
 mod arena;
 mod calls;
 pub mod failure;
@@ -298,6 +299,7 @@ fn retire(block: Block, caller: usize) {
     if let Some(freed) = WHEN_FREED.get() {
         freed(block.address, block.bytes);
     }
+    active::block_is_freed(&block, caller);
     let mut pool = pool();
     if pool.ledger.retire(block.address, calls, thread) {
         if guarded {

@@ -9,6 +9,7 @@
 //! To add one: a variant here, its code in the file of its family, and an
 //! expectation in `tests/tests/bad_drivers.rs`.
 
+mod active;
 mod completion;
 mod devices;
 mod ends;
@@ -33,6 +34,7 @@ mod stack_memory;
 mod threads;
 mod waiting;
 
+pub use active::right as active_objects_right;
 pub use devices::{
     after_create, at_unload, before_delete, claim_mount, make_name, name_is_freed, on_delete,
     on_detach,
@@ -297,6 +299,32 @@ mistakes! {
     ThreadEndsWithMutex = "thread-ends-with-mutex";
     /// Rundown protection is released twice.
     RundownReleasedTwice = "rundown-released-twice";
+    /// A block is freed with a timer in it that is set.
+    TimerInFreedBlock = "timer-in-freed-block";
+    /// A block is freed with a resource in it that was not deleted.
+    ResourceInFreedBlock = "resource-in-freed-block";
+    /// A resource is initialized twice.
+    ResourceInitializedTwice = "resource-initialized-twice";
+    /// A resource is deleted that was not initialized.
+    ResourceDeletedUninitialized = "resource-deleted-uninitialized";
+    /// A resource is acquired that was not initialized.
+    ResourceAcquiredUninitialized = "resource-acquired-uninitialized";
+    /// A resource lies where no pointer may lie.
+    ResourceMisaligned = "resource-misaligned";
+    /// A critical region is left before the resource is released.
+    ResourceReleasedWithApcs = "resource-released-with-apcs";
+    /// A mutex is initialized twice.
+    MutexInitializedTwice = "mutex-initialized-twice";
+    /// A block is freed with a lookaside list in it that was not deleted.
+    LookasideInFreedBlock = "lookaside-in-freed-block";
+    /// A lookaside list is initialized twice.
+    LookasideInitializedTwice = "lookaside-initialized-twice";
+    /// The blocks of a lookaside list have no room for a pointer.
+    LookasideBlocksTooSmall = "lookaside-blocks-too-small";
+    /// An event lies in paged pool.
+    EventInPagedPool = "event-in-paged-pool";
+    /// A work item lies in paged pool.
+    WorkItemInPagedPool = "work-item-in-paged-pool";
     /// An assertion fails.
     AssertionFailed = "assertion-failed";
     /// A recursion uses the stack up.
@@ -477,6 +505,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| threads::routine(mistake, major))
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
+        .or_else(|| active::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
         .or_else(|| stack_memory::routine(mistake, major))

@@ -37,10 +37,10 @@ fn check(ddi: &'static str, caller: usize) {
 }
 
 /// `ExInitializePushLock`.
-pub unsafe extern "win64" fn initialize(lock: *mut isize) {
+pub unsafe extern "win64" fn initialize(lock: *mut isize, caller: usize) {
     // SAFETY: the driver passes the memory of a push lock.
     unsafe { word(lock) }.store(0, Ordering::Release);
-    lock_order::forget(lock.addr(), size_of::<isize>());
+    lock_order::initialized(lock.addr(), size_of::<isize>(), caller);
 }
 
 /// `ExAcquirePushLockExclusiveEx`.

@@ -27,9 +27,9 @@ pub unsafe extern "win64" fn raise_irql_to_dpc_level(caller: usize) -> Kirql {
 }
 
 /// `KeInitializeSpinLock`.
-pub unsafe extern "win64" fn initialize(lock: *mut usize) {
+pub unsafe extern "win64" fn initialize(lock: *mut usize, caller: usize) {
     // SAFETY: the driver passes the memory of a spin lock.
-    unsafe { spin_lock::initialize(lock) }
+    unsafe { spin_lock::initialize(lock, caller) }
 }
 
 /// `KeAcquireSpinLockRaiseToDpc`: what `KeAcquireSpinLock` is on x64.

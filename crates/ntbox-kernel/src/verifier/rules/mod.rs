@@ -15,6 +15,7 @@ pub mod files;
 pub mod irp_life;
 pub mod irql;
 pub mod irql_calls;
+pub mod objects;
 pub mod pending;
 pub mod pool_and_locks;
 pub mod requests;
@@ -28,6 +29,7 @@ pub use files::*;
 pub use irp_life::*;
 pub use irql::*;
 pub use irql_calls::*;
+pub use objects::*;
 pub use pending::*;
 pub use pool_and_locks::*;
 pub use requests::*;
@@ -45,6 +47,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         devices::RULES,
         files::RULES,
         pool_and_locks::RULES,
+        objects::RULES,
         faults::RULES,
     ]
     .into_iter()
