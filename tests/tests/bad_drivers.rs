@@ -124,6 +124,7 @@ fn what_is_right_is_not_reported() {
         "create-waits",
         "own-read",
         "active-objects",
+        "lists",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -424,6 +425,30 @@ caught! {
     an_allocation_without_a_tag_is_caught = "zero-tag";
     /// V (pool): the pages of an MDL are unlocked twice.
     an_mdl_unlocked_twice_is_caught = "mdl-unlocked-twice";
+    /// V (memory): mmMapLockedPages maps an MDL, or stops the system.
+    mdl_mapped_by_obsolete_routine_is_caught = "mdl-mapped-by-obsolete-routine";
+    /// V (memory): mmMapLockedPagesSpecifyCache is to stop the system where it fails.
+    mdl_mapping_may_not_fail_is_caught = "mdl-mapping-may-not-fail";
+    /// V (memory): an MDL is mapped that is mapped.
+    mdl_mapped_twice_is_caught = "mdl-mapped-twice";
+    /// V (memory): an MDL is unmapped that is not mapped.
+    mdl_unmapped_unmapped_is_caught = "mdl-unmapped-unmapped";
+    /// V (memory): the mapping of a whole MDL is taken back for a part of it.
+    mdl_unmapped_partial_is_caught = "mdl-unmapped-partial";
+    /// V (memory): a mapping into a program is taken back at another address.
+    user_mapping_unmapped_elsewhere_is_caught = "user-mapping-unmapped-elsewhere";
+    /// V (memory): a mapping into a program is taken back at DISPATCH_LEVEL.
+    user_mapping_unmapped_at_dispatch_is_caught = "user-mapping-unmapped-at-dispatch";
+    /// V (memory): an MDL is freed that is mapped.
+    mdl_freed_mapped_is_caught = "mdl-freed-mapped";
+    /// V (memory): mmBuildMdlForNonPagedPool is called for paged pool.
+    mdl_built_of_paged_pool_is_caught = "mdl-built-of-paged-pool";
+    /// V (memory): the target of IoBuildPartialMdl is allocated for another length.
+    partial_mdl_too_small_is_caught = "partial-mdl-too-small";
+    /// V (memory): the part of an MDL ends behind the whole.
+    partial_mdl_out_of_range_is_caught = "partial-mdl-out-of-range";
+    /// V (memory): the pages of an MDL are locked, and forgotten.
+    locked_pages_left_is_caught = "locked-pages-left";
     /// V (locks): a spin lock is released twice.
     a_spin_lock_released_twice_is_caught = "spin-lock-released-twice";
     /// V (locks): a fast mutex is acquired twice by one thread.

@@ -33,6 +33,8 @@ pub enum Right {
     MountNeedsMemory,
     /// Timers, locks and lists lie in blocks, and are ended before these are freed.
     ActiveObjects,
+    /// MDLs are locked, mapped, divided and given back in order.
+    Lists,
 }
 
 impl Right {
@@ -45,6 +47,7 @@ impl Right {
             ("own-read", Self::OwnRead),
             ("mount-needs-memory", Self::MountNeedsMemory),
             ("active-objects", Self::ActiveObjects),
+            ("lists", Self::Lists),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -57,6 +60,7 @@ impl Right {
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
+            (Self::Lists, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::lists_right),
             (Self::ActiveObjects, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::active_objects_right),
             _ => None,
         }

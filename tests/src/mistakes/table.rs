@@ -72,6 +72,7 @@ const FAULTS: &str = "mistakes/faults.rs";
 const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
+const LISTS: &str = "mistakes/lists.rs";
 const ACTIVE: &str = "mistakes/active.rs";
 
 /// Every mistake that the driver can make.
@@ -364,6 +365,22 @@ pub const ALL: &[Mistake] = &[
     at_line("irql-ke-dispatch-lte", "IrqlKeDispatchLte", IRQL_CALLS),
     at_line("zero-byte-allocation", "ZeroByteAllocation", MEMORY),
     at_line("zero-tag", "ZeroTag", MEMORY),
+    at_line(
+        "mdl-mapped-by-obsolete-routine",
+        "MdlMappingMayNotFail",
+        LISTS,
+    ),
+    at_line("mdl-mapping-may-not-fail", "MdlMappingMayNotFail", LISTS),
+    at_line("mdl-mapped-twice", "MdlMappedTwice", LISTS),
+    at_line("mdl-unmapped-unmapped", "MdlNotMapped", LISTS),
+    at_line("mdl-unmapped-partial", "MdlNotMapped", LISTS),
+    at_line("user-mapping-unmapped-elsewhere", "MdlUserMapping", LISTS),
+    at_line("user-mapping-unmapped-at-dispatch", "IrqlTooHigh", LISTS),
+    at_line("mdl-freed-mapped", "MdlFreedMapped", LISTS),
+    at_line("mdl-built-of-paged-pool", "MdlPageable", LISTS),
+    at_line("partial-mdl-too-small", "PartialMdlSize", LISTS),
+    at_line("partial-mdl-out-of-range", "PartialMdlRange", LISTS),
+    at_line("locked-pages-left", "LockedPagesLeft", LISTS),
     at_line("mdl-unlocked-twice", "MdlState", OBJECTS),
     at_line("spin-lock-released-twice", "SpinLock", PAIRING),
     at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),

@@ -68,7 +68,7 @@ super::table! {
     "IoIsSystemThread" => requests::is_system_thread,
     caller(5) "IoAllocateMdl" => requests::allocate_mdl,
     caller(1) "IoFreeMdl" => requests::free_mdl,
-    "IoBuildPartialMdl" => requests::build_partial_mdl,
+    caller(4) "IoBuildPartialMdl" => requests::build_partial_mdl,
 
     caller(2) "IoRegisterFsRegistrationChange" => drivers::register_fs_registration_change,
     caller(3) "IoRegisterFsRegistrationChangeMountAware" => drivers::register_fs_registration_change_mount_aware,

@@ -10,7 +10,7 @@ use super::database::UNLOAD_PENDING;
 use super::device_checks::Forgot;
 use super::driver::{self, Loaded, UnloadRefused};
 use super::{
-    checks, device, device_checks, irp, references, registration, running, timer, unload_safe,
+    checks, device, device_checks, irp, mdl, references, registration, running, timer, unload_safe,
     work_item,
 };
 use crate::etw;
@@ -258,6 +258,17 @@ fn check_leftovers(loaded: &Loaded) {
             message,
             std::ptr::null_mut(),
             vec![("allocated by", site)],
+        );
+    }
+    for (list, site) in mdl::locked_by(loaded.image) {
+        checks::report(
+            &rules::LOCKED_PAGES_LEFT,
+            format!(
+                "{} left the pages of the MDL {list:#x} locked",
+                loaded.service
+            ),
+            std::ptr::null_mut(),
+            vec![("locked by", site)],
         );
     }
     // Without tracking nothing is known, so that nothing is found.

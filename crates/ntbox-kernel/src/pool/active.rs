@@ -101,6 +101,16 @@ impl Kind {
             );
         }
     }
+
+    /// Those that code of the image has begun, with the call that did.
+    pub fn begun_by(&'static self, image: &pe_image::Image) -> Vec<(usize, usize)> {
+        let active = active();
+        let own = active
+            .iter()
+            .filter(|(_, active)| std::ptr::eq(active.kind, self) && image.contains(active.site));
+        own.map(|((address, _), active)| (*address, active.site))
+            .collect()
+    }
 }
 
 /// A block is freed by the call that returns to `site`: reports what is active in it.

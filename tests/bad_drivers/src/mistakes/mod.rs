@@ -20,6 +20,7 @@ mod irp_life;
 mod irql;
 mod irql_calls;
 mod levels;
+mod lists;
 mod locks;
 mod logging;
 mod memory;
@@ -41,6 +42,7 @@ pub use devices::{
 };
 pub use fast_io::query as fast_io_query;
 pub use files::use_file;
+pub use lists::right as lists_right;
 pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
@@ -259,6 +261,30 @@ mistakes! {
     ZeroTag = "zero-tag";
     /// The pages of an MDL are unlocked twice.
     MdlUnlockedTwice = "mdl-unlocked-twice";
+    /// MmMapLockedPages maps an MDL, or stops the system.
+    MdlMappedByObsoleteRoutine = "mdl-mapped-by-obsolete-routine";
+    /// MmMapLockedPagesSpecifyCache is to stop the system where it fails.
+    MdlMappingMayNotFail = "mdl-mapping-may-not-fail";
+    /// An MDL is mapped that is mapped.
+    MdlMappedTwice = "mdl-mapped-twice";
+    /// An MDL is unmapped that is not mapped.
+    MdlUnmappedUnmapped = "mdl-unmapped-unmapped";
+    /// The mapping of a whole MDL is taken back for a part of it.
+    MdlUnmappedPartial = "mdl-unmapped-partial";
+    /// A mapping into a program is taken back at another address.
+    UserMappingUnmappedElsewhere = "user-mapping-unmapped-elsewhere";
+    /// A mapping into a program is taken back at DISPATCH_LEVEL.
+    UserMappingUnmappedAtDispatch = "user-mapping-unmapped-at-dispatch";
+    /// An MDL is freed that is mapped.
+    MdlFreedMapped = "mdl-freed-mapped";
+    /// MmBuildMdlForNonPagedPool is called for paged pool.
+    MdlBuiltOfPagedPool = "mdl-built-of-paged-pool";
+    /// The target of IoBuildPartialMdl is allocated for another length.
+    PartialMdlTooSmall = "partial-mdl-too-small";
+    /// The part of an MDL ends behind the whole.
+    PartialMdlOutOfRange = "partial-mdl-out-of-range";
+    /// The pages of an MDL are locked, and forgotten.
+    LockedPagesLeft = "locked-pages-left";
     /// A spin lock is released twice.
     SpinLockReleasedTwice = "spin-lock-released-twice";
     /// A fast mutex is acquired twice by one thread.
@@ -506,6 +532,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| active::routine(mistake, major))
+        .or_else(|| lists::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
         .or_else(|| stack_memory::routine(mistake, major))

@@ -296,12 +296,20 @@ pub unsafe extern "win64" fn free_mdl(mdl: *mut MDL, caller: usize) {
     irql::require("IoFreeMdl", caller);
     // SAFETY: the driver's list.
     let flags = unsafe { (*mdl).MdlFlags };
-    if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
+    if flags & (mdl::MAPPED_TO_SYSTEM_VA | mdl::PARTIAL) == mdl::MAPPED_TO_SYSTEM_VA {
+        violation(
+            &rules::MDL_FREED_MAPPED,
+            format!("the MDL {mdl:p} was freed while its pages are mapped"),
+            &[("freed at", caller)],
+        );
+    } else if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
         violation(
             &rules::LOCKED_MDL_FREED,
             format!("the MDL {mdl:p} was freed while its pages are locked"),
             &[("freed at", caller)],
         );
+    }
+    if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
         // SAFETY: the driver's list.
         unsafe { mdl::unlock_pages(mdl) };
     }
@@ -315,8 +323,32 @@ pub unsafe extern "win64" fn build_partial_mdl(
     target: *mut MDL,
     address: *mut c_void,
     length: u32,
+    caller: usize,
 ) {
-    irql::require("IoBuildPartialMdl", 0);
+    irql::require("IoBuildPartialMdl", caller);
+    // SAFETY: the driver's list.
+    let whole = unsafe { (mdl::virtual_address(source).addr(), (*source).ByteCount) };
+    // SAFETY: the driver's list.
+    let Some(bytes) = (unsafe { mdl::bytes_of_part(source, address.addr(), length) }) else {
+        return violation(
+            &rules::PARTIAL_MDL_RANGE,
+            format!(
+                "IoBuildPartialMdl was called for {length} bytes at {address:p} of {} at 0x{:x}",
+                whole.1, whole.0
+            ),
+            &[("called at", caller)],
+        );
+    };
+    // SAFETY: the driver's list.
+    let room = unsafe { (*target).Size } as usize;
+    let needed = mdl::size_of_mdl(address, bytes as usize);
+    if room < needed {
+        return violation(
+            &rules::PARTIAL_MDL_SIZE,
+            format!("IoBuildPartialMdl was called for a target of {room} bytes, of {needed}"),
+            &[("called at", caller)],
+        );
+    }
     // SAFETY: the driver's lists.
     unsafe { mdl::build_partial(source, target, address, length) }
 }

@@ -15,6 +15,7 @@ pub mod files;
 pub mod irp_life;
 pub mod irql;
 pub mod irql_calls;
+pub mod lists;
 pub mod objects;
 pub mod pending;
 pub mod pool_and_locks;
@@ -29,6 +30,7 @@ pub use files::*;
 pub use irp_life::*;
 pub use irql::*;
 pub use irql_calls::*;
+pub use lists::*;
 pub use objects::*;
 pub use pending::*;
 pub use pool_and_locks::*;
@@ -48,6 +50,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         files::RULES,
         pool_and_locks::RULES,
         objects::RULES,
+        lists::RULES,
         faults::RULES,
     ]
     .into_iter()

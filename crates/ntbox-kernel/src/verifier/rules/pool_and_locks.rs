@@ -76,24 +76,6 @@ rules! { PoolAndLocks;
         should: "delete each lookaside list once, after everything that allocates from it is gone",
         proof: BadDriver("reference-lookaside-deleted-twice"),
     };
-    MDL_STATE = {
-        name: "MdlState",
-        code: "0xC4/7C",
-        checks: "A routine is called for an MDL that is not locked, or already is",
-        source: page::VIOLATION,
-        detected_by: "the Mm routines: the flags of the MDL",
-        should: "unlock an MDL that MmProbeAndLockPages locked, once; build or map only what is locked or nonpaged",
-        proof: BadDriver("mdl-unlocked-twice"),
-    };
-    LOCKED_MDL_FREED = {
-        name: "LockedMdlFreed",
-        code: "0xCB DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS",
-        checks: "IoFreeMdl is called for an MDL whose pages are locked",
-        source: "debugger/bug-check-0xcb--driver-left-locked-pages-in-process",
-        detected_by: "IoFreeMdl: the flags of the MDL",
-        should: "call MmUnlockPages for what MmProbeAndLockPages has locked, before IoFreeMdl",
-        proof: BadDriver("locked-mdl-freed"),
-    };
     NULL_HANDLE = {
         name: "NullHandle",
         code: "0xC4/F5",

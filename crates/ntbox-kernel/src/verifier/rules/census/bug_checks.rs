@@ -5,6 +5,7 @@ use super::super::*;
 use super::because::{PNP, SESSIONS};
 use super::{Entry, State, census};
 
+const VIEWS: &str = "of views of sections in system space, whose routines the box does not export: a driver that imports one is not loaded";
 const FILE_SYSTEMS: &str = "of a file system itself, by its own judgement";
 
 census! {
@@ -34,13 +35,13 @@ census! {
     checked "0x36" DEVICE_LEFT_AT_UNLOAD, REFERENCE_LEFT;
     checked "0x39" WORKER_STATE;
     not_applicable "0x3B" "of system services; a driver's fault in one is PageFault or BadInstruction here";
-    open "0x40" "the bytes of the target of IoBuildPartialMdl";
+    checked "0x40" PARTIAL_MDL_SIZE;
     checked "0x44" COMPLETED_TWICE;
     checked "0x48" CANCEL_ROUTINE_SET;
     checked "0x4A" IRQL_CHANGED_BY_DISPATCH;
     not_applicable "0x4E" "about page frames, which the box has not";
     checked "0x50" PAGE_FAULT;
-    open "0x76" "pages of a program that a driver has locked, when the program ends";
+    checked "0x76" LOCKED_PAGES_LEFT, MDL_STATE;
     checked "0x7E" OWN_REQUEST_NOT_STOPPED, BAD_INSTRUCTION;
     checked "0x7F" STACK_USED_UP;
     checked "0x8E" BAD_INSTRUCTION;
@@ -65,7 +66,7 @@ census! {
     checked "0xD4" UNLOADED_WITH_REQUESTS;
     checked "0xD5" USE_AFTER_FREE;
     checked "0xD6" POOL_OVERRUN;
-    open "0xD7" "MmUnmapLockedPages for an address that is no mapping";
+    not_applicable "0xD7" VIEWS;
     not_applicable "0xD8" "about entries of the system's page tables, which the box has not";
     not_applicable "0xD9" "about entries of the system's page tables, which the box has not";
     not_applicable "0xDA" "about entries of the system's page tables, which the box has not";
@@ -87,7 +88,7 @@ census! {
     checked "0x11D" ETW_HANDLE;
     open "0x11F" "a handle that a driver closes and that is of nothing";
     not_applicable "0x121" "a live report of Windows, of no rule that is published";
-    open "0x12E" "the range of an MDL that is allocated";
+    checked "0x12E" PARTIAL_MDL_RANGE;
     open "0x128" "the priorities of a thread after a worker routine";
     open "0x129" "the priorities of a thread after a worker routine";
     open "0x132" "ExSetResourceOwnerPointer, which the box does not export";
