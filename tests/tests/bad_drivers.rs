@@ -125,6 +125,7 @@ fn what_is_right_is_not_reported() {
         "own-read",
         "active-objects",
         "lists",
+        "handles",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -591,6 +592,24 @@ caught! {
     a_handle_of_null_is_caught = "null-handle";
     /// V (objects): a program's handle in kernel mode.
     a_programs_handle_in_kernel_mode_is_caught = "user-handle-in-kernel-mode";
+    /// V (objects): obReferenceObjectByHandle is given a handle that is closed.
+    reference_by_closed_handle_is_caught = "reference-by-closed-handle";
+    /// V (objects): a handle is closed twice.
+    handle_closed_twice_is_caught = "handle-closed-twice";
+    /// V (objects): a worker refers to a kernel handle with UserMode.
+    kernel_handle_as_user_is_caught = "kernel-handle-as-user";
+    /// V (objects): the length of a name is that of its characters, not of their bytes.
+    malformed_string_is_caught = "malformed-string";
+    /// V (objects): a value of a registry key is asked for after the key was closed.
+    key_used_after_close_is_caught = "key-used-after-close";
+    /// V (objects): the handle of a registry key is closed twice.
+    key_closed_twice_is_caught = "key-closed-twice";
+    /// V (objects): a value of a registry key is asked for after the key was deleted.
+    created_key_used_after_delete_is_caught = "created-key-used-after-delete";
+    /// V (objects): a reference is given back to an object that is deleted.
+    object_dereferenced_after_last_is_caught = "object-dereferenced-after-last";
+    /// V (objects): obReferenceObject is called for a block of the pool.
+    block_referenced_as_object_is_caught = "block-referenced-as-object";
     /// V (objects): a wait in user mode on the stack.
     a_user_mode_wait_on_the_stack_is_caught = "user-mode-wait-on-stack";
     /// A12: a process notify routine left.

@@ -35,6 +35,8 @@ pub enum Right {
     ActiveObjects,
     /// MDLs are locked, mapped, divided and given back in order.
     Lists,
+    /// Keys and other objects are opened, used, and closed once.
+    Handles,
 }
 
 impl Right {
@@ -48,6 +50,7 @@ impl Right {
             ("mount-needs-memory", Self::MountNeedsMemory),
             ("active-objects", Self::ActiveObjects),
             ("lists", Self::Lists),
+            ("handles", Self::Handles),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -60,6 +63,7 @@ impl Right {
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
+            (Self::Handles, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::handles_right),
             (Self::Lists, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::lists_right),
             (Self::ActiveObjects, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::active_objects_right),
             _ => None,

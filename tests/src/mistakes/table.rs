@@ -72,6 +72,7 @@ const FAULTS: &str = "mistakes/faults.rs";
 const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
+const HANDLES: &str = "mistakes/handles.rs";
 const LISTS: &str = "mistakes/lists.rs";
 const ACTIVE: &str = "mistakes/active.rs";
 
@@ -678,6 +679,15 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
     at_line("null-handle", "NullHandle", OBJECTS),
+    at_line("reference-by-closed-handle", "BadHandle", HANDLES),
+    at_line("handle-closed-twice", "InvalidKernelHandle", HANDLES),
+    at_line("kernel-handle-as-user", "KernelHandleAsUser", HANDLES),
+    at_line("malformed-string", "MalformedString", HANDLES),
+    at_line("key-used-after-close", "ZwRegistryOpen", HANDLES),
+    at_line("key-closed-twice", "ZwRegistryOpen", HANDLES),
+    at_line("created-key-used-after-delete", "ZwRegistryCreate", HANDLES),
+    at_line("object-dereferenced-after-last", "ObjectGone", HANDLES),
+    at_line("block-referenced-as-object", "BadObjectHeader", HANDLES),
     at_line(
         "user-handle-in-kernel-mode",
         "UserHandleInKernelMode",

@@ -39,6 +39,7 @@ pub mod debug;
 pub mod etw;
 pub mod ex;
 pub mod fsrtl;
+mod handles;
 pub mod io;
 pub mod ke;
 pub mod mm;

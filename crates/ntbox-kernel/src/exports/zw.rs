@@ -15,6 +15,7 @@
 mod file;
 mod key;
 mod key_information;
+mod key_life;
 mod link;
 mod named;
 mod object;
@@ -27,9 +28,10 @@ pub(super) use object::self_relative;
 mod tests;
 
 use crate::nt::unicode;
-use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER};
+use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER, UNICODE_STRING};
 use crate::pool::failure;
 use crate::processor::{irql, thread};
+use crate::verifier::{rules, violation};
 
 super::table! {
     caller(1) "ZwClose" => object::close,
@@ -98,6 +100,30 @@ fn service(
     thread::from_kernel_mode(run).unwrap_or_else(|status| status)
 }
 
+/// The text of a string that a driver passes; one that is malformed is reported.
+///
+/// # Safety
+/// `string` is null or points to one.
+unsafe fn text_of(string: *const UNICODE_STRING) -> String {
+    // SAFETY: contract of the function.
+    if let Some(string) = unsafe { string.as_ref() } {
+        let UNICODE_STRING {
+            Length: length,
+            MaximumLength: maximum,
+            Buffer: buffer,
+        } = *string;
+        if length % 2 != 0 || length > maximum || buffer.is_null() && length != 0 {
+            violation(
+                &rules::MALFORMED_STRING,
+                format!("a string has {length} bytes of at most {maximum} at {buffer:p}"),
+                &[],
+            );
+        }
+    }
+    // SAFETY: contract of the function.
+    unsafe { unicode::to_string(string) }
+}
+
 /// The readable parts of an `OBJECT_ATTRIBUTES`.
 struct Attributes {
     root: HANDLE,
@@ -122,7 +148,7 @@ impl Attributes {
         Ok(Self {
             root: attributes.RootDirectory,
             // SAFETY: valid attributes have a valid name, or none.
-            name: unsafe { unicode::to_string(attributes.ObjectName) },
+            name: unsafe { text_of(attributes.ObjectName) },
             flags: attributes.Attributes,
         })
     }

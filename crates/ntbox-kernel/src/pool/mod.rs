@@ -389,6 +389,35 @@ pub fn block_at(address: usize) -> Option<(Kind, usize)> {
         })
 }
 
+/// What is known of a block of the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxBlock {
+    /// It is there.
+    Live,
+    /// It was there, and nothing has been since.
+    Freed,
+    /// None has begun there.
+    None,
+    /// The address is not one of guarded pool.
+    Unknown,
+}
+
+/// The block of the box that begins at `address`.
+pub fn box_block_at(address: usize) -> BoxBlock {
+    if !contains(address) {
+        return BoxBlock::Unknown;
+    }
+    let pool = pool();
+    let of_box = |block: &Block| matches!(block.owner, Owner::Box(_));
+    match pool.ledger.live_at(address) {
+        Some(block) if of_box(block) => BoxBlock::Live,
+        _ => match pool.ledger.freed_near(address) {
+            Some(block) if of_box(block) && block.address == address => BoxBlock::Freed,
+            _ => BoxBlock::None,
+        },
+    }
+}
+
 /// What lies at `address`, in words: `8 bytes behind a 48-byte block 'FsGl'
 /// allocated at fsglass!volumes::attach (src/volumes.rs:80)`. None if it has
 /// nothing to do with pool.

@@ -16,6 +16,7 @@ mod ends;
 mod fast_io;
 mod faults;
 mod files;
+mod handles;
 mod irp_life;
 mod irql;
 mod irql_calls;
@@ -42,6 +43,7 @@ pub use devices::{
 };
 pub use fast_io::query as fast_io_query;
 pub use files::use_file;
+pub use handles::right as handles_right;
 pub use lists::right as lists_right;
 pub use notify::register;
 pub use pageable::use_paged_pool;
@@ -449,6 +451,24 @@ mistakes! {
     NullHandle = "null-handle";
     /// ObReferenceObjectByHandle is given a handle of the program, in kernel mode.
     UserHandleInKernelMode = "user-handle-in-kernel-mode";
+    /// ObReferenceObjectByHandle is given a handle that is closed.
+    ReferenceByClosedHandle = "reference-by-closed-handle";
+    /// A handle is closed twice.
+    HandleClosedTwice = "handle-closed-twice";
+    /// A worker refers to a kernel handle with UserMode.
+    KernelHandleAsUser = "kernel-handle-as-user";
+    /// The length of a name is that of its characters, not of their bytes.
+    MalformedString = "malformed-string";
+    /// A value of a registry key is asked for after the key was closed.
+    KeyUsedAfterClose = "key-used-after-close";
+    /// The handle of a registry key is closed twice.
+    KeyClosedTwice = "key-closed-twice";
+    /// A value of a registry key is asked for after the key was deleted.
+    CreatedKeyUsedAfterDelete = "created-key-used-after-delete";
+    /// A reference is given back to an object that is deleted.
+    ObjectDereferencedAfterLast = "object-dereferenced-after-last";
+    /// ObReferenceObject is called for a block of the pool.
+    BlockReferencedAsObject = "block-referenced-as-object";
     /// A wait with UserMode for an event on the stack.
     UserModeWaitOnStack = "user-mode-wait-on-stack";
     /// A process notify routine stays registered at unload (A12).
@@ -533,6 +553,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| active::routine(mistake, major))
         .or_else(|| lists::routine(mistake, major))
+        .or_else(|| handles::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
         .or_else(|| stack_memory::routine(mistake, major))

@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
 use super::key_information::{Answer, NAME, REG_DWORD, REG_SZ, key_information, value_information};
-use super::{Attributes, named, service};
+use super::{Attributes, key_life, named, service, text_of};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt::{
@@ -98,12 +98,19 @@ unsafe fn open_existing(
         return Err(STATUS_OBJECT_NAME_NOT_FOUND);
     }
     // SAFETY: contract of the function.
-    unsafe { give_handle(handle, path, access, kernel) };
+    unsafe { give_handle(handle, path, access, kernel, false) };
     Ok(STATUS_SUCCESS)
 }
 
-unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, kernel: bool) {
+unsafe fn give_handle(
+    handle: *mut HANDLE,
+    path: &str,
+    access: u32,
+    kernel: bool,
+    is_created: bool,
+) {
     let new = named::open(Kind::Key, path, granted(access), kernel);
+    key_life::begins(new, is_created);
     // SAFETY: contract of the function.
     unsafe { handle.write(new) };
 }
@@ -183,8 +190,9 @@ pub(super) unsafe extern "win64" fn create(
         }
         let existed = settings::key_exists(&path);
         settings::create_key(&path);
+        let kernel = attributes.is_kernel_handle();
         // SAFETY: the driver's pointer.
-        unsafe { give_handle(handle, &path, access, attributes.is_kernel_handle()) };
+        unsafe { give_handle(handle, &path, access, kernel, true) };
         if !disposition.is_null() {
             let done = if existed {
                 REG_OPENED_EXISTING_KEY
@@ -200,12 +208,14 @@ pub(super) unsafe extern "win64" fn create(
 
 pub(super) unsafe extern "win64" fn delete(handle: HANDLE, caller: usize) -> NTSTATUS {
     service("ZwDeleteKey", caller, || {
+        key_life::may(handle, "ZwDeleteKey", caller);
         let path = path_of(handle, DELETE)?;
         // A key with keys below it stays.
         if !settings::subkeys(&path).is_empty() {
             return Err(crate::nt::STATUS_CANNOT_DELETE);
         }
         settings::delete_key(&path);
+        key_life::is_deleted(handle, caller);
         Ok(STATUS_SUCCESS)
     })
 }
@@ -213,6 +223,7 @@ pub(super) unsafe extern "win64" fn delete(handle: HANDLE, caller: usize) -> NTS
 pub(super) unsafe extern "win64" fn flush(handle: HANDLE, caller: usize) -> NTSTATUS {
     // Settings are in memory alone; that the handle is a key's is all there is to check.
     service("ZwFlushKey", caller, || {
+        key_life::may(handle, "ZwFlushKey", caller);
         path_of(handle, 0).map(|_| STATUS_SUCCESS)
     })
 }
@@ -226,11 +237,13 @@ type Room = (*mut c_void, u32, *mut u32);
 /// The room is the driver's.
 unsafe fn answering(
     name: &'static str,
+    handle: HANDLE,
     caller: usize,
     (buffer, length, result): Room,
     answer: impl FnOnce() -> Result<Answer, NTSTATUS>,
 ) -> NTSTATUS {
     service(name, caller, || {
+        key_life::may(handle, name, caller);
         let answer = answer()?;
         // SAFETY: contract of the function.
         Ok(unsafe { answer.give(buffer, length, result) })
@@ -251,7 +264,7 @@ pub(super) unsafe extern "win64" fn query(
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwQueryKey", caller, room, answer) }
+    unsafe { answering("ZwQueryKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn enumerate(
@@ -271,7 +284,7 @@ pub(super) unsafe extern "win64" fn enumerate(
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwEnumerateKey", caller, room, answer) }
+    unsafe { answering("ZwEnumerateKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn query_value(
@@ -286,13 +299,13 @@ pub(super) unsafe extern "win64" fn query_value(
     let answer = || {
         let path = path_of(handle, KEY_QUERY_VALUE)?;
         // SAFETY: the driver's string.
-        let name = unsafe { unicode::to_string(name) };
+        let name = unsafe { text_of(name) };
         let value = settings::get(&path, &name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
         value_information(&name, &value, class)
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwQueryValueKey", caller, room, answer) }
+    unsafe { answering("ZwQueryValueKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn enumerate_value(
@@ -312,7 +325,7 @@ pub(super) unsafe extern "win64" fn enumerate_value(
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwEnumerateValueKey", caller, room, answer) }
+    unsafe { answering("ZwEnumerateValueKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn set_value(
@@ -325,9 +338,10 @@ pub(super) unsafe extern "win64" fn set_value(
     caller: usize,
 ) -> NTSTATUS {
     service("ZwSetValueKey", caller, || {
+        key_life::may(handle, "ZwSetValueKey", caller);
         let path = path_of(handle, KEY_SET_VALUE)?;
         // SAFETY: the driver's string.
-        let name = unsafe { unicode::to_string(name) };
+        let name = unsafe { text_of(name) };
         let data: &[u8] = if data.is_null() || bytes == 0 {
             &[]
         } else {

@@ -12,6 +12,7 @@ mod choice;
 pub mod devices;
 pub mod faults;
 pub mod files;
+pub mod handles;
 pub mod irp_life;
 pub mod irql;
 pub mod irql_calls;
@@ -27,6 +28,7 @@ pub use choice::RuleSet;
 pub use devices::*;
 pub use faults::*;
 pub use files::*;
+pub use handles::*;
 pub use irp_life::*;
 pub use irql::*;
 pub use irql_calls::*;
@@ -51,6 +53,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         pool_and_locks::RULES,
         objects::RULES,
         lists::RULES,
+        handles::RULES,
         faults::RULES,
     ]
     .into_iter()

@@ -76,25 +76,6 @@ rules! { PoolAndLocks;
         should: "delete each lookaside list once, after everything that allocates from it is gone",
         proof: BadDriver("reference-lookaside-deleted-twice"),
     };
-    NULL_HANDLE = {
-        name: "NullHandle",
-        code: "0xC4/F5",
-        checks: "ObReferenceObjectByHandle is called with a handle of null",
-        source: page::VIOLATION,
-        detected_by: "ObReferenceObjectByHandle: the handle",
-        should: "check that a handle was given before it is used",
-        proof: BadDriver("null-handle"),
-    };
-    USER_HANDLE = {
-        name: "UserHandleInKernelMode",
-        code: "0xC4/F6",
-        checks: "ObReferenceObjectByHandle is called in kernel mode with a handle of the program that the thread belongs to, which \
-                 the program can close and open again meanwhile",
-        source: page::VIOLATION,
-        detected_by: "ObReferenceObjectByHandle: the mode, the handle and the process of the thread",
-        should: "open handles with OBJ_KERNEL_HANDLE, and refer to a program's handle with UserMode",
-        proof: BadDriver("user-handle-in-kernel-mode"),
-    };
     USER_WAIT_ON_STACK = {
         name: "UserModeWaitOnStack",
         code: "0xC4/123",

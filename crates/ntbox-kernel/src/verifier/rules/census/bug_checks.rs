@@ -45,7 +45,7 @@ census! {
     checked "0x7E" OWN_REQUEST_NOT_STOPPED, BAD_INSTRUCTION;
     checked "0x7F" STACK_USED_UP;
     checked "0x8E" BAD_INSTRUCTION;
-    open "0x93" "a handle that is closed and is of nothing";
+    checked "0x93" INVALID_KERNEL_HANDLE;
     checked "0x96" WORKER_QUEUED_TWICE;
     checked "0xBE" WROTE_READ_ONLY;
     checked "0xBF" FAST_MUTEX_PAIRING;
@@ -86,7 +86,7 @@ census! {
     not_applicable "0x10D" "of drivers on the framework";
     checked "0x11B" CANCEL_LOCK_KEPT;
     checked "0x11D" ETW_HANDLE;
-    open "0x11F" "a handle that a driver closes and that is of nothing";
+    not_applicable "0x11F" "of the handle by which the I/O manager itself holds a driver object while it loads the driver; no driver is told it";
     not_applicable "0x121" "a live report of Windows, of no rule that is published";
     checked "0x12E" PARTIAL_MDL_RANGE;
     open "0x128" "the priorities of a thread after a worker routine";
@@ -102,7 +102,7 @@ census! {
     checked "0x162" FAST_MUTEX_PAIRING, RESOURCE_NOT_OWNED;
     open "0x16C" "the flags of rundown protection";
     checked "0x16E" RESOURCE_NOT_OWNED;
-    open "0x189" "the header of an object that is dereferenced";
+    checked "0x189" BAD_OBJECT_HEADER;
     checked "0x192" IRQL_TOO_HIGH, EX_APC_LTE_1;
     not_applicable "0x19A" SESSIONS;
     not_applicable "0x1C6" "of fast resources, which the box does not export";

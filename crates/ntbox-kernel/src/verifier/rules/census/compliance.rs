@@ -6,7 +6,6 @@ use super::{Entry, State, census};
 
 const REMOVE_LOCK: &str = "remove locks by thread and request; that one is released too often is checked: RemoveLockCheck";
 const OWN_WAIT: &str = "waits for requests that the driver has allocated; those for the request of its dispatch routine are checked: SignalEventInCompletion";
-const REGISTRY: &str = "handles to registry keys that are used after they were closed";
 
 census! {
     not_applicable "AddDevice" PNP;
@@ -175,6 +174,6 @@ census! {
     checked "WithinCriticalRegion" RESOURCE_APCS_ENABLED, FAST_MUTEX_UNSAFE;
     not_applicable "WmiComplete" WMI;
     not_applicable "WmiForward" WMI;
-    open "ZwRegistryCreate" REGISTRY;
-    open "ZwRegistryOpen" REGISTRY;
+    checked "ZwRegistryCreate" CREATED_KEY_ENDED;
+    checked "ZwRegistryOpen" KEY_ENDED;
 }

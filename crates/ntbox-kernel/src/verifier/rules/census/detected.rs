@@ -37,10 +37,10 @@ census! {
     checked "0xC4/39" FAST_MUTEX_UNSAFE;
     checked "0xC4/3A" FAST_MUTEX_UNSAFE;
     checked "0xC4/3B" WAIT_AT_DISPATCH;
-    open "0xC4/3C" "a handle of ObReferenceObjectByHandle that is of nothing";
+    checked "0xC4/3C" BAD_HANDLE;
     checked "0xC4/3D" RESOURCE_ALIGNMENT;
     checked "0xC4/3E" LEAVE_CRITICAL_REGION;
-    open "0xC4/3F" "the count of references of every object, by who gave them back";
+    checked "0xC4/3F" OBJECT_GONE;
     checked "0xC4/40" SPIN_LOCK_BELOW_DISPATCH;
     checked "0xC4/41" SPIN_LOCK_BELOW_DISPATCH;
     checked "0xC4/42" KE_DISPATCH_LTE;
@@ -114,7 +114,7 @@ census! {
     checked "0xC4/E1" PAGEABLE_OBJECT;
     open "0xC4/E2" USER_ADDRESSES;
     open "0xC4/E3" USER_ADDRESSES;
-    open "0xC4/E4" "the strings that Zw routines are given";
+    checked "0xC4/E4" MALFORMED_STRING;
     checked "0xC4/E5" IRQL_TOO_HIGH;
     checked "0xC4/E6" ZW_PASSIVE, IRQL_TOO_HIGH;
     checked "0xC4/EA" RESOURCE_APCS_ENABLED;
@@ -122,7 +122,7 @@ census! {
     open "0xC4/F0" "memcpy of ranges that overlap";
     checked "0xC4/F5" NULL_HANDLE;
     checked "0xC4/F6" USER_HANDLE;
-    open "0xC4/F7" "a kernel handle that a driver uses in user mode";
+    checked "0xC4/F7" KERNEL_HANDLE_AS_USER;
     checked "0xC4/FA" IRQL_CHANGED_BY_COMPLETION;
     checked "0xC4/FB" REGIONS_CHANGED;
     not_applicable "0xC4/FC" NOT_EXPORTED;
