@@ -126,6 +126,7 @@ fn what_is_right_is_not_reported() {
         "active-objects",
         "lists",
         "handles",
+        "manners",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -452,6 +453,14 @@ caught! {
     locked_pages_left_is_caught = "locked-pages-left";
     /// V (locks): a spin lock is released twice.
     a_spin_lock_released_twice_is_caught = "spin-lock-released-twice";
+    /// V (locks): a spin lock is acquired as a queued one, and elsewhere as a plain one.
+    spin_lock_acquired_as_queued_is_caught = "spin-lock-acquired-as-queued";
+    /// V (locks): a queued spin lock is released as a plain one.
+    queued_lock_released_as_plain_is_caught = "queued-lock-released-as-plain";
+    /// V (locks): the first of two spin locks is released first, and the level lowered.
+    spin_lock_released_out_of_order_is_caught = "spin-lock-released-out-of-order";
+    /// V (locks): a push lock is acquired with flags that there are not.
+    push_lock_flags_is_caught = "push-lock-flags";
     /// V (locks): a fast mutex is acquired twice by one thread.
     a_fast_mutex_acquired_twice_is_caught = "fast-mutex-acquired-twice";
     /// V (locks): ExAcquireFastMutexUnsafe is called with APCs enabled.

@@ -37,6 +37,8 @@ pub enum Right {
     Lists,
     /// Keys and other objects are opened, used, and closed once.
     Handles,
+    /// Locks are acquired and released by one sort of routines, in order.
+    Manners,
 }
 
 impl Right {
@@ -51,6 +53,7 @@ impl Right {
             ("active-objects", Self::ActiveObjects),
             ("lists", Self::Lists),
             ("handles", Self::Handles),
+            ("manners", Self::Manners),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -64,6 +67,7 @@ impl Right {
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
             (Self::Handles, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::handles_right),
+            (Self::Manners, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::manners_right),
             (Self::Lists, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::lists_right),
             (Self::ActiveObjects, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::active_objects_right),
             _ => None,

@@ -72,6 +72,7 @@ const FAULTS: &str = "mistakes/faults.rs";
 const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
+const MANNERS: &str = "mistakes/manners.rs";
 const HANDLES: &str = "mistakes/handles.rs";
 const LISTS: &str = "mistakes/lists.rs";
 const ACTIVE: &str = "mistakes/active.rs";
@@ -383,6 +384,18 @@ pub const ALL: &[Mistake] = &[
     at_line("partial-mdl-out-of-range", "PartialMdlRange", LISTS),
     at_line("locked-pages-left", "LockedPagesLeft", LISTS),
     at_line("mdl-unlocked-twice", "MdlState", OBJECTS),
+    at_line(
+        "spin-lock-acquired-as-queued",
+        "LockAcquiredOtherwise",
+        MANNERS,
+    ),
+    at_line(
+        "queued-lock-released-as-plain",
+        "LockReleasedOtherwise",
+        MANNERS,
+    ),
+    at_line("spin-lock-released-out-of-order", "ReleaseOrder", MANNERS),
+    at_line("push-lock-flags", "PushLockFlags", MANNERS),
     at_line("spin-lock-released-twice", "SpinLock", PAIRING),
     at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),
     at_line("fast-mutex-unsafe", "FastMutexUnsafe", PAIRING),

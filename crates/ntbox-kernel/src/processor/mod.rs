@@ -37,6 +37,7 @@ pub mod held_locks;
 pub mod instruction;
 pub mod irql;
 pub mod lifetime;
+pub mod lock_manner;
 pub mod lock_order;
 pub mod notify;
 pub mod object;

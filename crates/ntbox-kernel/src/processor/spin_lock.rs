@@ -228,7 +228,7 @@ pub unsafe fn release_lowering(lock: *mut usize, level: Kirql, caller: usize) {
     }
     if held > 0 && level < DISPATCH_LEVEL {
         violation(
-            &rules::SPIN_LOCK_RELEASE_IRQL,
+            &rules::RELEASE_ORDER,
             format!(
                 "KeReleaseSpinLock lowered to {} ({level}) while {held} other spin lock(s) are held",
                 irql::name(level)

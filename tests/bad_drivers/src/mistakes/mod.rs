@@ -24,6 +24,7 @@ mod levels;
 mod lists;
 mod locks;
 mod logging;
+mod manners;
 mod memory;
 mod notify;
 mod objects;
@@ -45,6 +46,7 @@ pub use fast_io::query as fast_io_query;
 pub use files::use_file;
 pub use handles::right as handles_right;
 pub use lists::right as lists_right;
+pub use manners::right as manners_right;
 pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
@@ -289,6 +291,14 @@ mistakes! {
     LockedPagesLeft = "locked-pages-left";
     /// A spin lock is released twice.
     SpinLockReleasedTwice = "spin-lock-released-twice";
+    /// A spin lock is acquired as a queued one, and elsewhere as a plain one.
+    SpinLockAcquiredAsQueued = "spin-lock-acquired-as-queued";
+    /// A queued spin lock is released as a plain one.
+    QueuedLockReleasedAsPlain = "queued-lock-released-as-plain";
+    /// The first of two spin locks is released first, and the level lowered.
+    SpinLockReleasedOutOfOrder = "spin-lock-released-out-of-order";
+    /// A push lock is acquired with flags that there are not.
+    PushLockFlags = "push-lock-flags";
     /// A fast mutex is acquired twice by one thread.
     FastMutexAcquiredTwice = "fast-mutex-acquired-twice";
     /// ExAcquireFastMutexUnsafe is called with APCs enabled.
@@ -553,6 +563,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| active::routine(mistake, major))
         .or_else(|| lists::routine(mistake, major))
+        .or_else(|| manners::routine(mistake, major))
         .or_else(|| handles::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))

@@ -112,4 +112,40 @@ rules! { PoolAndLocks;
         should: "keep work items in nonpaged memory",
         proof: BadDriver("work-item-in-paged-pool"),
     };
+    LOCK_ACQUIRED_OTHERWISE = {
+        name: "LockAcquiredOtherwise",
+        code: "0xC4/1008",
+        checks: "A spin lock is acquired by routines of another sort than before: plain, queued or reader/writer",
+        source: page::VIOLATION,
+        detected_by: "the spin-lock routines: by which sort the lock was acquired last",
+        should: "acquire a lock by one sort of routines everywhere; queued and plain ones do not see each other",
+        proof: BadDriver("spin-lock-acquired-as-queued"),
+    };
+    LOCK_RELEASED_OTHERWISE = {
+        name: "LockReleasedOtherwise",
+        code: "0xC4/1009",
+        checks: "A spin lock is released by a routine of another sort than it was acquired by",
+        source: page::VIOLATION,
+        detected_by: "the spin-lock routines: by which sort the lock was acquired last",
+        should: "release a lock by the routine that belongs to the one that acquired it",
+        proof: BadDriver("queued-lock-released-as-plain"),
+    };
+    RELEASE_ORDER = {
+        name: "ReleaseOrder",
+        code: "0xC4/1003",
+        checks: "The spin lock that had raised the IRQL is released while one is held that was acquired after it, so that this one is held at a lower level",
+        source: page::VIOLATION,
+        detected_by: "KeReleaseSpinLock, KeReleaseInStackQueuedSpinLock: the level, and the locks that the thread holds",
+        should: "release spin locks in the reverse of the order in which they were acquired",
+        proof: BadDriver("spin-lock-released-out-of-order"),
+    };
+    PUSH_LOCK_FLAGS = {
+        name: "PushLockFlags",
+        code: "0x152 INVALID_PUSH_LOCK_FLAGS",
+        checks: "A push-lock routine is called with flags that there are not",
+        source: "debugger/bug-check-0x152--invalid-push-lock-flags",
+        detected_by: "the push-lock routines: the flags",
+        should: "pass EX_DEFAULT_PUSH_LOCK_FLAGS",
+        proof: BadDriver("push-lock-flags"),
+    };
 }

@@ -2,7 +2,7 @@
 //! hardware, of networks and of Windows' own start are left out.
 
 use super::super::*;
-use super::because::{PNP, SESSIONS};
+use super::because::{NOT_EXPORTED, PNP, SESSIONS};
 use super::{Entry, State, census};
 
 const VIEWS: &str = "of views of sections in system space, whose routines the box does not export: a driver that imports one is not loaded";
@@ -91,16 +91,16 @@ census! {
     checked "0x12E" PARTIAL_MDL_RANGE;
     open "0x128" "the priorities of a thread after a worker routine";
     open "0x129" "the priorities of a thread after a worker routine";
-    open "0x132" "ExSetResourceOwnerPointer, which the box does not export";
+    not_applicable "0x132" NOT_EXPORTED;
     not_checkable "0x133" "about time, which the box does not measure for a driver";
     not_applicable "0x135" "of registry callbacks, which the box does not export";
     checked "0x139" BAD_INSTRUCTION;
-    open "0x152" "the flags of push locks";
+    checked "0x152" PUSH_LOCK_FLAGS;
     checked "0x153" WORKER_STATE;
     not_applicable "0x157" "about priorities of threads, which the box has not";
     not_applicable "0x15B" "about priorities of threads, which the box has not";
     checked "0x162" FAST_MUTEX_PAIRING, RESOURCE_NOT_OWNED;
-    open "0x16C" "the flags of rundown protection";
+    not_applicable "0x16C" NOT_EXPORTED;
     checked "0x16E" RESOURCE_NOT_OWNED;
     checked "0x189" BAD_OBJECT_HEADER;
     checked "0x192" IRQL_TOO_HIGH, EX_APC_LTE_1;

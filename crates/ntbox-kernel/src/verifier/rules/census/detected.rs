@@ -9,6 +9,7 @@ use super::{Entry, State, census};
 
 const DISK: &str = "of the option Disk Integrity Checking, which looks at sectors";
 const CODE_INTEGRITY: &str = "the checks of code integrity, of what is allocated and mapped executable, and of the image's sections";
+const RUNS_ON: &str = "about a thread that runs on when DriverUnload has returned, which is itself reported, before it allocates: UnloadedWithRequests";
 const QUOTA: &str = "of quota, which the box does not charge";
 const PAGES: &str = "about page frames, which the box has not";
 
@@ -50,7 +51,7 @@ census! {
     checked "0xC4/54" POOL_OVERRUN_FOUND;
     checked "0xC4/59" POOL_OVERRUN_FOUND;
     checked "0xC4/60" LEAK_AT_UNLOAD;
-    open "0xC4/61" "allocations of another thread while DriverUnload runs";
+    not_applicable "0xC4/61" RUNS_ON;
     checked "0xC4/62" LEAK_AT_UNLOAD;
     not_applicable "0xC4/6F" PAGES;
     checked "0xC4/70" IRQL_TOO_HIGH;
@@ -152,12 +153,12 @@ census! {
     checked "0xC4/1000" SELF_DEADLOCK;
     checked "0xC4/1001" DEADLOCK;
     checked "0xC4/1002" RESOURCE_NOT_INITIALIZED;
-    open "0xC4/1003" "the order in which locks are released";
+    checked "0xC4/1003" RELEASE_ORDER;
     checked "0xC4/1004" RESOURCE_NOT_OWNED, SPIN_LOCK_PAIRING, FAST_MUTEX_PAIRING, MUTEX_NOT_OWNED;
     checked "0xC4/1005" LOCK_INITIALIZED_TWICE;
     checked "0xC4/1007" RESOURCE_NOT_OWNED, SPIN_LOCK_PAIRING, FAST_MUTEX_PAIRING;
-    open "0xC4/1008" "which of the spin-lock routines a lock is used with";
-    open "0xC4/1009" "which of the spin-lock routines a lock is used with";
+    checked "0xC4/1008" LOCK_ACQUIRED_OTHERWISE;
+    checked "0xC4/1009" LOCK_RELEASED_OTHERWISE;
     checked "0xC4/100A" WORKER_STATE, THREAD_HELD_MUTEX;
     checked "0xC4/100B" RESOURCE_DELETED_OWNED;
     open "0xC4/1010" "the contents of the buffer of a write while drivers have it";
