@@ -3,6 +3,7 @@
 
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::image_audit::Doctored;
 use fsglass_tests::mistakes::{ALL, Mistake, Work};
 use fsglass_tests::verifier_table::{report_line, rule_of};
 use std::io::Write as _;
@@ -12,10 +13,17 @@ use tempfile::TempDir;
 /// Runs `bad_drivers.sys` with a mistake (or none) over random work, which pends, completes at
 /// DISPATCH_LEVEL and on other threads, and unloads it.
 fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended {
-    let driver = drivers::bad_drivers(profile).display().to_string();
+    let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+    let driver = match work {
+        Work::Doctored { section, bits, .. } => doctored(profile, section, bits, &folder),
+        _ => drivers::bad_drivers(profile).display().to_string(),
+    };
     let mut arguments = vec!["run".to_owned(), "--driver".to_owned(), driver.clone()];
+    if let Work::Doctored { rule, .. } = work {
+        arguments.extend(["--verify".to_owned(), format!("standard,{rule}")]);
+    }
     let more: &[&str] = match work {
-        Work::Random => &[],
+        Work::Random | Work::Doctored { .. } => &[],
         Work::Verified(list) => &["--verify", list],
         Work::Copy => &["--workload", "copy:tests/bad_drivers/src"],
         Work::Stacked | Work::Above => &["--driver", &driver],
@@ -54,6 +62,16 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
     arguments.extend(["--ops", "3000", "--threads", "2", "--seed"].map(str::to_owned));
     arguments.push(seed.to_string());
     ntbox(arguments)
+}
+
+/// The path of a copy of the driver with more bits in the characteristics of a section.
+fn doctored(profile: Profile, section: &str, bits: u32, folder: &TempDir) -> String {
+    let image = std::fs::read(drivers::bad_drivers(profile)).expect("the driver");
+    let mut copy = Doctored::new(&image);
+    copy.set_section_characteristics(section, bits);
+    let path = folder.path().join("bad_drivers.sys");
+    std::fs::write(&path, copy.finish()).expect("the copy");
+    path.display().to_string()
 }
 
 /// The rule whose mistakes are not seen in Wine, and why.
@@ -134,7 +152,11 @@ fn what_is_right_is_not_reported() {
     {
         let driver = driver(profile);
         let right = format!("Right={right}");
-        for verify in ["standard", "standard,force-pending"] {
+        for verify in [
+            "standard",
+            "standard,force-pending",
+            "standard,CodeIntegrityPool,CodeIntegrityMapping,CodeIntegritySection,CodeIntegrityImports",
+        ] {
             ntbox([
                 "run",
                 "--driver",
@@ -451,6 +473,14 @@ caught! {
     partial_mdl_out_of_range_is_caught = "partial-mdl-out-of-range";
     /// V (memory): the pages of an MDL are locked, and forgotten.
     locked_pages_left_is_caught = "locked-pages-left";
+    /// V (code integrity): a block of executable pool is allocated.
+    executable_pool_is_caught = "executable-pool";
+    /// V (code integrity): pages are mapped without MdlMappingNoExecute.
+    executable_mapping_is_caught = "executable-mapping";
+    /// V (code integrity): nothing: it is the section .text that is writable.
+    writable_code_section_is_caught = "writable-code-section";
+    /// V (code integrity): nothing: it is the section of the import address table that is executable.
+    imports_in_code_section_is_caught = "imports-in-code-section";
     /// V (locks): a spin lock is released twice.
     a_spin_lock_released_twice_is_caught = "spin-lock-released-twice";
     /// V (locks): a spin lock is acquired as a queued one, and elsewhere as a plain one.

@@ -29,6 +29,27 @@ const fn in_routine(
     }
 }
 
+/// A mistake in the headers of the image: bits of a section's characteristics.
+const fn of_image(
+    name: &'static str,
+    rule: &'static str,
+    section: &'static str,
+    bits: u32,
+) -> Mistake {
+    Mistake {
+        name,
+        rule,
+        file: "",
+        site: None,
+        work: Work::Doctored {
+            rule,
+            section,
+            bits,
+        },
+        reference: None,
+    }
+}
+
 /// A mistake with requests of its own, or at IoCallDriver.
 const fn request(name: &'static str, rule: &'static str) -> Mistake {
     at_line(name, rule, REQUESTS)
@@ -382,6 +403,22 @@ pub const ALL: &[Mistake] = &[
     at_line("mdl-built-of-paged-pool", "MdlPageable", LISTS),
     at_line("partial-mdl-too-small", "PartialMdlSize", LISTS),
     at_line("partial-mdl-out-of-range", "PartialMdlRange", LISTS),
+    at_line("executable-pool", "CodeIntegrityPool", LISTS)
+        .with(Work::Verified("standard,CodeIntegrityPool")),
+    at_line("executable-mapping", "CodeIntegrityMapping", LISTS)
+        .with(Work::Verified("standard,CodeIntegrityMapping")),
+    of_image(
+        "writable-code-section",
+        "CodeIntegritySection",
+        ".text",
+        0x8000_0000,
+    ),
+    of_image(
+        "imports-in-code-section",
+        "CodeIntegrityImports",
+        ".rdata",
+        0x2000_0000,
+    ),
     at_line("locked-pages-left", "LockedPagesLeft", LISTS),
     at_line("mdl-unlocked-twice", "MdlState", OBJECTS),
     at_line(

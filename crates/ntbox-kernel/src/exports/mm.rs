@@ -194,17 +194,23 @@ static USER_MAPPING: active::Kind = active::Kind {
     forget: |_| {},
 };
 
+/// `MdlMappingNoExecute`, in a priority.
+const NO_EXECUTE: u32 = 0x4000_0000;
+
+/// How pages are mapped.
+#[derive(Clone, Copy)]
+struct Mapping {
+    mode: i8,
+    may_fail: bool,
+    executable: bool,
+}
+
 /// What the mapping routines do: the address is the one everybody uses.
 ///
 /// # Safety
 /// `list` points to an MDL.
-unsafe fn map(
-    ddi: &'static str,
-    list: *mut MDL,
-    mode: i8,
-    may_fail: bool,
-    caller: usize,
-) -> *mut c_void {
+unsafe fn map(ddi: &'static str, list: *mut MDL, how: Mapping, caller: usize) -> *mut c_void {
+    let Mapping { mode, .. } = how;
     let maximum = if mode == 0 { DISPATCH_LEVEL } else { APC_LEVEL };
     irql::require_at_most(ddi, maximum, caller);
     if flags(list) & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL) == 0 {
@@ -216,7 +222,11 @@ unsafe fn map(
         USER_MAPPING.begin(list.addr(), caller);
         return address;
     }
-    if !may_fail && flags(list) & MAPPING_CAN_FAIL == 0 {
+    if how.executable {
+        let what = "is mapped so that it can be executed";
+        wrong(&rules::EXECUTABLE_MAPPING, ddi, list, what, caller);
+    }
+    if !how.may_fail && flags(list) & MAPPING_CAN_FAIL == 0 {
         let what = "is mapped so that the system stops where that fails";
         wrong(&rules::MDL_MAY_NOT_FAIL, ddi, list, what, caller);
     }
@@ -242,8 +252,13 @@ unsafe fn map(
 
 /// `MmMapLockedPages`.
 unsafe extern "win64" fn map_locked_pages(list: *mut MDL, mode: i8, caller: usize) -> *mut c_void {
+    let how = Mapping {
+        mode,
+        may_fail: false,
+        executable: true,
+    };
     // SAFETY: the driver passes a list.
-    unsafe { map("MmMapLockedPages", list, mode, false, caller) }
+    unsafe { map("MmMapLockedPages", list, how, caller) }
 }
 
 /// `MmMapLockedPagesSpecifyCache`. A requested address is not given.
@@ -253,15 +268,19 @@ unsafe extern "win64" fn map_locked_pages_specify_cache(
     _cache: i32,
     _requested: *mut c_void,
     bug_check_on_failure: u32,
-    _priority: u32,
+    priority: u32,
     caller: usize,
 ) -> *mut c_void {
     if bug_check_on_failure == 0 && crate::pool::failure::should_fail(caller) {
         return std::ptr::null_mut();
     }
-    let (ddi, may_fail) = ("MmMapLockedPagesSpecifyCache", bug_check_on_failure == 0);
+    let how = Mapping {
+        mode,
+        may_fail: bug_check_on_failure == 0,
+        executable: priority & NO_EXECUTE == 0,
+    };
     // SAFETY: the driver passes a list.
-    unsafe { map(ddi, list, mode, may_fail, caller) }
+    unsafe { map("MmMapLockedPagesSpecifyCache", list, how, caller) }
 }
 
 /// `MmUnmapLockedPages`.

@@ -7,7 +7,7 @@ use core::ptr::null_mut;
 use wdk_sys::{
     _LOCK_OPERATION, _MEMORY_CACHING_TYPE, _MM_PAGE_PRIORITY, _MODE, DISPATCH_LEVEL,
     IRP_MJ_QUERY_INFORMATION, KIRQL, KPROCESSOR_MODE, MDL, NTSTATUS, PDEVICE_OBJECT, PIRP,
-    POOL_FLAG_NON_PAGED, POOL_FLAG_PAGED, PVOID, ntddk,
+    POOL_FLAG_NON_PAGED, POOL_FLAG_NON_PAGED_EXECUTE, POOL_FLAG_PAGED, PVOID, ntddk,
 };
 
 /// `MdlMappingNoExecute`.
@@ -37,6 +37,8 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::PartialMdlTooSmall => Some(build_small_part),
         Mistake::PartialMdlOutOfRange => Some(build_outer_part),
         Mistake::LockedPagesLeft => Some(lock_and_forget),
+        Mistake::ExecutablePool => Some(allocate_executable),
+        Mistake::ExecutableMapping => Some(map_executable),
         _ => None,
     }
 }
@@ -226,6 +228,23 @@ unsafe extern "C" fn build_outer_part(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
 unsafe extern "C" fn lock_and_forget(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     if let Some(whole) = Whole::allocate(POOL_FLAG_PAGED) {
         ntddk::MmProbeAndLockPages(whole.list, KERNEL, _LOCK_OPERATION::IoWriteAccess); // MISTAKE: locked-pages-left
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn allocate_executable(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let block = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED_EXECUTE, 64, TAG); // MISTAKE: executable-pool
+    if !block.is_null() {
+        ntddk::ExFreePoolWithTag(block, TAG);
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn map_executable(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(whole) = Whole::locked() {
+        let priority = _MM_PAGE_PRIORITY::NormalPagePriority;
+        let _ = map_with(whole.list, KERNEL, 0, priority); // MISTAKE: executable-mapping
+        whole.unlock_and_free();
     }
     dispatch(device, irp)
 }

@@ -289,6 +289,14 @@ mistakes! {
     PartialMdlOutOfRange = "partial-mdl-out-of-range";
     /// The pages of an MDL are locked, and forgotten.
     LockedPagesLeft = "locked-pages-left";
+    /// A block of executable pool is allocated.
+    ExecutablePool = "executable-pool";
+    /// Pages are mapped without MdlMappingNoExecute.
+    ExecutableMapping = "executable-mapping";
+    /// Nothing: it is the section .text that is writable.
+    WritableCodeSection = "writable-code-section";
+    /// Nothing: it is the section of the import address table that is executable.
+    ImportsInCodeSection = "imports-in-code-section";
     /// A spin lock is released twice.
     SpinLockReleasedTwice = "spin-lock-released-twice";
     /// A spin lock is acquired as a queued one, and elsewhere as a plain one.

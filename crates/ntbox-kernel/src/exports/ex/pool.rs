@@ -74,6 +74,13 @@ fn allocate(
             &[("allocated at", caller)],
         );
     }
+    if kind == Kind::NonPagedExecute {
+        violation(
+            &rules::EXECUTABLE_POOL,
+            format!("{ddi} was called for executable pool"),
+            &[("allocated at", caller)],
+        );
+    }
     let mut block = pool::allocate(kind, bytes, tag, caller);
     while block.is_null() && manner.raise {
         block = pool::allocate(kind, bytes, tag, caller);

@@ -9,6 +9,7 @@
 
 pub mod census;
 mod choice;
+pub mod code_integrity;
 pub mod devices;
 pub mod faults;
 pub mod files;
@@ -25,6 +26,7 @@ mod rule;
 mod severity;
 
 pub use choice::RuleSet;
+pub use code_integrity::*;
 pub use devices::*;
 pub use faults::*;
 pub use files::*;
@@ -54,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         objects::RULES,
         lists::RULES,
         handles::RULES,
+        code_integrity::RULES,
         faults::RULES,
     ]
     .into_iter()

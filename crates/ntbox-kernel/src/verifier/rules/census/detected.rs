@@ -8,8 +8,8 @@ use super::because::{
 use super::{Entry, State, census};
 
 const DISK: &str = "of the option Disk Integrity Checking, which looks at sectors";
-const CODE_INTEGRITY: &str = "the checks of code integrity, of what is allocated and mapped executable, and of the image's sections";
 const RUNS_ON: &str = "about a thread that runs on when DriverUnload has returned, which is itself reported, before it allocates: UnloadedWithRequests";
+const ALIGNMENT: &str = "of images that are linked with an alignment below that of pages: the box refuses to load one, and says why";
 const QUOTA: &str = "of quota, which the box does not charge";
 const PAGES: &str = "about page frames, which the box has not";
 
@@ -165,12 +165,12 @@ census! {
     open "0xC4/1011" "the contents of the buffer of a read while drivers have it";
     not_applicable "0xC4/1012" INTERNAL;
     not_applicable "0xC4/1013" INTERNAL;
-    open "0xC4/2000" CODE_INTEGRITY;
+    checked "0xC4/2000" EXECUTABLE_POOL;
     not_applicable "0xC4/2001" NOT_EXPORTED;
-    open "0xC4/2002" CODE_INTEGRITY;
-    open "0xC4/2003" CODE_INTEGRITY;
-    open "0xC4/2004" CODE_INTEGRITY;
-    open "0xC4/2005" CODE_INTEGRITY;
+    checked "0xC4/2002" EXECUTABLE_MAPPING;
+    checked "0xC4/2003" WRITABLE_CODE;
+    not_applicable "0xC4/2004" ALIGNMENT;
+    checked "0xC4/2005" EXECUTABLE_IMPORTS;
     not_applicable "0xC4/A001-A00E" NETWORK;
     not_applicable "0xC4/20002" NOT_EXPORTED;
     not_applicable "0xC4/20003" HARDWARE;
