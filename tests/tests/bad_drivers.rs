@@ -145,6 +145,7 @@ fn what_is_right_is_not_reported() {
         "lists",
         "handles",
         "manners",
+        "addresses",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -649,6 +650,12 @@ caught! {
     object_dereferenced_after_last_is_caught = "object-dereferenced-after-last";
     /// V (objects): obReferenceObject is called for a block of the pool.
     block_referenced_as_object_is_caught = "block-referenced-as-object";
+    /// V (addresses): an event is made in the buffer of a program.
+    event_in_program_memory_is_caught = "event-in-program-memory";
+    /// V (addresses): a request of its own in kernel mode has the buffer of a program.
+    kernel_request_with_program_memory_is_caught = "kernel-request-with-program-memory";
+    /// V (addresses): a Zw routine is to write into the buffer of a program.
+    program_memory_given_to_zw_is_caught = "program-memory-given-to-zw";
     /// V (objects): a wait in user mode on the stack.
     a_user_mode_wait_on_the_stack_is_caught = "user-mode-wait-on-stack";
     /// A12: a process notify routine left.

@@ -39,6 +39,8 @@ pub enum Right {
     Handles,
     /// Locks are acquired and released by one sort of routines, in order.
     Manners,
+    /// Memory of programs is given to the file system alone, in a request of their mode.
+    Addresses,
 }
 
 impl Right {
@@ -54,6 +56,7 @@ impl Right {
             ("lists", Self::Lists),
             ("handles", Self::Handles),
             ("manners", Self::Manners),
+            ("addresses", Self::Addresses),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -68,6 +71,7 @@ impl Right {
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
             (Self::Handles, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::handles_right),
             (Self::Manners, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::manners_right),
+            (Self::Addresses, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::addresses_right),
             (Self::Lists, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::lists_right),
             (Self::ActiveObjects, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::active_objects_right),
             _ => None,

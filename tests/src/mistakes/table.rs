@@ -93,6 +93,7 @@ const FAULTS: &str = "mistakes/faults.rs";
 const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
+const ADDRESSES: &str = "mistakes/addresses.rs";
 const MANNERS: &str = "mistakes/manners.rs";
 const HANDLES: &str = "mistakes/handles.rs";
 const LISTS: &str = "mistakes/lists.rs";
@@ -737,6 +738,17 @@ pub const ALL: &[Mistake] = &[
     at_line("key-closed-twice", "ZwRegistryOpen", HANDLES),
     at_line("created-key-used-after-delete", "ZwRegistryCreate", HANDLES),
     at_line("object-dereferenced-after-last", "ObjectGone", HANDLES),
+    at_line("event-in-program-memory", "UserAddressInKernel", ADDRESSES),
+    at_line(
+        "kernel-request-with-program-memory",
+        "UserAddressInKernelRequest",
+        ADDRESSES,
+    ),
+    at_line(
+        "program-memory-given-to-zw",
+        "UserAddressInZwCall",
+        ADDRESSES,
+    ),
     at_line("block-referenced-as-object", "BadObjectHeader", HANDLES),
     at_line(
         "user-handle-in-kernel-mode",

@@ -1,9 +1,10 @@
-//! What the kernel uses at `DISPATCH_LEVEL` must not be paged out.
+//! What the kernel uses at `DISPATCH_LEVEL` must not be paged out, and not be a program's.
 //!
 //! Source: "Introduction to Kernel Dispatcher Objects" in the kernel architecture guide, bug checks
-//! 0xC4/E1 and 131.
+//! 0xC4/E0, E1 and 131.
 
 use crate::host::pageable;
+use crate::io_manager::program_memory;
 use crate::verifier::{Rule, rules, violation};
 
 /// `ddi` is called for the dispatcher object at `address`.
@@ -17,6 +18,13 @@ pub(super) fn work_item(ddi: &str, address: usize, caller: usize) {
 }
 
 fn require(rule: &'static Rule, ddi: &str, address: usize, caller: usize) {
+    if program_memory::contains(address) {
+        violation(
+            &rules::USER_ADDRESS,
+            format!("{ddi} was called for 0x{address:x}, which is memory of a program"),
+            &[("called at", caller)],
+        );
+    }
     if pageable::may_be_out(address) {
         violation(
             rule,

@@ -27,6 +27,7 @@ pub(super) use object::self_relative;
 #[cfg(test)]
 mod tests;
 
+use crate::io_manager::program_memory;
 use crate::nt::unicode;
 use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER, UNICODE_STRING};
 use crate::pool::failure;
@@ -98,6 +99,19 @@ fn service(
         return status;
     }
     thread::from_kernel_mode(run).unwrap_or_else(|status| status)
+}
+
+/// Reports those of the addresses that a driver gives the service `name` which are a program's.
+fn passes(name: &str, addresses: &[usize], caller: usize) {
+    for address in addresses {
+        if program_memory::contains(*address) {
+            violation(
+                &rules::ZW_USER_ADDRESS,
+                format!("{name} was given 0x{address:x}, which is memory of a program"),
+                &[("called at", caller)],
+            );
+        }
+    }
 }
 
 /// The text of a string that a driver passes; one that is malformed is reported.

@@ -9,7 +9,9 @@
 use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
-use super::{call_checks, checks, device, fence, irp, stack_memory, unload_safe, witness};
+use super::{
+    call_checks, checks, device, fence, irp, program_memory, stack_memory, unload_safe, witness,
+};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
@@ -150,6 +152,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         }
         // One that a lower driver has may have a routine of that driver's.
         call_checks::check_cancel_routine(irp, site);
+        program_memory::check_request(irp, site);
         let number = (*irp).CurrentLocation - 1;
         // Fewer locations than the stack below needs: the driver that lacks one would write
         // in front of the first before it could be caught.

@@ -44,6 +44,7 @@ pub mod namespace;
 mod outstanding;
 pub mod own_request_checks;
 pub mod power;
+pub mod program_memory;
 pub mod query_name;
 pub mod raw;
 pub mod recognizer;

@@ -10,6 +10,7 @@
 //! expectation in `tests/tests/bad_drivers.rs`.
 
 mod active;
+mod addresses;
 mod completion;
 mod devices;
 mod ends;
@@ -38,6 +39,7 @@ mod threads;
 mod waiting;
 
 pub use active::right as active_objects_right;
+pub use addresses::right as addresses_right;
 pub use devices::{
     after_create, at_unload, before_delete, claim_mount, make_name, name_is_freed, on_delete,
     on_detach,
@@ -487,6 +489,12 @@ mistakes! {
     ObjectDereferencedAfterLast = "object-dereferenced-after-last";
     /// ObReferenceObject is called for a block of the pool.
     BlockReferencedAsObject = "block-referenced-as-object";
+    /// An event is made in the buffer of a program.
+    EventInProgramMemory = "event-in-program-memory";
+    /// A request of its own in kernel mode has the buffer of a program.
+    KernelRequestWithProgramMemory = "kernel-request-with-program-memory";
+    /// A Zw routine is to write into the buffer of a program.
+    ProgramMemoryGivenToZw = "program-memory-given-to-zw";
     /// A wait with UserMode for an event on the stack.
     UserModeWaitOnStack = "user-mode-wait-on-stack";
     /// A process notify routine stays registered at unload (A12).
@@ -571,6 +579,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| objects::routine(mistake, major))
         .or_else(|| active::routine(mistake, major))
         .or_else(|| lists::routine(mistake, major))
+        .or_else(|| addresses::routine(mistake, major))
         .or_else(|| manners::routine(mistake, major))
         .or_else(|| handles::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))

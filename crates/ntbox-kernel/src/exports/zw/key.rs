@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
 use super::key_information::{Answer, NAME, REG_DWORD, REG_SZ, key_information, value_information};
-use super::{Attributes, key_life, named, service, text_of};
+use super::{Attributes, key_life, named, passes, service, text_of};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt::{
@@ -242,6 +242,7 @@ unsafe fn answering(
     (buffer, length, result): Room,
     answer: impl FnOnce() -> Result<Answer, NTSTATUS>,
 ) -> NTSTATUS {
+    passes(name, &[buffer.addr(), result.addr()], caller);
     service(name, caller, || {
         key_life::may(handle, name, caller);
         let answer = answer()?;
@@ -339,6 +340,7 @@ pub(super) unsafe extern "win64" fn set_value(
 ) -> NTSTATUS {
     service("ZwSetValueKey", caller, || {
         key_life::may(handle, "ZwSetValueKey", caller);
+        passes("ZwSetValueKey", &[data.addr()], caller);
         let path = path_of(handle, KEY_SET_VALUE)?;
         // SAFETY: the driver's string.
         let name = unsafe { text_of(name) };

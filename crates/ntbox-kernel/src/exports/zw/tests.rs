@@ -7,6 +7,7 @@ use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt;
 use crate::nt::unicode::OwnedUnicodeString;
+use crate::verifier::capture;
 use std::ffi::c_void;
 
 const ROOT: &str = r"\Registry\Machine\System\CurrentControlSet\Services";
@@ -82,7 +83,9 @@ fn a_key_is_opened_whatever_the_case_and_below_another() {
         Err(nt::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert_eq!(close(parameters), nt::STATUS_SUCCESS);
-    assert_eq!(close(parameters), nt::STATUS_INVALID_HANDLE);
+    let (status, found) = capture(|| close(parameters));
+    assert_eq!(status, nt::STATUS_INVALID_HANDLE);
+    assert_eq!(found[0].rule, &rules::KEY_ENDED);
     assert_eq!(close(service), nt::STATUS_SUCCESS);
 }
 
@@ -281,7 +284,9 @@ fn keys_are_created_one_level_at_a_time_and_deleted() {
     assert_eq!(delete(key), nt::STATUS_CANNOT_DELETE);
     assert_eq!(delete(below), nt::STATUS_SUCCESS);
     // SAFETY: any handle may be passed.
-    assert_eq!(unsafe { key::flush(below, 0) }, nt::STATUS_KEY_DELETED);
+    let (status, found) = capture(|| unsafe { key::flush(below, 0) });
+    assert_eq!(status, nt::STATUS_KEY_DELETED);
+    assert_eq!(found[0].rule, &rules::CREATED_KEY_ENDED);
     assert_eq!(delete(key), nt::STATUS_SUCCESS);
     close(key);
     close(below);

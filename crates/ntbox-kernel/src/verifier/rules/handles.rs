@@ -95,4 +95,31 @@ rules! { PoolAndLocks;
         should: "take references to objects of the object manager alone; a driver counts those to its own structures itself",
         proof: BadDriver("block-referenced-as-object"),
     };
+    USER_ADDRESS = {
+        name: "UserAddressInKernel",
+        code: "0xC4/E0",
+        checks: "A dispatcher object or a work item is used that lies in memory of a program, which can change it and go away with it",
+        source: page::VIOLATION,
+        detected_by: "the routines that initialize, wait and queue: the address against the buffers that programs have passed",
+        should: "keep what the kernel uses in pool or in the device extension",
+        proof: BadDriver("event-in-program-memory"),
+    };
+    USER_ADDRESS_IN_REQUEST = {
+        name: "UserAddressInKernelRequest",
+        code: "0xC4/E2",
+        checks: "A request of the driver itself, whose RequestorMode is KernelMode, has the buffer or the status block of a program",
+        source: page::VIOLATION,
+        detected_by: "IoCallDriver: Irp->UserBuffer and Irp->UserIosb against the buffers that programs have passed",
+        should: "lock the pages of the program with an MDL, or copy; or set RequestorMode to that of the request which the buffer came with",
+        proof: BadDriver("kernel-request-with-program-memory"),
+    };
+    ZW_USER_ADDRESS = {
+        name: "UserAddressInZwCall",
+        code: "0xC4/E3",
+        checks: "A Zw routine, which trusts its caller, is given the address of a buffer of a program",
+        source: page::VIOLATION,
+        detected_by: "the Zw routines: the buffers and status blocks against the buffers that programs have passed",
+        should: "give Zw routines memory of the kernel, and copy from or to the program inside a try block",
+        proof: BadDriver("program-memory-given-to-zw"),
+    };
 }

@@ -3,7 +3,7 @@
 
 use super::super::*;
 use super::because::{
-    HARDWARE, INTERNAL, NETWORK, NOT_EXPORTED, PNP, POWER, SESSIONS, STREAMING, USER_ADDRESSES, WMI,
+    HARDWARE, INTERNAL, NETWORK, NOT_EXPORTED, PNP, POWER, SESSIONS, STREAMING, WMI,
 };
 use super::{Entry, State, census};
 
@@ -111,10 +111,10 @@ census! {
     checked "0xC4/DC" ETW_HANDLE;
     checked "0xC4/DD" ETW_PROVIDER_LEFT;
     not_applicable "0xC4/DF" SESSIONS;
-    open "0xC4/E0" USER_ADDRESSES;
+    checked "0xC4/E0" USER_ADDRESS;
     checked "0xC4/E1" PAGEABLE_OBJECT;
-    open "0xC4/E2" USER_ADDRESSES;
-    open "0xC4/E3" USER_ADDRESSES;
+    checked "0xC4/E2" USER_ADDRESS_IN_REQUEST;
+    checked "0xC4/E3" ZW_USER_ADDRESS;
     checked "0xC4/E4" MALFORMED_STRING;
     checked "0xC4/E5" IRQL_TOO_HIGH;
     checked "0xC4/E6" ZW_PASSIVE, IRQL_TOO_HIGH;
