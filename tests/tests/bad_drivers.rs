@@ -146,6 +146,7 @@ fn what_is_right_is_not_reported() {
         "handles",
         "manners",
         "addresses",
+        "file-objects",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -374,6 +375,15 @@ caught! {
     a_handle_that_is_left_is_caught = "handle-left";
     /// V (files): the top-level IRP not set back.
     a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
+    /// V (files): the top-level IRP taken for a request.
+    a_top_level_irp_that_is_followed_is_caught = "top-level-irp-followed";
+    a_flag_that_is_taken_for_a_request_is_caught = "top-level-flag-followed";
+    /// V (files): what is valid in IRP_MJ_CREATE, used later.
+    a_file_name_that_is_used_later_is_caught = "file-name-used";
+    a_file_name_that_is_kept_is_caught = "file-name-kept";
+    a_related_file_that_is_used_later_is_caught = "related-file-used";
+    /// V (files): the file object of a query-open referenced.
+    a_referenced_query_open_is_caught = "stack-file-referenced";
     /// V (IRP life): copied for nothing.
     a_copy_for_nothing_is_caught = "copied-without-routine";
     /// C12: passed on while the lower driver has it.

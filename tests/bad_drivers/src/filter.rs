@@ -120,7 +120,7 @@ unsafe extern "C" fn propagate(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_voi
 }
 
 /// The fast I/O table of the driver below, if it reaches to the end of the entry at `offset`.
-unsafe fn fast_io_below(below: PDEVICE_OBJECT, offset: usize) -> *mut FAST_IO_DISPATCH {
+pub unsafe fn fast_io_below(below: PDEVICE_OBJECT, offset: usize) -> *mut FAST_IO_DISPATCH {
     let table = (*(*below).DriverObject).FastIoDispatch;
     if table.is_null() || ((*table).SizeOfFastIoDispatch as usize) < offset + size_of::<usize>() {
         return core::ptr::null_mut();

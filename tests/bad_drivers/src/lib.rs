@@ -160,6 +160,8 @@ unsafe extern "system" fn driver_entry(
     if let Some(query) = mistakes::fast_io_query(mistake) {
         FAST_IO.FastIoQueryStandardInfo = Some(query);
     }
+    FAST_IO.FastIoQueryOpen =
+        mistakes::query_open(mistake, right == Some(right::Right::FileObjects));
     (*driver).FastIoDispatch = &raw mut FAST_IO;
     attachments::DRIVER.store(driver, Ordering::Relaxed);
     if let Some(right) = right {

@@ -41,6 +41,9 @@ pub enum Right {
     Manners,
     /// Memory of programs is given to the file system alone, in a request of their mode.
     Addresses,
+    /// Names, the directory that they are relative to, the top-level IRP and the file object of a query-open are looked at
+    /// where they may be.
+    FileObjects,
 }
 
 impl Right {
@@ -57,6 +60,7 @@ impl Right {
             ("handles", Self::Handles),
             ("manners", Self::Manners),
             ("addresses", Self::Addresses),
+            ("file-objects", Self::FileObjects),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -68,6 +72,8 @@ impl Right {
             (Self::StackEvent, _) => mistakes::stack_memory_right(major),
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
+            (Self::FileObjects, IRP_MJ_CREATE) => Some(mistakes::create_right),
+            (Self::FileObjects, IRP_MJ_READ) => Some(mistakes::read_right),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
             (Self::Handles, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::handles_right),
             (Self::Manners, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::manners_right),

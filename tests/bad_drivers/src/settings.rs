@@ -6,7 +6,7 @@
 //! - `Opaque`: REG_SZ, `information`, `synchronous`, `create` or `reads`: what no rule forbids, and a program
 //!   notices;
 //! - `Right`: REG_SZ, `stack-event`, `named-device`, `create-waits`, `own-read`, `mount-needs-memory`,
-//!   `active-objects`, `lists`, `handles`, `manners` or `addresses`: what looks like a mistake and is none;
+//!   `active-objects`, `lists`, `handles`, `manners`, `addresses` or `file-objects`: what looks like a mistake and is none;
 //! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
 //!   nothing else is filtered;
 //! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `unload-runs`, `read-waits`, `read-kept` or

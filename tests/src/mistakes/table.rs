@@ -144,6 +144,16 @@ pub const ALL: &[Mistake] = &[
     at_line("file-dereferenced-twice", "ReferenceByPointer", FILES),
     at_line("handle-left", "HandleLeftAtUnload", FILES),
     at_line("top-level-irp-left", "TopLevelIrpLeft", FILES),
+    at_line("top-level-irp-followed", "TopLevelIrpFollowed", FILES),
+    at_line("top-level-flag-followed", "TopLevelIrpFollowed", FILES),
+    at_line("file-name-used", "FileNameUsedAfterCreate", FILES),
+    at_line("file-name-kept", "UseAfterFree", FILES),
+    at_line(
+        "related-file-used",
+        "RelatedFileObjectUsedAfterCreate",
+        FILES,
+    ),
+    at_line("stack-file-referenced", "StackFileObjectReferenced", FILES),
     at_line("context-on-stack", "CompletionContextOnStack", PENDING),
     in_routine(
         "forget-request",

@@ -280,6 +280,7 @@ unsafe extern "win64" fn open_object_by_pointer(
     if !unsafe { is_of_type(body, wanted) } {
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
+    references::check_lasting(body, caller);
     // SAFETY: the driver's object.
     let opened = unsafe { handle::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
     // SAFETY: the driver's pointer.

@@ -17,8 +17,8 @@ use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
 use crate::processor::driver_code::entering_for;
-use crate::processor::thread::{self, Regions};
-use crate::processor::{irql, points};
+use crate::processor::thread::Regions;
+use crate::processor::{irql, points, top_level};
 use crate::verifier::{self, rules};
 
 /// `IofCallDriver`: gives the request to the dispatch routine of `device`'s
@@ -101,7 +101,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
     points::point();
     let level = irql::current();
     let regions = Regions::current();
-    let top = thread::top_level_irp();
+    let top = top_level::current();
     if let Some(completed) = checks::freed_by(irp) {
         checks::report(
             &rules::USE_AFTER_FREE,

@@ -29,8 +29,8 @@ use crate::nt::{
 };
 use crate::pe_image::image_at;
 use crate::processor::driver_code::entering_for;
-use crate::processor::irql;
-use crate::processor::thread::{self, Regions};
+use crate::processor::thread::Regions;
+use crate::processor::{irql, top_level};
 use crate::verifier::{self, rules};
 
 pub use super::second_stage::finish_synchronously;
@@ -269,7 +269,7 @@ impl Observer for Checked {
         let address = unsafe { unload_safe::routine_to_report(routine, location.Context) };
         let level = irql::current();
         let regions = Regions::current();
-        let top = thread::top_level_irp();
+        let top = top_level::current();
         // SAFETY: the completer owns the request until the routine has it.
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
         let entered = Event::new(EventKind::RoutineEntered, device, number, 0, address);

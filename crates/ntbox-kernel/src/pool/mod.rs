@@ -35,7 +35,7 @@ use crate::host::memory::Protection;
 use crate::host::pageable;
 use crate::pe_image::{self, Image};
 use crate::verifier::options::{self, Options};
-use crate::verifier::{self, Violation, rules};
+use crate::verifier::{self, Rule, Violation, rules};
 use arena::Arena;
 use calls::Calls;
 use ledger::{Block, Ledger, Owner, Purpose};
@@ -196,7 +196,11 @@ pub fn allocate_for_box_as(bytes: usize, what: &'static str) -> *mut c_void {
 /// `header` bytes in front of it: reports count from behind them.
 pub fn allocate_object(header: usize, body: usize, what: &'static str) -> *mut c_void {
     let bytes = header + body;
-    let purpose = Purpose { what, header };
+    let purpose = Purpose {
+        what,
+        header,
+        closed: None,
+    };
     let block = if guarded() {
         allocate_guarded(Block::new(bytes, 0, Calls::default(), Owner::Box(purpose)))
     } else {
@@ -204,6 +208,27 @@ pub fn allocate_object(header: usize, body: usize, what: &'static str) -> *mut c
     };
     assert!(!block.is_null(), "the host has no memory left");
     block
+}
+
+/// Where `what` would lie, of `bytes`, which nobody may touch: a touch breaks `rule`. It is freed as what
+/// [`allocate_for_box`] gives out. Null where blocks are not guarded or the rule is not reported.
+pub fn allocate_closed(bytes: usize, what: &'static str, rule: &'static Rule) -> *mut c_void {
+    if !guarded() || !options::reports(rule) {
+        return std::ptr::null_mut();
+    }
+    let purpose = Purpose {
+        what,
+        header: 0,
+        closed: Some(rule),
+    };
+    let mut block = Block::new(bytes, 0, Calls::default(), Owner::Box(purpose));
+    let mut pool = pool();
+    let Some(place) = pool.arena.place(bytes) else {
+        return std::ptr::null_mut();
+    };
+    block.address = place.address;
+    pool.ledger.add(block);
+    place.address as *mut c_void
 }
 
 /// Frees what [`allocate_for_box`] gave out.
@@ -281,7 +306,7 @@ fn retire(block: Block, caller: usize) {
     if matches!(block.owner, Owner::Driver(Kind::Paged)) {
         pageable::remove(block.address / PAGE * PAGE, block.bytes.max(1));
     }
-    let damaged = guarded
+    let damaged = (guarded && block.closed().is_none())
         // SAFETY: the block is live in the ledger and so are its pages.
         .then(|| unsafe { arena::find_damage(block.address, block.bytes) })
         .flatten();
@@ -345,7 +370,7 @@ fn report_bad_free(address: usize, caller: usize) {
     }
 }
 
-fn report(rule: &'static verifier::Rule, message: String, sites: Vec<(&'static str, usize)>) {
+fn report(rule: &'static Rule, message: String, sites: Vec<(&'static str, usize)>) {
     verifier::report(Violation {
         rule,
         message,
@@ -436,6 +461,8 @@ pub struct Finding {
     pub text: String,
     /// True if the block was freed.
     pub freed: bool,
+    /// What the touch breaks, if the block is there for nobody to touch.
+    pub closed: Option<&'static Rule>,
     /// Who allocated and freed the block.
     pub sites: Vec<(&'static str, usize)>,
 }
@@ -459,6 +486,7 @@ pub fn diagnose(address: usize) -> Option<Finding> {
         return arena::contains(address).then_some(Finding {
             text,
             freed: false,
+            closed: None,
             sites: vec![],
         });
     };
@@ -484,6 +512,7 @@ pub fn diagnose(address: usize) -> Option<Finding> {
             return Some(Finding {
                 text,
                 freed: true,
+                closed: None,
                 sites: vec![],
             });
         }
@@ -491,6 +520,7 @@ pub fn diagnose(address: usize) -> Option<Finding> {
     Some(Finding {
         text: ledger::relation(&block, address),
         freed,
+        closed: block.closed().filter(|_| inside(&block)),
         sites: block.sites(&[]),
     })
 }

@@ -8,6 +8,7 @@
 //! - [`irql`]: the level of the current thread; [`held_locks`]: how many spin locks it holds;
 //! - [`object`], [`lifetime`], [`handle`]: what threads, devices and files have in common;
 //! - [`thread`]: thread objects, APCs, critical regions; [`process`]: the processes;
+//! - [`top_level`]: who is above the file system in a thread;
 //! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
 //! - [`timer`], [`dpc`]: timers and DPC objects; [`time`], [`counter`]: the clocks;
 //! - [`spin_lock`]: spin locks that know their owner;
@@ -53,6 +54,7 @@ pub mod system_thread;
 pub mod thread;
 pub mod time;
 pub mod timer;
+pub mod top_level;
 pub mod turns;
 pub mod work;
 

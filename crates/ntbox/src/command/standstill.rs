@@ -4,8 +4,8 @@
 #![expect(unsafe_code, reason = "outstanding requests are described by pointer")]
 
 use ntbox::io_manager::identity::Choice;
-use ntbox::io_manager::{device, driver, irp};
-use ntbox::nt::{IRP, IrpExt, unicode};
+use ntbox::io_manager::{device, driver, file_name, irp};
+use ntbox::nt::{IRP, IrpExt};
 use ntbox::pe_image::{self, describe_code, image_at, imported_routine};
 use ntbox::processor::dispatcher::{self, UnderWay};
 use ntbox::processor::irql;
@@ -170,9 +170,7 @@ impl Outstanding {
         let mut text = major_name(location.MajorFunction).to_owned();
         if !location.FileObject.is_null() {
             // SAFETY: a request keeps its file object.
-            let name = unsafe { &raw const (*location.FileObject).FileName };
-            // SAFETY: as above.
-            text += &format!(" {}", unsafe { unicode::to_string(name) });
+            text += &format!(" {}", unsafe { file_name::of(location.FileObject) });
         }
         let mut keeper = None;
         if !location.DeviceObject.is_null() {

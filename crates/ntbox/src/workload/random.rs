@@ -9,6 +9,7 @@ use super::layout::{
 };
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
+use crate::processor::top_level::Component;
 use crate::user::access::{
     DELETE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC, WRITE_OWNER,
 };
@@ -62,7 +63,7 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         match worker.random.u8(..16) {
             0 => look(worker, root, &directory),
             1 => ask_volume(worker),
-            _ => step(worker, root, &mut open),
+            _ => step(worker, root, &directory, &mut open),
         }
     }
     while let Some(last) = open.pop() {
@@ -192,9 +193,23 @@ fn security(worker: &mut Worker, path: &str, file: &File) {
     }
 }
 
-fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
+/// Has a page read: by a view of the file, for the file system that misses it in the cache, ahead of what is asked for, or
+/// in a call of fast I/O. Whose read it is, only the top-level IRP of the thread says.
+fn page_in(worker: &mut Worker, path: &str, file: &File, offset: i64) {
+    let above = [
+        Component::None,
+        Component::FileSystem,
+        Component::CacheManager,
+        Component::FastIo,
+    ][worker.random.usize(..4)];
+    worker.retried("page in", path, Mask::None, || {
+        file.page_in(offset / 4096, above)
+    });
+}
+
+fn step(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
     if open.is_empty() || open.len() < HANDLES && worker.one_in(6) {
-        return open_one(worker, root, open);
+        return open_one(worker, root, directory, open);
     }
     let place = worker.random.usize(..open.len());
     if open.len() > 1 && worker.one_in(12) {
@@ -207,8 +222,10 @@ fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
     operate(worker, root, chosen);
 }
 
-fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
+/// By its whole name, or relative to the directory.
+fn open_one(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
     let path = name(root, worker.random.usize(..NAMES));
+    let below = worker.one_in(4).then_some((directory, root));
     let disposition = [
         FILE_OPEN,
         FILE_OPEN_IF,
@@ -232,7 +249,7 @@ fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
         READ | WRITE,
     ][worker.random.usize(..4)];
     let share = [7, 7, 7, 3, 1][worker.random.usize(..5)];
-    let opened = worker.open(&path, |open| {
+    let opened = worker.open_below(below, &path, |open| {
         open.disposition(disposition)
             .options(options)
             .access(access)
@@ -334,6 +351,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
                 file.query_volume(class, 256)
             });
         }
+        18 => page_in(worker, path, file, offset),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

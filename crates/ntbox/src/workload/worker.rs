@@ -119,10 +119,30 @@ impl Worker {
         path: &str,
         change: impl Fn(CreateParameters<'_>) -> CreateParameters<'_>,
     ) -> Option<File> {
-        let full = self.full(path);
+        self.open_below(None, path, change)
+    }
+
+    /// As [`open`](Self::open); relative to a directory that is open, if one is given with its path.
+    pub fn open_below(
+        &mut self,
+        directory: Option<(&File, &str)>,
+        path: &str,
+        change: impl Fn(CreateParameters<'_>) -> CreateParameters<'_>,
+    ) -> Option<File> {
+        let name = match directory {
+            Some((_, root)) => {
+                let below = path.strip_prefix(root).unwrap_or(path);
+                below.trim_start_matches('\\').to_owned()
+            }
+            None => self.full(path),
+        };
         let mut file = None;
         self.retried("create", path, Mask::None, || {
-            let opened = create_file(&change(CreateParameters::new(&full)));
+            let mut parameters = CreateParameters::new(&name);
+            if let Some((directory, _)) = directory {
+                parameters = parameters.relative_to(directory);
+            }
+            let opened = create_file(&change(parameters));
             file = opened.file;
             opened.outcome
         });

@@ -45,10 +45,10 @@ pub use devices::{
     on_detach,
 };
 pub use fast_io::query as fast_io_query;
-pub use files::use_file;
 pub use handles::right as handles_right;
 pub use lists::right as lists_right;
 pub use manners::right as manners_right;
+pub use files::{create_right, query_open, read_right, use_file};
 pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
@@ -437,6 +437,18 @@ mistakes! {
     HandleLeft = "handle-left";
     /// The top-level IRP of the thread is set, and not set back.
     TopLevelIrpLeft = "top-level-irp-left";
+    /// The top-level IRP of the thread is taken for a request.
+    TopLevelIrpFollowed = "top-level-irp-followed";
+    /// The same, if it is a flag.
+    TopLevelFlagFollowed = "top-level-flag-followed";
+    /// FileName of a file object is read after the file was opened.
+    FileNameUsed = "file-name-used";
+    /// The buffer of FileName is remembered while the file system has the create.
+    FileNameKept = "file-name-kept";
+    /// RelatedFileObject is followed after the file was opened.
+    RelatedFileUsed = "related-file-used";
+    /// The file object of a query-open is referenced, and given back.
+    StackFileReferenced = "stack-file-referenced";
     /// A request of its own is completed that was never sent.
     CompleteUnsent = "complete-unsent";
     /// A request of IoBuildSynchronousFsdRequest is freed.

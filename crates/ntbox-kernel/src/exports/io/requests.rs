@@ -11,7 +11,7 @@ use crate::nt::{
     IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
 };
 use crate::pool::failure;
-use crate::processor::{irql, process, thread};
+use crate::processor::{irql, process, thread, top_level};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -219,9 +219,9 @@ pub unsafe extern "win64" fn make_associated_irp(
 }
 
 /// `IoGetTopLevelIrp`.
-pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
-    irql::require("IoGetTopLevelIrp", 0);
-    thread::top_level_irp()
+pub unsafe extern "win64" fn get_top_level_irp(caller: usize) -> *mut IRP {
+    irql::require("IoGetTopLevelIrp", caller);
+    top_level::asked(caller)
 }
 
 /// `IoSetTopLevelIrp`.
@@ -230,7 +230,7 @@ pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
 /// None: what is set is handed out, and not looked behind.
 pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP, caller: usize) {
     irql::require("IoSetTopLevelIrp", caller);
-    thread::set_top_level_irp(irp, caller);
+    top_level::set(irp, caller);
 }
 
 /// `IoIsOperationSynchronous`: the originator waits for the request.

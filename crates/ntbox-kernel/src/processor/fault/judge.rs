@@ -6,8 +6,8 @@ use crate::pe_image::{self, Image, Origin, crossing};
 use crate::pool;
 use crate::processor::driver_code::stack_text;
 use crate::processor::processor_block::GUARD;
-use crate::processor::step;
 use crate::processor::{instruction, irql};
+use crate::processor::{step, top_level};
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
 use iced_x86::OpKind;
 
@@ -163,10 +163,11 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         return (rule, what, vec![]);
     }
     if let Some(finding) = pool::diagnose(address) {
-        let rule = match (finding.freed, access) {
-            (true, _) => &rules::USE_AFTER_FREE,
-            (false, Access::Execute) => &rules::EXECUTED_DATA,
-            (false, _) => &rules::POOL_OVERRUN,
+        let rule = match (finding.closed, finding.freed, access) {
+            (Some(rule), _, _) => rule,
+            (None, true, _) => &rules::USE_AFTER_FREE,
+            (None, false, Access::Execute) => &rules::EXECUTED_DATA,
+            (None, false, _) => &rules::POOL_OVERRUN,
         };
         return (rule, format!("{does} {}", finding.text), finding.sites);
     }
@@ -183,6 +184,10 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
             format!("{does} 0x{address:x}, beyond the end of its kernel stack"),
             vec![],
         );
+    }
+    if let Some((what, asked_at)) = top_level::followed(address) {
+        let sites = vec![("IoGetTopLevelIrp called at", asked_at)];
+        return (&rules::TOP_LEVEL_FOLLOWED, format!("{does} {what}"), sites);
     }
     let rule = if fault.irql >= DISPATCH_LEVEL {
         &rules::PAGE_FAULT_AT_DISPATCH

@@ -15,6 +15,7 @@ use super::buffer::Buffer;
 use super::{File, Pending, finish};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
+use crate::processor::top_level::Component;
 use std::ffi::c_void;
 
 /// A service that gives, or takes, a buffer of a class.
@@ -294,13 +295,14 @@ impl File {
         finish(status, 0, Vec::new())
     }
 
-    /// Reads one page as a page fault in a mapped view does.
-    pub fn page_in(&self, page: i64) -> Outcome {
+    /// Reads one page as a page fault in a mapped view does, or in a call of the one that is `above`.
+    pub fn page_in(&self, page: i64, above: Component) -> Outcome {
+        let offset = page * section::PAGE as i64;
         self.finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.
-            unsafe { section::page_in(self.handle, buffer, page * section::PAGE as i64, block) }
+            unsafe { section::page_in(self.handle, buffer, offset, above, block) }
         })
     }
 
