@@ -147,6 +147,7 @@ fn what_is_right_is_not_reported() {
         "manners",
         "addresses",
         "file-objects",
+        "cancel-safe-queue",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -375,6 +376,8 @@ caught! {
     a_handle_that_is_left_is_caught = "handle-left";
     /// V (files): the top-level IRP not set back.
     a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
+    /// V (IRP life): cancelled by another thread before the driver has set its cancel routine.
+    a_request_that_was_cancelled_before_is_caught = "cancelled-request-queued";
     /// V (files): the top-level IRP taken for a request.
     a_top_level_irp_that_is_followed_is_caught = "top-level-irp-followed";
     a_flag_that_is_taken_for_a_request_is_caught = "top-level-flag-followed";

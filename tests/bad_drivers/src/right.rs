@@ -41,6 +41,8 @@ pub enum Right {
     Manners,
     /// Memory of programs is given to the file system alone, in a request of their mode.
     Addresses,
+    /// A request waits in a queue, where it can be cancelled.
+    CancelSafeQueue,
     /// Names, the directory that they are relative to, the top-level IRP and the file object of a query-open are looked at
     /// where they may be.
     FileObjects,
@@ -60,6 +62,7 @@ impl Right {
             ("handles", Self::Handles),
             ("manners", Self::Manners),
             ("addresses", Self::Addresses),
+            ("cancel-safe-queue", Self::CancelSafeQueue),
             ("file-objects", Self::FileObjects),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
@@ -71,6 +74,7 @@ impl Right {
         match (self, major) {
             (Self::StackEvent, _) => mistakes::stack_memory_right(major),
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
+            (Self::CancelSafeQueue, _) => mistakes::queueing_right(major),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
             (Self::FileObjects, IRP_MJ_CREATE) => Some(mistakes::create_right),
             (Self::FileObjects, IRP_MJ_READ) => Some(mistakes::read_right),

@@ -69,6 +69,7 @@ impl Mistake {
 
 pub(super) const IRP_LIFE: &str = "mistakes/irp_life.rs";
 const PENDING: &str = "mistakes/pending.rs";
+const QUEUEING: &str = "mistakes/queueing.rs";
 const STACK_MEMORY: &str = "mistakes/stack_memory.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
@@ -154,6 +155,12 @@ pub const ALL: &[Mistake] = &[
         FILES,
     ),
     at_line("stack-file-referenced", "StackFileObjectReferenced", FILES),
+    in_routine(
+        "cancelled-request-queued",
+        "CancelledBeforeQueued",
+        QUEUEING,
+        "queue",
+    ),
     at_line("context-on-stack", "CompletionContextOnStack", PENDING),
     in_routine(
         "forget-request",

@@ -6,16 +6,19 @@
     reason = "the request belongs to the callee once its dispatch routine is entered"
 )]
 
+use super::early_cancel::Moment;
 use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
 use super::{
-    call_checks, checks, device, fence, irp, program_memory, stack_memory, unload_safe, witness,
+    call_checks, checks, device, early_cancel, fence, irp, program_memory, stack_memory,
+    unload_safe, witness,
 };
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
+use crate::pe_image;
 use crate::processor::driver_code::entering_for;
 use crate::processor::thread::Regions;
 use crate::processor::{irql, points, top_level};
@@ -99,6 +102,10 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
 #[inline(never)]
 unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
     points::point();
+    let by_driver = pe_image::may_be_code(site);
+    if by_driver {
+        early_cancel::at(Moment::PassedOn, irp);
+    }
     let level = irql::current();
     let regions = Regions::current();
     let top = top_level::current();
@@ -191,6 +198,11 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             })
         });
 
+        let to_driver = pe_image::may_be_code(routine as usize);
+        if to_driver {
+            early_cancel::at(Moment::Arrives, irp);
+        }
+
         let status = entering_for(routine, irp)(device, irp);
 
         stack_memory::returned(routine as usize, (&raw const control).addr());
@@ -205,6 +217,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
                 status,
                 routine as usize,
             ));
+            if to_driver {
+                early_cancel::check_kept(&tracker, number, status, routine as usize);
+            }
             tracker.release(|inner| {
                 let pended = kind == Kind::Oplock && inner.is_pended_above(&entry, status);
                 if pended && !device::lower(device).is_null() {
@@ -232,6 +247,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         }
         checks::same_regions(regions, "dispatch routine", routine as usize, irp);
         checks::same_top_level(top, "dispatch routine", routine as usize, irp);
+        if by_driver {
+            early_cancel::at(Moment::Returned, irp);
+        }
         fence::put_up(fence);
         status
     }

@@ -21,6 +21,7 @@ mod description;
 pub mod device;
 pub mod device_checks;
 pub mod driver;
+pub mod early_cancel;
 pub mod ecp;
 pub mod error_log;
 pub mod fast_io_checks;

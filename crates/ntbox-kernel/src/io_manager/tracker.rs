@@ -382,6 +382,19 @@ impl Inner {
         status == STATUS_PENDING && (here, below) == (entry.entered, entry.entered_below)
     }
 
+    /// True if the request stands with the driver that was entered with location `number`, is cancelled, and has a
+    /// cancel routine all the same.
+    pub fn is_cancelled_in_vain(&self, number: i8) -> bool {
+        if !self.is_at(number) || self.completing || self.finished || self.irp.is_null() {
+            return false;
+        }
+        // SAFETY: not freed, and it is not while the lock is held; here and below.
+        let is_cancelled = unsafe { (&raw const (*self.irp).Cancel).read_volatile() };
+        // SAFETY: as above.
+        let routine = unsafe { (&raw const (*self.irp).CancelRoutine).read_volatile() };
+        is_cancelled && routine.is_some()
+    }
+
     /// The dispatch routine returned `status`; `queued` gave the unmarked request to a worker.
     pub fn leave(
         &mut self,

@@ -33,6 +33,7 @@ mod ownership;
 mod pageable;
 mod pairing;
 mod pending;
+mod queueing;
 mod requests;
 mod stack_memory;
 mod threads;
@@ -52,6 +53,7 @@ pub use files::{create_right, query_open, read_right, use_file};
 pub use notify::register;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
+pub use queueing::right_routine as queueing_right;
 pub use stack_memory::right_routine as stack_memory_right;
 
 use crate::filter::DispatchRoutine;
@@ -115,6 +117,8 @@ mistakes! {
     CreateOpensItself = "create-opens-itself";
     /// The request is completed with the filter's cancel routine in it.
     CancelRoutineLeft = "cancel-routine-left";
+    /// Nobody looks whether a request is cancelled when its cancel routine has been set.
+    CancelledRequestQueued = "cancelled-request-queued";
     /// A cancel routine returns with the cancel spin lock.
     CancelLockKept = "cancel-lock-kept";
     /// A request of its own is not stopped by a completion routine (C8 c).
@@ -582,6 +586,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| devices::routine(mistake, major))
         .or_else(|| faults::routine(mistake, major))
         .or_else(|| pending::routine(mistake, major))
+        .or_else(|| queueing::routine(mistake, major))
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))
         .or_else(|| irql_calls::routine(mistake, major))

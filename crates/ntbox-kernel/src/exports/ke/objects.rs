@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::exports::resident;
+use crate::io_manager::early_cancel::{self, Moment};
 use crate::io_manager::running;
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS, PASSIVE_LEVEL,
@@ -11,6 +12,7 @@ use crate::pe_image::crossing;
 use crate::processor::{dispatcher, irql, points};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
+use std::ptr::null;
 
 /// Ceiling of a routine that may be told that a wait follows at once.
 fn signal_ceiling(wait_follows: u8) -> Kirql {
@@ -129,6 +131,7 @@ pub unsafe extern "win64" fn wait_for_single_object(
     resident::object("KeWaitForSingleObject", object.addr(), caller);
     // SAFETY: the driver passes a `LARGE_INTEGER` or null.
     let timeout = unsafe { timeout_at(timeout) };
+    early_cancel::at(Moment::Waits, null());
     let noted = timeout.is_none() && running::wait_begins(object as usize, caller);
     // SAFETY: the driver passes a dispatcher object.
     let status = unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) };

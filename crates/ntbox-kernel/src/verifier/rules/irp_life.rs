@@ -167,6 +167,18 @@ rules! { IrpLife;
         should: "call IoReleaseCancelSpinLock(Irp->CancelIrql) in every cancel routine",
         proof: BadDriver("cancel-lock-kept"),
     };
+    CANCELLED_BEFORE = {
+        name: "CancelledBeforeQueued",
+        code: "documented",
+        checks: "A dispatch routine keeps a request that was cancelled before its cancel routine was set: nobody calls that \
+                 routine any more",
+        source: "kernel/using-a-driver-supplied-spin-lock",
+        detected_by: "return of the dispatch routine: a request that is the driver's still, with Cancel and CancelRoutine \
+                      set; another thread cancels requests that are on their way",
+        should: "look at Irp->Cancel when IoSetCancelRoutine has set the routine, and complete the request with \
+                 STATUS_CANCELLED if a second IoSetCancelRoutine gives it back; IoCsqInsertIrp does so",
+        proof: BadDriver("cancelled-request-queued"),
+    };
     NEITHER_COMPLETED_NOR_FORWARDED = {
         name: "NeitherCompletedNorForwarded",
         code: "0xC9/226",
