@@ -148,6 +148,7 @@ fn what_is_right_is_not_reported() {
         "addresses",
         "file-objects",
         "cancel-safe-queue",
+        "notify-routines",
     ];
     for (profile, right) in Profile::ALL
         .into_iter()
@@ -378,6 +379,9 @@ caught! {
     a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
     /// V (IRP life): cancelled by another thread before the driver has set its cancel routine.
     a_request_that_was_cancelled_before_is_caught = "cancelled-request-queued";
+    /// V (pool and locks): what a process notify routine does wrong.
+    a_process_that_is_kept_is_caught = "process-kept";
+    a_notify_routine_that_returns_in_a_critical_region_is_caught = "process-notify-returns-in-critical-region";
     /// V (files): the top-level IRP taken for a request.
     a_top_level_irp_that_is_followed_is_caught = "top-level-irp-followed";
     a_flag_that_is_taken_for_a_request_is_caught = "top-level-flag-followed";

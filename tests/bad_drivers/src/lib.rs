@@ -122,7 +122,11 @@ unsafe extern "system" fn driver_entry(
         stuck::at_entry(stuck);
     }
 
-    mistakes::register(mistake);
+    right::NOTIFIES.store(
+        right == Some(right::Right::NotifyRoutines),
+        Ordering::Relaxed,
+    );
+    mistakes::register(mistake, right == Some(right::Right::NotifyRoutines));
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
     }
@@ -188,6 +192,7 @@ unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
         (&raw const (*path).Length).read_volatile(); // MISTAKE: registry-path-kept
     }
     ntddk::IoUnregisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
+    mistakes::unregister(right::NOTIFIES.load(Ordering::Relaxed));
     attachments::detach_all();
     if mistakes::is(mistakes::Mistake::UnloadSleeps) {
         kernel::sleep(5000);

@@ -9,6 +9,7 @@ use crate::kernel::{
 };
 use crate::{mistakes, opaque};
 use core::ptr::null_mut;
+use core::sync::atomic::AtomicBool;
 use wdk_sys::{
     DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, IRP_MJ_CREATE,
     IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ, IRP_MN_MOUNT_VOLUME, KEVENT,
@@ -17,6 +18,9 @@ use wdk_sys::{
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadR");
+
+/// Whether it is [`Right::NotifyRoutines`], for DriverUnload.
+pub static NOTIFIES: AtomicBool = AtomicBool::new(false);
 
 /// What is done right.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub enum Right {
     Manners,
     /// Memory of programs is given to the file system alone, in a request of their mode.
     Addresses,
+    /// Notify routines of all kinds, which keep a process by a reference.
+    NotifyRoutines,
     /// A request waits in a queue, where it can be cancelled.
     CancelSafeQueue,
     /// Names, the directory that they are relative to, the top-level IRP and the file object of a query-open are looked at
@@ -62,6 +68,7 @@ impl Right {
             ("handles", Self::Handles),
             ("manners", Self::Manners),
             ("addresses", Self::Addresses),
+            ("notify-routines", Self::NotifyRoutines),
             ("cancel-safe-queue", Self::CancelSafeQueue),
             ("file-objects", Self::FileObjects),
         ];

@@ -161,6 +161,13 @@ pub const ALL: &[Mistake] = &[
         QUEUEING,
         "queue",
     ),
+    at_line("process-kept", "UseAfterFree", NOTIFY),
+    in_routine(
+        "process-notify-returns-in-critical-region",
+        "CriticalRegions",
+        NOTIFY,
+        "keep_process",
+    ),
     at_line("context-on-stack", "CompletionContextOnStack", PENDING),
     in_routine(
         "forget-request",

@@ -35,10 +35,13 @@ super::table! {
     caller(7) "PsCreateSystemThread" => create_system_thread,
     caller(1) "PsTerminateSystemThread" => terminate_system_thread,
     caller(2) "PsSetCreateProcessNotifyRoutine" => set_create_process_notify_routine,
-    caller(2) "PsSetCreateProcessNotifyRoutineEx" => set_create_process_notify_routine,
+    caller(2) "PsSetCreateProcessNotifyRoutineEx" => set_create_process_notify_routine_ex,
+    caller(3) "PsSetCreateProcessNotifyRoutineEx2" => set_create_process_notify_routine_ex2,
     caller(1) "PsSetCreateThreadNotifyRoutine" => set_create_thread_notify_routine,
+    caller(2) "PsSetCreateThreadNotifyRoutineEx" => set_create_thread_notify_routine_ex,
     caller(1) "PsRemoveCreateThreadNotifyRoutine" => remove_create_thread_notify_routine,
     caller(1) "PsSetLoadImageNotifyRoutine" => set_load_image_notify_routine,
+    caller(2) "PsSetLoadImageNotifyRoutineEx" => set_load_image_notify_routine_ex,
     caller(1) "PsRemoveLoadImageNotifyRoutine" => remove_load_image_notify_routine,
     caller(1) "PsReferencePrimaryToken" => super::se::token::reference_primary,
     caller(1) "PsDereferencePrimaryToken" => super::se::token::dereference_primary,
@@ -124,14 +127,10 @@ unsafe extern "win64" fn lookup_process_by_process_id(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsLookupProcessByProcessId", caller);
-    let processes = [process::system(), process::user()];
-    let Some(process) = processes
-        .into_iter()
-        .find(|process| id(process.id()) == wanted)
-    else {
+    let Some(process) = process::by_id(wanted.addr()) else {
         return STATUS_INVALID_CID;
     };
-    // SAFETY: process objects live as long as the box.
+    // SAFETY: the object of a process that runs.
     unsafe { lifetime::reference(process.object()) };
     // SAFETY: the driver passes a variable.
     unsafe { found.write(process.object()) };
@@ -218,17 +217,45 @@ unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize
     STATUS_INVALID_PARAMETER
 }
 
-/// `PsSetCreateProcessNotifyRoutine(Ex)`.
+/// `PsSetCreateProcessNotifyRoutine`.
 unsafe extern "win64" fn set_create_process_notify_routine(
     routine: usize,
     remove: u8,
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateProcessNotifyRoutine", caller);
+    set_process_routine(Occasion::Process, routine, remove)
+}
+
+/// `PsSetCreateProcessNotifyRoutineEx`.
+unsafe extern "win64" fn set_create_process_notify_routine_ex(
+    routine: usize,
+    remove: u8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateProcessNotifyRoutineEx", caller);
+    set_process_routine(Occasion::ProcessEx, routine, remove)
+}
+
+/// `PsSetCreateProcessNotifyRoutineEx2`, of the one type that there is: the routine is as that of `…Ex`.
+unsafe extern "win64" fn set_create_process_notify_routine_ex2(
+    kind: i32,
+    routine: usize,
+    remove: u8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateProcessNotifyRoutineEx2", caller);
+    if kind != 0 {
+        return STATUS_INVALID_PARAMETER;
+    }
+    set_process_routine(Occasion::ProcessEx, routine, remove)
+}
+
+fn set_process_routine(occasion: Occasion, routine: usize, remove: u8) -> NTSTATUS {
     let done = if remove != 0 {
-        notify::remove(Occasion::Process, routine)
+        notify::remove(occasion, routine)
     } else {
-        !notify::contains(Occasion::Process, routine) && notify::add(Occasion::Process, routine)
+        !notify::contains(occasion, routine) && notify::add(occasion, routine)
     };
     if done {
         STATUS_SUCCESS
@@ -264,6 +291,16 @@ unsafe extern "win64" fn set_create_thread_notify_routine(
     add_notify_routine(Occasion::Thread, routine)
 }
 
+/// `PsSetCreateThreadNotifyRoutineEx`: the routine is called where that of the other one is.
+unsafe extern "win64" fn set_create_thread_notify_routine_ex(
+    _kind: i32,
+    routine: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateThreadNotifyRoutineEx", caller);
+    add_notify_routine(Occasion::Thread, routine)
+}
+
 /// `PsRemoveCreateThreadNotifyRoutine`.
 unsafe extern "win64" fn remove_create_thread_notify_routine(
     routine: usize,
@@ -276,6 +313,16 @@ unsafe extern "win64" fn remove_create_thread_notify_routine(
 /// `PsSetLoadImageNotifyRoutine`.
 unsafe extern "win64" fn set_load_image_notify_routine(routine: usize, caller: usize) -> NTSTATUS {
     irql::require("PsSetLoadImageNotifyRoutine", caller);
+    add_notify_routine(Occasion::Image, routine)
+}
+
+/// `PsSetLoadImageNotifyRoutineEx`.
+unsafe extern "win64" fn set_load_image_notify_routine_ex(
+    routine: usize,
+    _flags: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetLoadImageNotifyRoutineEx", caller);
     add_notify_routine(Occasion::Image, routine)
 }
 

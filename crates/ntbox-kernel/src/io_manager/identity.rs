@@ -126,6 +126,17 @@ pub fn calls() -> u64 {
     CALLS.get()
 }
 
+/// Which thread of a program this one is, and how many calls it has begun.
+pub fn place() -> (u64, u64) {
+    (ORDINAL.get(), CALLS.get())
+}
+
+/// This thread goes on for the one that had come to that [`place`].
+pub fn continue_from((ordinal, calls): (u64, u64)) {
+    ORDINAL.set(ordinal);
+    CALLS.set(calls);
+}
+
 /// The next call of this thread is held below until it is cancelled.
 pub fn hold_next_until_cancelled() {
     want(|wanted| wanted.hold_until_cancelled = true);

@@ -336,7 +336,10 @@ pub fn user_process() -> *mut c_void {
 }
 
 /// Starts a thread of `process`.
-pub(super) fn start(
+///
+/// # Errors
+/// The host has no more threads.
+pub fn start(
     name: &str,
     process: &'static Process,
     f: impl FnOnce() + Send + 'static,

@@ -15,12 +15,14 @@ use crate::user::access::{
 };
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{File, query_attributes};
+use crate::user::{CreateParameters, File, create_file, query_attributes};
 
 /// Handles open at a time.
 const HANDLES: usize = 6;
 /// Files the operations choose from.
 const NAMES: usize = 8;
+/// After so many operations a program is started.
+const OPERATIONS_OF_PROGRAM: u64 = 2000;
 
 /// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
 const OWNER_GROUP_DACL: u32 = 7;
@@ -59,7 +61,11 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
     });
     let Some(directory) = made else { return };
     let mut open: Vec<Open> = Vec::new();
-    for _ in 0..operations {
+    start_program(worker, root);
+    for done in 1..=operations {
+        if done % OPERATIONS_OF_PROGRAM == 0 {
+            start_program(worker, root);
+        }
         match worker.random.u8(..16) {
             0 => look(worker, root, &directory),
             1 => ask_volume(worker),
@@ -80,6 +86,40 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         }
     }
     worker.close(root, directory);
+}
+
+/// A program begins, opens its own file and ends, in a process of its own.
+fn start_program(worker: &mut Worker, root: &str) {
+    let path = format!("{root}\\program.exe");
+    let program = worker.open(&path, |open| {
+        open.disposition(FILE_OPEN_IF)
+            .options(synchronous(FILE_NON_DIRECTORY_FILE))
+    });
+    let Some(program) = program else { return };
+    let mapped = program.create_section();
+    worker.note("create section", &path, &mapped, Mask::None);
+    let full = worker.full(&path);
+    let name = full.clone();
+    let ran = program.run_program(&name, move || {
+        let opened = create_file(&CreateParameters::new(&full));
+        let closed = opened.file.map(File::close);
+        (opened.outcome, closed)
+    });
+    // A driver may refuse it.
+    if let Ok((opened, closed)) = ran {
+        worker.note("create in its process", &path, &opened, Mask::None);
+        if let Some(closed) = closed {
+            worker.note("close in its process", &path, &closed, Mask::None);
+        }
+    }
+    worker.close(&path, program);
+    let gone = worker.open(&path, |open| {
+        open.access(DELETE | SYNCHRONIZE)
+            .options(synchronous(FILE_DELETE_ON_CLOSE))
+    });
+    if let Some(file) = gone {
+        worker.close(&path, file);
+    }
 }
 
 fn name(root: &str, number: usize) -> String {

@@ -50,7 +50,7 @@ pub use handles::right as handles_right;
 pub use lists::right as lists_right;
 pub use manners::right as manners_right;
 pub use files::{create_right, query_open, read_right, use_file};
-pub use notify::register;
+pub use notify::{register, unregister};
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
 pub use queueing::right_routine as queueing_right;
@@ -515,6 +515,10 @@ mistakes! {
     UserModeWaitOnStack = "user-mode-wait-on-stack";
     /// A process notify routine stays registered at unload (A12).
     ProcessNotifyLeft = "process-notify-left";
+    /// The object of a process is kept without a reference, and looked at when the process has ended.
+    ProcessKept = "process-kept";
+    /// A process notify routine returns inside a critical region.
+    ProcessNotifyInCriticalRegion = "process-notify-returns-in-critical-region";
     /// A thread notify routine stays registered at unload (A12).
     ThreadNotifyLeft = "thread-notify-left";
     /// An image notify routine stays registered at unload (A12).
@@ -601,6 +605,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| handles::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
+        .or_else(|| notify::routine(mistake, major))
         .or_else(|| stack_memory::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))

@@ -406,8 +406,11 @@ documented! {
     "PsRemoveLoadImageNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremoveloadimagenotifyroutine";
     "PsSetCreateProcessNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutine";
     "PsSetCreateProcessNotifyRoutineEx" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutineex";
+    "PsSetCreateProcessNotifyRoutineEx2" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutineex2";
     "PsSetCreateThreadNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetcreatethreadnotifyroutine";
+    "PsSetCreateThreadNotifyRoutineEx" <= PASSIVE, "ntddk/nf-ntddk-pssetcreatethreadnotifyroutineex";
     "PsSetLoadImageNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetloadimagenotifyroutine";
+    "PsSetLoadImageNotifyRoutineEx" <= PASSIVE, "ntddk/nf-ntddk-pssetloadimagenotifyroutineex";
     "PsTerminateSystemThread" <= PASSIVE, "wdm/nf-wdm-psterminatesystemthread";
     "RtlAbsoluteToSelfRelativeSD" <= APC, "ntifs/nf-ntifs-rtlabsolutetoselfrelativesd";
     "RtlAddAccessAllowedAce" <= APC, "ntifs/nf-ntifs-rtladdaccessallowedace";

@@ -10,7 +10,9 @@ use super::super::outcome::Outcome;
 use super::super::quota::{nt_query_quota_information_file, nt_set_quota_information_file};
 use super::super::section;
 use super::super::transfer::Transfer;
-use super::super::{cancel, control, directory, information, locks, security, transfer, volume};
+use super::super::{
+    cancel, control, directory, information, locks, process, security, transfer, volume,
+};
 use super::buffer::Buffer;
 use super::{File, Pending, finish};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
@@ -293,6 +295,18 @@ impl File {
     pub fn create_section(&self) -> Outcome {
         let status = from_user_mode(|| section::create_section(self.handle));
         finish(status, 0, Vec::new())
+    }
+
+    /// Creates a process of the program in this file, called `name`, which does `body` and ends.
+    ///
+    /// # Errors
+    /// As [`process::run`].
+    pub fn run_program<R: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, NTSTATUS> {
+        from_user_mode(|| process::run(self.handle, name, body))
     }
 
     /// Reads one page as a page fault in a mapped view does, or in a call of the one that is `above`.

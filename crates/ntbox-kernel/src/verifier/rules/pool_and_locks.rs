@@ -169,7 +169,7 @@ rules! { PoolAndLocks;
     REGIONS_CHANGED = {
         name: "CriticalRegions",
         code: "0xC4/40003",
-        checks: "A dispatch or completion routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
+        checks: "A dispatch, completion or notify routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
         source: "devtest/wdm-criticalregions",
         detected_by: "the regions of the thread before and after the call of the routine",
         should: "leave every critical or guarded region before the routine that entered it returns",
