@@ -155,6 +155,19 @@ fn what_is_not_handled_is_reported_as_it_was() {
     }
 }
 
+/// When memory is short, a routine that raises does so: to a handler, or to nobody.
+#[test]
+fn memory_that_is_short_is_an_exception() {
+    let each = ["--every-failure", "--ops", "20"];
+    let filter = build("exceptions", Compiler::Msvc);
+    run("run", &[&filter], &each).expect_code(0);
+    let filter = build_with_mistake("exceptions", Compiler::Msvc, "ALLOCATES_UNGUARDED");
+    run("run", &[&filter], &["--ops", "20"]).expect_code(0);
+    run("run", &[&filter], &each)
+        .expect_code(1)
+        .expect_output("0x1E KMODE_EXCEPTION_NOT_HANDLED (0xC000009A");
+}
+
 #[test]
 fn requests_of_its_own_by_clang_are_clean() {
     is_clean("own_requests", Compiler::Msvc);

@@ -15,13 +15,13 @@ mod slist;
 mod uuid;
 
 super::table! {
-    caller(2) "ExAllocatePool" => pool::allocate_pool,
-    caller(3) "ExAllocatePoolWithTag" => pool::allocate_pool_with_tag,
-    caller(4) "ExAllocatePoolWithTagPriority" => pool::allocate_pool_with_tag_priority,
-    caller(2) "ExAllocatePoolWithQuota" => pool::allocate_pool_with_quota,
-    caller(3) "ExAllocatePoolWithQuotaTag" => pool::allocate_pool_with_quota_tag,
-    caller(3) "ExAllocatePool2" => pool::allocate_pool_2,
-    caller(5) "ExAllocatePool3" => pool::allocate_pool_3,
+    raises(2) "ExAllocatePool" => pool::allocate_pool,
+    raises(3) "ExAllocatePoolWithTag" => pool::allocate_pool_with_tag,
+    raises(4) "ExAllocatePoolWithTagPriority" => pool::allocate_pool_with_tag_priority,
+    raises(2) "ExAllocatePoolWithQuota" => pool::allocate_pool_with_quota,
+    raises(3) "ExAllocatePoolWithQuotaTag" => pool::allocate_pool_with_quota_tag,
+    raises(3) "ExAllocatePool2" => pool::allocate_pool_2,
+    raises(5) "ExAllocatePool3" => pool::allocate_pool_3,
     caller(1) "ExFreePool" => pool::free_pool,
     caller(2) "ExFreePoolWithTag" => pool::free_pool_with_tag,
     caller(4) "ExFreePool2" => pool::free_pool_2,

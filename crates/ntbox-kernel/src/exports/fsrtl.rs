@@ -9,6 +9,8 @@ pub mod expression;
 mod files;
 mod names;
 
+use super::ex::pool;
+
 super::table! {
     caller(2) "FsRtlRegisterFileSystemFilterCallbacks" => files::register_file_system_filter_callbacks,
     caller(1) "FsRtlAcquireFileExclusive" => files::acquire_file_exclusive,
@@ -17,6 +19,12 @@ super::table! {
     "FsRtlIsNtstatusExpected" => files::is_ntstatus_expected,
     "FsRtlNormalizeNtstatus" => files::normalize_ntstatus,
     "FsRtlGetFileSize" => files::get_file_size,
+
+    raises(2) "FsRtlAllocatePool" => pool::fs_rtl_allocate_pool,
+    raises(2) "FsRtlAllocatePoolWithQuota" => pool::fs_rtl_allocate_pool_with_quota,
+    raises(3) "FsRtlAllocatePoolWithTag" => pool::fs_rtl_allocate_pool_with_tag,
+    raises(3) "FsRtlAllocatePoolWithQuotaTag" => pool::fs_rtl_allocate_pool_with_quota_tag,
+
 
     caller(4) "FsRtlIsNameInExpression" => names::is_name_in_expression,
     "FsRtlDoesNameContainWildCards" => names::does_name_contain_wild_cards,

@@ -144,6 +144,10 @@ documented! {
     "FsRtlAcquireFileExclusive" <= APC, "wdm/nf-wdm-exacquireresourceexclusivelite";
     "FsRtlAllocateExtraCreateParameter" <= APC, "ntifs/nf-ntifs-fsrtlallocateextracreateparameter";
     "FsRtlAllocateExtraCreateParameterList" <= APC, "ntifs/nf-ntifs-fsrtlallocateextracreateparameterlist";
+    "FsRtlAllocatePool" <= DISPATCH, "ntifs/nf-ntifs-fsrtlallocatepoolwithtag";
+    "FsRtlAllocatePoolWithQuota" <= DISPATCH, "ntifs/nf-ntifs-fsrtlallocatepoolwithquotatag";
+    "FsRtlAllocatePoolWithQuotaTag" <= DISPATCH, "ntifs/nf-ntifs-fsrtlallocatepoolwithquotatag";
+    "FsRtlAllocatePoolWithTag" <= DISPATCH, "ntifs/nf-ntifs-fsrtlallocatepoolwithtag";
     "FsRtlAreNamesEqual" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlarenamesequal";
     "FsRtlDissectName" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtldissectname";
     "FsRtlDoesNameContainWildCards" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtldoesnamecontainwildcards";
