@@ -9,7 +9,7 @@ mod devices;
 mod drivers;
 mod files;
 mod log;
-mod names;
+pub(super) mod names;
 mod remove_lock;
 pub(crate) mod requests;
 mod share_access;
@@ -64,6 +64,8 @@ super::table! {
     "IoIsOperationSynchronous" => requests::is_operation_synchronous,
     "IoGetRequestorProcess" => requests::get_requestor_process,
     "IoGetRequestorProcessId" => requests::get_requestor_process_id,
+    "IoGetRequestorSessionId" => requests::get_requestor_session_id,
+    "IoIs32bitProcess" => requests::is_32_bit_process,
     "IoThreadToProcess" => requests::thread_to_process,
     "IoIsSystemThread" => requests::is_system_thread,
     caller(5) "IoAllocateMdl" => requests::allocate_mdl,
@@ -118,6 +120,9 @@ super::table! {
     caller(2) "IoAllocateErrorLogEntry" => log::allocate_error_log_entry,
     caller(1) "IoFreeErrorLogEntry" => log::free_error_log_entry,
     caller(1) "IoWriteErrorLogEntry" => log::write_error_log_entry,
+
+    caller(2) "IoCreateNotificationEvent" => super::zw::event::create_notification,
+    caller(2) "IoCreateSynchronizationEvent" => super::zw::event::create_synchronization,
 
     "IoGetStackLimits" => stack_limits::get_stack_limits,
     "IoGetRemainingStackSize" => stack_limits::get_remaining_stack_size,

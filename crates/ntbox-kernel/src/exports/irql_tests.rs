@@ -27,6 +27,7 @@ const WITHOUT_PAGE: &[&str] = &[
     "PsGetCurrentThreadProcess",
     "PsGetCurrentThreadProcessId",
     "PsGetProcessImageFileName",
+    "PsGetProcessSessionId",
     "PsGetThreadProcess",
     "RtlAssert",
     "RtlLookupFunctionEntry",
@@ -37,6 +38,7 @@ const WITHOUT_PAGE: &[&str] = &[
     "RtlVirtualUnwind",
     "SeQuerySessionIdToken",
     "SeTokenType",
+    "ZwQueryInformationProcess",
 ];
 
 /// Routines that are held to their level by another rule, or in another way.

@@ -9,7 +9,7 @@
 
 mod attach;
 pub(super) mod bug_check;
-mod objects;
+pub(super) mod objects;
 mod processors;
 mod spin_locks;
 mod timers;

@@ -30,6 +30,9 @@ super::table! {
     "PsGetThreadProcess" => get_thread_process,
     "PsIsSystemThread" => is_system_thread,
     "PsGetProcessImageFileName" => get_process_image_file_name,
+    "PsGetProcessCreateTimeQuadPart" => get_process_create_time,
+    "PsGetProcessSessionId" => get_process_session_id,
+    "PsIsThreadTerminating" => is_thread_terminating,
     caller(2) "PsLookupProcessByProcessId" => lookup_process_by_process_id,
     caller(2) "PsLookupThreadByThreadId" => lookup_thread_by_thread_id,
     caller(7) "PsCreateSystemThread" => create_system_thread,
@@ -70,8 +73,13 @@ unsafe extern "win64" fn get_current_thread_id() -> HANDLE {
     id(thread::current().id())
 }
 
-/// `PsGetCurrentProcess`, `IoGetCurrentProcess`: the one that the thread is attached to, or its own.
+/// `PsGetCurrentProcess`, `IoGetCurrentProcess`.
 pub(super) unsafe extern "win64" fn get_current_process() -> *mut c_void {
+    current_process()
+}
+
+/// The process that the thread is attached to, or its own.
+pub(super) fn current_process() -> *mut c_void {
     match process::attached() {
         process if process.is_null() => thread::current().process(),
         process => process,
@@ -120,6 +128,33 @@ unsafe extern "win64" fn get_process_image_file_name(object: *mut c_void) -> *mu
     process::from_object(object).map_or(std::ptr::null_mut(), process::Process::image_file_name)
 }
 
+/// `PsGetProcessCreateTimeQuadPart`. Any IRQL.
+unsafe extern "win64" fn get_process_create_time(object: *mut c_void) -> i64 {
+    process::from_object(object).map_or(0, process::Process::created)
+}
+
+/// `PsGetProcessSessionId`.
+unsafe extern "win64" fn get_process_session_id(object: *mut c_void) -> u32 {
+    process::from_object(object).map_or(0, process::Process::session)
+}
+
+/// `PsIsThreadTerminating`: a thread that has ended is.
+unsafe extern "win64" fn is_thread_terminating(object: *mut c_void) -> u8 {
+    irql::require("PsIsThreadTerminating", 0);
+    u8::from(thread::from_object(object).is_some_and(thread::Thread::has_ended))
+}
+
+/// The process of an id.
+pub(super) fn process_of_id(wanted: HANDLE) -> Option<&'static process::Process> {
+    process::by_id(wanted.addr())
+}
+
+/// The thread of an id, if it runs.
+pub(super) fn thread_of_id(wanted: HANDLE) -> Option<&'static thread::Thread> {
+    let mut threads = thread::running().into_iter();
+    threads.find(|thread| id(thread.id()) == wanted)
+}
+
 /// `PsLookupProcessByProcessId`: references the process.
 unsafe extern "win64" fn lookup_process_by_process_id(
     wanted: HANDLE,
@@ -127,7 +162,7 @@ unsafe extern "win64" fn lookup_process_by_process_id(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsLookupProcessByProcessId", caller);
-    let Some(process) = process::by_id(wanted.addr()) else {
+    let Some(process) = process_of_id(wanted) else {
         return STATUS_INVALID_CID;
     };
     // SAFETY: the object of a process that runs.
@@ -144,10 +179,7 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsLookupThreadByThreadId", caller);
-    let Some(thread) = thread::running()
-        .into_iter()
-        .find(|thread| id(thread.id()) == wanted)
-    else {
+    let Some(thread) = thread_of_id(wanted) else {
         return STATUS_INVALID_CID;
     };
     // SAFETY: thread objects live as long as the box.
@@ -160,8 +192,10 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
 /// `CLIENT_ID`.
 #[repr(C)]
 pub struct ClientId {
-    process: HANDLE,
-    thread: HANDLE,
+    /// Of the process.
+    pub process: HANDLE,
+    /// Of the thread, null for any.
+    pub thread: HANDLE,
 }
 
 /// `PsCreateSystemThread`. Object attributes have nothing that matters here.

@@ -12,6 +12,8 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
+mod buffer;
+pub(super) mod event;
 mod file;
 mod key;
 mod key_information;
@@ -20,7 +22,11 @@ mod link;
 mod named;
 mod object;
 mod open;
+mod process;
+mod rights;
+mod token;
 
+use buffer::Buffer;
 pub(super) use key::open_driver_registry_key;
 pub(super) use object::self_relative;
 
@@ -41,6 +47,19 @@ super::table! {
 
     caller(3) "ZwOpenSymbolicLinkObject" => link::open,
     caller(3) "ZwQuerySymbolicLinkObject" => link::query,
+
+    caller(4) "ZwOpenProcess" => process::open,
+    caller(5) "ZwQueryInformationProcess" => process::query,
+    caller(3) "ZwOpenProcessToken" => token::open_process,
+    caller(4) "ZwOpenProcessTokenEx" => token::open_process_ex,
+    caller(4) "ZwOpenThreadToken" => token::open_thread,
+    caller(5) "ZwOpenThreadTokenEx" => token::open_thread_ex,
+    caller(5) "ZwQueryInformationToken" => token::query,
+
+    caller(5) "ZwCreateEvent" => event::create,
+    caller(3) "ZwOpenEvent" => event::open,
+    caller(2) "ZwSetEvent" => event::set,
+    caller(3) "ZwWaitForSingleObject" => event::wait,
 
     caller(3) "ZwOpenKey" => key::open,
     caller(4) "ZwOpenKeyEx" => key::open_ex,
@@ -139,6 +158,7 @@ unsafe fn text_of(string: *const UNICODE_STRING) -> String {
 }
 
 /// The readable parts of an `OBJECT_ATTRIBUTES`.
+#[derive(Default)]
 struct Attributes {
     root: HANDLE,
     name: String,
@@ -147,6 +167,8 @@ struct Attributes {
 
 /// `OBJ_CASE_INSENSITIVE`.
 const CASE_INSENSITIVE: u32 = 0x40;
+/// `OBJ_OPENIF`.
+const OPEN_IF: u32 = 0x80;
 /// `OBJ_KERNEL_HANDLE`.
 const KERNEL_HANDLE: u32 = 0x200;
 
@@ -165,6 +187,18 @@ impl Attributes {
             name: unsafe { text_of(attributes.ObjectName) },
             flags: attributes.Attributes,
         })
+    }
+
+    /// Those of an object that may do without.
+    ///
+    /// # Safety
+    /// As [`Self::read`].
+    unsafe fn read_or_none(attributes: *const OBJECT_ATTRIBUTES) -> Result<Self, NTSTATUS> {
+        if attributes.is_null() {
+            return Ok(Self::default());
+        }
+        // SAFETY: contract of the function.
+        unsafe { Self::read(attributes) }
     }
 
     fn is_kernel_handle(&self) -> bool {

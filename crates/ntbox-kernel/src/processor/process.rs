@@ -9,6 +9,7 @@
 
 use super::dispatcher::header::initialize_process_object;
 use super::object::{self, Kind, Procedures};
+use super::time;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
@@ -35,6 +36,8 @@ const USER_ID: u32 = 0x1000;
 pub struct Process {
     id: u32,
     object: usize,
+    /// When it began.
+    created: i64,
     has_ended: AtomicBool,
 }
 
@@ -64,6 +67,7 @@ impl Process {
         Self {
             id,
             object: object.expose_provenance(),
+            created: time::system_time(),
             has_ended: AtomicBool::new(false),
         }
     }
@@ -78,6 +82,22 @@ impl Process {
     /// The zero-terminated image name inside the object.
     pub fn image_file_name(&self) -> *mut u8 {
         self.object().cast::<u8>().wrapping_add(IMAGE_FILE_NAME)
+    }
+    /// When it began, in units of 100 ns since 1601.
+    pub fn created(&self) -> i64 {
+        self.created
+    }
+    /// Its session: that of services for the system, the first with a desktop for programs.
+    pub fn session(&self) -> u32 {
+        u32::from(!self.is_system())
+    }
+    /// The file that it was started from, by the name of its device; the system has none.
+    pub fn image_path(&self) -> &'static str {
+        if self.is_system() {
+            ""
+        } else {
+            r"\Device\HarddiskVolume1\Windows\System32\ntbox.exe"
+        }
     }
     /// It has no thread any more. Its object goes with the last reference, of which the first is the caller's.
     pub fn end(&self) {

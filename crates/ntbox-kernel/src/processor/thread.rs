@@ -173,6 +173,10 @@ impl Thread {
     pub fn exit_status(&self) -> i32 {
         self.exit_status.load(Ordering::Acquire)
     }
+    /// True when it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
     pub(super) fn set_exit_status(&self, status: i32) {
         self.exit_status.store(status, Ordering::Release);
     }

@@ -8,7 +8,8 @@ use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
     DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
-    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
+    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS, STATUS_SUCCESS,
+    STATUS_UNSUCCESSFUL,
 };
 use crate::pool::failure;
 use crate::processor::{irql, process, thread, top_level};
@@ -263,6 +264,26 @@ pub unsafe extern "win64" fn get_requestor_process_id(irp: *mut IRP) -> u32 {
     // SAFETY: as above.
     let object = unsafe { get_requestor_process(irp) };
     process::from_object(object).map_or(0, |process| process.id())
+}
+
+/// `IoGetRequestorSessionId`: a request without a thread is of no session.
+pub unsafe extern "win64" fn get_requestor_session_id(
+    irp: *mut IRP,
+    session: *mut u32,
+) -> NTSTATUS {
+    irql::require("IoGetRequestorSessionId", 0);
+    // SAFETY: the driver's request.
+    let object = unsafe { get_requestor_process(irp) };
+    let found = process::from_object(object).map(|process| process.session());
+    // SAFETY: the driver's pointer.
+    unsafe { session.write(found.unwrap_or(u32::MAX)) };
+    found.map_or(STATUS_UNSUCCESSFUL, |_| STATUS_SUCCESS)
+}
+
+/// `IoIs32bitProcess`: no program is.
+pub unsafe extern "win64" fn is_32_bit_process(_irp: *mut IRP) -> u8 {
+    irql::require("IoIs32bitProcess", 0);
+    0
 }
 
 /// `IoThreadToProcess`.

@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
 use super::key_information::{Answer, NAME, REG_DWORD, REG_SZ, key_information, value_information};
+use super::rights::Rights;
 use super::{Attributes, key_life, named, passes, service, text_of};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
@@ -22,9 +23,13 @@ use std::ffi::c_void;
 const KEY_QUERY_VALUE: u32 = 0x01;
 const KEY_SET_VALUE: u32 = 0x02;
 const KEY_ENUMERATE_SUB_KEYS: u32 = 0x08;
-const KEY_READ: u32 = 0x2_0019;
-const KEY_WRITE: u32 = 0x2_0006;
-const KEY_ALL_ACCESS: u32 = 0xF_003F;
+/// Rights of keys.
+const KEY: Rights = Rights {
+    read: 0x2_0019,
+    write: 0x2_0006,
+    execute: 0x2_0019,
+    all: 0xF_003F,
+};
 const DELETE: u32 = 0x1_0000;
 
 const REG_EXPAND_SZ: u32 = 2;
@@ -53,23 +58,6 @@ fn path_named(attributes: &Attributes) -> Result<String, NTSTATUS> {
     } else {
         format!("{root}\\{name}")
     })
-}
-
-/// Maps generic rights as the key type does.
-fn granted(desired: u32) -> u32 {
-    let generic = [
-        (0x8000_0000, KEY_READ),
-        (0x4000_0000, KEY_WRITE),
-        (0x2000_0000, KEY_READ),
-        (0x1000_0000, KEY_ALL_ACCESS),
-        // MAXIMUM_ALLOWED, for kernel code.
-        (0x0200_0000, KEY_ALL_ACCESS),
-    ];
-    let mapped = generic
-        .iter()
-        .filter(|(bit, _)| desired & bit != 0)
-        .fold(0, |rights, (_, more)| rights | more);
-    mapped | desired & 0x01FF_FFFF
 }
 
 unsafe fn open_key(
@@ -109,7 +97,7 @@ unsafe fn give_handle(
     kernel: bool,
     is_created: bool,
 ) {
-    let new = named::open(Kind::Key, path, granted(access), kernel);
+    let new = named::open(Kind::Key, path, KEY.granted(access), kernel);
     key_life::begins(new, is_created);
     // SAFETY: contract of the function.
     unsafe { handle.write(new) };

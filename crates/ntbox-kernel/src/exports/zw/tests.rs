@@ -29,21 +29,32 @@ fn attributes(
     }
 }
 
+/// Calls `f` with attributes of that name, of a kernel handle.
+pub(super) fn with_name<R>(path: &str, f: impl FnOnce(*const OBJECT_ATTRIBUTES) -> R) -> R {
+    let name = OwnedUnicodeString::new(path);
+    let mut unicode = name.as_unicode();
+    let attributes = attributes(&name, &mut unicode, std::ptr::null_mut());
+    f(&raw const attributes)
+}
+
+/// The handle that `open` writes, if it succeeds.
+pub(super) fn handle_of(open: impl FnOnce(*mut HANDLE) -> NTSTATUS) -> Result<HANDLE, NTSTATUS> {
+    let mut handle = std::ptr::null_mut();
+    match open(&raw mut handle) {
+        nt::STATUS_SUCCESS => Ok(handle),
+        status => Err(status),
+    }
+}
+
 fn open(path: &str, access: u32, root: HANDLE) -> Result<HANDLE, NTSTATUS> {
     let name = OwnedUnicodeString::new(path);
     let mut unicode = name.as_unicode();
     let attributes = attributes(&name, &mut unicode, root);
-    let mut handle = std::ptr::null_mut();
     // SAFETY: all pointers are to locals.
-    let status = unsafe { key::open(&raw mut handle, access, &raw const attributes, 0) };
-    if status == nt::STATUS_SUCCESS {
-        Ok(handle)
-    } else {
-        Err(status)
-    }
+    handle_of(|handle| unsafe { key::open(handle, access, &raw const attributes, 0) })
 }
 
-fn close(handle: HANDLE) -> NTSTATUS {
+pub(super) fn close(handle: HANDLE) -> NTSTATUS {
     // SAFETY: any value may be passed.
     unsafe { object::close(handle, 0) }
 }
@@ -220,6 +231,7 @@ fn values_are_set_enumerated_and_need_the_right() {
             )
         }
     };
+    // SAFETY: a name of this test.
     let reader = open(&path, READ, std::ptr::null_mut()).unwrap();
     assert_eq!(set(reader, 4, &[1, 0, 0, 0]), nt::STATUS_ACCESS_DENIED);
     let writer = open(&path, ALL, std::ptr::null_mut()).unwrap();
