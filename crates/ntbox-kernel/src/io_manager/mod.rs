@@ -8,6 +8,7 @@
 //! the first open, as the NT I/O manager does.
 
 pub mod attachment;
+pub mod byte_locks;
 pub mod call;
 mod call_checks;
 pub mod cancel;
