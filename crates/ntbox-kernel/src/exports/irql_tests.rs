@@ -23,6 +23,7 @@ const WITHOUT_PAGE: &[&str] = &[
     "ExInitializePushLock",
     "IoGetBaseFileSystemDeviceObject",
     "KdRefreshDebuggerNotPresent",
+    "KeReadStateQueue",
     "ObGetObjectType",
     "PsGetCurrentThreadProcess",
     "PsGetCurrentThreadProcessId",

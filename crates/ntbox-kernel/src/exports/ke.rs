@@ -11,6 +11,7 @@ mod attach;
 pub(super) mod bug_check;
 pub(super) mod objects;
 mod processors;
+mod queues;
 mod spin_locks;
 mod timers;
 
@@ -55,6 +56,13 @@ super::table! {
     caller(1) "KeUnstackDetachProcess" => attach::unstack_detach_process,
     "KeAreApcsDisabled" => spin_locks::are_apcs_disabled,
     "KeAreAllApcsDisabled" => spin_locks::are_all_apcs_disabled,
+
+    "KeInitializeQueue" => queues::initialize,
+    "KeReadStateQueue" => queues::read_state,
+    caller(2) "KeInsertQueue" => queues::insert,
+    caller(2) "KeInsertHeadQueue" => queues::insert_head,
+    caller(3) "KeRemoveQueue" => queues::remove,
+    caller(1) "KeRundownQueue" => queues::rundown,
 
     "KeInitializeDpc" => timers::initialize_dpc,
     "KeInsertQueueDpc" => timers::insert_queue_dpc,

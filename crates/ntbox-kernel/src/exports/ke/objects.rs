@@ -91,7 +91,7 @@ pub unsafe extern "win64" fn read_state(object: *mut c_void) -> i32 {
 ///
 /// # Safety
 /// `timeout` is null or points to a `LARGE_INTEGER`.
-unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
+pub(super) unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
     // SAFETY: contract of the function.
     (!timeout.is_null()).then(|| unsafe { timeout.read_unaligned() })
 }

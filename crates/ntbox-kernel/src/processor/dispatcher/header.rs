@@ -7,7 +7,7 @@
 )]
 
 use super::waiter::Waiter;
-use crate::nt::{DISPATCHER_HEADER, KMUTANT, LIST_ENTRY};
+use crate::nt::{DISPATCHER_HEADER, KMUTANT, KQUEUE, LIST_ENTRY};
 use crate::pool;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -25,6 +25,8 @@ pub enum ObjectType {
     Mutant = 2,
     /// A process.
     Process = 3,
+    /// A queue, whose state is how many entries nobody has been given.
+    Queue = 4,
     /// A counted semaphore.
     Semaphore = 5,
     /// A thread; signaled when it has ended.
@@ -43,6 +45,7 @@ impl ObjectType {
             SynchronizationEvent,
             Mutant,
             Process,
+            Queue,
             Semaphore,
             Thread,
             NotificationTimer,
@@ -52,6 +55,9 @@ impl ObjectType {
         .find(|kind| *kind as u8 == value)
     }
 }
+
+/// `MaximumCount` of a queue that was run down: every wait for it ends, and takes nothing of its state.
+pub(super) const RUN_DOWN: u32 = 0;
 
 /// A dispatcher object by its header.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,6 +125,12 @@ impl Object {
             Some(ObjectType::Semaphore) => {
                 state.fetch_sub(1, Ordering::AcqRel);
             }
+            Some(ObjectType::Queue) => {
+                // SAFETY: a queue's field, under the lock.
+                if unsafe { (*self.0.cast::<KQUEUE>()).MaximumCount } != RUN_DOWN {
+                    state.fetch_sub(1, Ordering::AcqRel);
+                }
+            }
             Some(ObjectType::Mutant) if state.fetch_sub(1, Ordering::AcqRel) == 1 => {
                 // SAFETY: a mutant's field, under the lock.
                 unsafe {
@@ -136,6 +148,7 @@ impl Object {
             ObjectType::NotificationEvent | ObjectType::SynchronizationEvent => "event",
             ObjectType::Mutant => "mutex",
             ObjectType::Process => "process",
+            ObjectType::Queue => "queue",
             ObjectType::Semaphore => "semaphore",
             ObjectType::Thread => "thread",
             ObjectType::NotificationTimer | ObjectType::SynchronizationTimer => "timer",

@@ -318,10 +318,13 @@ documented! {
     "KeInitializeEvent" <= ANY, "wdm/nf-wdm-keinitializeevent";
     "KeInitializeGuardedMutex" <= APC, "wdm/nf-wdm-keinitializeguardedmutex";
     "KeInitializeMutex" <= ANY, "wdm/nf-wdm-keinitializemutex";
+    "KeInitializeQueue" <= DISPATCH, "ntifs/nf-ntifs-keinitializequeue";
     "KeInitializeSemaphore" <= PASSIVE, "wdm/nf-wdm-keinitializesemaphore";
     "KeInitializeSpinLock" <= ANY, "wdm/nf-wdm-keinitializespinlock";
     "KeInitializeTimer" <= DISPATCH, "wdm/nf-wdm-keinitializetimer";
     "KeInitializeTimerEx" <= DISPATCH, "wdm/nf-wdm-keinitializetimerex";
+    "KeInsertHeadQueue" <= DISPATCH, "ntifs/nf-ntifs-keinsertheadqueue";
+    "KeInsertQueue" <= DISPATCH, "ntifs/nf-ntifs-keinsertqueue";
     "KeInsertQueueDpc" <= ANY, "wdm/nf-wdm-keinsertqueuedpc";
     "KeLeaveCriticalRegion" <= APC, "wdm/nf-wdm-keleavecriticalregion";
     "KeLeaveGuardedRegion" <= APC, "wdm/nf-wdm-keleaveguardedregion";
@@ -354,8 +357,10 @@ documented! {
     "KeReleaseSemaphore" <= DISPATCH, "wdm/nf-wdm-kereleasesemaphore";
     "KeReleaseSpinLock" <= DISPATCH, "wdm/nf-wdm-kereleasespinlock";
     "KeReleaseSpinLockFromDpcLevel" <= ANY, "wdm/nf-wdm-keacquirespinlockatdpclevel";
+    "KeRemoveQueue" <= DISPATCH, "ntifs/nf-ntifs-keremovequeue";
     "KeRemoveQueueDpc" <= ANY, "wdm/nf-wdm-keremovequeuedpc";
     "KeResetEvent" <= DISPATCH, "wdm/nf-wdm-keresetevent";
+    "KeRundownQueue" <= DISPATCH, "ntifs/nf-ntifs-kerundownqueue";
     "KeSetEvent" <= DISPATCH, "wdm/nf-wdm-kesetevent";
     "KeSetPriorityThread" <= PASSIVE, "wdm/nf-wdm-kesetprioritythread";
     "KeSetTimer" <= DISPATCH, "wdm/nf-wdm-kesettimer";
