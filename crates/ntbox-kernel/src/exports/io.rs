@@ -7,6 +7,7 @@
 mod csq;
 mod devices;
 mod drivers;
+mod extended_attributes;
 mod files;
 mod log;
 pub(super) mod names;
@@ -16,6 +17,7 @@ mod share_access;
 mod stack_limits;
 mod synchronous;
 mod timers;
+mod verification;
 mod work_items;
 
 pub use requests::set_top_level_irp;
@@ -123,6 +125,15 @@ super::table! {
 
     caller(2) "IoCreateNotificationEvent" => super::zw::event::create_notification,
     caller(2) "IoCreateSynchronizationEvent" => super::zw::event::create_synchronization,
+
+    caller(2) "IoVerifyVolume" => verification::verify_volume,
+    caller(2) "IoSetDeviceToVerify" => verification::set_device_to_verify,
+    caller(1) "IoGetDeviceToVerify" => verification::get_device_to_verify,
+    caller(2) "IoSetHardErrorOrVerifyDevice" => verification::set_hard_error_or_verify_device,
+    caller(1) "IoSetThreadHardErrorMode" => verification::set_thread_hard_error_mode,
+    caller(3) "IoRaiseHardError" => verification::raise_hard_error,
+    caller(3) "IoRaiseInformationalHardError" => verification::raise_informational_hard_error,
+    caller(3) "IoCheckEaBufferValidity" => extended_attributes::check_buffer,
 
     "IoGetStackLimits" => stack_limits::get_stack_limits,
     "IoGetRemainingStackSize" => stack_limits::get_remaining_stack_size,

@@ -207,6 +207,7 @@ documented! {
     "IoCallDriver" <= DISPATCH, "wdm/nf-wdm-iocalldriver";
     "IoCancelFileOpen" <= PASSIVE, "ntddk/nf-ntddk-iocancelfileopen";
     "IoCancelIrp" <= DISPATCH, "wdm/nf-wdm-iocancelirp";
+    "IoCheckEaBufferValidity" <= APC, "ntifs/nf-ntifs-iocheckeabuffervalidity";
     "IoCheckShareAccess" <= PASSIVE, "wdm/nf-wdm-iocheckshareaccess";
     "IoCompleteRequest" <= DISPATCH, "wdm/nf-wdm-iocompleterequest";
     "IoCreateDevice" <= APC, "wdm/nf-wdm-iocreatedevice";
@@ -238,6 +239,7 @@ documented! {
     "IoGetCurrentProcess" <= ANY, "wdm/nf-wdm-iogetcurrentprocess";
     "IoGetDeviceAttachmentBaseRef" <= DISPATCH, "ntifs/nf-ntifs-iogetdeviceattachmentbaseref";
     "IoGetDeviceObjectPointer" <= PASSIVE, "wdm/nf-wdm-iogetdeviceobjectpointer";
+    "IoGetDeviceToVerify" <= DISPATCH, "ntifs/nf-ntifs-iogetdevicetoverify";
     "IoGetDiskDeviceObject" <= DISPATCH, "ntifs/nf-ntifs-iogetdiskdeviceobject";
     "IoGetDriverObjectExtension" <= DISPATCH, "wdm/nf-wdm-iogetdriverobjectextension";
     "IoGetFileObjectGenericMapping" <= PASSIVE, "ntddk/nf-ntddk-iogetfileobjectgenericmapping";
@@ -264,6 +266,8 @@ documented! {
     "IoQueryVolumeInformation" <= APC, "wdm/nf-wdm-kewaitforsingleobject";
     "IoQueueWorkItem" <= DISPATCH, "wdm/nf-wdm-ioqueueworkitem";
     "IoQueueWorkItemEx" <= DISPATCH, "wdm/nf-wdm-ioqueueworkitemex";
+    "IoRaiseHardError" <= APC, "ntddk/nf-ntddk-ioraiseharderror";
+    "IoRaiseInformationalHardError" <= APC, "ntddk/nf-ntddk-ioraiseinformationalharderror";
     "IoRegisterBootDriverReinitialization" <= PASSIVE, "ntddk/nf-ntddk-ioregisterbootdriverreinitialization";
     "IoRegisterDriverReinitialization" <= PASSIVE, "ntddk/nf-ntddk-ioregisterdriverreinitialization";
     "IoRegisterFileSystem" <= APC, "ntifs/nf-ntifs-ioregisterfilesystem";
@@ -279,7 +283,10 @@ documented! {
     "IoReplaceFileObjectName" <= PASSIVE, "ntifs/nf-ntifs-ioreplacefileobjectname";
     "IoReuseIrp" <= DISPATCH, "wdm/nf-wdm-ioreuseirp";
     "IoSetCompletionRoutineEx" <= DISPATCH, "wdm/nf-wdm-iosetcompletionroutineex";
+    "IoSetDeviceToVerify" <= DISPATCH, "ntifs/nf-ntifs-iosetdevicetoverify";
+    "IoSetHardErrorOrVerifyDevice" <= DISPATCH, "ntddk/nf-ntddk-iosetharderrororverifydevice";
     "IoSetShareAccess" <= PASSIVE, "wdm/nf-wdm-iosetshareaccess";
+    "IoSetThreadHardErrorMode" <= DISPATCH, "ntddk/nf-ntddk-iosetthreadharderrormode";
     "IoSetTopLevelIrp" <= DISPATCH, "wdm/nf-wdm-iosettoplevelirp";
     "IoSizeofWorkItem" <= ANY, "wdm/nf-wdm-iosizeofworkitem";
     "IoStartTimer" <= DISPATCH, "wdm/nf-wdm-iostarttimer";
@@ -290,6 +297,7 @@ documented! {
     "IoUnregisterFsRegistrationChange" <= APC, "ntifs/nf-ntifs-iounregisterfsregistrationchange";
     "IoUnregisterShutdownNotification" <= PASSIVE, "wdm/nf-wdm-iounregistershutdownnotification";
     "IoUpdateShareAccess" <= PASSIVE, "wdm/nf-wdm-ioupdateshareaccess";
+    "IoVerifyVolume" <= APC, "ntifs/nf-ntifs-ioverifyvolume";
     "IoVolumeDeviceToDosName" <= PASSIVE, "ntddk/nf-ntddk-iovolumedevicetodosname";
     "IoWriteErrorLogEntry" <= DISPATCH, "wdm/nf-wdm-iowriteerrorlogentry";
     "IofCallDriver" <= DISPATCH, "wdm/nf-wdm-iofcalldriver";
