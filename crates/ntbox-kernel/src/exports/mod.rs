@@ -35,6 +35,7 @@
 
 pub mod c_runtime;
 pub mod cc;
+pub mod cm;
 pub mod debug;
 pub mod etw;
 pub mod ex;
@@ -69,6 +70,7 @@ use std::sync::OnceLock;
 static FILES: &[(&str, &[Export])] = &[
     ("c", c_runtime::TABLE),
     ("cc", cc::TABLE),
+    ("cm", cm::TABLE),
     ("debug", debug::TABLE),
     ("ex", ex::TABLE),
     ("fsrtl", fsrtl::TABLE),

@@ -70,6 +70,7 @@ super::table! {
     caller(6) "ZwEnumerateKey" => key::enumerate,
     caller(6) "ZwQueryValueKey" => key::query_value,
     caller(6) "ZwEnumerateValueKey" => key::enumerate_value,
+    caller(2) "ZwDeleteValueKey" => key::delete_value,
     caller(6) "ZwSetValueKey" => key::set_value,
 
     caller(11) "ZwCreateFile" => open::create,

@@ -46,6 +46,7 @@ pub mod parking;
 pub mod points;
 pub mod process;
 mod processor_block;
+pub mod registry_callbacks;
 mod shared_page;
 pub mod spin_lock;
 pub mod step;
@@ -68,5 +69,6 @@ pub fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     found.extend(timer::outstanding(code));
     found.extend(system_thread::outstanding(code));
     found.extend(notify::outstanding(code));
+    found.extend(registry_callbacks::outstanding(code));
     found
 }

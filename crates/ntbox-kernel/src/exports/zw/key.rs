@@ -317,6 +317,24 @@ pub(super) unsafe extern "win64" fn enumerate_value(
     unsafe { answering("ZwEnumerateValueKey", handle, caller, room, answer) }
 }
 
+pub(super) unsafe extern "win64" fn delete_value(
+    handle: HANDLE,
+    name: *const UNICODE_STRING,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwDeleteValueKey", caller, || {
+        key_life::may(handle, "ZwDeleteValueKey", caller);
+        let path = path_of(handle, KEY_SET_VALUE)?;
+        // SAFETY: the driver's string.
+        let name = unsafe { text_of(name) };
+        if settings::delete_value(&path, &name) {
+            Ok(STATUS_SUCCESS)
+        } else {
+            Err(STATUS_OBJECT_NAME_NOT_FOUND)
+        }
+    })
+}
+
 pub(super) unsafe extern "win64" fn set_value(
     handle: HANDLE,
     name: *const UNICODE_STRING,

@@ -232,7 +232,9 @@ fn values_are_set_enumerated_and_need_the_right() {
         }
     };
     // SAFETY: a name of this test.
+    let delete = |key: HANDLE| unsafe { key::delete_value(key, &raw const unicode, 0) };
     let reader = open(&path, READ, std::ptr::null_mut()).unwrap();
+    assert_eq!(delete(reader), nt::STATUS_ACCESS_DENIED);
     assert_eq!(set(reader, 4, &[1, 0, 0, 0]), nt::STATUS_ACCESS_DENIED);
     let writer = open(&path, ALL, std::ptr::null_mut()).unwrap();
     assert_eq!(set(writer, 4, &[1, 0, 0, 0]), nt::STATUS_SUCCESS);
@@ -257,6 +259,11 @@ fn values_are_set_enumerated_and_need_the_right() {
         (u32_at(&buffer, 8), &buffer[12..18]),
         (6, &b"N\0e\0w\0"[..])
     );
+    assert_eq!(
+        [delete(writer), delete(writer)],
+        [nt::STATUS_SUCCESS, nt::STATUS_OBJECT_NAME_NOT_FOUND]
+    );
+    assert_eq!(settings::get(&path, "New"), None);
     close(reader);
     close(writer);
 }

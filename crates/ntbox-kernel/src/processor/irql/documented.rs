@@ -41,6 +41,10 @@ macro_rules! documented {
 documented! {
     "CcFlushCache" <= APC, "ntifs/nf-ntifs-ccflushcache";
     "CcPurgeCacheSection" <= APC, "ntifs/nf-ntifs-ccpurgecachesection";
+    "CmGetCallbackVersion" <= APC, "wdm/nf-wdm-cmgetcallbackversion";
+    "CmRegisterCallback" <= APC, "wdm/nf-wdm-cmregistercallback";
+    "CmRegisterCallbackEx" <= APC, "wdm/nf-wdm-cmregistercallbackex";
+    "CmUnRegisterCallback" <= APC, "wdm/nf-wdm-cmunregistercallback";
     "DbgPrint" <= ANY, "wdm/nf-wdm-dbgprint";
     "DbgPrintEx" <= ANY, "wdm/nf-wdm-dbgprintex";
     "EtwRegister" <= PASSIVE, "wdm/nf-wdm-etwregister";
@@ -543,10 +547,12 @@ documented! {
     "RtlTimeFieldsToTime" <= ANY, "wdm/nf-wdm-rtltimefieldstotime";
     "RtlTimeToSecondsSince1970" <= APC, "ntifs/nf-ntifs-rtltimetosecondssince1970";
     "RtlTimeToTimeFields" <= ANY, "wdm/nf-wdm-rtltimetotimefields";
+    "RtlUTF8ToUnicodeN" <= PASSIVE, "wdm/nf-wdm-rtlutf8tounicoden";
     "RtlUlongByteSwap" <= ANY, "wdm/nf-wdm-rtlulongbyteswap";
     "RtlUlonglongByteSwap" <= ANY, "wdm/nf-wdm-rtlulonglongbyteswap";
     "RtlUnicodeStringToAnsiString" <= PASSIVE, "wdm/nf-wdm-rtlunicodestringtoansistring";
     "RtlUnicodeStringToInteger" <= PASSIVE, "wdm/nf-wdm-rtlunicodestringtointeger";
+    "RtlUnicodeToUTF8N" <= PASSIVE, "wdm/nf-wdm-rtlunicodetoutf8n";
     "RtlUpcaseUnicodeChar" <= APC, "wdm/nf-wdm-rtlupcaseunicodechar";
     "RtlUpcaseUnicodeString" <= APC, "ntddk/nf-ntddk-rtlupcaseunicodestring";
     "RtlUpperChar" <= APC, "ntddk/nf-ntddk-rtlupperchar";
@@ -577,6 +583,7 @@ documented! {
     "ZwCreateKey" <= PASSIVE, "wdm/nf-wdm-zwcreatekey";
     "ZwDeleteFile" <= PASSIVE, "ntifs/nf-ntifs-zwdeletefile";
     "ZwDeleteKey" <= PASSIVE, "wdm/nf-wdm-zwdeletekey";
+    "ZwDeleteValueKey" <= PASSIVE, "wdm/nf-wdm-zwdeletevaluekey";
     "ZwDeviceIoControlFile" <= PASSIVE, "ntifs/nf-ntifs-zwdeviceiocontrolfile";
     "ZwEnumerateKey" <= PASSIVE, "wdm/nf-wdm-zwenumeratekey";
     "ZwEnumerateValueKey" <= PASSIVE, "wdm/nf-wdm-zwenumeratevaluekey";
