@@ -86,6 +86,19 @@ pub fn links(page: &str) -> Vec<String> {
     targets.map(str::to_owned).collect()
 }
 
+/// The first lines of tables without a head, which are shown as one line with bars: a row that got apart from its table.
+#[must_use]
+pub fn tables_without_head(page: &str) -> Vec<String> {
+    let text = prose(page);
+    let lines: Vec<_> = text.lines().collect();
+    let is_row = |at: usize| lines.get(at).is_some_and(|line| line.starts_with('|'));
+    let is_rule = |line: &str| line.chars().all(|letter| "|-: `".contains(letter));
+    let first = (0..lines.len()).filter(|at| is_row(*at) && (*at == 0 || !is_row(at - 1)));
+    let headless = first.filter(|at| !(is_row(at + 1) && is_rule(lines[at + 1])));
+    let lines = headless.map(|at| lines[at].trim_end_matches('`'));
+    lines.map(str::to_owned).collect()
+}
+
 /// The anchors that a page's headings make.
 #[must_use]
 pub fn anchors(page: &str) -> BTreeSet<String> {
@@ -178,6 +191,15 @@ mod tests {
         assert_eq!(first.comment.as_deref(), Some("of a.rs"));
         assert_eq!(first.text, "fn a() {}\n[no](link)");
         assert_eq!((&*second.text, &second.comment), ("# no heading", &None));
+    }
+
+    #[test]
+    fn a_row_that_is_apart_from_its_table_is_found() {
+        let table = "| a | b |\n|---|:--|\n| 1 | 2 |\n";
+        assert!(tables_without_head(table).is_empty());
+        assert!(tables_without_head(&format!("```\n| no table\n```\n{table}")).is_empty());
+        let apart = tables_without_head(&format!("{table}\n| 3 | 4 |\n| 5 | 6 |\n"));
+        assert_eq!(apart, ["| 3 | 4 |"]);
     }
 
     #[test]

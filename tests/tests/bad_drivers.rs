@@ -3,6 +3,7 @@
 
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::image_audit::Doctored;
 use fsglass_tests::mistakes::{ALL, Mistake, Work};
 use fsglass_tests::verifier_table::{report_line, rule_of};
 use std::io::Write as _;
@@ -12,10 +13,17 @@ use tempfile::TempDir;
 /// Runs `bad_drivers.sys` with a mistake (or none) over random work, which pends, completes at
 /// DISPATCH_LEVEL and on other threads, and unloads it.
 fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended {
-    let driver = drivers::bad_drivers(profile).display().to_string();
+    let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+    let driver = match work {
+        Work::Doctored { section, bits, .. } => doctored(profile, section, bits, &folder),
+        _ => drivers::bad_drivers(profile).display().to_string(),
+    };
     let mut arguments = vec!["run".to_owned(), "--driver".to_owned(), driver.clone()];
+    if let Work::Doctored { rule, .. } = work {
+        arguments.extend(["--verify".to_owned(), format!("standard,{rule}")]);
+    }
     let more: &[&str] = match work {
-        Work::Random => &[],
+        Work::Random | Work::Doctored { .. } => &[],
         Work::Verified(list) => &["--verify", list],
         Work::Copy => &["--workload", "copy:tests/bad_drivers/src"],
         Work::Stacked | Work::Above => &["--driver", &driver],
@@ -54,6 +62,16 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
     arguments.extend(["--ops", "3000", "--threads", "2", "--seed"].map(str::to_owned));
     arguments.push(seed.to_string());
     ntbox(arguments)
+}
+
+/// The path of a copy of the driver with more bits in the characteristics of a section.
+fn doctored(profile: Profile, section: &str, bits: u32, folder: &TempDir) -> String {
+    let image = std::fs::read(drivers::bad_drivers(profile)).expect("the driver");
+    let mut copy = Doctored::new(&image);
+    copy.set_section_characteristics(section, bits);
+    let path = folder.path().join("bad_drivers.sys");
+    std::fs::write(&path, copy.finish()).expect("the copy");
+    path.display().to_string()
 }
 
 /// The rule whose mistakes are not seen in Wine, and why.
@@ -123,6 +141,14 @@ fn what_is_right_is_not_reported() {
         "named-device",
         "create-waits",
         "own-read",
+        "active-objects",
+        "lists",
+        "handles",
+        "manners",
+        "addresses",
+        "file-objects",
+        "cancel-safe-queue",
+        "notify-routines",
         "remove-locks",
         "own-requests",
         "cancelling",
@@ -134,7 +160,11 @@ fn what_is_right_is_not_reported() {
     {
         let driver = driver(profile);
         let right = format!("Right={right}");
-        for verify in ["standard", "standard,force-pending"] {
+        for verify in [
+            "standard",
+            "standard,force-pending",
+            "standard,CodeIntegrityPool,CodeIntegrityMapping,CodeIntegritySection,CodeIntegrityImports",
+        ] {
             ntbox([
                 "run",
                 "--driver",
@@ -176,6 +206,35 @@ fn a_mount_without_memory_ends_no_run() {
         ]);
         ended.expect_output("Results\n  requests ");
         assert!(!ended.output.contains("violation of"), "{ended:?}");
+    }
+}
+
+/// What a report says is what has happened, and not what is more usual.
+#[test]
+fn what_is_told_is_what_has_happened() {
+    for (mistake, told) in [
+        (
+            "misaligned-access",
+            "by an instruction that takes multiples of 16 only (Movaps)",
+        ),
+        (
+            "stopped-and-left",
+            "for a request that has come back to it, stopped by its completion routine, and neither completed it",
+        ),
+        (
+            "forget-request",
+            "returned STATUS_ACCESS_DENIED and neither completed the request nor passed it on",
+        ),
+        (
+            "unicode-printed-at-dispatch",
+            "its maximum is PASSIVE_LEVEL (0), by ddi/wdm/nf-wdm-dbgprint",
+        ),
+        (
+            "mounted-nothing",
+            "and no file system has mounted the volume: Vpb->DeviceObject is null",
+        ),
+    ] {
+        run(Profile::Release, Some(mistake), Work::Random, 1).expect_output(told);
     }
 }
 
@@ -322,6 +381,20 @@ caught! {
     a_handle_that_is_left_is_caught = "handle-left";
     /// V (files): the top-level IRP not set back.
     a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
+    /// V (IRP life): cancelled by another thread before the driver has set its cancel routine.
+    a_request_that_was_cancelled_before_is_caught = "cancelled-request-queued";
+    /// V (pool and locks): what a process notify routine does wrong.
+    a_process_that_is_kept_is_caught = "process-kept";
+    a_notify_routine_that_returns_in_a_critical_region_is_caught = "process-notify-returns-in-critical-region";
+    /// V (files): the top-level IRP taken for a request.
+    a_top_level_irp_that_is_followed_is_caught = "top-level-irp-followed";
+    a_flag_that_is_taken_for_a_request_is_caught = "top-level-flag-followed";
+    /// V (files): what is valid in IRP_MJ_CREATE, used later.
+    a_file_name_that_is_used_later_is_caught = "file-name-used";
+    a_file_name_that_is_kept_is_caught = "file-name-kept";
+    a_related_file_that_is_used_later_is_caught = "related-file-used";
+    /// V (files): the file object of a query-open referenced.
+    a_referenced_query_open_is_caught = "stack-file-referenced";
     /// V (IRP life): copied for nothing.
     a_copy_for_nothing_is_caught = "copied-without-routine";
     /// C12: passed on while the lower driver has it.
@@ -398,8 +471,48 @@ caught! {
     an_allocation_without_a_tag_is_caught = "zero-tag";
     /// V (pool): the pages of an MDL are unlocked twice.
     an_mdl_unlocked_twice_is_caught = "mdl-unlocked-twice";
+    /// V (memory): mmMapLockedPages maps an MDL, or stops the system.
+    mdl_mapped_by_obsolete_routine_is_caught = "mdl-mapped-by-obsolete-routine";
+    /// V (memory): mmMapLockedPagesSpecifyCache is to stop the system where it fails.
+    mdl_mapping_may_not_fail_is_caught = "mdl-mapping-may-not-fail";
+    /// V (memory): an MDL is mapped that is mapped.
+    mdl_mapped_twice_is_caught = "mdl-mapped-twice";
+    /// V (memory): an MDL is unmapped that is not mapped.
+    mdl_unmapped_unmapped_is_caught = "mdl-unmapped-unmapped";
+    /// V (memory): the mapping of a whole MDL is taken back for a part of it.
+    mdl_unmapped_partial_is_caught = "mdl-unmapped-partial";
+    /// V (memory): a mapping into a program is taken back at another address.
+    user_mapping_unmapped_elsewhere_is_caught = "user-mapping-unmapped-elsewhere";
+    /// V (memory): a mapping into a program is taken back at DISPATCH_LEVEL.
+    user_mapping_unmapped_at_dispatch_is_caught = "user-mapping-unmapped-at-dispatch";
+    /// V (memory): an MDL is freed that is mapped.
+    mdl_freed_mapped_is_caught = "mdl-freed-mapped";
+    /// V (memory): mmBuildMdlForNonPagedPool is called for paged pool.
+    mdl_built_of_paged_pool_is_caught = "mdl-built-of-paged-pool";
+    /// V (memory): the target of IoBuildPartialMdl is allocated for another length.
+    partial_mdl_too_small_is_caught = "partial-mdl-too-small";
+    /// V (memory): the part of an MDL ends behind the whole.
+    partial_mdl_out_of_range_is_caught = "partial-mdl-out-of-range";
+    /// V (memory): the pages of an MDL are locked, and forgotten.
+    locked_pages_left_is_caught = "locked-pages-left";
+    /// V (code integrity): a block of executable pool is allocated.
+    executable_pool_is_caught = "executable-pool";
+    /// V (code integrity): pages are mapped without MdlMappingNoExecute.
+    executable_mapping_is_caught = "executable-mapping";
+    /// V (code integrity): nothing: it is the section .text that is writable.
+    writable_code_section_is_caught = "writable-code-section";
+    /// V (code integrity): nothing: it is the section of the import address table that is executable.
+    imports_in_code_section_is_caught = "imports-in-code-section";
     /// V (locks): a spin lock is released twice.
     a_spin_lock_released_twice_is_caught = "spin-lock-released-twice";
+    /// V (locks): a spin lock is acquired as a queued one, and elsewhere as a plain one.
+    spin_lock_acquired_as_queued_is_caught = "spin-lock-acquired-as-queued";
+    /// V (locks): a queued spin lock is released as a plain one.
+    queued_lock_released_as_plain_is_caught = "queued-lock-released-as-plain";
+    /// V (locks): the first of two spin locks is released first, and the level lowered.
+    spin_lock_released_out_of_order_is_caught = "spin-lock-released-out-of-order";
+    /// V (locks): a push lock is acquired with flags that there are not.
+    push_lock_flags_is_caught = "push-lock-flags";
     /// V (locks): a fast mutex is acquired twice by one thread.
     a_fast_mutex_acquired_twice_is_caught = "fast-mutex-acquired-twice";
     /// V (locks): ExAcquireFastMutexUnsafe is called with APCs enabled.
@@ -438,6 +551,32 @@ caught! {
     a_thread_that_ends_with_a_mutex_is_caught = "thread-ends-with-mutex";
     /// V (locks): Rundown protection is released twice.
     rundown_protection_released_twice_is_caught = "rundown-released-twice";
+    /// V (objects): a block is freed with a timer in it that is set.
+    timer_in_freed_block_is_caught = "timer-in-freed-block";
+    /// V (objects): a block is freed with a resource in it that was not deleted.
+    resource_in_freed_block_is_caught = "resource-in-freed-block";
+    /// V (objects): a resource is initialized twice.
+    resource_initialized_twice_is_caught = "resource-initialized-twice";
+    /// V (objects): a resource is deleted that was not initialized.
+    resource_deleted_uninitialized_is_caught = "resource-deleted-uninitialized";
+    /// V (objects): a resource is acquired that was not initialized.
+    resource_acquired_uninitialized_is_caught = "resource-acquired-uninitialized";
+    /// V (objects): a resource lies where no pointer may lie.
+    resource_misaligned_is_caught = "resource-misaligned";
+    /// V (objects): a critical region is left before the resource is released.
+    resource_released_with_apcs_is_caught = "resource-released-with-apcs";
+    /// V (objects): a mutex is initialized twice.
+    mutex_initialized_twice_is_caught = "mutex-initialized-twice";
+    /// V (objects): a block is freed with a lookaside list in it that was not deleted.
+    lookaside_in_freed_block_is_caught = "lookaside-in-freed-block";
+    /// V (objects): a lookaside list is initialized twice.
+    lookaside_initialized_twice_is_caught = "lookaside-initialized-twice";
+    /// V (objects): the blocks of a lookaside list have no room for a pointer.
+    lookaside_blocks_too_small_is_caught = "lookaside-blocks-too-small";
+    /// V (objects): an event lies in paged pool.
+    event_in_paged_pool_is_caught = "event-in-paged-pool";
+    /// V (objects): a work item lies in paged pool.
+    work_item_in_paged_pool_is_caught = "work-item-in-paged-pool";
     /// P3: an assertion fails.
     a_failed_assertion_is_caught = "assertion-failed";
     /// V (IRQL): a recursion uses the stack up.
@@ -550,6 +689,30 @@ caught! {
     a_handle_of_null_is_caught = "null-handle";
     /// V (objects): a program's handle in kernel mode.
     a_programs_handle_in_kernel_mode_is_caught = "user-handle-in-kernel-mode";
+    /// V (objects): obReferenceObjectByHandle is given a handle that is closed.
+    reference_by_closed_handle_is_caught = "reference-by-closed-handle";
+    /// V (objects): a handle is closed twice.
+    handle_closed_twice_is_caught = "handle-closed-twice";
+    /// V (objects): a worker refers to a kernel handle with UserMode.
+    kernel_handle_as_user_is_caught = "kernel-handle-as-user";
+    /// V (objects): the length of a name is that of its characters, not of their bytes.
+    malformed_string_is_caught = "malformed-string";
+    /// V (objects): a value of a registry key is asked for after the key was closed.
+    key_used_after_close_is_caught = "key-used-after-close";
+    /// V (objects): the handle of a registry key is closed twice.
+    key_closed_twice_is_caught = "key-closed-twice";
+    /// V (objects): a value of a registry key is asked for after the key was deleted.
+    created_key_used_after_delete_is_caught = "created-key-used-after-delete";
+    /// V (objects): a reference is given back to an object that is deleted.
+    object_dereferenced_after_last_is_caught = "object-dereferenced-after-last";
+    /// V (objects): obReferenceObject is called for a block of the pool.
+    block_referenced_as_object_is_caught = "block-referenced-as-object";
+    /// V (addresses): an event is made in the buffer of a program.
+    event_in_program_memory_is_caught = "event-in-program-memory";
+    /// V (addresses): a request of its own in kernel mode has the buffer of a program.
+    kernel_request_with_program_memory_is_caught = "kernel-request-with-program-memory";
+    /// V (addresses): a Zw routine is to write into the buffer of a program.
+    program_memory_given_to_zw_is_caught = "program-memory-given-to-zw";
     /// V (objects): a wait in user mode on the stack.
     a_user_mode_wait_on_the_stack_is_caught = "user-mode-wait-on-stack";
     /// A12: a process notify routine left.
@@ -600,6 +763,14 @@ caught! {
     a_lookaside_list_deleted_twice_is_caught = "reference-lookaside-deleted-twice";
     /// A11, reference 4: a pre-created device left.
     a_leaked_device_is_caught = "reference-device-leaked";
+    /// V (faults): an address that is not aligned.
+    a_misaligned_access_is_caught = "misaligned-access";
+    /// D4: stopped on its way back, and left.
+    a_request_that_is_stopped_and_left_is_caught = "stopped-and-left";
+    /// V (IRQL): a Unicode format at DISPATCH_LEVEL, before the string is read.
+    a_unicode_format_at_dispatch_level_is_caught = "unicode-printed-at-dispatch";
+    /// A6: a mount claimed that no file system has seen.
+    a_mount_of_nothing_is_caught = "mounted-nothing";
     /// A6, reference 5: a mount posted, neither marked nor pending.
     a_mount_posted_unmarked_is_caught = "reference-mount-posted-unmarked";
     /// A9, reference 6: a name freed before the detach.

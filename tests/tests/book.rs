@@ -3,7 +3,7 @@
 //! Each page is in the table of contents, each link leads somewhere, the examples in Rust are those that are
 //! compiled elsewhere, those in C compile, and what ntbox reports in a page it reports.
 
-use fsglass_tests::book::{blocks, broken_links, links, read, stands_in};
+use fsglass_tests::book::{blocks, broken_links, links, read, stands_in, tables_without_head};
 use fsglass_tests::command::ntbox;
 use fsglass_tests::drivers::{self, Profile, repository};
 use std::collections::BTreeSet;
@@ -64,6 +64,14 @@ fn no_link_leads_nowhere() {
         .flat_map(|page| broken_links(page, &read(page)))
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn each_table_has_a_head() {
+    for page in everything() {
+        let headless = tables_without_head(&read(&page));
+        assert!(headless.is_empty(), "{page}: {}", headless.join("\n"));
+    }
 }
 
 #[test]

@@ -248,6 +248,11 @@ fn the_default_run_meets_what_programs_do() {
         "IRP_MJ_DEVICE_CONTROL",
         "IRP_MJ_LOCK_CONTROL",
         "IRP_MJ_CLEANUP",
+        "IRP_MJ_QUERY_EA",
+        "IRP_MJ_SET_EA",
+        "IRP_MJ_QUERY_QUOTA",
+        "IRP_MJ_SET_QUOTA",
+        "IRP_MJ_SET_VOLUME_INFORMATION",
         "IRP_MJ_QUERY_SECURITY",
         "IRP_MJ_SET_SECURITY",
     ] {

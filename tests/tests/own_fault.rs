@@ -18,6 +18,10 @@ fn scribbled(command: &str, more: &[&str]) -> Ended {
     ntbox(usual.iter().chain(more))
 }
 
+#[cfg_attr(
+    windows,
+    ignore = "faults that are no driver's are the host's to handle there"
+)]
 #[test]
 fn what_no_rule_sees_is_told_as_a_failure_of_ntbox() {
     let ended = scribbled("run", &["--ops", "200", "--seed", "5"]);
@@ -31,6 +35,10 @@ fn what_no_rule_sees_is_told_as_a_failure_of_ntbox() {
     assert!(!ended.output.contains("violation of"), "{}", ended.output);
 }
 
+#[cfg_attr(
+    windows,
+    ignore = "faults that are no driver's are the host's to handle there"
+)]
 #[test]
 fn it_is_told_as_json_too() {
     let ended = scribbled("run", &["--json", "--ops", "200"]);
@@ -50,6 +58,10 @@ fn it_is_told_as_json_too() {
 }
 
 /// The processes that these commands start say it to them.
+#[cfg_attr(
+    windows,
+    ignore = "faults that are no driver's are the host's to handle there"
+)]
 #[test]
 fn it_is_handed_on_by_commands_that_start_processes() {
     for (command, more) in [

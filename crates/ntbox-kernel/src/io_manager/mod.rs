@@ -8,6 +8,7 @@
 //! the first open, as the NT I/O manager does.
 
 pub mod attachment;
+pub mod byte_locks;
 pub mod call;
 mod call_checks;
 pub mod cancel;
@@ -22,12 +23,14 @@ mod description;
 pub mod device;
 pub mod device_checks;
 pub mod driver;
+pub mod early_cancel;
 pub mod ecp;
 pub mod error_log;
 pub mod fast_io_checks;
 pub mod fence;
 pub mod file;
 mod file_checks;
+pub mod file_name;
 mod file_requests;
 pub mod filter_callbacks;
 pub mod forward;
@@ -39,12 +42,14 @@ pub mod load;
 pub mod lookup;
 pub mod mdl;
 pub mod mount;
+mod mount_checks;
 mod mount_gate;
 pub mod namespace;
 mod outstanding;
 pub mod own_request_checks;
 pub mod own_waits;
 pub mod power;
+pub mod program_memory;
 pub mod query_name;
 pub mod raw;
 pub mod recognizer;

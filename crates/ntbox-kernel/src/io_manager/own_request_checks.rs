@@ -104,7 +104,7 @@ fn is_there(buffer: *const c_void, length: u32) -> bool {
     let pages = (buffer.addr() / PAGE * PAGE..end).step_by(PAGE);
     pages.map(|page| page.max(buffer.addr())).all(|address| {
         // What is paged out is there.
-        pageable::contains(address) || try_read(address, &mut [0])
+        pageable::may_be_out(address) || try_read(address, &mut [0])
     })
 }
 

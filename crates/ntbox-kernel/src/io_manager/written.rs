@@ -60,9 +60,8 @@ pub(super) unsafe fn issued(irp: *mut IRP, device: *mut DEVICE_OBJECT) {
     // SAFETY: the member of the function.
     let bytes = unsafe { next.Parameters.Read.Length } as usize;
     // SAFETY: contract.
-    let list = unsafe { (*irp).MdlAddress };
-    // SAFETY: contract.
-    let user = unsafe { (*irp).UserBuffer };
+    let request = unsafe { &*irp };
+    let (list, user) = (request.MdlAddress, request.UserBuffer);
     let address = if list.is_null() {
         user.addr()
     } else {

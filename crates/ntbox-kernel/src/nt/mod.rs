@@ -9,6 +9,7 @@
 //! [`fs_filter`]).
 
 pub mod case;
+pub mod extended_attributes;
 pub mod fast_io;
 pub mod file_id;
 pub mod fs_filter;

@@ -48,6 +48,8 @@ pub union Parameters {
     pub SetFile: SetFile,
     pub QueryEa: QueryEa,
     pub SetEa: SetEa,
+    pub QueryQuota: QueryQuota,
+    pub SetQuota: SetQuota,
     pub QueryVolume: QueryVolume,
     pub SetVolume: QueryVolume,
     pub FileSystemControl: Control,
@@ -161,6 +163,23 @@ pub struct SetEa {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+pub struct QueryQuota {
+    pub Length: u32,
+    pub(crate) _pad1: u32,
+    pub StartSid: *mut c_void,
+    pub SidList: *mut c_void,
+    pub SidListLength: u32,
+    pub(crate) _pad2: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SetQuota {
+    pub Length: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct QueryVolume {
     pub Length: u32,
     pub(crate) _pad1: u32,
@@ -250,7 +269,7 @@ macro_rules! plain {
     )* };
 }
 plain! { IO_STACK_LOCATION Parameters Create ReadWrite QueryDirectory NotifyDirectory QueryFile SetFile
-QueryEa QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Power Others }
+QueryEa QueryQuota QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Power Others }
 
 const _: () = {
     use std::mem::{offset_of, size_of};
@@ -262,5 +281,6 @@ const _: () = {
     assert!(offset_of!(Control, ControlCode) == 16 && offset_of!(Control, Type3InputBuffer) == 24);
     assert!(offset_of!(Power, State) == 16 && offset_of!(Power, ShutdownType) == 24);
     assert!(offset_of!(QueryFile, FileInformationClass) == 8);
+    assert!(offset_of!(QueryQuota, SidList) == 16 && offset_of!(QueryQuota, SidListLength) == 24);
     assert!(offset_of!(SetFile, FileObject) == 16 && offset_of!(SetFile, Tail) == 24);
 };

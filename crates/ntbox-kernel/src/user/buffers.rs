@@ -99,6 +99,30 @@ pub(super) unsafe fn attach_copy(
     Ok(())
 }
 
+/// A copy of `bytes` in the auxiliary buffer, which completion frees.
+pub(super) fn attach_auxiliary(
+    request: &mut Request,
+    bytes: &[u8],
+) -> Result<*mut c_void, NTSTATUS> {
+    let block = attach_auxiliary_room(request, bytes.len())?;
+    // SAFETY: the new block holds that many.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), block.cast(), bytes.len()) };
+    Ok(block)
+}
+
+/// An auxiliary buffer of `length` zeroes.
+pub(super) fn attach_auxiliary_room(
+    request: &mut Request,
+    length: usize,
+) -> Result<*mut c_void, NTSTATUS> {
+    let block = pool::allocate_for_box(length);
+    if block.is_null() {
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    request.header().Tail.Overlay.AuxiliaryBuffer = block.cast();
+    Ok(block)
+}
+
 /// An MDL over the caller's buffer, its pages locked for the driver's access.
 pub(super) fn attach_mdl(
     request: &mut Request,

@@ -13,9 +13,8 @@ use crate::nt::stack_location::{NotifyDirectory, QueryDirectory};
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY,
     IRP_MN_QUERY_DIRECTORY, NTSTATUS, SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY, SL_WATCH_TREE,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, UNICODE_STRING,
+    STATUS_INVALID_PARAMETER, UNICODE_STRING,
 };
-use crate::pool;
 use std::ffi::c_void;
 
 /// A directory query's arguments.
@@ -89,10 +88,7 @@ fn attach_name(
     if bytes > usize::from(u16::MAX) {
         return Err(STATUS_INVALID_PARAMETER);
     }
-    let memory = pool::allocate_for_box(size_of::<UNICODE_STRING>() + bytes);
-    if memory.is_null() {
-        return Err(STATUS_INSUFFICIENT_RESOURCES);
-    }
+    let memory = buffers::attach_auxiliary_room(request, size_of::<UNICODE_STRING>() + bytes)?;
     let header: *mut UNICODE_STRING = memory.cast();
     let units: *mut u16 = header.wrapping_add(1).cast();
     // SAFETY: the block holds the header and the units.
@@ -104,7 +100,6 @@ fn attach_name(
     };
     // SAFETY: as above.
     unsafe { header.write(string) };
-    request.header().Tail.Overlay.AuxiliaryBuffer = memory.cast();
     Ok(header)
 }
 

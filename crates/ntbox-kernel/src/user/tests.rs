@@ -7,6 +7,7 @@
 )]
 
 use super::access::{READ, WRITE};
+use super::extended_attributes::EaQuery;
 use super::locks::Range;
 use super::*;
 use crate::io_manager::{complete, device, driver, namespace};
@@ -70,6 +71,11 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
                 STATUS_SUCCESS,
                 location.Parameters.Write.Length as usize,
             ),
+            IRP_MJ_QUERY_EA | IRP_MJ_QUERY_QUOTA => {
+                let length = location.Parameters.QueryEa.Length as usize;
+                fill(irp, length);
+                complete::finish(irp, STATUS_SUCCESS, length)
+            }
             IRP_MJ_QUERY_INFORMATION => {
                 let length = (location.Parameters.QueryFile.Length as usize).min(8);
                 fill(irp, length);
@@ -262,6 +268,8 @@ fn a_pended_control_is_waited_for_with_the_handles_own_means() {
         let outcome = file.device_control(LATER, &[], 16);
         assert_eq!((outcome.status, outcome.information), (STATUS_SUCCESS, 3));
         assert!(outcome.pended);
+        // What pends is seen by who does not wait.
+        assert_eq!(outcome.waits, options != 0);
         assert_eq!(noted()[0].user_event, options == 0);
         assert_eq!(
             noted()[0].flags & IRP_DEFER_IO_COMPLETION,
@@ -398,4 +406,68 @@ fn a_device_that_is_still_initializing_cannot_be_opened() {
     }
     let refused = create_file(&CreateParameters::new("\\Device\\UserInitializing\\x"));
     assert_eq!(refused.outcome.status, STATUS_NO_SUCH_DEVICE);
+}
+
+#[test]
+fn extended_attributes_and_quotas_go_as_the_device_takes_buffers() {
+    for (name, flags) in [
+        ("UserEaBuffered", DO_BUFFERED_IO),
+        ("UserEaDirect", DO_DIRECT_IO),
+        ("UserEaNeither", 0),
+    ] {
+        let _turn = begin(name, flags);
+        let file = open(name, SYNCHRONOUS);
+        noted().clear();
+        let list = [0, 0, 0, 0, 0, 1, 2, 0, b'A', 0, 5, 5];
+        assert_eq!(file.set_ea(&list).status, STATUS_SUCCESS, "{name}");
+        let names = [0, 0, 0, 0, 1, b'A', 0];
+        let asked = EaQuery {
+            names: &names,
+            index: Some(1),
+            single_entry: true,
+            restart: true,
+        };
+        let queried = file.query_ea(&asked, 100);
+        assert_eq!(queried.data, [7; 100], "{name}");
+        assert_eq!(file.set_quota(&[0; 64]).status, STATUS_SUCCESS, "{name}");
+        assert_eq!(file.query_quota(100).data, [7; 100], "{name}");
+        let seen = noted().clone();
+        let majors: Vec<u32> = seen.iter().map(|noted| noted.major).collect();
+        let expected = [
+            IRP_MJ_SET_EA,
+            IRP_MJ_QUERY_EA,
+            IRP_MJ_SET_QUOTA,
+            IRP_MJ_QUERY_QUOTA,
+        ];
+        assert_eq!(majors, expected, "{name}");
+        for noted in &seen {
+            assert_eq!(noted.system_buffer, flags == DO_BUFFERED_IO, "{name}");
+            assert_eq!(noted.mdl, flags == DO_DIRECT_IO, "{name}");
+        }
+        let all = SL_RESTART_SCAN | SL_RETURN_SINGLE_ENTRY | SL_INDEX_SPECIFIED;
+        assert_eq!(u32::from(seen[1].location_flags), all, "{name}");
+    }
+}
+
+#[test]
+fn lists_of_extended_attributes_are_checked_before_a_driver_sees_them() {
+    let _turn = begin("UserEaWrong", DO_BUFFERED_IO);
+    let file = open("UserEaWrong", SYNCHRONOUS);
+    noted().clear();
+    let second = 12;
+    let mut list = vec![second, 0, 0, 0, 0, 1, 1, 0, b'A', 0, 5, 0];
+    // A name of 9 bytes, of which none is there.
+    list.extend([0, 0, 0, 0, 0, 9, 0, 0]);
+    let set = file.set_ea(&list);
+    let wrong = (STATUS_EA_LIST_INCONSISTENT, usize::from(second));
+    assert_eq!((set.status, set.information), wrong);
+    let asked = EaQuery {
+        names: &[0, 0, 0],
+        ..EaQuery::default()
+    };
+    assert_eq!(
+        file.query_ea(&asked, 100).status,
+        STATUS_EA_LIST_INCONSISTENT
+    );
+    assert!(noted().is_empty());
 }

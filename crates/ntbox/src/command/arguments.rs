@@ -74,7 +74,8 @@ pub struct Stubs {
 /// Options of `ntbox run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Without --volume there is one: C: on an empty temporary directory.
+Without --volume there are two, on empty temporary directories: the disk C:, and the removable D:, which is
+mounted when the drivers have been loaded.
 The workload writes below \\t1, \\t2, … of each volume (one directory per thread) and
 deletes what it wrote; volumes of kind cdrom are only read.
 The line `observed` is the same for every run with the same workload, seed and threads,
@@ -143,7 +144,7 @@ pub struct RunOptions {
     /// for reports); and three that are not in standard: fence (a driver that touches a request
     /// after it has given it away, though the request is still there; slow), low-resources (a
     /// share of the drivers' allocations fails once they are loaded), force-pending (every request
-    /// below returns STATUS_PENDING and is completed elsewhere)
+    /// below returns STATUS_PENDING and is completed elsewhere).
     /// A rule of `ntbox rules` is switched off with - before its name, as an option is
     /// (standard,-MdlState), and one that is not reported by default is switched on by its name
     #[arg(
@@ -166,6 +167,10 @@ pub struct RunOptions {
     /// Complete every request at once: no pending, no DISPATCH_LEVEL, no injected failure
     #[arg(long)]
     pub quiet: bool,
+    /// The drivers may wait for requests of their own accord: none is held below until the thread that has sent it
+    /// cancels it, as copy:SRC does otherwise, since that thread would be the one that waits
+    #[arg(long)]
+    pub may_pend: bool,
     /// Write every recorded result as a line to this file: two runs can be compared with diff
     #[arg(long, value_name = "PATH")]
     pub log: Option<PathBuf>,
@@ -182,7 +187,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "KIND[,KIND…]|all", default_value = "memory")]
     pub failures: Kinds,
     /// Collect violations instead of ending with the first one: each rule that was broken with
-    /// its count, and the report of its first time. A fault or a bug check still ends the run.
+    /// its count, and the report of its first time at each place. A fault or a bug check still ends the run.
     /// What is published as a warning is collected always, and makes no run unclean
     #[arg(long)]
     pub keep_going: bool,
@@ -260,7 +265,7 @@ pub struct DemoOptions {
     /// for reports); and three that are not in standard: fence (a driver that touches a request
     /// after it has given it away, though the request is still there; slow), low-resources (a
     /// share of the drivers' allocations fails once they are loaded), force-pending (every request
-    /// below returns STATUS_PENDING and is completed elsewhere)
+    /// below returns STATUS_PENDING and is completed elsewhere).
     /// A rule of `ntbox rules` is switched off with - before its name, as an option is
     /// (standard,-MdlState), and one that is not reported by default is switched on by its name
     #[arg(

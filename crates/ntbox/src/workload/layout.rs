@@ -103,6 +103,31 @@ pub fn i64_at(data: &[u8], at: usize) -> i64 {
         .map_or(0, i64::from_le_bytes)
 }
 
+/// A list of one extended attribute, as `NtSetEaFile` takes it.
+pub fn extended_attribute(name: &str, value: &[u8]) -> Vec<u8> {
+    let mut list = vec![0, 0, 0, 0, 0, name.len() as u8];
+    list.extend((value.len() as u16).to_le_bytes());
+    list.extend(name.bytes().chain([0]).chain(value.iter().copied()));
+    list
+}
+
+/// The `FILE_FS_LABEL_INFORMATION` that leaves the label as it is in `volume`, a
+/// `FILE_FS_VOLUME_INFORMATION`.
+pub fn label_again(volume: &[u8]) -> Vec<u8> {
+    let length = u32_at(volume, 12) as usize;
+    let label = volume.get(18..18 + length).unwrap_or_default();
+    let mut information = (label.len() as u32).to_le_bytes().to_vec();
+    information.extend(label);
+    // The structure has room for one unit, and is padded.
+    information.resize(
+        information
+            .len()
+            .max(size_of::<FILE_FS_LABEL_INFORMATION>()),
+        0,
+    );
+    information
+}
+
 /// An entry of a directory listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry {

@@ -38,6 +38,15 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     }
 }
 
+/// IRP_MN_MOUNT_VOLUME, as if there were nothing more to do than to agree.
+#[inline(never)]
+pub unsafe fn claim_mount(irp: PIRP) -> NTSTATUS {
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: mounted-nothing
+    // Behind the call, or the routine that has called this one is the one that completes.
+    core::hint::black_box(STATUS_SUCCESS)
+}
+
 unsafe extern "C" fn pass_with_stay(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
     let status = pass_with(device, irp, completed_and_stays, null_mut());

@@ -252,12 +252,10 @@ unsafe extern "C" fn build_with_freed_buffer(device: PDEVICE_OBJECT, irp: PIRP) 
 }
 
 unsafe extern "C" fn control_with_freed_buffer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    let (below, buffer, nothing) = (lower(device), freed_buffer(), null_mut());
-    let (event, result) = (null_mut(), &raw mut RESULT);
-    let (code, bytes) = (NOBODYS_CODE, BYTES);
-    let _ = ntddk::IoBuildDeviceIoControlRequest(
-        code, below, buffer, bytes, nothing, 0, 0, event, result,
-    ); // MISTAKE: control-with-freed-buffer
+    let (to, from, into) = (lower(device), freed_buffer(), null_mut());
+    let (event, at) = (null_mut(), &raw mut RESULT);
+    let build = ntddk::IoBuildDeviceIoControlRequest;
+    let _ = build(NOBODYS_CODE, to, from, BYTES, into, 0, 0, event, at); // MISTAKE: control-with-freed-buffer
     dispatch(device, irp)
 }
 

@@ -108,12 +108,11 @@ fn with_a_thread_and_completed_to_its_end() {
             own.set_thread(thread::current().object());
             own
         };
-        let ended = rules::OWN_REQUEST_OF_THREAD.name;
-        // What is built has no other end than its routine: that it has none is seen where it is sent.
-        let sent = rules::BUILT_WITHOUT_ROUTINE.name;
+        let at_end = rules::OWN_REQUEST_OF_THREAD.name;
+        let at_call = rules::BUILT_WITHOUT_ROUTINE.name;
         for (wrong, expected) in [
-            (own(), [ended].as_slice()),
-            (built(stack.top(), null_mut()), &[sent, ended]),
+            (own(), vec![at_end]),
+            (built(stack.top(), null_mut()), vec![at_call, at_end]),
         ] {
             let (_, found) = capture(|| call::call_driver(stack.top(), wrong, SITE));
             let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();

@@ -9,7 +9,9 @@ use super::super::request::{Request, wait_for};
 use super::super::{access, outcome};
 use super::OpenRequest;
 use crate::io_manager::counters::{self, FastIo};
-use crate::io_manager::{checks, complete, device, fast_io_checks, file, irp, mount, namespace};
+use crate::io_manager::{
+    checks, complete, device, fast_io_checks, file, irp, mount, namespace, references,
+};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN,
     FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY,
@@ -275,6 +277,7 @@ impl Target {
             return Ok(None);
         };
         let file = self.new_file(request);
+        references::lies_on_stack(file.cast());
         let mut security = Security::new(request, granted);
         let mut information = FILE_NETWORK_OPEN_INFORMATION::default();
         let answer = Request::allocate(self.top, thread::previous_mode()).map(|mut create| {

@@ -4,15 +4,20 @@
 
 use super::super::control::Control;
 use super::super::directory::{DirectoryQuery, Notification};
+use super::super::extended_attributes::{EaQuery, nt_query_ea_file, nt_set_ea_file};
 use super::super::locks::Range;
 use super::super::outcome::Outcome;
+use super::super::quota::{nt_query_quota_information_file, nt_set_quota_information_file};
 use super::super::section;
 use super::super::transfer::Transfer;
-use super::super::{cancel, control, directory, information, locks, security, transfer, volume};
+use super::super::{
+    cancel, control, directory, information, locks, process, security, transfer, volume,
+};
 use super::buffer::Buffer;
 use super::{File, Pending, finish};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
+use crate::processor::top_level::Component;
 use std::ffi::c_void;
 
 /// A service that gives, or takes, a buffer of a class.
@@ -254,19 +259,64 @@ impl File {
         })
     }
 
+    /// Queries extended attributes.
+    pub fn query_ea(&self, asked: &EaQuery<'_>, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: block and buffer live until the call returns.
+            unsafe { nt_query_ea_file(self.handle, iosb, buffer, length, asked) }
+        })
+    }
+
+    /// Sets extended attributes.
+    pub fn set_ea(&self, list: &[u8]) -> Outcome {
+        self.finish_now(Buffer::holding(list), false, |iosb, buffer| {
+            // SAFETY: as in `query_ea`.
+            unsafe { nt_set_ea_file(self.handle, iosb, buffer, list.len() as u32) }
+        })
+    }
+
+    /// Queries the quotas of all users.
+    pub fn query_quota(&self, length: u32) -> Outcome {
+        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+            // SAFETY: as in `query_ea`.
+            unsafe { nt_query_quota_information_file(self.handle, iosb, buffer, length) }
+        })
+    }
+
+    /// Sets quotas.
+    pub fn set_quota(&self, quotas: &[u8]) -> Outcome {
+        self.finish_now(Buffer::holding(quotas), false, |iosb, buffer| {
+            // SAFETY: as in `query_ea`.
+            unsafe { nt_set_quota_information_file(self.handle, iosb, buffer, quotas.len() as u32) }
+        })
+    }
+
     /// Creates a section on the file (FsFilter callbacks around it).
     pub fn create_section(&self) -> Outcome {
         let status = from_user_mode(|| section::create_section(self.handle));
         finish(status, 0, Vec::new())
     }
 
-    /// Reads one page as a page fault in a mapped view does.
-    pub fn page_in(&self, page: i64) -> Outcome {
+    /// Creates a process of the program in this file, called `name`, which does `body` and ends.
+    ///
+    /// # Errors
+    /// As [`process::run`].
+    pub fn run_program<R: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, NTSTATUS> {
+        from_user_mode(|| process::run(self.handle, name, body))
+    }
+
+    /// Reads one page as a page fault in a mapped view does, or in a call of the one that is `above`.
+    pub fn page_in(&self, page: i64, above: Component) -> Outcome {
+        let offset = page * section::PAGE as i64;
         self.finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.
-            unsafe { section::page_in(self.handle, buffer, page * section::PAGE as i64, block) }
+            unsafe { section::page_in(self.handle, buffer, offset, above, block) }
         })
     }
 

@@ -105,6 +105,17 @@ rules! { Devices;
         should: "call ObDereferenceObject for each device object that was returned with a reference",
         proof: BadDriver("device-reference-left"),
     };
+    MOUNTED_NOTHING = {
+        name: "MountedNothing",
+        code: "documented",
+        checks: "A driver completes IRP_MN_MOUNT_VOLUME with success, and no file system has mounted the volume: the DeviceObject of \
+                 its VPB, which the I/O manager uses then, is null",
+        source: "ifs/irp-mj-file-system-control",
+        detected_by: "IoCompleteRequest, and after each completion routine, of a mount that did not come from below with success: \
+                      the VPB of the storage device",
+        should: "pass the mount on, and complete it with the status that it came back with; refuse it with an error",
+        proof: BadDriver("mounted-nothing"),
+    };
     HANDLE_LEFT = {
         name: "HandleLeftAtUnload",
         code: "documented",

@@ -76,43 +76,6 @@ rules! { PoolAndLocks;
         should: "delete each lookaside list once, after everything that allocates from it is gone",
         proof: BadDriver("reference-lookaside-deleted-twice"),
     };
-    MDL_STATE = {
-        name: "MdlState",
-        code: "0xC4/7C",
-        checks: "A routine is called for an MDL that is not locked, or already is",
-        source: page::VIOLATION,
-        detected_by: "the Mm routines: the flags of the MDL",
-        should: "unlock an MDL that MmProbeAndLockPages locked, once; build or map only what is locked or nonpaged",
-        proof: BadDriver("mdl-unlocked-twice"),
-    };
-    LOCKED_MDL_FREED = {
-        name: "LockedMdlFreed",
-        code: "0xCB DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS",
-        checks: "IoFreeMdl is called for an MDL whose pages are locked",
-        source: "debugger/bug-check-0xcb--driver-left-locked-pages-in-process",
-        detected_by: "IoFreeMdl: the flags of the MDL",
-        should: "call MmUnlockPages for what MmProbeAndLockPages has locked, before IoFreeMdl",
-        proof: BadDriver("locked-mdl-freed"),
-    };
-    NULL_HANDLE = {
-        name: "NullHandle",
-        code: "0xC4/F5",
-        checks: "ObReferenceObjectByHandle is called with a handle of null",
-        source: page::VIOLATION,
-        detected_by: "ObReferenceObjectByHandle: the handle",
-        should: "check that a handle was given before it is used",
-        proof: BadDriver("null-handle"),
-    };
-    USER_HANDLE = {
-        name: "UserHandleInKernelMode",
-        code: "0xC4/F6",
-        checks: "ObReferenceObjectByHandle is called in kernel mode with a handle of the program that the thread belongs to, which \
-                 the program can close and open again meanwhile",
-        source: page::VIOLATION,
-        detected_by: "ObReferenceObjectByHandle: the mode, the handle and the process of the thread",
-        should: "open handles with OBJ_KERNEL_HANDLE, and refer to a program's handle with UserMode",
-        proof: BadDriver("user-handle-in-kernel-mode"),
-    };
     USER_WAIT_ON_STACK = {
         name: "UserModeWaitOnStack",
         code: "0xC4/123",
@@ -206,7 +169,7 @@ rules! { PoolAndLocks;
     REGIONS_CHANGED = {
         name: "CriticalRegions",
         code: "0xC4/40003",
-        checks: "A dispatch or completion routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
+        checks: "A dispatch, completion or notify routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
         source: "devtest/wdm-criticalregions",
         detected_by: "the regions of the thread before and after the call of the routine",
         should: "leave every critical or guarded region before the routine that entered it returns",

@@ -48,7 +48,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..100) {
+        match random.u8(..104) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -183,9 +183,18 @@ impl Operation {
                     Answer::Close,
                 ][random.usize(..5)],
             },
-            _ => Self::Dismount {
+            98..=99 => Self::Dismount {
                 lock: random.bool(),
             },
+            100..=101 => Self::ExtendedAttributes {
+                slot,
+                set: random.bool().then(|| random.u16(..300)),
+            },
+            102 => Self::Quota {
+                slot,
+                set: random.bool(),
+            },
+            _ => Self::Label { slot },
         }
     }
 }
@@ -307,7 +316,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 26);
+        assert_eq!(kinds.len(), 29);
     }
 
     #[test]

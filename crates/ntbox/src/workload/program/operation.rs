@@ -169,6 +169,12 @@ pub enum Operation {
     QueryVolume { slot: u8, class: i32 },
     /// Queries the security descriptor.
     QuerySecurity { slot: u8 },
+    /// Queries extended attributes, or sets one, of as many bytes.
+    ExtendedAttributes { slot: u8, set: Option<u16> },
+    /// Queries the quotas of the volume, or sets them.
+    Quota { slot: u8, set: bool },
+    /// Sets the label of the volume again.
+    Label { slot: u8 },
     /// Sets the end of the file, or its allocation.
     SetEnd { slot: u8, class: i32, size: i64 },
     /// Sets attributes.

@@ -1,12 +1,16 @@
 //! What each operation calls.
 
-use super::super::layout::{Mask, basic_information, rename_information};
+use super::super::layout::{
+    Mask, basic_information, extended_attribute, label_again, rename_information,
+};
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part};
 use super::runner::{Open, Runner};
 use crate::io_manager::identity;
 use crate::nt::*;
+use crate::processor::top_level::Component;
 use crate::user::access::{READ, WRITE};
+use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
 use crate::user::{CreateParameters, Pending, create_file, query_attributes};
 
@@ -104,6 +108,27 @@ impl Runner {
                     file.query_security(OWNER_GROUP_DACL, 512)
                 });
             }
+            Operation::ExtendedAttributes { slot, set } => {
+                self.call(slot, "extended attributes", Mask::None, |file| match set {
+                    Some(bytes) => file.set_ea(&extended_attribute("ONE", &vec![1; bytes.into()])),
+                    None => file.query_ea(&EaQuery::default(), 256),
+                });
+            }
+            Operation::Quota { slot, set } => {
+                self.call(slot, "quota", Mask::None, |file| match set {
+                    true => file.set_quota(&[0; 64]),
+                    false => file.query_quota(256),
+                });
+            }
+            Operation::Label { slot } => {
+                self.call(slot, "set label", Mask::None, |file| {
+                    let known = file.query_volume(FileFsVolumeInformation, 256);
+                    if !known.is_success() {
+                        return known;
+                    }
+                    file.set_volume(FileFsLabelInformation, &label_again(&known.data))
+                });
+            }
             Operation::SetEnd { slot, class, size } => {
                 self.call(slot, "set end", Mask::None, |file| {
                     file.set_information(class, &size.to_le_bytes())
@@ -163,7 +188,7 @@ impl Runner {
             }
             Operation::PageIn { slot, page } => {
                 self.call(slot, "page in", Mask::None, |file| {
-                    file.page_in(page.into())
+                    file.page_in(page.into(), Component::None)
                 });
             }
             Operation::Oplock {

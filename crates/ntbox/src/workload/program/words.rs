@@ -110,6 +110,18 @@ impl fmt::Display for Operation {
                 write!(f, "query volume information {class} of handle {slot}")
             }
             Self::QuerySecurity { slot } => write!(f, "query security of handle {slot}"),
+            Self::ExtendedAttributes { slot, set } => match set {
+                Some(bytes) => write!(
+                    f,
+                    "set an extended attribute of {bytes} bytes on handle {slot}"
+                ),
+                None => write!(f, "query extended attributes of handle {slot}"),
+            },
+            Self::Quota { slot, set } => {
+                let what = if *set { "set" } else { "query" };
+                write!(f, "{what} quotas by handle {slot}")
+            }
+            Self::Label { slot } => write!(f, "set the label again by handle {slot}"),
             Self::SetEnd { slot, class, size } => {
                 let what = if *class == FileAllocationInformation {
                     "allocation"

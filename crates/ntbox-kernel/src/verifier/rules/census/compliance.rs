@@ -6,7 +6,6 @@ use super::{Entry, State, census};
 
 const DOUBLE_FETCH: &str = "two reads of one address are a mistake where the first decides about the second, which the source shows and a run does not";
 const ONE_REMOVE_LOCK: &str = "an assumption of static analysis, which follows one lock; a driver has one for each device, and each is followed by itself";
-const REGISTRY: &str = "handles to registry keys that are used after they were closed";
 
 census! {
     not_applicable "AddDevice" PNP;
@@ -175,6 +174,6 @@ census! {
     checked "WithinCriticalRegion" RESOURCE_APCS_ENABLED, FAST_MUTEX_UNSAFE;
     not_applicable "WmiComplete" WMI;
     not_applicable "WmiForward" WMI;
-    open "ZwRegistryCreate" REGISTRY;
-    open "ZwRegistryOpen" REGISTRY;
+    checked "ZwRegistryCreate" CREATED_KEY_ENDED;
+    checked "ZwRegistryOpen" KEY_ENDED;
 }
