@@ -342,6 +342,7 @@ caught! {
     /// V (pool): written beyond the end, into the guard page.
     a_pool_overrun_is_caught = "pool-overrun";
     /// V (pool): written into the slack, found when the block is freed.
+    a_copy_within_itself_is_caught = "overlapping-copy";
     a_small_pool_overrun_is_caught = "pool-overrun-in-slack";
     /// V (pool): read after it was freed.
     a_use_after_free_is_caught = "use-after-free";

@@ -239,6 +239,7 @@ pub const ALL: &[Mistake] = &[
     at_line("lock-order", "Deadlock", LOCKS),
     at_line("lock-upgrade", "SelfDeadlock", LOCKS),
     at_line("pool-overrun", "PoolOverrun", MEMORY),
+    at_line("overlapping-copy", "CopyOverlaps", MEMORY),
     at_line("pool-overrun-in-slack", "PoolOverrun", MEMORY),
     at_line("use-after-free", "UseAfterFree", MEMORY),
     at_line("free-twice", "BadFree", MEMORY),

@@ -221,6 +221,8 @@ mistakes! {
     IrqlObPassive = "irql-ob-passive";
     /// Memory behind a block is written.
     PoolOverrun = "pool-overrun";
+    /// memcpy is called for ranges that overlap.
+    OverlappingCopy = "overlapping-copy";
     /// The slack behind a block, which its page still holds, is written.
     PoolOverrunInSlack = "pool-overrun-in-slack";
     /// A context is read after it was freed.

@@ -3,11 +3,33 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::processor::exception;
+use crate::verifier::{rules, violation};
 
 type Bytes = *mut u8;
 
-/// `memcpy`, `memmove`.
+/// `memcpy`. Compilers copy a value to where it is, too: what overlaps itself whole is no mistake.
 pub unsafe extern "win64" fn copy(
+    target: Bytes,
+    source: *const u8,
+    length: usize,
+    caller: usize,
+) -> Bytes {
+    let apart = target.addr().abs_diff(source.addr());
+    if apart != 0 && apart < length {
+        violation(
+            &rules::COPY_OVERLAPS,
+            format!(
+                "memcpy was called for {length} bytes from {source:p} to {target:p}, which are {apart} bytes apart"
+            ),
+            &[("called at", caller)],
+        );
+    }
+    // SAFETY: contract.
+    unsafe { move_bytes(target, source, length, caller) }
+}
+
+/// `memmove`.
+pub unsafe extern "win64" fn move_bytes(
     target: Bytes,
     source: *const u8,
     length: usize,

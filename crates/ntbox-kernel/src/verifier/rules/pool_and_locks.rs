@@ -4,6 +4,15 @@ use super::rule::Proof::BadDriver;
 use super::rule::{page, rules};
 
 rules! { PoolAndLocks;
+    COPY_OVERLAPS = {
+        name: "CopyOverlaps",
+        code: "0xC4/F0",
+        checks: "memcpy is called for ranges that overlap",
+        source: page::VIOLATION,
+        detected_by: "memcpy: both addresses and the length; copies that the compiler makes itself are not seen",
+        should: "use memmove, or RtlMoveMemory, where ranges can overlap",
+        proof: BadDriver("overlapping-copy"),
+    };
     POOL_OVERRUN = {
         name: "PoolOverrun",
         code: "0xD6 DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION",

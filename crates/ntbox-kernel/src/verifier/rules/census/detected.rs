@@ -120,7 +120,7 @@ census! {
     checked "0xC4/E6" ZW_PASSIVE, IRQL_TOO_HIGH;
     checked "0xC4/EA" RESOURCE_APCS_ENABLED;
     checked "0xC4/EB" RESOURCE_APCS_ENABLED;
-    open "0xC4/F0" "memcpy of ranges that overlap";
+    checked "0xC4/F0" COPY_OVERLAPS;
     checked "0xC4/F5" NULL_HANDLE;
     checked "0xC4/F6" USER_HANDLE;
     checked "0xC4/F7" KERNEL_HANDLE_AS_USER;
