@@ -691,7 +691,7 @@ caught! {
     /// V (objects): a program's handle in kernel mode.
     a_programs_handle_in_kernel_mode_is_caught = "user-handle-in-kernel-mode";
     /// V (objects): obReferenceObjectByHandle is given a handle that is closed.
-    reference_by_closed_handle_is_caught = "reference-by-closed-handle";
+    reference_by_closed_handle_is_caught = "closed-handle-referenced";
     /// V (objects): a handle is closed twice.
     handle_closed_twice_is_caught = "handle-closed-twice";
     /// V (objects): a worker refers to a kernel handle with UserMode.

@@ -839,7 +839,7 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
     at_line("null-handle", "NullHandle", OBJECTS),
-    at_line("reference-by-closed-handle", "BadHandle", HANDLES),
+    at_line("closed-handle-referenced", "BadHandle", HANDLES),
     at_line("handle-closed-twice", "InvalidKernelHandle", HANDLES),
     at_line("kernel-handle-as-user", "KernelHandleAsUser", HANDLES),
     at_line("malformed-string", "MalformedString", HANDLES),

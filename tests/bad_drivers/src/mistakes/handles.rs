@@ -21,7 +21,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         return None;
     }
     match mistake {
-        Mistake::ReferenceByClosedHandle => Some(refer_after_close),
+        Mistake::ClosedHandleReferenced => Some(refer_after_close),
         Mistake::HandleClosedTwice => Some(close_twice),
         Mistake::KernelHandleAsUser => Some(queue_user_reference),
         Mistake::MalformedString => Some(open_by_characters),
@@ -116,7 +116,7 @@ unsafe extern "C" fn refer_after_close(device: PDEVICE_OBJECT, irp: PIRP) -> NTS
         let _ = ntddk::ZwClose(handle);
         let mut object = null_mut();
         let (out, any) = (&raw mut object, null_mut());
-        let _ = ntddk::ObReferenceObjectByHandle(handle, 0, any, KERNEL, out, null_mut()); // MISTAKE: reference-by-closed-handle
+        let _ = ntddk::ObReferenceObjectByHandle(handle, 0, any, KERNEL, out, null_mut()); // MISTAKE: closed-handle-referenced
     }
     dispatch(device, irp)
 }

@@ -532,7 +532,7 @@ mistakes! {
     /// ObReferenceObjectByHandle is given a handle of the program, in kernel mode.
     UserHandleInKernelMode = "user-handle-in-kernel-mode";
     /// ObReferenceObjectByHandle is given a handle that is closed.
-    ReferenceByClosedHandle = "reference-by-closed-handle";
+    ClosedHandleReferenced = "closed-handle-referenced";
     /// A handle is closed twice.
     HandleClosedTwice = "handle-closed-twice";
     /// A worker refers to a kernel handle with UserMode.

@@ -30,7 +30,7 @@ rules! { PoolAndLocks;
         source: page::VIOLATION,
         detected_by: "ObReferenceObjectByHandle: the handle against those that are open",
         should: "do not use a handle after ZwClose, or one that no routine has given",
-        proof: BadDriver("reference-by-closed-handle"),
+        proof: BadDriver("closed-handle-referenced"),
     };
     INVALID_KERNEL_HANDLE = {
         name: "InvalidKernelHandle",
