@@ -111,6 +111,7 @@ pub unsafe extern "win64" fn check_stack() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verifier::capture;
 
     #[test]
     fn memory_routines() {
@@ -118,7 +119,7 @@ mod tests {
         let at = bytes.as_mut_ptr();
         assert_eq!(
             // SAFETY: inside the array, here and below.
-            unsafe { copy(at.wrapping_add(2), at, 4, 0) },
+            unsafe { move_bytes(at.wrapping_add(2), at, 4, 0) },
             at.wrapping_add(2)
         );
         assert_eq!(&bytes, b"ababcd");
@@ -131,6 +132,20 @@ mod tests {
         // SAFETY: as above.
         unsafe { set(at, 0x141, 2, 0) };
         assert_eq!(&bytes, b"AAabcd");
+    }
+
+    #[test]
+    fn what_is_copied_may_overlap_itself_whole_or_not_at_all() {
+        let mut bytes = *b"abcdef";
+        let at = bytes.as_mut_ptr();
+        let reports = |to: usize, length| {
+            // SAFETY: inside the array.
+            let copied = capture(|| unsafe { copy(at.wrapping_add(to), at, length, 0) });
+            let rules: Vec<_> = copied.1.iter().map(|found| found.rule.name).collect();
+            rules
+        };
+        assert!(reports(0, 6).is_empty() && reports(3, 3).is_empty() && reports(1, 0).is_empty());
+        assert_eq!(reports(2, 3), [rules::COPY_OVERLAPS.name]);
     }
 
     #[test]
