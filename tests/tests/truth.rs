@@ -164,7 +164,6 @@ impl Stage {
                 places: self.places.clone(),
                 threads: THREADS,
                 seed,
-                may_pend: false,
             },
             &progress,
         );

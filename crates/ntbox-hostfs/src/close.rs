@@ -1,6 +1,5 @@
 //! IRP_MJ_CLEANUP and IRP_MJ_CLOSE, and deletion, which the first of them does.
 
-use super::locks;
 use super::notify::{Action, Change, change};
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::Effects;
@@ -29,7 +28,7 @@ impl Volume {
             return;
         };
         node.shares.remove(shared);
-        locks::release(&mut node.locks, id.0, STATUS_CANCELLED, effects);
+        node.locks.release(id.0, STATUS_CANCELLED, effects);
         node.oplocks.cleanup(id, effects);
         let Ok(link) = state.link_of_mut(id) else {
             return;

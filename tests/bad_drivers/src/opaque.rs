@@ -21,8 +21,6 @@ pub enum Opaque {
     Synchronous,
     /// Nothing is opened to be deleted on close.
     Create,
-    /// Reads are waited for: they never pend.
-    Reads,
 }
 
 impl Opaque {
@@ -32,7 +30,6 @@ impl Opaque {
             ("information", Self::Information),
             ("synchronous", Self::Synchronous),
             ("create", Self::Create),
-            ("reads", Self::Reads),
         ];
         names
             .into_iter()
@@ -46,7 +43,6 @@ impl Opaque {
             (Self::Information, IRP_MJ_READ) => Some(shorten),
             (Self::Synchronous, IRP_MJ_DIRECTORY_CONTROL) => Some(wait_for_listing),
             (Self::Create, IRP_MJ_CREATE) => Some(refuse),
-            (Self::Reads, IRP_MJ_READ) => Some(wait),
             _ => None,
         }
     }

@@ -5,13 +5,10 @@
     reason = "timer routines are called with their device by pointer"
 )]
 
-use super::checks;
-use super::database::describe;
 use crate::nt::{DEVICE_OBJECT, NTSTATUS, STATUS_SUCCESS};
 use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::work;
-use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -37,7 +34,7 @@ fn timers() -> MutexGuard<'static, HashMap<usize, Timer>> {
     TIMERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `IoInitializeTimer`, called by `site`: gives the device its timer, stopped.
+/// `IoInitializeTimer`: gives the device its timer, stopped.
 ///
 /// # Safety
 /// `device` is alive.
@@ -45,7 +42,6 @@ pub unsafe fn initialize(
     device: *mut DEVICE_OBJECT,
     routine: TimerRoutine,
     context: *mut c_void,
-    site: usize,
 ) -> NTSTATUS {
     let timer = Timer {
         routine,
@@ -53,20 +49,7 @@ pub unsafe fn initialize(
         generation: 0,
         running: false,
     };
-    if timers().insert(device as usize, timer).is_some() {
-        checks::report(
-            &rules::TIMER_AGAIN,
-            // SAFETY: contract.
-            unsafe {
-                format!(
-                    "the timer of {} is initialized a second time",
-                    describe(device)
-                )
-            },
-            std::ptr::null_mut(),
-            vec![("initialized again by", site)],
-        );
-    }
+    timers().insert(device as usize, timer);
     STATUS_SUCCESS
 }
 

@@ -47,8 +47,6 @@ pub struct Run {
     pub threads: u32,
     /// Of all choices.
     pub seed: u64,
-    /// The drivers may wait for requests: none is held until the thread that has sent it cancels it.
-    pub may_pend: bool,
 }
 
 /// What a run gave.
@@ -150,7 +148,7 @@ fn work_through(run: &Run, worker: &mut Worker) {
                 root: root.clone(),
             }
             .run(worker);
-            scenarios::run(worker, &root, 2, run.may_pend);
+            scenarios::run(worker, &root, 2);
         }
         if let Workload::Random(operations) | Workload::Both(_, operations) = &run.workload
             && place.kind != VolumeKind::CdRom

@@ -45,20 +45,13 @@ impl Arguments {
     }
 }
 
-/// Text that is being formatted.
-struct Formatted<'f> {
+/// Formatted text.
+#[derive(Default)]
+pub struct Formatted {
     /// Its code units.
-    units: Vec<u16>,
-    /// Called before the first format that converts Unicode.
-    before_unicode: Option<&'f mut dyn FnMut()>,
-}
-
-impl Formatted<'_> {
-    fn converts_unicode(&mut self) {
-        if let Some(before) = self.before_unicode.take() {
-            before();
-        }
-    }
+    pub units: Vec<u16>,
+    /// A format was used that converts Unicode.
+    pub has_unicode_formats: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,17 +75,11 @@ struct Specification {
     size: Size,
 }
 
-/// Formats into code units. `before_unicode` is called once, before the first argument of a format is looked at that
-/// converts Unicode.
+/// Formats.
 ///
 /// # Safety
 /// The format is terminated and the arguments fit it.
-pub unsafe fn format(
-    text: Text,
-    mut arguments: Arguments,
-    wide_function: bool,
-    before_unicode: &mut dyn FnMut(),
-) -> Vec<u16> {
+pub unsafe fn format(text: Text, mut arguments: Arguments, wide_function: bool) -> Formatted {
     let units: Vec<u16> = match text {
         // SAFETY: contract of the function.
         Text::Narrow(text) => unsafe { terminated(text) }
@@ -102,10 +89,7 @@ pub unsafe fn format(
         // SAFETY: contract of the function.
         Text::Wide(text) => unsafe { terminated(text) }.to_vec(),
     };
-    let mut result = Formatted {
-        units: Vec::new(),
-        before_unicode: Some(before_unicode),
-    };
+    let mut result = Formatted::default();
     let mut rest = units.as_slice();
     while let Some((first, tail)) = rest.split_first() {
         rest = tail;
@@ -130,7 +114,7 @@ pub unsafe fn format(
             )
         };
     }
-    result.units
+    result
 }
 
 fn take(rest: &mut &[u16], wanted: &str) -> bool {
@@ -232,7 +216,7 @@ unsafe fn parse(rest: &mut &[u16], arguments: &mut Arguments) -> Specification {
 /// # Safety
 /// As for [`format`].
 unsafe fn convert(
-    result: &mut Formatted<'_>,
+    result: &mut Formatted,
     specification: &Specification,
     kind: u16,
     arguments: &mut Arguments,
@@ -254,9 +238,7 @@ unsafe fn convert(
                 (Size::Wide, _) => true,
                 (_, same_as_function) => wide_function == same_as_function,
             };
-            if wide {
-                result.converts_unicode();
-            }
+            result.has_unicode_formats |= wide;
             let units = if kind.eq_ignore_ascii_case(&'c') {
                 vec![if wide {
                     value as u16
@@ -271,9 +253,7 @@ unsafe fn convert(
         }
         'Z' => {
             let wide = specification.size == Size::Wide;
-            if wide {
-                result.converts_unicode();
-            }
+            result.has_unicode_formats |= wide;
             // SAFETY: contract of the function.
             let value = unsafe { arguments.next() };
             // SAFETY: contract of the function.

@@ -25,18 +25,8 @@ unsafe fn word<'a>(lock: *mut isize) -> &'a AtomicIsize {
     unsafe { AtomicIsize::from_ptr(lock) }
 }
 
-/// `EX_PUSH_LOCK_ENABLE_AUTO_BOOST` and `…_DISABLE_AUTO_BOOST`.
-const VALID_FLAGS: u32 = 0x3;
-
-fn check(ddi: &'static str, flags: u32, caller: usize) {
+fn check(ddi: &'static str, caller: usize) {
     irql::require(ddi, caller);
-    if flags & !VALID_FLAGS != 0 {
-        violation(
-            &rules::PUSH_LOCK_FLAGS,
-            format!("{ddi} was called with the flags 0x{flags:x}"),
-            &[("called at", caller)],
-        );
-    }
     if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
         violation(
             &rules::RESOURCE_APCS_ENABLED,
@@ -47,15 +37,15 @@ fn check(ddi: &'static str, flags: u32, caller: usize) {
 }
 
 /// `ExInitializePushLock`.
-pub unsafe extern "win64" fn initialize(lock: *mut isize, caller: usize) {
+pub unsafe extern "win64" fn initialize(lock: *mut isize) {
     // SAFETY: the driver passes the memory of a push lock.
     unsafe { word(lock) }.store(0, Ordering::Release);
-    lock_order::initialized(lock.addr(), size_of::<isize>(), caller);
+    lock_order::forget(lock.addr(), size_of::<isize>());
 }
 
 /// `ExAcquirePushLockExclusiveEx`.
-pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, flags: u32, caller: usize) {
-    check("ExAcquirePushLockExclusiveEx", flags, caller);
+pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExAcquirePushLockExclusiveEx", caller);
     lock_order::acquiring(lock.addr(), KIND, Mode::Exclusive, caller);
     // SAFETY: the driver passes a push lock.
     let word = unsafe { word(lock) };
@@ -70,8 +60,8 @@ pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, flags: u32, cal
 }
 
 /// `ExAcquirePushLockSharedEx`.
-pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, flags: u32, caller: usize) {
-    check("ExAcquirePushLockSharedEx", flags, caller);
+pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExAcquirePushLockSharedEx", caller);
     lock_order::acquiring(lock.addr(), KIND, Mode::Shared, caller);
     // SAFETY: the driver passes a push lock.
     let word = unsafe { word(lock) };
@@ -85,8 +75,8 @@ pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, flags: u32, caller
 }
 
 /// `ExReleasePushLockExclusiveEx`.
-pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, flags: u32, caller: usize) {
-    check("ExReleasePushLockExclusiveEx", flags, caller);
+pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExReleasePushLockExclusiveEx", caller);
     lock_order::released(lock.addr());
     // SAFETY: the driver passes a push lock that it holds.
     let word = unsafe { word(lock) };
@@ -101,8 +91,8 @@ pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, flags: u32, cal
 }
 
 /// `ExReleasePushLockSharedEx`.
-pub unsafe extern "win64" fn release_shared(lock: *mut isize, flags: u32, caller: usize) {
-    check("ExReleasePushLockSharedEx", flags, caller);
+pub unsafe extern "win64" fn release_shared(lock: *mut isize, _flags: u32, caller: usize) {
+    check("ExReleasePushLockSharedEx", caller);
     lock_order::released(lock.addr());
     // SAFETY: the driver passes a push lock that it holds.
     let word = unsafe { word(lock) };

@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::exports::resident;
 use crate::io_manager::work_item::{self, Routine, RoutineEx, WorkItem};
 use crate::io_manager::{fence, running};
 use crate::nt::DEVICE_OBJECT;
@@ -28,12 +27,7 @@ pub unsafe extern "win64" fn free_work_item(item: *mut WorkItem, caller: usize) 
 }
 
 /// `IoInitializeWorkItem`.
-pub unsafe extern "win64" fn initialize_work_item(
-    object: *mut c_void,
-    item: *mut WorkItem,
-    caller: usize,
-) {
-    resident::work_item("IoInitializeWorkItem", item.addr(), caller);
+pub unsafe extern "win64" fn initialize_work_item(object: *mut c_void, item: *mut WorkItem) {
     // SAFETY: the driver's memory.
     unsafe { work_item::initialize(object, item) }
 }

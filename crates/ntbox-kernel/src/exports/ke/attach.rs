@@ -8,7 +8,6 @@
 
 use crate::nt::KAPC_STATE;
 use crate::processor::{irql, process};
-use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 /// `KeStackAttachProcess`: the state keeps what to go back to.
@@ -19,7 +18,7 @@ pub unsafe extern "win64" fn stack_attach_process(
 ) {
     irql::require("KeStackAttachProcess", caller);
     let before = KAPC_STATE {
-        Process: process::attach(process, state.addr()).cast(),
+        Process: process::attach(process).cast(),
         ..KAPC_STATE::default()
     };
     // SAFETY: the driver passes the memory of a state.
@@ -30,14 +29,7 @@ pub unsafe extern "win64" fn stack_attach_process(
 pub unsafe extern "win64" fn unstack_detach_process(state: *mut KAPC_STATE, caller: usize) {
     irql::require("KeUnstackDetachProcess", caller);
     // SAFETY: the driver passes the state of the call that attached.
-    let before = unsafe { (*state).Process };
-    if !process::detach(before.cast(), state.addr()) {
-        violation(
-            &rules::DETACHED_WITHOUT_ATTACH,
-            "a thread is detached that is not attached to a process with this state".to_owned(),
-            &[("detached by", caller)],
-        );
-    }
+    process::attach(unsafe { (*state).Process }.cast());
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
-use super::{passes, service};
+use super::service;
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_NOT_SUPPORTED, UNICODE_STRING, unicode};
 use crate::user;
 use crate::user::control::Control;
@@ -61,7 +61,6 @@ macro_rules! transfers {
             key: *const u32,
             caller: usize,
         ) -> NTSTATUS {
-            passes($name, &[iosb.addr(), buffer.addr()], caller);
             service($name, caller, || {
                 no_apc(apc)?;
                 // SAFETY: the driver's pointers.
@@ -100,7 +99,6 @@ macro_rules! classes {
             class: i32,
             caller: usize,
         ) -> NTSTATUS {
-            passes($name, &[iosb.addr(), buffer.addr()], caller);
             service($name, caller, || {
                 // SAFETY: the driver's pointers.
                 Ok(unsafe { $service(handle, iosb, buffer, length, class) })
@@ -130,11 +128,6 @@ pub(super) unsafe extern "win64" fn query_directory(
     restart: u8,
     caller: usize,
 ) -> NTSTATUS {
-    passes(
-        "ZwQueryDirectoryFile",
-        &[iosb.addr(), buffer.addr()],
-        caller,
-    );
     service("ZwQueryDirectoryFile", caller, || {
         no_apc(apc)?;
         // SAFETY: the driver's string, or null.
@@ -167,11 +160,6 @@ pub(super) unsafe extern "win64" fn notify_change_directory(
     tree: u8,
     caller: usize,
 ) -> NTSTATUS {
-    passes(
-        "ZwNotifyChangeDirectoryFile",
-        &[iosb.addr(), buffer.addr()],
-        caller,
-    );
     service("ZwNotifyChangeDirectoryFile", caller, || {
         no_apc(apc)?;
         let notification = Notification {
@@ -203,7 +191,6 @@ macro_rules! controls {
             output_length: u32,
             caller: usize,
         ) -> NTSTATUS {
-            passes($name, &[iosb.addr(), input.addr(), output.addr()], caller);
             service($name, caller, || {
                 no_apc(apc)?;
                 let control = Control {

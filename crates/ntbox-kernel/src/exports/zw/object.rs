@@ -2,8 +2,7 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
-use super::{key_life, service};
-use crate::exports::handles;
+use super::service;
 use crate::host::memory::try_read;
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL,
@@ -11,7 +10,6 @@ use crate::nt::{
 };
 use crate::processor::handle;
 use crate::processor::object::{self, Kind};
-use crate::verifier::rules;
 use std::ffi::c_void;
 
 /// `READ_CONTROL`.
@@ -26,16 +24,7 @@ const DACL: u32 = 0x4;
 const OWNER_AND_GROUP: u32 = 0x3;
 
 pub(super) unsafe extern "win64" fn close(handle: HANDLE, caller: usize) -> NTSTATUS {
-    service("ZwClose", caller, || {
-        if key_life::closes(handle, caller) {
-            handles::require(&rules::INVALID_KERNEL_HANDLE, "ZwClose", handle, caller);
-        }
-        let status = crate::user::nt_close(handle);
-        if status == STATUS_SUCCESS {
-            handle::remember_closed(handle, caller);
-        }
-        Ok(status)
-    })
+    service("ZwClose", caller, || Ok(crate::user::nt_close(handle)))
 }
 
 pub(super) unsafe extern "win64" fn set_security(
