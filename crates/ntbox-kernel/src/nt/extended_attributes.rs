@@ -30,33 +30,22 @@ pub const ASKED: Layout = Layout {
     name: offset_of!(FILE_GET_EA_INFORMATION, EaName),
 };
 
-/// One entry of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// The name without its terminator.
-    pub name: &'a [u8],
-    /// Empty where there are none.
-    pub value: &'a [u8],
-    /// Bytes from this entry to the next; 0 in the last one.
-    next: usize,
-}
-
 impl Layout {
-    /// The entry that `list` begins with; `None` if it is not whole, or not well formed.
-    fn first<'a>(&self, list: &'a [u8]) -> Option<Entry<'a>> {
+    /// Bytes from the entry that `list` begins with to the next, 0 in the last one; `None` if it is not whole, or not
+    /// well formed.
+    fn next(&self, list: &[u8]) -> Option<usize> {
         let next = u32::from_le_bytes(list.get(..4)?.try_into().ok()?) as usize;
         let name_length = usize::from(*list.get(self.name_length)?);
         let value_length = match self.value_length {
             Some(at) => u16::from_le_bytes(list.get(at..at + 2)?.try_into().ok()?).into(),
             None => 0,
         };
-        let name = list.get(self.name..self.name + name_length)?;
         let terminator = self.name + name_length;
-        let value = list.get(terminator + 1..terminator + 1 + value_length)?;
         let end = terminator + 1 + value_length;
-        let ends_well = list.get(terminator) == Some(&0) && !name.contains(&0);
+        let entry = list.get(..end)?;
+        let ends_well = entry[self.name..].iter().position(|byte| *byte == 0) == Some(name_length);
         let goes_on = next == 0 || next.is_multiple_of(4) && next >= end;
-        (ends_well && goes_on).then_some(Entry { name, value, next })
+        (ends_well && goes_on).then_some(next)
     }
 }
 
@@ -68,7 +57,7 @@ pub fn check(list: &[u8], layout: &Layout) -> Result<(), usize> {
     let mut at = 0;
     loop {
         let rest = list.get(at..).unwrap_or_default();
-        match layout.first(rest).ok_or(at)?.next {
+        match layout.next(rest).ok_or(at)? {
             0 => return Ok(()),
             next => at += next,
         }

@@ -92,8 +92,11 @@ pub unsafe fn nt_set_ea_file(
 ) -> NTSTATUS {
     let set = || {
         let mut call = FileCall::on(handle, FILE_WRITE_EA)?;
-        // SAFETY: contract of the function.
-        let list = unsafe { &*slice_from_raw_parts(buffer.cast::<u8>(), length as usize) };
+        let list = match length {
+            0 => &[],
+            // SAFETY: contract of the function.
+            length => unsafe { &*slice_from_raw_parts(buffer.cast::<u8>(), length as usize) },
+        };
         if let Err(wrong) = check(list, &FULL) {
             // SAFETY: contract of the function.
             unsafe { (*iosb).Information = wrong };
