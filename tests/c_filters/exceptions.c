@@ -10,6 +10,7 @@
  * COPIES_UNGUARDED: has the system copy from there without a handler.
  * RAISES_UNGUARDED: raises a status that nothing handles.
  * HANDLES_OTHERS: has a handler that does not want what is raised.
+ * ALLOCATES_UNGUARDED: takes memory from a routine that raises when there is none, without a handler.
  */
 #include "filter.h"
 
@@ -304,6 +305,34 @@ static BOOLEAN CopiesAndLocks(VOID)
     return code == STATUS_ACCESS_VIOLATION;
 }
 
+#define TAG 'tsET'
+
+static DECLSPEC_NOINLINE PVOID Allocate(BOOLEAN Quota)
+{
+    if (Quota) {
+        return ExAllocatePoolWithQuotaTag(NonPagedPoolNx, 64, TAG);
+    }
+    return FsRtlAllocatePoolWithTag(NonPagedPoolNx, 64, TAG);
+}
+
+/* A routine that raises when memory is short returns a block or not at all. */
+static BOOLEAN Allocates(BOOLEAN Quota)
+{
+    volatile NTSTATUS code = STATUS_SUCCESS;
+    PVOID volatile block = NULL;
+
+    __try {
+        block = Allocate(Quota);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    if (block == NULL) {
+        return code == STATUS_INSUFFICIENT_RESOURCES;
+    }
+    ExFreePoolWithTag(block, TAG);
+    return code == STATUS_SUCCESS;
+}
+
 /* Many times, from one frame: nothing is left behind. */
 static BOOLEAN Repeats(VOID)
 {
@@ -356,6 +385,9 @@ static VOID GoWrong(VOID)
     } __except (CODE == STATUS_CRC_ERROR) {
     }
 #endif
+#ifdef ALLOCATES_UNGUARDED
+    ExFreePoolWithTag(Allocate(FALSE), TAG);
+#endif
 }
 
 #define TRY(What) ((Trying = #What), (What))
@@ -364,7 +396,8 @@ NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
 {
     UNREFERENCED_PARAMETER(Driver);
     if (TRY(CatchesFaults()) && TRY(Searches()) && TRY(Resumes(7)) && TRY(Unwinds(7)) && TRY(EndsNormally())
-        && TRY(Collides()) && TRY(Nests()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())) {
+        && TRY(Collides()) && TRY(Nests()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())
+        && TRY(Allocates(TRUE)) && TRY(Allocates(FALSE))) {
         GoWrong();
         DbgPrint("exceptions: all as it should be\n");
         return STATUS_SUCCESS;

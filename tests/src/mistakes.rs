@@ -54,6 +54,16 @@ pub enum Work {
     Above,
     /// Random operations with this list for `--verify`.
     Verified(&'static str),
+    /// Random operations on a copy of the image with more bits in a section's characteristics, which is
+    /// judged by a rule that is reported when it is named.
+    Doctored {
+        /// That rule.
+        rule: &'static str,
+        /// The section.
+        section: &'static str,
+        /// The bits.
+        bits: u32,
+    },
     /// Random operations that go on after a violation: the mistake breaks another rule first.
     KeepGoing,
 }

@@ -3,6 +3,7 @@
 
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::image_audit::Doctored;
 use fsglass_tests::mistakes::{ALL, Mistake, Work};
 use fsglass_tests::verifier_table::{report_line, rule_of};
 use std::io::Write as _;
@@ -12,10 +13,17 @@ use tempfile::TempDir;
 /// Runs `bad_drivers.sys` with a mistake (or none) over random work, which pends, completes at
 /// DISPATCH_LEVEL and on other threads, and unloads it.
 fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended {
-    let driver = drivers::bad_drivers(profile).display().to_string();
+    let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+    let driver = match work {
+        Work::Doctored { section, bits, .. } => doctored(profile, section, bits, &folder),
+        _ => drivers::bad_drivers(profile).display().to_string(),
+    };
     let mut arguments = vec!["run".to_owned(), "--driver".to_owned(), driver.clone()];
+    if let Work::Doctored { rule, .. } = work {
+        arguments.extend(["--verify".to_owned(), format!("standard,{rule}")]);
+    }
     let more: &[&str] = match work {
-        Work::Random => &[],
+        Work::Random | Work::Doctored { .. } => &[],
         Work::Verified(list) => &["--verify", list],
         Work::Copy => &["--workload", "copy:tests/bad_drivers/src"],
         Work::Stacked | Work::Above => &["--driver", &driver],
@@ -54,6 +62,16 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
     arguments.extend(["--ops", "3000", "--threads", "2", "--seed"].map(str::to_owned));
     arguments.push(seed.to_string());
     ntbox(arguments)
+}
+
+/// The path of a copy of the driver with more bits in the characteristics of a section.
+fn doctored(profile: Profile, section: &str, bits: u32, folder: &TempDir) -> String {
+    let image = std::fs::read(drivers::bad_drivers(profile)).expect("the driver");
+    let mut copy = Doctored::new(&image);
+    copy.set_section_characteristics(section, bits);
+    let path = folder.path().join("bad_drivers.sys");
+    std::fs::write(&path, copy.finish()).expect("the copy");
+    path.display().to_string()
 }
 
 /// The rule whose mistakes are not seen in Wine, and why.
@@ -118,14 +136,35 @@ fn without_a_mistake_it_is_correct() {
 #[test]
 fn what_is_right_is_not_reported() {
     let driver = |profile| drivers::bad_drivers(profile).display().to_string();
-    let all = ["stack-event", "named-device", "create-waits", "own-read"];
+    let all = [
+        "stack-event",
+        "named-device",
+        "create-waits",
+        "own-read",
+        "active-objects",
+        "lists",
+        "handles",
+        "manners",
+        "addresses",
+        "file-objects",
+        "cancel-safe-queue",
+        "notify-routines",
+        "remove-locks",
+        "own-requests",
+        "cancelling",
+        "writes",
+    ];
     for (profile, right) in Profile::ALL
         .into_iter()
         .flat_map(|profile| all.map(|right| (profile, right)))
     {
         let driver = driver(profile);
         let right = format!("Right={right}");
-        for verify in ["standard", "standard,force-pending"] {
+        for verify in [
+            "standard",
+            "standard,force-pending",
+            "standard,CodeIntegrityPool,CodeIntegrityMapping,CodeIntegritySection,CodeIntegrityImports",
+        ] {
             ntbox([
                 "run",
                 "--driver",
@@ -167,6 +206,35 @@ fn a_mount_without_memory_ends_no_run() {
         ]);
         ended.expect_output("Results\n  requests ");
         assert!(!ended.output.contains("violation of"), "{ended:?}");
+    }
+}
+
+/// What a report says is what has happened, and not what is more usual.
+#[test]
+fn what_is_told_is_what_has_happened() {
+    for (mistake, told) in [
+        (
+            "misaligned-access",
+            "by an instruction that takes multiples of 16 only (Movaps)",
+        ),
+        (
+            "stopped-and-left",
+            "for a request that has come back to it, stopped by its completion routine, and neither completed it",
+        ),
+        (
+            "forget-request",
+            "returned STATUS_ACCESS_DENIED and neither completed the request nor passed it on",
+        ),
+        (
+            "unicode-printed-at-dispatch",
+            "its maximum is PASSIVE_LEVEL (0), by ddi/wdm/nf-wdm-dbgprint",
+        ),
+        (
+            "mounted-nothing",
+            "and no file system has mounted the volume: Vpb->DeviceObject is null",
+        ),
+    ] {
+        run(Profile::Release, Some(mistake), Work::Random, 1).expect_output(told);
     }
 }
 
@@ -274,6 +342,7 @@ caught! {
     /// V (pool): written beyond the end, into the guard page.
     a_pool_overrun_is_caught = "pool-overrun";
     /// V (pool): written into the slack, found when the block is freed.
+    a_copy_within_itself_is_caught = "overlapping-copy";
     a_small_pool_overrun_is_caught = "pool-overrun-in-slack";
     /// V (pool): read after it was freed.
     a_use_after_free_is_caught = "use-after-free";
@@ -313,6 +382,20 @@ caught! {
     a_handle_that_is_left_is_caught = "handle-left";
     /// V (files): the top-level IRP not set back.
     a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
+    /// V (IRP life): cancelled by another thread before the driver has set its cancel routine.
+    a_request_that_was_cancelled_before_is_caught = "cancelled-request-queued";
+    /// V (pool and locks): what a process notify routine does wrong.
+    a_process_that_is_kept_is_caught = "process-kept";
+    a_notify_routine_that_returns_in_a_critical_region_is_caught = "process-notify-returns-in-critical-region";
+    /// V (files): the top-level IRP taken for a request.
+    a_top_level_irp_that_is_followed_is_caught = "top-level-irp-followed";
+    a_flag_that_is_taken_for_a_request_is_caught = "top-level-flag-followed";
+    /// V (files): what is valid in IRP_MJ_CREATE, used later.
+    a_file_name_that_is_used_later_is_caught = "file-name-used";
+    a_file_name_that_is_kept_is_caught = "file-name-kept";
+    a_related_file_that_is_used_later_is_caught = "related-file-used";
+    /// V (files): the file object of a query-open referenced.
+    a_referenced_query_open_is_caught = "stack-file-referenced";
     /// V (IRP life): copied for nothing.
     a_copy_for_nothing_is_caught = "copied-without-routine";
     /// C12: passed on while the lower driver has it.
@@ -389,8 +472,48 @@ caught! {
     an_allocation_without_a_tag_is_caught = "zero-tag";
     /// V (pool): the pages of an MDL are unlocked twice.
     an_mdl_unlocked_twice_is_caught = "mdl-unlocked-twice";
+    /// V (memory): mmMapLockedPages maps an MDL, or stops the system.
+    mdl_mapped_by_obsolete_routine_is_caught = "mdl-mapped-by-obsolete-routine";
+    /// V (memory): mmMapLockedPagesSpecifyCache is to stop the system where it fails.
+    mdl_mapping_may_not_fail_is_caught = "mdl-mapping-may-not-fail";
+    /// V (memory): an MDL is mapped that is mapped.
+    mdl_mapped_twice_is_caught = "mdl-mapped-twice";
+    /// V (memory): an MDL is unmapped that is not mapped.
+    mdl_unmapped_unmapped_is_caught = "mdl-unmapped-unmapped";
+    /// V (memory): the mapping of a whole MDL is taken back for a part of it.
+    mdl_unmapped_partial_is_caught = "mdl-unmapped-partial";
+    /// V (memory): a mapping into a program is taken back at another address.
+    user_mapping_unmapped_elsewhere_is_caught = "user-mapping-unmapped-elsewhere";
+    /// V (memory): a mapping into a program is taken back at DISPATCH_LEVEL.
+    user_mapping_unmapped_at_dispatch_is_caught = "user-mapping-unmapped-at-dispatch";
+    /// V (memory): an MDL is freed that is mapped.
+    mdl_freed_mapped_is_caught = "mdl-freed-mapped";
+    /// V (memory): mmBuildMdlForNonPagedPool is called for paged pool.
+    mdl_built_of_paged_pool_is_caught = "mdl-built-of-paged-pool";
+    /// V (memory): the target of IoBuildPartialMdl is allocated for another length.
+    partial_mdl_too_small_is_caught = "partial-mdl-too-small";
+    /// V (memory): the part of an MDL ends behind the whole.
+    partial_mdl_out_of_range_is_caught = "partial-mdl-out-of-range";
+    /// V (memory): the pages of an MDL are locked, and forgotten.
+    locked_pages_left_is_caught = "locked-pages-left";
+    /// V (code integrity): a block of executable pool is allocated.
+    executable_pool_is_caught = "executable-pool";
+    /// V (code integrity): pages are mapped without MdlMappingNoExecute.
+    executable_mapping_is_caught = "executable-mapping";
+    /// V (code integrity): nothing: it is the section .text that is writable.
+    writable_code_section_is_caught = "writable-code-section";
+    /// V (code integrity): nothing: it is the section of the import address table that is executable.
+    imports_in_code_section_is_caught = "imports-in-code-section";
     /// V (locks): a spin lock is released twice.
     a_spin_lock_released_twice_is_caught = "spin-lock-released-twice";
+    /// V (locks): a spin lock is acquired as a queued one, and elsewhere as a plain one.
+    spin_lock_acquired_as_queued_is_caught = "spin-lock-acquired-as-queued";
+    /// V (locks): a queued spin lock is released as a plain one.
+    queued_lock_released_as_plain_is_caught = "queued-lock-released-as-plain";
+    /// V (locks): the first of two spin locks is released first, and the level lowered.
+    spin_lock_released_out_of_order_is_caught = "spin-lock-released-out-of-order";
+    /// V (locks): a push lock is acquired with flags that there are not.
+    push_lock_flags_is_caught = "push-lock-flags";
     /// V (locks): a fast mutex is acquired twice by one thread.
     a_fast_mutex_acquired_twice_is_caught = "fast-mutex-acquired-twice";
     /// V (locks): ExAcquireFastMutexUnsafe is called with APCs enabled.
@@ -429,6 +552,32 @@ caught! {
     a_thread_that_ends_with_a_mutex_is_caught = "thread-ends-with-mutex";
     /// V (locks): Rundown protection is released twice.
     rundown_protection_released_twice_is_caught = "rundown-released-twice";
+    /// V (objects): a block is freed with a timer in it that is set.
+    timer_in_freed_block_is_caught = "timer-in-freed-block";
+    /// V (objects): a block is freed with a resource in it that was not deleted.
+    resource_in_freed_block_is_caught = "resource-in-freed-block";
+    /// V (objects): a resource is initialized twice.
+    resource_initialized_twice_is_caught = "resource-initialized-twice";
+    /// V (objects): a resource is deleted that was not initialized.
+    resource_deleted_uninitialized_is_caught = "resource-deleted-uninitialized";
+    /// V (objects): a resource is acquired that was not initialized.
+    resource_acquired_uninitialized_is_caught = "resource-acquired-uninitialized";
+    /// V (objects): a resource lies where no pointer may lie.
+    resource_misaligned_is_caught = "resource-misaligned";
+    /// V (objects): a critical region is left before the resource is released.
+    resource_released_with_apcs_is_caught = "resource-released-with-apcs";
+    /// V (objects): a mutex is initialized twice.
+    mutex_initialized_twice_is_caught = "mutex-initialized-twice";
+    /// V (objects): a block is freed with a lookaside list in it that was not deleted.
+    lookaside_in_freed_block_is_caught = "lookaside-in-freed-block";
+    /// V (objects): a lookaside list is initialized twice.
+    lookaside_initialized_twice_is_caught = "lookaside-initialized-twice";
+    /// V (objects): the blocks of a lookaside list have no room for a pointer.
+    lookaside_blocks_too_small_is_caught = "lookaside-blocks-too-small";
+    /// V (objects): an event lies in paged pool.
+    event_in_paged_pool_is_caught = "event-in-paged-pool";
+    /// V (objects): a work item lies in paged pool.
+    work_item_in_paged_pool_is_caught = "work-item-in-paged-pool";
     /// P3: an assertion fails.
     a_failed_assertion_is_caught = "assertion-failed";
     /// V (IRQL): a recursion uses the stack up.
@@ -481,6 +630,42 @@ caught! {
     reusing_a_request_in_use_is_caught = "request-reused-in-use";
     /// V (requests): a built request used again.
     reusing_a_built_request_is_caught = "built-request-reused";
+    /// V (IRP life): a request that the driver was given is freed.
+    freeing_a_foreign_request_is_caught = "foreign-request-freed";
+    /// V (IRP life): a request that the driver was given is used again.
+    reusing_a_foreign_request_is_caught = "foreign-request-reused";
+    /// V (IRP life): a built request without a completion routine.
+    a_built_request_without_a_routine_is_caught = "built-without-routine";
+    /// V (pending): an own request whose sender nobody wakes.
+    an_own_request_that_wakes_nobody_is_caught = "own-event-not-signalled";
+    /// V (pending): the same with a built one.
+    a_built_request_that_wakes_nobody_is_caught = "built-event-not-signalled";
+    /// V (IRP life): the event of a request is the I/O manager's.
+    setting_the_event_of_a_request_is_caught = "event-of-request-set";
+    /// V (IRP life): a request that cannot end.
+    sending_at_apc_level_is_caught = "sent-at-apc-level";
+    /// V (IRP life): a request built with a freed buffer.
+    building_with_a_freed_buffer_is_caught = "built-with-freed-buffer";
+    /// V (IRP life): the same with a control code.
+    a_control_with_a_freed_buffer_is_caught = "control-with-freed-buffer";
+    /// V (IRP life): a create for a file that is closed.
+    a_create_for_a_closed_file_is_caught = "create-for-closed-file";
+    /// V (IRP life): a cancelled request that is kept.
+    a_cancelled_request_that_is_kept_is_caught = "cancel-not-looked-at";
+    /// V (IRP life): a cancel routine in a request that is below.
+    a_cancel_routine_set_below_is_caught = "cancel-routine-set-below";
+    /// V (IRP life): what a program writes, changed.
+    a_changed_write_buffer_is_caught = "write-buffer-changed";
+    /// V (files): a volume that is reparsed.
+    a_reparsed_volume_is_caught = "volume-reparsed";
+    /// V (files): an extra create parameter in a list.
+    a_parameter_freed_in_its_list_is_caught = "parameter-freed-in-list";
+    /// V (locks): a worker that ends its thread.
+    a_worker_that_ends_its_thread_is_caught = "worker-terminates";
+    /// V (locks): a thread that is not attached.
+    detaching_from_nothing_is_caught = "detached-from-nothing";
+    /// V (devices): a timer initialized twice.
+    a_timer_initialized_twice_is_caught = "device-timer-initialized-twice";
     /// V (requests): initialized after IoAllocateIrp with quota.
     initializing_a_charged_request_is_caught = "charged-request-initialized";
     /// V (requests): initialized after IoAllocateIrp.
@@ -505,6 +690,30 @@ caught! {
     a_handle_of_null_is_caught = "null-handle";
     /// V (objects): a program's handle in kernel mode.
     a_programs_handle_in_kernel_mode_is_caught = "user-handle-in-kernel-mode";
+    /// V (objects): obReferenceObjectByHandle is given a handle that is closed.
+    reference_by_closed_handle_is_caught = "closed-handle-referenced";
+    /// V (objects): a handle is closed twice.
+    handle_closed_twice_is_caught = "handle-closed-twice";
+    /// V (objects): a worker refers to a kernel handle with UserMode.
+    kernel_handle_as_user_is_caught = "kernel-handle-as-user";
+    /// V (objects): the length of a name is that of its characters, not of their bytes.
+    malformed_string_is_caught = "malformed-string";
+    /// V (objects): a value of a registry key is asked for after the key was closed.
+    key_used_after_close_is_caught = "key-used-after-close";
+    /// V (objects): the handle of a registry key is closed twice.
+    key_closed_twice_is_caught = "key-closed-twice";
+    /// V (objects): a value of a registry key is asked for after the key was deleted.
+    created_key_used_after_delete_is_caught = "created-key-used-after-delete";
+    /// V (objects): a reference is given back to an object that is deleted.
+    object_dereferenced_after_last_is_caught = "object-dereferenced-after-last";
+    /// V (objects): obReferenceObject is called for a block of the pool.
+    block_referenced_as_object_is_caught = "block-referenced-as-object";
+    /// V (addresses): an event is made in the buffer of a program.
+    event_in_program_memory_is_caught = "event-in-program-memory";
+    /// V (addresses): a request of its own in kernel mode has the buffer of a program.
+    kernel_request_with_program_memory_is_caught = "kernel-request-with-program-memory";
+    /// V (addresses): a Zw routine is to write into the buffer of a program.
+    program_memory_given_to_zw_is_caught = "program-memory-given-to-zw";
     /// V (objects): a wait in user mode on the stack.
     a_user_mode_wait_on_the_stack_is_caught = "user-mode-wait-on-stack";
     /// A12: a process notify routine left.
@@ -527,6 +736,18 @@ caught! {
     a_timer_that_is_left_is_caught = "timer-left-at-unload";
     /// V (devices): a remove lock released too often.
     a_remove_lock_released_twice_is_caught = "remove-lock-released-twice";
+    /// V (devices): released with another tag.
+    a_wrong_tag_of_a_remove_lock_is_caught = "remove-lock-tag";
+    /// V (devices): released with another tag, and waited for.
+    a_wrong_tag_of_a_remove_lock_that_is_waited_for_is_caught = "remove-lock-wait-tag";
+    /// V (devices): a remove lock initialized again.
+    a_remove_lock_initialized_again_is_caught = "remove-lock-initialized-twice";
+    /// V (devices): a remove lock kept by a dispatch routine that hears no more of its request.
+    a_remove_lock_that_is_kept_is_caught = "remove-lock-kept";
+    /// V (devices): a remove lock kept past the completion routine.
+    a_remove_lock_kept_by_a_completion_routine_is_caught = "remove-lock-kept-by-completion";
+    /// V (devices): a remove lock released before the request is passed on.
+    a_remove_lock_released_early_is_caught = "remove-lock-released-early";
     /// L1: an entry of the event log that is longer than any.
     a_log_entry_that_is_too_long_is_caught = "log-entry-too-long";
     /// L1: strings counted that do not end in the entry.
@@ -543,6 +764,14 @@ caught! {
     a_lookaside_list_deleted_twice_is_caught = "reference-lookaside-deleted-twice";
     /// A11, reference 4: a pre-created device left.
     a_leaked_device_is_caught = "reference-device-leaked";
+    /// V (faults): an address that is not aligned.
+    a_misaligned_access_is_caught = "misaligned-access";
+    /// D4: stopped on its way back, and left.
+    a_request_that_is_stopped_and_left_is_caught = "stopped-and-left";
+    /// V (IRQL): a Unicode format at DISPATCH_LEVEL, before the string is read.
+    a_unicode_format_at_dispatch_level_is_caught = "unicode-printed-at-dispatch";
+    /// A6: a mount claimed that no file system has seen.
+    a_mount_of_nothing_is_caught = "mounted-nothing";
     /// A6, reference 5: a mount posted, neither marked nor pending.
     a_mount_posted_unmarked_is_caught = "reference-mount-posted-unmarked";
     /// A9, reference 6: a name freed before the detach.

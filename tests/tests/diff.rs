@@ -123,6 +123,33 @@ fn a_filter_that_may_pend_may_wait_too() {
     diff(&[&arguments[..], &["--rounds", "1", "--may-pend"]].concat()).expect_code(0);
 }
 
+/// A program that waits does not see that a filter waits, too: what is found is of an asynchronous handle.
+#[test]
+fn a_filter_may_wait_for_what_a_synchronous_handle_asks_for() {
+    let driver = bad_drivers();
+    for seed in ["1", "2", "3", "4"] {
+        let setting = ["--setting", "Opaque=synchronous", "--json"];
+        let base = ["--driver", &driver, "--once", "--seed", seed];
+        let ended = diff(&[&base, &setting[..]].concat());
+        ended.expect_code(1);
+        let report = json(&ended);
+        let steps = report["found"]["steps"].as_array();
+        let steps = steps.map_or(&[][..], Vec::as_slice);
+        let opens = |step: &&Value| {
+            step["operation"]
+                .as_str()
+                .is_some_and(|text| text.contains(" as handle "))
+        };
+        // The handle that the difference is seen at is opened last.
+        let opened = steps.iter().rfind(opens);
+        let is_synchronous = |step: &Value| step.to_string().contains(", synchronous");
+        assert!(
+            opened.is_some_and(|step| !is_synchronous(step)),
+            "{report:#}"
+        );
+    }
+}
+
 /// A create is waited for by its service: a program does not see that a filter waits for it, too.
 #[test]
 fn a_filter_may_wait_for_creates() {

@@ -67,6 +67,25 @@ fn expect_caught(driver: &Path, mistake: &Mistake, more: &[&str]) {
     assert!(placed, "{mistake:?}\n{}\n{}", ended.line, ended.output);
 }
 
+/// What a run finds that goes on without a failure, it finds with each failure again: that counts once.
+#[test]
+fn what_is_found_without_a_failure_counts_once() {
+    let driver = drivers::bad_drivers(Profile::Release);
+    let kept = |mistake: &str| {
+        let setting = format!("Mistake={mistake}");
+        every_failure(&driver, &["--keep-going", "--setting", &setting])
+    };
+    kept("zero-tag")
+        .expect_code(1)
+        .expect_output("VIOLATION of ZeroTag ")
+        .expect_output(" requests, 1 with a violation");
+    // What only a failure leads to is found as before.
+    kept("leak-on-failure")
+        .expect_code(1)
+        .expect_output("VIOLATION of LeakAtUnload ")
+        .expect_output("without a failure\n    went on, ");
+}
+
 /// What else Windows may refuse fails where that is asked for, and is not looked at otherwise.
 #[test]
 fn attachments_opens_names_and_the_registry_fail_by_option() {

@@ -49,6 +49,18 @@ fn violations_are_counted_and_the_run_goes_on() {
     assert_eq!(text.output.matches("what happened to it").count(), 1);
 }
 
+/// A driver that is said to have left something is not said to have left nothing.
+#[test]
+fn what_was_left_is_not_forgotten_at_the_end() {
+    let ended = run(Some("leak-at-unload"), &[]);
+    ended
+        .expect_code(1)
+        .expect_output("ntbox: violation of LeakAtUnload")
+        .expect_output("bad_drivers  unloaded, with ");
+    assert!(!ended.output.contains("nothing left behind"), "{ended:?}");
+    run(None, &[]).expect_output("bad_drivers  unloaded, nothing left behind");
+}
+
 /// What is published as a warning is told, and makes no run unclean.
 #[test]
 fn a_warning_is_told_and_is_no_violation() {

@@ -15,6 +15,7 @@ use ntbox::nt::{
 };
 use ntbox::pool;
 use ntbox::processor::thread::PROCESSORS;
+use ntbox::processor::top_level::Component;
 use ntbox::user::locks::Range;
 use ntbox::user::{File, Pending};
 use std::collections::BTreeSet;
@@ -53,7 +54,7 @@ fn use_volume(volume: &Volume, name: &str) {
     let basic = file.query_information(FileBasicInformation, 40);
     let _any = file.set_information(FileBasicInformation, &basic.data);
     let _any = file.create_section();
-    let _any = file.page_in(0);
+    let _any = file.page_in(0, Component::None);
     let range = Range {
         offset: 0,
         length: 8,

@@ -75,6 +75,37 @@ fn it_is_told_as_json_too() {
     );
 }
 
+/// With a driver that waits for reads, and programs that cancel what is held below.
+fn run_with_waits(more: &[&str]) -> Ended {
+    let driver = drivers::bad_drivers(Profile::Release);
+    let driver = driver.display().to_string();
+    let usual = [
+        "run",
+        "--driver",
+        &driver,
+        "--setting",
+        "Opaque=reads",
+        "--workload",
+        "copy:tests/bad_drivers/src",
+        "--threads",
+        "2",
+        "--patience",
+        "8",
+    ];
+    ntbox([&usual[..], more].concat())
+}
+
+/// The one that waits is the one that would cancel: that is said, and not asked of a driver that may wait.
+#[test]
+fn a_cancel_that_is_waited_for_is_told_and_left_out_by_option() {
+    run_with_waits(&[])
+        .expect_code(1)
+        .expect_output("    perhaps: thread ")
+        .expect_output(", while IRP_MJ_READ is held below until the same thread cancels it; with --may-pend none is")
+        .expect_output(", held until it is cancelled");
+    run_with_waits(&["--may-pend"]).expect_code(0);
+}
+
 /// As long as anything moves, nobody is accused.
 #[test]
 fn a_driver_that_comes_to_its_end_is_not_accused() {

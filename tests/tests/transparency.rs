@@ -82,6 +82,7 @@ fn work(workload: Workload, volumes: &Volumes, seed: u64) -> RunResult {
         places: volumes.places(),
         threads: 3,
         seed,
+        may_pend: false,
     };
     run(&plan, &Arc::new(Progress::default()))
 }

@@ -164,6 +164,7 @@ impl Stage {
                 places: self.places.clone(),
                 threads: THREADS,
                 seed,
+                may_pend: false,
             },
             &progress,
         );

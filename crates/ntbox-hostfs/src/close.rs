@@ -1,5 +1,6 @@
 //! IRP_MJ_CLEANUP and IRP_MJ_CLOSE, and deletion, which the first of them does.
 
+use super::locks;
 use super::notify::{Action, Change, change};
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::Effects;
@@ -28,7 +29,7 @@ impl Volume {
             return;
         };
         node.shares.remove(shared);
-        node.locks.release(id.0, STATUS_CANCELLED, effects);
+        locks::release(&mut node.locks, id.0, STATUS_CANCELLED, effects);
         node.oplocks.cleanup(id, effects);
         let Ok(link) = state.link_of_mut(id) else {
             return;

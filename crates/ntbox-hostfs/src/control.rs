@@ -1,6 +1,6 @@
 //! Byte-range locks, change notification, file-system controls and dismount of a volume.
 
-use super::locks::{Asked, Lock, Owner, Range};
+use super::locks::{self, Asked, Lock, Owner, Range};
 use super::notify::{Watch, change};
 use super::volume::{Object, OpenId, Volume};
 use super::waiting::{Arm, Effects, Outcome, Ticket};
@@ -111,7 +111,7 @@ impl Volume {
         &self,
         id: OpenId,
         effects: &mut Effects<'_>,
-        unlock: impl FnOnce(&mut super::locks::Table) -> NTSTATUS,
+        unlock: impl FnOnce(&mut locks::Table) -> NTSTATUS,
     ) -> NTSTATUS {
         let mut state = self.state();
         if let Err(status) = state.usable(id) {
@@ -120,7 +120,7 @@ impl Volume {
         match state.file_of_mut(id) {
             Ok(file) if matches!(file.object, Object::File(_)) => {
                 let status = unlock(&mut file.locks);
-                file.locks.grant(effects);
+                locks::grant(&mut file.locks, effects);
                 status
             }
             _ => STATUS_INVALID_PARAMETER,
@@ -262,7 +262,7 @@ impl Volume {
         }
         for (id, open) in &state.opens {
             if let Some(file) = state.files.get_mut(&open.file) {
-                file.locks.release(id.0, STATUS_VOLUME_DISMOUNTED, effects);
+                locks::release(&mut file.locks, id.0, STATUS_VOLUME_DISMOUNTED, effects);
                 file.oplocks.end(effects);
             }
         }

@@ -11,6 +11,7 @@ use super::create::{Created, Request};
 use super::pending::{self, Worked};
 use super::waiting::{Effects, Ticket};
 use super::{names, redirector, volume_devices};
+use ntbox_kernel::io_manager::file;
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FILE_OPEN_BY_FILE_ID,
     FO_VOLUME_OPEN, IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE,
@@ -232,6 +233,13 @@ unsafe fn enter(place: &Place, irp: *mut IRP, created: &Created) {
     }
     // SAFETY: contract.
     let parameters = unsafe { (*irp.current_location()).Parameters.Create };
+    // SAFETY: contract.
+    let flags = unsafe { (*irp.current_location()).Flags };
+    // The name of a rename's target is asked for when that comes.
+    if u32::from(flags) & SL_OPEN_TARGET_DIRECTORY == 0 {
+        // SAFETY: contract.
+        unsafe { name_anew(place, created, parameters.Options) };
+    }
     // SAFETY: null or the security context of the create.
     let state = unsafe { parameters.SecurityContext.as_ref() }.map(|context| context.AccessState);
     // SAFETY: null or the access state of the create.
@@ -239,6 +247,26 @@ unsafe fn enter(place: &Place, irp: *mut IRP, created: &Created) {
         state.PreviouslyGrantedAccess |= created.granted;
         state.RemainingDesiredAccess &= !(created.granted | super::share::access::MAXIMUM_ALLOWED);
     }
+}
+
+/// Puts a name of the file system's own into the file object, from the root on, as CDFS does: who has kept that of the
+/// create has none any more.
+///
+/// # Safety
+/// As for [`enter`].
+unsafe fn name_anew(place: &Place, created: &Created, options: u32) {
+    // SAFETY: contract.
+    let given = unsafe { unicode::units(&raw const (*place.file).FileName) };
+    let is_whole = place.related.is_none() || options & FILE_OPEN_BY_FILE_ID != 0;
+    let whole = match is_whole {
+        true => None,
+        false => place.mounted.volume.name(created.open).ok(),
+    };
+    let name = whole.unwrap_or_else(|| given.to_vec());
+    // SAFETY: contract; the old name was copied.
+    unsafe { file::replace_name(place.file, &name) };
+    // SAFETY: contract.
+    unsafe { file::give_up_name(place.file) };
 }
 
 /// Leaves the last `units` units of the name: what is renamed or linked to.

@@ -66,6 +66,8 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
         if mistakes::is(Mistake::ReferenceMountPostedUnmarked) {
             mistakes::post_mount(device, irp)
+        } else if mistakes::is(Mistake::MountedNothing) {
+            mistakes::claim_mount(irp)
         } else {
             mount_volume(device, irp)
         }
@@ -118,7 +120,7 @@ unsafe extern "C" fn propagate(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_voi
 }
 
 /// The fast I/O table of the driver below, if it reaches to the end of the entry at `offset`.
-unsafe fn fast_io_below(below: PDEVICE_OBJECT, offset: usize) -> *mut FAST_IO_DISPATCH {
+pub unsafe fn fast_io_below(below: PDEVICE_OBJECT, offset: usize) -> *mut FAST_IO_DISPATCH {
     let table = (*(*below).DriverObject).FastIoDispatch;
     if table.is_null() || ((*table).SizeOfFastIoDispatch as usize) < offset + size_of::<usize>() {
         return core::ptr::null_mut();

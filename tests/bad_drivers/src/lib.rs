@@ -122,7 +122,12 @@ unsafe extern "system" fn driver_entry(
         stuck::at_entry(stuck);
     }
 
-    mistakes::register(mistake);
+    right::NOTIFIES.store(
+        right == Some(right::Right::NotifyRoutines),
+        Ordering::Relaxed,
+    );
+    mistakes::register(mistake, right == Some(right::Right::NotifyRoutines));
+    mistakes::remove_lock_at_entry();
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
     }
@@ -160,6 +165,8 @@ unsafe extern "system" fn driver_entry(
     if let Some(query) = mistakes::fast_io_query(mistake) {
         FAST_IO.FastIoQueryStandardInfo = Some(query);
     }
+    FAST_IO.FastIoQueryOpen =
+        mistakes::query_open(mistake, right == Some(right::Right::FileObjects));
     (*driver).FastIoDispatch = &raw mut FAST_IO;
     attachments::DRIVER.store(driver, Ordering::Relaxed);
     if let Some(right) = right {
@@ -186,6 +193,7 @@ unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
         (&raw const (*path).Length).read_volatile(); // MISTAKE: registry-path-kept
     }
     ntddk::IoUnregisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
+    mistakes::unregister(right::NOTIFIES.load(Ordering::Relaxed));
     attachments::detach_all();
     if mistakes::is(mistakes::Mistake::UnloadSleeps) {
         kernel::sleep(5000);

@@ -21,6 +21,8 @@ pub enum Opaque {
     Synchronous,
     /// Nothing is opened to be deleted on close.
     Create,
+    /// Reads are waited for: they never pend.
+    Reads,
 }
 
 impl Opaque {
@@ -30,6 +32,7 @@ impl Opaque {
             ("information", Self::Information),
             ("synchronous", Self::Synchronous),
             ("create", Self::Create),
+            ("reads", Self::Reads),
         ];
         names
             .into_iter()
@@ -43,6 +46,7 @@ impl Opaque {
             (Self::Information, IRP_MJ_READ) => Some(shorten),
             (Self::Synchronous, IRP_MJ_DIRECTORY_CONTROL) => Some(wait_for_listing),
             (Self::Create, IRP_MJ_CREATE) => Some(refuse),
+            (Self::Reads, IRP_MJ_READ) => Some(wait),
             _ => None,
         }
     }

@@ -9,13 +9,18 @@ use crate::kernel::{
 };
 use crate::{mistakes, opaque};
 use core::ptr::null_mut;
+use core::sync::atomic::AtomicBool;
 use wdk_sys::{
     DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, IRP_MJ_CREATE,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_READ, IRP_MN_MOUNT_VOLUME, KEVENT, NTSTATUS, PDEVICE_OBJECT,
-    PIRP, POOL_FLAG_NON_PAGED, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, ntddk,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ, IRP_MN_MOUNT_VOLUME, KEVENT,
+    NTSTATUS, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_SUCCESS, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadR");
+
+/// Whether it is [`Right::NotifyRoutines`], for DriverUnload.
+pub static NOTIFIES: AtomicBool = AtomicBool::new(false);
 
 /// What is done right.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,31 @@ pub enum Right {
     OwnRead,
     /// A mount needs memory, and is refused without.
     MountNeedsMemory,
+    /// Timers, locks and lists lie in blocks, and are ended before these are freed.
+    ActiveObjects,
+    /// MDLs are locked, mapped, divided and given back in order.
+    Lists,
+    /// Keys and other objects are opened, used, and closed once.
+    Handles,
+    /// Locks are acquired and released by one sort of routines, in order.
+    Manners,
+    /// Memory of programs is given to the file system alone, in a request of their mode.
+    Addresses,
+    /// Notify routines of all kinds, which keep a process by a reference.
+    NotifyRoutines,
+    /// A request waits in a queue, where it can be cancelled.
+    CancelSafeQueue,
+    /// Names, the directory that they are relative to, the top-level IRP and the file object of a query-open are looked at
+    /// where they may be.
+    FileObjects,
+    /// Requests hold a remove lock.
+    RemoveLocks,
+    /// Requests of the driver's own are waited for, in every way that there is.
+    OwnRequests,
+    /// A request that was cancelled is completed where its cancel routine is set.
+    Cancelling,
+    /// A copy of what a program writes is written.
+    Writes,
 }
 
 impl Right {
@@ -41,6 +71,18 @@ impl Right {
             ("create-waits", Self::CreateWaits),
             ("own-read", Self::OwnRead),
             ("mount-needs-memory", Self::MountNeedsMemory),
+            ("active-objects", Self::ActiveObjects),
+            ("lists", Self::Lists),
+            ("handles", Self::Handles),
+            ("manners", Self::Manners),
+            ("addresses", Self::Addresses),
+            ("notify-routines", Self::NotifyRoutines),
+            ("cancel-safe-queue", Self::CancelSafeQueue),
+            ("file-objects", Self::FileObjects),
+            ("remove-locks", Self::RemoveLocks),
+            ("own-requests", Self::OwnRequests),
+            ("cancelling", Self::Cancelling),
+            ("writes", Self::Writes),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -50,9 +92,21 @@ impl Right {
     pub fn routine(self, major: u32) -> Option<DispatchRoutine> {
         match (self, major) {
             (Self::StackEvent, _) => mistakes::stack_memory_right(major),
+            (Self::RemoveLocks, _) => mistakes::remove_lock_right(major),
+            (Self::OwnRequests, _) => mistakes::own_requests_right(major),
+            (Self::Cancelling, _) => mistakes::cancelling_right(major),
+            (Self::Writes, _) => mistakes::writes_right(major),
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
+            (Self::CancelSafeQueue, _) => mistakes::queueing_right(major),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),
+            (Self::FileObjects, IRP_MJ_CREATE) => Some(mistakes::create_right),
+            (Self::FileObjects, IRP_MJ_READ) => Some(mistakes::read_right),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
+            (Self::Handles, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::handles_right),
+            (Self::Manners, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::manners_right),
+            (Self::Addresses, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::addresses_right),
+            (Self::Lists, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::lists_right),
+            (Self::ActiveObjects, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::active_objects_right),
             _ => None,
         }
     }

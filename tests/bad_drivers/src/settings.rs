@@ -3,10 +3,11 @@
 //! - `Mistake`: REG_SZ, the name of a mistake, or REG_DWORD, its number;
 //! - `PassThrough`: REG_SZ, `skip` or `completion`: what is least work for a filter, to compare
 //!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests;
-//! - `Opaque`: REG_SZ, `information`, `synchronous` or `create`: what no rule forbids, and a program
+//! - `Opaque`: REG_SZ, `information`, `synchronous`, `create` or `reads`: what no rule forbids, and a program
 //!   notices;
-//! - `Right`: REG_SZ, `stack-event`, `named-device`, `create-waits`, `own-read` or `mount-needs-memory`: what
-//!   looks like a mistake and is none;
+//! - `Right`: REG_SZ, `stack-event`, `named-device`, `create-waits`, `own-read`, `mount-needs-memory`,
+//!   `active-objects`, `lists`, `handles`, `manners`, `addresses`, `file-objects`, `cancel-safe-queue`,
+//!   `notify-routines`, `remove-locks`, `own-requests`, `cancelling` or `writes`: what looks like a mistake and is none;
 //! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
 //!   nothing else is filtered;
 //! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `unload-runs`, `read-waits`, `read-kept` or

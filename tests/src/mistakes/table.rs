@@ -29,6 +29,27 @@ const fn in_routine(
     }
 }
 
+/// A mistake in the headers of the image: bits of a section's characteristics.
+const fn of_image(
+    name: &'static str,
+    rule: &'static str,
+    section: &'static str,
+    bits: u32,
+) -> Mistake {
+    Mistake {
+        name,
+        rule,
+        file: "",
+        site: None,
+        work: Work::Doctored {
+            rule,
+            section,
+            bits,
+        },
+        reference: None,
+    }
+}
+
 /// A mistake with requests of its own, or at IoCallDriver.
 const fn request(name: &'static str, rule: &'static str) -> Mistake {
     at_line(name, rule, REQUESTS)
@@ -48,6 +69,7 @@ impl Mistake {
 
 pub(super) const IRP_LIFE: &str = "mistakes/irp_life.rs";
 const PENDING: &str = "mistakes/pending.rs";
+const QUEUEING: &str = "mistakes/queueing.rs";
 const STACK_MEMORY: &str = "mistakes/stack_memory.rs";
 const IRQL: &str = "mistakes/irql.rs";
 const COMPLETION: &str = "mistakes/completion.rs";
@@ -63,7 +85,11 @@ const LOGGING: &str = "mistakes/logging.rs";
 const MEMORY: &str = "mistakes/memory.rs";
 const OWNERSHIP: &str = "mistakes/ownership.rs";
 const WAITING: &str = "mistakes/waiting.rs";
+const REMOVE_LOCKS: &str = "mistakes/remove_locks.rs";
 const REQUESTS: &str = "mistakes/requests.rs";
+const OWN_REQUESTS: &str = "mistakes/own_requests.rs";
+const CANCELLING: &str = "mistakes/cancelling.rs";
+const WRITES: &str = "mistakes/writes.rs";
 const FILES: &str = "mistakes/files.rs";
 const FAST_IO: &str = "mistakes/fast_io.rs";
 const NOTIFY: &str = "mistakes/notify.rs";
@@ -72,6 +98,11 @@ const FAULTS: &str = "mistakes/faults.rs";
 const ENDS: &str = "mistakes/ends.rs";
 const ATTACHMENTS: &str = "attachments.rs";
 const FILTER: &str = "filter.rs";
+const ADDRESSES: &str = "mistakes/addresses.rs";
+const MANNERS: &str = "mistakes/manners.rs";
+const HANDLES: &str = "mistakes/handles.rs";
+const LISTS: &str = "mistakes/lists.rs";
+const ACTIVE: &str = "mistakes/active.rs";
 
 /// Every mistake that the driver can make.
 pub const ALL: &[Mistake] = &[
@@ -118,6 +149,29 @@ pub const ALL: &[Mistake] = &[
     at_line("file-dereferenced-twice", "ReferenceByPointer", FILES),
     at_line("handle-left", "HandleLeftAtUnload", FILES),
     at_line("top-level-irp-left", "TopLevelIrpLeft", FILES),
+    at_line("top-level-irp-followed", "TopLevelIrpFollowed", FILES),
+    at_line("top-level-flag-followed", "TopLevelIrpFollowed", FILES),
+    at_line("file-name-used", "FileNameUsedAfterCreate", FILES),
+    at_line("file-name-kept", "UseAfterFree", FILES),
+    at_line(
+        "related-file-used",
+        "RelatedFileObjectUsedAfterCreate",
+        FILES,
+    ),
+    at_line("stack-file-referenced", "StackFileObjectReferenced", FILES),
+    in_routine(
+        "cancelled-request-queued",
+        "IrpCancelField",
+        QUEUEING,
+        "queue",
+    ),
+    at_line("process-kept", "UseAfterFree", NOTIFY),
+    in_routine(
+        "process-notify-returns-in-critical-region",
+        "CriticalRegions",
+        NOTIFY,
+        "keep_process",
+    ),
     at_line("context-on-stack", "CompletionContextOnStack", PENDING),
     in_routine(
         "forget-request",
@@ -185,6 +239,7 @@ pub const ALL: &[Mistake] = &[
     at_line("lock-order", "Deadlock", LOCKS),
     at_line("lock-upgrade", "SelfDeadlock", LOCKS),
     at_line("pool-overrun", "PoolOverrun", MEMORY),
+    at_line("overlapping-copy", "CopyOverlaps", MEMORY),
     at_line("pool-overrun-in-slack", "PoolOverrun", MEMORY),
     at_line("use-after-free", "UseAfterFree", MEMORY),
     at_line("free-twice", "BadFree", MEMORY),
@@ -363,7 +418,51 @@ pub const ALL: &[Mistake] = &[
     at_line("irql-ke-dispatch-lte", "IrqlKeDispatchLte", IRQL_CALLS),
     at_line("zero-byte-allocation", "ZeroByteAllocation", MEMORY),
     at_line("zero-tag", "ZeroTag", MEMORY),
+    at_line(
+        "mdl-mapped-by-obsolete-routine",
+        "MdlMappingMayNotFail",
+        LISTS,
+    ),
+    at_line("mdl-mapping-may-not-fail", "MdlMappingMayNotFail", LISTS),
+    at_line("mdl-mapped-twice", "MdlMappedTwice", LISTS),
+    at_line("mdl-unmapped-unmapped", "MdlNotMapped", LISTS),
+    at_line("mdl-unmapped-partial", "MdlNotMapped", LISTS),
+    at_line("user-mapping-unmapped-elsewhere", "MdlUserMapping", LISTS),
+    at_line("user-mapping-unmapped-at-dispatch", "IrqlTooHigh", LISTS),
+    at_line("mdl-freed-mapped", "MdlFreedMapped", LISTS),
+    at_line("mdl-built-of-paged-pool", "MdlPageable", LISTS),
+    at_line("partial-mdl-too-small", "PartialMdlSize", LISTS),
+    at_line("partial-mdl-out-of-range", "PartialMdlRange", LISTS),
+    at_line("executable-pool", "CodeIntegrityPool", LISTS)
+        .with(Work::Verified("standard,CodeIntegrityPool")),
+    at_line("executable-mapping", "CodeIntegrityMapping", LISTS)
+        .with(Work::Verified("standard,CodeIntegrityMapping")),
+    of_image(
+        "writable-code-section",
+        "CodeIntegritySection",
+        ".text",
+        0x8000_0000,
+    ),
+    of_image(
+        "imports-in-code-section",
+        "CodeIntegrityImports",
+        ".rdata",
+        0x2000_0000,
+    ),
+    at_line("locked-pages-left", "LockedPagesLeft", LISTS),
     at_line("mdl-unlocked-twice", "MdlState", OBJECTS),
+    at_line(
+        "spin-lock-acquired-as-queued",
+        "LockAcquiredOtherwise",
+        MANNERS,
+    ),
+    at_line(
+        "queued-lock-released-as-plain",
+        "LockReleasedOtherwise",
+        MANNERS,
+    ),
+    at_line("spin-lock-released-out-of-order", "ReleaseOrder", MANNERS),
+    at_line("push-lock-flags", "PushLockFlags", MANNERS),
     at_line("spin-lock-released-twice", "SpinLock", PAIRING),
     at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),
     at_line("fast-mutex-unsafe", "FastMutexUnsafe", PAIRING),
@@ -422,12 +521,54 @@ pub const ALL: &[Mistake] = &[
         THREADS,
         "end_with_mutex",
     ),
+    at_line("timer-in-freed-block", "ActiveTimerFreed", ACTIVE),
+    at_line("resource-in-freed-block", "ActiveResourceFreed", ACTIVE),
+    at_line(
+        "resource-initialized-twice",
+        "ResourceInitializedTwice",
+        ACTIVE,
+    ),
+    at_line(
+        "resource-deleted-uninitialized",
+        "ResourceNotInitialized",
+        ACTIVE,
+    ),
+    at_line(
+        "resource-acquired-uninitialized",
+        "ResourceNotInitialized",
+        ACTIVE,
+    ),
+    at_line("resource-misaligned", "ResourceAlignment", ACTIVE),
+    at_line(
+        "resource-released-with-apcs",
+        "ResourceReleasedWithApcs",
+        ACTIVE,
+    ),
+    at_line("mutex-initialized-twice", "LockInitializedTwice", ACTIVE),
+    at_line("lookaside-in-freed-block", "LookasideListFreed", ACTIVE),
+    at_line(
+        "lookaside-initialized-twice",
+        "LookasideListInitializedTwice",
+        ACTIVE,
+    ),
+    at_line("lookaside-blocks-too-small", "LookasideListSize", ACTIVE),
+    at_line("event-in-paged-pool", "PageableObject", ACTIVE),
+    at_line("work-item-in-paged-pool", "PageableWorkItem", ACTIVE),
     at_line("rundown-released-twice", "RundownProtection", PAIRING),
     at_line("assertion-failed", "AssertionFailed", FAULTS),
     in_routine("stack-used-up", "StackUsedUp", FAULTS, "descend"),
     in_routine("sent-to-itself", "StackUsedUp", ENDS, "send_to_itself"),
     in_routine("create-opens-itself", "StackUsedUp", ENDS, "open_in_create"),
     at_line("bad-instruction", "BadInstruction", FAULTS),
+    at_line("misaligned-access", "BadInstruction", FAULTS),
+    in_routine(
+        "stopped-and-left",
+        "NeitherCompletedNorForwarded",
+        IRP_LIFE,
+        "stop_and_leave",
+    ),
+    at_line("unicode-printed-at-dispatch", "IrqlTooHigh", IRQL_CALLS),
+    at_line("mounted-nothing", "MountedNothing", DEVICES),
     at_line("detached-twice", "DetachedTwice", DEVICES),
     at_line("deleted-twice", "DeletedTwice", DEVICES),
     in_routine(
@@ -486,7 +627,29 @@ pub const ALL: &[Mistake] = &[
         DEVICES,
         "tick",
     ),
-    at_line("remove-lock-released-twice", "RemoveLockCheck", DEVICES),
+    at_line(
+        "remove-lock-released-twice",
+        "RemoveLockCheck",
+        REMOVE_LOCKS,
+    ),
+    at_line("remove-lock-tag", "RemoveLockTag", REMOVE_LOCKS),
+    at_line("remove-lock-wait-tag", "RemoveLockTag", REMOVE_LOCKS),
+    at_line(
+        "remove-lock-initialized-twice",
+        "RemoveLockInitializedAgain",
+        REMOVE_LOCKS,
+    ),
+    at_line("remove-lock-kept", "RemoveLockRelease2", REMOVE_LOCKS),
+    at_line(
+        "remove-lock-kept-by-completion",
+        "RemoveLockRelease2",
+        REMOVE_LOCKS,
+    ),
+    at_line(
+        "remove-lock-released-early",
+        "RemoveLockForward",
+        REMOVE_LOCKS,
+    ),
     in_routine(
         "reference-unload-with-request-out",
         "UnloadedWithPendingOperations",
@@ -559,6 +722,64 @@ pub const ALL: &[Mistake] = &[
     request("complete-unsent", "IoAllocateComplete"),
     request("threaded-request-freed", "ThreadedRequestFreed"),
     request("built-request-reused", "IoReuseIrp"),
+    at_line("foreign-request-freed", "IoBuildFsdFree", OWN_REQUESTS),
+    at_line("foreign-request-reused", "IoReuseIrp2", OWN_REQUESTS),
+    at_line("built-without-routine", "IoBuildFsdForward", OWN_REQUESTS),
+    in_routine(
+        "own-event-not-signalled",
+        "SignalEventInCompletion",
+        OWN_REQUESTS,
+        "free_and_signal",
+    ),
+    in_routine(
+        "built-event-not-signalled",
+        "SignalEventInCompletion",
+        OWN_REQUESTS,
+        "free_and_signal",
+    ),
+    at_line(
+        "event-of-request-set",
+        "IoBuildDeviceIoControlSetEvent",
+        OWN_REQUESTS,
+    ),
+    at_line("sent-at-apc-level", "SentAtApcLevel", OWN_REQUESTS),
+    at_line(
+        "built-with-freed-buffer",
+        "IoBuildFsdInvalidBuffer",
+        OWN_REQUESTS,
+    ),
+    at_line(
+        "control-with-freed-buffer",
+        "IoBuildDeviceControlInvalidBuffer",
+        OWN_REQUESTS,
+    ),
+    at_line(
+        "create-for-closed-file",
+        "CreateForClosedFile",
+        OWN_REQUESTS,
+    ),
+    in_routine("cancel-not-looked-at", "IrpCancelField", CANCELLING, "keep"),
+    in_routine(
+        "cancel-routine-set-below",
+        "CancelRoutineSetWhileBelow",
+        CANCELLING,
+        "set_below",
+    )
+    .with(Work::Copy),
+    at_line("write-buffer-changed", "WriteBufferChanged", WRITES),
+    at_line("volume-reparsed", "VolumeReparsed", FILES),
+    at_line(
+        "parameter-freed-in-list",
+        "ExtraCreateParameterInList",
+        FILES,
+    ),
+    at_line("worker-terminates", "WorkerTerminated", THREADS),
+    at_line("detached-from-nothing", "InvalidProcessDetach", THREADS),
+    at_line(
+        "device-timer-initialized-twice",
+        "DeviceTimerInitializedAgain",
+        DEVICES,
+    ),
     request("charged-request-initialized", "AllocatedRequestInitialized"),
     request(
         "allocated-request-initialized",
@@ -618,6 +839,26 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
     at_line("null-handle", "NullHandle", OBJECTS),
+    at_line("closed-handle-referenced", "BadHandle", HANDLES),
+    at_line("handle-closed-twice", "InvalidKernelHandle", HANDLES),
+    at_line("kernel-handle-as-user", "KernelHandleAsUser", HANDLES),
+    at_line("malformed-string", "MalformedString", HANDLES),
+    at_line("key-used-after-close", "ZwRegistryOpen", HANDLES),
+    at_line("key-closed-twice", "ZwRegistryOpen", HANDLES),
+    at_line("created-key-used-after-delete", "ZwRegistryCreate", HANDLES),
+    at_line("object-dereferenced-after-last", "ObjectGone", HANDLES),
+    at_line("event-in-program-memory", "UserAddressInKernel", ADDRESSES),
+    at_line(
+        "kernel-request-with-program-memory",
+        "UserAddressInKernelRequest",
+        ADDRESSES,
+    ),
+    at_line(
+        "program-memory-given-to-zw",
+        "UserAddressInZwCall",
+        ADDRESSES,
+    ),
+    at_line("block-referenced-as-object", "BadObjectHeader", HANDLES),
     at_line(
         "user-handle-in-kernel-mode",
         "UserHandleInKernelMode",

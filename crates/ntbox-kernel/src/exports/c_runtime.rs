@@ -9,7 +9,7 @@ mod strings;
 
 super::table! {
     raises(3) "memcpy" => memory::copy,
-    raises(3) "memmove" => memory::copy,
+    raises(3) "memmove" => memory::move_bytes,
     raises(3) "memset" => memory::set,
     raises(3) "memcmp" => memory::compare,
     "memchr" => memory::find,

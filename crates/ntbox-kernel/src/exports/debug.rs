@@ -81,15 +81,15 @@ unsafe fn print(
     arguments: *const u64,
     caller: usize,
 ) -> NTSTATUS {
-    // SAFETY: contract of the function.
-    let text = unsafe { format::format(Text::Narrow(format), Arguments::new(arguments), false) };
-    if text.has_unicode_formats {
+    // Before what is to be converted is read: it may be pageable.
+    let mut before_unicode = || {
         irql::require_at_most(ddi, PASSIVE_LEVEL, caller);
-    }
-    write(&format!(
-        "{prefix}{}",
-        String::from_utf16_lossy(&text.units)
-    ));
+    };
+    let text = Text::Narrow(format);
+    // SAFETY: contract of the function.
+    let units =
+        unsafe { format::format(text, Arguments::new(arguments), false, &mut before_unicode) };
+    write(&format!("{prefix}{}", String::from_utf16_lossy(&units)));
     STATUS_SUCCESS
 }
 
@@ -270,6 +270,11 @@ mod tests {
             unsafe { v_dbg_print_ex(0, 0, c"%p\n".as_ptr().cast(), arguments.as_ptr(), 0) };
         });
         assert_eq!(found.len(), 1);
-        assert!(found[0].message.contains("Unicode format"));
+        let page = "its maximum is PASSIVE_LEVEL (0), by ddi/wdm/nf-wdm-dbgprintex";
+        let message = &found[0].message;
+        assert!(
+            message.contains("Unicode format") && message.ends_with(page),
+            "{message}"
+        );
     }
 }

@@ -1,13 +1,17 @@
 //! `FsRtl`: routines for file systems and their filters.
 //!
-//! Left out: what only file systems use (oplocks, locks, notification lists,
-//! large MCBs, tunnels) and whatever needs a cache or memory manager.
+//! Left out: what only file systems use (oplocks, large MCBs, tunnels) and
+//! whatever needs a cache or memory manager.
 
 pub mod contexts;
 mod ecp;
 pub mod expression;
+mod file_lock;
+mod file_locks;
 mod files;
 mod names;
+
+use super::ex::pool;
 
 super::table! {
     caller(2) "FsRtlRegisterFileSystemFilterCallbacks" => files::register_file_system_filter_callbacks,
@@ -17,6 +21,26 @@ super::table! {
     "FsRtlIsNtstatusExpected" => files::is_ntstatus_expected,
     "FsRtlNormalizeNtstatus" => files::normalize_ntstatus,
     "FsRtlGetFileSize" => files::get_file_size,
+
+    raises(2) "FsRtlAllocatePool" => pool::fs_rtl_allocate_pool,
+    raises(2) "FsRtlAllocatePoolWithQuota" => pool::fs_rtl_allocate_pool_with_quota,
+    raises(3) "FsRtlAllocatePoolWithTag" => pool::fs_rtl_allocate_pool_with_tag,
+    raises(3) "FsRtlAllocatePoolWithQuotaTag" => pool::fs_rtl_allocate_pool_with_quota_tag,
+
+    caller(3) "FsRtlInitializeFileLock" => file_locks::initialize,
+    caller(1) "FsRtlUninitializeFileLock" => file_locks::uninitialize,
+    caller(2) "FsRtlAllocateFileLock" => file_locks::allocate,
+    caller(1) "FsRtlFreeFileLock" => file_locks::free,
+    caller(3) "FsRtlProcessFileLock" => file_locks::process,
+    "FsRtlPrivateLock" => file_locks::private_lock,
+    caller(8) "FsRtlFastUnlockSingle" => file_locks::unlock_single,
+    caller(4) "FsRtlFastUnlockAll" => file_locks::unlock_all,
+    caller(5) "FsRtlFastUnlockAllByKey" => file_locks::unlock_all_by_key,
+    caller(2) "FsRtlCheckLockForReadAccess" => file_locks::check_read,
+    caller(2) "FsRtlCheckLockForWriteAccess" => file_locks::check_write,
+    caller(6) "FsRtlFastCheckLockForRead" => file_locks::fast_check_read,
+    caller(6) "FsRtlFastCheckLockForWrite" => file_locks::fast_check_write,
+    caller(2) "FsRtlGetNextFileLock" => file_locks::get_next,
 
     caller(4) "FsRtlIsNameInExpression" => names::is_name_in_expression,
     "FsRtlDoesNameContainWildCards" => names::does_name_contain_wild_cards,

@@ -7,15 +7,17 @@
 mod csq;
 mod devices;
 mod drivers;
+mod extended_attributes;
 mod files;
 mod log;
-mod names;
+pub(super) mod names;
 mod remove_lock;
 pub(crate) mod requests;
 mod share_access;
 mod stack_limits;
 mod synchronous;
 mod timers;
+mod verification;
 mod work_items;
 
 pub use requests::set_top_level_irp;
@@ -59,16 +61,18 @@ super::table! {
     caller(6) "IoBuildAsynchronousFsdRequest" => requests::build_asynchronous_fsd_request,
     caller(9) "IoBuildDeviceIoControlRequest" => requests::build_device_io_control_request,
     caller(2) "IoMakeAssociatedIrp" => requests::make_associated_irp,
-    "IoGetTopLevelIrp" => requests::get_top_level_irp,
+    caller(0) "IoGetTopLevelIrp" => requests::get_top_level_irp,
     caller(1) "IoSetTopLevelIrp" => requests::set_top_level_irp,
     "IoIsOperationSynchronous" => requests::is_operation_synchronous,
     "IoGetRequestorProcess" => requests::get_requestor_process,
     "IoGetRequestorProcessId" => requests::get_requestor_process_id,
+    "IoGetRequestorSessionId" => requests::get_requestor_session_id,
+    "IoIs32bitProcess" => requests::is_32_bit_process,
     "IoThreadToProcess" => requests::thread_to_process,
     "IoIsSystemThread" => requests::is_system_thread,
     caller(5) "IoAllocateMdl" => requests::allocate_mdl,
     caller(1) "IoFreeMdl" => requests::free_mdl,
-    "IoBuildPartialMdl" => requests::build_partial_mdl,
+    caller(4) "IoBuildPartialMdl" => requests::build_partial_mdl,
 
     caller(2) "IoRegisterFsRegistrationChange" => drivers::register_fs_registration_change,
     caller(3) "IoRegisterFsRegistrationChangeMountAware" => drivers::register_fs_registration_change_mount_aware,
@@ -119,6 +123,18 @@ super::table! {
     caller(1) "IoFreeErrorLogEntry" => log::free_error_log_entry,
     caller(1) "IoWriteErrorLogEntry" => log::write_error_log_entry,
 
+    caller(2) "IoCreateNotificationEvent" => super::zw::event::create_notification,
+    caller(2) "IoCreateSynchronizationEvent" => super::zw::event::create_synchronization,
+
+    caller(2) "IoVerifyVolume" => verification::verify_volume,
+    caller(2) "IoSetDeviceToVerify" => verification::set_device_to_verify,
+    caller(1) "IoGetDeviceToVerify" => verification::get_device_to_verify,
+    caller(2) "IoSetHardErrorOrVerifyDevice" => verification::set_hard_error_or_verify_device,
+    caller(1) "IoSetThreadHardErrorMode" => verification::set_thread_hard_error_mode,
+    caller(3) "IoRaiseHardError" => verification::raise_hard_error,
+    caller(3) "IoRaiseInformationalHardError" => verification::raise_informational_hard_error,
+    caller(3) "IoCheckEaBufferValidity" => extended_attributes::check_buffer,
+
     "IoGetStackLimits" => stack_limits::get_stack_limits,
     "IoGetRemainingStackSize" => stack_limits::get_remaining_stack_size,
     "IoGetInitialStack" => stack_limits::get_initial_stack,
@@ -134,8 +150,8 @@ super::table! {
     "IoCsqRemoveIrp" => csq::remove_irp,
     "IoCsqRemoveNextIrp" => csq::remove_next_irp,
 
-    "IoInitializeRemoveLockEx" => remove_lock::initialize,
-    "IoAcquireRemoveLockEx" => remove_lock::acquire,
+    caller(5) "IoInitializeRemoveLockEx" => remove_lock::initialize,
+    caller(5) "IoAcquireRemoveLockEx" => remove_lock::acquire,
     caller(3) "IoReleaseRemoveLockEx" => remove_lock::release,
     caller(3) "IoReleaseRemoveLockAndWaitEx" => remove_lock::release_and_wait,
 }

@@ -9,13 +9,14 @@
 
 mod attach;
 pub(super) mod bug_check;
-mod objects;
+pub(super) mod objects;
 mod processors;
+mod queues;
 mod spin_locks;
 mod timers;
 
 super::table! {
-    "KeInitializeEvent" => objects::initialize_event,
+    caller(3) "KeInitializeEvent" => objects::initialize_event,
     caller(3) "KeSetEvent" => objects::set_event,
     caller(1) "KeResetEvent" => objects::reset_event,
     caller(1) "KeClearEvent" => objects::clear_event,
@@ -25,10 +26,10 @@ super::table! {
     caller(5) "KeWaitForMutexObject" => objects::wait_for_single_object,
     caller(8) "KeWaitForMultipleObjects" => objects::wait_for_multiple_objects,
     caller(3) "KeDelayExecutionThread" => objects::delay_execution_thread,
-    "KeInitializeSemaphore" => objects::initialize_semaphore,
+    caller(3) "KeInitializeSemaphore" => objects::initialize_semaphore,
     caller(4) "KeReleaseSemaphore" => objects::release_semaphore,
     "KeReadStateSemaphore" => objects::read_state,
-    "KeInitializeMutex" => objects::initialize_mutex,
+    caller(2) "KeInitializeMutex" => objects::initialize_mutex,
     caller(2) "KeReleaseMutex" => objects::release_mutex,
     "KeReadStateMutex" => objects::read_state,
 
@@ -36,7 +37,7 @@ super::table! {
     caller(1) "KfRaiseIrql" => spin_locks::raise_irql,
     caller(1) "KeLowerIrql" => spin_locks::lower_irql,
     caller(0) "KeRaiseIrqlToDpcLevel" => spin_locks::raise_irql_to_dpc_level,
-    "KeInitializeSpinLock" => spin_locks::initialize,
+    caller(1) "KeInitializeSpinLock" => spin_locks::initialize,
     caller(1) "KeAcquireSpinLockRaiseToDpc" => spin_locks::acquire_raise_to_dpc,
     caller(2) "KeReleaseSpinLock" => spin_locks::release,
     caller(1) "KeAcquireSpinLockAtDpcLevel" => spin_locks::acquire_at_dpc_level,
@@ -56,12 +57,19 @@ super::table! {
     "KeAreApcsDisabled" => spin_locks::are_apcs_disabled,
     "KeAreAllApcsDisabled" => spin_locks::are_all_apcs_disabled,
 
+    "KeInitializeQueue" => queues::initialize,
+    "KeReadStateQueue" => queues::read_state,
+    caller(2) "KeInsertQueue" => queues::insert,
+    caller(2) "KeInsertHeadQueue" => queues::insert_head,
+    caller(3) "KeRemoveQueue" => queues::remove,
+    caller(1) "KeRundownQueue" => queues::rundown,
+
     "KeInitializeDpc" => timers::initialize_dpc,
     "KeInsertQueueDpc" => timers::insert_queue_dpc,
     "KeRemoveQueueDpc" => timers::remove_queue_dpc,
     caller(0) "KeFlushQueuedDpcs" => timers::flush_queued_dpcs,
-    "KeInitializeTimer" => timers::initialize_timer,
-    "KeInitializeTimerEx" => timers::initialize_timer_ex,
+    caller(1) "KeInitializeTimer" => timers::initialize_timer,
+    caller(2) "KeInitializeTimerEx" => timers::initialize_timer_ex,
     caller(3) "KeSetTimer" => timers::set_timer,
     caller(4) "KeSetTimerEx" => timers::set_timer_ex,
     caller(1) "KeCancelTimer" => timers::cancel_timer,

@@ -2,12 +2,13 @@
 //!
 //! Memory of the box is always resident and mapped at one address for everybody:
 //! locking and mapping change flags, which are checked. There is no border between
-//! user and system addresses, so a probe checks alignment and range only.
+//! user and system addresses, so a probe checks alignment and range only; a mapping into a program is
+//! one by what the driver says.
 //!
 //! Left out: physical addresses, making sections, contiguous and noncached memory.
 //!
 //! Source: "Using MDLs" in the kernel architecture guide; bug checks 0xC4/70, 76,
-//! 7C, 7D, 7F and B0.
+//! 7A, 7C, 7D, 7F, 81, 82, B0 to B9 and 140.
 
 #![expect(
     unsafe_code,
@@ -17,9 +18,10 @@
 
 mod sections;
 
-use crate::host::memory;
+use crate::host::{memory, pageable};
 use crate::io_manager::mdl::{
-    self, MAPPED_TO_SYSTEM_VA, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL,
+    self, MAPPED_TO_SYSTEM_VA, MAPPING_CAN_FAIL, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
+    SOURCE_IS_NONPAGED_POOL,
 };
 use crate::nt::unicode;
 use crate::nt::{
@@ -27,10 +29,10 @@ use crate::nt::{
     STATUS_DATATYPE_MISALIGNMENT, UNICODE_STRING,
 };
 use crate::pe_image;
-use crate::pool::{self, Kind};
+use crate::pool::{self, Kind, active};
 use crate::processor::exception::{self, Touch};
 use crate::processor::irql;
-use crate::verifier::{rules, violation};
+use crate::verifier::{Rule, rules, violation};
 use std::ffi::c_void;
 
 super::table! {
@@ -92,10 +94,14 @@ fn flags(list: *const MDL) -> i16 {
     unsafe { (*list).MdlFlags }
 }
 
-#[cold]
 fn wrong_state(ddi: &str, list: *const MDL, what: &str, caller: usize) {
+    wrong(&rules::MDL_STATE, ddi, list, what, caller);
+}
+
+#[cold]
+fn wrong(rule: &'static Rule, ddi: &str, list: *const MDL, what: &str, caller: usize) {
     violation(
-        &rules::MDL_STATE,
+        rule,
         format!(
             "{ddi}: MDL {list:p} with flags 0x{:04X} {what}",
             flags(list)
@@ -134,6 +140,7 @@ unsafe extern "win64" fn probe_and_lock_pages(
     }
     // SAFETY: as above.
     unsafe { mdl::lock_pages(list) };
+    mdl::locked_for(list, caller);
 }
 
 /// `MmUnlockPages`.
@@ -158,15 +165,17 @@ unsafe extern "win64" fn build_mdl_for_non_paged_pool(list: *mut MDL, caller: us
     // SAFETY: the driver passes a list.
     let address = unsafe { mdl::virtual_address(list) };
     let paged = matches!(pool::block_at(address.addr()), Some((Kind::Paged, _)));
-    if paged
-        || flags(list) & (PAGES_LOCKED | MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL | PARTIAL)
-            != 0
-    {
-        let what = if paged {
-            "describes paged pool"
-        } else {
-            "was built or locked already"
-        };
+    if paged || pageable::may_be_out(address.addr()) {
+        wrong(
+            &rules::MDL_PAGEABLE,
+            "MmBuildMdlForNonPagedPool",
+            list,
+            "describes pageable memory",
+            caller,
+        );
+    }
+    if flags(list) & (PAGES_LOCKED | MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL | PARTIAL) != 0 {
+        let what = "was built or locked already";
         wrong_state("MmBuildMdlForNonPagedPool", list, what, caller);
     }
     // SAFETY: as above.
@@ -175,11 +184,33 @@ unsafe extern "win64" fn build_mdl_for_non_paged_pool(list: *mut MDL, caller: us
     unsafe { (*list).MdlFlags |= SOURCE_IS_NONPAGED_POOL };
 }
 
+/// One whose pages are mapped into the program.
+static USER_MAPPING: active::Kind = active::Kind {
+    what: "MDL",
+    begun: "mapped into a program",
+    freed: Some(&rules::MDL_FREED_MAPPED),
+    twice: None,
+    missing: None,
+    forget: |_| {},
+};
+
+/// `MdlMappingNoExecute`, in a priority.
+const NO_EXECUTE: u32 = 0x4000_0000;
+
+/// How pages are mapped.
+#[derive(Clone, Copy)]
+struct Mapping {
+    mode: i8,
+    may_fail: bool,
+    executable: bool,
+}
+
 /// What the mapping routines do: the address is the one everybody uses.
 ///
 /// # Safety
 /// `list` points to an MDL.
-unsafe fn map(ddi: &'static str, list: *mut MDL, mode: i8, caller: usize) -> *mut c_void {
+unsafe fn map(ddi: &'static str, list: *mut MDL, how: Mapping, caller: usize) -> *mut c_void {
+    let Mapping { mode, .. } = how;
     let maximum = if mode == 0 { DISPATCH_LEVEL } else { APC_LEVEL };
     irql::require_at_most(ddi, maximum, caller);
     if flags(list) & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL) == 0 {
@@ -187,19 +218,47 @@ unsafe fn map(ddi: &'static str, list: *mut MDL, mode: i8, caller: usize) -> *mu
     }
     // SAFETY: contract of the function.
     let address = unsafe { mdl::virtual_address(list) };
-    if mode == 0 {
-        // SAFETY: contract of the function.
-        unsafe { (*list).MappedSystemVa = address };
-        // SAFETY: contract of the function.
-        unsafe { (*list).MdlFlags |= MAPPED_TO_SYSTEM_VA };
+    if mode != 0 {
+        USER_MAPPING.begin(list.addr(), caller);
+        return address;
     }
+    if how.executable {
+        let what = "is mapped so that it can be executed";
+        wrong(&rules::EXECUTABLE_MAPPING, ddi, list, what, caller);
+    }
+    if !how.may_fail && flags(list) & MAPPING_CAN_FAIL == 0 {
+        let what = "is mapped so that the system stops where that fails";
+        wrong(&rules::MDL_MAY_NOT_FAIL, ddi, list, what, caller);
+    }
+    if flags(list) & MAPPED_TO_SYSTEM_VA != 0 {
+        wrong(
+            &rules::MDL_MAPPED_TWICE,
+            ddi,
+            list,
+            "is mapped already",
+            caller,
+        );
+    }
+    let own = match flags(list) & PARTIAL {
+        0 => MAPPED_TO_SYSTEM_VA,
+        _ => MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED,
+    };
+    // SAFETY: contract of the function.
+    unsafe { (*list).MappedSystemVa = address };
+    // SAFETY: contract of the function.
+    unsafe { (*list).MdlFlags |= own };
     address
 }
 
 /// `MmMapLockedPages`.
 unsafe extern "win64" fn map_locked_pages(list: *mut MDL, mode: i8, caller: usize) -> *mut c_void {
+    let how = Mapping {
+        mode,
+        may_fail: false,
+        executable: true,
+    };
     // SAFETY: the driver passes a list.
-    unsafe { map("MmMapLockedPages", list, mode, caller) }
+    unsafe { map("MmMapLockedPages", list, how, caller) }
 }
 
 /// `MmMapLockedPagesSpecifyCache`. A requested address is not given.
@@ -209,21 +268,46 @@ unsafe extern "win64" fn map_locked_pages_specify_cache(
     _cache: i32,
     _requested: *mut c_void,
     bug_check_on_failure: u32,
-    _priority: u32,
+    priority: u32,
     caller: usize,
 ) -> *mut c_void {
     if bug_check_on_failure == 0 && crate::pool::failure::should_fail(caller) {
         return std::ptr::null_mut();
     }
+    let how = Mapping {
+        mode,
+        may_fail: bug_check_on_failure == 0,
+        executable: priority & NO_EXECUTE == 0,
+    };
     // SAFETY: the driver passes a list.
-    unsafe { map("MmMapLockedPagesSpecifyCache", list, mode, caller) }
+    unsafe { map("MmMapLockedPagesSpecifyCache", list, how, caller) }
 }
 
 /// `MmUnmapLockedPages`.
-unsafe extern "win64" fn unmap_locked_pages(_base: *mut c_void, list: *mut MDL, caller: usize) {
-    irql::require("MmUnmapLockedPages", caller);
+unsafe extern "win64" fn unmap_locked_pages(base: *mut c_void, list: *mut MDL, caller: usize) {
+    let ddi = "MmUnmapLockedPages";
+    irql::require(ddi, caller);
+    if USER_MAPPING.end(list.addr()) {
+        irql::require_at_most(ddi, APC_LEVEL, caller);
+        // SAFETY: the driver passes a list.
+        if base != unsafe { mdl::virtual_address(list) } {
+            let what = format!("is mapped into the program elsewhere than at {base:p}");
+            wrong(&rules::MDL_USER_MAPPING, ddi, list, &what, caller);
+        }
+        return;
+    }
+    let what = if flags(list) & MAPPED_TO_SYSTEM_VA == 0 {
+        Some("is not mapped")
+    } else if flags(list) & (PARTIAL | PARTIAL_HAS_BEEN_MAPPED) == PARTIAL {
+        Some("has no mapping of its own, but that of the whole")
+    } else {
+        None
+    };
+    if let Some(what) = what {
+        wrong(&rules::MDL_NOT_MAPPED, ddi, list, what, caller);
+    }
     // SAFETY: the driver passes a list.
-    unsafe { (*list).MdlFlags &= !MAPPED_TO_SYSTEM_VA };
+    unsafe { (*list).MdlFlags &= !(MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED) };
 }
 
 /// `MmSizeOfMdl`.
@@ -347,7 +431,15 @@ mod tests {
             assert_eq!(
                 // SAFETY: as above.
                 unsafe {
-                    map_locked_pages_specify_cache(list, 0, 1, std::ptr::null_mut(), 0, 16, 0)
+                    map_locked_pages_specify_cache(
+                        list,
+                        0,
+                        1,
+                        std::ptr::null_mut(),
+                        0,
+                        NO_EXECUTE | 16,
+                        0,
+                    )
                 },
                 address
             );
@@ -361,7 +453,14 @@ mod tests {
             // SAFETY: as above.
             unsafe { map_locked_pages(list, 0, 0) };
         });
-        assert_eq!(found.len(), 2);
+        let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
+        let expected = [
+            "MdlState",
+            "MdlState",
+            "CodeIntegrityMapping",
+            "MdlMappingMayNotFail",
+        ];
+        assert_eq!(names, expected);
         assert!(
             found[0].message.contains("is not locked"),
             "{}",
@@ -376,7 +475,7 @@ mod tests {
         let list = unsafe { mdl::allocate(block, 64, false, std::ptr::null_mut()) };
         // SAFETY: a live list.
         let ((), found) = capture(|| unsafe { build_mdl_for_non_paged_pool(list, 0) });
-        assert!(found[0].message.contains("paged pool"));
+        assert_eq!(found[0].rule, &rules::MDL_PAGEABLE);
         // SAFETY: allocated above.
         unsafe { pool::free(block, None, 0) };
     }

@@ -35,16 +35,19 @@
 
 pub mod c_runtime;
 pub mod cc;
+pub mod cm;
 pub mod debug;
 pub mod etw;
 pub mod ex;
 pub mod fsrtl;
+mod handles;
 pub mod io;
 pub mod ke;
 pub mod mm;
 pub mod ob;
 pub mod po;
 pub mod ps;
+mod resident;
 pub mod rtl;
 pub mod se;
 pub mod stub;
@@ -67,6 +70,7 @@ use std::sync::OnceLock;
 static FILES: &[(&str, &[Export])] = &[
     ("c", c_runtime::TABLE),
     ("cc", cc::TABLE),
+    ("cm", cm::TABLE),
     ("debug", debug::TABLE),
     ("ex", ex::TABLE),
     ("fsrtl", fsrtl::TABLE),

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::exports::handles;
 use crate::io_manager::{namespace, query_name, references};
 use crate::nt::{
     FILE_OBJECT, HANDLE, NTSTATUS, OBJ_KERNEL_HANDLE, OBJECT_HANDLE_INFORMATION,
@@ -9,7 +10,7 @@ use crate::nt::{
     STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool::failure;
-use crate::processor::object::{self, Kind, ObjectType};
+use crate::processor::object::{self, Kind, ObjectType, Presence};
 use crate::processor::{handle, lifetime};
 use crate::processor::{irql, thread};
 use crate::user;
@@ -38,9 +39,27 @@ super::table! {
 const CURRENT_PROCESS: isize = -1;
 const CURRENT_THREAD: isize = -2;
 
+/// False for what is no object, or none any more, which is reported.
+fn is_object(ddi: &str, body: *const c_void, caller: usize) -> bool {
+    let (rule, what) = match object::presence_of(body) {
+        Presence::There => return true,
+        Presence::Gone => (&rules::OBJECT_GONE, "which is deleted: it had no reference"),
+        Presence::None => (&rules::BAD_OBJECT_HEADER, "which is no object"),
+    };
+    violation(
+        rule,
+        format!("{ddi} was called for {body:p}, {what}"),
+        &[("called at", caller)],
+    );
+    false
+}
+
 /// `ObfReferenceObject`.
 unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> isize {
     irql::require("ObfReferenceObject", caller);
+    if !is_object("ObReferenceObject", body, caller) {
+        return 0;
+    }
     // SAFETY: the driver's object.
     unsafe { references::taken(body, caller) };
     // SAFETY: the driver's object.
@@ -52,6 +71,9 @@ unsafe extern "win64" fn reference_object(body: *mut c_void, caller: usize) -> i
 /// `ObfDereferenceObject`: what is left, as it was before this call's delete.
 unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) -> isize {
     irql::require("ObfDereferenceObject", caller);
+    if !is_object("ObDereferenceObject", body, caller) {
+        return 0;
+    }
     // SAFETY: the driver's object.
     let before = unsafe { object::pointer_count(body) };
     // SAFETY: as above.
@@ -112,6 +134,9 @@ unsafe extern "win64" fn reference_object_by_pointer(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("ObReferenceObjectByPointer", caller);
+    if !is_object("ObReferenceObjectByPointer", body, caller) {
+        return STATUS_OBJECT_TYPE_MISMATCH;
+    }
     // A kernel-mode caller is trusted with the type.
     // SAFETY: the driver's object.
     if mode != 0 && !unsafe { is_of_type(body, wanted) } {
@@ -175,7 +200,7 @@ unsafe extern "win64" fn reference_object_by_handle(
     STATUS_SUCCESS
 }
 
-/// Reports a handle of null, and one of the program that is used in kernel mode.
+/// Reports a handle of null or of nothing, and one that is used in the mode of the other kind.
 fn check_handle(handle: HANDLE, mode: i8, caller: usize) {
     let called = [("called at", caller)];
     if handle.is_null() {
@@ -185,9 +210,19 @@ fn check_handle(handle: HANDLE, mode: i8, caller: usize) {
             &called,
         );
     }
-    let is_programs = !handle::is_kernel_handle(handle)
-        && !matches!(handle as isize, CURRENT_PROCESS | CURRENT_THREAD)
-        && !thread::current().is_system();
+    let is_pseudo = matches!(handle as isize, CURRENT_PROCESS | CURRENT_THREAD);
+    if mode == 0 {
+        let (rule, ddi) = (&rules::BAD_HANDLE, "ObReferenceObjectByHandle");
+        handles::require(rule, ddi, handle, caller);
+    } else if handle::is_kernel_handle(handle) && !is_pseudo && thread::current().is_system() {
+        violation(
+            &rules::KERNEL_HANDLE_AS_USER,
+            format!("the kernel handle {handle:p} was used with UserMode"),
+            &called,
+        );
+    }
+    let is_programs =
+        !handle::is_kernel_handle(handle) && !is_pseudo && !thread::current().is_system();
     if mode == 0 && is_programs && handle::object_of_handle(handle).is_ok() {
         violation(
             &rules::USER_HANDLE,
@@ -245,6 +280,7 @@ unsafe extern "win64" fn open_object_by_pointer(
     if !unsafe { is_of_type(body, wanted) } {
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
+    references::check_lasting(body, caller);
     // SAFETY: the driver's object.
     let opened = unsafe { handle::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
     // SAFETY: the driver's pointer.
@@ -255,6 +291,8 @@ unsafe extern "win64" fn open_object_by_pointer(
 /// `ObCloseHandle`.
 unsafe extern "win64" fn close_handle(handle: HANDLE, _mode: i8, caller: usize) -> NTSTATUS {
     irql::require("ObCloseHandle", caller);
+    let rule = &rules::INVALID_KERNEL_HANDLE;
+    handles::require(rule, "ObCloseHandle", handle, caller);
     if handle.is_null() {
         STATUS_INVALID_HANDLE
     } else {

@@ -13,7 +13,8 @@ use crate::pool;
 use crate::processor::notify::{self, Occasion};
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{handle, lifetime};
-use crate::processor::{irql, process, system_thread, thread};
+use crate::processor::{irql, process, system_thread, thread, work};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 super::table! {
@@ -30,15 +31,21 @@ super::table! {
     "PsGetThreadProcess" => get_thread_process,
     "PsIsSystemThread" => is_system_thread,
     "PsGetProcessImageFileName" => get_process_image_file_name,
+    "PsGetProcessCreateTimeQuadPart" => get_process_create_time,
+    "PsGetProcessSessionId" => get_process_session_id,
+    "PsIsThreadTerminating" => is_thread_terminating,
     caller(2) "PsLookupProcessByProcessId" => lookup_process_by_process_id,
     caller(2) "PsLookupThreadByThreadId" => lookup_thread_by_thread_id,
     caller(7) "PsCreateSystemThread" => create_system_thread,
     caller(1) "PsTerminateSystemThread" => terminate_system_thread,
     caller(2) "PsSetCreateProcessNotifyRoutine" => set_create_process_notify_routine,
-    caller(2) "PsSetCreateProcessNotifyRoutineEx" => set_create_process_notify_routine,
+    caller(2) "PsSetCreateProcessNotifyRoutineEx" => set_create_process_notify_routine_ex,
+    caller(3) "PsSetCreateProcessNotifyRoutineEx2" => set_create_process_notify_routine_ex2,
     caller(1) "PsSetCreateThreadNotifyRoutine" => set_create_thread_notify_routine,
+    caller(2) "PsSetCreateThreadNotifyRoutineEx" => set_create_thread_notify_routine_ex,
     caller(1) "PsRemoveCreateThreadNotifyRoutine" => remove_create_thread_notify_routine,
     caller(1) "PsSetLoadImageNotifyRoutine" => set_load_image_notify_routine,
+    caller(2) "PsSetLoadImageNotifyRoutineEx" => set_load_image_notify_routine_ex,
     caller(1) "PsRemoveLoadImageNotifyRoutine" => remove_load_image_notify_routine,
     caller(1) "PsReferencePrimaryToken" => super::se::token::reference_primary,
     caller(1) "PsDereferencePrimaryToken" => super::se::token::dereference_primary,
@@ -67,8 +74,13 @@ unsafe extern "win64" fn get_current_thread_id() -> HANDLE {
     id(thread::current().id())
 }
 
-/// `PsGetCurrentProcess`, `IoGetCurrentProcess`: the one that the thread is attached to, or its own.
+/// `PsGetCurrentProcess`, `IoGetCurrentProcess`.
 pub(super) unsafe extern "win64" fn get_current_process() -> *mut c_void {
+    current_process()
+}
+
+/// The process that the thread is attached to, or its own.
+pub(super) fn current_process() -> *mut c_void {
     match process::attached() {
         process if process.is_null() => thread::current().process(),
         process => process,
@@ -117,6 +129,33 @@ unsafe extern "win64" fn get_process_image_file_name(object: *mut c_void) -> *mu
     process::from_object(object).map_or(std::ptr::null_mut(), process::Process::image_file_name)
 }
 
+/// `PsGetProcessCreateTimeQuadPart`. Any IRQL.
+unsafe extern "win64" fn get_process_create_time(object: *mut c_void) -> i64 {
+    process::from_object(object).map_or(0, process::Process::created)
+}
+
+/// `PsGetProcessSessionId`.
+unsafe extern "win64" fn get_process_session_id(object: *mut c_void) -> u32 {
+    process::from_object(object).map_or(0, process::Process::session)
+}
+
+/// `PsIsThreadTerminating`: a thread that has ended is.
+unsafe extern "win64" fn is_thread_terminating(object: *mut c_void) -> u8 {
+    irql::require("PsIsThreadTerminating", 0);
+    u8::from(thread::from_object(object).is_some_and(thread::Thread::has_ended))
+}
+
+/// The process of an id.
+pub(super) fn process_of_id(wanted: HANDLE) -> Option<&'static process::Process> {
+    process::by_id(wanted.addr())
+}
+
+/// The thread of an id, if it runs.
+pub(super) fn thread_of_id(wanted: HANDLE) -> Option<&'static thread::Thread> {
+    let mut threads = thread::running().into_iter();
+    threads.find(|thread| id(thread.id()) == wanted)
+}
+
 /// `PsLookupProcessByProcessId`: references the process.
 unsafe extern "win64" fn lookup_process_by_process_id(
     wanted: HANDLE,
@@ -124,14 +163,10 @@ unsafe extern "win64" fn lookup_process_by_process_id(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsLookupProcessByProcessId", caller);
-    let processes = [process::system(), process::user()];
-    let Some(process) = processes
-        .into_iter()
-        .find(|process| id(process.id()) == wanted)
-    else {
+    let Some(process) = process_of_id(wanted) else {
         return STATUS_INVALID_CID;
     };
-    // SAFETY: process objects live as long as the box.
+    // SAFETY: the object of a process that runs.
     unsafe { lifetime::reference(process.object()) };
     // SAFETY: the driver passes a variable.
     unsafe { found.write(process.object()) };
@@ -145,10 +180,7 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsLookupThreadByThreadId", caller);
-    let Some(thread) = thread::running()
-        .into_iter()
-        .find(|thread| id(thread.id()) == wanted)
-    else {
+    let Some(thread) = thread_of_id(wanted) else {
         return STATUS_INVALID_CID;
     };
     // SAFETY: thread objects live as long as the box.
@@ -161,8 +193,10 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
 /// `CLIENT_ID`.
 #[repr(C)]
 pub struct ClientId {
-    process: HANDLE,
-    thread: HANDLE,
+    /// Of the process.
+    pub process: HANDLE,
+    /// Of the thread, null for any.
+    pub thread: HANDLE,
 }
 
 /// `PsCreateSystemThread`. Object attributes have nothing that matters here.
@@ -214,21 +248,58 @@ unsafe extern "win64" fn create_system_thread(
 /// `PsCreateSystemThread` made.
 unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize) -> NTSTATUS {
     irql::require("PsTerminateSystemThread", caller);
+    let worker = work::worker_routine();
+    if worker != 0 {
+        violation(
+            &rules::WORKER_TERMINATED,
+            "a worker routine ends its thread, which is the system's".to_owned(),
+            &[("called by", caller), ("worker routine", worker)],
+        );
+        return STATUS_INVALID_PARAMETER;
+    }
     system_thread::terminate(status);
     STATUS_INVALID_PARAMETER
 }
 
-/// `PsSetCreateProcessNotifyRoutine(Ex)`.
+/// `PsSetCreateProcessNotifyRoutine`.
 unsafe extern "win64" fn set_create_process_notify_routine(
     routine: usize,
     remove: u8,
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateProcessNotifyRoutine", caller);
+    set_process_routine(Occasion::Process, routine, remove)
+}
+
+/// `PsSetCreateProcessNotifyRoutineEx`.
+unsafe extern "win64" fn set_create_process_notify_routine_ex(
+    routine: usize,
+    remove: u8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateProcessNotifyRoutineEx", caller);
+    set_process_routine(Occasion::ProcessEx, routine, remove)
+}
+
+/// `PsSetCreateProcessNotifyRoutineEx2`, of the one type that there is: the routine is as that of `…Ex`.
+unsafe extern "win64" fn set_create_process_notify_routine_ex2(
+    kind: i32,
+    routine: usize,
+    remove: u8,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateProcessNotifyRoutineEx2", caller);
+    if kind != 0 {
+        return STATUS_INVALID_PARAMETER;
+    }
+    set_process_routine(Occasion::ProcessEx, routine, remove)
+}
+
+fn set_process_routine(occasion: Occasion, routine: usize, remove: u8) -> NTSTATUS {
     let done = if remove != 0 {
-        notify::remove(Occasion::Process, routine)
+        notify::remove(occasion, routine)
     } else {
-        !notify::contains(Occasion::Process, routine) && notify::add(Occasion::Process, routine)
+        !notify::contains(occasion, routine) && notify::add(occasion, routine)
     };
     if done {
         STATUS_SUCCESS
@@ -264,6 +335,16 @@ unsafe extern "win64" fn set_create_thread_notify_routine(
     add_notify_routine(Occasion::Thread, routine)
 }
 
+/// `PsSetCreateThreadNotifyRoutineEx`: the routine is called where that of the other one is.
+unsafe extern "win64" fn set_create_thread_notify_routine_ex(
+    _kind: i32,
+    routine: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetCreateThreadNotifyRoutineEx", caller);
+    add_notify_routine(Occasion::Thread, routine)
+}
+
 /// `PsRemoveCreateThreadNotifyRoutine`.
 unsafe extern "win64" fn remove_create_thread_notify_routine(
     routine: usize,
@@ -276,6 +357,16 @@ unsafe extern "win64" fn remove_create_thread_notify_routine(
 /// `PsSetLoadImageNotifyRoutine`.
 unsafe extern "win64" fn set_load_image_notify_routine(routine: usize, caller: usize) -> NTSTATUS {
     irql::require("PsSetLoadImageNotifyRoutine", caller);
+    add_notify_routine(Occasion::Image, routine)
+}
+
+/// `PsSetLoadImageNotifyRoutineEx`.
+unsafe extern "win64" fn set_load_image_notify_routine_ex(
+    routine: usize,
+    _flags: usize,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("PsSetLoadImageNotifyRoutineEx", caller);
     add_notify_routine(Occasion::Image, routine)
 }
 

@@ -15,6 +15,7 @@ mod sid;
 mod strings;
 mod time;
 mod translate;
+mod utf8;
 mod version;
 
 pub(super) use strings::terminated;
@@ -28,6 +29,8 @@ super::table! {
     "RtlInitAnsiString" => strings::init_ansi,
     "RtlInitString" => strings::init_ansi,
     "RtlCopyUnicodeString" => strings::copy_unicode,
+    caller(5) "RtlUnicodeToUTF8N" => utf8::from_unicode,
+    caller(5) "RtlUTF8ToUnicodeN" => utf8::to_unicode,
     "RtlCopyString" => strings::copy_ansi,
     caller(3) "RtlCompareUnicodeString" => strings::compare_unicode,
     caller(3) "RtlEqualUnicodeString" => strings::equal_unicode,

@@ -29,6 +29,7 @@ super::table! {
     caller(3) "SeQueryInformationToken" => token::query,
     caller(2) "SeQueryAuthenticationIdToken" => token::authentication_id,
     "SeQuerySessionIdToken" => token::session_id,
+    caller(2) "SeLocateProcessImageName" => super::io::names::locate_process_image_name,
     caller(1) "SeTokenIsAdmin" => token::is_administrator,
     caller(1) "SeTokenIsRestricted" => token::is_restricted,
     "SeTokenType" => token::token_type,

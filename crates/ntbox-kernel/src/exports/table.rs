@@ -224,17 +224,23 @@ macro_rules! define_thunk {
 /// The address of a thunk in front of `$function`, which is as those of [`thunk`] and may raise an
 /// exception in the driver: what [`crate::processor::exception::raise`] left is raised behind the call.
 macro_rules! raising {
-    (0, $f:path) => { $crate::exports::table::raising!(@define "mov rcx, r10", $f, (usize)) };
-    (1, $f:path) => { $crate::exports::table::raising!(@define "mov rdx, r10", $f, (_, usize)) };
-    (2, $f:path) => { $crate::exports::table::raising!(@define "mov r8, r10", $f, (_, _, usize)) };
-    (3, $f:path) => { $crate::exports::table::raising!(@define "mov r9, r10", $f, (_, _, _, usize)) };
-    (@define $caller:literal, $f:path, ($($argument:tt),*)) => {{
+    (0, $f:path) => { $crate::exports::table::raising!(@define "mov rcx, r10", [], $f, (usize)) };
+    (1, $f:path) => { $crate::exports::table::raising!(@define "mov rdx, r10", [], $f, (_, usize)) };
+    (2, $f:path) => { $crate::exports::table::raising!(@define "mov r8, r10", [], $f, (_, _, usize)) };
+    (3, $f:path) => { $crate::exports::table::raising!(@define "mov r9, r10", [], $f, (_, _, _, usize)) };
+    (4, $f:path) => {
+        $crate::exports::table::raising!(@define "mov [rsp + 32], r10", [], $f, (_, _, _, _, usize))
+    };
+    (5, $f:path) => {
+        $crate::exports::table::raising!(@define "mov [rsp + 40], r10", [4], $f, (_, _, _, _, _, usize))
+    };
+    (@define $caller:literal, [$($stack:literal)*], $f:path, ($($argument:tt),*)) => {{
         const _: () = {
             let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
         };
         #[expect(unsafe_code, reason = "stacks are changed in assembly")]
         const THUNK: *const () = {
-            $crate::exports::table::define_thunk!(@define thunk, $f, 6, [], $caller,
+            $crate::exports::table::define_thunk!(@define thunk, $f, 6, [$($stack)*], $caller,
                 ["mov [rsp + 32], rax" "call {has_raised}" "mov r10, rax" "mov rax, [rsp + 32]"],
                 ["test r10b, r10b" "jnz {raise}"]
                 has_raised = sym $crate::processor::exception::has_raised,

@@ -12,24 +12,33 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
+mod buffer;
+pub(super) mod event;
 mod file;
 mod key;
 mod key_information;
+mod key_life;
 mod link;
 mod named;
 mod object;
 mod open;
+mod process;
+mod rights;
+mod token;
 
+use buffer::Buffer;
 pub(super) use key::open_driver_registry_key;
 pub(super) use object::self_relative;
 
 #[cfg(test)]
 mod tests;
 
+use crate::io_manager::program_memory;
 use crate::nt::unicode;
-use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER};
+use crate::nt::{HANDLE, NTSTATUS, OBJECT_ATTRIBUTES, STATUS_INVALID_PARAMETER, UNICODE_STRING};
 use crate::pool::failure;
 use crate::processor::{irql, thread};
+use crate::verifier::{rules, violation};
 
 super::table! {
     caller(1) "ZwClose" => object::close,
@@ -38,6 +47,19 @@ super::table! {
 
     caller(3) "ZwOpenSymbolicLinkObject" => link::open,
     caller(3) "ZwQuerySymbolicLinkObject" => link::query,
+
+    caller(4) "ZwOpenProcess" => process::open,
+    caller(5) "ZwQueryInformationProcess" => process::query,
+    caller(3) "ZwOpenProcessToken" => token::open_process,
+    caller(4) "ZwOpenProcessTokenEx" => token::open_process_ex,
+    caller(4) "ZwOpenThreadToken" => token::open_thread,
+    caller(5) "ZwOpenThreadTokenEx" => token::open_thread_ex,
+    caller(5) "ZwQueryInformationToken" => token::query,
+
+    caller(5) "ZwCreateEvent" => event::create,
+    caller(3) "ZwOpenEvent" => event::open,
+    caller(2) "ZwSetEvent" => event::set,
+    caller(3) "ZwWaitForSingleObject" => event::wait,
 
     caller(3) "ZwOpenKey" => key::open,
     caller(4) "ZwOpenKeyEx" => key::open_ex,
@@ -48,6 +70,7 @@ super::table! {
     caller(6) "ZwEnumerateKey" => key::enumerate,
     caller(6) "ZwQueryValueKey" => key::query_value,
     caller(6) "ZwEnumerateValueKey" => key::enumerate_value,
+    caller(2) "ZwDeleteValueKey" => key::delete_value,
     caller(6) "ZwSetValueKey" => key::set_value,
 
     caller(11) "ZwCreateFile" => open::create,
@@ -98,7 +121,45 @@ fn service(
     thread::from_kernel_mode(run).unwrap_or_else(|status| status)
 }
 
+/// Reports those of the addresses that a driver gives the service `name` which are a program's.
+fn passes(name: &str, addresses: &[usize], caller: usize) {
+    for address in addresses {
+        if program_memory::contains(*address) {
+            violation(
+                &rules::ZW_USER_ADDRESS,
+                format!("{name} was given 0x{address:x}, which is memory of a program"),
+                &[("called at", caller)],
+            );
+        }
+    }
+}
+
+/// The text of a string that a driver passes; one that is malformed is reported.
+///
+/// # Safety
+/// `string` is null or points to one.
+unsafe fn text_of(string: *const UNICODE_STRING) -> String {
+    // SAFETY: contract of the function.
+    if let Some(string) = unsafe { string.as_ref() } {
+        let UNICODE_STRING {
+            Length: length,
+            MaximumLength: maximum,
+            Buffer: buffer,
+        } = *string;
+        if length % 2 != 0 || length > maximum || buffer.is_null() && length != 0 {
+            violation(
+                &rules::MALFORMED_STRING,
+                format!("a string has {length} bytes of at most {maximum} at {buffer:p}"),
+                &[],
+            );
+        }
+    }
+    // SAFETY: contract of the function.
+    unsafe { unicode::to_string(string) }
+}
+
 /// The readable parts of an `OBJECT_ATTRIBUTES`.
+#[derive(Default)]
 struct Attributes {
     root: HANDLE,
     name: String,
@@ -107,6 +168,8 @@ struct Attributes {
 
 /// `OBJ_CASE_INSENSITIVE`.
 const CASE_INSENSITIVE: u32 = 0x40;
+/// `OBJ_OPENIF`.
+const OPEN_IF: u32 = 0x80;
 /// `OBJ_KERNEL_HANDLE`.
 const KERNEL_HANDLE: u32 = 0x200;
 
@@ -122,9 +185,21 @@ impl Attributes {
         Ok(Self {
             root: attributes.RootDirectory,
             // SAFETY: valid attributes have a valid name, or none.
-            name: unsafe { unicode::to_string(attributes.ObjectName) },
+            name: unsafe { text_of(attributes.ObjectName) },
             flags: attributes.Attributes,
         })
+    }
+
+    /// Those of an object that may do without.
+    ///
+    /// # Safety
+    /// As [`Self::read`].
+    unsafe fn read_or_none(attributes: *const OBJECT_ATTRIBUTES) -> Result<Self, NTSTATUS> {
+        if attributes.is_null() {
+            return Ok(Self::default());
+        }
+        // SAFETY: contract of the function.
+        unsafe { Self::read(attributes) }
     }
 
     fn is_kernel_handle(&self) -> bool {

@@ -50,8 +50,15 @@ pub fn stack() -> std::ops::Range<usize> {
     0..usize::MAX
 }
 
-/// Ends the process at once, without running destructors or exit handlers:
-/// other threads may hold any lock.
+/// On Linux hosts temporary directories go before a signal ends the process (SIGINT, SIGTERM, SIGHUP). To be called
+/// before there are other threads.
+pub fn expect_signals() {
+    #[cfg(target_os = "linux")]
+    file::sweep::before_signals();
+}
+
+/// Ends the process at once, without running destructors or exit handlers: other threads may hold any lock. On
+/// Linux hosts temporary directories go before.
 pub fn exit_now(code: i32) -> ! {
     system::exit_now(code)
 }

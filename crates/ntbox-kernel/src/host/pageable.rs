@@ -183,9 +183,12 @@ pub fn remove(start: usize, bytes: usize) {
     }
 }
 
-/// True if `address` is pageable.
-pub fn contains(address: usize) -> bool {
-    any() && ranges().at(address).is_some()
+/// True if what lies at `address` may be paged out: it is pageable, and no MDL has locked it.
+pub fn may_be_out(address: usize) -> bool {
+    any()
+        && ranges()
+            .at(address)
+            .is_some_and(|(_, range)| range.pins == 0)
 }
 
 /// Keeps what lies in `bytes` from `start` paged in until [`unpin`], as

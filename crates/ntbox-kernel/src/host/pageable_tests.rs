@@ -49,7 +49,7 @@ impl Page {
 impl Drop for Page {
     fn drop(&mut self) {
         remove(self.start, PAGE);
-        assert!(!contains(self.start));
+        assert!(!may_be_out(self.start));
         // SAFETY: the reservation ends here.
         unsafe { memory::release(self.start, PAGE) };
     }

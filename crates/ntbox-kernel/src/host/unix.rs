@@ -135,6 +135,8 @@ pub(super) fn write_raw(to_standard_output: bool, text: &str) {
 }
 
 pub(super) fn exit_now(code: i32) -> ! {
+    #[cfg(target_os = "linux")]
+    super::file::sweep::sweep();
     // SAFETY: ends the process.
     unsafe { libc::_exit(code) }
 }

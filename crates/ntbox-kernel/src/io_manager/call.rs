@@ -6,17 +6,22 @@
     reason = "the request belongs to the callee once its dispatch routine is entered"
 )]
 
+use super::early_cancel::Moment;
 use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
-use super::{call_checks, checks, device, fence, irp, stack_memory, unload_safe, witness};
+use super::{
+    call_checks, cancel_checks, checks, device, early_cancel, fence, irp, own_request_checks,
+    own_waits, program_memory, remove_locks, stack_memory, unload_safe, witness, written,
+};
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
     DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
 };
+use crate::pe_image;
 use crate::processor::driver_code::entering_for;
-use crate::processor::thread::{self, Regions};
-use crate::processor::{irql, points};
+use crate::processor::thread::Regions;
+use crate::processor::{irql, points, top_level};
 use crate::verifier::{self, rules};
 
 /// `IofCallDriver`: gives the request to the dispatch routine of `device`'s
@@ -97,9 +102,13 @@ unsafe fn no_location(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) {
 #[inline(never)]
 unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTSTATUS {
     points::point();
+    let by_driver = pe_image::may_be_code(site);
+    if by_driver {
+        early_cancel::at(Moment::PassedOn, irp);
+    }
     let level = irql::current();
     let regions = Regions::current();
-    let top = thread::top_level_irp();
+    let top = top_level::current();
     if let Some(completed) = checks::freed_by(irp) {
         checks::report(
             &rules::USE_AFTER_FREE,
@@ -150,6 +159,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         }
         // One that a lower driver has may have a routine of that driver's.
         call_checks::check_cancel_routine(irp, site);
+        program_memory::check_request(irp, site);
         let number = (*irp).CurrentLocation - 1;
         // Fewer locations than the stack below needs: the driver that lacks one would write
         // in front of the first before it could be caught.
@@ -158,6 +168,13 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             return STATUS_INVALID_DEVICE_REQUEST;
         }
         device::check_attached(device);
+        call_checks::check_create(irp, site);
+        if site == 0 && number == (*irp).StackCount {
+            written::issued(irp, device);
+        } else {
+            written::look(irp, ("passed on by", site));
+        }
+        remove_locks::passed_on(irp, site);
         if let Some(tracker) = tracker {
             call_checks::check(&*tracker, device, irp, number, site);
         }
@@ -176,6 +193,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         if call_checks::is_own_of_thread(irp, site) {
             stack_memory::sent(irp, site);
         }
+        if site != 0 && number == (*irp).StackCount {
+            own_request_checks::sent(irp, unload_safe::asked(&*location), site);
+        }
         let entered = tracker.map(|tracker| {
             let asked = unload_safe::asked(&*location);
             let event =
@@ -188,13 +208,21 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             })
         });
 
+        let to_driver = pe_image::may_be_code(routine as usize);
+        if to_driver {
+            early_cancel::at(Moment::Arrives, irp);
+        }
+
         let status = entering_for(routine, irp)(device, irp);
 
         stack_memory::returned(routine as usize, (&raw const control).addr());
         call_checks::check_status(status, routine as usize, signalled.then_some(site));
         if let Some((tracker, entry)) = entered {
             let queued = running::dispatch_left();
+            own_waits::returned(running::depth() + 1);
             fence::take_down(&raw const *tracker);
+            remove_locks::dispatch_left(&tracker, &entry, irp, status);
+            cancel_checks::dispatch_left(&tracker, &entry, irp, status);
             tracker.history.record(Event::new(
                 EventKind::Returned,
                 device,
@@ -229,6 +257,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         }
         checks::same_regions(regions, "dispatch routine", routine as usize, irp);
         checks::same_top_level(top, "dispatch routine", routine as usize, irp);
+        if by_driver {
+            early_cancel::at(Moment::Returned, irp);
+        }
         fence::put_up(fence);
         status
     }

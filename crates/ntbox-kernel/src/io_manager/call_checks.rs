@@ -11,8 +11,12 @@ use super::attachment::lower;
 use super::own_request_checks::Made;
 use super::tracker::{Asked, Holder, Tracker};
 use super::{checks, database, unload_safe};
+use crate::host::memory::try_read_as;
 use crate::nt::irp::control;
-use crate::nt::{DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IrpExt, NTSTATUS, STATUS_PENDING};
+use crate::nt::{
+    DEVICE_OBJECT, FILE_OBJECT, FO_CLEANUP_COMPLETE, FO_FILE_OPEN_CANCELLED, IO_STACK_LOCATION,
+    IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS, STATUS_PENDING,
+};
 use crate::pe_image;
 use crate::processor::dispatcher;
 use crate::verifier::{Rule, options, rules};
@@ -63,6 +67,31 @@ pub(super) unsafe fn check_cancel_routine(irp: *mut IRP, site: usize) {
     if site != 0 && unsafe { (*irp).CancelRoutine.is_some() } {
         let message = "the request was passed on while its cancel routine is set".to_owned();
         report(&rules::CANCEL_ROUTINE_AT_CALL, message, irp, site);
+    }
+}
+
+/// Reports a create that `site` sends for a file object that is closed, or whose open was cancelled.
+///
+/// # Safety
+/// `irp` is alive, and its next location is filled in.
+pub(super) unsafe fn check_create(irp: *mut IRP, site: usize) {
+    // SAFETY: contract.
+    let next = unsafe { irp.next_location() };
+    // SAFETY: contract.
+    let (major, file) = unsafe { ((*next).MajorFunction, (*next).FileObject) };
+    if site == 0 || u32::from(major) != IRP_MJ_CREATE || file.is_null() {
+        return;
+    }
+    // IoCallDriver itself never looks at the file object: whoever lays out a request may put
+    // anything there.
+    let flags = file.addr().wrapping_add(offset_of!(FILE_OBJECT, Flags));
+    // SAFETY: any bytes are flags.
+    let flags = unsafe { try_read_as::<u32>(flags) }.unwrap_or(0);
+    if flags & (FO_CLEANUP_COMPLETE | FO_FILE_OPEN_CANCELLED) != 0 {
+        let message =
+            "a create was sent for a file object that is closed, or whose open was cancelled"
+                .to_owned();
+        report(&rules::CREATE_FOR_CLOSED, message, irp, site);
     }
 }
 

@@ -13,8 +13,8 @@
 use super::database;
 use super::tracker::{Disagreement, Dispatch, Inner, Whereabouts};
 use crate::nt::{DEVICE_OBJECT, IRP, Kirql, NTSTATUS, STATUS_PENDING, Status};
-use crate::processor::irql;
-use crate::processor::thread::{self, Regions};
+use crate::processor::thread::Regions;
+use crate::processor::{irql, top_level};
 use crate::verifier::{self, Rule, Violation, rules};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -67,7 +67,7 @@ pub fn same_regions(before: Regions, which: &'static str, routine: usize, irp: *
 /// Reports the routine `which` of a driver, at `routine`, that has returned with another top-level IRP in its thread
 /// than it was called with, and sets that one again.
 pub fn same_top_level(before: *mut IRP, which: &'static str, routine: usize, irp: *mut IRP) {
-    let now = thread::top_level_irp();
+    let now = top_level::current();
     if now == before {
         return;
     }
@@ -77,9 +77,9 @@ pub fn same_top_level(before: *mut IRP, which: &'static str, routine: usize, irp
             "called with the top-level IRP {before:p}, the {which} returned with {now:p} as that of its thread"
         ),
         irp,
-        vec![("set by", thread::top_level_irp_set_by()), (which, routine)],
+        vec![("set by", top_level::set_by()), (which, routine)],
     );
-    thread::set_top_level_irp(before, 0);
+    top_level::set(before, 0);
 }
 
 /// # Safety
@@ -215,6 +215,19 @@ pub unsafe fn disagreement(found: Disagreement, status: NTSTATUS, inner: &Inner)
                     Status(status)
                 ),
                 vec![("dispatch routine", dispatch.routine)],
+            ),
+            Disagreement::NotCompleted {
+                dispatch,
+                whereabouts: Whereabouts::BackHere,
+            } => (
+                &rules::NEITHER_COMPLETED_NOR_FORWARDED,
+                format!(
+                    "{} returned {} for a request that has come back to it, stopped by its completion routine, and \
+                     neither completed it nor passed it on again",
+                    name(dispatch),
+                    Status(status)
+                ),
+                vec![("dispatch routine", dispatch.routine), completed],
             ),
             Disagreement::NotCompleted {
                 dispatch,

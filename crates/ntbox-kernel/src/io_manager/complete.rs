@@ -19,8 +19,8 @@ use super::complete_checks::{check_information, check_level, check_request, twic
 use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
-    call_checks, checks, completion_states, fence, file_checks, irp, running, second_stage,
-    unload_safe, witness,
+    call_checks, checks, completion_states, fence, file_checks, irp, mount_checks, remove_locks,
+    running, second_stage, unload_safe, witness, written,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -29,8 +29,8 @@ use crate::nt::{
 };
 use crate::pe_image::image_at;
 use crate::processor::driver_code::entering_for;
-use crate::processor::irql;
-use crate::processor::thread::{self, Regions};
+use crate::processor::thread::Regions;
+use crate::processor::{irql, top_level};
 use crate::verifier::{self, rules};
 
 pub use super::second_stage::finish_synchronously;
@@ -227,6 +227,13 @@ impl Observer for Checked {
             let major = unsafe { (*irp.location(number)).MajorFunction };
             file_checks::came_back(irp, major, lower, status, self.last);
         }
+        if Status(status).is_success()
+            && (inner.status_below(number)).is_none_or(|lower| Status(lower).is_error())
+            && image_at(self.last.1).is_some()
+        {
+            // SAFETY: as above.
+            unsafe { mount_checks::came_back(irp, irp.location(number), status, self.last) };
+        }
         if let Some(found) = inner.pass(number, control, status) {
             // SAFETY: devices of a request in flight are alive.
             unsafe { checks::disagreement(found, STATUS_PENDING, &inner) };
@@ -262,7 +269,7 @@ impl Observer for Checked {
         let address = unsafe { unload_safe::routine_to_report(routine, location.Context) };
         let level = irql::current();
         let regions = Regions::current();
-        let top = thread::top_level_irp();
+        let top = top_level::current();
         // SAFETY: the completer owns the request until the routine has it.
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
         let entered = Event::new(EventKind::RoutineEntered, device, number, 0, address);
@@ -296,6 +303,7 @@ impl Observer for Checked {
         if status == STATUS_MORE_PROCESSING_REQUIRED {
             return Outcome::Stop;
         }
+        remove_locks::continued(irp, address);
         if status != STATUS_SUCCESS {
             checks::report(
                 &rules::COMPLETION_STATUS,
@@ -312,6 +320,8 @@ impl Observer for Checked {
     }
 
     unsafe fn top(&mut self, irp: *mut IRP) {
+        written::look(irp, self.last);
+        written::forget(irp);
         // SAFETY: the completer owns the request.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         // SAFETY: as above.

@@ -219,6 +219,11 @@ fn text_of(string: &UNICODE_STRING) -> Option<String> {
 fn name_of_file(file: *mut FILE_OBJECT) -> Option<String> {
     // SAFETY: integers and raw pointers only.
     let object = unsafe { try_read_as::<FILE_OBJECT>(file as usize) }?;
+    // SAFETY: as above; the box keeps the name there.
+    let kept = unsafe { try_read_as::<UNICODE_STRING>(object.FileObjectExtension as usize) };
+    if let Some(name) = kept.and_then(|kept| text_of(&kept)) {
+        return Some(name);
+    }
     let name = text_of(&object.FileName)?;
     if name.starts_with('\\')
         || object.RelatedFileObject.is_null()

@@ -13,9 +13,11 @@
     reason = "parameters and lists are blocks that drivers hold by pointer"
 )]
 
+use super::checks;
 use crate::nt::{IRP, NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND, STATUS_SUCCESS};
 use crate::pool::{self, Kind};
 use crate::processor::driver_code::entering;
+use crate::verifier::{self, rules};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -30,6 +32,8 @@ pub type Cleanup = unsafe extern "win64" fn(*mut c_void, *const GUID);
 struct Header {
     /// The next one of the list, or null.
     next: *mut Header,
+    /// The list that it is in, or null.
+    list: *mut List,
     kind: GUID,
     bytes: u32,
     acknowledged: bool,
@@ -83,6 +87,7 @@ pub fn new_parameter(
         header.cast::<u8>().write_bytes(0, all);
         header.write(Header {
             next: null_mut(),
+            list: null_mut(),
             kind,
             bytes,
             acknowledged: false,
@@ -98,6 +103,18 @@ pub fn new_parameter(
 /// It came from [`new_parameter`], and nobody uses it any more.
 pub unsafe fn free_parameter(parameter: *mut c_void, site: usize) {
     let header = header_of(parameter);
+    // SAFETY: contract.
+    let list = unsafe { (*header).list };
+    if !list.is_null() && verifier::checks() {
+        checks::report(
+            &rules::PARAMETER_IN_LIST,
+            format!(
+                "the extra create parameter {parameter:p} is freed while it is in the list {list:p}"
+            ),
+            null_mut(),
+            vec![("freed by", site)],
+        );
+    }
     // SAFETY: contract.
     unsafe {
         if let Some(cleanup) = (*header).cleanup {
@@ -127,6 +144,7 @@ pub unsafe fn free_list(list: *mut List, site: usize) {
         while !(*list).first.is_null() {
             let header = (*list).first;
             (*list).first = (*header).next;
+            (*header).list = null_mut();
             free_parameter(parameter_of(header), site);
         }
         pool::free(list.cast(), None, site);
@@ -161,6 +179,7 @@ pub unsafe fn insert(list: *mut List, parameter: *mut c_void) -> NTSTATUS {
             return STATUS_INVALID_PARAMETER;
         }
         (*header).next = null_mut();
+        (*header).list = list;
         place.write(header);
     }
     STATUS_SUCCESS
@@ -196,7 +215,9 @@ pub unsafe fn remove(list: *mut List, kind: &GUID) -> Result<(*mut c_void, u32),
     unsafe {
         let found = find(list, kind)?;
         let place = place(list, kind);
-        place.write((**place).next);
+        let header = *place;
+        place.write((*header).next);
+        (*header).list = null_mut();
         Ok(found)
     }
 }

@@ -1,8 +1,8 @@
 //! What the checks look at around a call of fast I/O: the IRQL, the regions and the top-level IRP of the thread.
 
 use super::checks;
-use crate::processor::irql;
-use crate::processor::thread::{self, Regions};
+use crate::processor::thread::Regions;
+use crate::processor::{irql, top_level};
 use crate::verifier::{self, rules};
 use std::ptr::null_mut;
 
@@ -12,7 +12,7 @@ pub fn around<R>(routine: usize, call: impl FnOnce() -> R) -> R {
         return call();
     }
     let (level, regions) = (irql::current(), Regions::current());
-    let top = thread::top_level_irp();
+    let top = top_level::current();
     let result = call();
     let now = irql::current();
     if now != level {
@@ -42,6 +42,7 @@ pub fn around<R>(routine: usize, call: impl FnOnce() -> R) -> R {
 mod tests {
     use super::*;
     use crate::nt::{DISPATCH_LEVEL, IRP};
+    use crate::processor::thread;
     use crate::verifier::capture;
 
     #[test]
@@ -55,10 +56,10 @@ mod tests {
             around(1, || irql::raise(DISPATCH_LEVEL));
             around(1, thread::enter_critical_region);
             let fast_io = std::ptr::without_provenance_mut::<IRP>(4);
-            around(1, || thread::set_top_level_irp(fast_io, 0));
+            around(1, || top_level::set(fast_io, 0));
             around(1, || {
-                thread::set_top_level_irp(fast_io, 0);
-                thread::set_top_level_irp(null_mut(), 0);
+                top_level::set(fast_io, 0);
+                top_level::set(null_mut(), 0);
             });
         });
         let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
@@ -68,7 +69,7 @@ mod tests {
             &rules::TOP_LEVEL_LEFT,
         ];
         assert_eq!(names, expected.map(|rule| rule.name));
-        assert!(thread::top_level_irp().is_null());
+        assert!(top_level::current().is_null());
         assert_eq!(irql::current(), 0);
         assert!(!thread::apcs_disabled());
     }

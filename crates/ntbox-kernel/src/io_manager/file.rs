@@ -12,6 +12,7 @@
     reason = "file objects are shared with drivers by pointer"
 )]
 
+use super::file_name::{self, Kept};
 pub use super::file_requests::query;
 use super::file_requests::{send, send_to};
 pub(super) use super::file_requests::{send_create, send_shutdown};
@@ -19,7 +20,7 @@ use super::{device, file_checks, mount, references};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_FILE_OPEN_CANCELLED, FO_HANDLE_CREATED,
     FO_STREAM_FILE, FO_SYNCHRONOUS_IO, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, LIST_ENTRY, NTSTATUS,
-    STATUS_SUCCESS, UNICODE_STRING, VPB, VPB_MOUNTED,
+    STATUS_SUCCESS, VPB, VPB_MOUNTED,
 };
 use crate::pool;
 use crate::processor::dispatcher;
@@ -28,12 +29,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const IO_TYPE_FILE: i16 = 5;
 
-/// The tag of names, in the order of memory.
-const NAME_TAG: u32 = u32::from_le_bytes(*b"IoNm");
-
 /// What the box keeps about a file object (`FileObjectExtension`).
 #[repr(C)]
 struct Extension {
+    /// First, as it begins with the name that reports look for.
+    kept: Kept,
     /// Only this device and what is below it see the file's requests.
     hint: *mut DEVICE_OBJECT,
     opened: AtomicBool,
@@ -56,7 +56,7 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, name: &[u16], flags: u32) -> *m
         (*file).Size = size_of::<FILE_OBJECT>() as i16;
         (*file).DeviceObject = device;
         (*file).Flags = flags;
-        (*file).FileName = file_name(name);
+        (*file).FileName = file_name::new(name);
         (*file).FileObjectExtension = extension.cast();
         dispatcher::initialize_event(&raw mut (*file).Lock, false, false);
         dispatcher::initialize_event(&raw mut (*file).Event, true, false);
@@ -67,43 +67,6 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, name: &[u16], flags: u32) -> *m
     file
 }
 
-/// The name in a block of the pool, which file systems and filters may free and replace by one of their own. No
-/// terminator is behind it, as the length counts all that there is.
-fn file_name(name: &[u16]) -> UNICODE_STRING {
-    let bytes = size_of_val(name);
-    if bytes == 0 {
-        return UNICODE_STRING {
-            Length: 0,
-            MaximumLength: 0,
-            Buffer: std::ptr::null_mut(),
-        };
-    }
-    let buffer: *mut u16 = pool::allocate_for_anybody(bytes, NAME_TAG).cast();
-    // SAFETY: the block has that many bytes.
-    unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), buffer, name.len()) };
-    UNICODE_STRING {
-        Length: bytes as u16,
-        MaximumLength: bytes as u16,
-        Buffer: buffer,
-    }
-}
-
-/// `IoReplaceFileObjectName`. False if the file has no name.
-///
-/// # Safety
-/// `file` is alive, and nobody else uses its name.
-pub unsafe fn replace_name(file: *mut FILE_OBJECT, name: &[u16]) -> bool {
-    // SAFETY: contract.
-    unsafe {
-        let old = (*file).FileName.Buffer;
-        if !old.is_null() {
-            (*file).FileName = file_name(name);
-            super::second_stage::free_buffer(old.cast(), 0);
-        }
-        !old.is_null()
-    }
-}
-
 unsafe fn extension<'a>(file: *mut FILE_OBJECT) -> &'a mut Extension {
     // SAFETY: contract of the callers: a live file object, whose extension `create` made.
     unsafe { &mut *(*file).FileObjectExtension.cast::<Extension>() }
@@ -112,12 +75,33 @@ unsafe fn extension<'a>(file: *mut FILE_OBJECT) -> &'a mut Extension {
 /// The open succeeded: cleanup and close are owed from now on.
 ///
 /// # Safety
-/// `file` is alive.
+/// `file` is alive, and its create has been completed.
 pub unsafe fn opened(file: *mut FILE_OBJECT) {
     // SAFETY: contract.
-    unsafe { extension(file) }
-        .opened
-        .store(true, Ordering::Release);
+    let extension = unsafe { extension(file) };
+    // SAFETY: as above; nobody else knows the file yet.
+    unsafe { extension.kept.create_is_over(file) };
+    extension.opened.store(true, Ordering::Release);
+}
+
+/// `IoReplaceFileObjectName`, and what a file system does with a name in a create. False if the file has no name.
+///
+/// # Safety
+/// `file` is alive, and nobody else uses its name.
+pub unsafe fn replace_name(file: *mut FILE_OBJECT, name: &[u16]) -> bool {
+    // SAFETY: contract.
+    let extension = unsafe { extension(file) };
+    // SAFETY: contract.
+    unsafe { extension.kept.replace(file, name) }
+}
+
+/// The file system has no use for `FileName` when the create has been completed: who reads it then is found.
+///
+/// # Safety
+/// `file` is alive, and being opened.
+pub unsafe fn give_up_name(file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe { extension(file) }.kept.give_up();
 }
 
 /// True if the open succeeded.
@@ -351,10 +335,7 @@ unsafe fn delete_body(file: *mut FILE_OBJECT) {
         }
         references::forget(file.cast());
         file_checks::forget(file);
-        let name = (*file).FileName.Buffer;
-        if !name.is_null() {
-            super::second_stage::free_buffer(name.cast(), 0);
-        }
+        extension(file).kept.release(file);
         let vpb = (*file).Vpb;
         let device = (*file).DeviceObject;
         pool::free_for_box((*file).FileObjectExtension);

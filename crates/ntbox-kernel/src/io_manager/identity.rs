@@ -29,6 +29,24 @@ pub enum Choice {
     HeldUntilCancelled,
 }
 
+/// When another thread cancels a request that a driver's dispatch routine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// Before the driver has it.
+    Arrives,
+    /// When the driver passes it on.
+    PassedOn,
+    /// When the driver below has returned.
+    Returned,
+    /// When the driver waits.
+    Waits,
+}
+
+impl Moment {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Arrives, Self::PassedOn, Self::Returned, Self::Waits];
+}
+
 /// Which call a request belongs to, and how its caller wants it treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -49,6 +67,8 @@ pub struct Wanted {
     pub announce: bool,
     /// Completed in this way, whatever the seed says, and not by fast I/O.
     pub script: Option<Choice>,
+    /// Cancelled by another thread while a driver has it.
+    pub cancel_at: Option<Moment>,
 }
 
 thread_local! {
@@ -66,6 +86,7 @@ const NOBODY: Identity = Identity {
         failure_allowed: false,
         announce: false,
         script: None,
+        cancel_at: None,
     },
 };
 
@@ -105,6 +126,17 @@ pub fn calls() -> u64 {
     CALLS.get()
 }
 
+/// Which thread of a program this one is, and how many calls it has begun.
+pub fn place() -> (u64, u64) {
+    (ORDINAL.get(), CALLS.get())
+}
+
+/// This thread goes on for the one that had come to that [`place`].
+pub fn continue_from((ordinal, calls): (u64, u64)) {
+    ORDINAL.set(ordinal);
+    CALLS.set(calls);
+}
+
 /// The next call of this thread is held below until it is cancelled.
 pub fn hold_next_until_cancelled() {
     want(|wanted| wanted.hold_until_cancelled = true);
@@ -123,6 +155,16 @@ pub fn announce_next() {
 /// The next call of this thread is completed in this way.
 pub fn script_next(choice: Choice) {
     want(|wanted| wanted.script = Some(choice));
+}
+
+/// The next call of this thread is cancelled by another one at this moment, if a driver has it then.
+pub fn cancel_next(moment: Moment) {
+    want(|wanted| wanted.cancel_at = Some(moment));
+}
+
+/// The calls since there were `calls` of them do not count: they are made again.
+pub fn take_back_to(calls: u64) {
+    CALLS.set(calls);
 }
 
 fn want(change: impl FnOnce(&mut Wanted)) {

@@ -13,7 +13,7 @@
 use super::history::{self, Event, EventKind, History};
 use super::own_request_checks::{self, Made};
 use super::tracker::{Reference, Tracker};
-use super::{cancel, checks};
+use super::{cancel, checks, own_waits};
 use crate::host::address_map::AddressMap;
 use crate::io_manager::identity::Identity;
 use crate::nt::irp::size_of_irp;
@@ -249,6 +249,7 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
     };
     // SAFETY: contract.
     unsafe { own_request_checks::freed(irp, site) };
+    own_waits::gone(irp);
     shard(irp).remove(&(irp as usize));
     let mut freed_at = site;
     // SAFETY: contract; the tracker's own count comes from `into_raw`.
@@ -359,6 +360,13 @@ pub fn for_each_live(mut visit: impl FnMut(*mut IRP, usize)) {
 /// Who allocated the request; 0 if the box did.
 pub fn allocated_by(irp: *const IRP) -> usize {
     shard(irp).get(&(irp as usize)).copied().unwrap_or(0)
+}
+
+/// `site` has had the request built, which [`allocate`] does not know.
+pub fn set_allocator(irp: *const IRP, site: usize) {
+    if !irp.is_null() {
+        shard(irp).insert(irp as usize, site);
+    }
 }
 
 /// Requests in flight.

@@ -37,6 +37,7 @@ pub fn load(
 ) -> Result<Loaded, LoadError> {
     verifier::tell_requests(description::of_live, description::of_freed);
     let image = pe_image::load(path, resolve).map_err(LoadError::Image)?;
+    check_code_integrity(image);
     image.protect(verifier::options::pages_out());
     let name = format!(r"\FileSystem\{service}");
     let Some(driver) = create_object(&name, Some(image)) else {
@@ -72,6 +73,22 @@ pub fn load(
     // SAFETY: DriverEntry has succeeded; the driver object is alive.
     unsafe { entered(driver) };
     Ok(loaded)
+}
+
+/// Reports what a Windows would refuse to load that protects the integrity of code.
+fn check_code_integrity(image: &pe_image::Image) {
+    let report = |rule, what: String| {
+        let message = format!("{} {what}", image.path().display());
+        checks::report(rule, message, std::ptr::null_mut(), vec![]);
+    };
+    for name in image.writable_code() {
+        let what = format!("has the section {name}, which can be written and executed");
+        report(&rules::WRITABLE_CODE, what);
+    }
+    if let Some(name) = image.executable_imports() {
+        let what = format!("has its import address table in {name}, which can be executed");
+        report(&rules::EXECUTABLE_IMPORTS, what);
+    }
 }
 
 /// Calls DriverEntry, with a path to `key` that is gone when it returns, as is the string of it.

@@ -11,7 +11,9 @@
 
 use crate::host::pageable;
 use crate::nt::{IRP, MDL};
-use crate::pool;
+use crate::pe_image::Image;
+use crate::pool::{self, active};
+use crate::verifier::rules;
 use std::ffi::c_void;
 
 /// Bytes of a page.
@@ -24,6 +26,20 @@ pub const PAGES_LOCKED: i16 = 0x0002;
 pub const SOURCE_IS_NONPAGED_POOL: i16 = 0x0004;
 /// `MDL_PARTIAL`.
 pub const PARTIAL: i16 = 0x0010;
+/// `MDL_PARTIAL_HAS_BEEN_MAPPED`: its mapping is its own.
+pub const PARTIAL_HAS_BEEN_MAPPED: i16 = 0x0020;
+/// `MDL_MAPPING_CAN_FAIL`.
+pub const MAPPING_CAN_FAIL: i16 = 0x2000;
+
+/// One whose pages are locked.
+static LOCKED: active::Kind = active::Kind {
+    what: "MDL",
+    begun: "locked",
+    freed: Some(&rules::LOCKED_MDL_FREED),
+    twice: None,
+    missing: None,
+    forget: |_| {},
+};
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 
 fn pages(address: usize, length: usize) -> usize {
@@ -135,17 +151,43 @@ pub unsafe fn lock_pages(mdl: *mut MDL) {
     unsafe { (*mdl).MdlFlags |= PAGES_LOCKED };
 }
 
+/// The pages were locked for a driver, by its call that returns to `site`.
+pub fn locked_for(mdl: *const MDL, site: usize) {
+    LOCKED.begin(mdl.addr(), site);
+}
+
 /// `MmUnlockPages`; nothing for a list whose pages are not locked.
 ///
 /// # Safety
 /// `mdl` is alive.
 pub unsafe fn unlock_pages(mdl: *mut MDL) {
+    LOCKED.end(mdl.addr());
     // SAFETY: contract.
     unsafe {
         if (*mdl).MdlFlags & PAGES_LOCKED != 0 {
             pageable::unpin(virtual_address(mdl).addr(), (*mdl).ByteCount as usize);
         }
         (*mdl).MdlFlags &= !(PAGES_LOCKED | MAPPED_TO_SYSTEM_VA);
+    }
+}
+
+/// The MDLs that code of the image has locked, with the call that did.
+pub(super) fn locked_by(image: &Image) -> Vec<(usize, usize)> {
+    LOCKED.begun_by(image)
+}
+
+/// Bytes of a part that is built with `length`: 0 means up to the end of `source`. None if it is not inside.
+///
+/// # Safety
+/// `source` is alive.
+pub unsafe fn bytes_of_part(source: *const MDL, address: usize, length: u32) -> Option<u32> {
+    // SAFETY: contract.
+    let (start, bytes) = unsafe { (virtual_address(source).addr(), (*source).ByteCount) };
+    let skipped = u32::try_from(address.checked_sub(start)?).ok()?;
+    let left = bytes.checked_sub(skipped)?;
+    match length {
+        0 => Some(left),
+        length => (length <= left).then_some(length),
     }
 }
 
@@ -216,6 +258,13 @@ mod tests {
             build_partial(first, second, address.wrapping_byte_add(200), 0);
             assert_eq!((*second).ByteCount, PAGE as u32 - 200);
             assert_eq!(virtual_address(second), address.wrapping_byte_add(200));
+            let part = |offset: usize, length| {
+                bytes_of_part(first, address.addr().wrapping_add(offset), length)
+            };
+            assert_eq!(part(200, 0), Some(PAGE as u32 - 200));
+            assert_eq!(part(200, PAGE as u32 - 200), Some(PAGE as u32 - 200));
+            assert_eq!(part(200, PAGE as u32 - 199), None);
+            assert_eq!((part(PAGE + 1, 0), part(usize::MAX, 1)), (None, None));
             (*request).MdlAddress = std::ptr::null_mut();
             free(first, 0);
             free(second, 0);

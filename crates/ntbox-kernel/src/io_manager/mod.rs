@@ -8,9 +8,11 @@
 //! the first open, as the NT I/O manager does.
 
 pub mod attachment;
+pub mod byte_locks;
 pub mod call;
 mod call_checks;
 pub mod cancel;
+mod cancel_checks;
 pub mod checks;
 pub mod complete;
 mod complete_checks;
@@ -21,12 +23,14 @@ mod description;
 pub mod device;
 pub mod device_checks;
 pub mod driver;
+pub mod early_cancel;
 pub mod ecp;
 pub mod error_log;
 pub mod fast_io_checks;
 pub mod fence;
 pub mod file;
 mod file_checks;
+pub mod file_name;
 mod file_requests;
 pub mod filter_callbacks;
 pub mod forward;
@@ -38,16 +42,20 @@ pub mod load;
 pub mod lookup;
 pub mod mdl;
 pub mod mount;
+mod mount_checks;
 mod mount_gate;
 pub mod namespace;
 mod outstanding;
 pub mod own_request_checks;
+pub mod own_waits;
 pub mod power;
+pub mod program_memory;
 pub mod query_name;
 pub mod raw;
 pub mod recognizer;
 pub mod references;
 pub mod registration;
+pub mod remove_locks;
 pub mod request;
 pub mod running;
 pub mod second_stage;
@@ -63,6 +71,7 @@ pub mod unload_safe;
 mod vpb;
 pub mod witness;
 pub mod work_item;
+mod written;
 
 #[cfg(test)]
 mod tests;

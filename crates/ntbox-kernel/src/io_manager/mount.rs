@@ -22,12 +22,12 @@ use super::{call, device, irp, mount_gate, registration, request};
 use crate::nt::stack_location::MountVolume;
 use crate::nt::{
     DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
-    IRP_MN_MOUNT_VOLUME, IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, NTSTATUS,
-    SL_ALLOW_RAW_MOUNT, STATUS_DEVICE_NOT_READY, STATUS_FS_DRIVER_REQUIRED,
-    STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT, STATUS_MEDIA_WRITE_PROTECTED,
-    STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNRECOGNIZED_MEDIA,
-    STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED, STATUS_VOLUME_DISMOUNTED,
-    STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
+    IRP_MN_MOUNT_VOLUME, IRP_MN_VERIFY_VOLUME, IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO,
+    IrpExt, KEVENT, NTSTATUS, SL_ALLOW_RAW_MOUNT, STATUS_DEVICE_NOT_READY,
+    STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS,
+    STATUS_UNRECOGNIZED_MEDIA, STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED,
+    STATUS_VOLUME_DISMOUNTED, STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
 };
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
@@ -180,16 +180,49 @@ unsafe fn offer(
     control: *mut DEVICE_OBJECT,
     allow_raw: bool,
 ) -> NTSTATUS {
+    // SAFETY: contract of the caller: both devices are referenced.
+    unsafe {
+        let below = device::reference_top_of_stack(storage);
+        let vpb = (*storage).Vpb;
+        let parameters = MountVolume {
+            Vpb: vpb,
+            DeviceObject: below,
+        };
+        let mut status = ask(control, below, IRP_MN_MOUNT_VOLUME, parameters, allow_raw);
+        if Status(status).is_success() {
+            let _vpbs = vpbs();
+            // The file system may have exchanged it.
+            let vpb = (*storage).Vpb;
+            if (*vpb).DeviceObject.is_null() {
+                // Whoever has said so is reported where the request came back from it.
+                status = STATUS_UNRECOGNIZED_VOLUME;
+            } else {
+                (*vpb).Flags |= VPB_MOUNTED as u16;
+                (*(*(*vpb).DeviceObject).DeviceObjectExtension).Vpb = vpb;
+                MOUNTS.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        lifetime::dereference(below.cast());
+        status
+    }
+}
+
+/// Sends a request about a volume to the stack of a device of its file system, and waits for it. The file system
+/// sends requests on to the storage stack, of which `below` is the top, in the same IRP.
+unsafe fn ask(
+    device: *mut DEVICE_OBJECT,
+    below: *mut DEVICE_OBJECT,
+    minor: u32,
+    parameters: MountVolume,
+    allow_raw: bool,
+) -> NTSTATUS {
     // SAFETY: contract of the caller: both devices are referenced; event and status block
     // outlive the request, which is waited for.
     unsafe {
-        let top = device::reference_top_of_stack(control);
-        let below = device::reference_top_of_stack(storage);
-        let vpb = (*storage).Vpb;
+        let top = device::reference_top_of_stack(device);
         let mut event: KEVENT = std::mem::zeroed();
         let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
         dispatcher::initialize_event(&raw mut event, false, false);
-        // The file system sends requests on to the storage stack in the same IRP.
         let request = irp::allocate((*below).StackSize + (*top).StackSize);
         request.set_thread(thread::current().object());
         (*request).UserEvent = &raw mut event;
@@ -197,29 +230,52 @@ unsafe fn offer(
         (*request).Flags = IRP_MOUNT_COMPLETION | IRP_SYNCHRONOUS_PAGING_IO;
         let location = request.next_location();
         (*location).MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL as u8;
-        (*location).MinorFunction = IRP_MN_MOUNT_VOLUME as u8;
+        (*location).MinorFunction = minor as u8;
         (*location).Flags = if allow_raw {
             SL_ALLOW_RAW_MOUNT as u8
         } else {
             0
         };
-        (*location).Parameters.MountVolume = MountVolume {
-            Vpb: vpb,
-            DeviceObject: below,
-        };
+        (*location).Parameters.MountVolume = parameters;
         let mut status = call::call_driver(top, request, 0);
         if status == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
             status = iosb.Anonymous.Status;
         }
-        if Status(status).is_success() {
-            let _vpbs = vpbs();
-            (*vpb).Flags |= VPB_MOUNTED as u16;
-            (*(*(*vpb).DeviceObject).DeviceObjectExtension).Vpb = vpb;
-            MOUNTS.fetch_add(1, Ordering::Relaxed);
-        }
-        lifetime::dereference(below.cast());
         lifetime::dereference(top.cast());
+        status
+    }
+}
+
+/// `IoVerifyVolume`: asks the file system whether its volume is still the one in the drive, and mounts what is there
+/// if it is not, or if none was mounted.
+///
+/// # Errors (as NTSTATUS)
+/// `STATUS_WRONG_VOLUME` if it is another one; else those of the file system, or of the mount.
+///
+/// # Safety
+/// As [`volume_device`].
+pub unsafe fn verify(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> NTSTATUS {
+    // SAFETY: contract; the VPB that is referenced keeps the volume's device.
+    unsafe {
+        if (*storage).Vpb.is_null() {
+            return STATUS_SUCCESS;
+        }
+        let mount = || open_volume(storage, allow_raw).map(|vpb| dereference_vpb(vpb));
+        let Some(vpb) = reference_if_mounted(storage) else {
+            return mount().err().unwrap_or(STATUS_SUCCESS);
+        };
+        let volume = (*vpb).DeviceObject;
+        let parameters = MountVolume {
+            Vpb: vpb,
+            DeviceObject: volume,
+        };
+        let status = ask(volume, storage, IRP_MN_VERIFY_VOLUME, parameters, allow_raw);
+        dereference_vpb(vpb);
+        if status == STATUS_WRONG_VOLUME {
+            // Whatever becomes of it, it is another one.
+            let _ = mount();
+        }
         status
     }
 }

@@ -8,9 +8,9 @@
     reason = "objects that are left are told by what is in them"
 )]
 
-use super::checks;
 use super::database::describe;
-use crate::nt::{FILE_OBJECT, unicode};
+use super::{checks, file_name};
+use crate::nt::FILE_OBJECT;
 use crate::pe_image::{self, Image};
 use crate::processor::object::{self, Kind};
 use crate::verifier::rules;
@@ -25,6 +25,8 @@ struct Taken {
     by: HashMap<usize, Vec<usize>>,
     /// How many of them one of several drivers gave back, nobody knows which.
     given_back: usize,
+    /// The object lies on the stack of a thread, and is gone before a reference is.
+    is_on_stack: bool,
 }
 
 impl Taken {
@@ -49,12 +51,32 @@ pub unsafe fn taken(object: *const c_void, site: usize) {
     let Some(image) = pe_image::image_at(site) else {
         return;
     };
+    check_lasting(object, site);
     // SAFETY: contract.
     let kind = unsafe { object::kind_of(object) };
     if matches!(kind, Some(Kind::Device | Kind::File)) {
         let mut all = all();
         let taken = all.entry(object as usize).or_default();
         taken.by.entry(image.base()).or_default().push(site);
+    }
+}
+
+/// The object lies on the stack of this thread: nobody may keep it.
+pub fn lies_on_stack(object: *const c_void) {
+    all().entry(object as usize).or_default().is_on_stack = true;
+}
+
+/// Reports code of a driver, which goes on at `site`, that keeps an object on a stack.
+pub fn check_lasting(object: *const c_void, site: usize) {
+    let is_on_stack = all()
+        .get(&(object as usize))
+        .is_some_and(|taken| taken.is_on_stack);
+    if is_on_stack && pe_image::image_at(site).is_some() {
+        let message = "a reference was taken to the file object of a query-open, which lies on the stack of the \
+                       thread that asks, and is gone with the call"
+            .to_owned();
+        let sites = vec![("referenced by", site)];
+        checks::report(&rules::STACK_FILE_REFERENCED, message, null_mut(), sites);
     }
 }
 
@@ -90,7 +112,7 @@ pub fn given_back(object: *const c_void, site: usize) -> bool {
         sites.swap_remove(index);
     }
     taken.by.retain(|_, sites| !sites.is_empty());
-    if taken.count() == 0 {
+    if taken.count() == 0 && !taken.is_on_stack {
         all.remove(&(object as usize));
     }
     true
@@ -149,11 +171,9 @@ unsafe fn is_kept_by(object: *const c_void, count: usize) -> bool {
 
 /// # Safety
 /// `file` is alive.
-unsafe fn name_of(file: *const FILE_OBJECT) -> String {
+unsafe fn name_of(file: *mut FILE_OBJECT) -> String {
     // SAFETY: contract.
-    let name = unsafe { &raw const (*file).FileName };
-    // SAFETY: as above.
-    let name = unsafe { unicode::to_string(name) };
+    let name = unsafe { file_name::of(file) };
     if name.is_empty() {
         "a volume".to_owned()
     } else {
@@ -194,6 +214,30 @@ mod tests {
             assert!(!given_back(file, giver));
         }
         forget(file);
+        // SAFETY: as above.
+        unsafe { dereference(file) };
+    }
+
+    #[test]
+    fn what_lies_on_a_stack_is_not_to_be_kept() {
+        let (_, site) = driver("holds.sys");
+        let file = new_file();
+        let kept = |site| {
+            // SAFETY: the object is alive and owned here.
+            let (_, found) = capture(|| unsafe { taken(file, site) });
+            assert_eq!(given_back(file, site), site != 0);
+            found
+                .iter()
+                .map(|found| found.rule.name)
+                .collect::<Vec<_>>()
+        };
+        assert!(kept(site).is_empty());
+        lies_on_stack(file);
+        assert_eq!(kept(site), [rules::STACK_FILE_REFERENCED.name]);
+        assert_eq!(kept(site), [rules::STACK_FILE_REFERENCED.name], "again");
+        assert!(kept(0).is_empty(), "the system's own");
+        forget(file);
+        assert!(kept(site).is_empty());
         // SAFETY: as above.
         unsafe { dereference(file) };
     }

@@ -14,8 +14,8 @@
     reason = "a running routine keeps its request's tracker; contexts are read with a check"
 )]
 
-use super::checks;
 use super::tracker::{Inner, Tracker};
+use super::{checks, own_waits};
 use crate::host::memory::try_read_usize;
 use crate::nt::irp::control;
 use crate::nt::{
@@ -196,6 +196,21 @@ pub fn dispatched(irp: *const IRP) -> Option<*const Tracker> {
     })
 }
 
+/// How many routines run in this thread, each called from the one before.
+pub fn depth() -> usize {
+    own(|frames| frames.len())
+}
+
+/// The request for which the innermost routine runs, or null.
+pub fn request() -> *mut IRP {
+    innermost(|frame| Some(frame.irp)).unwrap_or(std::ptr::null_mut())
+}
+
+/// The request for which the innermost routine runs, if that is a dispatch routine.
+pub fn request_of_dispatch() -> Option<*mut IRP> {
+    innermost(|frame| matches!(frame.what, What::Dispatch { .. }).then_some(frame.irp))
+}
+
 /// The completion routine of the driver at location `number` is entered.
 pub fn completion_entered(
     tracker: *const Tracker,
@@ -232,6 +247,13 @@ pub fn completion_left(
             ..
         })
     );
+    let is_senders = tracker.lock().is_senders(number);
+    if is_senders
+        && let Some((event, caller)) = own_waits::completed(irp, routine, stopped)
+        && !is_signalled(event)
+    {
+        return never_woken(irp, caller, routine);
+    }
     if signalled || !stopped {
         return;
     }
@@ -250,7 +272,7 @@ pub fn completion_left(
     never_woken(irp, waits, routine);
 }
 
-/// Reports the dispatch routine that waits, at `waits`, for an event that its completion
+/// Reports the routine that waits, at `waits`, for an event that its completion
 /// routine `routine` has not signalled, unless somebody else can still do that.
 fn never_woken(irp: *mut IRP, waits: usize, routine: usize) {
     let Some(image) = pe_image::image_at(routine) else {
@@ -262,7 +284,8 @@ fn never_woken(irp: *mut IRP, waits: usize, routine: usize) {
     }
     checks::report(
         &rules::EVENT_NOT_SIGNALLED,
-        "the dispatch routine waits for an event that its completion routine did not signal".into(),
+        "a routine waits for an event that the completion routine of its request did not signal"
+            .into(),
         irp,
         vec![("completion routine", routine), ("waits at", waits)],
     );
@@ -285,6 +308,16 @@ pub fn stack_of(routine: usize, host: usize) -> usize {
 
 /// The driver at `caller` is about to signal `event`.
 pub fn event_is_set(event: usize, caller: usize) {
+    own_waits::settled(event);
+    if own_waits::is_of_request(event) {
+        checks::report(
+            &rules::EVENT_OF_REQUEST_SET,
+            "the event of a request that is in the list of its thread is signalled by a driver"
+                .into(),
+            std::ptr::null_mut(),
+            vec![("signalled by", caller)],
+        );
+    }
     let marked = innermost(|frame| {
         let What::Completion { marked, signalled } = &mut frame.what else {
             return None;
@@ -324,6 +357,12 @@ fn is_marked(inner: &Inner, number: i8) -> bool {
 /// The driver at `caller` is about to wait for `event` without an end. The answer is to be
 /// given to [`wait_ended`].
 pub fn wait_begins(event: usize, caller: usize) -> bool {
+    if let Some(routine) = own_waits::wait_begins(event, caller) {
+        if routine != 0 && !is_signalled(event) {
+            never_woken(std::ptr::null_mut(), caller, routine);
+        }
+        return true;
+    }
     let found = innermost(|frame| {
         let What::Dispatch { kind, .. } = frame.what else {
             return None;
@@ -361,8 +400,9 @@ pub fn wait_begins(event: usize, caller: usize) -> bool {
     true
 }
 
-/// The wait that [`wait_begins`] noted has ended.
-pub fn wait_ended() {
+/// The wait for `event` that [`wait_begins`] noted has ended.
+pub fn wait_ended(event: usize) {
+    own_waits::wait_ended(event);
     let _: Option<()> = innermost(|frame| {
         // SAFETY: as in `wait_begins`, whose routine still runs.
         let mut inner = unsafe { &*frame.tracker }.lock();

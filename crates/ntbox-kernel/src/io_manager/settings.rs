@@ -107,6 +107,18 @@ pub fn values(path: &str) -> Vec<(String, SettingValue)> {
         .unwrap_or_default()
 }
 
+/// Deletes a value; false if there is none of that name.
+pub fn delete_value(path: &str, name: &str) -> bool {
+    let mut keys = keys();
+    let Some(key) = keys.get_mut(&normal(path)) else {
+        return false;
+    };
+    let before = key.values.len();
+    key.values
+        .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    key.values.len() != before
+}
+
 /// Names of the keys directly below.
 pub fn subkeys(path: &str) -> Vec<String> {
     let prefix = format!("{}\\", normal(path));

@@ -5,10 +5,13 @@
     reason = "timer routines are called with their device by pointer"
 )]
 
+use super::checks;
+use super::database::describe;
 use crate::nt::{DEVICE_OBJECT, NTSTATUS, STATUS_SUCCESS};
 use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::work;
+use crate::verifier::rules;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -34,7 +37,7 @@ fn timers() -> MutexGuard<'static, HashMap<usize, Timer>> {
     TIMERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `IoInitializeTimer`: gives the device its timer, stopped.
+/// `IoInitializeTimer`, called by `site`: gives the device its timer, stopped.
 ///
 /// # Safety
 /// `device` is alive.
@@ -42,6 +45,7 @@ pub unsafe fn initialize(
     device: *mut DEVICE_OBJECT,
     routine: TimerRoutine,
     context: *mut c_void,
+    site: usize,
 ) -> NTSTATUS {
     let timer = Timer {
         routine,
@@ -49,7 +53,20 @@ pub unsafe fn initialize(
         generation: 0,
         running: false,
     };
-    timers().insert(device as usize, timer);
+    if timers().insert(device as usize, timer).is_some() {
+        checks::report(
+            &rules::TIMER_AGAIN,
+            // SAFETY: contract.
+            unsafe {
+                format!(
+                    "the timer of {} is initialized a second time",
+                    describe(device)
+                )
+            },
+            std::ptr::null_mut(),
+            vec![("initialized again by", site)],
+        );
+    }
     STATUS_SUCCESS
 }
 

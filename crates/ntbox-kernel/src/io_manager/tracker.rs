@@ -32,7 +32,7 @@
 mod asked;
 mod reference;
 
-pub use asked::Asked;
+pub use asked::{Asked, Heard};
 pub use reference::Reference;
 
 use super::history::History;
@@ -223,6 +223,8 @@ pub enum Whereabouts {
     Below,
     /// With the driver, which has sent it nowhere and said that it failed.
     Here,
+    /// With the driver, whose completion routine has stopped it on its way back.
+    BackHere,
     /// With the driver, which says that it succeeded.
     HereAndSuccess,
 }
@@ -475,6 +477,7 @@ impl Inner {
                 let whereabouts = match (is_below, status) {
                     (true, _) => Whereabouts::Below,
                     (false, STATUS_SUCCESS) => Whereabouts::HereAndSuccess,
+                    (false, _) if forwarded => Whereabouts::BackHere,
                     (false, _) => Whereabouts::Here,
                 };
                 self.once(Disagreement::NotCompleted {

@@ -9,15 +9,16 @@
 use super::database::UNLOAD_PENDING;
 use super::device_checks::Forgot;
 use super::driver::{self, Loaded, UnloadRefused};
+use super::own_request_checks::Made;
 use super::{
-    checks, device, device_checks, irp, references, registration, running, timer, unload_safe,
+    checks, device, device_checks, irp, mdl, references, registration, running, timer, unload_safe,
     work_item,
 };
 use crate::etw;
 use crate::nt::irp::control;
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{DRIVER_OBJECT, DRVO_UNLOAD_INVOKED, IRP, IrpExt, PASSIVE_LEVEL};
-use crate::pe_image::{self, Image};
+use crate::pe_image::Image;
 use crate::pool;
 use crate::processor::driver_code::entering;
 use crate::processor::object;
@@ -97,6 +98,7 @@ fn take_away(loaded: &Loaded) {
     check_processor(loaded);
     check_leftovers(loaded);
     driver::forget(driver);
+    pool::active::image_is_unloaded(loaded.image);
     loaded.image.unload();
     // SAFETY: nothing of the driver runs any more; its devices, if any are left, keep the object.
     unsafe { driver::drop_object(driver) };
@@ -246,7 +248,9 @@ fn check_leftovers(loaded: &Loaded) {
     }
     let mut own = Vec::new();
     irp::for_each_live(|irp, site| {
-        if loaded.image.contains(site) {
+        // SAFETY: the request is alive during the visit.
+        let is_its_own = unsafe { irp::made(irp) } != Some(Made::Threaded);
+        if is_its_own && loaded.image.contains(site) {
             own.push((irp as usize, site));
         }
     });
@@ -259,6 +263,17 @@ fn check_leftovers(loaded: &Loaded) {
             vec![("allocated by", site)],
         );
     }
+    for (list, site) in mdl::locked_by(loaded.image) {
+        checks::report(
+            &rules::LOCKED_PAGES_LEFT,
+            format!(
+                "{} left the pages of the MDL {list:#x} locked",
+                loaded.service
+            ),
+            std::ptr::null_mut(),
+            vec![("locked by", site)],
+        );
+    }
     // Without tracking nothing is known, so that nothing is found.
     for leak in pool::leaks_of(loaded.image) {
         let tag = String::from_utf8_lossy(&leak.tag.to_le_bytes()).into_owned();
@@ -269,10 +284,10 @@ fn check_leftovers(loaded: &Loaded) {
                 loaded.service,
                 leak.bytes,
                 leak.address,
-                pe_image::describe_code(leak.allocated_at)
+                leak.by(),
             ),
             std::ptr::null_mut(),
-            vec![("allocated by", leak.allocated_at)],
+            leak.sites,
         );
     }
     for site in etw::take_left_by(loaded.image) {

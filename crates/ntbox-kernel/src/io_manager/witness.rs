@@ -19,7 +19,7 @@ use crate::nt::{
     IRP_MN_UNLOCK_SINGLE, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, SL_OPEN_TARGET_DIRECTORY, unicode,
 };
 use crate::processor::object;
-use crate::processor::{counter, irql, thread};
+use crate::processor::{counter, irql, thread, top_level};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -250,7 +250,7 @@ unsafe fn arrival(asked: Asked, file: *mut FILE_OBJECT) -> Arrival {
         opened: None,
         direct: false,
         irql: irql::current(),
-        within: !thread::top_level_irp().is_null(),
+        within: !top_level::current().is_null(),
         waited_for_by_a_program: false,
         open_file: flags & (FO_CLEANUP_COMPLETE | FO_STREAM_FILE | FO_VOLUME_OPEN) == 0,
         parameters: [0; 4],

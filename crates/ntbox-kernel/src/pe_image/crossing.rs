@@ -185,6 +185,17 @@ pub fn stack() -> Range<usize> {
     HERE.with(|here| here.limit.get()..here.entered.get().stack)
 }
 
+/// The part of this thread's stack that drivers have variables on; `here` is in a frame of the box.
+pub fn stack_in_use(here: usize) -> Range<usize> {
+    if HAS_KERNEL_STACKS {
+        let left = stack();
+        left.end..left.start + STACK_BYTES
+    } else {
+        // The frames of who called are above those of the box.
+        here..here + STACK_BYTES
+    }
+}
+
 /// Eight bytes of this thread's kernel stack; `None` if `address` is somewhere else, or not aligned.
 pub fn read_own_stack(address: usize) -> Option<usize> {
     let limit = HERE.with(|here| here.limit.get());

@@ -53,6 +53,8 @@ pub(super) struct Layout {
     pub(super) relocatable: bool,
     pub(super) exports: Directory,
     pub(super) imports: Directory,
+    /// The import address table.
+    pub(super) import_addresses: Directory,
     pub(super) relocations: Directory,
     pub(super) load_configuration: Directory,
     /// `.pdata`: how to unwind each function.
@@ -165,6 +167,7 @@ impl Layout {
             relocatable: !stripped,
             exports: directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT),
             imports: directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT),
+            import_addresses: directory(pe::IMAGE_DIRECTORY_ENTRY_IAT),
             relocations: directory(pe::IMAGE_DIRECTORY_ENTRY_BASERELOC),
             load_configuration: directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG),
             functions: directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION),

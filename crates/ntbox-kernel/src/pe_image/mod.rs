@@ -58,6 +58,7 @@ pub struct Image {
     exports: HashMap<String, usize>,
     /// Import slots (relative) with the names they are bound to.
     imports: HashMap<usize, String>,
+    import_addresses: Directory,
     functions: Directory,
     symbols: symbols::Symbols,
     state: AtomicU8,
@@ -137,6 +138,7 @@ fn map(
         sections: layout.sections,
         exports,
         imports,
+        import_addresses: layout.import_addresses,
         functions: layout.functions,
         symbols: symbols::Symbols::new(path, layout.identity),
         state: AtomicU8::new(MAPPED),
@@ -239,6 +241,21 @@ impl Image {
             PROTECTED | INIT_DISCARDED
         ) && self.is_code(address)
             && !self.is_discarded(address)
+    }
+    /// The sections that can be written and executed, by name.
+    pub fn writable_code(&self) -> impl Iterator<Item = &str> {
+        let both = |section: &&Section| section.execute && section.write;
+        self.sections
+            .iter()
+            .filter(both)
+            .map(|section| &*section.name)
+    }
+    /// The section with the import address table, if that can be executed.
+    pub fn executable_imports(&self) -> Option<&str> {
+        let Directory { rva, bytes } = self.import_addresses;
+        let section = self.section_at(self.base + rva);
+        let section = section.filter(|section| bytes != 0 && section.execute)?;
+        Some(&section.name)
     }
     /// The import bound to the slot at `address`.
     pub fn import_at_slot(&self, address: usize) -> Option<&str> {

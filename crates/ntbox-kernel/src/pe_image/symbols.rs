@@ -232,14 +232,31 @@ fn readable(name: &str) -> String {
     short
 }
 
-/// True for the source files of the language's own libraries.
+/// True for the source files of the language's own libraries, and for the headers of the system's kit and of
+/// compilers: what these inline is the driver's call, and not where it went wrong.
 fn is_library(file: &str) -> bool {
-    let file = file.replace('\\', "/");
+    let file = file.replace('\\', "/").to_lowercase();
+    let is_header = [".h", ".inl"].iter().any(|end| file.ends_with(end));
     file.contains("/rustc/")
         || ["core", "alloc", "std"]
             .iter()
             .any(|name| file.contains(&format!("/library/{name}/")))
+        || is_header && HEADERS.iter().any(|folder| file.contains(folder))
 }
+
+/// Folders of headers: of the Windows kits and those laid out as they are, of mingw-w64, and of compilers.
+const HEADERS: [&str; 10] = [
+    "/windows kits/",
+    "/winddk/",
+    "/vc/tools/",
+    "/wdk/include/",
+    "/include/km/",
+    "/include/shared/",
+    "/include/ddk/",
+    "mingw32/",
+    "/lib/gcc/",
+    "/lib/clang/",
+];
 
 /// A source file as somebody in the repository names it: relative to the
 /// nearest of `roots`, crates of a registry from their own folder on.
@@ -320,5 +337,26 @@ mod tests {
         assert!(is_library("/rustc/0123/library/core/src/ptr/mod.rs"));
         assert!(is_library(r"C:\rust\library\alloc\src\boxed.rs"));
         assert!(!is_library("/home/x/glass/src/library/core.rs"));
+    }
+
+    #[test]
+    fn what_headers_inline_is_told_from_the_driver() {
+        for header in [
+            r"C:\Program Files (x86)\Windows Kits\10\Include\10.0.26100.0\km\wdm.h",
+            r"C:\WinDDK\7600.16385.1\inc\ddk\wdm.h",
+            "/x/target/kit/wdk/Include/10.0.26100.0/km/wdm.h",
+            "/usr/share/mingw-w64/include/ddk/wdm.h",
+            "/usr/lib/gcc/x86_64-w64-mingw32/12-win32/include/xmmintrin.h",
+        ] {
+            assert!(is_library(header), "{header}");
+        }
+        // A driver's own headers, and its source beside a kit.
+        for own in [
+            r"C:\filter\include\queue.h",
+            "/x/wdk/include/filter.c",
+            "/x/ddk.c",
+        ] {
+            assert!(!is_library(own), "{own}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::calls::Calls;
 use super::{Kind, at};
 use crate::host::address_map::AddressMap;
+use crate::verifier::Rule;
 use std::collections::VecDeque;
 
 /// Freed blocks that are remembered; older ones are only known as freed.
@@ -26,6 +27,8 @@ pub(super) struct Purpose {
     pub(super) what: &'static str,
     /// Bytes in front of what drivers know as the thing itself; offsets are told from there.
     pub(super) header: usize,
+    /// What a touch breaks, where nobody may touch it though it is not freed.
+    pub(super) closed: Option<&'static Rule>,
 }
 
 /// One block, live or freed.
@@ -51,6 +54,14 @@ impl Block {
             allocated,
             freed: Calls::default(),
             freed_by_thread: 0,
+        }
+    }
+
+    /// What a touch breaks, if it is there for nobody to touch.
+    pub(super) fn closed(&self) -> Option<&'static Rule> {
+        match self.owner {
+            Owner::Box(purpose) => purpose.closed,
+            Owner::Driver(_) => None,
         }
     }
 
@@ -241,6 +252,7 @@ mod tests {
         let purpose = Purpose {
             what: "a request (IRP)",
             header: 32,
+            closed: None,
         };
         let mut block = Block::new(312, 0, Calls::default(), Owner::Box(purpose));
         block.address = 0x1000;

@@ -21,6 +21,7 @@
     reason = "memory of drivers is handed out and taken back by pointer"
 )]
 
+pub mod active;
 mod arena;
 mod calls;
 pub mod failure;
@@ -34,7 +35,7 @@ use crate::host::memory::Protection;
 use crate::host::pageable;
 use crate::pe_image::{self, Image};
 use crate::verifier::options::{self, Options};
-use crate::verifier::{self, Violation, rules};
+use crate::verifier::{self, Rule, Violation, rules};
 use arena::Arena;
 use calls::Calls;
 use ledger::{Block, Ledger, Owner, Purpose};
@@ -53,7 +54,7 @@ pub enum Kind {
 }
 
 /// A block that is still allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
     /// Where it lies.
     pub address: usize,
@@ -61,8 +62,19 @@ pub struct Leak {
     pub bytes: usize,
     /// Its tag.
     pub tag: u32,
-    /// Return address of the call that allocated it.
-    pub allocated_at: usize,
+    /// The drivers' calls that allocated it, innermost first, as a report names them.
+    pub sites: Vec<(&'static str, usize)>,
+}
+
+impl Leak {
+    /// Who has allocated it: the innermost of the calls that is not in a routine of the language or the system's
+    /// headers.
+    pub fn by(&self) -> String {
+        let calls = || self.sites.iter().map(|(_, call)| *call);
+        let own = calls().find(|call| !pe_image::is_library_code(*call));
+        own.or(calls().next())
+            .map_or(String::new(), pe_image::describe_code)
+    }
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
@@ -184,7 +196,11 @@ pub fn allocate_for_box_as(bytes: usize, what: &'static str) -> *mut c_void {
 /// `header` bytes in front of it: reports count from behind them.
 pub fn allocate_object(header: usize, body: usize, what: &'static str) -> *mut c_void {
     let bytes = header + body;
-    let purpose = Purpose { what, header };
+    let purpose = Purpose {
+        what,
+        header,
+        closed: None,
+    };
     let block = if guarded() {
         allocate_guarded(Block::new(bytes, 0, Calls::default(), Owner::Box(purpose)))
     } else {
@@ -192,6 +208,27 @@ pub fn allocate_object(header: usize, body: usize, what: &'static str) -> *mut c
     };
     assert!(!block.is_null(), "the host has no memory left");
     block
+}
+
+/// Where `what` would lie, of `bytes`, which nobody may touch: a touch breaks `rule`. It is freed as what
+/// [`allocate_for_box`] gives out. Null where blocks are not guarded or the rule is not reported.
+pub fn allocate_closed(bytes: usize, what: &'static str, rule: &'static Rule) -> *mut c_void {
+    if !guarded() || !options::reports(rule) {
+        return std::ptr::null_mut();
+    }
+    let purpose = Purpose {
+        what,
+        header: 0,
+        closed: Some(rule),
+    };
+    let mut block = Block::new(bytes, 0, Calls::default(), Owner::Box(purpose));
+    let mut pool = pool();
+    let Some(place) = pool.arena.place(bytes) else {
+        return std::ptr::null_mut();
+    };
+    block.address = place.address;
+    pool.ledger.add(block);
+    place.address as *mut c_void
 }
 
 /// Frees what [`allocate_for_box`] gave out.
@@ -269,7 +306,7 @@ fn retire(block: Block, caller: usize) {
     if matches!(block.owner, Owner::Driver(Kind::Paged)) {
         pageable::remove(block.address / PAGE * PAGE, block.bytes.max(1));
     }
-    let damaged = guarded
+    let damaged = (guarded && block.closed().is_none())
         // SAFETY: the block is live in the ledger and so are its pages.
         .then(|| unsafe { arena::find_damage(block.address, block.bytes) })
         .flatten();
@@ -287,6 +324,7 @@ fn retire(block: Block, caller: usize) {
     if let Some(freed) = WHEN_FREED.get() {
         freed(block.address, block.bytes);
     }
+    active::block_is_freed(&block, caller);
     let mut pool = pool();
     if pool.ledger.retire(block.address, calls, thread) {
         if guarded {
@@ -332,7 +370,7 @@ fn report_bad_free(address: usize, caller: usize) {
     }
 }
 
-fn report(rule: &'static verifier::Rule, message: String, sites: Vec<(&'static str, usize)>) {
+fn report(rule: &'static Rule, message: String, sites: Vec<(&'static str, usize)>) {
     verifier::report(Violation {
         rule,
         message,
@@ -353,7 +391,7 @@ pub fn leaks_of(image: &Image) -> Vec<Leak> {
             address: block.address,
             bytes: block.bytes,
             tag: block.tag,
-            allocated_at: block.allocated.site,
+            sites: block.allocated.sites("allocated by").collect(),
         })
         .collect();
     // Addresses are given out in rising order.
@@ -376,6 +414,35 @@ pub fn block_at(address: usize) -> Option<(Kind, usize)> {
         })
 }
 
+/// What is known of a block of the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxBlock {
+    /// It is there.
+    Live,
+    /// It was there, and nothing has been since.
+    Freed,
+    /// None has begun there.
+    None,
+    /// The address is not one of guarded pool.
+    Unknown,
+}
+
+/// The block of the box that begins at `address`.
+pub fn box_block_at(address: usize) -> BoxBlock {
+    if !contains(address) {
+        return BoxBlock::Unknown;
+    }
+    let pool = pool();
+    let of_box = |block: &Block| matches!(block.owner, Owner::Box(_));
+    match pool.ledger.live_at(address) {
+        Some(block) if of_box(block) => BoxBlock::Live,
+        _ => match pool.ledger.freed_near(address) {
+            Some(block) if of_box(block) && block.address == address => BoxBlock::Freed,
+            _ => BoxBlock::None,
+        },
+    }
+}
+
 /// What lies at `address`, in words: `8 bytes behind a 48-byte block 'FsGl'
 /// allocated at fsglass!volumes::attach (src/volumes.rs:80)`. None if it has
 /// nothing to do with pool.
@@ -394,6 +461,8 @@ pub struct Finding {
     pub text: String,
     /// True if the block was freed.
     pub freed: bool,
+    /// What the touch breaks, if the block is there for nobody to touch.
+    pub closed: Option<&'static Rule>,
     /// Who allocated and freed the block.
     pub sites: Vec<(&'static str, usize)>,
 }
@@ -417,6 +486,7 @@ pub fn diagnose(address: usize) -> Option<Finding> {
         return arena::contains(address).then_some(Finding {
             text,
             freed: false,
+            closed: None,
             sites: vec![],
         });
     };
@@ -442,6 +512,7 @@ pub fn diagnose(address: usize) -> Option<Finding> {
             return Some(Finding {
                 text,
                 freed: true,
+                closed: None,
                 sites: vec![],
             });
         }
@@ -449,6 +520,7 @@ pub fn diagnose(address: usize) -> Option<Finding> {
     Some(Finding {
         text: ledger::relation(&block, address),
         freed,
+        closed: block.closed().filter(|_| inside(&block)),
         sites: block.sites(&[]),
     })
 }

@@ -1,6 +1,6 @@
 //! Dispatcher objects and the waits on them.
 //!
-//! Events, semaphores, mutants and timers lie in driver memory, with the layout
+//! Events, semaphores, mutants, queues and timers lie in driver memory, with the layout
 //! that drivers know; threads and processes begin with the same header. Their
 //! state is in `SignalState`, as in NT, and is changed under one lock for the
 //! whole process. A thread that must wait leaves a wait block in a list; who
@@ -13,7 +13,7 @@
 //! | part | holds | knows threads |
 //! |---|---|---|
 //! | `header`, `waiter`, `waits` | the objects, who waits, the list of waits | no: threads are built on it |
-//! | `wait`, `counted`, this file | waiting, and what drivers call | yes |
+//! | `wait`, `counted`, `queue`, this file | waiting, and what drivers call | yes |
 //!
 //! Source: "Kernel Dispatcher Objects" in the kernel architecture guide,
 //! `KeWaitForSingleObject`, `KeWaitForMultipleObjects` in the DDI reference.
@@ -22,6 +22,7 @@
 
 mod counted;
 pub(super) mod header;
+mod queue;
 mod wait;
 pub(super) mod waiter;
 pub(super) mod waits;
@@ -29,6 +30,7 @@ pub(super) mod waits;
 pub(super) use counted::owned_mutants;
 pub use counted::{initialize_mutant, initialize_semaphore, release_mutant, release_semaphore};
 pub use header::ObjectType;
+pub use queue::{initialize_queue, insert_queue, remove_queue, rundown_queue};
 pub use wait::{MAXIMUM_WAIT_OBJECTS, THREAD_WAIT_OBJECTS, delay, wait, wait_for};
 pub use waits::{UnderWay, under_way};
 

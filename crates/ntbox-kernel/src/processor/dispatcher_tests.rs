@@ -251,7 +251,7 @@ fn semaphores_count_to_their_limit() {
 fn mutexes_are_owned_and_recursive() {
     let mutex = Shared::<KMUTANT>::new();
     // SAFETY: leaked, here and below.
-    unsafe { initialize_mutant(mutex.0) };
+    unsafe { initialize_mutant(mutex.0, 0) };
     assert_eq!([wait_one(mutex, None), wait_one(mutex, None)], [0, 0]);
     assert!(
         thread::apcs_disabled(),

@@ -10,7 +10,7 @@ use super::lifetime::{dereference, reference};
 use super::object::{header, locked};
 use crate::nt::{HANDLE, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 use crate::pe_image::{self, Image};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 use std::sync::{LazyLock, Mutex};
@@ -28,7 +28,12 @@ struct Entry {
 struct Table {
     next: usize,
     entries: HashMap<usize, Entry>,
+    /// Handles that drivers have closed last, with the call that did; no number is given out again.
+    closed: VecDeque<(usize, usize)>,
 }
+
+/// So many are remembered.
+const CLOSED: usize = 1024;
 
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 
@@ -123,6 +128,24 @@ pub fn left_by(image: &Image) -> Vec<(usize, usize)> {
         .map(|(value, entry)| (*value, entry.opened_by))
         .filter(|(_, site)| image.contains(*site))
         .collect()
+}
+
+/// A driver has closed the handle, by its call that returns to `site`.
+pub fn remember_closed(handle: HANDLE, site: usize) {
+    let mut table = locked(&TABLE);
+    if table.closed.len() == CLOSED {
+        table.closed.pop_front();
+    }
+    table.closed.push_back((handle as usize, site));
+}
+
+/// The call of a driver that has closed the handle, if it is not long ago.
+pub fn closed_at(handle: HANDLE) -> Option<usize> {
+    let table = locked(&TABLE);
+    let mut closed = table.closed.iter();
+    closed
+        .find(|(closed, _)| *closed == handle as usize)
+        .map(|(_, site)| *site)
 }
 
 /// Number of open handles.

@@ -45,6 +45,21 @@ pub fn address_of(used: &UsedMemory, step: &Step) -> Option<u64> {
     used.virtual_address(0, |register, _, _| value_of(register, step))
 }
 
+/// Memory that a step uses at an address that is one, and what its instruction needs that to be a multiple of, if it
+/// is not: 16, 32 or 64 bytes at once are taken at multiples of as many by instructions that do not say otherwise.
+pub fn misaligned(step: &Step) -> Option<(u64, u64)> {
+    let mut information = InstructionInfoFactory::new();
+    let instruction = at(step.instruction);
+    let used = information.info(&instruction).used_memory();
+    used.iter().find_map(|used| {
+        let address = address_of(used, step)?;
+        let size = used.memory_size().size() as u64;
+        let is_one = address.cast_signed() << 16 >> 16 == address.cast_signed();
+        (is_one && [16, 32, 64].contains(&size) && !address.is_multiple_of(size))
+            .then_some((address, size))
+    })
+}
+
 /// True if the access may write.
 pub fn writes(access: OpAccess) -> bool {
     matches!(
@@ -112,6 +127,24 @@ mod tests {
             step.registers[*register] = *value;
         }
         accesses_in(&step, &(0x1000..0x1100))
+    }
+
+    #[test]
+    fn what_is_not_aligned_is_told_from_what_is_no_address() {
+        // movaps xmm0, [rcx]
+        static CODE: [u8; 3] = [0x0F, 0x28, 0x01];
+        let at = |address| {
+            let mut step = Step {
+                instruction: CODE.as_ptr().addr(),
+                registers: Registers::default(),
+            };
+            step.registers[1] = address;
+            misaligned(&step)
+        };
+        assert_eq!(at(0x1008), Some((0x1008, 16)));
+        assert_eq!(at(0xFFFF_8000_0000_0008), Some((0xFFFF_8000_0000_0008, 16)));
+        assert_eq!(at(0x1010), None);
+        assert_eq!(at(0x8000_0000_0000_0008), None);
     }
 
     #[test]

@@ -176,10 +176,13 @@ pub fn require_at_most(ddi: &'static str, maximum: Kirql, caller: usize) -> bool
 
 #[cold]
 fn too_high(ddi: &'static str, level: Kirql, maximum: Kirql, caller: usize) {
+    // Behind the routine's name may stand what about the call decides.
+    let routine = ddi.split(' ').next().unwrap_or(ddi);
+    let page = documented::of(routine).map_or(String::new(), |of| format!(", by ddi/{}", of.page));
     violation(
         verifier::rules::of_call(ddi),
         format!(
-            "{ddi} was called at {} ({level}); its maximum is {} ({maximum})",
+            "{ddi} was called at {} ({level}); its maximum is {} ({maximum}){page}",
             name(level),
             name(maximum)
         ),
@@ -233,7 +236,11 @@ mod tests {
         assert!(fine);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].rule.name, "IrqlIoApcLte");
-        for part in ["IoDeleteDevice", "DISPATCH_LEVEL (2)", "APC_LEVEL (1)"] {
+        for part in [
+            "IoDeleteDevice",
+            "DISPATCH_LEVEL (2)",
+            "APC_LEVEL (1), by ddi/wdm/nf-wdm-iodeletedevice",
+        ] {
             assert!(
                 found[0].message.contains(part),
                 "{part} in {}",

@@ -16,7 +16,7 @@
 //!
 //! Source: Driver Verifier "Deadlock Detection", bug check 0xC4/1000 and 1001.
 
-use crate::pool;
+use crate::pool::{self, active};
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
 use std::cell::{Cell, RefCell};
@@ -211,6 +211,25 @@ pub fn released(lock: usize) {
             holding.count -= 1;
         }
     });
+}
+
+/// A lock that has no end but that of its memory.
+static LOCK: active::Kind = active::Kind {
+    what: "lock",
+    begun: "initialized",
+    freed: None,
+    twice: Some(&rules::LOCK_INITIALIZED_TWICE),
+    missing: None,
+    forget: |_| {},
+};
+
+/// A lock of `bytes` was initialized by the call that returns to `caller`: what is known of the
+/// address is about another one.
+pub fn initialized(lock: usize, bytes: usize, caller: usize) {
+    forget(lock, bytes);
+    if caller != 0 && options::on(Options::DEADLOCK) {
+        LOCK.begin(lock, caller);
+    }
 }
 
 /// There are no locks any more in `bytes` from `address`: they were initialized anew, or their

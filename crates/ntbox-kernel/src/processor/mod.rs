@@ -8,6 +8,7 @@
 //! - [`irql`]: the level of the current thread; [`held_locks`]: how many spin locks it holds;
 //! - [`object`], [`lifetime`], [`handle`]: what threads, devices and files have in common;
 //! - [`thread`]: thread objects, APCs, critical regions; [`process`]: the processes;
+//! - [`top_level`]: who is above the file system in a thread;
 //! - [`dispatcher`]: events, semaphores, mutexes and the waits on them;
 //! - [`timer`], [`dpc`]: timers and DPC objects; [`time`], [`counter`]: the clocks;
 //! - [`spin_lock`]: spin locks that know their owner;
@@ -37,6 +38,7 @@ pub mod held_locks;
 pub mod instruction;
 pub mod irql;
 pub mod lifetime;
+pub mod lock_manner;
 pub mod lock_order;
 pub mod notify;
 pub mod object;
@@ -44,6 +46,7 @@ pub mod parking;
 pub mod points;
 pub mod process;
 mod processor_block;
+pub mod registry_callbacks;
 mod shared_page;
 pub mod spin_lock;
 pub mod step;
@@ -52,6 +55,7 @@ pub mod system_thread;
 pub mod thread;
 pub mod time;
 pub mod timer;
+pub mod top_level;
 pub mod turns;
 pub mod work;
 
@@ -65,5 +69,6 @@ pub fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     found.extend(timer::outstanding(code));
     found.extend(system_thread::outstanding(code));
     found.extend(notify::outstanding(code));
+    found.extend(registry_callbacks::outstanding(code));
     found
 }

@@ -9,7 +9,7 @@
     reason = "the header lies in front of a body that drivers hold by pointer"
 )]
 
-use crate::pool;
+use crate::pool::{self, BoxBlock};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -197,6 +197,27 @@ pub unsafe fn kind_of(object: *const c_void) -> Option<Kind> {
     (magic == MAGIC).then(|| unsafe { (*header).kind })
 }
 
+/// Whether something is an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is, as far as is known.
+    There,
+    /// It was one.
+    Gone,
+    /// It is none.
+    None,
+}
+
+/// Whether there is an object with this body. Asks the pool, and touches nothing; what lies elsewhere
+/// than in guarded pool is taken for one.
+pub fn presence_of(body: *const c_void) -> Presence {
+    match pool::box_block_at(body.addr().wrapping_sub(HEADER)) {
+        BoxBlock::Live | BoxBlock::Unknown => Presence::There,
+        BoxBlock::Freed => Presence::Gone,
+        BoxBlock::None => Presence::None,
+    }
+}
+
 /// Sets the name that reports and `ObQueryNameString` show.
 ///
 /// # Safety
@@ -256,6 +277,19 @@ mod tests {
         assert_eq!(unsafe { kind_of((&raw const memory[12]).cast()) }, None);
         // SAFETY: null is not read.
         assert_eq!(unsafe { kind_of(std::ptr::null()) }, None);
+    }
+
+    #[test]
+    fn an_object_is_there_until_it_is_deleted() {
+        let object = create(Kind::Directory, 16);
+        assert_eq!(presence_of(object), Presence::There);
+        let inside = object.wrapping_byte_add(16);
+        assert_eq!(presence_of(inside), Presence::None);
+        // SAFETY: the object is owned here.
+        unsafe { dereference(object) };
+        assert_eq!(presence_of(object), Presence::Gone);
+        let memory = 0_u64;
+        assert_eq!(presence_of((&raw const memory).cast()), Presence::There);
     }
 
     #[test]

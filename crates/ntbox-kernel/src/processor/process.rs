@@ -1,4 +1,5 @@
-//! The two processes of the box: System, and the one that all user threads are in.
+//! The processes of the box: System, the one that user threads are in, and those that programs create and that end
+//! while drivers run.
 //!
 //! An `EPROCESS` stand-in is data that drivers read: older filters look for the
 //! string "System" in the first 12 KiB of the object to learn where the image
@@ -7,11 +8,12 @@
 #![expect(unsafe_code, reason = "object bodies are filled by pointer")]
 
 use super::dispatcher::header::initialize_process_object;
-use super::object::{self, Kind};
-use std::cell::Cell;
+use super::object::{self, Kind, Procedures};
+use super::time;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of an `EPROCESS` stand-in: what drivers search, and a page.
 const EPROCESS_BYTES: usize = 0x4000;
@@ -34,11 +36,26 @@ const USER_ID: u32 = 0x1000;
 pub struct Process {
     id: u32,
     object: usize,
+    /// When it began.
+    created: i64,
+    has_ended: AtomicBool,
+}
+
+/// What the object manager calls for a process that has ended.
+static PROCEDURES: Procedures = Procedures {
+    closed: None,
+    delete: |object| created().retain(|process| process.object != object.addr()),
+};
+
+/// Processes that programs have created and whose object is there.
+fn created() -> MutexGuard<'static, Vec<&'static Process>> {
+    static CREATED: Mutex<Vec<&'static Process>> = Mutex::new(Vec::new());
+    CREATED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Process {
     fn new(id: u32, image: &str) -> Self {
-        let object = object::create(Kind::Process, EPROCESS_BYTES);
+        let object = object::create_with(Kind::Process, EPROCESS_BYTES, Some(&PROCEDURES));
         initialize_process_object(object);
         let id_at = object.wrapping_byte_add(UNIQUE_PROCESS_ID).cast::<u64>();
         // SAFETY: inside the zeroed body that was just made; its alignment is 16.
@@ -50,6 +67,8 @@ impl Process {
         Self {
             id,
             object: object.expose_provenance(),
+            created: time::system_time(),
+            has_ended: AtomicBool::new(false),
         }
     }
     /// `UniqueProcessId`.
@@ -63,6 +82,26 @@ impl Process {
     /// The zero-terminated image name inside the object.
     pub fn image_file_name(&self) -> *mut u8 {
         self.object().cast::<u8>().wrapping_add(IMAGE_FILE_NAME)
+    }
+    /// When it began, in units of 100 ns since 1601.
+    pub fn created(&self) -> i64 {
+        self.created
+    }
+    /// Its session: that of services for the system, the first with a desktop for programs.
+    pub fn session(&self) -> u32 {
+        u32::from(!self.is_system())
+    }
+    /// The file that it was started from, by the name of its device; the system has none.
+    pub fn image_path(&self) -> &'static str {
+        if self.is_system() {
+            ""
+        } else {
+            r"\Device\HarddiskVolume1\Windows\System32\ntbox.exe"
+        }
+    }
+    /// It has no thread any more. Its object goes with the last reference, of which the first is the caller's.
+    pub fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
     }
     /// True for the system process.
     pub fn is_system(&self) -> bool {
@@ -86,15 +125,44 @@ pub fn user() -> &'static Process {
     USER.get_or_init(|| Process::new(USER_ID, "ntbox.exe"))
 }
 
+/// Creates a process, with one reference.
+pub fn create(image: &str) -> &'static Process {
+    static NEXT: AtomicU32 = AtomicU32::new(USER_ID + 4);
+    let id = NEXT.fetch_add(4, Ordering::Relaxed);
+    let process: &'static Process = Box::leak(Box::new(Process::new(id, image)));
+    created().push(process);
+    process
+}
+
+/// The process that runs and has this id.
+pub fn by_id(id: usize) -> Option<&'static Process> {
+    let all = [system(), user()].into_iter().chain(created().clone());
+    let mut running = all.filter(|process| !process.has_ended.load(Ordering::Acquire));
+    running.find(|process| process.id as usize == id)
+}
+
 thread_local! {
     /// The process that this thread is attached to, null for its own.
     static ATTACHED: Cell<*mut c_void> = const { Cell::new(std::ptr::null_mut()) };
+    /// The states of the attachments that this thread is in, the innermost last.
+    static STATES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// `KeStackAttachProcess`: has this thread use the memory of another process; null, or what is to be given back to
-/// [`attach`] when it is done.
-pub fn attach(process: *mut c_void) -> *mut c_void {
+/// `KeStackAttachProcess`: has this thread use the memory of another process until [`detach`], for the state at this
+/// address; null, or what is to be given back then.
+pub fn attach(process: *mut c_void, state: usize) -> *mut c_void {
+    STATES.with_borrow_mut(|states| states.push(state));
     ATTACHED.replace(process)
+}
+
+/// `KeUnstackDetachProcess`: back to what [`attach`] returned. False if the state is none that the thread was last
+/// attached with, and then nothing happens.
+pub fn detach(before: *mut c_void, state: usize) -> bool {
+    let is_last = STATES.with_borrow_mut(|states| states.pop_if(|last| *last == state).is_some());
+    if is_last {
+        ATTACHED.set(before);
+    }
+    is_last
 }
 
 /// The process that this thread is attached to, or null.
@@ -106,6 +174,7 @@ pub fn attached() -> *mut c_void {
 pub fn from_object(object: *mut c_void) -> Option<&'static Process> {
     [system(), user()]
         .into_iter()
+        .chain(created().clone())
         .find(|process| process.object() == object)
 }
 

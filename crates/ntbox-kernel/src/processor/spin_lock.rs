@@ -37,11 +37,11 @@ fn describe(lock: *mut usize) -> String {
 ///
 /// # Safety
 /// `lock` points to writable, aligned memory of a `KSPIN_LOCK`.
-pub unsafe fn initialize(lock: *mut usize) {
+pub unsafe fn initialize(lock: *mut usize, caller: usize) {
     // SAFETY: contract of the function.
     let word = unsafe { AtomicUsize::from_ptr(lock) };
     word.store(0, Ordering::Release);
-    lock_order::forget(lock.addr(), size_of::<usize>());
+    lock_order::initialized(lock.addr(), size_of::<usize>(), caller);
 }
 
 /// Acquires the lock. Acquiring it twice is a violation.
@@ -228,7 +228,7 @@ pub unsafe fn release_lowering(lock: *mut usize, level: Kirql, caller: usize) {
     }
     if held > 0 && level < DISPATCH_LEVEL {
         violation(
-            &rules::SPIN_LOCK_RELEASE_IRQL,
+            &rules::RELEASE_ORDER,
             format!(
                 "KeReleaseSpinLock lowered to {} ({level}) while {held} other spin lock(s) are held",
                 irql::name(level)

@@ -13,7 +13,6 @@ use super::object::{self, Kind};
 use super::process::{self, Process};
 use super::{fault, irql, processor_block};
 use crate::host;
-use crate::nt::IRP;
 use crate::verifier::{self, Context};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -94,8 +93,6 @@ static PROCESSORS_IN_USE: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     static CURRENT: Cell<Option<&'static Thread>> = const { Cell::new(None) };
     static PREVIOUS_MODE: Cell<i8> = const { Cell::new(0) };
-    /// With who has set it.
-    static TOP_LEVEL_IRP: Cell<(*mut IRP, usize)> = const { Cell::new((std::ptr::null_mut(), 0)) };
     static END: EndOfThread = const { EndOfThread };
 }
 
@@ -175,6 +172,10 @@ impl Thread {
     /// The status it ended with; `STATUS_SUCCESS` until then.
     pub fn exit_status(&self) -> i32 {
         self.exit_status.load(Ordering::Acquire)
+    }
+    /// True when it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
     pub(super) fn set_exit_status(&self, status: i32) {
         self.exit_status.store(status, Ordering::Release);
@@ -339,7 +340,10 @@ pub fn user_process() -> *mut c_void {
 }
 
 /// Starts a thread of `process`.
-pub(super) fn start(
+///
+/// # Errors
+/// The host has no more threads.
+pub fn start(
     name: &str,
     process: &'static Process,
     f: impl FnOnce() + Send + 'static,
@@ -393,21 +397,6 @@ impl Drop for PreviousMode {
     fn drop(&mut self) {
         PREVIOUS_MODE.set(self.0);
     }
-}
-
-/// What `IoSetTopLevelIrp` was called with last on this thread.
-pub fn top_level_irp() -> *mut IRP {
-    TOP_LEVEL_IRP.get().0
-}
-
-/// Who called `IoSetTopLevelIrp` last on this thread; 0 if nobody has.
-pub fn top_level_irp_set_by() -> usize {
-    TOP_LEVEL_IRP.get().1
-}
-
-/// `IoSetTopLevelIrp`, called by `site`: kept, and not looked behind.
-pub fn set_top_level_irp(irp: *mut IRP, site: usize) {
-    TOP_LEVEL_IRP.set((irp, site));
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 use super::dispatcher::{header, waits};
 use super::{dpc, thread, time};
 use crate::nt::{KDPC, KTIMER};
+use crate::pool::active;
+use crate::verifier::rules;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
@@ -51,6 +53,18 @@ struct Timers {
     next: u64,
 }
 
+/// One that is set, to which the box goes when it expires.
+static TIMER: active::Kind = active::Kind {
+    what: "timer",
+    begun: "set",
+    freed: Some(&rules::ACTIVE_TIMER_FREED),
+    twice: None,
+    missing: None,
+    forget: |timer| {
+        lock().remove(timer);
+    },
+};
+
 static TIMERS: Mutex<Timers> = Mutex::new(Timers {
     due: BTreeMap::new(),
     set: None,
@@ -76,6 +90,7 @@ impl Timers {
         let Some(set) = self.set.get_or_insert_default().remove(&timer) else {
             return false;
         };
+        TIMER.end(timer);
         self.due.remove(&set.key);
         true
     }
@@ -90,7 +105,9 @@ impl Timers {
             return;
         };
         let Expiration { dpc, period, .. } = set.expiration;
-        if !period.is_zero() {
+        if period.is_zero() {
+            TIMER.end(timer);
+        } else {
             self.arm(timer, set.key.0 + period, set.expiration);
         }
         let object = std::ptr::with_exposed_provenance_mut(timer);
@@ -145,14 +162,20 @@ pub unsafe fn initialize(timer: *mut KTIMER, notification: bool) {
     unsafe { header::initialize_timer_object(timer.cast(), notification, size_of::<KTIMER>()) };
 }
 
-/// `KeSetTimerEx`: `due` as the timeout of a wait, `period` in milliseconds or 0,
-/// `dpc` null or a DPC to queue at each expiration. True if the timer was set.
+/// `KeSetTimerEx` by the call that returns to `caller`: `due` as the timeout of a wait, `period` in
+/// milliseconds or 0, `dpc` null or a DPC to queue at each expiration. True if the timer was set.
 /// IRQL <= `DISPATCH_LEVEL`.
 ///
 /// # Safety
 /// The timer and the DPC are initialized and stay alive until the timer has
 /// expired for the last time or was cancelled.
-pub unsafe fn set(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> bool {
+pub unsafe fn set(
+    timer: *mut KTIMER,
+    due: i64,
+    period: u32,
+    dpc: *mut KDPC,
+    caller: usize,
+) -> bool {
     let address = timer.expose_provenance();
     let expiration = Expiration {
         dpc: dpc.expose_provenance(),
@@ -172,6 +195,7 @@ pub unsafe fn set(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> 
     unsafe { (*timer).Dpc = dpc };
     // SAFETY: contract of the function.
     unsafe { (*timer).Period = period };
+    TIMER.begin(address, caller);
     timers.arm(address, time::deadline(due), expiration);
     was_set
 }

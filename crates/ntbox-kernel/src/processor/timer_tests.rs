@@ -47,7 +47,7 @@ fn a_timer_is_signaled_when_it_is_due() {
     let timer = timer(false);
     assert_eq!(wait(timer, 0), STATUS_TIMEOUT);
     // SAFETY: leaked, here and below.
-    assert!(!unsafe { set(timer, -20 * MILLISECOND, 0, std::ptr::null_mut()) });
+    assert!(!unsafe { set(timer, -20 * MILLISECOND, 0, std::ptr::null_mut(), 0) });
     assert_eq!(wait(timer, 0), STATUS_TIMEOUT);
     assert_eq!(wait(timer, -5_000 * MILLISECOND), STATUS_SUCCESS);
     assert_eq!(
@@ -62,7 +62,7 @@ fn a_timer_is_signaled_when_it_is_due() {
 fn a_cancelled_timer_never_expires() {
     let (timer, (dpc, counter)) = (timer(true), counting_dpc());
     // SAFETY: leaked, here and below.
-    unsafe { set(timer, -30 * MILLISECOND, 0, dpc) };
+    unsafe { set(timer, -30 * MILLISECOND, 0, dpc, 0) };
     let code = count as *const () as usize;
     let has_dpc = || outstanding(&(code..code + 1)).len();
     let before = has_dpc();
@@ -70,9 +70,9 @@ fn a_cancelled_timer_never_expires() {
     assert!(cancel(timer));
     assert!(!cancel(timer));
     // SAFETY: as above.
-    unsafe { set(timer, -1_000_000 * MILLISECOND, 0, dpc) };
+    unsafe { set(timer, -1_000_000 * MILLISECOND, 0, dpc, 0) };
     // SAFETY: as above; setting it again replaces the due time.
-    assert!(unsafe { set(timer, -40 * MILLISECOND, 0, std::ptr::null_mut()) });
+    assert!(unsafe { set(timer, -40 * MILLISECOND, 0, std::ptr::null_mut(), 0) });
     assert_eq!(wait(timer, -5_000 * MILLISECOND), STATUS_SUCCESS);
     work::flush_dpcs();
     assert_eq!(counter.load(Ordering::Acquire), 0);
@@ -87,7 +87,7 @@ fn a_cancelled_timer_never_expires() {
 fn a_periodic_timer_queues_its_dpc_each_time() {
     let (timer, (dpc, counter)) = (timer(true), counting_dpc());
     // SAFETY: leaked.
-    unsafe { set(timer, -MILLISECOND, 2, dpc) };
+    unsafe { set(timer, -MILLISECOND, 2, dpc, 0) };
     let started = Instant::now();
     while counter.load(Ordering::Acquire) < 3 && started.elapsed() < Duration::from_secs(10) {
         std::thread::yield_now();

@@ -16,6 +16,7 @@ use super::apc::{self, Regions};
 use super::{held_locks, irql, thread, timer};
 use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::verifier::{rules, violation};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
@@ -81,6 +82,16 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
 static WORK: Condvar = Condvar::new();
 static DPC: Condvar = Condvar::new();
 static IDLE: Condvar = Condvar::new();
+
+thread_local! {
+    /// The routine whose item this thread runs, or 0.
+    static ROUTINE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The routine of a driver that this thread runs as a worker, or 0.
+pub fn worker_routine() -> usize {
+    ROUTINE.get()
+}
 
 fn lock() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -195,7 +206,9 @@ fn run(item: Item, mut queue: MutexGuard<'_, Queue>) {
     let exposed = item.exposed();
     queue.running.push(exposed);
     drop(queue);
+    let before = ROUTINE.replace(item.site);
     (item.routine)();
+    ROUTINE.set(before);
     check_worker(item.site);
     returned(exposed);
 }

@@ -23,6 +23,7 @@ pub mod information;
 pub mod locks;
 pub mod open;
 pub mod outcome;
+mod process;
 pub mod program;
 pub mod quota;
 pub mod request;

@@ -20,7 +20,8 @@ pub struct Outcome {
     pub pended: bool,
     /// Fast I/O answered; no IRP was built.
     pub fast: bool,
-    /// The service waits for its request, whatever the handle says: a program does not see whether that pended.
+    /// The service waits for its request, by itself or because the handle is synchronous: a program does not
+    /// see whether that pended.
     pub waits: bool,
     /// The caller's event was signaled afterwards; `None` if it passed none.
     pub signaled: Option<bool>,

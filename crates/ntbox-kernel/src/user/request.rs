@@ -11,13 +11,13 @@
 )]
 
 use super::outcome;
-use crate::io_manager::{call, complete, device, file, irp};
+use crate::io_manager::{call, complete, device, early_cancel, file, irp};
 use crate::io_manager::{counters, identity};
 use crate::nt::{
     DEVICE_OBJECT, FAST_IO_DISPATCH, FILE_OBJECT, FO_SYNCHRONOUS_IO, HANDLE, IO_STACK_LOCATION,
-    IO_STATUS_BLOCK, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS,
-    STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_TYPE_MISMATCH,
-    STATUS_PENDING,
+    IO_STATUS_BLOCK, IRP, IRP_DEFER_IO_COMPLETION, IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IrpExt,
+    KEVENT, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
 };
 use crate::processor::object::{self, Kind};
 use crate::processor::{dispatcher, thread};
@@ -145,6 +145,9 @@ impl FileCall {
         if deferred {
             request.header().Flags |= IRP_DEFER_IO_COMPLETION;
         }
+        if synchronous {
+            outcome::note_waits();
+        }
         self.give_reference();
         let (irp, mut status) = request.send(self.device);
         if deferred && status != STATUS_PENDING {
@@ -270,11 +273,19 @@ impl Request {
     /// Sends it. The pointer is only good for the second stage of a deferred completion.
     pub(super) fn send(mut self, device: *mut DEVICE_OBJECT) -> (*mut IRP, NTSTATUS) {
         let major = self.location().MajorFunction;
+        let flags = self.header().Flags;
         identity::asks_for(major);
         let irp = self.irp;
         std::mem::forget(self);
         // SAFETY: a complete request for this stack; it is not touched afterwards except by contract.
-        let status = unsafe { call::call_driver(device, irp, 0) };
+        let send = || unsafe { call::call_driver(device, irp, 0) };
+        // Those of paging are freed by whoever completes them.
+        let status = if flags & IRP_PAGING_IO == 0 {
+            // SAFETY: a request of this thread.
+            unsafe { early_cancel::during(irp, send) }
+        } else {
+            send()
+        };
         counters::irp(major, status);
         outcome::note_returned(status);
         (irp, status)

@@ -2,7 +2,8 @@
 //!
 //! The section is created between the file system's acquire and release
 //! callbacks; touching the view makes paging reads, noncached, with an MDL, and
-//! without fast I/O. DDI: "FsFilter callback routines", `IRP_PAGING_IO` in IRP_MJ_READ.
+//! without fast I/O. The cache manager reads pages in the same way, for the file
+//! system or ahead of it: the thread's top-level IRP tells whose read it is. DDI: "FsFilter callback routines", `IRP_PAGING_IO` in IRP_MJ_READ.
 
 #![expect(
     unsafe_code,
@@ -19,6 +20,7 @@ use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_MJ_READ, IRP_NOCACHE, IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO,
     KEVENT, NTSTATUS, STATUS_PENDING,
 };
+use crate::processor::top_level::{self, Component};
 use crate::processor::{dispatcher, thread};
 use std::ffi::c_void;
 
@@ -49,7 +51,7 @@ pub fn create_section(handle: HANDLE) -> NTSTATUS {
     create().unwrap_or_else(|status: NTSTATUS| status)
 }
 
-/// A page fault in a view: one page at `offset` (a multiple of the page) is read
+/// A page fault in a view, or below `above`: one page at `offset` (a multiple of the page) is read
 /// synchronously, as `IoPageRead` does it.
 ///
 /// # Safety
@@ -58,6 +60,7 @@ pub unsafe fn page_in(
     handle: HANDLE,
     page: *mut c_void,
     offset: i64,
+    above: Component,
     iosb: &mut IO_STATUS_BLOCK,
 ) -> NTSTATUS {
     let mut read = || {
@@ -73,8 +76,11 @@ pub unsafe fn page_in(
         header.UserEvent = &raw mut *event;
         header.Anonymous.UserIosb = &raw mut *block;
         header.Tail.Overlay.OriginalFileObject = call.file();
-        buffers::attach_mdl(&mut request, page, PAGE as u32, true)?;
-        request.header().UserBuffer = page;
+        // The page of the section, which the program sees when it is read.
+        let mut read = Box::new([0_u8; PAGE]);
+        let begin: *mut c_void = read.as_mut_ptr().cast();
+        buffers::attach_mdl(&mut request, begin, PAGE as u32, true)?;
+        request.header().UserBuffer = begin;
         let location = request.location();
         location.MajorFunction = IRP_MJ_READ as u8;
         location.FileObject = call.file();
@@ -85,10 +91,13 @@ pub unsafe fn page_in(
             ..Default::default()
         };
         let mdl = request.header().MdlAddress;
-        let (_, status) = request.send(call.device());
-        if status == STATUS_PENDING {
-            super::request::wait_for(&raw mut *event);
-        }
+        outcome::note_waits();
+        top_level::below(above, || {
+            let (_, status) = request.send(call.device());
+            if status == STATUS_PENDING {
+                super::request::wait_for(&raw mut *event);
+            }
+        });
         // The memory manager's MDL outlives its request.
         // SAFETY: the request has completed; completion leaves the MDL of a paging request alone.
         unsafe { mdl::unlock_pages(mdl) };
@@ -96,6 +105,8 @@ pub unsafe fn page_in(
         unsafe { mdl::free(mdl, 0) };
         thread::deliver_apcs();
         *iosb = *block;
+        // SAFETY: contract of the function.
+        unsafe { page.cast::<[u8; PAGE]>().write(*read) };
         // SAFETY: completion of a paging request writes the block itself, also when it fails.
         Ok(unsafe { block.Anonymous.Status })
     };

@@ -268,6 +268,8 @@ fn a_pended_control_is_waited_for_with_the_handles_own_means() {
         let outcome = file.device_control(LATER, &[], 16);
         assert_eq!((outcome.status, outcome.information), (STATUS_SUCCESS, 3));
         assert!(outcome.pended);
+        // What pends is seen by who does not wait.
+        assert_eq!(outcome.waits, options != 0);
         assert_eq!(noted()[0].user_event, options == 0);
         assert_eq!(
             noted()[0].flags & IRP_DEFER_IO_COMPLETION,

@@ -167,6 +167,10 @@ pub struct RunOptions {
     /// Complete every request at once: no pending, no DISPATCH_LEVEL, no injected failure
     #[arg(long)]
     pub quiet: bool,
+    /// The drivers may wait for requests of their own accord: none is held below until the thread that has sent it
+    /// cancels it, as copy:SRC does otherwise, since that thread would be the one that waits
+    #[arg(long)]
+    pub may_pend: bool,
     /// Write every recorded result as a line to this file: two runs can be compared with diff
     #[arg(long, value_name = "PATH")]
     pub log: Option<PathBuf>,

@@ -68,6 +68,7 @@ pub fn run(options: &DemoOptions) -> Result<bool, Failure> {
             .collect(),
         threads: options.threads,
         seed: options.seed,
+        may_pend: false,
     };
 
     // The bare run, on volumes of its own.

@@ -6,16 +6,21 @@
 //! path, the entry in the error log) may allocate at places that no run has seen:
 //! those get runs as well, with the failure that leads to them. Each run is a
 //! process, because a violation ends one.
+//!
+//! With `--keep-going` a run tells of all that it has found: what the first run has found as well, without a
+//! failure, is not what the failure has led to, and counts once.
 
 use super::arguments::RunOptions;
 use super::children;
 use super::failure::Failure;
+use super::run::temporary_directory;
 use ntbox::pool::failure::call_sites::{CallSite, Record};
 use ntbox::processor::fault::FAILED;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -97,13 +102,28 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     } else {
         1
     };
+    let directory = temporary_directory()?;
     let mut known = HashSet::new();
+    let mut without_failure = HashSet::new();
     let mut rows = Vec::new();
     let mut tasks = vec![Task::default()];
     while !tasks.is_empty() {
         let mut next = Vec::new();
-        all(&arguments, &tasks, threads, |task, made| {
-            let (outcome, reached) = made?;
+        let runs = Runs {
+            arguments: &arguments,
+            directory: directory.path(),
+            made_before: rows.len(),
+            known: &without_failure.clone(),
+        };
+        runs.all(&tasks, threads, |task, made| {
+            let Made {
+                outcome,
+                reached,
+                found,
+            } = made?;
+            if task.0.is_empty() {
+                without_failure.extend(found);
+            }
             for site in reached {
                 // What is reached without a failure needs none to lead there.
                 if known.insert(site.key.clone()) {
@@ -142,80 +162,143 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     Ok(violations == 0)
 }
 
-type Made = Result<(Outcome, Vec<CallSite>), Failure>;
-
-/// Makes the runs of a wave, several at a time, and hands each to `take` as soon as those before it are made.
-fn all(
-    arguments: &[OsString],
-    tasks: &[Task],
-    threads: usize,
-    mut take: impl FnMut(&Task, Made) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let next = AtomicUsize::new(0);
-    let (send, made) = mpsc::channel();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(tasks.len()) {
-            let (send, next) = (send.clone(), &next);
-            scope.spawn(move || {
-                while let place = next.fetch_add(1, Ordering::Relaxed)
-                    && let Some(task) = tasks.get(place)
-                    // Nobody takes them any more after a failure.
-                    && send.send((place, make(arguments, task))).is_ok()
-                {}
-            });
-        }
-        drop(send);
-        let mut early = BTreeMap::new();
-        let mut due = tasks.iter().enumerate();
-        let mut waited = due.next();
-        for (place, result) in made {
-            early.insert(place, result);
-            while let Some((place, task)) = waited
-                && let Some(result) = early.remove(&place)
-            {
-                take(task, result)?;
-                waited = due.next();
-            }
-        }
-        match waited {
-            None => Ok(()),
-            Some(_) => Err(Failure::Failed("a run was not made".to_owned())),
-        }
-    })
+/// A run that was made.
+struct Made {
+    outcome: Outcome,
+    /// The places that allocated in it.
+    reached: Vec<CallSite>,
+    /// What it has collected.
+    found: Vec<Finding>,
 }
 
-/// Makes one run: how it ended, and the places that allocated in it.
-fn make(arguments: &[OsString], task: &Task) -> Made {
-    let file = tempfile::NamedTempFile::new()
-        .map_err(|error| Failure::Failed(format!("cannot make a temporary file: {error}")))?;
-    let mut arguments = arguments.to_vec();
-    arguments.extend(["--json".into(), "--call-sites".into(), file.path().into()]);
-    for site in &task.0 {
-        arguments.extend(["--fail-at".into(), (&site.key).into()]);
-    }
-    let output = children::run(&arguments)?;
-    let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-    let mut reached = Vec::new();
-    let mut failed = HashSet::new();
-    for record in text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-    {
-        match record {
-            Record::Reached(site) => reached.push(site),
-            Record::Failed(key) => {
-                failed.insert(key);
-            }
-        }
-    }
-    let all_failed = task.0.iter().all(|site| failed.contains(&site.key));
-    Ok((outcome(&output, all_failed)?, reached))
+/// A rule that was broken, and the place where: what is the same in two runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Finding {
+    rule: String,
+    place: String,
 }
 
-/// What the output of a run says.
-fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
+/// How the runs of a wave are made.
+struct Runs<'r> {
+    arguments: &'r [OsString],
+    /// For what a run tells.
+    directory: &'r Path,
+    /// Runs of the waves before.
+    made_before: usize,
+    /// What is found without a failure.
+    known: &'r HashSet<Finding>,
+}
+
+impl Runs<'_> {
+    /// Makes them, several at a time, and hands each to `take` as soon as those before it are made.
+    fn all(
+        &self,
+        tasks: &[Task],
+        threads: usize,
+        mut take: impl FnMut(&Task, Result<Made, Failure>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let next = AtomicUsize::new(0);
+        let (send, made) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..threads.min(tasks.len()) {
+                let (send, next) = (send.clone(), &next);
+                scope.spawn(move || {
+                    while let place = next.fetch_add(1, Ordering::Relaxed)
+                        && let Some(task) = tasks.get(place)
+                        // Nobody takes them any more after a failure.
+                        && send.send((place, self.make(place, task))).is_ok()
+                    {}
+                });
+            }
+            drop(send);
+            let mut early = BTreeMap::new();
+            let mut due = tasks.iter().enumerate();
+            let mut waited = due.next();
+            for (place, result) in made {
+                early.insert(place, result);
+                while let Some((place, task)) = waited
+                    && let Some(result) = early.remove(&place)
+                {
+                    take(task, result)?;
+                    waited = due.next();
+                }
+            }
+            match waited {
+                None => Ok(()),
+                Some(_) => Err(Failure::Failed("a run was not made".to_owned())),
+            }
+        })
+    }
+
+    /// Makes one run.
+    fn make(&self, place: usize, task: &Task) -> Result<Made, Failure> {
+        let file = self.directory.join((self.made_before + place).to_string());
+        let mut arguments = self.arguments.to_vec();
+        arguments.extend([
+            "--json".into(),
+            "--call-sites".into(),
+            file.clone().into_os_string(),
+        ]);
+        for site in &task.0 {
+            arguments.extend(["--fail-at".into(), (&site.key).into()]);
+        }
+        let output = children::run(&arguments)?;
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let mut reached = Vec::new();
+        let mut failed = HashSet::new();
+        for record in text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+        {
+            match record {
+                Record::Reached(site) => reached.push(site),
+                Record::Failed(key) => {
+                    failed.insert(key);
+                }
+            }
+        }
+        let all_failed = task.0.iter().all(|site| failed.contains(&site.key));
+        let told: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+        let collected = told.as_ref().map_or_else(Vec::new, collected);
+        let new = collected
+            .iter()
+            .find(|(finding, _)| !self.known.contains(finding))
+            .map(|(_, report)| report.clone());
+        Ok(Made {
+            outcome: outcome(&output, told, all_failed, new)?,
+            reached,
+            found: collected.into_iter().map(|(finding, _)| finding).collect(),
+        })
+    }
+}
+
+/// The violations that a run which kept going has collected, each with its report.
+fn collected(told: &Value) -> Vec<(Finding, Value)> {
+    let rules = told["violations_by_rule"].as_array().into_iter().flatten();
+    let mut found = Vec::new();
+    for broken in rules.filter(|broken| broken["severity"] != "warning") {
+        for place in broken["places"].as_array().into_iter().flatten() {
+            let report = &place["report"];
+            let at = [&report["sites"][0]["place"], &report["calls"][0]];
+            let at = at.iter().find_map(|at| at.as_str()).unwrap_or_default();
+            let finding = Finding {
+                rule: broken["rule"].as_str().unwrap_or_default().to_owned(),
+                place: at.to_owned(),
+            };
+            found.push((finding, report.clone()));
+        }
+    }
+    found
+}
+
+/// What the output of a run says, which has told `found`, and collected `new`, which is not found without a failure.
+fn outcome(
+    output: &Output,
+    found: Option<Value>,
+    failed: bool,
+    new: Option<Value>,
+) -> Result<Outcome, Failure> {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let found: Option<Value> = serde_json::from_slice(&output.stdout).ok();
     let list = |value: &Value| -> Vec<String> {
         let texts = value.as_array().into_iter().flatten();
         texts
@@ -233,11 +316,9 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
             Outcome::Violation(found["violation"].take())
         }
         // With --keep-going.
-        (Some(_), Some(mut found)) if found["violations"].as_u64().unwrap_or(0) > 0 => {
-            Outcome::Violation(found["violations_by_rule"][0]["places"][0]["report"].take())
-        }
-        (Some(0), Some(_)) if !failed => Outcome::NotReached,
-        (Some(0), Some(found)) => Outcome::WentOn {
+        (Some(_), Some(_)) if new.is_some() => Outcome::Violation(new.unwrap_or_default()),
+        (Some(code), Some(found)) if !failed && goes_well(code, &found) => Outcome::NotReached,
+        (Some(code), Some(found)) if goes_well(code, &found) => Outcome::WentOn {
             requests: found["requests"].as_u64().unwrap_or(0),
             error_log: list(&found["error_log"]),
         },
@@ -256,6 +337,13 @@ fn outcome(output: &Output, failed: bool) -> Result<Outcome, Failure> {
         (Some(_), None) => return Err(Failure::Failed(stderr.into_owned())),
         (None, _) => Outcome::Wrong(format!("the process was ended: {}", output.status)),
     })
+}
+
+/// True for a run that went to its end, and has broken rules at most.
+fn goes_well(code: i32, found: &Value) -> bool {
+    let nothing = |name: &str| found[name].as_array().is_none_or(Vec::is_empty);
+    let has_ended = found["violations"].as_u64().is_some();
+    code == 0 || has_ended && nothing("wrong") && nothing("differences")
 }
 
 fn row(task: &Task, outcome: Outcome) -> Row {
@@ -339,8 +427,13 @@ mod tests {
         }
     }
 
+    fn told(output: &Output, failed: bool) -> Result<Outcome, Failure> {
+        let found = serde_json::from_slice(&output.stdout).ok();
+        outcome(output, found, failed, None)
+    }
+
     fn judged(code: i32, stdout: &str, stderr: &str) -> Outcome {
-        outcome(&ended(code, stdout, stderr), true).expect("an outcome")
+        told(&ended(code, stdout, stderr), true).expect("an outcome")
     }
 
     #[test]
@@ -380,14 +473,50 @@ mod tests {
             status: ExitStatus::from_raw(how),
             ..ended(0, "", "")
         };
-        let killed = outcome(&killed, true).expect("an outcome");
+        let killed = told(&killed, true).expect("an outcome");
         assert!(matches!(killed, Outcome::Wrong(_)));
     }
 
     #[test]
     fn a_run_that_did_not_get_there_says_so() {
-        let found = outcome(&ended(0, "{}", ""), false).expect("an outcome");
+        let found = told(&ended(0, "{}", ""), false).expect("an outcome");
         assert_eq!(found, Outcome::NotReached);
-        assert!(outcome(&ended(1, "", "error: no such file"), false).is_err());
+        assert!(told(&ended(1, "", "error: no such file"), false).is_err());
+    }
+
+    /// What a run with --keep-going tells that has broken a rule at each of these places.
+    fn kept_going(places: &[&str]) -> String {
+        let places = places.iter().map(|place| {
+            serde_json::json!({ "count": 1, "report": { "rule": "ZeroTag", "sites": [{ "what": "called at", "place": place }] } })
+        });
+        let warning = serde_json::json!({ "rule": "Copied", "severity": "warning", "places": [{ "report": {} }] });
+        let broken = serde_json::json!({ "rule": "ZeroTag", "severity": null, "places": Vec::from_iter(places) });
+        let all = [warning, broken];
+        serde_json::json!({ "requests": 7, "violations": 1, "violations_by_rule": all }).to_string()
+    }
+
+    #[test]
+    fn warnings_are_no_findings_and_places_are_told_apart() {
+        let told = kept_going(&["a.c:1", "a.c:2"]);
+        let found = collected(&serde_json::from_str(&told).expect("JSON"));
+        let places: Vec<_> = found.iter().map(|(finding, _)| &*finding.place).collect();
+        assert_eq!(places, ["a.c:1", "a.c:2"]);
+    }
+
+    #[test]
+    fn a_run_that_finds_nothing_new_goes_on() {
+        let output = ended(1, &kept_going(&["a.c:1"]), "");
+        let found = || serde_json::from_slice(&output.stdout).ok();
+        let known = outcome(&output, found(), true, None).expect("an outcome");
+        assert!(
+            matches!(known, Outcome::WentOn { requests: 7, .. }),
+            "{known:?}"
+        );
+        let report = serde_json::json!({ "rule": "ZeroTag" });
+        let new = outcome(&output, found(), true, Some(report.clone())).expect("an outcome");
+        assert_eq!(new, Outcome::Violation(report));
+        // It is found, and something else goes wrong.
+        let differs = r#"{"violations":1,"violations_by_rule":[],"wrong":["differs"]}"#;
+        assert!(!judged(1, differs, "").is_clean());
     }
 }

@@ -18,6 +18,7 @@ use ntbox::pe_image::{self, Image, Problem};
 use ntbox::processor::handle;
 use ntbox::processor::time::{self, Hurry};
 use ntbox::user::{CreateParameters, create_file};
+use ntbox::verifier::collected;
 use ntbox::workload::run::Place;
 use ntbox::workload::worker::synchronous;
 use serde::Serialize;
@@ -220,6 +221,8 @@ impl LoadedDriver {
 pub enum Unloaded {
     /// It was unloaded, and nothing of it was left.
     Gone,
+    /// It was unloaded, and so many violations were collected meanwhile, as of what it has left.
+    WithViolations(u64),
     /// It has no unload routine: it stays, as on the real system.
     NoUnloadRoutine,
     /// It is still in use though nothing of the run is open: that is a mistake.
@@ -378,8 +381,13 @@ pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<(String, Unloaded)> {
         .rev()
         .map(|driver| {
             let _watchdog = Watchdog::start(&format!("unloading {}", driver.service));
+            let violations = || collected::violations(&collected::so_far());
+            let before = violations();
             let outcome = match driver.loaded.unload() {
-                Ok(()) => Unloaded::Gone,
+                Ok(()) => match violations().saturating_sub(before) {
+                    0 => Unloaded::Gone,
+                    more => Unloaded::WithViolations(more),
+                },
                 Err((_, UnloadRefused::NoUnloadRoutine)) => Unloaded::NoUnloadRoutine,
                 Err((_, refused @ UnloadRefused::InUse(_))) => {
                     Unloaded::Refused(refused.to_string())

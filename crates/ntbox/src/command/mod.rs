@@ -48,6 +48,7 @@ const USAGE: u8 = 2;
 
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
+    ntbox::host::expect_signals();
     own_fault::tell();
     // clap ends the process with 2 after wrong usage and with 0 after --help.
     let arguments = Arguments::parse();

@@ -105,6 +105,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         places,
         threads: options.threads,
         seed: options.seed,
+        may_pend: options.may_pend,
     };
     let (answers, told) = control::send(&options.controls)?;
     let clients = match &options.client {

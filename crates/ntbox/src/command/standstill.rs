@@ -3,8 +3,9 @@
 
 #![expect(unsafe_code, reason = "outstanding requests are described by pointer")]
 
-use ntbox::io_manager::{device, driver, irp};
-use ntbox::nt::{IRP, IrpExt, unicode};
+use ntbox::io_manager::identity::Choice;
+use ntbox::io_manager::{device, driver, file_name, irp};
+use ntbox::nt::{IRP, IrpExt};
 use ntbox::pe_image::{self, describe_code, image_at, imported_routine};
 use ntbox::processor::dispatcher::{self, UnderWay};
 use ntbox::processor::irql;
@@ -87,8 +88,15 @@ pub fn scene() -> (Scene, Vec<String>) {
     at_fault.extend(requests.kept);
     if at_fault.is_empty() {
         let waits = threads.iter().filter(|thread| !thread.calls.is_empty());
-        at_fault
-            .extend(waits.map(|thread| format!("perhaps: thread {} {}", thread.id, thread.does)));
+        at_fault.extend(waits.map(|thread| {
+            let held = requests.held.iter().find(|(owner, _)| *owner == thread.id);
+            let until = held.map_or(String::new(), |(_, function)| {
+                format!(
+                    ", while {function} is held below until the same thread cancels it; with --may-pend none is"
+                )
+            });
+            format!("perhaps: thread {} {}{until}", thread.id, thread.does)
+        }));
     }
     let scene = Scene {
         threads,
@@ -143,6 +151,8 @@ struct Outstanding {
     in_full: Vec<String>,
     /// Who keeps them, of the drivers with an image.
     kept: Vec<String>,
+    /// Those that a file system holds until the thread that has sent them cancels them: that, and the function.
+    held: Vec<(u32, &'static str)>,
 }
 
 impl Outstanding {
@@ -160,9 +170,7 @@ impl Outstanding {
         let mut text = major_name(location.MajorFunction).to_owned();
         if !location.FileObject.is_null() {
             // SAFETY: a request keeps its file object.
-            let name = unsafe { &raw const (*location.FileObject).FileName };
-            // SAFETY: as above.
-            text += &format!(" {}", unsafe { unicode::to_string(name) });
+            text += &format!(" {}", unsafe { file_name::of(location.FileObject) });
         }
         let mut keeper = None;
         if !location.DeviceObject.is_null() {
@@ -174,8 +182,15 @@ impl Outstanding {
             keeper = driver::image_of(driver).map(|_| device);
         }
         // SAFETY: alive during the visit.
+        let wanted = unsafe { irp::identity(irp) }.wanted;
+        // SAFETY: as above.
         if let Some(owner) = thread::from_object(unsafe { irp.thread() }) {
             text += &format!(", of {}", owner.name());
+            if wanted.hold_until_cancelled || wanted.script == Some(Choice::HeldUntilCancelled) {
+                text += ", held until it is cancelled";
+                let function = major_name(location.MajorFunction);
+                self.held.push((owner.id(), function));
+            }
         }
         if site != 0 {
             text += &format!(", allocated by {}", pe_image::describe_code(site));

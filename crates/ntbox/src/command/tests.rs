@@ -35,6 +35,7 @@ fn perform(volume: &Volume, workload: Workload, seed: u64) -> RunResult {
         places: vec![volume.place("V:".to_owned())],
         threads: 2,
         seed,
+        may_pend: false,
     };
     run(&plan, &Arc::new(Progress::default()))
 }

@@ -9,17 +9,20 @@ use super::layout::{
 };
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
+use crate::processor::top_level::Component;
 use crate::user::access::{
     DELETE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC, WRITE_OWNER,
 };
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{File, query_attributes};
+use crate::user::{CreateParameters, File, create_file, query_attributes};
 
 /// Handles open at a time.
 const HANDLES: usize = 6;
 /// Files the operations choose from.
 const NAMES: usize = 8;
+/// After so many operations a program is started.
+const OPERATIONS_OF_PROGRAM: u64 = 2000;
 
 /// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
 const OWNER_GROUP_DACL: u32 = 7;
@@ -58,11 +61,15 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
     });
     let Some(directory) = made else { return };
     let mut open: Vec<Open> = Vec::new();
-    for _ in 0..operations {
+    start_program(worker, root);
+    for done in 1..=operations {
+        if done % OPERATIONS_OF_PROGRAM == 0 {
+            start_program(worker, root);
+        }
         match worker.random.u8(..16) {
             0 => look(worker, root, &directory),
             1 => ask_volume(worker),
-            _ => step(worker, root, &mut open),
+            _ => step(worker, root, &directory, &mut open),
         }
     }
     while let Some(last) = open.pop() {
@@ -79,6 +86,40 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         }
     }
     worker.close(root, directory);
+}
+
+/// A program begins, opens its own file and ends, in a process of its own.
+fn start_program(worker: &mut Worker, root: &str) {
+    let path = format!("{root}\\program.exe");
+    let program = worker.open(&path, |open| {
+        open.disposition(FILE_OPEN_IF)
+            .options(synchronous(FILE_NON_DIRECTORY_FILE))
+    });
+    let Some(program) = program else { return };
+    let mapped = program.create_section();
+    worker.note("create section", &path, &mapped, Mask::None);
+    let full = worker.full(&path);
+    let name = full.clone();
+    let ran = program.run_program(&name, move || {
+        let opened = create_file(&CreateParameters::new(&full));
+        let closed = opened.file.map(File::close);
+        (opened.outcome, closed)
+    });
+    // A driver may refuse it.
+    if let Ok((opened, closed)) = ran {
+        worker.note("create in its process", &path, &opened, Mask::None);
+        if let Some(closed) = closed {
+            worker.note("close in its process", &path, &closed, Mask::None);
+        }
+    }
+    worker.close(&path, program);
+    let gone = worker.open(&path, |open| {
+        open.access(DELETE | SYNCHRONIZE)
+            .options(synchronous(FILE_DELETE_ON_CLOSE))
+    });
+    if let Some(file) = gone {
+        worker.close(&path, file);
+    }
 }
 
 fn name(root: &str, number: usize) -> String {
@@ -192,9 +233,23 @@ fn security(worker: &mut Worker, path: &str, file: &File) {
     }
 }
 
-fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
+/// Has a page read: by a view of the file, for the file system that misses it in the cache, ahead of what is asked for, or
+/// in a call of fast I/O. Whose read it is, only the top-level IRP of the thread says.
+fn page_in(worker: &mut Worker, path: &str, file: &File, offset: i64) {
+    let above = [
+        Component::None,
+        Component::FileSystem,
+        Component::CacheManager,
+        Component::FastIo,
+    ][worker.random.usize(..4)];
+    worker.retried("page in", path, Mask::None, || {
+        file.page_in(offset / 4096, above)
+    });
+}
+
+fn step(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
     if open.is_empty() || open.len() < HANDLES && worker.one_in(6) {
-        return open_one(worker, root, open);
+        return open_one(worker, root, directory, open);
     }
     let place = worker.random.usize(..open.len());
     if open.len() > 1 && worker.one_in(12) {
@@ -207,8 +262,10 @@ fn step(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
     operate(worker, root, chosen);
 }
 
-fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
+/// By its whole name, or relative to the directory.
+fn open_one(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
     let path = name(root, worker.random.usize(..NAMES));
+    let below = worker.one_in(4).then_some((directory, root));
     let disposition = [
         FILE_OPEN,
         FILE_OPEN_IF,
@@ -232,7 +289,7 @@ fn open_one(worker: &mut Worker, root: &str, open: &mut Vec<Open>) {
         READ | WRITE,
     ][worker.random.usize(..4)];
     let share = [7, 7, 7, 3, 1][worker.random.usize(..5)];
-    let opened = worker.open(&path, |open| {
+    let opened = worker.open_below(below, &path, |open| {
         open.disposition(disposition)
             .options(options)
             .access(access)
@@ -251,7 +308,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..20) {
+    match worker.random.u8(..21) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -334,6 +391,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
                 file.query_volume(class, 256)
             });
         }
+        19 => page_in(worker, path, file, offset),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

@@ -47,6 +47,8 @@ pub struct Run {
     pub threads: u32,
     /// Of all choices.
     pub seed: u64,
+    /// The drivers may wait for requests: none is held until the thread that has sent it cancels it.
+    pub may_pend: bool,
 }
 
 /// What a run gave.
@@ -148,7 +150,7 @@ fn work_through(run: &Run, worker: &mut Worker) {
                 root: root.clone(),
             }
             .run(worker);
-            scenarios::run(worker, &root, 2);
+            scenarios::run(worker, &root, 2, run.may_pend);
         }
         if let Workload::Random(operations) | Workload::Both(_, operations) = &run.workload
             && place.kind != VolumeKind::CdRom

@@ -3,10 +3,10 @@
 use super::layout::{Mask, masked};
 use super::observed::Log;
 use super::progress::Progress;
-use crate::io_manager::identity;
+use crate::io_manager::identity::{self, Moment};
 use crate::nt::{
-    FILE_SYNCHRONOUS_IO_NONALERT, NTSTATUS, STATUS_DEVICE_BUSY, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_IO_DEVICE_ERROR, Status,
+    FILE_SYNCHRONOUS_IO_NONALERT, NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_BUSY,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR, Status,
 };
 use crate::user::{CreateParameters, File, Outcome, create_file};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ pub const INJECTED: [NTSTATUS; 3] = [
     STATUS_IO_DEVICE_ERROR,
     STATUS_DEVICE_BUSY,
 ];
+
+/// One of so many requests is cancelled on its way.
+const CANCELLED: u32 = 8;
 
 /// How often a request is tried again after an injected failure.
 const TRIES: usize = 20;
@@ -33,6 +36,8 @@ pub struct Worker {
     pub wrong: Vec<String>,
     /// Files copied and found equal.
     pub files: u64,
+    /// Which of its requests another thread cancels on their way, and when; apart from all its other choices.
+    cancels: fastrand::Rng,
     volume: String,
     label: String,
     progress: Arc<Progress>,
@@ -47,6 +52,7 @@ impl Worker {
             random: fastrand::Rng::with_seed(
                 seed ^ u64::from(thread).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             ),
+            cancels: fastrand::Rng::with_seed(seed.rotate_left(32) ^ u64::from(thread)),
             log: Log::new(thread),
             wrong: Vec::new(),
             files: 0,
@@ -102,8 +108,18 @@ impl Worker {
         mut request: impl FnMut() -> Outcome,
     ) -> Outcome {
         for _ in 1..TRIES {
+            let before = identity::calls();
             identity::allow_failure_of_next();
+            let cancelled = self.cancels.u32(..CANCELLED) == 0;
+            if cancelled {
+                identity::cancel_next(Moment::ALL[self.cancels.usize(..Moment::ALL.len())]);
+            }
             let outcome = request();
+            // A driver may complete it so: as if it had not been asked for.
+            if cancelled && outcome.status == STATUS_CANCELLED {
+                identity::take_back_to(before);
+                continue;
+            }
             self.note(operation, path, &outcome, mask);
             if !INJECTED.contains(&outcome.status) {
                 return outcome;
@@ -119,10 +135,30 @@ impl Worker {
         path: &str,
         change: impl Fn(CreateParameters<'_>) -> CreateParameters<'_>,
     ) -> Option<File> {
-        let full = self.full(path);
+        self.open_below(None, path, change)
+    }
+
+    /// As [`open`](Self::open); relative to a directory that is open, if one is given with its path.
+    pub fn open_below(
+        &mut self,
+        directory: Option<(&File, &str)>,
+        path: &str,
+        change: impl Fn(CreateParameters<'_>) -> CreateParameters<'_>,
+    ) -> Option<File> {
+        let name = match directory {
+            Some((_, root)) => {
+                let below = path.strip_prefix(root).unwrap_or(path);
+                below.trim_start_matches('\\').to_owned()
+            }
+            None => self.full(path),
+        };
         let mut file = None;
         self.retried("create", path, Mask::None, || {
-            let opened = create_file(&change(CreateParameters::new(&full)));
+            let mut parameters = CreateParameters::new(&name);
+            if let Some((directory, _)) = directory {
+                parameters = parameters.relative_to(directory);
+            }
+            let opened = create_file(&change(parameters));
             file = opened.file;
             opened.outcome
         });

@@ -9,9 +9,9 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{
-    _EVENT_TYPE, BOOLEAN, DO_DEVICE_INITIALIZING, IO_REMOVE_LOCK, IO_STATUS_BLOCK,
-    IRP_MJ_FLUSH_BUFFERS, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KTIMER, NPAGED_LOOKASIDE_LIST,
-    NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED, PVOID, STATUS_SUCCESS, ntddk,
+    _EVENT_TYPE, BOOLEAN, DO_DEVICE_INITIALIZING, IO_STATUS_BLOCK, IRP_MJ_FLUSH_BUFFERS,
+    IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KTIMER, NPAGED_LOOKASIDE_LIST, NTSTATUS,
+    PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED, PVOID, STATUS_SUCCESS, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadN");
@@ -25,8 +25,6 @@ static mut TIMER: KTIMER = unsafe { core::mem::zeroed() };
 static mut DPC: KDPC = unsafe { core::mem::zeroed() };
 // SAFETY: as above.
 static mut LOOKASIDE: NPAGED_LOOKASIDE_LIST = unsafe { core::mem::zeroed() };
-// SAFETY: as above.
-static mut REMOVE_LOCK: IO_REMOVE_LOCK = unsafe { core::mem::zeroed() };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
@@ -34,10 +32,19 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CompletionRoutineUnchecked, _) => Some(pass_unchecked),
         (Mistake::CompletionRoutineRefused, _) => Some(pass_in_any_case),
         (Mistake::CompletionRoutineForLowerDevice, _) => Some(pass_for_lower_device),
-        (Mistake::RemoveLockReleasedTwice, IRP_MJ_QUERY_INFORMATION) => Some(release_remove_lock),
         (Mistake::ReferenceNameFreedBeforeDetach, _) => Some(look_at_name),
+        (Mistake::DeviceTimerInitializedTwice, IRP_MJ_QUERY_INFORMATION) => Some(initialize_timer),
         _ => None,
     }
+}
+
+/// IRP_MN_MOUNT_VOLUME, as if there were nothing more to do than to agree.
+#[inline(never)]
+pub unsafe fn claim_mount(irp: PIRP) -> NTSTATUS {
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: mounted-nothing
+    // Behind the call, or the routine that has called this one is the one that completes.
+    core::hint::black_box(STATUS_SUCCESS)
 }
 
 unsafe extern "C" fn pass_with_stay(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
@@ -101,12 +108,14 @@ unsafe extern "C" fn pass_for_lower_device(device: PDEVICE_OBJECT, irp: PIRP) ->
     status
 }
 
-unsafe extern "C" fn release_remove_lock(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    let bytes = size_of::<IO_REMOVE_LOCK>() as u32;
-    ntddk::IoInitializeRemoveLockEx(&raw mut REMOVE_LOCK, TAG, 0, 0, bytes);
-    ntddk::IoReleaseRemoveLockEx(&raw mut REMOVE_LOCK, null_mut(), bytes); // MISTAKE: remove-lock-released-twice
+/// One timer of the device for each request.
+unsafe extern "C" fn initialize_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let _ = ntddk::IoInitializeTimer(device, Some(each_second), null_mut()); // MISTAKE: device-timer-initialized-twice
     filter::dispatch(device, irp)
 }
+
+/// IO_TIMER_ROUTINE.
+unsafe extern "C" fn each_second(_device: PDEVICE_OBJECT, _context: PVOID) {}
 
 unsafe extern "C" fn look_at_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     (*extension(device)).name.read_volatile(); // MISTAKE: reference-name-freed-before-detach

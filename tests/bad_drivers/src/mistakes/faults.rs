@@ -25,6 +25,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::AssertionFailed => Some(assert_nothing),
         Mistake::StackUsedUp => Some(use_stack_up),
         Mistake::BadInstruction => Some(execute_nothing),
+        Mistake::MisalignedAccess => Some(read_between),
         _ => None,
     }
 }
@@ -98,5 +99,17 @@ unsafe extern "C" fn execute_nothing(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
     if !irp.is_null() {
         core::arch::asm!("ud2"); // MISTAKE: bad-instruction
     }
+    dispatch(device, irp)
+}
+
+/// What the instruction takes at multiples of 16.
+#[repr(align(16))]
+struct Aligned([u8; 32]);
+
+/// Takes a part of a block for all of it.
+unsafe extern "C" fn read_between(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let block = Aligned([0; 32]);
+    let from = black_box(block.0.as_ptr().add(8));
+    core::arch::asm!("movaps {0}, [{1}]", out(xmm_reg) _, in(reg) from, options(nostack, readonly)); // MISTAKE: misaligned-access
     dispatch(device, irp)
 }

@@ -1,13 +1,18 @@
 //! File objects: what a filter takes of them and gives back, and who is to know that they are closed.
 
 use super::{Mistake, is};
-use crate::filter::{DispatchRoutine, completed, dispatch, enter, leave, pass_with};
-use crate::kernel::current_location;
+use crate::filter::{
+    DispatchRoutine, completed, dispatch, enter, fast_io_below, leave, lower, pass_and_wait,
+    pass_with,
+};
+use crate::kernel::{complete_as_is, current_location};
 use core::ffi::c_void;
+use core::mem::offset_of;
 use core::ptr::null_mut;
 use wdk_sys::{
-    _MODE, HANDLE, IRP_MJ_CLEANUP, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT, PFILE_OBJECT, PIRP,
-    STATUS_ACCESS_DENIED, STATUS_SUCCESS, ntddk,
+    _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IRP, IRP_MJ_CLEANUP, IRP_MJ_CREATE,
+    IRP_MJ_READ, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT, PFILE_NETWORK_OPEN_INFORMATION,
+    PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED, STATUS_REPARSE, STATUS_SUCCESS, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -15,8 +20,61 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CloseNotPassedOn, IRP_MJ_CLEANUP) => Some(answer_cleanup),
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
+        (Mistake::FileNameKept, IRP_MJ_CREATE) => Some(keep_name),
+        (Mistake::TopLevelIrpFollowed | Mistake::TopLevelFlagFollowed, IRP_MJ_READ) => {
+            Some(follow_top_level)
+        }
+        (Mistake::VolumeReparsed, IRP_MJ_CREATE) => Some(reparse_volumes),
+        (Mistake::ParameterFreedInList, IRP_MJ_CREATE) => Some(free_parameter),
         _ => None,
     }
+}
+
+/// FAST_IO_QUERY_OPEN.
+type QueryOpen =
+    unsafe extern "C" fn(PIRP, PFILE_NETWORK_OPEN_INFORMATION, PDEVICE_OBJECT) -> BOOLEAN;
+
+/// The routine for the fast I/O table: with the mistake, or where it is shown how it is done right.
+pub fn query_open(mistake: Mistake, right: bool) -> Option<QueryOpen> {
+    match mistake {
+        Mistake::StackFileReferenced => Some(query_and_reference),
+        _ if right => Some(pass_query_open),
+        _ => None,
+    }
+}
+
+/// Sends the open of a volume elsewhere: a name of its own, for what has none.
+unsafe extern "C" fn reparse_volumes(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let file = (*current_location(irp)).FileObject;
+    if (*file).FileName.Length != 0 || !(*file).RelatedFileObject.is_null() {
+        return dispatch(device, irp);
+    }
+    (*irp).IoStatus.Information = 0;
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_REPARSE;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: volume-reparsed
+    STATUS_REPARSE
+}
+
+const TAG: u32 = u32::from_le_bytes(*b"BadF");
+static PARAMETER: GUID = GUID {
+    Data1: 0x8f3a_52c1,
+    Data2: 0x6d0e,
+    Data3: 0x4b19,
+    Data4: [0x9a, 0x77, 0x2c, 0x5d, 0x11, 0x08, 0xe4, 0x36],
+};
+
+/// Makes a parameter and a list, which nobody gets.
+unsafe extern "C" fn free_parameter(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let (mut list, mut parameter) = (null_mut(), null_mut());
+    let (kind, bytes, into) = (&raw const PARAMETER, 16, &raw mut parameter);
+    let made = ntddk::FsRtlAllocateExtraCreateParameter(kind, bytes, 0, None, TAG, into);
+    if made == STATUS_SUCCESS {
+        if ntddk::FsRtlAllocateExtraCreateParameterList(0, &raw mut list) == STATUS_SUCCESS {
+            let _ = ntddk::FsRtlInsertExtraCreateParameter(list, parameter);
+        }
+        ntddk::FsRtlFreeExtraCreateParameter(parameter); // MISTAKE: parameter-freed-in-list
+    }
+    dispatch(device, irp)
 }
 
 /// A correct filter uses files, too: each of these is undone. In a request that has one, at PASSIVE_LEVEL.
@@ -25,6 +83,19 @@ pub unsafe fn use_file(irp: PIRP) {
     use_reference(file);
     use_handle(file);
     use_top_level_irp(irp);
+    use_names(file);
+}
+
+/// A correct filter looks at none of them now.
+unsafe fn use_names(file: PFILE_OBJECT) {
+    let related = (*file).RelatedFileObject;
+    if is(Mistake::RelatedFileUsed) && !related.is_null() {
+        (&raw const (*related).Flags).read_volatile(); // MISTAKE: related-file-used
+    }
+    let name = (*file).FileName.Buffer;
+    if is(Mistake::FileNameUsed) && !name.is_null() {
+        name.read_volatile(); // MISTAKE: file-name-used
+    }
 }
 
 unsafe fn use_reference(file: PFILE_OBJECT) {
@@ -51,6 +122,104 @@ unsafe fn use_top_level_irp(irp: PIRP) {
     if !is(Mistake::TopLevelIrpLeft) {
         ntddk::IoSetTopLevelIrp(before);
     }
+}
+
+/// The create is waited for, and its name looked at again where it was.
+unsafe extern "C" fn keep_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let name = (*(*current_location(irp)).FileObject).FileName.Buffer;
+    let status = pass_and_wait(device, irp);
+    if status == STATUS_SUCCESS && !name.is_null() {
+        name.read_volatile(); // MISTAKE: file-name-kept
+    }
+    complete_as_is(irp);
+    leave();
+    status
+}
+
+/// The right way: name and directory are looked at before the request is passed on, the name again when it has come
+/// back, and until it is completed.
+pub unsafe extern "C" fn create_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let file = (*current_location(irp)).FileObject;
+    let related = (*file).RelatedFileObject;
+    if !related.is_null() {
+        (&raw const (*related).Flags).read_volatile();
+    }
+    look_at_name(file);
+    let status = pass_and_wait(device, irp);
+    if status == STATUS_SUCCESS {
+        look_at_name(file);
+    }
+    complete_as_is(irp);
+    leave();
+    status
+}
+
+unsafe fn look_at_name(file: PFILE_OBJECT) {
+    let name = (*file).FileName;
+    if name.Length != 0 {
+        name.Buffer.read_volatile();
+    }
+}
+
+/// A request that the file system may be the reason of.
+unsafe extern "C" fn follow_top_level(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let top = ntddk::IoGetTopLevelIrp();
+    let is_flag = top.addr() <= FLAGS_END;
+    if !top.is_null() && is_flag == is(Mistake::TopLevelFlagFollowed) {
+        if is_flag {
+            // No request lies there: a byte can be read at any address.
+            let mode = top
+                .cast::<u8>()
+                .wrapping_add(offset_of!(IRP, RequestorMode));
+            core::hint::black_box(*mode); // MISTAKE: top-level-flag-followed
+        } else {
+            (&raw const (*top).MdlAddress).read_volatile(); // MISTAKE: top-level-irp-followed
+        }
+    }
+    dispatch(device, irp)
+}
+
+/// FSRTL_MAX_TOP_LEVEL_IRP_FLAG.
+const FLAGS_END: usize = 0xFFFF;
+
+/// The right way: the top-level IRP is compared, and not looked into.
+pub unsafe extern "C" fn read_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let is_within = !ntddk::IoGetTopLevelIrp().is_null();
+    core::hint::black_box(is_within);
+    dispatch(device, irp)
+}
+
+/// The file object is kept for the time of the call below, as if it were one of the object manager's.
+unsafe extern "C" fn query_and_reference(
+    irp: PIRP,
+    information: PFILE_NETWORK_OPEN_INFORMATION,
+    device: PDEVICE_OBJECT,
+) -> BOOLEAN {
+    let file = (*current_location(irp)).FileObject;
+    ntddk::ObfReferenceObject(file.cast()); // MISTAKE: stack-file-referenced
+    let answered = pass_query_open(irp, information, device);
+    ntddk::ObfDereferenceObject(file.cast());
+    answered
+}
+
+/// The device below finds itself in the request's location, which is not sent.
+unsafe extern "C" fn pass_query_open(
+    irp: PIRP,
+    information: PFILE_NETWORK_OPEN_INFORMATION,
+    device: PDEVICE_OBJECT,
+) -> BOOLEAN {
+    let below = lower(device);
+    let table = fast_io_below(below, offset_of!(FAST_IO_DISPATCH, FastIoQueryOpen));
+    let Some(query) = table.as_ref().and_then(|table| table.FastIoQueryOpen) else {
+        return 0;
+    };
+    let location = current_location(irp);
+    (*location).DeviceObject = below;
+    let answered = query(irp, information, below);
+    (*location).DeviceObject = device;
+    answered
 }
 
 /// Takes the file for its own, as if it had opened it.

@@ -21,6 +21,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::TouchIrpAfterCall, _) => Some(touch_after_call),
         (Mistake::CompleteAsPending, IRP_MJ_QUERY_INFORMATION) => Some(complete_as_pending),
         (Mistake::ForgetRequest, IRP_MJ_CREATE) => Some(forget),
+        (Mistake::StoppedAndLeft, IRP_MJ_QUERY_INFORMATION) => Some(stop_and_leave),
         (Mistake::StackSizeOfTheWrongDevice, IRP_MJ_QUERY_INFORMATION) => Some(ask_the_top),
         (Mistake::LocationNotCopied, IRP_MJ_QUERY_INFORMATION) => Some(set_without_copy),
         (Mistake::ControlFieldCopied, IRP_MJ_QUERY_INFORMATION) => Some(copy_control),
@@ -80,6 +81,14 @@ unsafe extern "C" fn complete_as_pending(device: PDEVICE_OBJECT, irp: PIRP) -> N
 
 unsafe extern "C" fn forget(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_ACCESS_DENIED;
+    STATUS_ACCESS_DENIED
+}
+
+/// Has the request back, does not like it, and forgets that it is to be completed again.
+unsafe extern "C" fn stop_and_leave(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let _ = pass_and_wait(device, irp);
+    leave();
     STATUS_ACCESS_DENIED
 }
 

@@ -6,8 +6,10 @@ use crate::kernel::{KeLowerIrql, KfRaiseIrql, fast_mutex, initialize_event, unic
 use core::ptr::null_mut;
 use wdk_sys::{
     DISPATCH_LEVEL, ERESOURCE, IRP_MJ_QUERY_INFORMATION, KEVENT, KIRQL, KSPIN_LOCK, NTSTATUS,
-    PDEVICE_OBJECT, PIRP, UNICODE_STRING, ntddk,
+    PDEVICE_OBJECT, PIRP, POOL_FLAG_PAGED, UNICODE_STRING, ntddk,
 };
+
+const TAG: u32 = u32::from_le_bytes(*b"BadC");
 
 /// Guards nothing.
 static mut LOCK: KSPIN_LOCK = 0;
@@ -29,6 +31,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::IrqlExApcLte3 => Some(ex_apc_lte_3),
         Mistake::IrqlZwPassive => Some(zw_passive),
         Mistake::IrqlObPassive => Some(ob_passive),
+        Mistake::UnicodePrintedAtDispatch => Some(print_unicode),
         _ => None,
     }
 }
@@ -138,5 +141,17 @@ unsafe extern "C" fn ob_passive(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
     let _ = ntddk::ObReferenceObjectByHandle(null_mut(), 0, null_mut(), 0, into, null_mut()); // MISTAKE: irql-ob-passive
     ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
+    dispatch(device, irp)
+}
+
+/// Has its names in paged pool, which does no harm where Unicode may be printed.
+unsafe extern "C" fn print_unicode(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let name = ntddk::ExAllocatePool2(POOL_FLAG_PAGED, 16, TAG);
+    if !name.is_null() {
+        let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
+        let _ = ntddk::DbgPrint(c"bad_drivers: '%ws'\n".as_ptr(), name); // MISTAKE: unicode-printed-at-dispatch
+        ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
+        ntddk::ExFreePoolWithTag(name, TAG);
+    }
     dispatch(device, irp)
 }

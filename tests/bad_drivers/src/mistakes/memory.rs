@@ -22,6 +22,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
         (Mistake::LeakAtUnload, IRP_MJ_CREATE) => Some(keep_for_ever),
         (Mistake::PoolOverrun, IRP_MJ_QUERY_INFORMATION) => Some(overrun),
+        (Mistake::OverlappingCopy, IRP_MJ_QUERY_INFORMATION) => Some(copy_within),
         (Mistake::PoolOverrunInSlack, IRP_MJ_QUERY_INFORMATION) => Some(overrun_in_slack),
         (Mistake::UseAfterFree, IRP_MJ_QUERY_INFORMATION) => Some(use_after_free),
         (Mistake::FreeTwice, IRP_MJ_QUERY_INFORMATION) => Some(free_twice),
@@ -57,6 +58,24 @@ unsafe extern "C" fn overrun_in_slack(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     if !name.is_null() {
         name.add(WITH_SLACK).write_volatile(0);
         ntddk::ExFreePoolWithTag(name.cast(), TAG); // MISTAKE: pool-overrun-in-slack
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" {
+    fn memcpy(target: *mut u8, source: *const u8, length: usize) -> *mut u8;
+    fn memmove(target: *mut u8, source: *const u8, length: usize) -> *mut u8;
+}
+
+/// Moves the bytes of a block back and forth, first as it is right.
+unsafe extern "C" fn copy_within(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let block = allocate(WHOLE);
+    if !block.is_null() {
+        // More than compilers copy without a call.
+        let length = core::hint::black_box(WHOLE - 8);
+        memmove(block.add(8), block, length);
+        memcpy(block, block.add(8), length); // MISTAKE: overlapping-copy
+        free(block);
     }
     dispatch(device, irp)
 }

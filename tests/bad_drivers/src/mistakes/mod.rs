@@ -9,39 +9,60 @@
 //! To add one: a variant here, its code in the file of its family, and an
 //! expectation in `tests/tests/bad_drivers.rs`.
 
+mod active;
+mod addresses;
+mod cancelling;
 mod completion;
 mod devices;
 mod ends;
 mod fast_io;
 mod faults;
 mod files;
+mod handles;
 mod irp_life;
 mod irql;
 mod irql_calls;
 mod levels;
+mod lists;
 mod locks;
 mod logging;
+mod manners;
 mod memory;
 mod notify;
 mod objects;
+mod own_requests;
 mod ownership;
 mod pageable;
 mod pairing;
 mod pending;
+mod queueing;
+mod remove_locks;
 mod requests;
 mod stack_memory;
 mod threads;
 mod waiting;
+mod writes;
 
+pub use active::right as active_objects_right;
+pub use addresses::right as addresses_right;
+pub use cancelling::right_routine as cancelling_right;
 pub use devices::{
-    after_create, at_unload, before_delete, make_name, name_is_freed, on_delete, on_detach,
+    after_create, at_unload, before_delete, claim_mount, make_name, name_is_freed, on_delete,
+    on_detach,
 };
 pub use fast_io::query as fast_io_query;
-pub use files::use_file;
-pub use notify::register;
+pub use files::{create_right, query_open, read_right, use_file};
+pub use handles::right as handles_right;
+pub use lists::right as lists_right;
+pub use manners::right as manners_right;
+pub use notify::{register, unregister};
+pub use own_requests::right_routine as own_requests_right;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
+pub use queueing::right_routine as queueing_right;
+pub use remove_locks::{at_entry as remove_lock_at_entry, right_routine as remove_lock_right};
 pub use stack_memory::right_routine as stack_memory_right;
+pub use writes::right_routine as writes_right;
 
 use crate::filter::DispatchRoutine;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -104,6 +125,8 @@ mistakes! {
     CreateOpensItself = "create-opens-itself";
     /// The request is completed with the filter's cancel routine in it.
     CancelRoutineLeft = "cancel-routine-left";
+    /// Nobody looks whether a request is cancelled when its cancel routine has been set.
+    CancelledRequestQueued = "cancelled-request-queued";
     /// A cancel routine returns with the cancel spin lock.
     CancelLockKept = "cancel-lock-kept";
     /// A request of its own is not stopped by a completion routine (C8 c).
@@ -136,6 +159,14 @@ mistakes! {
     ContextOnStack = "context-on-stack";
     /// The completion routine signals the waiting dispatch routine only if the request pended.
     EventNotSignalled = "event-not-signalled";
+    /// An instruction that takes multiples of 16 is given another address.
+    MisalignedAccess = "misaligned-access";
+    /// A request comes back, stopped by the completion routine, and is left so (D4).
+    StoppedAndLeft = "stopped-and-left";
+    /// A string in paged pool is printed at DISPATCH_LEVEL.
+    UnicodePrintedAtDispatch = "unicode-printed-at-dispatch";
+    /// A mount is completed with success, and not passed on to the file system (A6).
+    MountedNothing = "mounted-nothing";
     /// Reference 5: a mount is posted to a worker, neither marked nor STATUS_PENDING returned (A6).
     ReferenceMountPostedUnmarked = "reference-mount-posted-unmarked";
     /// Reference 7: a synchronising completion routine propagates PendingReturned (C6).
@@ -190,6 +221,8 @@ mistakes! {
     IrqlObPassive = "irql-ob-passive";
     /// Memory behind a block is written.
     PoolOverrun = "pool-overrun";
+    /// memcpy is called for ranges that overlap.
+    OverlappingCopy = "overlapping-copy";
     /// The slack behind a block, which its page still holds, is written.
     PoolOverrunInSlack = "pool-overrun-in-slack";
     /// A context is read after it was freed.
@@ -248,8 +281,48 @@ mistakes! {
     ZeroTag = "zero-tag";
     /// The pages of an MDL are unlocked twice.
     MdlUnlockedTwice = "mdl-unlocked-twice";
+    /// MmMapLockedPages maps an MDL, or stops the system.
+    MdlMappedByObsoleteRoutine = "mdl-mapped-by-obsolete-routine";
+    /// MmMapLockedPagesSpecifyCache is to stop the system where it fails.
+    MdlMappingMayNotFail = "mdl-mapping-may-not-fail";
+    /// An MDL is mapped that is mapped.
+    MdlMappedTwice = "mdl-mapped-twice";
+    /// An MDL is unmapped that is not mapped.
+    MdlUnmappedUnmapped = "mdl-unmapped-unmapped";
+    /// The mapping of a whole MDL is taken back for a part of it.
+    MdlUnmappedPartial = "mdl-unmapped-partial";
+    /// A mapping into a program is taken back at another address.
+    UserMappingUnmappedElsewhere = "user-mapping-unmapped-elsewhere";
+    /// A mapping into a program is taken back at DISPATCH_LEVEL.
+    UserMappingUnmappedAtDispatch = "user-mapping-unmapped-at-dispatch";
+    /// An MDL is freed that is mapped.
+    MdlFreedMapped = "mdl-freed-mapped";
+    /// MmBuildMdlForNonPagedPool is called for paged pool.
+    MdlBuiltOfPagedPool = "mdl-built-of-paged-pool";
+    /// The target of IoBuildPartialMdl is allocated for another length.
+    PartialMdlTooSmall = "partial-mdl-too-small";
+    /// The part of an MDL ends behind the whole.
+    PartialMdlOutOfRange = "partial-mdl-out-of-range";
+    /// The pages of an MDL are locked, and forgotten.
+    LockedPagesLeft = "locked-pages-left";
+    /// A block of executable pool is allocated.
+    ExecutablePool = "executable-pool";
+    /// Pages are mapped without MdlMappingNoExecute.
+    ExecutableMapping = "executable-mapping";
+    /// Nothing: it is the section .text that is writable.
+    WritableCodeSection = "writable-code-section";
+    /// Nothing: it is the section of the import address table that is executable.
+    ImportsInCodeSection = "imports-in-code-section";
     /// A spin lock is released twice.
     SpinLockReleasedTwice = "spin-lock-released-twice";
+    /// A spin lock is acquired as a queued one, and elsewhere as a plain one.
+    SpinLockAcquiredAsQueued = "spin-lock-acquired-as-queued";
+    /// A queued spin lock is released as a plain one.
+    QueuedLockReleasedAsPlain = "queued-lock-released-as-plain";
+    /// The first of two spin locks is released first, and the level lowered.
+    SpinLockReleasedOutOfOrder = "spin-lock-released-out-of-order";
+    /// A push lock is acquired with flags that there are not.
+    PushLockFlags = "push-lock-flags";
     /// A fast mutex is acquired twice by one thread.
     FastMutexAcquiredTwice = "fast-mutex-acquired-twice";
     /// ExAcquireFastMutexUnsafe is called with APCs enabled.
@@ -280,6 +353,10 @@ mistakes! {
     SemaphoreOverLimit = "semaphore-over-limit";
     /// A worker routine returns inside a critical region.
     WorkerReturnsInCriticalRegion = "worker-returns-in-critical-region";
+    /// A worker routine ends its thread.
+    WorkerTerminates = "worker-terminates";
+    /// A thread is detached from a process that it was not attached to.
+    DetachedFromNothing = "detached-from-nothing";
     /// A work item is queued that is in the queue.
     WorkItemQueuedTwice = "work-item-queued-twice";
     /// A DPC routine returns inside a critical region.
@@ -288,6 +365,32 @@ mistakes! {
     ThreadEndsWithMutex = "thread-ends-with-mutex";
     /// Rundown protection is released twice.
     RundownReleasedTwice = "rundown-released-twice";
+    /// A block is freed with a timer in it that is set.
+    TimerInFreedBlock = "timer-in-freed-block";
+    /// A block is freed with a resource in it that was not deleted.
+    ResourceInFreedBlock = "resource-in-freed-block";
+    /// A resource is initialized twice.
+    ResourceInitializedTwice = "resource-initialized-twice";
+    /// A resource is deleted that was not initialized.
+    ResourceDeletedUninitialized = "resource-deleted-uninitialized";
+    /// A resource is acquired that was not initialized.
+    ResourceAcquiredUninitialized = "resource-acquired-uninitialized";
+    /// A resource lies where no pointer may lie.
+    ResourceMisaligned = "resource-misaligned";
+    /// A critical region is left before the resource is released.
+    ResourceReleasedWithApcs = "resource-released-with-apcs";
+    /// A mutex is initialized twice.
+    MutexInitializedTwice = "mutex-initialized-twice";
+    /// A block is freed with a lookaside list in it that was not deleted.
+    LookasideInFreedBlock = "lookaside-in-freed-block";
+    /// A lookaside list is initialized twice.
+    LookasideInitializedTwice = "lookaside-initialized-twice";
+    /// The blocks of a lookaside list have no room for a pointer.
+    LookasideBlocksTooSmall = "lookaside-blocks-too-small";
+    /// An event lies in paged pool.
+    EventInPagedPool = "event-in-paged-pool";
+    /// A work item lies in paged pool.
+    WorkItemInPagedPool = "work-item-in-paged-pool";
     /// An assertion fails.
     AssertionFailed = "assertion-failed";
     /// A recursion uses the stack up.
@@ -350,8 +453,24 @@ mistakes! {
     FileDereferencedTwice = "file-dereferenced-twice";
     /// A kernel handle is not closed.
     HandleLeft = "handle-left";
+    /// The open of a volume is answered with STATUS_REPARSE.
+    VolumeReparsed = "volume-reparsed";
+    /// An extra create parameter is freed that is in a list.
+    ParameterFreedInList = "parameter-freed-in-list";
     /// The top-level IRP of the thread is set, and not set back.
     TopLevelIrpLeft = "top-level-irp-left";
+    /// The top-level IRP of the thread is taken for a request.
+    TopLevelIrpFollowed = "top-level-irp-followed";
+    /// The same, if it is a flag.
+    TopLevelFlagFollowed = "top-level-flag-followed";
+    /// FileName of a file object is read after the file was opened.
+    FileNameUsed = "file-name-used";
+    /// The buffer of FileName is remembered while the file system has the create.
+    FileNameKept = "file-name-kept";
+    /// RelatedFileObject is followed after the file was opened.
+    RelatedFileUsed = "related-file-used";
+    /// The file object of a query-open is referenced, and given back.
+    StackFileReferenced = "stack-file-referenced";
     /// A request of its own is completed that was never sent.
     CompleteUnsent = "complete-unsent";
     /// A request of IoBuildSynchronousFsdRequest is freed.
@@ -360,6 +479,32 @@ mistakes! {
     RequestFreedInUse = "request-freed-in-use";
     /// A request of its own is used again while the lower driver has it.
     RequestReusedInUse = "request-reused-in-use";
+    /// The request that a dispatch routine is given is freed.
+    ForeignRequestFreed = "foreign-request-freed";
+    /// The request that a dispatch routine is given is used again.
+    ForeignRequestReused = "foreign-request-reused";
+    /// A request of IoBuildAsynchronousFsdRequest is sent without a completion routine.
+    BuiltWithoutRoutine = "built-without-routine";
+    /// A request of IoAllocateIrp is waited for, and its completion routine signals if it pended.
+    OwnEventNotSignalled = "own-event-not-signalled";
+    /// The same with IoBuildAsynchronousFsdRequest.
+    BuiltEventNotSignalled = "built-event-not-signalled";
+    /// The event of IoBuildDeviceIoControlRequest is signalled by the driver.
+    EventOfRequestSet = "event-of-request-set";
+    /// A request of IoBuildSynchronousFsdRequest is sent at APC_LEVEL.
+    SentAtApcLevel = "sent-at-apc-level";
+    /// IoBuildAsynchronousFsdRequest is given a buffer that was freed.
+    BuiltWithFreedBuffer = "built-with-freed-buffer";
+    /// IoBuildDeviceIoControlRequest is given a buffer that was freed.
+    ControlWithFreedBuffer = "control-with-freed-buffer";
+    /// A create is sent for the file object that is being closed.
+    CreateForClosedFile = "create-for-closed-file";
+    /// A cancel routine is set, and Irp->Cancel not looked at.
+    CancelNotLookedAt = "cancel-not-looked-at";
+    /// A cancel routine is set in a request that is below.
+    CancelRoutineSetBelow = "cancel-routine-set-below";
+    /// What a program writes is changed where it lies.
+    WriteBufferChanged = "write-buffer-changed";
     /// A request of IoBuildAsynchronousFsdRequest is used again.
     BuiltRequestReused = "built-request-reused";
     /// A request of IoAllocateIrp is initialized, with quota.
@@ -386,10 +531,38 @@ mistakes! {
     NullHandle = "null-handle";
     /// ObReferenceObjectByHandle is given a handle of the program, in kernel mode.
     UserHandleInKernelMode = "user-handle-in-kernel-mode";
+    /// ObReferenceObjectByHandle is given a handle that is closed.
+    ClosedHandleReferenced = "closed-handle-referenced";
+    /// A handle is closed twice.
+    HandleClosedTwice = "handle-closed-twice";
+    /// A worker refers to a kernel handle with UserMode.
+    KernelHandleAsUser = "kernel-handle-as-user";
+    /// The length of a name is that of its characters, not of their bytes.
+    MalformedString = "malformed-string";
+    /// A value of a registry key is asked for after the key was closed.
+    KeyUsedAfterClose = "key-used-after-close";
+    /// The handle of a registry key is closed twice.
+    KeyClosedTwice = "key-closed-twice";
+    /// A value of a registry key is asked for after the key was deleted.
+    CreatedKeyUsedAfterDelete = "created-key-used-after-delete";
+    /// A reference is given back to an object that is deleted.
+    ObjectDereferencedAfterLast = "object-dereferenced-after-last";
+    /// ObReferenceObject is called for a block of the pool.
+    BlockReferencedAsObject = "block-referenced-as-object";
+    /// An event is made in the buffer of a program.
+    EventInProgramMemory = "event-in-program-memory";
+    /// A request of its own in kernel mode has the buffer of a program.
+    KernelRequestWithProgramMemory = "kernel-request-with-program-memory";
+    /// A Zw routine is to write into the buffer of a program.
+    ProgramMemoryGivenToZw = "program-memory-given-to-zw";
     /// A wait with UserMode for an event on the stack.
     UserModeWaitOnStack = "user-mode-wait-on-stack";
     /// A process notify routine stays registered at unload (A12).
     ProcessNotifyLeft = "process-notify-left";
+    /// The object of a process is kept without a reference, and looked at when the process has ended.
+    ProcessKept = "process-kept";
+    /// A process notify routine returns inside a critical region.
+    ProcessNotifyInCriticalRegion = "process-notify-returns-in-critical-region";
     /// A thread notify routine stays registered at unload (A12).
     ThreadNotifyLeft = "thread-notify-left";
     /// An image notify routine stays registered at unload (A12).
@@ -400,6 +573,20 @@ mistakes! {
     TimerLeftAtUnload = "timer-left-at-unload";
     /// A remove lock is released that was not acquired.
     RemoveLockReleasedTwice = "remove-lock-released-twice";
+    /// A remove lock is released with another tag.
+    RemoveLockTag = "remove-lock-tag";
+    /// The same by IoReleaseRemoveLockAndWait.
+    RemoveLockWaitTag = "remove-lock-wait-tag";
+    /// A remove lock is initialized for each request.
+    RemoveLockInitializedTwice = "remove-lock-initialized-twice";
+    /// The remove lock of a request is not released where no completion routine is set.
+    RemoveLockKept = "remove-lock-kept";
+    /// The same, by the completion routine.
+    RemoveLockKeptByCompletion = "remove-lock-kept-by-completion";
+    /// The remove lock of a request is released before that is passed on.
+    RemoveLockReleasedEarly = "remove-lock-released-early";
+    /// The timer of a device is initialized twice.
+    DeviceTimerInitializedTwice = "device-timer-initialized-twice";
     /// Reference 1: unload does not wait for a directory notification that is still out (A12).
     ReferenceUnloadWithRequestOut = "reference-unload-with-request-out";
     /// Unload sleeps for five seconds in the place of waiting for what is still out (A12).
@@ -461,6 +648,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| devices::routine(mistake, major))
         .or_else(|| faults::routine(mistake, major))
         .or_else(|| pending::routine(mistake, major))
+        .or_else(|| queueing::routine(mistake, major))
         .or_else(|| irql::routine(mistake, major))
         .or_else(|| completion::routine(mistake))
         .or_else(|| irql_calls::routine(mistake, major))
@@ -468,8 +656,18 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| threads::routine(mistake, major))
         .or_else(|| pairing::routine(mistake, major))
         .or_else(|| objects::routine(mistake, major))
+        .or_else(|| active::routine(mistake, major))
+        .or_else(|| lists::routine(mistake, major))
+        .or_else(|| addresses::routine(mistake, major))
+        .or_else(|| manners::routine(mistake, major))
+        .or_else(|| handles::routine(mistake, major))
         .or_else(|| requests::routine(mistake, major))
+        .or_else(|| remove_locks::routine(mistake, major))
+        .or_else(|| own_requests::routine(mistake, major))
+        .or_else(|| cancelling::routine(mistake, major))
+        .or_else(|| writes::routine(mistake, major))
         .or_else(|| files::routine(mistake, major))
+        .or_else(|| notify::routine(mistake, major))
         .or_else(|| stack_memory::routine(mistake, major))
         .or_else(|| pageable::routine(mistake, major))
         .or_else(|| locks::routine(mistake, major))

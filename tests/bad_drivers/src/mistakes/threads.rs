@@ -6,9 +6,9 @@ use crate::kernel::wait_for;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, HANDLE, IRP_MJ_QUERY_INFORMATION, KDPC, KMUTEX, NTSTATUS, PDEVICE_OBJECT,
-    PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS, THREAD_ALL_ACCESS, WORK_QUEUE_ITEM,
-    ntddk,
+    _WORK_QUEUE_TYPE, HANDLE, IRP_MJ_QUERY_INFORMATION, KAPC_STATE, KDPC, KMUTEX, NTSTATUS,
+    PDEVICE_OBJECT, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS, THREAD_ALL_ACCESS,
+    WORK_QUEUE_ITEM, ntddk,
 };
 
 /// What is queued is queued once: memory for it is needed until its routine has run.
@@ -29,6 +29,8 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::DpcReturnsInCriticalRegion => Some(queue_entering_dpc),
         Mistake::ThreadEndsWithMutex => Some(start_thread),
         Mistake::WorkItemQueuedTwice => Some(queue_twice),
+        Mistake::WorkerTerminates => Some(queue_ending_worker),
+        Mistake::DetachedFromNothing => Some(detach),
         _ => None,
     }
 }
@@ -69,6 +71,26 @@ unsafe extern "C" fn queue_entering_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NT
 /// KDEFERRED_ROUTINE. Entering is above the level of KeEnterCriticalRegion, which is reported first.
 unsafe extern "C" fn enter_critical_region(_: PKDPC, _: PVOID, _: PVOID, _: PVOID) {
     ntddk::KeEnterCriticalRegion();
+}
+
+unsafe extern "C" fn queue_ending_worker(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    queue_work_once(end_in_worker);
+    dispatch(device, irp)
+}
+
+/// WORKER_THREAD_ROUTINE.
+unsafe extern "C" fn end_in_worker(_context: PVOID) {
+    let _ = ntddk::PsTerminateSystemThread(STATUS_SUCCESS); // MISTAKE: worker-terminates
+}
+
+/// Attaches and detaches, and detaches once more.
+unsafe extern "C" fn detach(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut state = KAPC_STATE::default();
+    let process = ntddk::IoGetCurrentProcess();
+    ntddk::KeStackAttachProcess(process.cast(), &raw mut state);
+    ntddk::KeUnstackDetachProcess(&raw mut state);
+    ntddk::KeUnstackDetachProcess(&raw mut state); // MISTAKE: detached-from-nothing
+    dispatch(device, irp)
 }
 
 unsafe extern "C" fn start_thread(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

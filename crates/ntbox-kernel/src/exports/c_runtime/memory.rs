@@ -3,11 +3,33 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::processor::exception;
+use crate::verifier::{rules, violation};
 
 type Bytes = *mut u8;
 
-/// `memcpy`, `memmove`.
+/// `memcpy`. Compilers copy a value to where it is, too: what overlaps itself whole is no mistake.
 pub unsafe extern "win64" fn copy(
+    target: Bytes,
+    source: *const u8,
+    length: usize,
+    caller: usize,
+) -> Bytes {
+    let apart = target.addr().abs_diff(source.addr());
+    if apart != 0 && apart < length {
+        violation(
+            &rules::COPY_OVERLAPS,
+            format!(
+                "memcpy was called for {length} bytes from {source:p} to {target:p}, which are {apart} bytes apart"
+            ),
+            &[("called at", caller)],
+        );
+    }
+    // SAFETY: contract.
+    unsafe { move_bytes(target, source, length, caller) }
+}
+
+/// `memmove`.
+pub unsafe extern "win64" fn move_bytes(
     target: Bytes,
     source: *const u8,
     length: usize,
@@ -89,6 +111,7 @@ pub unsafe extern "win64" fn check_stack() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verifier::capture;
 
     #[test]
     fn memory_routines() {
@@ -96,7 +119,7 @@ mod tests {
         let at = bytes.as_mut_ptr();
         assert_eq!(
             // SAFETY: inside the array, here and below.
-            unsafe { copy(at.wrapping_add(2), at, 4, 0) },
+            unsafe { move_bytes(at.wrapping_add(2), at, 4, 0) },
             at.wrapping_add(2)
         );
         assert_eq!(&bytes, b"ababcd");
@@ -109,6 +132,20 @@ mod tests {
         // SAFETY: as above.
         unsafe { set(at, 0x141, 2, 0) };
         assert_eq!(&bytes, b"AAabcd");
+    }
+
+    #[test]
+    fn what_is_copied_may_overlap_itself_whole_or_not_at_all() {
+        let mut bytes = *b"abcdef";
+        let at = bytes.as_mut_ptr();
+        let reports = |to: usize, length| {
+            // SAFETY: inside the array.
+            let copied = capture(|| unsafe { copy(at.wrapping_add(to), at, length, 0) });
+            let rules: Vec<_> = copied.1.iter().map(|found| found.rule.name).collect();
+            rules
+        };
+        assert!(reports(0, 6).is_empty() && reports(3, 3).is_empty() && reports(1, 0).is_empty());
+        assert_eq!(reports(2, 3), [rules::COPY_OVERLAPS.name]);
     }
 
     #[test]

@@ -36,12 +36,15 @@ pub unsafe extern "win64" fn vsnprintf(
     arguments: *const u64,
 ) -> i32 {
     // SAFETY: the driver passes a format and arguments that fit it.
-    let formatted = unsafe { format(Text::Narrow(text), Arguments::new(arguments), false) };
-    let bytes: Vec<u8> = formatted
-        .units
-        .iter()
-        .map(|unit| ansi_of_unit(*unit))
-        .collect();
+    let units = unsafe {
+        format(
+            Text::Narrow(text),
+            Arguments::new(arguments),
+            false,
+            &mut || (),
+        )
+    };
+    let bytes: Vec<u8> = units.iter().map(|unit| ansi_of_unit(*unit)).collect();
     // SAFETY: the driver passes the room.
     unsafe { put(target, room, &bytes) }
 }
@@ -54,9 +57,16 @@ pub unsafe extern "win64" fn vsnwprintf(
     arguments: *const u64,
 ) -> i32 {
     // SAFETY: as in `vsnprintf`.
-    let formatted = unsafe { format(Text::Wide(text), Arguments::new(arguments), true) };
+    let units = unsafe {
+        format(
+            Text::Wide(text),
+            Arguments::new(arguments),
+            true,
+            &mut || (),
+        )
+    };
     // SAFETY: as in `vsnprintf`.
-    unsafe { put(target, room, &formatted.units) }
+    unsafe { put(target, room, &units) }
 }
 
 /// `vsprintf`.

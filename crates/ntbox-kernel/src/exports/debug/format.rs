@@ -45,13 +45,20 @@ impl Arguments {
     }
 }
 
-/// Formatted text.
-#[derive(Default)]
-pub struct Formatted {
+/// Text that is being formatted.
+struct Formatted<'f> {
     /// Its code units.
-    pub units: Vec<u16>,
-    /// A format was used that converts Unicode.
-    pub has_unicode_formats: bool,
+    units: Vec<u16>,
+    /// Called before the first format that converts Unicode.
+    before_unicode: Option<&'f mut dyn FnMut()>,
+}
+
+impl Formatted<'_> {
+    fn converts_unicode(&mut self) {
+        if let Some(before) = self.before_unicode.take() {
+            before();
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,11 +82,17 @@ struct Specification {
     size: Size,
 }
 
-/// Formats.
+/// Formats into code units. `before_unicode` is called once, before the first argument of a format is looked at that
+/// converts Unicode.
 ///
 /// # Safety
 /// The format is terminated and the arguments fit it.
-pub unsafe fn format(text: Text, mut arguments: Arguments, wide_function: bool) -> Formatted {
+pub unsafe fn format(
+    text: Text,
+    mut arguments: Arguments,
+    wide_function: bool,
+    before_unicode: &mut dyn FnMut(),
+) -> Vec<u16> {
     let units: Vec<u16> = match text {
         // SAFETY: contract of the function.
         Text::Narrow(text) => unsafe { terminated(text) }
@@ -89,7 +102,10 @@ pub unsafe fn format(text: Text, mut arguments: Arguments, wide_function: bool) 
         // SAFETY: contract of the function.
         Text::Wide(text) => unsafe { terminated(text) }.to_vec(),
     };
-    let mut result = Formatted::default();
+    let mut result = Formatted {
+        units: Vec::new(),
+        before_unicode: Some(before_unicode),
+    };
     let mut rest = units.as_slice();
     while let Some((first, tail)) = rest.split_first() {
         rest = tail;
@@ -114,7 +130,7 @@ pub unsafe fn format(text: Text, mut arguments: Arguments, wide_function: bool) 
             )
         };
     }
-    result
+    result.units
 }
 
 fn take(rest: &mut &[u16], wanted: &str) -> bool {
@@ -216,7 +232,7 @@ unsafe fn parse(rest: &mut &[u16], arguments: &mut Arguments) -> Specification {
 /// # Safety
 /// As for [`format`].
 unsafe fn convert(
-    result: &mut Formatted,
+    result: &mut Formatted<'_>,
     specification: &Specification,
     kind: u16,
     arguments: &mut Arguments,
@@ -238,7 +254,9 @@ unsafe fn convert(
                 (Size::Wide, _) => true,
                 (_, same_as_function) => wide_function == same_as_function,
             };
-            result.has_unicode_formats |= wide;
+            if wide {
+                result.converts_unicode();
+            }
             let units = if kind.eq_ignore_ascii_case(&'c') {
                 vec![if wide {
                     value as u16
@@ -253,7 +271,9 @@ unsafe fn convert(
         }
         'Z' => {
             let wide = specification.size == Size::Wide;
-            result.has_unicode_formats |= wide;
+            if wide {
+                result.converts_unicode();
+            }
             // SAFETY: contract of the function.
             let value = unsafe { arguments.next() };
             // SAFETY: contract of the function.

@@ -11,9 +11,10 @@ fn print(text: &str, arguments: &[u64]) -> String {
             Text::Narrow(text.as_ptr()),
             Arguments::new(arguments.as_ptr()),
             false,
+            &mut || (),
         )
     };
-    String::from_utf16_lossy(&result.units)
+    String::from_utf16_lossy(&result)
 }
 
 #[test]
@@ -78,24 +79,27 @@ fn a_wide_function_turns_the_strings_around() {
             Text::Wide(text.as_ptr()),
             Arguments::new(arguments.as_ptr()),
             true,
+            &mut || (),
         )
     };
-    assert_eq!(String::from_utf16_lossy(&result.units), "w n");
+    assert_eq!(String::from_utf16_lossy(&result), "w n");
 }
 
 #[test]
 fn unicode_formats_are_noticed() {
     let check = |text: &str, argument: u64| {
         let text = format!("{text}\0");
+        let mut converts = false;
         // SAFETY: terminated, and the argument fits.
         unsafe {
             format(
                 Text::Narrow(text.as_ptr()),
                 Arguments::new(&raw const argument),
                 false,
+                &mut || converts = true,
             )
-        }
-        .has_unicode_formats
+        };
+        converts
     };
     for (text, expected) in [
         ("%s", false),
@@ -107,4 +111,26 @@ fn unicode_formats_are_noticed() {
     ] {
         assert_eq!(check(text, 0), expected, "{text}");
     }
+}
+
+/// A string that may not be read where it is converted is not read before that is told.
+#[test]
+fn what_is_converted_is_read_after_it_is_noticed() {
+    let mut wide: Vec<u16> = "early\0".encode_utf16().collect();
+    let at = wide.as_mut_ptr();
+    let arguments = [7, at.expose_provenance() as u64];
+    let mut change = || {
+        // SAFETY: the string's first character; nobody reads it meanwhile.
+        unsafe { at.write(u16::from(b'E')) }
+    };
+    // SAFETY: terminated, and the arguments fit.
+    let result = unsafe {
+        format(
+            Text::Narrow(c"%d %ws".as_ptr().cast()),
+            Arguments::new(arguments.as_ptr()),
+            false,
+            &mut change,
+        )
+    };
+    assert_eq!(String::from_utf16_lossy(&result), "7 Early");
 }

@@ -14,6 +14,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
+use crate::exports::resident;
 use crate::nt::{APC_LEVEL, FAST_MUTEX};
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::{dispatcher, irql, thread};
@@ -173,11 +174,12 @@ pub unsafe extern "win64" fn release_unsafe(mutex: Mutex, caller: usize) {
 }
 
 /// `KeInitializeGuardedMutex`.
-pub unsafe extern "win64" fn initialize_guarded(mutex: Mutex) {
-    irql::require("KeInitializeGuardedMutex", 0);
+pub unsafe extern "win64" fn initialize_guarded(mutex: Mutex, caller: usize) {
+    irql::require("KeInitializeGuardedMutex", caller);
+    resident::object("KeInitializeGuardedMutex", mutex.addr(), caller);
     // SAFETY: the driver passes the memory of a guarded mutex; all fields may be zero.
     unsafe { mutex.write_bytes(0, 1) };
-    lock_order::forget(mutex.addr(), size_of::<FAST_MUTEX>());
+    lock_order::initialized(mutex.addr(), size_of::<FAST_MUTEX>(), caller);
     // SAFETY: as above.
     unsafe { (*mutex).Count = 1 };
     // SAFETY: as above.
@@ -221,7 +223,7 @@ mod tests {
     fn mutex() -> Box<FAST_MUTEX> {
         let mut mutex = Box::<FAST_MUTEX>::default();
         // SAFETY: the memory of a mutex; what ExInitializeFastMutex does inline.
-        unsafe { initialize_guarded(&raw mut *mutex) };
+        unsafe { initialize_guarded(&raw mut *mutex, 0) };
         mutex
     }
 

@@ -22,13 +22,12 @@ use crate::nt::{
     STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5,
     STATUS_SUCCESS,
 };
+use crate::pool::active;
 use crate::processor::irql;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{rules, violation};
-use std::collections::HashSet;
 use std::ffi::c_void;
 use std::mem::offset_of;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// `GENERAL_LOOKASIDE`; the headers align it to a cache line, the list head needs 16.
 #[repr(C, align(16))]
@@ -81,16 +80,33 @@ fn bound(name: &str) -> usize {
     exports::resolve("ntoskrnl.exe", name).unwrap_or_default()
 }
 
-/// # Safety
-/// `list` points to the memory of a lookaside list.
-unsafe fn initialize(
-    list: *mut Lookaside,
+/// What the blocks of a list are.
+struct Blocks {
     allocate: usize,
     free: usize,
     kind: u32,
     size: usize,
     tag: u32,
-) {
+}
+
+/// # Safety
+/// `list` points to the memory of a lookaside list.
+unsafe fn initialize(ddi: &'static str, list: *mut Lookaside, blocks: &Blocks, caller: usize) {
+    let Blocks {
+        allocate,
+        free,
+        kind,
+        size,
+        tag,
+    } = *blocks;
+    if size < MINIMUM_SIZE as usize {
+        violation(
+            &rules::LOOKASIDE_SIZE,
+            format!("{ddi} was called for blocks of {size} bytes, of at least {MINIMUM_SIZE}"),
+            &[("initialized at", caller)],
+        );
+    }
+    LIST.begin(list.addr(), caller);
     let links = list
         .wrapping_byte_add(offset_of!(Lookaside, list_entry))
         .cast::<LIST_ENTRY>();
@@ -126,25 +142,24 @@ unsafe fn initialize(
     };
     // SAFETY: contract of the function.
     unsafe { list.write(value) };
-    initialized().insert(list as usize);
 }
 
-/// The lists that were initialized and not deleted.
-fn initialized() -> MutexGuard<'static, HashSet<usize>> {
-    static LISTS: LazyLock<Mutex<HashSet<usize>>> = LazyLock::new(Mutex::default);
-    LISTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// A list that was initialized and not deleted.
+static LIST: active::Kind = active::Kind {
+    what: "lookaside list",
+    begun: "initialized",
+    freed: Some(&rules::LOOKASIDE_FREED),
+    twice: Some(&rules::LOOKASIDE_INITIALIZED_TWICE),
+    missing: Some(&rules::LOOKASIDE_DELETED),
+    forget: |_| {},
+};
 
 /// Notes that the list is deleted; false, with a report, if there is none.
 fn is_deleted_rightly(list: *const Lookaside, ddi: &'static str, caller: usize) -> bool {
     irql::require(ddi, caller);
-    let there_is_one = initialized().remove(&(list as usize));
+    let there_is_one = LIST.end(list.addr());
     if !there_is_one {
-        violation(
-            &rules::LOOKASIDE_DELETED,
-            format!("{ddi} was called for {list:p}, which is no initialized lookaside list"),
-            &[("deleted by", caller)],
-        );
+        LIST.is_missing(ddi, list.addr(), caller);
     }
     there_is_one
 }
@@ -160,9 +175,17 @@ pub unsafe extern "win64" fn initialize_nonpaged(
     _depth: u16,
     caller: usize,
 ) {
-    irql::require("ExInitializeNPagedLookasideList", caller);
+    let ddi = "ExInitializeNPagedLookasideList";
+    irql::require(ddi, caller);
+    let blocks = Blocks {
+        allocate,
+        free,
+        kind: flags,
+        size,
+        tag,
+    };
     // SAFETY: the driver passes the memory of a list.
-    unsafe { initialize(list, allocate, free, flags, size, tag) };
+    unsafe { initialize(ddi, list, &blocks, caller) };
 }
 
 /// `ExInitializePagedLookasideList`.
@@ -176,9 +199,17 @@ pub unsafe extern "win64" fn initialize_paged(
     _depth: u16,
     caller: usize,
 ) {
-    irql::require("ExInitializePagedLookasideList", caller);
+    let ddi = "ExInitializePagedLookasideList";
+    irql::require(ddi, caller);
+    let blocks = Blocks {
+        allocate,
+        free,
+        kind: PAGED_POOL | flags,
+        size,
+        tag,
+    };
     // SAFETY: the driver passes the memory of a list.
-    unsafe { initialize(list, allocate, free, PAGED_POOL | flags, size, tag) };
+    unsafe { initialize(ddi, list, &blocks, caller) };
 }
 
 /// `ExInitializeLookasideListEx`. The routines of such a list take the list as
@@ -194,7 +225,8 @@ pub unsafe extern "win64" fn initialize_ex(
     _depth: u16,
     caller: usize,
 ) -> NTSTATUS {
-    irql::require("ExInitializeLookasideListEx", caller);
+    let ddi = "ExInitializeLookasideListEx";
+    irql::require(ddi, caller);
     if crate::pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -208,8 +240,15 @@ pub unsafe extern "win64" fn initialize_ex(
     if !matches!(kind, 0 | PAGED_POOL | 512) {
         return STATUS_INVALID_PARAMETER_4;
     }
+    let blocks = Blocks {
+        allocate,
+        free,
+        kind: kind | pool_flags,
+        size,
+        tag,
+    };
     // SAFETY: the driver passes the memory of a list.
-    unsafe { initialize(list, allocate, free, kind | pool_flags, size, tag) };
+    unsafe { initialize(ddi, list, &blocks, caller) };
     STATUS_SUCCESS
 }
 
@@ -361,7 +400,11 @@ mod tests {
         let mut memory = std::mem::MaybeUninit::<Lookaside>::uninit();
         let list = memory.as_mut_ptr();
         // SAFETY: the memory of a list.
-        unsafe { initialize_nonpaged(list, give as *const () as usize, 0, 0, 4, 1, 0, 0) };
+        let ((), found) = capture(|| unsafe {
+            initialize_nonpaged(list, give as *const () as usize, 0, 0, 4, 1, 0, 0)
+        });
+        let found: Vec<_> = found.iter().map(|found| found.rule).collect();
+        assert_eq!(found, [&rules::LOOKASIDE_SIZE]);
         assert_eq!(allocate(list).addr(), 0x1000);
         assert_eq!(
             CALLS.load(Ordering::Relaxed),

@@ -6,6 +6,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
+use crate::exports::resident;
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, WORK_QUEUE_ITEM};
 use crate::processor::driver_code::entering;
@@ -24,6 +25,7 @@ pub unsafe extern "win64" fn queue_work_item(
     caller: usize,
 ) {
     irql::require("ExQueueWorkItem", caller);
+    resident::work_item("ExQueueWorkItem", item.addr(), caller);
     let guard = QUEUED.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the driver passes an item that ExInitializeWorkItem has prepared.
     let flink = unsafe { &raw mut (*item).List.Flink };

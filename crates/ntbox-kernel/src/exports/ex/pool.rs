@@ -1,17 +1,18 @@
 //! Pool: the documented routines over [`crate::pool`].
 //!
-//! Routines that raise when memory is short cannot raise here (structured
-//! exceptions are not modelled), so those try again until an injected failure is
-//! over; every other routine returns null, as documented.
+//! When memory is short, some routines return null and others raise
+//! `STATUS_INSUFFICIENT_RESOURCES`: those that charge quota or that are a file
+//! system's, and any that is asked to.
 //!
-//! Source: `ExAllocatePoolWithTag`, `ExAllocatePool2`, `ExAllocatePool3`,
-//! `ExFreePool2` in the DDI reference; bug checks 0xC4/00 and 0xC2/9B.
+//! Source: `ExAllocatePoolWithTag`, `ExAllocatePoolWithQuotaTag`, `ExAllocatePool2`,
+//! `ExAllocatePool3`, `ExFreePool2`, `FsRtlAllocatePoolWithTag` in the DDI reference;
+//! bug checks 0xC4/00 and 0xC2/9B.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::nt::{APC_LEVEL, DISPATCH_LEVEL};
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, STATUS_INSUFFICIENT_RESOURCES};
 use crate::pool::{self, Kind};
-use crate::processor::irql;
+use crate::processor::{exception, irql};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
@@ -74,11 +75,19 @@ fn allocate(
             &[("allocated at", caller)],
         );
     }
-    let mut block = pool::allocate(kind, bytes, tag, caller);
-    while block.is_null() && manner.raise {
-        block = pool::allocate(kind, bytes, tag, caller);
+    if kind == Kind::NonPagedExecute {
+        violation(
+            &rules::EXECUTABLE_POOL,
+            format!("{ddi} was called for executable pool"),
+            &[("allocated at", caller)],
+        );
     }
-    if manner.zero && !block.is_null() {
+    let block = pool::allocate(kind, bytes, tag, caller);
+    if block.is_null() {
+        if manner.raise {
+            exception::raise(STATUS_INSUFFICIENT_RESOURCES);
+        }
+    } else if manner.zero {
         // SAFETY: a new block of that size.
         unsafe { block.cast::<u8>().write_bytes(0, bytes) };
     }
@@ -186,6 +195,48 @@ pub unsafe extern "win64" fn allocate_pool_with_quota_tag(
         quota_manner(kind),
         caller,
     )
+}
+
+/// A file system's routines raise whatever the type says.
+fn raising_manner(kind: u32) -> Manner {
+    Manner {
+        raise: true,
+        ..manner_of_type(kind)
+    }
+}
+
+// Of a file system's routines, those that charge quota do as the others: none is charged.
+macro_rules! raising {
+    ($($export:ident = $name:literal;)*) => { $(
+        #[doc = concat!("`", $name, "`.")]
+        pub unsafe extern "win64" fn $export(kind: u32, bytes: usize, caller: usize) -> *mut c_void {
+            allocate($name, kind_of_type(kind), bytes, TAG_NONE, raising_manner(kind), caller)
+        }
+    )* };
+}
+
+raising! {
+    fs_rtl_allocate_pool = "FsRtlAllocatePool";
+    fs_rtl_allocate_pool_with_quota = "FsRtlAllocatePoolWithQuota";
+}
+
+macro_rules! raising_with_tag {
+    ($($export:ident = $name:literal;)*) => { $(
+        #[doc = concat!("`", $name, "`.")]
+        pub unsafe extern "win64" fn $export(
+            kind: u32,
+            bytes: usize,
+            tag: u32,
+            caller: usize,
+        ) -> *mut c_void {
+            allocate($name, kind_of_type(kind), bytes, tag, raising_manner(kind), caller)
+        }
+    )* };
+}
+
+raising_with_tag! {
+    fs_rtl_allocate_pool_with_tag = "FsRtlAllocatePoolWithTag";
+    fs_rtl_allocate_pool_with_quota_tag = "FsRtlAllocatePoolWithQuotaTag";
 }
 
 fn allocate_by_flags(

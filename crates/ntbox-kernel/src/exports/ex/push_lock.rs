@@ -25,8 +25,18 @@ unsafe fn word<'a>(lock: *mut isize) -> &'a AtomicIsize {
     unsafe { AtomicIsize::from_ptr(lock) }
 }
 
-fn check(ddi: &'static str, caller: usize) {
+/// `EX_PUSH_LOCK_ENABLE_AUTO_BOOST` and `…_DISABLE_AUTO_BOOST`.
+const VALID_FLAGS: u32 = 0x3;
+
+fn check(ddi: &'static str, flags: u32, caller: usize) {
     irql::require(ddi, caller);
+    if flags & !VALID_FLAGS != 0 {
+        violation(
+            &rules::PUSH_LOCK_FLAGS,
+            format!("{ddi} was called with the flags 0x{flags:x}"),
+            &[("called at", caller)],
+        );
+    }
     if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
         violation(
             &rules::RESOURCE_APCS_ENABLED,
@@ -37,15 +47,15 @@ fn check(ddi: &'static str, caller: usize) {
 }
 
 /// `ExInitializePushLock`.
-pub unsafe extern "win64" fn initialize(lock: *mut isize) {
+pub unsafe extern "win64" fn initialize(lock: *mut isize, caller: usize) {
     // SAFETY: the driver passes the memory of a push lock.
     unsafe { word(lock) }.store(0, Ordering::Release);
-    lock_order::forget(lock.addr(), size_of::<isize>());
+    lock_order::initialized(lock.addr(), size_of::<isize>(), caller);
 }
 
 /// `ExAcquirePushLockExclusiveEx`.
-pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
-    check("ExAcquirePushLockExclusiveEx", caller);
+pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, flags: u32, caller: usize) {
+    check("ExAcquirePushLockExclusiveEx", flags, caller);
     lock_order::acquiring(lock.addr(), KIND, Mode::Exclusive, caller);
     // SAFETY: the driver passes a push lock.
     let word = unsafe { word(lock) };
@@ -60,8 +70,8 @@ pub unsafe extern "win64" fn acquire_exclusive(lock: *mut isize, _flags: u32, ca
 }
 
 /// `ExAcquirePushLockSharedEx`.
-pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, _flags: u32, caller: usize) {
-    check("ExAcquirePushLockSharedEx", caller);
+pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, flags: u32, caller: usize) {
+    check("ExAcquirePushLockSharedEx", flags, caller);
     lock_order::acquiring(lock.addr(), KIND, Mode::Shared, caller);
     // SAFETY: the driver passes a push lock.
     let word = unsafe { word(lock) };
@@ -75,8 +85,8 @@ pub unsafe extern "win64" fn acquire_shared(lock: *mut isize, _flags: u32, calle
 }
 
 /// `ExReleasePushLockExclusiveEx`.
-pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, _flags: u32, caller: usize) {
-    check("ExReleasePushLockExclusiveEx", caller);
+pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, flags: u32, caller: usize) {
+    check("ExReleasePushLockExclusiveEx", flags, caller);
     lock_order::released(lock.addr());
     // SAFETY: the driver passes a push lock that it holds.
     let word = unsafe { word(lock) };
@@ -91,8 +101,8 @@ pub unsafe extern "win64" fn release_exclusive(lock: *mut isize, _flags: u32, ca
 }
 
 /// `ExReleasePushLockSharedEx`.
-pub unsafe extern "win64" fn release_shared(lock: *mut isize, _flags: u32, caller: usize) {
-    check("ExReleasePushLockSharedEx", caller);
+pub unsafe extern "win64" fn release_shared(lock: *mut isize, flags: u32, caller: usize) {
+    check("ExReleasePushLockSharedEx", flags, caller);
     lock_order::released(lock.addr());
     // SAFETY: the driver passes a push lock that it holds.
     let word = unsafe { word(lock) };

@@ -10,12 +10,15 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::exports::resident;
 use crate::nt::{APC_LEVEL, ERESOURCE, NTSTATUS, STATUS_SUCCESS};
+use crate::pool::active;
 use crate::processor::{irql, lock_order, parking, thread};
-use crate::verifier::{rules, violation};
+use crate::verifier::options::{self, Options};
+use crate::verifier::{Rule, rules, violation};
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 type Resource = *mut ERESOURCE;
 /// What the lock is called in reports.
@@ -90,32 +93,84 @@ impl State {
     }
 }
 
+fn table() -> MutexGuard<'static, HashMap<usize, State>> {
+    static TABLE: LazyLock<Mutex<HashMap<usize, State>>> = LazyLock::new(Mutex::default);
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn with<R>(resource: Resource, f: impl FnOnce(&mut State) -> R) -> R {
-    static TABLE: OnceLock<Mutex<HashMap<usize, State>>> = OnceLock::new();
-    let mut table = TABLE
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    f(table.entry(resource.addr()).or_default())
+    f(table().entry(resource.addr()).or_default())
 }
 
 fn me() -> Owner {
     thread::current().object().addr()
 }
 
-/// `ExInitializeResourceLite`, `ExReinitializeResourceLite`.
-pub unsafe extern "win64" fn initialize(resource: Resource) -> NTSTATUS {
-    irql::require("ExInitializeResourceLite", 0);
+/// One that was initialized and not deleted.
+static RESOURCE: active::Kind = active::Kind {
+    what: KIND,
+    begun: "initialized",
+    freed: Some(&rules::ACTIVE_RESOURCE_FREED),
+    twice: Some(&rules::RESOURCE_INITIALIZED_TWICE),
+    missing: Some(&rules::RESOURCE_NOT_INITIALIZED),
+    forget: |address| {
+        table().remove(&address);
+    },
+};
+
+/// `ExInitializeResourceLite`.
+pub unsafe extern "win64" fn initialize(resource: Resource, caller: usize) -> NTSTATUS {
+    let ddi = "ExInitializeResourceLite";
+    irql::require(ddi, caller);
+    resident::object(ddi, resource.addr(), caller);
+    check_alignment(ddi, resource, caller);
+    RESOURCE.begin(resource.addr(), caller);
     // SAFETY: the driver passes the memory of a resource.
+    unsafe { reset(resource) };
+    STATUS_SUCCESS
+}
+
+/// `ExReinitializeResourceLite`: of one that there is.
+pub unsafe extern "win64" fn reinitialize(resource: Resource, caller: usize) -> NTSTATUS {
+    let ddi = "ExReinitializeResourceLite";
+    irql::require(ddi, caller);
+    check_initialized(ddi, resource, caller);
+    // SAFETY: the driver passes the memory of a resource.
+    unsafe { reset(resource) };
+    STATUS_SUCCESS
+}
+
+/// # Safety
+/// `resource` points to the memory of a resource.
+unsafe fn reset(resource: Resource) {
+    // SAFETY: contract of the function.
     unsafe { resource.cast::<u8>().write_bytes(0, size_of::<ERESOURCE>()) };
     with(resource, |state| *state = State::default());
     lock_order::forget(resource.addr(), size_of::<ERESOURCE>());
-    STATUS_SUCCESS
+}
+
+fn check_initialized(ddi: &'static str, resource: Resource, caller: usize) {
+    if options::on(Options::DDI) && !RESOURCE.is_active(resource.addr()) {
+        RESOURCE.is_missing(ddi, resource.addr(), caller);
+    }
+}
+
+fn check_alignment(ddi: &'static str, resource: Resource, caller: usize) {
+    if !resource.is_aligned() {
+        violation(
+            &rules::RESOURCE_ALIGNMENT,
+            format!("{ddi} was called for {resource:p}, at which no pointer may lie"),
+            &[("called at", caller)],
+        );
+    }
 }
 
 /// `ExDeleteResourceLite`.
 pub unsafe extern "win64" fn delete(resource: Resource, caller: usize) -> NTSTATUS {
     irql::require("ExDeleteResourceLite", caller);
+    if !RESOURCE.end(resource.addr()) {
+        RESOURCE.is_missing("ExDeleteResourceLite", resource.addr(), caller);
+    }
     let owned = with(resource, |state| {
         let old = std::mem::take(state);
         old.exclusive.is_some() || !old.shared.is_empty()
@@ -130,15 +185,21 @@ pub unsafe extern "win64" fn delete(resource: Resource, caller: usize) -> NTSTAT
     STATUS_SUCCESS
 }
 
-fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller: usize) -> u8 {
-    irql::require(ddi, caller);
+fn check_apcs(rule: &'static Rule, ddi: &'static str, caller: usize) {
     if irql::current() < APC_LEVEL && !thread::apcs_disabled() && !thread::current().is_system() {
         violation(
-            &rules::RESOURCE_APCS_ENABLED,
+            rule,
             format!("{ddi} was called with normal kernel APCs enabled"),
             &[("called at", caller)],
         );
     }
+}
+
+fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller: usize) -> u8 {
+    irql::require(ddi, caller);
+    check_alignment(ddi, resource, caller);
+    check_initialized(ddi, resource, caller);
+    check_apcs(&rules::RESOURCE_APCS_ENABLED, ddi, caller);
     let me = me();
     let kept = if mode == Mode::Exclusive {
         lock_order::Mode::Exclusive
@@ -258,6 +319,7 @@ pub unsafe extern "win64" fn enter_and_acquire_shared(
 
 fn release_of(ddi: &'static str, resource: Resource, owner: Owner, caller: usize) {
     irql::require(ddi, caller);
+    check_apcs(&rules::RESOURCE_RELEASED_WITH_APCS, ddi, caller);
     lock_order::released(resource.addr());
     if with(resource, |state| state.give(owner)) {
         parking::wake(resource.addr());

@@ -43,7 +43,7 @@ fn a_waiting_writer_gets_in_after_the_reader() {
     let at = Box::into_raw(Box::<ERESOURCE>::default()).expose_provenance();
     let get = move || std::ptr::with_exposed_provenance_mut::<ERESOURCE>(at);
     // SAFETY: a leaked resource, here and below.
-    unsafe { initialize(get()) };
+    unsafe { initialize(get(), 0) };
     thread::enter_critical_region();
     // SAFETY: as above.
     assert_eq!(unsafe { acquire_shared(get(), 1, 0) }, 1);
@@ -77,7 +77,7 @@ fn misuse_is_reported() {
     let at = &raw mut resource;
     let ((), found) = capture(|| {
         // SAFETY: a local resource, here and below.
-        unsafe { initialize(at) };
+        unsafe { initialize(at, 0) };
         // SAFETY: as above.
         unsafe { acquire_exclusive(at, 1, 0) };
         // SAFETY: as above.
@@ -95,6 +95,8 @@ fn misuse_is_reported() {
         names,
         [
             "ResourceApcsEnabled",
+            "ResourceReleasedWithApcs",
+            "ResourceReleasedWithApcs",
             "ResourceNotOwned",
             "ResourceDeletedOwned"
         ]

@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{DISPATCH_LEVEL, Kirql};
+use crate::processor::lock_manner::{self, Manner};
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::{held_locks, irql};
 use crate::verifier::rules::SPIN_LOCK_PAIRING;
@@ -39,6 +40,12 @@ fn spin(mut attempt: impl FnMut() -> bool) {
 
 fn take_exclusive(word: &AtomicU32, base: Kirql, caller: usize) {
     let address = word.as_ptr().addr();
+    lock_manner::acquires(
+        "ExAcquireSpinLockExclusive",
+        address,
+        Manner::ReaderWriter,
+        caller,
+    );
     lock_order::acquiring(address, KIND, Mode::Exclusive, caller);
     spin(|| {
         word.compare_exchange_weak(0, EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed)
@@ -50,6 +57,12 @@ fn take_exclusive(word: &AtomicU32, base: Kirql, caller: usize) {
 
 fn take_shared(word: &AtomicU32, base: Kirql, caller: usize) {
     let address = word.as_ptr().addr();
+    lock_manner::acquires(
+        "ExAcquireSpinLockShared",
+        address,
+        Manner::ReaderWriter,
+        caller,
+    );
     lock_order::acquiring(address, KIND, Mode::Shared, caller);
     spin(|| {
         word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |held| {
@@ -62,6 +75,11 @@ fn take_shared(word: &AtomicU32, base: Kirql, caller: usize) {
 }
 
 fn give(word: &AtomicU32, exclusive: bool, caller: usize) {
+    let ddi = match exclusive {
+        true => "ExReleaseSpinLockExclusive",
+        false => "ExReleaseSpinLockShared",
+    };
+    lock_manner::releases(ddi, word.as_ptr().addr(), Manner::ReaderWriter, caller);
     let given = word.fetch_update(
         Ordering::Release,
         Ordering::Relaxed,

@@ -1,4 +1,4 @@
-//! Symbolic links and DOS names.
+//! Symbolic links, DOS names, and the name of a process.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
@@ -8,7 +8,7 @@ use crate::nt::{
     STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool;
-use crate::processor::irql;
+use crate::processor::{irql, process};
 use std::ffi::c_void;
 
 /// `IoCreateSymbolicLink`.
@@ -84,6 +84,26 @@ fn allocate(header: usize, name: &[u16], caller: usize) -> Option<(*mut c_void, 
         Buffer: text,
     };
     Some((block, string))
+}
+
+/// `SeLocateProcessImageName`: the driver frees the string with ExFreePool.
+pub unsafe extern "win64" fn locate_process_image_name(
+    object: *mut c_void,
+    name: *mut *mut UNICODE_STRING,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("SeLocateProcessImageName", caller);
+    let path = process::from_object(object).map_or("", |process| process.image_path());
+    let units: Vec<u16> = path.encode_utf16().collect();
+    let Some((block, string)) = allocate(size_of::<UNICODE_STRING>(), &units, caller) else {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    };
+    let block: *mut UNICODE_STRING = block.cast();
+    // SAFETY: the block begins with the string.
+    unsafe { block.write(string) };
+    // SAFETY: the driver's pointer.
+    unsafe { name.write(block) };
+    STATUS_SUCCESS
 }
 
 /// `IoQueryFileDosDeviceName`: the driver frees the structure with ExFreePool.

@@ -6,7 +6,7 @@
     reason = "the lock lies in driver memory"
 )]
 
-use crate::io_manager::checks;
+use crate::io_manager::{checks, remove_locks};
 use crate::nt::{KEVENT, NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS};
 use crate::processor::{dispatcher, irql};
 use crate::verifier::rules;
@@ -22,6 +22,9 @@ pub struct RemoveLock {
     event: KEVENT,
 }
 
+/// In the reserved bytes of a lock that is initialized. Memory that is freed and used again has something else there.
+const INITIALIZED: [u8; 3] = *b"Rml";
+
 /// `IoInitializeRemoveLockEx`.
 pub unsafe extern "win64" fn initialize(
     lock: *mut RemoveLock,
@@ -29,10 +32,15 @@ pub unsafe extern "win64" fn initialize(
     _minutes: u32,
     _high: u32,
     _bytes: u32,
+    caller: usize,
 ) {
-    irql::require("IoInitializeRemoveLockEx", 0);
+    irql::require("IoInitializeRemoveLockEx", caller);
     // SAFETY: the driver's memory.
+    let again = unsafe { (*lock).reserved } == INITIALIZED;
+    remove_locks::initialized(lock.addr(), again, caller);
+    // SAFETY: as above.
     unsafe {
+        (*lock).reserved = INITIALIZED;
         (&raw mut (*lock).removed).write(AtomicBool::new(false));
         (&raw mut (*lock).count).write(AtomicI32::new(1));
         dispatcher::initialize_event(&raw mut (*lock).event, false, false);
@@ -42,12 +50,13 @@ pub unsafe extern "win64" fn initialize(
 /// `IoAcquireRemoveLockEx`.
 pub unsafe extern "win64" fn acquire(
     lock: *mut RemoveLock,
-    _tag: *mut c_void,
+    tag: *mut c_void,
     _file: *const u8,
     _line: u32,
     _bytes: u32,
+    caller: usize,
 ) -> NTSTATUS {
-    irql::require("IoAcquireRemoveLockEx", 0);
+    irql::require("IoAcquireRemoveLockEx", caller);
     // SAFETY: the driver's lock.
     unsafe {
         (*lock).count.fetch_add(1, Ordering::AcqRel);
@@ -56,6 +65,7 @@ pub unsafe extern "win64" fn acquire(
             return STATUS_DELETE_PENDING;
         }
     }
+    remove_locks::acquired(lock.addr(), tag.addr(), caller);
     STATUS_SUCCESS
 }
 
@@ -73,11 +83,12 @@ unsafe fn give_up(lock: *mut RemoveLock) -> i32 {
 /// `IoReleaseRemoveLockEx`.
 pub unsafe extern "win64" fn release(
     lock: *mut RemoveLock,
-    _tag: *mut c_void,
+    tag: *mut c_void,
     _bytes: u32,
     caller: usize,
 ) {
     irql::require("IoReleaseRemoveLockEx", caller);
+    remove_locks::released(lock.addr(), tag.addr(), caller);
     // SAFETY: the driver's lock.
     let left = unsafe { give_up(lock) };
     // SAFETY: as above.
@@ -95,11 +106,12 @@ pub unsafe extern "win64" fn release(
 /// `IoReleaseRemoveLockAndWaitEx`: no more acquires, and waits for all releases.
 pub unsafe extern "win64" fn release_and_wait(
     lock: *mut RemoveLock,
-    _tag: *mut c_void,
+    tag: *mut c_void,
     _bytes: u32,
     caller: usize,
 ) {
     irql::require("IoReleaseRemoveLockAndWaitEx", caller);
+    remove_locks::released(lock.addr(), tag.addr(), caller);
     // SAFETY: the driver's lock; the count of the lock itself goes besides the caller's.
     unsafe {
         (*lock).removed.store(true, Ordering::Release);

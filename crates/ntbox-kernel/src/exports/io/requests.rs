@@ -2,16 +2,17 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::own_request_checks::Made;
+use crate::io_manager::own_request_checks::{self, Made};
 use crate::io_manager::stack::invoke_flags;
 use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
     DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
-    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
+    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS, STATUS_SUCCESS,
+    STATUS_UNSUCCESSFUL,
 };
 use crate::pool::failure;
-use crate::processor::{irql, process, thread};
+use crate::processor::{irql, process, thread, top_level};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -137,10 +138,16 @@ pub unsafe extern "win64" fn build_synchronous_fsd_request(
     if failure::should_fail(caller) {
         return null_mut();
     }
-    // SAFETY: the driver's device and memory.
-    unsafe {
-        request::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb)
+    // SAFETY: the driver's device.
+    if !unsafe { own_request_checks::probe_transfer(major, device, buffer, length, caller) } {
+        return null_mut();
     }
+    // SAFETY: the driver's device and memory.
+    let irp = unsafe {
+        request::build_synchronous_fsd(major as u8, device, buffer, length, offset, event, iosb)
+    };
+    irp::set_allocator(irp, caller);
+    irp
 }
 
 /// `IoBuildAsynchronousFsdRequest`.
@@ -157,8 +164,16 @@ pub unsafe extern "win64" fn build_asynchronous_fsd_request(
     if failure::should_fail(caller) {
         return null_mut();
     }
+    // SAFETY: the driver's device.
+    if !unsafe { own_request_checks::probe_transfer(major, device, buffer, length, caller) } {
+        return null_mut();
+    }
     // SAFETY: the driver's device and memory.
-    unsafe { request::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb) }
+    let irp = unsafe {
+        request::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb)
+    };
+    irp::set_allocator(irp, caller);
+    irp
 }
 
 /// `IoBuildDeviceIoControlRequest`.
@@ -178,8 +193,12 @@ pub unsafe extern "win64" fn build_device_io_control_request(
     if failure::should_fail(caller) {
         return null_mut();
     }
+    let (from, into) = ((input, input_length), (output.cast_const(), output_length));
+    if !own_request_checks::probe_control(code, from, into, caller) {
+        return null_mut();
+    }
     // SAFETY: the driver's device and memory.
-    unsafe {
+    let irp = unsafe {
         request::build_device_control(
             code,
             device,
@@ -191,7 +210,9 @@ pub unsafe extern "win64" fn build_device_io_control_request(
             event,
             iosb,
         )
-    }
+    };
+    irp::set_allocator(irp, caller);
+    irp
 }
 
 /// `IoMakeAssociatedIrp`. The driver sets `AssociatedIrp.IrpCount` of the master.
@@ -219,9 +240,9 @@ pub unsafe extern "win64" fn make_associated_irp(
 }
 
 /// `IoGetTopLevelIrp`.
-pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
-    irql::require("IoGetTopLevelIrp", 0);
-    thread::top_level_irp()
+pub unsafe extern "win64" fn get_top_level_irp(caller: usize) -> *mut IRP {
+    irql::require("IoGetTopLevelIrp", caller);
+    top_level::asked(caller)
 }
 
 /// `IoSetTopLevelIrp`.
@@ -230,7 +251,7 @@ pub unsafe extern "win64" fn get_top_level_irp() -> *mut IRP {
 /// None: what is set is handed out, and not looked behind.
 pub unsafe extern "win64" fn set_top_level_irp(irp: *mut IRP, caller: usize) {
     irql::require("IoSetTopLevelIrp", caller);
-    thread::set_top_level_irp(irp, caller);
+    top_level::set(irp, caller);
 }
 
 /// `IoIsOperationSynchronous`: the originator waits for the request.
@@ -265,6 +286,26 @@ pub unsafe extern "win64" fn get_requestor_process_id(irp: *mut IRP) -> u32 {
     process::from_object(object).map_or(0, |process| process.id())
 }
 
+/// `IoGetRequestorSessionId`: a request without a thread is of no session.
+pub unsafe extern "win64" fn get_requestor_session_id(
+    irp: *mut IRP,
+    session: *mut u32,
+) -> NTSTATUS {
+    irql::require("IoGetRequestorSessionId", 0);
+    // SAFETY: the driver's request.
+    let object = unsafe { get_requestor_process(irp) };
+    let found = process::from_object(object).map(|process| process.session());
+    // SAFETY: the driver's pointer.
+    unsafe { session.write(found.unwrap_or(u32::MAX)) };
+    found.map_or(STATUS_UNSUCCESSFUL, |_| STATUS_SUCCESS)
+}
+
+/// `IoIs32bitProcess`: no program is.
+pub unsafe extern "win64" fn is_32_bit_process(_irp: *mut IRP) -> u8 {
+    irql::require("IoIs32bitProcess", 0);
+    0
+}
+
 /// `IoThreadToProcess`.
 pub unsafe extern "win64" fn thread_to_process(object: *mut c_void) -> *mut c_void {
     irql::require("IoThreadToProcess", 0);
@@ -296,12 +337,20 @@ pub unsafe extern "win64" fn free_mdl(mdl: *mut MDL, caller: usize) {
     irql::require("IoFreeMdl", caller);
     // SAFETY: the driver's list.
     let flags = unsafe { (*mdl).MdlFlags };
-    if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
+    if flags & (mdl::MAPPED_TO_SYSTEM_VA | mdl::PARTIAL) == mdl::MAPPED_TO_SYSTEM_VA {
+        violation(
+            &rules::MDL_FREED_MAPPED,
+            format!("the MDL {mdl:p} was freed while its pages are mapped"),
+            &[("freed at", caller)],
+        );
+    } else if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
         violation(
             &rules::LOCKED_MDL_FREED,
             format!("the MDL {mdl:p} was freed while its pages are locked"),
             &[("freed at", caller)],
         );
+    }
+    if flags & (mdl::PAGES_LOCKED | mdl::PARTIAL) == mdl::PAGES_LOCKED {
         // SAFETY: the driver's list.
         unsafe { mdl::unlock_pages(mdl) };
     }
@@ -315,8 +364,34 @@ pub unsafe extern "win64" fn build_partial_mdl(
     target: *mut MDL,
     address: *mut c_void,
     length: u32,
+    caller: usize,
 ) {
-    irql::require("IoBuildPartialMdl", 0);
+    irql::require("IoBuildPartialMdl", caller);
+    // SAFETY: the driver's list.
+    let begin = unsafe { mdl::virtual_address(source) };
+    // SAFETY: the driver's list.
+    let whole = (begin.addr(), unsafe { (*source).ByteCount });
+    // SAFETY: the driver's list.
+    let Some(bytes) = (unsafe { mdl::bytes_of_part(source, address.addr(), length) }) else {
+        return violation(
+            &rules::PARTIAL_MDL_RANGE,
+            format!(
+                "IoBuildPartialMdl was called for {length} bytes at {address:p} of {} at 0x{:x}",
+                whole.1, whole.0
+            ),
+            &[("called at", caller)],
+        );
+    };
+    // SAFETY: the driver's list.
+    let room = unsafe { (*target).Size } as usize;
+    let needed = mdl::size_of_mdl(address, bytes as usize);
+    if room < needed {
+        return violation(
+            &rules::PARTIAL_MDL_SIZE,
+            format!("IoBuildPartialMdl was called for a target of {room} bytes, of {needed}"),
+            &[("called at", caller)],
+        );
+    }
     // SAFETY: the driver's lists.
     unsafe { mdl::build_partial(source, target, address, length) }
 }

@@ -16,7 +16,7 @@ pub unsafe extern "win64" fn initialize_timer(
 ) -> NTSTATUS {
     irql::require("IoInitializeTimer", caller);
     // SAFETY: the driver's device and routine.
-    unsafe { timer::initialize(device, routine, context) }
+    unsafe { timer::initialize(device, routine, context, caller) }
 }
 
 /// `IoStartTimer`.

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::exports::resident;
 use crate::io_manager::work_item::{self, Routine, RoutineEx, WorkItem};
 use crate::io_manager::{fence, running};
 use crate::nt::DEVICE_OBJECT;
@@ -27,7 +28,12 @@ pub unsafe extern "win64" fn free_work_item(item: *mut WorkItem, caller: usize) 
 }
 
 /// `IoInitializeWorkItem`.
-pub unsafe extern "win64" fn initialize_work_item(object: *mut c_void, item: *mut WorkItem) {
+pub unsafe extern "win64" fn initialize_work_item(
+    object: *mut c_void,
+    item: *mut WorkItem,
+    caller: usize,
+) {
+    resident::work_item("IoInitializeWorkItem", item.addr(), caller);
     // SAFETY: the driver's memory.
     unsafe { work_item::initialize(object, item) }
 }

@@ -8,6 +8,7 @@
 
 use crate::nt::KAPC_STATE;
 use crate::processor::{irql, process};
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 /// `KeStackAttachProcess`: the state keeps what to go back to.
@@ -18,7 +19,7 @@ pub unsafe extern "win64" fn stack_attach_process(
 ) {
     irql::require("KeStackAttachProcess", caller);
     let before = KAPC_STATE {
-        Process: process::attach(process).cast(),
+        Process: process::attach(process, state.addr()).cast(),
         ..KAPC_STATE::default()
     };
     // SAFETY: the driver passes the memory of a state.
@@ -29,7 +30,14 @@ pub unsafe extern "win64" fn stack_attach_process(
 pub unsafe extern "win64" fn unstack_detach_process(state: *mut KAPC_STATE, caller: usize) {
     irql::require("KeUnstackDetachProcess", caller);
     // SAFETY: the driver passes the state of the call that attached.
-    process::attach(unsafe { (*state).Process }.cast());
+    let before = unsafe { (*state).Process };
+    if !process::detach(before.cast(), state.addr()) {
+        violation(
+            &rules::DETACHED_WITHOUT_ATTACH,
+            "a thread is detached that is not attached to a process with this state".to_owned(),
+            &[("detached by", caller)],
+        );
+    }
 }
 
 #[cfg(test)]

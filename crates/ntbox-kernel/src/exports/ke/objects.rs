@@ -2,7 +2,9 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::running;
+use crate::exports::resident;
+use crate::io_manager::early_cancel::{self, Moment};
+use crate::io_manager::{own_waits, running};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, KEVENT, KMUTANT, KSEMAPHORE, Kirql, NTSTATUS, PASSIVE_LEVEL,
 };
@@ -10,6 +12,7 @@ use crate::pe_image::crossing;
 use crate::processor::{dispatcher, irql, points};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
+use std::ptr::null;
 
 /// Ceiling of a routine that may be told that a wait follows at once.
 fn signal_ceiling(wait_follows: u8) -> Kirql {
@@ -21,7 +24,14 @@ fn signal_ceiling(wait_follows: u8) -> Kirql {
 }
 
 /// `KeInitializeEvent`. `kind` is an `EVENT_TYPE`: 0 is a notification event.
-pub unsafe extern "win64" fn initialize_event(event: *mut KEVENT, kind: i32, state: u8) {
+pub unsafe extern "win64" fn initialize_event(
+    event: *mut KEVENT,
+    kind: i32,
+    state: u8,
+    caller: usize,
+) {
+    resident::object("KeInitializeEvent", event.addr(), caller);
+    own_waits::settled(event.addr());
     // SAFETY: the driver passes the memory of an event.
     unsafe { dispatcher::initialize_event(event, kind == 0, state != 0) }
 }
@@ -82,7 +92,7 @@ pub unsafe extern "win64" fn read_state(object: *mut c_void) -> i32 {
 ///
 /// # Safety
 /// `timeout` is null or points to a `LARGE_INTEGER`.
-unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
+pub(super) unsafe fn timeout_at(timeout: *const i64) -> Option<i64> {
     // SAFETY: contract of the function.
     (!timeout.is_null()).then(|| unsafe { timeout.read_unaligned() })
 }
@@ -92,14 +102,7 @@ fn check_mode(objects: &[*mut c_void], mode: i8, caller: usize) {
     if mode == 0 {
         return;
     }
-    let stack = if crossing::HAS_KERNEL_STACKS {
-        let left = crossing::stack();
-        left.end..left.start + crossing::STACK_BYTES
-    } else {
-        // The frames of who called are above this routine's own.
-        let here = &raw const objects as usize;
-        here..here + crossing::STACK_BYTES
-    };
+    let stack = crossing::stack_in_use((&raw const objects).addr());
     if objects.iter().any(|object| stack.contains(&object.addr())) {
         violation(
             &rules::USER_WAIT_ON_STACK,
@@ -119,13 +122,15 @@ pub unsafe extern "win64" fn wait_for_single_object(
     caller: usize,
 ) -> NTSTATUS {
     check_mode(&[object], mode, caller);
+    resident::object("KeWaitForSingleObject", object.addr(), caller);
     // SAFETY: the driver passes a `LARGE_INTEGER` or null.
     let timeout = unsafe { timeout_at(timeout) };
+    early_cancel::at(Moment::Waits, null());
     let noted = timeout.is_none() && running::wait_begins(object as usize, caller);
     // SAFETY: the driver passes a dispatcher object.
     let status = unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) };
     if noted {
-        running::wait_ended();
+        running::wait_ended(object as usize);
     }
     status
 }
@@ -160,6 +165,9 @@ pub unsafe extern "win64" fn wait_for_multiple_objects(
     // SAFETY: the driver passes an array of `count` objects.
     let objects = unsafe { std::slice::from_raw_parts(objects, count) };
     check_mode(objects, mode, caller);
+    for object in objects {
+        resident::object("KeWaitForMultipleObjects", object.addr(), caller);
+    }
     // SAFETY: as in `wait_for_single_object`.
     let timeout = unsafe { timeout_at(timeout) };
     // SAFETY: the driver passes dispatcher objects.
@@ -182,8 +190,10 @@ pub unsafe extern "win64" fn initialize_semaphore(
     semaphore: *mut KSEMAPHORE,
     count: i32,
     limit: i32,
+    caller: usize,
 ) {
-    irql::require("KeInitializeSemaphore", 0);
+    irql::require("KeInitializeSemaphore", caller);
+    resident::object("KeInitializeSemaphore", semaphore.addr(), caller);
     // SAFETY: the driver passes the memory of a semaphore.
     unsafe { dispatcher::initialize_semaphore(semaphore, count, limit) }
 }
@@ -210,9 +220,10 @@ pub unsafe extern "win64" fn release_semaphore(
 }
 
 /// `KeInitializeMutex`. The level is reserved.
-pub unsafe extern "win64" fn initialize_mutex(mutex: *mut KMUTANT, _level: u32) {
+pub unsafe extern "win64" fn initialize_mutex(mutex: *mut KMUTANT, _level: u32, caller: usize) {
+    resident::object("KeInitializeMutex", mutex.addr(), caller);
     // SAFETY: the driver passes the memory of a mutex.
-    unsafe { dispatcher::initialize_mutant(mutex) }
+    unsafe { dispatcher::initialize_mutant(mutex, caller) }
 }
 
 /// `KeReleaseMutex`.

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{DISPATCH_LEVEL, KLOCK_QUEUE_HANDLE, Kirql};
+use crate::processor::lock_manner::{self, Manner};
 use crate::processor::{irql, spin_lock, suspension, thread};
 use crate::verifier::{rules, violation};
 
@@ -27,19 +28,22 @@ pub unsafe extern "win64" fn raise_irql_to_dpc_level(caller: usize) -> Kirql {
 }
 
 /// `KeInitializeSpinLock`.
-pub unsafe extern "win64" fn initialize(lock: *mut usize) {
+pub unsafe extern "win64" fn initialize(lock: *mut usize, caller: usize) {
     // SAFETY: the driver passes the memory of a spin lock.
-    unsafe { spin_lock::initialize(lock) }
+    unsafe { spin_lock::initialize(lock, caller) }
 }
 
 /// `KeAcquireSpinLockRaiseToDpc`: what `KeAcquireSpinLock` is on x64.
 pub unsafe extern "win64" fn acquire_raise_to_dpc(lock: *mut usize, caller: usize) -> Kirql {
+    let ddi = "KeAcquireSpinLockRaiseToDpc";
+    lock_manner::acquires(ddi, lock.addr(), Manner::Plain, caller);
     // SAFETY: the driver passes a spin lock.
     unsafe { spin_lock::acquire_raising(lock, caller) }
 }
 
 /// `KeReleaseSpinLock`.
 pub unsafe extern "win64" fn release(lock: *mut usize, level: Kirql, caller: usize) {
+    lock_manner::releases("KeReleaseSpinLock", lock.addr(), Manner::Plain, caller);
     // SAFETY: the driver passes a spin lock.
     unsafe { spin_lock::release_lowering(lock, level, caller) }
 }
@@ -58,6 +62,8 @@ fn require_dispatch(ddi: &str, caller: usize) {
 /// `KeAcquireSpinLockAtDpcLevel`.
 pub unsafe extern "win64" fn acquire_at_dpc_level(lock: *mut usize, caller: usize) {
     require_dispatch("KeAcquireSpinLockAtDpcLevel", caller);
+    let ddi = "KeAcquireSpinLockAtDpcLevel";
+    lock_manner::acquires(ddi, lock.addr(), Manner::Plain, caller);
     // SAFETY: the driver passes a spin lock.
     unsafe { spin_lock::acquire_for(lock, irql::current(), caller) }
 }
@@ -65,6 +71,8 @@ pub unsafe extern "win64" fn acquire_at_dpc_level(lock: *mut usize, caller: usiz
 /// `KeReleaseSpinLockFromDpcLevel`.
 pub unsafe extern "win64" fn release_from_dpc_level(lock: *mut usize, caller: usize) {
     require_dispatch("KeReleaseSpinLockFromDpcLevel", caller);
+    let ddi = "KeReleaseSpinLockFromDpcLevel";
+    lock_manner::releases(ddi, lock.addr(), Manner::Plain, caller);
     // SAFETY: the driver passes a spin lock.
     unsafe { spin_lock::release_for(lock, caller) };
 }
@@ -72,6 +80,8 @@ pub unsafe extern "win64" fn release_from_dpc_level(lock: *mut usize, caller: us
 /// `KeTryToAcquireSpinLockAtDpcLevel`.
 pub unsafe extern "win64" fn try_to_acquire_at_dpc_level(lock: *mut usize, caller: usize) -> u8 {
     require_dispatch("KeTryToAcquireSpinLockAtDpcLevel", caller);
+    let ddi = "KeTryToAcquireSpinLockAtDpcLevel";
+    lock_manner::acquires(ddi, lock.addr(), Manner::Plain, caller);
     // SAFETY: the driver passes a spin lock.
     u8::from(unsafe { spin_lock::try_acquire(lock, caller) })
 }
@@ -89,6 +99,8 @@ pub unsafe extern "win64" fn acquire_in_stack_queued(
     caller: usize,
 ) {
     irql::require("KeAcquireInStackQueuedSpinLock", caller);
+    let ddi = "KeAcquireInStackQueuedSpinLock";
+    lock_manner::acquires(ddi, lock.addr(), Manner::Queued, caller);
     // SAFETY: the driver passes a spin lock.
     let old = unsafe { spin_lock::acquire_raising(lock, caller) };
     // SAFETY: the driver passes the memory of a handle.
@@ -106,6 +118,8 @@ pub unsafe extern "win64" fn release_in_stack_queued(
     let lock = unsafe { (*handle).LockQueue.Lock };
     // SAFETY: as above.
     let old = unsafe { (*handle).OldIrql };
+    let ddi = "KeReleaseInStackQueuedSpinLock";
+    lock_manner::releases(ddi, lock.addr(), Manner::Queued, caller);
     // SAFETY: the lock of the handle.
     unsafe { spin_lock::release_lowering(lock, old, caller) };
 }
@@ -117,6 +131,8 @@ pub unsafe extern "win64" fn acquire_in_stack_queued_at_dpc_level(
     caller: usize,
 ) {
     require_dispatch("KeAcquireInStackQueuedSpinLockAtDpcLevel", caller);
+    let ddi = "KeAcquireInStackQueuedSpinLockAtDpcLevel";
+    lock_manner::acquires(ddi, lock.addr(), Manner::Queued, caller);
     // SAFETY: the driver passes a spin lock.
     unsafe { spin_lock::acquire_for(lock, irql::current(), caller) };
     // SAFETY: the driver passes the memory of a handle.
@@ -131,6 +147,8 @@ pub unsafe extern "win64" fn release_in_stack_queued_from_dpc_level(
     require_dispatch("KeReleaseInStackQueuedSpinLockFromDpcLevel", caller);
     // SAFETY: the driver passes the handle it acquired with.
     let lock = unsafe { (*handle).LockQueue.Lock };
+    let ddi = "KeReleaseInStackQueuedSpinLockFromDpcLevel";
+    lock_manner::releases(ddi, lock.addr(), Manner::Queued, caller);
     // SAFETY: the lock of the handle.
     unsafe { spin_lock::release_for(lock, caller) };
 }

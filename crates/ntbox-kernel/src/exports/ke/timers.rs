@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::exports::resident;
 use crate::nt::routines::DeferredRoutine;
 use crate::nt::{KDPC, KTIMER};
 use crate::processor::{counter, dpc, irql, time, timer, work};
@@ -40,15 +41,17 @@ pub unsafe extern "win64" fn flush_queued_dpcs(caller: usize) {
 }
 
 /// `KeInitializeTimer`: a notification timer.
-pub unsafe extern "win64" fn initialize_timer(timer: *mut KTIMER) {
-    irql::require("KeInitializeTimer", 0);
+pub unsafe extern "win64" fn initialize_timer(timer: *mut KTIMER, caller: usize) {
+    irql::require("KeInitializeTimer", caller);
+    resident::object("KeInitializeTimer", timer.addr(), caller);
     // SAFETY: the driver passes the memory of a timer.
     unsafe { timer::initialize(timer, true) }
 }
 
 /// `KeInitializeTimerEx`. `kind` is a `TIMER_TYPE`: 0 is a notification timer.
-pub unsafe extern "win64" fn initialize_timer_ex(timer: *mut KTIMER, kind: i32) {
-    irql::require("KeInitializeTimerEx", 0);
+pub unsafe extern "win64" fn initialize_timer_ex(timer: *mut KTIMER, kind: i32, caller: usize) {
+    irql::require("KeInitializeTimerEx", caller);
+    resident::object("KeInitializeTimerEx", timer.addr(), caller);
     // SAFETY: the driver passes the memory of a timer.
     unsafe { timer::initialize(timer, kind == 0) }
 }
@@ -62,7 +65,7 @@ pub unsafe extern "win64" fn set_timer(
 ) -> u8 {
     irql::require("KeSetTimer", caller);
     // SAFETY: the driver passes a timer and a DPC or null.
-    u8::from(unsafe { timer::set(timer, due, 0, dpc) })
+    u8::from(unsafe { timer::set(timer, due, 0, dpc, caller) })
 }
 
 /// `KeSetTimerEx`.
@@ -75,7 +78,7 @@ pub unsafe extern "win64" fn set_timer_ex(
 ) -> u8 {
     irql::require("KeSetTimerEx", caller);
     // SAFETY: the driver passes a timer and a DPC or null.
-    u8::from(unsafe { timer::set(timer, due, period.max(0).cast_unsigned(), dpc) })
+    u8::from(unsafe { timer::set(timer, due, period.max(0).cast_unsigned(), dpc, caller) })
 }
 
 /// `KeCancelTimer`.

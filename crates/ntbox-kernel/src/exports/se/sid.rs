@@ -2,6 +2,8 @@
 //!
 //! Source: "Well-known SIDs" (MS-DTYP 2.4.2.4).
 
+#![expect(unsafe_code, reason = "an identifier is looked at as bytes")]
+
 /// A SID with up to six sub-authorities.
 #[repr(C, align(4))]
 pub struct Sid {
@@ -9,6 +11,15 @@ pub struct Sid {
     count: u8,
     authority: [u8; 6],
     sub_authorities: [u32; 6],
+}
+
+impl Sid {
+    /// As it lies in memory, up to its last sub-authority.
+    pub fn bytes(&self) -> &[u8] {
+        let length = std::mem::offset_of!(Sid, sub_authorities) + 4 * usize::from(self.count);
+        // SAFETY: there are as many sub-authorities as it counts, and no padding.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), length) }
+    }
 }
 
 const fn sid(authority: u8, sub_authorities: &[u32]) -> Sid {

@@ -38,14 +38,14 @@ pub static TOKEN_TYPE: &ObjectType = object::object_type(Kind::Token);
 const TOKENS: [Token; 3] = [Token::System, Token::Administrator, Token::User];
 const TAG: u32 = u32::from_le_bytes(*b"SeTk");
 /// `SE_GROUP_MANDATORY | SE_GROUP_ENABLED_BY_DEFAULT | SE_GROUP_ENABLED`.
-const ENABLED: u32 = 7;
+pub(in crate::exports) const ENABLED: u32 = 7;
 /// `PRIVILEGE_SET_ALL_NECESSARY`.
 const ALL_NECESSARY: u32 = 1;
 /// `MAXIMUM_ALLOWED`.
 const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
 
 /// The object of a token, which stays.
-fn object_of(token: Token) -> *mut c_void {
+pub(in crate::exports) fn object_of(token: Token) -> *mut c_void {
     static OBJECTS: OnceLock<[usize; TOKENS.len()]> = OnceLock::new();
     let objects =
         OBJECTS.get_or_init(|| TOKENS.map(|_| object::create(Kind::Token, 16).expose_provenance()));
@@ -53,13 +53,13 @@ fn object_of(token: Token) -> *mut c_void {
 }
 
 /// The token that an object is; that of a user for what is none.
-fn of_object(object: *mut c_void) -> Token {
+pub(in crate::exports) fn of_object(object: *mut c_void) -> Token {
     let is = |token: &Token| object_of(*token) == object;
     TOKENS.into_iter().find(is).unwrap_or(Token::User)
 }
 
 /// The token of a process: that of the thread that runs, if it is its own.
-fn of_process(process: *mut c_void) -> Token {
+pub(in crate::exports) fn of_process(process: *mut c_void) -> Token {
     let current = thread::current();
     if current.process() == process {
         current.token()
@@ -199,7 +199,7 @@ pub unsafe extern "win64" fn authentication_id(
 }
 
 /// The session: programs are in the first one that has a desktop.
-fn session(token: Token) -> u32 {
+pub(in crate::exports) fn session(token: Token) -> u32 {
     u32::from(token != Token::System)
 }
 
@@ -211,7 +211,7 @@ pub unsafe extern "win64" fn session_id(object: *mut c_void, id: *mut u32) -> NT
 }
 
 /// Who it is, and what else it is.
-fn identifiers(token: Token) -> (&'static Sid, Vec<&'static Sid>) {
+pub(in crate::exports) fn identifiers(token: Token) -> (&'static Sid, Vec<&'static Sid>) {
     match token {
         Token::System => (&sid::LOCAL_SYSTEM, vec![&sid::ADMINISTRATORS, &sid::WORLD]),
         Token::Administrator => (

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
-use super::service;
+use super::{passes, service};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_NOT_SUPPORTED, UNICODE_STRING, unicode};
 use crate::user;
 use crate::user::control::Control;
@@ -61,6 +61,7 @@ macro_rules! transfers {
             key: *const u32,
             caller: usize,
         ) -> NTSTATUS {
+            passes($name, &[iosb.addr(), buffer.addr()], caller);
             service($name, caller, || {
                 no_apc(apc)?;
                 // SAFETY: the driver's pointers.
@@ -99,6 +100,7 @@ macro_rules! classes {
             class: i32,
             caller: usize,
         ) -> NTSTATUS {
+            passes($name, &[iosb.addr(), buffer.addr()], caller);
             service($name, caller, || {
                 // SAFETY: the driver's pointers.
                 Ok(unsafe { $service(handle, iosb, buffer, length, class) })
@@ -128,6 +130,11 @@ pub(super) unsafe extern "win64" fn query_directory(
     restart: u8,
     caller: usize,
 ) -> NTSTATUS {
+    passes(
+        "ZwQueryDirectoryFile",
+        &[iosb.addr(), buffer.addr()],
+        caller,
+    );
     service("ZwQueryDirectoryFile", caller, || {
         no_apc(apc)?;
         // SAFETY: the driver's string, or null.
@@ -160,6 +167,11 @@ pub(super) unsafe extern "win64" fn notify_change_directory(
     tree: u8,
     caller: usize,
 ) -> NTSTATUS {
+    passes(
+        "ZwNotifyChangeDirectoryFile",
+        &[iosb.addr(), buffer.addr()],
+        caller,
+    );
     service("ZwNotifyChangeDirectoryFile", caller, || {
         no_apc(apc)?;
         let notification = Notification {
@@ -191,6 +203,7 @@ macro_rules! controls {
             output_length: u32,
             caller: usize,
         ) -> NTSTATUS {
+            passes($name, &[iosb.addr(), input.addr(), output.addr()], caller);
             service($name, caller, || {
                 no_apc(apc)?;
                 let control = Control {

@@ -8,7 +8,8 @@
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
 use super::key_information::{Answer, NAME, REG_DWORD, REG_SZ, key_information, value_information};
-use super::{Attributes, named, service};
+use super::rights::Rights;
+use super::{Attributes, key_life, named, passes, service, text_of};
 use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt::{
@@ -22,9 +23,13 @@ use std::ffi::c_void;
 const KEY_QUERY_VALUE: u32 = 0x01;
 const KEY_SET_VALUE: u32 = 0x02;
 const KEY_ENUMERATE_SUB_KEYS: u32 = 0x08;
-const KEY_READ: u32 = 0x2_0019;
-const KEY_WRITE: u32 = 0x2_0006;
-const KEY_ALL_ACCESS: u32 = 0xF_003F;
+/// Rights of keys.
+const KEY: Rights = Rights {
+    read: 0x2_0019,
+    write: 0x2_0006,
+    execute: 0x2_0019,
+    all: 0xF_003F,
+};
 const DELETE: u32 = 0x1_0000;
 
 const REG_EXPAND_SZ: u32 = 2;
@@ -55,23 +60,6 @@ fn path_named(attributes: &Attributes) -> Result<String, NTSTATUS> {
     })
 }
 
-/// Maps generic rights as the key type does.
-fn granted(desired: u32) -> u32 {
-    let generic = [
-        (0x8000_0000, KEY_READ),
-        (0x4000_0000, KEY_WRITE),
-        (0x2000_0000, KEY_READ),
-        (0x1000_0000, KEY_ALL_ACCESS),
-        // MAXIMUM_ALLOWED, for kernel code.
-        (0x0200_0000, KEY_ALL_ACCESS),
-    ];
-    let mapped = generic
-        .iter()
-        .filter(|(bit, _)| desired & bit != 0)
-        .fold(0, |rights, (_, more)| rights | more);
-    mapped | desired & 0x01FF_FFFF
-}
-
 unsafe fn open_key(
     handle: *mut HANDLE,
     access: u32,
@@ -98,12 +86,19 @@ unsafe fn open_existing(
         return Err(STATUS_OBJECT_NAME_NOT_FOUND);
     }
     // SAFETY: contract of the function.
-    unsafe { give_handle(handle, path, access, kernel) };
+    unsafe { give_handle(handle, path, access, kernel, false) };
     Ok(STATUS_SUCCESS)
 }
 
-unsafe fn give_handle(handle: *mut HANDLE, path: &str, access: u32, kernel: bool) {
-    let new = named::open(Kind::Key, path, granted(access), kernel);
+unsafe fn give_handle(
+    handle: *mut HANDLE,
+    path: &str,
+    access: u32,
+    kernel: bool,
+    is_created: bool,
+) {
+    let new = named::open(Kind::Key, path, KEY.granted(access), kernel);
+    key_life::begins(new, is_created);
     // SAFETY: contract of the function.
     unsafe { handle.write(new) };
 }
@@ -183,8 +178,9 @@ pub(super) unsafe extern "win64" fn create(
         }
         let existed = settings::key_exists(&path);
         settings::create_key(&path);
+        let kernel = attributes.is_kernel_handle();
         // SAFETY: the driver's pointer.
-        unsafe { give_handle(handle, &path, access, attributes.is_kernel_handle()) };
+        unsafe { give_handle(handle, &path, access, kernel, true) };
         if !disposition.is_null() {
             let done = if existed {
                 REG_OPENED_EXISTING_KEY
@@ -200,12 +196,14 @@ pub(super) unsafe extern "win64" fn create(
 
 pub(super) unsafe extern "win64" fn delete(handle: HANDLE, caller: usize) -> NTSTATUS {
     service("ZwDeleteKey", caller, || {
+        key_life::may(handle, "ZwDeleteKey", caller);
         let path = path_of(handle, DELETE)?;
         // A key with keys below it stays.
         if !settings::subkeys(&path).is_empty() {
             return Err(crate::nt::STATUS_CANNOT_DELETE);
         }
         settings::delete_key(&path);
+        key_life::is_deleted(handle, caller);
         Ok(STATUS_SUCCESS)
     })
 }
@@ -213,6 +211,7 @@ pub(super) unsafe extern "win64" fn delete(handle: HANDLE, caller: usize) -> NTS
 pub(super) unsafe extern "win64" fn flush(handle: HANDLE, caller: usize) -> NTSTATUS {
     // Settings are in memory alone; that the handle is a key's is all there is to check.
     service("ZwFlushKey", caller, || {
+        key_life::may(handle, "ZwFlushKey", caller);
         path_of(handle, 0).map(|_| STATUS_SUCCESS)
     })
 }
@@ -226,11 +225,14 @@ type Room = (*mut c_void, u32, *mut u32);
 /// The room is the driver's.
 unsafe fn answering(
     name: &'static str,
+    handle: HANDLE,
     caller: usize,
     (buffer, length, result): Room,
     answer: impl FnOnce() -> Result<Answer, NTSTATUS>,
 ) -> NTSTATUS {
+    passes(name, &[buffer.addr(), result.addr()], caller);
     service(name, caller, || {
+        key_life::may(handle, name, caller);
         let answer = answer()?;
         // SAFETY: contract of the function.
         Ok(unsafe { answer.give(buffer, length, result) })
@@ -251,7 +253,7 @@ pub(super) unsafe extern "win64" fn query(
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwQueryKey", caller, room, answer) }
+    unsafe { answering("ZwQueryKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn enumerate(
@@ -271,7 +273,7 @@ pub(super) unsafe extern "win64" fn enumerate(
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwEnumerateKey", caller, room, answer) }
+    unsafe { answering("ZwEnumerateKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn query_value(
@@ -286,13 +288,13 @@ pub(super) unsafe extern "win64" fn query_value(
     let answer = || {
         let path = path_of(handle, KEY_QUERY_VALUE)?;
         // SAFETY: the driver's string.
-        let name = unsafe { unicode::to_string(name) };
+        let name = unsafe { text_of(name) };
         let value = settings::get(&path, &name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
         value_information(&name, &value, class)
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwQueryValueKey", caller, room, answer) }
+    unsafe { answering("ZwQueryValueKey", handle, caller, room, answer) }
 }
 
 pub(super) unsafe extern "win64" fn enumerate_value(
@@ -312,7 +314,25 @@ pub(super) unsafe extern "win64" fn enumerate_value(
     };
     let room = (buffer, length, result);
     // SAFETY: the driver's buffer and pointer.
-    unsafe { answering("ZwEnumerateValueKey", caller, room, answer) }
+    unsafe { answering("ZwEnumerateValueKey", handle, caller, room, answer) }
+}
+
+pub(super) unsafe extern "win64" fn delete_value(
+    handle: HANDLE,
+    name: *const UNICODE_STRING,
+    caller: usize,
+) -> NTSTATUS {
+    service("ZwDeleteValueKey", caller, || {
+        key_life::may(handle, "ZwDeleteValueKey", caller);
+        let path = path_of(handle, KEY_SET_VALUE)?;
+        // SAFETY: the driver's string.
+        let name = unsafe { text_of(name) };
+        if settings::delete_value(&path, &name) {
+            Ok(STATUS_SUCCESS)
+        } else {
+            Err(STATUS_OBJECT_NAME_NOT_FOUND)
+        }
+    })
 }
 
 pub(super) unsafe extern "win64" fn set_value(
@@ -325,9 +345,11 @@ pub(super) unsafe extern "win64" fn set_value(
     caller: usize,
 ) -> NTSTATUS {
     service("ZwSetValueKey", caller, || {
+        key_life::may(handle, "ZwSetValueKey", caller);
+        passes("ZwSetValueKey", &[data.addr()], caller);
         let path = path_of(handle, KEY_SET_VALUE)?;
         // SAFETY: the driver's string.
-        let name = unsafe { unicode::to_string(name) };
+        let name = unsafe { text_of(name) };
         let data: &[u8] = if data.is_null() || bytes == 0 {
             &[]
         } else {

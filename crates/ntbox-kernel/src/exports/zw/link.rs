@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
+use super::rights::Rights;
 use super::{Attributes, named, service};
 use crate::io_manager::namespace;
 use crate::nt::{
@@ -13,13 +14,13 @@ use crate::processor::object::Kind;
 
 /// `SYMBOLIC_LINK_QUERY`.
 const QUERY: u32 = 0x1;
-/// The generic rights that contain it, and `MAXIMUM_ALLOWED`.
-const GENERIC: u32 = 0x8000_0000 | 0x2000_0000 | 0x1000_0000 | 0x0200_0000;
-
-fn granted(desired: u32) -> u32 {
-    let query = if desired & GENERIC != 0 { QUERY } else { 0 };
-    desired & 0x01FF_FFFF | query
-}
+/// Rights of symbolic links.
+const LINK: Rights = Rights {
+    read: 0x2_0000 | QUERY,
+    write: 0x2_0000,
+    execute: 0x2_0000 | QUERY,
+    all: 0xF_0000 | QUERY,
+};
 
 /// `ZwOpenSymbolicLinkObject`.
 pub(super) unsafe extern "win64" fn open(
@@ -42,7 +43,7 @@ pub(super) unsafe extern "win64" fn open(
             return Err(STATUS_OBJECT_TYPE_MISMATCH);
         };
         let kernel = attributes.is_kernel_handle();
-        let opened = named::open(Kind::SymbolicLink, &target, granted(access), kernel);
+        let opened = named::open(Kind::SymbolicLink, &target, LINK.granted(access), kernel);
         // SAFETY: the driver's pointer.
         unsafe { handle.write(opened) };
         Ok(STATUS_SUCCESS)
@@ -88,8 +89,8 @@ pub(super) unsafe extern "win64" fn query(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{handle_of, with_name};
     use super::*;
-    use crate::nt::unicode::OwnedUnicodeString;
     use crate::nt::{
         APC_LEVEL, STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
     };
@@ -97,19 +98,10 @@ mod tests {
     use crate::verifier::capture;
 
     fn open_link(path: &str, access: u32) -> Result<HANDLE, NTSTATUS> {
-        let name = OwnedUnicodeString::new(path);
-        let mut unicode = name.as_unicode();
-        let attributes = OBJECT_ATTRIBUTES {
-            Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
-            ObjectName: &raw mut unicode,
-            ..OBJECT_ATTRIBUTES::default()
-        };
-        let mut link = std::ptr::null_mut();
-        // SAFETY: all pointers are to locals.
-        match unsafe { open(&raw mut link, access, &raw const attributes, 0) } {
-            STATUS_SUCCESS => Ok(link),
-            status => Err(status),
-        }
+        with_name(path, |attributes| {
+            // SAFETY: all pointers are to locals.
+            handle_of(|link| unsafe { open(link, access, attributes, 0) })
+        })
     }
 
     /// Status, what it says that it needs, and the target.

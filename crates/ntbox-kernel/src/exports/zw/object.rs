@@ -2,7 +2,8 @@
 
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
-use super::service;
+use super::{key_life, service};
+use crate::exports::handles;
 use crate::host::memory::try_read;
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL,
@@ -10,6 +11,7 @@ use crate::nt::{
 };
 use crate::processor::handle;
 use crate::processor::object::{self, Kind};
+use crate::verifier::rules;
 use std::ffi::c_void;
 
 /// `READ_CONTROL`.
@@ -24,7 +26,16 @@ const DACL: u32 = 0x4;
 const OWNER_AND_GROUP: u32 = 0x3;
 
 pub(super) unsafe extern "win64" fn close(handle: HANDLE, caller: usize) -> NTSTATUS {
-    service("ZwClose", caller, || Ok(crate::user::nt_close(handle)))
+    service("ZwClose", caller, || {
+        if key_life::closes(handle, caller) {
+            handles::require(&rules::INVALID_KERNEL_HANDLE, "ZwClose", handle, caller);
+        }
+        let status = crate::user::nt_close(handle);
+        if status == STATUS_SUCCESS {
+            handle::remember_closed(handle, caller);
+        }
+        Ok(status)
+    })
 }
 
 pub(super) unsafe extern "win64" fn set_security(

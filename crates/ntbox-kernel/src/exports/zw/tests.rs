@@ -7,6 +7,7 @@ use crate::io_manager::driver::SettingValue;
 use crate::io_manager::settings;
 use crate::nt;
 use crate::nt::unicode::OwnedUnicodeString;
+use crate::verifier::capture;
 use std::ffi::c_void;
 
 const ROOT: &str = r"\Registry\Machine\System\CurrentControlSet\Services";
@@ -28,21 +29,32 @@ fn attributes(
     }
 }
 
+/// Calls `f` with attributes of that name, of a kernel handle.
+pub(super) fn with_name<R>(path: &str, f: impl FnOnce(*const OBJECT_ATTRIBUTES) -> R) -> R {
+    let name = OwnedUnicodeString::new(path);
+    let mut unicode = name.as_unicode();
+    let attributes = attributes(&name, &mut unicode, std::ptr::null_mut());
+    f(&raw const attributes)
+}
+
+/// The handle that `open` writes, if it succeeds.
+pub(super) fn handle_of(open: impl FnOnce(*mut HANDLE) -> NTSTATUS) -> Result<HANDLE, NTSTATUS> {
+    let mut handle = std::ptr::null_mut();
+    match open(&raw mut handle) {
+        nt::STATUS_SUCCESS => Ok(handle),
+        status => Err(status),
+    }
+}
+
 fn open(path: &str, access: u32, root: HANDLE) -> Result<HANDLE, NTSTATUS> {
     let name = OwnedUnicodeString::new(path);
     let mut unicode = name.as_unicode();
     let attributes = attributes(&name, &mut unicode, root);
-    let mut handle = std::ptr::null_mut();
     // SAFETY: all pointers are to locals.
-    let status = unsafe { key::open(&raw mut handle, access, &raw const attributes, 0) };
-    if status == nt::STATUS_SUCCESS {
-        Ok(handle)
-    } else {
-        Err(status)
-    }
+    handle_of(|handle| unsafe { key::open(handle, access, &raw const attributes, 0) })
 }
 
-fn close(handle: HANDLE) -> NTSTATUS {
+pub(super) fn close(handle: HANDLE) -> NTSTATUS {
     // SAFETY: any value may be passed.
     unsafe { object::close(handle, 0) }
 }
@@ -82,7 +94,9 @@ fn a_key_is_opened_whatever_the_case_and_below_another() {
         Err(nt::STATUS_OBJECT_NAME_NOT_FOUND)
     );
     assert_eq!(close(parameters), nt::STATUS_SUCCESS);
-    assert_eq!(close(parameters), nt::STATUS_INVALID_HANDLE);
+    let (status, found) = capture(|| close(parameters));
+    assert_eq!(status, nt::STATUS_INVALID_HANDLE);
+    assert_eq!(found[0].rule, &rules::KEY_ENDED);
     assert_eq!(close(service), nt::STATUS_SUCCESS);
 }
 
@@ -217,7 +231,10 @@ fn values_are_set_enumerated_and_need_the_right() {
             )
         }
     };
+    // SAFETY: a name of this test.
+    let delete = |key: HANDLE| unsafe { key::delete_value(key, &raw const unicode, 0) };
     let reader = open(&path, READ, std::ptr::null_mut()).unwrap();
+    assert_eq!(delete(reader), nt::STATUS_ACCESS_DENIED);
     assert_eq!(set(reader, 4, &[1, 0, 0, 0]), nt::STATUS_ACCESS_DENIED);
     let writer = open(&path, ALL, std::ptr::null_mut()).unwrap();
     assert_eq!(set(writer, 4, &[1, 0, 0, 0]), nt::STATUS_SUCCESS);
@@ -242,6 +259,11 @@ fn values_are_set_enumerated_and_need_the_right() {
         (u32_at(&buffer, 8), &buffer[12..18]),
         (6, &b"N\0e\0w\0"[..])
     );
+    assert_eq!(
+        [delete(writer), delete(writer)],
+        [nt::STATUS_SUCCESS, nt::STATUS_OBJECT_NAME_NOT_FOUND]
+    );
+    assert_eq!(settings::get(&path, "New"), None);
     close(reader);
     close(writer);
 }
@@ -281,7 +303,9 @@ fn keys_are_created_one_level_at_a_time_and_deleted() {
     assert_eq!(delete(key), nt::STATUS_CANNOT_DELETE);
     assert_eq!(delete(below), nt::STATUS_SUCCESS);
     // SAFETY: any handle may be passed.
-    assert_eq!(unsafe { key::flush(below, 0) }, nt::STATUS_KEY_DELETED);
+    let (status, found) = capture(|| unsafe { key::flush(below, 0) });
+    assert_eq!(status, nt::STATUS_KEY_DELETED);
+    assert_eq!(found[0].rule, &rules::CREATED_KEY_ENDED);
     assert_eq!(delete(key), nt::STATUS_SUCCESS);
     close(key);
     close(below);

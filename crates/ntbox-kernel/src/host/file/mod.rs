@@ -8,6 +8,8 @@
 
 #[cfg(windows)]
 mod nt;
+#[cfg(target_os = "linux")]
+pub(super) mod sweep;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;

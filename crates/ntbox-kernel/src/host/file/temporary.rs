@@ -1,15 +1,22 @@
 //! A directory for volumes.
 
+#[cfg(target_os = "linux")]
+use super::sweep::Kept;
 use super::{Directory, Kind};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An empty directory of the system's place for such, which goes with its value. Volumes that show
+/// An empty directory of the system's place for such, which goes with its value, and on Linux hosts with the
+/// process at the latest. Volumes that show
 /// it may be mounted still: where the host keeps the names of open entries for that long, they are
 /// out of the way.
 #[derive(Debug)]
-pub struct Temporary(PathBuf);
+pub struct Temporary {
+    path: PathBuf,
+    #[cfg(target_os = "linux")]
+    _kept: Kept,
+}
 
 impl Temporary {
     /// Makes it.
@@ -18,17 +25,22 @@ impl Temporary {
     /// As the host says.
     pub fn new() -> io::Result<Self> {
         let made = tempfile::Builder::new().prefix("ntbox-").tempdir()?;
-        Ok(Self(made.keep()))
+        let path = made.keep();
+        Ok(Self {
+            #[cfg(target_os = "linux")]
+            _kept: Kept::new(&path),
+            path,
+        })
     }
     /// Where it lies.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let (Some(parent), Some(name)) = (self.0.parent(), self.0.file_name()) {
+        if let (Some(parent), Some(name)) = (self.path.parent(), self.path.file_name()) {
             // What cannot be removed stays: nobody is left to hear of it.
             let _ = Directory::open(parent).and_then(|parent| remove(&parent, name));
         }

@@ -15,21 +15,23 @@ use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FAST_IO_DISPATCH, FILE_DEVICE_DISK_FILE_SYSTEM, FILE_OBJECT, IRP,
     IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME,
-    IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_PENDING,
-    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME, STATUS_VOLUME_DISMOUNTED, VPB_MOUNTED,
-    VPB_RAW_MOUNT,
+    IRP_MN_VERIFY_VOLUME, IrpExt, NTSTATUS, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME,
+    STATUS_VOLUME_DISMOUNTED, STATUS_WRONG_VOLUME, VPB_MOUNTED, VPB_RAW_MOUNT,
 };
 use crate::processor::work;
 use crate::processor::{handle, lifetime, object};
 use crate::verifier::capture;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 /// Host directory that marks the volumes of these tests; nothing is read there.
 const MARK: &str = "/nonexistent/mounting-tests";
 static CONTROL: AtomicUsize = AtomicUsize::new(0);
+/// Another volume is in the drive.
+static WAS_CHANGED: AtomicBool = AtomicBool::new(false);
 static OFFERS: AtomicU32 = AtomicU32::new(0);
 /// Major functions that reached the file system: device and code.
 static SEEN: Mutex<Vec<(usize, u8)>> = Mutex::new(Vec::new());
@@ -92,10 +94,16 @@ unsafe extern "win64" fn control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> N
     // SAFETY: a dispatch routine owns its request; the control device is this file system's.
     unsafe {
         let location = irp.current_location();
-        if u32::from((*location).MinorFunction) != IRP_MN_MOUNT_VOLUME {
-            return complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
-        }
         let vpb = (*location).Parameters.MountVolume.Vpb;
+        match u32::from((*location).MinorFunction) {
+            IRP_MN_MOUNT_VOLUME => {}
+            IRP_MN_VERIFY_VOLUME if WAS_CHANGED.load(Ordering::Acquire) => {
+                mount::dismount((*vpb).RealDevice);
+                return complete::finish(irp, STATUS_WRONG_VOLUME, 0);
+            }
+            IRP_MN_VERIFY_VOLUME => return complete::finish(irp, STATUS_SUCCESS, 0),
+            _ => return complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0),
+        }
         let description = storage::description_of((*vpb).RealDevice);
         let Some(description) =
             description.filter(|found| found.host_directory.as_os_str() == MARK)
@@ -149,6 +157,29 @@ fn the_first_open_mounts_once_and_the_next_finds_it() {
             assert_eq!(lookup::disk_device(storage), Err(STATUS_INVALID_PARAMETER));
             assert_eq!(lookup::dos_name(storage), Ok(format!("{letter}:")));
         }
+    }
+}
+
+/// `IoVerifyVolume` finds the volume that was there, or mounts another.
+#[test]
+fn a_volume_is_verified_or_mounted_anew() {
+    let _alone = alone();
+    let storage = volume('Ω', MountTiming::After, false);
+    // SAFETY: the storage device lives as long as the process.
+    unsafe {
+        assert_eq!(mount::verify(storage, false), STATUS_SUCCESS);
+        let first = (*(*storage).Vpb).DeviceObject;
+        let offers = OFFERS.load(Ordering::Acquire);
+        assert_eq!(mount::verify(storage, false), STATUS_SUCCESS);
+        assert_eq!(OFFERS.load(Ordering::Acquire), offers);
+        assert_eq!((*(*storage).Vpb).DeviceObject, first);
+        WAS_CHANGED.store(true, Ordering::Release);
+        assert_eq!(mount::verify(storage, false), STATUS_WRONG_VOLUME);
+        WAS_CHANGED.store(false, Ordering::Release);
+        assert_eq!(OFFERS.load(Ordering::Acquire), offers + 1);
+        assert!(mount::is_mounted(storage));
+        assert_eq!((*(*storage).Vpb).ReferenceCount, 0);
+        assert_eq!(mount::verify(file_system(), false), STATUS_SUCCESS);
     }
 }
 

@@ -108,10 +108,15 @@ fn with_a_thread_and_completed_to_its_end() {
             own.set_thread(thread::current().object());
             own
         };
-        for wrong in [own(), built(stack.top(), null_mut())] {
+        let at_end = rules::OWN_REQUEST_OF_THREAD.name;
+        let at_call = rules::BUILT_WITHOUT_ROUTINE.name;
+        for (wrong, expected) in [
+            (own(), vec![at_end]),
+            (built(stack.top(), null_mut()), vec![at_call, at_end]),
+        ] {
             let (_, found) = capture(|| call::call_driver(stack.top(), wrong, SITE));
             let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
-            assert_eq!(names, [rules::OWN_REQUEST_OF_THREAD.name]);
+            assert_eq!(names, expected);
         }
         // Stopped by its routine, or in the list of its thread.
         let stopped = own();

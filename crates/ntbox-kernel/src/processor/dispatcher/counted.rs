@@ -79,10 +79,10 @@ pub unsafe fn release_semaphore(semaphore: *mut KSEMAPHORE, adjustment: i32) -> 
 ///
 /// # Safety
 /// `mutant` points to writable, aligned memory of a `KMUTANT`.
-pub unsafe fn initialize_mutant(mutant: *mut KMUTANT) {
+pub unsafe fn initialize_mutant(mutant: *mut KMUTANT, caller: usize) {
     // SAFETY: contract of the function.
     unsafe { mutant.write_bytes(0, 1) };
-    lock_order::forget(mutant.addr(), size_of::<KMUTANT>());
+    lock_order::initialized(mutant.addr(), size_of::<KMUTANT>(), caller);
     // SAFETY: contract of the function.
     unsafe { Object::at(mutant) }.initialize(ObjectType::Mutant, size_of::<KMUTANT>(), 1);
     // SAFETY: contract of the function. A KMUTEX holds off normal kernel APCs.

@@ -7,7 +7,7 @@
 )]
 
 use super::waiter::Waiter;
-use crate::nt::{DISPATCHER_HEADER, KMUTANT, LIST_ENTRY};
+use crate::nt::{DISPATCHER_HEADER, KMUTANT, KQUEUE, LIST_ENTRY};
 use crate::pool;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -25,6 +25,8 @@ pub enum ObjectType {
     Mutant = 2,
     /// A process.
     Process = 3,
+    /// A queue, whose state is how many entries nobody has been given.
+    Queue = 4,
     /// A counted semaphore.
     Semaphore = 5,
     /// A thread; signaled when it has ended.
@@ -43,6 +45,7 @@ impl ObjectType {
             SynchronizationEvent,
             Mutant,
             Process,
+            Queue,
             Semaphore,
             Thread,
             NotificationTimer,
@@ -52,6 +55,9 @@ impl ObjectType {
         .find(|kind| *kind as u8 == value)
     }
 }
+
+/// `MaximumCount` of a queue that was run down: every wait for it ends, and takes nothing of its state.
+pub(super) const RUN_DOWN: u32 = 0;
 
 /// A dispatcher object by its header.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,6 +114,11 @@ impl Object {
                 // SAFETY: a mutant's field, under the lock.
                 && unsafe { self.owner().read() }.addr() == waiter.address())
     }
+    /// True for a queue that no thread waits at any more.
+    fn is_run_down(self) -> bool {
+        // SAFETY: a queue's field, under the lock.
+        unsafe { (*self.0.cast::<KQUEUE>()).MaximumCount == RUN_DOWN }
+    }
     /// Changes the state as its satisfied wait does. True if this
     /// made the thread the owner of a mutex.
     pub(super) fn consume(self, waiter: &'static Waiter) -> bool {
@@ -117,6 +128,9 @@ impl Object {
                 state.store(0, Ordering::Release);
             }
             Some(ObjectType::Semaphore) => {
+                state.fetch_sub(1, Ordering::AcqRel);
+            }
+            Some(ObjectType::Queue) if !self.is_run_down() => {
                 state.fetch_sub(1, Ordering::AcqRel);
             }
             Some(ObjectType::Mutant) if state.fetch_sub(1, Ordering::AcqRel) == 1 => {
@@ -136,6 +150,7 @@ impl Object {
             ObjectType::NotificationEvent | ObjectType::SynchronizationEvent => "event",
             ObjectType::Mutant => "mutex",
             ObjectType::Process => "process",
+            ObjectType::Queue => "queue",
             ObjectType::Semaphore => "semaphore",
             ObjectType::Thread => "thread",
             ObjectType::NotificationTimer | ObjectType::SynchronizationTimer => "timer",

@@ -10,9 +10,9 @@ use crate::nt::{
 };
 use crate::pe_image::{self, Origin, crossing};
 use crate::processor::exception::{self, Touch, USER_END};
-use crate::processor::instruction::code_at;
+use crate::processor::instruction::{code_at, misaligned};
 use crate::processor::step::{self, Next, Registers, STACK_POINTER, Step};
-use crate::processor::{irql, processor_block, shared_page};
+use crate::processor::{irql, processor_block, shared_page, top_level};
 use crate::verifier;
 
 /// A thread, where it was interrupted.
@@ -166,6 +166,14 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         code,
         place,
         pageable: touched == Some(Touched::TooHigh),
+        told: top_level::told(),
+        misaligned: match trap {
+            Trap::Protection => misaligned(&Step {
+                instruction,
+                registers: thread.registers(),
+            }),
+            _ => None,
+        },
     };
     let origin = Origin::interrupted(instruction, thread.registers());
     if !concerns_driver(&fault, &origin) {

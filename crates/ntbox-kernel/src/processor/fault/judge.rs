@@ -7,6 +7,7 @@ use crate::pool;
 use crate::processor::driver_code::stack_text;
 use crate::processor::processor_block::GUARD;
 use crate::processor::step;
+use crate::processor::top_level::Told;
 use crate::processor::{instruction, irql};
 use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
 use iced_x86::OpKind;
@@ -16,7 +17,7 @@ use iced_x86::OpKind;
 pub(super) enum Trap {
     /// Memory that may not be accessed like this.
     Memory { address: usize, access: Access },
-    /// A privileged instruction, or an address that is none (not canonical).
+    /// A privileged instruction, or an address that is none (not canonical), or not aligned.
     Protection,
     /// No instruction.
     Instruction,
@@ -57,6 +58,10 @@ pub(super) struct Fault {
     pub(super) place: Place,
     /// The memory is there for threads below `DISPATCH_LEVEL`.
     pub(super) pageable: bool,
+    /// An address that is not a multiple of what its instruction needs.
+    pub(super) misaligned: Option<(u64, u64)>,
+    /// What the thread was told as its top-level IRP.
+    pub(super) told: Told,
 }
 
 /// Farther from the stack pointer than this, an address is not about the stack.
@@ -161,10 +166,11 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
         return (rule, what, vec![]);
     }
     if let Some(finding) = pool::diagnose(address) {
-        let rule = match (finding.freed, access) {
-            (true, _) => &rules::USE_AFTER_FREE,
-            (false, Access::Execute) => &rules::EXECUTED_DATA,
-            (false, _) => &rules::POOL_OVERRUN,
+        let rule = match (finding.closed, finding.freed, access) {
+            (Some(rule), _, _) => rule,
+            (None, true, _) => &rules::USE_AFTER_FREE,
+            (None, false, Access::Execute) => &rules::EXECUTED_DATA,
+            (None, false, _) => &rules::POOL_OVERRUN,
         };
         return (rule, format!("{does} {}", finding.text), finding.sites);
     }
@@ -181,6 +187,10 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
             format!("{does} 0x{address:x}, beyond the end of its kernel stack"),
             vec![],
         );
+    }
+    if let Some((what, asked_at)) = fault.told.followed(address) {
+        let sites = vec![("IoGetTopLevelIrp called at", asked_at)];
+        return (&rules::TOP_LEVEL_FOLLOWED, format!("{does} {what}"), sites);
     }
     let rule = if fault.irql >= DISPATCH_LEVEL {
         &rules::PAGE_FAULT_AT_DISPATCH
@@ -293,6 +303,13 @@ fn judge_protection(fault: &Fault) -> (&'static Rule, String) {
         return found;
     }
     let instruction = instruction::at(fault.instruction);
+    if let Some((address, multiple)) = fault.misaligned {
+        let what = format!(
+            "uses 0x{address:x} by an instruction that takes multiples of {multiple} only ({:?})",
+            instruction.mnemonic()
+        );
+        return (&rules::BAD_INSTRUCTION, what);
+    }
     let uses_memory =
         (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
     let what = if uses_memory || instruction.is_string_instruction() || instruction.is_invalid() {
@@ -373,6 +390,8 @@ mod tests {
             code: [0x90; 4],
             place: Place::Elsewhere,
             pageable: false,
+            misaligned: None,
+            told: Told::default(),
         }
     }
 
@@ -474,6 +493,17 @@ mod tests {
             assert_eq!(name, "BadInstruction");
             assert!(message.contains(part), "{message}");
         }
+        // movaps xmm0, [rcx]
+        static ALIGNED: [u8; 3] = [0x0F, 0x28, 0x01];
+        let misaligned = Fault {
+            instruction: ALIGNED.as_ptr().addr(),
+            misaligned: Some((0x5008, 16)),
+            ..fault(Trap::Protection)
+        };
+        let (name, _, message) = judged(&misaligned);
+        assert_eq!(name, "BadInstruction");
+        let part = "uses 0x5008 by an instruction that takes multiples of 16 only (Movaps)";
+        assert!(message.ends_with(part), "{message}");
         assert_eq!(judged(&fault(Trap::Instruction)).0, "BadInstruction");
     }
 }

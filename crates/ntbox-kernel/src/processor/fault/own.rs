@@ -174,7 +174,7 @@ fn words(complaint: &Complaint) -> String {
             format!("it {does} 0x{address:x}, where it may not")
         }
         Complaint::Trap(Trap::Protection) => {
-            "it uses an address that is none (not canonical)".to_owned()
+            "it uses an address that is none (not canonical), or not aligned as its instruction needs".to_owned()
         }
         Complaint::Trap(Trap::Division) => "it divides by zero or out of range".to_owned(),
         Complaint::Trap(_) => "it executes what is no instruction".to_owned(),

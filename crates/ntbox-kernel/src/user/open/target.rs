@@ -9,7 +9,9 @@ use super::super::request::{Request, wait_for};
 use super::super::{access, outcome};
 use super::OpenRequest;
 use crate::io_manager::counters::{self, FastIo};
-use crate::io_manager::{complete, device, fast_io_checks, file, irp, mount, namespace};
+use crate::io_manager::{
+    checks, complete, device, fast_io_checks, file, irp, mount, namespace, references,
+};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE, FILE_DEVICE_SECURE_OPEN,
     FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY,
@@ -19,13 +21,14 @@ use crate::nt::{
     IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION,
     IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS, SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK,
     SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_NO_SUCH_DEVICE,
-    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING,
+    STATUS_OBJECT_TYPE_MISMATCH, STATUS_PENDING, STATUS_REPARSE,
 };
 use crate::nt::{FILE_NETWORK_OPEN_INFORMATION, IrpExt, VPB, file_id};
 use crate::processor::driver_code::entering_for;
 use crate::processor::object::{self, Kind};
 use crate::processor::thread;
 use crate::processor::{handle, lifetime};
+use crate::verifier::{self, rules};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -245,7 +248,20 @@ impl Target {
         if status < 0 {
             return failed(status);
         }
+        if status == STATUS_REPARSE && self.is_of_volume(request) && verifier::checks() {
+            checks::report(
+                &rules::VOLUME_REPARSED,
+                "the open of a volume, which has no name that could be another one, was answered with STATUS_REPARSE".to_owned(),
+                null_mut(),
+                vec![("completed by", checks::freed_by(irp).unwrap_or(0))],
+            );
+        }
         Ok((file, *iosb))
+    }
+
+    /// True if the device itself is opened, and no file on it.
+    fn is_of_volume(&self, request: &OpenRequest<'_>) -> bool {
+        self.remaining.is_empty() && request.root.is_null() && request.file_id.is_none()
     }
 
     /// `FastIoQueryOpen`: `None` when the stack declines.
@@ -261,6 +277,7 @@ impl Target {
             return Ok(None);
         };
         let file = self.new_file(request);
+        references::lies_on_stack(file.cast());
         let mut security = Security::new(request, granted);
         let mut information = FILE_NETWORK_OPEN_INFORMATION::default();
         let answer = Request::allocate(self.top, thread::previous_mode()).map(|mut create| {

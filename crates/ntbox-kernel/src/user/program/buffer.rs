@@ -2,12 +2,14 @@
 
 #![expect(unsafe_code, reason = "the words are seen as bytes")]
 
+use crate::io_manager::program_memory::{self, Known};
 use std::ffi::c_void;
 
 /// A program's buffer: aligned as services ask, with a pattern behind its end.
 pub(super) struct Buffer {
     words: Vec<u64>,
     length: usize,
+    _known: Option<Known>,
 }
 
 impl Buffer {
@@ -16,7 +18,12 @@ impl Buffer {
     pub(super) fn new(length: usize) -> Self {
         let mut words = vec![0; length.div_ceil(8)];
         words.extend([Self::PATTERN; 2]);
-        let mut buffer = Self { words, length };
+        let known = program_memory::know(words.as_ptr().addr(), words.len() * 8);
+        let mut buffer = Self {
+            words,
+            length,
+            _known: known,
+        };
         let pad = buffer.length..buffer.length.div_ceil(8) * 8;
         buffer.bytes_mut()[pad].fill(0xA5);
         buffer

@@ -10,11 +10,14 @@ use super::super::outcome::Outcome;
 use super::super::quota::{nt_query_quota_information_file, nt_set_quota_information_file};
 use super::super::section;
 use super::super::transfer::Transfer;
-use super::super::{cancel, control, directory, information, locks, security, transfer, volume};
+use super::super::{
+    cancel, control, directory, information, locks, process, security, transfer, volume,
+};
 use super::buffer::Buffer;
 use super::{File, Pending, finish};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
+use crate::processor::top_level::Component;
 use std::ffi::c_void;
 
 /// A service that gives, or takes, a buffer of a class.
@@ -294,13 +297,26 @@ impl File {
         finish(status, 0, Vec::new())
     }
 
-    /// Reads one page as a page fault in a mapped view does.
-    pub fn page_in(&self, page: i64) -> Outcome {
+    /// Creates a process of the program in this file, called `name`, which does `body` and ends.
+    ///
+    /// # Errors
+    /// As [`process::run`].
+    pub fn run_program<R: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, NTSTATUS> {
+        from_user_mode(|| process::run(self.handle, name, body))
+    }
+
+    /// Reads one page as a page fault in a mapped view does, or in a call of the one that is `above`.
+    pub fn page_in(&self, page: i64, above: Component) -> Outcome {
+        let offset = page * section::PAGE as i64;
         self.finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.
-            unsafe { section::page_in(self.handle, buffer, page * section::PAGE as i64, block) }
+            unsafe { section::page_in(self.handle, buffer, offset, above, block) }
         })
     }
 

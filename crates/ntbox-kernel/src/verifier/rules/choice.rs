@@ -1,12 +1,21 @@
 //! Which rules are reported: all, but for those that are asked for by name alone, and for those
 //! that are switched off.
 
-use super::{ASSERTION, PAGEABLE_CODE, PAGEABLE_MEMORY, PLAIN_COMPLETION_ROUTINE, POOL_OVERRUN};
+use super::{
+    ASSERTION, EXECUTABLE_IMPORTS, EXECUTABLE_MAPPING, EXECUTABLE_POOL, PAGEABLE_CODE,
+    PAGEABLE_MEMORY, PLAIN_COMPLETION_ROUTINE, POOL_OVERRUN, WRITABLE_CODE,
+};
 use super::{Rule, all, faults};
 
-/// Rules that Microsoft checks in source code alone, and that a driver which does no harm may
-/// break: reported when they are named.
-static BY_NAME: &[&Rule] = &[&PLAIN_COMPLETION_ROUTINE];
+/// Rules that Microsoft checks in source code alone, or by an option that is not in the standard
+/// settings, and that a driver which does no harm may break: reported when they are named.
+static BY_NAME: &[&Rule] = &[
+    &PLAIN_COMPLETION_ROUTINE,
+    &EXECUTABLE_POOL,
+    &EXECUTABLE_MAPPING,
+    &WRITABLE_CODE,
+    &EXECUTABLE_IMPORTS,
+];
 
 /// Rules of other families whose breach is always a fault of the processor, after which the
 /// thread cannot go on.

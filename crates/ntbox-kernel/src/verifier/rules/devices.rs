@@ -105,6 +105,17 @@ rules! { Devices;
         should: "call ObDereferenceObject for each device object that was returned with a reference",
         proof: BadDriver("device-reference-left"),
     };
+    MOUNTED_NOTHING = {
+        name: "MountedNothing",
+        code: "documented",
+        checks: "A driver completes IRP_MN_MOUNT_VOLUME with success, and no file system has mounted the volume: the DeviceObject of \
+                 its VPB, which the I/O manager uses then, is null",
+        source: "ifs/irp-mj-file-system-control",
+        detected_by: "IoCompleteRequest, and after each completion routine, of a mount that did not come from below with success: \
+                      the VPB of the storage device",
+        should: "pass the mount on, and complete it with the status that it came back with; refuse it with an error",
+        proof: BadDriver("mounted-nothing"),
+    };
     HANDLE_LEFT = {
         name: "HandleLeftAtUnload",
         code: "documented",
@@ -172,6 +183,52 @@ rules! { Devices;
         detected_by: "IoReleaseRemoveLock: the count of the lock",
         should: "pair each successful IoAcquireRemoveLock with one IoReleaseRemoveLock",
         proof: BadDriver("remove-lock-released-twice"),
+    };
+    REMOVE_LOCK_TAG = {
+        name: "RemoveLockTag",
+        code: "0xC4/D5",
+        checks: "A remove lock is released with a tag that it was not acquired with",
+        source: page::VIOLATION,
+        detected_by: "IoReleaseRemoveLock and IoReleaseRemoveLockAndWait: the tags of the acquisitions that are not released",
+        should: "release a remove lock with the tag that it was acquired with",
+        proof: BadDriver("remove-lock-tag"),
+    };
+    REMOVE_LOCK_AGAIN = {
+        name: "RemoveLockInitializedAgain",
+        code: "0xC4/D7",
+        checks: "A remove lock is initialized a second time, while other threads may acquire it",
+        source: page::VIOLATION,
+        detected_by: "IoInitializeRemoveLock: the locks that were initialized, and whether the memory is as that has left it",
+        should: "initialize a remove lock once, with the device extension that it lies in",
+        proof: BadDriver("remove-lock-initialized-twice"),
+    };
+    REMOVE_LOCK_KEPT = {
+        name: "RemoveLockRelease2",
+        code: "DDI compliance",
+        checks: "A dispatch routine has acquired a remove lock for its request, which is held when nobody is left who would release it",
+        source: "devtest/wdm-removelockrelease2",
+        detected_by: "return of the dispatch routine: a final status, or a request passed on without a completion routine; return of \
+                      the completion routine: the acquisitions for the request",
+        should: "call IoReleaseRemoveLock in the completion routine, or before the dispatch routine returns where there is none",
+        proof: BadDriver("remove-lock-kept"),
+    };
+    REMOVE_LOCK_FORWARD = {
+        name: "RemoveLockForward",
+        code: "DDI compliance",
+        checks: "A dispatch routine acquires a remove lock for its request, and passes the request on when it has released the lock",
+        source: "devtest/wdm-removelockforward",
+        detected_by: "IoCallDriver: the acquisitions for the request",
+        should: "release the remove lock in the completion routine, or after IoCallDriver has returned",
+        proof: BadDriver("remove-lock-released-early"),
+    };
+    TIMER_AGAIN = {
+        name: "DeviceTimerInitializedAgain",
+        code: "0xC9/0A",
+        checks: "IoInitializeTimer is called for a device whose timer is initialized",
+        source: page::IO_VIOLATION,
+        detected_by: "IoInitializeTimer: the devices that have a timer",
+        should: "initialize the timer of a device once, when the device is created",
+        proof: BadDriver("device-timer-initialized-twice"),
     };
     ERROR_LOG_ENTRY = {
         name: "ErrorLogEntry",

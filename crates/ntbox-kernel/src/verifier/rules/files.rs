@@ -52,4 +52,63 @@ rules! { Files;
         should: "remember what IoGetTopLevelIrp returned, and set that again before returning",
         proof: BadDriver("top-level-irp-left"),
     };
+    TOP_LEVEL_FOLLOWED = {
+        name: "TopLevelIrpFollowed",
+        code: "documented",
+        checks: "A driver takes the top-level IRP of its thread for a request: it may be a flag, or what the file system \
+                 likes",
+        source: "ddi/wdm/nf-wdm-iogettoplevelirp",
+        detected_by: "the fault handler: in requests of the cache manager and the file system, the value that \
+                      IoGetTopLevelIrp has returned leads to where nobody may look",
+        should: "compare what IoGetTopLevelIrp returns with NULL, and give it back to IoSetTopLevelIrp; nothing else",
+        proof: BadDriver("top-level-irp-followed"),
+    };
+    FILE_NAME_USED = {
+        name: "FileNameUsedAfterCreate",
+        code: "documented",
+        checks: "A driver reads FileName of a file object after IRP_MJ_CREATE, when it is the file system's to change and \
+                 to free",
+        source: "ddi/wdm/ns-wdm-_file_object",
+        detected_by: "the fault handler: when a create has been completed, FileName.Buffer leads to where nobody may look",
+        should: "copy the name in the dispatch routine of IRP_MJ_CREATE, before the request is passed on, or ask for it \
+                 with IRP_MJ_QUERY_INFORMATION or ObQueryNameString",
+        proof: BadDriver("file-name-used"),
+    };
+    RELATED_FILE_USED = {
+        name: "RelatedFileObjectUsedAfterCreate",
+        code: "documented",
+        checks: "A driver follows RelatedFileObject after IRP_MJ_CREATE, when that file may be closed",
+        source: "ddi/wdm/ns-wdm-_file_object",
+        detected_by: "the fault handler: when a create has been completed, RelatedFileObject leads to where nobody may look",
+        should: "use RelatedFileObject in the dispatch routine of IRP_MJ_CREATE alone",
+        proof: BadDriver("related-file-used"),
+    };
+    STACK_FILE_REFERENCED = {
+        name: "StackFileObjectReferenced",
+        code: "documented",
+        checks: "A driver references the file object of a query-open, which lies on the stack of whoever asks and is gone \
+                 with the call",
+        source: "ifs/flt-parameters-for-irp-mj-network-query-open",
+        detected_by: "ObReferenceObject and its like, ObOpenObjectByPointer: the file object of FastIoQueryOpen",
+        should: "neither reference the file object of FastIoQueryOpen nor keep its address",
+        proof: BadDriver("stack-file-referenced"),
+    };
+    VOLUME_REPARSED = {
+        name: "VolumeReparsed",
+        code: "0xF9 DRIVER_RETURNED_STATUS_REPARSE_FOR_VOLUME_OPEN",
+        checks: "A driver answers the open of a volume, a create without a name, with STATUS_REPARSE",
+        source: "debugger/bug-check-0xf9--driver-returned-status-reparse-for-volume-open",
+        detected_by: "the end of a create: its status, and whether it had a name",
+        should: "pass the open of a volume on; return STATUS_REPARSE for creates with a name",
+        proof: BadDriver("volume-reparsed"),
+    };
+    PARAMETER_IN_LIST = {
+        name: "ExtraCreateParameterInList",
+        code: "0x10C/6 FSRTL_EXTRA_CREATE_PARAMETER_VIOLATION",
+        checks: "FsRtlFreeExtraCreateParameter is called for a parameter that is in a list",
+        source: "debugger/bug-check-0x10c---fsrtl-extra-create-parameter-violation",
+        detected_by: "FsRtlFreeExtraCreateParameter: the list that the parameter is in",
+        should: "remove the parameter from its list first, or free the list, which frees what is in it",
+        proof: BadDriver("parameter-freed-in-list"),
+    };
 }

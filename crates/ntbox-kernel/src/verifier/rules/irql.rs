@@ -16,7 +16,7 @@ rules! { Irql;
     IRQL_CHANGED_BY_COMPLETION = {
         name: "IrqlChangedByCompletion",
         code: "0xC4/FA",
-        checks: "A completion routine or work item routine returns at another IRQL",
+        checks: "A completion, work item or notify routine returns at another IRQL",
         source: page::VIOLATION,
         detected_by: "the IRQL before and after the call of the routine",
         should: "return from a completion or callback routine at the IRQL at which it was entered",

@@ -9,12 +9,17 @@
 
 pub mod census;
 mod choice;
+pub mod code_integrity;
 pub mod devices;
 pub mod faults;
 pub mod files;
+pub mod handles;
 pub mod irp_life;
 pub mod irql;
 pub mod irql_calls;
+pub mod lists;
+pub mod objects;
+pub mod own_requests;
 pub mod pending;
 pub mod pool_and_locks;
 pub mod requests;
@@ -22,12 +27,17 @@ mod rule;
 mod severity;
 
 pub use choice::RuleSet;
+pub use code_integrity::*;
 pub use devices::*;
 pub use faults::*;
 pub use files::*;
+pub use handles::*;
 pub use irp_life::*;
 pub use irql::*;
 pub use irql_calls::*;
+pub use lists::*;
+pub use objects::*;
+pub use own_requests::*;
 pub use pending::*;
 pub use pool_and_locks::*;
 pub use requests::*;
@@ -39,12 +49,17 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
         irp_life::RULES,
         requests::RULES,
+        own_requests::RULES,
         pending::RULES,
         irql::RULES,
         irql_calls::RULES,
         devices::RULES,
         files::RULES,
         pool_and_locks::RULES,
+        objects::RULES,
+        lists::RULES,
+        handles::RULES,
+        code_integrity::RULES,
         faults::RULES,
     ]
     .into_iter()

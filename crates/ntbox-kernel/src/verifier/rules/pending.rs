@@ -98,10 +98,12 @@ rules! { Pending;
     EVENT_NOT_SIGNALLED = {
         name: "SignalEventInCompletion",
         code: "DDI compliance",
-        checks: "A completion routine stops completion and does not signal the event that its dispatch routine waits for",
+        checks: "A completion routine stops completion and does not signal the event that its dispatch routine, or the sender of \
+                 the driver's own request, waits for",
         source: "devtest/wdm-signaleventincompletion",
-        detected_by: "the dispatch routine waits without an end for an event on its stack, the completion routine has returned, and nothing of the driver is queued",
-        should: "signal the event in the completion routine whenever the dispatch routine waits for it",
+        detected_by: "the dispatch routine, or the sender, waits without an end for an event on its stack, the completion routine has \
+                      returned, and nothing of the driver is queued",
+        should: "signal the event in the completion routine whenever somebody waits for it",
         proof: BadDriver("event-not-signalled"),
     };
     NOTIFY_MADE_SYNCHRONOUS = {

@@ -4,6 +4,15 @@ use super::rule::Proof::BadDriver;
 use super::rule::{page, rules};
 
 rules! { PoolAndLocks;
+    COPY_OVERLAPS = {
+        name: "CopyOverlaps",
+        code: "0xC4/F0",
+        checks: "memcpy is called for ranges that overlap",
+        source: page::VIOLATION,
+        detected_by: "memcpy: both addresses and the length; copies that the compiler makes itself are not seen",
+        should: "use memmove, or RtlMoveMemory, where ranges can overlap",
+        proof: BadDriver("overlapping-copy"),
+    };
     POOL_OVERRUN = {
         name: "PoolOverrun",
         code: "0xD6 DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION",
@@ -75,43 +84,6 @@ rules! { PoolAndLocks;
         detected_by: "the delete routines: the lists that were initialized",
         should: "delete each lookaside list once, after everything that allocates from it is gone",
         proof: BadDriver("reference-lookaside-deleted-twice"),
-    };
-    MDL_STATE = {
-        name: "MdlState",
-        code: "0xC4/7C",
-        checks: "A routine is called for an MDL that is not locked, or already is",
-        source: page::VIOLATION,
-        detected_by: "the Mm routines: the flags of the MDL",
-        should: "unlock an MDL that MmProbeAndLockPages locked, once; build or map only what is locked or nonpaged",
-        proof: BadDriver("mdl-unlocked-twice"),
-    };
-    LOCKED_MDL_FREED = {
-        name: "LockedMdlFreed",
-        code: "0xCB DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS",
-        checks: "IoFreeMdl is called for an MDL whose pages are locked",
-        source: "debugger/bug-check-0xcb--driver-left-locked-pages-in-process",
-        detected_by: "IoFreeMdl: the flags of the MDL",
-        should: "call MmUnlockPages for what MmProbeAndLockPages has locked, before IoFreeMdl",
-        proof: BadDriver("locked-mdl-freed"),
-    };
-    NULL_HANDLE = {
-        name: "NullHandle",
-        code: "0xC4/F5",
-        checks: "ObReferenceObjectByHandle is called with a handle of null",
-        source: page::VIOLATION,
-        detected_by: "ObReferenceObjectByHandle: the handle",
-        should: "check that a handle was given before it is used",
-        proof: BadDriver("null-handle"),
-    };
-    USER_HANDLE = {
-        name: "UserHandleInKernelMode",
-        code: "0xC4/F6",
-        checks: "ObReferenceObjectByHandle is called in kernel mode with a handle of the program that the thread belongs to, which \
-                 the program can close and open again meanwhile",
-        source: page::VIOLATION,
-        detected_by: "ObReferenceObjectByHandle: the mode, the handle and the process of the thread",
-        should: "open handles with OBJ_KERNEL_HANDLE, and refer to a program's handle with UserMode",
-        proof: BadDriver("user-handle-in-kernel-mode"),
     };
     USER_WAIT_ON_STACK = {
         name: "UserModeWaitOnStack",
@@ -206,7 +178,7 @@ rules! { PoolAndLocks;
     REGIONS_CHANGED = {
         name: "CriticalRegions",
         code: "0xC4/40003",
-        checks: "A dispatch or completion routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
+        checks: "A dispatch, completion or notify routine, DriverEntry or DriverUnload returns in more or fewer critical or guarded regions",
         source: "devtest/wdm-criticalregions",
         detected_by: "the regions of the thread before and after the call of the routine",
         should: "leave every critical or guarded region before the routine that entered it returns",
@@ -283,6 +255,24 @@ rules! { PoolAndLocks;
         detected_by: "the APC state and the locks of the thread after the routine",
         should: "leave every critical region that a worker or system thread routine entered",
         proof: BadDriver("worker-returns-in-critical-region"),
+    };
+    WORKER_TERMINATED = {
+        name: "WorkerTerminated",
+        code: "0xE9 ACTIVE_EX_WORKER_THREAD_TERMINATION",
+        checks: "A worker routine calls PsTerminateSystemThread, which would end a thread of the system",
+        source: "debugger/bug-check-0xe9--active-ex-worker-thread-termination",
+        detected_by: "PsTerminateSystemThread: whether the thread runs a work item",
+        should: "return from a worker routine; call PsTerminateSystemThread in threads of PsCreateSystemThread",
+        proof: BadDriver("worker-terminates"),
+    };
+    DETACHED_WITHOUT_ATTACH = {
+        name: "InvalidProcessDetach",
+        code: "0x6 INVALID_PROCESS_DETACH_ATTEMPT",
+        checks: "KeUnstackDetachProcess is called by a thread that is not attached with this state",
+        source: "debugger/bug-check-0x6--invalid-process-detach-attempt",
+        detected_by: "KeUnstackDetachProcess: the attachments of the thread, of which the innermost ends",
+        should: "pair each KeStackAttachProcess with one KeUnstackDetachProcess with the same state, in the same thread, the last one first",
+        proof: BadDriver("detached-from-nothing"),
     };
     WORKER_QUEUED_TWICE = {
         name: "WorkerInvalid",

@@ -66,8 +66,13 @@ impl Report {
             writeln!(out, "  note         {stub}")?;
         }
         for driver in &self.drivers {
+            let with;
             let state = match &driver.unload {
                 Some(Unloaded::Gone) => "unloaded, nothing left behind",
+                Some(Unloaded::WithViolations(count)) => {
+                    with = format!("unloaded, with {count} of the violations");
+                    &with
+                }
                 Some(Unloaded::NoUnloadRoutine) => "stays loaded (it has no unload routine)",
                 Some(Unloaded::Refused(why)) => why,
                 None => "loaded",

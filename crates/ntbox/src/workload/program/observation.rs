@@ -2,9 +2,10 @@
 //!
 //! Compared of every call: its final status, information, data (without times, ids and free
 //! space), and afterwards the position of a synchronous handle. Compared unless fast I/O answered on
-//! one of the sides, which a filter may leave out, or the service waits for its request itself, as
-//! NtCreateFile does: whether the stack returned STATUS_PENDING,
-//! whether the event that was passed is signaled, and whether the status block was written. How the
+//! one of the sides, which a filter may leave out: whether the stack returned STATUS_PENDING,
+//! whether the event that was passed is signaled, and whether the status block was written; the first of
+//! them only where the program sees it, not where the service waits for its request, as NtCreateFile
+//! does, and NtReadFile on a synchronous handle. How the
 //! file system below completes a request depends on the seed and on which call it is, so that a
 //! request that is pended on one side only was pended, or made to wait, by the filter. A filter
 //! that pends requests of its own accord may do so; [`Promises::may_pend`] excepts it, but not for
@@ -39,7 +40,7 @@ pub struct Observation {
     pub pended: bool,
     /// Fast I/O answered.
     pub fast: bool,
-    /// The service waits for its request itself.
+    /// The service waits for its request.
     pub waits: bool,
     /// The event is signaled; `None` without one.
     pub signaled: Option<bool>,
@@ -78,12 +79,12 @@ impl Observation {
     /// Whether the originator sees the same.
     pub fn same(&self, other: &Self, promises: Promises) -> bool {
         let result = |seen: &Self| (seen.status, seen.information, seen.data, seen.position);
-        let way = |seen: &Self| (seen.pended, seen.signaled, seen.written);
+        let unseen = self.waits && other.waits;
+        let way = |seen: &Self| (seen.pended && !unseen, seen.signaled, seen.written);
         self.call == other.call
             && result(self) == result(other)
             && (self.fast
                 || other.fast
-                || self.waits && other.waits
                 || promises.may_pend && !self.long_lived
                 || way(self) == way(other))
     }
@@ -296,9 +297,17 @@ mod tests {
             |pended| seen(|seen| (seen.waits, seen.pended, seen.signaled) = (true, pended, None));
         let compared = |other| compare(&waits(true), &other, Promises::default());
         assert!(compared(waits(false)).is_empty());
-        let mut failed = waits(false);
-        failed.threads[0][1].status = 1;
-        assert!(!compared(failed).is_empty());
+        for other in [
+            |seen: &mut Observation| seen.status = 1,
+            // What is left in the program's memory is seen, whoever waits.
+            |seen: &mut Observation| seen.written = false,
+            // An asynchronous handle on the other side.
+            |seen: &mut Observation| seen.waits = false,
+        ] {
+            let mut seen = waits(false);
+            other(&mut seen.threads[0][1]);
+            assert!(!compared(seen).is_empty());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::operation::{BLOCK, Locked, Operation, Part};
 use super::runner::{Open, Runner};
 use crate::io_manager::identity;
 use crate::nt::*;
+use crate::processor::top_level::Component;
 use crate::user::access::{READ, WRITE};
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
@@ -187,7 +188,7 @@ impl Runner {
             }
             Operation::PageIn { slot, page } => {
                 self.call(slot, "page in", Mask::None, |file| {
-                    file.page_in(page.into())
+                    file.page_in(page.into(), Component::None)
                 });
             }
             Operation::Oplock {

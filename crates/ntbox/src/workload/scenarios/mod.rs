@@ -18,8 +18,9 @@ const PATIENCE: i64 = 100_000_000;
 /// Bytes of a long-lived request's buffer.
 const BUFFER: u32 = 1024;
 
-/// All scenarios in `root`, a directory of this thread.
-pub fn run(worker: &mut Worker, root: &str, rounds: u32) {
+/// All scenarios in `root`, a directory of this thread. Where drivers `may_pend`, none in which a request ends only
+/// when this thread goes on.
+pub fn run(worker: &mut Worker, root: &str, rounds: u32, may_pend: bool) {
     let made = worker.must_open(root, |open| {
         open.disposition(FILE_OPEN_IF)
             .access(FILE_LIST_DIRECTORY | SYNCHRONIZE)
@@ -32,7 +33,9 @@ pub fn run(worker: &mut Worker, root: &str, rounds: u32) {
         outstanding::locks(worker, root);
         outstanding::watches(worker, root);
         outstanding::oplock(worker, root);
-        outstanding::cancellation(worker, root);
+        if !may_pend {
+            outstanding::cancellation(worker, root);
+        }
         names::sharing(worker, root);
         names::wrong_names(worker, root);
         names::patterns(worker, root, round);

@@ -5,6 +5,7 @@ use super::super::plan::SourceFile;
 use super::super::worker::{Worker, synchronous};
 use super::{SECTOR, TreeCopy};
 use crate::nt::*;
+use crate::processor::top_level::Component;
 use crate::user::access::READ;
 use crate::user::{File, query_attributes};
 
@@ -178,7 +179,7 @@ impl TreeCopy<'_> {
         worker.note("create section", path, &outcome, Mask::None);
         worker.expect(path, "create section", &outcome);
         let page = worker.random.usize(..contents.len().div_ceil(SECTOR));
-        let outcome = source.page_in(page as i64);
+        let outcome = source.page_in(page as i64, Component::None);
         worker.note("page in", path, &outcome, Mask::None);
         let from = page * SECTOR;
         let expected = &contents[from..contents.len().min(from + SECTOR)];

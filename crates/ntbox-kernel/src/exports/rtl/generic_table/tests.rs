@@ -1,7 +1,7 @@
 //! Tables of both kinds, used as a driver uses them.
 
 use super::*;
-use crate::nt::DISPATCH_LEVEL;
+use crate::nt::{DISPATCH_LEVEL, RTL_GENERIC_TABLE};
 use crate::processor::irql::HIGH_LEVEL;
 use crate::verifier::capture;
 use std::alloc::{Layout, alloc, dealloc};

@@ -2,15 +2,21 @@
 //! hardware, of networks and of Windows' own start are left out.
 
 use super::super::*;
-use super::because::{PNP, SESSIONS};
+use super::because::{NOT_EXPORTED, PNP, SESSIONS};
 use super::{Entry, State, census};
 
+const VIEWS: &str = "of views of sections in system space, whose routines the box does not export: a driver that imports one is not loaded";
+const IMPERSONATION: &str =
+    "of threads that impersonate: the box exports no routine that has one do so";
+const IO_PRIORITY: &str =
+    "about the I/O priorities of threads, which no routine that the box exports changes";
+const WORKLOAD: &str = "about the workload classes of threads, which no documented routine changes";
 const FILE_SYSTEMS: &str = "of a file system itself, by its own judgement";
 
 census! {
     checked "0x1" REGIONS_CHANGED, WORKER_STATE;
     not_applicable "0x5" "of a routine that the box does not export: KeAttachProcess";
-    open "0x6" "KeUnstackDetachProcess where APCs cannot be delivered";
+    checked "0x6" DETACHED_WITHOUT_ATTACH;
     checked "0x8" SPIN_LOCK_BELOW_DISPATCH;
     checked "0x9" LOWER_INVALID;
     checked "0xA" UNINITIALIZED_OBJECT, PAGE_FAULT_AT_DISPATCH;
@@ -34,17 +40,17 @@ census! {
     checked "0x36" DEVICE_LEFT_AT_UNLOAD, REFERENCE_LEFT;
     checked "0x39" WORKER_STATE;
     not_applicable "0x3B" "of system services; a driver's fault in one is PageFault or BadInstruction here";
-    open "0x40" "the bytes of the target of IoBuildPartialMdl";
+    checked "0x40" PARTIAL_MDL_SIZE;
     checked "0x44" COMPLETED_TWICE;
     checked "0x48" CANCEL_ROUTINE_SET;
     checked "0x4A" IRQL_CHANGED_BY_DISPATCH;
     not_applicable "0x4E" "about page frames, which the box has not";
     checked "0x50" PAGE_FAULT;
-    open "0x76" "pages of a program that a driver has locked, when the program ends";
+    checked "0x76" LOCKED_PAGES_LEFT, MDL_STATE;
     checked "0x7E" OWN_REQUEST_NOT_STOPPED, BAD_INSTRUCTION;
     checked "0x7F" STACK_USED_UP;
     checked "0x8E" BAD_INSTRUCTION;
-    open "0x93" "a handle that is closed and is of nothing";
+    checked "0x93" INVALID_KERNEL_HANDLE;
     checked "0x96" WORKER_QUEUED_TWICE;
     checked "0xBE" WROTE_READ_ONLY;
     checked "0xBF" FAST_MUTEX_PAIRING;
@@ -65,47 +71,47 @@ census! {
     checked "0xD4" UNLOADED_WITH_REQUESTS;
     checked "0xD5" USE_AFTER_FREE;
     checked "0xD6" POOL_OVERRUN;
-    open "0xD7" "MmUnmapLockedPages for an address that is no mapping";
+    not_applicable "0xD7" VIEWS;
     not_applicable "0xD8" "about entries of the system's page tables, which the box has not";
     not_applicable "0xD9" "about entries of the system's page tables, which the box has not";
     not_applicable "0xDA" "about entries of the system's page tables, which the box has not";
     checked "0xDC" STACK_USED_UP;
-    open "0xDF" "a worker routine that returns while it impersonates";
+    not_applicable "0xDF" IMPERSONATION;
     checked "0xE1" WORKER_IRQL;
     checked "0xE3" RESOURCE_NOT_OWNED;
     checked "0xE4" WORKER_QUEUED_TWICE;
     checked "0xE8" DRIVER_BUG_CHECK;
-    open "0xE9" "PsTerminateSystemThread in a worker routine";
+    checked "0xE9" WORKER_TERMINATED;
     not_applicable "0xEA" "of drivers of hardware";
     checked "0xF7" STACK_USED_UP;
-    open "0xF9" "STATUS_REPARSE for the open of a volume";
+    checked "0xF9" VOLUME_REPARSED;
     checked "0xFC" EXECUTED_DATA;
     not_applicable "0x103" FILE_SYSTEMS;
-    open "0x10C" "an extra create parameter that is freed while it is in a list";
+    checked "0x10C" PARAMETER_IN_LIST;
     not_applicable "0x10D" "of drivers on the framework";
     checked "0x11B" CANCEL_LOCK_KEPT;
     checked "0x11D" ETW_HANDLE;
-    open "0x11F" "a handle that a driver closes and that is of nothing";
+    not_applicable "0x11F" "of the handle by which the I/O manager itself holds a driver object while it loads the driver; no driver is told it";
     not_applicable "0x121" "a live report of Windows, of no rule that is published";
-    open "0x12E" "the range of an MDL that is allocated";
-    open "0x128" "the priorities of a thread after a worker routine";
-    open "0x129" "the priorities of a thread after a worker routine";
-    open "0x132" "ExSetResourceOwnerPointer, which the box does not export";
+    checked "0x12E" PARTIAL_MDL_RANGE;
+    not_applicable "0x128" IO_PRIORITY;
+    not_applicable "0x129" IO_PRIORITY;
+    not_applicable "0x132" NOT_EXPORTED;
     not_checkable "0x133" "about time, which the box does not measure for a driver";
     not_applicable "0x135" "of registry callbacks, which the box does not export";
     checked "0x139" BAD_INSTRUCTION;
-    open "0x152" "the flags of push locks";
+    checked "0x152" PUSH_LOCK_FLAGS;
     checked "0x153" WORKER_STATE;
     not_applicable "0x157" "about priorities of threads, which the box has not";
     not_applicable "0x15B" "about priorities of threads, which the box has not";
     checked "0x162" FAST_MUTEX_PAIRING, RESOURCE_NOT_OWNED;
-    open "0x16C" "the flags of rundown protection";
+    not_applicable "0x16C" NOT_EXPORTED;
     checked "0x16E" RESOURCE_NOT_OWNED;
-    open "0x189" "the header of an object that is dereferenced";
+    checked "0x189" BAD_OBJECT_HEADER;
     checked "0x192" IRQL_TOO_HIGH, EX_APC_LTE_1;
     not_applicable "0x19A" SESSIONS;
     not_applicable "0x1C6" "of fast resources, which the box does not export";
     not_applicable "0x1CB" SESSIONS;
     not_applicable "0x1D5" PNP;
-    open "0x1D6" "the workload class of a thread after a worker routine";
+    not_applicable "0x1D6" WORKLOAD;
 }

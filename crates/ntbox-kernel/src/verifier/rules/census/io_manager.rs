@@ -12,13 +12,13 @@ census! {
     checked "0xC9/05" IRQL_CHANGED_BY_DISPATCH;
     checked "0xC9/06" COMPLETED_AS_PENDING;
     checked "0xC9/07" CANCEL_ROUTINE_SET;
-    open "0xC9/08" "the buffer that IoBuildAsynchronousFsdRequest is given would have to be probed";
-    open "0xC9/09" "the buffers that IoBuildDeviceIoControlRequest is given would have to be probed";
-    open "0xC9/0A" "devices whose timer is initialized";
+    checked "0xC9/08" FSD_BUFFER_INVALID;
+    checked "0xC9/09" CONTROL_BUFFER_INVALID;
+    checked "0xC9/0A" TIMER_AGAIN;
     checked "0xC9/0C" STACK_STATUS_BLOCK;
     checked "0xC9/0D" STACK_EVENT;
     checked "0xC9/0E" COMPLETED_ABOVE_DISPATCH;
-    open "0xC9/0F" "file objects that are closed, or whose open was cancelled";
+    checked "0xC9/0F" CREATE_FOR_CLOSED;
     checked "0xC9/10" FORWARDED_ABOVE_DISPATCH;
     checked "0xC9/11" FAST_IO_IRQL;
     checked "0xC9/12" IRQL_CHANGED_BY_DISPATCH;
@@ -63,7 +63,7 @@ census! {
     checked "0xC9/226" NEITHER_COMPLETED_NOR_FORWARDED, SUCCESS_WITHOUT_COMPLETION;
     checked "0xC9/227" PAGEABLE_ROUTINE;
     checked "0xC9/228" PENDING_NOT_PROPAGATED;
-    open "0xC9/229" "whose cancel routine a request has while it is below";
+    checked "0xC9/229" CANCEL_ROUTINE_SET_BELOW;
     not_applicable "0xC9/22A" PNP;
     not_applicable "0xC9/22B" PNP;
     not_applicable "0xC9/22C" PNP;
@@ -102,7 +102,7 @@ census! {
     not_applicable "0xC9/24D" PNP;
     not_checkable "0xC9/300" "which statuses are suspicious is not published";
     checked "0xC9/301" FORWARDED_ABOVE_DISPATCH;
-    open "0xC9/302" "a request of a thread that is sent at APC_LEVEL and waited for";
+    checked "0xC9/302" SENT_AT_APC_LEVEL;
     not_applicable "0xC9/306" PNP;
     checked "0xC9/307" SIGNALLED_EVENT;
     checked "0xC9/310" REUSED_IN_USE;

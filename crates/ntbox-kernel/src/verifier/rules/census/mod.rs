@@ -95,8 +95,6 @@ mod because {
     pub const SESSIONS: &str = "of session space, which the box has not";
     pub const START_IO: &str =
         "of StartIo routines and device queues, which drivers of hardware have";
-    pub const USER_ADDRESSES: &str =
-        "needs addresses of programs to be told from those of the kernel";
     pub const SOURCE: &str = "about the source code; the built driver does not show it";
 }
 

@@ -1,0 +1,165 @@
+//! The name of a file object, and the file that it was opened relative to: both are valid while the file is opened.
+//!
+//! NT leaves them in the file object. But the other file may be closed the next moment, and the name is the file
+//! system's, which changes and frees it as it likes. So that who looks at one of them later is found, whatever he
+//! has opened, they lead to where nobody may look from the end of the create on, the name if the file system has no
+//! use for it itself. What the box and its reports call the file is kept apart.
+//!
+//! DDI: `FILE_OBJECT`.
+
+#![expect(
+    unsafe_code,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "file objects are shared with drivers by pointer"
+)]
+
+use super::second_stage::free_buffer;
+use crate::nt::unicode::{self, OwnedUnicodeString};
+use crate::nt::{FILE_OBJECT, UNICODE_STRING};
+use crate::pool;
+use crate::verifier::rules;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+/// The tag of names, in the order of memory.
+const NAME_TAG: u32 = u32::from_le_bytes(*b"IoNm");
+
+/// What is kept of a file that has been opened; zeroed before. The beginning of what a file object has as its
+/// `FileObjectExtension`.
+#[repr(C)]
+pub(super) struct Kept {
+    /// What it was opened by, whole: lies in `owner`. First, as reports look for it there.
+    name: UNICODE_STRING,
+    owner: *mut OwnedUnicodeString,
+    /// Where `FileName.Buffer` and `RelatedFileObject` lead to, or null.
+    closed_name: *mut c_void,
+    closed_related: *mut c_void,
+    is_given_up: bool,
+}
+
+/// A name in a block of the pool, which file systems and filters may free and replace by one of their own. No
+/// terminator is behind it, as the length counts all that there is.
+pub(super) fn new(name: &[u16]) -> UNICODE_STRING {
+    let bytes = size_of_val(name);
+    if bytes == 0 {
+        return UNICODE_STRING {
+            Length: 0,
+            MaximumLength: 0,
+            Buffer: null_mut(),
+        };
+    }
+    let buffer: *mut u16 = pool::allocate_for_anybody(bytes, NAME_TAG).cast();
+    // SAFETY: the block has that many bytes.
+    unsafe { std::ptr::copy_nonoverlapping(name.as_ptr(), buffer, name.len()) };
+    UNICODE_STRING {
+        Length: bytes as u16,
+        MaximumLength: bytes as u16,
+        Buffer: buffer,
+    }
+}
+
+/// What the file is called, or was when it was opened; empty for a volume.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn of(file: *mut FILE_OBJECT) -> String {
+    // SAFETY: contract; a file object has what is kept of it as its extension, or none.
+    unsafe {
+        let kept: *const Kept = (*file).FileObjectExtension.cast();
+        match kept.as_ref() {
+            Some(kept) if !kept.owner.is_null() => unicode::to_string(&raw const kept.name),
+            _ => unicode::to_string(&raw const (*file).FileName),
+        }
+    }
+}
+
+impl Kept {
+    /// The file system does not use `FileName` after the create.
+    pub(super) fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
+    /// The create has been completed.
+    ///
+    /// # Safety
+    /// These are `file`'s, which is alive and known to nobody who changes it.
+    pub(super) unsafe fn create_is_over(&mut self, file: *mut FILE_OBJECT) {
+        // SAFETY: contract; the file that it was opened relative to is kept by the handle that was given.
+        unsafe {
+            let (name, related) = (&mut (*file).FileName, (*file).RelatedFileObject);
+            let mut whole = unicode::to_string(name);
+            if !related.is_null() && !whole.starts_with('\\') {
+                whole = format!(r"{}\{whole}", of(related));
+            }
+            let owner = Box::new(OwnedUnicodeString::new(&whole));
+            self.name = owner.as_unicode();
+            self.owner = Box::into_raw(owner);
+            if !related.is_null() {
+                let what = "the file object that another was opened relative to, after that";
+                let bytes = size_of::<FILE_OBJECT>();
+                self.closed_related = pool::allocate_closed(bytes, what, &rules::RELATED_FILE_USED);
+                if !self.closed_related.is_null() {
+                    (*file).RelatedFileObject = self.closed_related.cast();
+                }
+            }
+            if self.is_given_up && !name.Buffer.is_null() {
+                let what = "the name in a file object, after the create,";
+                let bytes = usize::from(name.MaximumLength);
+                self.closed_name = pool::allocate_closed(bytes, what, &rules::FILE_NAME_USED);
+                if !self.closed_name.is_null() {
+                    free_buffer(name.Buffer.cast(), 0);
+                    name.Buffer = self.closed_name.cast();
+                }
+            }
+        }
+    }
+
+    /// Gives the file another name. False if it has none.
+    ///
+    /// # Safety
+    /// These are `file`'s, which is alive, and nobody else uses its name.
+    pub(super) unsafe fn replace(&mut self, file: *mut FILE_OBJECT, name: &[u16]) -> bool {
+        // SAFETY: contract.
+        unsafe {
+            let has_name = !(*file).FileName.Buffer.is_null();
+            if has_name {
+                self.free_name(file);
+                (*file).FileName = new(name);
+            }
+            has_name
+        }
+    }
+
+    /// Frees all that there is.
+    ///
+    /// # Safety
+    /// These are `file`'s, which is about to go.
+    pub(super) unsafe fn release(&mut self, file: *mut FILE_OBJECT) {
+        // SAFETY: contract.
+        unsafe {
+            self.free_name(file);
+            if !self.closed_related.is_null() {
+                pool::free_for_box(self.closed_related);
+            }
+            if !self.owner.is_null() {
+                drop(Box::from_raw(self.owner));
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`replace`](Self::replace); the name is not used any more.
+    unsafe fn free_name(&mut self, file: *mut FILE_OBJECT) {
+        let closed = std::mem::replace(&mut self.closed_name, null_mut());
+        // SAFETY: contract; what is no longer the closed one is the file system's or a filter's.
+        unsafe {
+            let buffer: *mut c_void = (*file).FileName.Buffer.cast();
+            if !closed.is_null() {
+                pool::free_for_box(closed);
+            }
+            if !buffer.is_null() && buffer != closed {
+                free_buffer(buffer, 0);
+            }
+        }
+    }
+}

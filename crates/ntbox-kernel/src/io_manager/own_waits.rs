@@ -1,0 +1,160 @@
+//! Who waits for a request that a driver has sent itself.
+//!
+//! The completion routine of such a request is given, by its context, the event that its sender waits for. When it
+//! has stopped completion and signalled nothing, the sender waits for ever. An event is taken for the one of a
+//! context where that lies on the stack of the sender, and the event in it or close behind: it can be nobody else's.
+//! What is initialized there anew has nothing to do with what was sent before.
+//!
+//! The event that a request of the thread's list was built with is the I/O manager's to signal, until the request
+//! is gone.
+
+use crate::nt::IRP;
+use crate::pe_image::crossing;
+use crate::processor::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes of a context that an event is looked for in.
+const CONTEXT: usize = 256;
+
+/// A request whose completion routine has a context on the stack of its sender.
+struct Sent {
+    irp: usize,
+    context: usize,
+    thread: u32,
+    /// How many routines ran in that thread.
+    depth: usize,
+    /// The completion routine that has stopped it without signalling.
+    stopped: usize,
+    /// The event that the sender waits for without an end, and who waits; or 0.
+    waits: (usize, usize),
+}
+
+impl Sent {
+    fn has(&self, event: usize) -> bool {
+        (self.context..self.context + CONTEXT).contains(&event)
+    }
+}
+
+/// What is known.
+#[derive(Default)]
+struct Known {
+    sent: Vec<Sent>,
+    /// Requests in the lists of their threads, with their events.
+    events: Vec<(usize, usize)>,
+}
+
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    sent: Vec::new(),
+    events: Vec::new(),
+});
+/// How much that is, for those who would look each time.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+struct Guard(MutexGuard<'static, Known>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let count = self.0.sent.len() + self.0.events.len();
+        COUNT.store(count, Ordering::Release);
+    }
+}
+
+fn lock() -> Guard {
+    Guard(KNOWN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// `None` if nothing is known.
+fn known() -> Option<Guard> {
+    (COUNT.load(Ordering::Acquire) != 0).then(lock)
+}
+
+/// This thread sends a request of a driver's own, from inside so many routines, whose completion routine gets `context`.
+pub(super) fn sent(irp: *mut IRP, context: usize, depth: usize) {
+    let here = 0_u8;
+    if !crossing::stack_in_use((&raw const here).addr()).contains(&context) {
+        return;
+    }
+    let thread = thread::current().id();
+    let mut known = lock();
+    let same = |sent: &Sent| sent.irp == irp.addr() || sent.has(context) && sent.thread == thread;
+    known.0.sent.retain(|sent| !same(sent));
+    known.0.sent.push(Sent {
+        irp: irp.addr(),
+        context,
+        thread,
+        depth,
+        stopped: 0,
+        waits: (0, 0),
+    });
+}
+
+/// A request in the list of its thread is sent with this event.
+pub(super) fn sent_with_event(irp: *mut IRP, event: usize) {
+    let mut known = lock();
+    known.0.events.retain(|(sent, _)| *sent != irp.addr());
+    if event != 0 {
+        known.0.events.push((irp.addr(), event));
+    }
+}
+
+/// The request is gone, and has signalled its event or is about to.
+pub(super) fn gone(irp: *mut IRP) {
+    if let Some(mut known) = known() {
+        known.0.events.retain(|(sent, _)| *sent != irp.addr());
+    }
+}
+
+/// True if the event is one that the I/O manager is to signal.
+pub fn is_of_request(event: usize) -> bool {
+    known().is_some_and(|known| known.0.events.iter().any(|(_, of)| *of == event))
+}
+
+/// A driver has initialized an event there, or is about to signal it.
+pub fn settled(event: usize) {
+    if let Some(mut known) = known() {
+        known.0.sent.retain(|sent| !sent.has(event));
+    }
+}
+
+/// A dispatch routine has returned, out of so many routines of this thread: what lay on its stack is gone.
+pub(super) fn returned(depth: usize) {
+    if let Some(mut known) = known() {
+        let thread = thread::current().id();
+        let is_left = |sent: &Sent| sent.thread == thread && sent.depth >= depth;
+        known.0.sent.retain(|sent| !is_left(sent));
+    }
+}
+
+/// The completion routine at `routine` has stopped the request, or has not: the event that its sender waits for, and
+/// who waits, if it has signalled none.
+pub(super) fn completed(irp: *mut IRP, routine: usize, stopped: bool) -> Option<(usize, usize)> {
+    let mut known = known()?;
+    let sent = &mut known.0.sent;
+    let index = sent.iter().position(|sent| sent.irp == irp.addr())?;
+    if !stopped {
+        sent.swap_remove(index);
+        return None;
+    }
+    let sent = &mut sent[index];
+    sent.stopped = routine;
+    (sent.waits.0 != 0).then_some(sent.waits)
+}
+
+/// The driver at `caller` is about to wait for `event` without an end: the completion routine that has not signalled
+/// it, or 0 if that is to come; `None` if the event is of no request.
+pub(super) fn wait_begins(event: usize, caller: usize) -> Option<usize> {
+    let mut known = known()?;
+    let thread = thread::current().id();
+    let of_event = |sent: &&mut Sent| sent.thread == thread && sent.has(event);
+    let sent = known.0.sent.iter_mut().find(of_event)?;
+    sent.waits = (event, caller);
+    Some(sent.stopped)
+}
+
+/// The wait for `event` has ended.
+pub fn wait_ended(event: usize) {
+    if let Some(mut known) = known() {
+        known.0.sent.retain(|sent| sent.waits.0 != event);
+    }
+}

@@ -1,0 +1,236 @@
+//! Handles and objects that are used after their end, and names that are none.
+
+use super::Mistake;
+use super::threads::queue_work_once;
+use crate::filter::{DispatchRoutine, dispatch};
+use crate::kernel::{current_location, unicode_literal};
+use core::ptr::null_mut;
+use wdk_sys::{
+    _KEY_VALUE_INFORMATION_CLASS, _MODE, HANDLE, IRP_MJ_QUERY_INFORMATION, KEY_ALL_ACCESS,
+    KEY_READ, KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
+    OBJECT_ATTRIBUTES, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID, STATUS_SUCCESS,
+    UNICODE_STRING, ntddk,
+};
+
+const TAG: u32 = u32::from_le_bytes(*b"BadH");
+const KERNEL: KPROCESSOR_MODE = _MODE::KernelMode as _;
+const USER: KPROCESSOR_MODE = _MODE::UserMode as _;
+
+pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
+    if major != IRP_MJ_QUERY_INFORMATION {
+        return None;
+    }
+    match mistake {
+        Mistake::ClosedHandleReferenced => Some(refer_after_close),
+        Mistake::HandleClosedTwice => Some(close_twice),
+        Mistake::KernelHandleAsUser => Some(queue_user_reference),
+        Mistake::MalformedString => Some(open_by_characters),
+        Mistake::KeyUsedAfterClose => Some(query_after_close),
+        Mistake::KeyClosedTwice => Some(close_key_twice),
+        Mistake::CreatedKeyUsedAfterDelete => Some(query_after_delete),
+        Mistake::ObjectDereferencedAfterLast => Some(dereference_after_last),
+        Mistake::BlockReferencedAsObject => Some(reference_block),
+        _ => None,
+    }
+}
+
+fn service() -> UNICODE_STRING {
+    unicode_literal!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\bad_drivers")
+}
+
+fn attributes(name: &mut UNICODE_STRING) -> OBJECT_ATTRIBUTES {
+    OBJECT_ATTRIBUTES {
+        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+        RootDirectory: null_mut(),
+        ObjectName: name,
+        Attributes: OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE,
+        SecurityDescriptor: null_mut(),
+        SecurityQualityOfService: null_mut(),
+    }
+}
+
+/// The key of the driver's service.
+unsafe fn open_key() -> Option<HANDLE> {
+    let mut name = service();
+    let mut attributes = attributes(&mut name);
+    let mut key = null_mut();
+    let status = ntddk::ZwOpenKey(&raw mut key, KEY_READ, &raw mut attributes);
+    (status == STATUS_SUCCESS).then_some(key)
+}
+
+/// A key below that of the driver's service.
+unsafe fn create_key() -> Option<HANDLE> {
+    let mut name = unicode_literal!(
+        "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\bad_drivers\\Temporary"
+    );
+    let mut attributes = attributes(&mut name);
+    let mut key = null_mut();
+    let status = ntddk::ZwCreateKey(
+        &raw mut key,
+        KEY_ALL_ACCESS,
+        &raw mut attributes,
+        0,
+        null_mut(),
+        0,
+        null_mut(),
+    );
+    (status == STATUS_SUCCESS).then_some(key)
+}
+
+/// Asks for a value that there need not be.
+#[inline(never)]
+unsafe fn query(key: HANDLE) {
+    let mut name = unicode_literal!("Start");
+    let mut room = [0_u64; 8];
+    let mut length = 0;
+    let class = _KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation;
+    let (value, bytes) = (room.as_mut_ptr().cast(), size_of_val(&room) as u32);
+    let _ = ntddk::ZwQueryValueKey(key, &raw mut name, class, value, bytes, &raw mut length);
+}
+
+unsafe fn refer(handle: HANDLE, mode: KPROCESSOR_MODE) -> Option<PVOID> {
+    let mut object = null_mut();
+    let out = &raw mut object;
+    let status = ntddk::ObReferenceObjectByHandle(handle, 0, null_mut(), mode, out, null_mut());
+    (status == STATUS_SUCCESS).then_some(object)
+}
+
+/// A kernel handle of the file that the request is for.
+unsafe fn open_file(irp: PIRP) -> Option<HANDLE> {
+    let file = (*current_location(irp)).FileObject;
+    let mut handle = null_mut();
+    let status = ntddk::ObOpenObjectByPointer(
+        file.cast(),
+        OBJ_KERNEL_HANDLE,
+        null_mut(),
+        0,
+        null_mut(),
+        KERNEL,
+        &raw mut handle,
+    );
+    (status == STATUS_SUCCESS).then_some(handle)
+}
+
+unsafe extern "C" fn refer_after_close(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(handle) = open_file(irp) {
+        let _ = ntddk::ZwClose(handle);
+        let mut object = null_mut();
+        let (out, any) = (&raw mut object, null_mut());
+        let _ = ntddk::ObReferenceObjectByHandle(handle, 0, any, KERNEL, out, null_mut()); // MISTAKE: closed-handle-referenced
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn close_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(handle) = open_file(irp) {
+        let _ = ntddk::ZwClose(handle);
+        let _ = ntddk::ZwClose(handle); // MISTAKE: handle-closed-twice
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn queue_user_reference(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    queue_work_once(refer_as_user);
+    dispatch(device, irp)
+}
+
+/// `WORKER_THREAD_ROUTINE`.
+unsafe extern "C" fn refer_as_user(_context: PVOID) {
+    if let Some(key) = open_key() {
+        let mut object = null_mut();
+        let (out, any) = (&raw mut object, null_mut());
+        let found = ntddk::ObReferenceObjectByHandle(key, 0, any, USER, out, null_mut()); // MISTAKE: kernel-handle-as-user
+        if found == STATUS_SUCCESS {
+            ntddk::ObfDereferenceObject(object);
+        }
+        let _ = ntddk::ZwClose(key);
+    }
+}
+
+unsafe extern "C" fn open_by_characters(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut name = service();
+    name.Length /= 2;
+    let mut attributes = attributes(&mut name);
+    let mut key = null_mut();
+    let status = ntddk::ZwOpenKey(&raw mut key, KEY_READ, &raw mut attributes); // MISTAKE: malformed-string
+    if status == STATUS_SUCCESS {
+        let _ = ntddk::ZwClose(key);
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn query_after_close(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(key) = open_key() {
+        let _ = ntddk::ZwClose(key);
+        query(key); // MISTAKE: key-used-after-close
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn close_key_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(key) = open_key() {
+        let _ = ntddk::ZwClose(key);
+        let _ = ntddk::ZwClose(key); // MISTAKE: key-closed-twice
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn query_after_delete(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(key) = create_key() {
+        if ntddk::ZwDeleteKey(key) == STATUS_SUCCESS {
+            query(key); // MISTAKE: created-key-used-after-delete
+        }
+        let _ = ntddk::ZwClose(key);
+    }
+    dispatch(device, irp)
+}
+
+/// The reference of the handle was the other one.
+unsafe extern "C" fn dereference_after_last(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(key) = open_key() {
+        let object = refer(key, KERNEL);
+        let _ = ntddk::ZwClose(key);
+        if let Some(object) = object {
+            ntddk::ObfDereferenceObject(object);
+            ntddk::ObfDereferenceObject(object); // MISTAKE: object-dereferenced-after-last
+        }
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn reference_block(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let block = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, 256, TAG);
+    if !block.is_null() {
+        ntddk::ObfReferenceObject(block); // MISTAKE: block-referenced-as-object
+        ntddk::ExFreePoolWithTag(block, TAG);
+    }
+    dispatch(device, irp)
+}
+
+/// Everything that is done wrong here, done right.
+pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(handle) = open_file(irp) {
+        if let Some(object) = refer(handle, KERNEL) {
+            ntddk::ObfReferenceObject(object);
+            ntddk::ObfDereferenceObject(object);
+            ntddk::ObfDereferenceObject(object);
+        }
+        let _ = ntddk::ZwClose(handle);
+    }
+    if let Some(key) = open_key() {
+        query(key);
+        let object = refer(key, KERNEL);
+        let _ = ntddk::ZwClose(key);
+        // The object outlives its handle by the reference.
+        if let Some(object) = object {
+            ntddk::ObfDereferenceObject(object);
+        }
+    }
+    if let Some(key) = create_key() {
+        query(key);
+        let _ = ntddk::ZwDeleteKey(key);
+        // What is deleted is closed still.
+        let _ = ntddk::ZwClose(key);
+    }
+    dispatch(device, irp)
+}

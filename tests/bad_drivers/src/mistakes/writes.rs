@@ -1,0 +1,133 @@
+//! What programs write: changed where it lies, and how it is right.
+
+use super::Mistake;
+use crate::filter::{DispatchRoutine, completed, enter, leave, lower, pass_through};
+use crate::kernel::{complete, copy_location_to_next, current_location, set_completion_routine};
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use wdk_sys::{
+    IRP_MJ_WRITE, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL, POOL_FLAG_NON_PAGED, PVOID,
+    STATUS_INSUFFICIENT_RESOURCES, ntddk,
+};
+
+const TAG: u32 = u32::from_le_bytes(*b"BadW");
+
+pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
+    match (mistake, major) {
+        (Mistake::WriteBufferChanged, IRP_MJ_WRITE) => Some(write_in_place),
+        _ => None,
+    }
+}
+
+/// What is right: another buffer is written.
+pub fn right_routine(major: u32) -> Option<DispatchRoutine> {
+    (major == IRP_MJ_WRITE).then_some(write_a_copy as DispatchRoutine)
+}
+
+/// Where what is to be written lies, and how many bytes; null if that is not known.
+unsafe fn what_is_written(irp: PIRP) -> (*mut u8, u32) {
+    let mdl = (*irp).MdlAddress;
+    let bytes = (*current_location(irp)).Parameters.Write.Length;
+    let address: PVOID = if mdl.is_null() {
+        (*irp).UserBuffer
+    } else {
+        (*mdl).StartVa.wrapping_byte_add((*mdl).ByteOffset as usize)
+    };
+    (address.cast(), bytes)
+}
+
+/// Encrypts for the file system, and for the program, too.
+unsafe extern "C" fn write_in_place(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let (buffer, bytes) = what_is_written(irp);
+    enter();
+    if !buffer.is_null() && bytes != 0 {
+        *buffer ^= 0x55;
+    }
+    let status = pass_on(device, irp);
+    leave();
+    status
+}
+
+/// The call that is reported.
+#[inline(always)]
+unsafe fn pass_on(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    copy_location_to_next(irp);
+    set_completion_routine(irp, completed, null_mut());
+    enter();
+    ntddk::IofCallDriver(lower(device), irp) // MISTAKE: write-buffer-changed
+}
+
+/// What the request had, and has again when it comes back.
+struct Copy {
+    mdl: PMDL,
+    user_buffer: PVOID,
+    own: PMDL,
+    bytes: PVOID,
+}
+
+unsafe fn copy_of(irp: PIRP, source: *const u8, length: u32) -> *mut Copy {
+    let copy: *mut Copy =
+        ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, size_of::<Copy>() as u64, TAG).cast();
+    if copy.is_null() {
+        return null_mut();
+    }
+    let bytes = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, length.into(), TAG);
+    let own = match bytes.is_null() {
+        true => null_mut(),
+        false => ntddk::IoAllocateMdl(bytes, length, 0, 0, null_mut()),
+    };
+    if own.is_null() {
+        if !bytes.is_null() {
+            ntddk::ExFreePoolWithTag(bytes, TAG);
+        }
+        ntddk::ExFreePoolWithTag(copy.cast(), TAG);
+        return null_mut();
+    }
+    ntddk::MmBuildMdlForNonPagedPool(own);
+    bytes
+        .cast::<u8>()
+        .copy_from_nonoverlapping(source, length as usize);
+    copy.write(Copy {
+        mdl: (*irp).MdlAddress,
+        user_buffer: (*irp).UserBuffer,
+        own,
+        bytes,
+    });
+    copy
+}
+
+unsafe extern "C" fn write_a_copy(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let (buffer, bytes) = what_is_written(irp);
+    enter();
+    let status = if buffer.is_null() || bytes == 0 {
+        pass_through(device, irp)
+    } else {
+        let copy = copy_of(irp, buffer, bytes);
+        if copy.is_null() {
+            complete(irp, STATUS_INSUFFICIENT_RESOURCES)
+        } else {
+            (*irp).MdlAddress = (*copy).own;
+            (*irp).UserBuffer = (*copy).bytes;
+            copy_location_to_next(irp);
+            set_completion_routine(irp, copy_written, copy.cast());
+            enter();
+            ntddk::IofCallDriver(lower(device), irp)
+        }
+    };
+    leave();
+    status
+}
+
+unsafe extern "C" fn copy_written(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    let copy: *mut Copy = context.cast();
+    (*irp).MdlAddress = (*copy).mdl;
+    (*irp).UserBuffer = (*copy).user_buffer;
+    ntddk::IoFreeMdl((*copy).own);
+    ntddk::ExFreePoolWithTag((*copy).bytes, TAG);
+    ntddk::ExFreePoolWithTag(context, TAG);
+    completed(device, irp, null_mut())
+}
