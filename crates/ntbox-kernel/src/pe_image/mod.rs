@@ -377,6 +377,9 @@ pub fn may_be_code(address: usize) -> bool {
 
 /// The image at `address`, loaded or not. Takes no lock.
 pub fn image_at(address: usize) -> Option<&'static Image> {
+    if !may_be_code(address) {
+        return None;
+    }
     images().find(|image| image.contains(address))
 }
 
