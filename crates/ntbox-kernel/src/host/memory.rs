@@ -105,6 +105,10 @@ pub fn try_read(address: usize, into: &mut [u8]) -> bool {
         || pageable::look(address, into.len(), || system::try_read(address, into))
 }
 
+/// Where a thread that has faulted at `instruction` goes on; `None` if that is not [`try_read`]'s.
+#[cfg(windows)]
+pub(crate) use system::goes_on_at;
+
 /// Reads a pointer-size value that may not be there.
 pub fn try_read_usize(address: usize) -> Option<usize> {
     let mut bytes = [0; size_of::<usize>()];

@@ -3,13 +3,13 @@
 #![expect(unsafe_code, reason = "system calls")]
 
 use super::memory::Protection;
+use std::arch::naked_asm;
 use std::ffi::c_void;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::Console::{
     GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE, WriteConsoleW,
 };
-use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Memory as api;
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
@@ -95,27 +95,39 @@ pub(super) unsafe fn release(address: usize, _bytes: usize) {
 }
 
 pub(super) fn try_read(address: usize, into: &mut [u8]) -> bool {
-    if !is_readable(address, into.len()) {
-        return false;
-    }
-    let mut read = 0;
-    // SAFETY: a pseudo handle, which is always valid.
-    let process = unsafe { GetCurrentProcess() };
-    // SAFETY: the source is checked by the system, the destination is the slice.
-    let done = unsafe {
-        ReadProcessMemory(
-            process,
-            address as *const c_void,
-            into.as_mut_ptr().cast(),
-            into.len(),
-            &raw mut read,
-        )
-    };
-    done != 0 && read == into.len()
+    // SAFETY: the destination is the slice; a fault of the source ends the copy.
+    is_readable(address, into.len())
+        && unsafe { copy(into.as_mut_ptr(), address, 0, into.len()) } == 0
 }
 
-/// Asks before it reads: the system itself would use up the guard page of a stack, and Wine's
-/// ReadProcessMemory reads what programs have no access to.
+/// Copies, and returns how many bytes are left; where `tell` is not 0, returns the address of the instruction that copies
+/// instead. Another thread may take the source away meanwhile: a fault at that instruction goes on behind it, which the
+/// handler for exceptions sees to. `ReadProcessMemory` does the same in a system call, which Wine hands to another process.
+///
+/// # Safety
+/// `to` has room for the bytes.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn copy(to: *mut u8, from: usize, tell: usize, bytes: usize) -> usize {
+    naked_asm!(
+        "test rdx, rdx",
+        "jnz 3f",
+        "2: rep movsb",
+        "mov rax, rcx",
+        "ret",
+        "3: lea rax, [rip + 2b]",
+        "ret",
+    )
+}
+
+/// Where a thread goes on that has faulted at `instruction`; `None` if that is not [`try_read`]'s.
+pub(crate) fn goes_on_at(instruction: usize) -> Option<usize> {
+    const REP_MOVSB: usize = 2;
+    // SAFETY: nothing is copied.
+    let copies = unsafe { copy(std::ptr::null_mut(), 0, 1, 0) };
+    (instruction == copies).then_some(copies + REP_MOVSB)
+}
+
+/// Asks before it reads: an access would use up the guard page of a stack.
 fn is_readable(address: usize, bytes: usize) -> bool {
     const NOT_READABLE: u32 = api::PAGE_NOACCESS | api::PAGE_EXECUTE | api::PAGE_GUARD;
     let Some(end) = address.checked_add(bytes) else {
@@ -206,4 +218,26 @@ pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: ends this process.
     unsafe { TerminateProcess(process, code as u32) };
     std::process::abort()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_goes_away_ends_the_copy() {
+        crate::processor::fault::prepare_thread();
+        let page = super::super::PAGE;
+        let base = reserve(2 * page).expect("address space");
+        // SAFETY: pages of the reservation above, which nothing refers to.
+        assert!(unsafe { protect(base, page, Protection::Read) });
+        let mut bytes = [1; 8];
+        for (left, readable) in [(0, 8), (5, 3), (8, 0)] {
+            let from = base + page - readable;
+            // SAFETY: the array has room; the second page is no more than reserved.
+            assert_eq!(unsafe { copy(bytes.as_mut_ptr(), from, 0, 8) }, left);
+        }
+        // SAFETY: the reservation ends here.
+        unsafe { release(base, 2 * page) };
+    }
 }

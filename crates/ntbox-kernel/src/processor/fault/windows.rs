@@ -13,6 +13,7 @@ use super::handover::start_reporter;
 use super::interrupted::{self, Interrupted, Then};
 use super::judge::{Access, Trap};
 use super::sample::Seen;
+use crate::host::memory;
 use crate::nt::NTSTATUS;
 use crate::pe_image::Origin;
 use crate::processor::step::{Registers, STACK_POINTER};
@@ -65,6 +66,10 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     let context = unsafe { &mut *exception.ContextRecord };
     let mut thread = Interruption(context);
     let is_step = record.ExceptionCode == status::EXCEPTION_SINGLE_STEP;
+    if let Some(behind) = memory::goes_on_at(thread.instruction()).filter(|_| !is_step) {
+        thread.set_instruction(behind);
+        return EXCEPTION_CONTINUE_EXECUTION;
+    }
     let then = if is_step {
         interrupted::stepped(&mut thread)
     } else {
