@@ -4,7 +4,7 @@
 
 use fsglass_tests::command::ntbox_command;
 use fsglass_tests::drivers::{self, Profile};
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -107,8 +107,12 @@ fn a_signal_leaves_nothing() {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut child = Ended(child);
         // It works: there is something to leave.
-        let volumes = || fs::read_dir(place.path()).into_iter().flatten().flatten();
-        while !volumes().any(|volume| volume.path().join("C/t1").exists()) {
+        let in_directory = |path| fs::read_dir(path).into_iter().flatten().flatten();
+        let has_files = |volumes: DirEntry| {
+            let disk = volumes.path().join("C");
+            in_directory(disk).next().is_some()
+        };
+        while !in_directory(place.path().to_owned()).any(has_files) {
             sleep(Duration::from_millis(20));
         }
         let id = child.0.id().to_string();
