@@ -1,5 +1,5 @@
 use super::*;
-use crate::nt::STATUS_SUCCESS;
+use crate::nt::{STATUS_PENDING, STATUS_SUCCESS};
 
 fn tracker() -> Reference {
     // Zeroed memory for a request that nothing marks: unread otherwise, for every test
