@@ -8,7 +8,7 @@
 
 use super::access::{FILE_READ_EA, FILE_WRITE_EA};
 use super::buffers;
-use super::request::FileCall;
+use super::request::{FileCall, Request, ask};
 use crate::nt::extended_attributes::{ASKED, FULL, check};
 use crate::nt::stack_location::{QueryEa, SetEa};
 use crate::nt::{
@@ -43,18 +43,15 @@ pub unsafe fn nt_query_ea_file(
     length: u32,
     asked: &EaQuery<'_>,
 ) -> NTSTATUS {
-    let query = || {
-        if !asked.names.is_empty() {
-            check(asked.names, &ASKED).map_err(|_| STATUS_EA_LIST_INCONSISTENT)?;
-        }
-        let mut call = FileCall::on(handle, FILE_READ_EA)?;
-        call.lock()?;
-        let mut request = call.new_request(IRP_MJ_QUERY_EA, 0, null_mut(), null_mut())?;
+    if !asked.names.is_empty() && check(asked.names, &ASKED).is_err() {
+        return STATUS_EA_LIST_INCONSISTENT;
+    }
+    let prepare = |call: &FileCall, request: &mut Request| {
         let names = match asked.names {
             [] => null_mut(),
-            names => buffers::attach_auxiliary(&mut request, names)?,
+            names => buffers::attach_auxiliary(request, names)?,
         };
-        buffers::attach_output(&mut request, call.device_flags(), buffer, length)?;
+        buffers::attach_output(request, call.device_flags(), buffer, length)?;
         let location = request.location();
         let flags = [
             (asked.restart, SL_RESTART_SCAN),
@@ -72,11 +69,10 @@ pub unsafe fn nt_query_ea_file(
             EaIndex: asked.index.unwrap_or(0),
             ..Default::default()
         };
-        let deferred = call.is_synchronous();
-        // SAFETY: contract of the function.
-        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+        Ok(())
     };
-    query().unwrap_or_else(|status: NTSTATUS| status)
+    // SAFETY: contract of the function.
+    unsafe { ask(handle, FILE_READ_EA, IRP_MJ_QUERY_EA, iosb, prepare) }
 }
 
 /// `NtSetEaFile`, at PASSIVE_LEVEL. STATUS_EA_LIST_INCONSISTENT for a list that is none, with the offset of the
@@ -90,26 +86,22 @@ pub unsafe fn nt_set_ea_file(
     buffer: *const c_void,
     length: u32,
 ) -> NTSTATUS {
-    let set = || {
-        let mut call = FileCall::on(handle, FILE_WRITE_EA)?;
-        let list = match length {
-            0 => &[],
-            // SAFETY: contract of the function.
-            length => unsafe { &*slice_from_raw_parts(buffer.cast::<u8>(), length as usize) },
-        };
-        if let Err(wrong) = check(list, &FULL) {
-            // SAFETY: contract of the function.
-            unsafe { (*iosb).Information = wrong };
-            return Err(STATUS_EA_LIST_INCONSISTENT);
-        }
-        call.lock()?;
-        let mut request = call.new_request(IRP_MJ_SET_EA, 0, null_mut(), null_mut())?;
+    let list = match length {
+        0 => &[],
         // SAFETY: contract of the function.
-        unsafe { buffers::attach_input(&mut request, call.device_flags(), buffer, length) }?;
-        request.location().Parameters.SetEa = SetEa { Length: length };
-        let deferred = call.is_synchronous();
-        // SAFETY: contract of the function.
-        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+        length => unsafe { &*slice_from_raw_parts(buffer.cast::<u8>(), length as usize) },
     };
-    set().unwrap_or_else(|status: NTSTATUS| status)
+    if let Err(wrong) = check(list, &FULL) {
+        // SAFETY: contract of the function.
+        unsafe { (*iosb).Information = wrong };
+        return STATUS_EA_LIST_INCONSISTENT;
+    }
+    let prepare = |call: &FileCall, request: &mut Request| {
+        // SAFETY: contract of the function.
+        unsafe { buffers::attach_input(request, call.device_flags(), buffer, length) }?;
+        request.location().Parameters.SetEa = SetEa { Length: length };
+        Ok(())
+    };
+    // SAFETY: contract of the function.
+    unsafe { ask(handle, FILE_WRITE_EA, IRP_MJ_SET_EA, iosb, prepare) }
 }

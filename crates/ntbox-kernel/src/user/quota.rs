@@ -6,13 +6,12 @@
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::buffers;
-use super::request::FileCall;
+use super::request::{FileCall, Request, ask};
 use crate::nt::stack_location::{QueryQuota, SetQuota};
 use crate::nt::{
     HANDLE, IO_STATUS_BLOCK, IRP_MJ_QUERY_QUOTA, IRP_MJ_SET_QUOTA, NTSTATUS, SL_RESTART_SCAN,
 };
 use std::ffi::c_void;
-use std::ptr::null_mut;
 
 /// `NtQueryQuotaInformationFile`, at PASSIVE_LEVEL, from the first user on.
 ///
@@ -24,22 +23,18 @@ pub unsafe fn nt_query_quota_information_file(
     buffer: *mut c_void,
     length: u32,
 ) -> NTSTATUS {
-    let query = || {
-        let mut call = FileCall::on(handle, FILE_READ_DATA)?;
-        call.lock()?;
-        let mut request = call.new_request(IRP_MJ_QUERY_QUOTA, 0, null_mut(), null_mut())?;
-        buffers::attach_output(&mut request, call.device_flags(), buffer, length)?;
+    let prepare = |call: &FileCall, request: &mut Request| {
+        buffers::attach_output(request, call.device_flags(), buffer, length)?;
         let location = request.location();
         location.Flags = SL_RESTART_SCAN as u8;
         location.Parameters.QueryQuota = QueryQuota {
             Length: length,
             ..Default::default()
         };
-        let deferred = call.is_synchronous();
-        // SAFETY: contract of the function.
-        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+        Ok(())
     };
-    query().unwrap_or_else(|status: NTSTATUS| status)
+    // SAFETY: contract of the function.
+    unsafe { ask(handle, FILE_READ_DATA, IRP_MJ_QUERY_QUOTA, iosb, prepare) }
 }
 
 /// `NtSetQuotaInformationFile`, at PASSIVE_LEVEL.
@@ -52,16 +47,12 @@ pub unsafe fn nt_set_quota_information_file(
     buffer: *const c_void,
     length: u32,
 ) -> NTSTATUS {
-    let set = || {
-        let mut call = FileCall::on(handle, FILE_WRITE_DATA)?;
-        call.lock()?;
-        let mut request = call.new_request(IRP_MJ_SET_QUOTA, 0, null_mut(), null_mut())?;
+    let prepare = |call: &FileCall, request: &mut Request| {
         // SAFETY: contract of the function.
-        unsafe { buffers::attach_input(&mut request, call.device_flags(), buffer, length) }?;
+        unsafe { buffers::attach_input(request, call.device_flags(), buffer, length) }?;
         request.location().Parameters.SetQuota = SetQuota { Length: length };
-        let deferred = call.is_synchronous();
-        // SAFETY: contract of the function.
-        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+        Ok(())
     };
-    set().unwrap_or_else(|status: NTSTATUS| status)
+    // SAFETY: contract of the function.
+    unsafe { ask(handle, FILE_WRITE_DATA, IRP_MJ_SET_QUOTA, iosb, prepare) }
 }

@@ -23,6 +23,7 @@ use crate::processor::object::{self, Kind};
 use crate::processor::{dispatcher, thread};
 use crate::processor::{handle, lifetime};
 use std::ffi::c_void;
+use std::ptr::null_mut;
 
 /// A service call on an open file: it holds a reference on the file object.
 pub(super) struct FileCall {
@@ -227,6 +228,30 @@ impl Drop for FileCall {
         // SAFETY: the reference taken in `on`.
         unsafe { lifetime::dereference(self.file.cast()) };
     }
+}
+
+/// A service that waits for its request, of `major` on `handle`, which needs one of the rights in `any_of`: `prepare`
+/// says what the request carries.
+///
+/// # Safety
+/// `iosb` is valid.
+pub(super) unsafe fn ask(
+    handle: HANDLE,
+    any_of: u32,
+    major: u32,
+    iosb: *mut IO_STATUS_BLOCK,
+    prepare: impl FnOnce(&FileCall, &mut Request) -> Result<(), NTSTATUS>,
+) -> NTSTATUS {
+    let asked = || {
+        let mut call = FileCall::on(handle, any_of)?;
+        call.lock()?;
+        let mut request = call.new_request(major, 0, null_mut(), null_mut())?;
+        prepare(&call, &mut request)?;
+        let deferred = call.is_synchronous();
+        // SAFETY: contract.
+        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+    };
+    asked().unwrap_or_else(|status: NTSTATUS| status)
 }
 
 /// A request that was not sent yet.

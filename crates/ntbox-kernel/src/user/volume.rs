@@ -11,11 +11,10 @@
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::buffers;
-use super::request::FileCall;
+use super::request::{FileCall, Request, ask};
 use crate::nt::stack_location::QueryVolume;
 use crate::nt::*;
 use std::ffi::c_void;
-use std::ptr::null_mut;
 
 /// The least buffer of a class.
 fn least_length(class: i32) -> usize {
@@ -42,18 +41,16 @@ pub unsafe fn nt_query_volume_information_file(
     length: u32,
     class: i32,
 ) -> NTSTATUS {
-    let query = || {
-        check(length, class)?;
-        let right = if class == FileFsControlInformation {
-            FILE_READ_DATA
-        } else {
-            0
-        };
-        let mut call = FileCall::on(handle, right)?;
-        call.lock()?;
-        let mut request =
-            call.new_request(IRP_MJ_QUERY_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
-        buffers::attach_system_buffer(&mut request, length.max(1))?;
+    if let Err(status) = check(length, class) {
+        return status;
+    }
+    let right = if class == FileFsControlInformation {
+        FILE_READ_DATA
+    } else {
+        0
+    };
+    let prepare = |_: &FileCall, request: &mut Request| {
+        buffers::attach_system_buffer(request, length.max(1))?;
         request.header().UserBuffer = buffer;
         request.header().Flags |= IRP_INPUT_OPERATION;
         request.location().Parameters.QueryVolume = QueryVolume {
@@ -61,11 +58,18 @@ pub unsafe fn nt_query_volume_information_file(
             FsInformationClass: class,
             ..Default::default()
         };
-        let deferred = call.is_synchronous();
-        // SAFETY: contract of the function.
-        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+        Ok(())
     };
-    query().unwrap_or_else(|status: NTSTATUS| status)
+    // SAFETY: contract of the function.
+    unsafe {
+        ask(
+            handle,
+            right,
+            IRP_MJ_QUERY_VOLUME_INFORMATION,
+            iosb,
+            prepare,
+        )
+    }
 }
 
 /// `NtSetVolumeInformationFile`.
@@ -79,24 +83,29 @@ pub unsafe fn nt_set_volume_information_file(
     length: u32,
     class: i32,
 ) -> NTSTATUS {
-    let set = || {
-        check(length, class)?;
-        let mut call = FileCall::on(handle, FILE_WRITE_DATA)?;
-        call.lock()?;
-        let mut request =
-            call.new_request(IRP_MJ_SET_VOLUME_INFORMATION, 0, null_mut(), null_mut())?;
+    if let Err(status) = check(length, class) {
+        return status;
+    }
+    let prepare = |_: &FileCall, request: &mut Request| {
         // SAFETY: contract of the function.
-        unsafe { buffers::attach_copy(&mut request, buffer, length, length.max(1)) }?;
+        unsafe { buffers::attach_copy(request, buffer, length, length.max(1)) }?;
         request.location().Parameters.SetVolume = QueryVolume {
             Length: length,
             FsInformationClass: class,
             ..Default::default()
         };
-        let deferred = call.is_synchronous();
-        // SAFETY: contract of the function.
-        Ok(unsafe { call.send_and_wait(request, deferred, iosb) })
+        Ok(())
     };
-    set().unwrap_or_else(|status: NTSTATUS| status)
+    // SAFETY: contract of the function.
+    unsafe {
+        ask(
+            handle,
+            FILE_WRITE_DATA,
+            IRP_MJ_SET_VOLUME_INFORMATION,
+            iosb,
+            prepare,
+        )
+    }
 }
 
 fn check(length: u32, class: i32) -> Result<(), NTSTATUS> {

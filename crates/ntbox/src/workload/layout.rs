@@ -139,6 +139,29 @@ pub struct DirectoryEntry {
     pub attributes: Option<u32>,
 }
 
+/// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
+pub const OWNER_GROUP_DACL: u32 = 7;
+
+/// File-system controls that change nothing without an oplock; the last ones nobody knows, one for
+/// each way to pass buffers.
+pub const FS_CONTROLS: [u32; 8] = [
+    FSCTL_GET_COMPRESSION,
+    FSCTL_IS_VOLUME_MOUNTED,
+    FSCTL_GET_REPARSE_POINT,
+    FSCTL_OPLOCK_BREAK_NOTIFY,
+    FSCTL_OPLOCK_BREAK_ACKNOWLEDGE,
+    0x0009_3FFC,
+    0x0009_3FFE,
+    0x0009_3FFF,
+];
+
+/// Device controls that only ask.
+pub const DEVICE_CONTROLS: [u32; 3] = [
+    IOCTL_DISK_GET_DRIVE_GEOMETRY,
+    IOCTL_STORAGE_GET_DEVICE_NUMBER,
+    IOCTL_DISK_IS_WRITABLE,
+];
+
 /// The classes a program lists directories with.
 pub const DIRECTORY_CLASSES: [i32; 6] = [
     FileBothDirectoryInformation,

@@ -5,7 +5,8 @@
 //! the same in every run with that seed.
 
 use super::layout::{
-    DIRECTORY_CLASSES, Mask, basic_information, extended_attribute, label_again, rename_information,
+    DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS, Mask, OWNER_GROUP_DACL, basic_information,
+    extended_attribute, label_again, rename_information,
 };
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
@@ -23,26 +24,6 @@ const HANDLES: usize = 6;
 const NAMES: usize = 8;
 /// After so many operations a program is started.
 const OPERATIONS_OF_PROGRAM: u64 = 2000;
-
-/// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
-const OWNER_GROUP_DACL: u32 = 7;
-
-/// File-system controls that change nothing; the last ones nobody knows, one for each way to pass
-/// buffers.
-const FS_CONTROLS: [u32; 6] = [
-    FSCTL_GET_COMPRESSION,
-    FSCTL_IS_VOLUME_MOUNTED,
-    FSCTL_GET_REPARSE_POINT,
-    0x0009_3FFC,
-    0x0009_3FFE,
-    0x0009_3FFF,
-];
-
-const DEVICE_CONTROLS: [u32; 3] = [
-    IOCTL_DISK_GET_DRIVE_GEOMETRY,
-    IOCTL_STORAGE_GET_DEVICE_NUMBER,
-    IOCTL_DISK_IS_WRITABLE,
-];
 
 /// A handle and the path it was opened with.
 struct Open {

@@ -1,29 +1,11 @@
 //! How operations are drawn.
 
-use super::super::layout::DIRECTORY_CLASSES;
+use super::super::layout::{DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS};
 use super::operation::{
     Answer, BLOCK, Create, Locked, NAMES, Name, Opening, Operation, OplockKind, Part, SLOTS, Touch,
 };
 use crate::nt::*;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
-
-/// File-system controls; the last ones nobody knows, one for each way to pass buffers.
-const FS_CONTROLS: [u32; 8] = [
-    FSCTL_GET_COMPRESSION,
-    FSCTL_IS_VOLUME_MOUNTED,
-    FSCTL_GET_REPARSE_POINT,
-    FSCTL_OPLOCK_BREAK_NOTIFY,
-    FSCTL_OPLOCK_BREAK_ACKNOWLEDGE,
-    0x0009_3FFC,
-    0x0009_3FFE,
-    0x0009_3FFF,
-];
-
-const DEVICE_CONTROLS: [u32; 3] = [
-    IOCTL_DISK_GET_DRIVE_GEOMETRY,
-    IOCTL_STORAGE_GET_DEVICE_NUMBER,
-    IOCTL_DISK_IS_WRITABLE,
-];
 
 const FILE_CLASSES: [i32; 12] = [
     FileBasicInformation,

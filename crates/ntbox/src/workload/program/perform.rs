@@ -1,7 +1,7 @@
 //! What each operation calls.
 
 use super::super::layout::{
-    Mask, basic_information, extended_attribute, label_again, rename_information,
+    Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, rename_information,
 };
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part};
@@ -16,9 +16,6 @@ use crate::user::{CreateParameters, Pending, create_file, query_attributes};
 
 /// End of the file while transfers overlap: all of their blocks are in it.
 const WHOLE: i64 = 16 * BLOCK as i64;
-
-/// `OWNER_ | GROUP_ | DACL_SECURITY_INFORMATION`.
-const OWNER_GROUP_DACL: u32 = 7;
 
 impl Runner {
     pub(super) fn perform(&mut self, operation: &Operation) {
