@@ -186,6 +186,10 @@ fn control_devices_are_sent_requests() {
     run(r"\\.\fsglass,0xF5616000")
         .expect_code(0)
         .expect_output(r"  \\.\fsglass  0xF5616000: STATUS_SUCCESS, ");
+    // This one has no input.
+    run(r"\\.\fsglass,0xF5616000,00")
+        .expect_code(0)
+        .expect_output(r"  \\.\fsglass  0xF5616000: STATUS_INFO_LENGTH_MISMATCH, 0 bytes");
     run(r"\\.\fsglass,0xF561FFFC,00")
         .expect_code(0)
         .expect_output("0xF561FFFC: STATUS_INVALID_DEVICE_REQUEST, 0 bytes");
@@ -209,11 +213,12 @@ fn the_default_run_meets_what_programs_do() {
     ended.expect_code(0);
     let report: Value = serde_json::from_str(&ended.output)
         .unwrap_or_else(|error| panic!("{error}: {}", ended.output));
-    let list = |value: &Value, field: usize| -> Vec<String> {
-        let rows = value.as_array().map(Vec::as_slice).unwrap_or_default();
-        let used = rows.iter().filter(|row| row[1] != 0);
-        used.map(|row| row[field].as_str().unwrap_or_default().to_owned())
-            .collect()
+    let expect_sent = |rows: &Value, all: &[&str]| {
+        let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+        for wanted in all {
+            let sent = rows.iter().any(|row| row[0] == *wanted && row[1] != 0);
+            assert!(sent, "{wanted}: {rows:?}");
+        }
     };
     let volumes: Vec<_> = report["volumes"]
         .as_array()
@@ -233,8 +238,7 @@ fn the_default_run_meets_what_programs_do() {
             "{volume:?}"
         );
     }
-    let majors = list(&report["sent"]["by_major"], 0);
-    for wanted in [
+    let majors = [
         "IRP_MJ_CREATE",
         "IRP_MJ_CLOSE",
         "IRP_MJ_READ",
@@ -255,14 +259,9 @@ fn the_default_run_meets_what_programs_do() {
         "IRP_MJ_SET_VOLUME_INFORMATION",
         "IRP_MJ_QUERY_SECURITY",
         "IRP_MJ_SET_SECURITY",
-    ] {
-        assert!(
-            majors.iter().any(|major| major == wanted),
-            "{wanted}: {majors:?}"
-        );
-    }
-    let fast = list(&report["sent"]["fast_io"], 0);
-    for wanted in [
+    ];
+    expect_sent(&report["sent"]["by_major"], &majors);
+    let entries = [
         "Read",
         "Write",
         "QueryBasicInfo",
@@ -272,10 +271,6 @@ fn the_default_run_meets_what_programs_do() {
         "Lock",
         "UnlockSingle",
         "DeviceControl",
-    ] {
-        assert!(
-            fast.iter().any(|entry| entry == wanted),
-            "{wanted}: {fast:?}"
-        );
-    }
+    ];
+    expect_sent(&report["sent"]["fast_io"], &entries);
 }

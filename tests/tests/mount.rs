@@ -5,22 +5,25 @@ use fsglass_tests::own_process::in_own_process;
 use fsglass_tests::probe::{How, Probe, Request};
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
 use ntbox::nt::{
-    APC_LEVEL, IRP_MJ_FILE_SYSTEM_CONTROL, STATUS_DEVICE_NOT_READY, STATUS_PENDING, STATUS_SUCCESS,
+    APC_LEVEL, DO_BUFFERED_IO, DO_DIRECT_IO, IRP_MJ_FILE_SYSTEM_CONTROL, STATUS_DEVICE_NOT_READY,
+    STATUS_PENDING, STATUS_SUCCESS,
 };
 
 const MOUNT_VOLUME: u8 = 1;
 const LOAD_FILE_SYSTEM: u8 = 3;
 
 /// A6, D6, D9: a volume that is mounted after the driver was loaded is attached before its first open goes
-/// on, of every kind that is filtered.
+/// on, of every kind that is filtered: with direct I/O as NTFS, and with neither as FASTFAT and CDFS (A2).
 #[test]
 fn a_volume_mounted_after_is_attached() {
     in_own_process(|path| {
         let machine = Machine::start();
         let driver = load(path, &[]);
-        for (letter, kind) in
-            ('C'..).zip([VolumeKind::Disk, VolumeKind::Removable, VolumeKind::CdRom])
-        {
+        for (letter, kind, io) in [
+            ('C', VolumeKind::Disk, DO_DIRECT_IO),
+            ('D', VolumeKind::Removable, 0),
+            ('E', VolumeKind::CdRom, 0),
+        ] {
             let volume = machine.volume(letter, kind, MountTiming::After);
             volume.mount();
             assert_eq!(
@@ -29,6 +32,10 @@ fn a_volume_mounted_after_is_attached() {
                 "{kind:?}: {:?}",
                 volume.stack()
             );
+            for device in volume.stack() {
+                let flags = device.flags() & (DO_BUFFERED_IO | DO_DIRECT_IO);
+                assert_eq!(flags, io, "{kind:?}: {device:?}");
+            }
         }
     });
 }

@@ -25,7 +25,7 @@ unsafe fn word<'a>(lock: *mut isize) -> &'a AtomicIsize {
     unsafe { AtomicIsize::from_ptr(lock) }
 }
 
-/// `EX_PUSH_LOCK_ENABLE_AUTO_BOOST` and `…_DISABLE_AUTO_BOOST`.
+/// `FLT_PUSH_LOCK_VALID_FLAGS` of fltkernel.h, whose routines take the same flags: to boost or not to boost.
 const VALID_FLAGS: u32 = 0x3;
 
 fn check(ddi: &'static str, flags: u32, caller: usize) {
