@@ -23,6 +23,12 @@ fn alone(name: &str, f: impl FnOnce()) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// True in Wine, where the process of a thread that has used up its stack ends or stands still.
+fn has_no_room_for_a_handler(test: &str) -> bool {
+    let why = "Wine leaves no room to a handler (SetThreadStackGuarantee)";
+    test_process::is_left_out_in_wine(test, why)
+}
+
 /// An image of `text`, of which the four bytes at `slot` lead to the slot of `import`.
 fn load(mut text: Vec<u8>, slot: usize, import: &'static str) -> &'static Image {
     let distance = SLOTS - TEXT - slot as u32 - 4;
@@ -96,37 +102,41 @@ fn a_call_within_a_routine_is_told_by_its_return_address() {
 
 #[test]
 fn routines_that_enter_each_other_without_end_use_up_the_kernel_stack() {
+    let test = "routines_that_enter_each_other_without_end_use_up_the_kernel_stack";
+    if has_no_room_for_a_handler(test) {
+        return;
+    }
     // sub rsp, 1000; call [Again]; add rsp, 1000; ret
-    let text = alone(
-        "routines_that_enter_each_other_without_end_use_up_the_kernel_stack",
-        || {
-            let code = vec![
-                0x48, 0x81, 0xEC, 0xE8, 3, 0, 0, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x81, 0xC4, 0xE8, 3,
-                0, 0, 0xC3,
-            ];
-            let image = load(code, 9, "Again");
-            ROUTINE.store(image.entry(), Ordering::Relaxed);
-            enter(image, 0);
-        },
-    );
+    let text = alone(test, || {
+        let code = vec![
+            0x48, 0x81, 0xEC, 0xE8, 3, 0, 0, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x81, 0xC4, 0xE8, 3, 0,
+            0, 0xC3,
+        ];
+        let image = load(code, 9, "Again");
+        ROUTINE.store(image.entry(), Ordering::Relaxed);
+        enter(image, 0);
+    });
     assert!(text.contains("violation of StackUsedUp"), "{text}");
-    assert!(
-        text.contains("routines of drivers are on it, of 24576 bytes"),
-        "{text}"
-    );
+    if crossing::HAS_KERNEL_STACKS {
+        assert!(
+            text.contains("routines of drivers are on it, of 24576 bytes"),
+            "{text}"
+        );
+    }
     assert!(text.contains("of tested+0x"), "{text}");
 }
 
 #[test]
 fn a_routine_whose_call_is_a_jump_to_itself_uses_up_the_kernel_stack() {
-    let text = alone(
-        "a_routine_whose_call_is_a_jump_to_itself_uses_up_the_kernel_stack",
-        || {
-            let image = load(vec![0xFF, 0x25, 0, 0, 0, 0], 2, "Again");
-            ROUTINE.store(image.entry(), Ordering::Relaxed);
-            enter(image, 0);
-        },
-    );
+    let test = "a_routine_whose_call_is_a_jump_to_itself_uses_up_the_kernel_stack";
+    if has_no_room_for_a_handler(test) {
+        return;
+    }
+    let text = alone(test, || {
+        let image = load(vec![0xFF, 0x25, 0, 0, 0, 0], 2, "Again");
+        ROUTINE.store(image.entry(), Ordering::Relaxed);
+        enter(image, 0);
+    });
     assert!(text.contains("violation of StackUsedUp"), "{text}");
 }
 
