@@ -308,6 +308,41 @@ impl Inner {
             && unsafe { control_of(self.irp, number) } & control::PENDING_RETURNED == 0
     }
 
+    /// A dispatch routine is about to be entered with location `number`, which asks for this.
+    pub fn set_asked(&mut self, number: i8, asked: Asked) {
+        if let Some(location) = self.location(number) {
+            location.asked = asked;
+        }
+    }
+
+    /// What location `number` asked for when a dispatch routine was last entered with it.
+    pub fn asked(&mut self, number: i8) -> Asked {
+        self.location(number)
+            .map_or_else(Asked::default, |location| location.asked)
+    }
+
+    /// True for the number of who has sent the request, and has no location in it.
+    pub fn is_senders(&self, number: i8) -> bool {
+        usize::try_from(number).is_ok_and(|number| number >= self.locations.len())
+    }
+
+    /// Of the driver whose dispatch routine returns.
+    pub fn heard(&mut self, entry: &Entry) -> Heard {
+        let number = entry.number;
+        let Some(here) = self.location(number) else {
+            return Heard::Later;
+        };
+        let (shared, passed) = (here.entered != entry.entered, here.passed != entry.passed);
+        let below = self.location(number - 1).map(|below| below.entered);
+        let sent_below = below.is_some_and(|entered| entered != entry.entered_below);
+        match (shared, sent_below) {
+            (true, _) => Heard::Never,
+            (false, true) if self.asked(number - 1).invoke == 0 => Heard::Never,
+            (false, true) if passed => Heard::Already,
+            _ => Heard::Later,
+        }
+    }
+
     /// `IoCompleteRequest` was called by `site` at location `number`: the number of this
     /// completion, or `None` if the request is being completed or was finished already.
     pub fn begin_completion(&mut self, site: usize, number: i8) -> Option<u32> {
