@@ -164,10 +164,12 @@ const CENSUS: &str = "
 ## The census: what is published, and what becomes of it
 
 Each sub-code of bug check 0xC9, each of 0xC4, each WDM rule of DDI compliance, and the other bug checks that a
-file-system filter can cause. A row is *checked*, by rules that a driver of its own breaks; *not applicable*, because
+file-system filter can cause. A row is *checked*, by rules each of which a bad driver breaks, several rows by one rule where it
+is one mistake at different calls; *not applicable*, because
 no file-system filter can break it, or because it is about what the box does not have; *not checkable*, because no
 check could tell; or *open*: nobody checks it yet, and the row says what that would take. A test holds the rows complete
-against the published list (`crates/ntbox-kernel/src/verifier/rules/census`).
+against a list of what is published (`crates/ntbox-kernel/src/verifier/rules/census/published.txt`): all sub-codes and rules of
+the first three parts; of the other bug checks those that may concern a filter.
 ";
 
 fn add_census(text: &mut String) {

@@ -315,6 +315,10 @@ caught! {
     a_wrong_completion_status_is_caught = "wrong-completion-status";
     /// V (IRQL): IrqlIoPassive1.
     irql_io_passive_1_is_caught = "irql-io-passive-1";
+    /// V (IRQL): IrqlIoPassive2.
+    irql_io_passive_2_is_caught = "irql-io-passive-2";
+    /// V (power): RequestedPowerIrp.
+    power_request_asked_is_caught = "power-request-asked";
     /// V (IRQL): IrqlIoPassive3.
     irql_io_passive_3_is_caught = "irql-io-passive-3";
     /// V (IRQL): IrqlIoPassive4.

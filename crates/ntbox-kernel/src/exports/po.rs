@@ -10,9 +10,10 @@
 
 use super::io::requests::call_driver;
 use crate::io_manager::power;
-use crate::nt::{DEVICE_OBJECT, IRP, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES};
+use crate::nt::{DEVICE_OBJECT, IRP, IRP_MN_WAIT_WAKE, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES};
 use crate::pool::failure;
 use crate::processor::irql;
+use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 
 super::table! {
@@ -37,6 +38,15 @@ unsafe extern "win64" fn request_power_irp(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PoRequestPowerIrp", caller);
+    if !irp.is_null() && u32::from(minor) != IRP_MN_WAIT_WAKE {
+        violation(
+            &rules::POWER_REQUEST_ASKED,
+            format!(
+                "PoRequestPowerIrp was asked for the address of a request of minor function {minor}"
+            ),
+            &[("called at", caller)],
+        );
+    }
     if failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }

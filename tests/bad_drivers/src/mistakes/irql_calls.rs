@@ -2,11 +2,13 @@
 
 use super::Mistake;
 use crate::filter::{DispatchRoutine, dispatch};
-use crate::kernel::{KeLowerIrql, KfRaiseIrql, fast_mutex, initialize_event, unicode_literal};
+use crate::kernel::{
+    KeLowerIrql, KfRaiseIrql, current_location, fast_mutex, initialize_event, unicode_literal,
+};
 use core::ptr::null_mut;
 use wdk_sys::{
     DISPATCH_LEVEL, ERESOURCE, IRP_MJ_QUERY_INFORMATION, KEVENT, KIRQL, KSPIN_LOCK, NTSTATUS,
-    PDEVICE_OBJECT, PIRP, POOL_FLAG_PAGED, UNICODE_STRING, ntddk,
+    PDEVICE_OBJECT, PIRP, POOL_FLAG_PAGED, SHARE_ACCESS, UNICODE_STRING, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadC");
@@ -20,6 +22,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     }
     match mistake {
         Mistake::IrqlIoPassive1 => Some(io_passive_1),
+        Mistake::IrqlIoPassive2 => Some(io_passive_2),
         Mistake::IrqlIoPassive3 => Some(io_passive_3),
         Mistake::IrqlIoPassive4 => Some(io_passive_4),
         Mistake::IrqlIoPassive5 => Some(io_passive_5),
@@ -53,6 +56,15 @@ unsafe extern "C" fn io_passive_1(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     let driver = (*device).DriverObject;
     let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
     let _ = ntddk::IoCreateDevice(driver, 0, null_mut(), 8, 0, 0, &raw mut created); // MISTAKE: irql-io-passive-1
+    ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn io_passive_2(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let file = (*current_location(irp)).FileObject;
+    let mut shared = SHARE_ACCESS::default();
+    let irql = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
+    let _ = ntddk::IoCheckShareAccess(0, 0, file, &raw mut shared, 0); // MISTAKE: irql-io-passive-2
     ntddk::KeReleaseSpinLock(&raw mut LOCK, irql);
     dispatch(device, irp)
 }

@@ -199,6 +199,10 @@ mistakes! {
     LockUpgrade = "lock-upgrade";
     /// IoAttachDevice, IoBuildDeviceIoControlRequest or IoCreateDevice above PASSIVE_LEVEL.
     IrqlIoPassive1 = "irql-io-passive-1";
+    /// IoCheckShareAccess, while a spin lock is held.
+    IrqlIoPassive2 = "irql-io-passive-2";
+    /// PoRequestPowerIrp is asked for the address of a request that may be gone.
+    PowerRequestAsked = "power-request-asked";
     /// IoCreateSymbolicLink or IoDetachDevice above PASSIVE_LEVEL.
     IrqlIoPassive3 = "irql-io-passive-3";
     /// IoCreateFile or IoDeleteSymbolicLink above PASSIVE_LEVEL.

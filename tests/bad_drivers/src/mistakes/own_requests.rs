@@ -9,10 +9,10 @@ use crate::kernel::{
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use wdk_sys::{
-    APC_LEVEL, IO_STATUS_BLOCK, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_FLUSH_BUFFERS,
-    IRP_MJ_QUERY_INFORMATION, IRP_MJ_WRITE, KEVENT, KIRQL, NTSTATUS, PDEVICE_OBJECT, PIRP,
-    POOL_FLAG_NON_PAGED, PVOID, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS,
-    ntddk,
+    _DEVICE_POWER_STATE, APC_LEVEL, IO_STATUS_BLOCK, IRP_MJ_CLOSE, IRP_MJ_CREATE,
+    IRP_MJ_FLUSH_BUFFERS, IRP_MJ_QUERY_INFORMATION, IRP_MJ_WRITE, IRP_MN_QUERY_POWER, KEVENT,
+    KIRQL, NTSTATUS, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, POWER_STATE, PVOID,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadO");
@@ -42,8 +42,20 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::SentAtApcLevel => Some(send_at_apc_level),
         Mistake::BuiltWithFreedBuffer => Some(build_with_freed_buffer),
         Mistake::ControlWithFreedBuffer => Some(control_with_freed_buffer),
+        Mistake::PowerRequestAsked => Some(ask_for_power_request),
         _ => None,
     }
+}
+
+unsafe extern "C" fn ask_for_power_request(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let state = POWER_STATE {
+        DeviceState: _DEVICE_POWER_STATE::PowerDeviceD0,
+    };
+    let query = IRP_MN_QUERY_POWER as u8;
+    let mut request = null_mut();
+    let request = &raw mut request;
+    let _ = ntddk::PoRequestPowerIrp(device, query, state, None, null_mut(), request); // MISTAKE: power-request-asked
+    dispatch(device, irp)
 }
 
 /// What is right: who waits is woken, or does not wait.

@@ -2,7 +2,7 @@
 //! name the routines one by one. Routines that none of them names are reported
 //! under [`IRQL_TOO_HIGH`](super::IRQL_TOO_HIGH).
 
-use super::rule::Proof::{BadDriver, NotApplicable};
+use super::rule::Proof::BadDriver;
 use super::rule::{Rule, rules};
 
 /// How all of them are detected.
@@ -122,9 +122,9 @@ rules! { Irql;
         code: "0xC4/2000B",
         checks: "IoCheckShareAccess, IoConnectInterrupt or IoCreateController above PASSIVE_LEVEL",
         source: "devtest/wdm-irqliopassive2",
-        detected_by: "not detected",
+        detected_by: DETECTED_BY,
         should: "call the routine at PASSIVE_LEVEL",
-        proof: NotApplicable("a filter keeps no share access and has neither interrupts nor controllers: the box does not export these routines"),
+        proof: BadDriver("irql-io-passive-2"),
     };
 }
 
@@ -138,6 +138,7 @@ static CALLS: &[(&Rule, &[&str])] = &[
             "IoCreateDevice",
         ],
     ),
+    (&IO_PASSIVE_2, &["IoCheckShareAccess"]),
     (&IO_PASSIVE_3, &["IoCreateSymbolicLink", "IoDetachDevice"]),
     (&IO_PASSIVE_4, &["IoCreateFile", "IoDeleteSymbolicLink"]),
     (

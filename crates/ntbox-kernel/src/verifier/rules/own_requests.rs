@@ -4,6 +4,15 @@ use super::rule::Proof::BadDriver;
 use super::rule::{page, rules};
 
 rules! { IrpLife;
+    POWER_REQUEST_ASKED = {
+        name: "RequestedPowerIrp",
+        code: "0xC4/4100B",
+        checks: "PoRequestPowerIrp is asked for the address of another request than IRP_MN_WAIT_WAKE: it may be gone by then",
+        source: "devtest/wdm-requestedpowerirp",
+        detected_by: "the Irp parameter of PoRequestPowerIrp, for IRP_MN_QUERY_POWER and IRP_MN_SET_POWER",
+        should: "give NULL for Irp, and learn of the end in the completion routine of the request",
+        proof: BadDriver("power-request-asked"),
+    };
     FREED_FOREIGN = {
         name: "IoBuildFsdFree",
         code: "DDI compliance",

@@ -294,7 +294,7 @@ rules! { PoolAndLocks;
     };
     THREAD_HELD_MUTEX = {
         name: "ThreadTerminateHeldMutex",
-        code: "0x1E THREAD_TERMINATE_HELD_MUTEX",
+        code: "0x4000008A THREAD_TERMINATE_HELD_MUTEX",
         checks: "A system thread ends with a mutex",
         source: "ddi/wdm/nf-wdm-psterminatesystemthread",
         detected_by: "the end of the thread: the mutexes that it owns",

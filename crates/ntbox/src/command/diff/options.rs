@@ -28,7 +28,7 @@ system below: at once, at DISPATCH_LEVEL, pended, pended and completed at DISPAT
 completed by another thread before the call returns, the same at DISPATCH_LEVEL, failed,
 cancelled.
 
-Exit code: 0 equal, 1 different (or a violation), 2 wrong usage.
+Exit code: 0 equal, 1 different (or a violation), 2 wrong usage, 3 ntbox itself has failed.
 
 Examples:
   ntbox diff --driver fsglass.sys

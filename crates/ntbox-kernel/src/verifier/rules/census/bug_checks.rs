@@ -2,7 +2,7 @@
 //! hardware, of networks and of Windows' own start are left out.
 
 use super::super::*;
-use super::because::{NOT_EXPORTED, PNP, SESSIONS};
+use super::because::{NOT_EXPORTED, PNP, POWER, SESSIONS};
 use super::{Entry, State, census};
 
 const VIEWS: &str = "of views of sections in system space, whose routines the box does not export: a driver that imports one is not loaded";
@@ -15,12 +15,12 @@ const FILE_SYSTEMS: &str = "of a file system itself, by its own judgement";
 
 census! {
     checked "0x1" REGIONS_CHANGED, WORKER_STATE;
-    not_applicable "0x5" "of a routine that the box does not export: KeAttachProcess";
+    not_applicable "0x5" "of KeAttachProcess, which the box does not export; what is called while KeStackAttachProcess lasts is not looked at";
     checked "0x6" DETACHED_WITHOUT_ATTACH;
     checked "0x8" SPIN_LOCK_BELOW_DISPATCH;
     checked "0x9" LOWER_INVALID;
     checked "0xA" UNINITIALIZED_OBJECT, PAGE_FAULT_AT_DISPATCH;
-    not_applicable "0xB8" "about a wait in a DPC routine that does block; it is reported before: WaitAtDispatch";
+    checked "0xB8" WAIT_AT_DISPATCH;
     checked "0xC" TOO_MANY_WAIT_OBJECTS;
     checked "0xF" SPIN_LOCK_PAIRING;
     checked "0x10" SPIN_LOCK_PAIRING;
@@ -28,7 +28,7 @@ census! {
     checked "0x18" REFERENCE_BY_POINTER;
     checked "0x19" POOL_OVERRUN_FOUND, POOL_OVERRUN;
     not_applicable "0x1A" "about the tables of memory management, which the box has not";
-    checked "0x1E" BAD_INSTRUCTION, MUTEX_NOT_OWNED, SEMAPHORE_LIMIT, THREAD_HELD_MUTEX;
+    checked "0x1E" BAD_INSTRUCTION, MUTEX_NOT_OWNED, SEMAPHORE_LIMIT;
     checked "0x20" WORKER_STATE;
     not_applicable "0x21" "of quota, which the box does not charge";
     not_applicable "0x22" FILE_SYSTEMS;
@@ -36,6 +36,7 @@ census! {
     not_applicable "0x24" FILE_SYSTEMS;
     not_applicable "0x27" FILE_SYSTEMS;
     checked "0x2A" COMPLETED_TWICE;
+    checked "0x2B" STACK_USED_UP;
     checked "0x35" NO_MORE_STACK_LOCATIONS;
     checked "0x36" DEVICE_LEFT_AT_UNLOAD, REFERENCE_LEFT;
     checked "0x39" WORKER_STATE;
@@ -75,7 +76,7 @@ census! {
     not_applicable "0xD8" "about entries of the system's page tables, which the box has not";
     not_applicable "0xD9" "about entries of the system's page tables, which the box has not";
     not_applicable "0xDA" "about entries of the system's page tables, which the box has not";
-    checked "0xDC" STACK_USED_UP;
+    not_checkable "0xDC" "an access below the stack pointer is one to the same stack, and no fault";
     not_applicable "0xDF" IMPERSONATION;
     checked "0xE1" WORKER_IRQL;
     checked "0xE3" RESOURCE_NOT_OWNED;
@@ -83,7 +84,7 @@ census! {
     checked "0xE8" DRIVER_BUG_CHECK;
     checked "0xE9" WORKER_TERMINATED;
     not_applicable "0xEA" "of drivers of hardware";
-    checked "0xF7" STACK_USED_UP;
+    checked "0xF7" DRIVER_BUG_CHECK;
     checked "0xF9" VOLUME_REPARSED;
     checked "0xFC" EXECUTED_DATA;
     not_applicable "0x103" FILE_SYSTEMS;
@@ -98,8 +99,8 @@ census! {
     not_applicable "0x129" IO_PRIORITY;
     not_applicable "0x132" NOT_EXPORTED;
     not_checkable "0x133" "about time, which the box does not measure for a driver";
-    not_applicable "0x135" "of registry callbacks, which the box does not export";
-    checked "0x139" BAD_INSTRUCTION;
+    not_applicable "0x135" "of registry callbacks, which the box keeps and does not call";
+    checked "0x139" DRIVER_BUG_CHECK;
     checked "0x152" PUSH_LOCK_FLAGS;
     checked "0x153" WORKER_STATE;
     not_applicable "0x157" "about priorities of threads, which the box has not";
@@ -112,6 +113,16 @@ census! {
     not_applicable "0x19A" SESSIONS;
     not_applicable "0x1C6" "of fast resources, which the box does not export";
     not_applicable "0x1CB" SESSIONS;
+    not_applicable "0x1C4" "the live dump in the place of bug check 0xC4, whose codes have rows of their own";
+    not_applicable "0x1D2" "about the worker threads of the system, which drivers do not make";
     not_applicable "0x1D5" PNP;
     not_applicable "0x1D6" WORKLOAD;
+    not_applicable "0x9F" POWER;
+    not_applicable "0xDE" "about pages of files in memory, which the box has not";
+    not_applicable "0x108" FILE_SYSTEMS;
+    checked "0x13A" POOL_OVERRUN_FOUND;
+    not_applicable "0x14D" "about what dispatches exceptions, by its own judgement";
+    checked "0x1AA" STACK_USED_UP;
+    not_applicable "0x1AB" "about what unwinds a stack, by its own judgement";
+    checked "0x4000008A" THREAD_HELD_MUTEX;
 }

@@ -1,11 +1,13 @@
 //! Rules of DDI compliance for WDM, of static and of run-time analysis.
 
 use super::super::*;
-use super::because::{HARDWARE, NOT_EXPORTED, PNP, POWER, SOURCE, START_IO, WMI};
+use super::because::{NOT_EXPORTED, PNP, POWER, SOURCE, START_IO, WMI};
 use super::{Entry, State, census};
 
 const DOUBLE_FETCH: &str = "two reads of one address are a mistake where the first decides about the second, which the source shows and a run does not";
 const ONE_REMOVE_LOCK: &str = "an assumption of static analysis, which follows one lock; a driver has one for each device, and each is followed by itself";
+
+const ADVICE: &str = "of static analysis alone, an advice to the source: the routines do what their pages say, and a driver for older Windows is right to call them";
 
 census! {
     not_applicable "AddDevice" PNP;
@@ -59,7 +61,7 @@ census! {
     checked "IrpCancelField" CANCEL_NOT_LOOKED_AT;
     checked "IrpProcessingComplete" SUCCESS_WITHOUT_COMPLETION;
     not_applicable "IrqlApcLte" NOT_EXPORTED;
-    not_applicable "IrqlDispatch" HARDWARE;
+    checked "IrqlDispatch" SPIN_LOCK_BELOW_DISPATCH;
     checked "IrqlExAllocatePool" IRQL_TOO_HIGH;
     checked "IrqlExApcLte1" EX_APC_LTE_1;
     checked "IrqlExApcLte2" EX_APC_LTE_2;
@@ -68,11 +70,11 @@ census! {
     checked "IrqlExFree1" IRQL_TOO_HIGH;
     checked "IrqlExFree2" IRQL_TOO_HIGH;
     checked "IrqlExFree3" IRQL_TOO_HIGH;
-    not_applicable "IrqlExPassive" NOT_EXPORTED;
+    checked "IrqlExPassive" IRQL_TOO_HIGH;
     checked "IrqlIoApcLte" IO_APC_LTE;
     checked "IrqlIoDispatch" IRQL_TOO_HIGH;
     checked "IrqlIoPassive1" IO_PASSIVE_1;
-    not_applicable "IrqlIoPassive2" NOT_EXPORTED;
+    checked "IrqlIoPassive2" IO_PASSIVE_2;
     checked "IrqlIoPassive3" IO_PASSIVE_3;
     checked "IrqlIoPassive4" IO_PASSIVE_4;
     checked "IrqlIoPassive5" IO_PASSIVE_5;
@@ -108,7 +110,7 @@ census! {
     not_applicable "NsRemoveLockMnRemove" PNP;
     not_applicable "NsRemoveLockMnSurpriseRemove" PNP;
     not_applicable "NsRemoveLockQueryMnRemove" PNP;
-    not_checkable "ObsoleteDDIs" SOURCE;
+    not_checkable "ObsoleteDDIs" ADVICE;
     not_checkable "PagedCode" "about a macro that is empty in the built driver; what it guards is checked: PageableCodeExecuted";
     not_applicable "PagedCodeAtPowerTrans" POWER;
     checked "PendedCompletedRequest" COMPLETED_AND_PENDING;
@@ -153,9 +155,9 @@ census! {
     checked "RemoveLockReleaseShutdown" REMOVE_LOCK_KEPT;
     not_applicable "RemoveLockReleaseSystemControl" WMI;
     checked "RemoveLockReleaseWrite" REMOVE_LOCK_KEPT;
-    not_applicable "RequestedPowerIrp" POWER;
+    checked "RequestedPowerIrp" POWER_REQUEST_ASKED;
     not_checkable "ReservedDDIs" SOURCE;
-    not_checkable "SafeStrings" SOURCE;
+    not_checkable "SafeStrings" ADVICE;
     checked "SignalEventInCompletion" EVENT_NOT_SIGNALLED;
     checked "SignalEventInCompletion2" EVENT_NOT_SIGNALLED;
     checked "SignalEventInCompletion3" EVENT_NOT_SIGNALLED;
@@ -170,7 +172,7 @@ census! {
     not_applicable "StartIoCancel" START_IO;
     not_applicable "StartIoRecursion" START_IO;
     not_applicable "TargetRelationNeedsRef" PNP;
-    not_checkable "UnSafeAllocatePool" SOURCE;
+    not_checkable "UnSafeAllocatePool" ADVICE;
     checked "WithinCriticalRegion" RESOURCE_APCS_ENABLED, FAST_MUTEX_UNSAFE;
     not_applicable "WmiComplete" WMI;
     not_applicable "WmiForward" WMI;

@@ -2,9 +2,7 @@
 //! compliance rules by name.
 
 use super::super::*;
-use super::because::{
-    HARDWARE, INTERNAL, NETWORK, NOT_EXPORTED, PNP, POWER, SESSIONS, STREAMING, WMI,
-};
+use super::because::{HARDWARE, INTERNAL, NETWORK, NOT_EXPORTED, PNP, SESSIONS, STREAMING, WMI};
 use super::{Entry, State, census};
 
 const DISK: &str = "of the option Disk Integrity Checking, which looks at sectors";
@@ -69,7 +67,7 @@ census! {
     checked "0xC4/7C" MDL_STATE;
     checked "0xC4/7D" MDL_STATE;
     not_applicable "0xC4/7E" NOT_EXPORTED;
-    checked "0xC4/7F" MDL_STATE;
+    checked "0xC4/7F" MDL_PAGEABLE;
     checked "0xC4/80" KE_SET_EVENT;
     checked "0xC4/81" MDL_MAY_NOT_FAIL;
     checked "0xC4/82" MDL_MAY_NOT_FAIL;
@@ -162,7 +160,7 @@ census! {
     checked "0xC4/100A" WORKER_STATE, THREAD_HELD_MUTEX;
     checked "0xC4/100B" RESOURCE_DELETED_OWNED;
     checked "0xC4/1010" WRITE_BUFFER_CHANGED;
-    not_applicable "0xC4/1011" "about buffers of reads that memory management backs by a dummy page, which the box does not do";
+    not_applicable "0xC4/1011" "about buffers of reads that memory management calls invariant, or backs by a dummy page, which the box does not do";
     not_applicable "0xC4/1012" INTERNAL;
     not_applicable "0xC4/1013" INTERNAL;
     checked "0xC4/2000" EXECUTABLE_POOL;
@@ -173,15 +171,15 @@ census! {
     checked "0xC4/2005" EXECUTABLE_IMPORTS;
     not_applicable "0xC4/A001-A00E" NETWORK;
     not_applicable "0xC4/20002" NOT_EXPORTED;
-    not_applicable "0xC4/20003" HARDWARE;
+    checked "0xC4/20003" SPIN_LOCK_BELOW_DISPATCH;
     checked "0xC4/20004" IRQL_TOO_HIGH;
     checked "0xC4/20005" EX_APC_LTE_1;
     checked "0xC4/20006" EX_APC_LTE_2;
     checked "0xC4/20007" EX_APC_LTE_3;
-    not_applicable "0xC4/20008" NOT_EXPORTED;
+    checked "0xC4/20008" IRQL_TOO_HIGH;
     checked "0xC4/20009" IO_APC_LTE;
     checked "0xC4/2000A" IO_PASSIVE_1;
-    not_applicable "0xC4/2000B" NOT_EXPORTED;
+    checked "0xC4/2000B" IO_PASSIVE_2;
     checked "0xC4/2000C" IO_PASSIVE_3;
     checked "0xC4/2000D" IO_PASSIVE_4;
     checked "0xC4/2000E" IO_PASSIVE_5;
@@ -207,7 +205,7 @@ census! {
     checked "0xC4/40009" SPIN_LOCK_PAIRING;
     checked "0xC4/4000A" SPIN_LOCK_PAIRING;
     checked "0xC4/4000E" LEAVE_GUARDED_REGION, REGIONS_CHANGED;
-    not_applicable "0xC4/4100B" POWER;
+    checked "0xC4/4100B" POWER_REQUEST_ASKED;
     checked "0xC4/4100F" REFUSED_AND_PASSED_ON;
     not_applicable "0xC4/43006" PNP;
     not_applicable "0xC4/81001-82005" STREAMING;

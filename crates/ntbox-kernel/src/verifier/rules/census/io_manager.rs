@@ -4,6 +4,9 @@ use super::super::*;
 use super::because::{PNP, POWER, WMI};
 use super::{Entry, State, census};
 
+const UNDERSTOOD: &str = "which requests a driver understands is not to be seen from outside";
+const WHICH: &str = "which requests are required, or reserved for others, is not published";
+
 census! {
     checked "0xC9/01" BAD_FREE;
     checked "0xC9/02" THREADED_REQUEST_FREED;
@@ -41,12 +44,12 @@ census! {
     not_applicable "0xC9/210" WMI;
     checked "0xC9/211" DEVICE_SKIPPED;
     checked "0xC9/212" STACK_LOCATION_WRONG;
-    not_applicable "0xC9/213" PNP;
-    not_applicable "0xC9/214" PNP;
+    not_checkable "0xC9/213" UNDERSTOOD;
+    not_checkable "0xC9/214" UNDERSTOOD;
     not_applicable "0xC9/215" PNP;
     not_applicable "0xC9/216" PNP;
-    not_applicable "0xC9/217" PNP;
-    not_applicable "0xC9/218" PNP;
+    not_checkable "0xC9/217" WHICH;
+    not_checkable "0xC9/218" WHICH;
     not_applicable "0xC9/219" POWER;
     not_applicable "0xC9/21A" POWER;
     not_checkable "0xC9/21B" "which statuses are suspicious is not published";
@@ -77,15 +80,15 @@ census! {
     not_applicable "0xC9/234" PNP;
     not_applicable "0xC9/235" PNP;
     not_applicable "0xC9/236" PNP;
-    not_applicable "0xC9/237" PNP;
+    not_checkable "0xC9/237" WHICH;
     checked "0xC9/238" INITIALIZED_ALLOCATED;
     checked "0xC9/239" COMPLETED_UNSENT;
     checked "0xC9/23A" FORWARDED_AT_BAD_IRQL;
-    not_applicable "0xC9/23B" PNP;
+    not_checkable "0xC9/23B" UNDERSTOOD;
     checked "0xC9/23C" CANCEL_ROUTINE_SET;
     checked "0xC9/23D" PENDING_NOT_MARKED;
     checked "0xC9/23E" MARKED_NOT_PENDING;
-    not_applicable "0xC9/23F" POWER;
+    not_applicable "0xC9/23F" "about a flag of devices that are powered, which those of file systems have not";
     checked "0xC9/240" DELETED_TWICE;
     not_applicable "0xC9/241" PNP;
     not_applicable "0xC9/242" PNP;

@@ -83,7 +83,7 @@ use census;
 
 /// Reasons that several rows have.
 mod because {
-    pub const PNP: &str = "of plug and play, which the box has not: file systems and filters without hardware get none of its requests";
+    pub const PNP: &str = "of requests of plug and play, which the box does not send";
     pub const POWER: &str = "of power requests, which go to the devices of hardware";
     pub const WMI: &str = "of WMI requests, which the box does not send";
     pub const HARDWARE: &str = "of interrupts, controllers, adapters or memory of hardware";
