@@ -233,9 +233,51 @@ fn what_is_told_is_what_has_happened() {
             "mounted-nothing",
             "and no file system has mounted the volume: Vpb->DeviceObject is null",
         ),
+        (
+            "process-kept",
+            "reads offset 0 of a process object of 16384 bytes",
+        ),
     ] {
         run(Profile::Release, Some(mistake), Work::Random, 1).expect_output(told);
     }
+}
+
+/// Depth, frames by size, and the request that the routines were entered for.
+#[test]
+#[cfg_attr(windows, ignore = "drivers have no stack of their own there")]
+fn a_used_up_stack_is_told_with_its_frames_and_its_request() {
+    run(Profile::Release, Some("sent-to-itself"), Work::Random, 1)
+        .expect_output(" routines of drivers are on it, of 24576 bytes; ")
+        .expect_output(" of bad_drivers!bad_drivers::mistakes::ends::send_to_itself (")
+        .expect_output(": IRP_MJ_QUERY_INFORMATION of ");
+}
+
+/// Where a block was allocated and freed is told with the calls that led there. Without a debug build they are inlined.
+#[test]
+fn both_ends_of_a_block_are_told_with_who_called() {
+    let ended = run(Profile::Debug, Some("free-twice"), Work::Random, 1);
+    let caller = "    called by    bad_drivers!bad_drivers::mistakes::memory::free_twice (";
+    let told = ended.output.lines().filter(|line| line.starts_with(caller));
+    assert_eq!(told.count(), 2, "{}", ended.output);
+}
+
+/// What ended ntbox itself once does not do so in other work either.
+#[test]
+fn requests_that_write_over_what_is_not_theirs_are_caught_in_other_work() {
+    run(
+        Profile::Release,
+        Some("information-too-large"),
+        Work::Copy,
+        1,
+    )
+    .expect_code(1)
+    .expect_output("violation of InformationTooLarge");
+    let driver = drivers::bad_drivers(Profile::Release).display().to_string();
+    let overwritten = ["--setting", "Mistake=master-irp-overwritten"];
+    let short = ["--once", "--ops", "300", "--rounds", "1"];
+    ntbox([&["diff", "--driver", &driver][..], &overwritten, &short].concat())
+        .expect_code(1)
+        .expect_output("violation of MasterIrpOverwritten");
 }
 
 /// A setting that names no mistake refuses the start, so that a misspelt test does not pass.

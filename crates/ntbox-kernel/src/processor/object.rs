@@ -131,7 +131,13 @@ pub fn create_with(
         Kind::Device => "a device object",
         Kind::Driver => "a driver object",
         Kind::File => "a file object",
-        _ => "an object",
+        Kind::Event => "an event object",
+        Kind::Key => "a key object",
+        Kind::Directory => "an object directory",
+        Kind::SymbolicLink => "a symbolic link object",
+        Kind::Thread => "a thread object",
+        Kind::Process => "a process object",
+        Kind::Token => "a token object",
     };
     let block = pool::allocate_object(HEADER, body_bytes, what);
     // SAFETY: the block holds the header, is aligned to 16 bytes, and nobody else has it.
