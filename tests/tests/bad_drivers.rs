@@ -234,6 +234,10 @@ fn what_is_told_is_what_has_happened() {
             "and no file system has mounted the volume: Vpb->DeviceObject is null",
         ),
         (
+            "entry-fails-attached",
+            "DriverEntry of bad_drivers has failed, so that it goes, while its file-system registration callback is still registered",
+        ),
+        (
             "process-kept",
             "reads offset 0 of a process object of 16384 bytes",
         ),
@@ -359,6 +363,8 @@ caught! {
     irql_io_passive_1_is_caught = "irql-io-passive-1";
     /// V (IRQL): IrqlIoPassive2.
     irql_io_passive_2_is_caught = "irql-io-passive-2";
+    /// A12: DriverEntry fails and undoes nothing.
+    an_entry_that_fails_attached_is_caught = "entry-fails-attached";
     /// V (power): RequestedPowerIrp.
     power_request_asked_is_caught = "power-request-asked";
     /// V (IRQL): IrqlIoPassive3.

@@ -44,7 +44,7 @@ mod stuck;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use wdk_sys::{
     DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, NTSTATUS,
-    PUNICODE_STRING, STATUS_SUCCESS, UNICODE_STRING, ntddk,
+    PUNICODE_STRING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, UNICODE_STRING, ntddk,
 };
 
 /// The fast I/O table: a filter must be told when the device below goes away, and have what NT calls without looking.
@@ -179,7 +179,12 @@ unsafe extern "system" fn driver_entry(
         // Nothing else is filtered.
         return spoil::attach(spoil);
     }
-    ntddk::IoRegisterFsRegistrationChange(driver, Some(attachments::file_system_changed))
+    let status =
+        ntddk::IoRegisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
+    match mistake {
+        mistakes::Mistake::EntryFailsAttached => STATUS_UNSUCCESSFUL,
+        _ => status,
+    }
 }
 
 /// DriverUnload: nothing new, out of every stack, wait for what is inside, delete (A12).

@@ -256,6 +256,12 @@ pub const ALL: &[Mistake] = &[
         "driver_unload",
     ),
     in_routine(
+        "entry-fails-attached",
+        "UnloadedWithPendingOperations",
+        LIBRARY,
+        "driver_entry",
+    ),
+    in_routine(
         "deleted-while-attached",
         "DeletedWhileAttached",
         ATTACHMENTS,

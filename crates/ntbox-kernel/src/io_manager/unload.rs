@@ -156,8 +156,16 @@ fn check_processor(loaded: &Loaded) {
     }
 }
 
-fn outstanding(loaded: &Loaded, what: String, sites: Vec<(&'static str, usize)>) {
-    let message = format!("{} was unloaded while {what}", loaded.service);
+fn outstanding(loaded: &Loaded, what: String, mut sites: Vec<(&'static str, usize)>) {
+    // SAFETY: the driver object is alive until `drop_object`.
+    let flags = unsafe { (*loaded.driver).Flags };
+    let service = &loaded.service;
+    let message = if flags & DRVO_UNLOAD_INVOKED != 0 {
+        format!("{service} was unloaded while {what}")
+    } else {
+        sites.push(("DriverEntry", loaded.image.entry()));
+        format!("DriverEntry of {service} has failed, so that it goes, while {what}")
+    };
     checks::report(
         &rules::UNLOADED_WITH_REQUESTS,
         message,

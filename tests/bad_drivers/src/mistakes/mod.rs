@@ -339,6 +339,8 @@ mistakes! {
     ResourceDeletedOwned = "resource-deleted-owned";
     /// A dispatch routine returns inside a critical region (D6).
     DispatchReturnsInCriticalRegion = "dispatch-returns-in-critical-region";
+    /// DriverEntry fails, and leaves its registration and its devices (A12).
+    EntryFailsAttached = "entry-fails-attached";
     /// DriverEntry returns inside a critical region (D6).
     EntryReturnsInCriticalRegion = "entry-returns-in-critical-region";
     /// DriverUnload returns inside a guarded region (D6).
