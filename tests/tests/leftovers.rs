@@ -1,6 +1,6 @@
 //! However the command ends, none of its temporary directories stays behind.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 use fsglass_tests::command::ntbox_command;
 use fsglass_tests::drivers::{self, Profile};
