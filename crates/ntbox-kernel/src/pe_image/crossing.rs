@@ -156,6 +156,13 @@ pub fn entered() -> Entered {
     HERE.with(|here| here.entered.get())
 }
 
+/// What [`entered`] gives in another thread, whose crossings are where its [`prepare`] has said. It stands still.
+#[cfg(windows)]
+pub fn entered_of(crossings: usize) -> Entered {
+    const { assert!(offset_of!(Crossing, entered) == 0) };
+    read(crossings).unwrap_or_default()
+}
+
 /// Puts back what [`entered`] gave: everything that was entered since is abandoned.
 pub fn abandon_to(entered: Entered) {
     HERE.with(|here| here.entered.set(entered));

@@ -44,7 +44,11 @@ impl Origin {
 
     /// This thread, which was interrupted. Allocates nothing: the fault handler calls this.
     pub fn interrupted(instruction: usize, registers: Registers) -> Self {
-        let entered = crossing::entered();
+        Self::of_thread(crossing::entered(), instruction, registers)
+    }
+
+    /// A thread that has `entered` drivers and stands still at `instruction`. Allocates nothing.
+    pub fn of_thread(entered: Entered, instruction: usize, registers: Registers) -> Self {
         let in_driver = image_at(instruction).is_some() || !entered.is_none() && entered.call == 0;
         Self {
             entered,

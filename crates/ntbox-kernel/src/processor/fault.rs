@@ -73,12 +73,13 @@ pub struct Sample {
     pub calls: Vec<usize>,
 }
 
-/// Looks at the thread that the box and the host call so; `None` if it has ended or does not answer.
-pub(super) fn sample(id: u32, host: u32) -> Option<Sample> {
+/// Looks at the thread that the box and the host call so, whose crossings with drivers are at `crossings`; `None` if it has
+/// ended or does not answer.
+pub(super) fn sample(id: u32, host: u32, crossings: usize) -> Option<Sample> {
     #[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
-    return sample::sample(id, host);
+    return sample::sample(id, host, crossings);
     #[cfg(not(all(any(target_os = "linux", windows), target_arch = "x86_64")))]
-    return (id, host, None).2;
+    return (id, host, crossings, None).3;
 }
 
 /// Has faults of the box itself (on Linux) and panics told by `tell`, which ends the process with [`FAILED`]. It is

@@ -54,11 +54,11 @@ thread_local! {
     static HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Gives this thread its block.
+/// Gives this thread its block, and says where its crossings are.
 ///
 /// # Panics
 /// The host has no memory for it.
-pub(super) fn install(thread: *mut c_void, number: u32) {
+pub(super) fn install(thread: *mut c_void, number: u32) -> usize {
     // Known from here on, so that the fault handler finds it made.
     time::interrupt_time();
     let base = memory::reserve(BYTES).expect("the host has address space for a kernel stack");
@@ -89,6 +89,7 @@ pub(super) fn install(thread: *mut c_void, number: u32) {
     if !segment::set_gs_base(base) {
         segment::set_pointer(crossing);
     }
+    crossing
 }
 
 /// Writes a field of the block that this thread is making.

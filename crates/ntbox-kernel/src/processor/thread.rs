@@ -17,7 +17,9 @@ use crate::verifier::{self, Context};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 pub use super::fault::Sample;
@@ -56,6 +58,8 @@ pub struct Thread {
     id: u32,
     /// What the host calls it.
     host: u32,
+    /// Where its crossings with drivers are, or 0.
+    crossings: AtomicUsize,
     name: String,
     process: &'static Process,
     object: OnceLock<usize>,
@@ -116,7 +120,7 @@ impl Thread {
     /// Where it is and at which level, unless it has ended or does not answer. Not for a thread to ask
     /// of itself.
     pub fn look(&self) -> Option<Sample> {
-        fault::sample(self.id, self.host)
+        fault::sample(self.id, self.host, self.crossings.load(Ordering::Relaxed))
     }
     /// The `ETHREAD` stand-in: readable memory that begins with a dispatcher header.
     pub fn object(&'static self) -> *mut c_void {
@@ -228,6 +232,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
     let thread: &'static Thread = Box::leak(Box::new(Thread {
         id,
         host: host::thread_id(),
+        crossings: AtomicUsize::new(0),
         name,
         process,
         object: OnceLock::new(),
@@ -248,7 +253,8 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
     thread.apcs.adopt();
     fault::call_thread(thread.id, &thread.name);
     fault::prepare_thread();
-    processor_block::install(thread.object(), thread.processor);
+    let crossings = processor_block::install(thread.object(), thread.processor);
+    thread.crossings.store(crossings, Ordering::Relaxed);
     // Makes the object that the variable PsInitialSystemProcess points to.
     process::system();
     // While a thread ends its destructors may still come here; it has been signaled by then.

@@ -293,7 +293,7 @@ struct Question {
 /// The question that is open. Who takes it out answers it.
 static QUESTION: AtomicPtr<Question> = AtomicPtr::new(std::ptr::null_mut());
 
-pub(super) fn look(thread: u32, host: u32) -> Option<Seen> {
+pub(super) fn look(thread: u32, host: u32, _crossings: usize) -> Option<Seen> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         // SAFETY: zero is a valid value; the fields that matter are set.

@@ -46,10 +46,10 @@ impl Seen {
 }
 
 /// See [`super::sample`].
-pub(super) fn sample(id: u32, host: u32) -> Option<Sample> {
+pub(super) fn sample(id: u32, host: u32, crossings: usize) -> Option<Sample> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = system::look(id, host)?;
+    let seen = system::look(id, host, crossings)?;
     Some(Sample {
         instruction: seen.instruction,
         irql: seen.irql,

@@ -15,14 +15,15 @@ use super::judge::{Access, Trap};
 use super::sample::Seen;
 use crate::host::memory;
 use crate::nt::NTSTATUS;
-use crate::pe_image::Origin;
+use crate::pe_image::{Origin, crossing};
 use crate::processor::step::{Registers, STACK_POINTER};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::sync::Once;
 use windows_sys::Win32::Foundation as status;
 use windows_sys::Win32::System::Diagnostics::Debug::{
-    AddVectoredExceptionHandler, CONTEXT, CONTEXT_CONTROL_AMD64, EXCEPTION_CONTINUE_EXECUTION,
-    EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS, EXCEPTION_RECORD, GetThreadContext,
+    AddVectoredExceptionHandler, CONTEXT, CONTEXT_CONTROL_AMD64, CONTEXT_INTEGER_AMD64,
+    EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS, EXCEPTION_RECORD,
+    GetThreadContext,
 };
 use windows_sys::Win32::System::Threading::{
     CreateEventW, INFINITE, OpenThread, ResumeThread, SetEvent, SetThreadStackGuarantee,
@@ -174,7 +175,7 @@ fn trap_of(record: &EXCEPTION_RECORD, thread: &Interruption<'_>) -> Option<Trap>
 }
 
 /// Looks at a thread while it is suspended, and allocates nothing meanwhile: it may hold any lock.
-pub(super) fn look(_thread: u32, host: u32) -> Option<Seen> {
+pub(super) fn look(_thread: u32, host: u32, crossings: usize) -> Option<Seen> {
     // SAFETY: ids are looked for by the system.
     let thread = unsafe { OpenThread(THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT, 0, host) };
     if thread.is_null() {
@@ -184,7 +185,7 @@ pub(super) fn look(_thread: u32, host: u32) -> Option<Seen> {
     let thread = unsafe { OwnedHandle::from_raw_handle(thread) };
     let mut seen = Seen::nothing();
     let mut context = Box::new(Aligned(CONTEXT {
-        ContextFlags: CONTEXT_CONTROL_AMD64,
+        ContextFlags: CONTEXT_CONTROL_AMD64 | CONTEXT_INTEGER_AMD64,
         ..CONTEXT::default()
     }));
     // SAFETY: an open handle, with the right to.
@@ -194,8 +195,13 @@ pub(super) fn look(_thread: u32, host: u32) -> Option<Seen> {
     // SAFETY: as above; room for a context, aligned as it has to be.
     let got = unsafe { GetThreadContext(thread.as_raw_handle(), &raw mut context.0) } != 0;
     if got {
-        // Its calls are for itself to know.
-        seen.note(context.0.Rip as usize, &Origin::default());
+        let entered = crossing::entered_of(crossings);
+        let interrupted = Interruption(&mut context.0);
+        let (instruction, registers) = (interrupted.instruction(), interrupted.registers());
+        seen.note(
+            instruction,
+            &Origin::of_thread(entered, instruction, registers),
+        );
     }
     // SAFETY: as above; suspended here.
     unsafe { ResumeThread(thread.as_raw_handle()) };
