@@ -44,9 +44,6 @@ const WITHOUT_PAGE: &[&str] = &[
 
 /// Routines that are held to their level by another rule, or in another way.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("ExRaiseAccessViolation", "it raises, at any level"),
-    ("ExRaiseDatatypeMisalignment", "it raises, at any level"),
-    ("ExRaiseStatus", "it raises, at any level"),
     ("ExReleaseFastMutex", "IrqlExReleaseFastMutex"),
     ("ExReleaseSpinLockExclusive", "IrqlKeReleaseSpinLock"),
     ("ExReleaseSpinLockShared", "IrqlKeReleaseSpinLock"),

@@ -130,6 +130,18 @@ mod tests {
         );
         assert_eq!(ask(0x77), STATUS_INVALID_PARAMETER_2);
         assert_eq!(crate::io_manager::irp::live(), live, "the request is gone");
+        // Who waits for a wake-up may cancel that, and wants its address.
+        for (minor, accused) in [(IRP_MN_WAIT_WAKE, 0), (IRP_MN_SET_POWER, 1)] {
+            let mut request = std::ptr::null_mut();
+            let none = std::ptr::null_mut();
+            let (_, found) = crate::verifier::capture(|| {
+                // SAFETY: the device is that of this test, and nobody is told of the end.
+                unsafe {
+                    request_power_irp(target, minor as u8, 4, None, none, &raw mut request, 0)
+                }
+            });
+            assert_eq!(found.len(), accused, "minor function {minor}");
+        }
         let ((), found) = crate::verifier::capture(|| {
             let _level = irql::raised_to(DISPATCH_LEVEL + 1);
             // SAFETY: nothing is done with it.

@@ -86,17 +86,18 @@ pub unsafe fn nt_set_ea_file(
     buffer: *const c_void,
     length: u32,
 ) -> NTSTATUS {
-    let list = match length {
-        0 => &[],
-        // SAFETY: contract of the function.
-        length => unsafe { &*slice_from_raw_parts(buffer.cast::<u8>(), length as usize) },
-    };
-    if let Err(wrong) = check(list, &FULL) {
-        // SAFETY: contract of the function.
-        unsafe { (*iosb).Information = wrong };
-        return STATUS_EA_LIST_INCONSISTENT;
-    }
+    // A handle that is none, or has not the right, is told before the list is looked at.
     let prepare = |call: &FileCall, request: &mut Request| {
+        let list = match length {
+            0 => &[],
+            // SAFETY: contract of the function.
+            length => unsafe { &*slice_from_raw_parts(buffer.cast::<u8>(), length as usize) },
+        };
+        if let Err(wrong) = check(list, &FULL) {
+            // SAFETY: contract of the function.
+            unsafe { (*iosb).Information = wrong };
+            return Err(STATUS_EA_LIST_INCONSISTENT);
+        }
         // SAFETY: contract of the function.
         unsafe { buffers::attach_input(request, call.device_flags(), buffer, length) }?;
         request.location().Parameters.SetEa = SetEa { Length: length };
