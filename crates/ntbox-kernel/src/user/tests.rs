@@ -461,6 +461,14 @@ fn lists_of_extended_attributes_are_checked_before_a_driver_sees_them() {
     let set = file.set_ea(&list);
     let wrong = (STATUS_EA_LIST_INCONSISTENT, usize::from(second));
     assert_eq!((set.status, set.information), wrong);
+    let mut block = IO_STATUS_BLOCK::default();
+    let nobodys = std::ptr::without_provenance_mut(0x7FFC);
+    let (bytes, length) = (list.as_ptr().cast(), list.len() as u32);
+    // SAFETY: room for the answer, and the list with its length.
+    let status = unsafe {
+        crate::user::extended_attributes::nt_set_ea_file(nobodys, &raw mut block, bytes, length)
+    };
+    assert_eq!(status, STATUS_INVALID_HANDLE, "the handle comes first");
     let asked = EaQuery {
         names: &[0, 0, 0],
         ..EaQuery::default()
