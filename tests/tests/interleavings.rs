@@ -1,9 +1,9 @@
-//! Races between attaching and what happens to volumes meanwhile, in every order of their steps.
+//! Races between attaching and what happens to volumes meanwhile, in the orders that their steps can have.
 //!
 //! Two threads take turns ([`ntbox::processor::turns`]): one runs up to some step, the other one up
-//! to some step, and so on, until every plan with up to two changes has been tried; where each plan loads a driver and
-//! there are thousands, one of so many second changes is, in turn. A volume must
-//! be filtered exactly once whatever the order (A5, A6), and nothing may be left behind (A9, A12).
+//! to some step, and so on, until every plan with up to two changes has been tried. Where each plan loads a driver, and
+//! there are thousands, a part of the second changes is, in turn: no place is left out. A volume must be filtered exactly
+//! once whatever the order (A5, A6), and nothing may be left behind (A9, A12).
 
 use fsglass_tests::client::{Client, Traced, everything};
 use fsglass_tests::event_log::entries;
