@@ -606,6 +606,22 @@ caught! {
     rundown_protection_released_twice_is_caught = "rundown-released-twice";
     /// V (objects): a block is freed with a timer in it that is set.
     timer_in_freed_block_is_caught = "timer-in-freed-block";
+    /// V (objects): a routine returns with a timer on its stack that is set.
+    timer_on_left_stack_is_caught = "timer-on-left-stack";
+    /// V (objects): a timer is initialized while it is set.
+    timer_initialized_while_set_is_caught = "timer-initialized-while-set";
+    /// V (objects): a timer is set that was never initialized.
+    timer_not_initialized_is_caught = "timer-not-initialized";
+    /// V (objects): a block is freed with a DPC in it that is queued.
+    dpc_in_freed_block_is_caught = "dpc-in-freed-block";
+    /// V (objects): the DPC of a timer that is set is freed.
+    dpc_of_timer_freed_is_caught = "dpc-of-timer-freed";
+    /// V (objects): a routine returns with a DPC on its stack that is queued.
+    dpc_on_left_stack_is_caught = "dpc-on-left-stack";
+    /// V (objects): a DPC is queued that was never initialized.
+    dpc_not_initialized_is_caught = "dpc-not-initialized";
+    /// V (objects): a routine returns with a resource on its stack that was not deleted.
+    resource_on_left_stack_is_caught = "resource-on-left-stack";
     /// V (objects): a block is freed with a resource in it that was not deleted.
     resource_in_freed_block_is_caught = "resource-in-freed-block";
     /// V (objects): a resource is initialized twice.

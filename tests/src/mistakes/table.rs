@@ -529,6 +529,28 @@ pub const ALL: &[Mistake] = &[
         "end_with_mutex",
     ),
     at_line("timer-in-freed-block", "ActiveTimerFreed", ACTIVE),
+    in_routine(
+        "timer-on-left-stack",
+        "ActiveTimerFreed",
+        ACTIVE,
+        "leave_timer",
+    ),
+    at_line(
+        "timer-initialized-while-set",
+        "ActiveObjectInitialized",
+        ACTIVE,
+    ),
+    at_line("timer-not-initialized", "UninitializedObject", ACTIVE),
+    at_line("dpc-in-freed-block", "ActiveDpcFreed", ACTIVE),
+    at_line("dpc-of-timer-freed", "ActiveDpcFreed", ACTIVE),
+    in_routine("dpc-on-left-stack", "ActiveDpcFreed", ACTIVE, "leave_dpc"),
+    at_line("dpc-not-initialized", "UninitializedObject", ACTIVE),
+    in_routine(
+        "resource-on-left-stack",
+        "ActiveResourceFreed",
+        ACTIVE,
+        "leave_resource",
+    ),
     at_line("resource-in-freed-block", "ActiveResourceFreed", ACTIVE),
     at_line(
         "resource-initialized-twice",

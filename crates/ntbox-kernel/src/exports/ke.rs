@@ -64,8 +64,8 @@ super::table! {
     caller(3) "KeRemoveQueue" => queues::remove,
     caller(1) "KeRundownQueue" => queues::rundown,
 
-    "KeInitializeDpc" => timers::initialize_dpc,
-    "KeInsertQueueDpc" => timers::insert_queue_dpc,
+    caller(3) "KeInitializeDpc" => timers::initialize_dpc,
+    caller(3) "KeInsertQueueDpc" => timers::insert_queue_dpc,
     "KeRemoveQueueDpc" => timers::remove_queue_dpc,
     caller(0) "KeFlushQueuedDpcs" => timers::flush_queued_dpcs,
     caller(1) "KeInitializeTimer" => timers::initialize_timer,

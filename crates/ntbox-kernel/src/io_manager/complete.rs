@@ -28,6 +28,7 @@ use crate::nt::{
     STATUS_PENDING, STATUS_SUCCESS, Status,
 };
 use crate::pe_image::image_at;
+use crate::pool::active;
 use crate::processor::driver_code::entering_for;
 use crate::processor::thread::Regions;
 use crate::processor::{irql, top_level};
@@ -285,6 +286,7 @@ impl Observer for Checked {
         // SAFETY: as in `Unchecked`.
         let status = unsafe { entering_for(routine, irp)(device, irp, location.Context) };
         completion_states::returned(state, status);
+        active::stack_is_left((&raw const top).addr(), address);
         self.last = ("completion routine", address);
         if let Some(tracker) = &self.tracker {
             let stopped = status == STATUS_MORE_PROCESSING_REQUIRED;

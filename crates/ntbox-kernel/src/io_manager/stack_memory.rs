@@ -14,12 +14,10 @@
 use super::checks;
 use crate::nt::{APC_LEVEL, IRP};
 use crate::pe_image::{self, crossing};
+use crate::pool::active;
 use crate::processor::{irql, thread};
 use crate::verifier::{self, Rule, rules};
 use std::cell::RefCell;
-
-/// How far below the box's own frames a stack is taken for gone where drivers have no stack of their own.
-const BELOW: usize = 4 * crossing::STACK_BYTES;
 
 /// A request of a driver of this thread that has not completed.
 struct Sent {
@@ -66,13 +64,7 @@ impl Places {
     /// What of them lies on the part of this thread's kernel stack that nobody has any more. `here` is in a frame
     /// of the box, below all that drivers have.
     fn gone(self, here: usize) -> Gone {
-        let stack = crossing::stack();
-        let unused = match crossing::HAS_KERNEL_STACKS {
-            // Where a driver has called the box by a pointer the box runs there, too.
-            true if stack.contains(&here) => stack.start..here,
-            true => stack,
-            false => here - BELOW..here,
-        };
+        let unused = crossing::stack_unused(here);
         Gone {
             status_block: unused.contains(&self.status_block),
             event: unused.contains(&self.event),
@@ -103,6 +95,7 @@ pub(super) unsafe fn sent(irp: *mut IRP, site: usize) {
 
 /// The dispatch routine at `routine` has returned to the box, which is at `here` on its stack.
 pub(super) fn returned(routine: usize, here: usize) {
+    active::stack_is_left(here, routine);
     if SENT.with_borrow(Vec::is_empty) {
         return;
     }

@@ -27,6 +27,9 @@ pub const HAS_KERNEL_STACKS: bool = cfg!(not(windows));
 /// Bytes of a kernel stack on x64.
 pub const STACK_BYTES: usize = 24 << 10;
 
+/// How far below the box's own frames a stack is taken for gone where drivers have no stack of their own.
+const BELOW: usize = 4 * STACK_BYTES;
+
 /// Bytes that each call of a driver's routine takes of the kernel stack beside the driver's own: room for what
 /// the kernel has there between the two, and the most arguments that a routine has.
 pub const BETWEEN: usize = 0x100;
@@ -200,6 +203,28 @@ pub fn stack_in_use(here: usize) -> Range<usize> {
     } else {
         // The frames of who called are above those of the box.
         here..here + STACK_BYTES
+    }
+}
+
+/// The part of this thread's stack that drivers have variables on no more. `here` is in a frame of the box, below all
+/// that they have.
+pub fn stack_unused(here: usize) -> Range<usize> {
+    let stack = stack();
+    match HAS_KERNEL_STACKS {
+        // Where a driver has called the box by a pointer the box runs there, too.
+        true if stack.contains(&here) => stack.start..here,
+        true => stack,
+        false => here - BELOW..here,
+    }
+}
+
+/// True if `address` is on the part of this thread's stack that drivers may have variables on.
+pub fn lies_on_stack(address: usize) -> bool {
+    if HAS_KERNEL_STACKS {
+        limits().contains(&address)
+    } else {
+        let here = 0_u8;
+        stack_in_use((&raw const here).addr()).contains(&address)
     }
 }
 

@@ -5,14 +5,17 @@
 //! sort of object is a [`Kind`] with the rules of its life; who begins, uses or ends one says so
 //! here, and what is freed with one in it, a block or the image of a driver, is reported.
 //!
-//! That something is begun twice is reported where the register knows when memory goes: in guarded
-//! pool and in images. On a stack an object ends, unsaid, with its frame.
+//! On a stack an object lies no longer than its frame: what is active there when the routine of a driver returns is
+//! reported, too. That something is begun twice is reported where the register knows when memory goes at once: in
+//! guarded pool and in images. On a stack another frame may have begun it, in the same routine.
 
 use super::contains;
 use super::ledger::Block;
-use crate::pe_image;
-use crate::verifier::{Rule, violation};
+use crate::pe_image::{self, crossing};
+use crate::verifier::{Rule, rules, violation};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +49,11 @@ static ACTIVE: Mutex<Objects> = Mutex::new(BTreeMap::new());
 /// How many there are, to be asked without the lock.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// Something may be active on the kernel stack of this thread.
+    static ON_STACK: Cell<bool> = const { Cell::new(false) };
+}
+
 fn active() -> MutexGuard<'static, Objects> {
     ACTIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -57,6 +65,9 @@ impl Kind {
 
     /// The object at `address` is active from now on, by the call that returns to `site`.
     pub fn begin(&'static self, address: usize, site: usize) {
+        if crossing::lies_on_stack(address) {
+            ON_STACK.set(true);
+        }
         let before = {
             let mut active = active();
             let before = active.insert(self.key(address), Active { kind: self, site });
@@ -87,6 +98,37 @@ impl Kind {
     /// True if it is active.
     pub fn is_active(&'static self, address: usize) -> bool {
         active().contains_key(&self.key(address))
+    }
+
+    /// Reports that `ddi` initializes one that is active. True if it is.
+    pub fn is_begun_anew(&'static self, ddi: &str, address: usize, site: usize) -> bool {
+        let before = active().get(&self.key(address)).map(|active| active.site);
+        if let Some(before) = before {
+            let Self { what, begun, .. } = self;
+            violation(
+                &rules::ACTIVE_INITIALIZED,
+                format!("{ddi} was called for the {what} 0x{address:x}, which is {begun}"),
+                &[("called at", site), (begun, before)],
+            );
+        }
+        before.is_some()
+    }
+
+    /// Reports that the memory of one that is active is not its any more.
+    #[cold]
+    pub fn is_written_over(&'static self, address: usize, site: usize) {
+        let Self { what, begun, .. } = self;
+        if let Some(rule) = self.freed {
+            let place = crate::pool::describe(address);
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+            violation(
+                rule,
+                format!(
+                    "the memory of the {what} 0x{address:x}{place}, which is {begun}, holds something else"
+                ),
+                &[(begun, site)],
+            );
+        }
     }
 
     /// Reports that `ddi` was called for one that is not active.
@@ -127,17 +169,43 @@ pub fn image_is_unloaded(image: &pe_image::Image) {
     gone(image.base(), image.size(), &place, 0);
 }
 
+/// The routine of a driver has returned to the box, which is at `here` on its stack: reports what is active on the
+/// part of the thread's stack that nobody has any more.
+pub fn stack_is_left(here: usize, routine: usize) {
+    if !ON_STACK.get() {
+        return;
+    }
+    for (address, Active { kind, site }) in taken(crossing::stack_unused(here)) {
+        (kind.forget)(address);
+        let Kind { what, begun, .. } = kind;
+        // Where a routine has called another, that may have left it, and one of another driver has returned.
+        let is_own = pe_image::image_at(site).is_some_and(|image| image.contains(routine));
+        let sites = [(*begun, site), ("returned", routine)];
+        if let Some(rule) = kind.freed {
+            violation(
+                rule,
+                format!("a routine has returned with a {what} on its stack that is {begun}"),
+                &sites[..1 + usize::from(is_own)],
+            );
+        }
+    }
+    ON_STACK.set(active().keys().any(|key| crossing::lies_on_stack(key.0)));
+}
+
+/// What is active in the memory, and is not any more.
+fn taken(memory: Range<usize>) -> Vec<(usize, Active)> {
+    let mut active = active();
+    let within = active.range((memory.start, 0)..(memory.end, 0));
+    let keys: Vec<_> = within.map(|(key, _)| *key).collect();
+    let found = keys.into_iter();
+    let found = found.filter_map(|key| Some((key.0, active.remove(&key)?)));
+    let found = found.collect();
+    COUNT.store(active.len(), Ordering::Relaxed);
+    found
+}
+
 fn gone(start: usize, bytes: usize, place: &dyn Fn() -> String, site: usize) {
-    let within: Vec<_> = {
-        let mut active = active();
-        let within = active.range((start, 0)..(start + bytes, 0));
-        let keys: Vec<_> = within.map(|(key, _)| *key).collect();
-        let found = keys.into_iter();
-        let found = found.filter_map(|key| Some((key.0, active.remove(&key)?)));
-        let found = found.collect();
-        COUNT.store(active.len(), Ordering::Relaxed);
-        found
-    };
+    let within = taken(start..start + bytes);
     for (
         address,
         Active {

@@ -35,6 +35,8 @@ struct Set {
 /// What happens when a `KTIMER` expires, apart from being signaled.
 #[derive(Clone, Copy)]
 struct Expiration {
+    /// Who has set it.
+    caller: usize,
     /// Address of its DPC, or 0.
     dpc: usize,
     /// The routine of the DPC, or 0.
@@ -65,6 +67,23 @@ static TIMER: active::Kind = active::Kind {
     },
 };
 
+/// The DPC of one that is set.
+static DPC: active::Kind = active::Kind {
+    what: "DPC",
+    begun: "set with a timer",
+    freed: Some(&rules::ACTIVE_DPC_FREED),
+    twice: None,
+    missing: None,
+    forget: |dpc| {
+        let mut timers = lock();
+        for set in timers.set.get_or_insert_default().values_mut() {
+            if set.expiration.dpc == dpc {
+                set.expiration.dpc = 0;
+            }
+        }
+    },
+};
+
 static TIMERS: Mutex<Timers> = Mutex::new(Timers {
     due: BTreeMap::new(),
     set: None,
@@ -76,6 +95,16 @@ fn lock() -> MutexGuard<'static, Timers> {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| drop(thread::spawn_system("timer", run)));
     TIMERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Expiration {
+    /// The timer at `address` is not set any more.
+    fn end(&self, address: usize) {
+        TIMER.end(address);
+        if self.dpc != 0 {
+            DPC.end(self.dpc);
+        }
+    }
 }
 
 impl Timers {
@@ -90,7 +119,7 @@ impl Timers {
         let Some(set) = self.set.get_or_insert_default().remove(&timer) else {
             return false;
         };
-        TIMER.end(timer);
+        set.expiration.end(timer);
         self.due.remove(&set.key);
         true
     }
@@ -99,24 +128,36 @@ impl Timers {
         let set = self.set.get_or_insert_default();
         set.insert(timer, Set { key, expiration });
     }
-    /// Called for a timer that was just taken out of `due`.
-    fn expire(&mut self, timer: usize) {
-        let Some(set) = self.set.get_or_insert_default().remove(&timer) else {
-            return;
+    /// Called for a timer that was just taken out of `due`. What is not there any more, and who has set it.
+    fn expire(&mut self, timer: usize) -> Option<(&'static active::Kind, usize, usize)> {
+        let set = self.set.get_or_insert_default().remove(&timer)?;
+        let Expiration {
+            caller,
+            dpc,
+            period,
+            ..
+        } = set.expiration;
+        let lost = match dpc {
+            _ if !header::is_timer(timer) => Some((&TIMER, timer, caller)),
+            dpc if dpc != 0 && !dpc::is_initialized(dpc) => Some((&DPC, dpc, caller)),
+            _ => None,
         };
-        let Expiration { dpc, period, .. } = set.expiration;
-        if period.is_zero() {
-            TIMER.end(timer);
+        if period.is_zero() || lost.is_some() {
+            set.expiration.end(timer);
         } else {
             self.arm(timer, set.key.0 + period, set.expiration);
+        }
+        if lost.is_some() {
+            return lost;
         }
         let object = std::ptr::with_exposed_provenance_mut(timer);
         // SAFETY: a set timer is alive until it is cancelled, which takes this lock.
         unsafe { waits::signal(object) };
         if dpc != 0 {
             // SAFETY: as is its DPC.
-            unsafe { dpc::insert_for_timer(std::ptr::with_exposed_provenance_mut(dpc)) };
+            unsafe { dpc::insert_for_timer(std::ptr::with_exposed_provenance_mut(dpc), caller) };
         }
+        None
     }
 }
 
@@ -127,7 +168,13 @@ fn run() {
         let next = timers.due.keys().next().copied();
         match next {
             Some(key) if key.0 <= now => match timers.due.remove(&key) {
-                Some(Action::Timer(timer)) => timers.expire(timer),
+                Some(Action::Timer(timer)) => {
+                    if let Some((kind, address, caller)) = timers.expire(timer) {
+                        drop(timers);
+                        kind.is_written_over(address, caller);
+                        timers = lock();
+                    }
+                }
                 Some(Action::Call(call)) => {
                     drop(timers);
                     call();
@@ -151,6 +198,13 @@ pub(super) fn after(delay: Duration, routine: Routine) {
     lock().insert(Instant::now() + delay, Action::Call(routine));
 }
 
+/// Reports that `ddi` is called to initialize a timer that is set. It is not any more.
+pub fn check_not_set(ddi: &str, timer: *mut KTIMER, caller: usize) {
+    if TIMER.is_begun_anew(ddi, timer.addr(), caller) {
+        cancel(timer);
+    }
+}
+
 /// `KeInitializeTimerEx`: not set, not signaled.
 ///
 /// # Safety
@@ -160,6 +214,16 @@ pub unsafe fn initialize(timer: *mut KTIMER, notification: bool) {
     unsafe { timer.write_bytes(0, 1) };
     // SAFETY: contract of the function.
     unsafe { header::initialize_timer_object(timer.cast(), notification, size_of::<KTIMER>()) };
+}
+
+/// Reports that `ddi` is called to set what is no timer, or with what is no DPC. True if both are.
+///
+/// # Safety
+/// `timer` points to memory of a `KTIMER`.
+pub unsafe fn expect(ddi: &str, timer: *mut KTIMER, dpc: *mut KDPC, caller: usize) -> bool {
+    // SAFETY: contract of the function.
+    let is_timer = unsafe { header::expect_timer(timer.cast(), ddi, caller) };
+    is_timer && (dpc.is_null() || dpc::expect_initialized(ddi, dpc, caller))
 }
 
 /// `KeSetTimerEx` by the call that returns to `caller`: `due` as the timeout of a wait, `period` in
@@ -178,6 +242,7 @@ pub unsafe fn set(
 ) -> bool {
     let address = timer.expose_provenance();
     let expiration = Expiration {
+        caller,
         dpc: dpc.expose_provenance(),
         site: if dpc.is_null() {
             0
@@ -196,6 +261,9 @@ pub unsafe fn set(
     // SAFETY: contract of the function.
     unsafe { (*timer).Period = period };
     TIMER.begin(address, caller);
+    if !dpc.is_null() {
+        DPC.begin(expiration.dpc, caller);
+    }
     timers.arm(address, time::deadline(due), expiration);
     was_set
 }

@@ -38,7 +38,7 @@ fn counting_dpc() -> (*mut KDPC, &'static AtomicUsize) {
     let counter: &'static AtomicUsize = Box::leak(Box::default());
     let dpc = Box::into_raw(Box::<KDPC>::default());
     // SAFETY: the memory of a DPC.
-    unsafe { dpc::initialize(dpc, count, std::ptr::from_ref(counter).cast_mut().cast()) };
+    unsafe { dpc::initialize(dpc, count, std::ptr::from_ref(counter).cast_mut().cast(), 0) };
     (dpc, counter)
 }
 
@@ -111,9 +111,9 @@ fn a_dpc_is_queued_once_with_its_arguments() {
     }));
     let number = std::ptr::without_provenance_mut;
     // SAFETY: leaked, here and below.
-    assert!(unsafe { dpc::insert(dpc, number(10), number(100)) });
+    assert!(unsafe { dpc::insert(dpc, number(10), number(100), 0) });
     // SAFETY: as above.
-    assert!(!unsafe { dpc::insert(dpc, number(1), number(1)) });
+    assert!(!unsafe { dpc::insert(dpc, number(1), number(1), 0) });
     gate.wait();
     work::flush_dpcs();
     assert_eq!(counter.load(Ordering::Acquire), 111);
@@ -124,7 +124,7 @@ fn a_dpc_is_queued_once_with_its_arguments() {
         other.wait();
     }));
     // SAFETY: as above.
-    assert!(unsafe { dpc::insert(dpc, number(0), number(0)) });
+    assert!(unsafe { dpc::insert(dpc, number(0), number(0), 0) });
     // SAFETY: as above.
     assert!(unsafe { dpc::remove(dpc) });
     gate.wait();
@@ -144,4 +144,64 @@ fn calls_come_in_the_order_of_their_time() {
     }
     drop(tell);
     assert_eq!(told.iter().collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+/// What verifier has to say of `what`, by the names of its rules.
+fn found(what: impl FnOnce()) -> Vec<&'static str> {
+    let ((), found) = crate::verifier::capture(what);
+    found.iter().map(|found| found.rule.name).collect()
+}
+
+/// Memory of one that was never initialized, of one that is in a list of the system, and of one that was there.
+#[test]
+fn what_is_no_timer_and_no_dpc_is_refused() {
+    let zeroed = Box::into_raw(Box::<KTIMER>::default());
+    let no_dpc = Box::into_raw(Box::<KDPC>::default());
+    let (timer, (dpc, counter)) = (timer(true), counting_dpc());
+    let is_uninitialized = [rules::UNINITIALIZED_OBJECT.name];
+    let set_with = |timer, dpc| {
+        // SAFETY: leaked, here and below.
+        found(|| assert!(!unsafe { expect("KeSetTimer", timer, dpc, 0) }))
+    };
+    assert_eq!(set_with(zeroed, std::ptr::null_mut()), is_uninitialized);
+    assert_eq!(set_with(timer, no_dpc), is_uninitialized);
+    let insert = |dpc| {
+        found(|| {
+            let none = std::ptr::null_mut();
+            // SAFETY: as above.
+            unsafe { dpc::insert(dpc, none, none, 0) };
+            work::flush_dpcs();
+        })
+    };
+    assert_eq!(insert(no_dpc), is_uninitialized);
+    assert_eq!(insert(dpc), [""; 0]);
+    assert_eq!(counter.load(Ordering::Acquire), 1);
+    // SAFETY: as above.
+    unsafe { set(timer, -1_000_000 * MILLISECOND, 0, dpc, 0) };
+    let anew = || found(|| check_not_set("KeInitializeTimer", timer, 0));
+    assert_eq!(anew(), [rules::ACTIVE_INITIALIZED.name]);
+    assert_eq!(anew(), [""; 0]);
+}
+
+#[test]
+fn a_timer_that_is_written_over_is_not_touched() {
+    let mut timers = Timers::default();
+    let timer = timer(true);
+    let expiration = Expiration {
+        caller: 7,
+        dpc: 0,
+        site: 0,
+        period: Duration::ZERO,
+    };
+    let mut expire = || {
+        timers.arm(timer.addr(), Instant::now(), expiration);
+        timers.expire(timer.addr())
+    };
+    assert!(expire().is_none());
+    // SAFETY: leaked.
+    unsafe { timer.write_bytes(0x5A, 1) };
+    assert!(expire().is_some_and(|(_, lost, caller)| (lost, caller) == (timer.addr(), 7)));
+    // SAFETY: as above.
+    let bytes = unsafe { timer.cast::<[u8; size_of::<KTIMER>()]>().read() };
+    assert!(bytes.iter().all(|byte| *byte == 0x5A));
 }

@@ -15,6 +15,7 @@
 use super::apc::{self, Regions};
 use super::{held_locks, irql, thread, timer};
 use crate::nt::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::pool::active;
 use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -261,6 +262,7 @@ fn check_worker(site: usize) {
 
 /// Reports what the routine that has returned left behind in this thread.
 pub(super) fn check_regions(what: &str, site: usize) {
+    check_stack(site);
     let regions = Regions::current();
     let locks = held_locks::count();
     if regions != Regions::default() || locks > 0 {
@@ -271,6 +273,11 @@ pub(super) fn check_regions(what: &str, site: usize) {
         );
         Regions::default().restore();
     }
+}
+
+fn check_stack(site: usize) {
+    let here = 0_u8;
+    active::stack_is_left((&raw const here).addr(), site);
 }
 
 fn start_dpcs() {
@@ -344,6 +351,7 @@ fn run_dpcs() {
 }
 
 fn check_dpc(site: usize) {
+    check_stack(site);
     let (level, locks) = (irql::current(), held_locks::count());
     if level != DISPATCH_LEVEL || locks > 0 {
         violation(

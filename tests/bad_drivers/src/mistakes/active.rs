@@ -4,15 +4,25 @@ use super::Mistake;
 use crate::filter::{DispatchRoutine, dispatch};
 use crate::kernel::{initialize_event, milliseconds};
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, ERESOURCE, IRP_MJ_QUERY_INFORMATION, KEVENT, KMUTEX, KTIMER,
-    NPAGED_LOOKASIDE_LIST, NTSTATUS, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, POOL_FLAG_PAGED,
-    PVOID, WORK_QUEUE_ITEM, ntddk,
+    _WORK_QUEUE_TYPE, ERESOURCE, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KMUTEX, KTIMER,
+    NPAGED_LOOKASIDE_LIST, NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED,
+    POOL_FLAG_PAGED, PVOID, WORK_QUEUE_ITEM, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadA");
 /// Of the blocks of a lookaside list.
 const BYTES: u64 = 64;
+/// What [`GATE`] is at first, while it keeps a DPC, and after that.
+const NO_GATE: u8 = 0;
+const CLOSED: u8 = 1;
+const OPEN: u8 = 2;
+
+static RUN: AtomicU32 = AtomicU32::new(0);
+static GATE: AtomicU8 = AtomicU8::new(NO_GATE);
+// SAFETY: a structure of integers and pointers.
+static mut FIRST: KDPC = unsafe { core::mem::zeroed() };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     if major != IRP_MJ_QUERY_INFORMATION {
@@ -20,6 +30,14 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     }
     match mistake {
         Mistake::TimerInFreedBlock => Some(free_with_timer),
+        Mistake::TimerOnLeftStack => Some(leave_timer),
+        Mistake::TimerInitializedWhileSet => Some(initialize_set_timer),
+        Mistake::TimerNotInitialized => Some(set_uninitialized_timer),
+        Mistake::DpcInFreedBlock => Some(free_with_dpc),
+        Mistake::DpcOfTimerFreed => Some(free_dpc_of_timer),
+        Mistake::DpcOnLeftStack => Some(leave_dpc),
+        Mistake::DpcNotInitialized => Some(queue_uninitialized_dpc),
+        Mistake::ResourceOnLeftStack => Some(leave_resource),
         Mistake::ResourceInFreedBlock => Some(free_with_resource),
         Mistake::ResourceInitializedTwice => Some(initialize_resource_twice),
         Mistake::ResourceDeletedUninitialized => Some(delete_uninitialized),
@@ -71,6 +89,105 @@ unsafe extern "C" fn free_with_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
         set(timer);
         ntddk::ExFreePoolWithTag(timer.cast(), TAG); // MISTAKE: timer-in-freed-block
     }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn leave_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut timer = KTIMER::default();
+    set(&raw mut timer);
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn initialize_set_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let timer = nonpaged::<KTIMER>();
+    if !timer.is_null() {
+        set(timer);
+        ntddk::KeInitializeTimer(timer); // MISTAKE: timer-initialized-while-set
+        ntddk::KeCancelTimer(timer);
+        free(timer);
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn set_uninitialized_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let timer = nonpaged::<KTIMER>();
+    if !timer.is_null() {
+        let _ = ntddk::KeSetTimer(timer, milliseconds(60_000), null_mut()); // MISTAKE: timer-not-initialized
+        ntddk::KeCancelTimer(timer);
+        free(timer);
+    }
+    dispatch(device, irp)
+}
+
+/// `KDEFERRED_ROUTINE`.
+unsafe extern "C" fn count(_: PKDPC, _: PVOID, _: PVOID, _: PVOID) {
+    RUN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// `KDEFERRED_ROUTINE`: one that others are queued behind.
+unsafe extern "C" fn wait_at_gate(_: PKDPC, _: PVOID, _: PVOID, _: PVOID) {
+    while GATE.load(Ordering::Acquire) == CLOSED {
+        core::hint::spin_loop();
+    }
+}
+
+/// Queues a DPC behind one that runs until the gate is open; the first request that comes here does.
+unsafe fn queue_behind_gate(dpc: *mut KDPC) {
+    let is_first = GATE.compare_exchange(NO_GATE, CLOSED, Ordering::AcqRel, Ordering::Acquire);
+    if is_first.is_err() {
+        GATE.store(OPEN, Ordering::Release);
+        return;
+    }
+    let first = &raw mut FIRST;
+    ntddk::KeInitializeDpc(first, Some(wait_at_gate), null_mut());
+    ntddk::KeInsertQueueDpc(first, null_mut(), null_mut());
+    ntddk::KeInitializeDpc(dpc, Some(count), null_mut());
+    ntddk::KeInsertQueueDpc(dpc, null_mut(), null_mut());
+}
+
+unsafe extern "C" fn free_with_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let dpc = nonpaged::<KDPC>();
+    if !dpc.is_null() {
+        queue_behind_gate(dpc);
+        ntddk::ExFreePoolWithTag(dpc.cast(), TAG); // MISTAKE: dpc-in-freed-block
+        GATE.store(OPEN, Ordering::Release);
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn free_dpc_of_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let (timer, dpc) = (nonpaged::<KTIMER>(), nonpaged::<KDPC>());
+    if !timer.is_null() && !dpc.is_null() {
+        ntddk::KeInitializeDpc(dpc, Some(count), null_mut());
+        ntddk::KeInitializeTimer(timer);
+        let _ = ntddk::KeSetTimer(timer, milliseconds(60_000), dpc);
+        ntddk::ExFreePoolWithTag(dpc.cast(), TAG); // MISTAKE: dpc-of-timer-freed
+        ntddk::KeCancelTimer(timer);
+        free(timer);
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn leave_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut dpc = KDPC::default();
+    queue_behind_gate(&raw mut dpc);
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn queue_uninitialized_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let dpc = nonpaged::<KDPC>();
+    if !dpc.is_null() {
+        ntddk::KeInsertQueueDpc(dpc, null_mut(), null_mut()); // MISTAKE: dpc-not-initialized
+        ntddk::KeFlushQueuedDpcs();
+        free(dpc);
+    }
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn leave_resource(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut resource = ERESOURCE::default();
+    let _ = ntddk::ExInitializeResourceLite(&raw mut resource);
+    acquire_and_release(&raw mut resource);
     dispatch(device, irp)
 }
 
@@ -214,7 +331,19 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
         set(timer);
         let _ = ntddk::KeSetTimer(timer, milliseconds(60_000), null_mut());
         ntddk::KeCancelTimer(timer);
+        ntddk::KeInitializeTimer(timer);
         free(timer);
+    }
+    // One on the stack, which is cancelled there, and one that has run.
+    let (mut timer, mut dpc) = (KTIMER::default(), KDPC::default());
+    ntddk::KeInitializeDpc(&raw mut dpc, Some(count), null_mut());
+    ntddk::KeInitializeTimer(&raw mut timer);
+    let _ = ntddk::KeSetTimer(&raw mut timer, milliseconds(60_000), &raw mut dpc);
+    ntddk::KeCancelTimer(&raw mut timer);
+    for _ in 0..2 {
+        ntddk::KeInitializeDpc(&raw mut dpc, Some(count), null_mut());
+        ntddk::KeInsertQueueDpc(&raw mut dpc, null_mut(), null_mut());
+        ntddk::KeFlushQueuedDpcs();
     }
     let resource = nonpaged::<ERESOURCE>();
     if !resource.is_null() {

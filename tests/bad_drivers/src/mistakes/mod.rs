@@ -373,6 +373,22 @@ mistakes! {
     RundownReleasedTwice = "rundown-released-twice";
     /// A block is freed with a timer in it that is set.
     TimerInFreedBlock = "timer-in-freed-block";
+    /// A routine returns with a timer on its stack that is set.
+    TimerOnLeftStack = "timer-on-left-stack";
+    /// A timer is initialized while it is set.
+    TimerInitializedWhileSet = "timer-initialized-while-set";
+    /// A timer is set that was never initialized.
+    TimerNotInitialized = "timer-not-initialized";
+    /// A block is freed with a DPC in it that is queued.
+    DpcInFreedBlock = "dpc-in-freed-block";
+    /// The DPC of a timer that is set is freed.
+    DpcOfTimerFreed = "dpc-of-timer-freed";
+    /// A routine returns with a DPC on its stack that is queued.
+    DpcOnLeftStack = "dpc-on-left-stack";
+    /// A DPC is queued that was never initialized.
+    DpcNotInitialized = "dpc-not-initialized";
+    /// A routine returns with a resource on its stack that was not deleted.
+    ResourceOnLeftStack = "resource-on-left-stack";
     /// A block is freed with a resource in it that was not deleted.
     ResourceInFreedBlock = "resource-in-freed-block";
     /// A resource is initialized twice.

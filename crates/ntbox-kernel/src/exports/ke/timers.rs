@@ -13,9 +13,10 @@ pub unsafe extern "win64" fn initialize_dpc(
     dpc: *mut KDPC,
     routine: DeferredRoutine,
     context: *mut c_void,
+    caller: usize,
 ) {
     // SAFETY: the driver passes the memory of a DPC.
-    unsafe { dpc::initialize(dpc, routine, context) }
+    unsafe { dpc::initialize(dpc, routine, context, caller) }
 }
 
 /// `KeInsertQueueDpc`.
@@ -23,9 +24,10 @@ pub unsafe extern "win64" fn insert_queue_dpc(
     dpc: *mut KDPC,
     argument1: *mut c_void,
     argument2: *mut c_void,
+    caller: usize,
 ) -> u8 {
     // SAFETY: the driver passes a DPC.
-    u8::from(unsafe { dpc::insert(dpc, argument1, argument2) })
+    u8::from(unsafe { dpc::insert(dpc, argument1, argument2, caller) })
 }
 
 /// `KeRemoveQueueDpc`.
@@ -42,18 +44,22 @@ pub unsafe extern "win64" fn flush_queued_dpcs(caller: usize) {
 
 /// `KeInitializeTimer`: a notification timer.
 pub unsafe extern "win64" fn initialize_timer(timer: *mut KTIMER, caller: usize) {
-    irql::require("KeInitializeTimer", caller);
-    resident::object("KeInitializeTimer", timer.addr(), caller);
-    // SAFETY: the driver passes the memory of a timer.
-    unsafe { timer::initialize(timer, true) }
+    // SAFETY: as for the driver.
+    unsafe { initialize_as("KeInitializeTimer", timer, true, caller) }
 }
 
 /// `KeInitializeTimerEx`. `kind` is a `TIMER_TYPE`: 0 is a notification timer.
 pub unsafe extern "win64" fn initialize_timer_ex(timer: *mut KTIMER, kind: i32, caller: usize) {
-    irql::require("KeInitializeTimerEx", caller);
-    resident::object("KeInitializeTimerEx", timer.addr(), caller);
+    // SAFETY: as for the driver.
+    unsafe { initialize_as("KeInitializeTimerEx", timer, kind == 0, caller) }
+}
+
+unsafe fn initialize_as(ddi: &'static str, timer: *mut KTIMER, notification: bool, caller: usize) {
+    irql::require(ddi, caller);
+    resident::object(ddi, timer.addr(), caller);
+    timer::check_not_set(ddi, timer, caller);
     // SAFETY: the driver passes the memory of a timer.
-    unsafe { timer::initialize(timer, kind == 0) }
+    unsafe { timer::initialize(timer, notification) }
 }
 
 /// `KeSetTimer`.
@@ -63,9 +69,8 @@ pub unsafe extern "win64" fn set_timer(
     dpc: *mut KDPC,
     caller: usize,
 ) -> u8 {
-    irql::require("KeSetTimer", caller);
-    // SAFETY: the driver passes a timer and a DPC or null.
-    u8::from(unsafe { timer::set(timer, due, 0, dpc, caller) })
+    // SAFETY: as for the driver.
+    unsafe { set_as("KeSetTimer", timer, (due, 0), dpc, caller) }
 }
 
 /// `KeSetTimerEx`.
@@ -76,9 +81,25 @@ pub unsafe extern "win64" fn set_timer_ex(
     dpc: *mut KDPC,
     caller: usize,
 ) -> u8 {
-    irql::require("KeSetTimerEx", caller);
-    // SAFETY: the driver passes a timer and a DPC or null.
-    u8::from(unsafe { timer::set(timer, due, period.max(0).cast_unsigned(), dpc, caller) })
+    // SAFETY: as for the driver.
+    unsafe { set_as("KeSetTimerEx", timer, (due, period), dpc, caller) }
+}
+
+unsafe fn set_as(
+    ddi: &'static str,
+    timer: *mut KTIMER,
+    (due, period): (i64, i32),
+    dpc: *mut KDPC,
+    caller: usize,
+) -> u8 {
+    irql::require(ddi, caller);
+    // SAFETY: the driver passes memory of a timer.
+    if !unsafe { timer::expect(ddi, timer, dpc, caller) } {
+        return 0;
+    }
+    let period = period.max(0).cast_unsigned();
+    // SAFETY: the driver passes a timer and a DPC or null, which were looked at.
+    u8::from(unsafe { timer::set(timer, due, period, dpc, caller) })
 }
 
 /// `KeCancelTimer`.

@@ -7,10 +7,12 @@
 )]
 
 use super::waiter::Waiter;
+use crate::host::memory;
 use crate::nt::{DISPATCHER_HEADER, KMUTANT, KQUEUE, LIST_ENTRY};
 use crate::pool;
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// `Header.Type` of an object that can be waited for.
@@ -55,6 +57,11 @@ impl ObjectType {
         .find(|kind| *kind as u8 == value)
     }
 }
+
+const TIMERS: &[ObjectType] = &[
+    ObjectType::NotificationTimer,
+    ObjectType::SynchronizationTimer,
+];
 
 /// `MaximumCount` of a queue that was run down: every wait for it ends, and takes nothing of its state.
 pub(super) const RUN_DOWN: u32 = 0;
@@ -192,8 +199,43 @@ pub(in crate::processor) unsafe fn initialize_timer_object(
     unsafe { Object::at(object) }.initialize(kind, bytes, 0);
 }
 
+/// True if there is an initialized timer at `address`.
+pub(in crate::processor) fn is_timer(address: usize) -> bool {
+    // SAFETY: a structure of integers and pointers, of which two fields are looked at.
+    let header =
+        unsafe { memory::try_read_as::<[usize; size_of::<DISPATCHER_HEADER>() / 8]>(address) };
+    header.is_some_and(|header| {
+        let kind = ObjectType::of(header[0] as u8);
+        header[offset_of!(DISPATCHER_HEADER, WaitListHead) / 8] != 0
+            && kind.is_some_and(|kind| TIMERS.contains(&kind))
+    })
+}
+
+/// Reports an object that is no timer.
+///
+/// # Safety
+/// `object` points to memory of a `KTIMER`.
+pub(in crate::processor) unsafe fn expect_timer(
+    object: *mut c_void,
+    ddi: &str,
+    caller: usize,
+) -> bool {
+    // SAFETY: contract of the function.
+    let object = unsafe { Object::at(object) };
+    expect_kind_at(object, ddi, TIMERS, &[("called at", caller)])
+}
+
 /// Reports an object that is not of one of `kinds`.
 pub(super) fn expect_kind(object: Object, ddi: &str, kinds: &[ObjectType]) -> bool {
+    expect_kind_at(object, ddi, kinds, &[])
+}
+
+fn expect_kind_at(
+    object: Object,
+    ddi: &str,
+    kinds: &[ObjectType],
+    sites: &[(&'static str, usize)],
+) -> bool {
     let kind = object.kind();
     if kind.is_some_and(|kind| kinds.contains(&kind)) {
         return true;
@@ -205,7 +247,7 @@ pub(super) fn expect_kind(object: Object, ddi: &str, kinds: &[ObjectType]) -> bo
     violation(
         &rules::UNINITIALIZED_OBJECT,
         format!("{ddi}: {} {state}", object.describe()),
-        &[],
+        sites,
     );
     false
 }

@@ -6,19 +6,37 @@ use super::rule::{page, rules};
 rules! { PoolAndLocks;
     ACTIVE_TIMER_FREED = {
         name: "ActiveTimerFreed",
-        code: "0xC4/15",
-        checks: "Memory is freed with a timer in it that is set",
+        code: "0xC4/15, 0xC7/0",
+        checks: "Memory is freed, or a stack left, with a timer in it that is set; or it is used for something else",
         source: page::VIOLATION,
-        detected_by: "the timers that are set, against each block and image that goes",
+        detected_by: "the timers that are set, against each block, image and part of a stack that goes, and their headers when they expire",
         should: "call KeCancelTimer before the memory of a timer is freed, and wait for its DPC with KeFlushQueuedDpcs",
         proof: BadDriver("timer-in-freed-block"),
+    };
+    ACTIVE_DPC_FREED = {
+        name: "ActiveDpcFreed",
+        code: "0xC7/1 TIMER_OR_DPC_INVALID",
+        checks: "Memory is freed, or a stack left, with a DPC in it that is queued; or it is used for something else",
+        source: "debugger/bug-check-0xc7--timer-or-dpc-invalid",
+        detected_by: "the DPCs that are queued, against each block, image and part of a stack that goes, and their type when they run",
+        should: "call KeRemoveQueueDpc or KeFlushQueuedDpcs before the memory of a DPC is freed; keep it in nonpaged pool or a device extension",
+        proof: BadDriver("dpc-in-freed-block"),
+    };
+    ACTIVE_INITIALIZED = {
+        name: "ActiveObjectInitialized",
+        code: "documented",
+        checks: "A timer is initialized while it is set, or a DPC while it is queued: it lies in a list of the system, which is cut there",
+        source: "ddi/wdm/nf-wdm-kesettimerex",
+        detected_by: "KeInitializeTimer(Ex) and KeInitializeDpc: the timers that are set and the DPCs that are queued",
+        should: "initialize a timer and its DPC once; to set it again needs nothing, and KeCancelTimer ends it",
+        proof: BadDriver("timer-initialized-while-set"),
     };
     ACTIVE_RESOURCE_FREED = {
         name: "ActiveResourceFreed",
         code: "0xC4/D2, 0xC4/17",
-        checks: "Memory is freed with a resource in it that was not deleted",
+        checks: "Memory is freed, or a stack left, with a resource in it that was not deleted",
         source: page::VIOLATION,
-        detected_by: "the resources that are initialized, against each block and image that goes",
+        detected_by: "the resources that are initialized, against each block, image and part of a stack that goes",
         should: "call ExDeleteResourceLite before the memory of an ERESOURCE is freed",
         proof: BadDriver("resource-in-freed-block"),
     };

@@ -59,7 +59,7 @@ census! {
     checked "0xC2" BAD_FREE, ZERO_TAG;
     checked "0xC5" POOL_OVERRUN_FOUND;
     checked "0xC6" USE_AFTER_FREE;
-    checked "0xC7" DPC_APC_STATE;
+    checked "0xC7" DPC_APC_STATE, ACTIVE_DPC_FREED, ACTIVE_TIMER_FREED;
     checked "0xC8" DPC_IRQL;
     checked "0xCB" LOCKED_MDL_FREED;
     checked "0xCC" USE_AFTER_FREE;
