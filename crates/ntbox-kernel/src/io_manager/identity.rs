@@ -162,6 +162,11 @@ pub fn cancel_next(moment: Moment) {
     want(|wanted| wanted.cancel_at = Some(moment));
 }
 
+/// What was asked for the next call is asked for no longer: a request that is refused before it is one begins no call.
+pub fn ask_nothing_of_next() {
+    WANTED.take();
+}
+
 /// The calls since there were `calls` of them do not count: they are made again.
 pub fn take_back_to(calls: u64) {
     CALLS.set(calls);
@@ -231,6 +236,11 @@ impl Drop for Call {
 mod tests {
     use super::*;
 
+    fn begin_and_look() -> Wanted {
+        let _call = begin();
+        current().wanted
+    }
+
     #[test]
     fn ordinals_count_per_thread_and_nested_calls_share_the_outer_one() {
         std::thread::spawn(|| {
@@ -254,6 +264,9 @@ mod tests {
             assert!(!current().wanted.hold_until_cancelled);
             assert_eq!(calls(), 3);
             drop(third);
+            cancel_next(Moment::ALL[0]);
+            ask_nothing_of_next();
+            assert_eq!(begin_and_look(), Wanted::default());
             begin_operation(3, 7);
             let _of_operation = begin();
             assert_eq!(current().value, 3 << 40 | 7 << 8 | 1);

@@ -115,6 +115,7 @@ impl Worker {
                 identity::cancel_next(Moment::ALL[self.cancels.usize(..Moment::ALL.len())]);
             }
             let outcome = request();
+            identity::ask_nothing_of_next();
             // A driver may complete it so: as if it had not been asked for.
             if cancelled && outcome.status == STATUS_CANCELLED {
                 identity::take_back_to(before);
