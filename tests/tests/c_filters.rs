@@ -5,7 +5,7 @@
 
 use fsglass_tests::c_filters::{Compiler, build, build_with_mistake, strip};
 use fsglass_tests::command::{Ended, ntbox};
-use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::drivers::{self, Profile, repository};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -186,6 +186,61 @@ fn a_monitor_by_clang_is_clean() {
 #[test]
 fn a_monitor_by_gcc_is_clean() {
     is_clean("monitor", Compiler::Mingw);
+}
+
+#[test]
+fn a_queue_with_a_cancel_routine_by_clang_is_clean() {
+    is_clean("holds", Compiler::Msvc);
+}
+
+#[test]
+fn a_queue_with_a_cancel_routine_by_gcc_is_clean() {
+    is_clean("holds", Compiler::Mingw);
+}
+
+/// Requests are cancelled before a filter has them, and while it holds them; files are copied all the same.
+#[test]
+fn what_a_filter_holds_is_cancelled_there() {
+    let filter = build("holds", Compiler::Msvc);
+    let tree = repository().join("tests/c_filters");
+    let copy = format!("copy:{}", tree.display());
+    for work in [
+        &["--ops", "4000"][..],
+        &["--workload", &copy, "--may-pend", "--threads", "2"],
+    ] {
+        let ended = run("run", &[&filter], work);
+        ended.expect_code(0);
+        let (held, there, before) = ended
+            .output
+            .lines()
+            .find_map(counts_of_holds)
+            .expect("what the filter has counted");
+        assert!(
+            held > there && there > 0 && before > 0,
+            "{held} {there} {before}"
+        );
+    }
+}
+
+/// The numbers in what the filter prints at its end.
+fn counts_of_holds(line: &str) -> Option<(u32, u32, u32)> {
+    let counts = line.trim_start().strip_prefix("DbgPrint: holds: ")?;
+    let numbers = counts
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok());
+    let [held, there, before] = Vec::from_iter(numbers)[..] else {
+        return None;
+    };
+    Some((held, there, before))
+}
+
+#[test]
+fn what_goes_wrong_with_a_queue_is_told() {
+    let mistakes = [
+        ("LEAVES_IT_QUEUED", "UseAfterFree", "CompleteCancelled"),
+        ("FORGETS_TO_LOOK", "IrpCancelField", "Cancelled"),
+    ];
+    each_is_told("holds", &mistakes);
 }
 
 /// Builds the filter with each mistake by each compiler, and expects the rule and who broke it.

@@ -1,7 +1,7 @@
-//! Requests that are cancelled while a dispatch routine of a driver has them.
+//! Requests that are cancelled while a driver has them.
 //!
 //! A program's other threads may cancel a request at any moment, also one that is on its way down: before a driver has
-//! it, between two of its calls, while it waits. When that happens is said beforehand with the call
+//! it, between two of its calls, while it waits, while it holds the request in a queue of its own. When that happens is said beforehand with the call
 //! ([`identity`]), so that a run is the same again with the same seed; another thread does it, while that of
 //! the request stands still. That one is the request's originator: the request is not freed until it goes on, as its
 //! second stage is an APC of that thread.
@@ -60,11 +60,12 @@ pub unsafe fn during<R>(irp: *mut IRP, send: impl FnOnce() -> R) -> R {
     };
     let before = DUE.replace(Some(due));
     let result = send();
+    at(Moment::Held, irp);
     DUE.set(before);
     result
 }
 
-/// A driver's dispatch routine has come to `moment` with `irp`, or with whichever it has if that is null.
+/// The way of a request has come to `moment` with `irp`, or with whichever it has if that is null.
 pub fn at(moment: Moment, irp: *const IRP) {
     let Some(due) = DUE.get() else { return };
     if due.moment != moment || !irp.is_null() && irp != due.irp.cast_const() {

@@ -29,7 +29,7 @@ pub enum Choice {
     HeldUntilCancelled,
 }
 
-/// When another thread cancels a request that a driver's dispatch routine has.
+/// When another thread cancels a request that a driver has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// Before the driver has it.
@@ -40,11 +40,19 @@ pub enum Moment {
     Returned,
     /// When the driver waits.
     Waits,
+    /// When the request has come back pending, and somebody holds it.
+    Held,
 }
 
 impl Moment {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Arrives, Self::PassedOn, Self::Returned, Self::Waits];
+    pub const ALL: [Self; 5] = [
+        Self::Arrives,
+        Self::PassedOn,
+        Self::Returned,
+        Self::Waits,
+        Self::Held,
+    ];
 }
 
 /// Which call a request belongs to, and how its caller wants it treated.
