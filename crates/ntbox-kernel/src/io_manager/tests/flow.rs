@@ -9,12 +9,14 @@
 use super::drivers::{
     Behaviour, FILTERS, LOWEST, Seen, Stack, issue, issue_synchronously, originate,
 };
-use crate::io_manager::{call, cancel, complete, irp, stack};
+use crate::io_manager::early_cancel::{self, Moment};
+use crate::io_manager::{call, cancel, complete, identity, irp, stack};
 use crate::nt::{
-    DEVICE_OBJECT, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS,
-    STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_INVALID_DEVICE_REQUEST,
+    DEVICE_OBJECT, DISPATCH_LEVEL, IRP, IRP_DEFER_IO_COMPLETION, IRP_SYNCHRONOUS_API, IrpExt,
+    NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_INVALID_DEVICE_REQUEST,
     STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS,
 };
+use crate::processor::irql;
 use crate::verifier::capture;
 use std::ffi::c_void;
 use std::sync::Mutex;
@@ -271,6 +273,57 @@ fn cancelling_before_the_routine_is_set_is_seen_by_the_driver() {
             signaled: true
         }
     );
+}
+
+/// At each moment of its way that was wanted, and at no other; not another request, and not under a spin lock.
+#[test]
+fn a_request_is_cancelled_at_the_moment_that_was_wanted() {
+    identity::begin_thread(1);
+    for (wanted, moment) in Moment::ALL.into_iter().enumerate() {
+        let stack = Stack::new(&[Behaviour::HoldUntilCancelled, Behaviour::Propagate]);
+        let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+        let other = originate(stack.top(), IRP_SYNCHRONOUS_API);
+        // SAFETY: not sent yet, here and below.
+        let is_cancelled = |irp: *mut IRP| unsafe { (*irp).Cancel };
+        let (irp, others) = (request.irp, other.irp);
+        identity::cancel_next(moment);
+        let _call = identity::begin();
+        let pass = || {
+            early_cancel::at(moment, others);
+            let level = irql::raise(DISPATCH_LEVEL);
+            early_cancel::at(moment, irp);
+            irql::lower(level);
+            assert!(!is_cancelled(irp) && !is_cancelled(others));
+            Moment::ALL.map(|moment| {
+                early_cancel::at(moment, irp);
+                is_cancelled(irp)
+            })
+        };
+        // SAFETY: alive, and of this thread.
+        let cancelled = unsafe { early_cancel::during(irp, pass) };
+        let expected: [bool; Moment::ALL.len()] = std::array::from_fn(|passed| passed >= wanted);
+        assert_eq!(cancelled, expected, "{moment:?}");
+        assert!(!is_cancelled(others));
+        let returned = request.send(stack.top(), 0);
+        let block = request.seen(returned).block;
+        assert_eq!(block, Some((STATUS_CANCELLED, 0)));
+    }
+}
+
+#[test]
+fn a_request_that_came_back_pending_is_cancelled_there() {
+    identity::begin_thread(1);
+    let stack = Stack::new(&[Behaviour::HoldUntilCancelled, Behaviour::Propagate]);
+    let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+    identity::cancel_next(Moment::Held);
+    let _call = identity::begin();
+    let irp = request.irp;
+    // SAFETY: alive, and of this thread.
+    let returned = unsafe { early_cancel::during(irp, || request.send(stack.top(), 0)) };
+    assert_eq!(returned, STATUS_PENDING);
+    request.wait();
+    let block = request.seen(returned).block;
+    assert_eq!(block, Some((STATUS_CANCELLED, 0)));
 }
 
 #[test]
