@@ -333,6 +333,82 @@ static BOOLEAN Allocates(BOOLEAN Quota)
     return code == STATUS_SUCCESS;
 }
 
+/*
+ * A function with a handler of the driver's own, as a language has that is not C: raises, and returns what the handler
+ * has the stack unwound to Landed with.
+ */
+ULONG GuardedByOwn(NTSTATUS Status);
+extern UCHAR Landed[];
+__asm__(
+    ".text\n"
+    ".globl GuardedByOwn\n"
+    ".globl Landed\n"
+    ".seh_proc GuardedByOwn\n"
+    "GuardedByOwn:\n"
+    "sub rsp, 40\n"
+    ".seh_stackalloc 40\n"
+    ".seh_endprologue\n"
+    ".seh_handler OwnHandler, @except, @unwind\n"
+    "call qword ptr [rip + __imp_ExRaiseStatus]\n"
+    "nop\n"
+    "Landed:\n"
+    "add rsp, 40\n"
+    "ret\n"
+    ".seh_endproc\n");
+
+/* How the handler unwinds. */
+static BOOLEAN Extended;
+static ULONG UnwoundThere;
+
+/* The headers for drivers leave these to languages: as those for programs have them. */
+#define EXCEPTION_IS_UNWINDING 0x2
+#define EXCEPTION_IS_TARGET_UNWIND 0x20
+typedef struct _WHERE {
+    ULONG64 ControlPc;
+    ULONG64 ImageBase;
+    PVOID FunctionEntry;
+} WHERE, *PWHERE;
+NTSYSAPI PVOID NTAPI RtlLookupFunctionEntry(ULONG64 ControlPc, PULONG64 ImageBase, PVOID HistoryTable);
+NTSYSAPI VOID NTAPI RtlUnwind(PVOID Frame, PVOID Target, PEXCEPTION_RECORD Record, PVOID Value);
+NTSYSAPI VOID NTAPI RtlUnwindEx(PVOID Frame, PVOID Target, PEXCEPTION_RECORD Record, PVOID Value, PCONTEXT Context,
+                                PVOID HistoryTable);
+
+/* Its own frame is the target of the unwinding, of which it is told at last. */
+EXCEPTION_DISPOSITION NTAPI OwnHandler(PEXCEPTION_RECORD Record, PVOID Frame, PCONTEXT Context, PWHERE Where)
+{
+    ULONG64 base = 0;
+    PVOID entry = RtlLookupFunctionEntry(Where->ControlPc, &base, NULL);
+
+    if (entry == NULL || entry != Where->FunctionEntry || base != Where->ImageBase) {
+        return ExceptionContinueSearch;
+    }
+    if (Record->ExceptionFlags & EXCEPTION_IS_UNWINDING) {
+        UnwoundThere += (Record->ExceptionFlags & EXCEPTION_IS_TARGET_UNWIND) ? 1 : 100;
+        return ExceptionContinueSearch;
+    }
+    if (Extended) {
+        RtlUnwindEx(Frame, Landed, Record, (PVOID)9, Context, NULL);
+    }
+    RtlUnwind(Frame, Landed, Record, (PVOID)7);
+    return ExceptionContinueSearch;
+}
+
+/* A handler of the driver's own unwinds by itself, past those that are to be told between. */
+static BOOLEAN UnwindsByItself(VOID)
+{
+    ULONG64 base = 0;
+    ULONG first;
+    ULONG second;
+
+    Extended = FALSE;
+    first = GuardedByOwn(STATUS_DATA_ERROR);
+    Extended = TRUE;
+    second = GuardedByOwn(STATUS_DATA_ERROR);
+    /* What is no code has no entry. */
+    return first == 7 && second == 9 && UnwoundThere == 2
+        && RtlLookupFunctionEntry((ULONG64)&Trace, &base, NULL) == NULL;
+}
+
 /* Many times, from one frame: nothing is left behind. */
 static BOOLEAN Repeats(VOID)
 {
@@ -397,7 +473,7 @@ NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
     UNREFERENCED_PARAMETER(Driver);
     if (TRY(CatchesFaults()) && TRY(Searches()) && TRY(Resumes(7)) && TRY(Unwinds(7)) && TRY(EndsNormally())
         && TRY(Collides()) && TRY(Nests()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())
-        && TRY(Allocates(TRUE)) && TRY(Allocates(FALSE))) {
+        && TRY(UnwindsByItself()) && TRY(Allocates(TRUE)) && TRY(Allocates(FALSE))) {
         GoWrong();
         DbgPrint("exceptions: all as it should be\n");
         return STATUS_SUCCESS;

@@ -111,6 +111,12 @@ fn exceptions_find_their_handlers() {
         .expect_output("exceptions   unloaded, nothing left behind");
 }
 
+/// Whatever the options, stacked, and loaded twice.
+#[test]
+fn exceptions_are_clean() {
+    is_clean("exceptions", Compiler::Msvc);
+}
+
 /// What no handler may take, or none wants, is reported where it happened.
 #[test]
 fn what_is_not_handled_is_reported_as_it_was() {
