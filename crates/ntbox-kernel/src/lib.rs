@@ -19,6 +19,9 @@
 //! Whoever notices one, a routine of [`exports`], a fault that [`host`] has caught, a location that
 //! was left behind, names a rule of [`verifier`] and what it knows; the report is put together there.
 
+// A table of exports takes a step for each.
+#![recursion_limit = "256"]
+
 pub mod etw;
 pub mod exports;
 pub mod host;

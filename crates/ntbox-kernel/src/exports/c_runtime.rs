@@ -72,6 +72,8 @@ super::table! {
     bare "swprintf_s" => print::swprintf_s,
     "vsprintf_s" => print::vsprintf_s,
     "vswprintf_s" => print::vswprintf_s,
+    "_vsnprintf_s" => print::vsnprintf_s,
+    "_vsnwprintf_s" => print::vsnwprintf_s,
     bare "sprintf" => print::sprintf,
     bare "swprintf" => print::swprintf,
     bare "_snprintf" => print::snprintf,

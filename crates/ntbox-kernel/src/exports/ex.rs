@@ -4,7 +4,7 @@
 
 mod fast_mutex;
 mod interlocked;
-mod lookaside;
+pub(super) mod lookaside;
 mod misc;
 pub(crate) mod pool;
 mod push_lock;

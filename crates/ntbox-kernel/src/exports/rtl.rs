@@ -78,6 +78,7 @@ super::table! {
     caller(3) "RtlLookupFirstMatchingElementGenericTableAvl" => generic_table::lookup_first,
     caller(2) "RtlEnumerateGenericTableAvl" => generic_table::enumerate::<RTL_AVL_TABLE>,
     caller(2) "RtlEnumerateGenericTableWithoutSplayingAvl" => generic_table::enumerate_without_splaying::<RTL_AVL_TABLE>,
+    caller(7) "RtlEnumerateGenericTableLikeADirectory" => generic_table::enumerate_like_a_directory,
     "RtlGetElementGenericTableAvl" => generic_table::get_element::<RTL_AVL_TABLE>,
     "RtlNumberGenericTableElementsAvl" => generic_table::number::<RTL_AVL_TABLE>,
     "RtlIsGenericTableEmptyAvl" => generic_table::is_empty::<RTL_AVL_TABLE>,

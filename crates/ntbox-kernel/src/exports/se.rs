@@ -20,6 +20,7 @@ super::table! {
     data "SeTokenObjectType" => token::TOKEN_TYPE,
     "SeSinglePrivilegeCheck" => single_privilege_check,
     caller(1) "SeCaptureSubjectContext" => token::capture,
+    caller(3) "SeCaptureSubjectContextEx" => token::capture_of,
     caller(1) "SeReleaseSubjectContext" => token::release,
     caller(1) "SeLockSubjectContext" => token::lock,
     caller(1) "SeUnlockSubjectContext" => token::unlock,

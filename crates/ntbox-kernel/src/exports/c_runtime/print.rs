@@ -115,6 +115,73 @@ pub unsafe extern "win64" fn vswprintf_s(
     unsafe { or_empty(target, room, count) }
 }
 
+/// `_vsnprintf_s`.
+pub unsafe extern "win64" fn vsnprintf_s(
+    target: *mut u8,
+    room: usize,
+    count: usize,
+    text: *const u8,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: the driver passes the room, and arguments that fit the format.
+    unsafe {
+        at_most(target, room, count, |kept| {
+            vsnprintf(target, kept, text, arguments)
+        })
+    }
+}
+
+/// `_vsnwprintf_s`.
+pub unsafe extern "win64" fn vsnwprintf_s(
+    target: *mut u16,
+    room: usize,
+    count: usize,
+    text: *const u16,
+    arguments: *const u64,
+) -> i32 {
+    // SAFETY: the driver passes the room, and arguments that fit the format.
+    unsafe {
+        at_most(target, room, count, |kept| {
+            vsnwprintf(target, kept, text, arguments)
+        })
+    }
+}
+
+/// Has `print` write at most `count` units, or as many as there is room for if that is [`TRUNCATE`], and terminates
+/// them; -1 if there are more. Without room for what is asked for, an empty string.
+///
+/// # Safety
+/// There is room for `room` units at `target`.
+unsafe fn at_most<T: Default>(
+    target: *mut T,
+    room: usize,
+    count: usize,
+    print: impl FnOnce(usize) -> i32,
+) -> i32 {
+    let Some(most) = room.checked_sub(1) else {
+        return -1;
+    };
+    let kept = count.min(most);
+    let printed = print(kept);
+    if printed >= 0 && printed as usize <= kept {
+        // SAFETY: contract of the function; below the room.
+        unsafe { target.add(printed as usize).write(T::default()) };
+        return printed;
+    }
+    // What was cut at the count is what was asked for; at the room it is if that was asked for.
+    let end = if count <= most || count == TRUNCATE {
+        kept
+    } else {
+        0
+    };
+    // SAFETY: as above.
+    unsafe { target.add(end).write(T::default()) };
+    -1
+}
+
+/// `_TRUNCATE`.
+const TRUNCATE: usize = usize::MAX;
+
 /// What does not fit with its terminator leaves an empty string.
 ///
 /// # Safety
@@ -215,6 +282,37 @@ mod tests {
         assert_eq!(print(8, 123), (3, *b"123\0~~~~"));
         assert_eq!(print(3, 123), (3, *b"123~~~~~"));
         assert_eq!(print(2, 123), (-1, *b"12~~~~~~"));
+    }
+
+    /// At most a count of units, or as many as there is room for.
+    #[test]
+    fn what_is_cut_is_terminated_as_documented() {
+        let print = |room, count, value: u64| {
+            let (mut buffer, mut wide) = ([b'~'; 6], [u16::from(b'~'); 6]);
+            let arguments = &raw const value;
+            let format: Vec<u16> = "%u\0".encode_utf16().collect();
+            // SAFETY: room for six bytes; one argument.
+            let result = unsafe {
+                let (target, format) = (buffer.as_mut_ptr(), c"%u".as_ptr().cast());
+                vsnprintf_s(target, room, count, format, arguments)
+            };
+            // SAFETY: as above, of units.
+            let of_wide = unsafe {
+                let (target, format) = (wide.as_mut_ptr(), format.as_ptr());
+                vsnwprintf_s(target, room, count, format, arguments)
+            };
+            assert_eq!((of_wide, wide), (result, buffer.map(u16::from)));
+            (result, buffer)
+        };
+        assert_eq!(print(6, 5, 123), (3, *b"123\0~~"));
+        assert_eq!(print(4, 3, 123), (3, *b"123\0~~"));
+        assert_eq!(print(6, 2, 123), (-1, *b"12\0~~~"));
+        assert_eq!(print(3, TRUNCATE, 123), (-1, *b"12\0~~~"));
+        assert_eq!(print(4, TRUNCATE, 123), (3, *b"123\0~~"));
+        assert_eq!(print(3, 5, 123).0, -1);
+        assert_eq!(print(3, 5, 123).1[0], 0);
+        assert_eq!(print(1, 0, 123), (-1, *b"\0~~~~~"));
+        assert_eq!(print(0, 0, 123), (-1, *b"~~~~~~"));
     }
 
     #[test]

@@ -89,6 +89,15 @@ struct Blocks {
     tag: u32,
 }
 
+/// The tag of the blocks of a list, and whether they are pageable.
+///
+/// # Safety
+/// `list` points to a lookaside list.
+pub unsafe fn blocks(list: *const Lookaside) -> (u32, bool) {
+    // SAFETY: contract of the function.
+    unsafe { ((*list).tag, (*list).kind & PAGED_POOL != 0) }
+}
+
 /// # Safety
 /// `list` points to the memory of a lookaside list.
 unsafe fn initialize(ddi: &'static str, list: *mut Lookaside, blocks: &Blocks, caller: usize) {

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::exports::ex::lookaside::{self, Lookaside};
 use crate::io_manager::ecp::{self, Cleanup, List};
 use crate::nt::{
     IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
@@ -13,7 +14,7 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use windows_sys::core::GUID;
 
-/// `FSRTL_ALLOCATE_ECP_FLAG_NONPAGED_POOL`.
+/// `FSRTL_ALLOCATE_ECP_FLAG_NONPAGED_POOL`, `FSRTL_ECP_LOOKASIDE_FLAG_NONPAGED_POOL`.
 const NONPAGED: u32 = 2;
 
 /// Writes to where a driver may want to know something.
@@ -62,21 +63,85 @@ pub unsafe extern "win64" fn allocate(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("FsRtlAllocateExtraCreateParameter", caller);
+    // SAFETY: the driver's pointers.
+    unsafe { new(kind, bytes, flags, cleanup, tag, parameter, caller) }
+}
+
+/// # Safety
+/// `kind` points to an identifier, and `parameter` is writable.
+unsafe fn new(
+    kind: *const GUID,
+    bytes: u32,
+    flags: u32,
+    cleanup: Option<Cleanup>,
+    tag: u32,
+    parameter: *mut *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
     let pool = if flags & NONPAGED != 0 {
         Kind::NonPaged
     } else {
         Kind::Paged
     };
-    // SAFETY: the driver passes an identifier.
+    // SAFETY: contract.
     let kind = unsafe { kind.read() };
     let new = ecp::new_parameter(pool, kind, bytes, cleanup, tag, caller);
-    // SAFETY: the driver's pointer.
+    // SAFETY: contract.
     unsafe { parameter.write(new) };
     if new.is_null() {
         STATUS_INSUFFICIENT_RESOURCES
     } else {
         STATUS_SUCCESS
     }
+}
+
+/// `FsRtlInitExtraCreateParameterLookasideList`.
+pub unsafe extern "win64" fn initialize_lookaside(
+    list: *mut Lookaside,
+    flags: u32,
+    bytes: usize,
+    tag: u32,
+    caller: usize,
+) {
+    irql::require("FsRtlInitExtraCreateParameterLookasideList", caller);
+    let initialize = if flags & NONPAGED != 0 {
+        lookaside::initialize_nonpaged
+    } else {
+        lookaside::initialize_paged
+    };
+    // SAFETY: the driver passes the memory of a list.
+    unsafe { initialize(list, 0, 0, 0, bytes, tag, 0, caller) };
+}
+
+/// `FsRtlAllocateExtraCreateParameterFromLookasideList`. That a block was another parameter's before, nobody sees:
+/// each is a new one, and goes back to the pool.
+pub unsafe extern "win64" fn allocate_from_lookaside(
+    kind: *const GUID,
+    bytes: u32,
+    _flags: u32,
+    cleanup: Option<Cleanup>,
+    list: *mut Lookaside,
+    parameter: *mut *mut c_void,
+    caller: usize,
+) -> NTSTATUS {
+    irql::require("FsRtlAllocateExtraCreateParameterFromLookasideList", caller);
+    // SAFETY: the driver passes a list.
+    let (tag, is_paged) = unsafe { lookaside::blocks(list) };
+    let flags = if is_paged { 0 } else { NONPAGED };
+    // SAFETY: the driver's pointers.
+    unsafe { new(kind, bytes, flags, cleanup, tag, parameter, caller) }
+}
+
+/// `FsRtlDeleteExtraCreateParameterLookasideList`. Parameters stay.
+pub unsafe extern "win64" fn delete_lookaside(list: *mut Lookaside, flags: u32, caller: usize) {
+    irql::require("FsRtlDeleteExtraCreateParameterLookasideList", caller);
+    let delete = if flags & NONPAGED != 0 {
+        lookaside::delete_nonpaged
+    } else {
+        lookaside::delete_paged
+    };
+    // SAFETY: the driver passes a list.
+    unsafe { delete(list, caller) };
 }
 
 /// `FsRtlFreeExtraCreateParameter`.

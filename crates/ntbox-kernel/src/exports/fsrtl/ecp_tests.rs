@@ -7,6 +7,7 @@
 
 use super::*;
 use crate::exports::test_device;
+use crate::host::pageable;
 use crate::io_manager::complete;
 use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, FILE_SYNCHRONOUS_IO_NONALERT, STATUS_NOT_FOUND};
 use crate::user::{CreateParameters, create_file};
@@ -30,6 +31,38 @@ fn new_parameter(kind: &GUID, cleanup: Option<Cleanup>) -> *mut c_void {
     let status = unsafe { allocate(kind, 8, NONPAGED, cleanup, 7, &raw mut parameter, 0) };
     assert_eq!(status, STATUS_SUCCESS);
     parameter
+}
+
+/// Of either pool, as the list says; the list is to be deleted, and outlived by what came of it.
+#[test]
+fn a_lookaside_list_gives_parameters() {
+    let (list, mut lookaside) = (new_list(), Box::<Lookaside>::new_zeroed());
+    let at = lookaside.as_mut_ptr();
+    for (flags, bytes) in [(NONPAGED, 8), (0, 100)] {
+        let mut parameter = null_mut();
+        // SAFETY: memory of a list, and locals.
+        unsafe {
+            initialize_lookaside(at, flags, 64, 7, 0);
+            let status = allocate_from_lookaside(&ONE, bytes, 0, None, at, &raw mut parameter, 0);
+            assert_eq!(status, STATUS_SUCCESS);
+            delete_lookaside(at, flags, 0);
+        }
+        let is_paged = pageable::may_be_out(parameter.addr());
+        assert_eq!(is_paged, flags != NONPAGED);
+        // SAFETY: the list and its parameter.
+        unsafe {
+            assert_eq!(insert(list, parameter, 0), STATUS_SUCCESS);
+            assert_eq!(search(list, &ONE), (STATUS_SUCCESS, parameter, bytes));
+            let mut out = null_mut();
+            remove(list, &ONE, &raw mut out, null_mut(), 0);
+            free(out, 0);
+        }
+    }
+    // SAFETY: deleted above.
+    let (_, found) = capture(|| unsafe { delete_lookaside(at, 0, 0) });
+    assert_eq!(found.len(), 1);
+    // SAFETY: its parameters are gone.
+    unsafe { free_list(list, 0) };
 }
 
 /// Status, parameter and bytes of a search.

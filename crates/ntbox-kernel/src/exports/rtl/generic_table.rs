@@ -20,8 +20,8 @@ mod kinds;
 mod tree;
 
 use crate::nt::{
-    GenericEqual, GenericLessThan, RTL_AVL_TABLE, TABLE_SEARCH_RESULT, TableEmptyTree,
-    TableFoundNode, TableInsertAsLeft, TableInsertAsRight,
+    GenericEqual, GenericLessThan, NTSTATUS, RTL_AVL_TABLE, STATUS_NO_MATCH, STATUS_SUCCESS,
+    TABLE_SEARCH_RESULT, TableEmptyTree, TableFoundNode, TableInsertAsLeft, TableInsertAsRight,
 };
 use crate::processor::driver_code::entering;
 use crate::processor::irql;
@@ -225,6 +225,62 @@ pub unsafe extern "win64" fn enumerate_without_splaying<T: Table>(
     irql::require(T::NAMES.enumerate_without_splaying, caller);
     // SAFETY: the driver's table and the key that it was given.
     unsafe { advance(table, key) }
+}
+
+/// `RTL_AVL_MATCH_FUNCTION`: success for an element that is wanted, `STATUS_NO_MATCH` for one that is not, and anything
+/// else where no further one is.
+type Match = unsafe extern "win64" fn(*mut RTL_AVL_TABLE, *mut c_void, *mut c_void) -> NTSTATUS;
+
+/// `RtlEnumerateGenericTableLikeADirectory`: from the key, or where elements were deleted since that was given, from
+/// what the buffer describes; `next` is not 0 for the one behind.
+pub unsafe extern "win64" fn enumerate_like_a_directory(
+    table: *mut RTL_AVL_TABLE,
+    matches: Option<Match>,
+    match_data: *mut c_void,
+    next: u32,
+    restart_key: *mut Node,
+    deleted: *mut u32,
+    buffer: *const c_void,
+    caller: usize,
+) -> *mut c_void {
+    irql::require("RtlEnumerateGenericTableLikeADirectory", caller);
+    let behind = |node| match next {
+        0 => node,
+        // SAFETY: a node of the table.
+        _ => unsafe { tree::next(node) },
+    };
+    // SAFETY: the driver's table, and what it was given of it.
+    let mut node = unsafe {
+        if !(*restart_key).is_null() && *deleted == (*table).DeleteCount {
+            behind(*restart_key)
+        } else {
+            match find(table, buffer) {
+                Place::At(node) => behind(node),
+                Place::LeftOf(node) => node,
+                Place::RightOf(node) => tree::next(node),
+                Place::Empty => null_mut(),
+            }
+        }
+    };
+    if let Some(matches) = matches {
+        while !node.is_null() {
+            // SAFETY: the driver's routine, for an element of its table.
+            match unsafe { entering(matches)(table, data::<RTL_AVL_TABLE>(node), match_data) } {
+                STATUS_SUCCESS => break,
+                // SAFETY: a node of the table.
+                STATUS_NO_MATCH => node = unsafe { tree::next(node) },
+                _ => node = null_mut(),
+            }
+        }
+    }
+    // SAFETY: the driver's pointers.
+    unsafe {
+        *deleted = (*table).DeleteCount;
+        if !node.is_null() {
+            *restart_key = node;
+        }
+    }
+    data::<RTL_AVL_TABLE>(node)
 }
 
 /// `RtlGetElementGenericTable(Avl)`. Any IRQL.

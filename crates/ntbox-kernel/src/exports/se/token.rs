@@ -20,6 +20,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::object::{self, Kind, ObjectType};
+use crate::processor::process::{self, Process};
 use crate::processor::thread::{self, Token};
 use crate::processor::{irql, lifetime};
 use crate::user::access;
@@ -118,13 +119,29 @@ pub unsafe extern "win64" fn dereference_impersonation(object: *mut c_void, call
 pub unsafe extern "win64" fn capture(context: *mut SECURITY_SUBJECT_CONTEXT, caller: usize) {
     irql::require("SeCaptureSubjectContext", caller);
     let current = thread::current();
-    let captured = SECURITY_SUBJECT_CONTEXT {
-        PrimaryToken: reference(current.token()),
-        ProcessAuditId: std::ptr::without_provenance_mut(current.owner().id() as usize),
-        ..SECURITY_SUBJECT_CONTEXT::default()
-    };
     // SAFETY: the driver passes the memory of a context.
-    unsafe { context.write(captured) };
+    unsafe { context.write(captured(current.token(), current.owner().id())) };
+}
+
+/// `SeCaptureSubjectContextEx`: of a process. Threads of the box do not impersonate.
+pub unsafe extern "win64" fn capture_of(
+    _thread: *mut c_void,
+    process: *mut c_void,
+    context: *mut SECURITY_SUBJECT_CONTEXT,
+    caller: usize,
+) {
+    irql::require("SeCaptureSubjectContextEx", caller);
+    let id = process::from_object(process).map_or(0, Process::id);
+    // SAFETY: the driver passes the memory of a context.
+    unsafe { context.write(captured(of_process(process), id)) };
+}
+
+fn captured(token: Token, process: u32) -> SECURITY_SUBJECT_CONTEXT {
+    SECURITY_SUBJECT_CONTEXT {
+        PrimaryToken: reference(token),
+        ProcessAuditId: std::ptr::without_provenance_mut(process as usize),
+        ..SECURITY_SUBJECT_CONTEXT::default()
+    }
 }
 
 /// `SeReleaseSubjectContext`: its tokens are gone.

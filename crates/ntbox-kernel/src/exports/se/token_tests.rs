@@ -31,6 +31,24 @@ fn with_context<R>(f: impl FnOnce(*mut SECURITY_SUBJECT_CONTEXT) -> R) -> R {
     result
 }
 
+#[test]
+fn the_context_of_a_process_is_its_own() {
+    for (process, token) in [
+        (thread::system_process(), Token::System),
+        (thread::user_process(), Token::Administrator),
+    ] {
+        let mut context = SECURITY_SUBJECT_CONTEXT::default();
+        // SAFETY: a local variable, and a process.
+        unsafe { capture_of(null_mut(), process, &raw mut context, 0) };
+        assert_eq!(context.PrimaryToken, object_of(token));
+        let id = process::from_object(process).map_or(0, Process::id);
+        assert_eq!(context.ProcessAuditId.addr(), id as usize);
+        assert!(context.ClientToken.is_null());
+        // SAFETY: captured above.
+        unsafe { release(&raw mut context, 0) };
+    }
+}
+
 /// An absolute descriptor that grants `mask` to who `sid` is: revision, control, and a DACL of one entry.
 fn descriptor(sid: &Sid, bytes: usize, mask: u32) -> ([usize; 5], Vec<u8>) {
     let size = (8 + 8 + bytes) as u16;

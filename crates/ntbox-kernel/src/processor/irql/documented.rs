@@ -147,6 +147,7 @@ documented! {
     "FsRtlAcknowledgeEcp" <= APC, "ntifs/nf-ntifs-fsrtlacknowledgeecp";
     "FsRtlAcquireFileExclusive" <= APC, "wdm/nf-wdm-exacquireresourceexclusivelite";
     "FsRtlAllocateExtraCreateParameter" <= APC, "ntifs/nf-ntifs-fsrtlallocateextracreateparameter";
+    "FsRtlAllocateExtraCreateParameterFromLookasideList" <= APC, "ntifs/nf-ntifs-fsrtlallocateextracreateparameterfromlookasidelist";
     "FsRtlAllocateExtraCreateParameterList" <= APC, "ntifs/nf-ntifs-fsrtlallocateextracreateparameterlist";
     "FsRtlAllocateFileLock" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlallocatefilelock";
     "FsRtlAllocatePool" <= DISPATCH, "ntifs/nf-ntifs-fsrtlallocatepoolwithtag";
@@ -156,6 +157,7 @@ documented! {
     "FsRtlAreNamesEqual" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlarenamesequal";
     "FsRtlCheckLockForReadAccess" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlchecklockforreadaccess";
     "FsRtlCheckLockForWriteAccess" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlchecklockforwriteaccess";
+    "FsRtlDeleteExtraCreateParameterLookasideList" <= APC, "ntifs/nf-ntifs-fsrtldeleteextracreateparameterlookasidelist";
     "FsRtlDissectName" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtldissectname";
     "FsRtlDoesNameContainWildCards" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtldoesnamecontainwildcards";
     "FsRtlFastCheckLockForRead" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlfastchecklockforread";
@@ -171,6 +173,7 @@ documented! {
     "FsRtlGetFileSize" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlgetfilesize";
     "FsRtlGetNextExtraCreateParameter" <= APC, "ntifs/nf-ntifs-fsrtlgetnextextracreateparameter";
     "FsRtlGetNextFileLock" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlgetnextfilelock";
+    "FsRtlInitExtraCreateParameterLookasideList" <= APC, "ntifs/nf-ntifs-fsrtlinitextracreateparameterlookasidelist";
     "FsRtlInitializeFileLock" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlinitializefilelock";
     "FsRtlInsertExtraCreateParameter" <= APC, "ntifs/nf-ntifs-fsrtlinsertextracreateparameter";
     "FsRtlInsertPerStreamContext" <= APC, "ntifs/nf-ntifs-fsrtlinsertperstreamcontext";
@@ -482,6 +485,7 @@ documented! {
     "RtlDowncaseUnicodeString" <= APC, "ntifs/nf-ntifs-rtldowncaseunicodestring";
     "RtlEnumerateGenericTable" <= DISPATCH, "ntddk/nf-ntddk-rtlenumerategenerictable";
     "RtlEnumerateGenericTableAvl" <= DISPATCH, "ntddk/nf-ntddk-rtlenumerategenerictableavl";
+    "RtlEnumerateGenericTableLikeADirectory" <= APC, "ntddk/nf-ntddk-rtlenumerategenerictablelikeadirectory";
     "RtlEnumerateGenericTableWithoutSplaying" <= DISPATCH, "ntddk/nf-ntddk-rtlenumerategenerictablewithoutsplaying";
     "RtlEnumerateGenericTableWithoutSplayingAvl" <= DISPATCH, "ntddk/nf-ntddk-rtlenumerategenerictablewithoutsplayingavl";
     "RtlEqualSid" <= ANY, "ntifs/nf-ntifs-rtlequalsid";
@@ -566,6 +570,7 @@ documented! {
     "RtlxUnicodeStringToAnsiSize" <= PASSIVE, "wdm/nf-wdm-rtlxunicodestringtoansisize";
     "SeAccessCheck" <= PASSIVE, "wdm/nf-wdm-seaccesscheck";
     "SeCaptureSubjectContext" <= PASSIVE, "wdm/nf-wdm-secapturesubjectcontext";
+    "SeCaptureSubjectContextEx" <= PASSIVE, "ntifs/nf-ntifs-secapturesubjectcontextex";
     "SeFreePrivileges" <= PASSIVE, "ntifs/nf-ntifs-sefreeprivileges";
     "SeLocateProcessImageName" <= PASSIVE, "ntifs/nf-ntifs-selocateprocessimagename";
     "SeLockSubjectContext" <= PASSIVE, "wdm/nf-wdm-selocksubjectcontext";

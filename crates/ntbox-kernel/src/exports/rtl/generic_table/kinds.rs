@@ -141,6 +141,10 @@ impl Table for RTL_AVL_TABLE {
             (&raw mut (*table).RestartKey)
         )
     }
+    unsafe fn removing(table: *mut Self, _node: Node) {
+        // SAFETY: contract.
+        unsafe { (*table).DeleteCount += 1 };
+    }
     unsafe fn element(table: *mut Self, index: u32) -> Node {
         // SAFETY: contract.
         unsafe {

@@ -1,7 +1,7 @@
 //! Tables of both kinds, used as a driver uses them.
 
 use super::*;
-use crate::nt::{DISPATCH_LEVEL, RTL_GENERIC_TABLE};
+use crate::nt::{DISPATCH_LEVEL, RTL_GENERIC_TABLE, STATUS_END_OF_FILE};
 use crate::processor::irql::HIGH_LEVEL;
 use crate::verifier::capture;
 use std::alloc::{Layout, alloc, dealloc};
@@ -127,6 +127,55 @@ fn in_order<T: Table>(table: *mut T) -> Vec<u32> {
         value(unsafe { enumerate_without_splaying(table, &raw mut key, 0) })
     };
     std::iter::from_fn(next).collect()
+}
+
+/// Even numbers below 8 are wanted.
+unsafe extern "win64" fn even_below_8(
+    _: *mut RTL_AVL_TABLE,
+    element: *mut c_void,
+    data: *mut c_void,
+) -> NTSTATUS {
+    assert_eq!(data.addr(), 5);
+    match value(element) {
+        Some(8..) => STATUS_END_OF_FILE,
+        Some(number) if number % 2 == 0 => STATUS_SUCCESS,
+        _ => STATUS_NO_MATCH,
+    }
+}
+
+#[test]
+fn a_table_is_listed_like_a_directory() {
+    with(10, |table: *mut RTL_AVL_TABLE| {
+        for number in [3, 9, 1, 6, 2, 4, 8] {
+            put(table, number);
+        }
+        let (mut key, mut deleted) = (null_mut(), 0);
+        let mut list = |matches, from: u32, next| {
+            let (buffer, data) = (
+                (&raw const from).cast(),
+                std::ptr::without_provenance_mut(5),
+            );
+            let (key, deleted) = (&raw mut key, &raw mut deleted);
+            // SAFETY: a table of numbers, and locals.
+            value(unsafe {
+                enumerate_like_a_directory(table, matches, data, next, key, deleted, buffer, 0)
+            })
+        };
+        // From what the buffer says, or what comes behind that.
+        assert_eq!(list(None, 2, 0), Some(2));
+        assert_eq!(list(None, 0, 1), Some(3));
+        assert_eq!(list(None, 0, 0), Some(3));
+        assert_eq!(list(Some(even_below_8), 0, 1), Some(4));
+        assert_eq!(list(Some(even_below_8), 0, 1), Some(6));
+        assert_eq!(list(Some(even_below_8), 0, 1), None);
+        // What was deleted since leaves the buffer to say where to go on.
+        assert!(take(table, 6));
+        assert_eq!(list(None, 6, 1), Some(8));
+        assert_eq!(list(None, 0, 1), Some(9));
+        assert_eq!(list(None, 0, 1), None);
+        assert!(take(table, 9));
+        assert_eq!(list(None, 10, 0), None);
+    });
 }
 
 fn elements_come_and_go<T: Table + Context + Default>(header: u32) {
