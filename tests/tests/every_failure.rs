@@ -3,7 +3,7 @@
 
 use fsglass_tests::command::{Ended, ntbox};
 use fsglass_tests::drivers::{self, Profile};
-use fsglass_tests::mistakes::{Mistake, WITHOUT_ATTACHMENT, WITHOUT_MEMORY};
+use fsglass_tests::mistakes::{Mistake, REFUSED, WITHOUT_MEMORY};
 use std::path::Path;
 
 fn run(driver: &Path, more: &[&str]) -> Ended {
@@ -97,12 +97,13 @@ fn attachments_opens_names_and_the_registry_fail_by_option() {
             .expect_output("ZwOpenKey from bad_drivers!")
             .expect_output("ZwQueryValueKey from bad_drivers!")
             .expect_output("IoCreateDevice from bad_drivers!");
-        for mistake in WITHOUT_ATTACHMENT {
-            let setting = format!("Mistake={}", mistake.name);
-            every_failure(&driver, &["--setting", &setting]).expect_code(0);
-            expect_caught(&driver, mistake, &["--failures", "attach"]);
-        }
     }
+    let driver = drivers::bad_drivers(Profile::Release);
+    for (kind, mistake) in REFUSED {
+        expect_caught(&driver, mistake, &["--failures", kind]);
+    }
+    let setting = format!("Mistake={}", REFUSED[0].1.name);
+    every_failure(&driver, &["--setting", &setting]).expect_code(0);
 }
 
 /// The filter goes on, or is refused cleanly, whatever fails.

@@ -921,9 +921,22 @@ pub const WITHOUT_MEMORY: &[Mistake] = &[
     at_line("leak-on-failure", "LeakAtUnload", MEMORY),
 ];
 
-/// Those that show up only if an attachment fails.
-pub const WITHOUT_ATTACHMENT: &[Mistake] = &[at_line(
-    "attach-failure-unchecked",
-    "PageFault",
-    ATTACHMENTS,
-)];
+/// Those that show up only if something of that kind is refused (`--failures`).
+pub const REFUSED: &[(&str, Mistake)] = &[
+    (
+        "attach",
+        at_line("attach-failure-unchecked", "PageFault", ATTACHMENTS),
+    ),
+    (
+        "open",
+        at_line("open-failure-unchecked", "PageFault", HANDLES),
+    ),
+    (
+        "name",
+        at_line("name-failure-unchecked", "PageFault", HANDLES),
+    ),
+    (
+        "registry",
+        at_line("key-failure-unchecked", "NullHandle", HANDLES),
+    ),
+];

@@ -5,14 +5,17 @@ use super::threads::queue_work_once;
 use crate::filter::{DispatchRoutine, dispatch};
 use crate::kernel::{current_location, unicode_literal};
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::{
-    _KEY_VALUE_INFORMATION_CLASS, _MODE, HANDLE, IRP_MJ_QUERY_INFORMATION, KEY_ALL_ACCESS,
-    KEY_READ, KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
-    OBJECT_ATTRIBUTES, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID, STATUS_SUCCESS,
-    UNICODE_STRING, ntddk,
+    _KEY_VALUE_INFORMATION_CLASS, _MODE, FILE_READ_ATTRIBUTES, HANDLE, IRP_MJ_QUERY_INFORMATION,
+    KEY_ALL_ACCESS, KEY_READ, KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
+    OBJECT_ATTRIBUTES, OBJECT_NAME_INFORMATION, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID,
+    STATUS_SUCCESS, UNICODE_STRING, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadH");
+/// What was read, so that it is.
+static DEVICE_FLAGS: AtomicU32 = AtomicU32::new(0);
 const KERNEL: KPROCESSOR_MODE = _MODE::KernelMode as _;
 const USER: KPROCESSOR_MODE = _MODE::UserMode as _;
 
@@ -29,6 +32,9 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::KeyClosedTwice => Some(close_key_twice),
         Mistake::CreatedKeyUsedAfterDelete => Some(query_after_delete),
         Mistake::ObjectDereferencedAfterLast => Some(dereference_after_last),
+        Mistake::OpenFailureUnchecked => Some(open_unchecked),
+        Mistake::NameFailureUnchecked => Some(name_unchecked),
+        Mistake::KeyFailureUnchecked => Some(open_key_unchecked),
         Mistake::BlockReferencedAsObject => Some(reference_block),
         _ => None,
     }
@@ -203,6 +209,44 @@ unsafe extern "C" fn reference_block(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
     if !block.is_null() {
         ntddk::ObfReferenceObject(block); // MISTAKE: block-referenced-as-object
         ntddk::ExFreePoolWithTag(block, TAG);
+    }
+    dispatch(device, irp)
+}
+
+/// The device is null where it was not opened.
+unsafe extern "C" fn open_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut name = unicode_literal!("\\Device\\HarddiskVolume1");
+    let (mut file, mut opened) = (null_mut(), null_mut());
+    let rights = FILE_READ_ATTRIBUTES;
+    let _ = ntddk::IoGetDeviceObjectPointer(&raw mut name, rights, &raw mut file, &raw mut opened);
+    let flags = (&raw const (*opened).Flags).read_volatile(); // MISTAKE: open-failure-unchecked
+    ntddk::ObfDereferenceObject(file.cast());
+    DEVICE_FLAGS.store(flags, Ordering::Relaxed);
+    dispatch(device, irp)
+}
+
+/// Of a name that was not given the buffer is null.
+unsafe extern "C" fn name_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut room = [0_usize; 64];
+    let (name, mut length) = (room.as_mut_ptr().cast::<OBJECT_NAME_INFORMATION>(), 0);
+    let (object, bytes) = ((*device).DriverObject.cast(), size_of_val(&room) as u32);
+    let _ = ntddk::ObQueryNameString(object, name, bytes, &raw mut length);
+    let first = (*name).Name.Buffer.read_volatile(); // MISTAKE: name-failure-unchecked
+    DEVICE_FLAGS.store(first.into(), Ordering::Relaxed);
+    dispatch(device, irp)
+}
+
+unsafe extern "C" fn open_key_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut name = service();
+    let mut attributes = attributes(&mut name);
+    let mut key = null_mut();
+    let _ = ntddk::ZwOpenKey(&raw mut key, KEY_READ, &raw mut attributes);
+    let mut object = null_mut();
+    let (out, any) = (&raw mut object, null_mut());
+    let found = ntddk::ObReferenceObjectByHandle(key, 0, any, KERNEL, out, null_mut()); // MISTAKE: key-failure-unchecked
+    if found == STATUS_SUCCESS {
+        ntddk::ObfDereferenceObject(object);
+        let _ = ntddk::ZwClose(key);
     }
     dispatch(device, irp)
 }

@@ -623,6 +623,12 @@ mistakes! {
     ReferenceNameFreedBeforeDetach = "reference-name-freed-before-detach";
     /// Nobody looks whether IoAttachDeviceToDeviceStackSafe has failed (A10).
     AttachFailureUnchecked = "attach-failure-unchecked";
+    /// The status of IoGetDeviceObjectPointer is not looked at.
+    OpenFailureUnchecked = "open-failure-unchecked";
+    /// The status of ObQueryNameString is not looked at.
+    NameFailureUnchecked = "name-failure-unchecked";
+    /// The status of ZwOpenKey is not looked at.
+    KeyFailureUnchecked = "key-failure-unchecked";
     /// DO_DEVICE_INITIALIZING stays set (A2).
     InitializingFlagLeft = "initializing-flag-left";
 }
