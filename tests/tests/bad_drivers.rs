@@ -424,6 +424,8 @@ caught! {
     a_context_on_a_stack_that_is_gone_is_caught = "context-on-stack";
     /// V (files): a cleanup that the file system never hears of.
     a_cleanup_that_is_not_passed_on_is_caught = "close-not-passed-on";
+    /// P2: a close is completed with success, and not passed on.
+    a_close_that_is_answered_is_caught = "close-answered";
     /// V (files): a cleanup that fails when it has been done.
     a_cleanup_that_is_failed_afterwards_is_caught = "close-failed-afterwards";
     /// V (files): a reference that is left.

@@ -48,7 +48,7 @@ fn expect_bare(volume: &Volume, plan: &[u32]) {
 fn mount_while_loading(path: &Path, timing: MountTiming) -> u32 {
     let machine = Machine::start();
     let volume = machine.volume('C', VolumeKind::Disk, timing);
-    every_nth_plan(4, |plan| {
+    every_nth_plan(8, |plan| {
         let ran = run(plan, || volume.mount(), || load(path, UNLOADABLE));
         expect_filtered(&volume, &ran.second, plan);
         unload_alone(ran.second);
@@ -85,7 +85,7 @@ fn a_mount_during_the_load_attaches_once() {
     in_own_process(|path| {
         let machine = Machine::start();
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
-        let plans = every_nth_plan(12, |plan| {
+        let plans = every_nth_plan(16, |plan| {
             let ran = run(plan, || load(path, UNLOADABLE), || volume.mount());
             expect_filtered(&volume, &ran.first, plan);
             unload_alone(ran.first);
@@ -138,7 +138,7 @@ fn a_volume_that_goes_during_the_load_leaves_nothing() {
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
         let other = machine.volume('D', VolumeKind::Disk, MountTiming::Before);
         other.mount();
-        let plans = every_nth_plan(8, |plan| {
+        let plans = every_nth_plan(12, |plan| {
             volume.mount();
             let ran = run(
                 plan,
@@ -171,7 +171,7 @@ fn a_mount_during_the_unload_leaves_nothing() {
     in_own_process(|path| {
         let machine = Machine::start();
         let volume = machine.volume('C', VolumeKind::Disk, MountTiming::After);
-        let plans = every_plan(|plan| {
+        let plans = every_nth_plan(2, |plan| {
             let driver = load(path, UNLOADABLE);
             let ran = run(plan, || volume.mount(), || unload(driver));
             expect_bare(&volume, plan);

@@ -145,6 +145,7 @@ pub const ALL: &[Mistake] = &[
         "fail_afterwards",
     ),
     at_line("close-not-passed-on", "CloseNotPassedOn", FILES),
+    at_line("close-answered", "CloseNotPassedOn", FILES),
     at_line("file-reference-left", "FileObjectReferenceLeft", FILES),
     at_line("file-dereferenced-twice", "ReferenceByPointer", FILES),
     at_line("handle-left", "HandleLeftAtUnload", FILES),

@@ -10,14 +10,16 @@ use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr::null_mut;
 use wdk_sys::{
-    _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IRP, IRP_MJ_CLEANUP, IRP_MJ_CREATE,
-    IRP_MJ_READ, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT, PFILE_NETWORK_OPEN_INFORMATION,
-    PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED, STATUS_REPARSE, STATUS_SUCCESS, ntddk,
+    _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE,
+    IRP_MJ_CREATE, IRP_MJ_READ, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT,
+    PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED, STATUS_REPARSE,
+    STATUS_SUCCESS, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
         (Mistake::CloseNotPassedOn, IRP_MJ_CLEANUP) => Some(answer_cleanup),
+        (Mistake::CloseAnswered, IRP_MJ_CLOSE) => Some(answer_close),
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
         (Mistake::FileNameKept, IRP_MJ_CREATE) => Some(keep_name),
@@ -227,6 +229,13 @@ unsafe extern "C" fn answer_cleanup(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
     (*irp).IoStatus.Information = 0;
     (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
     ntddk::IofCompleteRequest(irp, 0); // MISTAKE: close-not-passed-on
+    STATUS_SUCCESS
+}
+
+unsafe extern "C" fn answer_close(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    (*irp).IoStatus.Information = 0;
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: close-answered
     STATUS_SUCCESS
 }
 

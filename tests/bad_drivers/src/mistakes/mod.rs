@@ -469,6 +469,8 @@ mistakes! {
     CloseFailedAfterwards = "close-failed-afterwards";
     /// IRP_MJ_CLEANUP is completed for a file that the driver below has open.
     CloseNotPassedOn = "close-not-passed-on";
+    /// A close is completed with success, and not passed on.
+    CloseAnswered = "close-answered";
     /// A reference to a file object is not given back.
     FileReferenceLeft = "file-reference-left";
     /// A reference to a file object is given back that was not taken.
