@@ -14,6 +14,11 @@ static KSTART_ROUTINE WriteOut;
 
 #define NAME_UNITS 64
 
+/* GCC takes an offset in the processor block for an address. */
+#ifdef __GNUC__
+#pragma GCC diagnostic ignored "-Warray-bounds"
+#endif
+
 /* Of Windows 8; not in every set of headers. */
 #ifndef POOL_NX_ALLOCATION
 #define POOL_NX_ALLOCATION 512
@@ -73,12 +78,33 @@ static VOID NTAPI WriteOut(PVOID Context)
     PsTerminateSystemThread(STATUS_SUCCESS);
 }
 
+#define YEAR_2020 132223104000000000LL
+
+/* What the headers read for themselves, of the processor block and of the page that programs share, is what the
+ * routines say. */
+static BOOLEAN HeadersAgree(VOID)
+{
+    LARGE_INTEGER ticks;
+    LARGE_INTEGER system;
+    ULONG64 interrupt = KeQueryInterruptTime();
+
+    KeQueryTickCount(&ticks);
+    KeQuerySystemTime(&system);
+    return ticks.QuadPart > 0 && interrupt > 0 && interrupt <= KeQueryInterruptTime()
+        && system.QuadPart > YEAR_2020
+        && IoThreadToProcess((PETHREAD)KeGetCurrentThread()) == IoGetCurrentProcess();
+}
+
 NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
 {
     HANDLE handle;
     NTSTATUS status;
 
     UNREFERENCED_PARAMETER(Driver);
+    if (!HeadersAgree()) {
+        DbgPrint("monitor: what the headers read is not what the routines say\n");
+        return STATUS_UNSUCCESSFUL;
+    }
     ExInitializeNPagedLookasideList(&Entries, NULL, NULL, POOL_NX_ALLOCATION, sizeof(ENTRY), FILTER_TAG, 0);
     InitializeListHead(&Log);
     KeInitializeSpinLock(&LogLock);
