@@ -153,16 +153,11 @@ pub fn report(violation: Violation) {
 #[cold]
 pub fn violation(rule: &'static Rule, message: String, sites: &[(&'static str, usize)]) {
     if options::on(Options::DDI) {
-        let sites = sites
-            .iter()
-            .copied()
-            .filter(|(_, address)| *address != 0)
-            .collect();
         report(Violation {
             rule,
             message,
             irp: None,
-            sites,
+            sites: sites.to_vec(),
         });
     }
 }
@@ -171,7 +166,8 @@ pub fn violation(rule: &'static Rule, message: String, sites: &[(&'static str, u
 fn collect(violation: &Violation, circumstances: &Circumstances) {
     let configuration = configuration();
     let json = configuration.json;
-    let site = violation.sites.first().map(|(_, address)| *address);
+    let mut sites = violation.sites.iter().map(|(_, address)| *address);
+    let site = sites.find(|address| *address != 0);
     let at = site.or_else(|| circumstances.calls.first().copied());
     let at = at.unwrap_or_default();
     REPORTS_HERE.set(true);

@@ -56,7 +56,9 @@ impl Report {
         configuration: &Configuration,
         describe: impl Fn(usize) -> String,
     ) -> Self {
-        let sites = violation.sites.iter().map(|(what, address)| Site {
+        // The system's own doings have no address.
+        let known = violation.sites.iter().filter(|(_, address)| *address != 0);
+        let sites = known.map(|(what, address)| Site {
             what,
             place: describe(*address),
         });
@@ -202,7 +204,7 @@ mod tests {
             rule: &rules::PENDING_NOT_MARKED,
             message: "STATUS_PENDING was returned for a request that was not marked".into(),
             irp: None,
-            sites: vec![("forwarded", 0x10), ("returned", 0x20)],
+            sites: vec![("forwarded", 0x10), ("freed", 0), ("returned", 0x20)],
         };
         let context = Context {
             thread: 7,
