@@ -10,6 +10,8 @@
  * COPIES_UNGUARDED: has the system copy from there without a handler.
  * RAISES_UNGUARDED: raises a status that nothing handles.
  * HANDLES_OTHERS: has a handler that does not want what is raised.
+ * PROBES_UNGUARDED: takes memory of its own for a program's, without a handler.
+ * LOCKS_UNGUARDED: locks what a program passed without a handler.
  * ALLOCATES_UNGUARDED: takes memory from a routine that raises when there is none, without a handler.
  */
 #include "filter.h"
@@ -259,13 +261,19 @@ static DECLSPEC_NOINLINE NTSTATUS StatusOfProbe(PVOID Address, SIZE_T Length, UL
 static BOOLEAN Probes(VOID)
 {
     PVOID top = (PVOID)(~(ULONG_PTR)0 - 4095);
+    ULONG local = 0;
 
     return StatusOfProbe(NOT_THERE, 0, 1, FALSE) == STATUS_SUCCESS
         && StatusOfProbe(NOT_THERE, 4, 4, FALSE) == STATUS_SUCCESS
         && StatusOfProbe((PUCHAR)NOT_THERE + 2, 4, 4, FALSE) == STATUS_DATATYPE_MISALIGNMENT
         && StatusOfProbe(top, 64, 1, FALSE) == STATUS_ACCESS_VIOLATION
         && StatusOfProbe(top, 64, 1, TRUE) == STATUS_ACCESS_VIOLATION
-        && StatusOfProbe(NOT_THERE, 4, 4, TRUE) == STATUS_ACCESS_VIOLATION;
+        && StatusOfProbe(NOT_THERE, 4, 4, TRUE) == STATUS_ACCESS_VIOLATION
+        /* What is the kernel's is no program's: on the stack, and in an image. */
+        && StatusOfProbe(&local, 4, 4, FALSE) == STATUS_ACCESS_VIOLATION
+        && StatusOfProbe(&Trace, 4, 4, TRUE) == STATUS_ACCESS_VIOLATION
+        && StatusOfProbe((PUCHAR)&local + 1, 2, 4, FALSE) == STATUS_DATATYPE_MISALIGNMENT
+        && StatusOfProbe((PUCHAR)&local + 1, 0, 4, TRUE) == STATUS_SUCCESS;
 }
 
 /* What is short and known is copied without a call of the system's routine. */
@@ -274,12 +282,30 @@ static DECLSPEC_NOINLINE VOID Copy(PUCHAR To, PVOID From, volatile SIZE_T Length
     RtlMoveMemory(To, From, Length);
 }
 
-/* A routine of the system copies for the driver, or locks what is not there. */
+/* What locking 32 bytes raises; they are unlocked again. */
+static DECLSPEC_NOINLINE NTSTATUS StatusOfLock(PVOID Address, KPROCESSOR_MODE Mode)
+{
+    volatile NTSTATUS code = STATUS_SUCCESS;
+    PMDL list = IoAllocateMdl(Address, 32, FALSE, FALSE, NULL);
+
+    if (list == NULL) {
+        return Mode == UserMode ? STATUS_ACCESS_VIOLATION : STATUS_SUCCESS;
+    }
+    __try {
+        MmProbeAndLockPages(list, Mode, IoReadAccess);
+        MmUnlockPages(list);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = CODE;
+    }
+    IoFreeMdl(list);
+    return code;
+}
+
+/* A routine of the system copies for the driver, or locks what is not there, or not a program's. */
 static BOOLEAN CopiesAndLocks(VOID)
 {
     UCHAR bytes[32] = {0};
     volatile NTSTATUS code = 0;
-    PMDL list;
 
     __try {
         Copy(bytes, NOT_THERE, sizeof(bytes));
@@ -291,18 +317,9 @@ static BOOLEAN CopiesAndLocks(VOID)
     if (code != STATUS_ACCESS_VIOLATION) {
         return FALSE;
     }
-    list = IoAllocateMdl(NOT_THERE, 32, FALSE, FALSE, NULL);
-    if (list == NULL) {
-        return TRUE;
-    }
-    code = 0;
-    __try {
-        MmProbeAndLockPages(list, UserMode, IoReadAccess);
-    } __except (EXCEPTION_EXECUTE_HANDLER) {
-        code = CODE;
-    }
-    IoFreeMdl(list);
-    return code == STATUS_ACCESS_VIOLATION;
+    return StatusOfLock(NOT_THERE, UserMode) == STATUS_ACCESS_VIOLATION
+        && StatusOfLock(bytes, UserMode) == STATUS_ACCESS_VIOLATION
+        && StatusOfLock(bytes, KernelMode) == STATUS_SUCCESS;
 }
 
 #define TAG 'tsET'
@@ -459,6 +476,15 @@ static VOID GoWrong(VOID)
     __try {
         Raise(STATUS_DATA_ERROR);
     } __except (CODE == STATUS_CRC_ERROR) {
+    }
+#endif
+#ifdef PROBES_UNGUARDED
+    ProbeForWrite(&Trace, sizeof(Trace), 1);
+#endif
+#ifdef LOCKS_UNGUARDED
+    PMDL list = IoAllocateMdl(NOT_THERE, 32, FALSE, FALSE, NULL);
+    if (list != NULL) {
+        MmProbeAndLockPages(list, UserMode, IoReadAccess);
     }
 #endif
 #ifdef ALLOCATES_UNGUARDED

@@ -494,6 +494,8 @@ caught! {
     executed_data_is_caught = "data-executed";
     /// P3: a bug check of the driver's own.
     a_bug_check_is_caught = "bug-check";
+    /// V (addresses): memory of the kernel is probed as a program's.
+    a_probe_of_kernel_memory_is_caught = "probe-without-handler";
     /// C4: a completion routine in pageable code.
     a_pageable_completion_routine_is_caught = "completion-routine-pageable";
     /// C4: paged pool at DISPATCH_LEVEL.

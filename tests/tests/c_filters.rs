@@ -143,21 +143,36 @@ fn what_is_not_handled_is_reported_as_it_was() {
         ),
         (
             "RAISES_UNGUARDED",
-            "DriverBugCheck",
-            "0x1E KMODE_EXCEPTION_NOT_HANDLED (0xC000003E",
+            "ExceptionNotHandled",
+            "ExRaiseStatus raises 0xC000003E, and no handler of the driver takes that: bug check 0x1E",
         ),
         (
             "HANDLES_OTHERS",
-            "DriverBugCheck",
+            "ExceptionNotHandled",
             "0x1E KMODE_EXCEPTION_NOT_HANDLED (0xC000003E",
+        ),
+        (
+            "PROBES_UNGUARDED",
+            "ExceptionNotHandled",
+            "ProbeForWrite raises STATUS_ACCESS_VIOLATION",
+        ),
+        (
+            "LOCKS_UNGUARDED",
+            "ExceptionNotHandled",
+            "MmProbeAndLockPages raises STATUS_ACCESS_VIOLATION",
         ),
     ];
     for (mistake, rule, what) in wrong {
         let filter = build_with_mistake("exceptions", Compiler::Msvc, mistake);
-        run("run", &[&filter], &["--ops", "50"])
+        let ended = run("run", &[&filter], &["--ops", "50"]);
+        ended
             .expect_code(1)
             .expect_output(&format!("violation of {rule}"))
             .expect_output(what);
+        // At DISPATCH_LEVEL that is of no use.
+        if !rule.contains("0xD1") {
+            ended.expect_output("inside __try");
+        }
     }
 }
 

@@ -379,6 +379,7 @@ pub const ALL: &[Mistake] = &[
     at_line("read-only-written", "WroteReadOnly", FAULTS),
     in_routine("data-executed", "ExecutedData", FAULTS, "call_data"),
     at_line("bug-check", "DriverBugCheck", FAULTS),
+    at_line("probe-without-handler", "ExceptionNotHandled", ADDRESSES),
     in_routine(
         "completion-routine-pageable",
         "PageableCompletionRoutine",

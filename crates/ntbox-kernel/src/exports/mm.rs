@@ -2,8 +2,8 @@
 //!
 //! Memory of the box is always resident and mapped at one address for everybody:
 //! locking and mapping change flags, which are checked. There is no border between
-//! user and system addresses, so a probe checks alignment and range only; a mapping into a program is
-//! one by what the driver says.
+//! user and system addresses, so a probe refuses what is known for the kernel's ([`probe`]); a mapping into a
+//! program is one by what the driver says.
 //!
 //! Left out: physical addresses, making sections, contiguous and noncached memory.
 //!
@@ -16,6 +16,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
+mod probe;
 mod sections;
 
 use crate::host::{memory, pageable};
@@ -23,14 +24,12 @@ use crate::io_manager::mdl::{
     self, MAPPED_TO_SYSTEM_VA, MAPPING_CAN_FAIL, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
     SOURCE_IS_NONPAGED_POOL,
 };
+use crate::io_manager::program_memory;
 use crate::nt::unicode;
-use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, MDL, NTSTATUS, STATUS_ACCESS_VIOLATION,
-    STATUS_DATATYPE_MISALIGNMENT, UNICODE_STRING,
-};
+use crate::nt::{APC_LEVEL, DISPATCH_LEVEL, MDL, STATUS_ACCESS_VIOLATION, UNICODE_STRING};
 use crate::pe_image;
 use crate::pool::{self, Kind, active};
-use crate::processor::exception::{self, Touch};
+use crate::processor::exception;
 use crate::processor::irql;
 use crate::verifier::{Rule, rules, violation};
 use std::ffi::c_void;
@@ -59,8 +58,8 @@ super::table! {
     data "MmUserProbeAddress" => USER_PROBE_ADDRESS,
     data "MmHighestUserAddress" => HIGHEST_USER_ADDRESS,
     data "MmSystemRangeStart" => SYSTEM_RANGE_START,
-    raises(3) "ProbeForRead" => probe_for_read,
-    raises(3) "ProbeForWrite" => probe_for_write,
+    raises(3) "ProbeForRead" => probe::for_read,
+    raises(3) "ProbeForWrite" => probe::for_write,
 }
 
 /// `MmUserProbeAddress`, `MmHighestUserAddress`, `MmSystemRangeStart` of x64.
@@ -110,10 +109,10 @@ fn wrong(rule: &'static Rule, ddi: &str, list: *const MDL, what: &str, caller: u
     );
 }
 
-/// `MmProbeAndLockPages`. Raises for a range that is not readable.
+/// `MmProbeAndLockPages`. Raises for a range that is not readable, or not in this mode.
 unsafe extern "win64" fn probe_and_lock_pages(
     list: *mut MDL,
-    _mode: i8,
+    mode: i8,
     _operation: i32,
     caller: usize,
 ) {
@@ -135,8 +134,9 @@ unsafe extern "win64" fn probe_and_lock_pages(
     // SAFETY: as above.
     let length = unsafe { (*list).ByteCount } as usize;
     let mut pages = (start & !(PAGE - 1)..start + length).step_by(PAGE);
-    if !pages.all(|page| memory::try_read(page.max(start), &mut [0])) {
-        return exception::raise(STATUS_ACCESS_VIOLATION);
+    let is_kernels = mode != 0 && program_memory::is_kernels(start);
+    if is_kernels || !pages.all(|page| memory::try_read(page.max(start), &mut [0])) {
+        return exception::raise("MmProbeAndLockPages", STATUS_ACCESS_VIOLATION);
     }
     // SAFETY: as above.
     unsafe { mdl::lock_pages(list) };
@@ -337,55 +337,6 @@ unsafe extern "win64" fn is_server() -> u8 {
 /// `MmQuerySystemSize`: `MmLargeSystem`.
 unsafe extern "win64" fn query_system_size() -> i32 {
     2
-}
-
-/// What a probe raises.
-fn probe(address: usize, length: usize, alignment: u32) -> Option<NTSTATUS> {
-    if length == 0 {
-        return None;
-    }
-    if !address.is_multiple_of(alignment.max(1) as usize) {
-        return Some(STATUS_DATATYPE_MISALIGNMENT);
-    }
-    let end = address.checked_add(length);
-    end.is_none_or(|end| end > USER_PROBE_ADDRESS)
-        .then_some(STATUS_ACCESS_VIOLATION)
-}
-
-/// `ProbeForRead`.
-unsafe extern "win64" fn probe_for_read(
-    address: *const c_void,
-    length: usize,
-    alignment: u32,
-    caller: usize,
-) {
-    irql::require("ProbeForRead", caller);
-    if let Some(status) = probe(address.addr(), length, alignment) {
-        exception::raise(status);
-    }
-}
-
-/// `ProbeForWrite`: also writes a byte of each page back.
-unsafe extern "win64" fn probe_for_write(
-    address: *mut c_void,
-    length: usize,
-    alignment: u32,
-    caller: usize,
-) {
-    irql::require("ProbeForWrite", caller);
-    if let Some(status) = probe(address.addr(), length, alignment) {
-        return exception::raise(status);
-    }
-    let start = address.addr();
-    for page in (start & !(PAGE - 1)..start + length).step_by(PAGE) {
-        let byte = address.cast::<u8>().with_addr(page.max(start));
-        if !memory::try_read(byte.addr(), &mut [0]) {
-            let (address, writes) = (byte.addr(), true);
-            return exception::raise_memory(Touch { address, writes });
-        }
-        // SAFETY: readable; where it cannot be written, the fault names this routine.
-        unsafe { byte.write_volatile(byte.read_volatile()) };
-    }
 }
 
 #[cfg(test)]

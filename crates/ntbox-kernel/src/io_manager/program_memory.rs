@@ -15,6 +15,8 @@
 use super::own_request_checks::Made;
 use super::{checks, irp};
 use crate::nt::IRP;
+use crate::pe_image::{crossing, image_at};
+use crate::pool;
 use crate::processor::exception::USER_END;
 use crate::verifier::options::{self, Options};
 use crate::verifier::rules;
@@ -63,6 +65,14 @@ pub fn contains(address: usize) -> bool {
     let buffers = buffers();
     let before = buffers.range(..=address).next_back();
     before.is_some_and(|(_, end)| address < *end)
+}
+
+/// True if the address is surely the kernel's: in a driver, on the stack that drivers run on in this thread, or in
+/// pool. There the images of programs lie, too, so that it is sure of where these are known ([`know`]).
+pub fn is_kernels(address: usize) -> bool {
+    image_at(address).is_some()
+        || crossing::HAS_KERNEL_STACKS && crossing::limits().contains(&address)
+        || options::on(Options::DDI) && pool::contains(address) && !contains(address)
 }
 
 /// Reports addresses of programs in a request in kernel mode that a driver has made, and `site` passes on.

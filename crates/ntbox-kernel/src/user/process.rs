@@ -13,7 +13,7 @@
     reason = "routines of drivers are called by address, with structures that they know"
 )]
 
-use crate::io_manager::{checks, file_name, identity};
+use crate::io_manager::{checks, file_name, identity, program_memory};
 use crate::nt::unicode::OwnedUnicodeString;
 use crate::nt::{FILE_OBJECT, HANDLE, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS};
 use crate::nt::{PASSIVE_LEVEL, UNICODE_STRING};
@@ -181,6 +181,7 @@ impl New {
     /// The image of the program is mapped, in the new process.
     fn tell_image(&self) {
         let base = pool::allocate_for_box_as(IMAGE_BYTES, "the image of a program");
+        let _known = program_memory::know(base.addr(), IMAGE_BYTES);
         // SAFETY: new, and large enough.
         unsafe { base.cast::<[u8; 2]>().write(*b"MZ") };
         let name = self.full_name.as_unicode();

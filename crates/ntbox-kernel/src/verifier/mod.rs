@@ -30,7 +30,7 @@ pub use facts::{current_thread, tell_requests, tell_threads};
 pub use names::{bug_check_name, major_name, minor_name};
 pub use rules::Rule;
 
-use crate::nt::{IRP, Kirql};
+use crate::nt::{IRP, Kirql, NTSTATUS, Status};
 use crate::{host, pe_image};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -242,6 +242,20 @@ pub fn bug_check(code: u32, parameters: [u64; 4], site: usize) -> ! {
     let violation = Violation {
         rule: &rules::DRIVER_BUG_CHECK,
         message: format!("bug check 0x{code:X}{name} (0x{p1:X}, 0x{p2:X}, 0x{p3:X}, 0x{p4:X})"),
+        irp: None,
+        sites: vec![("called", site)],
+    };
+    end(violation, &Circumstances::here())
+}
+
+/// No handler of the driver takes the exception that `routine` raises in its call that returns to `site`.
+pub fn not_handled(routine: &str, status: NTSTATUS, site: usize) -> ! {
+    let (name, code) = (Status(status), status.cast_unsigned());
+    let violation = Violation {
+        rule: &rules::EXCEPTION_NOT_HANDLED,
+        message: format!(
+            "{routine} raises {name}, and no handler of the driver takes that: bug check 0x1E KMODE_EXCEPTION_NOT_HANDLED (0x{code:X}, 0x{site:X}, 0x0, 0x0)"
+        ),
         irp: None,
         sites: vec![("called", site)],
     };

@@ -10,8 +10,10 @@ use core::ptr::null_mut;
 use wdk_sys::{
     _EVENT_TYPE, _KEY_VALUE_INFORMATION_CLASS, _MODE, HANDLE, IRP_MJ_QUERY_INFORMATION, KEVENT,
     KEY_READ, KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
-    OBJECT_ATTRIBUTES, PDEVICE_OBJECT, PIRP, PVOID, STATUS_SUCCESS, ntddk,
+    OBJECT_ATTRIBUTES, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID, STATUS_SUCCESS, ntddk,
 };
+
+const TAG: u32 = u32::from_le_bytes(*b"BadA");
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     if major != IRP_MJ_QUERY_INFORMATION {
@@ -21,6 +23,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::EventInProgramMemory => Some(make_event),
         Mistake::KernelRequestWithProgramMemory => Some(ask_as_kernel),
         Mistake::ProgramMemoryGivenToZw => Some(query_into_program),
+        Mistake::ProbeWithoutHandler => Some(probe_own),
         _ => None,
     }
 }
@@ -34,6 +37,16 @@ unsafe extern "C" fn make_event(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let event = buffer_of(irp).cast::<KEVENT>();
     if !event.is_null() {
         ntddk::KeInitializeEvent(event, _EVENT_TYPE::NotificationEvent, 0); // MISTAKE: event-in-program-memory
+    }
+    dispatch(device, irp)
+}
+
+/// What is right beside it: `Probes` in `tests/c_filters/exceptions.c`, since Rust has no `__try`.
+unsafe extern "C" fn probe_own(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let block = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG);
+    if !block.is_null() {
+        ntddk::ProbeForRead(block, 64, 1); // MISTAKE: probe-without-handler
+        ntddk::ExFreePoolWithTag(block, TAG);
     }
     dispatch(device, irp)
 }

@@ -253,6 +253,8 @@ mistakes! {
     DataExecuted = "data-executed";
     /// KeBugCheckEx is called.
     BugCheck = "bug-check";
+    /// ProbeForRead is called for memory of the kernel.
+    ProbeWithoutHandler = "probe-without-handler";
     /// A completion routine lies in pageable code (C4).
     CompletionRoutinePageable = "completion-routine-pageable";
     /// Paged pool is written while a spin lock is held (C4).

@@ -72,19 +72,19 @@ fn run(address: usize) {
 /// `ExRaiseStatus`.
 pub unsafe extern "win64" fn raise_status(status: NTSTATUS, caller: usize) {
     irql::require("ExRaiseStatus", caller);
-    exception::raise(status);
+    exception::raise("ExRaiseStatus", status);
 }
 
 /// `ExRaiseAccessViolation`.
 pub unsafe extern "win64" fn raise_access_violation(caller: usize) {
     irql::require("ExRaiseAccessViolation", caller);
-    exception::raise(STATUS_ACCESS_VIOLATION);
+    exception::raise("ExRaiseAccessViolation", STATUS_ACCESS_VIOLATION);
 }
 
 /// `ExRaiseDatatypeMisalignment`.
 pub unsafe extern "win64" fn raise_datatype_misalignment(caller: usize) {
     irql::require("ExRaiseDatatypeMisalignment", caller);
-    exception::raise(STATUS_DATATYPE_MISALIGNMENT);
+    exception::raise("ExRaiseDatatypeMisalignment", STATUS_DATATYPE_MISALIGNMENT);
 }
 
 /// `ExGetPreviousMode`.

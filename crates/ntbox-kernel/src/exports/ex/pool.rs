@@ -85,7 +85,7 @@ fn allocate(
     let block = pool::allocate(kind, bytes, tag, caller);
     if block.is_null() {
         if manner.raise {
-            exception::raise(STATUS_INSUFFICIENT_RESOURCES);
+            exception::raise(ddi, STATUS_INSUFFICIENT_RESOURCES);
         }
     } else if manner.zero {
         // SAFETY: a new block of that size.

@@ -9,8 +9,6 @@ use crate::processor::driver_code;
 use crate::verifier;
 use std::cell::Cell;
 
-/// `KMODE_EXCEPTION_NOT_HANDLED`.
-const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1E;
 /// `STATUS_ACCESS_VIOLATION`.
 const STATUS_ACCESS_VIOLATION: NTSTATUS = 0xC000_0005_u32.cast_signed();
 
@@ -25,7 +23,8 @@ pub struct Touch {
 
 #[derive(Clone, Copy)]
 enum Raised {
-    Status(NTSTATUS),
+    /// By this routine.
+    Status(&'static str, NTSTATUS),
     Memory(Touch),
     Record(Record),
 }
@@ -37,10 +36,10 @@ thread_local! {
     static UNWANTED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Has the routine that the driver called raise an exception as soon as it returns, which is to be at
-/// once. For routines that their table marks so.
-pub fn raise(status: NTSTATUS) {
-    RAISED.set(Some(Raised::Status(status)));
+/// Has `routine`, which the driver called, raise an exception as soon as it returns, which is to be at
+/// once. For routines that their table marks so; a report has its name.
+pub fn raise(routine: &'static str, status: NTSTATUS) {
+    RAISED.set(Some(Raised::Status(routine, status)));
 }
 
 /// As [`raise`], for an access of the routine that has failed.
@@ -79,7 +78,7 @@ pub(super) unsafe extern "win64" fn raise_pending(context: *const Context) -> ! 
             let information = [u64::from(touch.writes), touch.address as u64];
             Record::new(STATUS_ACCESS_VIOLATION, 0, at, &information)
         }
-        Some(Raised::Status(status)) => Record::new(status, NONCONTINUABLE, at, &[]),
+        Some(Raised::Status(_, status)) => Record::new(status, NONCONTINUABLE, at, &[]),
         Some(Raised::Record(record)) => Record {
             address: at,
             ..record
@@ -96,8 +95,11 @@ pub(super) unsafe extern "win64" fn raise_pending(context: *const Context) -> ! 
         // SAFETY: nothing is there, and the process ends with a report of that.
         unsafe { again(touch.address, touch.writes, stack) }
     }
-    let parameters = [u64::from(record.code.cast_unsigned()), at, 0, 0];
-    verifier::bug_check(KMODE_EXCEPTION_NOT_HANDLED, parameters, at as usize)
+    let routine = match raised {
+        Some(Raised::Status(routine, _)) => routine,
+        _ => "RtlRaiseException",
+    };
+    verifier::not_handled(routine, record.code, at as usize)
 }
 
 /// Makes an access that is known to fault, so that the fault is reported as any other: with the stack

@@ -13,6 +13,15 @@ rules! { Faults;
         should: "keep every path that a request can take free of panics and bug checks",
         proof: BadDriver("bug-check"),
     };
+    EXCEPTION_NOT_HANDLED = {
+        name: "ExceptionNotHandled",
+        code: "0x1E KMODE_EXCEPTION_NOT_HANDLED",
+        checks: "A routine raises an exception, as ProbeForRead does for memory of the kernel, and no handler of the driver takes it",
+        source: "kernel/handling-exceptions",
+        detected_by: "the routines that raise: the handlers around their call",
+        should: "call what raises inside __try, and complete the request with GetExceptionCode() in the __except that takes it",
+        proof: BadDriver("probe-without-handler"),
+    };
     ASSERTION = {
         name: "AssertionFailed",
         code: "RtlAssert",
@@ -28,7 +37,7 @@ rules! { Faults;
         checks: "Memory that is not there is touched below DISPATCH_LEVEL",
         source: "debugger/bug-check-0x50--page-fault-in-nonpaged-area",
         detected_by: "the fault handler",
-        should: "touch only memory that is allocated and mapped",
+        should: "touch only memory that is allocated and mapped, and that of a program only inside __try",
         proof: BadDriver("page-fault"),
     };
     PAGE_FAULT_AT_DISPATCH = {

@@ -28,7 +28,7 @@ census! {
     checked "0x18" REFERENCE_BY_POINTER;
     checked "0x19" POOL_OVERRUN_FOUND, POOL_OVERRUN;
     not_applicable "0x1A" "about the tables of memory management, which the box has not";
-    checked "0x1E" BAD_INSTRUCTION, MUTEX_NOT_OWNED, SEMAPHORE_LIMIT;
+    checked "0x1E" EXCEPTION_NOT_HANDLED, BAD_INSTRUCTION, MUTEX_NOT_OWNED, SEMAPHORE_LIMIT;
     checked "0x20" WORKER_STATE;
     not_applicable "0x21" "of quota, which the box does not charge";
     not_applicable "0x22" FILE_SYSTEMS;
