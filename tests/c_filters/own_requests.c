@@ -6,6 +6,9 @@
  *
  * FREES_A_THREADED_REQUEST: frees a request that the I/O manager frees.
  * LETS_COMPLETION_GO_ON: its routine does not stop the completion of a request of its own.
+ * KEEPS_THE_PAGES: frees a request whose buffer is locked, and nothing else of it.
+ * KEEPS_THE_LIST: unlocks the buffer then, and does not free its list.
+ * LOCKED_TO_THE_END: frees the list of pages that are locked.
  * CANCELS_TOO_LATE: cancels an open that has a handle.
  */
 #include "filter.h"
@@ -90,10 +93,17 @@ static NTSTATUS NTAPI ReadAhead(PDEVICE_OBJECT Device, PIRP Irp, PVOID Buffer)
     PMDL list = Irp->MdlAddress;
 
     UNREFERENCED_PARAMETER(Device);
+#ifdef KEEPS_THE_PAGES
+    list = NULL;
+#endif
     while (list != NULL) {
         PMDL next = list->Next;
+#ifndef LOCKED_TO_THE_END
         MmUnlockPages(list);
+#endif
+#ifndef KEEPS_THE_LIST
         IoFreeMdl(list);
+#endif
         list = next;
     }
     Irp->MdlAddress = NULL;
@@ -108,7 +118,7 @@ static NTSTATUS NTAPI ReadAhead(PDEVICE_OBJECT Device, PIRP Irp, PVOID Buffer)
 }
 
 /* Reads the block that is asked for once more, and does not wait for it. */
-static VOID ReadTwice(PDEVICE_OBJECT Lower, PFILE_OBJECT File, LARGE_INTEGER Offset, ULONG Length)
+static DECLSPEC_NOINLINE VOID ReadTwice(PDEVICE_OBJECT Lower, PFILE_OBJECT File, LARGE_INTEGER Offset, ULONG Length)
 {
     PIO_STACK_LOCATION location;
     PVOID buffer;

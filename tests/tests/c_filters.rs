@@ -283,6 +283,9 @@ fn what_goes_wrong_with_requests_of_its_own_is_told() {
         ("FREES_A_THREADED_REQUEST", "ThreadedRequestFreed", "Flush"),
         ("LETS_COMPLETION_GO_ON", "OwnRequestNotStopped", "QuerySize"),
         ("CANCELS_TOO_LATE", "DriverBugCheck", "FilterDispatch"),
+        ("KEEPS_THE_PAGES", "LockedPagesLeft", "ReadTwice"),
+        ("KEEPS_THE_LIST", "LeakAtUnload", "ReadTwice"),
+        ("LOCKED_TO_THE_END", "LockedMdlFreed", "ReadAhead"),
     ];
     each_is_told("own_requests", &mistakes);
 }

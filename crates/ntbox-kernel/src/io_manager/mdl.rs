@@ -156,6 +156,19 @@ pub fn locked_for(mdl: *const MDL, site: usize) {
     LOCKED.begin(mdl.addr(), site);
 }
 
+/// The I/O manager has made a list for the driver's call that returns to `site`, which is to unlock its pages and to
+/// free it.
+///
+/// # Safety
+/// `mdl` is alive, and came from [`allocate`].
+pub unsafe fn give_to_driver(mdl: *mut MDL, site: usize) {
+    // SAFETY: contract.
+    let (address, length) = unsafe { (virtual_address(mdl), (*mdl).ByteCount) };
+    let bytes = size_of_mdl(address, length as usize);
+    pool::give_to_driver(mdl.cast(), bytes, TAG, site);
+    locked_for(mdl, site);
+}
+
 /// `MmUnlockPages`; nothing for a list whose pages are not locked.
 ///
 /// # Safety

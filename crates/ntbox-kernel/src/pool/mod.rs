@@ -231,6 +231,17 @@ pub fn allocate_closed(bytes: usize, what: &'static str, rule: &'static Rule) ->
     place.address as *mut c_void
 }
 
+/// The block of the box at `address`, of `bytes`, is a driver's from now on, which has got it by its call that returns
+/// to `caller` and is to free it.
+pub fn give_to_driver(address: *mut c_void, bytes: usize, tag: u32, caller: usize) {
+    if tracked() {
+        let owner = Owner::Driver(Kind::NonPaged);
+        let mut block = Block::new(bytes, tag, Calls::here(caller), owner);
+        block.address = address as usize;
+        pool().ledger.add(block);
+    }
+}
+
 /// Frees what [`allocate_for_box`] gave out.
 ///
 /// # Safety

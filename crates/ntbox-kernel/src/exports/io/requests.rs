@@ -173,6 +173,12 @@ pub unsafe extern "win64" fn build_asynchronous_fsd_request(
         request::build_asynchronous_fsd(major as u8, device, buffer, length, offset, iosb)
     };
     irp::set_allocator(irp, caller);
+    // SAFETY: a new request, or null.
+    let list = unsafe { irp.as_ref() }.map_or(null_mut(), |irp| irp.MdlAddress);
+    if !list.is_null() {
+        // SAFETY: made with the request; who frees that frees both.
+        unsafe { mdl::give_to_driver(list, caller) };
+    }
     irp
 }
 

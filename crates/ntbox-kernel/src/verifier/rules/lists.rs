@@ -97,10 +97,10 @@ rules! { PoolAndLocks;
     LOCKED_PAGES_LEFT = {
         name: "LockedPagesLeft",
         code: "0x76 PROCESS_HAS_LOCKED_PAGES",
-        checks: "A driver is unloaded that has locked pages, which nobody can unlock any more",
+        checks: "A driver is unloaded that has locked pages, or had them locked by IoBuildAsynchronousFsdRequest, and nobody can unlock them any more",
         source: "debugger/bug-check-0x76--process-has-locked-pages",
-        detected_by: "after DriverUnload: the MDLs that code of the image has locked",
-        should: "call MmUnlockPages for everything that MmProbeAndLockPages has locked",
+        detected_by: "after DriverUnload: the MDLs that code of the image has locked, and those of requests that it has built",
+        should: "call MmUnlockPages for everything that MmProbeAndLockPages has locked; where a request of IoBuildAsynchronousFsdRequest is freed, call it and IoFreeMdl for each list of Irp->MdlAddress",
         proof: BadDriver("locked-pages-left"),
     };
 }
