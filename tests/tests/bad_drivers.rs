@@ -728,6 +728,8 @@ caught! {
     a_cancel_routine_set_below_is_caught = "cancel-routine-set-below";
     /// V (IRP life): what a program writes, changed.
     a_changed_write_buffer_is_caught = "write-buffer-changed";
+    /// V (IRP life): the buffer of a write, exchanged and not put back.
+    a_buffer_that_is_not_restored_is_caught = "buffer-not-restored";
     /// V (files): a volume that is reparsed.
     a_reparsed_volume_is_caught = "volume-reparsed";
     /// V (files): an extra create parameter in a list.

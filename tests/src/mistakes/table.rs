@@ -799,6 +799,12 @@ pub const ALL: &[Mistake] = &[
     )
     .with(Work::Copy),
     at_line("write-buffer-changed", "WriteBufferChanged", WRITES),
+    in_routine(
+        "buffer-not-restored",
+        "RequestBufferNotRestored",
+        WRITES,
+        "copy_kept",
+    ),
     at_line("volume-reparsed", "VolumeReparsed", FILES),
     at_line(
         "parameter-freed-in-list",

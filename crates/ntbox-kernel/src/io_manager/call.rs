@@ -11,8 +11,9 @@ use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
 use super::{
-    call_checks, cancel_checks, checks, device, early_cancel, fence, irp, own_request_checks,
-    own_waits, program_memory, remove_locks, stack_memory, unload_safe, witness, written,
+    call_checks, cancel_checks, checks, device, early_cancel, exchanged, fence, irp,
+    own_request_checks, own_waits, program_memory, remove_locks, stack_memory, unload_safe,
+    witness, written,
 };
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
@@ -171,8 +172,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         call_checks::check_create(irp, site);
         if site == 0 && number == (*irp).StackCount {
             written::issued(irp, device);
+            exchanged::issued(irp);
         } else {
             written::look(irp, ("passed on by", site));
+            exchanged::passed_on(irp, site);
         }
         remove_locks::passed_on(irp, site);
         if let Some(tracker) = tracker {

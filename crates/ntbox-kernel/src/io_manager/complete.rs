@@ -19,8 +19,8 @@ use super::complete_checks::{check_information, check_level, check_request, twic
 use super::history::{Event, EventKind};
 use super::tracker::Reference;
 use super::{
-    call_checks, checks, completion_states, fence, file_checks, irp, mount_checks, remove_locks,
-    running, second_stage, unload_safe, witness, written,
+    call_checks, checks, completion_states, exchanged, fence, file_checks, irp, mount_checks,
+    remove_locks, running, second_stage, unload_safe, witness, written,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -324,6 +324,8 @@ impl Observer for Checked {
     unsafe fn top(&mut self, irp: *mut IRP) {
         written::look(irp, self.last);
         written::forget(irp);
+        // SAFETY: the completer owns the request.
+        unsafe { exchanged::came_back(irp, self.last) };
         // SAFETY: the completer owns the request.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         // SAFETY: as above.

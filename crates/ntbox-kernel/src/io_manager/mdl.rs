@@ -139,6 +139,18 @@ pub unsafe fn virtual_address(mdl: *const MDL) -> *mut c_void {
     unsafe { (*mdl).StartVa.wrapping_byte_add((*mdl).ByteOffset as usize) }
 }
 
+/// The addresses of `first` and those behind it.
+///
+/// # Safety
+/// They are alive while this is used.
+pub unsafe fn lists(first: *mut MDL) -> impl Iterator<Item = usize> {
+    // SAFETY: contract.
+    let next = |list: &*mut MDL| unsafe { list.as_ref() }.map(|list| list.Next);
+    std::iter::successors(Some(first), next)
+        .take_while(|list| !list.is_null())
+        .map(|list| list.addr())
+}
+
 /// `MmProbeAndLockPages`.
 ///
 /// # Safety

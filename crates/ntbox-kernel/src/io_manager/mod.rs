@@ -26,6 +26,7 @@ pub mod driver;
 pub mod early_cancel;
 pub mod ecp;
 pub mod error_log;
+mod exchanged;
 pub mod fast_io_checks;
 pub mod fence;
 pub mod file;

@@ -30,10 +30,12 @@
 )]
 
 mod asked;
+mod buffers;
 mod disagreement;
 mod reference;
 
 pub use asked::{Asked, Heard};
+pub use buffers::{Buffers, Fields};
 pub use disagreement::{Disagreement, Whereabouts};
 pub use reference::Reference;
 
@@ -77,6 +79,8 @@ pub struct Inner {
     pub completed_at: usize,
     /// Where and in which thread that completion began.
     begun: (i8, u32),
+    /// The buffers that it was sent with.
+    pub buffers: Buffers,
     /// The location for which `IoSetCompletionRoutineEx` failed, and who called it.
     refused: Option<(i8, usize)>,
     holders: Vec<Holder>,

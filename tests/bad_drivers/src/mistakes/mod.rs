@@ -531,6 +531,8 @@ mistakes! {
     CancelRoutineSetBelow = "cancel-routine-set-below";
     /// What a program writes is changed where it lies.
     WriteBufferChanged = "write-buffer-changed";
+    /// The buffer of a write is exchanged, and the first one is not put back.
+    BufferNotRestored = "buffer-not-restored";
     /// A request of IoBuildAsynchronousFsdRequest is used again.
     BuiltRequestReused = "built-request-reused";
     /// A request of IoAllocateIrp is initialized, with quota.

@@ -1,7 +1,9 @@
 //! What programs write: changed where it lies, and how it is right.
 
 use super::Mistake;
-use crate::filter::{DispatchRoutine, completed, enter, leave, lower, pass_through};
+use crate::filter::{
+    CompletionRoutine, DispatchRoutine, completed, enter, leave, lower, pass_through,
+};
 use crate::kernel::{complete, copy_location_to_next, current_location, set_completion_routine};
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -15,6 +17,7 @@ const TAG: u32 = u32::from_le_bytes(*b"BadW");
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
         (Mistake::WriteBufferChanged, IRP_MJ_WRITE) => Some(write_in_place),
+        (Mistake::BufferNotRestored, IRP_MJ_WRITE) => Some(write_and_keep),
         _ => None,
     }
 }
@@ -97,6 +100,15 @@ unsafe fn copy_of(irp: PIRP, source: *const u8, length: u32) -> *mut Copy {
 }
 
 unsafe extern "C" fn write_a_copy(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    write_another(device, irp, copy_written)
+}
+
+unsafe extern "C" fn write_and_keep(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    write_another(device, irp, copy_kept)
+}
+
+#[inline(always)]
+unsafe fn write_another(device: PDEVICE_OBJECT, irp: PIRP, routine: CompletionRoutine) -> NTSTATUS {
     let (buffer, bytes) = what_is_written(irp);
     enter();
     let status = if buffer.is_null() || bytes == 0 {
@@ -109,13 +121,23 @@ unsafe extern "C" fn write_a_copy(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
             (*irp).MdlAddress = (*copy).own;
             (*irp).UserBuffer = (*copy).bytes;
             copy_location_to_next(irp);
-            set_completion_routine(irp, copy_written, copy.cast());
+            set_completion_routine(irp, routine, copy.cast());
             enter();
             ntddk::IofCallDriver(lower(device), irp)
         }
     };
     leave();
     status
+}
+
+/// The I/O manager frees the other list, and the pages of the program stay locked.
+unsafe extern "C" fn copy_kept(
+    device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    ntddk::ExFreePoolWithTag(context, TAG);
+    completed(device, irp, null_mut())
 }
 
 unsafe extern "C" fn copy_written(

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "the last pointer frees what it points to")]
 
 use super::super::history::History;
-use super::{Inner, Location, Tracker};
+use super::{Buffers, Inner, Location, Tracker};
 use crate::nt::IRP;
 use std::cell::UnsafeCell;
 use std::ops::Deref;
@@ -30,6 +30,7 @@ impl Reference {
                 reported: false,
                 completed_at: 0,
                 begun: (0, 0),
+                buffers: Buffers::default(),
                 refused: None,
                 holders: Vec::with_capacity(count + 1),
                 locations: vec![Location::default(); count + 1].into_boxed_slice(),

@@ -148,4 +148,13 @@ rules! { IrpLife;
         should: "use a request again with IoReuseIrp; IoInitializeIrp is for memory of the driver's own",
         proof: BadDriver("allocated-request-initialized"),
     };
+    BUFFER_NOT_RESTORED = {
+        name: "RequestBufferNotRestored",
+        code: "0x76 PROCESS_HAS_LOCKED_PAGES",
+        checks: "A request comes back to who sent it with another MdlAddress, SystemBuffer or UserBuffer, which a driver has put there on its way down: the I/O manager frees the wrong one, and nobody unlocks the pages of the first",
+        source: "kernel/using-mdls",
+        detected_by: "IoCallDriver and the end of completion: the fields of requests that the I/O manager has sent",
+        should: "keep what a request had where its buffer is exchanged, and put it back in the completion routine, or before the request is completed",
+        proof: BadDriver("buffer-not-restored"),
+    };
 }

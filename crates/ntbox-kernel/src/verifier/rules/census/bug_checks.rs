@@ -47,7 +47,7 @@ census! {
     checked "0x4A" IRQL_CHANGED_BY_DISPATCH;
     not_applicable "0x4E" "about page frames, which the box has not";
     checked "0x50" PAGE_FAULT;
-    checked "0x76" LOCKED_PAGES_LEFT, MDL_STATE;
+    checked "0x76" LOCKED_PAGES_LEFT, BUFFER_NOT_RESTORED, MDL_STATE;
     checked "0x7E" OWN_REQUEST_NOT_STOPPED, BAD_INSTRUCTION;
     checked "0x7F" STACK_USED_UP;
     checked "0x8E" BAD_INSTRUCTION;

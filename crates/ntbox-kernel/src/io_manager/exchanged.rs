@@ -1,0 +1,98 @@
+//! The buffers of a request that the box has sent: a driver may exchange one for another on the way down, and puts the
+//! first back before the request goes on upwards.
+//!
+//! Whoever sent the request ends with what is there then: the I/O manager unlocks and frees the lists of
+//! `MdlAddress`, copies from `SystemBuffer` to `UserBuffer`, and frees the former. A field that was null is the file
+//! system's to fill in. A list that is behind another one now is ended with that. One whose first buffer is gone is
+//! left alone: the driver has freed it in the I/O manager's place.
+//!
+//! Source: "Using MDLs" in the kernel architecture guide, DDI of `IRP`.
+
+#![expect(unsafe_code, reason = "the request is read in place by who has it")]
+
+use super::tracker::{Buffers, Fields};
+use super::{checks, irp, mdl};
+use crate::host::memory::try_read;
+use crate::nt::{IRP, IRP_BUFFERED_IO, IRP_INPUT_OPERATION};
+use crate::pe_image::image_at;
+use crate::verifier::rules;
+
+/// In the order of [`Fields`].
+const FIELDS: [&str; 3] = ["MdlAddress", "AssociatedIrp.SystemBuffer", "UserBuffer"];
+
+/// # Safety
+/// `irp` is alive.
+unsafe fn now(irp: *mut IRP) -> Fields {
+    // SAFETY: contract.
+    let request = unsafe { &*irp };
+    // SAFETY: an address, whatever the union holds.
+    let system = unsafe { request.AssociatedIrp.SystemBuffer };
+    [
+        request.MdlAddress.addr(),
+        system.addr(),
+        request.UserBuffer.addr(),
+    ]
+}
+
+/// The box sends a request of its own.
+///
+/// # Safety
+/// `irp` is alive.
+pub(super) unsafe fn issued(irp: *mut IRP) {
+    // SAFETY: contract.
+    let (tracker, mut had) = unsafe { (irp::tracker(irp), now(irp)) };
+    // SAFETY: contract.
+    let flags = unsafe { (*irp).Flags };
+    if flags & IRP_BUFFERED_IO == 0 {
+        had[1] = 0;
+    }
+    // Otherwise nobody writes there but the file system.
+    if flags & (IRP_BUFFERED_IO | IRP_INPUT_OPERATION) != IRP_BUFFERED_IO | IRP_INPUT_OPERATION {
+        had[2] = 0;
+    }
+    if let Some(tracker) = tracker {
+        // SAFETY: a live request keeps its tracker.
+        unsafe { &*tracker }.lock().buffers = Buffers::new(had);
+    }
+}
+
+/// A driver passes the request on by a call that returns to `site`.
+///
+/// # Safety
+/// `irp` is alive.
+pub(super) unsafe fn passed_on(irp: *mut IRP, site: usize) {
+    // SAFETY: contract.
+    let (tracker, now) = unsafe { (irp::tracker(irp), now(irp)) };
+    if let Some(tracker) = tracker.filter(|_| image_at(site).is_some()) {
+        // SAFETY: a live request keeps its tracker.
+        unsafe { &*tracker }.lock().buffers.passed_on(now, site);
+    }
+}
+
+/// The request is about to be given back to who sent it; `last` is who had it last.
+///
+/// # Safety
+/// `irp` is alive.
+pub(super) unsafe fn came_back(irp: *mut IRP, last: (&'static str, usize)) {
+    // SAFETY: contract.
+    let (tracker, now) = unsafe { (irp::tracker(irp), now(irp)) };
+    let Some(tracker) = tracker else { return };
+    // SAFETY: a live request keeps its tracker.
+    let sent = std::mem::take(&mut unsafe { &*tracker }.lock().buffers);
+    for (field, had, by) in sent.exchanged(now) {
+        // SAFETY: contract.
+        let is_kept =
+            field == 0 && unsafe { mdl::lists((*irp).MdlAddress) }.any(|list| list == had);
+        if !is_kept && try_read(had, &mut [0]) {
+            let (name, now) = (FIELDS[field], now[field]);
+            checks::report(
+                &rules::BUFFER_NOT_RESTORED,
+                format!(
+                    "a request comes back to who sent it with {now:#x} in {name}, which a driver put there in the place of {had:#x}"
+                ),
+                irp,
+                vec![("passed on with the other by", by), last],
+            );
+        }
+    }
+}
