@@ -606,6 +606,10 @@ caught! {
     a_dpc_in_a_critical_region_is_caught = "dpc-returns-in-critical-region";
     /// V (locks): a system thread ends with a mutex.
     a_thread_that_ends_with_a_mutex_is_caught = "thread-ends-with-mutex";
+    /// V (locks): a system thread ends with a push lock.
+    a_thread_that_ends_with_a_push_lock_is_caught = "thread-ends-with-push-lock";
+    /// V (locks): a system thread ends with a resource.
+    a_thread_that_ends_with_a_resource_is_caught = "thread-ends-with-resource";
     /// V (locks): Rundown protection is released twice.
     rundown_protection_released_twice_is_caught = "rundown-released-twice";
     /// V (objects): a block is freed with a timer in it that is set.
@@ -640,6 +644,8 @@ caught! {
     resource_released_with_apcs_is_caught = "resource-released-with-apcs";
     /// V (objects): a mutex is initialized twice.
     mutex_initialized_twice_is_caught = "mutex-initialized-twice";
+    /// V (locks): a fast mutex is freed by the thread that holds it.
+    lock_freed_held_is_caught = "lock-freed-held";
     /// V (objects): a block is freed with a lookaside list in it that was not deleted.
     lookaside_in_freed_block_is_caught = "lookaside-in-freed-block";
     /// V (objects): a lookaside list is initialized twice.

@@ -530,6 +530,16 @@ pub const ALL: &[Mistake] = &[
         THREADS,
         "end_with_mutex",
     ),
+    at_line(
+        "thread-ends-with-push-lock",
+        "LockLeakedOnThreadTermination",
+        THREADS,
+    ),
+    at_line(
+        "thread-ends-with-resource",
+        "LockLeakedOnThreadTermination",
+        THREADS,
+    ),
     at_line("timer-in-freed-block", "ActiveTimerFreed", ACTIVE),
     in_routine(
         "timer-on-left-stack",
@@ -576,6 +586,7 @@ pub const ALL: &[Mistake] = &[
         ACTIVE,
     ),
     at_line("mutex-initialized-twice", "LockInitializedTwice", ACTIVE),
+    at_line("lock-freed-held", "LockFreedHeld", ACTIVE),
     at_line("lookaside-in-freed-block", "LookasideListFreed", ACTIVE),
     at_line(
         "lookaside-initialized-twice",

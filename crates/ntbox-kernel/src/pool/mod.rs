@@ -303,11 +303,12 @@ fn allocate_guarded(mut block: Block) -> *mut c_void {
     address as *mut c_void
 }
 
-static WHEN_FREED: OnceLock<fn(usize, usize)> = OnceLock::new();
+/// What is told of a block that goes: its address and bytes, and the driver's call that frees it, or 0.
+type WhenFreed = fn(usize, usize, usize);
+static WHEN_FREED: OnceLock<WhenFreed> = OnceLock::new();
 
-/// From now on `freed` is called with the address and bytes of each block that
-/// is freed, while it is there still: what lies in it is gone.
-pub fn when_freed(freed: fn(usize, usize)) {
+/// From now on `freed` is called for each block that is freed, while it is there still: what lies in it is gone.
+pub fn when_freed(freed: WhenFreed) {
     let _ = WHEN_FREED.set(freed);
 }
 
@@ -333,7 +334,7 @@ fn retire(block: Block, caller: usize) {
     let thread = verifier::current_thread();
     let calls = Calls::here(caller);
     if let Some(freed) = WHEN_FREED.get() {
-        freed(block.address, block.bytes);
+        freed(block.address, block.bytes, caller);
     }
     active::block_is_freed(&block, caller);
     let mut pool = pool();

@@ -22,7 +22,7 @@ use crate::verifier::{self, Violation, rules};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,15 @@ struct Held {
     site: usize,
     /// Acquires that are to be released.
     count: u32,
+}
+
+impl Held {
+    /// True if the thread still has it, as far as anybody knows: another one may have given it back.
+    fn is_held(&self) -> bool {
+        let ask = IS_HELD.iter().find(|(kind, _)| *kind == self.kind);
+        let ask = ask.and_then(|(_, ask)| ask.get());
+        ask.is_none_or(|is_held| is_held(self.lock))
+    }
 }
 
 /// More locks than this are not followed; no driver holds as many at once.
@@ -72,6 +81,12 @@ impl Holding {
     }
     fn find(&self, lock: usize) -> Option<usize> {
         self.all().iter().position(|held| held.lock == lock)
+    }
+    fn remove(&mut self, place: usize) -> Held {
+        let held = self.held[place];
+        self.held.copy_within(place + 1..self.count, place);
+        self.count -= 1;
+        held
     }
 }
 
@@ -136,7 +151,6 @@ pub fn acquiring(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
         let circle = held.iter().find_map(|held| graph.circle(&wanted, held));
         let last = held.last().copied();
         graph.add(held, &wanted);
-        pool::when_freed(forget);
         LOCKS.store(graph.0.len(), Ordering::Relaxed);
         Some((circle?, last?, wanted))
     });
@@ -182,6 +196,7 @@ pub fn acquired(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
     if caller == 0 || !options::on(Options::DEADLOCK) {
         return;
     }
+    pool::when_freed(block_is_freed);
     HOLDING.with_borrow_mut(|holding| {
         if let Some(place) = holding.find(lock) {
             holding.held[place].count += 1;
@@ -207,10 +222,72 @@ pub fn released(lock: usize) {
         };
         holding.held[place].count -= 1;
         if holding.held[place].count == 0 {
-            holding.held.copy_within(place + 1..holding.count, place);
-            holding.count -= 1;
+            holding.remove(place);
         }
     });
+}
+
+/// A block goes, by the call of a driver that returns to `caller`: reports a lock in it that this thread holds.
+fn block_is_freed(address: usize, bytes: usize, caller: usize) {
+    let range = address..address + bytes.max(1);
+    let held = HOLDING.with_borrow_mut(|holding| {
+        let place = holding
+            .all()
+            .iter()
+            .position(|held| range.contains(&held.lock));
+        place.map(|place| holding.remove(place))
+    });
+    // One that is initialized must not be freed, held or not, which has a rule of its own.
+    if let Some(held) = held.filter(|held| held.kind != RESOURCE && held.is_held()) {
+        let what = describe(held.lock, held.kind);
+        verifier::report(Violation {
+            rule: &rules::LOCK_FREED_HELD,
+            message: format!("the memory of the {what} is freed by the thread that holds it"),
+            irp: None,
+            sites: vec![("acquired", held.site), ("freed", caller)],
+        });
+    }
+    forget(address, bytes);
+}
+
+/// What a resource is called in reports, and a push lock.
+pub const RESOURCE: &str = "resource";
+/// See [`RESOURCE`].
+pub const PUSH_LOCK: &str = "push lock";
+
+/// Whether this thread has such a lock.
+type IsHeld = fn(lock: usize) -> bool;
+/// Who knows, by kind.
+static IS_HELD: [(&str, OnceLock<IsHeld>); 2] =
+    [(RESOURCE, OnceLock::new()), (PUSH_LOCK, OnceLock::new())];
+
+/// From now on `is_held` is asked about resources, or push locks.
+pub fn ask_of_kept(kind: &'static str, is_held: IsHeld) {
+    if let Some((_, ask)) = IS_HELD.iter().find(|(known, _)| *known == kind) {
+        let _ = ask.set(is_held);
+    }
+}
+
+/// This thread ends, a driver's if its routine is at `site`: reports the resources and push locks that it keeps.
+pub fn thread_ends(site: usize) {
+    let held = HOLDING.with_borrow_mut(|holding| {
+        let held = holding.all().to_vec();
+        holding.count = 0;
+        held
+    });
+    let is_kept = |held: &&Held| [RESOURCE, PUSH_LOCK].contains(&held.kind) && held.is_held();
+    for held in held.iter().filter(is_kept) {
+        let what = describe(held.lock, held.kind);
+        verifier::report(Violation {
+            rule: &rules::LOCK_LEFT_BY_THREAD,
+            message: format!("a thread has ended that still has the {what}"),
+            irp: None,
+            sites: [("acquired", held.site), ("thread routine", site)]
+                .into_iter()
+                .filter(|(_, site)| *site != 0)
+                .collect(),
+        });
+    }
 }
 
 /// A lock that has no end but that of its memory.

@@ -113,3 +113,23 @@ fn a_report_names_all_acquisitions() {
             .contains("0x701 is acquired while lock 0x702")
     );
 }
+
+#[test]
+#[expect(unsafe_code, reason = "the blocks are freed by pointer")]
+fn a_lock_that_is_held_must_not_be_freed() {
+    for (released_first, expected) in [(true, &NONE[..]), (false, &["LockFreedHeld"])] {
+        let block = pool::allocate(pool::Kind::NonPaged, 64, 1, SITE);
+        let lock = block.addr() + 8;
+        let ((), found) = capture(|| {
+            acquired(lock, KIND, Mode::Exclusive, SITE);
+            if released_first {
+                released(lock);
+            }
+            // SAFETY: the test's own, and nothing refers to it.
+            unsafe { pool::free(block, None, SITE) };
+        });
+        let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
+        assert_eq!(names, expected);
+        assert!(!holds(lock));
+    }
+}

@@ -6,7 +6,7 @@
 )]
 
 use super::thread::{self, Thread};
-use super::{dispatcher, escape, irql, process, work};
+use super::{dispatcher, escape, irql, lock_order, process, work};
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, PASSIVE_LEVEL};
 use crate::verifier::{rules, violation};
@@ -103,4 +103,5 @@ fn check(site: usize) {
         );
     }
     work::check_regions("a system thread routine", site);
+    lock_order::thread_ends(site);
 }

@@ -11,7 +11,7 @@ use super::dispatcher::waiter::Waiter;
 use super::dispatcher::waits::{interrupt_wait, signal_thread_object};
 use super::object::{self, Kind};
 use super::process::{self, Process};
-use super::{fault, irql, processor_block};
+use super::{fault, irql, lock_order, processor_block};
 use crate::host;
 use crate::verifier::{self, Context};
 use std::cell::Cell;
@@ -361,6 +361,7 @@ pub fn start(
         .spawn(move || {
             register(thread_name, process);
             f();
+            lock_order::thread_ends(0);
         })
 }
 

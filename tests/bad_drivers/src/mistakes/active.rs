@@ -6,8 +6,8 @@ use crate::kernel::{initialize_event, milliseconds};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, ERESOURCE, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KMUTEX, KTIMER,
-    NPAGED_LOOKASIDE_LIST, NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED,
+    _WORK_QUEUE_TYPE, ERESOURCE, FAST_MUTEX, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KMUTEX,
+    KTIMER, NPAGED_LOOKASIDE_LIST, NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED,
     POOL_FLAG_PAGED, PVOID, WORK_QUEUE_ITEM, ntddk,
 };
 
@@ -48,6 +48,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::LookasideInFreedBlock => Some(free_with_list),
         Mistake::LookasideInitializedTwice => Some(initialize_list_twice),
         Mistake::LookasideBlocksTooSmall => Some(initialize_small_list),
+        Mistake::LockFreedHeld => Some(free_with_mutex),
         Mistake::EventInPagedPool => Some(initialize_paged_event),
         Mistake::WorkItemInPagedPool => Some(queue_paged_item),
         _ => None,
@@ -298,6 +299,23 @@ unsafe extern "C" fn initialize_small_list(device: PDEVICE_OBJECT, irp: PIRP) ->
     dispatch(device, irp)
 }
 
+/// `ExInitializeFastMutex`, where it lies.
+unsafe fn initialize_fast_mutex(mutex: *mut FAST_MUTEX) {
+    (*mutex).Count = 1;
+    let event = &raw mut (*mutex).Event;
+    ntddk::KeInitializeEvent(event, wdk_sys::_EVENT_TYPE::SynchronizationEvent, 0);
+}
+
+unsafe extern "C" fn free_with_mutex(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mutex = nonpaged::<FAST_MUTEX>();
+    if !mutex.is_null() {
+        initialize_fast_mutex(mutex);
+        ntddk::ExAcquireFastMutex(mutex);
+        ntddk::ExFreePoolWithTag(mutex.cast(), TAG); // MISTAKE: lock-freed-held
+    }
+    dispatch(device, irp)
+}
+
 unsafe extern "C" fn initialize_paged_event(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let event = block::<KEVENT>(POOL_FLAG_PAGED);
     if !event.is_null() {
@@ -376,6 +394,13 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     if !event.is_null() {
         initialize_event(event);
         free(event);
+    }
+    let mutex = nonpaged::<FAST_MUTEX>();
+    if !mutex.is_null() {
+        initialize_fast_mutex(mutex);
+        ntddk::ExAcquireFastMutex(mutex);
+        ntddk::ExReleaseFastMutex(mutex);
+        free(mutex);
     }
     dispatch(device, irp)
 }

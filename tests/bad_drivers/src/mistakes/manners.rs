@@ -17,7 +17,7 @@ static mut PUSH_LOCK: usize = 0;
 type PushLockRoutine = unsafe extern "C" fn(*mut usize, ULONG);
 
 /// Acquires and releases a push lock: by routines that the import library of every kit does not have.
-unsafe fn push_lock_routines() -> Option<[PushLockRoutine; 2]> {
+pub(super) unsafe fn push_lock_routines() -> Option<[PushLockRoutine; 2]> {
     let find = |mut name: UNICODE_STRING| {
         let address = ntddk::MmGetSystemRoutineAddress(&raw mut name);
         core::mem::transmute::<PVOID, Option<PushLockRoutine>>(address)
@@ -84,6 +84,7 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let mut handle = KLOCK_QUEUE_HANDLE::default();
     ntddk::KeAcquireInStackQueuedSpinLock(&raw mut QUEUED, &raw mut handle);
     ntddk::KeReleaseInStackQueuedSpinLock(&raw mut handle);
+    super::threads::start_once(super::threads::end_with_nothing);
     if let Some([acquire, release]) = push_lock_routines() {
         ntddk::KeEnterCriticalRegion();
         acquire(&raw mut PUSH_LOCK, 0);

@@ -371,6 +371,10 @@ mistakes! {
     DpcReturnsInCriticalRegion = "dpc-returns-in-critical-region";
     /// A system thread ends with a mutex.
     ThreadEndsWithMutex = "thread-ends-with-mutex";
+    /// A system thread ends with a push lock.
+    ThreadEndsWithPushLock = "thread-ends-with-push-lock";
+    /// A system thread ends with a resource.
+    ThreadEndsWithResource = "thread-ends-with-resource";
     /// Rundown protection is released twice.
     RundownReleasedTwice = "rundown-released-twice";
     /// A block is freed with a timer in it that is set.
@@ -405,6 +409,8 @@ mistakes! {
     ResourceReleasedWithApcs = "resource-released-with-apcs";
     /// A mutex is initialized twice.
     MutexInitializedTwice = "mutex-initialized-twice";
+    /// A fast mutex is freed by the thread that holds it.
+    LockFreedHeld = "lock-freed-held";
     /// A block is freed with a lookaside list in it that was not deleted.
     LookasideInFreedBlock = "lookaside-in-freed-block";
     /// A lookaside list is initialized twice.

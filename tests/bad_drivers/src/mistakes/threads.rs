@@ -1,14 +1,15 @@
 //! Routines that the system calls in threads of its own, and what they leave behind there.
 
 use super::Mistake;
+use super::manners::push_lock_routines;
 use crate::filter::{DispatchRoutine, dispatch};
 use crate::kernel::wait_for;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{
-    _WORK_QUEUE_TYPE, HANDLE, IRP_MJ_QUERY_INFORMATION, KAPC_STATE, KDPC, KMUTEX, NTSTATUS,
-    PDEVICE_OBJECT, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS, THREAD_ALL_ACCESS,
-    WORK_QUEUE_ITEM, ntddk,
+    _MODE, _WORK_QUEUE_TYPE, ERESOURCE, HANDLE, IRP_MJ_QUERY_INFORMATION, KAPC_STATE, KDPC, KMUTEX,
+    NTSTATUS, PDEVICE_OBJECT, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS,
+    THREAD_ALL_ACCESS, WORK_QUEUE_ITEM, ntddk,
 };
 
 /// What is queued is queued once: memory for it is needed until its routine has run.
@@ -19,6 +20,9 @@ static mut ITEM: WORK_QUEUE_ITEM = unsafe { core::mem::zeroed() };
 static mut DPC: KDPC = unsafe { core::mem::zeroed() };
 // SAFETY: as above.
 static mut MUTEX: KMUTEX = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut RESOURCE: ERESOURCE = unsafe { core::mem::zeroed() };
+static mut PUSH_LOCK: usize = 0;
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     if major != IRP_MJ_QUERY_INFORMATION {
@@ -28,6 +32,8 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::WorkerReturnsInCriticalRegion => Some(queue_entering_worker),
         Mistake::DpcReturnsInCriticalRegion => Some(queue_entering_dpc),
         Mistake::ThreadEndsWithMutex => Some(start_thread),
+        Mistake::ThreadEndsWithPushLock => Some(start_with_push_lock),
+        Mistake::ThreadEndsWithResource => Some(start_with_resource),
         Mistake::WorkItemQueuedTwice => Some(queue_twice),
         Mistake::WorkerTerminates => Some(queue_ending_worker),
         Mistake::DetachedFromNothing => Some(detach),
@@ -94,23 +100,81 @@ unsafe extern "C" fn detach(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
 }
 
 unsafe extern "C" fn start_thread(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    if !QUEUED.swap(true, Ordering::AcqRel) {
-        ntddk::KeInitializeMutex(&raw mut MUTEX, 0);
-        let mut handle: HANDLE = null_mut();
-        let status = ntddk::PsCreateSystemThread(
-            &raw mut handle,
-            THREAD_ALL_ACCESS,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-            Some(end_with_mutex),
-            null_mut(),
-        );
-        if status == STATUS_SUCCESS {
-            let _ = ntddk::ZwClose(handle);
-        }
-    }
+    start_once(end_with_mutex);
     dispatch(device, irp)
+}
+
+/// Starts a system thread, the first time, and waits until it has ended.
+pub(super) unsafe fn start_once(routine: unsafe extern "C" fn(PVOID)) {
+    if QUEUED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    ntddk::KeInitializeMutex(&raw mut MUTEX, 0);
+    let mut handle: HANDLE = null_mut();
+    let status = ntddk::PsCreateSystemThread(
+        &raw mut handle,
+        THREAD_ALL_ACCESS,
+        null_mut(),
+        null_mut(),
+        null_mut(),
+        Some(routine),
+        null_mut(),
+    );
+    if status != STATUS_SUCCESS {
+        return;
+    }
+    let mut thread: PVOID = null_mut();
+    let mode = _MODE::KernelMode as _;
+    let any = null_mut();
+    let object = &raw mut thread;
+    let found = ntddk::ObReferenceObjectByHandle(handle, 0, any, mode, object, null_mut());
+    if found == STATUS_SUCCESS {
+        wait_for(thread.cast());
+        ntddk::ObfDereferenceObject(thread);
+    }
+    let _ = ntddk::ZwClose(handle);
+}
+
+unsafe extern "C" fn start_with_push_lock(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    start_once(end_with_push_lock);
+    dispatch(device, irp)
+}
+
+/// KSTART_ROUTINE.
+unsafe extern "C" fn end_with_push_lock(_context: PVOID) {
+    if let Some([acquire, _]) = push_lock_routines() {
+        ntddk::KeEnterCriticalRegion();
+        acquire(&raw mut PUSH_LOCK, 0); // MISTAKE: thread-ends-with-push-lock
+        ntddk::KeLeaveCriticalRegion();
+    }
+}
+
+unsafe extern "C" fn start_with_resource(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    start_once(end_with_resource);
+    dispatch(device, irp)
+}
+
+/// KSTART_ROUTINE.
+unsafe extern "C" fn end_with_resource(_context: PVOID) {
+    let _ = ntddk::ExInitializeResourceLite(&raw mut RESOURCE);
+    ntddk::KeEnterCriticalRegion();
+    ntddk::ExAcquireResourceSharedLite(&raw mut RESOURCE, 1); // MISTAKE: thread-ends-with-resource
+    ntddk::KeLeaveCriticalRegion();
+}
+
+/// Gives back what it has acquired. KSTART_ROUTINE.
+pub(super) unsafe extern "C" fn end_with_nothing(_context: PVOID) {
+    let resource = &raw mut RESOURCE;
+    let _ = ntddk::ExInitializeResourceLite(resource);
+    ntddk::KeEnterCriticalRegion();
+    ntddk::ExAcquireResourceSharedLite(resource, 1);
+    if let Some([acquire, release]) = push_lock_routines() {
+        acquire(&raw mut PUSH_LOCK, 0);
+        release(&raw mut PUSH_LOCK, 0);
+    }
+    ntddk::ExReleaseResourceLite(resource);
+    ntddk::KeLeaveCriticalRegion();
+    let _ = ntddk::ExDeleteResourceLite(resource);
 }
 
 /// KSTART_ROUTINE.

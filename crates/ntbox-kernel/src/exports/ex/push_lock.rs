@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::host::memory;
 use crate::nt::APC_LEVEL;
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::{irql, parking, thread};
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 const EXCLUSIVE: isize = -1;
 /// What the lock is called in reports.
-const KIND: &str = "push lock";
+const KIND: &str = lock_order::PUSH_LOCK;
 
 /// # Safety
 /// `lock` points to a push lock.
@@ -28,8 +29,15 @@ unsafe fn word<'a>(lock: *mut isize) -> &'a AtomicIsize {
 /// `FLT_PUSH_LOCK_VALID_FLAGS` of fltkernel.h, whose routines take the same flags: to boost or not to boost.
 const VALID_FLAGS: u32 = 0x3;
 
+/// True if somebody has the lock.
+fn is_held(lock: usize) -> bool {
+    let mut value = [0; size_of::<isize>()];
+    memory::try_read(lock, &mut value) && isize::from_ne_bytes(value) != 0
+}
+
 fn check(ddi: &'static str, flags: u32, caller: usize) {
     irql::require(ddi, caller);
+    lock_order::ask_of_kept(KIND, is_held);
     if flags & !VALID_FLAGS != 0 {
         violation(
             &rules::PUSH_LOCK_FLAGS,
@@ -125,4 +133,49 @@ fn not_held(lock: *mut isize, how: &str, caller: usize) {
         format!("push lock {lock:p} was released, but it is not held {how}"),
         &[("released at", caller)],
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verifier::capture;
+
+    #[test]
+    fn what_a_thread_keeps_is_told_when_it_ends() {
+        const SITE: usize = 0x1000;
+        for released_by in ["nobody", "itself", "another thread"] {
+            let lock = AtomicIsize::new(0);
+            let lock = lock.as_ptr().expose_provenance();
+            let at = move || std::ptr::with_exposed_provenance_mut::<isize>(lock);
+            let ((), found) = capture(|| {
+                thread::enter_critical_region();
+                // SAFETY: a push lock, here and below.
+                unsafe { acquire_shared(at(), 0, SITE) };
+                match released_by {
+                    "itself" => {
+                        // SAFETY: as above.
+                        unsafe { release_shared(at(), 0, SITE) };
+                    }
+                    "another thread" => {
+                        let other = std::thread::spawn(move || {
+                            thread::enter_critical_region();
+                            // SAFETY: as above.
+                            unsafe { release_shared(at(), 0, SITE) };
+                            thread::leave_critical_region();
+                        });
+                        other.join().expect("no panic");
+                    }
+                    _ => {}
+                }
+                thread::leave_critical_region();
+                lock_order::thread_ends(0);
+            });
+            let names: Vec<_> = found.iter().map(|found| found.rule.name).collect();
+            let expected: &[&str] = match released_by {
+                "nobody" => &["LockLeakedOnThreadTermination"],
+                _ => &[],
+            };
+            assert_eq!(names, expected, "released by {released_by}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 type Resource = *mut ERESOURCE;
 /// What the lock is called in reports.
-const KIND: &str = "resource";
+const KIND: &str = lock_order::RESOURCE;
 /// `ERESOURCE_THREAD`.
 type Owner = usize;
 
@@ -104,6 +104,16 @@ fn with<R>(resource: Resource, f: impl FnOnce(&mut State) -> R) -> R {
 
 fn me() -> Owner {
     thread::current().object().addr()
+}
+
+/// True if this thread owns the resource.
+fn is_mine(resource: usize) -> bool {
+    let me = me();
+    let is_mine = |state: &State| match state.exclusive {
+        Some((owner, _)) => owner == me,
+        None => state.shared.contains_key(&me),
+    };
+    table().get(&resource).is_some_and(is_mine)
 }
 
 /// One that was initialized and not deleted.
@@ -200,6 +210,7 @@ fn acquire(ddi: &'static str, resource: Resource, mode: Mode, wait: bool, caller
     check_alignment(ddi, resource, caller);
     check_initialized(ddi, resource, caller);
     check_apcs(&rules::RESOURCE_APCS_ENABLED, ddi, caller);
+    lock_order::ask_of_kept(KIND, is_mine);
     let me = me();
     let kept = if mode == Mode::Exclusive {
         lock_order::Mode::Exclusive

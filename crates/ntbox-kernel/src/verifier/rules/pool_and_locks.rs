@@ -301,6 +301,24 @@ rules! { PoolAndLocks;
         should: "release every mutex before a system thread ends",
         proof: BadDriver("thread-ends-with-mutex"),
     };
+    LOCK_LEFT_BY_THREAD = {
+        name: "LockLeakedOnThreadTermination",
+        code: "0x153 KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION",
+        checks: "A thread, of the system or of a program, ends with a push lock or a resource that it has acquired",
+        source: "debugger/bug-check-0x153--kernel-lock-entry-leaked-on-thread-termination",
+        detected_by: "the end of the thread: the locks that it holds and nobody has released for it (--verify deadlock)",
+        should: "release every push lock and ERESOURCE before the thread that acquired it ends",
+        proof: BadDriver("thread-ends-with-push-lock"),
+    };
+    LOCK_FREED_HELD = {
+        name: "LockFreedHeld",
+        code: "0xC4/100B",
+        checks: "A block is freed with a mutex, fast mutex, guarded mutex, push lock or spin lock in it that the thread holds",
+        source: page::VIOLATION,
+        detected_by: "the routines that free: the locks that the thread holds, against the block (--verify deadlock)",
+        should: "release a lock before the memory that it lies in is freed, when nobody can wait for it any more",
+        proof: BadDriver("lock-freed-held"),
+    };
     RUNDOWN_PAIRING = {
         name: "RundownProtection",
         code: "0xC4/DDI",

@@ -102,7 +102,7 @@ census! {
     not_applicable "0x135" "of registry callbacks, which the box keeps and does not call";
     checked "0x139" DRIVER_BUG_CHECK;
     checked "0x152" PUSH_LOCK_FLAGS;
-    checked "0x153" WORKER_STATE;
+    checked "0x153" LOCK_LEFT_BY_THREAD;
     not_applicable "0x157" "about priorities of threads, which the box has not";
     not_applicable "0x15B" "about priorities of threads, which the box has not";
     checked "0x162" FAST_MUTEX_PAIRING, RESOURCE_NOT_OWNED;

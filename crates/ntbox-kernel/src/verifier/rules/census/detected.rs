@@ -157,8 +157,8 @@ census! {
     checked "0xC4/1007" RESOURCE_NOT_OWNED, SPIN_LOCK_PAIRING, FAST_MUTEX_PAIRING;
     checked "0xC4/1008" LOCK_ACQUIRED_OTHERWISE;
     checked "0xC4/1009" LOCK_RELEASED_OTHERWISE;
-    checked "0xC4/100A" WORKER_STATE, THREAD_HELD_MUTEX;
-    checked "0xC4/100B" RESOURCE_DELETED_OWNED;
+    checked "0xC4/100A" WORKER_STATE, THREAD_HELD_MUTEX, LOCK_LEFT_BY_THREAD;
+    checked "0xC4/100B" RESOURCE_DELETED_OWNED, LOCK_FREED_HELD;
     checked "0xC4/1010" WRITE_BUFFER_CHANGED;
     not_applicable "0xC4/1011" "about buffers of reads that memory management calls invariant, or backs by a dummy page, which the box does not do";
     not_applicable "0xC4/1012" INTERNAL;
