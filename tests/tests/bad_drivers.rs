@@ -646,6 +646,8 @@ caught! {
     mutex_initialized_twice_is_caught = "mutex-initialized-twice";
     /// V (locks): a fast mutex is freed by the thread that holds it.
     lock_freed_held_is_caught = "lock-freed-held";
+    /// V (objects): an entry is given to another lookaside list than it came from.
+    entry_of_another_lookaside_list_is_caught = "entry-of-another-lookaside-list";
     /// V (objects): a block is freed with a lookaside list in it that was not deleted.
     lookaside_in_freed_block_is_caught = "lookaside-in-freed-block";
     /// V (objects): a lookaside list is initialized twice.

@@ -587,6 +587,11 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("mutex-initialized-twice", "LockInitializedTwice", ACTIVE),
     at_line("lock-freed-held", "LockFreedHeld", ACTIVE),
+    at_line(
+        "entry-of-another-lookaside-list",
+        "LookasideEntryOfAnotherList",
+        ACTIVE,
+    ),
     at_line("lookaside-in-freed-block", "LookasideListFreed", ACTIVE),
     at_line(
         "lookaside-initialized-twice",

@@ -5,6 +5,7 @@
 mod fast_mutex;
 mod interlocked;
 pub(super) mod lookaside;
+mod lookaside_entries;
 mod misc;
 pub(crate) mod pool;
 mod push_lock;

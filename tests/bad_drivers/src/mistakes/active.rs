@@ -7,8 +7,8 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use wdk_sys::{
     _WORK_QUEUE_TYPE, ERESOURCE, FAST_MUTEX, IRP_MJ_QUERY_INFORMATION, KDPC, KEVENT, KMUTEX,
-    KTIMER, NPAGED_LOOKASIDE_LIST, NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC, POOL_FLAG_NON_PAGED,
-    POOL_FLAG_PAGED, PVOID, WORK_QUEUE_ITEM, ntddk,
+    KTIMER, LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, NTSTATUS, PDEVICE_OBJECT, PIRP, PKDPC,
+    POOL_FLAG_NON_PAGED, POOL_FLAG_PAGED, PVOID, WORK_QUEUE_ITEM, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadA");
@@ -49,6 +49,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::LookasideInitializedTwice => Some(initialize_list_twice),
         Mistake::LookasideBlocksTooSmall => Some(initialize_small_list),
         Mistake::LockFreedHeld => Some(free_with_mutex),
+        Mistake::EntryOfAnotherLookasideList => Some(give_to_another),
         Mistake::EventInPagedPool => Some(initialize_paged_event),
         Mistake::WorkItemInPagedPool => Some(queue_paged_item),
         _ => None,
@@ -316,6 +317,47 @@ unsafe extern "C" fn free_with_mutex(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
     dispatch(device, irp)
 }
 
+/// A list whose entries know where they belong, or null.
+unsafe fn list_of_entries() -> *mut LOOKASIDE_LIST_EX {
+    let list = nonpaged::<LOOKASIDE_LIST_EX>();
+    if !list.is_null() {
+        let kind = wdk_sys::_POOL_TYPE::NonPagedPoolNx;
+        let _ = ntddk::ExInitializeLookasideListEx(list, None, None, kind, 0, BYTES, TAG, 0);
+    }
+    list
+}
+
+unsafe fn delete_list(list: *mut LOOKASIDE_LIST_EX) {
+    if !list.is_null() {
+        ntddk::ExDeleteLookasideListEx(list);
+        free(list);
+    }
+}
+
+/// `ExAllocateFromLookasideListEx` and `ExFreeToLookasideListEx` of a list that keeps no entries.
+#[inline(always)]
+unsafe fn use_entry(from: *mut LOOKASIDE_LIST_EX, to: *mut LOOKASIDE_LIST_EX) {
+    type Allocate = unsafe extern "C" fn(u32, usize, u32, *mut LOOKASIDE_LIST_EX) -> PVOID;
+    type Free = unsafe extern "C" fn(PVOID, *mut LOOKASIDE_LIST_EX);
+    let allocate = from.byte_add(48).cast::<Allocate>().read();
+    let free = to.byte_add(56).cast::<Free>().read();
+    // NonPagedPoolNx.
+    let entry = allocate(512, BYTES as usize, TAG, from);
+    if !entry.is_null() {
+        free(entry, to); // MISTAKE: entry-of-another-lookaside-list
+    }
+}
+
+unsafe extern "C" fn give_to_another(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let (first, second) = (list_of_entries(), list_of_entries());
+    if !first.is_null() && !second.is_null() {
+        use_entry(first, second);
+    }
+    delete_list(second);
+    delete_list(first);
+    dispatch(device, irp)
+}
+
 unsafe extern "C" fn initialize_paged_event(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let event = block::<KEVENT>(POOL_FLAG_PAGED);
     if !event.is_null() {
@@ -402,5 +444,10 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
         ntddk::ExReleaseFastMutex(mutex);
         free(mutex);
     }
+    let list = list_of_entries();
+    if !list.is_null() {
+        use_entry(list, list);
+    }
+    delete_list(list);
     dispatch(device, irp)
 }

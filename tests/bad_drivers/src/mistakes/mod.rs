@@ -411,6 +411,8 @@ mistakes! {
     MutexInitializedTwice = "mutex-initialized-twice";
     /// A fast mutex is freed by the thread that holds it.
     LockFreedHeld = "lock-freed-held";
+    /// An entry is given to another lookaside list than it came from.
+    EntryOfAnotherLookasideList = "entry-of-another-lookaside-list";
     /// A block is freed with a lookaside list in it that was not deleted.
     LookasideInFreedBlock = "lookaside-in-freed-block";
     /// A lookaside list is initialized twice.

@@ -15,7 +15,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
-use super::slist;
+use super::{lookaside_entries, slist};
 use crate::exports;
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, LIST_ENTRY, NTSTATUS, SLIST_ENTRY, SLIST_HEADER,
@@ -249,6 +249,11 @@ pub unsafe extern "win64" fn initialize_ex(
     if !matches!(kind, 0 | PAGED_POOL | 512) {
         return STATUS_INVALID_PARAMETER_4;
     }
+    let [allocate, free] = match (allocate, free) {
+        // Entries that a list keeps for itself are not seen to come and go.
+        (0, 0) if options::on(Options::SPECIAL_POOL) => lookaside_entries::routines(),
+        given => given.into(),
+    };
     let blocks = Blocks {
         allocate,
         free,

@@ -112,6 +112,15 @@ rules! { PoolAndLocks;
         should: "ask for blocks of LOOKASIDE_MINIMUM_BLOCK_SIZE at least",
         proof: BadDriver("lookaside-blocks-too-small"),
     };
+    LOOKASIDE_OTHER_LIST = {
+        name: "LookasideEntryOfAnotherList",
+        code: "documented",
+        checks: "An entry is given to a lookaside list of ExInitializeLookasideListEx that it was not allocated from",
+        source: "ddi/wdm/nf-wdm-exfreetolookasidelistex",
+        detected_by: "the routine of the list that frees, where the driver has none of its own: the list that the entry came from (--verify special-pool)",
+        should: "give each entry back to the list that it was allocated from",
+        proof: BadDriver("entry-of-another-lookaside-list"),
+    };
     PAGEABLE_OBJECT = {
         name: "PageableObject",
         code: "0xC4/E1",
