@@ -570,6 +570,8 @@ caught! {
     spin_lock_released_out_of_order_is_caught = "spin-lock-released-out-of-order";
     /// V (locks): a push lock is acquired with flags that there are not.
     push_lock_flags_is_caught = "push-lock-flags";
+    /// V (IRQL): KeSetEvent is told that a wait follows, and none does.
+    a_wait_that_does_not_follow_is_caught = "wait-not-following";
     /// V (locks): a fast mutex is acquired twice by one thread.
     a_fast_mutex_acquired_twice_is_caught = "fast-mutex-acquired-twice";
     /// V (locks): ExAcquireFastMutexUnsafe is called with APCs enabled.

@@ -472,6 +472,7 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("spin-lock-released-out-of-order", "ReleaseOrder", MANNERS),
     at_line("push-lock-flags", "PushLockFlags", MANNERS),
+    at_line("wait-not-following", "WaitNotFollowing", MANNERS),
     at_line("spin-lock-released-twice", "SpinLock", PAIRING),
     at_line("fast-mutex-acquired-twice", "ExFastMutexPairing", PAIRING),
     at_line("fast-mutex-unsafe", "FastMutexUnsafe", PAIRING),

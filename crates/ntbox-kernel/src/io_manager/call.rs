@@ -106,6 +106,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
     let by_driver = pe_image::may_be_code(site);
     if by_driver {
         early_cancel::at(Moment::PassedOn, irp);
+        irql::promise::broken_by("IoCallDriver", site);
     }
     let level = irql::current();
     let regions = Regions::current();
@@ -242,6 +243,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
                 }
             });
         }
+        irql::promise::broken_by("the end of the dispatch routine", routine as usize);
         let now = irql::current();
         if now != level {
             checks::report(

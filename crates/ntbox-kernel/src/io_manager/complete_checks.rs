@@ -26,6 +26,7 @@ pub(super) fn twice(message: String, irp: *mut IRP, site: usize, before: usize) 
 }
 
 pub(super) fn check_level(irp: *mut IRP, before: Kirql, routine: usize) {
+    irql::promise::broken_by("the end of the completion routine", routine);
     let now = irql::current();
     if now != before {
         checks::report(

@@ -7,6 +7,7 @@
 //! Source: `KeGetCurrentIrql`, `KeRaiseIrql`, `KeLowerIrql` in the DDI reference.
 
 pub mod documented;
+pub mod promise;
 
 use super::{apc, held_locks};
 use crate::host::pageable;
@@ -159,6 +160,7 @@ pub fn require(ddi: &'static str, caller: usize) -> bool {
 }
 
 fn require_documented(ddi: &'static str, caller: usize) -> bool {
+    promise::broken_by(ddi, caller);
     documented::of(ddi).is_none_or(|page| require_at_most(ddi, page.maximum, caller))
 }
 
@@ -166,6 +168,7 @@ fn require_documented(ddi: &'static str, caller: usize) -> bool {
 /// page says of them, no more than it says of the routine.
 #[inline]
 pub fn require_at_most(ddi: &'static str, maximum: Kirql, caller: usize) -> bool {
+    promise::broken_by(ddi, caller);
     let level = LEVEL.get();
     if level <= maximum {
         return true;

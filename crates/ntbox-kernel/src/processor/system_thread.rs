@@ -85,6 +85,7 @@ pub fn terminate(status: NTSTATUS) {
 
 /// Reports what the thread leaves behind.
 fn check(site: usize) {
+    irql::promise::broken_by("the end of the thread", site);
     let level = irql::current();
     if level != PASSIVE_LEVEL {
         violation(

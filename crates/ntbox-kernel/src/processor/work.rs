@@ -244,6 +244,7 @@ impl Drop for Held {
 }
 
 fn check_worker(site: usize) {
+    irql::promise::broken_by("the end of the worker routine", site);
     let level = irql::current();
     if level != PASSIVE_LEVEL {
         violation(

@@ -2,10 +2,10 @@
 
 use super::Mistake;
 use crate::filter::{DispatchRoutine, dispatch};
-use crate::kernel::unicode_literal;
+use crate::kernel::{initialize_event, unicode_literal, wait_for};
 use wdk_sys::{
-    IRP_MJ_QUERY_INFORMATION, KLOCK_QUEUE_HANDLE, KSPIN_LOCK, NTSTATUS, PDEVICE_OBJECT, PIRP,
-    PVOID, ULONG, UNICODE_STRING, ntddk,
+    IRP_MJ_QUERY_INFORMATION, KEVENT, KLOCK_QUEUE_HANDLE, KSPIN_LOCK, NTSTATUS, PDEVICE_OBJECT,
+    PIRP, PVOID, ULONG, UNICODE_STRING, ntddk,
 };
 
 /// Guard nothing.
@@ -37,6 +37,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::QueuedLockReleasedAsPlain => Some(release_as_plain),
         Mistake::SpinLockReleasedOutOfOrder => Some(release_out_of_order),
         Mistake::PushLockFlags => Some(acquire_with_flags),
+        Mistake::WaitNotFollowing => Some(set_event_and_go_on),
         _ => None,
     }
 }
@@ -75,6 +76,13 @@ unsafe extern "C" fn acquire_with_flags(device: PDEVICE_OBJECT, irp: PIRP) -> NT
     dispatch(device, irp)
 }
 
+unsafe extern "C" fn set_event_and_go_on(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut event = KEVENT::default();
+    initialize_event(&raw mut event);
+    ntddk::KeSetEvent(&raw mut event, 0, 1); // MISTAKE: wait-not-following
+    dispatch(device, irp)
+}
+
 /// Each lock by one sort of routines. The level goes down with the last one, whichever that is.
 pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let first = ntddk::KeAcquireSpinLockRaiseToDpc(&raw mut LOCK);
@@ -85,6 +93,11 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     ntddk::KeAcquireInStackQueuedSpinLock(&raw mut QUEUED, &raw mut handle);
     ntddk::KeReleaseInStackQueuedSpinLock(&raw mut handle);
     super::threads::start_once(super::threads::end_with_nothing);
+    // A wait follows at once, as it is said.
+    let mut event = KEVENT::default();
+    initialize_event(&raw mut event);
+    ntddk::KeSetEvent(&raw mut event, 0, 1);
+    wait_for(&raw mut event);
     if let Some([acquire, release]) = push_lock_routines() {
         ntddk::KeEnterCriticalRegion();
         acquire(&raw mut PUSH_LOCK, 0);

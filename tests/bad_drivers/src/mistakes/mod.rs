@@ -329,6 +329,8 @@ mistakes! {
     SpinLockReleasedOutOfOrder = "spin-lock-released-out-of-order";
     /// A push lock is acquired with flags that there are not.
     PushLockFlags = "push-lock-flags";
+    /// KeSetEvent is told that a wait follows, and none does.
+    WaitNotFollowing = "wait-not-following";
     /// A fast mutex is acquired twice by one thread.
     FastMutexAcquiredTwice = "fast-mutex-acquired-twice";
     /// ExAcquireFastMutexUnsafe is called with APCs enabled.

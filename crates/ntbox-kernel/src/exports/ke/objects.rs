@@ -14,6 +14,14 @@ use crate::verifier::{rules, violation};
 use std::ffi::c_void;
 use std::ptr::null;
 
+/// `ddi` returns, which was told by `wait` whether a wait follows at once.
+fn returns(ddi: &'static str, wait: u8, caller: usize) {
+    points::point();
+    if wait != 0 {
+        irql::promise::make(ddi, caller);
+    }
+}
+
 /// Ceiling of a routine that may be told that a wait follows at once.
 fn signal_ceiling(wait_follows: u8) -> Kirql {
     if wait_follows == 0 {
@@ -49,7 +57,7 @@ pub unsafe extern "win64" fn set_event(
     // SAFETY: the driver passes an event.
     let before = unsafe { dispatcher::set_event(event) };
     // Who waited may go on, and who has woken him is still in its driver; so wherever a wait is ended.
-    points::point();
+    returns("KeSetEvent", wait, caller);
     before
 }
 
@@ -78,7 +86,7 @@ pub unsafe extern "win64" fn pulse_event(
     points::point();
     // SAFETY: the driver passes an event.
     let before = unsafe { dispatcher::pulse_event(event) };
-    points::point();
+    returns("KePulseEvent", wait, caller);
     before
 }
 
@@ -121,6 +129,7 @@ pub unsafe extern "win64" fn wait_for_single_object(
     timeout: *const i64,
     caller: usize,
 ) -> NTSTATUS {
+    irql::promise::keep();
     check_mode(&[object], mode, caller);
     resident::object("KeWaitForSingleObject", object.addr(), caller);
     // SAFETY: the driver passes a `LARGE_INTEGER` or null.
@@ -147,6 +156,7 @@ pub unsafe extern "win64" fn wait_for_multiple_objects(
     wait_blocks: *mut c_void,
     caller: usize,
 ) -> NTSTATUS {
+    irql::promise::keep();
     let most = if wait_blocks.is_null() {
         dispatcher::THREAD_WAIT_OBJECTS
     } else {
@@ -181,6 +191,7 @@ pub unsafe extern "win64" fn delay_execution_thread(
     interval: *const i64,
     caller: usize,
 ) -> NTSTATUS {
+    irql::promise::broken_by("KeDelayExecutionThread", caller);
     // SAFETY: the driver passes a `LARGE_INTEGER`.
     dispatcher::delay(unsafe { interval.read_unaligned() }, caller)
 }
@@ -215,7 +226,7 @@ pub unsafe extern "win64" fn release_semaphore(
     points::point();
     // SAFETY: the driver passes a semaphore.
     let before = unsafe { dispatcher::release_semaphore(semaphore, adjustment) };
-    points::point();
+    returns("KeReleaseSemaphore", wait, caller);
     before
 }
 
@@ -232,6 +243,6 @@ pub unsafe extern "win64" fn release_mutex(mutex: *mut KMUTANT, wait: u8, caller
     points::point();
     // SAFETY: the driver passes a mutex.
     let before = unsafe { dispatcher::release_mutant(mutex) };
-    points::point();
+    returns("KeReleaseMutex", wait, caller);
     before
 }

@@ -166,4 +166,13 @@ rules! { Irql;
         should: "return from a DPC routine at DISPATCH_LEVEL with no spin lock held",
         proof: BadDriver("dpc-returns-lowered"),
     };
+    WAIT_NOT_FOLLOWING = {
+        name: "WaitNotFollowing",
+        code: "documented",
+        checks: "KeSetEvent, KePulseEvent, KeReleaseMutex or KeReleaseSemaphore is called with Wait, which leaves the IRQL raised, and the thread does something else than to wait",
+        source: "ddi/wdm/nf-wdm-kesetevent",
+        detected_by: "the next routine that asks for the IRQL, or the end of the driver's routine",
+        should: "pass FALSE as Wait, unless the next call is KeWaitForSingleObject or KeWaitForMultipleObjects",
+        proof: BadDriver("wait-not-following"),
+    };
 }
