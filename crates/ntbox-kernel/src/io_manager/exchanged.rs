@@ -40,7 +40,9 @@ unsafe fn now(irp: *mut IRP) -> Fields {
 /// `irp` is alive.
 pub(super) unsafe fn issued(irp: *mut IRP) {
     // SAFETY: contract.
-    let (tracker, mut had) = unsafe { (irp::tracker(irp), now(irp)) };
+    let tracker = unsafe { irp::tracker(irp) };
+    // SAFETY: contract.
+    let mut had = unsafe { now(irp) };
     // SAFETY: contract.
     let flags = unsafe { (*irp).Flags };
     if flags & IRP_BUFFERED_IO == 0 {
@@ -62,7 +64,9 @@ pub(super) unsafe fn issued(irp: *mut IRP) {
 /// `irp` is alive.
 pub(super) unsafe fn passed_on(irp: *mut IRP, site: usize) {
     // SAFETY: contract.
-    let (tracker, now) = unsafe { (irp::tracker(irp), now(irp)) };
+    let tracker = unsafe { irp::tracker(irp) };
+    // SAFETY: contract.
+    let now = unsafe { now(irp) };
     if let Some(tracker) = tracker.filter(|_| image_at(site).is_some()) {
         // SAFETY: a live request keeps its tracker.
         unsafe { &*tracker }.lock().buffers.passed_on(now, site);
@@ -75,14 +79,18 @@ pub(super) unsafe fn passed_on(irp: *mut IRP, site: usize) {
 /// `irp` is alive.
 pub(super) unsafe fn came_back(irp: *mut IRP, last: (&'static str, usize)) {
     // SAFETY: contract.
-    let (tracker, now) = unsafe { (irp::tracker(irp), now(irp)) };
+    let tracker = unsafe { irp::tracker(irp) };
+    // SAFETY: contract.
+    let now = unsafe { now(irp) };
     let Some(tracker) = tracker else { return };
     // SAFETY: a live request keeps its tracker.
     let sent = std::mem::take(&mut unsafe { &*tracker }.lock().buffers);
+    // SAFETY: contract.
+    let first = unsafe { (*irp).MdlAddress };
     for (field, had, by) in sent.exchanged(now) {
-        // SAFETY: contract.
-        let is_kept =
-            field == 0 && unsafe { mdl::lists((*irp).MdlAddress) }.any(|list| list == had);
+        // SAFETY: the lists of a live request.
+        let mut lists = unsafe { mdl::lists(first) };
+        let is_kept = field == 0 && lists.any(|list| list == had);
         if !is_kept && try_read(had, &mut [0]) {
             let (name, now) = (FIELDS[field], now[field]);
             checks::report(

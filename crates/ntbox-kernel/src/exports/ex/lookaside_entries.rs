@@ -78,14 +78,14 @@ mod tests {
             (None, own, Some("came from no lookaside list")),
         ] {
             let ((), found) = capture(|| {
-                // SAFETY: the pool's own routines, as a list calls them.
-                unsafe {
-                    let entry = match from {
-                        Some(from) => allocate(512, 64, 1, from, 0),
-                        None => pool::allocate_pool_with_tag(512, 64, 1, 0),
-                    };
-                    free(entry, to, 0);
-                }
+                let entry = match from {
+                    // SAFETY: the pool's own routine, as a list calls it.
+                    Some(from) => unsafe { allocate(512, 64, 1, from, 0) },
+                    // SAFETY: as above.
+                    None => unsafe { pool::allocate_pool_with_tag(512, 64, 1, 0) },
+                };
+                // SAFETY: allocated above.
+                unsafe { free(entry, to, 0) };
             });
             let told = found.first().map(|found| found.message.as_str());
             assert_eq!(told.is_some(), expected.is_some(), "{told:?}");
