@@ -11,6 +11,7 @@ use fsglass_tests::drivers::{Profile, bad_drivers, fsglass, repository};
 use fsglass_windows::machine::{Machine, directory, windows_path};
 use fsglass_windows::{image, package};
 use fsglass_wine::files::program;
+use fsglass_wine::wine::a_desktop_is_shown;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -102,6 +103,14 @@ fn toolchain(machine: &Machine, name: &str) -> Result<String> {
         name,
         machine.command("cargo.exe").args(["make", "--version"]),
     )?;
+    // It makes a window.
+    let mut beep = machine.command("rundll32.exe");
+    beep.arg("user32.dll,MessageBeep");
+    machine.run(name, &mut beep)?.success()?;
+    ensure!(
+        !a_desktop_is_shown()?,
+        "the desktop outlives the program, and keeps open what that wrote to"
+    );
     let lines = [system, compiler, cargo.success()?];
     let first = lines.iter().filter_map(|text| text.trim().lines().next());
     Ok(first.collect::<Vec<_>>().join(", "))

@@ -145,13 +145,33 @@ impl Wine {
             // Wine's own folders for documents are links to those in the home directory.
             .env("HOME", &self.prefix)
             .env("WINEDEBUG", "-all")
-            // Neither .NET nor a browser is asked for, and no menus.
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")
+            // Neither .NET nor a browser is asked for, and no menus. Nor a desktop, which is started for the first
+            // window, as COM has one: it outlives the program, and keeps open the pipe that the program wrote to. Cargo
+            // then waits for an end that does not come.
+            .env(
+                "WINEDLLOVERRIDES",
+                "mscoree,mshtml,winemenubuilder.exe,explorer.exe=",
+            )
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null());
         command
     }
+}
+
+/// True while a program of Wine's shows a desktop.
+///
+/// # Errors
+/// When the host does not tell its processes.
+pub fn a_desktop_is_shown() -> Result<bool> {
+    for process in fs::read_dir("/proc")? {
+        // Whoever ended meanwhile has no command line.
+        let line = fs::read(process?.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&line).contains("explorer.exe\0/desktop") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Drop for Wine {
