@@ -238,6 +238,10 @@ fn what_is_told_is_what_has_happened() {
             "DriverEntry of bad_drivers has failed, so that it goes, while its file-system registration callback is still registered",
         ),
         (
+            "subject-context-left",
+            "bad_drivers left a reference to a token object",
+        ),
+        (
             "process-kept",
             "reads offset 0 of a process object of 16384 bytes",
         ),
@@ -434,6 +438,12 @@ caught! {
     a_file_reference_of_somebody_else_is_caught = "file-dereferenced-twice";
     /// V (devices): a kernel handle that is left.
     a_handle_that_is_left_is_caught = "handle-left";
+    /// Objects other than files, too, live as long as they are referenced.
+    a_process_that_is_not_given_back_is_caught = "process-reference-left";
+    a_thread_that_is_not_given_back_is_caught = "thread-reference-left";
+    a_token_that_is_not_given_back_is_caught = "token-reference-left";
+    a_context_that_is_not_released_is_caught = "subject-context-left";
+    an_event_that_is_not_given_back_is_caught = "event-reference-left";
     /// V (files): the top-level IRP not set back.
     a_top_level_irp_that_is_left_is_caught = "top-level-irp-left";
     /// V (IRP life): cancelled by another thread before the driver has set its cancel routine.

@@ -91,6 +91,7 @@ const OWN_REQUESTS: &str = "mistakes/own_requests.rs";
 const CANCELLING: &str = "mistakes/cancelling.rs";
 const WRITES: &str = "mistakes/writes.rs";
 const FILES: &str = "mistakes/files.rs";
+const REFERENCES: &str = "mistakes/references.rs";
 const FAST_IO: &str = "mistakes/fast_io.rs";
 const NOTIFY: &str = "mistakes/notify.rs";
 const DEVICES: &str = "mistakes/devices.rs";
@@ -149,6 +150,11 @@ pub const ALL: &[Mistake] = &[
     at_line("file-reference-left", "FileObjectReferenceLeft", FILES),
     at_line("file-dereferenced-twice", "ReferenceByPointer", FILES),
     at_line("handle-left", "HandleLeftAtUnload", FILES),
+    at_line("process-reference-left", "ObjectReferenceLeft", REFERENCES),
+    at_line("thread-reference-left", "ObjectReferenceLeft", REFERENCES),
+    at_line("token-reference-left", "ObjectReferenceLeft", REFERENCES),
+    at_line("subject-context-left", "ObjectReferenceLeft", REFERENCES),
+    at_line("event-reference-left", "ObjectReferenceLeft", REFERENCES),
     at_line("top-level-irp-left", "TopLevelIrpLeft", FILES),
     at_line("top-level-irp-followed", "TopLevelIrpFollowed", FILES),
     at_line("top-level-flag-followed", "TopLevelIrpFollowed", FILES),

@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::io_manager::references;
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{
     HANDLE, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID, STATUS_INVALID_PARAMETER,
@@ -168,6 +169,8 @@ unsafe extern "win64" fn lookup_process_by_process_id(
     };
     // SAFETY: the object of a process that runs.
     unsafe { lifetime::reference(process.object()) };
+    // SAFETY: as above.
+    unsafe { references::taken(process.object(), caller) };
     // SAFETY: the driver passes a variable.
     unsafe { found.write(process.object()) };
     STATUS_SUCCESS
@@ -185,6 +188,8 @@ unsafe extern "win64" fn lookup_thread_by_thread_id(
     };
     // SAFETY: thread objects live as long as the box.
     unsafe { lifetime::reference(thread.object()) };
+    // SAFETY: as above.
+    unsafe { references::taken(thread.object(), caller) };
     // SAFETY: the driver passes a variable.
     unsafe { found.write(thread.object()) };
     STATUS_SUCCESS

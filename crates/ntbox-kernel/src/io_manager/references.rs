@@ -1,4 +1,4 @@
-//! Who has a reference to a device or a file object, as far as drivers have taken them.
+//! Who has a reference to an object, as far as drivers have taken them.
 //!
 //! Which reference it gives back, a driver does not say. How many drivers have is known, and that they cannot give
 //! back more: the others are the system's own, for handles, requests, and the object itself.
@@ -43,7 +43,7 @@ fn all() -> MutexGuard<'static, HashMap<usize, Taken>> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A routine called by `site` has given a reference to `object` out; one to an object of another kind is not kept.
+/// A routine called by `site` has given a reference to `object` out; what is no object is not kept.
 ///
 /// # Safety
 /// `object` is null or the body of a live object.
@@ -54,7 +54,7 @@ pub unsafe fn taken(object: *const c_void, site: usize) {
     check_lasting(object, site);
     // SAFETY: contract.
     let kind = unsafe { object::kind_of(object) };
-    if matches!(kind, Some(Kind::Device | Kind::File)) {
+    if kind.is_some() {
         let mut all = all();
         let taken = all.entry(object as usize).or_default();
         taken.by.entry(image.base()).or_default().push(site);
@@ -135,7 +135,7 @@ pub(super) fn check(image: &Image, service: &str) {
         }
     }
     for (object, count, site) in left {
-        // SAFETY: an object that is gone was forgotten.
+        // SAFETY: a reference that is not given back keeps its object; a device or file that goes all the same is forgotten.
         let kind = unsafe { object::kind_of(object) };
         // SAFETY: as above.
         let is_kept = unsafe { is_kept_by(object, count) };
@@ -150,7 +150,11 @@ pub(super) fn check(image: &Image, service: &str) {
                 let what = format!("the file object of {name}, which is therefore never closed");
                 (&rules::FILE_REFERENCE_LEFT, what)
             }
-            _ => continue,
+            None | Some(Kind::File) => continue,
+            // SAFETY: as above.
+            Some(kind) => (&rules::OBJECT_REFERENCE_LEFT, unsafe {
+                named(object, kind)
+            }),
         };
         let message = format!("{service} left a reference to {what}");
         checks::report(rule, message, null_mut(), vec![("referenced by", site)]);
@@ -167,6 +171,19 @@ unsafe fn is_kept_by(object: *const c_void, count: usize) -> bool {
     // SAFETY: contract.
     let references = unsafe { object::pointer_count(object) };
     handles == 0 && usize::try_from(references).is_ok_and(|references| references <= count)
+}
+
+/// The kind of an object, and its name if it has one.
+///
+/// # Safety
+/// `object` is the body of a live object.
+unsafe fn named(object: *const c_void, kind: Kind) -> String {
+    let what = kind.described();
+    // SAFETY: contract.
+    match unsafe { object::name_of(object) } {
+        Some(name) => format!("{what}, {name}"),
+        None => what.to_owned(),
+    }
 }
 
 /// # Safety
@@ -187,7 +204,7 @@ mod tests {
     use crate::pe_image::test_image::{TEXT, TestImage};
     use crate::processor::lifetime::dereference;
     use crate::processor::{handle, object};
-    use crate::verifier::capture;
+    use crate::verifier::{Recorded, capture};
 
     /// An image, and the address behind a call in it.
     fn driver(name: &str) -> (&'static Image, usize) {
@@ -240,6 +257,29 @@ mod tests {
         assert!(kept(site).is_empty());
         // SAFETY: as above.
         unsafe { dereference(file) };
+    }
+
+    #[test]
+    fn objects_of_every_kind_are_told_with_their_kind_and_name() {
+        let (image, site) = driver("refers.sys");
+        let event = object::create(Kind::Event, 24);
+        let left = || {
+            let (_, found) = capture(|| check(image, "refers"));
+            let told = |found: &Recorded| (found.rule.name, found.message.clone());
+            found.iter().map(told).collect::<Vec<_>>()
+        };
+        // SAFETY: the object is alive and owned here; its one reference stands for the driver's, here and below.
+        unsafe { taken(event, site) };
+        let rule = rules::OBJECT_REFERENCE_LEFT.name;
+        let message = "refers left a reference to an event object".to_owned();
+        assert_eq!(left(), [(rule, message.clone())]);
+        // SAFETY: as above.
+        unsafe { object::set_name(event, r"\BaseNamedObjects\Here") };
+        assert_eq!(left(), [(rule, message + r", \BaseNamedObjects\Here")]);
+        assert!(given_back(event, site));
+        assert!(left().is_empty());
+        // SAFETY: as above.
+        unsafe { dereference(event) };
     }
 
     #[test]

@@ -40,6 +40,24 @@ pub enum Kind {
     Token,
 }
 
+impl Kind {
+    /// What reports call an object of this kind.
+    pub const fn described(self) -> &'static str {
+        match self {
+            Self::Device => "a device object",
+            Self::Driver => "a driver object",
+            Self::File => "a file object",
+            Self::Event => "an event object",
+            Self::Key => "a key object",
+            Self::Directory => "an object directory",
+            Self::SymbolicLink => "a symbolic link object",
+            Self::Thread => "a thread object",
+            Self::Process => "a process object",
+            Self::Token => "a token object",
+        }
+    }
+}
+
 /// `OBJECT_TYPE`: drivers compare and pass its address only.
 #[repr(C, align(16))]
 #[derive(Debug)]
@@ -127,19 +145,7 @@ pub fn create_with(
     body_bytes: usize,
     procedures: Option<&'static Procedures>,
 ) -> *mut c_void {
-    let what = match kind {
-        Kind::Device => "a device object",
-        Kind::Driver => "a driver object",
-        Kind::File => "a file object",
-        Kind::Event => "an event object",
-        Kind::Key => "a key object",
-        Kind::Directory => "an object directory",
-        Kind::SymbolicLink => "a symbolic link object",
-        Kind::Thread => "a thread object",
-        Kind::Process => "a process object",
-        Kind::Token => "a token object",
-    };
-    let block = pool::allocate_object(HEADER, body_bytes, what);
+    let block = pool::allocate_object(HEADER, body_bytes, kind.described());
     // SAFETY: the block holds the header, is aligned to 16 bytes, and nobody else has it.
     unsafe {
         block.cast::<Header>().write(Header {

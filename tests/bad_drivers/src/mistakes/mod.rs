@@ -36,6 +36,7 @@ mod pageable;
 mod pairing;
 mod pending;
 mod queueing;
+mod references;
 mod remove_locks;
 mod requests;
 mod stack_memory;
@@ -60,6 +61,7 @@ pub use own_requests::right_routine as own_requests_right;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
 pub use queueing::right_routine as queueing_right;
+pub use references::use_objects;
 pub use remove_locks::{at_entry as remove_lock_at_entry, right_routine as remove_lock_right};
 pub use stack_memory::right_routine as stack_memory_right;
 pub use writes::right_routine as writes_right;
@@ -489,6 +491,16 @@ mistakes! {
     FileDereferencedTwice = "file-dereferenced-twice";
     /// A kernel handle is not closed.
     HandleLeft = "handle-left";
+    /// PsLookupProcessByProcessId without ObDereferenceObject.
+    ProcessReferenceLeft = "process-reference-left";
+    /// PsLookupThreadByThreadId without ObDereferenceObject.
+    ThreadReferenceLeft = "thread-reference-left";
+    /// PsReferencePrimaryToken without PsDereferencePrimaryToken.
+    TokenReferenceLeft = "token-reference-left";
+    /// SeCaptureSubjectContext without SeReleaseSubjectContext.
+    SubjectContextLeft = "subject-context-left";
+    /// ObReferenceObjectByHandle of an event, whose handle is closed, without ObDereferenceObject.
+    EventReferenceLeft = "event-reference-left";
     /// The open of a volume is answered with STATUS_REPARSE.
     VolumeReparsed = "volume-reparsed";
     /// An extra create parameter is freed that is in a list.

@@ -14,6 +14,7 @@
 
 use super::sid::{self, Sid};
 use crate::exports::zw::self_relative;
+use crate::io_manager::references;
 use crate::nt::{
     NTSTATUS, SECURITY_SUBJECT_CONTEXT, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES,
     STATUS_INVALID_INFO_CLASS, STATUS_SUCCESS,
@@ -71,15 +72,18 @@ pub(in crate::exports) fn of_process(process: *mut c_void) -> Token {
     }
 }
 
-fn reference(token: Token) -> *mut c_void {
+fn reference(token: Token, caller: usize) -> *mut c_void {
     let object = object_of(token);
     // SAFETY: token objects live as long as the box.
     unsafe { lifetime::reference(object) };
+    // SAFETY: as above.
+    unsafe { references::taken(object, caller) };
     object
 }
 
-fn dereference(object: *mut c_void) {
+fn dereference(object: *mut c_void, caller: usize) {
     if !object.is_null() {
+        references::given_back(object, caller);
         // SAFETY: the driver's reference.
         unsafe { lifetime::dereference(object) };
     }
@@ -88,13 +92,13 @@ fn dereference(object: *mut c_void) {
 /// `PsReferencePrimaryToken`.
 pub unsafe extern "win64" fn reference_primary(process: *mut c_void, caller: usize) -> *mut c_void {
     irql::require("PsReferencePrimaryToken", caller);
-    reference(of_process(process))
+    reference(of_process(process), caller)
 }
 
 /// `PsDereferencePrimaryToken`.
 pub unsafe extern "win64" fn dereference_primary(object: *mut c_void, caller: usize) {
     irql::require("PsDereferencePrimaryToken", caller);
-    dereference(object);
+    dereference(object, caller);
 }
 
 /// `PsReferenceImpersonationToken`: null, the thread impersonates nobody.
@@ -112,7 +116,7 @@ pub unsafe extern "win64" fn reference_impersonation(
 /// `PsDereferenceImpersonationToken`.
 pub unsafe extern "win64" fn dereference_impersonation(object: *mut c_void, caller: usize) {
     irql::require("PsDereferenceImpersonationToken", caller);
-    dereference(object);
+    dereference(object, caller);
 }
 
 /// `SeCaptureSubjectContext`: of the thread that runs.
@@ -120,7 +124,7 @@ pub unsafe extern "win64" fn capture(context: *mut SECURITY_SUBJECT_CONTEXT, cal
     irql::require("SeCaptureSubjectContext", caller);
     let current = thread::current();
     // SAFETY: the driver passes the memory of a context.
-    unsafe { context.write(captured(current.token(), current.owner().id())) };
+    unsafe { context.write(captured(current.token(), current.owner().id(), caller)) };
 }
 
 /// `SeCaptureSubjectContextEx`: of a process. Threads of the box do not impersonate.
@@ -133,12 +137,12 @@ pub unsafe extern "win64" fn capture_of(
     irql::require("SeCaptureSubjectContextEx", caller);
     let id = process::from_object(process).map_or(0, Process::id);
     // SAFETY: the driver passes the memory of a context.
-    unsafe { context.write(captured(of_process(process), id)) };
+    unsafe { context.write(captured(of_process(process), id, caller)) };
 }
 
-fn captured(token: Token, process: u32) -> SECURITY_SUBJECT_CONTEXT {
+fn captured(token: Token, process: u32, caller: usize) -> SECURITY_SUBJECT_CONTEXT {
     SECURITY_SUBJECT_CONTEXT {
-        PrimaryToken: reference(token),
+        PrimaryToken: reference(token, caller),
         ProcessAuditId: std::ptr::without_provenance_mut(process as usize),
         ..SECURITY_SUBJECT_CONTEXT::default()
     }
@@ -149,8 +153,9 @@ pub unsafe extern "win64" fn release(context: *mut SECURITY_SUBJECT_CONTEXT, cal
     irql::require("SeReleaseSubjectContext", caller);
     // SAFETY: the driver's context.
     let context = unsafe { &mut *context };
-    dereference(std::mem::replace(&mut context.PrimaryToken, null_mut()));
-    dereference(std::mem::replace(&mut context.ClientToken, null_mut()));
+    for token in [&mut context.PrimaryToken, &mut context.ClientToken] {
+        dereference(std::mem::replace(token, null_mut()), caller);
+    }
 }
 
 /// `SeLockSubjectContext`: tokens of the box do not change.

@@ -13,6 +13,18 @@ rules! { Files;
         should: "call ObDereferenceObject for each reference to a file object, at IRP_MJ_CLEANUP at the latest",
         proof: BadDriver("file-reference-left"),
     };
+    OBJECT_REFERENCE_LEFT = {
+        name: "ObjectReferenceLeft",
+        code: "documented",
+        checks: "A reference to a process, thread, token or another object is not given back, so that the object is never \
+                 deleted",
+        source: "kernel/life-cycle-of-an-object",
+        detected_by: "after DriverUnload: references of ObReferenceObjectByHandle and its like, PsLookupProcessByProcessId, \
+                      PsLookupThreadByThreadId, PsReferencePrimaryToken and SeCaptureSubjectContext, less those given back",
+        should: "call ObDereferenceObject for each reference, PsDereferencePrimaryToken for a token, and \
+                 SeReleaseSubjectContext for a captured context",
+        proof: BadDriver("process-reference-left"),
+    };
     REFERENCE_BY_POINTER = {
         name: "ReferenceByPointer",
         code: "0x18 REFERENCE_BY_POINTER",
