@@ -758,6 +758,9 @@ caught! {
     a_worker_that_ends_its_thread_is_caught = "worker-terminates";
     /// V (locks): a thread that is not attached.
     detaching_from_nothing_is_caught = "detached-from-nothing";
+    returning_attached_is_caught = "returns-attached";
+    an_attached_worker_is_caught = "worker-returns-attached";
+    sending_while_attached_is_caught = "sent-while-attached";
     /// V (devices): a timer initialized twice.
     a_timer_initialized_twice_is_caught = "device-timer-initialized-twice";
     /// V (requests): initialized after IoAllocateIrp with quota.

@@ -63,6 +63,7 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
     if major == IRP_MJ_QUERY_INFORMATION {
         mistakes::use_file(irp);
         mistakes::use_objects();
+        mistakes::use_attachment();
     }
     let status = if major == IRP_MJ_FILE_SYSTEM_CONTROL && minor == IRP_MN_MOUNT_VOLUME {
         if mistakes::is(Mistake::ReferenceMountPostedUnmarked) {

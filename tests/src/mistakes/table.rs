@@ -836,6 +836,9 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("worker-terminates", "WorkerTerminated", THREADS),
     at_line("detached-from-nothing", "InvalidProcessDetach", THREADS),
+    at_line("returns-attached", "InvalidProcessAttach", THREADS),
+    at_line("worker-returns-attached", "InvalidProcessAttach", THREADS),
+    at_line("sent-while-attached", "SentWhileAttached", THREADS),
     at_line(
         "device-timer-initialized-twice",
         "DeviceTimerInitializedAgain",

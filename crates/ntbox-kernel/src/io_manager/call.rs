@@ -171,6 +171,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         }
         device::check_attached(device);
         call_checks::check_create(irp, site);
+        call_checks::check_process(irp, site);
         if site == 0 && number == (*irp).StackCount {
             written::issued(irp, device);
             exchanged::issued(irp);

@@ -18,7 +18,7 @@ use crate::nt::{
     IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS, STATUS_PENDING,
 };
 use crate::pe_image;
-use crate::processor::dispatcher;
+use crate::processor::{dispatcher, process};
 use crate::verifier::{Rule, options, rules};
 use std::mem::offset_of;
 use std::ptr::null_mut;
@@ -398,4 +398,21 @@ fn is_same_request(own: &IO_STACK_LOCATION, next: &IO_STACK_LOCATION) -> bool {
     (own.MinorFunction, own.Flags, own.FileObject)
         == (next.MinorFunction, next.Flags, next.FileObject)
         && bytes(own) == bytes(next)
+}
+
+/// Reports a driver whose call of `site` sends a request while it has its thread attached to another process.
+pub(super) fn check_process(irp: *mut IRP, site: usize) {
+    let attached_by = process::attached_by();
+    if attached_by == 0 {
+        return;
+    }
+    let images = pe_image::image_at(site).zip(pe_image::image_at(attached_by));
+    if images.is_some_and(|(sends, attached)| sends.base() == attached.base()) {
+        checks::report(
+            &rules::SENT_WHILE_ATTACHED,
+            "a request was passed on by a thread that is attached to another process".to_owned(),
+            irp,
+            vec![("passed on by", site), ("attached by", attached_by)],
+        );
+    }
 }

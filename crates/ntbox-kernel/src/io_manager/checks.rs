@@ -49,9 +49,9 @@ pub fn at_most(level: Kirql, routine: &str, site: usize) {
 }
 
 /// Reports the routine `which` of a driver, at `routine`, that has returned in other critical or guarded
-/// regions than it was called in, and goes back to those.
+/// regions than it was called in, or attached to another process, and goes back to those.
 pub fn same_regions(before: Regions, which: &'static str, routine: usize, irp: *mut IRP) {
-    let now = Regions::current();
+    let now = before.after(which, routine, irp);
     if now == before {
         return;
     }

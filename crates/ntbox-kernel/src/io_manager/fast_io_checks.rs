@@ -24,7 +24,7 @@ pub fn around<R>(routine: usize, call: impl FnOnce() -> R) -> R {
         );
         irql::restore(level);
     }
-    let here = Regions::current();
+    let here = regions.after("fast I/O routine", routine, null_mut());
     if here != regions {
         checks::report(
             &rules::FAST_IO_REGIONS,

@@ -10,11 +10,12 @@
 //! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
 //! architecture guide.
 
-use super::irql;
-use crate::nt::APC_LEVEL;
-use crate::verifier::{rules, violation};
+use super::{irql, process};
+use crate::nt::{APC_LEVEL, IRP};
+use crate::verifier::{self, Violation, rules, violation};
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -133,11 +134,13 @@ pub fn leave_guarded_region() {
     leave_guarded_region_for(0);
 }
 
-/// How many regions of each kind a thread is in.
+/// What decides which APCs a thread takes: how many regions of each kind it is in, and the process it is attached to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Regions {
     critical: u32,
     guarded: u32,
+    /// The address of that process, 0 for its own.
+    attached: usize,
 }
 
 impl Regions {
@@ -147,13 +150,38 @@ impl Regions {
         Self {
             critical: CRITICAL_REGIONS.get(),
             guarded: GUARDED_REGIONS.get(),
+            attached: process::attached().addr(),
         }
+    }
+
+    /// Those that this thread is in when the routine `which` of a driver, at `routine`, has returned, which was called
+    /// in these. Reports one that has returned attached, and detaches the thread.
+    pub fn after(self, which: &'static str, routine: usize, irp: *mut IRP) -> Self {
+        let now = Self::current();
+        if now.attached == self.attached {
+            return now;
+        }
+        verifier::report(Violation {
+            rule: &rules::ATTACHED_LEFT,
+            message: format!(
+                "the {which} returned with its thread attached to another process than it was called in"
+            ),
+            irp: (!irp.is_null()).then_some(irp),
+            sites: vec![("attached by", process::attached_by()), (which, routine)],
+        });
+        process::detach_until(self.process());
+        Self::current()
     }
 
     /// Puts this thread into as many, after the report of a routine that changed them.
     pub fn restore(self) {
         CRITICAL_REGIONS.set(self.critical);
         GUARDED_REGIONS.set(self.guarded);
+        process::detach_until(self.process());
+    }
+
+    fn process(self) -> *mut c_void {
+        std::ptr::with_exposed_provenance_mut(self.attached)
     }
 }
 

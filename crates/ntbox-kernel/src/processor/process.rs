@@ -141,28 +141,64 @@ pub fn by_id(id: usize) -> Option<&'static Process> {
     running.find(|process| process.id as usize == id)
 }
 
+/// An attachment that a thread is in.
+struct Attachment {
+    /// The address of the state.
+    state: usize,
+    /// What the thread was attached to before, or null.
+    before: *mut c_void,
+    /// Who has called `KeStackAttachProcess`.
+    site: usize,
+}
+
 thread_local! {
     /// The process that this thread is attached to, null for its own.
     static ATTACHED: Cell<*mut c_void> = const { Cell::new(std::ptr::null_mut()) };
-    /// The states of the attachments that this thread is in, the innermost last.
-    static STATES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The attachments that this thread is in, the innermost last.
+    static ATTACHMENTS: RefCell<Vec<Attachment>> = const { RefCell::new(Vec::new()) };
 }
 
-/// `KeStackAttachProcess`: has this thread use the memory of another process until [`detach`], for the state at this
-/// address; null, or what is to be given back then.
-pub fn attach(process: *mut c_void, state: usize) -> *mut c_void {
-    STATES.with_borrow_mut(|states| states.push(state));
-    ATTACHED.replace(process)
+/// `KeStackAttachProcess`: `site` has this thread use the memory of another process until [`detach`], for the state at
+/// this address; null, or what is to be given back then.
+pub fn attach(process: *mut c_void, state: usize, site: usize) -> *mut c_void {
+    let before = ATTACHED.replace(process);
+    let attachment = Attachment {
+        state,
+        before,
+        site,
+    };
+    ATTACHMENTS.with_borrow_mut(|all| all.push(attachment));
+    before
 }
 
 /// `KeUnstackDetachProcess`: back to what [`attach`] returned. False if the state is none that the thread was last
 /// attached with, and then nothing happens.
 pub fn detach(before: *mut c_void, state: usize) -> bool {
-    let is_last = STATES.with_borrow_mut(|states| states.pop_if(|last| *last == state).is_some());
-    if is_last {
+    let is_last = |last: &mut Attachment| last.state == state;
+    let found = ATTACHMENTS.with_borrow_mut(|all| all.pop_if(is_last).is_some());
+    if found {
         ATTACHED.set(before);
     }
-    is_last
+    found
+}
+
+/// Who has attached this thread last; 0 if it uses the memory of its own process.
+pub fn attached_by() -> usize {
+    if attached().is_null() {
+        return 0;
+    }
+    ATTACHMENTS.with_borrow(|all| all.last().map_or(0, |last| last.site))
+}
+
+/// Ends the attachments of this thread until it is attached to this process, or to none, again.
+pub(super) fn detach_until(process: *mut c_void) {
+    ATTACHMENTS.with_borrow_mut(|all| {
+        while attached() != process
+            && let Some(last) = all.pop()
+        {
+            ATTACHED.set(last.before);
+        }
+    });
 }
 
 /// The process that this thread is attached to, or null.

@@ -103,6 +103,6 @@ fn check(site: usize) {
             &[("thread routine", site)],
         );
     }
-    work::check_regions("a system thread routine", site);
+    work::check_regions("system thread routine", site);
     lock_order::thread_ends(site);
 }

@@ -20,6 +20,7 @@ use crate::verifier::{rules, violation};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::ptr::null_mut;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -257,19 +258,19 @@ fn check_worker(site: usize) {
         );
         irql::restore(PASSIVE_LEVEL);
     }
-    check_regions("a worker routine", site);
+    check_regions("worker routine", site);
     apc::deliver_apcs();
 }
 
 /// Reports what the routine that has returned left behind in this thread.
-pub(super) fn check_regions(what: &str, site: usize) {
+pub(super) fn check_regions(what: &'static str, site: usize) {
     check_stack(site);
-    let regions = Regions::current();
+    let regions = Regions::default().after(what, site, null_mut());
     let locks = held_locks::count();
     if regions != Regions::default() || locks > 0 {
         violation(
             &rules::WORKER_STATE,
-            format!("{what} returned inside {regions}, with {locks} spin lock(s)"),
+            format!("the {what} returned inside {regions}, with {locks} spin lock(s)"),
             &[("routine", site)],
         );
         Regions::default().restore();

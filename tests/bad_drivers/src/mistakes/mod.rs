@@ -64,6 +64,7 @@ pub use queueing::right_routine as queueing_right;
 pub use references::use_objects;
 pub use remove_locks::{at_entry as remove_lock_at_entry, right_routine as remove_lock_right};
 pub use stack_memory::right_routine as stack_memory_right;
+pub use threads::use_attachment;
 pub use writes::right_routine as writes_right;
 
 use crate::filter::DispatchRoutine;
@@ -369,6 +370,12 @@ mistakes! {
     WorkerTerminates = "worker-terminates";
     /// A thread is detached from a process that it was not attached to.
     DetachedFromNothing = "detached-from-nothing";
+    /// A dispatch routine returns without KeUnstackDetachProcess.
+    ReturnsAttached = "returns-attached";
+    /// The routine of a work item does.
+    WorkerReturnsAttached = "worker-returns-attached";
+    /// A request is passed on between KeStackAttachProcess and KeUnstackDetachProcess.
+    SentWhileAttached = "sent-while-attached";
     /// A work item is queued that is in the queue.
     WorkItemQueuedTwice = "work-item-queued-twice";
     /// A DPC routine returns inside a critical region.

@@ -2,13 +2,14 @@
 
 use super::Mistake;
 use super::manners::push_lock_routines;
-use crate::filter::{DispatchRoutine, dispatch};
-use crate::kernel::wait_for;
+use crate::filter::{DispatchRoutine, dispatch, enter, leave, lower};
+use crate::kernel::{skip_location, wait_for};
+use core::ffi::c_void;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wdk_sys::{
     _MODE, _WORK_QUEUE_TYPE, ERESOURCE, HANDLE, IRP_MJ_QUERY_INFORMATION, KAPC_STATE, KDPC, KMUTEX,
-    NTSTATUS, PDEVICE_OBJECT, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS,
+    NTSTATUS, PDEVICE_OBJECT, PEPROCESS, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS,
     THREAD_ALL_ACCESS, WORK_QUEUE_ITEM, ntddk,
 };
 
@@ -24,6 +25,11 @@ static mut MUTEX: KMUTEX = unsafe { core::mem::zeroed() };
 static mut RESOURCE: ERESOURCE = unsafe { core::mem::zeroed() };
 static mut PUSH_LOCK: usize = 0;
 
+/// The id of the program that has asked last.
+static ASKER: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+/// The id of the system process.
+const SYSTEM_ID: usize = 4;
+
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     if major != IRP_MJ_QUERY_INFORMATION {
         return None;
@@ -37,6 +43,9 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::WorkItemQueuedTwice => Some(queue_twice),
         Mistake::WorkerTerminates => Some(queue_ending_worker),
         Mistake::DetachedFromNothing => Some(detach),
+        Mistake::ReturnsAttached => Some(attach),
+        Mistake::WorkerReturnsAttached => Some(queue_attaching_worker),
+        Mistake::SentWhileAttached => Some(send_attached),
         _ => None,
     }
 }
@@ -97,6 +106,73 @@ unsafe extern "C" fn detach(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     ntddk::KeUnstackDetachProcess(&raw mut state);
     ntddk::KeUnstackDetachProcess(&raw mut state); // MISTAKE: detached-from-nothing
     dispatch(device, irp)
+}
+
+/// The memory of the system process is used, and the thread stays there.
+unsafe extern "C" fn attach(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let status = dispatch(device, irp);
+    let mut state = KAPC_STATE::default();
+    if let Some(system) = system_process() {
+        ntddk::KeStackAttachProcess(system.cast(), &raw mut state); // MISTAKE: returns-attached
+        ntddk::ObfDereferenceObject(system.cast());
+    }
+    status
+}
+
+/// The system process, referenced.
+unsafe fn system_process() -> Option<PEPROCESS> {
+    process_of(SYSTEM_ID as HANDLE)
+}
+
+/// The process with this id, referenced.
+unsafe fn process_of(id: HANDLE) -> Option<PEPROCESS> {
+    let mut process: PEPROCESS = null_mut();
+    let found = ntddk::PsLookupProcessByProcessId(id, &raw mut process);
+    (found == STATUS_SUCCESS).then_some(process)
+}
+
+unsafe extern "C" fn queue_attaching_worker(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    ASKER.store(ntddk::PsGetCurrentProcessId(), Ordering::Release);
+    queue_work_once(work_attached);
+    dispatch(device, irp)
+}
+
+/// WORKER_THREAD_ROUTINE. The program that has asked is where the worker stays.
+unsafe extern "C" fn work_attached(_context: PVOID) {
+    let mut state = KAPC_STATE::default();
+    if let Some(process) = process_of(ASKER.load(Ordering::Acquire)) {
+        ntddk::KeStackAttachProcess(process.cast(), &raw mut state); // MISTAKE: worker-returns-attached
+        ntddk::ObfDereferenceObject(process.cast());
+    }
+}
+
+unsafe extern "C" fn send_attached(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut state = KAPC_STATE::default();
+    let Some(system) = system_process() else {
+        return dispatch(device, irp);
+    };
+    enter();
+    skip_location(irp);
+    ntddk::KeStackAttachProcess(system.cast(), &raw mut state);
+    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: sent-while-attached
+    ntddk::KeUnstackDetachProcess(&raw mut state);
+    ntddk::ObfDereferenceObject(system.cast());
+    leave();
+    status
+}
+
+/// What a correct filter does with the memory of another process: attached, it calls nobody.
+pub unsafe fn use_attachment() {
+    let (mut outer, mut inner) = (KAPC_STATE::default(), KAPC_STATE::default());
+    let own = ntddk::IoGetCurrentProcess();
+    let Some(system) = system_process() else {
+        return;
+    };
+    ntddk::KeStackAttachProcess(system.cast(), &raw mut outer);
+    ntddk::KeStackAttachProcess(own.cast(), &raw mut inner);
+    ntddk::KeUnstackDetachProcess(&raw mut inner);
+    ntddk::KeUnstackDetachProcess(&raw mut outer);
+    ntddk::ObfDereferenceObject(system.cast());
 }
 
 unsafe extern "C" fn start_thread(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

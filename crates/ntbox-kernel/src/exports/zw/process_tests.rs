@@ -109,7 +109,7 @@ fn the_current_process_is_the_one_that_the_thread_is_attached_to() {
     let current = without_provenance_mut(usize::MAX);
     let session = || ask(current, class::SESSION, 4).2[0] as u32;
     assert_eq!(session(), 1);
-    let before = process::attach(thread::system_process(), 0);
+    let before = process::attach(thread::system_process(), 0, 0);
     assert_eq!(session(), 0);
-    process::attach(before, 0);
+    process::attach(before, 0, 0);
 }

@@ -274,6 +274,25 @@ rules! { PoolAndLocks;
         should: "pair each KeStackAttachProcess with one KeUnstackDetachProcess with the same state, in the same thread, the last one first",
         proof: BadDriver("detached-from-nothing"),
     };
+    ATTACHED_LEFT = {
+        name: "InvalidProcessAttach",
+        code: "0x5 INVALID_PROCESS_ATTACH_ATTEMPT",
+        checks: "A routine returns with its thread attached to another process than it was called in",
+        source: "debugger/bug-check-0x5--invalid-process-attach-attempt",
+        detected_by: "return of each routine of a driver, and the end of its threads: the attachments of the thread before and after",
+        should: "call KeUnstackDetachProcess for each KeStackAttachProcess before the routine returns, on every path",
+        proof: BadDriver("returns-attached"),
+    };
+    SENT_WHILE_ATTACHED = {
+        name: "SentWhileAttached",
+        code: "documented",
+        checks: "A driver sends a request between KeStackAttachProcess and KeUnstackDetachProcess: the drivers below look for \
+                 the buffers of the request in the wrong process, and the APC that ends it may not arrive",
+        source: "ddi/ntifs/nf-ntifs-kestackattachprocess",
+        detected_by: "IoCallDriver: the attachments of the thread that the same driver has made",
+        should: "call KeUnstackDetachProcess before IoCallDriver; attached, do no more than copy",
+        proof: BadDriver("sent-while-attached"),
+    };
     WORKER_QUEUED_TWICE = {
         name: "WorkerInvalid",
         code: "0xE4/1 WORKER_INVALID",

@@ -15,7 +15,7 @@ const FILE_SYSTEMS: &str = "of a file system itself, by its own judgement";
 
 census! {
     checked "0x1" REGIONS_CHANGED, WORKER_STATE;
-    not_applicable "0x5" "of KeAttachProcess, which the box does not export; what is called while KeStackAttachProcess lasts is not looked at";
+    checked "0x5" ATTACHED_LEFT;
     checked "0x6" DETACHED_WITHOUT_ATTACH;
     checked "0x8" SPIN_LOCK_BELOW_DISPATCH;
     checked "0x9" LOWER_INVALID;
