@@ -837,6 +837,7 @@ caught! {
     a_wrong_tag_of_a_remove_lock_is_caught = "remove-lock-tag";
     /// V (devices): released with another tag, and waited for.
     a_wrong_tag_of_a_remove_lock_that_is_waited_for_is_caught = "remove-lock-wait-tag";
+    a_remove_lock_that_is_waited_for_unacquired_is_caught = "remove-lock-wait-unacquired";
     /// V (devices): a remove lock initialized again.
     a_remove_lock_initialized_again_is_caught = "remove-lock-initialized-twice";
     /// V (devices): a remove lock kept by a dispatch routine that hears no more of its request.

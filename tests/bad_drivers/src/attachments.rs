@@ -7,8 +7,8 @@ use wdk_sys::{
     _EVENT_TYPE, BOOLEAN, DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO,
     DO_SUPPORTS_TRANSACTIONS, DRIVER_OBJECT, FILE_DEVICE_CD_ROM_FILE_SYSTEM,
     FILE_DEVICE_DISK_FILE_SYSTEM, FILE_DEVICE_NETWORK_FILE_SYSTEM, FILE_DEVICE_SECURE_OPEN,
-    FILE_DEVICE_UNKNOWN, KEVENT, NTSTATUS, PDEVICE_OBJECT, POOL_FLAG_NON_PAGED, PVOID,
-    STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS, ntddk,
+    FILE_DEVICE_UNKNOWN, IO_REMOVE_LOCK, KEVENT, NTSTATUS, PDEVICE_OBJECT, POOL_FLAG_NON_PAGED,
+    PVOID, STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS, ntddk,
 };
 
 /// What a filter device carries.
@@ -20,6 +20,8 @@ pub struct Extension {
     attached: bool,
     /// Null but for one mistake.
     pub name: *mut u8,
+    /// Held by requests, where it is.
+    pub remove_lock: IO_REMOVE_LOCK,
 }
 
 /// The driver's own object.
@@ -153,6 +155,7 @@ unsafe fn create(target: PDEVICE_OBJECT) -> PDEVICE_OBJECT {
     if status != STATUS_SUCCESS || !mistakes::after_create(device) {
         return core::ptr::null_mut();
     }
+    mistakes::make_remove_lock(&raw mut (*extension(device)).remove_lock);
     device
 }
 

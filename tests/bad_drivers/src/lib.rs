@@ -206,5 +206,6 @@ unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
         filter::wait_until_unused();
     }
     attachments::delete_all();
+    mistakes::remove_lock_at_unload();
     mistakes::at_unload();
 }

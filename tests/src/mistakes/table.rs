@@ -689,6 +689,11 @@ pub const ALL: &[Mistake] = &[
     at_line("remove-lock-tag", "RemoveLockTag", REMOVE_LOCKS),
     at_line("remove-lock-wait-tag", "RemoveLockTag", REMOVE_LOCKS),
     at_line(
+        "remove-lock-wait-unacquired",
+        "RemoveLockCheck",
+        REMOVE_LOCKS,
+    ),
+    at_line(
         "remove-lock-initialized-twice",
         "RemoveLockInitializedAgain",
         REMOVE_LOCKS,

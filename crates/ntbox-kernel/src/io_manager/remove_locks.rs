@@ -5,14 +5,20 @@
 //! request: one that is tagged with the request, or not at all. What is tagged with something else, a timer or a
 //! work item, may be held for as long as that takes.
 //!
+//! Where a driver may use a remove lock for anything, that of a device lies in the extension of the device, and is what
+//! "passed on without the lock" is about: a lock elsewhere, which is held around something else, is not.
+//!
 //! Nobody can release the lock of a request any more when the dispatch routine has returned a final status, or has
 //! passed the request on and hears no more of it: it set no completion routine, or that one has continued.
 //!
-//! Source: "Using Remove Locks", DDI of `IoAcquireRemoveLock` and its like, the `RemoveLock…` rules.
+//! Source: "Using Remove Locks", DDI of `IoInitializeRemoveLock`, `IoAcquireRemoveLock` and their like, the `RemoveLock…`
+//! rules.
+
+#![expect(unsafe_code, reason = "the device of a request is looked at")]
 
 use super::tracker::{Entry, Heard, Tracker};
 use super::{checks, running};
-use crate::nt::{IRP, NTSTATUS, STATUS_PENDING};
+use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_PENDING};
 use crate::pe_image::image_at;
 use crate::processor::{self, thread};
 use crate::verifier::{self, rules};
@@ -156,15 +162,41 @@ pub fn released(lock: usize, tag: usize, site: usize) {
     }
 }
 
+/// True if the lock lies in the extension of the device, as IoInitializeRemoveLock asks.
+///
+/// # Safety
+/// `device` is alive, or null.
+unsafe fn is_in_extension(lock: usize, device: *const DEVICE_OBJECT) -> bool {
+    // SAFETY: contract.
+    let Some(device) = (unsafe { device.as_ref() }) else {
+        return false;
+    };
+    let start = device.DeviceExtension.addr();
+    let end = std::ptr::from_ref(device).addr() + usize::from(device.Size);
+    start != 0 && (start..end).contains(&lock)
+}
+
 /// `site` is about to pass the request on.
-pub(super) fn passed_on(irp: *mut IRP, site: usize) {
-    if none() || !running::is_in_dispatch_of(irp) {
+///
+/// # Safety
+/// `irp` is the caller's of `IoCallDriver`.
+pub(super) unsafe fn passed_on(irp: *mut IRP, site: usize) {
+    if none() {
         return;
     }
+    let Some(number) = running::dispatched_at(irp) else {
+        return;
+    };
+    // SAFETY: the request came to the dispatch routine with this location.
+    let location = unsafe { irp.location(number) };
+    // SAFETY: as above; its device is there until the routine returns.
+    let device = unsafe { (*location).DeviceObject };
     let here = Some((thread::current().id(), running::depth()));
     let mut last = None;
     for hold in holds().0.iter() {
-        if hold.dispatch != here || !hold.is_of(irp) {
+        // SAFETY: as above.
+        let is_of_device = unsafe { is_in_extension(hold.lock, device) };
+        if hold.dispatch != here || !hold.is_of(irp) || !is_of_device {
             continue;
         }
         if hold.released == 0 {

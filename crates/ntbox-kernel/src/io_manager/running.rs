@@ -182,6 +182,14 @@ pub fn dispatch_left() -> usize {
     }
 }
 
+/// The location with which the innermost routine was entered, if that is a dispatch routine for the request.
+pub fn dispatched_at(irp: *const IRP) -> Option<i8> {
+    innermost(|frame| {
+        let dispatches = matches!(frame.what, What::Dispatch { .. });
+        (dispatches && std::ptr::eq(frame.irp, irp)).then_some(frame.number)
+    })
+}
+
 /// True if the innermost routine is a dispatch routine that was entered for the request.
 pub fn is_in_dispatch_of(irp: *const IRP) -> bool {
     dispatched(irp).is_some()

@@ -62,7 +62,10 @@ pub use pageable::use_paged_pool;
 pub use pending::post_mount;
 pub use queueing::right_routine as queueing_right;
 pub use references::use_objects;
-pub use remove_locks::{at_entry as remove_lock_at_entry, right_routine as remove_lock_right};
+pub use remove_locks::{
+    at_entry as remove_lock_at_entry, at_unload as remove_lock_at_unload, make as make_remove_lock,
+    right_routine as remove_lock_right,
+};
 pub use stack_memory::right_routine as stack_memory_right;
 pub use threads::use_attachment;
 pub use writes::right_routine as writes_right;
@@ -635,6 +638,8 @@ mistakes! {
     /// The same by IoReleaseRemoveLockAndWait.
     RemoveLockWaitTag = "remove-lock-wait-tag";
     /// A remove lock is initialized for each request.
+    /// IoReleaseRemoveLockAndWait without IoAcquireRemoveLock.
+    RemoveLockWaitUnacquired = "remove-lock-wait-unacquired";
     RemoveLockInitializedTwice = "remove-lock-initialized-twice";
     /// The remove lock of a request is not released where no completion routine is set.
     RemoveLockKept = "remove-lock-kept";

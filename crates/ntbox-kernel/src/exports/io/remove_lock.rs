@@ -113,11 +113,22 @@ pub unsafe extern "win64" fn release_and_wait(
     irql::require("IoReleaseRemoveLockAndWaitEx", caller);
     remove_locks::released(lock.addr(), tag.addr(), caller);
     // SAFETY: the driver's lock; the count of the lock itself goes besides the caller's.
-    unsafe {
+    let left = unsafe {
         (*lock).removed.store(true, Ordering::Release);
         (*lock).count.fetch_sub(1, Ordering::AcqRel);
-        if give_up(lock) > 0 {
-            dispatcher::wait(&[(&raw mut (*lock).event).cast()], false, None, false);
-        }
+        give_up(lock)
+    };
+    if left < 0 {
+        checks::report(
+            &rules::REMOVE_LOCK_PAIRING,
+            "a remove lock is waited for and nobody has acquired it: the caller must, before"
+                .into(),
+            std::ptr::null_mut(),
+            vec![("waited for by", caller)],
+        );
+    }
+    if left > 0 {
+        // SAFETY: the driver's lock.
+        unsafe { dispatcher::wait(&[(&raw mut (*lock).event).cast()], false, None, false) };
     }
 }

@@ -178,10 +178,11 @@ rules! { Devices;
     REMOVE_LOCK_PAIRING = {
         name: "RemoveLockCheck",
         code: "DDI compliance",
-        checks: "A remove lock is released more often than acquired",
+        checks: "A remove lock is released more often than acquired, or waited for by a driver that has not acquired it",
         source: "devtest/wdm-removelockcheck",
-        detected_by: "IoReleaseRemoveLock: the count of the lock",
-        should: "pair each successful IoAcquireRemoveLock with one IoReleaseRemoveLock",
+        detected_by: "IoReleaseRemoveLock and IoReleaseRemoveLockAndWait: the count of the lock",
+        should: "pair each successful IoAcquireRemoveLock with one IoReleaseRemoveLock, the last one with \
+                 IoReleaseRemoveLockAndWait",
         proof: BadDriver("remove-lock-released-twice"),
     };
     REMOVE_LOCK_TAG = {
@@ -215,9 +216,10 @@ rules! { Devices;
     REMOVE_LOCK_FORWARD = {
         name: "RemoveLockForward",
         code: "DDI compliance",
-        checks: "A dispatch routine acquires a remove lock for its request, and passes the request on when it has released the lock",
+        checks: "A dispatch routine acquires the remove lock of its device for its request, and passes the request on when it \
+                 has released the lock",
         source: "devtest/wdm-removelockforward",
-        detected_by: "IoCallDriver: the acquisitions for the request",
+        detected_by: "IoCallDriver: the acquisitions for the request of locks that lie in the extension of the device",
         should: "release the remove lock in the completion routine, or after IoCallDriver has returned",
         proof: BadDriver("remove-lock-released-early"),
     };
