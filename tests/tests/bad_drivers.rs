@@ -181,6 +181,24 @@ fn what_is_right_is_not_reported() {
     }
 }
 
+/// An image that is linked without /INTEGRITYCHECK gets no routine that may refuse processes.
+#[test]
+fn an_image_that_is_not_checked_may_not_refuse_processes() {
+    let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+    let image = std::fs::read(drivers::bad_drivers(Profile::Release)).expect("the driver");
+    let mut copy = Doctored::new(&image);
+    // IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY
+    copy.clear_dll_characteristics(0x0080);
+    let path = folder.path().join("bad_drivers.sys");
+    std::fs::write(&path, copy.finish()).expect("the copy");
+    let driver = path.display().to_string();
+    let run = ["run", "--driver", &driver, "--ops", "100"];
+    ntbox(run).expect_code(0);
+    ntbox([&run[..], &["--setting", "Right=notify-routines"]].concat())
+        .expect_code(1)
+        .expect_output("STATUS_ACCESS_DENIED");
+}
+
 /// A mount that is refused for want of memory is tried again: the run goes on.
 #[test]
 fn a_mount_without_memory_ends_no_run() {

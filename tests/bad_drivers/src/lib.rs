@@ -126,7 +126,10 @@ unsafe extern "system" fn driver_entry(
         right == Some(right::Right::NotifyRoutines),
         Ordering::Relaxed,
     );
-    mistakes::register(mistake, right == Some(right::Right::NotifyRoutines));
+    let registered = mistakes::register(mistake, right == Some(right::Right::NotifyRoutines));
+    if registered != STATUS_SUCCESS {
+        return registered;
+    }
     mistakes::remove_lock_at_entry();
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();

@@ -7,9 +7,10 @@
 use crate::io_manager::references;
 use crate::nt::routines::ContextRoutine;
 use crate::nt::{
-    HANDLE, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID, STATUS_INVALID_PARAMETER,
-    STATUS_PROCEDURE_NOT_FOUND, STATUS_SUCCESS,
+    HANDLE, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_CID,
+    STATUS_INVALID_PARAMETER, STATUS_PROCEDURE_NOT_FOUND, STATUS_SUCCESS,
 };
+use crate::pe_image::{self, Image};
 use crate::pool;
 use crate::processor::notify::{self, Occasion};
 use crate::processor::object::{self, Kind, ObjectType};
@@ -283,7 +284,7 @@ unsafe extern "win64" fn set_create_process_notify_routine_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateProcessNotifyRoutineEx", caller);
-    set_process_routine(Occasion::ProcessEx, routine, remove)
+    set_extended_routine(routine, remove)
 }
 
 /// `PsSetCreateProcessNotifyRoutineEx2`, of the one type that there is: the routine is as that of `…Ex`.
@@ -297,7 +298,17 @@ unsafe extern "win64" fn set_create_process_notify_routine_ex2(
     if kind != 0 {
         return STATUS_INVALID_PARAMETER;
     }
-    set_process_routine(Occasion::ProcessEx, routine, remove)
+    set_extended_routine(routine, remove)
+}
+
+/// A routine that may refuse a process is taken from an image alone that Windows has checked when it was loaded.
+fn set_extended_routine(routine: usize, remove: u8) -> NTSTATUS {
+    let is_checked = pe_image::image_at(routine).is_none_or(Image::is_checked_for_integrity);
+    if is_checked {
+        set_process_routine(Occasion::ProcessEx, routine, remove)
+    } else {
+        STATUS_ACCESS_DENIED
+    }
 }
 
 fn set_process_routine(occasion: Occasion, routine: usize, remove: u8) -> NTSTATUS {
@@ -387,6 +398,7 @@ unsafe extern "win64" fn remove_load_image_notify_routine(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pe_image::test_image::{TEXT, TestImage};
     use crate::processor::dispatcher;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -484,6 +496,44 @@ mod tests {
         assert_eq!(found, thread::current().object());
         // SAFETY: referenced by the look-up.
         unsafe { lifetime::dereference(found) };
+    }
+
+    #[test]
+    fn an_image_that_is_not_checked_gives_no_extended_routine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let routine_of = |name: &str, dll_characteristics| {
+            let image = TestImage {
+                dll_characteristics,
+                ..TestImage::default()
+            };
+            let file = image.write(&folder, name);
+            let image = pe_image::load(&file, &|_, _| None).expect("the image is right");
+            image.base() + TEXT as usize
+        };
+        let (without, with) = (
+            routine_of("unchecked.sys", 0x160),
+            routine_of("checked.sys", 0x1E0),
+        );
+        // SAFETY: no process begins here, so that the routines are not called, here and below.
+        let set =
+            |routine, remove| unsafe { set_create_process_notify_routine_ex(routine, remove, 0) };
+        // SAFETY: as above.
+        let set2 = |routine, remove| unsafe {
+            set_create_process_notify_routine_ex2(0, routine, remove, 0)
+        };
+        assert_eq!(
+            [
+                set(without, 0),
+                set2(without, 0),
+                set(with, 0),
+                set(with, 1)
+            ],
+            [STATUS_ACCESS_DENIED, STATUS_ACCESS_DENIED, 0, 0]
+        );
+        assert_eq!([set2(with, 0), set2(with, 1)], [0, 0]);
+        // SAFETY: as above.
+        let plain = |remove| unsafe { set_create_process_notify_routine(without, remove, 0) };
+        assert_eq!([plain(0), plain(1)], [0, 0]);
     }
 
     #[test]

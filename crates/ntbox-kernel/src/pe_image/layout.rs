@@ -51,6 +51,8 @@ pub(super) struct Layout {
     pub(super) entry: usize,
     pub(super) sections: Vec<Section>,
     pub(super) relocatable: bool,
+    /// Windows loads it only if its signature is right (`IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`).
+    pub(super) checked_for_integrity: bool,
     pub(super) exports: Directory,
     pub(super) imports: Directory,
     /// The import address table.
@@ -156,6 +158,7 @@ impl Layout {
                     bytes: directory.size.get(LE) as usize,
                 })
         };
+        let dll_characteristics = optional.dll_characteristics().0;
         let stripped =
             headers.file_header().characteristics.get(LE).0 & pe::IMAGE_FILE_RELOCS_STRIPPED.0 != 0;
         Ok(Self {
@@ -165,6 +168,9 @@ impl Layout {
             entry,
             sections,
             relocatable: !stripped,
+            checked_for_integrity: dll_characteristics
+                & pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY.0
+                != 0,
             exports: directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT),
             imports: directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT),
             import_addresses: directory(pe::IMAGE_DIRECTORY_ENTRY_IAT),

@@ -53,6 +53,7 @@ pub struct Image {
     base: usize,
     size: usize,
     entry: usize,
+    checked_for_integrity: bool,
     header_bytes: usize,
     sections: Vec<Section>,
     exports: HashMap<String, usize>,
@@ -134,6 +135,7 @@ fn map(
         base,
         size: layout.size,
         entry: base + layout.entry,
+        checked_for_integrity: layout.checked_for_integrity,
         header_bytes: layout.header_bytes,
         sections: layout.sections,
         exports,
@@ -241,6 +243,10 @@ impl Image {
             PROTECTED | INIT_DISCARDED
         ) && self.is_code(address)
             && !self.is_discarded(address)
+    }
+    /// True for an image that is linked with `/INTEGRITYCHECK`, as some routines ask.
+    pub fn is_checked_for_integrity(&self) -> bool {
+        self.checked_for_integrity
     }
     /// The sections that can be written and executed, by name.
     pub fn writable_code(&self) -> impl Iterator<Item = &str> {

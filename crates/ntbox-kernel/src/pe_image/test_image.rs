@@ -26,6 +26,7 @@ pub(crate) struct TestImage {
     pub(crate) section_alignment: u32,
     pub(crate) entry: u32,
     pub(crate) characteristics: u16,
+    pub(crate) dll_characteristics: u16,
     pub(crate) text: Vec<u8>,
     pub(crate) data: Vec<u8>,
     pub(crate) init: Vec<u8>,
@@ -45,6 +46,7 @@ impl Default for TestImage {
             section_alignment: 0x1000,
             entry: TEXT,
             characteristics: 0x22,
+            dll_characteristics: 0x160,
             // mov eax, 42; ret
             text: vec![0xB8, 42, 0, 0, 0, 0xC3],
             data: vec![0; 16],
@@ -147,7 +149,7 @@ impl TestImage {
             file.extend(value.to_le_bytes());
         }
         file.extend(self.subsystem.to_le_bytes());
-        file.extend(0x160_u16.to_le_bytes());
+        file.extend(self.dll_characteristics.to_le_bytes());
         file.extend([0; 36]);
         file.extend(16_u32.to_le_bytes());
         let mut directories = [(0_u32, 0_u32); 16];

@@ -7,7 +7,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use wdk_sys::{
     BOOLEAN, HANDLE, IRP_MJ_CREATE, NTSTATUS, PDEVICE_OBJECT, PEPROCESS, PIMAGE_INFO, PIRP,
-    PUNICODE_STRING, STATUS_SUCCESS, ntddk,
+    PS_CREATE_NOTIFY_INFO, PUNICODE_STRING, STATUS_SUCCESS, ntddk,
 };
 
 /// The process that has begun last: referenced, unless that is the mistake.
@@ -18,8 +18,15 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .then_some(look_at_process as DispatchRoutine)
 }
 
-/// In DriverEntry: with a mistake, or with `right` as they are used without one.
-pub unsafe fn register(mistake: Mistake, right: bool) {
+/// In DriverEntry: with a mistake, or with `right` as they are used without one. Fails where the image is not one that
+/// may refuse processes.
+pub unsafe fn register(mistake: Mistake, right: bool) -> NTSTATUS {
+    if right {
+        let status = ntddk::PsSetCreateProcessNotifyRoutineEx(Some(allow_process), 0);
+        if status != STATUS_SUCCESS {
+            return status;
+        }
+    }
     let process_is_used = matches!(
         mistake,
         Mistake::ProcessKept | Mistake::ProcessNotifyInCriticalRegion
@@ -36,6 +43,7 @@ pub unsafe fn register(mistake: Mistake, right: bool) {
         let _ = ntddk::PsSetCreateThreadNotifyRoutine(Some(thread));
         let _ = ntddk::PsSetLoadImageNotifyRoutine(Some(image));
     }
+    STATUS_SUCCESS
 }
 
 /// In DriverUnload: those that are no mistake to be left.
@@ -45,6 +53,7 @@ pub unsafe fn unregister(right: bool) {
         let _ = ntddk::PsSetCreateProcessNotifyRoutine(Some(keep_process), 1);
     }
     if right {
+        let _ = ntddk::PsSetCreateProcessNotifyRoutineEx(Some(allow_process), 1);
         let _ = ntddk::PsRemoveCreateThreadNotifyRoutine(Some(thread));
         let _ = ntddk::PsRemoveLoadImageNotifyRoutine(Some(image));
     }
@@ -56,6 +65,15 @@ pub unsafe fn unregister(right: bool) {
 
 unsafe extern "C" fn process(_parent: HANDLE, process: HANDLE, _create: BOOLEAN) {
     black_box(process);
+}
+
+/// Looks at what is begun, and has nothing against it.
+unsafe extern "C" fn allow_process(
+    process: PEPROCESS,
+    _id: HANDLE,
+    info: *mut PS_CREATE_NOTIFY_INFO,
+) {
+    black_box((process, info));
 }
 
 /// Remembers the process that has begun last.
