@@ -456,6 +456,7 @@ caught! {
     a_file_reference_of_somebody_else_is_caught = "file-dereferenced-twice";
     /// V (devices): a kernel handle that is left.
     a_handle_that_is_left_is_caught = "handle-left";
+    a_symbolic_link_that_is_left_is_caught = "symbolic-link-left";
     /// Objects other than files, too, live as long as they are referenced.
     a_process_that_is_not_given_back_is_caught = "process-reference-left";
     a_thread_that_is_not_given_back_is_caught = "thread-reference-left";

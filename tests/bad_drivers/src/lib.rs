@@ -131,6 +131,7 @@ unsafe extern "system" fn driver_entry(
         return registered;
     }
     mistakes::remove_lock_at_entry();
+    mistakes::link_at_entry();
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
     }
@@ -210,5 +211,6 @@ unsafe extern "C" fn driver_unload(driver: *mut DRIVER_OBJECT) {
     }
     attachments::delete_all();
     mistakes::remove_lock_at_unload();
+    mistakes::link_at_unload();
     mistakes::at_unload();
 }

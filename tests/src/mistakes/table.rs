@@ -150,6 +150,7 @@ pub const ALL: &[Mistake] = &[
     at_line("file-reference-left", "FileObjectReferenceLeft", FILES),
     at_line("file-dereferenced-twice", "ReferenceByPointer", FILES),
     at_line("handle-left", "HandleLeftAtUnload", FILES),
+    at_line("symbolic-link-left", "SymbolicLinkLeftAtUnload", HANDLES),
     at_line("process-reference-left", "ObjectReferenceLeft", REFERENCES),
     at_line("thread-reference-left", "ObjectReferenceLeft", REFERENCES),
     at_line("token-reference-left", "ObjectReferenceLeft", REFERENCES),

@@ -10,6 +10,7 @@ use crate::nt::{
     NTSTATUS, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
 };
+use crate::pe_image::Image;
 use crate::processor::lifetime;
 use crate::processor::object::{self, Kind};
 use std::collections::BTreeMap;
@@ -18,8 +19,26 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 enum Node {
     Directory,
-    Link(String),
+    Link(Link),
     Object(usize),
+}
+
+struct Link {
+    /// As whoever made it has written it.
+    path: String,
+    target: String,
+    /// The call of a driver that made it; 0 for one of the box's own.
+    made_by: usize,
+}
+
+impl Link {
+    fn of_box(path: &str, target: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            target: target.to_owned(),
+            made_by: 0,
+        }
+    }
 }
 
 /// Directories that exist from the start.
@@ -52,7 +71,7 @@ static NODES: LazyLock<Mutex<BTreeMap<String, Node>>> = LazyLock::new(|| {
         nodes.insert(key(path), Node::Directory);
     }
     for (path, target) in LINKS {
-        nodes.insert(key(path), Node::Link((*target).to_owned()));
+        nodes.insert(key(path), Node::Link(Link::of_box(path, target)));
     }
     Mutex::new(nodes)
 });
@@ -90,7 +109,7 @@ fn first_link(nodes: &BTreeMap<String, Node>, path: &str, limit: usize) -> Optio
     ends(path)
         .take_while(|end| *end <= limit)
         .find_map(|end| match nodes.get(&key(&path[..end])) {
-            Some(Node::Link(target)) => Some((end, target.clone())),
+            Some(Node::Link(link)) => Some((end, link.target.clone())),
             _ => None,
         })
 }
@@ -151,18 +170,43 @@ pub fn remove(path: &str) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// `IoCreateSymbolicLink`.
+/// Puts a link of the box's own at `path`.
 ///
 /// # Errors
 /// As [`insert`].
 pub fn insert_symbolic_link(path: &str, target: &str) -> Result<(), NTSTATUS> {
+    insert_link(Link::of_box(path, target))
+}
+
+/// `IoCreateSymbolicLink`, called by a driver at `site`.
+///
+/// # Errors
+/// As [`insert`].
+pub fn insert_symbolic_link_for(path: &str, target: &str, site: usize) -> Result<(), NTSTATUS> {
+    insert_link(Link {
+        made_by: site,
+        ..Link::of_box(path, target)
+    })
+}
+
+fn insert_link(link: Link) -> Result<(), NTSTATUS> {
     let mut nodes = nodes();
-    let path = resolve_parent(&nodes, path)?;
+    let path = resolve_parent(&nodes, &link.path)?;
     if nodes.contains_key(&key(&path)) {
         return Err(STATUS_OBJECT_NAME_COLLISION);
     }
-    nodes.insert(key(&path), Node::Link(target.to_owned()));
+    nodes.insert(key(&path), Node::Link(link));
     Ok(())
+}
+
+/// The links that code of the image has made and nobody has deleted, with who made each.
+pub(super) fn links_left_by(image: &Image) -> Vec<(String, usize)> {
+    let nodes = nodes();
+    let links = nodes.values().filter_map(|node| match node {
+        Node::Link(link) if image.contains(link.made_by) => Some((link.path.clone(), link.made_by)),
+        _ => None,
+    });
+    links.collect()
 }
 
 /// `IoDeleteSymbolicLink`.
@@ -199,8 +243,8 @@ pub fn lookup(path: &str) -> Result<(*mut c_void, String), NTSTATUS> {
         for end in ends(&path).collect::<Vec<_>>() {
             match nodes.get(&key(&path[..end])) {
                 Some(Node::Directory) => {}
-                Some(Node::Link(target)) => {
-                    path = join(target, &path[end..]);
+                Some(Node::Link(link)) => {
+                    path = join(&link.target, &path[end..]);
                     continue 'link;
                 }
                 Some(Node::Object(object)) => {
@@ -223,7 +267,7 @@ pub fn link_target(path: &str) -> Option<String> {
     let nodes = nodes();
     let path = resolve_parent(&nodes, path).ok()?;
     match nodes.get(&key(&path)) {
-        Some(Node::Link(target)) => Some(target.clone()),
+        Some(Node::Link(link)) => Some(link.target.clone()),
         _ => None,
     }
 }
@@ -232,7 +276,7 @@ pub fn link_target(path: &str) -> Option<String> {
 pub fn dos_name_of(target: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
     let nodes = nodes();
     nodes.iter().find_map(|(path, node)| match node {
-        Node::Link(to) if to.eq_ignore_ascii_case(target) => path
+        Node::Link(link) if link.target.eq_ignore_ascii_case(target) => path
             .strip_prefix(r"\??\")
             .filter(|name| wanted(name))
             .map(str::to_owned),

@@ -11,8 +11,8 @@ use super::device_checks::Forgot;
 use super::driver::{self, Loaded, UnloadRefused};
 use super::own_request_checks::Made;
 use super::{
-    checks, device, device_checks, irp, mdl, references, registration, running, timer, unload_safe,
-    work_item,
+    checks, device, device_checks, irp, mdl, namespace, references, registration, running, timer,
+    unload_safe, work_item,
 };
 use crate::etw;
 use crate::nt::irp::control;
@@ -307,6 +307,14 @@ fn check_leftovers(loaded: &Loaded) {
         );
     }
     references::check(loaded.image, &loaded.service);
+    for (link, site) in namespace::links_left_by(loaded.image) {
+        checks::report(
+            &rules::SYMBOLIC_LINK_LEFT,
+            format!("{} left the symbolic link {link}", loaded.service),
+            std::ptr::null_mut(),
+            vec![("made by", site)],
+        );
+    }
     for (handle, site) in handle::left_by(loaded.image) {
         checks::report(
             &rules::HANDLE_LEFT,

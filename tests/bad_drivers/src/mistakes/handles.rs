@@ -1,11 +1,11 @@
 //! Handles and objects that are used after their end, and names that are none.
 
-use super::Mistake;
 use super::threads::queue_work_once;
+use super::{Mistake, is};
 use crate::filter::{DispatchRoutine, dispatch};
 use crate::kernel::{current_location, unicode_literal};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS, _MODE, FILE_READ_ATTRIBUTES, HANDLE, IRP_MJ_QUERY_INFORMATION,
     KEY_ALL_ACCESS, KEY_READ, KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
@@ -42,6 +42,29 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
 
 fn service() -> UNICODE_STRING {
     unicode_literal!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\bad_drivers")
+}
+
+/// In DriverEntry: a link is made, by which programs find the driver.
+pub unsafe fn at_entry() {
+    let (mut link, mut target) = (link(), unicode_literal!("\\Device\\BadDrivers"));
+    let made = ntddk::IoCreateSymbolicLink(&raw mut link, &raw mut target); // MISTAKE: symbolic-link-left
+    // Another copy of the driver may have it.
+    LINKED.store(made == STATUS_SUCCESS, Ordering::Relaxed);
+}
+
+/// In DriverUnload.
+pub unsafe fn at_unload() {
+    if LINKED.load(Ordering::Relaxed) && !is(Mistake::SymbolicLinkLeft) {
+        let mut link = link();
+        let _ = ntddk::IoDeleteSymbolicLink(&raw mut link);
+    }
+}
+
+/// The link was made.
+static LINKED: AtomicBool = AtomicBool::new(false);
+
+fn link() -> UNICODE_STRING {
+    unicode_literal!("\\DosDevices\\BadDrivers")
 }
 
 fn attributes(name: &mut UNICODE_STRING) -> OBJECT_ATTRIBUTES {

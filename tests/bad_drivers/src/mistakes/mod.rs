@@ -53,7 +53,7 @@ pub use devices::{
 };
 pub use fast_io::query as fast_io_query;
 pub use files::{create_right, query_open, read_right, use_file};
-pub use handles::right as handles_right;
+pub use handles::{at_entry as link_at_entry, at_unload as link_at_unload, right as handles_right};
 pub use lists::right as lists_right;
 pub use manners::right as manners_right;
 pub use notify::{register, unregister};
@@ -501,6 +501,8 @@ mistakes! {
     FileDereferencedTwice = "file-dereferenced-twice";
     /// A kernel handle is not closed.
     HandleLeft = "handle-left";
+    /// IoCreateSymbolicLink without IoDeleteSymbolicLink.
+    SymbolicLinkLeft = "symbolic-link-left";
     /// PsLookupProcessByProcessId without ObDereferenceObject.
     ProcessReferenceLeft = "process-reference-left";
     /// PsLookupThreadByThreadId without ObDereferenceObject.

@@ -25,7 +25,7 @@ pub unsafe extern "win64" fn create_symbolic_link(
     let link = unsafe { unicode::to_string(link) };
     // SAFETY: the driver's string.
     let target = unsafe { unicode::to_string(target) };
-    namespace::insert_symbolic_link(&link, &target)
+    namespace::insert_symbolic_link_for(&link, &target, caller)
         .err()
         .unwrap_or(STATUS_SUCCESS)
 }

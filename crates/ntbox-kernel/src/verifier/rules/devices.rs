@@ -126,6 +126,15 @@ rules! { Devices;
                  PsCreateSystemThread gave",
         proof: BadDriver("handle-left"),
     };
+    SYMBOLIC_LINK_LEFT = {
+        name: "SymbolicLinkLeftAtUnload",
+        code: "documented",
+        checks: "A symbolic link that a driver has made is there when DriverUnload has returned",
+        source: "kernel/releasing-driver-allocated-resources",
+        detected_by: "after DriverUnload: links of IoCreateSymbolicLink, less those of IoDeleteSymbolicLink",
+        should: "call IoDeleteSymbolicLink for each symbolic link in DriverUnload, and where DriverEntry fails",
+        proof: BadDriver("symbolic-link-left"),
+    };
     COMPLETION_ROUTINE_REFUSED = {
         name: "IoSetCompletionRoutineExCheck",
         code: "DDI compliance",
