@@ -47,6 +47,10 @@ fn take_exclusive(word: &AtomicU32, base: Kirql, caller: usize) {
         caller,
     );
     lock_order::acquiring(address, KIND, Mode::Exclusive, caller);
+    if lock_order::holds(address) {
+        // Nobody else gives it back.
+        return lock_order::self_deadlock(address, KIND, caller);
+    }
     spin(|| {
         word.compare_exchange_weak(0, EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -64,6 +68,9 @@ fn take_shared(word: &AtomicU32, base: Kirql, caller: usize) {
         caller,
     );
     lock_order::acquiring(address, KIND, Mode::Shared, caller);
+    if word.load(Ordering::Relaxed) == EXCLUSIVE && lock_order::holds(address) {
+        return lock_order::self_deadlock(address, KIND, caller);
+    }
     spin(|| {
         word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |held| {
             (held & EXCLUSIVE == 0).then_some(held + 1)
@@ -177,7 +184,7 @@ pub unsafe extern "win64" fn release_shared_from_dpc_level(lock: *mut u32, calle
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verifier::capture;
+    use crate::verifier::{Recorded, capture};
 
     #[test]
     fn readers_share_and_a_writer_excludes() {
@@ -204,5 +211,40 @@ mod tests {
         // SAFETY: as above.
         let ((), found) = capture(|| unsafe { release_shared(at, 0, 0) });
         assert_eq!(found[0].rule.name, "SpinLock");
+    }
+
+    #[test]
+    fn who_holds_it_does_not_wait_for_itself() {
+        let mut lock = 0_u32;
+        let at = &raw mut lock;
+        let names = |found: &[Recorded]| {
+            found
+                .iter()
+                .map(|found| found.rule.name)
+                .collect::<Vec<_>>()
+        };
+        let ((), found) = capture(|| {
+            // SAFETY: a local lock, here and below.
+            let old = unsafe { acquire_shared(at, 1) };
+            // SAFETY: as above.
+            unsafe { acquire_shared_at_dpc_level(at, 2) };
+            // SAFETY: as above.
+            unsafe { release_shared_from_dpc_level(at, 2) };
+            // SAFETY: as above.
+            unsafe { acquire_exclusive_at_dpc_level(at, 3) };
+            // SAFETY: as above.
+            unsafe { release_shared(at, old, 4) };
+        });
+        assert_eq!(names(&found), ["SelfDeadlock"]);
+        let ((), found) = capture(|| {
+            // SAFETY: as above.
+            let old = unsafe { acquire_exclusive(at, 1) };
+            // SAFETY: as above.
+            unsafe { acquire_shared_at_dpc_level(at, 2) };
+            // SAFETY: as above.
+            unsafe { release_exclusive(at, old, 3) };
+        });
+        assert_eq!(names(&found), ["SelfDeadlock"]);
+        assert_eq!((lock, held_locks::count()), (0, 0));
     }
 }
