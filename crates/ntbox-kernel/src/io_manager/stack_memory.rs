@@ -115,11 +115,11 @@ pub(super) fn returned(routine: usize, here: usize) {
         found
     });
     for (irp, gone, site) in found {
-        report(
-            irp,
-            gone,
-            vec![("dispatch routine", routine), ("sent by", site)],
-        );
+        // Where a driver below has returned, that is when it is seen; who has sent it is in the routine that is left.
+        let is_driver = pe_image::may_be_code(routine);
+        let returned = is_driver.then_some(("dispatch routine", routine));
+        let sites = returned.into_iter().chain([("sent by", site)]);
+        report(irp, gone, sites.collect());
     }
 }
 
