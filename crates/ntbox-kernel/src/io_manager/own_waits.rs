@@ -11,7 +11,7 @@
 use crate::nt::IRP;
 use crate::pe_image::crossing;
 use crate::processor::thread;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a context that an event is looked for in.
@@ -19,6 +19,9 @@ const CONTEXT: usize = 256;
 
 /// A request whose completion routine has a context on the stack of its sender.
 struct Sent {
+    /// Which sending it is: the request may be sent once more while the routine has not returned that has woken its
+    /// sender.
+    number: u64,
     irp: usize,
     context: usize,
     thread: u32,
@@ -75,11 +78,17 @@ pub(super) fn sent(irp: *mut IRP, context: usize, depth: usize) {
     if !crossing::stack_in_use((&raw const here).addr()).contains(&context) {
         return;
     }
+    note(irp, context, depth);
+}
+
+fn note(irp: *mut IRP, context: usize, depth: usize) {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
     let thread = thread::current().id();
     let mut known = lock();
     let same = |sent: &Sent| sent.irp == irp.addr() || sent.has(context) && sent.thread == thread;
     known.0.sent.retain(|sent| !same(sent));
     known.0.sent.push(Sent {
+        number: NUMBER.fetch_add(1, Ordering::Relaxed),
         irp: irp.addr(),
         context,
         thread,
@@ -126,12 +135,20 @@ pub(super) fn returned(depth: usize) {
     }
 }
 
-/// The completion routine at `routine` has stopped the request, or has not: the event that its sender waits for, and
-/// who waits, if it has signalled none.
-pub(super) fn completed(irp: *mut IRP, routine: usize, stopped: bool) -> Option<(usize, usize)> {
+/// Which sending of the request its completion routine is entered for; 0 if nobody waits for it.
+pub(super) fn number(irp: *const IRP) -> u64 {
+    let of_request = |sent: &&Sent| sent.irp == irp.addr();
+    known()
+        .and_then(|known| known.0.sent.iter().find(of_request).map(|sent| sent.number))
+        .unwrap_or_default()
+}
+
+/// The completion routine at `routine`, which was entered for the sending of that [`number`], has stopped the request,
+/// or has not: the event that its sender waits for, and who waits, if it has signalled none.
+pub(super) fn completed(number: u64, routine: usize, stopped: bool) -> Option<(usize, usize)> {
     let mut known = known()?;
     let sent = &mut known.0.sent;
-    let index = sent.iter().position(|sent| sent.irp == irp.addr())?;
+    let index = sent.iter().position(|sent| sent.number == number)?;
     if !stopped {
         sent.swap_remove(index);
         return None;
@@ -156,5 +173,31 @@ pub(super) fn wait_begins(event: usize, caller: usize) -> Option<usize> {
 pub fn wait_ended(event: usize) {
     if let Some(mut known) = known() {
         known.0.sent.retain(|sent| sent.waits.0 != event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr::without_provenance_mut;
+
+    /// The routine that has woken the sender returns when the request is on its way again.
+    #[test]
+    fn a_routine_is_judged_by_the_sending_that_it_was_entered_for() {
+        let (irp, context, event) = (without_provenance_mut(0x7000), 0x8000, 0x8010);
+        assert_eq!(number(irp), 0);
+        note(irp, context, 1);
+        let first = number(irp);
+        settled(event);
+        assert_eq!(number(irp), 0);
+        note(irp, context, 1);
+        let second = number(irp);
+        assert!(first != 0 && second != 0 && first != second);
+        assert_eq!(wait_begins(event, 0x9), Some(0));
+        assert_eq!(completed(first, 0x1, true), None);
+        assert_eq!(completed(0, 0x1, true), None);
+        assert_eq!(completed(second, 0x1, true), Some((event, 0x9)));
+        wait_ended(event);
+        assert_eq!(completed(second, 0x1, true), None);
     }
 }

@@ -106,6 +106,8 @@ enum What {
         marked: bool,
         /// It has signalled the event of the dispatch routine.
         signalled: bool,
+        /// Which sending of a driver's own request it runs for ([`own_waits::number`]).
+        sending: u64,
     },
 }
 
@@ -235,6 +237,7 @@ pub fn completion_entered(
         what: What::Completion {
             marked,
             signalled: false,
+            sending: own_waits::number(irp),
         },
     });
 }
@@ -248,16 +251,15 @@ pub fn completion_left(
     routine: usize,
     stopped: bool,
 ) {
-    let signalled = matches!(
-        pop(),
+    let (signalled, sending) = match pop() {
         Some(What::Completion {
-            signalled: true,
-            ..
-        })
-    );
+            signalled, sending, ..
+        }) => (signalled, sending),
+        _ => (false, 0),
+    };
     let is_senders = tracker.lock().is_senders(number);
     if is_senders
-        && let Some((event, caller)) = own_waits::completed(irp, routine, stopped)
+        && let Some((event, caller)) = own_waits::completed(sending, routine, stopped)
         && !is_signalled(event)
     {
         return never_woken(irp, caller, routine);
@@ -327,7 +329,10 @@ pub fn event_is_set(event: usize, caller: usize) {
         );
     }
     let marked = innermost(|frame| {
-        let What::Completion { marked, signalled } = &mut frame.what else {
+        let What::Completion {
+            marked, signalled, ..
+        } = &mut frame.what
+        else {
             return None;
         };
         // SAFETY: the completion that calls the routine keeps the tracker.
