@@ -232,10 +232,13 @@ unsafe extern "C" fn answer_cleanup(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTA
     STATUS_SUCCESS
 }
 
+/// `IO_DISK_INCREMENT`: as a disk, of which the request knows nothing.
+const BOOST: i8 = 1;
+
 unsafe extern "C" fn answer_close(_device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     (*irp).IoStatus.Information = 0;
     (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
-    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: close-answered
+    ntddk::IofCompleteRequest(irp, BOOST); // MISTAKE: close-answered
     STATUS_SUCCESS
 }
 
