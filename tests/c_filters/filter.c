@@ -210,12 +210,17 @@ NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT Device, PIRP Irp)
 static VOID NTAPI Unload(PDRIVER_OBJECT Driver)
 {
     PDEVICE_OBJECT device;
+    LARGE_INTEGER moment;
 
     IoUnregisterFsRegistrationChange(Driver, FileSystemChanged);
     for (device = Driver->DeviceObject; device != NULL; device = device->NextDevice) {
         IoDetachDevice(((PATTACHMENT)device->DeviceExtension)->Lower);
     }
     ExWaitForRundownProtectionRelease(&UnderWay);
+    /* A routine returns after it has given its count back, or has woken who gives it: what it runs until then is
+     * here. IoSetCompletionRoutineEx would be waited for without a time. */
+    moment.QuadPart = -100 * 10000;
+    KeDelayExecutionThread(KernelMode, FALSE, &moment);
     while (Driver->DeviceObject != NULL) {
         IoDeleteDevice(Driver->DeviceObject);
     }

@@ -131,7 +131,6 @@ unsafe extern "system" fn driver_entry(
         return registered;
     }
     mistakes::remove_lock_at_entry();
-    mistakes::link_at_entry();
     if mistake == mistakes::Mistake::EntryReturnsInCriticalRegion {
         ntddk::KeEnterCriticalRegion();
     }
@@ -185,10 +184,13 @@ unsafe extern "system" fn driver_entry(
     }
     let status =
         ntddk::IoRegisterFsRegistrationChange(driver, Some(attachments::file_system_changed));
-    match mistake {
-        mistakes::Mistake::EntryFailsAttached => STATUS_UNSUCCESSFUL,
-        _ => status,
+    if mistake == mistakes::Mistake::EntryFailsAttached {
+        return STATUS_UNSUCCESSFUL;
     }
+    if status == STATUS_SUCCESS {
+        mistakes::link_at_entry();
+    }
+    status
 }
 
 /// DriverUnload: nothing new, out of every stack, wait for what is inside, delete (A12).
