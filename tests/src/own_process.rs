@@ -6,6 +6,7 @@
 
 use crate::drivers::{self, Profile};
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const FINISHED: &str = "the scenario has come to its end";
 
 /// After this a scenario counts as one that hangs: many times what any takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(15);
+/// How often a program is tried to be started.
+const TRIES: usize = 5;
 
 /// Runs `scenario` with the shipped and with the debug build of `fsglass.sys`, each in a process of
 /// its own. To be called once, directly from a test function.
@@ -87,6 +90,25 @@ fn failure(test: &str, driver: &Path, status: Option<ExitStatus>, output: &str) 
     text
 }
 
+/// Starts a program. Wine, where it is busy, does not now and then, with an error that Windows has not for that: it
+/// is tried again.
+///
+/// # Errors
+/// What the last try has ended with.
+pub fn start<T>(mut spawn: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    /// ERROR_INTERNAL_ERROR.
+    const NOT_STARTED: i32 = 1359;
+    for _ in 1..TRIES {
+        match spawn() {
+            Err(error) if error.raw_os_error() == Some(NOT_STARTED) => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            started => return started,
+        }
+    }
+    spawn()
+}
+
 /// Runs a command to its end: its exit status, or `None` if it was ended because it hung, and what
 /// it printed on both channels, in the order of printing.
 ///
@@ -105,11 +127,8 @@ pub fn run(command: &mut Command) -> (Option<ExitStatus>, String) {
         .as_file()
         .try_clone()
         .unwrap_or_else(|error| panic!("no handle: {error}"));
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .spawn()
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    let mut child = start(|| command.spawn())
         .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
     let end = Instant::now() + PATIENCE;
     let status = loop {
@@ -130,6 +149,25 @@ pub fn run(command: &mut Command) -> (Option<ExitStatus>, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_started_again_where_wine_did_not() {
+        let tried = |error: i32, times: usize| {
+            let mut tries = 0;
+            let started = start(|| {
+                tries += 1;
+                if tries <= times {
+                    return Err(io::Error::from_raw_os_error(error));
+                }
+                Ok(())
+            });
+            (started.is_ok(), tries)
+        };
+        assert_eq!(tried(1359, 0), (true, 1));
+        assert_eq!(tried(1359, 2), (true, 3));
+        assert_eq!(tried(2, 1), (false, 1));
+        assert_eq!(tried(1359, TRIES), (false, TRIES));
+    }
 
     #[test]
     fn a_test_is_named_by_its_closure() {

@@ -2,6 +2,7 @@
 //! `fsglass --connect ADDRESS` on it.
 
 use crate::command;
+use crate::own_process::start;
 use clap::Parser;
 use fsglass_cli::arguments::CommandLine;
 use fsglass_cli::error::Exit;
@@ -29,12 +30,12 @@ impl Served {
                 .iter()
                 .chain(arguments),
         );
-        let started = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+            .stderr(Stdio::piped());
+        let mut child =
+            start(|| command.spawn()).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let Some(messages) = child.stderr.take() else {
             panic!("its standard error is a pipe")
         };
@@ -147,11 +148,9 @@ impl Client {
     pub fn start(served: &Served, line: &[&str]) -> Self {
         let whole = [&["--connect", served.address.as_str()], line].concat();
         let mut command = command::fsglass_command(whole);
-        let started = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            start(|| command.spawn()).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (Some(output), Some(messages)) = (child.stdout.take(), child.stderr.take()) else {
             panic!("both are pipes")
         };
