@@ -175,6 +175,7 @@ fn a_table_is_listed_like_a_directory() {
         assert_eq!(list(None, 0, 1), None);
         assert!(take(table, 9));
         assert_eq!(list(None, 10, 0), None);
+        assert_eq!(deleted, 2);
     });
 }
 
