@@ -1,10 +1,10 @@
 //! Requests that are cancelled while a driver has them.
 //!
 //! A program's other threads may cancel a request at any moment, also one that is on its way down: before a driver has
-//! it, between two of its calls, while it waits, while it holds the request in a queue of its own. When that happens is said beforehand with the call
-//! ([`identity`]), so that a run is the same again with the same seed; another thread does it, while that of
-//! the request stands still. That one is the request's originator: the request is not freed until it goes on, as its
-//! second stage is an APC of that thread.
+//! it, between two of its calls, while it waits, while it holds the request in a queue of its own. When that happens
+//! is said beforehand with the call ([`identity`]), so that a run is the same again with the same seed; another thread
+//! does it, while that of the request stands still. That one is the request's originator: the request is not freed
+//! until it goes on, as its second stage is an APC of that thread.
 //!
 //! A driver that keeps such a request has to look whether it is cancelled when it has set its cancel routine: nobody
 //! calls that any more.
