@@ -5,7 +5,7 @@ use crate::{kit, scripts};
 use anyhow::{Context, Result, bail};
 use fsglass_tests::copy;
 use fsglass_tests::drivers::{cargo, repository};
-use fsglass_wine::wine::Wine;
+use fsglass_wine::wine::{OVERRIDES, WITHOUT_DESKTOP, Wine};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -119,6 +119,7 @@ impl Machine {
         command
             .arg(program)
             .current_dir(self.workspace())
+            .env(OVERRIDES, WITHOUT_DESKTOP)
             .env("WINEPATH", &self.path)
             .env("CARGO_HOME", windows_path(&cargo_home))
             // Linux's cargo has fetched what the lock file names.

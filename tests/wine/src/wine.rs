@@ -18,6 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Where drivers lie, below Wine's directory.
 pub const DRIVERS: &str = "drive_c/windows/system32/drivers";
 
+/// What Wine loads in the place of its own, and what it does not load at all.
+pub const OVERRIDES: &str = "WINEDLLOVERRIDES";
+/// What no command of ours needs.
+const WITHOUT: &str = "mscoree,mshtml,winemenubuilder.exe=";
+/// The same, and the desktop, which is started for the first window, as COM has one: it outlives the program, and keeps
+/// open the pipe that the program wrote to. Cargo then waits for an end that does not come.
+pub const WITHOUT_DESKTOP: &str = "mscoree,mshtml,winemenubuilder.exe,explorer.exe=";
+
 /// How a command ended.
 #[derive(Debug, Clone)]
 pub struct Ended {
@@ -145,13 +153,8 @@ impl Wine {
             // Wine's own folders for documents are links to those in the home directory.
             .env("HOME", &self.prefix)
             .env("WINEDEBUG", "-all")
-            // Neither .NET nor a browser is asked for, and no menus. Nor a desktop, which is started for the first
-            // window, as COM has one: it outlives the program, and keeps open the pipe that the program wrote to. Cargo
-            // then waits for an end that does not come.
-            .env(
-                "WINEDLLOVERRIDES",
-                "mscoree,mshtml,winemenubuilder.exe,explorer.exe=",
-            )
+            // Neither .NET nor a browser is asked for, and no menus.
+            .env(OVERRIDES, WITHOUT)
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null());
