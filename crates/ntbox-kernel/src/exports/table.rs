@@ -187,8 +187,10 @@ macro_rules! define_thunk {
                 "push r13",
                 "push r14",
                 "push r15",
-                "push r10",
+                "lea rax, [rip + {thunk}]",
+                "push rax",
                 "push r11",
+                "mov rax, gs:[0x28]",
                 "mov [rax + {call}], rsp",
                 "sub rsp, {frame}",
                 $(
@@ -213,6 +215,7 @@ macro_rules! define_thunk {
                 // A slot for each argument, of which the first four are shadow space.
                 frame = const if $slots > 4 { ($slots as usize).next_multiple_of(2) * 8 } else { 32 },
                 function = sym $f,
+                thunk = sym $name,
                 traps_behind = const $crate::pe_image::crossing::TRAPS_BEHIND,
                 return_trapping = sym $crate::pe_image::crossing::return_trapping,
                 $($operands)*

@@ -61,8 +61,8 @@ pub struct Entered {
 pub struct Call {
     /// Points at the return address.
     pub stack_pointer: usize,
-    /// Who is told as the caller.
-    caller: usize,
+    /// The thunk: what an import of the routine that was called is bound to.
+    pub routine: usize,
     /// r15, r14, r13, r12, rdi, rsi, rbp, rbx.
     pub preserved: [usize; 8],
 }

@@ -30,12 +30,12 @@ pub(crate) mod test_image;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{imported_routine, is_return_address};
+pub use calls::is_return_address;
 pub use error::{LoadError, Problem};
 pub use symbols::{add as add_symbols, describe_own, unused as unused_symbols};
 pub use unwind::{Origin, calls_of_routine, driver_calls, function_at};
 
-use crate::host::memory::{self, Protection};
+use crate::host::memory::{self, Protection, try_read_usize};
 use crate::host::pageable;
 use layout::{Directory, Layout, Section};
 use std::collections::HashMap;
@@ -263,11 +263,13 @@ impl Image {
         let section = section.filter(|section| bytes != 0 && section.execute)?;
         Some(&section.name)
     }
-    /// The import bound to the slot at `address`.
-    pub fn import_at_slot(&self, address: usize) -> Option<&str> {
-        self.imports
-            .get(&address.wrapping_sub(self.base))
-            .map(String::as_str)
+    /// The import that is bound to `address`.
+    fn import_bound_to(&self, address: usize) -> Option<&str> {
+        let bound = self
+            .imports
+            .iter()
+            .find(|(rva, _)| try_read_usize(self.base + **rva) == Some(address));
+        bound.map(|(_, name)| name.as_str())
     }
 
     fn section_at(&self, address: usize) -> Option<&Section> {
@@ -387,6 +389,11 @@ pub fn image_at(address: usize) -> Option<&'static Image> {
         return None;
     }
     images().find(|image| image.contains(address))
+}
+
+/// The name by which a driver imports what lies at `address`, as [`Origin::called`] gives it.
+pub fn imported_routine(address: usize) -> Option<&'static str> {
+    images().find_map(|image| image.import_bound_to(address))
 }
 
 /// What code lies at `address`: a return address, where the call in front of it

@@ -56,6 +56,14 @@ impl Origin {
         }
     }
 
+    /// What the routine of the box is bound to that the innermost driver has called and that has not returned, or 0:
+    /// for [`super::imported_routine`]. Allocates nothing.
+    pub fn called(&self) -> usize {
+        let in_box = self.interrupted.is_none();
+        let call = self.entered.call().filter(|_| in_box);
+        call.map_or(0, |call| call.routine)
+    }
+
     /// True if a routine of a driver was entered and has not returned.
     pub fn is_in_driver(&self) -> bool {
         !self.entered.is_none()

@@ -42,6 +42,7 @@ fn load(mut text: Vec<u8>, slot: usize, import: &'static str) -> &'static Image 
     let resolve = |dll: &str, name: &str| match name {
         "Again" => Some(again_thunk as *const () as usize),
         "Where" => Some(where_thunk as *const () as usize),
+        "Called" => Some(called_thunk as *const () as usize),
         _ => exports::resolve(dll, name),
     };
     let image = pe_image::load(&image.write(&folder, "tested.sys"), &resolve).unwrap();
@@ -73,6 +74,42 @@ define_thunk!(where_thunk, plain, whereabouts);
 extern "win64" fn whereabouts(_: usize) -> usize {
     let here = 0_u8;
     &raw const here as usize
+}
+
+define_thunk!(called_thunk, plain, called);
+
+/// 1 if it is known that this is what the driver has called.
+extern "win64" fn called(_: usize) -> usize {
+    let name = pe_image::imported_routine(Origin::here().called());
+    usize::from(name == Some("Called"))
+}
+
+#[test]
+fn the_routine_that_is_called_is_known_however_it_was() {
+    assert_eq!(Origin::here().called(), 0);
+    let ways = [
+        // jmp [Called]
+        (vec![0xFF, 0x25, 0, 0, 0, 0], 2),
+        // sub rsp, 40; call [Called]; add rsp, 40; ret
+        (
+            vec![
+                0x48, 0x83, 0xEC, 0x28, 0xFF, 0x15, 0, 0, 0, 0, 0x48, 0x83, 0xC4, 0x28, 0xC3,
+            ],
+            6,
+        ),
+        // sub rsp, 40; mov rax, [Called]; call rax; add rsp, 40; ret
+        (
+            vec![
+                0x48, 0x83, 0xEC, 0x28, 0x48, 0x8B, 0x05, 0, 0, 0, 0, 0xFF, 0xD0, 0x48, 0x83, 0xC4,
+                0x28, 0xC3,
+            ],
+            7,
+        ),
+    ];
+    for (code, slot) in ways {
+        assert_eq!(enter(load(code.clone(), slot, "Called"), 0), 1, "{code:x?}");
+    }
+    assert_eq!(Origin::here().called(), 0);
 }
 
 #[test]

@@ -69,6 +69,8 @@ pub struct Sample {
     pub instruction: usize,
     /// Its level, where the host lets that be seen.
     pub irql: Option<Kirql>,
+    /// The routine of the box that the innermost driver has called, for [`crate::pe_image::imported_routine`]; or 0.
+    pub called: usize,
     /// Return addresses into drivers, innermost first.
     pub calls: Vec<usize>,
 }

@@ -113,13 +113,13 @@ fn seen(thread: &Thread, sample: Option<&Sample>, wait: Option<&UnderWay>) -> Op
     if thread.is_system() && calls.is_empty() && !in_driver {
         return None;
     }
-    let called = || calls.first().and_then(|call| imported_routine(*call));
     let does = match (wait, sample) {
         (Some(wait), _) => waits_for(wait),
         (None, Some(sample)) if in_driver => format!("runs {}", describe_code(sample.instruction)),
-        (None, Some(_)) => match called() {
+        (None, Some(sample)) => match imported_routine(sample.called) {
             Some(routine) => format!("is in {routine}"),
-            None => "is outside of drivers".to_owned(),
+            None if calls.is_empty() => "is outside of drivers".to_owned(),
+            None => "is in a routine of the kernel".to_owned(),
         },
         (None, None) => "does not answer".to_owned(),
     };

@@ -8,7 +8,7 @@
 //! What is found is written to a file at once, line by line: the run may end in
 //! a violation at any allocation.
 
-use crate::pe_image::{self, calls_of_routine};
+use crate::pe_image::{self, Origin, calls_of_routine};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::File;
@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct CallSite {
     /// Its name on the command line.
     pub key: String,
-    /// The routine of the kernel that was called, where the code tells.
+    /// The routine of the kernel that was called, where the image imports it by name.
     pub routine: Option<String>,
     /// The drivers' calls that led there, innermost first.
     pub calls: Vec<String>,
@@ -78,7 +78,7 @@ pub(super) fn fails(caller: usize) -> bool {
     if sites.reached.insert(key.clone()) {
         sites.write(&Record::Reached(CallSite {
             key: key.clone(),
-            routine: pe_image::imported_routine(caller).map(str::to_owned),
+            routine: pe_image::imported_routine(Origin::here().called()).map(str::to_owned),
             calls: calls
                 .iter()
                 .map(|call| pe_image::describe_code(*call))

@@ -67,10 +67,10 @@ pub(super) struct Fault {
 /// Farther from the stack pointer than this, an address is not about the stack.
 const NEAR_STACK: usize = 64 << 10;
 
-/// Says which rule a fault breaks. `calls` are where the drivers' routines on the stack
-/// go on, innermost first.
-fn judge(fault: &Fault, calls: &[usize]) -> (Violation, Option<usize>) {
-    let who = who(fault, calls);
+/// Says which rule a fault breaks. `calls` are where the drivers' routines on the stack go on, innermost first;
+/// `called` is the routine of the box that the innermost has called.
+fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Option<usize>) {
+    let who = who(fault, calls, called);
     let (rule, what, more, touched) = match fault.trap {
         Trap::Memory { address, access } => {
             let (rule, what, sites) = judge_memory(fault, address, access);
@@ -132,22 +132,18 @@ fn judge(fault: &Fault, calls: &[usize]) -> (Violation, Option<usize>) {
     )
 }
 
-fn who(fault: &Fault, calls: &[usize]) -> String {
+fn who(fault: &Fault, calls: &[usize], called: Option<&str>) -> String {
     if let Some(image) = pe_image::image_at(fault.instruction) {
         return image.name().to_owned();
     }
     let executes =
         matches!(fault.trap, Trap::Memory { address, .. } if address == fault.instruction);
-    match calls.first().map(|call| {
-        (
-            pe_image::image_at(*call).map_or("", Image::name),
-            pe_image::imported_routine(*call),
-        )
-    }) {
-        Some((image, _)) if executes => format!("a call of {image}"),
-        Some((image, Some(routine))) => format!("{routine}, called by {image},"),
-        Some((image, None)) => format!("the system, called by {image},"),
-        None => "the system".to_owned(),
+    let caller = calls.first().and_then(|call| pe_image::image_at(*call));
+    match (caller.map(Image::name), called) {
+        (Some(image), _) if executes => format!("a call of {image}"),
+        (Some(image), Some(routine)) => format!("{routine}, called by {image},"),
+        (Some(image), None) => format!("the system, called by {image},"),
+        (None, _) => "the system".to_owned(),
     }
 }
 
@@ -338,7 +334,8 @@ pub(super) fn concerns_driver(fault: &Fault, origin: &Origin) -> bool {
 /// Makes the report of a fault and ends the process.
 pub(super) fn report(fault: &Fault, origin: &Origin, context: Context) -> ! {
     let calls: Vec<usize> = origin.frames().iter().map(|frame| frame.at).collect();
-    let (mut violation, touched) = judge(fault, &calls);
+    let called = pe_image::imported_routine(origin.called());
+    let (mut violation, touched) = judge(fault, &calls, called);
     if violation.rule == &rules::STACK_USED_UP {
         violation.message = format!("{}: {}", violation.message, stack_text(origin));
         let request = origin.request();
@@ -396,7 +393,7 @@ mod tests {
     }
 
     fn judged(fault: &Fault) -> (&'static str, &'static str, String) {
-        let (violation, _) = judge(fault, &[]);
+        let (violation, _) = judge(fault, &[], None);
         (violation.rule.name, violation.rule.code, violation.message)
     }
 

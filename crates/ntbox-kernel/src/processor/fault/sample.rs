@@ -17,6 +17,7 @@ const CALLS: usize = 24;
 pub(super) struct Seen {
     pub(super) instruction: usize,
     pub(super) irql: Option<Kirql>,
+    called: usize,
     calls: [usize; CALLS],
     found: usize,
 }
@@ -26,6 +27,7 @@ impl Seen {
         Self {
             instruction: 0,
             irql: None,
+            called: 0,
             calls: [0; CALLS],
             found: 0,
         }
@@ -33,6 +35,7 @@ impl Seen {
     /// Notes where a thread is, which asks for itself.
     pub(super) fn note(&mut self, instruction: usize, origin: &Origin) {
         self.instruction = instruction;
+        self.called = origin.called();
         // What it is at itself is told for its own.
         let mut own = pe_image::image_at(instruction).is_some();
         origin.each(&mut |frame| {
@@ -53,6 +56,7 @@ pub(super) fn sample(id: u32, host: u32, crossings: usize) -> Option<Sample> {
     Some(Sample {
         instruction: seen.instruction,
         irql: seen.irql,
+        called: seen.called,
         calls: seen.calls.get(..seen.found).unwrap_or_default().to_vec(),
     })
 }
