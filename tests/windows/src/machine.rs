@@ -91,6 +91,8 @@ impl Machine {
         link(&llvm, &installed.join("bin"))?;
         fs::create_dir_all(installed.join("lib"))?;
         kit::install(&wine)?;
+        // What was used until here has started a desktop, which stays for a while.
+        wine.restart()?;
 
         // What stands in for a program comes before the program.
         let [first, second] = toolchain.programs();
