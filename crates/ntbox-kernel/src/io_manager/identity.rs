@@ -209,6 +209,14 @@ pub fn of_own_request(function: u8) -> Identity {
     }
 }
 
+/// Calls `body`, in a thread of the system, for a call of another thread: its requests are that call's.
+pub fn on_behalf_of<R>(identity: Identity, body: impl FnOnce() -> R) -> R {
+    let previous = CURRENT.replace(identity);
+    let result = body();
+    CURRENT.set(previous);
+    result
+}
+
 /// A call in progress; the previous identity comes back when it is dropped.
 pub struct Call {
     previous: Identity,

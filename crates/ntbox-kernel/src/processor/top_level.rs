@@ -33,6 +33,8 @@ pub enum Component {
     FileSystem,
     /// The cache manager, as when it reads ahead.
     CacheManager,
+    /// The memory manager, when it writes pages of views.
+    ModifiedPageWriter,
     /// The cache manager in a call of fast I/O.
     FastIo,
 }
@@ -44,6 +46,7 @@ impl Component {
             Self::None => null_mut(),
             Self::FileSystem => structure(),
             Self::CacheManager => std::ptr::without_provenance_mut(2),
+            Self::ModifiedPageWriter => std::ptr::without_provenance_mut(3),
             Self::FastIo => std::ptr::without_provenance_mut(4),
         }
     }

@@ -44,6 +44,7 @@ pub use open::{OpenRequest, nt_create_file, nt_query_full_attributes_file};
 pub use outcome::Outcome;
 pub use program::{CreateParameters, File, Opened, Pending, create_file, query_attributes};
 pub use request::nt_close;
+pub use section::{PAGE, Writer};
 pub use security::{nt_query_security_object, nt_set_security_object};
 pub use transfer::{nt_flush_buffers_file, nt_read_file, nt_write_file};
 pub use volume::{nt_query_volume_information_file, nt_set_volume_information_file};

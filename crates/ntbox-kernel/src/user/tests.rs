@@ -6,6 +6,8 @@
     reason = "a native driver notes raw requests"
 )]
 
+mod paging;
+
 use super::access::{READ, WRITE};
 use super::extended_attributes::EaQuery;
 use super::locks::Range;
@@ -13,11 +15,12 @@ use super::*;
 use crate::io_manager::{complete, device, driver, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::*;
-use crate::processor::work;
+use crate::processor::{thread, top_level, work};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the device saw of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Noted {
     major: u32,
     minor: u8,
@@ -27,8 +30,13 @@ struct Noted {
     mdl: bool,
     user_buffer: bool,
     user_event: bool,
+    top_level: usize,
+    /// It runs in the thread of whoever has asked.
+    own_thread: bool,
 }
 
+/// The thread that has opened a file last.
+static OPENER: AtomicU32 = AtomicU32::new(0);
 static NOTED: Mutex<Vec<Noted>> = Mutex::new(Vec::new());
 /// The tests share the devices and what they note.
 static TURN: Mutex<()> = Mutex::new(());
@@ -58,6 +66,8 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
             mdl: !(*irp).MdlAddress.is_null(),
             user_buffer: !(*irp).UserBuffer.is_null(),
             user_event: !(*irp).UserEvent.is_null(),
+            top_level: top_level::current().addr(),
+            own_thread: thread::current().id() == OPENER.load(Ordering::Relaxed),
         });
         match major {
             IRP_MJ_READ => {
@@ -154,6 +164,7 @@ fn begin(name: &'static str, flags: u32) -> MutexGuard<'static, ()> {
 }
 
 fn open(name: &str, options: u32) -> File {
+    OPENER.store(thread::current().id(), Ordering::Relaxed);
     let path = format!("\\Device\\{name}\\x");
     let opened = create_file(
         &CreateParameters::new(&path)

@@ -16,7 +16,7 @@ use crate::user::access::{
 };
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, File, create_file, query_attributes};
+use crate::user::{CreateParameters, File, PAGE, Writer, create_file, query_attributes};
 
 /// Handles open at a time.
 const HANDLES: usize = 6;
@@ -224,7 +224,16 @@ fn page_in(worker: &mut Worker, path: &str, file: &File, offset: i64) {
         Component::FastIo,
     ][worker.random.usize(..4)];
     worker.retried("page in", path, Mask::None, || {
-        file.page_in(offset / 4096, above)
+        file.page_in(offset / PAGE as i64, above)
+    });
+}
+
+/// Has a page written that was changed in a view, or in the cache.
+fn page_out(worker: &mut Worker, path: &str, file: &File, offset: i64) {
+    let writer = Writer::ALL[worker.random.usize(..3)];
+    let data = vec![worker.random.u8(..); PAGE];
+    worker.retried("page out", path, Mask::None, || {
+        file.page_out(offset / PAGE as i64, &data, writer)
     });
 }
 
@@ -289,7 +298,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..21) {
+    match worker.random.u8(..22) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -373,6 +382,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
             });
         }
         19 => page_in(worker, path, file, offset),
+        21 => page_out(worker, path, file, offset),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

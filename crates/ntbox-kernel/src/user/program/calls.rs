@@ -8,7 +8,7 @@ use super::super::extended_attributes::{EaQuery, nt_query_ea_file, nt_set_ea_fil
 use super::super::locks::Range;
 use super::super::outcome::Outcome;
 use super::super::quota::{nt_query_quota_information_file, nt_set_quota_information_file};
-use super::super::section;
+use super::super::section::{self, Writer};
 use super::super::transfer::Transfer;
 use super::super::{
     cancel, control, directory, information, locks, process, security, transfer, volume,
@@ -317,6 +317,21 @@ impl File {
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.
             unsafe { section::page_in(self.handle, buffer, offset, above, block) }
+        })
+    }
+
+    /// Writes one page of a mapped view, or of the cache, which holds `data`, as `writer` does.
+    ///
+    /// # Panics
+    /// If `data` is not a page.
+    pub fn page_out(&self, page: i64, data: &[u8], writer: Writer) -> Outcome {
+        assert_eq!(data.len(), section::PAGE);
+        let offset = page * section::PAGE as i64;
+        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
+            // SAFETY: the block lives until the call returns, and nobody else has it.
+            let block = unsafe { &mut *iosb };
+            // SAFETY: the buffer is one page long.
+            unsafe { section::page_out(self.handle, buffer, offset, writer, block) }
         })
     }
 

@@ -5,6 +5,7 @@ use super::operation::{
     Answer, BLOCK, Create, Locked, NAMES, Name, Opening, Operation, OplockKind, Part, SLOTS, Touch,
 };
 use crate::nt::*;
+use crate::user::Writer;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
 
 const FILE_CLASSES: [i32; 12] = [
@@ -30,7 +31,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..104) {
+        match random.u8(..106) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -172,6 +173,12 @@ impl Operation {
                 slot,
                 set: random.bool().then(|| random.u16(..300)),
             },
+            104..=105 => Self::PageOut {
+                slot,
+                page: random.u8(..4),
+                byte: random.u8(1..),
+                writer: Writer::ALL[random.usize(..3)],
+            },
             102 => Self::Quota {
                 slot,
                 set: random.bool(),
@@ -298,7 +305,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 29);
+        assert_eq!(kinds.len(), 30);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a program does, as values: each operation means something whatever was done before it, so
 //! that any of them can be left out of a program. How they are drawn is in [`super::generate`].
 
+use crate::user::Writer;
+
 /// Handles that a thread can have open.
 pub const SLOTS: u8 = 6;
 
@@ -204,6 +206,13 @@ pub enum Operation {
     Control { slot: u8, code: u32, device: bool },
     /// Reads a page as a page fault does.
     PageIn { slot: u8, page: u8 },
+    /// Has a page written that is full of `byte`, as one of a view or of the cache.
+    PageOut {
+        slot: u8,
+        page: u8,
+        byte: u8,
+        writer: Writer,
+    },
     /// Asks for an oplock, which another thread may break.
     Oplock {
         at: Name,

@@ -12,7 +12,7 @@ use crate::processor::top_level::Component;
 use crate::user::access::{READ, WRITE};
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, Pending, create_file, query_attributes};
+use crate::user::{CreateParameters, PAGE, Pending, create_file, query_attributes};
 
 /// End of the file while transfers overlap: all of their blocks are in it.
 const WHOLE: i64 = 16 * BLOCK as i64;
@@ -186,6 +186,16 @@ impl Runner {
             Operation::PageIn { slot, page } => {
                 self.call(slot, "page in", Mask::None, |file| {
                     file.page_in(page.into(), Component::None)
+                });
+            }
+            Operation::PageOut {
+                slot,
+                page,
+                byte,
+                writer,
+            } => {
+                self.call(slot, "page out", Mask::None, |file| {
+                    file.page_out(page.into(), &[byte; PAGE], writer)
                 });
             }
             Operation::Oplock {

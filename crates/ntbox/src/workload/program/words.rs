@@ -171,6 +171,15 @@ impl fmt::Display for Operation {
                 write!(f, "{what} control {code:#010x} on handle {slot}")
             }
             Self::PageIn { slot, page } => write!(f, "page in page {page} of handle {slot}"),
+            Self::PageOut {
+                slot,
+                page,
+                byte,
+                writer,
+            } => write!(
+                f,
+                "page {page} of handle {slot} written full of {byte:#04x} by {writer:?}"
+            ),
             Self::Oplock {
                 at,
                 kind,

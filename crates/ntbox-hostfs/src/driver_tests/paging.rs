@@ -1,0 +1,38 @@
+//! Pages that are written, under every choice of the adversary.
+
+use super::*;
+use ntbox_kernel::user::{PAGE, Writer};
+
+#[test]
+fn a_page_is_written_up_to_the_end_of_the_file() {
+    for mix in mixes() {
+        let (_turn, _volumes) = turn(mix);
+        for writer in Writer::ALL {
+            let file = open(r"\??\H:\pages", FILE_SUPERSEDE, SYNCHRONOUS);
+            succeeded(file.write(Some(0), &[1; PAGE + 100]));
+            for (page, written) in [(0, PAGE), (1, 100), (2, 0)] {
+                let outcome = succeeded(file.page_out(page, &[2; PAGE], writer));
+                assert_eq!(outcome.information, written, "{writer:?}, page {page}");
+            }
+            let read = succeeded(file.read(Some(0), 3 * PAGE as u32));
+            assert_eq!(read.data, [2; PAGE + 100], "{writer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_was_written_is_what_a_view_shows() {
+    let (_turn, _volumes) = turn(Mix::default());
+    let file = open(r"\??\H:\view", FILE_SUPERSEDE, SYNCHRONOUS);
+    succeeded(file.write(Some(0), &[1; 2 * PAGE]));
+    succeeded(file.create_section());
+    let mut view = file.page_in(1, top_level::Component::None).data;
+    view[17] = 9;
+    succeeded(file.page_out(1, &view, Writer::MappedPageWriter));
+    assert_eq!(
+        succeeded(file.page_in(1, top_level::Component::None)).data,
+        view
+    );
+    let all = succeeded(file.read(Some(0), 3 * PAGE as u32)).data;
+    assert_eq!((all.len(), &all[PAGE..]), (2 * PAGE, &view[..]));
+}
