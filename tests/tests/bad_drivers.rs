@@ -792,6 +792,10 @@ caught! {
     raised_fast_io_is_caught = "fast-io-returns-raised";
     /// F1: fast I/O returns inside a critical region.
     fast_io_in_a_critical_region_is_caught = "fast-io-returns-in-critical-region";
+    /// F1: MdlReadComplete answered, and not passed on.
+    pages_whose_return_is_answered_by_fast_io_are_caught = "mdl-not-completed";
+    /// V (files): the same with requests.
+    pages_whose_return_is_answered_are_caught = "mdl-request-answered";
     /// F1: no FastIoRead above a file system that has it.
     missing_fast_io_is_caught = "fast-io-missing";
     /// V (memory): the registry path used after DriverEntry.

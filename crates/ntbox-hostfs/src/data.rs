@@ -189,6 +189,27 @@ impl Volume {
         Ok((buffer.len(), offset as i64))
     }
 
+    /// Makes the file large enough for a write of `length` bytes at `offset`, which the caller may do.
+    pub fn make_room(
+        &self,
+        id: OpenId,
+        transfer: &Transfer,
+        offset: u64,
+        length: u32,
+    ) -> Result<(), NTSTATUS> {
+        if self.description.read_only {
+            return Err(STATUS_MEDIA_WRITE_PROTECTED);
+        }
+        let stream = self.data(id, transfer, length as usize, true)?;
+        let failed = |error: std::io::Error| host_status::of(&error);
+        let _alone = stream.size_guard.write();
+        let end = offset.saturating_add(length.into());
+        if length != 0 && stream.file.metadata().map_err(failed)?.size < end {
+            stream.file.set_size(end).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Size of the data of the open; none if it has no data.
     pub fn size(&self, id: OpenId) -> Option<u64> {
         let object = self.state().file_of(id).ok()?.object.clone();

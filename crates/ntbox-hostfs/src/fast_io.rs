@@ -3,7 +3,7 @@
 //! A call that cannot be answered fully is declined, and an IRP follows: that
 //! is how locks in the way, errors of the host and unusual opens are reported.
 //! The adversary declines some on a whim. The obsolete acquire and release
-//! entries are absent, as are compressed transfers; the MDL entries decline.
+//! entries are absent, as are compressed transfers.
 
 #![expect(
     unsafe_code,
@@ -16,8 +16,8 @@ use super::fast_call::{
     Call, Device, File, Iosb, answer, arrives, current_process, decline, entry,
 };
 use super::oplocks::Operation;
-use super::{adversary, fast_locks, opening, tally};
-use ntbox_kernel::io_manager::witness;
+use super::{adversary, fast_locks, mdl_transfers, opening, tally};
+use ntbox_kernel::io_manager::{cache_pages, witness};
 use ntbox_kernel::nt::fast_io::FAST_IO_DISPATCH;
 use ntbox_kernel::nt::{
     FO_FILE_FAST_IO_READ, FO_FILE_MODIFIED, FileBasicInformation, FileNetworkOpenInformation,
@@ -236,37 +236,105 @@ unsafe extern "win64" fn query_open(irp: *mut IRP, information: *mut c_void, dev
     answered.into()
 }
 
-/// Transfers by the pages of a cache, of which there is none.
-macro_rules! declined_transfers {
-    ($($name:ident = $entry:expr;)*) => { $(
-        unsafe extern "win64" fn $name(
-            file: File,
-            offset: *mut i64,
-            length: u32,
-            _: u32,
-            _: *mut *mut MDL,
-            _: Iosb,
-            device: Device,
-        ) -> u8 {
-            // SAFETY: the entry's arguments as documented.
-            let parameters = [unsafe { *offset } as u64, length.into()];
-            // SAFETY: as above.
-            unsafe { decline($entry, device, file, parameters) }
-        }
-    )* };
+unsafe extern "win64" fn mdl_read(
+    file: File,
+    offset: *mut i64,
+    length: u32,
+    key: u32,
+    list: *mut *mut MDL,
+    iosb: Iosb,
+    device: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe {
+        answer(
+            entry::MDL_READ,
+            (file, device),
+            [*offset as u64, length.into()],
+            iosb,
+            |call| {
+                if !call.is_cached() || !call.oplock_allows(Operation::Read) {
+                    return None;
+                }
+                let transfer = call.transfer(*offset, key);
+                let lent = mdl_transfers::lend(&call.mounted.volume, call.open, &transfer, length);
+                match lent {
+                    Ok((pages, count)) => {
+                        list.write(pages);
+                        call.moved(*offset + count as i64, FO_FILE_FAST_IO_READ);
+                        Some((STATUS_SUCCESS, count))
+                    }
+                    Err(STATUS_END_OF_FILE) => Some((STATUS_END_OF_FILE, 0)),
+                    Err(_) => None,
+                }
+            },
+        )
+    }
 }
 
-declined_transfers! {
-    mdl_read = entry::MDL_READ;
-    prepare_mdl_write = entry::PREPARE_MDL_WRITE;
+unsafe extern "win64" fn mdl_read_complete(file: File, list: *mut MDL, device: Device) -> u8 {
+    let none = std::ptr::null_mut();
+    let take_back = |_: &Call| {
+        cache_pages::take_back(list)?;
+        Some((STATUS_SUCCESS, 0))
+    };
+    // SAFETY: the entry's arguments as documented.
+    unsafe { answer(entry::MDL_COMPLETE, (file, device), [0; 2], none, take_back) }
 }
 
-unsafe extern "win64" fn mdl_read_complete(_: File, _: *mut MDL, _: Device) -> u8 {
-    tally::count_fast_io(entry::MDL_COMPLETE, false);
-    0
+unsafe extern "win64" fn prepare_mdl_write(
+    file: File,
+    offset: *mut i64,
+    length: u32,
+    key: u32,
+    list: *mut *mut MDL,
+    iosb: Iosb,
+    device: Device,
+) -> u8 {
+    // SAFETY: the entry's arguments as documented.
+    unsafe {
+        answer(
+            entry::PREPARE_MDL_WRITE,
+            (file, device),
+            [*offset as u64, length.into()],
+            iosb,
+            |call| {
+                if !call.is_cached() || !call.oplock_allows(Operation::Write) {
+                    return None;
+                }
+                let transfer = call.transfer(*offset, key);
+                let volume = &call.mounted.volume;
+                let pages = mdl_transfers::prepare(volume, call.open, &transfer, length).ok()?;
+                list.write(pages);
+                call.moved(*offset + i64::from(length), FO_FILE_MODIFIED);
+                call.update();
+                Some((STATUS_SUCCESS, length as usize))
+            },
+        )
+    }
 }
 
-unsafe extern "win64" fn mdl_write_complete(_: File, _: *mut i64, _: *mut MDL, _: Device) -> u8 {
-    tally::count_fast_io(entry::MDL_COMPLETE, false);
-    0
+unsafe extern "win64" fn mdl_write_complete(
+    file: File,
+    offset: *mut i64,
+    list: *mut MDL,
+    device: Device,
+) -> u8 {
+    let none = std::ptr::null_mut();
+    // SAFETY: the entry's arguments as documented.
+    let offset = unsafe { *offset };
+    let take_back = |call: &Call| {
+        let status = mdl_transfers::finish(&call.mounted.volume, call.open, offset, list)?;
+        (status == STATUS_SUCCESS).then_some((status, 0))
+    };
+    // SAFETY: as above.
+    unsafe {
+        answer(
+            entry::MDL_COMPLETE,
+            (file, device),
+            [offset as u64, 0],
+            none,
+            take_back,
+        )
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
-//! ([`data`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
+//! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
 //! [`security`]), listings ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
@@ -33,6 +33,7 @@ mod fast_locks;
 pub mod host_status;
 pub mod hostfs;
 pub mod locks;
+mod mdl_transfers;
 pub mod mounting;
 pub mod names;
 pub mod notify;

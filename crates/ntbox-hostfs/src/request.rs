@@ -16,7 +16,7 @@ use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::nt::stack_location::ReadWrite;
 use ntbox_kernel::nt::{
     FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_SYNCHRONOUS_IO, IO_STACK_LOCATION, IRP,
-    IRP_PAGING_IO, IrpExt, STATUS_INVALID_HANDLE, STATUS_PENDING,
+    IRP_PAGING_IO, IrpExt, MDL, STATUS_INVALID_HANDLE, STATUS_PENDING,
 };
 use ntbox_kernel::processor::thread;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -109,6 +109,16 @@ impl Request {
             paging,
             aligned: flags & FO_NO_INTERMEDIATE_BUFFERING != 0 && !paging,
         }
+    }
+    /// Gives the request's sender a list of pages.
+    pub fn give_mdl(&self, list: *mut MDL) {
+        // SAFETY: the invariant of `new`.
+        unsafe { (*self.irp).MdlAddress = list };
+    }
+    /// Takes the list of pages that the request's sender gives back; null if there is none.
+    pub fn take_mdl(&self) -> *mut MDL {
+        // SAFETY: the invariant of `new`.
+        unsafe { std::mem::replace(&mut (*self.irp).MdlAddress, std::ptr::null_mut()) }
     }
     /// Runs an operation and completes what it ended.
     pub fn with_effects<R>(&self, operation: impl FnOnce(&mut Effects<'_>) -> R) -> R {

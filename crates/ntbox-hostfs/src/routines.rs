@@ -12,9 +12,30 @@ use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
 use super::waiting::{Effects, Reply};
-use super::{buffers, context, opening, setting, volume_devices};
-use ntbox_kernel::io_manager::mount;
+use super::{buffers, context, mdl_transfers, opening, setting, volume_devices};
+use ntbox_kernel::io_manager::{cache_pages, mount};
 use ntbox_kernel::nt::*;
+
+/// What a read or write has to do with pages of the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ByMdl {
+    /// Nothing: it has a buffer.
+    No,
+    /// It asks for pages.
+    Begins,
+    /// It gives them back.
+    Completes,
+}
+
+impl ByMdl {
+    fn of(request: &Request) -> Self {
+        match u32::from(request.location.MinorFunction) {
+            minor if minor & IRP_MN_COMPLETE != 0 => Self::Completes,
+            minor if minor & IRP_MN_MDL != 0 => Self::Begins,
+            _ => Self::No,
+        }
+    }
+}
 
 fn done((status, information): Reply) -> Worked {
     Worked::Done(status, information)
@@ -69,16 +90,25 @@ routines! {
     fn read(request) {
         // SAFETY: the parameters of this major function.
         let parameters = unsafe { request.location.Parameters.Read };
-        if u32::from(request.location.MinorFunction) & IRP_MN_MDL != 0 {
-            return Err(STATUS_INVALID_DEVICE_REQUEST);
+        let by_mdl = ByMdl::of(request);
+        if by_mdl == ByMdl::Completes {
+            let taken = cache_pages::take_back(request.take_mdl());
+            return taken.map(|_| Worked::Done(STATUS_SUCCESS, 0)).ok_or(STATUS_INVALID_PARAMETER);
         }
-        // SAFETY: the request is this routine's.
-        let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
         let transfer = request.transfer(parameters);
         if !transfer.paging && let Err(worked) = request.break_oplock(Operation::Read) {
             return Ok(worked);
         }
-        let (status, count) = request.mounted.volume.read(request.open, &transfer, buffer);
+        let (status, count) = if by_mdl == ByMdl::Begins {
+            let (pages, count) =
+                mdl_transfers::lend(&request.mounted.volume, request.open, &transfer, parameters.Length)?;
+            request.give_mdl(pages);
+            (STATUS_SUCCESS, count)
+        } else {
+            // SAFETY: the request is this routine's.
+            let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
+            request.mounted.volume.read(request.open, &transfer, buffer)
+        };
         if status == STATUS_SUCCESS && request.is_synchronous() && !transfer.paging {
             request.move_to(transfer.offset + count as i64);
         }
@@ -89,11 +119,14 @@ routines! {
     fn write(request) {
         // SAFETY: the parameters of this major function.
         let parameters = unsafe { request.location.Parameters.Write };
-        if u32::from(request.location.MinorFunction) & IRP_MN_MDL != 0 {
-            return Err(STATUS_INVALID_DEVICE_REQUEST);
+        let by_mdl = ByMdl::of(request);
+        if by_mdl == ByMdl::Completes {
+            let list = request.take_mdl();
+            let volume = &request.mounted.volume;
+            let written = mdl_transfers::finish(volume, request.open, parameters.ByteOffset, list);
+            request.update();
+            return Ok(Worked::Done(written.ok_or(STATUS_INVALID_PARAMETER)?, 0));
         }
-        // SAFETY: the request is this routine's.
-        let buffer = unsafe { buffers::input(request.irp, parameters.Length) }?;
         let mut transfer = request.transfer(parameters);
         if !transfer.paging && let Err(worked) = request.break_oplock(Operation::Write) {
             return Ok(worked);
@@ -102,7 +135,16 @@ routines! {
         if transfer.offset as u32 == u32::MAX && transfer.offset >> 32 == -1 {
             transfer.offset = END_OF_FILE;
         }
-        let ((status, count), offset) = request.mounted.volume.write(request.open, &transfer, buffer);
+        let volume = &request.mounted.volume;
+        let ((status, count), offset) = if by_mdl == ByMdl::Begins {
+            let pages = mdl_transfers::prepare(volume, request.open, &transfer, parameters.Length)?;
+            request.give_mdl(pages);
+            ((STATUS_SUCCESS, parameters.Length as usize), transfer.offset)
+        } else {
+            // SAFETY: the request is this routine's.
+            let buffer = unsafe { buffers::input(request.irp, parameters.Length) }?;
+            volume.write(request.open, &transfer, buffer)
+        };
         if status == STATUS_SUCCESS && !transfer.paging {
             request.set_flags(FO_FILE_MODIFIED);
             if request.is_synchronous() {

@@ -164,6 +164,9 @@ unsafe extern "system" fn driver_entry(
     if mistake == mistakes::Mistake::FastIoMissing {
         FAST_IO.FastIoRead = None;
     }
+    if mistake == mistakes::Mistake::MdlNotCompleted {
+        FAST_IO.MdlReadComplete = Some(mistakes::answer_mdl_read);
+    }
     REGISTRY_PATH.store(registry_path, Ordering::Relaxed);
     if let Some(query) = mistakes::fast_io_query(mistake) {
         FAST_IO.FastIoQueryStandardInfo = Some(query);

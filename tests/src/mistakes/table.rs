@@ -893,6 +893,13 @@ pub const ALL: &[Mistake] = &[
         FAST_IO,
         "query_and_enter",
     ),
+    in_routine(
+        "mdl-not-completed",
+        "MdlNotCompleted",
+        FAST_IO,
+        "answer_mdl_read",
+    ),
+    at_line("mdl-request-answered", "MdlNotCompleted", FILES),
     in_routine("fast-io-missing", "FastIoMissing", LIBRARY, "driver_entry"),
     at_line("registry-path-kept", "UseAfterFree", LIBRARY),
     in_routine(

@@ -36,3 +36,32 @@ fn a_page_that_was_written_is_what_a_view_shows() {
     let all = succeeded(file.read(Some(0), 3 * PAGE as u32)).data;
     assert_eq!((all.len(), &all[PAGE..]), (2 * PAGE, &view[..]));
 }
+
+/// Of a cached file, whose pages come by fast I/O unless the mix declines that, and of one that is not.
+#[test]
+fn pages_are_lent_to_a_file_server_and_taken_back() {
+    for mix in mixes() {
+        let (_turn, _volumes) = turn(mix);
+        for options in [SYNCHRONOUS, 0, FILE_NO_INTERMEDIATE_BUFFERING] {
+            let file = open(r"\??\H:\served", FILE_SUPERSEDE, options);
+            let written = succeeded(file.mdl_write(4096, &[3; 8192]));
+            assert_eq!(written.information, 8192);
+            let read = succeeded(file.mdl_read(8192, 8192));
+            assert_eq!(read.data, [3; 4096]);
+            assert_eq!(succeeded(file.mdl_read(0, 4096)).data, [0; 4096]);
+            assert_eq!(file.mdl_read(12288, 4096).status, STATUS_END_OF_FILE);
+            let range = Range {
+                offset: 0,
+                length: 1,
+                key: 0,
+            };
+            let other = open(r"\??\H:\served", FILE_OPEN, SYNCHRONOUS);
+            succeeded(other.lock(range, true, true));
+            assert_eq!(
+                file.mdl_write(0, &[1; 512]).status,
+                STATUS_FILE_LOCK_CONFLICT
+            );
+            assert_eq!(file.mdl_read(0, 512).status, STATUS_FILE_LOCK_CONFLICT);
+        }
+    }
+}

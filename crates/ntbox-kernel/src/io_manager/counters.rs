@@ -17,10 +17,14 @@ pub enum FastIo {
     Lock,
     UnlockSingle,
     DeviceControl,
+    MdlRead,
+    MdlReadComplete,
+    PrepareMdlWrite,
+    MdlWriteComplete,
 }
 
 /// All entries, in the order in which [`Counts::fast`] counts them.
-pub const FAST_IO: [FastIo; 10] = [
+pub const FAST_IO: [FastIo; 14] = [
     FastIo::CheckIfPossible,
     FastIo::Read,
     FastIo::Write,
@@ -31,6 +35,10 @@ pub const FAST_IO: [FastIo; 10] = [
     FastIo::Lock,
     FastIo::UnlockSingle,
     FastIo::DeviceControl,
+    FastIo::MdlRead,
+    FastIo::MdlReadComplete,
+    FastIo::PrepareMdlWrite,
+    FastIo::MdlWriteComplete,
 ];
 
 /// Counts since the start or since a [`snapshot`] taken earlier.

@@ -75,7 +75,7 @@ pub unsafe fn tracker(irp: *const IRP) -> Option<*const Tracker> {
 ///
 /// # Safety
 /// `irp` is alive.
-pub(super) unsafe fn completed_by(irp: *const IRP) -> usize {
+pub unsafe fn completed_by(irp: *const IRP) -> usize {
     // SAFETY: contract.
     let tracker = unsafe { tracker(irp) };
     // SAFETY: a live request keeps its tracker.

@@ -9,6 +9,7 @@
 
 pub mod attachment;
 pub mod byte_locks;
+pub mod cache_pages;
 pub mod call;
 mod call_checks;
 pub mod cancel;

@@ -9,7 +9,7 @@
 //!
 //! - [`open`]: create, open, query attributes without a handle;
 //! - [`transfer`], [`information`], [`volume`], [`directory`], [`locks`],
-//!   [`control`], [`security`], [`section`]: the services, by subject;
+//!   [`control`], [`security`], [`section`], [`mdl_transfer`]: the services, by subject;
 //! - [`request`]: what the services share (`IopSynchronousServiceTail`).
 
 pub mod access;
@@ -21,6 +21,7 @@ pub mod event;
 pub mod extended_attributes;
 pub mod information;
 pub mod locks;
+pub mod mdl_transfer;
 pub mod open;
 pub mod outcome;
 mod process;

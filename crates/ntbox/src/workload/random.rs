@@ -237,6 +237,20 @@ fn page_out(worker: &mut Worker, path: &str, file: &File, offset: i64) {
     });
 }
 
+/// Reads or writes in the pages of the cache, as a file server does.
+fn by_mdl(worker: &mut Worker, path: &str, file: &File, offset: i64, length: u32) {
+    if worker.random.bool() {
+        worker.retried("read by MDL", path, Mask::None, || {
+            file.mdl_read(offset, length)
+        });
+    } else {
+        let data = vec![worker.random.u8(..); length as usize];
+        worker.retried("write by MDL", path, Mask::None, || {
+            file.mdl_write(offset, &data)
+        });
+    }
+}
+
 fn step(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
     if open.is_empty() || open.len() < HANDLES && worker.one_in(6) {
         return open_one(worker, root, directory, open);
@@ -298,7 +312,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..22) {
+    match worker.random.u8(..23) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -383,6 +397,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
         }
         19 => page_in(worker, path, file, offset),
         21 => page_out(worker, path, file, offset),
+        22 => by_mdl(worker, path, file, offset, length),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

@@ -1,11 +1,12 @@
-//! Fast I/O that returns otherwise than it was entered.
+//! Fast I/O that returns otherwise than it was entered, or answers what is not its to answer.
 
 use super::Mistake;
 use crate::filter::fast_io_query_standard_info;
 use crate::kernel::KfRaiseIrql;
+use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::{
     APC_LEVEL, BOOLEAN, FILE_OBJECT, KIRQL, PDEVICE_OBJECT, PFILE_STANDARD_INFORMATION,
-    PIO_STATUS_BLOCK, ntddk,
+    PIO_STATUS_BLOCK, PMDL, ntddk,
 };
 
 /// FAST_IO_QUERY_STANDARD_INFO.
@@ -24,6 +25,19 @@ pub fn query(mistake: Mistake) -> Option<Query> {
         Mistake::FastIoReturnsInCriticalRegion => Some(query_and_enter),
         _ => None,
     }
+}
+
+/// Lists that were answered for.
+static ANSWERED: AtomicU32 = AtomicU32::new(0);
+
+/// MDL_READ_COMPLETE, of pages that come from below.
+pub unsafe extern "C" fn answer_mdl_read(
+    _file: *mut FILE_OBJECT,
+    _list: PMDL,
+    _device: PDEVICE_OBJECT,
+) -> BOOLEAN {
+    ANSWERED.fetch_add(1, Ordering::Relaxed);
+    1
 }
 
 unsafe extern "C" fn query_and_raise(

@@ -11,14 +11,15 @@ use core::mem::offset_of;
 use core::ptr::null_mut;
 use wdk_sys::{
     _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE,
-    IRP_MJ_CREATE, IRP_MJ_READ, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT,
-    PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED, STATUS_REPARSE,
-    STATUS_SUCCESS, ntddk,
+    IRP_MJ_CREATE, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_COMPLETE, NTSTATUS, OBJ_KERNEL_HANDLE,
+    PDEVICE_OBJECT, PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED,
+    STATUS_REPARSE, STATUS_SUCCESS, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
         (Mistake::CloseNotPassedOn, IRP_MJ_CLEANUP) => Some(answer_cleanup),
+        (Mistake::MdlRequestAnswered, IRP_MJ_READ | IRP_MJ_WRITE) => Some(answer_mdl),
         (Mistake::CloseAnswered, IRP_MJ_CLOSE) => Some(answer_close),
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
@@ -30,6 +31,17 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::ParameterFreedInList, IRP_MJ_CREATE) => Some(free_parameter),
         _ => None,
     }
+}
+
+/// Takes pages that are given back for its own.
+unsafe extern "C" fn answer_mdl(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if u32::from((*current_location(irp)).MinorFunction) & IRP_MN_COMPLETE == 0 {
+        return dispatch(device, irp);
+    }
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
+    (*irp).IoStatus.Information = 0;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: mdl-request-answered
+    STATUS_SUCCESS
 }
 
 /// FAST_IO_QUERY_OPEN.

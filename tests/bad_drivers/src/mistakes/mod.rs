@@ -51,7 +51,7 @@ pub use devices::{
     after_create, at_unload, before_delete, claim_mount, make_name, name_is_freed, on_delete,
     on_detach,
 };
-pub use fast_io::query as fast_io_query;
+pub use fast_io::{answer_mdl_read, query as fast_io_query};
 pub use files::{create_right, query_open, read_right, use_file};
 pub use handles::{at_entry as link_at_entry, at_unload as link_at_unload, right as handles_right};
 pub use lists::right as lists_right;
@@ -579,6 +579,10 @@ mistakes! {
     FastIoReturnsRaised = "fast-io-returns-raised";
     /// A fast I/O routine returns inside a critical region.
     FastIoReturnsInCriticalRegion = "fast-io-returns-in-critical-region";
+    /// MdlReadComplete is answered, and not passed on.
+    MdlNotCompleted = "mdl-not-completed";
+    /// Requests with IRP_MN_COMPLETE_MDL are completed, and not passed on.
+    MdlRequestAnswered = "mdl-request-answered";
     /// There is no FastIoRead in the fast I/O table.
     FastIoMissing = "fast-io-missing";
     /// The string of the registry path is used after DriverEntry.

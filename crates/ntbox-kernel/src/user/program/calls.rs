@@ -11,7 +11,8 @@ use super::super::quota::{nt_query_quota_information_file, nt_set_quota_informat
 use super::super::section::{self, Writer};
 use super::super::transfer::Transfer;
 use super::super::{
-    cancel, control, directory, information, locks, process, security, transfer, volume,
+    cancel, control, directory, information, locks, mdl_transfer, process, security, transfer,
+    volume,
 };
 use super::buffer::Buffer;
 use super::{File, Pending, finish};
@@ -318,6 +319,18 @@ impl File {
             // SAFETY: the buffer is one page long.
             unsafe { section::page_in(self.handle, buffer, offset, above, block) }
         })
+    }
+
+    /// Reads in the pages of the cache, as a file server does.
+    pub fn mdl_read(&self, offset: i64, length: u32) -> Outcome {
+        let (status, data) = from_user_mode(|| mdl_transfer::read(self.handle, offset, length));
+        finish(status, data.len(), data)
+    }
+
+    /// Writes in the pages of the cache, as a file server does.
+    pub fn mdl_write(&self, offset: i64, data: &[u8]) -> Outcome {
+        let (status, written) = from_user_mode(|| mdl_transfer::write(self.handle, offset, data));
+        finish(status, written, Vec::new())
     }
 
     /// Writes one page of a mapped view, or of the cache, which holds `data`, as `writer` does.

@@ -75,6 +75,17 @@ rules! { Files;
         should: "compare what IoGetTopLevelIrp returns with NULL, and give it back to IoSetTopLevelIrp; nothing else",
         proof: BadDriver("top-level-irp-followed"),
     };
+    MDL_NOT_COMPLETED = {
+        name: "MdlNotCompleted",
+        code: "documented",
+        checks: "The completion of a read or write by MDL does not come to the file system, whose pages stay locked",
+        source: "ifs/flt-parameters-for-irp-mj-mdl-read-complete",
+        detected_by: "return of MdlReadComplete and MdlWriteComplete with TRUE, and completion of a request with \
+                      IRP_MN_COMPLETE_MDL: the pages of the cache that were lent by the list are still out",
+        should: "pass MdlReadComplete, MdlWriteComplete and requests with IRP_MN_COMPLETE_MDL on for each list that came \
+                 from below",
+        proof: BadDriver("mdl-not-completed"),
+    };
     FILE_NAME_USED = {
         name: "FileNameUsedAfterCreate",
         code: "documented",

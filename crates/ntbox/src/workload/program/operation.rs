@@ -206,6 +206,13 @@ pub enum Operation {
     Control { slot: u8, code: u32, device: bool },
     /// Reads a page as a page fault does.
     PageIn { slot: u8, page: u8 },
+    /// Reads or writes in the pages of the cache, as a file server does: full of a byte, if it writes.
+    ByMdl {
+        slot: u8,
+        block: u8,
+        blocks: u8,
+        write: Option<u8>,
+    },
     /// Has a page written that is full of `byte`, as one of a view or of the cache.
     PageOut {
         slot: u8,

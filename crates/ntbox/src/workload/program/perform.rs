@@ -188,6 +188,25 @@ impl Runner {
                     file.page_in(page.into(), Component::None)
                 });
             }
+            Operation::ByMdl {
+                slot,
+                block,
+                blocks,
+                write,
+            } => {
+                let (offset, length) = (
+                    i64::from(block) * i64::from(BLOCK),
+                    u32::from(blocks) * BLOCK,
+                );
+                match write {
+                    Some(byte) => self.call(slot, "write by MDL", Mask::None, |file| {
+                        file.mdl_write(offset, &vec![byte; length as usize])
+                    }),
+                    None => self.call(slot, "read by MDL", Mask::None, |file| {
+                        file.mdl_read(offset, length)
+                    }),
+                };
+            }
             Operation::PageOut {
                 slot,
                 page,

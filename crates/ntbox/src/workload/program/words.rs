@@ -171,6 +171,21 @@ impl fmt::Display for Operation {
                 write!(f, "{what} control {code:#010x} on handle {slot}")
             }
             Self::PageIn { slot, page } => write!(f, "page in page {page} of handle {slot}"),
+            Self::ByMdl {
+                slot,
+                block,
+                blocks,
+                write,
+            } => {
+                match write {
+                    Some(byte) => write!(f, "write {byte:#04x}")?,
+                    None => f.write_str("read")?,
+                }
+                write!(
+                    f,
+                    " by MDL, {blocks} blocks from {block} on, by handle {slot}"
+                )
+            }
             Self::PageOut {
                 slot,
                 page,
