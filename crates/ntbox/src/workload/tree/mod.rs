@@ -2,6 +2,7 @@
 //! then partly renamed, and deleted.
 
 mod after;
+mod paging;
 mod read_back;
 mod read_only;
 
@@ -113,6 +114,10 @@ impl TreeCopy<'_> {
         match kind {
             0 => self.write_overlapped(worker, &target, path, contents),
             1 => self.write_sectors(worker, &target, path, contents),
+            4 if paging::is_mapped(contents) => {
+                self.write_mapped(worker, &target, path, contents);
+            }
+            5 => self.write_served(worker, &target, path, contents),
             _ => self.write_in_order(worker, &target, path, contents),
         }
         if worker.one_in(16) {
@@ -176,7 +181,11 @@ impl TreeCopy<'_> {
             let outcome = worker.retried("write", path, Mask::None, || target.write(offset, part));
             worker.expect(path, "write", &outcome);
         }
-        let size = (contents.len() as i64).to_le_bytes();
+        self.set_end(worker, target, path, contents.len());
+    }
+
+    fn set_end(&self, worker: &mut Worker, target: &File, path: &str, length: usize) {
+        let size = (length as i64).to_le_bytes();
         let outcome = worker.retried("set end", path, Mask::None, || {
             target.set_information(FileEndOfFileInformation, &size)
         });

@@ -3,9 +3,8 @@
 use super::super::layout::{Mask, i64_at};
 use super::super::plan::SourceFile;
 use super::super::worker::{Worker, synchronous};
-use super::{SECTOR, TreeCopy};
+use super::{SECTOR, TreeCopy, paging};
 use crate::nt::*;
-use crate::processor::top_level::Component;
 use crate::user::access::READ;
 use crate::user::{File, query_attributes};
 
@@ -53,6 +52,10 @@ impl TreeCopy<'_> {
         let read = match kind {
             0 => self.read_overlapped(worker, &source, path, contents.len()),
             1 => self.read_sectors(worker, &source, path),
+            3 if paging::is_mapped(contents) => {
+                self.read_mapped(worker, &source, path, contents.len())
+            }
+            4 => self.read_served(worker, &source, path, contents.len()),
             _ => self.read_in_order(worker, &source, path),
         };
         if read != contents {
@@ -65,9 +68,6 @@ impl TreeCopy<'_> {
                 path,
                 &format!("differs from the host's {} bytes: {where_}", contents.len()),
             );
-        }
-        if worker.one_in(16) && !contents.is_empty() {
-            self.page_in(worker, &source, path, contents);
         }
         worker.close(path, source);
         worker.wrong.len() == complaints
@@ -170,24 +170,6 @@ impl TreeCopy<'_> {
             if last {
                 return all;
             }
-        }
-    }
-
-    /// A mapped view of the file: its section, and one page fault.
-    fn page_in(&self, worker: &mut Worker, source: &File, path: &str, contents: &[u8]) {
-        let outcome = source.create_section();
-        worker.note("create section", path, &outcome, Mask::None);
-        worker.expect(path, "create section", &outcome);
-        let page = worker.random.usize(..contents.len().div_ceil(SECTOR));
-        let outcome = source.page_in(page as i64, Component::None);
-        worker.note("page in", path, &outcome, Mask::None);
-        let from = page * SECTOR;
-        let expected = &contents[from..contents.len().min(from + SECTOR)];
-        if worker.expect(path, "page in", &outcome) && !outcome.data.starts_with(expected) {
-            worker.complain(
-                path,
-                &format!("page {page} of its view differs from the host"),
-            );
         }
     }
 }
