@@ -314,6 +314,11 @@ fn what_is_missing_is_stubbed_if_that_is_said() {
         .expect_code(1)
         .expect_output(&format!("ntoskrnl.exe!{name} (the nearest there is: "))
         .expect_output("--stub NAME=STATUS");
+    run("check", &[&driver], &short)
+        .expect_code(1)
+        .expect_output(&format!(
+            "  not covered: ntoskrnl.exe!{name} (the nearest there is: "
+        ));
     let stub = format!("{name}=0");
     let with_stub = [&short[..], &["--stub", &stub]].concat();
     let called = format!(

@@ -169,6 +169,36 @@ fn every_import_is_provided() {
     }
 }
 
+/// What a driver imports and asks for is held against what is there: a driver of the tests has requests of its own.
+#[test]
+fn what_a_driver_needs_is_told() {
+    let driver = drivers::bad_drivers(Profile::Release).display().to_string();
+    ntbox([
+        "check",
+        "--driver",
+        &driver,
+        "--setting",
+        "Right=own-requests",
+        "--ops",
+        "500",
+    ])
+    .expect_code(0)
+    .expect_output(&format!("Imports of {driver}: "))
+    .expect_output(
+        "Asked of the file systems by the drivers: 1, covered 1\n  covered: IRP_MJ_READ\n",
+    )
+    .expect_output("Asked of the file systems by programs and the system: ")
+    .expect_output(
+        "  not covered: IRP_MJ_QUERY_QUOTA (refused; ifs/flt-parameters-for-irp-mj-query-quota)",
+    );
+    ntbox(["check"])
+        .expect_code(2)
+        .expect_output("name the driver to check with --driver PATH");
+    ntbox(["check", "--driver", &driver, "--json"])
+        .expect_code(2)
+        .expect_output("it takes neither --json nor --every-failure");
+}
+
 /// A filter's control device is told what its program tells it, and one that is not there is named.
 #[test]
 fn control_devices_are_sent_requests() {

@@ -12,7 +12,7 @@
 use super::context::{self, Mounted};
 use super::pending::{self, Work};
 use super::volume::{Object, OpenId};
-use super::{mounting, opening, routines};
+use super::{asked, mounting, opening, routines};
 use ntbox_kernel::nt::routines::DriverRoutines;
 use ntbox_kernel::nt::*;
 
@@ -25,6 +25,8 @@ pub fn enter(driver: &mut DRIVER_OBJECT) {
 
 unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: the I/O manager calls with a request for this device.
+    unsafe { asked::arrives(irp) };
+    // SAFETY: as above.
     let location = unsafe { irp.current_location() };
     // SAFETY: as above.
     let (major, file) = unsafe { (u32::from((*location).MajorFunction), (*location).FileObject) };

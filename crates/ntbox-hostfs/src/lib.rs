@@ -18,6 +18,7 @@
 
 pub mod adversary;
 mod announced;
+pub mod asked;
 pub mod buffers;
 pub mod close;
 pub mod context;

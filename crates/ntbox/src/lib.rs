@@ -10,6 +10,7 @@
 //!
 //! Their parts are here under one name for whoever loads a driver in a test of his own.
 
+pub mod coverage;
 pub mod workload;
 
 pub use ntbox_hostfs as file_system;

@@ -47,6 +47,8 @@ pub struct Arguments {
 pub enum Command {
     /// Load drivers and run a workload over them
     Run(RunOptions),
+    /// Say whether ntbox has what a driver imports, and what it asks of the file systems in a run
+    Check(RunOptions),
     /// Carry a real tree of files through a driver and compare everything with a bare run
     Demo(DemoOptions),
     /// List the kernel routines that drivers can import

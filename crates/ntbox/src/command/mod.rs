@@ -10,6 +10,7 @@ macro_rules! line {
 
 mod arguments;
 mod bench;
+mod check;
 mod children;
 mod clients;
 mod control;
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Run(options) => run::run(options),
+        Command::Check(options) => check::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Exports(options) => exports::run(options),
         Command::Bench(options) => bench::run(options),
