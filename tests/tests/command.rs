@@ -185,7 +185,7 @@ fn what_a_driver_needs_is_told() {
     .expect_code(0)
     .expect_output(&format!("Imports of {driver}: "))
     .expect_output(
-        "Asked of the file systems by the drivers: 1, covered 1\n  covered: IRP_MJ_READ\n",
+        "Asked of the file systems by the drivers: 2, covered 2\n  covered: IRP_MJ_FLUSH_BUFFERS\n",
     )
     .expect_output("Asked of the file systems by programs and the system: ")
     .expect_output(
