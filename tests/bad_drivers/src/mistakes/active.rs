@@ -133,26 +133,29 @@ unsafe extern "C" fn wait_at_gate(_: PKDPC, _: PVOID, _: PVOID, _: PVOID) {
     }
 }
 
-/// Queues a DPC behind one that runs until the gate is open; the first request that comes here does.
-unsafe fn queue_behind_gate(dpc: *mut KDPC) {
+/// Queues a DPC behind one that runs until the gate is open. The first request that comes here does, and true says
+/// so: no other opens the gate, however many threads there are.
+unsafe fn queue_behind_gate(dpc: *mut KDPC) -> bool {
     let is_first = GATE.compare_exchange(NO_GATE, CLOSED, Ordering::AcqRel, Ordering::Acquire);
     if is_first.is_err() {
-        GATE.store(OPEN, Ordering::Release);
-        return;
+        return false;
     }
     let first = &raw mut FIRST;
     ntddk::KeInitializeDpc(first, Some(wait_at_gate), null_mut());
     ntddk::KeInsertQueueDpc(first, null_mut(), null_mut());
     ntddk::KeInitializeDpc(dpc, Some(count), null_mut());
     ntddk::KeInsertQueueDpc(dpc, null_mut(), null_mut());
+    true
 }
 
 unsafe extern "C" fn free_with_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let dpc = nonpaged::<KDPC>();
     if !dpc.is_null() {
-        queue_behind_gate(dpc);
+        let is_queued = queue_behind_gate(dpc);
         ntddk::ExFreePoolWithTag(dpc.cast(), TAG); // MISTAKE: dpc-in-freed-block
-        GATE.store(OPEN, Ordering::Release);
+        if is_queued {
+            GATE.store(OPEN, Ordering::Release);
+        }
     }
     dispatch(device, irp)
 }
@@ -172,7 +175,8 @@ unsafe extern "C" fn free_dpc_of_timer(device: PDEVICE_OBJECT, irp: PIRP) -> NTS
 
 unsafe extern "C" fn leave_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let mut dpc = KDPC::default();
-    queue_behind_gate(&raw mut dpc);
+    // It stays there until the system looks at the stack.
+    let _is_queued = queue_behind_gate(&raw mut dpc);
     dispatch(device, irp)
 }
 
