@@ -34,8 +34,13 @@ fn whole(operation: &Value) -> &str {
     name.trim_start_matches("paging ")
 }
 
-/// What the file system is told of a program that begins: no request, and none of those that the box says it sent.
-const TOLD_OF_PROGRAMS: [&str; 2] = ["ACQUIRE_FOR_SECTION", "RELEASE_FOR_SECTION"];
+/// What the file system is told around sections and the writing of pages: no request, and none of those that the box says
+/// it sent.
+fn is_told(operation: &str) -> bool {
+    ["ACQUIRE_FOR_", "RELEASE_FOR_"]
+        .iter()
+        .any(|begin| operation.starts_with(begin))
+}
 
 /// One number of each operation, over all volumes.
 fn counted(served: &Served, number: &str) -> Counts {
@@ -100,7 +105,12 @@ fn statistics_are_the_truth() {
     let (_, text) = served.fsglass(&["stats"]);
     let (sent, declined) = sent(&served.end());
     let mut requests = since(&after[0], &before[0]);
-    requests.retain(|name, _| !TOLD_OF_PROGRAMS.contains(&name.as_str()));
+    for kept in ["SECTION", "CC_FLUSH", "MOD_WRITE"] {
+        let [acquired, released] =
+            ["ACQUIRE", "RELEASE"].map(|what| requests[&format!("{what}_FOR_{kept}")]);
+        assert_eq!(acquired, released, "{kept}\n{text}");
+    }
+    requests.retain(|name, _| !is_told(name));
     assert_eq!(requests, sent, "{text}");
     assert_eq!(since(&after[1], &before[1]), declined, "{text}");
     for (number, name) in names.iter().enumerate().skip(2) {
@@ -172,7 +182,14 @@ fn replayed(file: &Path, filter: &[&str]) -> Vec<Value> {
 }
 
 /// What moves bytes.
-const TRANSFERS: [&str; 4] = ["READ", "WRITE", "fast READ", "fast WRITE"];
+const TRANSFERS: [&str; 6] = [
+    "READ",
+    "WRITE",
+    "fast READ",
+    "fast WRITE",
+    "fast MDL_READ",
+    "fast PREPARE_MDL_WRITE",
+];
 
 /// A trace has each request once, in the order of completion, and says the same of them as the statistics.
 #[test]
@@ -212,9 +229,7 @@ fn a_trace_has_every_request() {
     assert_eq!(by_operation, since(&after[0], &before[0]));
     assert_eq!(bytes, since(&after[1], &before[1]));
     assert_eq!(errors, since(&after[2], &before[2]));
-    by_operation.retain(|name, _| {
-        !controls.contains(&name.as_str()) && !TOLD_OF_PROGRAMS.contains(&name.as_str())
-    });
+    by_operation.retain(|name, _| !controls.contains(&name.as_str()) && !is_told(name));
     assert_eq!(by_operation, sent);
     assert!(
         names > events.len() / 2,
