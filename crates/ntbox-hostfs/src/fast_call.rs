@@ -43,7 +43,8 @@ pub(super) mod entry {
     pub const QUERY_OPEN: usize = 11;
     pub const MDL_READ: usize = 12;
     pub const PREPARE_MDL_WRITE: usize = 13;
-    pub const MDL_COMPLETE: usize = 14;
+    pub const MDL_READ_COMPLETE: usize = 14;
+    pub const MDL_WRITE_COMPLETE: usize = 15;
 }
 
 /// A call: the open it is for, and the block for its result.

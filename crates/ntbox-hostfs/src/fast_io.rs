@@ -279,7 +279,15 @@ unsafe extern "win64" fn mdl_read_complete(file: File, list: *mut MDL, device: D
         Some((STATUS_SUCCESS, 0))
     };
     // SAFETY: the entry's arguments as documented.
-    unsafe { answer(entry::MDL_COMPLETE, (file, device), [0; 2], none, take_back) }
+    unsafe {
+        answer(
+            entry::MDL_READ_COMPLETE,
+            (file, device),
+            [0; 2],
+            none,
+            take_back,
+        )
+    }
 }
 
 unsafe extern "win64" fn prepare_mdl_write(
@@ -330,9 +338,9 @@ unsafe extern "win64" fn mdl_write_complete(
     // SAFETY: as above.
     unsafe {
         answer(
-            entry::MDL_COMPLETE,
+            entry::MDL_WRITE_COMPLETE,
             (file, device),
-            [offset as u64, 0],
+            [0; 2],
             none,
             take_back,
         )

@@ -5,7 +5,7 @@ use ntbox_kernel::nt::MAJOR_FUNCTION_COUNT;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Fast I/O entries of the file system.
-pub(super) const ENTRIES: [&str; 15] = [
+pub(super) const ENTRIES: [&str; 16] = [
     "FastIoCheckIfPossible",
     "FastIoRead",
     "FastIoWrite",
@@ -20,7 +20,8 @@ pub(super) const ENTRIES: [&str; 15] = [
     "FastIoQueryOpen",
     "MdlRead",
     "PrepareMdlWrite",
-    "MdlReadComplete/MdlWriteComplete",
+    "MdlReadComplete",
+    "MdlWriteComplete",
 ];
 
 const KINDS: usize = 10;

@@ -77,7 +77,9 @@ fn entry(name: &str) -> Operation {
         "FastIoDeviceControl" => Operation::FAST_DEVICE_CONTROL,
         "FastIoQueryOpen" => Operation::FAST_QUERY_OPEN,
         "MdlRead" => Operation::FAST_MDL_READ,
+        "MdlReadComplete" => Operation::FAST_MDL_READ_COMPLETE,
         "PrepareMdlWrite" => Operation::FAST_PREPARE_MDL_WRITE,
+        "MdlWriteComplete" => Operation::FAST_MDL_WRITE_COMPLETE,
         other => panic!("no test calls {other}"),
     }
 }

@@ -8,8 +8,8 @@ use crate::kernel::{complete, copy_location_to_next, current_location, set_compl
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use wdk_sys::{
-    IRP_MJ_WRITE, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL, POOL_FLAG_NON_PAGED, PVOID,
-    STATUS_INSUFFICIENT_RESOURCES, ntddk,
+    IRP_MJ_WRITE, IRP_MN_COMPLETE, IRP_MN_MDL, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL,
+    POOL_FLAG_NON_PAGED, PVOID, STATUS_INSUFFICIENT_RESOURCES, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadW");
@@ -27,8 +27,12 @@ pub fn right_routine(major: u32) -> Option<DispatchRoutine> {
     (major == IRP_MJ_WRITE).then_some(write_a_copy as DispatchRoutine)
 }
 
-/// Where what is to be written lies, and how many bytes; null if that is not known.
+/// Where what is to be written lies, and how many bytes; null if that is not known. A list of pages that the file
+/// system lends, or gets back, is not the program's buffer.
 unsafe fn what_is_written(irp: PIRP) -> (*mut u8, u32) {
+    if u32::from((*current_location(irp)).MinorFunction) & (IRP_MN_MDL | IRP_MN_COMPLETE) != 0 {
+        return (null_mut(), 0);
+    }
     let mdl = (*irp).MdlAddress;
     let bytes = (*current_location(irp)).Parameters.Write.Length;
     let address: PVOID = if mdl.is_null() {
