@@ -12,11 +12,10 @@ use super::mdl;
 use crate::nt::MDL;
 use crate::pool;
 use std::collections::HashMap;
-use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// The lists that are out, with the bytes of each.
+/// The lists that are out, by their exposed address, with the bytes of each.
 static LENT: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
 
 fn lent() -> MutexGuard<'static, HashMap<usize, usize>> {
@@ -41,7 +40,7 @@ pub fn lend(bytes: &[u8]) -> *mut MDL {
     let list = unsafe { mdl::allocate(pages, length, false, null_mut()) };
     // SAFETY: a new list.
     unsafe { mdl::lock_pages(list) };
-    lent().insert(list.addr(), bytes.len());
+    lent().insert(list.expose_provenance(), bytes.len());
     list
 }
 
@@ -50,44 +49,47 @@ pub fn is_lent(list: *const MDL) -> bool {
     lent().contains_key(&list.addr())
 }
 
-/// The pages of `list`, and their bytes, for who was lent them.
-fn pages(list: *mut MDL, lent: &HashMap<usize, usize>) -> Option<(*mut c_void, usize)> {
+/// A list that is out, with the address of its pages and their bytes; none if it is not.
+fn find(list: *const MDL, lent: &HashMap<usize, usize>) -> Option<(*mut MDL, *mut u8, usize)> {
     let bytes = *lent.get(&list.addr())?;
-    // SAFETY: a list that is out is alive.
+    let list = std::ptr::with_exposed_provenance_mut(list.addr());
+    // SAFETY: one that is out is alive.
     let pages = unsafe { mdl::virtual_address(list) };
-    Some((pages, bytes))
+    Some((list, pages.cast(), bytes))
 }
 
 /// What is in the pages of `list`; none if it is not out.
-pub fn read(list: *mut MDL) -> Option<Vec<u8>> {
+pub fn read(list: *const MDL) -> Option<Vec<u8>> {
     let lent = lent();
-    let (pages, bytes) = pages(list, &lent)?;
-    // SAFETY: the block of a list that is out; who was lent it asks.
-    Some(unsafe { std::slice::from_raw_parts(pages.cast::<u8>(), bytes) }.to_vec())
+    let (_, pages, bytes) = find(list, &lent)?;
+    let mut found = vec![0; bytes];
+    // SAFETY: the block of a list that is out, which stays while the lock is held.
+    unsafe { std::ptr::copy_nonoverlapping(pages, found.as_mut_ptr(), bytes) };
+    Some(found)
 }
 
 /// Fills the pages of `list` from their begin, as far as there are so many.
-pub fn write(list: *mut MDL, data: &[u8]) {
+pub fn write(list: *const MDL, data: &[u8]) {
     let lent = lent();
-    if let Some((pages, bytes)) = pages(list, &lent) {
-        let bytes = bytes.min(data.len());
-        // SAFETY: the block of a list that is out; who was lent it asks.
-        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), pages.cast(), bytes) };
+    if let Some((_, pages, bytes)) = find(list, &lent) {
+        // SAFETY: as in `read`.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), pages, bytes.min(data.len())) };
     }
 }
 
 /// Takes pages back, with what is in them; none if `list` is not out.
-pub fn take_back(list: *mut MDL) -> Option<Vec<u8>> {
+pub fn take_back(list: *const MDL) -> Option<Vec<u8>> {
     let found = read(list)?;
-    lent().remove(&list.addr())?;
+    let mut lent = lent();
+    let (list, pages, _) = find(list, &lent)?;
+    lent.remove(&list.addr());
+    drop(lent);
     // SAFETY: it was out until now, and is nobody else's.
-    let pages = unsafe { mdl::virtual_address(list) };
-    // SAFETY: as above.
     unsafe { mdl::unlock_pages(list) };
     // SAFETY: as above.
     unsafe { mdl::free(list, 0) };
     // SAFETY: the block that the list was made for.
-    unsafe { pool::free_for_box(pages) };
+    unsafe { pool::free_for_box(pages.cast()) };
     Some(found)
 }
 

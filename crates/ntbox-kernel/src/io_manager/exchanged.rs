@@ -42,7 +42,9 @@ unsafe fn now(irp: *mut IRP) -> Fields {
 /// `irp` is alive and has a location left.
 unsafe fn gives_pages_back(irp: *mut IRP) -> bool {
     // SAFETY: contract.
-    let location = unsafe { &*irp.next_location() };
+    let next = unsafe { irp.next_location() };
+    // SAFETY: contract.
+    let location = unsafe { &*next };
     let transfers = [IRP_MJ_READ, IRP_MJ_WRITE].contains(&location.MajorFunction.into());
     transfers && u32::from(location.MinorFunction) & IRP_MN_COMPLETE != 0
 }
