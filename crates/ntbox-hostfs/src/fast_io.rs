@@ -332,8 +332,11 @@ unsafe extern "win64" fn mdl_write_complete(
     // SAFETY: the entry's arguments as documented.
     let offset = unsafe { *offset };
     let take_back = |call: &Call| {
-        let status = mdl_transfers::finish(&call.mounted.volume, call.open, offset, list)?;
-        (status == STATUS_SUCCESS).then_some((status, 0))
+        // What cannot be written is said to a request, which comes with the list if this is declined.
+        mdl_transfers::write(&call.mounted.volume, call.open, offset, list)
+            .filter(|status| *status == STATUS_SUCCESS)?;
+        cache_pages::take_back(list)?;
+        Some((STATUS_SUCCESS, 0))
     };
     // SAFETY: as above.
     unsafe {

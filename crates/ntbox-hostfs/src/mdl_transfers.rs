@@ -38,9 +38,9 @@ pub fn prepare(
     lend_all(&room(length)?)
 }
 
-/// Takes pages back that were lent for a write, and writes them; none if `list` is not out.
-pub fn finish(volume: &Volume, open: OpenId, offset: i64, list: *mut MDL) -> Option<NTSTATUS> {
-    let bytes = cache_pages::take_back(list)?;
+/// Writes what is in pages that were lent for a write; none if `list` is not out. They stay lent.
+pub fn write(volume: &Volume, open: OpenId, offset: i64, list: *const MDL) -> Option<NTSTATUS> {
+    let bytes = cache_pages::read(list)?;
     let transfer = Transfer {
         offset,
         paging: true,

@@ -123,7 +123,8 @@ routines! {
         if by_mdl == ByMdl::Completes {
             let list = request.take_mdl();
             let volume = &request.mounted.volume;
-            let written = mdl_transfers::finish(volume, request.open, parameters.ByteOffset, list);
+            let written = mdl_transfers::write(volume, request.open, parameters.ByteOffset, list);
+            cache_pages::take_back(list);
             request.update();
             return Ok(Worked::Done(written.ok_or(STATUS_INVALID_PARAMETER)?, 0));
         }

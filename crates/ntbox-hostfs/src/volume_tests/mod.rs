@@ -3,6 +3,7 @@
 mod deletion;
 mod information;
 mod listing;
+mod mdl_transfers;
 mod opening;
 mod waiting;
 
