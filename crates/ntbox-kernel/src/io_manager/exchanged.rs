@@ -13,9 +13,7 @@
 use super::tracker::{Buffers, Fields};
 use super::{checks, irp, mdl};
 use crate::host::memory::try_read;
-use crate::nt::{
-    IRP, IRP_BUFFERED_IO, IRP_INPUT_OPERATION, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_COMPLETE, IrpExt,
-};
+use crate::nt::{IRP, IRP_BUFFERED_IO, IRP_INPUT_OPERATION};
 use crate::pe_image::image_at;
 use crate::verifier::rules;
 
@@ -36,23 +34,10 @@ unsafe fn now(irp: *mut IRP) -> Fields {
     ]
 }
 
-/// The request gives pages of the cache back: the file system keeps their list.
-///
-/// # Safety
-/// `irp` is alive and has a location left.
-unsafe fn gives_pages_back(irp: *mut IRP) -> bool {
-    // SAFETY: contract.
-    let next = unsafe { irp.next_location() };
-    // SAFETY: contract.
-    let location = unsafe { &*next };
-    let transfers = [IRP_MJ_READ, IRP_MJ_WRITE].contains(&location.MajorFunction.into());
-    transfers && u32::from(location.MinorFunction) & IRP_MN_COMPLETE != 0
-}
-
 /// The box sends a request of its own.
 ///
 /// # Safety
-/// `irp` is alive, and was not sent yet.
+/// `irp` is alive.
 pub(super) unsafe fn issued(irp: *mut IRP) {
     // SAFETY: contract.
     let tracker = unsafe { irp::tracker(irp) };
@@ -62,10 +47,6 @@ pub(super) unsafe fn issued(irp: *mut IRP) {
     let flags = unsafe { (*irp).Flags };
     if flags & IRP_BUFFERED_IO == 0 {
         had[1] = 0;
-    }
-    // SAFETY: contract; it has not been sent yet.
-    if unsafe { gives_pages_back(irp) } {
-        had[0] = 0;
     }
     // Otherwise nobody writes there but the file system.
     if flags & (IRP_BUFFERED_IO | IRP_INPUT_OPERATION) != IRP_BUFFERED_IO | IRP_INPUT_OPERATION {

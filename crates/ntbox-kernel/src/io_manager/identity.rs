@@ -293,6 +293,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_does_for_a_call_is_that_calls() {
+        let identity = Identity {
+            value: 3 << 40 | 1,
+            ..Identity::default()
+        };
+        std::thread::spawn(move || {
+            on_behalf_of(identity, || {
+                assert_eq!(current(), identity);
+                let _nested = begin();
+                assert_eq!(current(), identity);
+            });
+            assert_eq!(current(), Identity::default());
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+
+    #[test]
     fn an_own_transfer_is_of_the_call_that_it_stands_for() {
         std::thread::spawn(|| {
             let (read, write) = (IRP_MJ_READ as u8, IRP_MJ_WRITE as u8);
