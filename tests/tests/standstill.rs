@@ -35,6 +35,16 @@ fn an_entry_that_waits_is_named_with_what_it_waits_for() {
         .expect_output("called at bad_drivers!bad_drivers::stuck::");
 }
 
+/// Its last call is a jump, which leaves no return address behind it.
+#[test]
+fn an_entry_that_stays_in_the_kernel_is_named_with_the_routine() {
+    run("entry-stalls", &[])
+        .expect_code(1)
+        .expect_output("ntbox: loading bad_drivers: ")
+        .expect_output(" is in KeStallExecutionProcessor")
+        .expect_output("called at bad_drivers!bad_drivers::");
+}
+
 #[test]
 fn an_unload_that_runs_in_a_circle_is_named() {
     run("unload-runs", &[])

@@ -5,7 +5,9 @@ use crate::filter::{DispatchRoutine, dispatch, enter};
 use crate::kernel::{current_location, initialize_event, mark_pending, wait_for};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
-use wdk_sys::{IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING};
+use wdk_sys::{
+    IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING, ntddk,
+};
 
 /// Where it stays.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum Stuck {
     EntryRuns,
     /// DriverEntry waits for what nobody signals.
     EntryWaits,
+    /// DriverEntry has the processor stall, in a call by a jump.
+    EntryStalls,
     /// DriverUnload runs in a circle.
     UnloadRuns,
     /// A dispatch routine waits for what nobody signals.
@@ -33,6 +37,7 @@ impl Stuck {
         let names = [
             ("entry-runs", Self::EntryRuns),
             ("entry-waits", Self::EntryWaits),
+            ("entry-stalls", Self::EntryStalls),
             ("unload-runs", Self::UnloadRuns),
             ("read-waits", Self::ReadWaits),
             ("read-kept", Self::ReadKept),
@@ -61,6 +66,7 @@ pub unsafe fn at_entry(stuck: Stuck) {
     match stuck {
         Stuck::EntryRuns => run_in_a_circle(),
         Stuck::EntryWaits => wait_for_nobody(),
+        Stuck::EntryStalls => stall(),
         _ => (),
     }
 }
@@ -77,6 +83,12 @@ fn run_in_a_circle() {
     loop {
         core::hint::spin_loop();
     }
+}
+
+/// For longer than anybody has patience.
+#[inline(never)]
+unsafe fn stall() {
+    ntddk::KeStallExecutionProcessor(u32::MAX);
 }
 
 #[inline(never)]
