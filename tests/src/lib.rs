@@ -42,6 +42,7 @@ pub mod fuzz;
 pub mod image_audit;
 pub mod layouts;
 pub mod machine;
+pub mod made;
 pub mod mistakes;
 pub mod mutants;
 pub mod own_process;

@@ -1,8 +1,8 @@
 //! `coverage.tsv` says of information classes and controls what the file system answers, and `docs/ntbox-coverage.md`
 //! says what that file says.
 
-use fsglass_tests::drivers::repository;
 use fsglass_tests::machine::{Machine, Volume};
+use fsglass_tests::made;
 use ntbox::coverage::{self, KINDS, Kind, Row, State};
 use ntbox::exports;
 use ntbox::io_manager::storage::{MountTiming, VolumeKind};
@@ -13,8 +13,6 @@ use ntbox::nt::{
 use ntbox::processor::irql::documented;
 use ntbox::user::{File, access};
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 /// What a file system answers that does not know what it is asked for.
 const REFUSALS: [NTSTATUS; 5] = [
@@ -116,19 +114,14 @@ fn the_states_are_what_the_file_system_answers() {
             wrong.push(format!("{}: {state}, by {}", row.name, Status(status)));
         }
     }
-    if std::env::var_os("FSGLASS_BLESS").is_some() {
-        write("crates/ntbox/coverage.tsv", &coverage::with_states(&states));
+    if made::is_blessed() {
+        made::write("crates/ntbox/coverage.tsv", &coverage::with_states(&states));
     } else {
         assert!(
             wrong.is_empty(),
             "coverage.tsv is out of date: run FSGLASS_BLESS=1 cargo test -p fsglass-tests --test coverage, twice\n{wrong:#?}"
         );
     }
-}
-
-fn write(path: &str, text: &str) {
-    let path = repository().join(path);
-    fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
 const HEAD: &str = "\
@@ -183,18 +176,5 @@ fn document() -> String {
 
 #[test]
 fn the_page_is_what_the_data_say() {
-    let path = "docs/ntbox-coverage.md";
-    let made = document();
-    if std::env::var_os("FSGLASS_BLESS").is_some() {
-        write(path, &made);
-    }
-    let committed = fs::read_to_string(repository().join(Path::new(path))).unwrap_or_default();
-    let differs = committed
-        .lines()
-        .zip(made.lines())
-        .find(|(is, made)| is != made);
-    assert!(
-        committed == made,
-        "{path} is out of date: run FSGLASS_BLESS=1 cargo test -p fsglass-tests --test coverage\n{differs:#?}"
-    );
+    made::expect_committed("docs/ntbox-coverage.md", &document(), "coverage");
 }
