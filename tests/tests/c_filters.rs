@@ -318,7 +318,8 @@ fn what_is_missing_is_stubbed_if_that_is_said() {
         .expect_code(1)
         .expect_output(&format!(
             "  not covered: ntoskrnl.exe!{name} (the nearest there is: "
-        ));
+        ))
+        .expect_output("A routine that is beside the point is bound with --stub NAME=STATUS.");
     let stub = format!("{name}=0");
     let with_stub = [&short[..], &["--stub", &stub]].concat();
     let called = format!(

@@ -218,18 +218,35 @@ mod tests {
 
     #[test]
     fn a_request_is_covered_with_what_it_asks_for() {
-        let query = Asked {
+        let names = |major, minor, code| -> Vec<_> {
+            let asked = Asked {
+                major,
+                minor,
+                code,
+                own: false,
+            };
+            let rows = of_request(&asked).into_iter();
+            rows.map(|row| row.expect("known").name).collect()
+        };
+        for (major, minor, code, name) in [
+            (0x05, 0, 4, "FileBasicInformation"),
+            (0x06, 0, 10, "FileRenameInformation"),
+            (0x0A, 0, 1, "FileFsVolumeInformation"),
+            (0x0B, 0, 2, "FileFsLabelInformation"),
+            (0x0C, 1, 1, "FileDirectoryInformation"),
+            (0x0D, 0, 0x0009_0018, "FSCTL_LOCK_VOLUME"),
+            (0x0D, 4, 0x0009_0018, "FSCTL_LOCK_VOLUME"),
+        ] {
+            assert_eq!(names(major, minor, code)[1..], [name], "{major:#x}");
+        }
+        assert_eq!(names(0x0C, 2, 0).len(), 1, "a notification has no class");
+        assert_eq!(names(0x0D, 1, 0).len(), 1, "a mount has no code");
+        let unknown = Asked {
             major: 5,
             minor: 0,
-            code: 4,
+            code: 999,
             own: false,
         };
-        let names: Vec<_> = of_request(&query)
-            .into_iter()
-            .map(|row| row.expect("known").name)
-            .collect();
-        assert_eq!(names, ["IRP_MJ_QUERY_INFORMATION", "FileBasicInformation"]);
-        let unknown = Asked { code: 999, ..query };
         assert_eq!(of_request(&unknown)[1], Err((Kind::QueryFile, 999)));
     }
 }
