@@ -251,7 +251,7 @@ fn test_runs_the_crates_and_the_scenarios_and_says_what_it_leaves_out() {
         "cargo test --config profile.release.lto='off' --config profile.release.codegen-units=16 \
          --release",
         "cargo test --config profile.release.lto='off' --config profile.release.codegen-units=16 \
-         --package fsglass-tests --release",
+         --package fsglass-tests --no-fail-fast --release",
     ];
     let tests: Vec<_> = ended
         .calls_of("cargo")
