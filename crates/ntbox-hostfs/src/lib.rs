@@ -3,6 +3,7 @@
 //! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
 //! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
+//! ([`data`]), information ([`query`], [`set`], [`rename`], [`links`], [`volume_information`],
 //! [`security`]), listings ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
@@ -33,6 +34,7 @@ pub mod fast_io;
 mod fast_locks;
 pub mod host_status;
 pub mod hostfs;
+pub mod links;
 pub mod locks;
 mod mdl_transfers;
 pub mod mounting;

@@ -100,10 +100,9 @@ impl State {
             .filter(|(_, host)| *host == metadata.changed)
             .map_or(metadata.changed, |(set, _)| set);
         let size = if directory { 0 } else { metadata.size };
-        let reserved = self
-            .files
-            .get(&metadata.identity)
-            .map_or(0, |file| file.reserved);
+        let node = self.files.get(&metadata.identity);
+        let reserved = node.map_or(0, |file| file.reserved);
+        let going = |link: &&Link| link.delete_pending && !link.removed;
         let attributes = self.attributes(metadata);
         FileState {
             times: [
@@ -123,6 +122,7 @@ impl State {
             },
             directory,
             links: if directory { 1 } else { metadata.links },
+            links_going: node.map_or(0, |node| node.links.values().filter(going).count() as u32),
             index: metadata.identity.number,
         }
     }

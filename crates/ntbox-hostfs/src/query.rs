@@ -35,12 +35,12 @@ fn basic(state: &FileState) -> Record {
     Record::new().long(state.times).int([state.attributes, 0])
 }
 
-fn standard(state: &FileState, delete_pending: bool) -> Record {
-    let links = state.links.saturating_sub(delete_pending.into());
+fn standard(state: &FileState, going: bool) -> Record {
+    let links = state.links.saturating_sub(state.links_going);
     Record::new()
         .long([state.allocation, state.size])
         .int([links])
-        .bytes(&[delete_pending.into(), state.directory.into(), 0, 0])
+        .bytes(&[going.into(), state.directory.into(), 0, 0])
 }
 
 /// `FILE_NETWORK_OPEN_INFORMATION`.
@@ -128,7 +128,7 @@ impl Volume {
                 Record::new().long([state.size]).int([0, 0]).fixed(buffer)
             }
             FileStandardLinkInformation => Record::new()
-                .int([state.links, state.links])
+                .int([state.links.saturating_sub(state.links_going), state.links])
                 .bytes(&[going.into(), state.directory.into(), 0, 0])
                 .fixed(buffer),
             FileIdInformation => Record::new()
@@ -147,28 +147,6 @@ impl Volume {
             }
             _ => return Err(STATUS_INVALID_INFO_CLASS),
         })
-    }
-
-    /// The one name that is known: the one the file was opened by.
-    fn hard_links(&self, id: OpenId, buffer: &mut [u8]) -> Result<Reply, NTSTATUS> {
-        let state = self.state();
-        let link = state.link_of(id)?;
-        let parent = match &link.parent {
-            Some(parent) => parent.metadata(),
-            None => self.tree.root()?.metadata(),
-        };
-        let parent = parent
-            .map_err(|error| super::host_status::of(&error))?
-            .identity
-            .number;
-        let last = link.components.last().cloned().unwrap_or_default();
-        let entry = 24 + last.len() * 2;
-        let record = Record::new()
-            .int([(8 + entry) as u32, 1, 0, 0])
-            .long([parent as i64])
-            .int([last.len() as u32])
-            .units(&last);
-        Ok(record.cut(buffer, 8, 8))
     }
 }
 
@@ -242,6 +220,7 @@ mod tests {
         attributes: attribute::ARCHIVE,
         directory: false,
         links: 1,
+        links_going: 0,
         index: 77,
     };
 

@@ -1,19 +1,20 @@
-//! Renames and hard links (`FileRenameInformation`, `FileLinkInformation`).
+//! Renames (`FileRenameInformation`), and what they have in common with [hard links](super::links).
 //!
 //! As on NTFS, a directory below which anything is open is not renamed, and a
-//! file that is open is not replaced: both are `STATUS_ACCESS_DENIED`.
+//! file that is open is not replaced, unless `POSIX_SEMANTICS` is asked for:
+//! both are `STATUS_ACCESS_DENIED`.
 
 use super::host_status;
 use super::names;
 use super::notify::{Action, Change, change};
 use super::resolve::Resolved;
-use super::volume::{Object, OpenId, State, Volume, attribute};
+use super::volume::{Link, Object, OpenId, State, Volume, attribute};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Directory, Kind, Replace};
 use ntbox_kernel::nt::{
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY,
-    STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_PATH_NOT_FOUND,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DELETE_PENDING, STATUS_INVALID_PARAMETER,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
+    STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_PATH_NOT_FOUND, STATUS_SHARING_VIOLATION,
     STATUS_SUCCESS,
 };
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 pub const IGNORE_READONLY: u32 = 0x40;
 /// `FILE_RENAME_REPLACE_IF_EXISTS`.
 pub const REPLACE: u32 = 0x1;
+/// `FILE_RENAME_POSIX_SEMANTICS`: what is replaced may be open, and goes on being used by who has it open.
+pub const POSIX_SEMANTICS: u32 = 0x2;
 
 /// Where a rename or a new link goes.
 #[derive(Clone, Debug)]
@@ -30,15 +33,18 @@ pub struct Target {
     pub directory: Option<OpenId>,
     /// The new name, one component.
     pub name: Vec<u16>,
-    /// [`REPLACE`], [`IGNORE_READONLY`].
+    /// [`REPLACE`], [`POSIX_SEMANTICS`], [`IGNORE_READONLY`].
     pub flags: u32,
 }
 
 /// The new place, looked up.
-struct Place {
-    directory: Arc<Directory>,
-    components: Vec<Vec<u16>>,
-    resolved: Resolved,
+pub(super) struct Place {
+    /// The directory that it is in.
+    pub directory: Arc<Directory>,
+    /// Its path as it was asked for.
+    pub components: Vec<Vec<u16>>,
+    /// What is there.
+    pub resolved: Resolved,
 }
 
 impl Volume {
@@ -49,7 +55,7 @@ impl Volume {
             .unwrap_or(STATUS_SUCCESS)
     }
 
-    fn try_rename(
+    pub(super) fn try_rename(
         &self,
         id: OpenId,
         target: &Target,
@@ -131,76 +137,12 @@ impl Volume {
         Ok(())
     }
 
-    /// Gives the open file another name beside the one it has.
-    pub fn link(&self, id: OpenId, target: &Target, effects: &mut Effects<'_>) -> NTSTATUS {
-        self.try_link(id, target, effects)
-            .err()
-            .unwrap_or(STATUS_SUCCESS)
-    }
-
-    fn try_link(
+    pub(super) fn place(
         &self,
+        state: &State,
         id: OpenId,
         target: &Target,
-        effects: &mut Effects<'_>,
-    ) -> Result<(), NTSTATUS> {
-        if self.description.read_only {
-            return Err(STATUS_MEDIA_WRITE_PROTECTED);
-        }
-        let mut state = self.state();
-        state.usable(id)?;
-        match state.file_of(id)?.object {
-            Object::Volume => return Err(STATUS_INVALID_PARAMETER),
-            Object::Directory(_) => return Err(STATUS_FILE_IS_A_DIRECTORY),
-            Object::File(_) => {}
-        }
-        let link = state.link_of(id)?;
-        if link.delete_pending || link.removed {
-            return Err(STATUS_DELETE_PENDING);
-        }
-        let parent = link.parent.clone().ok_or(STATUS_INVALID_PARAMETER)?;
-        let (name, path) = (link.name.clone(), link.components.clone());
-        let place = self.place(&state, id, target)?;
-        let failed = |error: std::io::Error| host_status::of(&error);
-        let mut replaced = None;
-        if place.resolved.existing.is_some() {
-            if place.resolved.components == path {
-                return if target.flags & REPLACE == 0 {
-                    Err(STATUS_OBJECT_NAME_COLLISION)
-                } else {
-                    Ok(())
-                };
-            }
-            self.check_replacement(&mut state, &place, target)?;
-            place
-                .directory
-                .remove_file(&place.resolved.name)
-                .map_err(failed)?;
-            replaced = Some(place.resolved.components.clone());
-        }
-        let new_name = names::to_host(&target.name)?;
-        parent
-            .link(&name, &place.directory, &new_name)
-            .map_err(failed)?;
-        let filter = change::FILE_NAME;
-        for (action, path) in replaced
-            .map(|path| (Action::Removed, path))
-            .into_iter()
-            .chain([(Action::Added, place.components)])
-        {
-            state.report(
-                &[Change {
-                    path,
-                    action,
-                    filter,
-                }],
-                effects,
-            );
-        }
-        Ok(())
-    }
-
-    fn place(&self, state: &State, id: OpenId, target: &Target) -> Result<Place, NTSTATUS> {
+    ) -> Result<Place, NTSTATUS> {
         if target.name.contains(&names::BACKSLASH) {
             return Err(STATUS_OBJECT_NAME_INVALID);
         }
@@ -237,8 +179,8 @@ impl Volume {
         })
     }
 
-    /// Whether what lies at the new place may be replaced, and the end of it if so.
-    fn check_replacement(
+    /// Whether what lies at the new place may be replaced, and the end of its name if so.
+    pub(super) fn check_replacement(
         &self,
         state: &mut State,
         place: &Place,
@@ -257,24 +199,24 @@ impl Volume {
             return Err(STATUS_ACCESS_DENIED);
         }
         let identity = existing.metadata.identity;
-        if let Some(node) = state.files.get_mut(&identity) {
-            if node
-                .links
-                .values()
-                .any(|link| link.handles != 0 && !link.removed)
-            {
+        let Some(node) = state.files.get_mut(&identity) else {
+            if existing.metadata.links <= 1 {
+                state.overlays.remove(&identity);
+            }
+            return Ok(());
+        };
+        let mut living = node.links.values().filter(|link| !link.removed);
+        if living.any(|link| link.handles != 0) {
+            if target.flags & POSIX_SEMANTICS == 0 {
                 return Err(STATUS_ACCESS_DENIED);
             }
-            for link in node
-                .links
-                .values_mut()
-                .filter(|link| link.components == place.resolved.components)
-            {
-                link.removed = true;
+            if !node.shares.lets_delete() {
+                return Err(STATUS_SHARING_VIOLATION);
             }
         }
-        if existing.metadata.links <= 1 {
-            state.overlays.remove(&identity);
+        let replaced = |link: &&mut Link| link.components == place.resolved.components;
+        for link in node.links.values_mut().filter(replaced) {
+            link.removed = true;
         }
         Ok(())
     }

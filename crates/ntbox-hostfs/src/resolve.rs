@@ -55,6 +55,14 @@ pub struct Existing {
     pub name: OsString,
 }
 
+/// A name of a file: the id of the directory that holds it, and its path.
+pub(super) struct FoundLink {
+    /// Id of the directory.
+    pub parent: u64,
+    /// The path.
+    pub path: Vec<Vec<u16>>,
+}
+
 impl Tree {
     /// Opens the tree below a host directory.
     ///
@@ -145,16 +153,27 @@ impl Tree {
         })
     }
 
-    /// The path of the file with that id, looked for in the whole tree.
+    /// The path of the file with that id, looked for in the whole tree; the first one of several.
     pub fn path_of(&self, id: u64) -> Option<Vec<Vec<u16>>> {
-        let root = self.root().ok()?;
-        if root.metadata().ok()?.identity.number == id {
+        if self.root().ok()?.metadata().ok()?.identity.number == id {
             return Some(Vec::new());
         }
-        let mut unseen = vec![(Vec::new(), root)];
+        self.links_of(id, 1).pop().map(|link| link.path)
+    }
+
+    /// Names of the file with that id, no more than `most`, in an order that does not depend on the host.
+    pub(super) fn links_of(&self, id: u64, most: usize) -> Vec<FoundLink> {
+        let mut found = Vec::new();
+        let mut unseen: Vec<(Vec<Vec<u16>>, Arc<Directory>)> = self
+            .root()
+            .into_iter()
+            .map(|root| (Vec::new(), root))
+            .collect();
         while let Some((path, directory)) = unseen.pop() {
             // What goes away meanwhile is not what is looked for.
-            for name in directory.names().unwrap_or_default() {
+            let mut names = directory.names().unwrap_or_default();
+            names.sort_unstable();
+            for name in names {
                 let (Ok(metadata), Some(shown)) =
                     (directory.metadata_of(&name), names::to_nt(&name))
                 else {
@@ -162,20 +181,23 @@ impl Tree {
                 };
                 let mut path = path.clone();
                 path.push(shown);
-                match metadata.kind {
-                    Kind::File | Kind::Directory if metadata.identity.number == id => {
-                        return Some(path);
+                let is_entry = matches!(metadata.kind, Kind::File | Kind::Directory);
+                if is_entry && metadata.identity.number == id {
+                    let parent = directory
+                        .metadata()
+                        .map_or(0, |parent| parent.identity.number);
+                    found.push(FoundLink { parent, path });
+                    if found.len() == most {
+                        return found;
                     }
-                    Kind::Directory => {
-                        if let Ok(next) = directory.open_directory(&name) {
-                            unseen.push((path, Arc::new(next)));
-                        }
-                    }
-                    Kind::File | Kind::Link | Kind::Other => {}
+                } else if metadata.kind == Kind::Directory
+                    && let Ok(next) = directory.open_directory(&name)
+                {
+                    unseen.push((path, Arc::new(next)));
                 }
             }
         }
-        None
+        found
     }
 
     /// State of the entry `name` of `directory`, which lies at `path`, with links followed;

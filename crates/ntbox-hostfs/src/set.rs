@@ -17,8 +17,8 @@ use ntbox_kernel::nt::{
     FileAllocationInformation, FileBasicInformation, FileDispositionInformation,
     FileDispositionInformationEx, FileEndOfFileInformation, FileValidDataLengthInformation,
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DIRECTORY_NOT_EMPTY,
-    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
-    STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
+    STATUS_FILE_DELETED, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS,
+    STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
 use std::sync::Arc;
 
@@ -183,6 +183,9 @@ impl Volume {
         }
         let file = state.file_of(id)?;
         let metadata = file.metadata()?.ok_or(STATUS_INVALID_PARAMETER)?;
+        if state.link_of(id)?.removed {
+            return Err(STATUS_FILE_DELETED);
+        }
         if delete {
             if state.link_of(id)?.parent.is_none() {
                 return Err(STATUS_CANNOT_DELETE);

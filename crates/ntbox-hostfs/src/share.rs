@@ -113,6 +113,10 @@ impl Shares {
             Ok(())
         }
     }
+    /// Whether every open lets others delete.
+    pub fn lets_delete(&self) -> bool {
+        self.share_delete == self.opens
+    }
     /// Counts an open that was checked.
     pub fn add(&mut self, with: Use) {
         self.change(with, |count| *count += 1);

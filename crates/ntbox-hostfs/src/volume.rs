@@ -183,6 +183,8 @@ pub struct FileState {
     pub directory: bool,
     /// Names it has.
     pub links: u32,
+    /// How many of them are to be deleted.
+    pub links_going: u32,
     /// Its number on the volume.
     pub index: u64,
 }

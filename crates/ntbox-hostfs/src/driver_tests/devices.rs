@@ -79,6 +79,17 @@ fn volumes_ask_for_the_buffers_they_should() {
     );
 }
 
+/// `FILE_RENAME_INFORMATION` or `FILE_LINK_INFORMATION`.
+fn name_information(flags: u32, name: &str) -> Vec<u8> {
+    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut buffer = flags.to_le_bytes().to_vec();
+    buffer.extend([0; 12]);
+    buffer.extend((name.len() as u32).to_le_bytes());
+    buffer.extend(name);
+    buffer.resize(buffer.len().max(24), 0);
+    buffer
+}
+
 #[test]
 fn renames_go_through_a_target_directory() {
     for mix in mixes() {
@@ -89,13 +100,8 @@ fn renames_go_through_a_target_directory() {
             FILE_DIRECTORY_FILE | SYNCHRONOUS,
         ));
         let file = open(r"\??\H:\from", FILE_CREATE, SYNCHRONOUS);
-        let rename = |name: &str| {
-            let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let mut buffer = vec![0; 16];
-            buffer.extend((name.len() as u32).to_le_bytes());
-            buffer.extend(name);
-            file.set_information(FileRenameInformation, &buffer)
-        };
+        let rename =
+            |name: &str| file.set_information(FileRenameInformation, &name_information(0, name));
         succeeded(rename("other"));
         assert!(volumes.disk.0.join("other").exists());
         succeeded(rename(r"\??\H:\TO\there"));
@@ -115,6 +121,38 @@ fn renames_go_through_a_target_directory() {
         std::fs::remove_dir_all(volumes.disk.0.join("to")).unwrap();
         adversary::configure(0, Mix::quiet());
     }
+}
+
+#[test]
+fn links_go_through_a_target_directory() {
+    let (_alone, volumes) = turn(Mix::quiet());
+    drop(open(
+        r"\??\H:\to",
+        FILE_CREATE,
+        FILE_DIRECTORY_FILE | SYNCHRONOUS,
+    ));
+    let file = open(r"\??\H:\from", FILE_CREATE, SYNCHRONOUS);
+    for (class, flags) in [
+        (FileLinkInformation, 0),
+        (FileLinkInformationEx, 0),
+        (FileLinkInformationEx, FILE_RENAME_REPLACE_IF_EXISTS),
+    ] {
+        let link = |name: &str| file.set_information(class, &name_information(flags, name));
+        succeeded(link(r"\??\H:\TO\there"));
+        assert_eq!(
+            link(r"\??\H:\none\there").status,
+            STATUS_OBJECT_PATH_NOT_FOUND
+        );
+        assert_eq!(link(r"\??\N:\there").status, STATUS_NOT_SAME_DEVICE);
+        let links = succeeded(file.query_information(FileStandardLinkInformation, 12));
+        assert_eq!(links.data[4], 2);
+        if flags == 0 {
+            std::fs::remove_file(volumes.disk.0.join("to/there")).unwrap();
+        }
+    }
+    drop(file);
+    std::fs::remove_dir_all(volumes.disk.0.join("to")).unwrap();
+    std::fs::remove_file(volumes.disk.0.join("from")).unwrap();
 }
 
 #[test]

@@ -172,31 +172,3 @@ fn directories_are_renamed_only_when_nothing_below_is_open() {
     let root = fixture.open(r"\", FILE_OPEN, 0);
     assert_eq!(fixture.rename(root, None, "x", 0), STATUS_INVALID_PARAMETER);
 }
-
-#[test]
-fn links_share_everything_but_their_names() {
-    let fixture = new();
-    fixture.make(r"\a", b"x");
-    let a = fixture.open(r"\a", FILE_OPEN, 0);
-    let target = |name: &str, flags| Target {
-        directory: None,
-        name: wide(name),
-        flags,
-    };
-    let link = |name: &str, flags| {
-        effects(|effects| fixture.volume.link(a, &target(name, flags), effects)).0
-    };
-    assert_eq!(link("b", 0), STATUS_SUCCESS);
-    assert_eq!(link("b", 0), STATUS_OBJECT_NAME_COLLISION);
-    let b = fixture.open(r"\b", FILE_OPEN, 0);
-    fixture.lock(a, 0, true, None);
-    assert_eq!(fixture.read(b, 0, 1), Err(STATUS_FILE_LOCK_CONFLICT));
-    fixture.set(b, FileDispositionInformation, &[1]);
-    assert_eq!(fixture.status(r"\a", FILE_OPEN, 0), STATUS_SUCCESS);
-    assert_eq!(fixture.status(r"\b", FILE_OPEN, 0), STATUS_DELETE_PENDING);
-    fixture.close(b);
-    assert!(fixture.host("a").exists() && !fixture.host("b").exists());
-    let root = fixture.open(r"\", FILE_OPEN, 0);
-    let status = effects(|effects| fixture.volume.link(root, &target("x", 0), effects)).0;
-    assert_eq!(status, STATUS_FILE_IS_A_DIRECTORY);
-}

@@ -2,6 +2,7 @@
 
 mod deletion;
 mod information;
+mod links;
 mod listing;
 mod mdl_transfers;
 mod opening;
@@ -137,6 +138,14 @@ impl Fixture {
             flags,
         };
         effects(|effects| self.volume.rename(open, &target, effects)).0
+    }
+    fn link(&self, open: OpenId, directory: Option<OpenId>, name: &str, flags: u32) -> NTSTATUS {
+        let target = Target {
+            directory,
+            name: wide(name),
+            flags,
+        };
+        effects(|effects| self.volume.link(open, &target, effects)).0
     }
     fn query(&self, open: OpenId, class: i32, length: usize) -> Result<Vec<u8>, NTSTATUS> {
         let mut bytes = vec![0; length];

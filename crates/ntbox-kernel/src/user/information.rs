@@ -74,7 +74,10 @@ fn least_length(class: i32) -> usize {
         FileAttributeTagInformation => size_of::<FILE_ATTRIBUTE_TAG_INFORMATION>(),
         FileAllInformation => size_of::<FILE_ALL_INFORMATION>(),
         FileDispositionInformation => 1,
-        FileRenameInformation | FileLinkInformation => NAME_AT + 4,
+        FileRenameInformation
+        | FileRenameInformationEx
+        | FileLinkInformation
+        | FileLinkInformationEx => NAME_AT + 4,
         _ => 0,
     }
 }
@@ -292,7 +295,10 @@ unsafe fn set(
     }
     let renames = matches!(
         class,
-        FileRenameInformation | FileRenameInformationEx | FileLinkInformation
+        FileRenameInformation
+            | FileRenameInformationEx
+            | FileLinkInformation
+            | FileLinkInformationEx
     );
     let directory = if renames {
         TargetDirectory::open(&call, bytes)?

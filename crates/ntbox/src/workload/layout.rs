@@ -31,22 +31,24 @@ pub fn masked(mask: Mask, data: &[u8]) -> Vec<u8> {
     };
     match mask {
         Mask::None | Mask::All => {}
+        Mask::File(FileHardLinkInformation) => each_entry(&mut data, 8, &[(8, 16)]),
         Mask::File(class) => zero(&mut data, file_ranges(class)),
         Mask::Volume(class) => zero(&mut data, volume_ranges(class)),
-        Mask::Directory(class) => {
-            let ranges = entry_ranges(class);
-            let mut at = 0;
-            while let Some(entry) = data.get_mut(at..) {
-                let next = u32_at(entry, 0) as usize;
-                zero(entry, ranges);
-                if next == 0 {
-                    break;
-                }
-                at += next;
-            }
-        }
+        Mask::Directory(class) => each_entry(&mut data, 0, entry_ranges(class)),
     }
     data
+}
+
+/// Zeroes the ranges in each entry of a list that begins at `at`.
+fn each_entry(data: &mut [u8], mut at: usize, ranges: &[(usize, usize)]) {
+    while let Some(entry) = data.get_mut(at..) {
+        let next = u32_at(entry, 0) as usize;
+        zero(entry, ranges);
+        if next == 0 {
+            break;
+        }
+        at += next;
+    }
 }
 
 fn zero(data: &mut [u8], ranges: &[(usize, usize)]) {
@@ -225,11 +227,12 @@ pub fn basic_information(
     bytes
 }
 
-/// `FILE_RENAME_INFORMATION` and `FILE_LINK_INFORMATION`.
-pub fn rename_information(name: &str, replace: bool) -> Vec<u8> {
+/// `FILE_RENAME_INFORMATION` and `FILE_LINK_INFORMATION`, of the Ex classes with `flags`, of the others with nothing
+/// but `FILE_RENAME_REPLACE_IF_EXISTS`.
+pub fn rename_information(name: &str, flags: u32) -> Vec<u8> {
     let units: Vec<u16> = name.encode_utf16().collect();
-    let mut bytes = vec![u8::from(replace), 0, 0, 0, 0, 0, 0, 0];
-    bytes.extend([0; 8]);
+    let mut bytes = flags.to_le_bytes().to_vec();
+    bytes.extend([0; 12]);
     bytes.extend((units.len() as u32 * 2).to_le_bytes());
     units
         .iter()
@@ -282,8 +285,8 @@ mod tests {
 
     #[test]
     fn rename_information_is_as_long_as_its_structure() {
-        assert_eq!(rename_information("a", false).len(), 24);
-        let long = rename_information("abcd", true);
+        assert_eq!(rename_information("a", 0).len(), 24);
+        let long = rename_information("abcd", FILE_RENAME_REPLACE_IF_EXISTS);
         assert_eq!((long[0], u32_at(&long, 16), long.len()), (1, 8, 28));
     }
 }

@@ -308,6 +308,18 @@ fn open_one(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Op
     }
 }
 
+/// What may be in the way of a new name: nothing, a file, or one that is open or read-only.
+fn name_flags(worker: &mut Worker) -> u32 {
+    [
+        0,
+        0,
+        FILE_RENAME_REPLACE_IF_EXISTS,
+        FILE_RENAME_REPLACE_IF_EXISTS
+            | FILE_RENAME_POSIX_SEMANTICS
+            | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE,
+    ][worker.random.usize(..4)]
+}
+
 fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
@@ -331,7 +343,8 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
                 FileStandardInformation,
                 FileNetworkOpenInformation,
                 FileAllInformation,
-            ][worker.random.usize(..4)];
+                FileHardLinkInformation,
+            ][worker.random.usize(..5)];
             worker.retried("query information", path, Mask::File(class), || {
                 file.query_information(class, 512)
             });
@@ -366,12 +379,18 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
         }
         13 => {
             let target = format!("r{}", worker.random.usize(..NAMES));
-            let replace = worker.one_in(3);
-            let information = rename_information(&target, replace);
-            let renamed = worker.retried("rename", path, Mask::None, || {
-                file.set_information(FileRenameInformation, &information)
+            let (link, flags) = (worker.one_in(3), name_flags(worker));
+            let information = rename_information(&target, flags);
+            let (call, class) = match (link, flags > FILE_RENAME_REPLACE_IF_EXISTS) {
+                (false, false) => ("rename", FileRenameInformation),
+                (false, true) => ("rename", FileRenameInformationEx),
+                (true, false) => ("link", FileLinkInformation),
+                (true, true) => ("link", FileLinkInformationEx),
+            };
+            let named = worker.retried(call, path, Mask::None, || {
+                file.set_information(class, &information)
             });
-            if renamed.is_success() {
+            if named.is_success() && !link {
                 open.path = format!("{root}\\{target}");
             }
         }

@@ -8,7 +8,7 @@ use crate::nt::*;
 use crate::user::Writer;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
 
-const FILE_CLASSES: [i32; 12] = [
+const FILE_CLASSES: [i32; 14] = [
     FileBasicInformation,
     FileStandardInformation,
     FileNetworkOpenInformation,
@@ -20,6 +20,8 @@ const FILE_CLASSES: [i32; 12] = [
     FileStreamInformation,
     FileEaInformation,
     FileCompressionInformation,
+    FileHardLinkInformation,
+    FileStandardLinkInformation,
     FileMaximumInformation,
 ];
 
@@ -108,7 +110,7 @@ impl Operation {
                 slot,
                 to: name(random, volumes),
                 link: random.u8(..4) == 0,
-                replace: random.bool(),
+                flags: [0, 1, 1, 3, 0x43][random.usize(..5)],
             },
             82..=84 => Self::Delete {
                 slot,

@@ -183,12 +183,12 @@ pub enum Operation {
     SetAttributes { slot: u8, attributes: u32 },
     /// Sets the position.
     SetPosition { slot: u8, position: i64 },
-    /// Renames the file under its open handle, or gives it another name.
+    /// Renames the file under its open handle, or gives it another name, with `FILE_RENAME_*` flags.
     Rename {
         slot: u8,
         to: Name,
         link: bool,
-        replace: bool,
+        flags: u32,
     },
     /// Lets the file be deleted when it is closed, or not.
     Delete { slot: u8, delete: bool },

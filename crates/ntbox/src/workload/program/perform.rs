@@ -146,13 +146,14 @@ impl Runner {
                 slot,
                 to,
                 link,
-                replace,
+                flags,
             } => {
-                let information = rename_information(&self.path(to), replace);
-                let class = if link {
-                    FileLinkInformation
-                } else {
-                    FileRenameInformation
+                let information = rename_information(&self.path(to), flags);
+                let class = match (link, flags > FILE_RENAME_REPLACE_IF_EXISTS) {
+                    (false, false) => FileRenameInformation,
+                    (false, true) => FileRenameInformationEx,
+                    (true, false) => FileLinkInformation,
+                    (true, true) => FileLinkInformationEx,
                 };
                 self.call(slot, "rename", Mask::None, |file| {
                     file.set_information(class, &information)

@@ -140,11 +140,14 @@ impl fmt::Display for Operation {
                 slot,
                 to,
                 link,
-                replace,
+                flags,
             } => {
                 let what = if *link { "link" } else { "rename" };
-                let replace = if *replace { ", replacing" } else { "" };
-                write!(f, "{what} the file of handle {slot} to {to}{replace}")
+                write!(f, "{what} the file of handle {slot} to {to}")?;
+                if *flags != 0 {
+                    write!(f, ", with flags {flags:#x}")?;
+                }
+                Ok(())
             }
             Self::Delete { slot, delete } => {
                 let what = if *delete { "delete" } else { "keep" };

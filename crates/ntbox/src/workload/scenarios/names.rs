@@ -180,7 +180,7 @@ pub(super) fn links(worker: &mut Worker, root: &str) {
     };
     worker.close(&b, onto);
     let kept = worker.retried("rename", &a, Mask::None, || {
-        from.set_information(FileRenameInformation, &rename_information("onto", false))
+        from.set_information(FileRenameInformation, &rename_information("onto", 0))
     });
     worker.expect_status(
         &a,
@@ -189,7 +189,10 @@ pub(super) fn links(worker: &mut Worker, root: &str) {
         STATUS_OBJECT_NAME_COLLISION,
     );
     let replaced = worker.retried("rename", &a, Mask::None, || {
-        from.set_information(FileRenameInformation, &rename_information("onto", true))
+        from.set_information(
+            FileRenameInformation,
+            &rename_information("onto", FILE_RENAME_REPLACE_IF_EXISTS),
+        )
     });
     worker.expect(&a, "rename that replaces", &replaced);
     worker.retried("query name", &b, Mask::None, || {

@@ -97,11 +97,14 @@ impl TreeCopy<'_> {
             let path = self.path(file);
             let (information, target) = if place % 64 == 0 {
                 let target = format!("{}\\moved {place}", self.root);
-                (rename_information(&worker.full(&target), false), target)
+                (rename_information(&worker.full(&target), 0), target)
             } else {
                 let name = format!("renamed {place}");
                 let parent = path.rsplit_once('\\').map_or("", |(parent, _)| parent);
-                (rename_information(&name, true), format!("{parent}\\{name}"))
+                (
+                    rename_information(&name, FILE_RENAME_REPLACE_IF_EXISTS),
+                    format!("{parent}\\{name}"),
+                )
             };
             let opened = worker.must_open(&path, |open| {
                 open.access(DELETE | SYNCHRONIZE)
