@@ -5,8 +5,8 @@
 //! (`STATUS_OBJECT_NAME_COLLISION`), hidden and system files keep their
 //! attributes or are not overwritten, extended attributes are
 //! `STATUS_EAS_NOT_SUPPORTED`. FAT has no opens by file id; they do as on NTFS,
-//! which knows no file of a wrong id (`STATUS_INVALID_PARAMETER`) and deletes
-//! none on close. Security descriptors are stored and shown but grant or deny
+//! which knows no file of a wrong id (`STATUS_INVALID_PARAMETER`) and neither
+//! deletes nor renames one that was opened so. Security descriptors are stored and shown but grant or deny
 //! nothing.
 
 use super::host_status;
@@ -141,7 +141,7 @@ impl Request {
     fn check(&self) -> Result<(), NTSTATUS> {
         let directory = self.has(FILE_DIRECTORY_FILE);
         let wrong = self.disposition > FILE_OVERWRITE_IF
-            || self.id.is_some() && (self.open_target_directory || self.has(FILE_DELETE_ON_CLOSE))
+            || self.id.is_some() && self.open_target_directory
             || directory && (self.has(FILE_NON_DIRECTORY_FILE) || self.overwrites())
             || self.allocation < 0;
         if wrong {

@@ -3,9 +3,15 @@
 //! A host name shows on the volume unchanged where NT allows it. Characters
 //! that NT forbids (`"*:<>?|\` and controls) and bytes that are not UTF-8 show
 //! as U+F000 plus the character or byte, a private-use range, as other systems
-//! do that share folders with Windows. A host name that would not come back to
-//! itself this way is hidden. So every name that a program sees can be opened,
-//! and none can reach another file than the one it was listed for.
+//! do that share folders with Windows. A surrogate without its partner, which
+//! NT does not mind, is three bytes on a host whose names are bytes (WTF-8). A
+//! host name that would not come back to itself this way is hidden. So every
+//! name that a program sees can be opened, and none can reach another file than
+//! the one it was listed for.
+//!
+//! On such a host a name may be too long though it has no more than 255 units:
+//! it has room for 255 bytes, and the units may have 510 different ones. No rule
+//! that looks at the name alone can hold them, so they are refused.
 //!
 //! Stream names (`file:stream`) are refused as FAT refuses them: a colon is an
 //! invalid character. There are no short names.
@@ -75,8 +81,9 @@ pub fn to_nt(name: &OsStr) -> Option<Vec<u16>> {
 /// The host name for a component on the volume.
 ///
 /// # Errors
-/// `STATUS_OBJECT_NAME_INVALID`: empty, too long, `.` or `..`, a forbidden
-/// character, ill-formed UTF-16, or a name the volume does not show as itself.
+/// `STATUS_OBJECT_NAME_INVALID`: empty, too long for NT, `.` or `..`, a forbidden
+/// character, or a name the volume does not show as itself. What is too long for the host
+/// alone, the host says.
 pub fn to_host(component: &[u16]) -> Result<OsString, NTSTATUS> {
     let dots = component.iter().all(|unit| *unit == u16::from(b'.')) && component.len() <= 2;
     if dots
@@ -221,6 +228,37 @@ mod tests {
     }
 
     #[test]
+    fn surrogates_need_no_partner() {
+        for name in [
+            &[0xD800][..],
+            &[0xDC00, 0x61],
+            &[0xDC00, 0xD800],
+            &[0xD800, 0xD83D, 0xDE00],
+            &[0xD83D, 0xDE00, 0xDC00],
+            &[0xD800, 0xE9],
+        ] {
+            let host = to_host(name).unwrap();
+            assert_eq!(to_nt(&host).as_deref(), Some(name), "{name:x?}");
+        }
+        let pair = to_host(&[0xD83D, 0xDE00]);
+        assert_eq!(pair, Ok("\u{1F600}".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn two_halves_of_a_character_are_not_the_character() {
+        use std::os::unix::ffi::OsStrExt;
+        let halves = OsStr::from_bytes(b"\xED\xA0\xBD\xED\xB8\x80");
+        let shown = to_nt(halves).unwrap();
+        assert_eq!(shown, [0xF0ED, 0xF0A0, 0xF0BD, 0xF0ED, 0xF0B8, 0xF080]);
+        assert_eq!(to_host(&shown), Ok(halves.to_owned()));
+        let half = OsStr::from_bytes(b"\xED\xA0\xBD");
+        assert_eq!(to_nt(half), Some(vec![0xD83D]));
+        // Its bytes one by one would be another name of the same file.
+        assert!(to_host(&[0xF0ED, 0xF0A0, 0xF0BD]).is_err());
+    }
+
+    #[test]
     fn names_that_lead_elsewhere_are_invalid() {
         for name in ["", ".", "..", "a/b", "a:b", "a*", "x\\y", "a\0b"] {
             assert_eq!(
@@ -229,8 +267,6 @@ mod tests {
                 "{name:?}"
             );
         }
-        // A host that has names of bytes has none for half a character; Windows does not mind.
-        assert_eq!(to_host(&[0xD800]).is_err(), cfg!(unix));
         assert!(to_host(&[0x61; 256]).is_err());
         // U+F02F would stand for a slash, which no host name holds.
         assert_eq!(to_host(&[0xF02F]), Ok("\u{F02F}".into()));

@@ -208,7 +208,8 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
             .unwrap_or(0)
             .next_multiple_of(CLUSTER);
     }
-    let delete_on_close = request.has(FILE_DELETE_ON_CLOSE) && !request.open_target_directory;
+    let named = !request.open_target_directory && request.id.is_none();
+    let delete_on_close = request.has(FILE_DELETE_ON_CLOSE) && named;
     state.opens.insert(
         open,
         Open {
@@ -216,6 +217,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
             link: number,
             shared: new.shared,
             granted: new.granted,
+            by_id: request.id.is_some(),
             delete_on_close,
             delete_at_cleanup: false,
             cleaned_up: false,

@@ -65,12 +65,11 @@ impl Volume {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
         }
         let mut state = self.state();
-        state.usable(id)?;
-        let file = state
-            .opens
-            .get(&id)
-            .map(|open| open.file)
-            .ok_or(STATUS_INVALID_PARAMETER)?;
+        let open = state.usable(id)?;
+        if open.by_id {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        let file = open.file;
         let node = state.file_of(id)?;
         let is_directory = match node.object {
             Object::Volume => return Err(STATUS_INVALID_PARAMETER),

@@ -174,7 +174,9 @@ impl Volume {
 
     fn set_disposition(&self, id: OpenId, flags: u32) -> Result<(), NTSTATUS> {
         let mut state = self.state();
-        state.usable(id)?;
+        if state.usable(id)?.by_id {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
         let delete = flags & disposition::DELETE != 0;
         if flags & disposition::ON_CLOSE != 0 {
             let open = state.opens.get_mut(&id).ok_or(STATUS_INVALID_PARAMETER)?;

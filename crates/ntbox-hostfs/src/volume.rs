@@ -139,6 +139,8 @@ pub struct Open {
     pub shared: Use,
     /// Access that was granted.
     pub granted: u32,
+    /// It was opened by the id of its file, and so has no name that it could change or delete.
+    pub by_id: bool,
     /// It was opened to delete.
     pub delete_on_close: bool,
     /// Deletion by this handle does not wait for others.

@@ -5,6 +5,7 @@
 
 mod choices;
 mod devices;
+mod names;
 mod oplocks;
 mod paging;
 mod waiting;

@@ -105,6 +105,31 @@ fn directories_and_files_are_told_apart() {
 
 /// By what FileInternalInformation says, open or not, wherever it lies and whatever it is called by now.
 #[test]
+fn a_file_opened_by_its_id_gets_names_and_loses_none() {
+    let fixture = new();
+    fixture.make(r"\a", b"");
+    let a = fixture.open(r"\a", FILE_OPEN, 0);
+    let id = fixture.query(a, FileInternalInformation, 8).unwrap();
+    fixture.close(a);
+    let by_id = Request {
+        id: Some(u64::from_le_bytes(id.try_into().unwrap())),
+        ..request("", FILE_OPEN, FILE_OPEN_BY_FILE_ID | FILE_DELETE_ON_CLOSE)
+    };
+    let file = fixture.try_open(&by_id).unwrap().open;
+    assert_eq!(fixture.link(file, None, "b", 0), STATUS_SUCCESS);
+    assert_eq!(fixture.rename(file, None, "c", 0), STATUS_INVALID_PARAMETER);
+    let delete = [
+        (FileDispositionInformation, &[1][..]),
+        (FileDispositionInformationEx, &[1, 0, 0, 0]),
+    ];
+    for (class, buffer) in delete {
+        assert_eq!(fixture.set(file, class, buffer), STATUS_INVALID_PARAMETER);
+    }
+    fixture.close(file);
+    assert!(fixture.host("a").exists() && fixture.host("b").exists());
+}
+
+#[test]
 fn files_are_opened_by_their_id() {
     let fixture = new();
     fixture.close(fixture.open(r"\Dir", FILE_CREATE, FILE_DIRECTORY_FILE));
@@ -147,10 +172,8 @@ fn files_are_opened_by_their_id() {
         assert_eq!(fixture.name(again), expected);
         fixture.close(again);
     }
-    for (id, options) in [(u64::MAX, 0), (id, FILE_DELETE_ON_CLOSE)] {
-        let refused = by_id(id, options).map(|created| created.open);
-        assert_eq!(refused, Err(STATUS_INVALID_PARAMETER));
-    }
+    let refused = by_id(u64::MAX, 0).map(|created| created.open);
+    assert_eq!(refused, Err(STATUS_INVALID_PARAMETER));
     assert_eq!(
         by_id(id, FILE_DIRECTORY_FILE).map(|created| created.open),
         Err(STATUS_NOT_A_DIRECTORY)

@@ -17,12 +17,12 @@ pub fn of_units(units: &[u16]) -> Option<u64> {
     Some(id.fold(0, |id, unit| id << 16 | u64::from(unit)))
 }
 
-/// The text of a name that is opened with `options`, and the id that ends it.
-pub fn name_and_id(name: &[u16], options: u32) -> (String, Option<u64>) {
+/// A name that is opened with `options` without the id that ends it, and that.
+pub fn name_and_id(name: &[u16], options: u32) -> (&[u16], Option<u64>) {
     let by_id = options & FILE_OPEN_BY_FILE_ID != 0;
     match name.split_last_chunk::<UNITS>() {
-        Some((name, id)) if by_id => (String::from_utf16_lossy(name), of_units(id)),
-        _ => (String::from_utf16_lossy(name), None),
+        Some((name, id)) if by_id => (name, of_units(id)),
+        _ => (name, None),
     }
 }
 
@@ -36,9 +36,9 @@ mod tests {
         assert_eq!(to_units(id), [0xD8CD, 0x89AB, 0x4567, 0x0123]);
         assert_eq!(of_units(&to_units(id)), Some(id));
         assert_eq!(of_units(&[1, 2, 3]), None);
-        let text = r"\??\C:\";
-        let name: Vec<u16> = text.encode_utf16().chain(to_units(id)).collect();
-        let with_id = (text.to_owned(), Some(id));
+        let text: Vec<u16> = r"\??\C:\".encode_utf16().collect();
+        let name = [&text[..], &to_units(id)].concat();
+        let with_id = (&text[..], Some(id));
         assert_eq!(name_and_id(&name, FILE_OPEN_BY_FILE_ID), with_id);
         assert_eq!(name_and_id(&name, 0).1, None);
         assert_eq!(name_and_id(&[1, 2, 3], FILE_OPEN_BY_FILE_ID).1, None);

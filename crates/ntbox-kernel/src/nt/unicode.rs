@@ -29,6 +29,19 @@ pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
     unsafe { std::slice::from_raw_parts(string.Buffer, usize::from(string.Length) / 2) }
 }
 
+/// The text that a name begins with, and the rest of it from its first surrogate on that has no partner. What names
+/// an object is text; the name of a file that follows need not be.
+pub fn text_and_rest(name: &[u16]) -> (String, &[u16]) {
+    let mut text = String::new();
+    let mut units = 0;
+    for character in char::decode_utf16(name.iter().copied()) {
+        let Ok(character) = character else { break };
+        text.push(character);
+        units += character.len_utf16();
+    }
+    (text, name.get(units..).unwrap_or_default())
+}
+
 /// A `UNICODE_STRING` that owns its buffer (terminated with a zero unit that is not counted).
 pub struct OwnedUnicodeString {
     buffer: Vec<u16>,
@@ -49,5 +62,21 @@ impl OwnedUnicodeString {
             MaximumLength: bytes,
             Buffer: self.buffer.as_ptr().cast_mut(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text_and_rest;
+
+    #[test]
+    fn text_ends_before_half_a_character() {
+        let name = [0x5C, 0xD83D, 0xDE00, 0xD83D, 0x61];
+        assert_eq!(
+            text_and_rest(&name[..3]),
+            ("\\\u{1F600}".to_owned(), &[][..])
+        );
+        assert_eq!(text_and_rest(&name), ("\\\u{1F600}".to_owned(), &name[3..]));
+        assert_eq!(text_and_rest(&[0xDC00]), (String::new(), &[0xDC00][..]));
     }
 }

@@ -363,7 +363,7 @@ impl TargetDirectory {
             .chunks_exact(2)
             .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
             .collect();
-        let name = String::from_utf16_lossy(&units);
+        let (name, rest) = unicode::text_and_rest(&units);
         if root.is_null() && !name.starts_with('\\') {
             return Ok(None);
         }
@@ -379,6 +379,7 @@ impl TargetDirectory {
         };
         let request = OpenRequest {
             name: &name,
+            rest,
             root,
             access: FILE_WRITE_DATA | SYNCHRONIZE,
             options: FILE_OPEN_FOR_BACKUP_INTENT,

@@ -114,6 +114,7 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     // SAFETY: the driver's string.
     let name = unsafe { unicode::units(attributes.ObjectName) };
     let (name, file_id) = file_id::name_and_id(name, options);
+    let (name, rest) = unicode::text_and_rest(name);
     let extended: &[u8] = if extended.is_null() {
         &[]
     } else {
@@ -122,6 +123,7 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     };
     let request = OpenRequest {
         name: &name,
+        rest,
         file_id,
         root: attributes.RootDirectory,
         access,

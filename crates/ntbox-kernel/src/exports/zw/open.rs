@@ -42,8 +42,10 @@ unsafe fn open_file(
     // SAFETY: valid attributes have a valid name, or none.
     let name = unsafe { unicode::units(string) };
     let (name, file_id) = file_id::name_and_id(name, wanted.options);
+    let (name, rest) = unicode::text_and_rest(name);
     let request = OpenRequest {
         name: &name,
+        rest,
         file_id,
         root: attributes.root,
         access: wanted.access,

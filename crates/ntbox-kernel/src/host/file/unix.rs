@@ -336,25 +336,83 @@ impl File {
     }
 }
 
-/// The UTF-16 form of a host name, one result per unit: `Err` holds a byte that is not UTF-8.
+/// The UTF-16 form of a host name, one result per unit: `Err` holds a byte that is not UTF-8. A surrogate that is not
+/// one of a pair is in the name as UTF-8 would have it if it had surrogates (WTF-8).
 pub fn units_of_os_str(name: &OsStr) -> Vec<Result<u16, u8>> {
     let mut units = Vec::with_capacity(name.len());
     for chunk in name.as_bytes().utf8_chunks() {
         units.extend(chunk.valid().encode_utf16().map(Ok));
         units.extend(chunk.invalid().iter().copied().map(Err));
     }
+    if units.contains(&Err(SURROGATE)) {
+        units = with_surrogates(&units);
+    }
     units
 }
 
-/// The host name of such a form; `None` if the units are not well-formed UTF-16.
+/// The first of the three bytes of a surrogate.
+const SURROGATE: u8 = 0xED;
+
+/// The surrogate whose bytes begin the units.
+fn surrogate(units: &[Result<u16, u8>]) -> Option<u16> {
+    match units {
+        [
+            Err(SURROGATE),
+            Err(second @ 0xA0..=0xBF),
+            Err(third @ 0x80..=0xBF),
+            ..,
+        ] => Some(0xD000 | u16::from(second & 0x3F) << 6 | u16::from(third & 0x3F)),
+        _ => None,
+    }
+}
+
+/// The units with surrogates in the place of their bytes. Those of a pair stay bytes: the pair is a character, which
+/// has other ones.
+fn with_surrogates(units: &[Result<u16, u8>]) -> Vec<Result<u16, u8>> {
+    const BYTES: usize = 3;
+    let mut found = Vec::with_capacity(units.len());
+    let mut rest = units;
+    while let Some((first, behind)) = rest.split_first() {
+        let behind_bytes = rest.get(BYTES..).unwrap_or_default();
+        let paired = |high| {
+            (0xD800..0xDC00).contains(&high)
+                && surrogate(behind_bytes).is_some_and(|low| low >= 0xDC00)
+        };
+        match surrogate(rest) {
+            Some(high) if paired(high) => {
+                let (pair, behind) = rest.split_at(2 * BYTES);
+                found.extend_from_slice(pair);
+                rest = behind;
+            }
+            Some(alone) => {
+                found.push(Ok(alone));
+                rest = behind_bytes;
+            }
+            None => {
+                found.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    found
+}
+
+/// The host name of such a form.
 pub fn os_string_of_units(units: &[Result<u16, u8>]) -> Option<OsString> {
     let mut bytes = Vec::with_capacity(units.len());
     for run in units.chunk_by(|a, b| a.is_ok() == b.is_ok()) {
-        if run.first()?.is_ok() {
-            let text: Vec<u16> = run.iter().filter_map(|unit| unit.ok()).collect();
-            bytes.extend_from_slice(String::from_utf16(&text).ok()?.as_bytes());
-        } else {
-            bytes.extend(run.iter().filter_map(|unit| unit.err()));
+        bytes.extend(run.iter().filter_map(|unit| unit.err()));
+        for character in char::decode_utf16(run.iter().filter_map(|unit| unit.ok())) {
+            match character {
+                Ok(character) => {
+                    bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                Err(alone) => {
+                    let unit = alone.unpaired_surrogate();
+                    let low = |bits: u16| 0x80 | (bits & 0x3F) as u8;
+                    bytes.extend([SURROGATE, low(unit >> 6), low(unit)]);
+                }
+            }
         }
     }
     Some(OsString::from_vec(bytes))

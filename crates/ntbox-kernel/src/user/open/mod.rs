@@ -36,6 +36,8 @@ const REPARSE_LIMIT: usize = 32;
 pub struct OpenRequest<'a> {
     /// A full name (`\??\C:\a`), or one relative to `root`.
     pub name: &'a str,
+    /// Rest of a name from its first surrogate on that has no partner; see [`unicode::text_and_rest`].
+    pub rest: &'a [u16],
     /// With `FILE_OPEN_BY_FILE_ID`: the id of the file, which follows the name.
     pub file_id: Option<u64>,
     /// Handle of the file that `name` is relative to, or null.
@@ -70,6 +72,7 @@ impl Default for OpenRequest<'_> {
     fn default() -> Self {
         Self {
             name: "",
+            rest: &[],
             file_id: None,
             root: null_mut(),
             access: access::READ,
@@ -103,10 +106,15 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
         return Err(STATUS_INVALID_PARAMETER);
     }
     let mut name = request.name.to_owned();
+    let mut rest = request.rest.to_owned();
     let mut root = request.root;
     for _ in 0..REPARSE_LIMIT {
         let target = Target::parse(&name, root, granted, request.device_hint)?;
-        let (file, iosb) = target.open(request, granted)?;
+        let request = OpenRequest {
+            rest: &rest,
+            ..*request
+        };
+        let (file, iosb) = target.open(&request, granted)?;
         // SAFETY: the service wrote the block.
         let status = unsafe { iosb.Anonymous.Status };
         if status == STATUS_REPARSE {
@@ -114,7 +122,8 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
             // SAFETY: a file object that was not opened.
             let string = unsafe { &raw const (*file).FileName };
             // SAFETY: as above; the driver left a valid string.
-            name = unsafe { unicode::to_string(string) };
+            let (text, units) = unicode::text_and_rest(unsafe { unicode::units(string) });
+            (name, rest) = (text, units.to_vec());
             root = null_mut();
             // SAFETY: the creation's reference.
             unsafe { lifetime::dereference(file.cast()) };

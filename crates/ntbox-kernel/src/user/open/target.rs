@@ -186,6 +186,7 @@ impl Target {
         }
         let id = request.file_id.map(file_id::to_units);
         let name = self.remaining.encode_utf16();
+        let name = name.chain(request.rest.iter().copied());
         let name: Vec<u16> = name.chain(id.into_iter().flatten()).collect();
         // SAFETY: the target keeps the device; the file object takes its own reference.
         let file = unsafe { file::create(self.parsed, &name, flags) };

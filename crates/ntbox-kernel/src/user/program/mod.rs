@@ -57,6 +57,11 @@ impl<'a> CreateParameters<'a> {
         self.open.options |= FILE_OPEN_BY_FILE_ID;
         self
     }
+    /// The name goes on with these units.
+    pub fn rest(mut self, rest: &'a [u16]) -> Self {
+        self.open.rest = rest;
+        self
+    }
     /// Rights asked for.
     pub fn access(mut self, access: u32) -> Self {
         self.open.access = access;
