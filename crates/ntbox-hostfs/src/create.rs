@@ -174,7 +174,8 @@ impl Volume {
     /// Opens or creates.
     ///
     /// # Errors
-    /// The statuses of `NtCreateFile`; `STATUS_PENDING` if it waits, as the request of `effects`.
+    /// The statuses of `NtCreateFile`; `STATUS_PENDING` if it waits, as the request of `effects`;
+    /// `STATUS_REPARSE` if the name goes on elsewhere, as `effects` says.
     pub fn create(
         &self,
         request: &Request,
@@ -192,9 +193,7 @@ impl Volume {
         let mut target = None;
         if request.open_target_directory {
             let last = path.components.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
-            let resolved = self
-                .tree
-                .resolve(&path.components, request.case_sensitive)?;
+            let resolved = self.resolve(&state, request, &path, false, &mut effects.met)?;
             let found = if resolved.existing.is_some() {
                 result::EXISTS
             } else {
@@ -210,9 +209,7 @@ impl Volume {
         } else if path.components.is_empty() {
             self.open_root(&state, request)?
         } else {
-            let resolved = self
-                .tree
-                .resolve(&path.components, request.case_sensitive)?;
+            let resolved = self.resolve(&state, request, &path, true, &mut effects.met)?;
             match resolved.existing {
                 Some(_) => self.open_existing(
                     &mut state,
@@ -262,9 +259,7 @@ impl Volume {
             let root = self.tree.root()?;
             root.metadata().map_err(|error| host_status::of(&error))?
         } else {
-            let resolved = self
-                .tree
-                .resolve(&path.components, request.case_sensitive)?;
+            let resolved = self.resolve(&state, request, &path, true, &mut None)?;
             let existing = resolved.existing.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
             refuse_if_going(&state, existing.metadata.identity, &resolved.components)?;
             existing.metadata

@@ -254,9 +254,10 @@ fn overwrite(
     } else {
         attributes
     };
-    let new = kept | request.attributes & attribute::SETTABLE | attribute::ARCHIVE;
+    let new = (kept | request.attributes) & attribute::SETTABLE | attribute::ARCHIVE;
     let overlay = state.overlay(metadata.identity);
     overlay.attributes = Some(new);
+    overlay.reparse.clear();
     if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
         overlay.security.clone_from(&request.security);
     }

@@ -126,14 +126,16 @@ impl Layout {
             .long([file.size, file.allocation])
             .int([file.attributes, length]);
         let id = file.index as i64;
+        // Where there is no field for the tag, that for the size of extended attributes has it.
+        let tag = file.reparse_tag;
         match self.tail {
             Tail::None => record,
-            Tail::Ea => record.int([0]),
-            Tail::EaShort => record.int([0]).pad_to(self.head),
-            Tail::EaId => record.int([0, 0]).long([id]),
-            Tail::EaShortId => record.int([0]).pad_to(96).long([id]),
-            Tail::EaTagId => record.int([0, 0]).long([id, 0]),
-            Tail::EaTagIdShort => record.int([0, 0]).long([id, 0]).pad_to(self.head),
+            Tail::Ea => record.int([tag]),
+            Tail::EaShort => record.int([tag]).pad_to(self.head),
+            Tail::EaId => record.int([tag, 0]).long([id]),
+            Tail::EaShortId => record.int([tag]).pad_to(96).long([id]),
+            Tail::EaTagId => record.int([0, tag]).long([id, 0]),
+            Tail::EaTagIdShort => record.int([0, tag]).long([id, 0]).pad_to(self.head),
         }
         .units(name)
         .finish()

@@ -4,7 +4,7 @@
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
 //! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
 //! ([`data`]), information ([`query`], [`set`], [`rename`], [`links`], [`volume_information`],
-//! [`security`]), listings ([`directory`]), locks, oplocks and change notification
+//! [`security`]), reparse points ([`reparse`]), listings ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
@@ -49,6 +49,7 @@ pub mod query;
 pub mod record;
 pub mod redirector;
 pub mod rename;
+pub mod reparse;
 pub mod request;
 pub mod resolve;
 pub mod routines;

@@ -9,16 +9,17 @@
 use super::context::{self, Mounted};
 use super::create::{Created, Request};
 use super::pending::{self, Worked};
-use super::waiting::{Effects, Ticket};
+use super::waiting::{Effects, Met, Ticket};
 use super::{names, redirector, volume_devices};
 use ntbox_kernel::io_manager::file;
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FILE_OPEN_BY_FILE_ID,
     FO_VOLUME_OPEN, IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE,
     SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER,
-    STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_SUCCESS,
-    file_id, unicode,
+    STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_REPARSE,
+    STATUS_SUCCESS, file_id, reparse, unicode,
 };
+use ntbox_kernel::pool;
 use std::ffi::c_void;
 
 /// Works on a create.
@@ -46,6 +47,7 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     };
     let mut effects = Effects::new(&pending::claim).of_request(Ticket(irp as usize), &arm);
     let created = place.mounted.volume.create(&request, &mut effects);
+    let met = effects.met.take();
     pending::finish_waiting(effects.into_finished(), false);
     match created {
         Ok(created) => {
@@ -59,8 +61,38 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
             Worked::Done(status, created.information)
         }
         Err(STATUS_PENDING) => Worked::Waits,
-        Err(status) => Worked::Done(status, 0),
+        Err(status) => {
+            // SAFETY: contract; the file object belongs to the create.
+            let tag = met.map_or(0, |met| unsafe { hand_over(&place, irp, &met) });
+            Worked::Done(status, tag as usize)
+        }
     }
+}
+
+/// The tag of reparse points in auxiliary buffers, which filters may free and replace, in the order of memory.
+const REPARSE_TAG: u32 = u32::from_le_bytes(*b"HfRp");
+
+/// Leaves the reparse point that a create has met to the I/O manager, in a buffer that is the request's, with the whole
+/// name in the file object; its tag.
+///
+/// # Safety
+/// `irp` is the caller's create, which ends with STATUS_REPARSE.
+unsafe fn hand_over(place: &Place, irp: *mut IRP, met: &Met) -> u32 {
+    let mut data = met.data.clone();
+    if let Some(unparsed) = data.get_mut(reparse::UNPARSED) {
+        unparsed.copy_from_slice(&((met.unparsed * 2) as u16).to_le_bytes());
+    }
+    let buffer: *mut u8 = pool::allocate_for_anybody(data.len(), REPARSE_TAG).cast();
+    // SAFETY: a new block of that size.
+    unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buffer, data.len()) };
+    // SAFETY: contract.
+    unsafe { (*irp).Tail.Overlay.AuxiliaryBuffer = buffer.cast() };
+    // SAFETY: contract.
+    let given = unsafe { unicode::units(&raw const (*place.file).FileName) };
+    let name = [given.get(..place.skipped).unwrap_or_default(), &met.name].concat();
+    // SAFETY: contract; the old name was copied.
+    unsafe { file::put_name(place.file, &name) };
+    reparse::tag(&met.data)
 }
 
 /// Answers `FastIoQueryOpen`: true if `information` and the request's status say all.
@@ -89,6 +121,8 @@ pub unsafe fn query_open(
             let buffer = unsafe { std::slice::from_raw_parts_mut(information.cast::<u8>(), BYTES) };
             super::query::network_open(&state).fixed(buffer).0
         }
+        // Where the name goes on is not this volume's to say.
+        Err(STATUS_REPARSE) => return false,
         Err(status) => status,
     };
     // SAFETY: contract.

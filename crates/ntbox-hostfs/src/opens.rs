@@ -12,7 +12,7 @@ use super::waiting::Effects;
 use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata};
 use ntbox_kernel::nt::{
     FILE_DELETE_ON_CLOSE, FILE_NO_INTERMEDIATE_BUFFERING, NTSTATUS, STATUS_FILE_CLOSED,
-    STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED,
+    STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED, reparse,
 };
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -88,7 +88,11 @@ impl State {
             .get(&metadata.identity)
             .and_then(|overlay| overlay.attributes);
         let base = if directory { 0 } else { attribute::ARCHIVE };
-        stored.unwrap_or(base) | if directory { attribute::DIRECTORY } else { 0 }
+        let reparse = match self.reparse_point(metadata.identity) {
+            [] => 0,
+            _ => attribute::REPARSE_POINT,
+        };
+        stored.unwrap_or(base) | reparse | if directory { attribute::DIRECTORY } else { 0 }
     }
     /// State of a host file as NT sees it. Sizes that are the host's own business (of its
     /// directories, of its blocks) are left out of it.
@@ -120,6 +124,7 @@ impl State {
             } else {
                 attributes
             },
+            reparse_tag: reparse::tag(self.reparse_point(metadata.identity)),
             directory,
             links: if directory { 1 } else { metadata.links },
             links_going: node.map_or(0, |node| node.links.values().filter(going).count() as u32),

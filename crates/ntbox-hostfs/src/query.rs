@@ -119,7 +119,9 @@ impl Volume {
             FileEaInformation => Record::new().int([0]).fixed(buffer),
             FilePositionInformation => Record::new().long([position]).fixed(buffer),
             FileNetworkOpenInformation => network_open(&state).fixed(buffer),
-            FileAttributeTagInformation => Record::new().int([state.attributes, 0]).fixed(buffer),
+            FileAttributeTagInformation => Record::new()
+                .int([state.attributes, state.reparse_tag])
+                .fixed(buffer),
             FileNameInformation | FileNormalizedNameInformation => {
                 name(&self.name(id)?).cut(buffer, 4, 8)
             }
@@ -219,6 +221,7 @@ mod tests {
         size: 10,
         attributes: attribute::ARCHIVE,
         directory: false,
+        reparse_tag: 0,
         links: 1,
         links_going: 0,
         index: 77,

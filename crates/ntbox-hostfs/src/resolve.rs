@@ -9,10 +9,10 @@
 //! elsewhere, is `STATUS_ACCESS_DENIED`, and so is a chain of more than 32.
 
 use super::{host_status, names};
-use ntbox_kernel::host::file::{Directory, Kind, Metadata};
+use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_OBJECT_PATH_NOT_FOUND, STATUS_VOLUME_DISMOUNTED,
+    STATUS_OBJECT_PATH_NOT_FOUND, STATUS_REPARSE, STATUS_VOLUME_DISMOUNTED,
 };
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -97,6 +97,19 @@ impl Tree {
     /// `STATUS_OBJECT_NAME_INVALID`, `STATUS_OBJECT_PATH_NOT_FOUND` if the way to the last
     /// component is missing, `STATUS_ACCESS_DENIED`.
     pub fn resolve(&self, path: &[Vec<u16>], case_sensitive: bool) -> Result<Resolved, NTSTATUS> {
+        self.resolve_until(path, case_sensitive, &|_, _| false)
+    }
+
+    /// As [`resolve`](Self::resolve), as long as `stops` does not stop at a file, which is that component.
+    ///
+    /// # Errors
+    /// `STATUS_REPARSE` if it does.
+    pub(super) fn resolve_until(
+        &self,
+        path: &[Vec<u16>],
+        case_sensitive: bool,
+        stops: &dyn Fn(Identity, usize) -> bool,
+    ) -> Result<Resolved, NTSTATUS> {
         let hosts = path
             .iter()
             .map(|component| names::to_host(component))
@@ -105,10 +118,13 @@ impl Tree {
         let mut stack = vec![self.root()?];
         let mut components = Vec::with_capacity(path.len());
         let mut budget = MAXIMUM_LINKS;
-        for (name, component) in way.iter().zip(path) {
+        for (number, (name, component)) in way.iter().zip(path).enumerate() {
             let here = top(&stack)?;
             let (name, metadata) =
                 find(here, name, component, case_sensitive)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
+            if stops(metadata.identity, number) {
+                return Err(STATUS_REPARSE);
+            }
             components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?);
             match metadata.kind {
                 Kind::Directory => {
@@ -135,6 +151,9 @@ impl Tree {
                 existing: None,
             });
         };
+        if stops(metadata.identity, way.len()) {
+            return Err(STATUS_REPARSE);
+        }
         components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?);
         let existing = match metadata.kind {
             Kind::Link => self.target(stack, &name, &mut budget)?,

@@ -12,7 +12,7 @@ use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
 use super::waiting::{Effects, Reply};
-use super::{buffers, context, mdl_transfers, opening, setting, volume_devices};
+use super::{buffers, context, mdl_transfers, opening, reparse, setting, volume_devices};
 use ntbox_kernel::io_manager::{cache_pages, mount};
 use ntbox_kernel::nt::*;
 
@@ -288,15 +288,21 @@ routines! {
         }
         // METHOD_BUFFERED controls have a system buffer; of the others only the status counts.
         let method = parameters.ControlCode & 3;
-        let output = match method {
+        let buffered = |length: u32| match method {
             // SAFETY: the request is this routine's.
-            0 => unsafe { buffers::buffered(request.irp, parameters.OutputBufferLength) }?,
-            _ => &mut [],
+            0 => unsafe { buffers::buffered(request.irp, length) },
+            _ => Ok(&mut [][..]),
         };
+        // Input and output have one buffer.
+        let input = buffered(parameters.InputBufferLength)?.to_vec();
+        let output = buffered(parameters.OutputBufferLength)?;
         let volume = &request.mounted.volume;
         let code = parameters.ControlCode;
         let dismounted = volume.state().dismounted;
-        let reply = request.with_effects(|effects| volume.control(request.open, code, output, effects));
+        let reply = request.with_effects(|effects| match reparse::is_control(code) {
+            true => volume.reparse_control(request.open, code, &input, output, effects),
+            false => volume.control(request.open, code, output, effects),
+        });
         if !dismounted && volume.state().dismounted {
             volume_devices::take_away(request.mounted);
         }

@@ -40,6 +40,7 @@ pub mod attribute {
     pub const ARCHIVE: u32 = 0x20;
     pub const NORMAL: u32 = 0x80;
     pub const TEMPORARY: u32 = 0x100;
+    pub const REPARSE_POINT: u32 = 0x400;
     pub const OFFLINE: u32 = 0x1000;
     pub const NOT_CONTENT_INDEXED: u32 = 0x2000;
     /// Those that a caller may set.
@@ -168,6 +169,8 @@ pub struct Overlay {
     pub changed: Option<(i64, i64)>,
     /// Self-relative security descriptor.
     pub security: Option<Vec<u8>>,
+    /// Data of its reparse point, with the header; empty if it has none.
+    pub reparse: Vec<u8>,
 }
 
 /// State of a file as NT sees it.
@@ -181,6 +184,8 @@ pub struct FileState {
     pub size: i64,
     /// `FILE_ATTRIBUTE_*`.
     pub attributes: u32,
+    /// Tag of its reparse point, or zero.
+    pub reparse_tag: u32,
     /// It is a directory.
     pub directory: bool,
     /// Names it has.

@@ -28,11 +28,24 @@ pub struct Finish {
     pub again: bool,
 }
 
+/// The reparse point that a create has met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Its data.
+    pub data: Vec<u8>,
+    /// The whole name that was opened.
+    pub name: Vec<u16>,
+    /// Units of it behind the reparse point.
+    pub unparsed: usize,
+}
+
 /// What an operation brings about beyond its own result.
 pub struct Effects<'a> {
     claim: &'a dyn Fn(Ticket) -> bool,
     waiter: Option<(Ticket, Arm<'a>)>,
     finished: Vec<Finish>,
+    /// The reparse point that a create has met, with STATUS_REPARSE.
+    pub met: Option<Met>,
 }
 
 impl<'a> Effects<'a> {
@@ -42,6 +55,7 @@ impl<'a> Effects<'a> {
             claim,
             waiter: None,
             finished: Vec::new(),
+            met: None,
         }
     }
     /// The operation itself may wait, as this request.

@@ -8,6 +8,7 @@ mod devices;
 mod names;
 mod oplocks;
 mod paging;
+mod reparse;
 mod waiting;
 
 use crate::adversary::{self, CONFIGURED, Mix};

@@ -6,6 +6,7 @@ mod links;
 mod listing;
 mod mdl_transfers;
 mod opening;
+mod reparse;
 mod waiting;
 
 use crate::control::LockRequest;

@@ -13,7 +13,6 @@
     reason = "file objects are shared with drivers by pointer"
 )]
 
-use super::second_stage::free_buffer;
 use crate::nt::unicode::{self, OwnedUnicodeString};
 use crate::nt::{FILE_OBJECT, UNICODE_STRING};
 use crate::pool;
@@ -107,7 +106,7 @@ impl Kept {
                 let bytes = usize::from(name.MaximumLength);
                 self.closed_name = pool::allocate_closed(bytes, what, &rules::FILE_NAME_USED);
                 if !self.closed_name.is_null() {
-                    free_buffer(name.Buffer.cast(), 0);
+                    pool::free_either(name.Buffer.cast(), 0);
                     name.Buffer = self.closed_name.cast();
                 }
             }
@@ -123,10 +122,21 @@ impl Kept {
         unsafe {
             let has_name = !(*file).FileName.Buffer.is_null();
             if has_name {
-                self.free_name(file);
-                (*file).FileName = new(name);
+                self.put(file, name);
             }
             has_name
+        }
+    }
+
+    /// Gives the file this name.
+    ///
+    /// # Safety
+    /// As for [`replace`](Self::replace).
+    pub(super) unsafe fn put(&mut self, file: *mut FILE_OBJECT, name: &[u16]) {
+        // SAFETY: contract.
+        unsafe {
+            self.free_name(file);
+            (*file).FileName = new(name);
         }
     }
 
@@ -158,7 +168,7 @@ impl Kept {
                 pool::free_for_box(closed);
             }
             if !buffer.is_null() && buffer != closed {
-                free_buffer(buffer, 0);
+                pool::free_either(buffer, 0);
             }
         }
     }

@@ -252,7 +252,7 @@ pub unsafe fn build_partial(source: *mut MDL, target: *mut MDL, address: *mut c_
 /// `mdl` came from an allocation of this module and is nobody else's.
 pub unsafe fn free(mdl: *mut MDL, site: usize) {
     // SAFETY: contract.
-    unsafe { super::second_stage::free_buffer(mdl.cast(), site) };
+    unsafe { pool::free_either(mdl.cast(), site) };
 }
 
 #[cfg(test)]

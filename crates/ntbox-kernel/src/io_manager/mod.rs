@@ -58,6 +58,7 @@ pub mod recognizer;
 pub mod references;
 pub mod registration;
 pub mod remove_locks;
+mod reparse;
 pub mod request;
 pub mod running;
 pub mod second_stage;

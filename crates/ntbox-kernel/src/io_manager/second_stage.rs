@@ -19,12 +19,12 @@
     reason = "the request is the I/O manager's from here on"
 )]
 
-use super::{checks, ecp, irp, mdl, own_request_checks, stack_memory};
+use super::{checks, ecp, irp, mdl, own_request_checks, reparse, stack_memory};
 use crate::nt::{
     APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
     IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
     IRP_INPUT_OPERATION, IRP_OB_QUERY_NAME, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
-    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, STATUS_VERIFY_REQUIRED, Status,
+    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS, STATUS_VERIFY_REQUIRED, Status,
 };
 use crate::pool;
 use crate::processor::lifetime;
@@ -42,12 +42,10 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
             finish_associated(irp, boost);
             return;
         }
-        let auxiliary = std::mem::replace(
-            &mut (*irp).Tail.Overlay.AuxiliaryBuffer,
-            std::ptr::null_mut(),
-        );
-        if !auxiliary.is_null() {
-            free_buffer(auxiliary.cast(), irp::completed_by(irp));
+        let auxiliary = &mut (*irp).Tail.Overlay.AuxiliaryBuffer;
+        if !reparse::keeps_buffer(irp) && !auxiliary.is_null() {
+            let auxiliary = std::mem::replace(auxiliary, std::ptr::null_mut());
+            pool::free_either(auxiliary.cast(), irp::completed_by(irp));
         }
         if flags & (IRP_PAGING_IO | IRP_CLOSE_OPERATION) != 0 {
             finish_directly(irp, flags);
@@ -96,14 +94,14 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
 
 /// The second stage on the originator's own thread, for a request with
 /// IRP_DEFER_IO_COMPLETION whose `IoCallDriver` did not return STATUS_PENDING.
-/// Frees the request.
+/// Frees the request; its status, which is another one than the driver's where a create cannot go on at a reparse point.
 ///
 /// # Safety
 /// `irp` was completed, was not pending, and is the caller's again.
-pub unsafe fn finish_synchronously(irp: *mut IRP) {
+pub unsafe fn finish_synchronously(irp: *mut IRP) -> NTSTATUS {
     let _level = irql::raised_to(APC_LEVEL);
     // SAFETY: contract.
-    unsafe { finish(irp) };
+    unsafe { finish(irp) }
 }
 
 /// # Safety
@@ -181,12 +179,15 @@ unsafe fn finish_directly(irp: *mut IRP, flags: u32) {
 
 /// # Safety
 /// `irp` was completed past its top and is nobody else's. Runs on its thread at APC_LEVEL.
-unsafe fn finish(irp: *mut IRP) {
+unsafe fn finish(irp: *mut IRP) -> NTSTATUS {
     debug_assert!(irql::current() < DISPATCH_LEVEL);
     // SAFETY: contract.
     unsafe {
         let file = irp.original_file_object();
         let flags = (*irp).Flags;
+        if flags & IRP_CREATE_OPERATION != 0 {
+            reparse::follow(irp);
+        }
         let status = (*irp).IoStatus;
         let code = status.Anonymous.Status;
         if flags & IRP_BUFFERED_IO != 0 {
@@ -204,7 +205,7 @@ unsafe fn finish(irp: *mut IRP) {
                 );
             }
             if flags & IRP_DEALLOCATE_BUFFER != 0 && !buffer.is_null() {
-                free_buffer(buffer, irp::completed_by(irp));
+                pool::free_either(buffer, irp::completed_by(irp));
             }
         }
         (*irp).Flags &= !(IRP_DEALLOCATE_BUFFER | IRP_BUFFERED_IO);
@@ -259,6 +260,7 @@ unsafe fn finish(irp: *mut IRP) {
         if !file.is_null() && flags & IRP_CREATE_OPERATION == 0 {
             lifetime::dereference(file.cast());
         }
+        code
     }
 }
 
@@ -273,22 +275,6 @@ unsafe fn free_mdls(irp: *mut IRP) {
             mdl::unlock_pages(list);
             mdl::free(list, irp::completed_by(irp));
             list = next;
-        }
-    }
-}
-
-/// Frees a buffer of a request: the I/O manager's, or one that a driver put in its place. On behalf of the call
-/// that returns to `site`, which has completed the request, or of the one that this thread is in.
-///
-/// # Safety
-/// `buffer` is a pool block that nobody else uses.
-pub(super) unsafe fn free_buffer(buffer: *mut std::ffi::c_void, site: usize) {
-    // SAFETY: contract.
-    unsafe {
-        if pool::block_at(buffer as usize).is_some() {
-            pool::free(buffer, None, site);
-        } else {
-            pool::free_for_box_at(buffer, site);
         }
     }
 }

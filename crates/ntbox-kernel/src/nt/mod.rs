@@ -15,6 +15,7 @@ pub mod file_id;
 pub mod fs_filter;
 pub mod irp;
 mod metadata;
+pub mod reparse;
 pub mod routines;
 pub mod stack_location;
 pub mod status;

@@ -251,6 +251,21 @@ pub unsafe fn free_for_box(block: *mut c_void) {
     unsafe { free_for_box_at(block, 0) }
 }
 
+/// Frees what may be the box's or a driver's: a buffer of a request, a name of a file. On behalf of the call that
+/// returns to `site`, which has completed the request, or of the one that this thread is in.
+///
+/// # Safety
+/// `buffer` is a block that nobody else uses.
+pub unsafe fn free_either(buffer: *mut c_void, site: usize) {
+    if block_at(buffer as usize).is_some() {
+        // SAFETY: contract of the function.
+        unsafe { free(buffer, None, site) };
+    } else {
+        // SAFETY: contract of the function.
+        unsafe { free_for_box_at(buffer, site) };
+    }
+}
+
 /// As [`free_for_box`], on behalf of a driver's call that returns to `site`
 /// (the completion of a request): a later use is reported with it. Without one it
 /// is on behalf of the call that this thread is in.

@@ -47,9 +47,10 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         if done % OPERATIONS_OF_PROGRAM == 0 {
             start_program(worker, root);
         }
-        match worker.random.u8(..16) {
-            0 => look(worker, root, &directory),
-            1 => ask_volume(worker),
+        match worker.random.u8(..32) {
+            0..=1 => look(worker, root, &directory),
+            2..=3 => ask_volume(worker),
+            4 => follow(worker, root),
             _ => step(worker, root, &directory, &mut open),
         }
     }
@@ -124,6 +125,70 @@ fn look(worker: &mut Worker, root: &str, directory: &File) {
     worker.retried("list", root, Mask::Directory(class), || {
         directory.query_directory(class, 1024, pattern, restart, single)
     });
+}
+
+/// Makes a symbolic link to one of the files, or a mount point for the directory, opens what it leads to, and takes it
+/// away.
+fn follow(worker: &mut Worker, root: &str) {
+    let number = worker.random.usize(..NAMES);
+    let (tag, target, kind) = match worker.random.bool() {
+        true => (reparse::SYMBOLIC_LINK, format!("r{number}"), 0),
+        false => (reparse::MOUNT_POINT, worker.full(root), FILE_DIRECTORY_FILE),
+    };
+    let units: Vec<u16> = target.encode_utf16().collect();
+    let data = reparse::leading_to(tag, &units, tag == reparse::SYMBOLIC_LINK);
+    let path = format!("{root}\\link");
+    let Some(made) = open_itself(worker, &path, kind) else {
+        return;
+    };
+    worker.retried("set reparse point", &path, Mask::None, || {
+        made.fs_control(FSCTL_SET_REPARSE_POINT, &data, 0)
+    });
+    worker.close(&path, made);
+    let behind = match kind {
+        0 => path.clone(),
+        _ => format!("{path}\\r{number}"),
+    };
+    let led = worker.open(&behind, |open| {
+        open.access(READ)
+            .options(synchronous(FILE_NON_DIRECTORY_FILE))
+    });
+    if let Some(file) = led {
+        let mask = Mask::File(FileNameInformation);
+        worker.retried("query information", &behind, mask, || {
+            file.query_information(FileNameInformation, 512)
+        });
+        worker.close(&behind, file);
+    }
+    let full = worker.full(&path);
+    let mask = Mask::File(FileNetworkOpenInformation);
+    worker.retried("query attributes", &path, mask, || query_attributes(&full));
+    let Some(link) = open_itself(worker, &path, kind) else {
+        return;
+    };
+    worker.retried("get reparse point", &path, Mask::All, || {
+        link.fs_control(FSCTL_GET_REPARSE_POINT, &[], 512)
+    });
+    worker.retried("query tag", &path, Mask::None, || {
+        link.query_information(FileAttributeTagInformation, 8)
+    });
+    let header = [&tag.to_le_bytes()[..], &[0; 4]].concat();
+    worker.retried("delete reparse point", &path, Mask::None, || {
+        link.fs_control(FSCTL_DELETE_REPARSE_POINT, &header, 0)
+    });
+    worker.retried("delete", &path, Mask::None, || {
+        link.set_information(FileDispositionInformation, &[1])
+    });
+    worker.close(&path, link);
+}
+
+/// Opens a reparse point, or what is to become one.
+fn open_itself(worker: &mut Worker, path: &str, kind: u32) -> Option<File> {
+    worker.open(path, |open| {
+        open.disposition(FILE_OPEN_IF)
+            .access(READ | WRITE | DELETE)
+            .options(synchronous(FILE_OPEN_REPARSE_POINT | kind))
+    })
 }
 
 /// Opens the volume itself, and asks what programs ask of it.

@@ -18,9 +18,10 @@ use crate::io_manager::identity;
 use crate::io_manager::file;
 use crate::nt::FILE_NETWORK_OPEN_INFORMATION;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OPEN, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
-    FO_HANDLE_CREATED, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_INVALID_PARAMETER,
-    STATUS_OBJECT_NAME_INVALID, STATUS_REPARSE, unicode,
+    DEVICE_OBJECT, FILE_OPEN, FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_ALERT,
+    FILE_SYNCHRONOUS_IO_NONALERT, FO_HANDLE_CREATED, HANDLE, IO_STATUS_BLOCK, NTSTATUS,
+    STATUS_INVALID_PARAMETER, STATUS_MOUNT_POINT_NOT_RESOLVED, STATUS_REPARSE,
+    STATUS_REPARSE_POINT_NOT_RESOLVED, reparse, unicode,
 };
 use crate::processor::thread;
 use crate::processor::{handle, lifetime};
@@ -28,8 +29,9 @@ use std::ptr::null_mut;
 
 use target::Target;
 
-/// How often an open may be sent on to another name.
-const REPARSE_LIMIT: usize = 32;
+/// How often an open is sent on to another name before it fails: there may be 63 reparse points on a path ("Symbolic
+/// Links" in the SDK).
+const REPARSE_LIMIT: usize = 64;
 
 /// What an open asks for.
 #[derive(Clone, Copy, Debug)]
@@ -107,26 +109,34 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
     }
     let mut name = request.name.to_owned();
     let mut rest = request.rest.to_owned();
-    let mut root = request.root;
+    let mut next = *request;
     for _ in 0..REPARSE_LIMIT {
-        let target = Target::parse(&name, root, granted, request.device_hint)?;
-        let request = OpenRequest {
+        let target = Target::parse(&name, next.root, granted, next.device_hint)?;
+        let asked = OpenRequest {
             rest: &rest,
-            ..*request
+            ..next
         };
-        let (file, iosb) = target.open(&request, granted)?;
+        let (file, iosb) = target.open(&asked, granted)?;
         // SAFETY: the service wrote the block.
         let status = unsafe { iosb.Anonymous.Status };
         if status == STATUS_REPARSE {
-            // The driver put the name to open instead into the file object.
+            // The driver, or what a reparse point leads to, is the name to open instead, in the file object.
             // SAFETY: a file object that was not opened.
             let string = unsafe { &raw const (*file).FileName };
-            // SAFETY: as above; the driver left a valid string.
+            // SAFETY: as above; a valid string was left there.
             let (text, units) = unicode::text_and_rest(unsafe { unicode::units(string) });
             (name, rest) = (text, units.to_vec());
-            root = null_mut();
             // SAFETY: the creation's reference.
             unsafe { lifetime::dereference(file.cast()) };
+            next.root = null_mut();
+            if iosb.Information as u32 > reparse::RESERVED_RANGE {
+                // It was the file's, and what follows is a name.
+                next.file_id = None;
+                next.options &= !FILE_OPEN_BY_FILE_ID;
+                if !next.device_hint.is_null() && !target.is_on_volume_of(&name) {
+                    return Err(STATUS_MOUNT_POINT_NOT_RESOLVED);
+                }
+            }
             continue;
         }
         // SAFETY: the create has succeeded.
@@ -139,7 +149,7 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
         unsafe { lifetime::dereference(file.cast()) };
         return Ok((handle, iosb));
     }
-    Err(STATUS_OBJECT_NAME_INVALID)
+    Err(STATUS_REPARSE_POINT_NOT_RESOLVED)
 }
 
 /// `NtQueryFullAttributesFile`: fast query open first; when the stack declines, the file

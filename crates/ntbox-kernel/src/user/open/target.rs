@@ -242,7 +242,10 @@ impl Target {
             status = unsafe { iosb.Anonymous.Status };
         } else {
             // SAFETY: completed, and its second stage was left to this thread.
-            unsafe { complete::finish_synchronously(irp) };
+            let completed = unsafe { complete::finish_synchronously(irp) };
+            if status == STATUS_REPARSE {
+                status = completed;
+            }
             iosb.Anonymous.Status = status;
         }
         thread::deliver_apcs();
@@ -258,6 +261,16 @@ impl Target {
             );
         }
         Ok((file, *iosb))
+    }
+
+    /// Whether `name` names the device that this one does.
+    pub(super) fn is_on_volume_of(&self, name: &str) -> bool {
+        let Ok((object, _)) = namespace::lookup(name) else {
+            return false;
+        };
+        // SAFETY: the lookup's reference.
+        unsafe { lifetime::dereference(object) };
+        object == self.parsed.cast()
     }
 
     /// True if the device itself is opened, and no file on it.

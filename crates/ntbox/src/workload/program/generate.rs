@@ -33,7 +33,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..109) {
+        match random.u8(..112) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -175,19 +175,24 @@ impl Operation {
                 slot,
                 set: random.bool().then(|| random.u16(..300)),
             },
-            106..=108 => Self::ByMdl {
+            109..=111 => Self::ByMdl {
                 slot,
                 block: random.u8(..6),
                 blocks: random.u8(1..=2),
                 write: random.bool().then(|| random.u8(1..)),
             },
-            104..=105 => Self::PageOut {
+            107..=108 => Self::PageOut {
                 slot,
                 page: random.u8(..4),
                 byte: random.u8(1..),
                 writer: Writer::ALL[random.usize(..3)],
             },
-            102 => Self::Quota {
+            102..=104 => Self::Follow {
+                at: name(random, volumes),
+                to: name(random, volumes),
+                mount: random.u8(..3) == 0,
+            },
+            105 => Self::Quota {
                 slot,
                 set: random.bool(),
             },
@@ -313,7 +318,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 31);
+        assert_eq!(kinds.len(), 32);
     }
 
     #[test]

@@ -19,6 +19,7 @@
 //! | [`shrink`] | delta debugging |
 
 pub mod contents;
+mod follow;
 mod generate;
 pub mod observation;
 pub mod operation;

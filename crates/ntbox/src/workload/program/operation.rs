@@ -190,6 +190,9 @@ pub enum Operation {
         link: bool,
         flags: u32,
     },
+    /// Makes the file a symbolic link, or the directory a mount point, opens what it leads to, and makes it an ordinary
+    /// one again.
+    Follow { at: Name, to: Name, mount: bool },
     /// Lets the file be deleted when it is closed, or not.
     Delete { slot: u8, delete: bool },
     /// Lists a directory.

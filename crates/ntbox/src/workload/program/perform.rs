@@ -159,6 +159,7 @@ impl Runner {
                     file.set_information(class, &information)
                 });
             }
+            Operation::Follow { at, to, mount } => self.follow(at, to, mount),
             Operation::Delete { slot, delete } => {
                 self.call(slot, "delete", Mask::None, |file| {
                     file.set_information(FileDispositionInformation, &[u8::from(delete)])

@@ -106,6 +106,14 @@ impl fmt::Display for Operation {
                 )
             }
             Self::QueryName { at } => write!(f, "query the attributes of {at}"),
+            Self::Follow { at, to, mount } => {
+                let what = if *mount {
+                    "mount point"
+                } else {
+                    "symbolic link"
+                };
+                write!(f, "make {at} a {what} to {to}, and open it")
+            }
             Self::QueryVolume { slot, class } => {
                 write!(f, "query volume information {class} of handle {slot}")
             }
