@@ -7,8 +7,7 @@ use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_TOO_SMALL, STATUS_CANCELLED,
     STATUS_DELETE_PENDING, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_LOCKED, STATUS_NOTIFY_CLEANUP, STATUS_OPLOCK_NOT_GRANTED, STATUS_SUCCESS,
-    STATUS_VOLUME_DISMOUNTED,
+    STATUS_NOT_LOCKED, STATUS_NOTIFY_CLEANUP, STATUS_SUCCESS, STATUS_VOLUME_DISMOUNTED,
 };
 use windows_sys::Win32::System::Ioctl as code;
 
@@ -172,8 +171,8 @@ impl Volume {
     /// A file-system control by a program. The output goes into `buffer`, which holds the input.
     ///
     /// Oplocks and reparse points have routines of their own ([`oplock`](Self::oplock),
-    /// [`reparse_control`](Self::reparse_control)); oplocks of Windows 7 are not
-    /// granted; what it does not know is `STATUS_INVALID_DEVICE_REQUEST`.
+    /// [`reparse_control`](Self::reparse_control)); what it does not know is
+    /// `STATUS_INVALID_DEVICE_REQUEST`.
     pub fn control(
         &self,
         id: OpenId,
@@ -237,7 +236,6 @@ impl Volume {
             code::FSCTL_IS_VOLUME_DIRTY if is_volume => return zero(output, 4),
             code::FSCTL_GET_COMPRESSION if !is_volume => return zero(output, 2),
             code::FSCTL_ALLOW_EXTENDED_DASD_IO if is_volume => STATUS_SUCCESS,
-            code::FSCTL_REQUEST_OPLOCK => STATUS_OPLOCK_NOT_GRANTED,
             _ => STATUS_INVALID_DEVICE_REQUEST,
         };
         (status, 0)

@@ -12,6 +12,7 @@
 use super::host_status;
 use super::names::Path;
 use super::opens::enter;
+use super::oplocks::Key;
 use super::share::{Use, access};
 use super::volume::{Link, Object, OpenId, State, VOLUME_FILE, Volume};
 use super::waiting::Effects;
@@ -52,6 +53,8 @@ pub struct Request {
     pub case_sensitive: bool,
     /// Self-relative security descriptor of a new file.
     pub security: Option<Vec<u8>>,
+    /// The key of its oplocks (`GUID_ECP_OPLOCK_KEY`, `GUID_ECP_DUAL_OPLOCK_KEY`).
+    pub oplock_key: Option<Key>,
 }
 
 /// What was opened.

@@ -12,7 +12,7 @@ use ntbox_kernel::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_OPEN, FILE_OVERWRITE,
     FILE_SUPERSEDE, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
-    STATUS_OBJECT_NAME_NOT_FOUND,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION,
 };
 use std::sync::{Arc, RwLock};
 
@@ -166,18 +166,26 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) && read_only {
             return Err(STATUS_CANNOT_DELETE);
         }
-        let break_oplock = |state: &mut State, effects: &mut Effects<'_>| {
+        let file = metadata.identity;
+        let break_oplock = |state: &mut State, violates: bool, effects: &mut Effects<'_>| {
             let rights = granted | more;
-            state.break_oplock_for_open(metadata.identity, request, rights, overwrites, effects)
+            state.break_oplock_for_open(file, request, rights, overwrites, violates, effects)
         };
         // Batch and filter oplocks break before sharing is looked at: their owner may step back.
         let early = state
             .files
             .get(&metadata.identity)
             .is_some_and(|file| file.oplocks.is_batch_or_filter());
-        let mut breaks_oplock = early && break_oplock(state, effects)?;
-        let shared = share(state, metadata.identity, request, granted, more)?;
-        breaks_oplock |= !early && break_oplock(state, effects)?;
+        let mut breaks_oplock = early && break_oplock(state, false, effects)?;
+        let shared = match share(state, file, request, granted, more) {
+            // Who keeps a handle open that he does not need may close it.
+            Err(STATUS_SHARING_VIOLATION) if state.keeps_handle(file) => {
+                break_oplock(state, true, effects)?;
+                share(state, file, request, granted, more)?
+            }
+            shared => shared?,
+        };
+        breaks_oplock |= !early && break_oplock(state, false, effects)?;
         let object = match state.files.get(&metadata.identity) {
             Some(file) => file.object.clone(),
             None if is_directory && object_name.is_empty() => Object::Directory(directory),

@@ -43,6 +43,7 @@ pub mod notify;
 pub mod opening;
 mod opens;
 mod oplock_control;
+pub mod oplock_levels;
 pub mod oplocks;
 pub mod pending;
 pub mod query;

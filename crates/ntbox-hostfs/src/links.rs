@@ -63,7 +63,7 @@ impl Volume {
             if existing.metadata.identity == file && place.resolved.components == place.components {
                 return Ok(());
             }
-            self.check_replacement(&mut state, &place, target)?;
+            self.check_replacement(&mut state, &place, target, id, effects)?;
             place
                 .directory
                 .remove_file(&place.resolved.name)

@@ -8,19 +8,23 @@
 
 use super::context::{self, Mounted};
 use super::create::{Created, Request};
+use super::oplocks::Key;
 use super::pending::{self, Worked};
 use super::waiting::{Effects, Met, Ticket};
 use super::{names, redirector, volume_devices};
-use ntbox_kernel::io_manager::file;
+use ntbox_kernel::io_manager::{ecp, file};
 use ntbox_kernel::nt::{
-    DEVICE_OBJECT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT, FILE_OPEN_BY_FILE_ID,
-    FO_VOLUME_OPEN, IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE,
-    SL_OPEN_TARGET_DIRECTORY, STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER,
-    STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_REPARSE,
-    STATUS_SUCCESS, file_id, reparse, unicode,
+    DEVICE_OBJECT, DUAL_OPLOCK_KEY_ECP_CONTEXT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT,
+    FILE_OPEN_BY_FILE_ID, FO_VOLUME_OPEN, GUID_ECP_DUAL_OPLOCK_KEY, GUID_ECP_OPLOCK_KEY,
+    IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY,
+    STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR,
+    STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS, file_id,
+    reparse, unicode,
 };
 use ntbox_kernel::pool;
 use std::ffi::c_void;
+use std::mem::offset_of;
+use windows_sys::core::GUID;
 
 /// Works on a create.
 ///
@@ -230,7 +234,33 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
         open_target_directory: flags & SL_OPEN_TARGET_DIRECTORY != 0,
         case_sensitive: flags & SL_CASE_SENSITIVE != 0,
         security,
+        // SAFETY: the caller's create.
+        oplock_key: unsafe { oplock_key(irp) },
     })
+}
+
+/// The key that the create's extra parameters give its oplocks.
+///
+/// # Safety
+/// `irp` is the caller's create.
+unsafe fn oplock_key(irp: *mut IRP) -> Option<Key> {
+    let list = ecp::of_create(irp);
+    if list.is_null() {
+        return None;
+    }
+    /// Where the key is, and what says that it is there.
+    const DUAL: usize = offset_of!(DUAL_OPLOCK_KEY_ECP_CONTEXT, TargetOplockKey);
+    const IS_SET: usize = offset_of!(DUAL_OPLOCK_KEY_ECP_CONTEXT, TargetOplockKeySet);
+    let found = |kind: &GUID, key: usize, is_set: Option<usize>| {
+        // SAFETY: a create's list is alive until it is over.
+        let (parameter, bytes) = unsafe { ecp::find(list, kind) }.ok()?;
+        // SAFETY: the parameter has that many bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(parameter.cast::<u8>(), bytes as usize) };
+        let unset = is_set.is_some_and(|at| bytes.get(at) == Some(&0));
+        bytes.get(key..)?.first_chunk().copied().filter(|_| !unset)
+    };
+    found(&GUID_ECP_DUAL_OPLOCK_KEY, DUAL, Some(IS_SET))
+        .or_else(|| found(&GUID_ECP_OPLOCK_KEY, 0, None))
 }
 
 /// The id that is the name: its eight bytes, behind a backslash where no file was given to be relative to.
@@ -381,6 +411,37 @@ pub unsafe fn descriptor(descriptor: *const c_void) -> Result<Vec<u8>, NTSTATUS>
 mod tests {
     use super::*;
     use crate::security::{Descriptor, part};
+
+    #[test]
+    fn a_create_has_the_key_of_its_extra_parameters() {
+        // SAFETY: never freed, so that no other create has its address; only that is looked at.
+        let irp: *mut IRP = Box::leak(Box::new(unsafe { std::mem::zeroed() }));
+        // SAFETY: as above.
+        let key = || unsafe { oplock_key(irp) };
+        assert_eq!(key(), None);
+        let list = ecp::new_list(0);
+        assert!(ecp::give_to_create(irp, list));
+        let parameter = |kind: GUID, bytes: &[u8]| {
+            let length = bytes.len() as u32;
+            let new = ecp::new_parameter(pool::Kind::Paged, kind, length, None, 0, 0);
+            // SAFETY: a new block of that size.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), new.cast(), bytes.len()) };
+            // SAFETY: both are alive.
+            assert_eq!(unsafe { ecp::insert(list, new) }, STATUS_SUCCESS);
+            new
+        };
+        parameter(GUID_ECP_OPLOCK_KEY, &[[7; 20]].concat());
+        assert_eq!(key(), Some([7; 16]));
+        // The newer one has a key for the directory in front, and says which are set.
+        let both = [&[1; 16][..], &[2; 16], &[1, 0, 0, 0]].concat();
+        let dual = parameter(GUID_ECP_DUAL_OPLOCK_KEY, &both);
+        assert_eq!(key(), Some([7; 16]));
+        // SAFETY: inside the block.
+        unsafe { dual.cast::<u8>().add(IS_SET_AT).write(1) };
+        assert_eq!(key(), Some([2; 16]));
+    }
+
+    const IS_SET_AT: usize = offset_of!(DUAL_OPLOCK_KEY_ECP_CONTEXT, TargetOplockKeySet);
 
     #[test]
     fn descriptors_become_self_relative() {

@@ -222,6 +222,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
             link: number,
             shared: new.shared,
             granted: new.granted,
+            oplock_key: request.oplock_key,
             by_id: request.id.is_some(),
             delete_on_close,
             delete_at_cleanup: false,

@@ -1,7 +1,7 @@
 //! Oplocks of a volume: the controls that ask for them, and the operations that break them.
 
 use super::create::Request;
-use super::oplocks::{Answer, Checked, Control, Kind, Operation};
+use super::oplocks::{Answer, Checked, Control, Kind, Modes, Operation, Who};
 use super::share::{SHARE_READ, access};
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::{Arm, Effects, Outcome, Ticket};
@@ -35,10 +35,13 @@ impl Volume {
             Ok(open) => open.file,
             Err(status) => return done(status),
         };
-        let others = state
-            .opens
-            .iter()
-            .any(|(other, open)| *other != id && open.file == file && !open.cleaned_up);
+        let owner = state.who(id);
+        // Those with the same key are no others to an oplock of Windows 7.
+        let by_keys = matches!(control, Control::Request(Kind::Caching(_)));
+        let alone = !state.opens.iter().any(|(other, open)| {
+            let same_key = by_keys && owner.key.is_some() && owner.key == open.oplock_key;
+            *other != id && open.file == file && !open.cleaned_up && !same_key
+        });
         let Some(node) = state.files.get_mut(&file) else {
             return done(STATUS_INVALID_PARAMETER);
         };
@@ -46,11 +49,11 @@ impl Volume {
             return done(STATUS_INVALID_PARAMETER);
         }
         if let Control::Request(kind) = control
-            && (synchronous || kind == Kind::LevelTwo && !node.locks.is_empty())
+            && (synchronous || kind.is_shared() && !node.locks.is_empty())
         {
             return done(STATUS_OPLOCK_NOT_GRANTED);
         }
-        match node.oplocks.control(control, id, others, ticket, effects) {
+        match node.oplocks.control(control, owner, alone, ticket, effects) {
             Answer::Done(status) => done(status),
             Answer::Outstanding if arm() => Outcome::Waiting,
             Answer::Outstanding => {
@@ -76,22 +79,56 @@ impl Volume {
         let Ok(file) = state.usable(id).map(|open| open.file) else {
             return Ok(());
         };
-        state.break_oplock(file, Some(id), operation, effects)
+        state.break_oplock(file, id, operation, effects)
     }
 
     /// Whether fast I/O may do this without breaking anything.
     pub fn oplock_allows(&self, id: OpenId, operation: Operation) -> bool {
-        self.state()
+        let state = self.state();
+        let who = state.who(id);
+        state
             .file_of(id)
-            .is_ok_and(|file| file.oplocks.allows(id, operation))
+            .is_ok_and(|file| file.oplocks.allows(who, operation))
     }
 }
 
 impl State {
-    fn break_oplock(
+    /// An open, as an owner of oplocks.
+    pub(super) fn who(&self, id: OpenId) -> Who {
+        Who {
+            open: Some(id),
+            key: self.opens.get(&id).and_then(|open| open.oplock_key),
+        }
+    }
+
+    /// Whether an oplock keeps a handle of the file open.
+    pub(super) fn keeps_handle(&self, file: Identity) -> bool {
+        let node = self.files.get(&file);
+        node.is_some_and(|node| node.oplocks.keeps_handle())
+    }
+
+    /// Takes a request out that waits for the end of a break, of whatever file.
+    pub(super) fn remove_waiting_for_oplock(&mut self, ticket: Ticket) -> bool {
+        let mut files = self.files.values_mut();
+        files.any(|file| file.oplocks.remove_waiting(ticket))
+    }
+
+    /// Breaks what an operation of `id` breaks on `file`, its own one or one that it replaces.
+    pub(super) fn break_oplock(
         &mut self,
         file: Identity,
-        who: Option<OpenId>,
+        id: OpenId,
+        operation: Operation,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
+        let who = self.who(id);
+        self.break_oplock_of(file, who, operation, effects)
+    }
+
+    fn break_oplock_of(
+        &mut self,
+        file: Identity,
+        who: Who,
         operation: Operation,
         effects: &mut Effects<'_>,
     ) -> Result<(), NTSTATUS> {
@@ -104,7 +141,7 @@ impl State {
         let Some((ticket, arm)) = effects.waiter() else {
             return Ok(());
         };
-        node.oplocks.wait(ticket, who);
+        node.oplocks.wait(ticket, who.open);
         if arm() {
             return Err(STATUS_PENDING);
         }
@@ -112,30 +149,41 @@ impl State {
         Err(STATUS_CANCELLED)
     }
 
-    /// Breaks what an open of `file` breaks; true if it goes on though the break is under way.
+    /// Breaks what an open of `file` breaks, which others keep it from sharing if it `violates`; true
+    /// if it goes on though the break is under way.
     pub(super) fn break_oplock_for_open(
         &mut self,
         file: Identity,
         request: &Request,
         rights: u32,
         overwrites: bool,
+        violates: bool,
         effects: &mut Effects<'_>,
     ) -> Result<bool, NTSTATUS> {
         let reserves = request.has(FILE_RESERVE_OPFILTER);
         if rights & !HARMLESS == 0 && !reserves {
             return Ok(false);
         }
+        let modes = Modes {
+            access: rights,
+            share: request.share,
+        };
         let operation = Operation::Create {
             to_none: overwrites || reserves,
             collides: rights & !READING != 0 && request.share & SHARE_READ == 0,
+            violates: violates.then_some(modes),
+        };
+        let who = Who {
+            open: None,
+            key: request.oplock_key,
         };
         if !request.has(FILE_COMPLETE_IF_OPLOCKED) {
             return self
-                .break_oplock(file, None, operation, effects)
+                .break_oplock_of(file, who, operation, effects)
                 .map(|()| false);
         }
         let checked = |node: &mut super::volume::FileNode| {
-            node.oplocks.check(None, operation, effects) == Checked::Breaking
+            node.oplocks.check(who, operation, effects) == Checked::Breaking
         };
         Ok(self.files.get_mut(&file).is_some_and(checked))
     }

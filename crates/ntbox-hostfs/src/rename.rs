@@ -7,10 +7,11 @@
 use super::host_status;
 use super::names;
 use super::notify::{Action, Change, change};
+use super::oplocks::Operation;
 use super::resolve::Resolved;
-use super::volume::{Link, Object, OpenId, State, Volume, attribute};
+use super::volume::{FileNode, Link, Object, OpenId, State, Volume, attribute};
 use super::waiting::Effects;
-use ntbox_kernel::host::file::{Directory, Kind, Replace};
+use ntbox_kernel::host::file::{Directory, Identity, Kind, Replace};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DELETE_PENDING, STATUS_INVALID_PARAMETER,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
@@ -84,8 +85,13 @@ impl Volume {
             return Err(STATUS_INVALID_PARAMETER);
         };
         let (old_name, old_path) = (link.name.clone(), link.components.clone());
-        if is_directory && state.is_open_below(&old_path) {
-            return Err(STATUS_ACCESS_DENIED);
+        if is_directory {
+            for below in state.open_below(&old_path) {
+                state.break_oplock(below, id, Operation::Rename, effects)?;
+            }
+            if !state.open_below(&old_path).is_empty() {
+                return Err(STATUS_ACCESS_DENIED);
+            }
         }
         let place = self.place(&state, id, target)?;
         let new_name = names::to_host(&target.name)?;
@@ -97,7 +103,7 @@ impl Volume {
         let itself = place.resolved.components == old_path;
         let replaces = place.resolved.existing.is_some() && !itself;
         if replaces {
-            self.check_replacement(&mut state, &place, target)?;
+            self.check_replacement(&mut state, &place, target, id, effects)?;
         }
         if is_directory && new_path.starts_with(&old_path) {
             return Err(STATUS_ACCESS_DENIED);
@@ -184,6 +190,8 @@ impl Volume {
         state: &mut State,
         place: &Place,
         target: &Target,
+        by: OpenId,
+        effects: &mut Effects<'_>,
     ) -> Result<(), NTSTATUS> {
         if target.flags & REPLACE == 0 {
             return Err(STATUS_OBJECT_NAME_COLLISION);
@@ -198,6 +206,8 @@ impl Volume {
             return Err(STATUS_ACCESS_DENIED);
         }
         let identity = existing.metadata.identity;
+        // Who has it open for nothing but an oplock may close it.
+        state.break_oplock(identity, by, Operation::Rename, effects)?;
         let Some(node) = state.files.get_mut(&identity) else {
             if existing.metadata.links <= 1 {
                 state.overlays.remove(&identity);
@@ -222,17 +232,17 @@ impl Volume {
 }
 
 impl State {
-    /// Whether a handle is open on something strictly below `path`.
-    fn is_open_below(&self, path: &[Vec<u16>]) -> bool {
-        self.files
-            .values()
-            .flat_map(|file| file.links.values())
-            .any(|link| {
-                link.handles != 0
-                    && !link.removed
-                    && link.components.len() > path.len()
-                    && link.components.starts_with(path)
-            })
+    /// The files strictly below `path` that a handle is open on.
+    fn open_below(&self, path: &[Vec<u16>]) -> Vec<Identity> {
+        let below = |link: &Link| {
+            link.handles != 0
+                && !link.removed
+                && link.components.len() > path.len()
+                && link.components.starts_with(path)
+        };
+        let open = |file: &FileNode| file.links.values().any(below);
+        let files = self.files.iter().filter(|(_, file)| open(file));
+        files.map(|(identity, _)| *identity).collect()
     }
     /// Follows a move in the paths of names below it that are still referenced.
     fn moved(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {
@@ -246,7 +256,7 @@ impl State {
             }
         }
     }
-    fn attributes_of(&self, file: ntbox_kernel::host::file::Identity) -> u32 {
+    fn attributes_of(&self, file: Identity) -> u32 {
         self.overlays
             .get(&file)
             .and_then(|overlay| overlay.attributes)

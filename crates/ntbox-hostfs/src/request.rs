@@ -127,18 +127,24 @@ impl Request {
         pending::finish_waiting(effects.into_finished(), false);
         result
     }
-    /// Breaks the oplocks that `operation` breaks; an `Err` completes the request, or says that it
-    /// waits and will be worked on again.
-    pub fn break_oplock(&self, operation: Operation) -> Result<(), Worked> {
+    /// As [`with_effects`](Self::with_effects), for an operation that may wait for its turn, which is
+    /// `STATUS_PENDING`: it is worked on again then.
+    pub fn with_turn<R>(&self, operation: impl FnOnce(&mut Effects<'_>) -> R) -> R {
         let (irp, work) = (self.irp, self.work);
         let arm = || {
             // SAFETY: the request is queued and this routine's.
             unsafe { pending::wait_for_turn(irp, work, None) }
         };
         let mut effects = Effects::new(&pending::claim).of_request(self.ticket(), &arm);
-        let volume = &self.mounted.volume;
-        let broken = volume.break_oplock(self.open, operation, &mut effects);
+        let result = operation(&mut effects);
         pending::finish_waiting(effects.into_finished(), false);
+        result
+    }
+    /// Breaks the oplocks that `operation` breaks; an `Err` completes the request, or says that it
+    /// waits and will be worked on again.
+    pub fn break_oplock(&self, operation: Operation) -> Result<(), Worked> {
+        let volume = &self.mounted.volume;
+        let broken = self.with_turn(|effects| volume.break_oplock(self.open, operation, effects));
         broken.map_err(|status| match status {
             STATUS_PENDING => Worked::Waits,
             status => Worked::Done(status, 0),

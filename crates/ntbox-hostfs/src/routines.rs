@@ -174,11 +174,14 @@ routines! {
         let parameters = unsafe { request.location.Parameters.SetFile };
         // SAFETY: the request is this routine's.
         let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
-        let breaks = setting::breaks_oplock(parameters.FileInformationClass);
+        let breaks = setting::breaks_oplock(parameters.FileInformationClass, buffer);
         if let Some(operation) = breaks && let Err(worked) = request.break_oplock(operation) {
             return Ok(worked);
         }
         let status = setting::set(request, &parameters, buffer)?;
+        if status == STATUS_PENDING {
+            return Ok(Worked::Waits);
+        }
         request.update();
         Ok(Worked::Done(status, 0))
     }
@@ -276,7 +279,17 @@ routines! {
         }
         // SAFETY: the parameters of this major function.
         let parameters = unsafe { request.location.Parameters.FileSystemControl };
-        if let Some(control) = Control::of(parameters.ControlCode) {
+        let method = parameters.ControlCode & 3;
+        let buffered = |length: u32| match method {
+            // SAFETY: the request is this routine's.
+            0 => unsafe { buffers::buffered(request.irp, length) },
+            _ => Ok(&mut [][..]),
+        };
+        // Input and output have one buffer.
+        let input = buffered(parameters.InputBufferLength)?.to_vec();
+        let room = parameters.OutputBufferLength as usize;
+        if let Some(control) = Control::of(parameters.ControlCode, &input, room) {
+            let control = control?;
             let synchronous = request.is_synchronous();
             let (volume, open) = (&request.mounted.volume, request.open);
             let mut effects = Effects::new(&pending::claim);
@@ -286,15 +299,7 @@ routines! {
             pending::finish_waiting(effects.into_finished(), false);
             return Ok(worked);
         }
-        // METHOD_BUFFERED controls have a system buffer; of the others only the status counts.
-        let method = parameters.ControlCode & 3;
-        let buffered = |length: u32| match method {
-            // SAFETY: the request is this routine's.
-            0 => unsafe { buffers::buffered(request.irp, length) },
-            _ => Ok(&mut [][..]),
-        };
-        // Input and output have one buffer.
-        let input = buffered(parameters.InputBufferLength)?.to_vec();
+        // Of controls without a system buffer only the status counts.
         let output = buffered(parameters.OutputBufferLength)?;
         let volume = &request.mounted.volume;
         let code = parameters.ControlCode;

@@ -64,9 +64,13 @@ fn of(class: i32) -> Setting {
     }
 }
 
-/// The operation by which setting `class` breaks oplocks, if it does.
-pub fn breaks_oplock(class: i32) -> Option<Operation> {
+/// The operation by which setting `class` to this breaks oplocks of the file itself, if it does.
+pub fn breaks_oplock(class: i32, buffer: &[u8]) -> Option<Operation> {
+    // FILE_DISPOSITION_DELETE is the lowest bit of the flags.
+    let first = buffer.first().copied().unwrap_or(0);
     match class {
+        FileDispositionInformation => (first != 0).then_some(Operation::Delete),
+        FileDispositionInformationEx => (first & 1 != 0).then_some(Operation::Delete),
         FileEndOfFileInformation | FileAllocationInformation | FileValidDataLengthInformation => {
             Some(Operation::Size)
         }
@@ -74,7 +78,7 @@ pub fn breaks_oplock(class: i32) -> Option<Operation> {
     }
 }
 
-/// Sets information; an `Err` is the status as well.
+/// Sets information; an `Err` is the status as well. `STATUS_PENDING`: the request waits.
 ///
 /// # Errors
 /// The statuses of the class.
@@ -96,7 +100,8 @@ pub fn set(request: &Request, parameters: &SetFile, buffer: &[u8]) -> Result<NTS
         }
         Setting::Name { link, extended } => {
             let target = target(request, parameters, buffer, extended)?;
-            Ok(request.with_effects(|effects| match link {
+            // What it replaces, or what lies below, may have an oplock.
+            Ok(request.with_turn(|effects| match link {
                 true => volume.link(open, &target, effects),
                 false => volume.rename(open, &target, effects),
             }))

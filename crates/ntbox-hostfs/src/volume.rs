@@ -15,7 +15,7 @@
 use super::directory::Scan;
 use super::locks;
 use super::notify::Watch;
-use super::oplocks;
+use super::oplocks::{self, Key};
 use super::resolve::Tree;
 use super::share::{Shares, Use};
 use super::waiting::Ticket;
@@ -140,6 +140,8 @@ pub struct Open {
     pub shared: Use,
     /// Access that was granted.
     pub granted: u32,
+    /// The key of its oplocks, if it was opened with one.
+    pub oplock_key: Option<Key>,
     /// It was opened by the id of its file, and so has no name that it could change or delete.
     pub by_id: bool,
     /// It was opened to delete.
@@ -264,15 +266,14 @@ impl Volume {
             return true;
         }
         let file = open.file;
-        state.files.get_mut(&file).is_some_and(|file| {
-            file.locks.remove_waiting(ticket) || file.oplocks.remove_waiting(ticket)
-        })
+        let own = state.files.get_mut(&file);
+        // What would replace another file waits for that one's oplocks.
+        own.is_some_and(|file| file.locks.remove_waiting(ticket))
+            || state.remove_waiting_for_oplock(ticket)
     }
     /// As [`remove_waiting`](Self::remove_waiting), for a create: it has no open yet.
     pub fn remove_waiting_create(&self, ticket: Ticket) -> bool {
-        let mut state = self.state();
-        let mut files = state.files.values_mut();
-        files.any(|file| file.oplocks.remove_waiting(ticket))
+        self.state().remove_waiting_for_oplock(ticket)
     }
     /// Whether fast I/O may go ahead without looking at locks and oplocks.
     pub fn has_no_locks(&self, open: OpenId) -> bool {

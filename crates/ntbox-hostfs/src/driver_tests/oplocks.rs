@@ -113,6 +113,78 @@ fn an_open_that_does_not_wait_is_told_of_the_break() {
     }
 }
 
+/// `REQUEST_OPLOCK_INPUT_BUFFER`.
+fn of_windows_7(level: u32, flags: u32) -> Vec<u8> {
+    [1 | 12 << 16, level, flags].map(u32::to_le_bytes).concat()
+}
+
+#[test]
+fn those_of_windows_7_are_told_what_is_left() {
+    for mix in mixes() {
+        let (_alone, volumes) = turn(mix);
+        file_with_a_byte(r"\??\H:\op5");
+        let owner = open(r"\??\H:\op5", FILE_OPEN, 0);
+        let all = of_windows_7(7, 1);
+        let request = owner.start_fs_control(code::FSCTL_REQUEST_OPLOCK, &all, 24);
+        adversary::drain();
+        assert!(request.is_outstanding());
+        let (other, done) = open_elsewhere(r"\??\H:\op5");
+        let broken = succeeded(request.wait());
+        let told: Vec<u32> = broken.data[..16]
+            .chunks(4)
+            .map(|int| u32::from_le_bytes(int.try_into().unwrap()))
+            .collect();
+        assert_eq!(
+            (broken.information, told),
+            (24, vec![1 | 24 << 16, 7, 3, 1])
+        );
+        assert!(!done.load(Ordering::Acquire), "the open did not wait");
+        let keep = of_windows_7(3, 2);
+        let mut kept = owner.start_fs_control(code::FSCTL_REQUEST_OPLOCK, &keep, 24);
+        other.join().unwrap();
+        assert!(!kept.finishes_within(100_000), "reading does not break it");
+        // Its own write does not either; another one's goes on, and is acknowledged.
+        succeeded(owner.write(Some(0), b"y"));
+        assert!(kept.is_outstanding());
+        succeeded(open(r"\??\H:\op5", FILE_OPEN, SYNCHRONOUS).write(None, b"z"));
+        let broken = succeeded(kept.wait());
+        assert_eq!(broken.data[4..16], [3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+        succeeded(owner.fs_control(code::FSCTL_REQUEST_OPLOCK, &of_windows_7(0, 2), 24));
+        drop(owner);
+        std::fs::remove_file(volumes.disk.0.join("op5")).unwrap();
+        adversary::configure(0, Mix::quiet());
+    }
+}
+
+#[test]
+fn a_rename_waits_for_the_oplock_of_what_it_replaces() {
+    for mix in mixes() {
+        let (_alone, volumes) = turn(mix);
+        file_with_a_byte(r"\??\H:\old");
+        file_with_a_byte(r"\??\H:\new");
+        let owner = open(r"\??\H:\old", FILE_OPEN, 0);
+        let request = granted(&owner, code::FSCTL_REQUEST_BATCH_OPLOCK);
+        let renaming = thread::spawn("another program", || {
+            identity::begin_thread(2);
+            let new = open(r"\??\H:\new", FILE_OPEN, SYNCHRONOUS);
+            let mut information = vec![1, 0, 0, 0];
+            information.resize(16, 0);
+            information.extend([6, 0, 0, 0, b'o', 0, b'l', 0, b'd', 0]);
+            succeeded(new.set_information(FileRenameInformation, &information));
+        });
+        assert_eq!(succeeded(request.wait()).information, TO_NONE);
+        assert!(
+            volumes.disk.0.join("new").exists(),
+            "the rename did not wait"
+        );
+        drop(owner);
+        renaming.join().unwrap();
+        assert!(!volumes.disk.0.join("new").exists());
+        std::fs::remove_file(volumes.disk.0.join("old")).unwrap();
+        adversary::configure(0, Mix::quiet());
+    }
+}
+
 #[test]
 fn oplocks_need_an_asynchronous_handle_and_a_file() {
     let (_alone, volumes) = turn(Mix::quiet());

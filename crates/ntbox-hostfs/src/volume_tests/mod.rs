@@ -6,6 +6,7 @@ mod links;
 mod listing;
 mod mdl_transfers;
 mod opening;
+mod oplocks;
 mod reparse;
 mod waiting;
 

@@ -205,10 +205,6 @@ fn controls_of_files_and_volumes() {
         (STATUS_SUCCESS, 0)
     );
     assert_eq!(
-        control(file, code::FSCTL_REQUEST_OPLOCK),
-        (STATUS_OPLOCK_NOT_GRANTED, 0)
-    );
-    assert_eq!(
         control(file, code::FSCTL_GET_COMPRESSION),
         (STATUS_SUCCESS, 2)
     );

@@ -145,7 +145,15 @@ impl Operation {
                     OplockKind::LevelTwo,
                     OplockKind::Batch,
                     OplockKind::Filter,
-                ][random.usize(..4)],
+                    OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ),
+                    OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ | OPLOCK_LEVEL_CACHE_HANDLE),
+                    OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ | OPLOCK_LEVEL_CACHE_WRITE),
+                    OplockKind::Caching(
+                        OPLOCK_LEVEL_CACHE_READ
+                            | OPLOCK_LEVEL_CACHE_HANDLE
+                            | OPLOCK_LEVEL_CACHE_WRITE,
+                    ),
+                ][random.usize(..8)],
                 opening: [
                     Opening::Read,
                     Opening::Write,
@@ -159,7 +167,9 @@ impl Operation {
                     Touch::Write,
                     Touch::End,
                     Touch::Lock,
-                ][random.usize(..5)],
+                    Touch::Rename,
+                    Touch::Delete,
+                ][random.usize(..7)],
                 answer: [
                     Answer::Acknowledge,
                     Answer::Acknowledge,

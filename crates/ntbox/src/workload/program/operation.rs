@@ -78,6 +78,8 @@ pub enum OplockKind {
     Batch,
     /// `FSCTL_REQUEST_FILTER_OPLOCK`.
     Filter,
+    /// `FSCTL_REQUEST_OPLOCK` for these `OPLOCK_LEVEL_CACHE_*`.
+    Caching(u32),
 }
 
 /// How another thread opens the file that has an oplock.
@@ -108,9 +110,13 @@ pub enum Touch {
     End,
     /// A lock.
     Lock,
+    /// Another name.
+    Rename,
+    /// Deletion, which is taken back.
+    Delete,
 }
 
-/// What the owner of an oplock answers to a break.
+/// What the owner of an oplock answers to a break; one of Windows 7 in its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `FSCTL_OPLOCK_BREAK_ACKNOWLEDGE`.

@@ -3,7 +3,7 @@
 //! The order is fixed by what waits for what: the operation that breaks an exclusive oplock waits
 //! for the answer, and a level 2 oplock ends with the operation.
 
-use super::super::layout::Mask;
+use super::super::layout::{Mask, rename_information, u32_at};
 use super::super::worker::synchronous;
 use super::observation::Observation;
 use super::operation::{Answer, BLOCK, Name, Opening, OplockKind, Touch};
@@ -57,13 +57,16 @@ impl Runner {
             Mask::None,
         );
         let Some(owner) = opened.file else { return };
-        let code = match kind {
-            OplockKind::LevelOne => FSCTL_REQUEST_OPLOCK_LEVEL_1,
-            OplockKind::LevelTwo => FSCTL_REQUEST_OPLOCK_LEVEL_2,
-            OplockKind::Batch => FSCTL_REQUEST_BATCH_OPLOCK,
-            OplockKind::Filter => FSCTL_REQUEST_FILTER_OPLOCK,
+        let caching = matches!(kind, OplockKind::Caching(_));
+        let granted = match kind {
+            OplockKind::LevelOne => control(&owner, FSCTL_REQUEST_OPLOCK_LEVEL_1, &[], 0),
+            OplockKind::LevelTwo => control(&owner, FSCTL_REQUEST_OPLOCK_LEVEL_2, &[], 0),
+            OplockKind::Batch => control(&owner, FSCTL_REQUEST_BATCH_OPLOCK, &[], 0),
+            OplockKind::Filter => control(&owner, FSCTL_REQUEST_FILTER_OPLOCK, &[], 0),
+            OplockKind::Caching(level) => {
+                of_windows_7(&owner, level, REQUEST_OPLOCK_INPUT_FLAG_REQUEST)
+            }
         };
-        let granted = control(&owner, code);
         if !granted.is_outstanding() {
             self.note_oplock("oplock", &granted.wait());
             let outcome = owner.close();
@@ -83,11 +86,17 @@ impl Runner {
             operation: self.number(),
             thread: self.thread,
         };
-        self.broken(owner, granted, other, answer);
+        self.broken(owner, granted, other, (caching, answer));
     }
 
     /// Lets the other thread break the oplock, and answers.
-    fn broken(&mut self, owner: File, mut granted: Pending<'static>, other: Other, answer: Answer) {
+    fn broken(
+        &mut self,
+        owner: File,
+        granted: Pending<'static>,
+        other: Other,
+        (caching, answer): (bool, Answer),
+    ) {
         let done = Arc::new(AtomicBool::new(false));
         let seen: Arc<Mutex<Vec<Observation>>> = Arc::default();
         let (finished, record) = (Arc::clone(&done), Arc::clone(&seen));
@@ -96,47 +105,64 @@ impl Runner {
             *record.lock().unwrap_or_else(PoisonError::into_inner) = calls;
             finished.store(true, Ordering::Release);
         });
-        while granted.is_outstanding() && !done.load(Ordering::Acquire) {
-            granted.finishes_within(LOOK);
-        }
-        if granted.is_outstanding() {
-            // Nothing has broken it, or its end is on the way: then cancelling comes too late.
-            granted.cancel();
-        }
-        self.note_oplock("oplock", &granted.wait());
-        let answered = self.answer(&owner, answer);
+        let ended = until_broken(granted, &done);
+        self.note_oplock("oplock", &ended);
         let mut owner = Some(owner);
-        // The other thread waits for an answer or for the end of the handle.
-        let failed = matches!(&answered, Some(Answered::Ended(outcome)) if !outcome.is_success());
-        if failed || matches!(answer, Answer::ClosePending | Answer::Close) {
-            self.close_owner(&mut owner);
+        let mut told = Vec::new();
+        let mut answered = self.answer(owner.as_ref(), answer, caching.then(|| left(&ended)));
+        loop {
+            // The other thread waits for an answer or for the end of the handle.
+            let failed =
+                matches!(&answered, Some(Answered::Ended(outcome)) if !outcome.is_success());
+            if failed || matches!(answer, Answer::ClosePending | Answer::Close) {
+                self.close_owner(&mut owner);
+            }
+            let ended = match answered {
+                // What the answer has kept may break in its turn, and has to be answered then, whether or not the
+                // other thread waits for that.
+                Some(Answered::Outstanding(kept)) => until_broken(kept, &done),
+                Some(Answered::Ended(outcome)) => {
+                    told.push(outcome);
+                    break;
+                }
+                None => break,
+            };
+            let again = (caching && is_acknowledged(&ended)).then(|| left(&ended));
+            told.push(ended);
+            if again.is_none() {
+                break;
+            }
+            answered = self.answer(owner.as_ref(), answer, again);
         }
         // After a panic of the box its calls are missing, which is a difference.
         drop(breaker.join());
         let calls = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         self.seen.extend(calls);
-        // A level 2 oplock that the answer kept may have ended by now, or ends here.
-        match answered {
-            Some(Answered::Ended(outcome)) => self.note_oplock("answer", &outcome),
-            Some(Answered::Outstanding(mut level_two)) => {
-                level_two.cancel();
-                self.note_oplock("answer", &level_two.wait());
-            }
-            None => {}
+        for outcome in &told {
+            self.note_oplock("answer", outcome);
         }
         self.close_owner(&mut owner);
     }
 
-    /// Answers a break; `None` if that is done by closing alone.
-    fn answer(&mut self, owner: &File, answer: Answer) -> Option<Answered> {
-        let code = match answer {
-            Answer::Acknowledge => FSCTL_OPLOCK_BREAK_ACKNOWLEDGE,
-            Answer::NoLevelTwo => FSCTL_OPLOCK_BREAK_ACK_NO_2,
-            Answer::ClosePending => FSCTL_OPBATCH_ACK_CLOSE_PENDING,
-            Answer::Close => return None,
-        };
+    /// Answers a break, of an oplock of Windows 7 by what is `left` of it; `None` if that is done by closing alone.
+    fn answer(
+        &mut self,
+        owner: Option<&File>,
+        answer: Answer,
+        left: Option<u32>,
+    ) -> Option<Answered> {
+        const ACK: u32 = REQUEST_OPLOCK_INPUT_FLAG_ACK;
+        const ON_CLOSE: u32 = REQUEST_OPLOCK_INPUT_FLAG_COMPLETE_ACK_ON_CLOSE;
+        let owner = owner.filter(|_| answer != Answer::Close)?;
         identity::allow_failure_of_next();
-        let pending = control(owner, code);
+        let pending = match (answer, left) {
+            (Answer::Acknowledge, None) => control(owner, FSCTL_OPLOCK_BREAK_ACKNOWLEDGE, &[], 0),
+            (Answer::NoLevelTwo, None) => control(owner, FSCTL_OPLOCK_BREAK_ACK_NO_2, &[], 0),
+            (_, None) => control(owner, FSCTL_OPBATCH_ACK_CLOSE_PENDING, &[], 0),
+            (Answer::Acknowledge, Some(left)) => of_windows_7(owner, left, ACK),
+            (Answer::NoLevelTwo, Some(_)) => of_windows_7(owner, 0, ACK),
+            (_, Some(_)) => of_windows_7(owner, 0, ACK | ON_CLOSE),
+        };
         Some(if pending.is_outstanding() {
             Answered::Outstanding(pending.outlives_handle())
         } else {
@@ -156,12 +182,43 @@ impl Runner {
     }
 }
 
+/// What ends an oplock's request: a break, or else that the other thread is `done`.
+fn until_broken(mut request: Pending<'static>, done: &AtomicBool) -> Outcome {
+    while request.is_outstanding() && !done.load(Ordering::Acquire) {
+        request.finishes_within(LOOK);
+    }
+    if request.is_outstanding() {
+        // Nothing has broken it, or its end is on the way: then cancelling comes too late.
+        request.cancel();
+    }
+    request.wait()
+}
+
+/// `NewOplockLevel` of a `REQUEST_OPLOCK_OUTPUT_BUFFER`.
+fn left(ended: &Outcome) -> u32 {
+    u32_at(&ended.data, 8)
+}
+
+/// The break that a `REQUEST_OPLOCK_OUTPUT_BUFFER` tells of has to be acknowledged.
+fn is_acknowledged(ended: &Outcome) -> bool {
+    u32_at(&ended.data, 12) & REQUEST_OPLOCK_OUTPUT_FLAG_ACK_REQUIRED != 0
+}
+
 /// A control about an oplock, until it has ended or is outstanding for good.
-fn control(owner: &File, code: u32) -> Pending<'_> {
+fn control<'a>(owner: &'a File, code: u32, input: &[u8], room: u32) -> Pending<'a> {
     identity::announce_next();
-    let mut pending = owner.start_fs_control(code, &[], 0);
+    let mut pending = owner.start_fs_control(code, input, room);
     settle(&mut pending);
     pending
+}
+
+/// `FSCTL_REQUEST_OPLOCK`.
+fn of_windows_7(owner: &File, level: u32, flags: u32) -> Pending<'_> {
+    let length = size_of::<REQUEST_OPLOCK_INPUT_BUFFER>() as u32;
+    let head = REQUEST_OPLOCK_CURRENT_VERSION | length << 16;
+    let input = [head, level, flags].map(u32::to_le_bytes).concat();
+    let room = size_of::<REQUEST_OPLOCK_OUTPUT_BUFFER>() as u32;
+    control(owner, FSCTL_REQUEST_OPLOCK, &input, room)
 }
 
 impl Other {
@@ -169,7 +226,7 @@ impl Other {
         identity::begin_operation(self.thread + OTHER, self.operation);
         let (access, share, disposition, options) = match self.opening {
             Opening::Read => (READ, 7, FILE_OPEN, 0),
-            Opening::Write => (READ | WRITE, 7, FILE_OPEN, 0),
+            Opening::Write => (READ | WRITE | DELETE, 7, FILE_OPEN, 0),
             Opening::Colliding => (READ | WRITE, 6, FILE_OPEN, 0),
             Opening::Overwrite => (READ | WRITE, 7, FILE_OVERWRITE_IF, 0),
             Opening::DoNotWait => (READ | WRITE, 7, FILE_OPEN, FILE_COMPLETE_IF_OPLOCKED),
@@ -198,6 +255,16 @@ impl Other {
                     key: 0,
                 };
                 Some(file.lock(range, true, true))
+            }
+            // To the name that it has: only the oplock is touched.
+            Touch::Rename => {
+                let information = rename_information(&self.path, 0);
+                Some(file.set_information(FileRenameInformation, &information))
+            }
+            Touch::Delete => {
+                let deleted = file.set_information(FileDispositionInformation, &[1]);
+                file.set_information(FileDispositionInformation, &[0]);
+                Some(deleted)
             }
         };
         seen.extend(outcome.map(|outcome| self.observation("touch elsewhere", &outcome)));

@@ -1,0 +1,180 @@
+//! What breaks oplocks of a volume's files, beside the tables of one file.
+
+use super::*;
+use crate::oplocks::{Cache, Control, Kind};
+use crate::rename::REPLACE;
+
+const OWNER: usize = 1;
+const WAITER: usize = 9;
+
+impl Fixture {
+    fn ask(&self, open: OpenId, control: Control, ticket: usize) -> Outcome {
+        let ask = |effects: &mut Effects<'_>| {
+            self.volume
+                .oplock(open, control, false, Ticket(ticket), &|| true, effects)
+        };
+        effects(ask).0
+    }
+    fn grant(&self, open: OpenId, kind: Kind) {
+        let asked = self.ask(open, Control::Request(kind), OWNER);
+        assert_eq!(asked, Outcome::Waiting, "{kind:?}");
+    }
+}
+
+/// An operation that may wait: what it came to, and the tickets that it ended.
+fn turn<R>(operation: impl FnOnce(&mut Effects<'_>) -> R) -> (R, Vec<usize>) {
+    let mut effects = Effects::new(&|_| true).of_request(Ticket(WAITER), &|| true);
+    let result = operation(&mut effects);
+    let ended = effects.into_finished();
+    (
+        result,
+        ended.into_iter().map(|finish| finish.ticket.0).collect(),
+    )
+}
+
+#[test]
+fn a_violating_open_waits_for_who_keeps_a_handle() {
+    let fixture = new();
+    fixture.make(r"\f", b"x");
+    let unshared = Request {
+        share: 0,
+        ..request(r"\f", FILE_OPEN, 0)
+    };
+    let other = request(r"\f", FILE_OPEN, 0);
+    let open = |effects: &mut Effects<'_>| fixture.volume.create(&other, effects).map(drop);
+    for (cache, closes) in [
+        (Cache::RH, false),
+        (Cache::RH, true),
+        (Cache::RWH, false),
+        (Cache::RWH, true),
+    ] {
+        let owner = fixture.try_open(&unshared).unwrap().open;
+        fixture.grant(owner, Kind::Caching(cache));
+        assert_eq!(turn(open), (Err(STATUS_PENDING), vec![OWNER]));
+        if closes {
+            let resumed = fixture.close(owner);
+            assert!(resumed[0].again && resumed[0].ticket == Ticket(WAITER));
+            assert_eq!(turn(open), (Ok(()), vec![]));
+            let opens = fixture.volume.open_count();
+            assert_eq!(opens, 1);
+            let last = *fixture.volume.state().opens.keys().next().unwrap();
+            fixture.close(last);
+        } else {
+            fixture.ask(owner, Control::Keep(Cache::NONE), 2);
+            assert_eq!(turn(open), (Err(STATUS_SHARING_VIOLATION), vec![]));
+            fixture.close(owner);
+        }
+    }
+    // One that keeps no handle is not asked.
+    let owner = fixture.try_open(&unshared).unwrap().open;
+    fixture.grant(owner, Kind::Caching(Cache::RW));
+    assert_eq!(turn(open), (Err(STATUS_SHARING_VIOLATION), vec![]));
+}
+
+#[test]
+fn what_is_replaced_breaks_first() {
+    for (kind, ends) in [
+        (Kind::Batch, true),
+        (Kind::Filter, true),
+        (Kind::Caching(Cache::RH), true),
+        (Kind::Caching(Cache::RWH), true),
+        (Kind::LevelOne, false),
+        (Kind::Caching(Cache::RW), false),
+    ] {
+        for link in [false, true] {
+            let fixture = new();
+            fixture.make(r"\new", b"new");
+            fixture.make(r"\old", b"old");
+            let new = fixture.open(r"\new", FILE_OPEN, 0);
+            let old = fixture.open(r"\old", FILE_OPEN, 0);
+            fixture.grant(old, kind);
+            let target = Target {
+                directory: None,
+                name: wide("old"),
+                flags: REPLACE,
+            };
+            let replace = |effects: &mut Effects<'_>| match link {
+                true => fixture.volume.link(new, &target, effects),
+                false => fixture.volume.rename(new, &target, effects),
+            };
+            if !ends {
+                assert_eq!(turn(replace), (STATUS_ACCESS_DENIED, vec![]), "{kind:?}");
+                continue;
+            }
+            assert_eq!(turn(replace), (STATUS_PENDING, vec![OWNER]), "{kind:?}");
+            // It may be cancelled while it waits, though it waits for the oplock of another file.
+            assert!(fixture.volume.remove_waiting(new, Ticket(WAITER)));
+            assert_eq!(turn(replace), (STATUS_PENDING, vec![]));
+            let resumed = fixture.close(old);
+            assert!(resumed[0].again && resumed[0].ticket == Ticket(WAITER));
+            assert_eq!(turn(replace), (STATUS_SUCCESS, vec![]), "{kind:?}");
+            assert_eq!(std::fs::read(fixture.host("old")).unwrap(), b"new");
+        }
+    }
+}
+
+#[test]
+fn a_directory_waits_for_what_is_open_below_it() {
+    let fixture = new();
+    fixture.close(fixture.open(r"\d", FILE_CREATE, FILE_DIRECTORY_FILE));
+    fixture.make(r"\d\f", b"");
+    let d = fixture.open(r"\d", FILE_OPEN, 0);
+    let f = fixture.open(r"\d\f", FILE_OPEN, 0);
+    fixture.grant(f, Kind::Batch);
+    let target = Target {
+        directory: None,
+        name: wide("e"),
+        flags: 0,
+    };
+    let rename = |effects: &mut Effects<'_>| fixture.volume.rename(d, &target, effects);
+    assert_eq!(turn(rename), (STATUS_PENDING, vec![OWNER]));
+    fixture.close(f);
+    assert_eq!(turn(rename), (STATUS_SUCCESS, vec![]));
+}
+
+#[test]
+fn handles_with_the_same_key_are_one_owner() {
+    let fixture = new();
+    fixture.make(r"\f", b"x");
+    let keyed = |key| Request {
+        oplock_key: Some([key; 16]),
+        ..request(r"\f", FILE_OPEN, 0)
+    };
+    let first = fixture.try_open(&keyed(1)).unwrap().open;
+    let second = fixture.try_open(&keyed(1)).unwrap().open;
+    let batch = fixture.ask(first, Control::Request(Kind::Batch), 2);
+    assert_eq!(batch, done(STATUS_OPLOCK_NOT_GRANTED));
+    fixture.grant(first, Kind::Caching(Cache::RWH));
+    let touch = |open, operation| {
+        let volume = &fixture.volume;
+        turn(|effects| volume.break_oplock(open, operation, effects))
+    };
+    let write = crate::oplocks::Operation::Write;
+    assert_eq!(touch(second, write), (Ok(()), vec![]));
+    let third = turn(|effects| fixture.volume.create(&keyed(1), effects).map(drop));
+    assert_eq!(third, (Ok(()), vec![]));
+    let other = turn(|effects| fixture.volume.create(&keyed(2), effects).map(drop));
+    assert_eq!(other, (Err(STATUS_PENDING), vec![OWNER]));
+}
+
+#[test]
+fn directories_have_none() {
+    let fixture = new();
+    let root = fixture.open(r"\", FILE_OPEN, 0);
+    for kind in [Kind::LevelTwo, Kind::Caching(Cache::RH)] {
+        let refused = fixture.ask(root, Control::Request(kind), 1);
+        assert_eq!(refused, done(STATUS_INVALID_PARAMETER));
+    }
+    fixture.make(r"\f", b"");
+    let f = fixture.open(r"\f", FILE_OPEN, 0);
+    fixture.lock(f, 0, true, None);
+    for kind in [
+        Kind::LevelTwo,
+        Kind::Caching(Cache::R),
+        Kind::Caching(Cache::RH),
+    ] {
+        let refused = fixture.ask(f, Control::Request(kind), 1);
+        assert_eq!(refused, done(STATUS_OPLOCK_NOT_GRANTED), "{kind:?}");
+    }
+    fixture.grant(f, Kind::Caching(Cache::RW));
+}
