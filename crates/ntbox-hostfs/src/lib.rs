@@ -2,9 +2,8 @@
 //!
 //! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
-//! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`volume_information`],
-//! ([`data`]), information ([`query`], [`set`], [`rename`], [`links`], [`volume_information`],
-//! [`security`]), reparse points ([`reparse`]), listings ([`directory`]), locks, oplocks and change notification
+//! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`links`],
+//! [`volume_information`], [`security`]), reparse points ([`reparse`]), listings ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
