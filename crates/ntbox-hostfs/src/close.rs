@@ -63,14 +63,21 @@ impl Volume {
             return;
         };
         file.opens = file.opens.saturating_sub(1);
+        let mut removed = false;
         if let Some(link) = file.links.get_mut(&open.link) {
             link.opens = link.opens.saturating_sub(1);
+            removed = link.removed;
             if link.opens == 0 {
                 file.links.remove(&open.link);
             }
         }
         if file.opens == 0 {
+            // It may have been replaced while it was open.
+            let is_gone = removed && file.is_gone();
             state.files.remove(&open.file);
+            if is_gone {
+                state.overlays.forget(open.file);
+            }
         }
     }
 }
@@ -103,7 +110,7 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
     link.removed = true;
     let path = link.components.clone();
     if directory || metadata.is_none_or(|metadata| metadata.links <= 1) {
-        state.overlays.remove(&file);
+        state.overlays.forget(file);
     }
     // Another handle may watch the directory that is gone.
     for open in state.opens.values_mut().filter(|open| open.file == file) {

@@ -262,6 +262,7 @@ impl Volume {
                 file.oplocks.end(effects);
             }
         }
+        state.overlays.close();
         self.tree.close();
         true
     }

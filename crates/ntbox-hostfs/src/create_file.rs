@@ -73,15 +73,16 @@ impl Volume {
                 metadata,
             )
         };
+        let attributes = match directory {
+            true => wanted & !attribute::TEMPORARY,
+            false => wanted | attribute::ARCHIVE,
+        };
         // The host may use the number of a deleted file again.
-        state.overlays.remove(&metadata.identity);
-        let overlay = state.overlay(metadata.identity);
-        overlay.attributes = Some(if directory {
-            wanted & !attribute::TEMPORARY
-        } else {
-            wanted | attribute::ARCHIVE
+        state.overlays.forget(metadata.identity);
+        state.overlays.change(&metadata, |overlay| {
+            overlay.set_attributes(metadata.kind, attributes);
+            overlay.security.clone_from(&request.security);
         });
-        overlay.security.clone_from(&request.security);
         let filter = if directory {
             change::DIR_NAME
         } else {
@@ -262,13 +263,14 @@ fn overwrite(
     } else {
         attributes
     };
-    let new = (kept | request.attributes) & attribute::SETTABLE | attribute::ARCHIVE;
-    let overlay = state.overlay(metadata.identity);
-    overlay.attributes = Some(new);
-    overlay.reparse.clear();
-    if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
-        overlay.security.clone_from(&request.security);
-    }
+    let new = kept | request.attributes | attribute::ARCHIVE;
+    state.overlays.change(metadata, |overlay| {
+        overlay.set_attributes(metadata.kind, new);
+        overlay.reparse.clear();
+        if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
+            overlay.security.clone_from(&request.security);
+        }
+    });
     if let Some(file) = state.files.get_mut(&metadata.identity) {
         file.reserved = 0;
     }

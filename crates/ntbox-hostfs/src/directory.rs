@@ -180,7 +180,9 @@ impl Volume {
                     Some(old) => old.pattern,
                     None => query.pattern.clone().filter(|pattern| !pattern.is_empty()),
                 };
-                Scan::start(&directory, parent.is_some(), pattern)?
+                let hosts = self.tree.names(&directory);
+                let hosts = hosts.map_err(|error| host_status::of(&error))?;
+                Scan::start(hosts, parent.is_some(), pattern)
             }
         };
         if let Some(index) = query.index {
@@ -209,12 +211,7 @@ fn metadata_of(
 }
 
 impl Scan {
-    fn start(
-        directory: &Directory,
-        has_parent: bool,
-        pattern: Option<Vec<u16>>,
-    ) -> Result<Self, NTSTATUS> {
-        let hosts = directory.names().map_err(|error| host_status::of(&error))?;
+    fn start(hosts: Vec<OsString>, has_parent: bool, pattern: Option<Vec<u16>>) -> Self {
         let mut entries: Vec<Entry> = hosts
             .into_iter()
             .filter_map(|host| {
@@ -247,12 +244,12 @@ impl Scan {
             Some(pattern) => names::equal(pattern, name),
         };
         entries.retain(|entry| wanted(&entry.name));
-        Ok(Self {
+        Self {
             pattern,
             entries,
             next: 0,
             returned: false,
-        })
+        }
     }
 
     fn fill(

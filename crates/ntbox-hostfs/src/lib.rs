@@ -44,6 +44,8 @@ mod opens;
 mod oplock_control;
 pub mod oplock_levels;
 pub mod oplocks;
+mod overlay;
+mod overlays;
 pub mod pending;
 pub mod query;
 pub mod record;

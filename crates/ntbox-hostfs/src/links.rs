@@ -68,6 +68,7 @@ impl Volume {
                 .directory
                 .remove_file(&place.resolved.name)
                 .map_err(failed)?;
+            place.forget_replaced(&mut state);
             replaced = Some(place.resolved.components.clone());
         }
         let new_name = names::to_host(&target.name)?;

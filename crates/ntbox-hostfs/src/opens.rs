@@ -5,11 +5,10 @@ use super::host_status;
 use super::locks;
 use super::notify::Change;
 use super::oplocks;
-use super::volume::{
-    CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, Overlay, State, attribute,
-};
+use super::overlay::new_attributes;
+use super::volume::{CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, State, attribute};
 use super::waiting::Effects;
-use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata};
+use ntbox_kernel::host::file::{Directory, Kind, Metadata};
 use ntbox_kernel::nt::{
     FILE_DELETE_ON_CLOSE, FILE_NO_INTERMEDIATE_BUFFERING, NTSTATUS, STATUS_FILE_CLOSED,
     STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED, reparse,
@@ -76,28 +75,30 @@ impl State {
             .get_mut(&number)
             .ok_or(STATUS_INVALID_HANDLE)
     }
-    /// The overlay of a file, made if it has none.
-    pub fn overlay(&mut self, file: Identity) -> &mut Overlay {
-        self.overlays.entry(file).or_default()
-    }
     /// NT attributes of a host file, without `NORMAL`.
     pub fn attributes(&self, metadata: &Metadata) -> u32 {
-        let directory = metadata.kind == Kind::Directory;
-        let stored = self
-            .overlays
-            .get(&metadata.identity)
-            .and_then(|overlay| overlay.attributes);
-        let base = if directory { 0 } else { attribute::ARCHIVE };
-        let reparse = match self.reparse_point(metadata.identity) {
+        let stored = self.overlays.of(metadata);
+        let stored = stored.and_then(|overlay| overlay.attributes);
+        let directory = match metadata.kind {
+            Kind::Directory => attribute::DIRECTORY,
+            _ => 0,
+        };
+        let reparse = match self.reparse_point(metadata) {
             [] => 0,
             _ => attribute::REPARSE_POINT,
         };
-        stored.unwrap_or(base) | reparse | if directory { attribute::DIRECTORY } else { 0 }
+        stored.unwrap_or(new_attributes(metadata.kind)) | directory | reparse
+    }
+    /// Sets them, as far as a caller may.
+    pub fn set_attributes(&mut self, metadata: &Metadata, attributes: u32) {
+        self.overlays.change(metadata, |overlay| {
+            overlay.set_attributes(metadata.kind, attributes)
+        });
     }
     /// State of a host file as NT sees it. Sizes that are the host's own business (of its
     /// directories, of its blocks) are left out of it.
     pub fn file_state(&self, metadata: &Metadata) -> FileState {
-        let overlay = self.overlays.get(&metadata.identity);
+        let overlay = self.overlays.of(metadata);
         let directory = metadata.kind == Kind::Directory;
         let changed = overlay
             .and_then(|overlay| overlay.changed)
@@ -124,7 +125,7 @@ impl State {
             } else {
                 attributes
             },
-            reparse_tag: reparse::tag(self.reparse_point(metadata.identity)),
+            reparse_tag: reparse::tag(self.reparse_point(metadata)),
             directory,
             links: if directory { 1 } else { metadata.links },
             links_going: node.map_or(0, |node| node.links.values().filter(going).count() as u32),
@@ -160,6 +161,11 @@ impl FileNode {
             Object::Volume => Ok(None),
         }
         .map_err(|error| host_status::of(&error))
+    }
+    /// The host has no name of it any more.
+    pub(super) fn is_gone(&self) -> bool {
+        let metadata = self.metadata();
+        self.is_directory() || matches!(metadata, Ok(Some(Metadata { links: 0, .. })))
     }
     /// It is a directory.
     pub fn is_directory(&self) -> bool {

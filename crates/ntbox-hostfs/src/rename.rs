@@ -11,7 +11,7 @@ use super::oplocks::Operation;
 use super::resolve::Resolved;
 use super::volume::{FileNode, Link, Object, OpenId, State, Volume, attribute};
 use super::waiting::Effects;
-use ntbox_kernel::host::file::{Directory, Identity, Kind, Replace};
+use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata, Replace};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DELETE_PENDING, STATUS_INVALID_PARAMETER,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
@@ -66,11 +66,9 @@ impl Volume {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
         }
         let mut state = self.state();
-        let open = state.usable(id)?;
-        if open.by_id {
+        if state.usable(id)?.by_id {
             return Err(STATUS_INVALID_PARAMETER);
         }
-        let file = open.file;
         let node = state.file_of(id)?;
         let is_directory = match node.object {
             Object::Volume => return Err(STATUS_INVALID_PARAMETER),
@@ -127,9 +125,12 @@ impl Volume {
         link.parent = Some(to);
         link.name = new_name;
         link.components.clone_from(&new_path);
-        if !is_directory && state.attributes_of(file) & attribute::ARCHIVE == 0 {
-            let stored = state.attributes_of(file);
-            state.overlay(file).attributes = Some(stored | attribute::ARCHIVE);
+        if replaces {
+            place.forget_replaced(&mut state);
+        }
+        if let Some(metadata) = state.file_of(id)?.metadata()?.filter(|_| !is_directory) {
+            let attributes = state.attributes(&metadata) | attribute::ARCHIVE;
+            state.set_attributes(&metadata, attributes);
         }
         report_move(
             &mut state,
@@ -209,9 +210,6 @@ impl Volume {
         // Who has it open for nothing but an oplock may close it.
         state.break_oplock(identity, by, Operation::Rename, effects)?;
         let Some(node) = state.files.get_mut(&identity) else {
-            if existing.metadata.links <= 1 {
-                state.overlays.remove(&identity);
-            }
             return Ok(());
         };
         let mut living = node.links.values().filter(|link| !link.removed);
@@ -228,6 +226,18 @@ impl Volume {
             link.removed = true;
         }
         Ok(())
+    }
+}
+
+impl Place {
+    /// What was there is replaced. Who has it open still uses it: then it is gone when that ends.
+    pub(super) fn forget_replaced(&self, state: &mut State) {
+        let existing = self.resolved.existing.as_ref().map(|there| there.metadata);
+        let is_gone =
+            |there: &Metadata| there.links <= 1 && !state.files.contains_key(&there.identity);
+        if let Some(gone) = existing.filter(is_gone) {
+            state.overlays.forget(gone.identity);
+        }
     }
 }
 
@@ -255,12 +265,6 @@ impl State {
                 link.components = [new, rest].concat();
             }
         }
-    }
-    fn attributes_of(&self, file: Identity) -> u32 {
-        self.overlays
-            .get(&file)
-            .and_then(|overlay| overlay.attributes)
-            .unwrap_or(attribute::ARCHIVE)
     }
 }
 

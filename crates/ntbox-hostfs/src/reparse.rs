@@ -17,7 +17,7 @@ use super::resolve::Resolved;
 use super::share::access;
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::{Effects, Met, Reply};
-use ntbox_kernel::host::file::{Identity, now};
+use ntbox_kernel::host::file::{Metadata, now};
 use ntbox_kernel::nt::{
     FILE_OPEN_REPARSE_POINT, FSCTL_DELETE_REPARSE_POINT, FSCTL_GET_REPARSE_POINT,
     FSCTL_SET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT_EX, NTSTATUS, STATUS_ACCESS_DENIED,
@@ -49,8 +49,8 @@ pub fn is_control(control: u32) -> bool {
 
 impl State {
     /// The data of a file's reparse point, or nothing.
-    pub fn reparse_point(&self, file: Identity) -> &[u8] {
-        let overlay = self.overlays.get(&file);
+    pub fn reparse_point(&self, file: &Metadata) -> &[u8] {
+        let overlay = self.overlays.of(file);
         overlay.map_or(&[], |overlay| overlay.reparse.as_slice())
     }
 }
@@ -72,10 +72,10 @@ impl Volume {
         let opens_last = all && !request.has(FILE_OPEN_REPARSE_POINT);
         let last = path.components.len().saturating_sub(1);
         let at = Cell::new(None);
-        let stops = |file: Identity, component: usize| {
+        let stops = |file: &Metadata, component: usize| {
             let stops = !state.reparse_point(file).is_empty() && (component < last || opens_last);
             if stops {
-                at.set(Some((file, component)));
+                at.set(Some((*file, component)));
             }
             stops
         };
@@ -91,7 +91,7 @@ impl Volume {
                 rest += 1;
             }
             *met = Some(Met {
-                data: state.reparse_point(file).to_vec(),
+                data: state.reparse_point(&file).to_vec(),
                 name,
                 unparsed: rest,
             });
@@ -122,8 +122,11 @@ impl Volume {
 
     fn get_reparse_point(&self, id: OpenId, output: &mut [u8]) -> Result<Reply, NTSTATUS> {
         let state = self.state();
-        let file = state.usable(id)?.file;
-        let data = state.reparse_point(file);
+        state.usable(id)?;
+        let file = state.file_of(id)?.metadata()?;
+        let data = file
+            .as_ref()
+            .map_or(&[][..], |file| state.reparse_point(file));
         if data.is_empty() {
             return Err(STATUS_NOT_A_REPARSE_POINT);
         }
@@ -155,8 +158,9 @@ impl Volume {
     ) -> Result<Reply, NTSTATUS> {
         reparse::check(new)?;
         let mut state = self.state();
-        let file = self.to_change(&state, id)?;
+        self.may_change(&state, id)?;
         let node = state.file_of(id)?;
+        let file = node.metadata()?.ok_or(STATUS_INVALID_DEVICE_REQUEST)?;
         let tag = reparse::tag(new);
         match &node.object {
             Object::Directory(_) if state.link_of(id)?.parent.is_none() => {
@@ -169,22 +173,18 @@ impl Volume {
                 }
             }
             Object::File(_) if tag == reparse::MOUNT_POINT => return Err(STATUS_NOT_A_DIRECTORY),
-            Object::File(stream) => {
-                let size = stream.file.metadata().map(|metadata| metadata.size);
-                let size = size.map_err(|error| host_status::of(&error))?;
-                if tag == reparse::SYMBOLIC_LINK && size != 0 {
-                    return Err(STATUS_IO_REPARSE_DATA_INVALID);
-                }
+            Object::File(_) if tag == reparse::SYMBOLIC_LINK && file.size != 0 => {
+                return Err(STATUS_IO_REPARSE_DATA_INVALID);
             }
-            Object::Volume => return Err(STATUS_INVALID_DEVICE_REQUEST),
+            Object::File(_) | Object::Volume => {}
         }
-        let old = state.reparse_point(file);
+        let old = state.reparse_point(&file);
         match extended {
             Some(head) => matches_expected(old, head)?,
             None if !old.is_empty() => same_owner(old, new)?,
             None => {}
         }
-        state.put_reparse_point(id, file, new.to_vec(), effects)?;
+        state.put_reparse_point(id, &file, new.to_vec(), effects)?;
         Ok((STATUS_SUCCESS, 0))
     }
 
@@ -207,18 +207,20 @@ impl Volume {
             return Err(STATUS_IO_REPARSE_TAG_INVALID);
         }
         let mut state = self.state();
-        let file = self.to_change(&state, id)?;
-        let old = state.reparse_point(file);
+        self.may_change(&state, id)?;
+        let file = state.file_of(id)?.metadata()?;
+        let file = file.ok_or(STATUS_NOT_A_REPARSE_POINT)?;
+        let old = state.reparse_point(&file);
         if old.is_empty() {
             return Err(STATUS_NOT_A_REPARSE_POINT);
         }
         same_owner(old, given)?;
-        state.put_reparse_point(id, file, Vec::new(), effects)?;
+        state.put_reparse_point(id, &file, Vec::new(), effects)?;
         Ok((STATUS_SUCCESS, 0))
     }
 
-    /// The file of an open that may change its reparse point.
-    fn to_change(&self, state: &State, id: OpenId) -> Result<Identity, NTSTATUS> {
+    /// Whether an open may change the reparse point of its file.
+    fn may_change(&self, state: &State, id: OpenId) -> Result<(), NTSTATUS> {
         let open = state.usable(id)?;
         if self.description.read_only {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
@@ -226,7 +228,7 @@ impl Volume {
         if open.granted & (access::WRITE_DATA | access::WRITE_ATTRIBUTES) == 0 {
             return Err(STATUS_ACCESS_DENIED);
         }
-        Ok(open.file)
+        Ok(())
     }
 }
 
@@ -234,14 +236,14 @@ impl State {
     fn put_reparse_point(
         &mut self,
         id: OpenId,
-        file: Identity,
+        file: &Metadata,
         data: Vec<u8>,
         effects: &mut Effects<'_>,
     ) -> Result<(), NTSTATUS> {
-        let host = self.file_of(id)?.metadata()?;
-        let overlay = self.overlay(file);
-        overlay.reparse = data;
-        overlay.changed = host.map(|host| (now(), host.changed));
+        self.overlays.change(file, |overlay| {
+            overlay.reparse = data;
+            overlay.changed = Some((now(), file.changed));
+        });
         let modified = Change {
             path: self.link_of(id)?.components.clone(),
             action: Action::Modified,

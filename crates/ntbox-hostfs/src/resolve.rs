@@ -7,9 +7,13 @@
 //! Symbolic links of the host are followed here, step by step, as long as they
 //! stay inside the tree: one that climbs above it, or names an absolute path
 //! elsewhere, is `STATUS_ACCESS_DENIED`, and so is a chain of more than 32.
+//!
+//! The folder in the root that holds what the host cannot ([`overlays`](super::overlays)) is not
+//! there for anybody on the volume: no name leads to it or may be like it.
 
+use super::overlays::FOLDER;
 use super::{host_status, names};
-use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata};
+use ntbox_kernel::host::file::{Directory, Kind, Metadata};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND,
     STATUS_OBJECT_PATH_NOT_FOUND, STATUS_REPARSE, STATUS_VOLUME_DISMOUNTED,
@@ -29,6 +33,17 @@ pub struct Tree {
     root: Mutex<Option<Arc<Directory>>>,
     /// Where it lies, for absolute links that point back into it.
     path: PathBuf,
+}
+
+/// Whether an entry of the root is kept from the volume; in every case, as hosts differ in that.
+fn is_hidden(name: &[u16]) -> bool {
+    let folder: Vec<u16> = FOLDER.encode_utf16().collect();
+    names::equal(name, &folder)
+}
+
+/// As [`is_hidden`], of the name as the host has it.
+fn is_hidden_on_host(name: &OsStr) -> bool {
+    name.len() == FOLDER.len() && names::to_nt(name).is_some_and(|name| is_hidden(&name))
 }
 
 /// Where a path led.
@@ -108,7 +123,7 @@ impl Tree {
         &self,
         path: &[Vec<u16>],
         case_sensitive: bool,
-        stops: &dyn Fn(Identity, usize) -> bool,
+        stops: &dyn Fn(&Metadata, usize) -> bool,
     ) -> Result<Resolved, NTSTATUS> {
         let hosts = path
             .iter()
@@ -119,10 +134,10 @@ impl Tree {
         let mut components = Vec::with_capacity(path.len());
         let mut budget = MAXIMUM_LINKS;
         for (number, (name, component)) in way.iter().zip(path).enumerate() {
-            let here = top(&stack)?;
+            let here = shown(&stack, component)?;
             let (name, metadata) =
                 find(here, name, component, case_sensitive)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
-            if stops(metadata.identity, number) {
+            if stops(&metadata, number) {
                 return Err(STATUS_REPARSE);
             }
             components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?);
@@ -140,8 +155,8 @@ impl Tree {
                 Kind::File | Kind::Other => return Err(STATUS_OBJECT_PATH_NOT_FOUND),
             }
         }
-        let parent = Arc::clone(top(&stack)?);
         let component = path.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
+        let parent = Arc::clone(shown(&stack, component)?);
         let Some((name, metadata)) = find(&parent, last, component, case_sensitive)? else {
             components.push(component.clone());
             return Ok(Resolved {
@@ -151,7 +166,7 @@ impl Tree {
                 existing: None,
             });
         };
-        if stops(metadata.identity, way.len()) {
+        if stops(&metadata, way.len()) {
             return Err(STATUS_REPARSE);
         }
         components.push(names::to_nt(&name).ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?);
@@ -172,6 +187,21 @@ impl Tree {
         })
     }
 
+    /// Names of the entries of `directory` that the volume may show.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn names(&self, directory: &Directory) -> std::io::Result<Vec<OsString>> {
+        let mut names = directory.names()?;
+        if names.iter().any(|name| is_hidden_on_host(name)) {
+            let root = self.root().map_err(|_| ErrorKind::NotFound)?;
+            if root.metadata()?.identity == directory.metadata()?.identity {
+                names.retain(|name| !is_hidden_on_host(name));
+            }
+        }
+        Ok(names)
+    }
+
     /// The path of the file with that id, looked for in the whole tree; the first one of several.
     pub fn path_of(&self, id: u64) -> Option<Vec<Vec<u16>>> {
         if self.root().ok()?.metadata().ok()?.identity.number == id {
@@ -190,7 +220,7 @@ impl Tree {
             .collect();
         while let Some((path, directory)) = unseen.pop() {
             // What goes away meanwhile is not what is looked for.
-            let mut names = directory.names().unwrap_or_default();
+            let mut names = self.names(&directory).unwrap_or_default();
             names.sort_unstable();
             for name in names {
                 let (Ok(metadata), Some(shown)) =
@@ -300,6 +330,9 @@ impl Tree {
                     return Err(STATUS_ACCESS_DENIED);
                 }
                 Component::Normal(name) => {
+                    if stack.len() == 1 && is_hidden_on_host(name) {
+                        return Err(STATUS_ACCESS_DENIED);
+                    }
                     let here = top(&stack)?;
                     let metadata = here
                         .metadata_of(name)
@@ -346,6 +379,17 @@ enum Place {
 
 fn top(stack: &[Arc<Directory>]) -> Result<&Arc<Directory>, NTSTATUS> {
     stack.last().ok_or(STATUS_ACCESS_DENIED)
+}
+
+/// The directory on top, if it shows an entry like `component`.
+fn shown<'a>(
+    stack: &'a [Arc<Directory>],
+    component: &[u16],
+) -> Result<&'a Arc<Directory>, NTSTATUS> {
+    if stack.len() == 1 && is_hidden(component) {
+        return Err(STATUS_OBJECT_NAME_INVALID);
+    }
+    top(stack)
 }
 
 fn on_the_way(status: NTSTATUS) -> NTSTATUS {

@@ -1,4 +1,5 @@
-//! IRP_MJ_QUERY_SECURITY and IRP_MJ_SET_SECURITY: self-relative descriptors, kept in memory.
+//! IRP_MJ_QUERY_SECURITY and IRP_MJ_SET_SECURITY: self-relative descriptors, kept with what else the
+//! host cannot hold; that of the volume itself for as long as it is mounted.
 //!
 //! A file that was given none has a default: owned by Administrators, group
 //! SYSTEM, full access for SYSTEM, Administrators and Everyone. Descriptors are
@@ -194,12 +195,15 @@ impl Volume {
 
     fn descriptor(&self, id: OpenId) -> Result<Descriptor, NTSTATUS> {
         let state = self.state();
-        let file = state.usable(id)?.file;
-        match state
-            .overlays
-            .get(&file)
-            .and_then(|overlay| overlay.security.as_ref())
-        {
+        state.usable(id)?;
+        let stored = match state.file_of(id)?.metadata()? {
+            Some(metadata) => state
+                .overlays
+                .of(&metadata)
+                .map(|overlay| &overlay.security),
+            None => Some(&state.security),
+        };
+        match stored.and_then(Option::as_ref) {
             Some(bytes) => Descriptor::parse(bytes),
             None => Ok(Descriptor::default_of_files()),
         }
@@ -226,9 +230,15 @@ impl Volume {
             let mut descriptor = self.descriptor(id)?;
             descriptor.update(&new, information);
             let mut state = self.state();
-            let file = state.usable(id)?.file;
+            state.usable(id)?;
             let all = part::OWNER | part::GROUP | part::DACL | part::SACL;
-            state.overlay(file).security = Some(descriptor.to_bytes(all));
+            let security = Some(descriptor.to_bytes(all));
+            match state.file_of(id)?.metadata()? {
+                Some(metadata) => state
+                    .overlays
+                    .change(&metadata, |overlay| overlay.security = security),
+                None => state.security = security,
+            }
             let path = state.link_of(id)?.components.clone();
             state.report(
                 &[Change {

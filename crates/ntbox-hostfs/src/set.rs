@@ -123,22 +123,25 @@ impl Volume {
             return Err(STATUS_INVALID_PARAMETER);
         }
         let object = file.object.clone();
-        set_host_times(&object, accessed.to(), written.to())?;
-        let overlay = state.overlay(metadata.identity);
-        if attributes != 0 {
-            overlay.attributes = Some(stored_attributes(attributes));
-        }
-        if let Some(created) = created.to() {
-            overlay.created = Some(created);
-        }
         // The host's change time cannot be set; what is set holds until it moves on.
         let set_changed = changed
             .to()
             .or((attributes != 0 || created.to().is_some()).then(now));
-        if let Some(value) = set_changed {
-            let host = host_metadata(&object)?.changed;
-            state.overlay(metadata.identity).changed = Some((value, host));
+        if set_changed.is_some() {
+            state.overlays.prepare();
         }
+        set_host_times(&object, accessed.to(), written.to())?;
+        let changed = match set_changed {
+            Some(value) => Some((value, host_metadata(&object)?.changed)),
+            None => None,
+        };
+        state.overlays.change(&metadata, |overlay| {
+            if attributes != 0 {
+                overlay.set_attributes(metadata.kind, stored_attributes(attributes));
+            }
+            overlay.created = created.to().or(overlay.created);
+            overlay.changed = changed.or(overlay.changed);
+        });
         if let Some(open) = state.opens.get_mut(&id) {
             match written {
                 Time::Frozen | Time::To(_) => open.keep_written = true,

@@ -1,4 +1,4 @@
-//! A mounted volume: its files, opens and in-memory attributes.
+//! A mounted volume: its files, opens and attributes.
 //!
 //! This is the file system without IRPs. Every operation takes plain values,
 //! holds the volume's lock while it changes what is open, and returns a status;
@@ -10,12 +10,14 @@
 //! - An [`Open`] (CCB) stands for a file object.
 //!
 //! NT attributes, creation and change times that the host cannot hold, and security
-//! descriptors live in an overlay, for as long as the volume is mounted.
+//! descriptors live in an [overlay](super::overlays), in memory and in a folder beside the files.
 
 use super::directory::Scan;
 use super::locks;
 use super::notify::Watch;
 use super::oplocks::{self, Key};
+pub use super::overlay::attribute;
+use super::overlays::Overlays;
 use super::resolve::Tree;
 use super::share::{Shares, Use};
 use super::waiting::Ticket;
@@ -29,24 +31,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub const CLUSTER: u64 = 4096;
 /// Bytes of a sector: noncached requests are aligned to it.
 pub const SECTOR: u64 = 512;
-
-/// `FILE_ATTRIBUTE_*`.
-pub mod attribute {
-    #![expect(missing_docs, reason = "the names are the DDI's")]
-    pub const READONLY: u32 = 0x1;
-    pub const HIDDEN: u32 = 0x2;
-    pub const SYSTEM: u32 = 0x4;
-    pub const DIRECTORY: u32 = 0x10;
-    pub const ARCHIVE: u32 = 0x20;
-    pub const NORMAL: u32 = 0x80;
-    pub const TEMPORARY: u32 = 0x100;
-    pub const REPARSE_POINT: u32 = 0x400;
-    pub const OFFLINE: u32 = 0x1000;
-    pub const NOT_CONTENT_INDEXED: u32 = 0x2000;
-    /// Those that a caller may set.
-    pub const SETTABLE: u32 =
-        READONLY | HIDDEN | SYSTEM | ARCHIVE | TEMPORARY | OFFLINE | NOT_CONTENT_INDEXED;
-}
 
 /// What a volume says of itself.
 #[derive(Clone, Debug)]
@@ -160,21 +144,6 @@ pub struct Open {
     pub keep_written: bool,
 }
 
-/// What the host cannot hold of a file.
-#[derive(Clone, Debug, Default)]
-pub struct Overlay {
-    /// NT attributes, without `DIRECTORY` and `NORMAL`.
-    pub attributes: Option<u32>,
-    /// Creation time.
-    pub created: Option<i64>,
-    /// Change time, valid while the host's is the second one.
-    pub changed: Option<(i64, i64)>,
-    /// Self-relative security descriptor.
-    pub security: Option<Vec<u8>>,
-    /// Data of its reparse point, with the header; empty if it has none.
-    pub reparse: Vec<u8>,
-}
-
 /// State of a file as NT sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileState {
@@ -205,8 +174,10 @@ pub struct State {
     pub files: HashMap<Identity, FileNode>,
     /// File objects.
     pub opens: BTreeMap<OpenId, Open>,
-    /// In-memory attributes.
-    pub overlays: HashMap<Identity, Overlay>,
+    /// What the host cannot hold.
+    pub(super) overlays: Overlays,
+    /// Security descriptor of the volume itself, if it was given one.
+    pub security: Option<Vec<u8>>,
     /// Label, if it was changed.
     pub label: Option<Vec<u16>>,
     /// Who has locked the volume.
@@ -238,10 +209,16 @@ impl Volume {
     /// # Errors
     /// As the host says.
     pub fn open(directory: &Path, description: Description) -> std::io::Result<Self> {
+        let tree = Tree::open(directory)?;
+        let root = tree.root().map_err(|_| std::io::ErrorKind::NotFound)?;
+        let overlays = Overlays::open(&root, directory.to_owned(), description.read_only);
         Ok(Self {
             description,
-            tree: Tree::open(directory)?,
-            state: Mutex::default(),
+            tree,
+            state: Mutex::new(State {
+                overlays,
+                ..State::default()
+            }),
         })
     }
     /// Takes the volume's lock. No request is completed and no driver called while it is held.

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Names of a listing, entry by entry as the records chain them.
-fn names(data: &[u8]) -> Vec<String> {
+pub fn names(data: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut at = 0;
     loop {

@@ -7,6 +7,7 @@ mod listing;
 mod mdl_transfers;
 mod opening;
 mod oplocks;
+mod remount;
 mod reparse;
 mod waiting;
 
@@ -39,7 +40,12 @@ fn new() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     std::fs::create_dir(&root).unwrap();
-    let description = Description {
+    let volume = Volume::open(&root, description()).unwrap();
+    Fixture { volume, folder }
+}
+
+fn description() -> Description {
+    Description {
         label: wide("Test"),
         serial: 7,
         prefix: Vec::new(),
@@ -47,9 +53,7 @@ fn new() -> Fixture {
         characteristics: 0,
         file_system: "HostFs",
         read_only: false,
-    };
-    let volume = Volume::open(&root, description).unwrap();
-    Fixture { volume, folder }
+    }
 }
 
 fn effects<R>(operation: impl FnOnce(&mut Effects<'_>) -> R) -> (R, Vec<Finish>) {
@@ -173,6 +177,34 @@ impl Fixture {
         let mut buffer = [0; 40];
         buffer[32..36].copy_from_slice(&attributes.to_le_bytes());
         self.set(open, FileBasicInformation, &buffer)
+    }
+    /// The names that a listing of all that `open` holds gives.
+    fn listing(&self, open: OpenId) -> Vec<String> {
+        let query = Query {
+            class: FileNamesInformation,
+            restart: true,
+            ..Default::default()
+        };
+        let mut bytes = vec![0; 4096];
+        let (status, count) = self.volume.query_directory(open, &query, &mut bytes);
+        match status {
+            STATUS_SUCCESS => listing::names(&bytes[..count]),
+            _ => Vec::new(),
+        }
+    }
+    /// Dismounts the volume, does something to it on the host, and mounts it again.
+    fn remount(self, read_only: bool, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
+        let Self { volume, folder } = self;
+        effects(|effects| volume.dismount(effects));
+        drop(volume);
+        let root = folder.path().join("root");
+        meanwhile(&root);
+        let description = Description {
+            read_only,
+            ..description()
+        };
+        let volume = Volume::open(&root, description).unwrap();
+        Self { volume, folder }
     }
     fn lock(&self, open: OpenId, offset: i64, exclusive: bool, ticket: Option<usize>) -> Outcome {
         let request = LockRequest {

@@ -25,10 +25,10 @@ impl Fixture {
         output.truncate(reply.1);
         (reply.0, output)
     }
-    fn set_point(&self, open: OpenId, data: &[u8]) -> NTSTATUS {
+    pub(super) fn set_point(&self, open: OpenId, data: &[u8]) -> NTSTATUS {
         self.control(open, FSCTL_SET_REPARSE_POINT, data, 0).0
     }
-    fn point(&self, open: OpenId, room: usize) -> (NTSTATUS, Vec<u8>) {
+    pub(super) fn point(&self, open: OpenId, room: usize) -> (NTSTATUS, Vec<u8>) {
         self.control(open, FSCTL_GET_REPARSE_POINT, &[], room)
     }
     fn delete_point(&self, open: OpenId, header: &[u8]) -> NTSTATUS {

@@ -61,6 +61,9 @@ pub struct Metadata {
     pub links: u32,
     /// Creation.
     pub created: i64,
+    /// What tells the file from an earlier one of the same number; none on a host that does not
+    /// record it.
+    pub born: Option<i64>,
     /// Last access.
     pub accessed: i64,
     /// Last write.

@@ -59,6 +59,8 @@ fn statx(at: BorrowedFd<'_>, name: &CStr) -> io::Result<Metadata> {
     // SAFETY: a valid descriptor, a terminated name, and room for the answer.
     check(unsafe { libc::statx(at.as_raw_fd(), name.as_ptr(), flags, mask, &mut data) })?;
     let time = |time: libc::statx_timestamp| nt_time(time.tv_sec, time.tv_nsec);
+    // Nothing but the making of a file sets it.
+    let born = (data.stx_mask & libc::STATX_BTIME != 0).then(|| time(data.stx_btime));
     let changed = time(data.stx_ctime);
     let written = time(data.stx_mtime);
     let kind = match u32::from(data.stx_mode) & libc::S_IFMT {
@@ -77,11 +79,8 @@ fn statx(at: BorrowedFd<'_>, name: &CStr) -> io::Result<Metadata> {
         allocated: data.stx_blocks * 512,
         links: data.stx_nlink,
         // A file system that does not record it is given the oldest time known.
-        created: if data.stx_mask & libc::STATX_BTIME == 0 {
-            written.min(changed)
-        } else {
-            time(data.stx_btime)
-        },
+        created: born.unwrap_or(written.min(changed)),
+        born,
         accessed: time(data.stx_atime),
         written,
         changed,

@@ -95,6 +95,8 @@ fn metadata(file: BorrowedHandle<'_>, device: u64) -> io::Result<Metadata> {
         allocated: standard.AllocationSize as u64,
         links: standard.NumberOfLinks,
         created: basic.CreationTime,
+        // The number counts how often the file's place has been used; anybody sets the time.
+        born: Some(0),
         accessed: basic.LastAccessTime,
         written: basic.LastWriteTime,
         changed: basic.ChangeTime,

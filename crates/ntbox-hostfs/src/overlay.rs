@@ -1,0 +1,155 @@
+//! What the host cannot hold of a file, and the record of it that is kept there.
+//!
+//! A record is `NTBX`, the version (32 bits), what tells the file from an earlier one of its number
+//! ([`Metadata::born`](ntbox_kernel::host::file::Metadata)), and items: tag and length (32 bits
+//! each), then that many bytes. All of it is little-endian. An item that is not there says that the
+//! file has nothing but what the host says of it.
+
+use super::record::{Fields, Record};
+use ntbox_kernel::host::file::Kind;
+use ntbox_kernel::nt::reparse;
+
+/// `FILE_ATTRIBUTE_*`.
+pub mod attribute {
+    #![expect(missing_docs, reason = "the names are the DDI's")]
+    pub const READONLY: u32 = 0x1;
+    pub const HIDDEN: u32 = 0x2;
+    pub const SYSTEM: u32 = 0x4;
+    pub const DIRECTORY: u32 = 0x10;
+    pub const ARCHIVE: u32 = 0x20;
+    pub const NORMAL: u32 = 0x80;
+    pub const TEMPORARY: u32 = 0x100;
+    pub const REPARSE_POINT: u32 = 0x400;
+    pub const OFFLINE: u32 = 0x1000;
+    pub const NOT_CONTENT_INDEXED: u32 = 0x2000;
+    /// Those that a caller may set.
+    pub const SETTABLE: u32 =
+        READONLY | HIDDEN | SYSTEM | ARCHIVE | TEMPORARY | OFFLINE | NOT_CONTENT_INDEXED;
+}
+
+/// What the host cannot hold of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay {
+    /// NT attributes that a caller may set; none for those that a new file has.
+    pub attributes: Option<u32>,
+    /// Creation time.
+    pub created: Option<i64>,
+    /// Change time, valid while the host's is the second one.
+    pub changed: Option<(i64, i64)>,
+    /// Self-relative security descriptor.
+    pub security: Option<Vec<u8>>,
+    /// Data of its reparse point, with the header; empty if it has none.
+    pub reparse: Vec<u8>,
+}
+
+/// `NTBX` and the version.
+const HEAD: [u32; 2] = [u32::from_le_bytes(*b"NTBX"), 1];
+/// Bytes in front of the items.
+const HEAD_BYTES: usize = 16;
+
+/// Tags of items.
+mod tag {
+    pub const ATTRIBUTES: u32 = 1;
+    pub const CREATED: u32 = 2;
+    pub const CHANGED: u32 = 3;
+    pub const SECURITY: u32 = 4;
+    pub const REPARSE: u32 = 5;
+}
+
+/// The attributes that a new file or directory has if nobody asks for others.
+pub fn new_attributes(kind: Kind) -> u32 {
+    match kind {
+        Kind::Directory => 0,
+        _ => attribute::ARCHIVE,
+    }
+}
+
+impl Overlay {
+    /// Sets the attributes that a caller may set; those that a new file has need not be kept.
+    pub fn set_attributes(&mut self, kind: Kind, attributes: u32) {
+        let attributes = attributes & attribute::SETTABLE;
+        self.attributes = (attributes != new_attributes(kind)).then_some(attributes);
+    }
+
+    /// The record of a file that was born then.
+    pub fn to_bytes(&self, born: i64) -> Vec<u8> {
+        let mut record = Record::new().int(HEAD).long([born]);
+        let mut item = |tag: u32, value: Option<Vec<u8>>| {
+            if let Some(value) = value {
+                let head = std::mem::take(&mut record).int([tag, value.len() as u32]);
+                record = head.bytes(&value);
+            }
+        };
+        let longs = |values: &[i64]| Record::new().long(values.iter().copied()).finish();
+        let attributes = self.attributes.map(|value| value.to_le_bytes().to_vec());
+        item(tag::ATTRIBUTES, attributes);
+        item(tag::CREATED, self.created.map(|time| longs(&[time])));
+        let changed = self.changed.map(|(time, host)| longs(&[time, host]));
+        item(tag::CHANGED, changed);
+        item(tag::SECURITY, self.security.clone());
+        let reparse = Some(self.reparse.clone()).filter(|data| !data.is_empty());
+        item(tag::REPARSE, reparse);
+        record.finish()
+    }
+
+    /// Of a record, with when its file was born; none if it is not whole.
+    pub fn of_bytes(bytes: &[u8]) -> Option<(Self, i64)> {
+        let fields = Fields(bytes);
+        if [fields.int(0)?, fields.int(4)?] != HEAD {
+            return None;
+        }
+        let mut overlay = Self::default();
+        let mut at = HEAD_BYTES;
+        while at != bytes.len() {
+            let (tag, length) = (fields.int(at)?, fields.int(at + 4)? as usize);
+            let value = bytes.get(at + 8..(at + 8).checked_add(length)?)?;
+            let item = Fields(value);
+            match tag {
+                tag::ATTRIBUTES => overlay.attributes = Some(item.int(0)?),
+                tag::CREATED => overlay.created = Some(item.long(0)?),
+                tag::CHANGED => overlay.changed = Some((item.long(0)?, item.long(8)?)),
+                tag::SECURITY => overlay.security = Some(value.to_vec()),
+                tag::REPARSE => {
+                    reparse::check(value).ok()?;
+                    overlay.reparse = value.to_vec();
+                }
+                _ => return None,
+            }
+            at += 8 + length;
+        }
+        Some((overlay, fields.long(8)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_says_all_and_nothing_less() {
+        let overlay = Overlay {
+            attributes: Some(0),
+            created: Some(-5),
+            changed: Some((1, 2)),
+            security: Some(vec![1; 21]),
+            reparse: reparse::leading_to(reparse::SYMBOLIC_LINK, &[0x61], true),
+        };
+        let bytes = overlay.to_bytes(77);
+        assert_eq!(Overlay::of_bytes(&bytes), Some((overlay, 77)));
+        let empty = Overlay::default().to_bytes(-1);
+        assert_eq!(empty.len(), HEAD_BYTES);
+        assert_eq!(Overlay::of_bytes(&empty), Some((Overlay::default(), -1)));
+        for length in 0..bytes.len() {
+            let cut = Overlay::of_bytes(bytes.get(..length).unwrap());
+            assert!(
+                cut.is_none_or(|(part, _)| part.reparse.is_empty()),
+                "{length}"
+            );
+        }
+        for at in [0, 4, HEAD_BYTES] {
+            let mut other = bytes.clone();
+            other[at] ^= 0x40;
+            assert_eq!(Overlay::of_bytes(&other), None, "byte {at}");
+        }
+    }
+}
