@@ -3,8 +3,7 @@
 //! Where file systems differ, this one does as FAT does (its source is
 //! published): an existing directory cannot be overwritten
 //! (`STATUS_OBJECT_NAME_COLLISION`), hidden and system files keep their
-//! attributes or are not overwritten, extended attributes are
-//! `STATUS_EAS_NOT_SUPPORTED`. FAT has no opens by file id; they do as on NTFS,
+//! attributes or are not overwritten. FAT has no opens by file id; they do as on NTFS,
 //! which knows no file of a wrong id (`STATUS_INVALID_PARAMETER`) and neither
 //! deletes nor renames one that was opened so. Security descriptors are stored and shown but grant or deny
 //! nothing.
@@ -55,6 +54,8 @@ pub struct Request {
     pub security: Option<Vec<u8>>,
     /// The key of its oplocks (`GUID_ECP_OPLOCK_KEY`, `GUID_ECP_DUAL_OPLOCK_KEY`).
     pub oplock_key: Option<Key>,
+    /// A list of extended attributes of a new file (`FILE_FULL_EA_INFORMATION`), or nothing.
+    pub extended_attributes: Vec<u8>,
 }
 
 /// What was opened.

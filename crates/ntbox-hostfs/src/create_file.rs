@@ -40,6 +40,7 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) && wanted & attribute::READONLY != 0 {
             return Err(STATUS_CANNOT_DELETE);
         }
+        let extended = request.extended_attributes()?;
         let parent = resolved
             .parent
             .metadata()
@@ -82,6 +83,7 @@ impl Volume {
         state.overlays.change(&metadata, |overlay| {
             overlay.set_attributes(metadata.kind, attributes);
             overlay.security.clone_from(&request.security);
+            overlay.extended_attributes = extended;
         });
         let filter = if directory {
             change::DIR_NAME
@@ -135,6 +137,7 @@ impl Volume {
         if is_directory && request.overwrites() && !request.open_target_directory {
             return Err(STATUS_OBJECT_NAME_COLLISION);
         }
+        state.check_ea_knowledge(request, &metadata)?;
         let attributes = state.attributes(&metadata);
         let read_only = attributes & attribute::READONLY != 0;
         let overwrites = request.overwrites() && !is_directory;
@@ -251,6 +254,7 @@ fn overwrite(
     attributes: u32,
     object: &Object,
 ) -> Result<(), NTSTATUS> {
+    let extended = request.extended_attributes()?;
     if let Object::File(stream) = object {
         let _alone = stream.size_guard.write();
         stream
@@ -270,6 +274,7 @@ fn overwrite(
         if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
             overlay.security.clone_from(&request.security);
         }
+        overlay.extended_attributes = extended;
     });
     if let Some(file) = state.files.get_mut(&metadata.identity) {
         file.reserved = 0;

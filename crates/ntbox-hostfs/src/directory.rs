@@ -127,15 +127,16 @@ impl Layout {
             .int([file.attributes, length]);
         let id = file.index as i64;
         // Where there is no field for the tag, that for the size of extended attributes has it.
-        let tag = file.reparse_tag;
+        let (tag, size) = (file.reparse_tag, file.extended_attributes);
+        let either = if tag == 0 { size } else { tag };
         match self.tail {
             Tail::None => record,
-            Tail::Ea => record.int([tag]),
-            Tail::EaShort => record.int([tag]).pad_to(self.head),
-            Tail::EaId => record.int([tag, 0]).long([id]),
-            Tail::EaShortId => record.int([tag]).pad_to(96).long([id]),
-            Tail::EaTagId => record.int([0, tag]).long([id, 0]),
-            Tail::EaTagIdShort => record.int([0, tag]).long([id, 0]).pad_to(self.head),
+            Tail::Ea => record.int([either]),
+            Tail::EaShort => record.int([either]).pad_to(self.head),
+            Tail::EaId => record.int([either, 0]).long([id]),
+            Tail::EaShortId => record.int([either]).pad_to(96).long([id]),
+            Tail::EaTagId => record.int([size, tag]).long([id, 0]),
+            Tail::EaTagIdShort => record.int([size, tag]).long([id, 0]).pad_to(self.head),
         }
         .units(name)
         .finish()

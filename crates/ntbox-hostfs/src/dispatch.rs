@@ -69,7 +69,8 @@ fn work_of(major: u32) -> Work {
         IRP_MJ_FLUSH_BUFFERS => routines::flush,
         IRP_MJ_QUERY_SECURITY => routines::query_security,
         IRP_MJ_SET_SECURITY => routines::set_security,
-        IRP_MJ_QUERY_EA | IRP_MJ_SET_EA => routines::no_extended_attributes,
+        IRP_MJ_QUERY_EA => routines::query_ea,
+        IRP_MJ_SET_EA => routines::set_ea,
         IRP_MJ_SHUTDOWN => routines::succeed,
         _ => routines::refuse,
     }

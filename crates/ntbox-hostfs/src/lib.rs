@@ -3,7 +3,8 @@
 //! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
 //! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`links`],
-//! [`volume_information`], [`security`]), reparse points ([`reparse`]), listings ([`directory`]), locks, oplocks and change notification
+//! [`volume_information`], [`security`], [`extended_attributes`]), reparse points ([`reparse`]), listings
+//! ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
@@ -19,6 +20,7 @@
 pub mod adversary;
 mod announced;
 pub mod asked;
+mod attribute_list;
 pub mod buffers;
 pub mod close;
 pub mod context;
@@ -28,6 +30,7 @@ mod create_file;
 pub mod data;
 pub mod directory;
 pub mod dispatch;
+pub mod extended_attributes;
 mod fast_call;
 pub mod fast_io;
 mod fast_locks;

@@ -19,6 +19,7 @@ pub mod change {
     pub const LAST_WRITE: u32 = 0x10;
     pub const LAST_ACCESS: u32 = 0x20;
     pub const CREATION: u32 = 0x40;
+    pub const EA: u32 = 0x80;
     pub const SECURITY: u32 = 0x100;
     /// `FILE_NOTIFY_VALID_MASK`.
     pub const VALID: u32 = 0xFFF;

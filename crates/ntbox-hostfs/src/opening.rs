@@ -11,15 +11,14 @@ use super::create::{Created, Request};
 use super::oplocks::Key;
 use super::pending::{self, Worked};
 use super::waiting::{Effects, Met, Ticket};
-use super::{names, redirector, volume_devices};
+use super::{buffers, names, redirector, volume_devices};
 use ntbox_kernel::io_manager::{ecp, file};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DUAL_OPLOCK_KEY_ECP_CONTEXT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT,
     FILE_OPEN_BY_FILE_ID, FO_VOLUME_OPEN, GUID_ECP_DUAL_OPLOCK_KEY, GUID_ECP_OPLOCK_KEY,
     IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY,
-    STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR,
-    STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS, file_id,
-    reparse, unicode,
+    STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS,
+    STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS, file_id, reparse, unicode,
 };
 use ntbox_kernel::pool;
 use std::ffi::c_void;
@@ -199,9 +198,8 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
     let location = unsafe { &*irp.current_location() };
     // SAFETY: the parameters of this major function.
     let parameters = unsafe { location.Parameters.Create };
-    if parameters.EaLength != 0 {
-        return Err(STATUS_EAS_NOT_SUPPORTED);
-    }
+    // SAFETY: the list of a create is in its system buffer.
+    let extended_attributes = unsafe { buffers::buffered(irp, parameters.EaLength) }?.to_vec();
     // SAFETY: null or the security context of the create.
     let context: Option<&IO_SECURITY_CONTEXT> = unsafe { parameters.SecurityContext.as_ref() };
     // SAFETY: null or the access state of the create.
@@ -236,6 +234,7 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
         security,
         // SAFETY: the caller's create.
         oplock_key: unsafe { oplock_key(irp) },
+        extended_attributes,
     })
 }
 

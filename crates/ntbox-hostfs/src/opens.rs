@@ -1,5 +1,6 @@
 //! The tables of a volume: what is open, by which name, and in what state.
 
+use super::attribute_list;
 use super::create::{Created, New, Opened, Request, result};
 use super::host_status;
 use super::locks;
@@ -130,6 +131,9 @@ impl State {
             links: if directory { 1 } else { metadata.links },
             links_going: node.map_or(0, |node| node.links.values().filter(going).count() as u32),
             index: metadata.identity.number,
+            extended_attributes: overlay.map_or(0, |overlay| {
+                attribute_list::size(&overlay.extended_attributes)
+            }),
         }
     }
     /// Tells every watch of the volume of changes that belong together.
@@ -236,6 +240,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
             scan: None,
             watch: None,
             modified: 0,
+            next_extended_attribute: 0,
             keep_written: false,
         },
     );

@@ -5,6 +5,7 @@
 //! each), then that many bytes. All of it is little-endian. An item that is not there says that the
 //! file has nothing but what the host says of it.
 
+use super::attribute_list::{Attribute, pack, unpack};
 use super::record::{Fields, Record};
 use ntbox_kernel::host::file::Kind;
 use ntbox_kernel::nt::reparse;
@@ -40,6 +41,8 @@ pub struct Overlay {
     pub security: Option<Vec<u8>>,
     /// Data of its reparse point, with the header; empty if it has none.
     pub reparse: Vec<u8>,
+    /// Extended attributes.
+    pub extended_attributes: Vec<Attribute>,
 }
 
 /// `NTBX` and the version.
@@ -54,6 +57,7 @@ mod tag {
     pub const CHANGED: u32 = 3;
     pub const SECURITY: u32 = 4;
     pub const REPARSE: u32 = 5;
+    pub const EXTENDED_ATTRIBUTES: u32 = 6;
 }
 
 /// The attributes that a new file or directory has if nobody asks for others.
@@ -89,6 +93,8 @@ impl Overlay {
         item(tag::SECURITY, self.security.clone());
         let reparse = Some(self.reparse.clone()).filter(|data| !data.is_empty());
         item(tag::REPARSE, reparse);
+        let packed = Some(pack(&self.extended_attributes)).filter(|packed| !packed.is_empty());
+        item(tag::EXTENDED_ATTRIBUTES, packed);
         record.finish()
     }
 
@@ -113,6 +119,7 @@ impl Overlay {
                     reparse::check(value).ok()?;
                     overlay.reparse = value.to_vec();
                 }
+                tag::EXTENDED_ATTRIBUTES => overlay.extended_attributes = unpack(value)?,
                 _ => return None,
             }
             at += 8 + length;
@@ -133,6 +140,11 @@ mod tests {
             changed: Some((1, 2)),
             security: Some(vec![1; 21]),
             reparse: reparse::leading_to(reparse::SYMBOLIC_LINK, &[0x61], true),
+            extended_attributes: vec![Attribute {
+                flags: 0,
+                name: b"A".to_vec(),
+                value: vec![3],
+            }],
         };
         let bytes = overlay.to_bytes(77);
         assert_eq!(Overlay::of_bytes(&bytes), Some((overlay, 77)));
@@ -142,7 +154,7 @@ mod tests {
         for length in 0..bytes.len() {
             let cut = Overlay::of_bytes(bytes.get(..length).unwrap());
             assert!(
-                cut.is_none_or(|(part, _)| part.reparse.is_empty()),
+                cut.is_none_or(|(part, _)| part.extended_attributes.is_empty()),
                 "{length}"
             );
         }

@@ -116,7 +116,7 @@ impl Volume {
             FileBasicInformation => basic(&state).fixed(buffer),
             FileStandardInformation => standard(&state, going).fixed(buffer),
             FileInternalInformation => Record::new().long([state.index as i64]).fixed(buffer),
-            FileEaInformation => Record::new().int([0]).fixed(buffer),
+            FileEaInformation => Record::new().int([state.extended_attributes]).fixed(buffer),
             FilePositionInformation => Record::new().long([position]).fixed(buffer),
             FileNetworkOpenInformation => network_open(&state).fixed(buffer),
             FileAttributeTagInformation => Record::new()
@@ -191,7 +191,7 @@ fn all(
     let mut record = Record::new()
         .bytes(&record)
         .long([state.index as i64])
-        .int([0, 0])
+        .int([state.extended_attributes, 0])
         .long([position])
         .int([0, 0, (file_name.len() * 2) as u32])
         .units(file_name)
@@ -225,6 +225,7 @@ mod tests {
         links: 1,
         links_going: 0,
         index: 77,
+        extended_attributes: 9,
     };
 
     #[test]
@@ -271,7 +272,10 @@ mod tests {
         assert_eq!((status, length), (STATUS_SUCCESS, 104));
         assert_eq!(buffer[ALL_ACCESS], [0xEE; 4]);
         assert_eq!(buffer[ALL_MODE_AND_ALIGNMENT], [0xEE; 8]);
-        assert_eq!((buffer[40 + 20], buffer[80], buffer[96]), (1, 5, 4));
+        assert_eq!(
+            (buffer[60], buffer[72], buffer[80], buffer[96]),
+            (1, 9, 5, 4)
+        );
         let mut small = [0; 104];
         let long: Vec<u16> = (0..50).collect();
         assert_eq!(

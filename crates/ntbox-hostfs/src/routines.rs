@@ -8,6 +8,7 @@
 use super::control::LockRequest;
 use super::data::END_OF_FILE;
 use super::directory::Query;
+use super::extended_attributes::EaQuery;
 use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
@@ -15,6 +16,7 @@ use super::waiting::{Effects, Reply};
 use super::{buffers, context, mdl_transfers, opening, reparse, setting, volume_devices};
 use ntbox_kernel::io_manager::{cache_pages, mount};
 use ntbox_kernel::nt::*;
+use std::ptr::slice_from_raw_parts;
 
 /// What a read or write has to do with pages of the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -341,9 +343,35 @@ routines! {
         Ok(Worked::Done(request.with_effects(set), 0))
     }
 
-    /// `IRP_MJ_QUERY_EA`, `IRP_MJ_SET_EA`: there are none.
-    fn no_extended_attributes(_request) {
-        Err(STATUS_EAS_NOT_SUPPORTED)
+    /// `IRP_MJ_QUERY_EA`.
+    fn query_ea(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.QueryEa };
+        let names: &[u8] = match parameters.EaList.is_null() {
+            true => &[],
+            // SAFETY: the originator's list is of the length it says, until completion.
+            false => unsafe { &*slice_from_raw_parts(parameters.EaList.cast::<u8>(), parameters.EaListLength as usize) },
+        };
+        let flags = u32::from(request.location.Flags);
+        let query = EaQuery {
+            names: names.to_vec(),
+            index: (flags & SL_INDEX_SPECIFIED != 0).then_some(parameters.EaIndex),
+            single: flags & SL_RETURN_SINGLE_ENTRY != 0,
+            restart: flags & SL_RESTART_SCAN != 0,
+        };
+        // SAFETY: the request is this routine's.
+        let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
+        Ok(done(request.mounted.volume.query_ea(request.open, &query, buffer)))
+    }
+
+    /// `IRP_MJ_SET_EA`.
+    fn set_ea(request) {
+        // SAFETY: the parameters of this major function.
+        let parameters = unsafe { request.location.Parameters.SetEa };
+        // SAFETY: the request is this routine's.
+        let list = unsafe { buffers::input(request.irp, parameters.Length) }?;
+        let volume = &request.mounted.volume;
+        Ok(done(request.with_effects(|effects| volume.set_ea(request.open, list, effects))))
     }
 
     /// Requests that need nothing done.

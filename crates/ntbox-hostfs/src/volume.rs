@@ -140,6 +140,8 @@ pub struct Open {
     pub watch: Option<Watch>,
     /// `FILE_NOTIFY_CHANGE_*` bits to report at cleanup.
     pub modified: u32,
+    /// The extended attribute that a query goes on with.
+    pub next_extended_attribute: usize,
     /// Writes through it leave the last write time alone (its holder set it to -1).
     pub keep_written: bool,
 }
@@ -165,6 +167,8 @@ pub struct FileState {
     pub links_going: u32,
     /// Its number on the volume.
     pub index: u64,
+    /// Bytes of its extended attributes, with their head.
+    pub extended_attributes: u32,
 }
 
 /// All that changes.

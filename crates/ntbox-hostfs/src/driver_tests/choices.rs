@@ -1,6 +1,8 @@
 //! The same session under every choice of the adversary.
 
 use super::*;
+use ntbox_kernel::user::extended_attributes::EaQuery;
+use ntbox_kernel::user::{OpenRequest, nt_close, nt_create_file};
 
 /// What a program does to files, and what it sees: the same under every choice.
 fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
@@ -29,6 +31,23 @@ fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
     note(file.query_information(FileNameInformation, 12));
     note(file.set_information(FileEndOfFileInformation, &5_i64.to_le_bytes()));
     note(file.flush());
+    let list = [0, 0, 0, 0, 0, 1, 2, 0, b'A', 0, 5, 6];
+    note(file.set_ea(&list));
+    let names = [0, 0, 0, 0, 1, b'a', 0];
+    let by_name = EaQuery {
+        names: &names,
+        ..EaQuery::default()
+    };
+    assert_eq!(note(file.query_ea(&by_name, 100)).data, list);
+    let second = EaQuery {
+        index: Some(2),
+        ..EaQuery::default()
+    };
+    let none = note(file.query_ea(&second, 100));
+    assert_eq!(none.status, STATUS_NO_MORE_EAS);
+    note(file.set_ea(&[0, 0, 0, 0, 0, 1, 0, 0, b'*', 0]));
+    note(file.query_ea(&EaQuery::default(), 100));
+    note(file.query_ea(&EaQuery::default(), 100));
     let range = Range {
         offset: 0,
         length: 2,
@@ -186,4 +205,26 @@ fn threads_share_a_volume_under_the_adversary() {
     }
     settle(Mix::quiet());
     assert!(std::fs::read_dir(&volumes.disk.0).unwrap().next().is_none());
+}
+
+#[test]
+fn a_create_brings_extended_attributes() {
+    let (_alone, _) = turn(Mix::quiet());
+    for mix in mixes() {
+        settle(mix);
+        let list = [0, 0, 0, 0, 0, 1, 1, 0, b'A', 0, 5];
+        let create = OpenRequest {
+            name: r"\??\H:\with attributes",
+            access: RIGHTS,
+            disposition: FILE_CREATE,
+            options: SYNCHRONOUS | FILE_DELETE_ON_CLOSE,
+            extended_attributes: &list,
+            ..OpenRequest::default()
+        };
+        let (handle, _) = nt_create_file(&create).unwrap();
+        let again = open(create.name, FILE_OPEN, SYNCHRONOUS);
+        assert_eq!(again.query_ea(&EaQuery::default(), 100).data, list);
+        drop(again);
+        assert_eq!(nt_close(handle), STATUS_SUCCESS);
+    }
 }

@@ -1,6 +1,7 @@
 //! Tests of the volume without IRPs.
 
 mod deletion;
+mod extended_attributes;
 mod information;
 mod links;
 mod listing;
