@@ -103,8 +103,8 @@ impl Stage {
         }
     }
 
-    /// Opens as no program of `ntbox diff` does: by an id, and of a stream. The file system has no streams, but
-    /// the request passes the driver.
+    /// Opens as no program of `ntbox diff` does: by an id, and of a stream. Its file is not there, but the request
+    /// passes the driver.
     fn open_otherwise(&self, seed: u64) {
         adversary::configure(seed, Mix::default());
         for place in &self.places {

@@ -2,7 +2,7 @@
 
 use super::locks;
 use super::notify::{Action, Change, change};
-use super::volume::{Object, OpenId, State, Volume};
+use super::volume::{FileNode, Object, OpenId, State, Volume};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Identity, Kind};
 use ntbox_kernel::nt::{STATUS_CANCELLED, STATUS_DELETE_PENDING, STATUS_NOTIFY_CLEANUP};
@@ -20,7 +20,8 @@ impl Volume {
         if let Some(watch) = open.watch.as_mut() {
             watch.end(STATUS_NOTIFY_CLEANUP, effects);
         }
-        let (file, shared, modified) = (open.file, open.shared, open.modified);
+        let (file, whole) = (open.file, open.whole);
+        let (shared, modified) = (open.shared, open.modified);
         let (delete_on_close, at_once) = (open.delete_on_close, open.delete_at_cleanup);
         if state.locked_by == Some(id) {
             state.locked_by = None;
@@ -31,25 +32,30 @@ impl Volume {
         node.shares.remove(shared);
         locks::release(&mut node.locks, id.0, STATUS_CANCELLED, effects);
         node.oplocks.cleanup(id, effects);
+        let is_stream = node.stream.is_some();
+        let stream_goes = node.stream.as_mut().is_some_and(|stream| {
+            stream.handles = stream.handles.saturating_sub(1);
+            stream.delete_pending |= delete_on_close;
+            stream.delete_pending && !stream.removed && (stream.handles == 0 || at_once)
+        });
         let Ok(link) = state.link_of_mut(id) else {
             return;
         };
         link.handles = link.handles.saturating_sub(1);
-        link.delete_pending |= delete_on_close;
+        link.delete_pending |= delete_on_close && !is_stream;
+        let at_once = at_once && !is_stream;
         let goes = link.delete_pending && !link.removed && (link.handles == 0 || at_once);
-        let path = link.components.clone();
-        if modified != 0 && !(goes || state.dismounted) {
-            state.report(
-                &[Change {
-                    path,
-                    action: Action::Modified,
-                    filter: modified,
-                }],
-                effects,
-            );
+        if state.dismounted {
+            return;
         }
-        if goes && !state.dismounted {
-            remove(&mut state, id, file, effects);
+        if modified != 0 && !goes && !stream_goes {
+            state.report_data(id, modified, effects);
+        }
+        if stream_goes {
+            state.remove_open_stream(id, effects);
+        }
+        if goes {
+            remove(&mut state, id, whole, effects);
         }
     }
 
@@ -59,10 +65,12 @@ impl Volume {
         let Some(open) = state.opens.remove(&id) else {
             return;
         };
-        let Some(file) = state.files.get_mut(&open.file) else {
+        if open.file != open.whole {
+            state.release(open.file);
+        }
+        let Some(file) = state.files.get_mut(&open.whole) else {
             return;
         };
-        file.opens = file.opens.saturating_sub(1);
         let mut removed = false;
         if let Some(link) = file.links.get_mut(&open.link) {
             link.opens = link.opens.saturating_sub(1);
@@ -71,13 +79,22 @@ impl Volume {
                 file.links.remove(&open.link);
             }
         }
-        if file.opens == 0 {
-            // It may have been replaced while it was open.
-            let is_gone = removed && file.is_gone();
-            state.files.remove(&open.file);
-            if is_gone {
-                state.overlays.forget(open.file);
-            }
+        let last = state.release(open.whole);
+        // It may have been replaced while it was open.
+        if removed && last.is_some_and(|file| file.is_gone()) {
+            state.overlays.forget(open.whole);
+        }
+    }
+}
+
+impl State {
+    /// A file object of it is gone; the node, if it was the last one.
+    fn release(&mut self, file: Identity) -> Option<FileNode> {
+        let node = self.files.get_mut(&file)?;
+        node.opens = node.opens.saturating_sub(1);
+        match node.opens {
+            0 => self.files.remove(&file),
+            _ => None,
         }
     }
 }
@@ -85,7 +102,7 @@ impl Volume {
 /// Removes the directory entry of the name by which `id` was opened. A directory that has
 /// got an entry meanwhile stays.
 fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'_>) {
-    let Ok(node) = state.file_of(id) else { return };
+    let Ok(node) = state.whole_of(id) else { return };
     let directory = matches!(node.object, Object::Directory(_));
     let metadata = node.metadata().ok().flatten();
     let Ok(link) = state.link_of_mut(id) else {

@@ -12,6 +12,7 @@ use super::host_status;
 use super::names::Path;
 use super::opens::enter;
 use super::oplocks::Key;
+use super::overlay::NamedStream;
 use super::share::{Use, access};
 use super::volume::{Link, Object, OpenId, State, VOLUME_FILE, Volume};
 use super::waiting::Effects;
@@ -172,6 +173,18 @@ pub(super) struct New {
     pub shared: Use,
     /// An oplock is breaking that the create did not wait for.
     pub breaks_oplock: bool,
+    /// What was opened is a named stream.
+    pub stream: Option<NewStream>,
+}
+
+/// The file of a named stream that is opened.
+pub(super) struct NewStream {
+    /// Which file.
+    pub whole: Identity,
+    /// What it is on the host.
+    pub whole_object: Object,
+    /// The stream in it.
+    pub named: NamedStream,
 }
 
 impl Volume {
@@ -194,6 +207,10 @@ impl Volume {
             return Err(STATUS_ACCESS_DENIED);
         }
         let (mut path, volume) = self.full_path(&state, request)?;
+        let stream = path.stream.clone();
+        if stream.is_some() && (path.trailing_backslash || request.open_target_directory) {
+            return Err(STATUS_OBJECT_NAME_INVALID);
+        }
         let mut target = None;
         if request.open_target_directory {
             let last = path.components.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
@@ -208,28 +225,10 @@ impl Volume {
             path.components.pop();
             path.trailing_backslash = false;
         }
-        let new = if volume {
-            open_volume(&state, request)?
-        } else if path.components.is_empty() {
-            self.open_root(&state, request)?
-        } else {
-            let resolved = self.resolve(&state, request, &path, true, &mut effects.met)?;
-            match resolved.existing {
-                Some(_) => self.open_existing(
-                    &mut state,
-                    request,
-                    resolved,
-                    path.trailing_backslash,
-                    effects,
-                )?,
-                None => self.create_new(
-                    &mut state,
-                    request,
-                    resolved,
-                    path.trailing_backslash,
-                    effects,
-                )?,
-            }
+        let new = match stream {
+            Some(stream) => self.open_stream(&mut state, request, path, &stream, effects)?,
+            None if volume => open_volume(&state, request)?,
+            None => self.open_whole(&mut state, request, path, effects)?,
         };
         let breaks_oplock = new.breaks_oplock;
         let mut created = enter(&mut state, request, new);
@@ -239,6 +238,25 @@ impl Volume {
             created.last_component = units;
         }
         Ok(created)
+    }
+
+    /// Opens or creates the file or directory at a path.
+    pub(super) fn open_whole(
+        &self,
+        state: &mut State,
+        request: &Request,
+        path: Path,
+        effects: &mut Effects<'_>,
+    ) -> Result<New, NTSTATUS> {
+        if path.components.is_empty() {
+            return self.open_root(state, request);
+        }
+        let resolved = self.resolve(state, request, &path, true, &mut effects.met)?;
+        let backslash = path.trailing_backslash;
+        match resolved.existing {
+            Some(_) => self.open_existing(state, request, resolved, backslash, effects),
+            None => self.create_new(state, request, resolved, backslash, effects),
+        }
     }
 
     /// State of the file at the name, without opening it (`FastIoQueryOpen`); the statuses
@@ -296,6 +314,7 @@ impl Volume {
             granted,
             shared,
             breaks_oplock: false,
+            stream: None,
         })
     }
 
@@ -338,7 +357,9 @@ fn full_path(state: &State, request: &Request) -> Result<(Path, bool), NTSTATUS>
     let file = state.file_of(related)?;
     let mut path = Path::relative(&request.name)?;
     match file.object {
-        Object::Volume if path.components.is_empty() => return Ok((path, true)),
+        Object::Volume if path.components.is_empty() && path.stream.is_none() => {
+            return Ok((path, true));
+        }
         // Only a directory holds names; any file may be opened again by none.
         Object::File(_) if path.components.is_empty() => {}
         Object::Directory(_) => {}
@@ -402,6 +423,7 @@ fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
         granted,
         shared,
         breaks_oplock: false,
+        stream: None,
     })
 }
 

@@ -7,14 +7,14 @@ use super::resolve::{Existing, Resolved};
 use super::share::{Use, access};
 use super::volume::{FileNode, Link, Object, State, Stream, Volume, attribute};
 use super::waiting::Effects;
-use ntbox_kernel::host::file::{Kind, Metadata};
+use ntbox_kernel::host::file::{Identity, Kind, Metadata};
 use ntbox_kernel::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_OPEN, FILE_OVERWRITE,
     FILE_SUPERSEDE, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION,
 };
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 impl Volume {
     /// Creates what is not there.
@@ -66,13 +66,7 @@ impl Volume {
                 .create_file(&resolved.name)
                 .map_err(|error| map(&error))?;
             let metadata = file.metadata().map_err(|error| map(&error))?;
-            (
-                Object::File(Arc::new(Stream {
-                    file,
-                    size_guard: RwLock::new(()),
-                })),
-                metadata,
-            )
+            (Object::File(Arc::new(Stream::new(file))), metadata)
         };
         let attributes = match directory {
             true => wanted & !attribute::TEMPORARY,
@@ -105,6 +99,7 @@ impl Volume {
             granted,
             shared: Use::new(granted, request.share),
             breaks_oplock: false,
+            stream: None,
         })
     }
 
@@ -170,26 +165,18 @@ impl Volume {
         if request.has(FILE_DELETE_ON_CLOSE) && read_only {
             return Err(STATUS_CANNOT_DELETE);
         }
-        let file = metadata.identity;
-        let break_oplock = |state: &mut State, violates: bool, effects: &mut Effects<'_>| {
-            let rights = granted | more;
-            state.break_oplock_for_open(file, request, rights, overwrites, violates, effects)
-        };
-        // Batch and filter oplocks break before sharing is looked at: their owner may step back.
-        let early = state
-            .files
-            .get(&metadata.identity)
-            .is_some_and(|file| file.oplocks.is_batch_or_filter());
-        let mut breaks_oplock = early && break_oplock(state, false, effects)?;
-        let shared = match share(state, file, request, granted, more) {
-            // Who keeps a handle open that he does not need may close it.
-            Err(STATUS_SHARING_VIOLATION) if state.keeps_handle(file) => {
-                break_oplock(state, true, effects)?;
-                share(state, file, request, granted, more)?
-            }
-            shared => shared?,
-        };
-        breaks_oplock |= !early && break_oplock(state, false, effects)?;
+        let rights = granted | more;
+        if overwrites || rights & access::DELETE != 0 {
+            state.check_streams_shared(&metadata)?;
+        }
+        let (shared, breaks_oplock) = share_and_break(
+            state,
+            metadata.identity,
+            request,
+            (granted, more),
+            overwrites,
+            effects,
+        )?;
         let object = match state.files.get(&metadata.identity) {
             Some(file) => file.object.clone(),
             None if is_directory && object_name.is_empty() => Object::Directory(directory),
@@ -203,10 +190,7 @@ impl Volume {
                 let file = directory
                     .open_file(&object_name, !self.description.read_only)
                     .map_err(|error| host_status::of(&error))?;
-                Object::File(Arc::new(Stream {
-                    file,
-                    size_guard: RwLock::new(()),
-                }))
+                Object::File(Arc::new(Stream::new(file)))
             }
         };
         if let Object::File(stream) = &object
@@ -218,6 +202,7 @@ impl Volume {
         let mut information = result::OPENED;
         if overwrites {
             overwrite(state, request, &metadata, attributes, &object)?;
+            state.remove_streams(&metadata, &components, effects);
             let filter = change::ATTRIBUTES | change::SIZE | change::LAST_WRITE;
             state.report(
                 &[Change {
@@ -243,8 +228,39 @@ impl Volume {
             granted,
             shared,
             breaks_oplock,
+            stream: None,
         })
     }
+}
+
+/// Breaks the oplocks of what is there that the open breaks, and checks that its sharing fits; with the access that is
+/// granted, and more that it needs beside. How it shares, and whether a break is under way.
+pub(super) fn share_and_break(
+    state: &mut State,
+    file: Identity,
+    request: &Request,
+    (granted, more): (u32, u32),
+    overwrites: bool,
+    effects: &mut Effects<'_>,
+) -> Result<(Use, bool), NTSTATUS> {
+    let break_oplock = |state: &mut State, violates: bool, effects: &mut Effects<'_>| {
+        let rights = granted | more;
+        state.break_oplock_for_open(file, request, rights, overwrites, violates, effects)
+    };
+    // Batch and filter oplocks break before sharing is looked at: their owner may step back.
+    let node = state.files.get(&file);
+    let early = node.is_some_and(|file| file.oplocks.is_batch_or_filter());
+    let mut breaks_oplock = early && break_oplock(state, false, effects)?;
+    let shared = match share(state, file, request, granted, more) {
+        // Who keeps a handle open that he does not need may close it.
+        Err(STATUS_SHARING_VIOLATION) if state.keeps_handle(file) => {
+            break_oplock(state, true, effects)?;
+            share(state, file, request, granted, more)?
+        }
+        shared => shared?,
+    };
+    breaks_oplock |= !early && break_oplock(state, false, effects)?;
+    Ok((shared, breaks_oplock))
 }
 
 fn overwrite(

@@ -3,7 +3,8 @@
 use super::host_status;
 use super::locks::{Owner, Range};
 use super::notify::change;
-use super::volume::{Object, OpenId, SECTOR, Stream, Volume};
+use super::set::touch;
+use super::volume::{Object, OpenId, SECTOR, State, Stream, Volume};
 use super::waiting::Reply;
 use ntbox_kernel::host::pageable;
 use ntbox_kernel::nt::{
@@ -175,15 +176,14 @@ impl Volume {
         if !buffer.is_empty() {
             let _paged_in = pageable::pinned(buffer);
             stream.file.write_at(buffer, offset).map_err(failed)?;
-            let keep = self.state().opens.get_mut(&id).is_some_and(|open| {
-                open.modified |= change::LAST_WRITE | change::SIZE;
-                open.keep_written
-            });
-            if keep {
-                stream
+            let (keeps, whole) = self.state().note_write(id);
+            match whole {
+                Some(whole) if !keeps => touch(&whole),
+                None if keeps => stream
                     .file
                     .set_times(None, Some(before.written))
-                    .map_err(failed)?;
+                    .map_err(failed)?,
+                _ => {}
             }
         }
         Ok((buffer.len(), offset as i64))
@@ -217,5 +217,21 @@ impl Volume {
             Object::File(stream) => Some(stream.file.metadata().ok()?.size),
             _ => None,
         }
+    }
+}
+
+impl State {
+    /// The data that `id` has opened was written: whether its holder keeps the last write time; for a stream, the file
+    /// whose time that is.
+    fn note_write(&mut self, id: OpenId) -> (bool, Option<Object>) {
+        let Some(open) = self.opens.get_mut(&id) else {
+            return (false, None);
+        };
+        open.modified |= change::LAST_WRITE | change::SIZE;
+        let (keeps, whole) = (open.keep_written, open.whole);
+        let whole = (whole != open.file)
+            .then(|| self.files.get(&whole))
+            .flatten();
+        (keeps, whole.map(|whole| whole.object.clone()))
     }
 }

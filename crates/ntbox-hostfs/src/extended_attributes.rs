@@ -119,7 +119,7 @@ impl Volume {
 impl State {
     /// State of the file of an open, which has names and attributes.
     fn metadata_of_file(&self, id: OpenId) -> Result<Metadata, NTSTATUS> {
-        let metadata = self.file_of(id)?.metadata()?;
+        let metadata = self.whole_of(id)?.metadata()?;
         metadata.ok_or(STATUS_INVALID_PARAMETER)
     }
     /// Whether one may open a file who says that it knows no extended attributes.

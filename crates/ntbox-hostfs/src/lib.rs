@@ -62,6 +62,7 @@ pub mod security;
 pub mod set;
 pub mod setting;
 pub mod share;
+mod streams;
 pub mod tally;
 pub mod volume;
 mod volume_devices;

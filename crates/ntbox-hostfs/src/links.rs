@@ -37,8 +37,8 @@ impl Volume {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
         }
         let mut state = self.state();
-        let file = state.usable(id)?.file;
-        match state.file_of(id)?.object {
+        let file = state.usable(id)?.whole;
+        match state.whole_of(id)?.object {
             Object::Volume => return Err(STATUS_INVALID_PARAMETER),
             Object::Directory(_) => return Err(STATUS_FILE_IS_A_DIRECTORY),
             Object::File(_) => {}
@@ -57,8 +57,7 @@ impl Volume {
                 return Err(STATUS_OBJECT_NAME_COLLISION);
             }
             if place.resolved.components == path {
-                drop(state);
-                return self.try_rename(id, target, effects);
+                return self.rename_file(&mut state, id, target, effects);
             }
             if existing.metadata.identity == file && place.resolved.components == place.components {
                 return Ok(());
@@ -94,7 +93,7 @@ impl Volume {
         let (own, identity, links) = {
             let state = self.state();
             let link = state.link_of(id)?;
-            let metadata = state.file_of(id)?.metadata()?;
+            let metadata = state.whole_of(id)?.metadata()?;
             let metadata = metadata.ok_or(STATUS_INVALID_PARAMETER)?;
             let parent = match &link.parent {
                 Some(parent) => parent.metadata(),

@@ -13,8 +13,8 @@
 //! it has room for 255 bytes, and the units may have 510 different ones. No rule
 //! that looks at the name alone can hold them, so they are refused.
 //!
-//! Stream names (`file:stream`) are refused as FAT refuses them: a colon is an
-//! invalid character. There are no short names.
+//! A colon in the last component begins the name of a stream (`file:stream:$DATA`, [MS-FSCC]
+//! "Pathname"). There are no short names.
 
 use ntbox_kernel::host::file::{os_string_of_units, units_of_os_str};
 use ntbox_kernel::nt::case::upcase;
@@ -30,6 +30,9 @@ const MAPPED: u16 = 0xF000;
 
 /// The character `\`.
 pub const BACKSLASH: u16 = b'\\' as u16;
+
+/// The character in front of a stream's name.
+pub const COLON: u16 = b':' as u16;
 
 /// Whether NT forbids `unit` in a component.
 pub fn is_forbidden(unit: u16) -> bool {
@@ -107,6 +110,37 @@ pub fn to_host(component: &[u16]) -> Result<OsString, NTSTATUS> {
         .ok_or(STATUS_OBJECT_NAME_INVALID)
 }
 
+/// The file and the stream that a component names. Of the types of streams, that of data is known alone.
+///
+/// # Errors
+/// `STATUS_OBJECT_NAME_INVALID`.
+pub fn split_stream(component: &[u16]) -> Result<(&[u16], Option<Vec<u16>>), NTSTATUS> {
+    let mut parts = component.split(|unit| *unit == COLON);
+    let file = parts.next().unwrap_or_default();
+    let Some(stream) = parts.next() else {
+        return Ok((file, None));
+    };
+    let data: Vec<u16> = "$DATA".encode_utf16().collect();
+    let is_good = match parts.next() {
+        None => !stream.is_empty(),
+        Some(kind) => equal(kind, &data),
+    };
+    let fits = stream.len() <= MAXIMUM_COMPONENT && !stream.contains(&0);
+    match is_good && fits && parts.next().is_none() {
+        true => Ok((file, Some(stream.to_vec()))),
+        false => Err(STATUS_OBJECT_NAME_INVALID),
+    }
+}
+
+/// `:stream` behind the last of `path`, as a name of it has it.
+pub fn with_stream(mut path: Vec<Vec<u16>>, stream: &[u16]) -> Vec<Vec<u16>> {
+    if let Some(last) = path.last_mut() {
+        last.push(COLON);
+        last.extend_from_slice(stream);
+    }
+    path
+}
+
 /// A path taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Path {
@@ -114,9 +148,24 @@ pub struct Path {
     pub components: Vec<Vec<u16>>,
     /// It ended with a backslash: only a directory can be meant.
     pub trailing_backslash: bool,
+    /// The stream that is meant; an empty name is the one without (`::$DATA`).
+    pub stream: Option<Vec<u16>>,
 }
 
 impl Path {
+    /// It as a name, with its stream.
+    pub fn name(&self) -> Vec<u16> {
+        let mut name = join(&self.components);
+        if self.trailing_backslash {
+            name.push(BACKSLASH);
+        }
+        if let Some(stream) = &self.stream {
+            let kind = if stream.is_empty() { "::$DATA" } else { ":" };
+            name.extend(kind.encode_utf16());
+            name.extend_from_slice(stream);
+        }
+        name
+    }
     /// Takes an absolute path apart. Two leading backslashes count as one (programs
     /// write them, and file systems tolerate it); nothing else may be empty.
     ///
@@ -141,16 +190,25 @@ impl Path {
             Some(rest) => (rest, true),
             None => (name, false),
         };
-        let components: Vec<Vec<u16>> = name
+        let mut components: Vec<Vec<u16>> = name
             .split(|unit| *unit == BACKSLASH)
             .map(<[u16]>::to_vec)
             .collect();
         if components.iter().any(Vec::is_empty) {
             return Err(STATUS_OBJECT_NAME_INVALID);
         }
+        let last = components.pop().unwrap_or_default();
+        let (file, stream) = split_stream(&last)?;
+        match file {
+            // Of the root, or of the file that the name is relative to.
+            [] if components.is_empty() => {}
+            [] => return Err(STATUS_OBJECT_NAME_INVALID),
+            file => components.push(file.to_vec()),
+        }
         Ok(Self {
             components,
             trailing_backslash,
+            stream,
         })
     }
 }
@@ -304,6 +362,29 @@ mod tests {
                 Err(STATUS_OBJECT_NAME_INVALID),
                 "{bad}"
             );
+        }
+        for (name, file, stream) in [
+            (r"\d\f:s", r"\d\f", "s"),
+            (r"\f:s:$data", r"\f", "s"),
+            (r"\f::$DATA", r"\f", ""),
+            (r"\:s*", r"\", "s*"),
+        ] {
+            let path = Path::absolute(&wide(name)).unwrap();
+            assert_eq!(join(&path.components), wide(file), "{name}");
+            assert_eq!(path.stream, Some(wide(stream)), "{name}");
+        }
+        let long = format!(r"\f:{}", "s".repeat(256));
+        for bad in [
+            r"\f:",
+            r"\f::",
+            r"\f:s:",
+            r"\f:s:$I30",
+            r"\f:s:$DATA:",
+            r"\d\:s",
+            &long,
+        ] {
+            let path = Path::absolute(&wide(bad));
+            assert_eq!(path, Err(STATUS_OBJECT_NAME_INVALID), "{bad}");
         }
         assert_eq!(join(&path.components), wide(r"\a\b c"));
         assert_eq!(join(&[]), wide(r"\"));

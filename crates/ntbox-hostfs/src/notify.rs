@@ -21,6 +21,9 @@ pub mod change {
     pub const CREATION: u32 = 0x40;
     pub const EA: u32 = 0x80;
     pub const SECURITY: u32 = 0x100;
+    pub const STREAM_NAME: u32 = 0x200;
+    pub const STREAM_SIZE: u32 = 0x400;
+    pub const STREAM_WRITE: u32 = 0x800;
     /// `FILE_NOTIFY_VALID_MASK`.
     pub const VALID: u32 = 0xFFF;
 }
@@ -39,6 +42,12 @@ pub enum Action {
     RenamedOldName = 4,
     /// Its new name.
     RenamedNewName = 5,
+    /// A stream was created.
+    AddedStream = 6,
+    /// A stream was deleted.
+    RemovedStream = 7,
+    /// The data of a stream changed.
+    ModifiedStream = 8,
 }
 
 /// A change on the volume.

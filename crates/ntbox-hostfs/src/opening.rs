@@ -117,6 +117,10 @@ pub unsafe fn query_open(
     let Ok(request) = (unsafe { request_of(irp, &place) }) else {
         return false;
     };
+    // What a stream is told by takes an open.
+    if request.id.is_none() && request.name.contains(&names::COLON) {
+        return false;
+    }
     let status = match place.mounted.volume.state_at(&request) {
         Ok(state) => {
             const BYTES: usize = size_of::<FILE_NETWORK_OPEN_INFORMATION>();

@@ -7,7 +7,9 @@ use super::locks;
 use super::notify::Change;
 use super::oplocks;
 use super::overlay::new_attributes;
-use super::volume::{CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, State, attribute};
+use super::volume::{
+    CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, State, StreamOf, attribute,
+};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Directory, Kind, Metadata};
 use ntbox_kernel::nt::{
@@ -54,13 +56,33 @@ impl State {
         let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
         self.files.get_mut(&open.file).ok_or(STATUS_INVALID_HANDLE)
     }
+    /// The file of an open, also if it is one of a stream.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn whole_of(&self, open: OpenId) -> Result<&FileNode, NTSTATUS> {
+        let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
+        self.files.get(&open.whole).ok_or(STATUS_INVALID_HANDLE)
+    }
+    /// Whether what an open has opened is to be deleted, or is deleted.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`.
+    pub fn is_going(&self, open: OpenId) -> Result<bool, NTSTATUS> {
+        match &self.file_of(open)?.stream {
+            Some(stream) => Ok(stream.delete_pending || stream.removed),
+            None => self
+                .link_of(open)
+                .map(|link| link.delete_pending || link.removed),
+        }
+    }
     /// The name by which an open was opened.
     ///
     /// # Errors
     /// `STATUS_INVALID_HANDLE`.
     pub fn link_of(&self, open: OpenId) -> Result<&Link, NTSTATUS> {
         let number = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?.link;
-        self.file_of(open)?
+        self.whole_of(open)?
             .links
             .get(&number)
             .ok_or(STATUS_INVALID_HANDLE)
@@ -70,10 +92,9 @@ impl State {
     /// # Errors
     /// `STATUS_INVALID_HANDLE`.
     pub fn link_of_mut(&mut self, open: OpenId) -> Result<&mut Link, NTSTATUS> {
-        let number = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?.link;
-        self.file_of_mut(open)?
-            .links
-            .get_mut(&number)
+        let open = self.opens.get(&open).ok_or(STATUS_INVALID_HANDLE)?;
+        let file = self.files.get_mut(&open.whole);
+        file.and_then(|file| file.links.get_mut(&open.link))
             .ok_or(STATUS_INVALID_HANDLE)
     }
     /// NT attributes of a host file, without `NORMAL`.
@@ -153,18 +174,40 @@ impl State {
     }
 }
 
+impl Object {
+    /// State of it on the host; none for the volume itself.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn metadata(&self) -> Result<Option<Metadata>, NTSTATUS> {
+        match self {
+            Self::File(stream) => stream.file.metadata().map(Some),
+            Self::Directory(directory) => directory.metadata().map(Some),
+            Self::Volume => Ok(None),
+        }
+        .map_err(|error| host_status::of(&error))
+    }
+}
+
 impl FileNode {
     /// State of the file on the host; none for the volume itself.
     ///
     /// # Errors
     /// As the host says.
     pub fn metadata(&self) -> Result<Option<Metadata>, NTSTATUS> {
-        match &self.object {
-            Object::File(stream) => stream.file.metadata().map(Some),
-            Object::Directory(directory) => directory.metadata().map(Some),
-            Object::Volume => Ok(None),
+        self.object.metadata()
+    }
+    fn new(object: Object) -> Self {
+        Self {
+            object,
+            shares: Default::default(),
+            locks: locks::Table::default(),
+            oplocks: oplocks::Table::default(),
+            links: BTreeMap::new(),
+            reserved: 0,
+            opens: 0,
+            stream: None,
         }
-        .map_err(|error| host_status::of(&error))
     }
     /// The host has no name of it any more.
     pub(super) fn is_gone(&self) -> bool {
@@ -187,15 +230,13 @@ impl FileNode {
 /// Enters the open into the volume's tables.
 pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
     let open = OpenId(state.next_number());
-    let file = state.files.entry(new.file).or_insert_with(|| FileNode {
-        object: new.object,
-        shares: Default::default(),
-        locks: locks::Table::default(),
-        oplocks: oplocks::Table::default(),
-        links: BTreeMap::new(),
-        reserved: 0,
-        opens: 0,
-    });
+    let (whole, whole_object) = match &new.stream {
+        Some(stream) => (stream.whole, stream.whole_object.clone()),
+        None => (new.file, new.object.clone()),
+    };
+    let entry = state.files.entry(whole);
+    let file = entry.or_insert_with(|| FileNode::new(whole_object));
+    file.opens += 1;
     let number = match file.link_at(&new.link.components) {
         Some((number, _)) => number,
         None => {
@@ -211,8 +252,25 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
         link.handles += 1;
         link.opens += 1;
     }
+    if let Some(stream) = new.stream {
+        let node = state.files.entry(new.file).or_insert_with(|| FileNode {
+            stream: Some(StreamOf {
+                whole,
+                named: stream.named,
+                handles: 0,
+                delete_pending: false,
+                removed: false,
+            }),
+            ..FileNode::new(new.object.clone())
+        });
+        node.opens += 1;
+        if let Some(stream) = node.stream.as_mut() {
+            stream.handles += 1;
+        }
+    }
+    let entry = state.files.entry(new.file);
+    let file = entry.or_insert_with(|| FileNode::new(new.object));
     file.shares.add(new.shared);
-    file.opens += 1;
     let opened = match file.object {
         Object::File(_) => Opened::File,
         Object::Directory(_) => Opened::Directory,
@@ -229,6 +287,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
         open,
         Open {
             file: new.file,
+            whole,
             link: number,
             shared: new.shared,
             granted: new.granted,

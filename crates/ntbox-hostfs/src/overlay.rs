@@ -3,7 +3,8 @@
 //! A record is `NTBX`, the version (32 bits), what tells the file from an earlier one of its number
 //! ([`Metadata::born`](ntbox_kernel::host::file::Metadata)), and items: tag and length (32 bits
 //! each), then that many bytes. All of it is little-endian. An item that is not there says that the
-//! file has nothing but what the host says of it.
+//! file has nothing but what the host says of it. The data of a named stream is a file beside the
+//! record, under its name with a dot and the number of the stream behind.
 
 use super::attribute_list::{Attribute, pack, unpack};
 use super::record::{Fields, Record};
@@ -43,6 +44,17 @@ pub struct Overlay {
     pub reparse: Vec<u8>,
     /// Extended attributes.
     pub extended_attributes: Vec<Attribute>,
+    /// Its named streams, whose data lies beside the record.
+    pub streams: Vec<NamedStream>,
+}
+
+/// A stream beside the data of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedStream {
+    /// Its number in the file.
+    pub number: u32,
+    /// Its name.
+    pub name: Vec<u16>,
 }
 
 /// `NTBX` and the version.
@@ -58,6 +70,8 @@ mod tag {
     pub const SECURITY: u32 = 4;
     pub const REPARSE: u32 = 5;
     pub const EXTENDED_ATTRIBUTES: u32 = 6;
+    /// One for each.
+    pub const STREAM: u32 = 7;
 }
 
 /// The attributes that a new file or directory has if nobody asks for others.
@@ -95,6 +109,10 @@ impl Overlay {
         item(tag::REPARSE, reparse);
         let packed = Some(pack(&self.extended_attributes)).filter(|packed| !packed.is_empty());
         item(tag::EXTENDED_ATTRIBUTES, packed);
+        for stream in &self.streams {
+            let value = Record::new().int([stream.number]).units(&stream.name);
+            item(tag::STREAM, Some(value.finish()));
+        }
         record.finish()
     }
 
@@ -120,6 +138,10 @@ impl Overlay {
                     overlay.reparse = value.to_vec();
                 }
                 tag::EXTENDED_ATTRIBUTES => overlay.extended_attributes = unpack(value)?,
+                tag::STREAM => overlay.streams.push(NamedStream {
+                    number: item.int(0)?,
+                    name: item.units(4, length - 4)?,
+                }),
                 _ => return None,
             }
             at += 8 + length;
@@ -145,6 +167,10 @@ mod tests {
                 name: b"A".to_vec(),
                 value: vec![3],
             }],
+            streams: vec![NamedStream {
+                number: 7,
+                name: vec![0x61],
+            }],
         };
         let bytes = overlay.to_bytes(77);
         assert_eq!(Overlay::of_bytes(&bytes), Some((overlay, 77)));
@@ -154,7 +180,7 @@ mod tests {
         for length in 0..bytes.len() {
             let cut = Overlay::of_bytes(bytes.get(..length).unwrap());
             assert!(
-                cut.is_none_or(|(part, _)| part.extended_attributes.is_empty()),
+                cut.is_none_or(|(part, _)| part.streams.is_empty()),
                 "{length}"
             );
         }

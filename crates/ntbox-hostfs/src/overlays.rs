@@ -14,8 +14,8 @@
 //! file lies on another device than the root) is kept in memory and lost at the dismount. That is
 //! said once.
 
-use super::overlay::Overlay;
-use ntbox_kernel::host::file::{Directory, Identity, Metadata, Replace};
+use super::overlay::{NamedStream, Overlay};
+use ntbox_kernel::host::file::{Directory, File, Identity, Metadata, Replace, now};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -47,6 +47,8 @@ struct Host {
     root: Arc<Directory>,
     device: u64,
     folder: Option<Directory>,
+    /// Nothing may be changed there.
+    read_only: bool,
     /// For whoever is told.
     path: PathBuf,
     told: bool,
@@ -62,6 +64,7 @@ impl Overlays {
             root: Arc::clone(root),
             device: identity.device,
             folder: None,
+            read_only,
             path,
             told: false,
         };
@@ -75,7 +78,7 @@ impl Overlays {
         };
         Self {
             table,
-            host: (!read_only).then_some(host),
+            host: Some(host),
         }
     }
 
@@ -90,7 +93,7 @@ impl Overlays {
     /// changes.
     pub fn prepare(&mut self) {
         // A host that refuses says so again when the change is written.
-        let _ = self.host.as_mut().map(Host::folder);
+        let _ = self.host.as_mut().map(Host::folder_made);
     }
 
     /// Changes that of a file.
@@ -110,20 +113,114 @@ impl Overlays {
             self.forget(file.identity);
             return;
         }
-        if let Some(host) = self.host.as_mut() {
-            host.keep(file, &overlay);
+        if let Some(host) = self.host.as_mut()
+            && let Err(error) = host.keep(file, &overlay)
+        {
+            host.tell(&error);
         }
+        self.enter(file, overlay);
+    }
+
+    fn enter(&mut self, file: &Metadata, overlay: Overlay) {
         let born = file.born;
         self.table.insert(file.identity, Entry { overlay, born });
     }
 
+    /// Adds a stream to a file.
+    ///
+    /// # Errors
+    /// As the host says: unlike all else, a stream is there or not at all.
+    pub fn create_stream(
+        &mut self,
+        file: &Metadata,
+        name: &[u16],
+    ) -> io::Result<(NamedStream, File)> {
+        let overlay = self.of(file).cloned();
+        if overlay.is_none() {
+            self.forget(file.identity);
+        }
+        let mut overlay = overlay.unwrap_or_default();
+        let taken = |number: &u32| overlay.streams.iter().any(|old| old.number == *number);
+        let stream = NamedStream {
+            number: (1..).find(|number| !taken(number)).unwrap_or(0),
+            name: name.to_vec(),
+        };
+        let host = self.host.as_mut().ok_or(ErrorKind::Unsupported)?;
+        let data_name = data_name(file, stream.number);
+        let data = new_file(host.folder_made()?, &data_name)?;
+        overlay.streams.push(stream.clone());
+        overlay.changed = Some((now(), file.changed));
+        if let Err(error) = host.keep(file, &overlay) {
+            let _ = host.folder()?.remove_file(&data_name);
+            return Err(error);
+        }
+        self.enter(file, overlay);
+        Ok((stream, data))
+    }
+
+    /// Gives a stream another name, in place of the stream `replaced`.
+    pub fn rename_stream(
+        &mut self,
+        file: &Metadata,
+        number: u32,
+        name: &[u16],
+        replaced: Option<u32>,
+    ) {
+        self.change(file, |overlay| {
+            overlay.streams.retain(|old| Some(old.number) != replaced);
+            let mut streams = overlay.streams.iter_mut();
+            if let Some(stream) = streams.find(|stream| stream.number == number) {
+                stream.name = name.to_vec();
+            }
+            overlay.changed = Some((now(), file.changed));
+        });
+        if let Some(replaced) = replaced {
+            self.remove_data(file, replaced);
+        }
+    }
+
+    /// Takes a stream away. Who dies on the way leaves data that belongs to nobody.
+    pub fn remove_stream(&mut self, file: &Metadata, number: u32) {
+        self.change(file, |overlay| {
+            overlay.streams.retain(|stream| stream.number != number);
+            overlay.changed = Some((now(), file.changed));
+        });
+        self.remove_data(file, number);
+    }
+
+    fn remove_data(&self, file: &Metadata, number: u32) {
+        if let Ok(folder) = self.folder() {
+            let _ = folder.remove_file(&data_name(file, number));
+        }
+    }
+
+    /// Opens the data of a stream, to change it if the host lets anybody.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn open_stream(&self, file: &Metadata, number: u32, write: bool) -> io::Result<File> {
+        self.folder()?.open_file(&data_name(file, number), write)
+    }
+
+    /// State of the data of a stream.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn stream_metadata(&self, file: &Metadata, number: u32) -> io::Result<Metadata> {
+        self.folder()?.metadata_of(&data_name(file, number))
+    }
+
+    fn folder(&self) -> io::Result<&Directory> {
+        self.host.as_ref().ok_or(ErrorKind::NotFound)?.folder()
+    }
+
     /// The file is gone.
     pub fn forget(&mut self, file: Identity) {
-        if self.table.remove(&file).is_none() {
+        let Some(gone) = self.table.remove(&file) else {
             return;
-        }
+        };
         if let Some(host) = self.host.as_mut().filter(|host| host.device == file.device) {
-            host.remove(file.number, self.table.is_empty());
+            host.remove(file.number, &gone.overlay.streams, self.table.is_empty());
         }
     }
 
@@ -135,6 +232,25 @@ impl Overlays {
 
 fn name(number: u64) -> OsString {
     format!("{number:016x}").into()
+}
+
+fn data_name(file: &Metadata, stream: u32) -> OsString {
+    data_name_of(file.identity.number, stream)
+}
+
+fn data_name_of(number: u64, stream: u32) -> OsString {
+    format!("{number:016x}.{stream:x}").into()
+}
+
+/// Makes a file, in place of what one who died on the way has left.
+fn new_file(folder: &Directory, name: &OsStr) -> io::Result<File> {
+    match folder.create_file(name) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            folder.remove_file(name)?;
+            folder.create_file(name)
+        }
+        made => made,
+    }
 }
 
 /// All records that are whole.
@@ -154,18 +270,20 @@ fn read(folder: &Directory, device: u64) -> HashMap<Identity, Entry> {
 }
 
 impl Host {
-    fn keep(&mut self, file: &Metadata, overlay: &Overlay) {
-        let kept = match file.born {
-            _ if file.identity.device != self.device => Err(ErrorKind::CrossesDevices.into()),
-            None => Err(io::Error::new(
-                ErrorKind::Unsupported,
-                "the host does not record when its files were made",
-            )),
-            Some(born) => self.write(file.identity.number, &overlay.to_bytes(born)),
+    fn keep(&mut self, file: &Metadata, overlay: &Overlay) -> io::Result<()> {
+        if file.identity.device != self.device {
+            return Err(ErrorKind::CrossesDevices.into());
+        }
+        let unsupported = || {
+            let text = "the host does not record when its files were made";
+            io::Error::new(ErrorKind::Unsupported, text)
         };
-        if let Err(error) = kept
-            && !std::mem::replace(&mut self.told, true)
-        {
+        let born = file.born.ok_or_else(unsupported)?;
+        self.write(file.identity.number, &overlay.to_bytes(born))
+    }
+
+    fn tell(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.told, true) {
             eprintln!(
                 "ntbox: what the host cannot hold of the files in {} is lost when the volume is \
                  dismounted: {error}",
@@ -174,7 +292,15 @@ impl Host {
         }
     }
 
-    fn folder(&mut self) -> io::Result<&Directory> {
+    fn folder(&self) -> io::Result<&Directory> {
+        self.folder.as_ref().ok_or(ErrorKind::NotFound.into())
+    }
+
+    /// The folder, made if it is not there.
+    fn folder_made(&mut self) -> io::Result<&Directory> {
+        if self.read_only {
+            return Err(ErrorKind::ReadOnlyFilesystem.into());
+        }
         let name = OsStr::new(FOLDER);
         let folder = match self.folder.take() {
             Some(folder) => folder,
@@ -189,29 +315,23 @@ impl Host {
     }
 
     fn write(&mut self, number: u64, bytes: &[u8]) -> io::Result<()> {
-        let folder = self.folder()?;
+        let folder = self.folder_made()?;
         let name = name(number);
         let mut new = name.clone();
         new.push(".new");
-        let file = match folder.create_file(&new) {
-            // Of one who died on the way.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                folder.remove_file(&new)?;
-                folder.create_file(&new)?
-            }
-            made => made?,
-        };
-        file.write_at(bytes, 0)?;
-        drop(file);
+        new_file(folder, &new)?.write_at(bytes, 0)?;
         folder.rename(&new, folder, &name, Replace::Yes)
     }
 
-    /// Removes the record of a file; with the last one, the folder. What stays is known by when its file was born.
-    fn remove(&mut self, number: u64, last: bool) {
-        let Some(folder) = self.folder.as_ref() else {
+    /// Removes what is kept of a file; with the last one, the folder. What stays is known by when its file was born.
+    fn remove(&mut self, number: u64, streams: &[NamedStream], last: bool) {
+        let Some(folder) = self.folder.as_ref().filter(|_| !self.read_only) else {
             return;
         };
         let _ = folder.remove_file(&name(number));
+        for stream in streams {
+            let _ = folder.remove_file(&data_name_of(number, stream.number));
+        }
         if last {
             self.folder = None;
             let name = OsStr::new(FOLDER);

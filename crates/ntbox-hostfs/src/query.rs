@@ -10,17 +10,17 @@
 
 use super::names;
 use super::record::Record;
-use super::volume::{CLUSTER, FileState, Object, OpenId, Volume, attribute};
+use super::volume::{CLUSTER, FileNode, FileState, Object, OpenId, Volume, attribute};
 use super::waiting::Reply;
+use ntbox_kernel::host::file::Metadata;
 use ntbox_kernel::nt::{
     FileAllInformation, FileAlternateNameInformation, FileAttributeTagInformation,
     FileBasicInformation, FileCaseSensitiveInformation, FileCompressionInformation,
     FileEaInformation, FileHardLinkInformation, FileIdInformation, FileInternalInformation,
     FileIsRemoteDeviceInformation, FileNameInformation, FileNetworkOpenInformation,
     FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
-    FileStandardLinkInformation, FileStreamInformation, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH,
-    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
-    STATUS_SUCCESS,
+    FileStandardLinkInformation, FileStreamInformation, NTSTATUS, STATUS_INVALID_INFO_CLASS,
+    STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
 };
 
 /// Bytes of `FILE_ALL_INFORMATION` in front of its name.
@@ -63,9 +63,18 @@ impl Volume {
     pub fn file_state(&self, id: OpenId) -> Result<Option<(FileState, bool)>, NTSTATUS> {
         let state = self.state();
         state.usable(id)?;
-        let going = state.link_of(id)?.delete_pending || state.link_of(id)?.removed;
-        let metadata = state.file_of(id)?.metadata()?;
-        Ok(metadata.map(|metadata| (state.file_state(&metadata), going)))
+        let going = state.is_going(id)?;
+        let Some(metadata) = state.whole_of(id)?.metadata()? else {
+            return Ok(None);
+        };
+        let mut seen = state.file_state(&metadata);
+        let node = state.file_of(id)?;
+        if node.stream.is_some()
+            && let Some(data) = node.metadata()?
+        {
+            seen = stream_state(seen, node, &data);
+        }
+        Ok(Some((seen, going)))
     }
 
     /// The name of an open file as a query gives it.
@@ -79,6 +88,10 @@ impl Volume {
             // The volume has no name of its own below its device.
             Object::Volume => {}
             _ => name.extend(names::join(&state.link_of(id)?.components)),
+        }
+        if let Some(stream) = &state.file_of(id)?.stream {
+            name.push(names::COLON);
+            name.extend_from_slice(&stream.named.name);
         }
         Ok(name)
     }
@@ -141,7 +154,7 @@ impl Volume {
                 let remote = !self.description.prefix.is_empty();
                 Record::new().bytes(&[remote.into()]).fixed(buffer)
             }
-            FileStreamInformation => streams(&state, buffer),
+            FileStreamInformation => self.streams(id, buffer)?,
             FileHardLinkInformation => self.hard_links(id, buffer)?,
             FileAllInformation => {
                 let name = self.name(id)?;
@@ -152,30 +165,18 @@ impl Volume {
     }
 }
 
-/// `FILE_STREAM_INFORMATION`: a file has its unnamed stream, a directory none.
-fn streams(state: &FileState, buffer: &mut [u8]) -> Reply {
-    const LEAST: usize = 32;
-    if state.directory {
-        return if buffer.len() < LEAST {
-            (STATUS_INFO_LENGTH_MISMATCH, 0)
-        } else {
-            (STATUS_SUCCESS, 0)
-        };
-    }
-    let stream: Vec<u16> = "::$DATA".encode_utf16().collect();
-    Record::new()
-        .int([0, (stream.len() * 2) as u32])
-        .long([state.size, state.size.next_multiple_of_cluster()])
-        .units(&stream)
-        .cut(buffer, 24, LEAST)
-}
-
-trait Cluster {
-    fn next_multiple_of_cluster(self) -> Self;
-}
-impl Cluster for i64 {
-    fn next_multiple_of_cluster(self) -> Self {
-        (self as u64).next_multiple_of(CLUSTER) as i64
+/// The state of a stream: the file's, but for its data.
+fn stream_state(whole: FileState, node: &FileNode, data: &Metadata) -> FileState {
+    let attributes = whole.attributes & !(attribute::DIRECTORY | attribute::NORMAL);
+    FileState {
+        allocation: data.size.next_multiple_of(CLUSTER).max(node.reserved) as i64,
+        size: data.size as i64,
+        attributes: match attributes {
+            0 => attribute::NORMAL,
+            some => some,
+        },
+        directory: false,
+        ..whole
     }
 }
 
@@ -269,7 +270,7 @@ mod tests {
     fn all_information_keeps_what_the_io_manager_set() {
         let mut buffer = [0xEE; 120];
         let (status, length) = all(&STATE, true, 5, &[0x5C, 0x61], &mut buffer);
-        assert_eq!((status, length), (STATUS_SUCCESS, 104));
+        assert_eq!((status, length), (nt::STATUS_SUCCESS, 104));
         assert_eq!(buffer[ALL_ACCESS], [0xEE; 4]);
         assert_eq!(buffer[ALL_MODE_AND_ALIGNMENT], [0xEE; 8]);
         assert_eq!(

@@ -56,7 +56,7 @@ impl Volume {
             .unwrap_or(STATUS_SUCCESS)
     }
 
-    pub(super) fn try_rename(
+    fn try_rename(
         &self,
         id: OpenId,
         target: &Target,
@@ -66,10 +66,26 @@ impl Volume {
             return Err(STATUS_MEDIA_WRITE_PROTECTED);
         }
         let mut state = self.state();
+        state.usable(id)?;
+        let is_stream = state.file_of(id)?.stream.is_some();
+        if is_stream || target.name.first() == Some(&names::COLON) {
+            return state.rename_stream(id, target, effects);
+        }
+        self.rename_file(&mut state, id, target, effects)
+    }
+
+    /// Renames the file, also through a handle of one of its streams.
+    pub(super) fn rename_file(
+        &self,
+        state: &mut State,
+        id: OpenId,
+        target: &Target,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
         if state.usable(id)?.by_id {
             return Err(STATUS_INVALID_PARAMETER);
         }
-        let node = state.file_of(id)?;
+        let node = state.whole_of(id)?;
         let is_directory = match node.object {
             Object::Volume => return Err(STATUS_INVALID_PARAMETER),
             Object::Directory(_) => true,
@@ -91,7 +107,7 @@ impl Volume {
                 return Err(STATUS_ACCESS_DENIED);
             }
         }
-        let place = self.place(&state, id, target)?;
+        let place = self.place(state, id, target)?;
         let new_name = names::to_host(&target.name)?;
         let new_path = place.components.clone();
         if new_path == old_path {
@@ -101,7 +117,7 @@ impl Volume {
         let itself = place.resolved.components == old_path;
         let replaces = place.resolved.existing.is_some() && !itself;
         if replaces {
-            self.check_replacement(&mut state, &place, target, id, effects)?;
+            self.check_replacement(state, &place, target, id, effects)?;
         }
         if is_directory && new_path.starts_with(&old_path) {
             return Err(STATUS_ACCESS_DENIED);
@@ -126,20 +142,13 @@ impl Volume {
         link.name = new_name;
         link.components.clone_from(&new_path);
         if replaces {
-            place.forget_replaced(&mut state);
+            place.forget_replaced(state);
         }
-        if let Some(metadata) = state.file_of(id)?.metadata()?.filter(|_| !is_directory) {
+        if let Some(metadata) = state.whole_of(id)?.metadata()?.filter(|_| !is_directory) {
             let attributes = state.attributes(&metadata) | attribute::ARCHIVE;
             state.set_attributes(&metadata, attributes);
         }
-        report_move(
-            &mut state,
-            is_directory,
-            old_path,
-            new_path,
-            replaced,
-            effects,
-        );
+        report_move(state, is_directory, old_path, new_path, replaced, effects);
         Ok(())
     }
 
@@ -208,8 +217,10 @@ impl Volume {
         }
         let identity = existing.metadata.identity;
         // Who has it open for nothing but an oplock may close it.
-        state.break_oplock(identity, by, Operation::Rename, effects)?;
-        let Some(node) = state.files.get_mut(&identity) else {
+        for file in state.with_streams(identity) {
+            state.break_oplock(file, by, Operation::Rename, effects)?;
+        }
+        let Some(node) = state.files.get(&identity) else {
             return Ok(());
         };
         let mut living = node.links.values().filter(|link| !link.removed);
@@ -220,7 +231,11 @@ impl Volume {
             if !node.shares.lets_delete() {
                 return Err(STATUS_SHARING_VIOLATION);
             }
+            state.check_streams_shared(&existing.metadata)?;
         }
+        let Some(node) = state.files.get_mut(&identity) else {
+            return Ok(());
+        };
         let replaced = |link: &&mut Link| link.components == place.resolved.components;
         for link in node.links.values_mut().filter(replaced) {
             link.removed = true;
@@ -242,7 +257,7 @@ impl Place {
 }
 
 impl State {
-    /// The files strictly below `path` that a handle is open on.
+    /// The files strictly below `path` that a handle is open on, and their streams.
     fn open_below(&self, path: &[Vec<u16>]) -> Vec<Identity> {
         let below = |link: &Link| {
             link.handles != 0
@@ -252,7 +267,9 @@ impl State {
         };
         let open = |file: &FileNode| file.links.values().any(below);
         let files = self.files.iter().filter(|(_, file)| open(file));
-        files.map(|(identity, _)| *identity).collect()
+        files
+            .flat_map(|(identity, _)| self.with_streams(*identity))
+            .collect()
     }
     /// Follows a move in the paths of names below it that are still referenced.
     fn moved(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {

@@ -83,17 +83,12 @@ impl Volume {
             .tree
             .resolve_until(&path.components, request.case_sensitive, &stops);
         if let Some((file, component)) = at.get() {
-            let behind = path.components.get(component + 1..).unwrap_or_default();
-            let mut rest: usize = behind.iter().map(|component| component.len() + 1).sum();
-            let mut name = names::join(&path.components);
-            if path.trailing_backslash {
-                name.push(names::BACKSLASH);
-                rest += 1;
-            }
+            let parsed = path.components.get(..=component).unwrap_or_default();
+            let name = path.name();
             *met = Some(Met {
                 data: state.reparse_point(&file).to_vec(),
+                unparsed: name.len().saturating_sub(names::join(parsed).len()),
                 name,
-                unparsed: rest,
             });
         }
         resolved
@@ -123,7 +118,7 @@ impl Volume {
     fn get_reparse_point(&self, id: OpenId, output: &mut [u8]) -> Result<Reply, NTSTATUS> {
         let state = self.state();
         state.usable(id)?;
-        let file = state.file_of(id)?.metadata()?;
+        let file = state.whole_of(id)?.metadata()?;
         let data = file
             .as_ref()
             .map_or(&[][..], |file| state.reparse_point(file));
@@ -159,7 +154,7 @@ impl Volume {
         reparse::check(new)?;
         let mut state = self.state();
         self.may_change(&state, id)?;
-        let node = state.file_of(id)?;
+        let node = state.whole_of(id)?;
         let file = node.metadata()?.ok_or(STATUS_INVALID_DEVICE_REQUEST)?;
         let tag = reparse::tag(new);
         match &node.object {
@@ -208,7 +203,7 @@ impl Volume {
         }
         let mut state = self.state();
         self.may_change(&state, id)?;
-        let file = state.file_of(id)?.metadata()?;
+        let file = state.whole_of(id)?.metadata()?;
         let file = file.ok_or(STATUS_NOT_A_REPARSE_POINT)?;
         let old = state.reparse_point(&file);
         if old.is_empty() {

@@ -196,7 +196,7 @@ impl Volume {
     fn descriptor(&self, id: OpenId) -> Result<Descriptor, NTSTATUS> {
         let state = self.state();
         state.usable(id)?;
-        let stored = match state.file_of(id)?.metadata()? {
+        let stored = match state.whole_of(id)?.metadata()? {
             Some(metadata) => state
                 .overlays
                 .of(&metadata)
@@ -233,7 +233,7 @@ impl Volume {
             state.usable(id)?;
             let all = part::OWNER | part::GROUP | part::DACL | part::SACL;
             let security = Some(descriptor.to_bytes(all));
-            match state.file_of(id)?.metadata()? {
+            match state.whole_of(id)?.metadata()? {
                 Some(metadata) => state
                     .overlays
                     .change(&metadata, |overlay| overlay.security = security),

@@ -114,7 +114,7 @@ impl Volume {
         let attributes = fields.int(32).unwrap_or(0);
         let mut state = self.state();
         state.usable(id)?;
-        let file = state.file_of(id)?;
+        let file = state.whole_of(id)?;
         let metadata = file.metadata()?.ok_or(STATUS_INVALID_PARAMETER)?;
         let directory = file.is_directory();
         let wrong_kind = attributes & attribute::DIRECTORY != 0 && !directory
@@ -186,13 +186,14 @@ impl Volume {
             open.delete_on_close = delete;
             return Ok(());
         }
-        let file = state.file_of(id)?;
+        let file = state.whole_of(id)?;
         let metadata = file.metadata()?.ok_or(STATUS_INVALID_PARAMETER)?;
         if state.link_of(id)?.removed {
             return Err(STATUS_FILE_DELETED);
         }
+        let is_stream = state.file_of(id)?.stream.is_some();
         if delete {
-            if state.link_of(id)?.parent.is_none() {
+            if state.link_of(id)?.parent.is_none() && !is_stream {
                 return Err(STATUS_CANNOT_DELETE);
             }
             let read_only = state.attributes(&metadata) & attribute::READONLY != 0;
@@ -200,6 +201,7 @@ impl Volume {
                 return Err(STATUS_CANNOT_DELETE);
             }
             if let Object::Directory(directory) = &file.object
+                && !is_stream
                 && !directory
                     .names()
                     .map_err(|error| host_status::of(&error))?
@@ -208,7 +210,10 @@ impl Volume {
                 return Err(STATUS_DIRECTORY_NOT_EMPTY);
             }
         }
-        state.link_of_mut(id)?.delete_pending = delete;
+        match state.file_of_mut(id)?.stream.as_mut() {
+            Some(stream) => stream.delete_pending = delete,
+            None => state.link_of_mut(id)?.delete_pending = delete,
+        }
         if let Some(open) = state.opens.get_mut(&id) {
             open.delete_at_cleanup = delete && flags & disposition::POSIX_SEMANTICS != 0;
         }
@@ -257,15 +262,10 @@ impl Volume {
         } else {
             file.reserved
         };
-        let path = state.link_of(id)?.components.clone();
-        state.report(
-            &[Change {
-                path,
-                action: Action::Modified,
-                filter: change::SIZE,
-            }],
-            effects,
-        );
+        state.report_data(id, change::SIZE, effects);
+        if state.file_of(id)?.stream.is_some() && !state.usable(id)?.keep_written {
+            touch(&state.whole_of(id)?.object);
+        }
         Ok(())
     }
 
@@ -339,4 +339,9 @@ fn set_host_times(
         Object::Volume => return Err(STATUS_INVALID_PARAMETER),
     }
     .map_err(|error| host_status::of(&error))
+}
+
+/// A stream of `whole` was written: its last write is the file's. Only the owner of the host's file may say so.
+pub(super) fn touch(whole: &Object) {
+    let _ = set_host_times(whole, None, Some(now()));
 }

@@ -128,8 +128,8 @@ fn note_disposition(request: &Request, class: i32) {
             .mounted
             .volume
             .state()
-            .link_of(request.open)
-            .is_ok_and(|link| link.delete_pending);
+            .is_going(request.open)
+            .is_ok_and(|going| going);
         // SAFETY: a request's file object is alive.
         unsafe { (*request.file).DeletePending = pending };
     }

@@ -7,6 +7,8 @@
 //! - A [`FileNode`] (FCB) stands for a host file that is open, found by its identity, so
 //!   that all names of a file share locks and sharing.
 //! - A [`Link`] is one name of it that is open; deletion and renaming act on links.
+//! - A named stream that is open has a node of its own, beside that of its file, whose
+//!   names and attributes are its own.
 //! - An [`Open`] (CCB) stands for a file object.
 //!
 //! NT attributes, creation and change times that the host cannot hold, and security
@@ -16,6 +18,7 @@ use super::directory::Scan;
 use super::locks;
 use super::notify::Watch;
 use super::oplocks::{self, Key};
+use super::overlay::NamedStream;
 pub use super::overlay::attribute;
 use super::overlays::Overlays;
 use super::resolve::Tree;
@@ -62,6 +65,16 @@ pub struct Stream {
     pub file: File,
     /// Shared by reads and by writes inside the file; exclusive where the size changes.
     pub size_guard: RwLock<()>,
+}
+
+impl Stream {
+    /// Of the host's file.
+    pub fn new(file: File) -> Self {
+        Self {
+            file,
+            size_guard: RwLock::new(()),
+        }
+    }
 }
 
 /// What an open file is on the host.
@@ -111,13 +124,32 @@ pub struct FileNode {
     pub reserved: u64,
     /// File objects not yet closed.
     pub opens: u32,
+    /// It is a named stream of a file.
+    pub stream: Option<StreamOf>,
+}
+
+/// What an open named stream is of its file.
+#[derive(Clone, Debug)]
+pub struct StreamOf {
+    /// The file.
+    pub whole: Identity,
+    /// Its number there, and its name.
+    pub named: NamedStream,
+    /// Handles of it, not yet cleaned up.
+    pub handles: u32,
+    /// It goes when its last handle does.
+    pub delete_pending: bool,
+    /// It is gone.
+    pub removed: bool,
 }
 
 /// A file object (CCB).
 #[derive(Debug)]
 pub struct Open {
-    /// Its file.
+    /// Its file, or stream.
     pub file: Identity,
+    /// Its file; another than [`file`](Self::file) for a named stream.
+    pub whole: Identity,
     /// The name it was opened by.
     pub link: u32,
     /// How it shares.

@@ -48,6 +48,7 @@ fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
     note(file.set_ea(&[0, 0, 0, 0, 0, 1, 0, 0, b'*', 0]));
     note(file.query_ea(&EaQuery::default(), 100));
     note(file.query_ea(&EaQuery::default(), 100));
+    stream(&path(r"dir\file"), &file, &mut note);
     let range = Range {
         offset: 0,
         length: 2,
@@ -81,6 +82,36 @@ fn session(root: &str) -> Vec<(NTSTATUS, usize, Vec<u8>)> {
     note(directory.close());
     note(create_file(&CreateParameters::new(&path("dir"))).outcome);
     seen
+}
+
+/// What a program does to a stream of the file, which is as it was before.
+fn stream(path: &str, file: &File, note: &mut impl FnMut(Outcome) -> Outcome) {
+    let name = format!("{path}:s");
+    let stream = open(&name, FILE_CREATE, SYNCHRONOUS);
+    assert_ne!(file_object(file).FsContext, file_object(&stream).FsContext);
+    note(stream.write(None, b"of the stream"));
+    assert_eq!(note(stream.read(Some(3), 100)).data, b"the stream");
+    note(stream.query_information(FileNameInformation, 300));
+    let streams = note(file.query_information(FileStreamInformation, 300));
+    assert_eq!(streams.information, 40 + 40);
+    let attributes = query_attributes(&name);
+    // The end of the stream's data, not of the file's.
+    assert_eq!(
+        (attributes.status, attributes.data[40]),
+        (STATUS_SUCCESS, 13)
+    );
+    let mut rename = [0; 24];
+    rename[16] = 4;
+    rename[20..].copy_from_slice(&[b':', 0, b't', 0]);
+    let renamed = note(stream.set_information(FileRenameInformation, &rename));
+    assert_eq!(renamed.status, STATUS_SUCCESS);
+    let gone = note(query_attributes(&name));
+    assert_eq!(gone.status, STATUS_OBJECT_NAME_NOT_FOUND);
+    note(stream.set_information(FileDispositionInformation, &[1]));
+    assert!(file_object(&stream).DeletePending && !file_object(file).DeletePending);
+    note(stream.close());
+    let streams = note(file.query_information(FileStreamInformation, 300));
+    assert_eq!(streams.information, 38);
 }
 
 #[test]

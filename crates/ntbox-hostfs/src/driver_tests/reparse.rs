@@ -42,6 +42,7 @@ fn links_and_mount_points_are_followed() {
         let d = r"\??\H:\d";
         drop(open(d, FILE_CREATE, FILE_DIRECTORY_FILE | SYNCHRONOUS));
         succeeded(open(r"\??\H:\d\f", FILE_CREATE, SYNCHRONOUS).write(None, b"here"));
+        succeeded(open(r"\??\H:\d\f:s", FILE_CREATE, SYNCHRONOUS).write(None, b"stream"));
         succeeded(open(r"\??\J:\far", FILE_CREATE, SYNCHRONOUS).write(None, b"there"));
         link(r"\??\H:\d\beside", "f", true);
         link(r"\??\H:\d\above", r"..\d\f", true);
@@ -59,6 +60,8 @@ fn links_and_mount_points_are_followed() {
             (r"volume\far", r"\far", "there"),
             (r"directory\F", r"\d\f", "here"),
             (r"directory\beside", r"\d\f", "here"),
+            ("root:s", r"\d\f:s", "stream"),
+            (r"directory\beside::$DATA", r"\d\f", "here"),
         ] {
             let file = open(&format!(r"\??\H:\{name}"), FILE_OPEN, SYNCHRONOUS);
             assert_eq!(name_of(&file), leads_to, "{name}");

@@ -10,6 +10,8 @@ mod opening;
 mod oplocks;
 mod remount;
 mod reparse;
+mod stream_changes;
+mod streams;
 mod waiting;
 
 use crate::control::LockRequest;

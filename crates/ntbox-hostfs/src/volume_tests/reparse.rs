@@ -35,13 +35,13 @@ impl Fixture {
         self.control(open, FSCTL_DELETE_REPARSE_POINT, header, 0).0
     }
     /// What an open meets.
-    fn meets(&self, request: &Request) -> Option<Met> {
+    pub(super) fn meets(&self, request: &Request) -> Option<Met> {
         let mut effects = Effects::new(&|_| true);
         let created = self.volume.create(request, &mut effects);
         assert_eq!(created.err(), effects.met.as_ref().map(|_| STATUS_REPARSE));
         effects.met
     }
-    fn tag(&self, open: OpenId) -> (u32, u32) {
+    pub(super) fn tag(&self, open: OpenId) -> (u32, u32) {
         let bytes = self.query(open, FileAttributeTagInformation, 8).unwrap();
         let int = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         (int(0), int(4))
