@@ -148,12 +148,7 @@ impl Operation {
                     OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ),
                     OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ | OPLOCK_LEVEL_CACHE_HANDLE),
                     OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ | OPLOCK_LEVEL_CACHE_WRITE),
-                    OplockKind::Caching(
-                        OPLOCK_LEVEL_CACHE_READ
-                            | OPLOCK_LEVEL_CACHE_HANDLE
-                            | OPLOCK_LEVEL_CACHE_WRITE,
-                    ),
-                ][random.usize(..8)],
+                ][random.usize(..7)],
                 opening: [
                     Opening::Read,
                     Opening::Write,
