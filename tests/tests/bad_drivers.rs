@@ -300,7 +300,7 @@ fn requests_that_write_over_what_is_not_theirs_are_caught_in_other_work() {
     .expect_output("violation of InformationTooLarge");
     let driver = drivers::bad_drivers(Profile::Release).display().to_string();
     let overwritten = ["--setting", "Mistake=master-irp-overwritten"];
-    let short = ["--once", "--ops", "300", "--rounds", "1"];
+    let short = ["--once", "--ops", "3000", "--rounds", "1"];
     ntbox([&["diff", "--driver", &driver][..], &overwritten, &short].concat())
         .expect_code(1)
         .expect_output("violation of MasterIrpOverwritten");

@@ -279,4 +279,7 @@ fn links_are_the_files_also_through_its_streams() {
     assert_eq!(in_folder(&fixture), 2);
     let new = fixture.open(r"\old:s", FILE_OPEN, 0);
     assert_eq!(fixture.read(new, 0, 99).unwrap(), b"of the stream");
+    let of_root = fixture.open(r"\:s", FILE_CREATE, 0);
+    let linked = fixture.link(of_root, None, "n", 0);
+    assert_eq!(linked, STATUS_FILE_IS_A_DIRECTORY);
 }
