@@ -312,14 +312,17 @@ pub fn told(
     name.ok()
 }
 
-/// Whether an IRP_MJ_SET_INFORMATION of that class renames its file.
+/// Whether an IRP_MJ_SET_INFORMATION of that class may rename its file: a link to the name that the file has in another
+/// case gives it that.
 pub const fn renames(class: u32) -> bool {
     // FileRenameInformation, FileRenameInformationBypassAccessCheck, FileRenameInformationEx,
     // FileRenameInformationExBypassAccessCheck.
     matches!(class, 10 | 56 | 65 | 66)
+        // FileLinkInformation, and the same kin of it.
+        || matches!(class, 11 | 57 | 72 | 73)
 }
 
-/// Whether a request renames its file.
+/// Whether a request may rename its file.
 pub fn is_rename(operation: Operation, numbers: [U64; 2]) -> bool {
     let [class, _length] = numbers;
     operation.plain() == Operation::SET_INFORMATION && u32::try_from(class.get()).is_ok_and(renames)

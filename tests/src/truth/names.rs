@@ -23,8 +23,9 @@ const BY_ID: u32 = 0x2000;
 /// FileNameInformation.
 const NAME: u32 = 9;
 
-/// FileRenameInformation, and its kin.
-const RENAMES: [u32; 4] = [10, 56, 65, 66];
+/// FileRenameInformation, and its kin; FileLinkInformation, which may change the case of the name that the file has, and
+/// its kin.
+const RENAMES: [u32; 8] = [10, 56, 65, 66, 11, 57, 72, 73];
 
 /// STATUS_REPARSE.
 const REPARSE: NTSTATUS = 0x104;
