@@ -17,7 +17,7 @@ use ntbox::pool;
 use ntbox::processor::thread::PROCESSORS;
 use ntbox::processor::top_level::Component;
 use ntbox::user::locks::Range;
-use ntbox::user::{File, Pending};
+use ntbox::user::{File, Mapping, Pending};
 use std::collections::BTreeSet;
 
 /// Bytes that the driver has allocated at this moment.
@@ -53,7 +53,7 @@ fn use_volume(volume: &Volume, name: &str) {
     let _any = file.query_information(FileInternalInformation, 8);
     let basic = file.query_information(FileBasicInformation, 40);
     let _any = file.set_information(FileBasicInformation, &basic.data);
-    let _any = file.create_section();
+    let _any = file.map(Mapping::ReadOnly);
     let _any = file.page_in(0, Component::None);
     let range = Range {
         offset: 0,

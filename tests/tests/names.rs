@@ -15,7 +15,7 @@ use ntbox::nt::{
     FileInternalInformation, STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS,
 };
 use ntbox::pool::failure;
-use ntbox::user::{CreateParameters, access, create_file};
+use ntbox::user::{CreateParameters, Mapping, PAGE, Writer, access, create_file};
 
 fn disk(machine: &Machine) -> Volume {
     let volume = machine.volume('C', VolumeKind::Disk, MountTiming::Before);
@@ -79,6 +79,49 @@ fn files_have_names() {
             closes.contains(&("\\Dir\\FILE", 0)) && closes.contains(&("\\early", 0)),
             "{closes:?}"
         );
+        drop(client);
+        unload(driver);
+    });
+}
+
+/// What is mapped is read and written when its handle is closed, and is called what it was; the file is closed when
+/// its view ends.
+#[test]
+fn a_mapped_file_has_its_name_until_it_is_closed() {
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = traces_names_like("");
+        let file = volume.create("\\Mapped");
+        assert!(file.write(Some(0), &[1; PAGE]).is_success());
+        let (mapped, view) = file.map(Mapping::Writable);
+        assert!(mapped.is_success(), "{mapped:?}");
+        drop(file);
+        let view = view.expect("it is mapped");
+        let mut expected = vec![Operation::CLEANUP];
+        assert!(view.page_in(0).is_success());
+        expected.push(Operation::PAGING_READ);
+        for writer in Writer::ALL {
+            assert!(view.page_out(0, &[2; PAGE], writer).is_success());
+            expected.push(Operation::PAGING_WRITE);
+        }
+        assert!(view.unmap().is_success());
+        expected.push(Operation::CLOSE);
+        let mut traced = client.drain_trace().requests;
+        traced.sort_by_key(|(record, _)| record.started.get());
+        let of_interest = traced.iter().filter(|(record, _)| {
+            let is = |operation: &Operation| operation.number() == record.operation;
+            expected.iter().any(is)
+        });
+        let seen: Vec<(u8, &str)> = of_interest
+            .map(|(record, name)| (record.operation, &**name))
+            .collect();
+        let expected: Vec<(u8, &str)> = expected
+            .iter()
+            .map(|operation| (operation.number(), "\\Mapped"))
+            .collect();
+        assert_eq!(seen, expected);
         drop(client);
         unload(driver);
     });

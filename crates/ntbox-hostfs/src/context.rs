@@ -107,7 +107,11 @@ impl Mounted {
         file.FsContext = context.cast();
         file.FsContext2 = open.cast();
         // SAFETY: the context is alive: it is counted above.
-        file.SectionObjectPointer = unsafe { &raw mut (*context).section };
+        let sections = unsafe { &raw mut (*context).section };
+        file.SectionObjectPointer = sections;
+        if let Some(node) = self.volume.state().files.get_mut(&created.file) {
+            node.sections = sections.addr();
+        }
         if created.cached {
             // SAFETY: as above.
             file.PrivateCacheMap = unsafe { &raw mut (*context).cache_map }.cast();

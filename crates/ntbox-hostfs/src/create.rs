@@ -13,17 +13,18 @@ use super::names::Path;
 use super::opens::enter;
 use super::oplocks::Key;
 use super::overlay::NamedStream;
-use super::share::{Use, access};
+use super::share::{SHARE_WRITE, Use, access};
 use super::volume::{Link, Object, OpenId, State, VOLUME_FILE, Volume};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Identity, Kind};
+use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NON_DIRECTORY_FILE, FILE_OPEN,
     FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE, NTSTATUS,
     STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
     STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
     STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
-    STATUS_VOLUME_DISMOUNTED,
+    STATUS_SHARING_VIOLATION, STATUS_VOLUME_DISMOUNTED,
 };
 
 /// What a create asks for.
@@ -391,6 +392,10 @@ pub(super) fn check_kind(
     }
 }
 
+/// Rights to what a file holds.
+const USING: u32 =
+    access::READ_DATA | access::WRITE_DATA | access::APPEND_DATA | access::EXECUTE | access::DELETE;
+
 /// How a create shares the file, if it may; `more` is access that it needs beside.
 pub(super) fn share(
     state: &State,
@@ -400,6 +405,11 @@ pub(super) fn share(
     more: u32,
 ) -> Result<Use, NTSTATUS> {
     if let Some(file) = state.files.get(&file) {
+        // A view that may be written outlives the handles that are counted.
+        let keeps_writers_out = request.share & SHARE_WRITE == 0 && (granted | more) & USING != 0;
+        if keeps_writers_out && sections::writable_views(file.sections) != 0 {
+            return Err(STATUS_SHARING_VIOLATION);
+        }
         file.shares.check(Use::new(granted | more, request.share))?;
     }
     Ok(Use::new(granted, request.share))

@@ -8,11 +8,12 @@ use super::share::{Use, access};
 use super::volume::{FileNode, Link, Object, State, Stream, Volume, attribute};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Identity, Kind, Metadata};
+use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_OPEN, FILE_OVERWRITE,
     FILE_SUPERSEDE, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION, STATUS_USER_MAPPED_FILE,
 };
 use std::sync::Arc;
 
@@ -177,6 +178,7 @@ impl Volume {
             overwrites,
             effects,
         )?;
+        state.check_views(metadata.identity, writes, request)?;
         let object = match state.files.get(&metadata.identity) {
             Some(file) => file.object.clone(),
             None if is_directory && object_name.is_empty() => Object::Directory(directory),
@@ -261,6 +263,32 @@ pub(super) fn share_and_break(
     };
     breaks_oplock |= !early && break_oplock(state, false, effects)?;
     Ok((shared, breaks_oplock))
+}
+
+impl State {
+    /// Whether what others have mapped of a file lets it be opened so: to write, to delete, to begin anew.
+    pub(super) fn check_views(
+        &self,
+        file: Identity,
+        writes: bool,
+        request: &Request,
+    ) -> Result<(), NTSTATUS> {
+        let Some(sections) = self.files.get(&file).map(|node| node.sections) else {
+            return Ok(());
+        };
+        if sections::is_run(sections) {
+            if request.has(FILE_DELETE_ON_CLOSE) {
+                return Err(STATUS_CANNOT_DELETE);
+            }
+            if writes {
+                return Err(STATUS_SHARING_VIOLATION);
+            }
+        }
+        match request.overwrites() && sections::is_mapped(sections) {
+            true => Err(STATUS_USER_MAPPED_FILE),
+            false => Ok(()),
+        }
+    }
 }
 
 fn overwrite(

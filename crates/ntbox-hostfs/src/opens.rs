@@ -206,6 +206,7 @@ impl FileNode {
             links: BTreeMap::new(),
             reserved: 0,
             opens: 0,
+            sections: 0,
             stream: None,
         }
     }

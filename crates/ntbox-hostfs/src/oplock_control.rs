@@ -1,14 +1,16 @@
 //! Oplocks of a volume: the controls that ask for them, and the operations that break them.
 
 use super::create::Request;
-use super::oplocks::{Answer, Checked, Control, Kind, Modes, Operation, Who};
+use super::oplocks::{self, Answer, Checked, Control, Kind, Modes, Operation, Who};
 use super::share::{SHARE_READ, access};
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::host::file::Identity;
+use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
     FILE_COMPLETE_IF_OPLOCKED, FILE_RESERVE_OPFILTER, NTSTATUS, STATUS_CANCELLED,
-    STATUS_INVALID_PARAMETER, STATUS_OPLOCK_NOT_GRANTED, STATUS_PENDING,
+    STATUS_CANNOT_GRANT_REQUESTED_OPLOCK, STATUS_INVALID_PARAMETER, STATUS_OPLOCK_NOT_GRANTED,
+    STATUS_PENDING,
 };
 
 /// Rights with which an open breaks no oplock.
@@ -52,6 +54,10 @@ impl Volume {
             && (synchronous || kind.is_shared() && !node.locks.is_empty())
         {
             return done(STATUS_OPLOCK_NOT_GRANTED);
+        }
+        if by_keys && sections::writable_views(node.sections) != 0 {
+            let status = STATUS_CANNOT_GRANT_REQUESTED_OPLOCK;
+            return Outcome::Done(status, oplocks::refused_by_view());
         }
         match node.oplocks.control(control, owner, alone, ticket, effects) {
             Answer::Done(status) => done(status),

@@ -22,8 +22,9 @@ use ntbox_kernel::nt::{
     NTSTATUS, REQUEST_OPLOCK_CURRENT_VERSION, REQUEST_OPLOCK_INPUT_FLAG_ACK,
     REQUEST_OPLOCK_INPUT_FLAG_COMPLETE_ACK_ON_CLOSE, REQUEST_OPLOCK_INPUT_FLAG_REQUEST,
     REQUEST_OPLOCK_OUTPUT_FLAG_ACK_REQUIRED, REQUEST_OPLOCK_OUTPUT_FLAG_MODES_PROVIDED,
-    STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_OPLOCK_PROTOCOL, STATUS_INVALID_PARAMETER,
-    STATUS_OPLOCK_NOT_GRANTED, STATUS_OPLOCK_SWITCHED_TO_NEW_HANDLE, STATUS_SUCCESS,
+    REQUEST_OPLOCK_OUTPUT_FLAG_WRITABLE_SECTION_PRESENT, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INVALID_OPLOCK_PROTOCOL, STATUS_INVALID_PARAMETER, STATUS_OPLOCK_NOT_GRANTED,
+    STATUS_OPLOCK_SWITCHED_TO_NEW_HANDLE, STATUS_SUCCESS,
 };
 use windows_sys::Win32::System::Ioctl as code;
 
@@ -31,6 +32,23 @@ use windows_sys::Win32::System::Ioctl as code;
 const INPUT: usize = 12;
 /// `sizeof(REQUEST_OPLOCK_OUTPUT_BUFFER)`.
 const OUTPUT: usize = 24;
+
+/// `REQUEST_OPLOCK_OUTPUT_BUFFER` behind its version and length.
+fn output(fields: [u32; 5]) -> Vec<u8> {
+    let version = REQUEST_OPLOCK_CURRENT_VERSION | (OUTPUT as u32) << 16;
+    Record::new().int([version]).int(fields).finish()
+}
+
+/// What is said to who asks for an oplock of Windows 7 while somebody else may write to the file through a view.
+pub fn refused_by_view() -> Vec<u8> {
+    output([
+        0,
+        0,
+        REQUEST_OPLOCK_OUTPUT_FLAG_WRITABLE_SECTION_PRESENT,
+        0,
+        0,
+    ])
+}
 
 /// A key that makes several opens one owner of oplocks (`OPLOCK_KEY_ECP_CONTEXT`).
 pub type Key = [u8; 16];
@@ -197,9 +215,8 @@ impl Held {
             flags |= if set { flag } else { 0 };
         }
         let (access, share) = modes.map_or((0, 0), |modes| (modes.access, modes.share));
-        let version = REQUEST_OPLOCK_CURRENT_VERSION | (OUTPUT as u32) << 16;
-        let output = Record::new().int([version, from.flags(), to.flags(), flags, access, share]);
-        effects.finish(ticket, STATUS_SUCCESS, output.finish())
+        let output = output([from.flags(), to.flags(), flags, access, share]);
+        effects.finish(ticket, STATUS_SUCCESS, output)
     }
 
     /// What ends when the handle is closed or the volume goes: nothing is left, and nothing to acknowledge.

@@ -19,8 +19,8 @@ use ntbox_kernel::nt::{
     FileEaInformation, FileHardLinkInformation, FileIdInformation, FileInternalInformation,
     FileIsRemoteDeviceInformation, FileNameInformation, FileNetworkOpenInformation,
     FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
-    FileStandardLinkInformation, FileStreamInformation, NTSTATUS, STATUS_INVALID_INFO_CLASS,
-    STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
+    FileStandardLinkInformation, FileStatInformation, FileStreamInformation, NTSTATUS,
+    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
 };
 
 /// Bytes of `FILE_ALL_INFORMATION` in front of its name.
@@ -49,6 +49,16 @@ pub fn network_open(state: &FileState) -> Record {
         .long(state.times)
         .long([state.allocation, state.size])
         .int([state.attributes, 0])
+}
+
+/// `FILE_STAT_INFORMATION`.
+fn stat(state: &FileState, granted: u32) -> Record {
+    let links = state.links.saturating_sub(state.links_going);
+    Record::new()
+        .long([state.index as i64])
+        .long(state.times)
+        .long([state.allocation, state.size])
+        .int([state.attributes, state.reparse_tag, links, granted])
 }
 
 fn name(name: &[u16]) -> Record {
@@ -146,6 +156,10 @@ impl Volume {
                 .int([state.links.saturating_sub(state.links_going), state.links])
                 .bytes(&[going.into(), state.directory.into(), 0, 0])
                 .fixed(buffer),
+            FileStatInformation => {
+                let granted = self.state().usable(id)?.granted;
+                stat(&state, granted).fixed(buffer)
+            }
             FileIdInformation => Record::new()
                 .long([i64::from(self.description.serial), state.index as i64, 0])
                 .fixed(buffer),
@@ -243,6 +257,11 @@ mod tests {
             network_open(&STATE).finish().len(),
             size_of::<nt::FILE_NETWORK_OPEN_INFORMATION>()
         );
+        assert_eq!(
+            stat(&STATE, 0).finish().len(),
+            size_of::<nt::FILE_STAT_INFORMATION>()
+        );
+        assert_eq!(offset_of!(nt::FILE_STAT_INFORMATION, EffectiveAccess), 68);
         assert_eq!(ALL_SIZE, size_of::<nt::FILE_ALL_INFORMATION>());
         let name = offset_of!(nt::FILE_ALL_INFORMATION, NameInformation);
         assert_eq!(

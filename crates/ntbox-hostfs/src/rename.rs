@@ -12,6 +12,7 @@ use super::resolve::Resolved;
 use super::volume::{FileNode, Link, Object, OpenId, State, Volume, attribute};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata, Replace};
+use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_DELETE_PENDING, STATUS_INVALID_PARAMETER,
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
@@ -232,6 +233,9 @@ impl Volume {
                 return Err(STATUS_SHARING_VIOLATION);
             }
             state.check_streams_shared(&existing.metadata)?;
+        } else if target.flags & POSIX_SEMANTICS == 0 && sections::is_mapped(node.sections) {
+            // A view of it has outlived the last handle.
+            return Err(STATUS_ACCESS_DENIED);
         }
         let Some(node) = state.files.get_mut(&identity) else {
             return Ok(());

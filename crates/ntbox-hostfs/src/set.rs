@@ -13,12 +13,14 @@ use super::share::access;
 use super::volume::{CLUSTER, Object, OpenId, Stream, Volume, attribute};
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Metadata, now};
+use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
     FileAllocationInformation, FileBasicInformation, FileDispositionInformation,
     FileDispositionInformationEx, FileEndOfFileInformation, FileValidDataLengthInformation,
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DIRECTORY_NOT_EMPTY,
     STATUS_FILE_DELETED, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS,
     STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
+    STATUS_USER_MAPPED_FILE,
 };
 use std::sync::Arc;
 
@@ -200,6 +202,9 @@ impl Volume {
             if read_only && flags & disposition::IGNORE_READONLY == 0 {
                 return Err(STATUS_CANNOT_DELETE);
             }
+            if sections::is_mapped(state.file_of(id)?.sections) {
+                return Err(STATUS_CANNOT_DELETE);
+            }
             if let Object::Directory(directory) = &file.object
                 && !is_stream
                 && !directory
@@ -239,6 +244,7 @@ impl Volume {
     ) -> Result<(), NTSTATUS> {
         let size = u64::try_from(size).map_err(|_| STATUS_INVALID_PARAMETER)?;
         let stream = self.stream(id)?;
+        let sections = self.state().file_of(id)?.sections;
         {
             let _alone = stream.size_guard.write();
             let before = stream
@@ -248,6 +254,9 @@ impl Volume {
                 .size;
             if advance_only && size <= before || size == before {
                 return Ok(());
+            }
+            if size < before && sections::is_mapped(sections) {
+                return Err(STATUS_USER_MAPPED_FILE);
             }
             stream
                 .file
@@ -284,8 +293,9 @@ impl Volume {
             .map_err(|error| host_status::of(&error))?
             .size;
         if size < data {
+            self.set_end_of_file(id, size as i64, false, effects)?;
             self.state().file_of_mut(id)?.reserved = 0;
-            return self.set_end_of_file(id, size as i64, false, effects);
+            return Ok(());
         }
         let clusters = size
             .checked_next_multiple_of(CLUSTER)
@@ -305,9 +315,12 @@ impl Volume {
             .map_err(|error| host_status::of(&error))?
             .size;
         if length != size || granted & access::WRITE_DATA == 0 {
-            Err(STATUS_INVALID_PARAMETER)
-        } else {
-            Ok(())
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        let sections = self.state().file_of(id)?.sections;
+        match sections::can_be_truncated(sections, Some(length)) {
+            true => Ok(()),
+            false => Err(STATUS_USER_MAPPED_FILE),
         }
     }
 }

@@ -170,6 +170,7 @@ impl Volume {
         }
         let rights = (granted, more);
         let shared = share_and_break(state, identity, request, rights, overwrites, effects)?;
+        state.check_views(identity, writes, request)?;
         let object = match state.files.get(&identity) {
             Some(open) => open.object.clone(),
             None => {

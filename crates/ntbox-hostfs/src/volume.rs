@@ -124,6 +124,8 @@ pub struct FileNode {
     pub reserved: u64,
     /// File objects not yet closed.
     pub opens: u32,
+    /// Where its `SECTION_OBJECT_POINTERS` are, by which the memory manager knows who has mapped it.
+    pub sections: usize,
     /// It is a named stream of a file.
     pub stream: Option<StreamOf>,
 }

@@ -17,7 +17,7 @@ use ntbox_kernel::io_manager::mount;
 use ntbox_kernel::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox_kernel::nt::*;
 use ntbox_kernel::processor::handle;
-use ntbox_kernel::processor::{thread, top_level, work};
+use ntbox_kernel::processor::{thread, work};
 use ntbox_kernel::user::access::{DELETE, FILE_READ_ATTRIBUTES, READ, SYNCHRONIZE, WRITE};
 use ntbox_kernel::user::locks::Range;
 use ntbox_kernel::user::{CreateParameters, File, Outcome, create_file, query_attributes};

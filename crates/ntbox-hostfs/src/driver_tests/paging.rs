@@ -1,7 +1,7 @@
 //! Pages that are written, under every choice of the adversary.
 
 use super::*;
-use ntbox_kernel::user::{PAGE, Writer};
+use ntbox_kernel::user::{Mapping, PAGE, View, Writer};
 
 #[test]
 fn a_page_is_written_up_to_the_end_of_the_file() {
@@ -20,21 +20,71 @@ fn a_page_is_written_up_to_the_end_of_the_file() {
     }
 }
 
+fn mapped(file: &File, mapping: Mapping) -> View {
+    let (outcome, view) = file.map(mapping);
+    succeeded(outcome);
+    view.expect("a view")
+}
+
 #[test]
 fn a_page_that_was_written_is_what_a_view_shows() {
     let (_turn, _volumes) = turn(Mix::default());
     let file = open(r"\??\H:\view", FILE_SUPERSEDE, SYNCHRONOUS);
     succeeded(file.write(Some(0), &[1; 2 * PAGE]));
-    succeeded(file.create_section());
-    let mut view = file.page_in(1, top_level::Component::None).data;
-    view[17] = 9;
-    succeeded(file.page_out(1, &view, Writer::MappedPageWriter));
-    assert_eq!(
-        succeeded(file.page_in(1, top_level::Component::None)).data,
-        view
-    );
+    let view = mapped(&file, Mapping::Writable);
+    let mut page = view.page_in(1).data;
+    page[17] = 9;
+    succeeded(view.page_out(1, &page, Writer::MappedPageWriter));
+    assert_eq!(succeeded(view.page_in(1)).data, page);
     let all = succeeded(file.read(Some(0), 3 * PAGE as u32)).data;
-    assert_eq!((all.len(), &all[PAGE..]), (2 * PAGE, &view[..]));
+    assert_eq!((all.len(), &all[PAGE..]), (2 * PAGE, &page[..]));
+}
+
+#[test]
+fn a_view_outlives_its_handle() {
+    for mix in mixes() {
+        let (_turn, _volumes) = turn(mix);
+        let file = open(r"\??\H:\outlived", FILE_SUPERSEDE, SYNCHRONOUS);
+        succeeded(file.write(Some(0), &[1; PAGE]));
+        let view = mapped(&file, Mapping::Writable);
+        drop(file);
+        for (byte, writer) in (2..).zip(Writer::ALL) {
+            succeeded(view.page_out(0, &[byte; PAGE], writer));
+            assert_eq!(succeeded(view.page_in(0)).data, [byte; PAGE]);
+        }
+        let again = open(r"\??\H:\outlived", FILE_OPEN, SYNCHRONOUS);
+        let cut = |file: &File| {
+            file.set_information(FileEndOfFileInformation, &[0; 8])
+                .status
+        };
+        assert_eq!(cut(&again), STATUS_USER_MAPPED_FILE);
+        succeeded(view.unmap());
+        assert_eq!(cut(&again), STATUS_SUCCESS);
+    }
+}
+
+#[test]
+fn what_cannot_be_mapped_is_not() {
+    let (_turn, _volumes) = turn(Mix::default());
+    let empty = open(r"\??\H:\empty", FILE_SUPERSEDE, SYNCHRONOUS);
+    let status = |file: &File, mapping| file.map(mapping).0.status;
+    assert_eq!(
+        status(&empty, Mapping::ReadOnly),
+        STATUS_MAPPED_FILE_SIZE_ZERO
+    );
+    succeeded(empty.write(Some(0), &[1; 10]));
+    let parameters = CreateParameters::new(r"\??\H:\empty").options(SYNCHRONOUS);
+    let read_only = create_file(&parameters).file.expect("it is there");
+    assert_eq!(status(&read_only, Mapping::ReadOnly), STATUS_SUCCESS);
+    assert_eq!(status(&read_only, Mapping::Writable), STATUS_ACCESS_DENIED);
+    let view = mapped(&read_only, Mapping::ReadOnly);
+    let written = view.page_out(0, &[2; PAGE], Writer::Program);
+    assert_eq!(written.status, STATUS_ACCESS_VIOLATION);
+    let folder = open(r"\??\H:\", FILE_OPEN, SYNCHRONOUS | FILE_DIRECTORY_FILE);
+    assert_eq!(
+        status(&folder, Mapping::ReadOnly),
+        STATUS_INVALID_FILE_FOR_SECTION
+    );
 }
 
 /// Of a cached file, whose pages come by fast I/O unless the mix declines that, and of one that is not.

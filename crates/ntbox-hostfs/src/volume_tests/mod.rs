@@ -12,6 +12,7 @@ mod remount;
 mod reparse;
 mod stream_changes;
 mod streams;
+mod views;
 mod waiting;
 
 use crate::control::LockRequest;

@@ -13,7 +13,7 @@
 )]
 
 use super::file_name::{self, Kept};
-pub use super::file_requests::query;
+pub use super::file_requests::{query, size};
 use super::file_requests::{send, send_to};
 pub(super) use super::file_requests::{send_create, send_shutdown};
 use super::{device, file_checks, mount, references};

@@ -11,10 +11,11 @@ use super::file::{opened, related_device};
 use super::{call, irp, request};
 use crate::io_manager::{counters, identity};
 use crate::nt::{
-    ACCESS_STATE, DEVICE_OBJECT, FILE_OBJECT, IO_SECURITY_CONTEXT, IO_STATUS_BLOCK,
-    IRP_BUFFERED_IO, IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION,
-    IRP_MJ_CREATE, IRP_MJ_SHUTDOWN, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_PENDING,
-    Status,
+    ACCESS_STATE, DEVICE_OBJECT, FILE_OBJECT, FILE_STANDARD_INFORMATION, FileStandardInformation,
+    IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION,
+    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_MJ_QUERY_INFORMATION,
+    IRP_MJ_SHUTDOWN, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_FILE_IS_A_DIRECTORY,
+    STATUS_PENDING, Status,
 };
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
@@ -169,5 +170,28 @@ pub unsafe fn query(
         }
         *returned = iosb.Information as u32;
         status
+    }
+}
+
+/// What the file's stack says that it holds, in bytes (`FsRtlGetFileSize`). PASSIVE_LEVEL.
+///
+/// # Errors
+/// `STATUS_FILE_IS_A_DIRECTORY`, and those of the query.
+///
+/// # Safety
+/// `file` is alive.
+pub unsafe fn size(file: *mut FILE_OBJECT) -> Result<i64, NTSTATUS> {
+    let mut information = FILE_STANDARD_INFORMATION::default();
+    let mut returned = 0;
+    let length = size_of_val(&information) as u32;
+    let buffer = (&raw mut information).cast();
+    let major = IRP_MJ_QUERY_INFORMATION as u8;
+    let class = FileStandardInformation;
+    // SAFETY: contract; the buffer has the length that is passed.
+    let status = unsafe { query(file, major, class, buffer, length, &raw mut returned) };
+    match Status(status).is_success() {
+        false => Err(status),
+        true if information.Directory => Err(STATUS_FILE_IS_A_DIRECTORY),
+        true => Ok(information.EndOfFile),
     }
 }

@@ -62,6 +62,7 @@ mod reparse;
 pub mod request;
 pub mod running;
 pub mod second_stage;
+pub mod sections;
 pub mod settings;
 pub mod shutdown;
 pub mod stack;

@@ -39,6 +39,7 @@ pub enum Kind {
 
 const IRP_MN_USER_FS_REQUEST: u8 = 0;
 const IRP_MN_NOTIFY_CHANGE_DIRECTORY: u8 = 2;
+const IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX: u8 = 3;
 /// Bytes of a worker's context that are searched for the request.
 const CONTEXT: usize = 64;
 
@@ -46,7 +47,10 @@ impl Kind {
     /// Of the request that this location asks for.
     pub fn of(location: &IO_STACK_LOCATION) -> Self {
         match (u32::from(location.MajorFunction), location.MinorFunction) {
-            (IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY) => Self::Notify,
+            (
+                IRP_MJ_DIRECTORY_CONTROL,
+                IRP_MN_NOTIFY_CHANGE_DIRECTORY | IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX,
+            ) => Self::Notify,
             (IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_USER_FS_REQUEST) => {
                 // SAFETY: the major function says which member of the union is set.
                 let code = unsafe { location.Parameters.FileSystemControl.ControlCode };

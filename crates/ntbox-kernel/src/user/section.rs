@@ -7,26 +7,35 @@
 //!
 //! A page that was changed is written by the program when it flushes its view, by the lazy writer if it was
 //! changed in the cache, or by the mapped page writer, whose requests are asynchronous: each between callbacks of its
-//! own, or with a top-level IRP of its own. DDI: "FsFilter callback routines", `FS_FILTER_CALLBACKS`,
-//! `IoGetTopLevelIrp`, `IRP_PAGING_IO` in IRP_MJ_READ and IRP_MJ_WRITE.
+//! own, or with a top-level IRP of its own.
+//!
+//! A view keeps the file object. Its pages are read and written after IRP_MJ_CLEANUP as before, when the handle is
+//! closed, and IRP_MJ_CLOSE comes when it has ended.
+//!
+//! DDI: "FsFilter callback routines", `FS_FILTER_CALLBACKS`, `IoGetTopLevelIrp`, `IRP_PAGING_IO` in IRP_MJ_READ and
+//! IRP_MJ_WRITE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, `ZwCreateSection`, `FsRtlGetFileSize`.
 
 #![expect(
     unsafe_code,
     reason = "requests and MDLs are shared with drivers by pointer"
 )]
 
-use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
+use super::access::{FILE_EXECUTE, FILE_READ_DATA, FILE_WRITE_DATA};
 use super::request::{self, FileCall, Request};
 use super::{buffers, outcome};
 use crate::io_manager::filter_callbacks::{Operation, invoke};
-use crate::io_manager::{identity, mdl};
+pub use crate::io_manager::sections::Mapping;
+use crate::io_manager::sections::{self, Mapped};
+use crate::io_manager::{counters, file, identity, mdl};
 use crate::nt::stack_location::ReadWrite;
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, IRP_MJ_READ, IRP_MJ_WRITE, IRP_NOCACHE,
-    IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO, KEVENT, NTSTATUS, STATUS_PENDING,
+    FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ, IRP_MJ_WRITE,
+    IRP_NOCACHE, IRP_PAGING_IO, IRP_SYNCHRONOUS_PAGING_IO, KEVENT, NTSTATUS, STATUS_ACCESS_DENIED,
+    STATUS_ACCESS_VIOLATION, STATUS_FILE_IS_A_DIRECTORY, STATUS_INVALID_FILE_FOR_SECTION,
+    STATUS_MAPPED_FILE_SIZE_ZERO, STATUS_PENDING, STATUS_SUCCESS,
 };
 use crate::processor::top_level::{self, Component};
-use crate::processor::{dispatcher, thread, work};
+use crate::processor::{dispatcher, handle, lifetime, thread, work};
 use std::ffi::c_void;
 use std::sync::mpsc;
 
@@ -34,27 +43,149 @@ use std::sync::mpsc;
 pub const PAGE: usize = 4096;
 /// `SyncTypeCreateSection`.
 const CREATE_SECTION: i32 = 1;
-/// `PAGE_READONLY`.
-const READ_ONLY: u32 = 2;
 
-/// `NtCreateSection` for reading: acquires and releases the file through the FsFilter callbacks.
-pub fn create_section(handle: HANDLE) -> NTSTATUS {
-    let create = || {
-        let call = FileCall::on(handle, FILE_READ_DATA)?;
+/// `PAGE_READONLY`, `PAGE_READWRITE`, `PAGE_EXECUTE`.
+fn protection(mapping: Mapping) -> u32 {
+    match mapping {
+        Mapping::ReadOnly => 2,
+        Mapping::Writable => 4,
+        Mapping::Image => 0x10,
+    }
+}
+
+/// A view of a file.
+#[derive(Debug)]
+pub struct View {
+    mapping: Mapping,
+    /// Before the file, which it looks at when it ends.
+    _mapped: Mapped,
+    file: Kept,
+}
+
+/// A file object that is kept, whose handle may be closed.
+#[derive(Debug)]
+struct Kept(*mut FILE_OBJECT);
+
+// SAFETY: a reference on the file object belongs to no thread.
+unsafe impl Send for Kept {}
+
+impl Kept {
+    /// # Safety
+    /// The caller has a reference of its own.
+    unsafe fn new(file: *mut FILE_OBJECT) -> Self {
+        // SAFETY: contract.
+        unsafe { lifetime::reference(file.cast()) };
+        Self(file)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        outcome::begin();
+        let _identity = identity::begin();
+        // SAFETY: the reference of `new`; IRP_MJ_CLOSE may follow.
+        unsafe { lifetime::dereference(self.0.cast()) };
+        thread::deliver_apcs();
+    }
+}
+
+impl View {
+    /// `NtCreateSection` on an open file, and `NtMapViewOfSection`: acquires and releases the file through the FsFilter
+    /// callbacks, and asks for its size in between.
+    pub fn create(handle: HANDLE, mapping: Mapping) -> Result<Self, NTSTATUS> {
+        let readable = match mapping {
+            Mapping::Image => FILE_EXECUTE,
+            Mapping::ReadOnly | Mapping::Writable => FILE_READ_DATA,
+        };
+        let call = FileCall::on(handle, readable)?;
+        if mapping == Mapping::Writable && call.mode() != 0 {
+            let granted = handle::access_of_handle(handle)?;
+            if granted & FILE_WRITE_DATA == 0 {
+                return Err(STATUS_ACCESS_DENIED);
+            }
+        }
+        outcome::note_waits();
+        // SAFETY: the call holds a reference on the file.
+        let pointers = unsafe { (*call.file()).SectionObjectPointer };
+        if pointers.is_null() {
+            return Err(STATUS_INVALID_FILE_FOR_SECTION);
+        }
         let acquire = Operation::AcquireForSection {
             section_type: CREATE_SECTION,
-            page_protection: READ_ONLY,
+            page_protection: protection(mapping),
         };
-        // SAFETY: the call holds a reference on the file.
+        // SAFETY: as above.
         let status = unsafe { invoke(call.file(), acquire) };
         if status < 0 {
             return Err(status);
         }
+        let mapped = file_size(call.file()).map(|bytes| {
+            // SAFETY: of the file's stream, which is there as long as the file object, which the view, or the call, keeps.
+            unsafe { sections::map(pointers, mapping, bytes) }
+        });
         // SAFETY: as above.
         unsafe { invoke(call.file(), Operation::ReleaseForSection) };
-        Ok(status)
-    };
-    create().unwrap_or_else(|status: NTSTATUS| status)
+        Ok(Self {
+            mapping,
+            _mapped: mapped?,
+            // SAFETY: as above.
+            file: unsafe { Kept::new(call.file()) },
+        })
+    }
+
+    /// The program touches a page that is not in memory.
+    ///
+    /// # Safety
+    /// `page` holds one page.
+    pub unsafe fn page_in(
+        &self,
+        page: *mut c_void,
+        offset: i64,
+        iosb: &mut IO_STATUS_BLOCK,
+    ) -> NTSTATUS {
+        outcome::begin();
+        let _identity = identity::begin();
+        // SAFETY: contract; the view keeps its file.
+        let read = unsafe { read_page(self.file.0, page, offset, Component::None) };
+        end(read, iosb)
+    }
+
+    /// A page of it that was changed is written.
+    ///
+    /// # Safety
+    /// `page` holds one page.
+    pub unsafe fn page_out(
+        &self,
+        page: *const c_void,
+        offset: i64,
+        writer: Writer,
+        iosb: &mut IO_STATUS_BLOCK,
+    ) -> NTSTATUS {
+        outcome::begin();
+        let _identity = identity::begin();
+        let written = match self.mapping {
+            // SAFETY: contract; the view keeps its file.
+            Mapping::Writable => unsafe { write_page(self.file.0, page, offset, writer) },
+            Mapping::ReadOnly | Mapping::Image => Err(STATUS_ACCESS_VIOLATION),
+        };
+        end(written, iosb)
+    }
+}
+
+/// What the file system says that the file has, through the stack.
+fn file_size(file: *mut FILE_OBJECT) -> Result<u64, NTSTATUS> {
+    // SAFETY: the caller's call holds a reference on the file.
+    let size = unsafe { file::size(file) };
+    counters::irp(
+        IRP_MJ_QUERY_INFORMATION as u8,
+        size.err().unwrap_or(STATUS_SUCCESS),
+    );
+    match size {
+        Ok(bytes @ 1..) => Ok(bytes.cast_unsigned()),
+        Ok(_) => Err(STATUS_MAPPED_FILE_SIZE_ZERO),
+        Err(STATUS_FILE_IS_A_DIRECTORY) => Err(STATUS_INVALID_FILE_FOR_SECTION),
+        Err(status) => Err(status),
+    }
 }
 
 /// Who writes a page that was changed in memory.
@@ -76,8 +207,6 @@ impl Writer {
 /// A page of a file's section, with what it holds.
 struct Page {
     file: *mut FILE_OBJECT,
-    /// The top of the stack that its requests go to.
-    device: *mut DEVICE_OBJECT,
     bytes: Box<[u8; PAGE]>,
     /// Where it lies in the file, a multiple of its size.
     offset: i64,
@@ -87,10 +216,9 @@ struct Page {
 unsafe impl Send for Page {}
 
 impl Page {
-    fn new(call: &FileCall, offset: i64) -> Self {
+    fn new(file: *mut FILE_OBJECT, offset: i64) -> Self {
         Self {
-            file: call.file(),
-            device: call.device(),
+            file,
             bytes: Box::new([0; PAGE]),
             offset,
         }
@@ -102,7 +230,9 @@ impl Page {
         let mut block = Box::new(IO_STATUS_BLOCK::default());
         // SAFETY: memory of this function, which waits for the request.
         unsafe { dispatcher::initialize_event(&raw mut *event, true, false) };
-        let mut request = Request::allocate(self.device, 0)?;
+        // SAFETY: whoever made the page keeps its file.
+        let device = unsafe { file::related_device(self.file) };
+        let mut request = Request::allocate(device, 0)?;
         let header = request.header();
         header.Flags = IRP_PAGING_IO | IRP_NOCACHE | flags;
         header.UserEvent = &raw mut *event;
@@ -122,7 +252,7 @@ impl Page {
             ..Default::default()
         };
         let mdl = request.header().MdlAddress;
-        let (_, status) = request.send(self.device);
+        let (_, status) = request.send(device);
         if status == STATUS_PENDING {
             request::wait_for(&raw mut *event);
         }
@@ -173,8 +303,58 @@ impl Page {
     }
 }
 
-/// A page fault in a view, or below `above`: one page at `offset` (a multiple of the page) is read
-/// synchronously, as `IoPageRead` does it.
+/// The page at `offset` (a multiple of the page) is read below `above`, synchronously, as `IoPageRead` does it.
+///
+/// # Safety
+/// `page` holds one page, and the caller keeps the file.
+unsafe fn read_page(
+    file: *mut FILE_OBJECT,
+    page: *mut c_void,
+    offset: i64,
+    above: Component,
+) -> Result<IO_STATUS_BLOCK, NTSTATUS> {
+    outcome::note_waits();
+    let mut read = Page::new(file, offset);
+    let block = top_level::below(above, || {
+        read.transfer(IRP_MJ_READ, IRP_SYNCHRONOUS_PAGING_IO)
+    })?;
+    // SAFETY: contract of the function.
+    unsafe { page.cast::<[u8; PAGE]>().write(*read.bytes) };
+    Ok(block)
+}
+
+/// The page at `offset` (a multiple of the page), which holds `page`, is written. What lies behind the end of the file
+/// is not.
+///
+/// # Safety
+/// `page` holds one page, and the caller keeps the file.
+unsafe fn write_page(
+    file: *mut FILE_OBJECT,
+    page: *const c_void,
+    offset: i64,
+    writer: Writer,
+) -> Result<IO_STATUS_BLOCK, NTSTATUS> {
+    outcome::note_waits();
+    let mut changed = Page::new(file, offset);
+    // SAFETY: contract of the function.
+    *changed.bytes = unsafe { page.cast::<[u8; PAGE]>().read() };
+    if writer == Writer::Program {
+        return changed.write(writer);
+    }
+    let call_of_program = identity::current();
+    let (tell, told) = mpsc::channel();
+    work::queue(Box::new(move || {
+        let written = identity::on_behalf_of(call_of_program, || changed.write(writer));
+        // Whoever asked waits for it.
+        let _ = tell.send(written.map(Written));
+    }));
+    let written = told
+        .recv()
+        .expect("a system worker does all that it is given");
+    written.map(|Written(block)| block)
+}
+
+/// A page of the cache of an open file is read below `above`.
 ///
 /// # Safety
 /// `page` holds one page.
@@ -185,22 +365,14 @@ pub unsafe fn page_in(
     above: Component,
     iosb: &mut IO_STATUS_BLOCK,
 ) -> NTSTATUS {
-    let read = || {
-        let call = FileCall::on(handle, 0)?;
-        outcome::note_waits();
-        let mut read = Page::new(&call, offset);
-        let block = top_level::below(above, || {
-            read.transfer(IRP_MJ_READ, IRP_SYNCHRONOUS_PAGING_IO)
-        })?;
-        // SAFETY: contract of the function.
-        unsafe { page.cast::<[u8; PAGE]>().write(*read.bytes) };
-        Ok(block)
-    };
-    end(read(), iosb)
+    let read = FileCall::on(handle, 0).and_then(|call| {
+        // SAFETY: contract; the call keeps its file.
+        unsafe { read_page(call.file(), page, offset, above) }
+    });
+    end(read, iosb)
 }
 
-/// The page at `offset` (a multiple of the page) of a view, or of the cache, is written, which holds `page`. What lies
-/// behind the end of the file is not.
+/// A page of the cache of an open file is written.
 ///
 /// # Safety
 /// `page` holds one page.
@@ -211,28 +383,11 @@ pub unsafe fn page_out(
     writer: Writer,
     iosb: &mut IO_STATUS_BLOCK,
 ) -> NTSTATUS {
-    let write = || {
-        let call = FileCall::on(handle, FILE_WRITE_DATA)?;
-        outcome::note_waits();
-        let mut changed = Page::new(&call, offset);
-        // SAFETY: contract of the function.
-        *changed.bytes = unsafe { page.cast::<[u8; PAGE]>().read() };
-        if writer == Writer::Program {
-            return changed.write(writer);
-        }
-        let call_of_program = identity::current();
-        let (tell, told) = mpsc::channel();
-        work::queue(Box::new(move || {
-            let written = identity::on_behalf_of(call_of_program, || changed.write(writer));
-            // Whoever asked waits for it.
-            let _ = tell.send(written.map(Written));
-        }));
-        let written = told
-            .recv()
-            .expect("a system worker does all that it is given");
-        written.map(|Written(block)| block)
-    };
-    end(write(), iosb)
+    let written = FileCall::on(handle, FILE_WRITE_DATA).and_then(|call| {
+        // SAFETY: contract; the call keeps its file.
+        unsafe { write_page(call.file(), page, offset, writer) }
+    });
+    end(written, iosb)
 }
 
 /// How a request has ended, for another thread.

@@ -48,6 +48,7 @@ pub fn minor_name(major: u8, minor: u8) -> Option<&'static str> {
         0x0C => &[
             (1, "IRP_MN_QUERY_DIRECTORY"),
             (2, "IRP_MN_NOTIFY_CHANGE_DIRECTORY"),
+            (3, "IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX"),
         ],
         // IRP_MJ_FILE_SYSTEM_CONTROL
         0x0D => &[

@@ -18,6 +18,7 @@
 pub mod bench;
 
 pub mod layout;
+mod mapped;
 pub mod observed;
 pub mod plan;
 pub mod program;

@@ -8,15 +8,19 @@ use super::layout::{
     DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS, Mask, OWNER_GROUP_DACL, basic_information,
     extended_attribute, label_again, rename_information,
 };
+use super::mapped::Mapped;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::processor::top_level::Component;
 use crate::user::access::{
-    DELETE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC, WRITE_OWNER,
+    DELETE, FILE_EXECUTE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC,
+    WRITE_OWNER,
 };
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, File, PAGE, Writer, create_file, query_attributes};
+use crate::user::{
+    CreateParameters, File, Mapping, PAGE, View, Writer, create_file, query_attributes,
+};
 
 /// Handles open at a time.
 const HANDLES: usize = 6;
@@ -30,6 +34,7 @@ struct Open {
     file: File,
     path: String,
     locked: Vec<Range>,
+    view: Option<View>,
 }
 
 /// `operations` random operations in `root`, a directory of this thread; all is closed and
@@ -41,7 +46,7 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             .options(synchronous(FILE_DIRECTORY_FILE))
     });
     let Some(directory) = made else { return };
-    let mut open: Vec<Open> = Vec::new();
+    let (mut open, mut mapped) = (Vec::new(), Mapped::default());
     start_program(worker, root);
     for done in 1..=operations {
         if done % OPERATIONS_OF_PROGRAM == 0 {
@@ -50,13 +55,16 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         match worker.random.u8(..32) {
             0..=1 => look(worker, root, &directory),
             2..=3 => ask_volume(worker),
-            4 => follow(worker, root),
-            _ => step(worker, root, &directory, &mut open),
+            // It is ten requests.
+            4 if worker.one_in(4) => follow(worker, root),
+            5 => mapped.touch(worker),
+            _ => step(worker, root, &directory, (&mut open, &mut mapped)),
         }
     }
     while let Some(last) = open.pop() {
-        worker.close(&last.path, last.file);
+        close(worker, last, &mut mapped);
     }
+    while mapped.unmap(worker) {}
     for number in 0..NAMES {
         let path = name(root, number);
         let gone = worker.open(&path, |open| {
@@ -73,13 +81,20 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
 /// A program begins, opens its own file and ends, in a process of its own.
 fn start_program(worker: &mut Worker, root: &str) {
     let path = format!("{root}\\program.exe");
-    let program = worker.open(&path, |open| {
+    let built = worker.open(&path, |open| {
         open.disposition(FILE_OPEN_IF)
+            .access(READ | WRITE)
+            .options(synchronous(FILE_NON_DIRECTORY_FILE))
+    });
+    let Some(built) = built else { return };
+    worker.retried("write", &path, Mask::None, || built.write(Some(0), b"MZ"));
+    worker.close(&path, built);
+    let program = worker.open(&path, |open| {
+        open.access(READ | FILE_EXECUTE)
             .options(synchronous(FILE_NON_DIRECTORY_FILE))
     });
     let Some(program) = program else { return };
-    let mapped = program.create_section();
-    worker.note("create section", &path, &mapped, Mask::None);
+    let image = worker.map(&path, &program, Mapping::Image);
     let full = worker.full(&path);
     let name = full.clone();
     let ran = program.run_program(&name, move || {
@@ -95,6 +110,7 @@ fn start_program(worker: &mut Worker, root: &str) {
         }
     }
     worker.close(&path, program);
+    drop(image);
     let gone = worker.open(&path, |open| {
         open.access(DELETE | SYNCHRONIZE)
             .options(synchronous(FILE_DELETE_ON_CLOSE))
@@ -279,8 +295,8 @@ fn security(worker: &mut Worker, path: &str, file: &File) {
     }
 }
 
-/// Has a page read: by a view of the file, for the file system that misses it in the cache, ahead of what is asked for, or
-/// in a call of fast I/O. Whose read it is, only the top-level IRP of the thread says.
+/// Has a page of the cache read: for whoever asks for it, for the file system that misses it, ahead of what is asked for,
+/// or in a call of fast I/O. Whose read it is, only the top-level IRP of the thread says.
 fn page_in(worker: &mut Worker, path: &str, file: &File, offset: i64) {
     let above = [
         Component::None,
@@ -293,7 +309,7 @@ fn page_in(worker: &mut Worker, path: &str, file: &File, offset: i64) {
     });
 }
 
-/// Has a page written that was changed in a view, or in the cache.
+/// Has a page written that was changed in the cache.
 fn page_out(worker: &mut Worker, path: &str, file: &File, offset: i64) {
     let writer = Writer::ALL[worker.random.usize(..3)];
     let data = vec![worker.random.u8(..); PAGE];
@@ -316,14 +332,34 @@ fn by_mdl(worker: &mut Worker, path: &str, file: &File, offset: i64, length: u32
     }
 }
 
-fn step(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
+/// Maps the file, if it can be.
+fn map(worker: &mut Worker, open: &mut Open) {
+    let mapping = [Mapping::ReadOnly, Mapping::Writable][worker.random.usize(..2)];
+    open.view = None;
+    open.view = worker.map(&open.path, &open.file, mapping);
+}
+
+/// Closes a handle. What is mapped stays so.
+fn close(worker: &mut Worker, open: Open, mapped: &mut Mapped) {
+    worker.close(&open.path, open.file);
+    if let Some(view) = open.view {
+        mapped.keep(worker, open.path, view);
+    }
+}
+
+fn step(
+    worker: &mut Worker,
+    root: &str,
+    directory: &File,
+    (open, mapped): (&mut Vec<Open>, &mut Mapped),
+) {
     if open.is_empty() || open.len() < HANDLES && worker.one_in(6) {
         return open_one(worker, root, directory, open);
     }
     let place = worker.random.usize(..open.len());
     if open.len() > 1 && worker.one_in(12) {
         let last = open.swap_remove(place);
-        return worker.close(&last.path, last.file);
+        return close(worker, last, mapped);
     }
     let Some(chosen) = open.get_mut(place) else {
         return;
@@ -369,6 +405,7 @@ fn open_one(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Op
             file,
             path,
             locked: Vec::new(),
+            view: None,
         });
     }
 }
@@ -389,7 +426,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..23) {
+    match worker.random.u8(..24) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -482,6 +519,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
         19 => page_in(worker, path, file, offset),
         21 => page_out(worker, path, file, offset),
         22 => by_mdl(worker, path, file, offset, length),
+        23 => map(worker, open),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

@@ -8,7 +8,7 @@ use crate::nt::{
     FILE_SYNCHRONOUS_IO_NONALERT, NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_BUSY,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR, Status,
 };
-use crate::user::{CreateParameters, File, Outcome, create_file};
+use crate::user::{CreateParameters, File, Mapping, Outcome, View, create_file};
 use std::sync::Arc;
 
 /// Statuses that are injected where a request allows it.
@@ -178,6 +178,17 @@ impl Worker {
             self.complain(path, &format!("cannot be opened: {}", Status(status)));
         }
         file
+    }
+
+    /// Maps a file, again after injected failures.
+    pub fn map(&mut self, path: &str, file: &File, mapping: Mapping) -> Option<View> {
+        let mut view = None;
+        self.retried("map", path, Mask::None, || {
+            let (outcome, made) = file.map(mapping);
+            view = made;
+            outcome
+        });
+        view
     }
 
     /// Closes a file.

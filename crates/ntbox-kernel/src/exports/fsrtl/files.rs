@@ -5,10 +5,9 @@
 use crate::io_manager::file;
 use crate::io_manager::filter_callbacks::{self, Operation};
 use crate::nt::{
-    DRIVER_OBJECT, FILE_OBJECT, FILE_STANDARD_INFORMATION, FS_FILTER_CALLBACKS,
-    FSRTL_COMMON_FCB_HEADER, FSRTL_FLAG2_IS_PAGING_FILE, IRP_MJ_QUERY_INFORMATION, NTSTATUS,
-    STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_ILLEGAL_INSTRUCTION, STATUS_INSTRUCTION_MISALIGNMENT, STATUS_SUCCESS, Status,
+    DRIVER_OBJECT, FILE_OBJECT, FS_FILTER_CALLBACKS, FSRTL_COMMON_FCB_HEADER,
+    FSRTL_FLAG2_IS_PAGING_FILE, NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT,
+    STATUS_ILLEGAL_INSTRUCTION, STATUS_INSTRUCTION_MISALIGNMENT, STATUS_SUCCESS,
 };
 use crate::processor::{irql, thread};
 
@@ -86,30 +85,13 @@ pub unsafe extern "win64" fn normalize_ntstatus(status: NTSTATUS, generic: NTSTA
 /// `FsRtlGetFileSize`.
 pub unsafe extern "win64" fn get_file_size(file: *mut FILE_OBJECT, size: *mut i64) -> NTSTATUS {
     irql::require("FsRtlGetFileSize", 0);
-    /// `FileStandardInformation`.
-    const CLASS: i32 = 5;
-    let mut information = FILE_STANDARD_INFORMATION::default();
-    let mut returned = 0;
-    let length = size_of_val(&information) as u32;
-    let buffer = (&raw mut information).cast();
-    // SAFETY: the driver's file; the buffer has the length that is passed.
-    let status = unsafe {
-        file::query(
-            file,
-            IRP_MJ_QUERY_INFORMATION as u8,
-            CLASS,
-            buffer,
-            length,
-            &raw mut returned,
-        )
-    };
-    if !Status(status).is_success() {
-        return status;
+    // SAFETY: the driver's file.
+    match unsafe { file::size(file) } {
+        Ok(bytes) => {
+            // SAFETY: the driver's pointer.
+            unsafe { size.write(bytes) };
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
     }
-    if information.Directory {
-        return STATUS_FILE_IS_A_DIRECTORY;
-    }
-    // SAFETY: the driver's pointer.
-    unsafe { size.write(information.EndOfFile) };
-    STATUS_SUCCESS
 }

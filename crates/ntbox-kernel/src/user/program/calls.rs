@@ -15,7 +15,7 @@ use super::super::{
     volume,
 };
 use super::buffer::Buffer;
-use super::{File, Pending, finish};
+use super::{File, Pending, finish, finish_now};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
 use crate::processor::top_level::Component;
@@ -72,14 +72,14 @@ impl File {
 
     /// Flushes.
     pub fn flush(&self) -> Outcome {
-        self.finish_now(Buffer::new(0), false, |iosb, _| {
+        finish_now(Buffer::new(0), false, |iosb, _| {
             // SAFETY: the block lives until the call returns.
             unsafe { transfer::nt_flush_buffers_file(self.handle, iosb) }
         })
     }
 
     fn query(&self, service: QueryClass, class: i32, length: u32) -> Outcome {
-        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+        finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: block and buffer live until the call returns.
             unsafe { service(self.handle, iosb, buffer, length, class) }
         })
@@ -87,7 +87,7 @@ impl File {
 
     fn set(&self, service: SetClass, class: i32, data: &[u8]) -> Outcome {
         let length = data.len() as u32;
-        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
+        finish_now(Buffer::holding(data), false, |iosb, buffer| {
             // SAFETY: as in `query`.
             unsafe { service(self.handle, iosb, buffer, length, class) }
         })
@@ -184,7 +184,7 @@ impl File {
 
     /// Unlocks a range.
     pub fn unlock(&self, range: Range) -> Outcome {
-        self.finish_now(Buffer::new(0), false, |iosb, _| {
+        finish_now(Buffer::new(0), false, |iosb, _| {
             // SAFETY: the block lives until the call returns.
             unsafe { locks::nt_unlock_file(self.handle, iosb, range) }
         })
@@ -246,7 +246,7 @@ impl File {
 
     /// Queries the security descriptor.
     pub fn query_security(&self, what: u32, length: u32) -> Outcome {
-        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+        finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: block and buffer live until the call returns.
             unsafe { security::nt_query_security_object(self.handle, iosb, what, buffer, length) }
         })
@@ -254,7 +254,7 @@ impl File {
 
     /// Sets the security descriptor.
     pub fn set_security(&self, what: u32, descriptor: &[u8]) -> Outcome {
-        self.finish_now(Buffer::holding(descriptor), false, |iosb, buffer| {
+        finish_now(Buffer::holding(descriptor), false, |iosb, buffer| {
             // SAFETY: block and descriptor live until the call returns.
             unsafe { security::nt_set_security_object(self.handle, iosb, what, buffer) }
         })
@@ -262,7 +262,7 @@ impl File {
 
     /// Queries extended attributes.
     pub fn query_ea(&self, asked: &EaQuery<'_>, length: u32) -> Outcome {
-        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+        finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: block and buffer live until the call returns.
             unsafe { nt_query_ea_file(self.handle, iosb, buffer, length, asked) }
         })
@@ -270,7 +270,7 @@ impl File {
 
     /// Sets extended attributes.
     pub fn set_ea(&self, list: &[u8]) -> Outcome {
-        self.finish_now(Buffer::holding(list), false, |iosb, buffer| {
+        finish_now(Buffer::holding(list), false, |iosb, buffer| {
             // SAFETY: as in `query_ea`.
             unsafe { nt_set_ea_file(self.handle, iosb, buffer, list.len() as u32) }
         })
@@ -278,7 +278,7 @@ impl File {
 
     /// Queries the quotas of all users.
     pub fn query_quota(&self, length: u32) -> Outcome {
-        self.finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
+        finish_now(Buffer::new(length as usize), true, |iosb, buffer| {
             // SAFETY: as in `query_ea`.
             unsafe { nt_query_quota_information_file(self.handle, iosb, buffer, length) }
         })
@@ -286,16 +286,10 @@ impl File {
 
     /// Sets quotas.
     pub fn set_quota(&self, quotas: &[u8]) -> Outcome {
-        self.finish_now(Buffer::holding(quotas), false, |iosb, buffer| {
+        finish_now(Buffer::holding(quotas), false, |iosb, buffer| {
             // SAFETY: as in `query_ea`.
             unsafe { nt_set_quota_information_file(self.handle, iosb, buffer, quotas.len() as u32) }
         })
-    }
-
-    /// Creates a section on the file (FsFilter callbacks around it).
-    pub fn create_section(&self) -> Outcome {
-        let status = from_user_mode(|| section::create_section(self.handle));
-        finish(status, 0, Vec::new())
     }
 
     /// Creates a process of the program in this file, called `name`, which does `body` and ends.
@@ -310,10 +304,10 @@ impl File {
         from_user_mode(|| process::run(self.handle, name, body))
     }
 
-    /// Reads one page as a page fault in a mapped view does, or in a call of the one that is `above`.
+    /// Reads one page of the cache, in a call of the one that is `above`.
     pub fn page_in(&self, page: i64, above: Component) -> Outcome {
         let offset = page * section::PAGE as i64;
-        self.finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
+        finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.
@@ -333,14 +327,14 @@ impl File {
         finish(status, written, Vec::new())
     }
 
-    /// Writes one page of a mapped view, or of the cache, which holds `data`, as `writer` does.
+    /// Writes one page of the cache, which holds `data`, as `writer` does.
     ///
     /// # Panics
     /// If `data` is not a page.
     pub fn page_out(&self, page: i64, data: &[u8], writer: Writer) -> Outcome {
         assert_eq!(data.len(), section::PAGE);
         let offset = page * section::PAGE as i64;
-        self.finish_now(Buffer::holding(data), false, |iosb, buffer| {
+        finish_now(Buffer::holding(data), false, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.

@@ -13,8 +13,10 @@
 mod buffer;
 mod calls;
 mod pending;
+mod view;
 
 pub use pending::Pending;
+pub use view::View;
 
 use super::event::Event;
 use super::open::OpenRequest;
@@ -181,6 +183,32 @@ fn finish(status: NTSTATUS, information: usize, data: Vec<u8>) -> Outcome {
     }
 }
 
+/// A call that its service finishes before it returns.
+fn finish_now(
+    mut buffer: Buffer,
+    output: bool,
+    service: impl FnOnce(*mut IO_STATUS_BLOCK, *mut c_void) -> NTSTATUS,
+) -> Outcome {
+    let mut iosb = unwritten();
+    let (block, bytes) = (&raw mut *iosb, buffer.pointer());
+    let status = from_user_mode(|| service(block, bytes));
+    let information = if Status(status).is_error() {
+        0
+    } else {
+        iosb.Information
+    };
+    // SAFETY: the service has returned: nobody writes the block any more.
+    let block = unsafe { iosb.Anonymous.Status };
+    Outcome {
+        written: block != STATUS_PENDING,
+        ..finish(
+            status,
+            information,
+            buffer.take(if output { information } else { 0 }),
+        )
+    }
+}
+
 /// A status block nobody has written yet.
 fn unwritten() -> Box<IO_STATUS_BLOCK> {
     Box::new(information::block(STATUS_PENDING, 0))
@@ -250,33 +278,6 @@ impl File {
         pending.returned = from_user_mode(|| service(event, block, bytes, given));
         pending.way = outcome::last();
         pending
-    }
-
-    /// A call that its service finishes before it returns.
-    fn finish_now(
-        &self,
-        mut buffer: Buffer,
-        output: bool,
-        service: impl FnOnce(*mut IO_STATUS_BLOCK, *mut c_void) -> NTSTATUS,
-    ) -> Outcome {
-        let mut iosb = unwritten();
-        let (block, bytes) = (&raw mut *iosb, buffer.pointer());
-        let status = from_user_mode(|| service(block, bytes));
-        let information = if Status(status).is_error() {
-            0
-        } else {
-            iosb.Information
-        };
-        // SAFETY: the service has returned: nobody writes the block any more.
-        let block = unsafe { iosb.Anonymous.Status };
-        Outcome {
-            written: block != STATUS_PENDING,
-            ..finish(
-                status,
-                information,
-                buffer.take(if output { information } else { 0 }),
-            )
-        }
     }
 
     /// Closes the handle.

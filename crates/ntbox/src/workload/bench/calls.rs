@@ -6,17 +6,18 @@ use crate::nt::{
     FileStandardInformation,
 };
 use crate::user::access::{READ, WRITE};
-use crate::user::{CreateParameters, File, create_file};
+use crate::user::{CreateParameters, File, Mapping, PAGE, View, Writer, create_file};
 use crate::workload::worker::synchronous;
 use anyhow::Context;
 
 /// Bytes of a read or a write.
 const BYTES: u32 = 4096;
 
-/// What a thread does its calls with: a cached and a noncached open of the file at each level.
+/// What a thread does its calls with: a cached and a noncached open of the file at each level, and a view.
 struct Files {
     cached: Vec<File>,
     direct: Vec<File>,
+    mapped: Vec<View>,
 }
 
 fn parameters(path: &str, options: u32) -> CreateParameters<'_> {
@@ -42,7 +43,7 @@ fn open_at_each_level(path: &str, stack: &Stack, options: u32) -> anyhow::Result
 type Call = fn(&Files, usize);
 
 /// The calls, each with what it is.
-const CALLS: [(&str, Call); 5] = [
+const CALLS: [(&str, Call); 8] = [
     (
         "NtReadFile 4096 bytes, cached (fast I/O)",
         |files, level| drop(files.cached[level].read(Some(0), BYTES)),
@@ -60,6 +61,16 @@ const CALLS: [(&str, Call); 5] = [
     ("NtQueryInformationFile all (IRP)", |files, level| {
         drop(files.cached[level].query_information(FileAllInformation, 512))
     }),
+    ("page of a view, read (paging IRP)", |files, level| {
+        drop(files.mapped[level].page_in(0))
+    }),
+    ("page of a view, flushed (paging IRP)", |files, level| {
+        drop(files.mapped[level].page_out(0, &[0x5A; PAGE], Writer::Program))
+    }),
+    (
+        "page of the cache, written lazily (paging IRP)",
+        |files, level| drop(files.cached[level].page_out(0, &[0x5A; PAGE], Writer::LazyWriter)),
+    ),
 ];
 
 /// The time that each call takes at each level. `path` is created on a volume of hostfs.
@@ -73,8 +84,14 @@ pub fn calls(path: &str, extent: Extent) -> anyhow::Result<Vec<Measured>> {
     let written = top.write(Some(0), &[0x5A; BYTES as usize]);
     anyhow::ensure!(written.is_success(), "{path}: {}", written.status());
     let prepare = || {
+        let cached = open_at_each_level(path, &stack, 0)?;
+        let map = |file: &File| {
+            let (outcome, view) = file.map(Mapping::Writable);
+            view.with_context(|| format!("{path} is not mapped: {}", outcome.status()))
+        };
         let files = Files {
-            cached: open_at_each_level(path, &stack, 0)?,
+            mapped: cached.iter().map(map).collect::<anyhow::Result<_>>()?,
+            cached,
             direct: open_at_each_level(path, &stack, FILE_NO_INTERMEDIATE_BUFFERING)?,
         };
         // The first read of a handle sets its cache up: no later one does.

@@ -8,7 +8,7 @@ use crate::nt::*;
 use crate::user::Writer;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
 
-const FILE_CLASSES: [i32; 14] = [
+const FILE_CLASSES: [i32; 15] = [
     FileBasicInformation,
     FileStandardInformation,
     FileNetworkOpenInformation,
@@ -22,6 +22,7 @@ const FILE_CLASSES: [i32; 14] = [
     FileCompressionInformation,
     FileHardLinkInformation,
     FileStandardLinkInformation,
+    FileStatInformation,
     FileMaximumInformation,
 ];
 
@@ -33,7 +34,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..112) {
+        match random.u8(..116) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -197,6 +198,11 @@ impl Operation {
                 to: name(random, volumes),
                 mount: random.u8(..3) == 0,
             },
+            112..=114 => Self::Map {
+                slot,
+                writable: random.u8(..3) != 0,
+            },
+            115 => Self::Unmap { slot },
             105 => Self::Quota {
                 slot,
                 set: random.bool(),
@@ -323,7 +329,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 32);
+        assert_eq!(kinds.len(), 34);
     }
 
     #[test]

@@ -213,7 +213,11 @@ pub enum Operation {
     Flush { slot: u8 },
     /// A file-system control, or a device control.
     Control { slot: u8, code: u32, device: bool },
-    /// Reads a page as a page fault does.
+    /// Maps the file; the view outlives the handle, until another file is mapped in the slot.
+    Map { slot: u8, writable: bool },
+    /// Ends the view of the slot.
+    Unmap { slot: u8 },
+    /// Reads a page of the view, if the slot has one, or of the cache.
     PageIn { slot: u8, page: u8 },
     /// Reads or writes in the pages of the cache, as a file server does: full of a byte, if it writes.
     ByMdl {
@@ -222,7 +226,7 @@ pub enum Operation {
         blocks: u8,
         write: Option<u8>,
     },
-    /// Has a page written that is full of `byte`, as one of a view or of the cache.
+    /// Has a page written that is full of `byte`, as one of the view, if the slot has one, or of the cache.
     PageOut {
         slot: u8,
         page: u8,

@@ -185,10 +185,16 @@ impl Runner {
                     false => file.fs_control(code, &[], 24),
                 });
             }
+            Operation::Map { slot, writable } => self.map(slot, writable),
+            Operation::Unmap { slot } => self.unmap(slot),
             Operation::PageIn { slot, page } => {
-                self.call(slot, "page in", Mask::None, |file| {
-                    file.page_in(page.into(), Component::None)
-                });
+                let page = page.into();
+                self.page(
+                    slot,
+                    "page in",
+                    |view| view.page_in(page),
+                    |file| file.page_in(page, Component::None),
+                );
             }
             Operation::ByMdl {
                 slot,
@@ -215,9 +221,13 @@ impl Runner {
                 byte,
                 writer,
             } => {
-                self.call(slot, "page out", Mask::None, |file| {
-                    file.page_out(page.into(), &[byte; PAGE], writer)
-                });
+                let (page, data) = (page.into(), [byte; PAGE]);
+                self.page(
+                    slot,
+                    "page out",
+                    |view| view.page_out(page, &data, writer),
+                    |file| file.page_out(page, &data, writer),
+                );
             }
             Operation::Oplock {
                 at,

@@ -10,7 +10,7 @@ use crate::io_manager::identity;
 use crate::io_manager::identity::Choice;
 use crate::nt::*;
 use crate::user::access::{FILE_LIST_DIRECTORY, SYNCHRONIZE};
-use crate::user::{CreateParameters, File, Outcome, Pending, create_file};
+use crate::user::{CreateParameters, File, Mapping, Outcome, Pending, View, create_file};
 use std::sync::Arc;
 
 /// Outstanding requests of a thread at most.
@@ -38,6 +38,8 @@ pub struct Runner {
     directory: String,
     roots: Vec<Option<File>>,
     slots: Vec<Option<Open>>,
+    /// Of files that were opened in the slots, whether or not they still are.
+    views: Vec<Option<View>>,
     outstanding: Vec<Outstanding>,
     number: u32,
     progress: Arc<Progress>,
@@ -71,6 +73,7 @@ impl Runner {
             may_pend: false,
             roots: Vec::new(),
             slots: (0..SLOTS).map(|_| None).collect(),
+            views: (0..SLOTS).map(|_| None).collect(),
             outstanding: Vec::new(),
             volumes,
             directory,
@@ -108,6 +111,7 @@ impl Runner {
         }
         for slot in 0..SLOTS {
             self.close(slot);
+            self.unmap(slot);
         }
         self.seen
     }
@@ -164,6 +168,45 @@ impl Runner {
         self.note(format!("{call} [{slot}]"), &outcome, mask)
             .position = position;
         Some(outcome.status)
+    }
+
+    /// Maps the file in a slot.
+    pub(super) fn map(&mut self, slot: u8, writable: bool) {
+        self.unmap(slot);
+        let Some(open) = self.open(slot) else { return };
+        let mapping = match writable {
+            true => Mapping::Writable,
+            false => Mapping::ReadOnly,
+        };
+        identity::allow_failure_of_next();
+        let (outcome, view) = open.file.map(mapping);
+        self.note(format!("map [{slot}]"), &outcome, Mask::None);
+        self.views[usize::from(slot)] = view;
+    }
+
+    /// Ends the view of a slot, if there is one.
+    pub(super) fn unmap(&mut self, slot: u8) {
+        if let Some(view) = self.views[usize::from(slot)].take() {
+            let outcome = view.unmap();
+            self.note(format!("unmap [{slot}]"), &outcome, Mask::None);
+        }
+    }
+
+    /// Transfers a page of the view of a slot, or else of the handle's file.
+    pub(super) fn page(
+        &mut self,
+        slot: u8,
+        call: &str,
+        of_view: impl FnOnce(&View) -> Outcome,
+        of_file: impl FnOnce(&File) -> Outcome,
+    ) {
+        let Some(view) = &self.views[usize::from(slot)] else {
+            self.call(slot, call, Mask::None, of_file);
+            return;
+        };
+        identity::allow_failure_of_next();
+        let outcome = of_view(view);
+        self.note(format!("{call} of the view [{slot}]"), &outcome, Mask::None);
     }
 
     /// Opens a file into a slot.

@@ -181,6 +181,11 @@ impl fmt::Display for Operation {
                 let what = if *device { "device" } else { "file-system" };
                 write!(f, "{what} control {code:#010x} on handle {slot}")
             }
+            Self::Map { slot, writable } => {
+                let what = if *writable { "to write" } else { "to read" };
+                write!(f, "map the file of handle {slot} {what}")
+            }
+            Self::Unmap { slot } => write!(f, "unmap the view of handle {slot}"),
             Self::PageIn { slot, page } => write!(f, "page in page {page} of handle {slot}"),
             Self::ByMdl {
                 slot,

@@ -3,8 +3,7 @@
 use super::super::layout::Mask;
 use super::super::worker::Worker;
 use super::TreeCopy;
-use crate::processor::top_level::Component;
-use crate::user::{File, PAGE, Writer};
+use crate::user::{File, Mapping, PAGE, Writer};
 
 /// Files with more bytes are not mapped: each page is a request.
 const MOST_MAPPED: usize = 64 * PAGE;
@@ -26,15 +25,15 @@ impl TreeCopy<'_> {
         contents: &[u8],
     ) {
         self.set_end(worker, target, path, contents.len());
-        let mapped = target.create_section();
-        worker.note("create section", path, &mapped, Mask::None);
-        worker.expect(path, "create section", &mapped);
+        let Some(view) = worker.map(path, target, Mapping::Writable) else {
+            return worker.complain(path, "cannot be mapped");
+        };
         for (page, part) in contents.chunks(PAGE).enumerate() {
             let writer = Writer::ALL[worker.random.usize(..3)];
             let mut bytes = part.to_vec();
             bytes.resize(PAGE, 0);
             let outcome = worker.retried("page out", path, Mask::None, || {
-                target.page_out(page as i64, &bytes, writer)
+                view.page_out(page as i64, &bytes, writer)
             });
             let written = worker.expect(path, "page out", &outcome);
             if written && outcome.information != part.len() {
@@ -56,14 +55,13 @@ impl TreeCopy<'_> {
         path: &str,
         length: usize,
     ) -> Vec<u8> {
-        let mapped = source.create_section();
-        worker.note("create section", path, &mapped, Mask::None);
-        worker.expect(path, "create section", &mapped);
         let mut all = Vec::new();
+        let Some(view) = worker.map(path, source, Mapping::ReadOnly) else {
+            worker.complain(path, "cannot be mapped");
+            return all;
+        };
         for page in 0..length.div_ceil(PAGE) {
-            let outcome = worker.retried("page in", path, Mask::None, || {
-                source.page_in(page as i64, Component::None)
-            });
+            let outcome = worker.retried("page in", path, Mask::None, || view.page_in(page as i64));
             worker.expect(path, "page in", &outcome);
             all.extend(outcome.data);
         }
