@@ -46,6 +46,20 @@ fn an_entry_that_stays_in_the_kernel_is_named_with_the_routine() {
 }
 
 #[test]
+fn a_lock_that_is_waited_for_is_named_with_who_holds_it() {
+    let ended = run("entry-locked-out", &[]);
+    let waits = " waits for the lock at 0x";
+    ended.expect_code(1).expect_output(waits);
+    let behind = ended.output.split(waits).nth(1).unwrap_or_default();
+    let address = behind.split(' ').next().unwrap_or_default();
+    ended
+        .expect_output(&format!(
+            "      holds resource 0x{address}, acquired at bad_drivers!bad_drivers::stuck::acquire (tests/bad_drivers/src/stuck.rs:"
+        ))
+        .expect_output("called at bad_drivers!bad_drivers::stuck::keep_lock");
+}
+
+#[test]
 fn an_unload_that_runs_in_a_circle_is_named() {
     run("unload-runs", &[])
         .expect_code(1)

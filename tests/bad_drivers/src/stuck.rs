@@ -4,9 +4,11 @@
 use crate::filter::{DispatchRoutine, dispatch, enter};
 use crate::kernel::{current_location, initialize_event, mark_pending, wait_for};
 use core::mem::MaybeUninit;
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::{
-    IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING, ntddk,
+    ERESOURCE, HANDLE, IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID,
+    STATUS_PENDING, STATUS_SUCCESS, THREAD_ALL_ACCESS, ntddk,
 };
 
 /// Where it stays.
@@ -18,6 +20,8 @@ pub enum Stuck {
     EntryWaits,
     /// DriverEntry has the processor stall, in a call by a jump.
     EntryStalls,
+    /// DriverEntry waits for a lock that a thread of the driver does not give back.
+    EntryLockedOut,
     /// DriverUnload runs in a circle.
     UnloadRuns,
     /// A dispatch routine waits for what nobody signals.
@@ -38,6 +42,7 @@ impl Stuck {
             ("entry-runs", Self::EntryRuns),
             ("entry-waits", Self::EntryWaits),
             ("entry-stalls", Self::EntryStalls),
+            ("entry-locked-out", Self::EntryLockedOut),
             ("unload-runs", Self::UnloadRuns),
             ("read-waits", Self::ReadWaits),
             ("read-kept", Self::ReadKept),
@@ -67,6 +72,7 @@ pub unsafe fn at_entry(stuck: Stuck) {
         Stuck::EntryRuns => run_in_a_circle(),
         Stuck::EntryWaits => wait_for_nobody(),
         Stuck::EntryStalls => stall(),
+        Stuck::EntryLockedOut => wait_for_lock(),
         _ => (),
     }
 }
@@ -96,6 +102,53 @@ unsafe fn wait_for_nobody() {
     let mut event = MaybeUninit::<KEVENT>::uninit();
     initialize_event(event.as_mut_ptr());
     wait_for(event.as_mut_ptr());
+}
+
+// SAFETY: structures of integers and pointers, initialized before they are used.
+static mut RESOURCE: ERESOURCE = unsafe { core::mem::zeroed() };
+// SAFETY: as above.
+static mut TAKEN: KEVENT = unsafe { core::mem::zeroed() };
+
+#[inline(never)]
+unsafe fn wait_for_lock() {
+    initialize_event(&raw mut TAKEN);
+    let _ = ntddk::ExInitializeResourceLite(&raw mut RESOURCE);
+    let mut handle: HANDLE = null_mut();
+    let status = ntddk::PsCreateSystemThread(
+        &raw mut handle,
+        THREAD_ALL_ACCESS,
+        null_mut(),
+        null_mut(),
+        null_mut(),
+        Some(keep_lock),
+        null_mut(),
+    );
+    if status == STATUS_SUCCESS {
+        let _ = ntddk::ZwClose(handle);
+        wait_for(&raw mut TAKEN);
+        acquire();
+        stay();
+    }
+}
+
+/// Keeps a call in front of it from being the last one of its function, which would be a jump.
+fn stay() {
+    core::hint::black_box(());
+}
+
+#[inline(never)]
+unsafe fn acquire() {
+    ntddk::KeEnterCriticalRegion();
+    let acquired = ntddk::ExAcquireResourceExclusiveLite(&raw mut RESOURCE, 1);
+    core::hint::black_box(acquired);
+}
+
+/// KSTART_ROUTINE.
+unsafe extern "C" fn keep_lock(_context: PVOID) {
+    acquire();
+    ntddk::KeSetEvent(&raw mut TAKEN, 0, 0);
+    wait_for_nobody();
+    stay();
 }
 
 unsafe extern "C" fn read_waits(_device: PDEVICE_OBJECT, _irp: PIRP) -> NTSTATUS {

@@ -16,13 +16,16 @@
 //!
 //! Source: Driver Verifier "Deadlock Detection", bug check 0xC4/1000 and 1001.
 
+mod search;
+
 use crate::pool::{self, active};
 use crate::verifier::options::{self, Options};
 use crate::verifier::{self, Violation, rules};
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use search::Search;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +60,7 @@ impl Held {
 /// More locks than this are not followed; no driver holds as many at once.
 const MOST_HELD: usize = 16;
 
+#[derive(Clone)]
 struct Holding {
     held: [Held; MOST_HELD],
     count: usize,
@@ -92,8 +96,18 @@ impl Holding {
 
 const CACHED: usize = 32;
 
+/// Those of all threads that have taken a lock, with the id of each. Only [`held_by_all`] looks at that of another one.
+static ALL: Mutex<Vec<(u32, Weak<Mutex<Holding>>)>> = Mutex::new(Vec::new());
+
 thread_local! {
-    static HOLDING: RefCell<Holding> = const { RefCell::new(Holding::new()) };
+    static HOLDING: Arc<Mutex<Holding>> = {
+        let own = Arc::new(Mutex::new(Holding::new()));
+        let thread = verifier::current_thread();
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, other)| other.strong_count() > 0);
+        all.push((thread, Arc::downgrade(&own)));
+        own
+    };
     /// Hashes of what was acquired while holding what, with the generation of the graph.
     static KNOWN: [Cell<(u64, u32)>; CACHED] = const { [const { Cell::new((0, 0)) }; CACHED] };
 }
@@ -122,6 +136,36 @@ static LOCKS: AtomicUsize = AtomicUsize::new(0);
 /// Changes when a lock is forgotten: what threads know of it does not hold any more.
 static GENERATION: AtomicU32 = AtomicU32::new(1);
 
+/// What this thread holds, given to `look`, which asks for it no second time.
+fn own<R>(look: impl FnOnce(&mut Holding) -> R) -> R {
+    // A thread that is at its end holds nothing.
+    let own = HOLDING
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Arc::new(Mutex::new(Holding::new())));
+    let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+    look(&mut own)
+}
+
+/// The locks that drivers hold, with the id of the thread, the lock in words, and where it was acquired. Waits for
+/// nobody: a thread that is just about to take or to give one back is left out.
+pub fn held_by_all() -> Vec<(u32, String, usize)> {
+    let all: Vec<_> = match ALL.try_lock() {
+        Ok(all) => all.clone(),
+        Err(_) => return Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (thread, holding) in &all {
+        let Some(holding) = holding.upgrade() else {
+            continue;
+        };
+        if let Ok(holding) = holding.try_lock() {
+            found.extend(holding.all().iter().map(|held| (*thread, *held)));
+        }
+    }
+    let told = |(thread, held): (u32, Held)| (thread, describe(held.lock, held.kind), held.site);
+    found.into_iter().map(told).collect()
+}
+
 fn graph() -> MutexGuard<'static, Graph> {
     GRAPH.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -132,36 +176,37 @@ pub fn acquiring(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
     if caller == 0 || !options::on(Options::DEADLOCK) {
         return;
     }
-    let found = HOLDING.with_borrow(|holding| {
-        if holding.find(lock).is_some() || holding.count == 0 {
-            return None;
-        }
-        let held = holding.all();
-        if known(held, lock, mode) {
-            return None;
-        }
-        let wanted = Held {
-            lock,
-            kind,
-            mode,
-            site: caller,
-            count: 0,
-        };
+    let held = own(|holding| {
+        let is_new =
+            holding.find(lock).is_none() && holding.count != 0 && !known(holding.all(), lock, mode);
+        is_new.then(|| holding.clone())
+    });
+    let Some(held) = held else { return };
+    let held = held.all();
+    let wanted = Held {
+        lock,
+        kind,
+        mode,
+        site: caller,
+        count: 0,
+    };
+    let circle = {
         let mut graph = graph();
-        let circle = held.iter().find_map(|held| graph.circle(&wanted, held));
-        let last = held.last().copied();
+        let circle = held
+            .iter()
+            .find_map(|from| graph.circle(&wanted, from, held));
         graph.add(held, &wanted);
         LOCKS.store(graph.0.len(), Ordering::Relaxed);
-        Some((circle?, last?, wanted))
-    });
-    if let Some((circle, last, wanted)) = found {
-        report(&circle, &last, &wanted);
+        circle
+    };
+    if let (Some(circle), Some(last)) = (circle, held.last()) {
+        report(&circle, last, &wanted);
     }
 }
 
 /// True if this thread holds the lock as a driver's.
 pub fn holds(lock: usize) -> bool {
-    HOLDING.with_borrow(|holding| holding.find(lock).is_some())
+    own(|holding| holding.find(lock).is_some())
 }
 
 /// Reports that a thread waits for a lock that it holds itself.
@@ -170,7 +215,7 @@ pub fn self_deadlock(lock: usize, kind: &'static str, caller: usize) {
     if caller == 0 || !options::on(Options::DEADLOCK) {
         return;
     }
-    let first = HOLDING.with_borrow(|holding| {
+    let first = own(|holding| {
         let place = holding.find(lock)?;
         Some(holding.held[place].site)
     });
@@ -197,7 +242,7 @@ pub fn acquired(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
         return;
     }
     pool::when_freed(block_is_freed);
-    HOLDING.with_borrow_mut(|holding| {
+    own(|holding| {
         if let Some(place) = holding.find(lock) {
             holding.held[place].count += 1;
         } else if holding.count < MOST_HELD {
@@ -216,7 +261,7 @@ pub fn acquired(lock: usize, kind: &'static str, mode: Mode, caller: usize) {
 /// The thread gives one acquire of the lock back. One that it did not take as a driver's is not
 /// there.
 pub fn released(lock: usize) {
-    HOLDING.with_borrow_mut(|holding| {
+    own(|holding| {
         let Some(place) = holding.find(lock) else {
             return;
         };
@@ -230,7 +275,7 @@ pub fn released(lock: usize) {
 /// A block goes, by the call of a driver that returns to `caller`: reports a lock in it that this thread holds.
 fn block_is_freed(address: usize, bytes: usize, caller: usize) {
     let range = address..address + bytes.max(1);
-    let held = HOLDING.with_borrow_mut(|holding| {
+    let held = own(|holding| {
         let place = holding
             .all()
             .iter()
@@ -270,7 +315,7 @@ pub fn ask_of_kept(kind: &'static str, is_held: IsHeld) {
 
 /// This thread ends, a driver's if its routine is at `site`: reports the resources and push locks that it keeps.
 pub fn thread_ends(site: usize) {
-    let held = HOLDING.with_borrow_mut(|holding| {
+    let held = own(|holding| {
         let held = holding.all().to_vec();
         holding.count = 0;
         held
@@ -342,58 +387,10 @@ fn known(held: &[Held], lock: usize, mode: Mode) -> bool {
 }
 
 impl Graph {
-    /// The orders that lead from `wanted` back to `held`, if threads can wait for each other there.
-    fn circle(&self, wanted: &Held, held: &Held) -> Option<Vec<Order>> {
-        let mut path = Vec::new();
-        self.search(
-            wanted.lock,
-            wanted.mode,
-            held,
-            &mut path,
-            &mut HashSet::new(),
-        )
-        .then_some(path)
-    }
-
-    /// Looks for a way from `from`, which somebody wants in `mode`, to the lock `held`.
-    fn search(
-        &self,
-        from: usize,
-        mode: Mode,
-        held: &Held,
-        path: &mut Vec<Order>,
-        seen: &mut HashSet<(usize, Mode)>,
-    ) -> bool {
-        if !seen.insert((from, mode)) {
-            return false;
-        }
-        for order in self.0.get(&from).into_iter().flatten() {
-            let waits = mode == Mode::Exclusive || order.from_mode == Mode::Exclusive;
-            let guarded = path
-                .iter()
-                .any(|other: &Order| other.guards.iter().any(|lock| order.guards.contains(lock)));
-            if !waits || guarded || self.is_guarded_here(order) {
-                continue;
-            }
-            path.push(order.clone());
-            let closes = order.to == held.lock
-                && (order.to_mode == Mode::Exclusive || held.mode == Mode::Exclusive);
-            if closes || self.search(order.to, order.to_mode, held, path, seen) {
-                return true;
-            }
-            path.pop();
-        }
-        false
-    }
-
-    /// True if the current thread holds a lock under which the order is always taken.
-    fn is_guarded_here(&self, order: &Order) -> bool {
-        HOLDING.with_borrow(|holding| {
-            holding
-                .all()
-                .iter()
-                .any(|held| held.mode == Mode::Exclusive && order.guards.contains(&held.lock))
-        })
+    /// The orders that lead from `wanted` back to `from`, one of the locks `held` by this thread, if threads can wait
+    /// for each other there.
+    fn circle(&self, wanted: &Held, from: &Held, held: &[Held]) -> Option<Vec<Order>> {
+        Search::new(self, from, held).way(wanted)
     }
 
     fn add(&mut self, held: &[Held], wanted: &Held) {

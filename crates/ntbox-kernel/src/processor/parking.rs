@@ -56,6 +56,13 @@ pub fn wake(address: usize) {
     });
 }
 
+/// What is waited for: each event, with the address that it stands for.
+pub fn parked() -> Vec<(*mut KEVENT, usize)> {
+    let parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let each = |parked: &Parked| (parked.event, parked.address);
+    parked.iter().map(each).collect()
+}
+
 /// Number of threads that wait for `address`.
 pub fn waiting(address: usize) -> usize {
     let parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,8 +8,8 @@ use ntbox::io_manager::{device, driver, file_name, irp};
 use ntbox::nt::{IRP, IrpExt};
 use ntbox::pe_image::{self, describe_code, image_at, imported_routine};
 use ntbox::processor::dispatcher::{self, UnderWay};
-use ntbox::processor::irql;
 use ntbox::processor::thread::{self, Sample, Thread};
+use ntbox::processor::{irql, lock_order, parking};
 use ntbox::verifier::{self, collected, major_name};
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ struct ThreadSeen {
     does: String,
     /// Calls of drivers, innermost first.
     calls: Vec<String>,
+    /// Locks that drivers have taken in it, with where that was.
+    holds: Vec<String>,
 }
 
 /// Looks at the process, in which nothing has moved for so many seconds while it was `doing` this.
@@ -63,7 +65,8 @@ pub fn look(doing: &str, seconds: u64) -> Standstill {
 
 /// Looks at the process, and says who is at fault if nothing moves any more.
 pub fn scene() -> (Scene, Vec<String>) {
-    let waits = dispatcher::under_way();
+    let waits = dispatcher::under_way(&parking::parked());
+    let held = lock_order::held_by_all();
     let mut running: Vec<_> = thread::running();
     running.sort_by_key(|thread| thread.id());
     let own = verifier::current_thread();
@@ -81,7 +84,10 @@ pub fn scene() -> (Scene, Vec<String>) {
                 describe_code(sample.instruction)
             ));
         }
-        threads.extend(seen(thread, sample.as_ref(), wait));
+        let of_thread = held.iter().filter(|(owner, ..)| *owner == thread.id());
+        let holds = of_thread
+            .map(|(_, lock, site)| format!("{lock}, acquired at {}", describe_code(*site)));
+        threads.extend(seen(thread, sample.as_ref(), wait, holds.collect()));
     }
     let mut requests = Outstanding::default();
     irp::for_each_live(|irp, site| requests.add(irp, site));
@@ -107,10 +113,15 @@ pub fn scene() -> (Scene, Vec<String>) {
 }
 
 /// What a thread does. `None` for one of the box's own that has nothing to do.
-fn seen(thread: &Thread, sample: Option<&Sample>, wait: Option<&UnderWay>) -> Option<ThreadSeen> {
+fn seen(
+    thread: &Thread,
+    sample: Option<&Sample>,
+    wait: Option<&UnderWay>,
+    holds: Vec<String>,
+) -> Option<ThreadSeen> {
     let calls = sample.map_or(&[][..], |sample| &sample.calls);
     let in_driver = sample.is_some_and(|sample| image_at(sample.instruction).is_some());
-    if thread.is_system() && calls.is_empty() && !in_driver {
+    if thread.is_system() && calls.is_empty() && !in_driver && holds.is_empty() {
         return None;
     }
     let does = match (wait, sample) {
@@ -129,6 +140,7 @@ fn seen(thread: &Thread, sample: Option<&Sample>, wait: Option<&UnderWay>) -> Op
         irql: sample.and_then(|sample| sample.irql),
         does,
         calls: calls.iter().map(|call| describe_code(*call)).collect(),
+        holds,
     })
 }
 
@@ -240,6 +252,9 @@ impl Scene {
             );
             for call in &thread.calls {
                 text += &format!("      called at {call}\n");
+            }
+            for lock in &thread.holds {
+                text += &format!("      holds {lock}\n");
             }
         }
         list(&mut text, "outstanding requests:", &self.outstanding);

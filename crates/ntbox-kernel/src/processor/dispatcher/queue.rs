@@ -202,7 +202,7 @@ mod tests {
                 .iter()
                 .any(|object| object.contains(&format!("{at:#x}")))
         };
-        while dispatcher::under_way().iter().filter(of_this).count() < 3 {
+        while dispatcher::under_way(&[]).iter().filter(of_this).count() < 3 {
             std::thread::yield_now();
         }
         // SAFETY: an initialized queue, and an entry that is in no list.

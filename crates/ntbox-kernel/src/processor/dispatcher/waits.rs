@@ -5,7 +5,7 @@
 use super::header::Object;
 use super::waiter::Waiter;
 use crate::host::memory::try_read;
-use crate::nt::{NTSTATUS, STATUS_SUCCESS};
+use crate::nt::{KEVENT, NTSTATUS, STATUS_SUCCESS};
 use crate::processor::points;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
@@ -123,10 +123,14 @@ pub struct UnderWay {
     pub caller: usize,
 }
 
-/// The waits under way, in the order they began.
-pub fn under_way() -> Vec<UnderWay> {
+/// The waits under way, in the order they began; `parked` are the events that stand for a lock, with its address.
+pub fn under_way(parked: &[(*mut KEVENT, usize)]) -> Vec<UnderWay> {
     let waits = lock();
     let describe = |object: &*mut c_void| {
+        let stands_for = |(event, _): &&(*mut KEVENT, usize)| event.cast() == *object;
+        if let Some((_, lock)) = parked.iter().find(stands_for) {
+            return format!("the lock at 0x{lock:x}");
+        }
         // The memory of an object may be gone while it is waited for.
         let is_there = try_read(object.addr(), &mut [0; size_of::<usize>()]);
         match is_there {
