@@ -2,8 +2,10 @@
 //!
 //! The stack of a kernel thread has 24 KB, and what lies below a filter wants most of it.
 
+use fsglass_tests::command::ntbox;
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::stack::{Routines, Way};
+use serde_json::Value;
 
 /// For a request, or a call of fast I/O, that nobody observes, on either way. Bytes.
 const PLAIN: u32 = 256;
@@ -35,6 +37,45 @@ fn routines() -> Routines {
 fn most(roots: &[&str], without: &[&[&str]]) -> Way {
     let way = routines().most(roots, &without.concat());
     way.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Bytes on the stack of a filter that keeps much there (`skip_deep` of bad_drivers), and what is around them.
+const DEEP: std::ops::Range<u64> = 2000..2400;
+
+/// A run says how much of the stack a driver has had, and its routine with the most.
+#[test]
+#[cfg_attr(windows, ignore = "drivers run on the host's stack")]
+fn a_run_says_what_a_driver_takes() {
+    let taken = |driver: std::path::PathBuf, settings: &[&str]| {
+        let mut arguments = vec!["run".to_owned(), "--json".to_owned(), "--driver".to_owned()];
+        arguments.push(driver.display().to_string());
+        arguments.extend(settings.iter().map(|word| (*word).to_owned()));
+        arguments.extend(["--ops", "500", "--threads", "1"].map(str::to_owned));
+        let ended = ntbox(arguments);
+        ended.expect_code(0);
+        let report: Value = serde_json::from_str(&ended.output)
+            .unwrap_or_else(|error| panic!("{error} in\n{}", ended.output));
+        let own = &report["drivers"][0]["stack"];
+        let name = own[1].as_str().unwrap_or_default().to_owned();
+        let deepest = report["deepest_stack"][0].as_u64().unwrap_or(0);
+        (own[0].as_u64().unwrap_or(0), name, deepest)
+    };
+    let deep = ["--setting", "PassThrough=deep"];
+    let (bytes, name, deepest) = taken(drivers::bad_drivers(Profile::Release), &deep);
+    assert!(DEEP.contains(&bytes), "{bytes}: {name}");
+    assert!(
+        name.starts_with("bad_drivers!bad_drivers::filter::skip_deep"),
+        "{name}"
+    );
+    assert!(deepest >= bytes, "{deepest}");
+    let (bytes, name, deepest) = taken(drivers::fsglass(Profile::Release), &[]);
+    // Mounts are among what is passed on.
+    assert!(
+        (1..=u64::from(OBSERVED)).contains(&bytes),
+        "{bytes}: {name}"
+    );
+    assert!(name.starts_with("fsglass!"), "{name}");
+    assert!(deepest >= bytes, "{deepest}");
 }
 
 #[test]

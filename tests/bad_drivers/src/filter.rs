@@ -106,6 +106,17 @@ pub unsafe extern "C" fn skip(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     ntddk::IofCallDriver(lower(device), irp)
 }
 
+/// Bytes that [`skip_deep`] has on the stack.
+pub const DEEP: usize = 2000;
+
+/// [`skip`], with much on the stack meanwhile.
+pub unsafe extern "C" fn skip_deep(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let kept = core::hint::black_box([0u8; DEEP]);
+    let status = skip(device, irp);
+    core::hint::black_box(&kept);
+    status
+}
+
 /// The least that a filter with a completion routine can do.
 pub unsafe extern "C" fn copy_and_complete(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     copy_location_to_next(irp);

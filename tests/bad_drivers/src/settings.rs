@@ -2,7 +2,7 @@
 //!
 //! - `Mistake`: REG_SZ, the name of a mistake, or REG_DWORD, its number;
 //! - `PassThrough`: REG_SZ, `skip` or `completion`: what is least work for a filter, to compare
-//!   the cost of others with. Such a driver cannot be unloaded, as it does not count its requests;
+//!   the cost of others with; `deep`: with much of the stack. Such a driver cannot be unloaded, as it does not count its requests;
 //! - `Opaque`: REG_SZ, `information`, `synchronous`, `create` or `reads`: what no rule forbids, and a program
 //!   notices;
 //! - `Right`: REG_SZ, `stack-event`, `named-device`, `create-waits`, `own-read`, `mount-needs-memory`,
@@ -10,8 +10,8 @@
 //!   `notify-routines`, `remove-locks`, `own-requests`, `cancelling` or `writes`: what looks like a mistake and is none;
 //! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
 //!   nothing else is filtered;
-//! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `unload-runs`, `read-waits`, `read-kept` or
-//!   `close-scribbles`: what never comes to its end, or ends who runs it.
+//! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `entry-stalls`, `entry-locked-out`, `unload-runs`, `read-waits`,
+//!   `read-kept` or `close-scribbles`: what never comes to its end, or ends who runs it.
 
 use crate::filter::{self, DispatchRoutine};
 use crate::kernel::unicode_literal;
@@ -56,6 +56,8 @@ pub unsafe fn pass_through(
         Ok(Some(filter::skip))
     } else if is("completion") {
         Ok(Some(filter::copy_and_complete))
+    } else if is("deep") {
+        Ok(Some(filter::skip_deep))
     } else {
         Err(STATUS_INVALID_PARAMETER)
     }

@@ -22,7 +22,7 @@ use crate::nt::{
 use crate::pe_image;
 use crate::processor::driver_code::entering_for;
 use crate::processor::thread::Regions;
-use crate::processor::{irql, points, top_level};
+use crate::processor::{irql, points, stack_use, top_level};
 use crate::verifier::{self, rules};
 
 /// `IofCallDriver`: gives the request to the dispatch routine of `device`'s
@@ -107,6 +107,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
     if by_driver {
         early_cancel::at(Moment::PassedOn, irp);
         irql::promise::broken_by("IoCallDriver", site);
+        stack_use::passes_on();
     }
     let level = irql::current();
     let regions = Regions::current();

@@ -159,6 +159,22 @@ pub fn entered() -> Entered {
     HERE.with(|here| here.entered.get())
 }
 
+/// The innermost routine of a driver, as [`Entered::routine`] has it, with the bytes of the kernel stack that it had when
+/// it called the box last; zero if it is in none, or has no stack of its own.
+#[inline]
+pub fn used() -> (usize, usize) {
+    HERE.with(|here| {
+        let entered = here.entered.get();
+        match HAS_KERNEL_STACKS {
+            true => (
+                entered.routine,
+                entered.return_slot.saturating_sub(entered.stack),
+            ),
+            false => (0, 0),
+        }
+    })
+}
+
 /// What [`entered`] gives in another thread, whose crossings are where its [`prepare`] has said. It stands still.
 #[cfg(windows)]
 pub fn entered_of(crossings: usize) -> Entered {

@@ -49,6 +49,7 @@ mod processor_block;
 pub mod registry_callbacks;
 mod shared_page;
 pub mod spin_lock;
+pub mod stack_use;
 pub mod step;
 pub mod suspension;
 pub mod system_thread;

@@ -15,8 +15,8 @@ use ntbox::io_manager::driver::{LoadError, Loaded, SettingValue, UnloadRefused};
 use ntbox::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox::io_manager::{device, file, namespace, raw, recognizer};
 use ntbox::pe_image::{self, Image, Problem};
-use ntbox::processor::handle;
 use ntbox::processor::time::{self, Hurry};
+use ntbox::processor::{handle, stack_use};
 use ntbox::user::{CreateParameters, create_file};
 use ntbox::verifier::collected;
 use ntbox::workload::run::Place;
@@ -187,6 +187,23 @@ pub fn check_volumes(volumes: &[VolumeDescription]) -> Result<(), Failure> {
                 volume.letter
             )));
         }
+        let may_change = |volume: &VolumeDescription| {
+            !matches!(volume.kind, VolumeKind::CdRom | VolumeKind::ShadowCopy)
+        };
+        let folder = volume.host_directory.canonicalize().ok();
+        let same = volumes[..place].iter().find(|other| {
+            may_change(other)
+                && may_change(volume)
+                && folder == other.host_directory.canonicalize().ok()
+        });
+        if let Some(other) = same {
+            return Err(Failure::Usage(format!(
+                "--volume {}: {} is shown by {}: already; what one of them changes the other would not know",
+                volume.letter,
+                volume.host_directory.display(),
+                other.letter
+            )));
+        }
         if volume.kind == VolumeKind::Network
             && (volume.mount == MountTiming::Async || volume.recognized)
         {
@@ -209,6 +226,12 @@ pub struct LoadedDriver {
 }
 
 impl LoadedDriver {
+    /// The most of the kernel stack that a routine of it has had when it passed a request on, with its name.
+    pub fn stack_use(&self) -> Option<(usize, String)> {
+        let (bytes, routine) = stack_use::most_of(self.loaded.image())?;
+        Some((bytes, pe_image::describe_code(routine)))
+    }
+
     /// True if `image` is this driver's.
     pub fn has_image(&self, image: &Image) -> bool {
         self.loaded.image().base() == image.base()
@@ -461,6 +484,10 @@ mod tests {
         assert!(refused(&[volume('C', "/nowhere/at/all")]).contains("not a directory"));
         assert!(refused(&[volume('C', "/"), volume('C', "/")]).contains("used twice"));
         assert!(refused(&[volume('N', "/,kind=network,mount=async")]).contains("no mount=async"));
-        assert!(check_volumes(&[volume('C', "/"), volume('D', "/")]).is_ok());
+        assert!(refused(&[volume('C', "/"), volume('D', "/proc/..")]).contains("is shown by C:"));
+        let shadow = volume('D', "/,kind=shadow");
+        assert!(check_volumes(&[volume('C', "/"), shadow]).is_ok());
+        let other = std::env::temp_dir().display().to_string();
+        assert!(check_volumes(&[volume('C', "/"), volume('D', &other)]).is_ok());
     }
 }

@@ -308,16 +308,23 @@ pub fn volume_report(volume: &Volume) -> VolumeReport {
 pub fn unload(drivers: Vec<LoadedDriver>) -> Vec<DriverReport> {
     let images: Vec<_> = drivers
         .iter()
-        .map(|driver| (driver.service.clone(), driver.facts.clone()))
+        .map(|driver| {
+            (
+                driver.service.clone(),
+                driver.facts.clone(),
+                driver.stack_use(),
+            )
+        })
         .collect();
     let outcomes = machine::unload(drivers);
     images
         .into_iter()
         .zip(outcomes)
-        .map(|((service, image), (_, outcome))| DriverReport {
+        .map(|((service, image, stack), (_, outcome))| DriverReport {
             service,
             image,
             unload: Some(outcome),
+            stack,
         })
         .collect()
 }

@@ -12,6 +12,8 @@ use ntbox::file_system::adversary;
 use ntbox::io_manager::counters::Counts;
 use ntbox::io_manager::error_log;
 use ntbox::nt::Status;
+use ntbox::pe_image::crossing;
+use ntbox::processor::stack_use;
 use ntbox::verifier::collected::{self, Collected};
 use ntbox::workload::bench::Measured;
 use ntbox::workload::{Difference, RunResult};
@@ -46,6 +48,8 @@ pub struct Report {
     pub observed: String,
     /// Milliseconds of the run.
     pub milliseconds: u64,
+    /// Bytes that were on a kernel stack at most, and how many it has; zero where drivers have none of their own.
+    pub deepest_stack: (usize, usize),
     /// Milliseconds of the bare run of a demo.
     pub bare_milliseconds: Option<u64>,
     /// Time per request.
@@ -75,6 +79,8 @@ pub struct DriverReport {
     pub image: ImageFacts,
     /// How unloading went.
     pub unload: Option<Unloaded>,
+    /// Bytes of the kernel stack that a routine of it has had when it passed a request on, at most, and which one.
+    pub stack: Option<(usize, String)>,
 }
 
 /// A volume.
@@ -171,6 +177,7 @@ impl Report {
             }
         }
         self.drivers = drivers;
+        self.deepest_stack = (stack_use::deepest(), crossing::STACK_BYTES);
     }
 
     /// Takes over the violations that did not end the run.

@@ -65,6 +65,21 @@ impl Report {
         for stub in &self.stubs {
             writeln!(out, "  note         {stub}")?;
         }
+        if let (used @ 1.., bytes) = self.deepest_stack {
+            writeln!(
+                out,
+                "  stack        {used:>9} of {bytes} bytes, the deepest"
+            )?;
+        }
+        for driver in &self.drivers {
+            if let Some((bytes, routine)) = &driver.stack {
+                writeln!(
+                    out,
+                    "  stack        {bytes:>9} bytes in {routine}, the most of {}",
+                    driver.service
+                )?;
+            }
+        }
         for driver in &self.drivers {
             let with;
             let state = match &driver.unload {
