@@ -74,7 +74,7 @@ impl Volume {
         let mut removed = false;
         if let Some(link) = file.links.get_mut(&open.link) {
             link.opens = link.opens.saturating_sub(1);
-            removed = link.removed;
+            removed = link.removed && !link.alias;
             if link.opens == 0 {
                 file.links.remove(&open.link);
             }
@@ -111,10 +111,10 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
     let Some(parent) = link.parent.clone() else {
         return;
     };
-    // The entry may be a link of the host to a directory: that is removed as what it is.
-    let entry_is_directory = parent
-        .metadata_of(&link.name)
-        .is_ok_and(|entry| entry.kind == Kind::Directory);
+    // The entry may be a link of the host: that is removed as what it is.
+    let entry = parent.metadata_of(&link.name).ok();
+    let entry_is = |kind| entry.is_some_and(|entry| entry.kind == kind);
+    let (entry_is_directory, alias) = (entry_is(Kind::Directory), entry_is(Kind::Link));
     let removed = if entry_is_directory {
         parent.remove_directory(&link.name)
     } else {
@@ -124,9 +124,10 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
         link.delete_pending = false;
         return;
     }
-    link.removed = true;
+    (link.removed, link.alias) = (true, alias);
     let path = link.components.clone();
-    if directory || metadata.is_none_or(|metadata| metadata.links <= 1) {
+    let last = directory || metadata.is_none_or(|metadata| metadata.links <= 1);
+    if last && !alias {
         state.overlays.forget(file);
     }
     // Another handle may watch the directory that is gone.

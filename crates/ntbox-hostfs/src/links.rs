@@ -12,12 +12,16 @@ use super::rename::{REPLACE, Target};
 use super::resolve::FoundLink;
 use super::volume::{Object, OpenId, Volume};
 use super::waiting::{Effects, Reply};
-use ntbox_kernel::host::file::Kind;
+use ntbox_kernel::host::file::{Kind, Replace};
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW, STATUS_FILE_IS_A_DIRECTORY,
     STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED,
     STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
+use std::ffi::OsStr;
+
+/// What a link that replaces a name is called on the host until it does.
+const NEW: &str = ".ntbox.new";
 
 impl Volume {
     /// Gives the open file another name beside the one it has.
@@ -63,17 +67,35 @@ impl Volume {
                 return Ok(());
             }
             self.check_replacement(&mut state, &place, target, id, effects)?;
-            place
-                .directory
-                .remove_file(&place.resolved.name)
-                .map_err(failed)?;
-            place.forget_replaced(&mut state);
             replaced = Some(place.resolved.components.clone());
         }
         let new_name = names::to_host(&target.name)?;
-        parent
-            .link(&name, &place.directory, &new_name)
-            .map_err(failed)?;
+        let to = &place.directory;
+        if replaced.is_some() {
+            // What is there goes when the new one is made, and not before.
+            let (there, new) = (&place.resolved.name, OsStr::new(NEW));
+            let _ = to.remove_file(new);
+            parent.link(&name, to, new).map_err(failed)?;
+            if let Err(error) = to.rename(new, to, there, Replace::Yes) {
+                let _ = to.remove_file(new);
+                return Err(failed(error));
+            }
+            // The host takes a rename from one name of a file to another one for nothing to do.
+            let _ = to.remove_file(new);
+            if *there != new_name {
+                // It has the other case if the host does not let it have this one.
+                let _ = to.rename(there, to, &new_name, Replace::No);
+            }
+            let gone = place.replaced();
+            if gone.is_none_or(|gone| gone.identity != file) {
+                place.end_names(&mut state);
+            }
+            if let Some(gone) = gone.filter(|gone| gone.identity != file) {
+                state.forget_replaced(&gone);
+            }
+        } else {
+            parent.link(&name, to, &new_name).map_err(failed)?;
+        }
         let gone = replaced.map(|path| (Action::Removed, path));
         let changes = gone.into_iter().chain([(Action::Added, place.components)]);
         for (action, path) in changes {

@@ -332,6 +332,7 @@ impl Link {
             opens: 0,
             delete_pending: false,
             removed: false,
+            alias: false,
         }
     }
 }

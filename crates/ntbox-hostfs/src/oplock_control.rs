@@ -176,7 +176,8 @@ impl State {
         };
         let operation = Operation::Create {
             to_none: overwrites || reserves,
-            collides: rights & !READING != 0 && request.share & SHARE_READ == 0,
+            // A reservation breaks a filter oplock, whatever it is for.
+            collides: reserves || rights & !READING != 0 && request.share & SHARE_READ == 0,
             violates: violates.then_some(modes),
         };
         let who = Who {

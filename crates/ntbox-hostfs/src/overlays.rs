@@ -11,8 +11,11 @@
 //! with it; for the rest, a record holds when its file was born, and counts for that one alone.
 //!
 //! What cannot be written there (the host refuses, or does not record when files are born, or the
-//! file lies on another device than the root) is kept in memory and lost at the dismount. That is
-//! said once.
+//! file lies on another device than the root) is kept in memory and lost at the dismount, with what was
+//! written before, so that nothing old comes back. That is said once. Streams are written, or they do not change.
+//!
+//! A folder is shown by one volume that may change it at a time: another one would not know of its records. What a
+//! host loses that loses its power is not looked after.
 
 use super::overlay::{NamedStream, Overlay};
 use ntbox_kernel::host::file::{Directory, File, Identity, Metadata, Replace, now};
@@ -89,36 +92,51 @@ impl Overlays {
         same.map(|entry| &entry.overlay)
     }
 
-    /// Makes the folder, for a change that is about to come: it is an entry of the root, whose times may be what
-    /// changes.
-    pub fn prepare(&mut self) {
+    /// Makes the folder, for a change of a file that is about to come: it is an entry of the root, whose times may be
+    /// what changes.
+    pub fn prepare(&mut self, file: &Metadata) {
         // A host that refuses says so again when the change is written.
-        let _ = self.host.as_mut().map(Host::folder_made);
+        if let Some(host) = self.host.as_mut()
+            && host.may_keep(file).is_ok()
+        {
+            let _ = host.folder_made();
+        }
     }
 
     /// Changes that of a file.
     pub fn change(&mut self, file: &Metadata, change: impl FnOnce(&mut Overlay)) {
-        let before = self.of(file);
-        let mut overlay = before.cloned().unwrap_or_default();
+        let mut overlay = self.of(file).cloned().unwrap_or_default();
         change(&mut overlay);
+        let Err(error) = self.keep(file, &overlay) else {
+            return;
+        };
+        if let Some(host) = self.host.as_mut() {
+            host.tell(&error);
+            host.forget_old(file);
+        }
+        self.enter(file, overlay);
+    }
+
+    /// Makes `overlay` that of a file, if the host can keep it.
+    fn keep(&mut self, file: &Metadata, overlay: &Overlay) -> io::Result<()> {
+        let before = self.of(file);
         if before.is_none() {
             // The host has used the number again.
             self.forget(file.identity);
-            if overlay == Overlay::default() {
-                return;
+            if *overlay == Overlay::default() {
+                return Ok(());
             }
-        } else if before == Some(&overlay) {
-            return;
-        } else if overlay == Overlay::default() {
+        } else if before == Some(overlay) {
+            return Ok(());
+        } else if *overlay == Overlay::default() {
             self.forget(file.identity);
-            return;
+            return Ok(());
         }
-        if let Some(host) = self.host.as_mut()
-            && let Err(error) = host.keep(file, &overlay)
-        {
-            host.tell(&error);
+        if let Some(host) = self.host.as_mut() {
+            host.keep(file, overlay)?;
         }
-        self.enter(file, overlay);
+        self.enter(file, overlay.clone());
+        Ok(())
     }
 
     fn enter(&mut self, file: &Metadata, overlay: Overlay) {
@@ -140,12 +158,16 @@ impl Overlays {
             self.forget(file.identity);
         }
         let mut overlay = overlay.unwrap_or_default();
-        let taken = |number: &u32| overlay.streams.iter().any(|old| old.number == *number);
+        let last = overlay.streams.iter().map(|old| old.number).max();
         let stream = NamedStream {
-            number: (1..).find(|number| !taken(number)).unwrap_or(0),
+            number: last
+                .unwrap_or(0)
+                .checked_add(1)
+                .ok_or(ErrorKind::StorageFull)?,
             name: name.to_vec(),
         };
         let host = self.host.as_mut().ok_or(ErrorKind::Unsupported)?;
+        host.may_keep(file)?;
         let data_name = data_name(file, stream.number);
         let data = new_file(host.folder_made()?, &data_name)?;
         overlay.streams.push(stream.clone());
@@ -159,33 +181,41 @@ impl Overlays {
     }
 
     /// Gives a stream another name, in place of the stream `replaced`.
+    ///
+    /// # Errors
+    /// As the host says: then nothing has changed.
     pub fn rename_stream(
         &mut self,
         file: &Metadata,
         number: u32,
         name: &[u16],
         replaced: Option<u32>,
-    ) {
-        self.change(file, |overlay| {
-            overlay.streams.retain(|old| Some(old.number) != replaced);
-            let mut streams = overlay.streams.iter_mut();
-            if let Some(stream) = streams.find(|stream| stream.number == number) {
-                stream.name = name.to_vec();
-            }
-            overlay.changed = Some((now(), file.changed));
-        });
+    ) -> io::Result<()> {
+        let mut overlay = self.of(file).cloned().unwrap_or_default();
+        overlay.streams.retain(|old| Some(old.number) != replaced);
+        let mut streams = overlay.streams.iter_mut();
+        if let Some(stream) = streams.find(|stream| stream.number == number) {
+            stream.name = name.to_vec();
+        }
+        overlay.changed = Some((now(), file.changed));
+        self.keep(file, &overlay)?;
         if let Some(replaced) = replaced {
             self.remove_data(file, replaced);
         }
+        Ok(())
     }
 
     /// Takes a stream away. Who dies on the way leaves data that belongs to nobody.
-    pub fn remove_stream(&mut self, file: &Metadata, number: u32) {
-        self.change(file, |overlay| {
-            overlay.streams.retain(|stream| stream.number != number);
-            overlay.changed = Some((now(), file.changed));
-        });
+    ///
+    /// # Errors
+    /// As the host says: then it is still there.
+    pub fn remove_stream(&mut self, file: &Metadata, number: u32) -> io::Result<()> {
+        let mut overlay = self.of(file).cloned().unwrap_or_default();
+        overlay.streams.retain(|stream| stream.number != number);
+        overlay.changed = Some((now(), file.changed));
+        self.keep(file, &overlay)?;
         self.remove_data(file, number);
+        Ok(())
     }
 
     fn remove_data(&self, file: &Metadata, number: u32) {
@@ -262,7 +292,12 @@ fn read(folder: &Directory, device: u64) -> HashMap<Identity, Entry> {
         let length = file.metadata().ok().filter(|file| file.size <= LONGEST)?;
         let mut bytes = vec![0; length.size as usize];
         let count = file.read_at(&mut bytes, 0).ok()?;
-        let (overlay, born) = Overlay::of_bytes(bytes.get(..count)?)?;
+        let (mut overlay, born) = Overlay::of_bytes(bytes.get(..count)?)?;
+        let has_data = |stream: &NamedStream| {
+            let data = data_name_of(number, stream.number);
+            folder.metadata_of(&data).is_ok()
+        };
+        overlay.streams.retain(has_data);
         let born = Some(born);
         Some((Identity { device, number }, Entry { overlay, born }))
     };
@@ -270,7 +305,8 @@ fn read(folder: &Directory, device: u64) -> HashMap<Identity, Entry> {
 }
 
 impl Host {
-    fn keep(&mut self, file: &Metadata, overlay: &Overlay) -> io::Result<()> {
+    /// When the file was born, if anything can be kept of it.
+    fn may_keep(&self, file: &Metadata) -> io::Result<i64> {
         if file.identity.device != self.device {
             return Err(ErrorKind::CrossesDevices.into());
         }
@@ -278,8 +314,26 @@ impl Host {
             let text = "the host does not record when its files were made";
             io::Error::new(ErrorKind::Unsupported, text)
         };
-        let born = file.born.ok_or_else(unsupported)?;
-        self.write(file.identity.number, &overlay.to_bytes(born))
+        file.born.ok_or_else(unsupported)
+    }
+
+    fn keep(&mut self, file: &Metadata, overlay: &Overlay) -> io::Result<()> {
+        let born = self.may_keep(file)?;
+        let bytes = overlay.to_bytes(born);
+        if bytes.len() as u64 > LONGEST {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.write(file.identity.number, &bytes)
+    }
+
+    /// What was kept of a file does not hold any more, and what holds cannot be kept. Its streams would be nobody's.
+    fn forget_old(&mut self, file: &Metadata) {
+        if self.may_keep(file).is_ok()
+            && !self.read_only
+            && let Some(folder) = self.folder.as_ref()
+        {
+            let _ = folder.remove_file(&name(file.identity.number));
+        }
     }
 
     fn tell(&mut self, error: &io::Error) {

@@ -47,6 +47,8 @@ pub(super) struct Place {
     pub components: Vec<Vec<u16>>,
     /// What is there.
     pub resolved: Resolved,
+    /// What is there is reached by a link of the host.
+    alias: bool,
 }
 
 impl Volume {
@@ -125,13 +127,25 @@ impl Volume {
         }
         let (from, to) = (parent, Arc::clone(&place.directory));
         let failed = |error: std::io::Error| host_status::of(&error);
-        if replaces && place.resolved.name != new_name {
-            // What is replaced differs in case: it goes first, the new name comes as written.
-            to.remove_file(&place.resolved.name).map_err(failed)?;
+        let own = state.usable(id)?.whole;
+        let existing = place.replaced().filter(|_| replaces);
+        let is_own = existing.is_some_and(|there| there.identity == own);
+        let replaced_file = existing.filter(|_| !is_own);
+        let there = &place.resolved.name;
+        match (replaces, is_own) {
+            (false, _) => from.rename(&old_name, &to, &new_name, Replace::No),
+            // The host takes a rename from one name of a file to another one for nothing to do.
+            (true, true) => from.remove_file(&old_name),
+            (true, false) => from.rename(&old_name, &to, there, Replace::Yes),
         }
-        let replace = if replaces { Replace::Yes } else { Replace::No };
-        from.rename(&old_name, &to, &new_name, replace)
-            .map_err(failed)?;
+        .map_err(failed)?;
+        if replaces && *there != new_name {
+            // It has the other case if the host does not let it have this one.
+            let _ = to.rename(there, &to, &new_name, Replace::No);
+        }
+        if replaces && !is_own {
+            place.end_names(state);
+        }
         let replaced = if replaces {
             Some(place.resolved.components.clone())
         } else {
@@ -142,8 +156,8 @@ impl Volume {
         link.parent = Some(to);
         link.name = new_name;
         link.components.clone_from(&new_path);
-        if replaces {
-            place.forget_replaced(state);
+        if let Some(gone) = replaced_file {
+            state.forget_replaced(&gone);
         }
         if let Some(metadata) = state.whole_of(id)?.metadata()?.filter(|_| !is_directory) {
             let attributes = state.attributes(&metadata) | attribute::ARCHIVE;
@@ -188,10 +202,13 @@ impl Volume {
         };
         components.push(target.name.clone());
         let resolved = self.tree.resolve(&components, false)?;
+        let entry = directory.metadata_of(&resolved.name);
+        let alias = entry.is_ok_and(|entry| entry.kind == Kind::Link);
         Ok(Place {
             directory,
             components,
             resolved,
+            alias,
         })
     }
 
@@ -237,30 +254,40 @@ impl Volume {
             // A view of it has outlived the last handle.
             return Err(STATUS_ACCESS_DENIED);
         }
-        let Some(node) = state.files.get_mut(&identity) else {
-            return Ok(());
-        };
-        let replaced = |link: &&mut Link| link.components == place.resolved.components;
-        for link in node.links.values_mut().filter(replaced) {
-            link.removed = true;
-        }
         Ok(())
     }
 }
 
 impl Place {
-    /// What was there is replaced. Who has it open still uses it: then it is gone when that ends.
-    pub(super) fn forget_replaced(&self, state: &mut State) {
-        let existing = self.resolved.existing.as_ref().map(|there| there.metadata);
-        let is_gone =
-            |there: &Metadata| there.links <= 1 && !state.files.contains_key(&there.identity);
-        if let Some(gone) = existing.filter(is_gone) {
-            state.overlays.forget(gone.identity);
+    /// The file that is replaced here, if its entry is no link of the host to it.
+    pub(super) fn replaced(&self) -> Option<Metadata> {
+        let existing = self.resolved.existing.as_ref().filter(|_| !self.alias)?;
+        Some(existing.metadata)
+    }
+
+    /// The names by which the file that was replaced is open are gone.
+    pub(super) fn end_names(&self, state: &mut State) {
+        let Some(existing) = &self.resolved.existing else {
+            return;
+        };
+        let Some(node) = state.files.get_mut(&existing.metadata.identity) else {
+            return;
+        };
+        let replaced = |link: &&mut Link| link.components == self.resolved.components;
+        for link in node.links.values_mut().filter(replaced) {
+            (link.removed, link.alias) = (true, self.alias);
         }
     }
 }
 
 impl State {
+    /// A file was replaced. Who has it open still uses it: then it is gone when that ends.
+    pub(super) fn forget_replaced(&mut self, file: &Metadata) {
+        if file.links <= 1 && !self.files.contains_key(&file.identity) {
+            self.overlays.forget(file.identity);
+        }
+    }
+
     /// The files strictly below `path` that a handle is open on, and their streams.
     fn open_below(&self, path: &[Vec<u16>]) -> Vec<Identity> {
         let below = |link: &Link| {

@@ -130,7 +130,7 @@ impl Volume {
             .to()
             .or((attributes != 0 || created.to().is_some()).then(now));
         if set_changed.is_some() {
-            state.overlays.prepare();
+            state.overlays.prepare(&metadata);
         }
         set_host_times(&object, accessed.to(), written.to())?;
         let changed = match set_changed {

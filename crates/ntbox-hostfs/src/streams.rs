@@ -129,10 +129,16 @@ impl Volume {
         if wanted.read_only {
             return Err(STATUS_ACCESS_DENIED);
         }
-        let (named, file) = state
-            .overlays
-            .create_stream(&wanted.metadata, name)
-            .map_err(|error| host_status::of(&error))?;
+        let made = state.overlays.create_stream(&wanted.metadata, name);
+        let (named, file) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                if wanted.whole.information == result::CREATED {
+                    state.take_back(&wanted.whole, effects);
+                }
+                return Err(host_status::of(&error));
+            }
+        };
         let path = wanted.whole.link.components.clone();
         state.report_stream(path, &named.name, Action::AddedStream, effects);
         let shared = Use::new(wanted.granted, wanted.request.share);
@@ -300,6 +306,24 @@ fn find<'a>(overlay: &'a Overlay, name: &[u16], case_sensitive: bool) -> Option<
 }
 
 impl State {
+    /// A file that was made for a stream goes with it.
+    fn take_back(&mut self, whole: &New, effects: &mut Effects<'_>) {
+        let link = &whole.link;
+        let gone = link
+            .parent
+            .as_ref()
+            .is_some_and(|parent| parent.remove_file(&link.name).is_ok());
+        if gone {
+            self.overlays.forget(whole.file);
+            let gone = Change {
+                path: link.components.clone(),
+                action: Action::Removed,
+                filter: change::FILE_NAME,
+            };
+            self.report(&[gone], effects);
+        }
+    }
+
     fn stream(&self, file: Identity) -> Option<&StreamOf> {
         self.files.get(&file)?.stream.as_ref()
     }
@@ -350,8 +374,9 @@ impl State {
             }
         }
         for named in all {
-            if !open.contains(&named.number) {
-                self.overlays.remove_stream(file, named.number);
+            if !open.contains(&named.number)
+                && self.overlays.remove_stream(file, named.number).is_ok()
+            {
                 self.report_stream(path.to_vec(), &named.name, Action::RemovedStream, effects);
             }
         }
@@ -361,14 +386,20 @@ impl State {
     pub(super) fn remove_open_stream(&mut self, id: OpenId, effects: &mut Effects<'_>) {
         let path = self.link_of(id).map(|link| link.components.clone());
         let metadata = self.whole_of(id).and_then(FileNode::metadata);
-        let node = self.file_of_mut(id);
+        let node = self.file_of(id);
         let (Ok(path), Ok(Some(metadata)), Ok(node)) = (path, metadata, node) else {
             return;
         };
-        if let Some(stream) = node.stream.as_mut() {
-            stream.removed = true;
-            let named = stream.named.clone();
-            self.overlays.remove_stream(&metadata, named.number);
+        let Some(named) = node.stream.as_ref().map(|stream| stream.named.clone()) else {
+            return;
+        };
+        let gone = self.overlays.remove_stream(&metadata, named.number).is_ok();
+        if let Ok(node) = self.file_of_mut(id)
+            && let Some(stream) = node.stream.as_mut()
+        {
+            (stream.removed, stream.delete_pending) = (gone, gone);
+        }
+        if gone {
             self.report_stream(path, &named.name, Action::RemovedStream, effects);
         }
     }
@@ -416,7 +447,8 @@ impl State {
         }
         let number = replaced.as_ref().map(|replaced| replaced.number);
         self.overlays
-            .rename_stream(&metadata, old.number, &name, number);
+            .rename_stream(&metadata, old.number, &name, number)
+            .map_err(|error| host_status::of(&error))?;
         if let Some(stream) = self.file_of_mut(id)?.stream.as_mut() {
             stream.named.name.clone_from(&name);
         }

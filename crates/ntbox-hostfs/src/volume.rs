@@ -105,6 +105,8 @@ pub struct Link {
     pub delete_pending: bool,
     /// It is gone.
     pub removed: bool,
+    /// What is gone was a link of the host to the file, which is still there.
+    pub alias: bool,
 }
 
 /// An open file (FCB).

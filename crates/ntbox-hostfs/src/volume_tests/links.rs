@@ -192,3 +192,30 @@ fn a_new_name_is_reported_where_it_comes() {
     let (_, finished) = effects(|effects| fixture.volume.link(a, &target("b"), effects));
     assert_eq!(finished[0].data[4..14], [2, 0, 0, 0, 2, 0, 0, 0, b'b', 0]);
 }
+
+#[test]
+fn a_file_that_replaces_its_own_other_name_keeps_that_one() {
+    let fixture = new();
+    fixture.make(r"\a", b"x");
+    let a = fixture.open(r"\a", FILE_OPEN, 0);
+    assert_eq!(fixture.link(a, None, "b", 0), STATUS_SUCCESS);
+    let flags = REPLACE | POSIX_SEMANTICS;
+    assert_eq!(fixture.rename(a, None, "b", flags), STATUS_SUCCESS);
+    assert!(!fixture.host("a").exists() && fixture.host("b").exists());
+    assert_eq!(fixture.name(a), r"\b");
+    assert_eq!(counts(&fixture, a), (1, false, 1, 1));
+    fixture.close(a);
+    assert_eq!(fixture.status(r"\b", FILE_OPEN, 0), STATUS_SUCCESS);
+}
+
+#[test]
+fn what_cannot_be_replaced_by_a_link_stays() {
+    let fixture = new();
+    fixture.make(r"\a", b"a");
+    fixture.make(r"\b", b"b");
+    let a = fixture.open(r"\a", FILE_OPEN, 0);
+    // Gone behind the volume's back: the host makes no link of it.
+    std::fs::remove_file(fixture.host("a")).unwrap();
+    assert_ne!(fixture.link(a, None, "b", REPLACE), STATUS_SUCCESS);
+    assert_eq!(std::fs::read(fixture.host("b")).unwrap(), b"b");
+}

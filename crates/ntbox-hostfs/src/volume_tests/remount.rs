@@ -291,6 +291,42 @@ fn a_rename_that_fails_takes_nothing_from_what_it_would_replace() {
     assert_eq!(attributes_of(&fixture, r"\b"), HIDDEN);
 }
 
+/// A host's link to a file is another entry, and not the file.
+#[cfg(unix)]
+#[test]
+fn what_is_deleted_as_a_link_of_the_host_leaves_the_file_what_it_has() {
+    let fixture = new();
+    fixture.make(r"\f", b"");
+    fixture.make(r"\g", b"");
+    give(&fixture, r"\f", HIDDEN);
+    for name in ["deleted", "replaced"] {
+        std::os::unix::fs::symlink("f", fixture.host(name)).unwrap();
+    }
+    fixture.close(fixture.open(r"\deleted", FILE_OPEN, FILE_DELETE_ON_CLOSE));
+    let g = fixture.open(r"\g", FILE_OPEN, 0);
+    let renamed = fixture.rename(g, None, "replaced", 1);
+    assert_eq!(renamed, STATUS_SUCCESS);
+    fixture.close(g);
+    assert!(fixture.host("deleted").symlink_metadata().is_err());
+    assert_eq!(attributes_of(&fixture, r"\f"), HIDDEN);
+    let fixture = fixture.remount(false, |_| {});
+    assert_eq!(attributes_of(&fixture, r"\f"), HIDDEN);
+}
+
+#[test]
+fn what_can_be_kept_no_more_does_not_come_back_as_it_was() {
+    let fixture = new();
+    fixture.make(r"\f", b"");
+    give(&fixture, r"\f", HIDDEN);
+    let record = records(fixture.host("").as_path())[0].clone();
+    std::fs::create_dir(record.with_extension("new")).unwrap();
+    give(&fixture, r"\f", attribute::SYSTEM);
+    let fixture = fixture.remount(false, |_| {
+        std::fs::remove_dir(record.with_extension("new")).unwrap();
+    });
+    assert_eq!(attributes_of(&fixture, r"\f"), attribute::ARCHIVE);
+}
+
 #[test]
 fn a_file_with_a_number_that_was_used_before_has_nothing_of_it() {
     let fixture = new();
@@ -302,7 +338,7 @@ fn a_file_with_a_number_that_was_used_before_has_nothing_of_it() {
         let record = &records(root)[0];
         let mut bytes = std::fs::read(record).unwrap();
         // When the file was born.
-        bytes[8] ^= 1;
+        bytes[12] ^= 1;
         std::fs::write(record, bytes).unwrap();
     });
     assert_eq!(attributes_of(&fixture, r"\f"), attribute::ARCHIVE);

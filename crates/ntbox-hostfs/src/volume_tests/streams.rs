@@ -371,12 +371,53 @@ fn a_host_that_refuses_has_no_streams() {
     std::fs::write(fixture.host(FOLDER), b"somebody's").unwrap();
     fixture.make(r"\f", b"");
     assert_ne!(fixture.status(r"\f:s", FILE_CREATE, 0), STATUS_SUCCESS);
+    // Nor a file that would be made for one.
+    assert_ne!(fixture.status(r"\new:s", FILE_CREATE, 0), STATUS_SUCCESS);
+    assert!(!fixture.host("new").exists());
     let file = fixture.open(r"\f", FILE_OPEN, 0);
     assert_eq!(streams(&fixture, file).len(), 1);
     assert_eq!(
         fixture.status(r"\f:s", FILE_OPEN, 0),
         STATUS_OBJECT_NAME_NOT_FOUND
     );
+}
+
+#[test]
+fn a_record_that_cannot_be_written_keeps_the_streams() {
+    let fixture = new();
+    fixture.make(r"\f:s", b"data");
+    let file = fixture.open(r"\f", FILE_OPEN, 0);
+    let id = fixture.query(file, FileInternalInformation, 8).unwrap();
+    let number = u64::from_le_bytes(id.try_into().unwrap());
+    let in_the_way = fixture.host(FOLDER).join(format!("{number:016x}.new"));
+    std::fs::create_dir(&in_the_way).unwrap();
+    let stream = fixture.open(r"\f:s", FILE_OPEN, 0);
+    assert_ne!(fixture.rename(stream, None, ":t", 0), STATUS_SUCCESS);
+    let deleted = fixture.set(stream, FileDispositionInformation, &[1]);
+    assert_eq!(deleted, STATUS_SUCCESS);
+    fixture.close(stream);
+    fixture.close(file);
+    std::fs::remove_dir(in_the_way).unwrap();
+    let fixture = fixture.remount(false, |_| {});
+    let stream = fixture.open(r"\f:s", FILE_OPEN, 0);
+    assert_eq!(fixture.read(stream, 0, 10), Ok(b"data".to_vec()));
+}
+
+#[test]
+fn a_stream_without_data_is_none() {
+    let fixture = new();
+    fixture.make(r"\f:s", b"data");
+    let fixture = fixture.remount(false, |root| {
+        for entry in std::fs::read_dir(root.join(FOLDER)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some() {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    });
+    let opened = fixture.status(r"\f:s", FILE_OPEN, 0);
+    assert_eq!(opened, STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_eq!(fixture.status(r"\f:s", FILE_CREATE, 0), STATUS_SUCCESS);
 }
 
 #[test]

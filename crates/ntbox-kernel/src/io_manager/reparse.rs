@@ -14,6 +14,7 @@
 )]
 
 use super::{file_name, irp};
+use crate::host::memory::try_read;
 use crate::nt::{
     FILE_OBJECT, IRP, IRP_CREATE_OPERATION, IrpExt, NTSTATUS, STATUS_IO_REPARSE_DATA_INVALID,
     STATUS_IO_REPARSE_TAG_NOT_HANDLED, STATUS_NAME_TOO_LONG, STATUS_REPARSE, reparse, unicode,
@@ -52,7 +53,7 @@ pub(super) unsafe fn keeps_buffer(irp: *mut IRP) -> bool {
 /// # Safety
 /// `irp` was completed past its top and is nobody else's.
 pub(super) unsafe fn follow(irp: *mut IRP) {
-    // SAFETY: contract; what is kept is the data of a reparse point, as long as its header says.
+    // SAFETY: contract.
     unsafe {
         let buffer = std::mem::replace(
             &mut (*irp).Tail.Overlay.AuxiliaryBuffer,
@@ -61,14 +62,26 @@ pub(super) unsafe fn follow(irp: *mut IRP) {
         if buffer.is_null() {
             return;
         }
-        let head = std::slice::from_raw_parts(buffer.cast_const().cast::<u8>(), reparse::HEADER);
-        let length = reparse::HEADER + reparse::data_length(head);
-        let data = std::slice::from_raw_parts(buffer.cast_const().cast::<u8>(), length);
-        if let Err(status) = rename(irp.original_file_object(), data) {
+        let named =
+            point_at(buffer.addr()).and_then(|data| rename(irp.original_file_object(), &data));
+        if let Err(status) = named {
             (*irp).IoStatus.Anonymous.Status = status;
             (*irp).IoStatus.Information = 0;
         }
         pool::free_either(buffer.cast(), irp::completed_by(irp));
+    }
+}
+
+/// The data of the reparse point at `address`, as long as its header says, which a driver may have written: there may
+/// not be so much.
+fn point_at(address: usize) -> Result<Vec<u8>, NTSTATUS> {
+    let mut data = vec![0; reparse::HEADER];
+    let is_there = try_read(address, &mut data);
+    let length = reparse::HEADER + reparse::data_length(&data);
+    data.resize(length, 0);
+    match is_there && try_read(address, &mut data) {
+        true => Ok(data),
+        false => Err(STATUS_IO_REPARSE_DATA_INVALID),
     }
 }
 
@@ -189,6 +202,25 @@ mod tests {
         ] {
             assert_eq!(leads(tag, target, relative, name, unparsed), expected);
         }
+    }
+
+    #[test]
+    fn a_point_that_is_longer_than_its_block_is_an_error() {
+        let point = reparse::leading_to(reparse::MOUNT_POINT, &wide("x"), false);
+        let block = pool::allocate_for_box(point.len());
+        let write = |data: &[u8]| {
+            // SAFETY: a block of that size.
+            unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), block.cast(), data.len()) };
+        };
+        write(&point);
+        assert_eq!(point_at(block.addr()), Ok(point.clone()));
+        let mut longer = point;
+        longer[4..6].copy_from_slice(&0xFFF0_u16.to_le_bytes());
+        write(&longer);
+        assert_eq!(point_at(block.addr()), Err(STATUS_IO_REPARSE_DATA_INVALID));
+        assert_eq!(point_at(8), Err(STATUS_IO_REPARSE_DATA_INVALID));
+        // SAFETY: the block from above.
+        unsafe { pool::free_for_box(block) };
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub const MOUNT_POINT: u32 = 0xA000_0003;
 /// `IO_REPARSE_TAG_SYMLINK`.
 pub const SYMBOLIC_LINK: u32 = 0xA000_000C;
 /// `IO_REPARSE_TAG_RESERVED_RANGE`: the last value that is no tag.
-pub const RESERVED_RANGE: u32 = 1;
+pub const RESERVED_RANGE: u32 = 2;
 /// `IO_REPARSE_TAG_VALID_VALUES`.
 const VALID_VALUES: u32 = 0xF000_FFFF;
 /// The bit of tags that belong to Microsoft.
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(theirs(0xBEEF, GUID_HEADER), Ok(()));
         assert_eq!(theirs(0xBEEF, HEADER), data);
         assert_eq!(theirs(0x8000_DEAD, HEADER), Ok(()));
-        for tag in [0, 1, 0x8001_0000] {
+        for tag in [0, 1, 2, 0x8001_0000] {
             assert_eq!(theirs(tag, HEADER), Err(STATUS_IO_REPARSE_TAG_INVALID));
         }
         let mut long = 0xBEEF_u32.to_le_bytes().to_vec();

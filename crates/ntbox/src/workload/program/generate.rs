@@ -149,7 +149,12 @@ impl Operation {
                     OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ),
                     OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ | OPLOCK_LEVEL_CACHE_HANDLE),
                     OplockKind::Caching(OPLOCK_LEVEL_CACHE_READ | OPLOCK_LEVEL_CACHE_WRITE),
-                ][random.usize(..7)],
+                    OplockKind::Caching(
+                        OPLOCK_LEVEL_CACHE_READ
+                            | OPLOCK_LEVEL_CACHE_HANDLE
+                            | OPLOCK_LEVEL_CACHE_WRITE,
+                    ),
+                ][random.usize(..8)],
                 opening: [
                     Opening::Read,
                     Opening::Write,

@@ -7,9 +7,9 @@ use crate::user::Writer;
 pub const SLOTS: u8 = 6;
 
 /// Names in a thread's directory. Some are directories in one moment and files in another; two
-/// differ in case alone.
-pub const NAMES: [&str; 10] = [
-    "a", "b", "c", "A", "d1", "d2", r"d1\a", r"d1\b", r"d2\c", "e.txt",
+/// differ in case alone; two are streams.
+pub const NAMES: [&str; 12] = [
+    "a", "b", "c", "A", "d1", "d2", r"d1\a", r"d1\b", r"d2\c", "e.txt", "a:s", "d1:s",
 ];
 
 /// Bytes of a block: transfers begin and end at blocks.

@@ -121,13 +121,12 @@ impl Runner {
                 // What the answer has kept may break in its turn, and has to be answered then, whether or not the
                 // other thread waits for that.
                 Some(Answered::Outstanding(kept)) => until_broken(kept, &done),
-                Some(Answered::Ended(outcome)) => {
-                    told.push(outcome);
-                    break;
-                }
+                // It may have broken before anybody has looked at it.
+                Some(Answered::Ended(outcome)) => outcome,
                 None => break,
             };
-            let again = (caching && is_acknowledged(&ended)).then(|| left(&ended));
+            let asks = ended.is_success() && caching && is_acknowledged(&ended);
+            let again = asks.then(|| left(&ended));
             told.push(ended);
             if again.is_none() {
                 break;
