@@ -318,3 +318,24 @@ fn security_is_stored_by_file() {
     assert_ne!(stored[20..36], owner);
     assert_eq!(set(1, &bytes[..10]), STATUS_INVALID_SECURITY_DESCR);
 }
+
+#[test]
+fn all_of_a_file_is_told_at_once() {
+    let fixture = new();
+    fixture.make(r"\f", b"four");
+    let wanted = Request {
+        desired: access::READ_ATTRIBUTES | access::DELETE,
+        ..request(r"\f", FILE_OPEN, 0)
+    };
+    let open = fixture.try_open(&wanted).unwrap().open;
+    let stat = fixture.query(open, FileStatInformation, 72).unwrap();
+    let of = |class, length| fixture.query(open, class, length).unwrap();
+    assert_eq!(stat[..8], of(FileInternalInformation, 8));
+    let network = of(FileNetworkOpenInformation, 56);
+    // Times, allocation, end of file, attributes.
+    assert_eq!(stat[8..60], network[..52]);
+    let int = |at: usize| u32::from_le_bytes(stat[at..at + 4].try_into().unwrap());
+    assert_eq!((int(60), int(64), int(68)), (0, 1, wanted.desired));
+    let small = fixture.query(open, FileStatInformation, 71);
+    assert_eq!(small, Err(STATUS_INFO_LENGTH_MISMATCH));
+}

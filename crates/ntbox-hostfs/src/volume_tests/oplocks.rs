@@ -113,6 +113,27 @@ fn what_is_replaced_breaks_first() {
     }
 }
 
+/// Reading, shared with all, breaks no filter oplock; to reserve one does.
+#[test]
+fn a_reservation_breaks_a_filter_oplock() {
+    for (options, breaks) in [(0, false), (FILE_RESERVE_OPFILTER, true)] {
+        let fixture = new();
+        fixture.make(r"\f", b"");
+        let owner = fixture.open(r"\f", FILE_OPEN, 0);
+        fixture.grant(owner, Kind::Filter);
+        let reader = Request {
+            desired: access::READ_DATA,
+            ..request(r"\f", FILE_OPEN, options)
+        };
+        let open = |effects: &mut Effects<'_>| fixture.volume.create(&reader, effects).map(drop);
+        let expected = match breaks {
+            true => (Err(STATUS_PENDING), vec![OWNER]),
+            false => (Ok(()), vec![]),
+        };
+        assert_eq!(turn(open), expected, "{options:#x}");
+    }
+}
+
 #[test]
 fn a_directory_waits_for_what_is_open_below_it() {
     let fixture = new();

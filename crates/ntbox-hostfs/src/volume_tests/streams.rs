@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::oplocks::Control;
+use crate::overlay::Overlay;
 use crate::overlays::FOLDER;
 use crate::waiting::Effects;
 
@@ -401,6 +402,32 @@ fn a_record_that_cannot_be_written_keeps_the_streams() {
     let fixture = fixture.remount(false, |_| {});
     let stream = fixture.open(r"\f:s", FILE_OPEN, 0);
     assert_eq!(fixture.read(stream, 0, 10), Ok(b"data".to_vec()));
+}
+
+/// What is longer than a record that is read would be gone with the next mount.
+#[test]
+fn there_are_no_more_streams_than_a_record_holds() {
+    let fixture = new();
+    fixture.make(r"\f:s", b"data");
+    let file = fixture.open(r"\f", FILE_OPEN, 0);
+    {
+        let mut state = fixture.volume.state();
+        let metadata = state.whole_of(file).unwrap().metadata().unwrap().unwrap();
+        // As much as so many names would have.
+        let most = vec![0; (1 << 20) - 200];
+        let grow = |overlay: &mut Overlay| overlay.security = Some(most);
+        state.overlays.change(&metadata, grow);
+    }
+    let long = format!(r"\f:{:0>250}", "");
+    assert_eq!(fixture.status(&long, FILE_CREATE, 0), STATUS_DISK_FULL);
+    assert_eq!(streams(&fixture, file).len(), 2);
+    fixture.close(file);
+    let fixture = fixture.remount(false, |_| {});
+    assert_eq!(fixture.status(r"\f:s", FILE_OPEN, 0), STATUS_SUCCESS);
+    assert_eq!(
+        fixture.status(&long, FILE_OPEN, 0),
+        STATUS_OBJECT_NAME_NOT_FOUND
+    );
 }
 
 #[test]

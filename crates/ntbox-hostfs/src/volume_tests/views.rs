@@ -86,6 +86,17 @@ fn a_file_that_is_mapped_grows_and_is_not_cut_again() {
 }
 
 #[test]
+fn the_valid_data_of_what_a_view_shows_is_not_set() {
+    for mapping in DATA {
+        let valid = |fixture: &Fixture, open| {
+            fixture.set(open, FileValidDataLengthInformation, &100i64.to_le_bytes())
+        };
+        let expected = [STATUS_USER_MAPPED_FILE, STATUS_SUCCESS];
+        assert_eq!(asked(mapping, r"\f", valid), expected, "{mapping:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_mapped_does_not_begin_anew() {
     for mapping in [DATA[0], DATA[1], Mapping::Image] {
         for name in [r"\f", r"\f:s"] {
