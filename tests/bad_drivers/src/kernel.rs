@@ -3,9 +3,10 @@
 use crate::filter::CompletionRoutine;
 use core::ffi::c_void;
 use wdk_sys::{
-    _EVENT_TYPE, _KWAIT_REASON, _MODE, CCHAR, FAST_MUTEX, IO_NO_INCREMENT, KEVENT, KIRQL,
-    LARGE_INTEGER, NTSTATUS, PIO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
-    SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, UNICODE_STRING, ntddk,
+    _EVENT_TYPE, _KWAIT_REASON, _MODE, CCHAR, FAST_MUTEX, HANDLE, IO_NO_INCREMENT, KEVENT, KIRQL,
+    LARGE_INTEGER, NTSTATUS, PIO_STACK_LOCATION, PIRP, PVOID, SL_INVOKE_ON_CANCEL,
+    SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED, STATUS_SUCCESS,
+    THREAD_ALL_ACCESS, UNICODE_STRING, ntddk,
 };
 
 unsafe extern "C" {
@@ -116,6 +117,25 @@ pub unsafe fn wait_for(event: *mut KEVENT) {
         0,
         core::ptr::null_mut(),
     );
+}
+
+/// Starts a system thread: a handle of it, which is to be closed, or null.
+pub unsafe fn start_thread(routine: unsafe extern "C" fn(PVOID)) -> HANDLE {
+    let mut handle: HANDLE = core::ptr::null_mut();
+    let status = ntddk::PsCreateSystemThread(
+        &raw mut handle,
+        THREAD_ALL_ACCESS,
+        core::ptr::null_mut(),
+        core::ptr::null_mut(),
+        core::ptr::null_mut(),
+        Some(routine),
+        core::ptr::null_mut(),
+    );
+    if status == STATUS_SUCCESS {
+        handle
+    } else {
+        core::ptr::null_mut()
+    }
 }
 
 /// An interval from now in the unit of the kernel, 100 ns.

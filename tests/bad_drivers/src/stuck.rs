@@ -2,13 +2,12 @@
 //! by the registry value `Stuck`.
 
 use crate::filter::{DispatchRoutine, dispatch, enter};
-use crate::kernel::{current_location, initialize_event, mark_pending, wait_for};
+use crate::kernel::{current_location, initialize_event, mark_pending, start_thread, wait_for};
 use core::mem::MaybeUninit;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::{
-    ERESOURCE, HANDLE, IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID,
-    STATUS_PENDING, STATUS_SUCCESS, THREAD_ALL_ACCESS, ntddk,
+    ERESOURCE, IRP_MJ_CLOSE, IRP_MJ_READ, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID,
+    STATUS_PENDING, ntddk,
 };
 
 /// Where it stays.
@@ -113,17 +112,8 @@ static mut TAKEN: KEVENT = unsafe { core::mem::zeroed() };
 unsafe fn wait_for_lock() {
     initialize_event(&raw mut TAKEN);
     let _ = ntddk::ExInitializeResourceLite(&raw mut RESOURCE);
-    let mut handle: HANDLE = null_mut();
-    let status = ntddk::PsCreateSystemThread(
-        &raw mut handle,
-        THREAD_ALL_ACCESS,
-        null_mut(),
-        null_mut(),
-        null_mut(),
-        Some(keep_lock),
-        null_mut(),
-    );
-    if status == STATUS_SUCCESS {
+    let handle = start_thread(keep_lock);
+    if !handle.is_null() {
         let _ = ntddk::ZwClose(handle);
         wait_for(&raw mut TAKEN);
         acquire();

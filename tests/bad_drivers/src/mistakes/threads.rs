@@ -3,14 +3,14 @@
 use super::Mistake;
 use super::manners::push_lock_routines;
 use crate::filter::{DispatchRoutine, dispatch, enter, leave, lower};
-use crate::kernel::{skip_location, wait_for};
+use crate::kernel::{self, skip_location, wait_for};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wdk_sys::{
     _MODE, _WORK_QUEUE_TYPE, ERESOURCE, HANDLE, IRP_MJ_QUERY_INFORMATION, KAPC_STATE, KDPC, KMUTEX,
     NTSTATUS, PDEVICE_OBJECT, PEPROCESS, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS,
-    THREAD_ALL_ACCESS, WORK_QUEUE_ITEM, ntddk,
+    WORK_QUEUE_ITEM, ntddk,
 };
 
 /// What is queued is queued once: memory for it is needed until its routine has run.
@@ -186,17 +186,8 @@ pub(super) unsafe fn start_once(routine: unsafe extern "C" fn(PVOID)) {
         return;
     }
     ntddk::KeInitializeMutex(&raw mut MUTEX, 0);
-    let mut handle: HANDLE = null_mut();
-    let status = ntddk::PsCreateSystemThread(
-        &raw mut handle,
-        THREAD_ALL_ACCESS,
-        null_mut(),
-        null_mut(),
-        null_mut(),
-        Some(routine),
-        null_mut(),
-    );
-    if status != STATUS_SUCCESS {
+    let handle = kernel::start_thread(routine);
+    if handle.is_null() {
         return;
     }
     let mut thread: PVOID = null_mut();
