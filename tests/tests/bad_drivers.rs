@@ -808,6 +808,8 @@ caught! {
     pages_whose_return_is_answered_by_fast_io_are_caught = "mdl-not-completed";
     /// V (files): the same with requests.
     pages_whose_return_is_answered_are_caught = "mdl-request-answered";
+    /// V (files): a wait where nobody may wait.
+    a_wait_for_a_page_file_is_caught = "page-file-waits";
     /// F1: no FastIoRead above a file system that has it.
     missing_fast_io_is_caught = "fast-io-missing";
     /// V (memory): the registry path used after DriverEntry.

@@ -15,7 +15,6 @@ use ntbox::nt::{
 };
 use ntbox::pool;
 use ntbox::processor::thread::PROCESSORS;
-use ntbox::processor::top_level::Component;
 use ntbox::user::locks::Range;
 use ntbox::user::{File, Mapping, Pending};
 use std::collections::BTreeSet;
@@ -53,8 +52,9 @@ fn use_volume(volume: &Volume, name: &str) {
     let _any = file.query_information(FileInternalInformation, 8);
     let basic = file.query_information(FileBasicInformation, 40);
     let _any = file.set_information(FileBasicInformation, &basic.data);
-    let _any = file.map(Mapping::ReadOnly);
-    let _any = file.page_in(0, Component::None);
+    if let (_, Some(view)) = file.map(Mapping::ReadOnly) {
+        let _any = view.page_in(0);
+    }
     let range = Range {
         offset: 0,
         length: 8,

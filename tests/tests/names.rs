@@ -95,14 +95,15 @@ fn a_mapped_file_has_its_name_until_it_is_closed() {
         let client = traces_names_like("");
         let file = volume.create("\\Mapped");
         assert!(file.write(Some(0), &[1; PAGE]).is_success());
+        assert!(file.flush().is_success());
         let (mapped, view) = file.map(Mapping::Writable);
         assert!(mapped.is_success(), "{mapped:?}");
         drop(file);
         let view = view.expect("it is mapped");
-        let mut expected = vec![Operation::CLEANUP];
+        let mut expected = vec![Operation::PAGING_WRITE, Operation::CLEANUP];
         assert!(view.page_in(0).is_success());
         expected.push(Operation::PAGING_READ);
-        for writer in Writer::ALL {
+        for writer in Writer::OF_VIEWS {
             assert!(view.page_out(0, &[2; PAGE], writer).is_success());
             expected.push(Operation::PAGING_WRITE);
         }

@@ -9,11 +9,12 @@ use ntbox_kernel::nt::{STATUS_CANCELLED, STATUS_DELETE_PENDING, STATUS_NOTIFY_CL
 
 impl Volume {
     /// The last handle of the file object is closed: what it holds is given up, what waits
-    /// through it ends, and a file that is to be deleted goes when no other handle is left.
-    pub fn cleanup(&self, id: OpenId, effects: &mut Effects<'_>) {
+    /// through it ends, and a file that is to be deleted goes when no other handle is left. Whether nobody can ask for
+    /// its data any more.
+    pub fn cleanup(&self, id: OpenId, effects: &mut Effects<'_>) -> bool {
         let mut state = self.state();
         let Some(open) = state.opens.get_mut(&id).filter(|open| !open.cleaned_up) else {
-            return;
+            return false;
         };
         open.cleaned_up = true;
         open.scan = None;
@@ -27,7 +28,7 @@ impl Volume {
             state.locked_by = None;
         }
         let Some(node) = state.files.get_mut(&file) else {
-            return;
+            return false;
         };
         node.shares.remove(shared);
         locks::release(&mut node.locks, id.0, STATUS_CANCELLED, effects);
@@ -39,14 +40,14 @@ impl Volume {
             stream.delete_pending && !stream.removed && (stream.handles == 0 || at_once)
         });
         let Ok(link) = state.link_of_mut(id) else {
-            return;
+            return false;
         };
         link.handles = link.handles.saturating_sub(1);
         link.delete_pending |= delete_on_close && !is_stream;
         let at_once = at_once && !is_stream;
         let goes = link.delete_pending && !link.removed && (link.handles == 0 || at_once);
         if state.dismounted {
-            return;
+            return true;
         }
         if modified != 0 && !goes && !stream_goes {
             state.report_data(id, modified, effects);
@@ -57,6 +58,7 @@ impl Volume {
         if goes {
             remove(&mut state, id, whole, effects);
         }
+        state.is_unreachable(id)
     }
 
     /// The file object is gone.
@@ -88,6 +90,16 @@ impl Volume {
 }
 
 impl State {
+    /// No handle of what `id` has opened is left, and no name of it.
+    fn is_unreachable(&self, id: OpenId) -> bool {
+        let Ok(node) = self.file_of(id) else {
+            return false;
+        };
+        match &node.stream {
+            Some(stream) => stream.removed && stream.handles == 0,
+            None => node.is_gone() && node.links.values().all(|link| link.handles == 0),
+        }
+    }
     /// A file object of it is gone; the node, if it was the last one.
     fn release(&mut self, file: Identity) -> Option<FileNode> {
         let node = self.files.get_mut(&file)?;

@@ -18,8 +18,8 @@ use ntbox_kernel::exports::fsrtl::contexts;
 use ntbox_kernel::host::file::Identity;
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, FAST_MUTEX, FILE_OBJECT, FSRTL_ADVANCED_FCB_HEADER, FSRTL_FCB_HEADER_V2,
-    FSRTL_FLAG_ADVANCED_HEADER, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS, FastIoIsPossible,
-    FastIoIsQuestionable, LIST_ENTRY, SECTION_OBJECT_POINTERS,
+    FSRTL_FLAG_ADVANCED_HEADER, FSRTL_FLAG2_IS_PAGING_FILE, FSRTL_FLAG2_SUPPORTS_FILTER_CONTEXTS,
+    FastIoIsPossible, FastIoIsQuestionable, LIST_ENTRY, SECTION_OBJECT_POINTERS,
 };
 use ntbox_kernel::pool;
 use ntbox_kernel::processor::dispatcher;
@@ -51,8 +51,6 @@ pub struct FileContext {
     header: FSRTL_ADVANCED_FCB_HEADER,
     section: SECTION_OBJECT_POINTERS,
     mutex: FAST_MUTEX,
-    /// Its address is `PrivateCacheMap` of cached opens.
-    cache_map: u64,
 }
 
 /// `FsContext2`.
@@ -112,9 +110,14 @@ impl Mounted {
         if let Some(node) = self.volume.state().files.get_mut(&created.file) {
             node.sections = sections.addr();
         }
-        if created.cached {
+        if created.page_file {
             // SAFETY: as above.
-            file.PrivateCacheMap = unsafe { &raw mut (*context).cache_map }.cast();
+            let flags = unsafe { &raw mut (*context).header.Base.Flags2 };
+            // SAFETY: as above; drivers may look at it.
+            unsafe { AtomicU8::from_ptr(flags) }
+                .fetch_or(FSRTL_FLAG2_IS_PAGING_FILE as u8, Ordering::Relaxed);
+        }
+        if created.cached {
             file.Flags |= ntbox_kernel::nt::FO_CACHE_SUPPORTED;
         }
         self.update(context.cast(), created.open);
@@ -165,8 +168,17 @@ impl Mounted {
         }
         let (context, _) = entry.remove();
         drop(files);
+        let context: *mut FileContext = context as *mut FileContext;
+        // SAFETY: it is freed below.
+        let sections = unsafe { &raw mut (*context).section }.addr();
+        // A create may have entered the file already, which gets a context of its own.
+        if let Some(node) = self.volume.state().files.get_mut(&file)
+            && node.sections == sections
+        {
+            node.sections = 0;
+        }
         // SAFETY: no file object points at it any more.
-        unsafe { delete_file_context(context as *mut FileContext) };
+        unsafe { delete_file_context(context) };
     }
 }
 

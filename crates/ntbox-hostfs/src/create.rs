@@ -52,6 +52,8 @@ pub struct Request {
     pub open_target_directory: bool,
     /// `SL_CASE_SENSITIVE`.
     pub case_sensitive: bool,
+    /// The memory manager keeps pages in it.
+    pub page_file: bool,
     /// Self-relative security descriptor of a new file.
     pub security: Option<Vec<u8>>,
     /// The key of its oplocks (`GUID_ECP_OPLOCK_KEY`, `GUID_ECP_DUAL_OPLOCK_KEY`).
@@ -89,6 +91,8 @@ pub struct Created {
     pub shared: Use,
     /// Reads and writes may be tried as fast I/O.
     pub cached: bool,
+    /// The memory manager keeps pages in it.
+    pub page_file: bool,
     /// Units of the last component, for a target directory.
     pub last_component: usize,
     /// An oplock is breaking that the create did not wait for (`FILE_COMPLETE_IF_OPLOCKED`).
@@ -292,7 +296,7 @@ impl Volume {
             metadata.kind == Kind::Directory,
             path.trailing_backslash,
         )?;
-        Ok(state.file_state(&metadata))
+        Ok(state.entry_state(&metadata))
     }
 
     fn open_root(&self, state: &State, request: &Request) -> Result<New, NTSTATUS> {

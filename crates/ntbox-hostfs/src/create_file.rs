@@ -15,6 +15,7 @@ use ntbox_kernel::nt::{
     STATUS_MEDIA_WRITE_PROTECTED, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_INVALID,
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SHARING_VIOLATION, STATUS_USER_MAPPED_FILE,
 };
+use ntbox_kernel::user::cache;
 use std::sync::Arc;
 
 impl Volume {
@@ -305,6 +306,9 @@ fn overwrite(
             .file
             .set_size(0)
             .map_err(|error| host_status::of(&error))?;
+        if let Some(open) = state.files.get(&metadata.identity) {
+            cache::set_size(open.sections, 0);
+        }
     }
     let kept = if request.disposition == FILE_SUPERSEDE {
         0

@@ -120,7 +120,7 @@ impl Layout {
         if !self.state {
             return record.int([length]).units(name).finish();
         }
-        let file = state.file_state(metadata);
+        let file = state.entry_state(metadata);
         let record = record
             .long(file.times)
             .long([file.size, file.allocation])

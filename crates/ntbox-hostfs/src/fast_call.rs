@@ -8,6 +8,7 @@
     reason = "arguments are given by pointer"
 )]
 
+use super::cached::CachedFile;
 use super::context::{self, Mounted};
 use super::data::Transfer;
 use super::oplocks::Operation;
@@ -16,10 +17,12 @@ use super::waiting::Effects;
 use super::{adversary, pending, tally};
 use ntbox_kernel::io_manager::witness;
 use ntbox_kernel::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, IO_STATUS_BLOCK, NTSTATUS,
-    STATUS_SUCCESS,
+    DEVICE_OBJECT, FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_WRITE_THROUGH, IO_STATUS_BLOCK,
+    NTSTATUS, STATUS_SUCCESS,
 };
 use ntbox_kernel::processor::thread;
+use ntbox_kernel::processor::top_level::Component;
+use ntbox_kernel::user::cache;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -123,15 +126,30 @@ impl Call {
             offset,
             process: current_process(),
             key,
-            paging: false,
-            aligned: false,
+            // SAFETY: the caller's file object is alive.
+            through: unsafe { (*self.file).Flags } & FO_WRITE_THROUGH != 0,
+            ..Transfer::default()
         }
     }
     /// Noncached opens and volumes take no data this way.
     pub(super) fn is_cached(&self) -> bool {
         // SAFETY: the caller's file object is alive.
-        let file = unsafe { &*self.file };
-        file.Flags & FO_NO_INTERMEDIATE_BUFFERING == 0 && !file.PrivateCacheMap.is_null()
+        let flags = unsafe { (*self.file).Flags };
+        // SAFETY: as above.
+        let private = unsafe { cache::private_map(self.file) };
+        flags & FO_NO_INTERMEDIATE_BUFFERING == 0 && !private.load(Ordering::Relaxed).is_null()
+    }
+    /// The file, whose data is cached.
+    pub(super) fn cached(&self) -> CachedFile<'_> {
+        // SAFETY: the caller's file object is alive.
+        unsafe {
+            CachedFile::new(
+                &self.mounted.volume,
+                self.open,
+                self.file,
+                Component::FastIo,
+            )
+        }
     }
     /// An operation that breaks an oplock, and may have to wait for that, takes an IRP.
     pub(super) fn oplock_allows(&self, operation: Operation) -> bool {

@@ -101,7 +101,7 @@ unsafe extern "win64" fn read(
     file: File,
     offset: *mut i64,
     length: u32,
-    _wait: u8,
+    wait: u8,
     key: u32,
     buffer: *mut c_void,
     iosb: Iosb,
@@ -124,7 +124,11 @@ unsafe extern "win64" fn read(
                     length => std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length as usize),
                 };
                 let transfer = call.transfer(offset, key);
-                let (status, count) = call.mounted.volume.read(call.open, &transfer, bytes);
+                let cached = call.cached();
+                if wait == 0 && !cached.is_here(offset, length, false) {
+                    return None;
+                }
+                let (status, count) = cached.read(&transfer, bytes);
                 match status {
                     STATUS_SUCCESS => {
                         call.moved(offset + count as i64, FO_FILE_FAST_IO_READ);
@@ -142,7 +146,7 @@ unsafe extern "win64" fn write(
     file: File,
     offset: *mut i64,
     length: u32,
-    _wait: u8,
+    wait: u8,
     key: u32,
     buffer: *mut c_void,
     iosb: Iosb,
@@ -170,8 +174,12 @@ unsafe extern "win64" fn write(
                     length => std::slice::from_raw_parts(buffer.cast::<u8>(), length as usize),
                 };
                 let transfer = call.transfer(offset, key);
-                let ((status, count), offset) =
-                    call.mounted.volume.write(call.open, &transfer, bytes);
+                let cached = call.cached();
+                // Data that is to be on the disk takes an IRP (`FsRtlCopyWrite`).
+                if transfer.through || wait == 0 && !cached.is_here(offset, length, true) {
+                    return None;
+                }
+                let ((status, count), offset) = cached.write(&transfer, bytes);
                 if status != STATUS_SUCCESS {
                     return None;
                 }
@@ -257,8 +265,7 @@ unsafe extern "win64" fn mdl_read(
                     return None;
                 }
                 let transfer = call.transfer(*offset, key);
-                let lent = mdl_transfers::lend(&call.mounted.volume, call.open, &transfer, length);
-                match lent {
+                match mdl_transfers::lend(&call.cached(), &transfer, length) {
                     Ok((pages, count)) => {
                         list.write(pages);
                         call.moved(*offset + count as i64, FO_FILE_FAST_IO_READ);
@@ -311,8 +318,8 @@ unsafe extern "win64" fn prepare_mdl_write(
                     return None;
                 }
                 let transfer = call.transfer(*offset, key);
-                let volume = &call.mounted.volume;
-                let pages = mdl_transfers::prepare(volume, call.open, &transfer, length).ok()?;
+                let make_room = |length| call.cached().make_room(&transfer, length);
+                let pages = mdl_transfers::prepare(length, make_room).ok()?;
                 list.write(pages);
                 call.moved(*offset + i64::from(length), FO_FILE_MODIFIED);
                 call.update();
@@ -333,8 +340,11 @@ unsafe extern "win64" fn mdl_write_complete(
     let offset = unsafe { *offset };
     let take_back = |call: &Call| {
         // What cannot be written is said to a request, which comes with the list if this is declined.
-        mdl_transfers::write(&call.mounted.volume, call.open, offset, list)
-            .filter(|status| *status == STATUS_SUCCESS)?;
+        let through = call.transfer(offset, 0).through;
+        mdl_transfers::write(offset, through, list, |transfer, bytes| {
+            call.cached().write(transfer, bytes)
+        })
+        .filter(|status| *status == STATUS_SUCCESS)?;
         cache_pages::take_back(list)?;
         Some((STATUS_SUCCESS, 0))
     };

@@ -91,8 +91,11 @@ pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
         return STATUS_INVALID_PARAMETER;
     }
     if let Some(mounted) = volume_devices::on_storage(storage) {
+        // What cannot be written is lost.
+        let _ = mounted.volume.write_back();
         let mut effects = Effects::new(&pending::claim);
         mounted.volume.dismount(&mut effects);
+        mounted.volume.forget_cached();
         pending::finish_waiting(effects.into_finished(), true);
         return volume_devices::take_away(mounted);
     }

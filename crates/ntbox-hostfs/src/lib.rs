@@ -2,7 +2,7 @@
 //!
 //! Two layers. [`volume`] is the file system without IRPs: names ([`names`],
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
-//! ([`data`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`links`],
+//! ([`data`], [`cached`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`links`],
 //! [`volume_information`], [`security`], [`extended_attributes`]), reparse points ([`reparse`]), listings
 //! ([`directory`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
@@ -22,6 +22,7 @@ mod announced;
 pub mod asked;
 mod attribute_list;
 pub mod buffers;
+mod cached;
 pub mod close;
 pub mod context;
 pub mod control;

@@ -3,22 +3,20 @@
 //! A write makes the file large enough before it lends pages, and puts what is in them into the file when they come
 //! back: whoever cuts the file off meanwhile, cuts them off too. DDI: `CcMdlRead`, `CcPrepareMdlWrite`.
 
+use super::cached::CachedFile;
 use super::data::Transfer;
-use super::volume::{OpenId, Volume};
+use super::waiting::Reply;
 use ntbox_kernel::io_manager::cache_pages;
-use ntbox_kernel::nt::{
-    MDL, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
-};
+use ntbox_kernel::nt::{MDL, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS};
 
 /// Lends pages with what a read of `length` bytes gives; how many bytes that are.
 pub fn lend(
-    volume: &Volume,
-    open: OpenId,
+    file: &CachedFile<'_>,
     transfer: &Transfer,
     length: u32,
 ) -> Result<(*mut MDL, usize), NTSTATUS> {
     let mut bytes = room(length)?;
-    let (status, count) = volume.read(open, transfer, &mut bytes);
+    let (status, count) = file.read(transfer, &mut bytes);
     if status != STATUS_SUCCESS {
         return Err(status);
     }
@@ -26,27 +24,31 @@ pub fn lend(
     Ok((lend_all(&bytes)?, count))
 }
 
-/// Lends pages for a write of `length` bytes.
+/// Lends pages for a write of `length` bytes, for which `make_room` makes the file large enough.
 pub fn prepare(
-    volume: &Volume,
-    open: OpenId,
-    transfer: &Transfer,
     length: u32,
+    make_room: impl FnOnce(u32) -> Result<(), NTSTATUS>,
 ) -> Result<*mut MDL, NTSTATUS> {
-    let offset = u64::try_from(transfer.offset).map_err(|_| STATUS_INVALID_PARAMETER)?;
-    volume.make_room(open, transfer, offset, length)?;
+    make_room(length)?;
     lend_all(&room(length)?)
 }
 
-/// Writes what is in pages that were lent for a write; none if `list` is not out. They stay lent.
-pub fn write(volume: &Volume, open: OpenId, offset: i64, list: *const MDL) -> Option<NTSTATUS> {
+/// Has `to` write what is in pages that were lent for a write, if need be `through` the cache; none if `list` is not out.
+/// They stay lent.
+pub fn write(
+    offset: i64,
+    through: bool,
+    list: *const MDL,
+    to: impl FnOnce(&Transfer, &[u8]) -> (Reply, i64),
+) -> Option<NTSTATUS> {
     let bytes = cache_pages::read(list)?;
     let transfer = Transfer {
         offset,
         paging: true,
+        through,
         ..Transfer::default()
     };
-    let ((status, _), _) = volume.write(open, &transfer, &bytes);
+    let ((status, _), _) = to(&transfer, &bytes);
     Some(status)
 }
 

@@ -16,9 +16,10 @@ use ntbox_kernel::io_manager::{ecp, file};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DUAL_OPLOCK_KEY_ECP_CONTEXT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT,
     FILE_OPEN_BY_FILE_ID, FO_VOLUME_OPEN, GUID_ECP_DUAL_OPLOCK_KEY, GUID_ECP_OPLOCK_KEY,
-    IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY,
-    STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR, STATUS_OPLOCK_BREAK_IN_PROGRESS,
-    STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS, file_id, reparse, unicode,
+    IO_SECURITY_CONTEXT, IRP, IrpExt, NTSTATUS, SL_CASE_SENSITIVE, SL_OPEN_PAGING_FILE,
+    SL_OPEN_TARGET_DIRECTORY, STATUS_INVALID_PARAMETER, STATUS_INVALID_SECURITY_DESCR,
+    STATUS_OPLOCK_BREAK_IN_PROGRESS, STATUS_PENDING, STATUS_REPARSE, STATUS_SUCCESS, file_id,
+    reparse, unicode,
 };
 use ntbox_kernel::pool;
 use std::ffi::c_void;
@@ -235,6 +236,7 @@ unsafe fn request_of(irp: *mut IRP, place: &Place) -> Result<Request, NTSTATUS> 
         allocation,
         open_target_directory: flags & SL_OPEN_TARGET_DIRECTORY != 0,
         case_sensitive: flags & SL_CASE_SENSITIVE != 0,
+        page_file: flags & SL_OPEN_PAGING_FILE != 0,
         security,
         // SAFETY: the caller's create.
         oplock_key: unsafe { oplock_key(irp) },

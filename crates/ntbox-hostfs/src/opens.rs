@@ -117,6 +117,12 @@ impl State {
             overlay.set_attributes(metadata.kind, attributes)
         });
     }
+    /// State of a directory's entry as NT sees it: of a file that is open, what its handles see.
+    pub fn entry_state(&self, metadata: &Metadata) -> FileState {
+        let open = self.files.get(&metadata.identity);
+        let seen = open.and_then(|file| file.metadata().ok().flatten());
+        self.file_state(seen.as_ref().unwrap_or(metadata))
+    }
     /// State of a host file as NT sees it. Sizes that are the host's own business (of its
     /// directories, of its blocks) are left out of it.
     pub fn file_state(&self, metadata: &Metadata) -> FileState {
@@ -181,7 +187,7 @@ impl Object {
     /// As the host says.
     pub fn metadata(&self) -> Result<Option<Metadata>, NTSTATUS> {
         match self {
-            Self::File(stream) => stream.file.metadata().map(Some),
+            Self::File(stream) => stream.metadata().map(Some),
             Self::Directory(directory) => directory.metadata().map(Some),
             Self::Volume => Ok(None),
         }
@@ -312,6 +318,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
         granted: new.granted,
         shared: new.shared,
         cached: opened == Opened::File && !request.has(FILE_NO_INTERMEDIATE_BUFFERING),
+        page_file: request.page_file,
         last_component: 0,
         breaks_oplock: false,
     }

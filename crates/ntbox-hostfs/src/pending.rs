@@ -18,8 +18,8 @@ use super::{announced, buffers, context, tally, workers};
 use ntbox_kernel::io_manager::identity::{self, Choice};
 use ntbox_kernel::io_manager::{call, cancel, complete, device as devices, irp as requests};
 use ntbox_kernel::nt::{
-    DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IRP_MJ_CREATE, IrpExt, NTSTATUS,
-    STATUS_CANCELLED, STATUS_PENDING,
+    DEVICE_OBJECT, DISPATCH_LEVEL, FILE_OBJECT, IRP, IRP_MJ_CREATE, IRP_PAGING_IO, IrpExt,
+    NTSTATUS, STATUS_CANCELLED, STATUS_PENDING,
 };
 use ntbox_kernel::processor::irql;
 use std::collections::HashMap;
@@ -50,13 +50,25 @@ struct Sent {
 unsafe impl Send for Sent {}
 
 impl Sent {
+    /// Works on the request. What that leads to, as pages that are read, is of the same call in whatever thread.
+    ///
+    /// # Safety
+    /// The request is the caller's.
+    unsafe fn worked(self) -> Worked {
+        // SAFETY: contract.
+        let identity = unsafe { requests::identity(self.irp) };
+        identity::on_behalf_of(identity, || {
+            // SAFETY: contract.
+            unsafe { (self.work)(self.device, self.irp) }
+        })
+    }
     /// Works on the request and completes it here, at `level` at least.
     ///
     /// # Safety
     /// The request is the caller's.
     unsafe fn finish_here(self, level: u8) -> NTSTATUS {
         // SAFETY: contract.
-        match unsafe { (self.work)(self.device, self.irp) } {
+        match unsafe { self.worked() } {
             Worked::Done(status, information) => {
                 let _raised = irql::raised_to(level);
                 // SAFETY: contract; it does not wait anywhere.
@@ -72,7 +84,7 @@ impl Sent {
     /// The request is the caller's, and marked pending.
     unsafe fn finish_in_dpc(self) {
         // SAFETY: contract.
-        if let Worked::Done(status, information) = unsafe { (self.work)(self.device, self.irp) } {
+        if let Worked::Done(status, information) = unsafe { self.worked() } {
             workers::queue_dpc(Box::new(move || {
                 let sent = self;
                 // SAFETY: contract; the DPC owns the request now.
@@ -96,7 +108,11 @@ pub unsafe fn run(device: *mut DEVICE_OBJECT, irp: *mut IRP, work: Work) -> NTST
         // SAFETY: contract.
         unsafe { requests::set_identity(irp, identity) };
     }
-    let choice = adversary::choose(identity, location.MajorFunction, location.MinorFunction);
+    // SAFETY: contract.
+    let is_paging = unsafe { (*irp).Flags } & IRP_PAGING_IO != 0;
+    // A paging request within a call is decided about by itself.
+    let minor = location.MinorFunction | u8::from(is_paging) << 7;
+    let choice = adversary::choose(identity, location.MajorFunction, minor);
     // SAFETY: contract.
     unsafe { run_as(choice, device, irp, work) }
 }

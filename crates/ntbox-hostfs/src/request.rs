@@ -7,6 +7,7 @@
 )]
 
 use super::buffers;
+use super::cached::CachedFile;
 use super::context::{self, Mounted};
 use super::data::Transfer;
 use super::oplocks::Operation;
@@ -15,10 +16,12 @@ use super::volume::OpenId;
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::nt::stack_location::ReadWrite;
 use ntbox_kernel::nt::{
-    FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_SYNCHRONOUS_IO, IO_STACK_LOCATION, IRP,
-    IRP_PAGING_IO, IrpExt, MDL, STATUS_INVALID_HANDLE, STATUS_PENDING,
+    FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH,
+    IO_STACK_LOCATION, IRP, IRP_NOCACHE, IRP_PAGING_IO, IrpExt, MDL, SL_WRITE_THROUGH,
+    STATUS_INVALID_HANDLE, STATUS_PENDING,
 };
 use ntbox_kernel::processor::thread;
+use ntbox_kernel::processor::top_level::Component;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A request and its open file.
@@ -108,7 +111,22 @@ impl Request {
             key: parameters.Key,
             paging,
             aligned: flags & FO_NO_INTERMEDIATE_BUFFERING != 0 && !paging,
+            through: flags & FO_WRITE_THROUGH != 0
+                || u32::from(self.location.Flags) & SL_WRITE_THROUGH != 0,
         }
+    }
+    /// Whether a read or write goes around the cache.
+    pub fn is_uncached(&self) -> bool {
+        // SAFETY: a request's file object is alive.
+        let flags = unsafe { (*self.file).Flags };
+        flags & FO_NO_INTERMEDIATE_BUFFERING != 0
+            || self.header().Flags & (IRP_NOCACHE | IRP_PAGING_IO) != 0
+    }
+    /// The file, whose data is cached.
+    pub fn cached(&self) -> CachedFile<'_> {
+        let (volume, open) = (&self.mounted.volume, self.open);
+        // SAFETY: a request's file object is alive, as long as the request is worked on.
+        unsafe { CachedFile::new(volume, open, self.file, Component::FileSystem) }
     }
     /// Gives the request's sender a list of pages.
     pub fn give_mdl(&self, list: *mut MDL) {

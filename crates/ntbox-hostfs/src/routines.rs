@@ -12,11 +12,14 @@ use super::extended_attributes::EaQuery;
 use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
+use super::volume::Object;
 use super::waiting::{Effects, Reply};
-use super::{buffers, context, mdl_transfers, opening, reparse, setting, volume_devices};
+use super::{buffers, context, mdl_transfers, opening, reparse, setting, volume_devices, workers};
 use ntbox_kernel::io_manager::{cache_pages, mount};
 use ntbox_kernel::nt::*;
+use ntbox_kernel::user::cache;
 use std::ptr::slice_from_raw_parts;
+use windows_sys::Win32::System::Ioctl::{FSCTL_DISMOUNT_VOLUME, FSCTL_LOCK_VOLUME};
 
 /// What a read or write has to do with pages of the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,10 +68,14 @@ routines! {
     /// `IRP_MJ_CLEANUP`.
     fn cleanup(request) {
         let mut effects = Effects::new(&pending::claim);
-        request.mounted.volume.cleanup(request.open, &mut effects);
+        let gone = request.mounted.volume.cleanup(request.open, &mut effects);
         pending::finish_waiting(effects.into_finished(), true);
         pending::release_held(request.file);
         request.update();
+        // SAFETY: a request's file object is alive.
+        let cancelled = unsafe { (*request.file).Flags } & FO_FILE_OPEN_CANCELLED != 0;
+        // SAFETY: as above, and nothing is locked.
+        unsafe { cache::uninitialize(request.file, gone || cancelled) };
         request.set_flags(FO_CLEANUP_COMPLETE);
         Ok(Worked::Done(STATUS_SUCCESS, 0))
     }
@@ -102,14 +109,16 @@ routines! {
             return Ok(worked);
         }
         let (status, count) = if by_mdl == ByMdl::Begins {
-            let (pages, count) =
-                mdl_transfers::lend(&request.mounted.volume, request.open, &transfer, parameters.Length)?;
+            let (pages, count) = mdl_transfers::lend(&request.cached(), &transfer, parameters.Length)?;
             request.give_mdl(pages);
             (STATUS_SUCCESS, count)
         } else {
             // SAFETY: the request is this routine's.
             let buffer = unsafe { buffers::output(request.irp, parameters.Length) }?;
-            request.mounted.volume.read(request.open, &transfer, buffer)
+            match request.is_uncached() {
+                true => request.mounted.volume.read(request.open, &transfer, buffer),
+                false => request.cached().read(&transfer, buffer),
+            }
         };
         if status == STATUS_SUCCESS && request.is_synchronous() && !transfer.paging {
             request.move_to(transfer.offset + count as i64);
@@ -124,8 +133,11 @@ routines! {
         let by_mdl = ByMdl::of(request);
         if by_mdl == ByMdl::Completes {
             let list = request.take_mdl();
-            let volume = &request.mounted.volume;
-            let written = mdl_transfers::write(volume, request.open, parameters.ByteOffset, list);
+            let through = request.transfer(parameters).through;
+            let cached = request.cached();
+            let written = mdl_transfers::write(parameters.ByteOffset, through, list, |transfer, bytes| {
+                cached.write(transfer, bytes)
+            });
             cache_pages::take_back(list);
             request.update();
             return Ok(Worked::Done(written.ok_or(STATUS_INVALID_PARAMETER)?, 0));
@@ -140,13 +152,16 @@ routines! {
         }
         let volume = &request.mounted.volume;
         let ((status, count), offset) = if by_mdl == ByMdl::Begins {
-            let pages = mdl_transfers::prepare(volume, request.open, &transfer, parameters.Length)?;
+            let pages = mdl_transfers::prepare(parameters.Length, |length| request.cached().make_room(&transfer, length))?;
             request.give_mdl(pages);
             ((STATUS_SUCCESS, parameters.Length as usize), transfer.offset)
         } else {
             // SAFETY: the request is this routine's.
             let buffer = unsafe { buffers::input(request.irp, parameters.Length) }?;
-            volume.write(request.open, &transfer, buffer)
+            match request.is_uncached() {
+                true => volume.write(request.open, &transfer, buffer),
+                false => request.cached().write(&transfer, buffer),
+            }
         };
         if status == STATUS_SUCCESS && !transfer.paging {
             request.set_flags(FO_FILE_MODIFIED);
@@ -305,22 +320,44 @@ routines! {
         let output = buffered(parameters.OutputBufferLength)?;
         let volume = &request.mounted.volume;
         let code = parameters.ControlCode;
+        let takes_volume = code == FSCTL_LOCK_VOLUME || code == FSCTL_DISMOUNT_VOLUME;
+        let is_of_volume = volume.state().file_of(request.open).is_ok_and(|file| matches!(file.object, Object::Volume));
+        if takes_volume && is_of_volume {
+            // What cannot be written is lost, or left to the lazy writer.
+            let _ = workers::while_waiting(|| volume.write_back());
+        }
         let dismounted = volume.state().dismounted;
         let reply = request.with_effects(|effects| match reparse::is_control(code) {
             true => volume.reparse_control(request.open, code, &input, output, effects),
             false => volume.control(request.open, code, output, effects),
         });
+        if code == FSCTL_LOCK_VOLUME && is_of_volume && reply.0 == STATUS_SUCCESS {
+            // What was closed meanwhile: from now on nobody writes.
+            let _ = workers::while_waiting(|| volume.write_back());
+        }
         if !dismounted && volume.state().dismounted {
+            volume.forget_cached();
             volume_devices::take_away(request.mounted);
         }
         Ok(done(reply))
     }
 
-    /// `IRP_MJ_FLUSH_BUFFERS`. Nothing is buffered in the box: written data is the host's, which need not put it
-    /// on its disk for a program here to be right.
+    /// `IRP_MJ_FLUSH_BUFFERS`: of a file what is cached of it, of the volume and its root all that is. What is the
+    /// host's then, the host need not put on its disk for a program here to be right.
     fn flush(request) {
-        let usable = request.mounted.volume.state().usable(request.open).err();
-        Ok(Worked::Done(usable.unwrap_or(STATUS_SUCCESS), 0))
+        let volume = &request.mounted.volume;
+        let (pointers, whole) = {
+            let state = volume.state();
+            state.usable(request.open)?;
+            let file = state.file_of(request.open)?;
+            let is_root = file.is_directory() && state.link_of(request.open)?.parent.is_none();
+            (file.sections, is_root || matches!(file.object, Object::Volume))
+        };
+        let flushed = workers::while_waiting(|| match whole {
+            true => volume.write_back(),
+            false => cache::flush(pointers, None),
+        });
+        Ok(Worked::Done(flushed.err().unwrap_or(STATUS_SUCCESS), 0))
     }
 
     /// `IRP_MJ_QUERY_SECURITY`.

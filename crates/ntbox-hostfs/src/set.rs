@@ -22,6 +22,7 @@ use ntbox_kernel::nt::{
     STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
     STATUS_USER_MAPPED_FILE,
 };
+use ntbox_kernel::user::cache;
 use std::sync::Arc;
 
 /// `FILE_DISPOSITION_*`.
@@ -262,6 +263,7 @@ impl Volume {
                 .file
                 .set_size(size)
                 .map_err(|error| host_status::of(&error))?;
+            cache::set_size(sections, size);
         }
         let mut state = self.state();
         let file = state.file_of_mut(id)?;
@@ -347,7 +349,7 @@ fn set_host_times(
         return Ok(());
     }
     match object {
-        Object::File(stream) => stream.file.set_times(accessed, written),
+        Object::File(stream) => stream.set_times(accessed, written),
         Object::Directory(directory) => directory.set_times(accessed, written),
         Object::Volume => return Err(STATUS_INVALID_PARAMETER),
     }

@@ -27,6 +27,7 @@ use ntbox_kernel::nt::{
     STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_NOT_FOUND,
     STATUS_SUCCESS,
 };
+use ntbox_kernel::user::cache;
 use std::sync::Arc;
 
 /// What a stream that may be deleted has to be shared for.
@@ -197,6 +198,7 @@ impl Volume {
             stream.file.set_size(0).map_err(failed)?;
             if let Some(open) = state.files.get_mut(&identity) {
                 open.reserved = 0;
+                cache::set_size(open.sections, 0);
             }
             let path = names::with_stream(wanted.whole.link.components.clone(), &named.name);
             let changed = Change {

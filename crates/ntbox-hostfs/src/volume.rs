@@ -24,7 +24,7 @@ use super::overlays::Overlays;
 use super::resolve::Tree;
 use super::share::{Shares, Use};
 use super::waiting::Ticket;
-use ntbox_kernel::host::file::{Directory, File, Identity};
+use ntbox_kernel::host::file::{Directory, File, Identity, Metadata};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
@@ -63,7 +63,7 @@ pub struct OpenId(pub u64);
 pub struct Stream {
     /// The host's file.
     pub file: File,
-    /// Shared by reads and by writes inside the file; exclusive where the size changes.
+    /// Shared by reads; exclusive for writes, and where size or times change.
     pub size_guard: RwLock<()>,
 }
 
@@ -74,6 +74,25 @@ impl Stream {
             file,
             size_guard: RwLock::new(()),
         }
+    }
+
+    /// State of it on the host, but not in the middle of a write from the cache, which leaves the times as they were.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn metadata(&self) -> std::io::Result<Metadata> {
+        let _still = self.size_guard.read();
+        self.file.metadata()
+    }
+
+    /// Sets when it was accessed and written. A write from the cache, which leaves both as they were, is not under way
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn set_times(&self, accessed: Option<i64>, written: Option<i64>) -> std::io::Result<()> {
+        let _alone = self.size_guard.write();
+        self.file.set_times(accessed, written)
     }
 }
 

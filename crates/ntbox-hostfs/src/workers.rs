@@ -14,6 +14,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
+    /// Threads that wait for requests which others may have to work on.
+    waiting: usize,
     /// Jobs queued or running, and DPCs that finish them.
     outstanding: usize,
 }
@@ -24,6 +26,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     jobs: VecDeque::new(),
     threads: 0,
     idle: 0,
+    waiting: 0,
     outstanding: 0,
 });
 static WORK: Condvar = Condvar::new();
@@ -47,7 +50,12 @@ pub fn queue_job(job: Job) {
     let mut queue = queue();
     queue.jobs.push_back(job);
     queue.outstanding += 1;
-    if queue.idle < queue.jobs.len() && queue.threads < THREADS {
+    wake(queue);
+}
+
+/// Has a thread take what is queued.
+fn wake(mut queue: MutexGuard<'_, Queue>) {
+    if queue.idle < queue.jobs.len() && queue.threads < THREADS + queue.waiting {
         queue.threads += 1;
         let name = format!("HostFs worker {}", queue.threads);
         drop(queue);
@@ -56,6 +64,20 @@ pub fn queue_job(job: Job) {
         drop(queue);
         WORK.notify_one();
     }
+}
+
+/// Waits in `body` for requests of this thread's own. If it is a worker, another one may take its place meanwhile: what it
+/// waits for may be put off to a worker.
+pub fn while_waiting<R>(body: impl FnOnce() -> R) -> R {
+    if !is_worker() {
+        return body();
+    }
+    let mut held = queue();
+    held.waiting += 1;
+    wake(held);
+    let result = body();
+    queue().waiting -= 1;
+    result
 }
 
 /// Runs `job` in a DPC; [`drain`] waits for it.

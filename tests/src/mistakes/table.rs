@@ -900,6 +900,7 @@ pub const ALL: &[Mistake] = &[
         "answer_mdl_read",
     ),
     at_line("mdl-request-answered", "MdlNotCompleted", FILES),
+    at_line("page-file-waits", "PageFilePath", FILES),
     in_routine("fast-io-missing", "FastIoMissing", LIBRARY, "driver_entry"),
     at_line("registry-path-kept", "UseAfterFree", LIBRARY),
     in_routine(

@@ -206,7 +206,8 @@ pub fn check_session(session: &Session, all: &Traced, next: &BTreeMap<&[u8], u64
     assert!(lost > 0 || is_part(&sure, &found), "some are not recorded");
 }
 
-/// When the thread of a record began with its next one.
+/// When the thread of a record began with its next one, after it: what began meanwhile was within it, as pages are read
+/// for a read that misses them.
 #[must_use]
 pub fn next_of(all: &Traced) -> BTreeMap<&[u8], u64> {
     let mut threads: BTreeMap<u32, Vec<&TraceRecord>> = BTreeMap::new();
@@ -216,8 +217,12 @@ pub fn next_of(all: &Traced) -> BTreeMap<&[u8], u64> {
     let mut next = BTreeMap::new();
     for records in threads.values_mut() {
         records.sort_by_key(|record| record.started.get());
-        for pair in records.windows(2) {
-            next.insert(pair[0].as_bytes(), pair[1].started.get());
+        for (place, record) in records.iter().enumerate() {
+            let ended = record.started.get() + record.duration.get();
+            let later = records[place + 1..].iter().map(|later| later.started.get());
+            if let Some(began) = later.into_iter().find(|began| *began >= ended) {
+                next.insert(record.as_bytes(), began);
+            }
         }
     }
     next

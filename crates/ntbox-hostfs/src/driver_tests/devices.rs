@@ -12,9 +12,10 @@ fn file_objects_are_set_up_as_file_systems_do() {
     let (one, two) = (file_object(&file), file_object(&other));
     assert!(!one.FsContext.is_null() && one.FsContext == two.FsContext);
     assert_ne!(one.FsContext2, two.FsContext2);
-    assert!(!one.SectionObjectPointer.is_null() && !one.PrivateCacheMap.is_null());
+    assert!(!one.SectionObjectPointer.is_null() && one.PrivateCacheMap.is_null());
     assert!(one.ReadAccess && one.WriteAccess && one.SharedDelete);
     succeeded(file.write(None, &[7; 5000]));
+    assert!(!one.PrivateCacheMap.is_null() && two.PrivateCacheMap.is_null());
     assert_eq!(one.CurrentByteOffset, 5000);
     // SAFETY: the context of an open file.
     let header = unsafe { &*one.FsContext.cast::<FSRTL_ADVANCED_FCB_HEADER>() };

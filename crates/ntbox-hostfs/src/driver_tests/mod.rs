@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "file objects are looked at")]
 
+mod caching;
 mod choices;
 mod devices;
 mod names;
@@ -64,6 +65,8 @@ fn mixes() -> Vec<Mix> {
 
 struct Volumes {
     disk: (PathBuf, usize),
+    /// Whose files stay.
+    cached: PathBuf,
     network: PathBuf,
     late: PathBuf,
     cd: PathBuf,
@@ -105,6 +108,7 @@ fn volumes() -> &'static Volumes {
         ));
         Volumes {
             disk: new('H', VolumeKind::Disk, MountTiming::Before),
+            cached: new('C', VolumeKind::Disk, MountTiming::Before).0,
             network,
             late: new('J', VolumeKind::Removable, MountTiming::Async).0,
             cd: new('K', VolumeKind::CdRom, MountTiming::After).0,

@@ -1,17 +1,18 @@
 //! Pages that are written, under every choice of the adversary.
 
 use super::*;
-use ntbox_kernel::user::{Mapping, PAGE, View, Writer};
+use ntbox_kernel::user::{Mapping, PAGE, PageFile, View, Writer};
 
 #[test]
 fn a_page_is_written_up_to_the_end_of_the_file() {
     for mix in mixes() {
         let (_turn, _volumes) = turn(mix);
-        for writer in Writer::ALL {
+        for writer in Writer::OF_VIEWS {
             let file = open(r"\??\H:\pages", FILE_SUPERSEDE, SYNCHRONOUS);
             succeeded(file.write(Some(0), &[1; PAGE + 100]));
+            let view = mapped(&file, Mapping::Writable);
             for (page, written) in [(0, PAGE), (1, 100), (2, 0)] {
-                let outcome = succeeded(file.page_out(page, &[2; PAGE], writer));
+                let outcome = succeeded(view.page_out(page, &[2; PAGE], writer));
                 assert_eq!(outcome.information, written, "{writer:?}, page {page}");
             }
             let read = succeeded(file.read(Some(0), 3 * PAGE as u32));
@@ -48,7 +49,7 @@ fn a_view_outlives_its_handle() {
         succeeded(file.write(Some(0), &[1; PAGE]));
         let view = mapped(&file, Mapping::Writable);
         drop(file);
-        for (byte, writer) in (2..).zip(Writer::ALL) {
+        for (byte, writer) in (2..).zip(Writer::OF_VIEWS) {
             succeeded(view.page_out(0, &[byte; PAGE], writer));
             assert_eq!(succeeded(view.page_in(0)).data, [byte; PAGE]);
         }
@@ -113,5 +114,42 @@ fn pages_are_lent_to_a_file_server_and_taken_back() {
             );
             assert_eq!(file.mdl_read(0, 512).status, STATUS_FILE_LOCK_CONFLICT);
         }
+    }
+}
+
+/// It lies on a disk, is opened once, and a driver is told what it is.
+#[test]
+fn a_page_file_keeps_pages() {
+    for mix in mixes() {
+        let (_turn, volumes) = turn(mix);
+        let name = r"\??\C:\pagefile.sys";
+        let file = PageFile::create(name, 3).expect("a disk has room for it");
+        for page in [2, 0] {
+            let written = file.page_out(page, &[page as u8 + 1; PAGE]);
+            assert_eq!(
+                (written.status, written.information),
+                (STATUS_SUCCESS, PAGE)
+            );
+        }
+        for (page, byte) in [(0, 1), (1, 0), (2, 3)] {
+            let read = file.page_in(page);
+            assert_eq!((read.status, read.data), (STATUS_SUCCESS, vec![byte; PAGE]));
+        }
+        assert_eq!(
+            open_with(name, READ, FILE_OPEN, SYNCHRONOUS).err(),
+            Some(STATUS_SHARING_VIOLATION)
+        );
+        drop(file);
+        assert!(!volumes.cached.join("pagefile.sys").exists());
+    }
+}
+
+#[test]
+fn a_page_file_lies_on_no_disk_that_may_go() {
+    let (_turn, volumes) = turn(Mix::quiet());
+    for (letter, folder) in [('N', &volumes.network), ('J', &volumes.late)] {
+        let created = PageFile::create(&format!(r"\??\{letter}:\pagefile.sys"), 1);
+        assert_eq!(created.err(), Some(STATUS_UNRECOGNIZED_VOLUME), "{letter}");
+        assert!(!folder.join("pagefile.sys").exists());
     }
 }

@@ -17,14 +17,19 @@ fn what_was_allowed_when_pages_were_lent_is_written_when_they_come_back() {
     let fixture = new();
     let one = fixture.open(r"\served", FILE_CREATE, 0);
     let two = fixture.open(r"\served", FILE_OPEN, 0);
-    let lend = || mdl_transfers::prepare(&fixture.volume, one, &transfer(0), 8);
+    let make_room = |length| fixture.volume.make_room(one, &transfer(0), length);
+    let lend = || mdl_transfers::prepare(8, make_room);
     let list = lend().expect("pages");
     assert_eq!(fixture.volume.size(one), Some(8));
     cache_pages::write(list, b"written!");
     let locked = fixture.lock(two, 0, true, None);
     assert_eq!(locked, Outcome::Done(STATUS_SUCCESS, Vec::new()));
     assert_eq!(lend(), Err(STATUS_FILE_LOCK_CONFLICT));
-    let write = |offset| mdl_transfers::write(&fixture.volume, one, offset, list);
+    let write = |offset| {
+        mdl_transfers::write(offset, false, list, |transfer, bytes| {
+            fixture.volume.write(one, transfer, bytes)
+        })
+    };
     assert_eq!(write(0), Some(STATUS_SUCCESS));
     let file = fixture.folder.path().join("root/served");
     assert_eq!(std::fs::read(file).unwrap(), b"written!");

@@ -1,23 +1,26 @@
 //! `Cc`: the cache manager's routines that filters call on files of the file system below.
 //!
-//! The box has no cache manager: its file system serves fast I/O itself, and what it has in memory is what is on
-//! disk. So there is never anything to flush, to purge or to find, which is what these say. Left out is what drives
-//! the cache, which is for file systems: an import of those is reported by name when the driver is loaded.
+//! Left out is what drives the cache, which is for file systems: an import of those is reported by name when the driver
+//! is loaded.
 //!
-//! Source: `CcFlushCache`, `CcPurgeCacheSection`, `CcGetFileObjectFromSectionPtrs` in the DDI reference.
+//! Source: `CcFlushCache`, `CcPurgeCacheSection`, `CcGetFileObjectFromSectionPtrs(Ref)`, `CcIsThereDirtyData` in the DDI
+//! reference.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::io_manager::{references, sections};
 use crate::nt::{FILE_OBJECT, IO_STATUS_BLOCK, SECTION_OBJECT_POINTERS, STATUS_SUCCESS, VPB};
-use crate::processor::irql;
+use crate::processor::{irql, lifetime};
+use crate::user::cache;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::ptr::null_mut;
 
 super::table! {
     caller(4) "CcFlushCache" => flush_cache,
     caller(4) "CcPurgeCacheSection" => purge_cache_section,
     "CcGetFileObjectFromSectionPtrs" => get_file_object,
-    "CcGetFileObjectFromSectionPtrsRef" => get_file_object,
+    caller(1) "CcGetFileObjectFromSectionPtrsRef" => get_file_object_referenced,
     "CcIsThereDirtyData" => is_there_dirty_data,
 }
 
@@ -33,10 +36,25 @@ pub(super) unsafe fn look_at(pointers: *const SECTION_OBJECT_POINTERS) {
     unsafe { map.read_volatile() };
 }
 
+/// The part of a stream that is asked for: all of it where no offset is given, and to its end without a length.
+///
+/// # Safety
+/// `offset` is the driver's pointer, or null.
+unsafe fn part(offset: *const i64, length: u32) -> Option<Range<u64>> {
+    // SAFETY: contract.
+    let begin = unsafe { offset.as_ref() }?;
+    let begin = u64::try_from(*begin).unwrap_or(0);
+    let end = match length {
+        0 => i64::MAX as u64,
+        length => begin.saturating_add(length.into()),
+    };
+    Some(begin..end)
+}
+
 /// `CcFlushCache`.
 unsafe extern "win64" fn flush_cache(
     pointers: *const SECTION_OBJECT_POINTERS,
-    _offset: *const i64,
+    offset: *const i64,
     length: u32,
     block: *mut IO_STATUS_BLOCK,
     caller: usize,
@@ -44,41 +62,66 @@ unsafe extern "win64" fn flush_cache(
     irql::require("CcFlushCache", caller);
     // SAFETY: the driver's pointer.
     unsafe { look_at(pointers) };
+    // SAFETY: as above.
+    let bytes = unsafe { part(offset, length) };
+    let flushed = cache::flush(pointers.addr(), bytes);
     if !block.is_null() {
-        let mut flushed = IO_STATUS_BLOCK::default();
-        flushed.Anonymous.Status = STATUS_SUCCESS;
-        flushed.Information = length as usize;
+        let mut result = IO_STATUS_BLOCK::default();
+        result.Anonymous.Status = flushed.err().unwrap_or(STATUS_SUCCESS);
+        result.Information = length as usize;
         // SAFETY: the driver's pointer.
-        unsafe { block.write(flushed) };
+        unsafe { block.write(result) };
     }
 }
 
-/// `CcPurgeCacheSection`: nothing is left in the cache.
+/// `CcPurgeCacheSection`: refused for what somebody has mapped, or is being written.
 unsafe extern "win64" fn purge_cache_section(
     pointers: *const SECTION_OBJECT_POINTERS,
-    _offset: *const i64,
-    _length: u32,
+    offset: *const i64,
+    length: u32,
     _flags: u32,
     caller: usize,
 ) -> u8 {
     irql::require("CcPurgeCacheSection", caller);
     // SAFETY: the driver's pointer.
     unsafe { look_at(pointers) };
-    1
+    // SAFETY: as above.
+    let bytes = unsafe { part(offset, length) };
+    let stream = pointers.addr();
+    (!sections::is_mapped(stream) && cache::purge(stream, bytes)).into()
 }
 
-/// `CcGetFileObjectFromSectionPtrs(Ref)`: null, the file is not cached.
+/// `CcGetFileObjectFromSectionPtrs`: that which the cache was made with; null if the file is not cached.
 unsafe extern "win64" fn get_file_object(
     pointers: *const SECTION_OBJECT_POINTERS,
 ) -> *mut FILE_OBJECT {
     // SAFETY: the driver's pointer.
     unsafe { look_at(pointers) };
-    null_mut()
+    cache::with_file_of(pointers.addr(), |file| file).unwrap_or(null_mut())
 }
 
-/// `CcIsThereDirtyData`.
-unsafe extern "win64" fn is_there_dirty_data(_volume: *const VPB) -> u8 {
-    0
+/// `CcGetFileObjectFromSectionPtrsRef`: with a reference, which is the driver's to give back.
+unsafe extern "win64" fn get_file_object_referenced(
+    pointers: *const SECTION_OBJECT_POINTERS,
+    caller: usize,
+) -> *mut FILE_OBJECT {
+    // SAFETY: the driver's pointer.
+    unsafe { look_at(pointers) };
+    let refer = |file: *mut FILE_OBJECT| {
+        // SAFETY: the cache keeps it while this runs.
+        unsafe { lifetime::reference(file.cast()) };
+        // SAFETY: as above.
+        unsafe { references::taken(file.cast(), caller) };
+        file
+    };
+    cache::with_file_of(pointers.addr(), refer).unwrap_or(null_mut())
+}
+
+/// `CcIsThereDirtyData`: whether anything that is cached of files of the volume has to be written.
+unsafe extern "win64" fn is_there_dirty_data(volume: *const VPB) -> u8 {
+    // SAFETY: the cache keeps the file objects that it asks about.
+    let is_of_volume = |file: *mut FILE_OBJECT| unsafe { (*file).Vpb }.cast_const() == volume;
+    cache::is_any_dirty(is_of_volume).into()
 }
 
 #[cfg(test)]

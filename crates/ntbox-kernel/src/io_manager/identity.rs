@@ -29,6 +29,13 @@ pub enum Choice {
     HeldUntilCancelled,
 }
 
+impl Choice {
+    /// The request is worked on.
+    pub fn works(&self) -> bool {
+        !matches!(self, Self::Fail(_) | Self::HeldUntilCancelled)
+    }
+}
+
 /// When another thread cancels a request that a driver has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {

@@ -1,7 +1,8 @@
 //! Sections of files: what programs have mapped, about which a file system asks before it takes something away.
 //!
 //! A stream is known by its `SECTION_OBJECT_POINTERS`, which every file object of it points at. As long as somebody has
-//! a view, `DataSectionObject` or `ImageSectionObject` is set; what they point at is the memory manager's own.
+//! a view, `DataSectionObject` or `ImageSectionObject` is set, and as long as it is cached `DataSectionObject` and
+//! `SharedCacheMap`; what they point at is the memory manager's own, or the cache manager's.
 //!
 //! Source: DDI of `SECTION_OBJECT_POINTERS`, `MmCanFileBeTruncated`, `MmFlushImageSection`,
 //! `MmDoesFileHaveUserWritableReferences`; `FILE_DISPOSITION_INFORMATION_EX`.
@@ -29,15 +30,21 @@ pub enum Mapping {
 /// The views of one stream, each with the bytes that the file had when it was mapped.
 type Views = Vec<(Mapping, u64)>;
 
-/// The streams that have views, by the address of their pointers.
-static VIEWS: Mutex<BTreeMap<usize, Views>> = Mutex::new(BTreeMap::new());
-
-fn views() -> MutexGuard<'static, BTreeMap<usize, Views>> {
-    VIEWS.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is in memory of a stream.
+#[derive(Default)]
+struct Stream {
+    views: Views,
+    cached: bool,
+    /// What its pointers are set to, of data, of images and of the cache: nobody looks at it.
+    areas: Box<[u64; 3]>,
 }
 
-/// What the pointers are set to, of data and of images: nobody looks at it.
-static AREAS: [u64; 2] = [0; 2];
+/// The streams that something is in memory of, by the address of their pointers.
+static STREAMS: Mutex<BTreeMap<usize, Stream>> = Mutex::new(BTreeMap::new());
+
+fn streams() -> MutexGuard<'static, BTreeMap<usize, Stream>> {
+    STREAMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A view of a stream, which ends when this is dropped.
 #[derive(Debug)]
@@ -55,15 +62,36 @@ unsafe impl Send for Mapped {}
 /// # Safety
 /// `pointers` are those of a stream, which stay until what is returned is dropped.
 pub unsafe fn map(pointers: *mut SECTION_OBJECT_POINTERS, mapping: Mapping, bytes: u64) -> Mapped {
-    let mut views = views();
-    let of_stream = views.entry(pointers.addr()).or_default();
-    of_stream.push((mapping, bytes));
     // SAFETY: contract.
-    unsafe { show(pointers, of_stream) };
+    unsafe { change(pointers, |stream| stream.views.push((mapping, bytes))) };
     Mapped {
         pointers,
         mapping,
         bytes,
+    }
+}
+
+/// The stream is cached from now on, or is not any more.
+///
+/// # Safety
+/// `pointers` are those of a stream, which stay while it is cached.
+pub unsafe fn cache(pointers: *mut SECTION_OBJECT_POINTERS, cached: bool) {
+    // SAFETY: contract.
+    unsafe { change(pointers, |stream| stream.cached = cached) };
+}
+
+/// Changes what is in memory of a stream, and shows it.
+///
+/// # Safety
+/// `pointers` are alive.
+unsafe fn change(pointers: *mut SECTION_OBJECT_POINTERS, change: impl FnOnce(&mut Stream)) {
+    let mut streams = streams();
+    let stream = streams.entry(pointers.addr()).or_default();
+    change(stream);
+    // SAFETY: contract.
+    unsafe { show(pointers, stream) };
+    if stream.views.is_empty() && !stream.cached {
+        streams.remove(&pointers.addr());
     }
 }
 
@@ -76,18 +104,22 @@ fn has(views: &Views, image: bool) -> bool {
 ///
 /// # Safety
 /// `pointers` are alive.
-unsafe fn show(pointers: *mut SECTION_OBJECT_POINTERS, views: &Views) {
-    for image in [false, true] {
-        let area = &raw const AREAS[usize::from(image)];
-        let shown: *mut c_void = match has(views, image) {
+unsafe fn show(pointers: *mut SECTION_OBJECT_POINTERS, stream: &Stream) {
+    let data = has(&stream.views, false) || stream.cached;
+    let there = [data, has(&stream.views, true), stream.cached];
+    let fields = [
+        // SAFETY: contract.
+        unsafe { &raw mut (*pointers).DataSectionObject },
+        // SAFETY: contract.
+        unsafe { &raw mut (*pointers).ImageSectionObject },
+        // SAFETY: contract.
+        unsafe { &raw mut (*pointers).SharedCacheMap },
+    ];
+    for ((there, field), area) in there.into_iter().zip(fields).zip(&*stream.areas) {
+        let area: *const u64 = area;
+        let shown: *mut c_void = match there {
             true => area.cast_mut().cast(),
             false => null_mut(),
-        };
-        let field = match image {
-            // SAFETY: contract.
-            false => unsafe { &raw mut (*pointers).DataSectionObject },
-            // SAFETY: contract.
-            true => unsafe { &raw mut (*pointers).ImageSectionObject },
         };
         // SAFETY: contract; drivers may look at it meanwhile.
         unsafe { AtomicPtr::from_ptr(field) }.store(shown, Ordering::Relaxed);
@@ -96,25 +128,22 @@ unsafe fn show(pointers: *mut SECTION_OBJECT_POINTERS, views: &Views) {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        let mut views = views();
-        let Some(of_stream) = views.get_mut(&self.pointers.addr()) else {
-            return;
-        };
         let own = (self.mapping, self.bytes);
-        if let Some(place) = of_stream.iter().position(|view| *view == own) {
-            of_stream.swap_remove(place);
-        }
+        let forget = |stream: &mut Stream| {
+            if let Some(place) = stream.views.iter().position(|view| *view == own) {
+                stream.views.swap_remove(place);
+            }
+        };
         // SAFETY: the contract of `map`.
-        unsafe { show(self.pointers, of_stream) };
-        if of_stream.is_empty() {
-            views.remove(&self.pointers.addr());
-        }
+        unsafe { change(self.pointers, forget) };
     }
 }
 
 /// Looks at the views of a stream, if it has some.
 fn of<R>(pointers: usize, look: impl FnOnce(&Views) -> R) -> Option<R> {
-    views().get(&pointers).map(look)
+    let streams = streams();
+    let views = &streams.get(&pointers)?.views;
+    (!views.is_empty()).then(|| look(views))
 }
 
 /// Whether the stream may be cut to `size` bytes, or to none, as far as is known without its size: nobody has mapped an
@@ -196,6 +225,22 @@ mod tests {
                 "{mapping:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_cached_is_not_mapped() {
+        let mut of_stream = SECTION_OBJECT_POINTERS::default();
+        let pointers = &raw mut of_stream;
+        // SAFETY: pointers of this test, here and below.
+        let shown = || unsafe { pointers.read() };
+        // SAFETY: as above.
+        unsafe { cache(pointers, true) };
+        assert!(!shown().DataSectionObject.is_null() && !shown().SharedCacheMap.is_null());
+        assert!(shown().ImageSectionObject.is_null());
+        assert_eq!(known(pointers), FREE);
+        // SAFETY: as above.
+        unsafe { cache(pointers, false) };
+        assert!(shown().DataSectionObject.is_null() && shown().SharedCacheMap.is_null());
     }
 
     #[test]

@@ -171,10 +171,46 @@ pub fn require_at_most(ddi: &'static str, maximum: Kirql, caller: usize) -> bool
     promise::broken_by(ddi, caller);
     let level = LEVEL.get();
     if level <= maximum {
-        return true;
+        return maximum >= DISPATCH_LEVEL || !FOR_PAGE_FILE.get() || is_for_page_file(ddi, caller);
     }
     too_high(ddi, level, maximum, caller);
     false
+}
+
+thread_local! {
+    static FOR_PAGE_FILE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has drivers work on a request for a page file, in `body`.
+pub fn for_page_file<R>(body: impl FnOnce() -> R) -> R {
+    let before = FOR_PAGE_FILE.replace(true);
+    let result = body();
+    FOR_PAGE_FILE.set(before);
+    result
+}
+
+/// What a driver may call for a page file, though its page gives APC_LEVEL: it changes the thread, or looks at the file,
+/// and neither waits nor touches what is paged.
+const FOR_PAGE_FILES: [&str; 5] = [
+    "FsRtlIsPagingFile",
+    "KeEnterCriticalRegion",
+    "KeEnterGuardedRegion",
+    "KeLeaveCriticalRegion",
+    "KeLeaveGuardedRegion",
+];
+
+/// Whether `ddi`, which may not be called at DISPATCH_LEVEL, may be called for a page file; reports it otherwise.
+#[cold]
+fn is_for_page_file(ddi: &'static str, caller: usize) -> bool {
+    let fine = caller == 0 || FOR_PAGE_FILES.contains(&ddi);
+    if !fine {
+        violation(
+            &verifier::rules::PAGE_FILE_PATH,
+            format!("{ddi}, which may not be called at DISPATCH_LEVEL, was called for a page file"),
+            &[("called at", caller)],
+        );
+    }
+    fine
 }
 
 #[cold]
@@ -207,6 +243,29 @@ mod tests {
             assert_eq!(current(), DISPATCH_LEVEL);
         }
         assert_eq!(current(), PASSIVE_LEVEL);
+    }
+
+    #[test]
+    fn for_a_page_file_is_called_what_may_be_called_at_dispatch_level() {
+        let called = |ddi, caller| {
+            let _apc = raised_to(APC_LEVEL);
+            let (allowed, found) = verifier::capture(|| for_page_file(|| require(ddi, caller)));
+            assert_eq!(found.len(), usize::from(!allowed));
+            allowed
+        };
+        assert!(!called("ExAcquireFastMutex", 1));
+        assert!(called("ExAcquireFastMutex", 0), "the box itself");
+        assert!(called("ObfDereferenceObject", 1));
+        for ddi in FOR_PAGE_FILES {
+            assert_eq!(
+                documented::of(ddi).map(|page| page.maximum),
+                Some(APC_LEVEL),
+                "{ddi}"
+            );
+            assert!(called(ddi, 1), "{ddi}");
+        }
+        let _apc = raised_to(APC_LEVEL);
+        assert!(require("ExAcquireFastMutex", 1), "for another file");
     }
 
     #[test]

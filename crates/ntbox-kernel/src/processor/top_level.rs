@@ -112,6 +112,14 @@ pub fn set(value: *mut IRP, site: usize) {
     });
 }
 
+/// `component`, if nobody is above the file system in this thread; else whoever is stays it.
+pub fn above_or(component: Component) -> Component {
+    match current().is_null() {
+        true => component,
+        false => Component::None,
+    }
+}
+
 /// Calls `body` with `component` above the file system in this thread.
 pub fn below<R>(component: Component, body: impl FnOnce() -> R) -> R {
     let before = TOP_LEVEL.get();

@@ -51,6 +51,10 @@ impl Item {
 
 struct Queue {
     items: VecDeque<Item>,
+    /// What the cache manager does in a thread of its own.
+    lazily: VecDeque<Routine>,
+    /// That thread has begun.
+    is_lazy_begun: bool,
     dpcs: VecDeque<Dpc>,
     workers: usize,
     idle: usize,
@@ -73,6 +77,8 @@ struct Dpc {
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     items: VecDeque::new(),
+    lazily: VecDeque::new(),
+    is_lazy_begun: false,
     dpcs: VecDeque::new(),
     workers: 0,
     idle: 0,
@@ -82,6 +88,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     running: Vec::new(),
 });
 static WORK: Condvar = Condvar::new();
+static LAZY: Condvar = Condvar::new();
 static DPC: Condvar = Condvar::new();
 static IDLE: Condvar = Condvar::new();
 
@@ -120,6 +127,39 @@ fn returned(site: usize) {
 /// `DISPATCH_LEVEL`.
 pub fn queue(item: Routine) {
     queue_for(0, item);
+}
+
+/// Runs `routine` in a thread of the cache manager, which is none of the system's workers: drivers' items are not kept
+/// waiting by requests that these may have to complete. Any IRQL up to `DISPATCH_LEVEL`.
+pub fn queue_lazily(routine: Routine) {
+    let mut queue = lock();
+    if queue.held {
+        drop(queue);
+        return push(0, true, routine);
+    }
+    queue.outstanding += 1;
+    queue.lazily.push_back(routine);
+    let begins = !std::mem::replace(&mut queue.is_lazy_begun, true);
+    drop(queue);
+    match begins {
+        true => drop(thread::spawn_system("lazy writer", lazy_writer)),
+        false => LAZY.notify_one(),
+    }
+}
+
+fn lazy_writer() {
+    let mut queue = lock();
+    loop {
+        let Some(routine) = queue.lazily.pop_front() else {
+            queue = LAZY.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        drop(queue);
+        routine();
+        check_worker(0);
+        queue = lock();
+        finished(&mut queue);
+    }
 }
 
 /// [`queue`] for the driver's routine at `site`, which a report names. The caller

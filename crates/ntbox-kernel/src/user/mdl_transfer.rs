@@ -12,7 +12,7 @@
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use super::outcome;
-use super::request::{self, FileCall, Request};
+use super::request::{self, FileCall, Request, status_of};
 use crate::io_manager::counters::FastIo;
 use crate::io_manager::identity::{self, Identity};
 use crate::io_manager::{cache_pages, checks, irp, stack};
@@ -56,11 +56,6 @@ pub fn write(handle: HANDLE, offset: i64, data: &[u8]) -> (NTSTATUS, usize) {
         Ok((written, block.Information))
     };
     write().unwrap_or_else(|status: NTSTATUS| (status, 0))
-}
-
-fn status_of(block: &IO_STATUS_BLOCK) -> NTSTATUS {
-    // SAFETY: both members of the union are plain integers or pointers.
-    unsafe { block.Anonymous.Status }
 }
 
 /// A transfer.

@@ -10,10 +10,12 @@
 //! - [`open`]: create, open, query attributes without a handle;
 //! - [`transfer`], [`information`], [`volume`], [`directory`], [`locks`],
 //!   [`control`], [`security`], [`section`], [`mdl_transfer`]: the services, by subject;
+//! - [`paging`], [`cache`], [`page_file`]: the requests of the memory manager and of the cache manager;
 //! - [`request`]: what the services share (`IopSynchronousServiceTail`).
 
 pub mod access;
 pub mod buffers;
+pub mod cache;
 pub mod cancel;
 pub mod control;
 pub mod directory;
@@ -24,6 +26,8 @@ pub mod locks;
 pub mod mdl_transfer;
 pub mod open;
 pub mod outcome;
+pub mod page_file;
+pub mod paging;
 mod process;
 pub mod program;
 pub mod quota;
@@ -43,9 +47,11 @@ pub use information::{nt_query_information_file, nt_set_information_file};
 pub use locks::{nt_lock_file, nt_unlock_file};
 pub use open::{OpenRequest, nt_create_file, nt_query_full_attributes_file};
 pub use outcome::Outcome;
+pub use page_file::PageFile;
+pub use paging::{PAGE, Writer};
 pub use program::{CreateParameters, File, Opened, Pending, View, create_file, query_attributes};
 pub use request::nt_close;
-pub use section::{Mapping, PAGE, Writer};
+pub use section::Mapping;
 pub use security::{nt_query_security_object, nt_set_security_object};
 pub use transfer::{nt_flush_buffers_file, nt_read_file, nt_write_file};
 pub use volume::{nt_query_volume_information_file, nt_set_volume_information_file};

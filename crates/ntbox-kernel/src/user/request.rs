@@ -326,6 +326,12 @@ impl Drop for Request {
     }
 }
 
+/// The status in a block that completion has written.
+pub(super) fn status_of(block: &IO_STATUS_BLOCK) -> NTSTATUS {
+    // SAFETY: both members of the union are plain integers or pointers.
+    unsafe { block.Anonymous.Status }
+}
+
 /// Waits for ever; the wait delivers the APC that finishes the request.
 pub(super) fn wait_for(event: *mut KEVENT) {
     // SAFETY: the caller keeps the event alive.

@@ -6,6 +6,7 @@
     reason = "a native driver notes raw requests"
 )]
 
+mod caching;
 mod paging;
 
 use super::access::{READ, WRITE};
@@ -15,7 +16,7 @@ use super::*;
 use crate::io_manager::{complete, device, driver, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::*;
-use crate::processor::{thread, top_level, work};
+use crate::processor::{irql, thread, top_level, work};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +34,7 @@ struct Noted {
     top_level: usize,
     /// It runs in the thread of whoever has asked.
     own_thread: bool,
+    irql: u8,
 }
 
 /// The thread that has opened a file last.
@@ -68,6 +70,7 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
             user_event: !(*irp).UserEvent.is_null(),
             top_level: top_level::current().addr(),
             own_thread: thread::current().id() == OPENER.load(Ordering::Relaxed),
+            irql: irql::current(),
         });
         match major {
             IRP_MJ_READ => {

@@ -8,7 +8,7 @@
 
 use super::access::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA};
 use super::request::FileCall;
-use super::{buffers, event, outcome};
+use super::{buffers, cache, event, outcome};
 use crate::io_manager::counters::{self, FastIo};
 use crate::io_manager::fast_io_checks;
 use crate::nt::stack_location::ReadWrite;
@@ -21,6 +21,7 @@ use crate::nt::{
 use crate::processor::driver_code::entering;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::sync::atomic::Ordering;
 
 /// A transfer's arguments, the same for both directions.
 #[derive(Clone, Copy)]
@@ -154,7 +155,8 @@ unsafe fn transfer_file(
 /// Fast I/O on a cached file; `None` when the IRP is needed.
 unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -> Option<NTSTATUS> {
     // SAFETY: the call holds a reference on the file.
-    if (unsafe { (*call.file()).PrivateCacheMap }).is_null() {
+    let private = unsafe { cache::private_map(call.file()) };
+    if private.load(Ordering::Relaxed).is_null() {
         return None;
     }
     let (entry, routine) = if write {

@@ -45,7 +45,7 @@ impl Mapped {
         if worker.random.bool() {
             worker.retried("page in", path, Mask::None, || view.page_in(page));
         } else {
-            let writer = Writer::ALL[worker.random.usize(..3)];
+            let writer = Writer::OF_VIEWS[worker.random.usize(..2)];
             let data = vec![worker.random.u8(..); PAGE];
             worker.retried("page out", path, Mask::None, || {
                 view.page_out(page, &data, writer)

@@ -11,7 +11,6 @@ use super::layout::{
 use super::mapped::Mapped;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
-use crate::processor::top_level::Component;
 use crate::user::access::{
     DELETE, FILE_EXECUTE, FILE_LIST_DIRECTORY, READ, READ_CONTROL, SYNCHRONIZE, WRITE, WRITE_DAC,
     WRITE_OWNER,
@@ -19,7 +18,7 @@ use crate::user::access::{
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
 use crate::user::{
-    CreateParameters, File, Mapping, PAGE, View, Writer, create_file, query_attributes,
+    CreateParameters, File, Mapping, PAGE, PageFile, View, Writer, create_file, query_attributes,
 };
 
 /// Handles open at a time.
@@ -28,6 +27,10 @@ const HANDLES: usize = 6;
 const NAMES: usize = 8;
 /// After so many operations a program is started.
 const OPERATIONS_OF_PROGRAM: u64 = 2000;
+
+/// Where the memory manager keeps pages, and how many.
+const PAGE_FILE: &str = "pagefile.sys";
+const SWAPPED: u32 = 16;
 
 /// A handle and the path it was opened with.
 struct Open {
@@ -48,6 +51,8 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
     let Some(directory) = made else { return };
     let (mut open, mut mapped) = (Vec::new(), Mapped::default());
     start_program(worker, root);
+    let page_file = PageFile::create(&worker.full(&format!("{root}\\{PAGE_FILE}")), SWAPPED);
+    let page_file = page_file.ok();
     for done in 1..=operations {
         if done % OPERATIONS_OF_PROGRAM == 0 {
             start_program(worker, root);
@@ -58,6 +63,7 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             // It is ten requests.
             4 if worker.one_in(4) => follow(worker, root),
             5 => mapped.touch(worker),
+            6 => swap(worker, page_file.as_ref()),
             _ => step(worker, root, &directory, (&mut open, &mut mapped)),
         }
     }
@@ -65,6 +71,7 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         close(worker, last, &mut mapped);
     }
     while mapped.unmap(worker) {}
+    drop(page_file);
     for number in 0..NAMES {
         let path = name(root, number);
         let gone = worker.open(&path, |open| {
@@ -76,6 +83,21 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         }
     }
     worker.close(root, directory);
+}
+
+/// The memory manager writes a page to its file, or reads one.
+fn swap(worker: &mut Worker, page_file: Option<&PageFile>) {
+    let page = worker.random.u32(..SWAPPED);
+    let data = vec![worker.random.u8(..); PAGE];
+    let writes = worker.random.bool();
+    let Some(file) = page_file else { return };
+    if writes {
+        worker.retried("swap out", PAGE_FILE, Mask::None, || {
+            file.page_out(page, &data)
+        });
+    } else {
+        worker.retried("swap in", PAGE_FILE, Mask::None, || file.page_in(page));
+    }
 }
 
 /// A program begins, opens its own file and ends, in a process of its own.
@@ -295,27 +317,24 @@ fn security(worker: &mut Worker, path: &str, file: &File) {
     }
 }
 
-/// Has a page of the cache read: for whoever asks for it, for the file system that misses it, ahead of what is asked for,
-/// or in a call of fast I/O. Whose read it is, only the top-level IRP of the thread says.
-fn page_in(worker: &mut Worker, path: &str, file: &File, offset: i64) {
-    let above = [
-        Component::None,
-        Component::FileSystem,
-        Component::CacheManager,
-        Component::FastIo,
-    ][worker.random.usize(..4)];
-    worker.retried("page in", path, Mask::None, || {
-        file.page_in(offset / PAGE as i64, above)
-    });
-}
-
-/// Has a page written that was changed in the cache.
-fn page_out(worker: &mut Worker, path: &str, file: &File, offset: i64) {
-    let writer = Writer::ALL[worker.random.usize(..3)];
+/// Touches a page of the file's view; if it has none, it gets one.
+fn touch(worker: &mut Worker, open: &mut Open, offset: i64, write: bool) {
+    let page = offset / PAGE as i64;
+    let mapping = draw_mapping(worker);
+    let writer = Writer::OF_VIEWS[worker.random.usize(..2)];
     let data = vec![worker.random.u8(..); PAGE];
-    worker.retried("page out", path, Mask::None, || {
-        file.page_out(offset / PAGE as i64, &data, writer)
-    });
+    let path = &open.path;
+    match &open.view {
+        None => map(worker, open, mapping),
+        Some(view) if write => {
+            worker.retried("page out", path, Mask::None, || {
+                view.page_out(page, &data, writer)
+            });
+        }
+        Some(view) => {
+            worker.retried("page in", path, Mask::None, || view.page_in(page));
+        }
+    }
 }
 
 /// Reads or writes in the pages of the cache, as a file server does.
@@ -332,9 +351,12 @@ fn by_mdl(worker: &mut Worker, path: &str, file: &File, offset: i64, length: u32
     }
 }
 
+fn draw_mapping(worker: &mut Worker) -> Mapping {
+    [Mapping::ReadOnly, Mapping::Writable][worker.random.usize(..2)]
+}
+
 /// Maps the file, if it can be.
-fn map(worker: &mut Worker, open: &mut Open) {
-    let mapping = [Mapping::ReadOnly, Mapping::Writable][worker.random.usize(..2)];
+fn map(worker: &mut Worker, open: &mut Open, mapping: Mapping) {
     open.view = None;
     open.view = worker.map(&open.path, &open.file, mapping);
 }
@@ -516,10 +538,13 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
                 file.query_volume(class, 256)
             });
         }
-        19 => page_in(worker, path, file, offset),
-        21 => page_out(worker, path, file, offset),
+        19 => touch(worker, open, offset, false),
+        21 => touch(worker, open, offset, true),
         22 => by_mdl(worker, path, file, offset, length),
-        23 => map(worker, open),
+        23 => {
+            let mapping = draw_mapping(worker);
+            map(worker, open, mapping);
+        }
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

@@ -5,7 +5,7 @@ use crate::filter::{
     DispatchRoutine, completed, dispatch, enter, fast_io_below, leave, lower, pass_and_wait,
     pass_with,
 };
-use crate::kernel::{complete_as_is, current_location};
+use crate::kernel::{complete_as_is, current_location, fast_mutex};
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr::null_mut;
@@ -27,6 +27,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::TopLevelIrpFollowed | Mistake::TopLevelFlagFollowed, IRP_MJ_READ) => {
             Some(follow_top_level)
         }
+        (Mistake::PageFileWaits, IRP_MJ_READ | IRP_MJ_WRITE) => Some(take_mutex),
         (Mistake::VolumeReparsed, IRP_MJ_CREATE) => Some(reparse_volumes),
         (Mistake::ParameterFreedInList, IRP_MJ_CREATE) => Some(free_parameter),
         _ => None,
@@ -198,10 +199,21 @@ unsafe extern "C" fn follow_top_level(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
 /// FSRTL_MAX_TOP_LEVEL_IRP_FLAG.
 const FLAGS_END: usize = 0xFFFF;
 
-/// The right way: the top-level IRP is compared, and not looked into.
+/// Whoever needs the page may have the mutex.
+unsafe extern "C" fn take_mutex(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut mutex = fast_mutex();
+    ntddk::ExAcquireFastMutex(&raw mut mutex); // MISTAKE: page-file-waits
+    ntddk::ExReleaseFastMutex(&raw mut mutex);
+    dispatch(device, irp)
+}
+
+/// The right way: the top-level IRP is compared, and not looked into; a mutex is taken for what is no page file.
 pub unsafe extern "C" fn read_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let is_within = !ntddk::IoGetTopLevelIrp().is_null();
     core::hint::black_box(is_within);
+    if ntddk::FsRtlIsPagingFile((*current_location(irp)).FileObject) == 0 {
+        return take_mutex(device, irp);
+    }
     dispatch(device, irp)
 }
 

@@ -583,6 +583,8 @@ mistakes! {
     MdlNotCompleted = "mdl-not-completed";
     /// Requests with IRP_MN_COMPLETE_MDL are completed, and not passed on.
     MdlRequestAnswered = "mdl-request-answered";
+    /// A fast mutex is taken in reads and writes, also of a page file.
+    PageFileWaits = "page-file-waits";
     /// There is no FastIoRead in the fast I/O table.
     FastIoMissing = "fast-io-missing";
     /// The string of the registry path is used after DriverEntry.

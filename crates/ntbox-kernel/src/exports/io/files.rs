@@ -25,8 +25,9 @@ pub static DRIVER_OBJECT_TYPE: TypePointer = TypePointer(object::object_type(Kin
 /// `IoDeviceObjectType`.
 pub static DEVICE_OBJECT_TYPE: TypePointer = TypePointer(object::object_type(Kind::Device));
 
-/// `IO_FORCE_ACCESS_CHECK`, `IO_OPEN_TARGET_DIRECTORY`.
+/// `IO_FORCE_ACCESS_CHECK`, `IO_OPEN_PAGING_FILE`, `IO_OPEN_TARGET_DIRECTORY`.
 const FORCE_ACCESS_CHECK: u32 = 0x1;
+const OPEN_PAGING_FILE: u32 = 0x2;
 const OPEN_TARGET_DIRECTORY: u32 = 0x4;
 
 /// `IoGetRelatedDeviceObject`.
@@ -138,6 +139,7 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
         kernel_handle: attributes.Attributes & OBJ_KERNEL_HANDLE != 0,
         open_target_directory: flags & OPEN_TARGET_DIRECTORY != 0,
         force_access_check: flags & FORCE_ACCESS_CHECK != 0,
+        paging_file: flags & OPEN_PAGING_FILE != 0,
         device_hint: hint,
     };
     match thread::from_kernel_mode(|| user::nt_create_file(&request)) {

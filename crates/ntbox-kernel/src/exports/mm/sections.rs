@@ -9,6 +9,7 @@ use crate::exports::cc::look_at;
 use crate::io_manager::sections;
 use crate::nt::SECTION_OBJECT_POINTERS;
 use crate::processor::irql;
+use crate::user::cache;
 
 /// `MmFlushForDelete`; the other reason is `MmFlushForWrite`.
 const FLUSH_FOR_DELETE: i32 = 0;
@@ -29,7 +30,7 @@ pub unsafe extern "win64" fn flush_image(
     (!kept).into()
 }
 
-/// `MmForceSectionClosed`: what nobody has mapped is closed.
+/// `MmForceSectionClosed`: what nobody has mapped, and nobody uses the cache of, is written and closed.
 pub unsafe extern "win64" fn force_closed(
     pointers: *const SECTION_OBJECT_POINTERS,
     _delay: u8,
@@ -38,7 +39,9 @@ pub unsafe extern "win64" fn force_closed(
     irql::require("MmForceSectionClosed", caller);
     // SAFETY: the driver's pointer.
     unsafe { look_at(pointers) };
-    (!sections::is_mapped(pointers.addr())).into()
+    let stream = pointers.addr();
+    let closed = cache::close(stream).is_ok() && !cache::is_cached(stream);
+    (closed && !sections::is_mapped(stream)).into()
 }
 
 /// `MmCanFileBeTruncated`.

@@ -66,6 +66,8 @@ pub struct OpenRequest<'a> {
     pub open_target_directory: bool,
     /// Access is checked though the caller is kernel code (`IO_FORCE_ACCESS_CHECK`).
     pub force_access_check: bool,
+    /// A page file is opened (`NtCreatePagingFile`).
+    pub paging_file: bool,
     /// The request begins at this device instead of the top of the stack, or null.
     pub device_hint: *mut DEVICE_OBJECT,
 }
@@ -88,6 +90,7 @@ impl Default for OpenRequest<'_> {
             kernel_handle: false,
             open_target_directory: false,
             force_access_check: false,
+            paging_file: false,
             device_hint: null_mut(),
         }
     }

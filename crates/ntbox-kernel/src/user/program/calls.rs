@@ -8,7 +8,6 @@ use super::super::extended_attributes::{EaQuery, nt_query_ea_file, nt_set_ea_fil
 use super::super::locks::Range;
 use super::super::outcome::Outcome;
 use super::super::quota::{nt_query_quota_information_file, nt_set_quota_information_file};
-use super::super::section::{self, Writer};
 use super::super::transfer::Transfer;
 use super::super::{
     cancel, control, directory, information, locks, mdl_transfer, process, security, transfer,
@@ -18,7 +17,6 @@ use super::buffer::Buffer;
 use super::{File, Pending, finish, finish_now};
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
-use crate::processor::top_level::Component;
 use std::ffi::c_void;
 
 /// A service that gives, or takes, a buffer of a class.
@@ -304,17 +302,6 @@ impl File {
         from_user_mode(|| process::run(self.handle, name, body))
     }
 
-    /// Reads one page of the cache, in a call of the one that is `above`.
-    pub fn page_in(&self, page: i64, above: Component) -> Outcome {
-        let offset = page * section::PAGE as i64;
-        finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
-            // SAFETY: the block lives until the call returns, and nobody else has it.
-            let block = unsafe { &mut *iosb };
-            // SAFETY: the buffer is one page long.
-            unsafe { section::page_in(self.handle, buffer, offset, above, block) }
-        })
-    }
-
     /// Reads in the pages of the cache, as a file server does.
     pub fn mdl_read(&self, offset: i64, length: u32) -> Outcome {
         let (status, data) = from_user_mode(|| mdl_transfer::read(self.handle, offset, length));
@@ -325,21 +312,6 @@ impl File {
     pub fn mdl_write(&self, offset: i64, data: &[u8]) -> Outcome {
         let (status, written) = from_user_mode(|| mdl_transfer::write(self.handle, offset, data));
         finish(status, written, Vec::new())
-    }
-
-    /// Writes one page of the cache, which holds `data`, as `writer` does.
-    ///
-    /// # Panics
-    /// If `data` is not a page.
-    pub fn page_out(&self, page: i64, data: &[u8], writer: Writer) -> Outcome {
-        assert_eq!(data.len(), section::PAGE);
-        let offset = page * section::PAGE as i64;
-        finish_now(Buffer::holding(data), false, |iosb, buffer| {
-            // SAFETY: the block lives until the call returns, and nobody else has it.
-            let block = unsafe { &mut *iosb };
-            // SAFETY: the buffer is one page long.
-            unsafe { section::page_out(self.handle, buffer, offset, writer, block) }
-        })
     }
 
     /// Cancels all requests of this thread on the file (`NtCancelIoFile`).

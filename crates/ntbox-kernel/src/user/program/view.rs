@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "pages are passed by address")]
 
 use super::super::outcome::Outcome;
-use super::super::section::{self, Mapping, Writer};
+use super::super::paging::{PAGE, Writer};
+use super::super::section::{self, Mapping};
 use super::buffer::Buffer;
 use super::{File, finish, finish_now};
 use crate::nt::STATUS_SUCCESS;
@@ -26,8 +27,8 @@ impl File {
 impl View {
     /// Reads one page of it, as a page fault does.
     pub fn page_in(&self, page: i64) -> Outcome {
-        let offset = page * section::PAGE as i64;
-        finish_now(Buffer::new(section::PAGE), true, |iosb, buffer| {
+        let offset = page * PAGE as i64;
+        finish_now(Buffer::new(PAGE), true, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };
             // SAFETY: the buffer is one page long.
@@ -40,8 +41,8 @@ impl View {
     /// # Panics
     /// If `data` is not a page.
     pub fn page_out(&self, page: i64, data: &[u8], writer: Writer) -> Outcome {
-        assert_eq!(data.len(), section::PAGE);
-        let offset = page * section::PAGE as i64;
+        assert_eq!(data.len(), PAGE);
+        let offset = page * PAGE as i64;
         finish_now(Buffer::holding(data), false, |iosb, buffer| {
             // SAFETY: the block lives until the call returns, and nobody else has it.
             let block = unsafe { &mut *iosb };

@@ -1,8 +1,11 @@
 //! Who writes changed pages, and how.
 
+use super::super::paging::Pages;
+use super::super::request::status_of;
 use super::*;
 use crate::io_manager::filter_callbacks;
 use crate::nt::fs_filter::{FS_FILTER_CALLBACKS, Pair};
+use crate::processor::top_level::Component;
 use std::ffi::c_void;
 
 /// Noted in the place of a major function: an FsFilter operation.
@@ -50,26 +53,35 @@ fn open_with_callbacks(name: &'static str) -> File {
     file
 }
 
+/// Writes a page of the file as `writer` does.
+fn write(file: &File, writer: Writer) -> Result<IO_STATUS_BLOCK, NTSTATUS> {
+    let object = crate::processor::handle::object_of_handle(file.handle()).expect("a file");
+    // SAFETY: the handle keeps the file object.
+    unsafe { Pages::new(object.cast(), vec![5; PAGE], PAGE as i64) }.write(writer)
+}
+
 #[test]
 fn each_writer_of_pages_has_a_way_of_its_own() {
     let _turn = begin("UserPages", 0);
     let file = open_with_callbacks("UserPages");
     let (flush, modified) = ([0xFB, 0xFA], [0xFD, 0xFC]);
     let synchronous = IRP_SYNCHRONOUS_PAGING_IO;
-    for (writer, [acquire, release], flags, top_level, own_thread) in [
-        (Writer::Program, flush, synchronous, 0, true),
-        (Writer::LazyWriter, [0; 2], synchronous, 2, false),
-        (Writer::MappedPageWriter, modified, 0, 3, false),
+    let file_system = top_level::below(Component::FileSystem, || top_level::current().addr());
+    for (writer, [acquire, release], flags, top_level) in [
+        (Writer::Program, flush, synchronous, 0),
+        (Writer::LazyWriter, [0; 2], synchronous, 2),
+        (Writer::MappedPageWriter, modified, 0, 3),
+        (Writer::FileSystem, [0; 2], synchronous, file_system),
     ] {
-        let written = file.page_out(1, &[5; PAGE], writer);
+        let written = write(&file, writer).expect("it is written");
         assert_eq!(
-            (written.status, written.information),
+            (status_of(&written), written.Information),
             (STATUS_SUCCESS, PAGE),
             "{writer:?}"
         );
         let operation = |operation| Noted {
             major: OPERATION | operation,
-            own_thread,
+            own_thread: true,
             ..Noted::default()
         };
         let write = Noted {
@@ -79,7 +91,7 @@ fn each_writer_of_pages_has_a_way_of_its_own() {
             user_buffer: true,
             user_event: true,
             top_level,
-            own_thread,
+            own_thread: true,
             ..Noted::default()
         };
         let expected = match acquire {
@@ -96,10 +108,9 @@ fn a_page_whose_file_is_not_acquired_is_not_written() {
     let _turn = begin("UserKept", 0);
     let file = open_with_callbacks("UserKept");
     *ANSWER.lock().unwrap_or_else(PoisonError::into_inner) = STATUS_ACCESS_DENIED;
-    let refused = [Writer::Program, Writer::MappedPageWriter]
-        .map(|writer| file.page_out(0, &[5; PAGE], writer).status);
+    let refused = Writer::OF_VIEWS.map(|writer| write(&file, writer).err());
     *ANSWER.lock().unwrap_or_else(PoisonError::into_inner) = STATUS_SUCCESS;
-    assert_eq!(refused, [STATUS_ACCESS_DENIED; 2]);
+    assert_eq!(refused, [Some(STATUS_ACCESS_DENIED); 2]);
     let seen: Vec<u32> = noted().iter().map(|noted| noted.major).collect();
     assert_eq!(seen, [OPERATION | 0xFB, OPERATION | 0xFD]);
 }

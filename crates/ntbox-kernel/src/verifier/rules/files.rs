@@ -75,6 +75,17 @@ rules! { Files;
         should: "compare what IoGetTopLevelIrp returns with NULL, and give it back to IoSetTopLevelIrp; nothing else",
         proof: BadDriver("top-level-irp-followed"),
     };
+    PAGE_FILE_PATH = {
+        name: "PageFilePath",
+        code: "documented",
+        checks: "A driver calls, for a page file, a routine that may not be called at DISPATCH_LEVEL: it may wait for a page \
+                 that is read by this request",
+        source: "ifs/constraints-on-dispatch-routines",
+        detected_by: "the routine, called in a dispatch routine of a request for a page file, or in a completion routine of \
+                      its thread",
+        should: "ask FsRtlIsPagingFile, or leave such requests alone: pass them on, and touch and call nothing that is paged",
+        proof: BadDriver("page-file-waits"),
+    };
     MDL_NOT_COMPLETED = {
         name: "MdlNotCompleted",
         code: "documented",

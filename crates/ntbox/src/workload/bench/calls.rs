@@ -3,9 +3,10 @@
 use super::{Extent, Measured, Stack, measure};
 use crate::nt::{
     FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE, FILE_OPEN_IF, FileAllInformation,
-    FileStandardInformation,
+    FileStandardInformation, Status,
 };
 use crate::user::access::{READ, WRITE};
+use crate::user::cache;
 use crate::user::{CreateParameters, File, Mapping, PAGE, View, Writer, create_file};
 use crate::workload::worker::synchronous;
 use anyhow::Context;
@@ -15,6 +16,8 @@ const BYTES: u32 = 4096;
 
 /// What a thread does its calls with: a cached and a noncached open of the file at each level, and a view.
 struct Files {
+    /// What the cache of the file is known by.
+    stream: usize,
     cached: Vec<File>,
     direct: Vec<File>,
     mapped: Vec<View>,
@@ -43,10 +46,19 @@ fn open_at_each_level(path: &str, stack: &Stack, options: u32) -> anyhow::Result
 type Call = fn(&Files, usize);
 
 /// The calls, each with what it is.
-const CALLS: [(&str, Call); 8] = [
+const CALLS: [(&str, Call); 9] = [
     (
         "NtReadFile 4096 bytes, cached (fast I/O)",
-        |files, level| drop(files.cached[level].read(Some(0), BYTES)),
+        |files, level| {
+            drop(files.cached[level].read(Some(0), BYTES));
+        },
+    ),
+    (
+        "NtReadFile 4096 bytes, missed in the cache (fast I/O, paging IRP)",
+        |files, level| {
+            cache::purge(files.stream, None);
+            drop(files.cached[level].read(Some(0), BYTES));
+        },
     ),
     ("NtReadFile 4096 bytes, noncached (IRP)", |files, level| {
         drop(files.direct[level].read(Some(0), BYTES))
@@ -68,8 +80,11 @@ const CALLS: [(&str, Call); 8] = [
         drop(files.mapped[level].page_out(0, &[0x5A; PAGE], Writer::Program))
     }),
     (
-        "page of the cache, written lazily (paging IRP)",
-        |files, level| drop(files.cached[level].page_out(0, &[0x5A; PAGE], Writer::LazyWriter)),
+        "NtWriteFile 4096 bytes, cached, and flushed (2 IRPs)",
+        |files, level| {
+            drop(files.cached[level].write(Some(0), &[0x5A; BYTES as usize]));
+            drop(files.cached[level].flush());
+        },
     ),
 ];
 
@@ -90,6 +105,8 @@ pub fn calls(path: &str, extent: Extent) -> anyhow::Result<Vec<Measured>> {
             view.with_context(|| format!("{path} is not mapped: {}", outcome.status()))
         };
         let files = Files {
+            stream: cache::of_handle(cached[0].handle())
+                .map_err(|status| anyhow::anyhow!("{path}: {}", Status(status)))?,
             mapped: cached.iter().map(map).collect::<anyhow::Result<_>>()?,
             cached,
             direct: open_at_each_level(path, &stack, FILE_NO_INTERMEDIATE_BUFFERING)?,

@@ -196,7 +196,7 @@ impl Operation {
                 slot,
                 page: random.u8(..4),
                 byte: random.u8(1..),
-                writer: Writer::ALL[random.usize(..3)],
+                writer: Writer::OF_VIEWS[random.usize(..2)],
             },
             102..=104 => Self::Follow {
                 at: name(random, volumes),

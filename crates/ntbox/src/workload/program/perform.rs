@@ -8,7 +8,6 @@ use super::operation::{BLOCK, Locked, Operation, Part};
 use super::runner::{Open, Runner};
 use crate::io_manager::identity;
 use crate::nt::*;
-use crate::processor::top_level::Component;
 use crate::user::access::{READ, WRITE};
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
@@ -189,12 +188,7 @@ impl Runner {
             Operation::Unmap { slot } => self.unmap(slot),
             Operation::PageIn { slot, page } => {
                 let page = page.into();
-                self.page(
-                    slot,
-                    "page in",
-                    |view| view.page_in(page),
-                    |file| file.page_in(page, Component::None),
-                );
+                self.page(slot, "page in", |view| view.page_in(page));
             }
             Operation::ByMdl {
                 slot,
@@ -222,12 +216,7 @@ impl Runner {
                 writer,
             } => {
                 let (page, data) = (page.into(), [byte; PAGE]);
-                self.page(
-                    slot,
-                    "page out",
-                    |view| view.page_out(page, &data, writer),
-                    |file| file.page_out(page, &data, writer),
-                );
+                self.page(slot, "page out", |view| view.page_out(page, &data, writer));
             }
             Operation::Oplock {
                 at,

@@ -193,15 +193,8 @@ impl Runner {
     }
 
     /// Transfers a page of the view of a slot, or else of the handle's file.
-    pub(super) fn page(
-        &mut self,
-        slot: u8,
-        call: &str,
-        of_view: impl FnOnce(&View) -> Outcome,
-        of_file: impl FnOnce(&File) -> Outcome,
-    ) {
+    pub(super) fn page(&mut self, slot: u8, call: &str, of_view: impl FnOnce(&View) -> Outcome) {
         let Some(view) = &self.views[usize::from(slot)] else {
-            self.call(slot, call, Mask::None, of_file);
             return;
         };
         identity::allow_failure_of_next();

@@ -29,7 +29,7 @@ impl TreeCopy<'_> {
             return worker.complain(path, "cannot be mapped");
         };
         for (page, part) in contents.chunks(PAGE).enumerate() {
-            let writer = Writer::ALL[worker.random.usize(..3)];
+            let writer = Writer::OF_VIEWS[worker.random.usize(..2)];
             let mut bytes = part.to_vec();
             bytes.resize(PAGE, 0);
             let outcome = worker.retried("page out", path, Mask::None, || {
