@@ -20,6 +20,8 @@ fn use_file(volume: &Volume, times: u64) {
         assert!(file.write(Some(0), b"data").is_success());
         assert_eq!(&*file.read(Some(0), 4).data, b"data");
     }
+    // In this thread, and not by the lazy writer in one of its own.
+    assert!(file.flush().is_success());
 }
 
 /// L2: a session gets an event for each request, with what the record of a trace has; without one there is

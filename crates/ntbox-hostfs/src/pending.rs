@@ -57,10 +57,15 @@ impl Sent {
     unsafe fn worked(self) -> Worked {
         // SAFETY: contract.
         let identity = unsafe { requests::identity(self.irp) };
-        identity::on_behalf_of(identity, || {
+        let work = || {
             // SAFETY: contract.
             unsafe { (self.work)(self.device, self.irp) }
-        })
+        };
+        match identity.value {
+            // A driver's own, in the call that runs, if one does.
+            0 => work(),
+            _ => identity::on_behalf_of(identity, work),
+        }
     }
     /// Works on the request and completes it here, at `level` at least.
     ///

@@ -216,11 +216,13 @@ pub fn of_own_request(function: u8) -> Identity {
     }
 }
 
-/// Calls `body`, in a thread of the system, for a call of another thread: its requests are that call's.
+/// Calls `body` for a call of another thread, or for the one that runs: its requests are that call's. What that asks for
+/// stays what it was.
 pub fn on_behalf_of<R>(identity: Identity, body: impl FnOnce() -> R) -> R {
-    let previous = CURRENT.replace(identity);
+    let (previous, function) = (CURRENT.replace(identity), FUNCTION.get());
     let result = body();
     CURRENT.set(previous);
+    FUNCTION.set(function);
     result
 }
 
@@ -312,6 +314,21 @@ mod tests {
                 assert_eq!(current(), identity);
             });
             assert_eq!(current(), Identity::default());
+        })
+        .join()
+        .expect("the thread asserts");
+    }
+
+    #[test]
+    fn what_is_done_for_a_call_takes_no_ordinal_and_is_not_what_it_asks_for() {
+        std::thread::spawn(|| {
+            begin_thread(3);
+            let call = begin();
+            asks_for(IRP_MJ_WRITE as u8);
+            on_behalf_of(current(), || asks_for(IRP_MJ_READ as u8));
+            assert_ne!(of_own_request(IRP_MJ_WRITE as u8).value, 0);
+            drop(call);
+            assert_eq!(calls(), 1);
         })
         .join()
         .expect("the thread asserts");

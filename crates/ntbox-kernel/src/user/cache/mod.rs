@@ -248,7 +248,6 @@ fn paging_of(Identity { value, wanted }: Identity) -> Identity {
 
 /// Sends paging requests for the call that runs. What that comes to is not told by them.
 fn of_this_call<R>(body: impl FnOnce() -> R) -> R {
-    let _call = identity::begin();
     let paging = paging_of(identity::current());
     identity::on_behalf_of(paging, || thread::from_kernel_mode(body))
 }
