@@ -13,9 +13,9 @@
 use super::{announced, tally, workers};
 use ntbox_kernel::io_manager::identity::{self, Choice, Identity};
 use ntbox_kernel::nt::{
-    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_PNP,
-    IRP_MJ_POWER, IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
+    IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_POWER,
+    IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_IO_DEVICE_ERROR,
 };
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock};
@@ -181,13 +181,7 @@ pub(super) fn choose(identity: Identity, major: u8, minor: u8) -> Choice {
 }
 
 fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
-    let at_once_only = [
-        IRP_MJ_CLEANUP,
-        IRP_MJ_CLOSE,
-        IRP_MJ_SHUTDOWN,
-        IRP_MJ_POWER,
-        IRP_MJ_PNP,
-    ];
+    let at_once_only = [IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_SHUTDOWN, IRP_MJ_POWER];
     if at_once_only.contains(&major.into()) {
         return Choice::Now;
     }

@@ -11,6 +11,9 @@ use ntbox_kernel::nt::{
 };
 use windows_sys::Win32::System::Ioctl as code;
 
+/// Who has locked a volume that is asked whether it may go: no open has this number.
+const PLUG_AND_PLAY: OpenId = OpenId(0);
+
 /// A request for a byte-range lock.
 #[derive(Clone, Copy, Debug)]
 pub struct LockRequest {
@@ -239,6 +242,30 @@ impl Volume {
             _ => STATUS_INVALID_DEVICE_REQUEST,
         };
         (status, 0)
+    }
+
+    /// Whether a handle of the volume, or of anything on it, is open.
+    pub(super) fn has_handles(&self) -> bool {
+        let state = self.state();
+        state.opens.values().any(|open| !open.cleaned_up)
+    }
+
+    /// Locks the volume for the PnP manager, unless anything is open on it, or it is locked.
+    pub(super) fn may_go(&self) -> bool {
+        let mut state = self.state();
+        let free = state.opens.is_empty() && state.locked_by.is_none() && !state.dismounted;
+        if free {
+            state.locked_by = Some(PLUG_AND_PLAY);
+        }
+        free
+    }
+
+    /// Unlocks it again, if the PnP manager has it locked.
+    pub(super) fn may_stay(&self) {
+        let mut state = self.state();
+        if state.locked_by == Some(PLUG_AND_PLAY) {
+            state.locked_by = None;
+        }
     }
 
     /// Takes the volume away from its opens: everything but cleanup and close fails from now on.

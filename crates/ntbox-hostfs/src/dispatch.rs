@@ -1,7 +1,7 @@
 //! Dispatch routines: one for each major function, the same for every device.
 //!
 //! A request that names an open file goes to one of the [`routines`]; one without
-//! goes to [`mounting`].
+//! goes to [`mounting`], and one of the PnP manager to [`removal`].
 
 #![expect(
     unsafe_code,
@@ -12,7 +12,7 @@
 use super::context::{self, Mounted};
 use super::pending::{self, Work};
 use super::volume::{Object, OpenId};
-use super::{asked, mounting, opening, routines};
+use super::{asked, mounting, opening, removal, routines};
 use ntbox_kernel::nt::routines::DriverRoutines;
 use ntbox_kernel::nt::*;
 
@@ -34,6 +34,10 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         // SAFETY: as above.
         return unsafe { pending::run(device, irp, opening::create) };
     }
+    if major == IRP_MJ_PNP {
+        // SAFETY: as above; with or without a file, it is about the device.
+        return unsafe { removal::dispatch(device, irp) };
+    }
     // SAFETY: a request's file object is alive and of this device.
     let Some((mounted, open)) = (unsafe { context::of_file(file) }) else {
         // SAFETY: as above.
@@ -42,7 +46,7 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
     // The storage stack's business, but only of the volume: a file is no device.
     let storage = matches!(
         major,
-        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL | IRP_MJ_PNP
+        IRP_MJ_DEVICE_CONTROL | IRP_MJ_INTERNAL_DEVICE_CONTROL
     );
     if storage && passes_down(mounted, open) {
         // SAFETY: as above; a request that is passed on is not put off first.

@@ -54,6 +54,7 @@ pub mod pending;
 pub mod query;
 pub mod record;
 pub mod redirector;
+pub mod removal;
 pub mod rename;
 pub mod reparse;
 pub mod request;

@@ -16,9 +16,9 @@ use ntbox_kernel::io_manager::{complete, device as devices, recognizer};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DO_DIRECT_IO, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_READ_ONLY_DEVICE,
     FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_DEVICE_CONTROL,
-    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, IRP_MJ_SHUTDOWN, IRP_MN_MOUNT_VOLUME,
-    IRP_MN_VERIFY_VOLUME, IrpExt, NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME, VPB,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_SHUTDOWN, IRP_MN_MOUNT_VOLUME, IRP_MN_VERIFY_VOLUME, IrpExt,
+    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS,
+    STATUS_UNRECOGNIZED_VOLUME, VPB,
 };
 
 /// What the volumes call their file system.
@@ -36,7 +36,7 @@ pub unsafe fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP, major: u32) ->
         }
         // SAFETY: contract.
         IRP_MJ_FILE_SYSTEM_CONTROL => unsafe { file_system_control(device, irp) },
-        IRP_MJ_DEVICE_CONTROL | IRP_MJ_PNP => {
+        IRP_MJ_DEVICE_CONTROL => {
             // SAFETY: a device of this file system.
             match unsafe { volume_devices::mounted_on(device) }
                 .map(Mounted::storage)

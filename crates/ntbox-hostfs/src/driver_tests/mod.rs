@@ -9,6 +9,7 @@ mod devices;
 mod names;
 mod oplocks;
 mod paging;
+mod removal;
 mod reparse;
 mod waiting;
 

@@ -50,6 +50,7 @@ pub mod namespace;
 mod outstanding;
 pub mod own_request_checks;
 pub mod own_waits;
+pub mod pnp;
 pub mod power;
 pub mod program_memory;
 pub mod query_name;

@@ -17,17 +17,19 @@
     reason = "VPBs are shared with file systems and filters by pointer"
 )]
 
-use super::vpb::{delete_volume, new_vpb, reference_if_mounted, vpbs};
+use super::vpb::{
+    delete_volume, is_remove_pending, new_vpb, reference_if_mounted, set_remove_pending, vpbs,
+};
 use super::{call, device, irp, mount_gate, registration, request};
 use crate::nt::stack_location::MountVolume;
 use crate::nt::{
     DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
     IRP_MN_MOUNT_VOLUME, IRP_MN_VERIFY_VOLUME, IRP_MOUNT_COMPLETION, IRP_SYNCHRONOUS_PAGING_IO,
-    IrpExt, KEVENT, NTSTATUS, SL_ALLOW_RAW_MOUNT, STATUS_DEVICE_NOT_READY,
-    STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_PARAMETER, STATUS_IO_TIMEOUT,
-    STATUS_MEDIA_WRITE_PROTECTED, STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING, STATUS_SUCCESS,
-    STATUS_UNRECOGNIZED_MEDIA, STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED,
-    STATUS_VOLUME_DISMOUNTED, STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED,
+    IrpExt, KEVENT, NTSTATUS, SL_ALLOW_RAW_MOUNT, STATUS_DEVICE_DOES_NOT_EXIST,
+    STATUS_DEVICE_NOT_READY, STATUS_FS_DRIVER_REQUIRED, STATUS_INVALID_PARAMETER,
+    STATUS_IO_TIMEOUT, STATUS_MEDIA_WRITE_PROTECTED, STATUS_NO_MEDIA_IN_DEVICE, STATUS_PENDING,
+    STATUS_SUCCESS, STATUS_UNRECOGNIZED_MEDIA, STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED,
+    STATUS_VOLUME_DISMOUNTED, STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED, VPB_REMOVE_PENDING,
 };
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
@@ -71,7 +73,7 @@ pub unsafe fn volume_device(storage: *mut DEVICE_OBJECT) -> Result<*mut DEVICE_O
 /// volume that no file system knows: for opens of the volume itself.
 ///
 /// # Errors
-/// As [`volume_device`].
+/// As [`volume_device`]; `STATUS_DEVICE_DOES_NOT_EXIST` while the device is being removed, or gone.
 ///
 /// # Safety
 /// As [`volume_device`].
@@ -91,6 +93,8 @@ pub unsafe fn open_volume(
             lock_device(storage);
             let mounted = if is_mounted(storage) {
                 Ok(())
+            } else if is_remove_pending(storage) {
+                Err(STATUS_DEVICE_DOES_NOT_EXIST)
             } else {
                 mount(storage, allow_raw)
             };
@@ -98,6 +102,19 @@ pub unsafe fn open_volume(
             mounted?;
         }
     }
+}
+
+/// Nothing is mounted on `storage` from now on; a mount that has begun is waited for.
+///
+/// # Safety
+/// `storage` is alive, and has a VPB. PASSIVE_LEVEL.
+pub(super) unsafe fn keep_off(storage: *mut DEVICE_OBJECT) {
+    // SAFETY: contract.
+    unsafe { lock_device(storage) };
+    // SAFETY: contract.
+    unsafe { set_remove_pending(storage, true) };
+    // SAFETY: contract.
+    unsafe { unlock_device(storage) };
 }
 
 unsafe fn lock_device(storage: *mut DEVICE_OBJECT) {
@@ -336,6 +353,8 @@ pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
                 let volume = (*old).DeviceObject;
                 (*old).Flags &= !(VPB_MOUNTED as u16);
                 (*storage).Vpb = new_vpb(storage);
+                // A device that is being removed is not mounted again.
+                (*(*storage).Vpb).Flags |= (*old).Flags & VPB_REMOVE_PENDING as u16;
                 let unused = (*old).ReferenceCount == 0;
                 if !unused {
                     vpbs.insert(old as usize, volume as usize);

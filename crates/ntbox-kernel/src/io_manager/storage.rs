@@ -2,8 +2,9 @@
 //!
 //! A native driver for disks, one for CD-ROMs, and one for shadow copies. They hold no sectors: the file
 //! system of the box takes a volume's contents from the host directory that
-//! the device describes. The devices answer opens and the control requests that
-//! filters and mount managers send to them.
+//! the device describes. The devices answer opens, the control requests that
+//! filters and mount managers send to them, and what the PnP manager asks of a device at the bottom of its stack. One that
+//! has been removed answers everything else with STATUS_DEVICE_DOES_NOT_EXIST, as Windows' class driver for disks does.
 
 #![expect(
     unsafe_code,
@@ -11,16 +12,22 @@
     reason = "a native driver works on requests by pointer"
 )]
 
+use super::pnp::{DeviceRelations, TARGET_DEVICE_RELATION};
 use super::{complete, device, driver, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_READ_ONLY_DEVICE,
-    FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
-    IRP_MJ_FLUSH_BUFFERS, IrpExt, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
-    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    FILE_REMOVABLE_MEDIA, IO_STACK_LOCATION, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
+    IRP_MJ_DEVICE_CONTROL, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_PNP, IRP_MN_CANCEL_REMOVE_DEVICE,
+    IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_REMOVE_DEVICE, IRP_MN_REMOVE_DEVICE,
+    IRP_MN_START_DEVICE, IRP_MN_SURPRISE_REMOVAL, IrpExt, NTSTATUS, STATUS_BUFFER_OVERFLOW,
+    STATUS_BUFFER_TOO_SMALL, STATUS_DEVICE_DOES_NOT_EXIST, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
-use crate::processor::object;
+use crate::pool;
+use crate::processor::{lifetime, object};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What a volume lies on.
@@ -67,6 +74,22 @@ pub struct VolumeDescription {
     pub recognized: bool,
 }
 
+/// The extension of a storage device.
+#[repr(C)]
+struct Extension {
+    /// It was told that it is gone.
+    removed: AtomicBool,
+}
+
+/// # Safety
+/// `device` is a storage device.
+unsafe fn extension<'a>(device: *mut DEVICE_OBJECT) -> &'a Extension {
+    // SAFETY: contract; a storage device lives as long as the process.
+    let extension = unsafe { (*device).DeviceExtension };
+    // SAFETY: contract: it was created with this extension, zeroed.
+    unsafe { &*extension.cast::<Extension>() }
+}
+
 #[derive(Clone, Copy)]
 struct Known {
     device: usize,
@@ -101,14 +124,13 @@ fn storage_driver(kind: VolumeKind) -> *mut DRIVER_OBJECT {
     };
     *cell.get_or_init(|| {
         driver::create_native(name, |driver| {
-            for major in [
-                IRP_MJ_CREATE,
-                IRP_MJ_CLEANUP,
-                IRP_MJ_CLOSE,
-                IRP_MJ_FLUSH_BUFFERS,
-            ] {
+            for major in [IRP_MJ_CLEANUP, IRP_MJ_CLOSE] {
                 driver.set_dispatch(major as u8, succeed);
             }
+            for major in [IRP_MJ_CREATE, IRP_MJ_FLUSH_BUFFERS] {
+                driver.set_dispatch(major as u8, succeed_if_there);
+            }
+            driver.set_dispatch(IRP_MJ_PNP as u8, plug_and_play);
             driver.set_dispatch(IRP_MJ_DEVICE_CONTROL as u8, device_control);
         }) as usize
     }) as *mut DRIVER_OBJECT
@@ -153,9 +175,11 @@ pub fn create(description: VolumeDescription) -> *mut DEVICE_OBJECT {
         same + 1
     };
     let name: &'static str = Box::leak(format!("{prefix}{number}").into_boxed_str());
+    let bytes = size_of::<Extension>() as u32;
+    let named = Some(name);
     // SAFETY: the driver object lives as long as the process.
     let device =
-        unsafe { device::create(driver, 0, Some(name), device_type, characteristics, false) };
+        unsafe { device::create(driver, bytes, named, device_type, characteristics, false) };
     let Ok(device) = device else {
         panic!("{name} exists")
     };
@@ -203,12 +227,73 @@ unsafe extern "win64" fn succeed(_: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTAT
     unsafe { complete::finish(irp, STATUS_SUCCESS, 0) }
 }
 
+unsafe extern "win64" fn succeed_if_there(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a device of this driver.
+    let status = match unsafe { extension(device) }.removed.load(Ordering::Acquire) {
+        true => STATUS_DEVICE_DOES_NOT_EXIST,
+        false => STATUS_SUCCESS,
+    };
+    // SAFETY: a dispatch routine owns its request.
+    unsafe { complete::finish(irp, status, 0) }
+}
+
+/// At the bottom of the stack every request of the PnP manager ends, with its status as it came if nobody knows it
+/// ("Plug and Play Minor IRPs").
+unsafe extern "win64" fn plug_and_play(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: a dispatch routine owns its request.
+    let location = unsafe { irp.current_location() };
+    // SAFETY: as above.
+    let location = unsafe { &*location };
+    // SAFETY: as above; an integer whatever the union holds.
+    let (mut status, mut information) = unsafe {
+        (
+            (*irp).IoStatus.Anonymous.Status,
+            (*irp).IoStatus.Information,
+        )
+    };
+    // SAFETY: a device of this driver.
+    let removed = unsafe { &extension(device).removed };
+    match u32::from(location.MinorFunction) {
+        IRP_MN_QUERY_REMOVE_DEVICE | IRP_MN_CANCEL_REMOVE_DEVICE => status = STATUS_SUCCESS,
+        IRP_MN_REMOVE_DEVICE | IRP_MN_SURPRISE_REMOVAL => {
+            removed.store(true, Ordering::Release);
+            status = STATUS_SUCCESS;
+        }
+        IRP_MN_START_DEVICE => {
+            removed.store(false, Ordering::Release);
+            status = STATUS_SUCCESS;
+        }
+        IRP_MN_QUERY_DEVICE_RELATIONS if asks_for_target(location) => {
+            let bytes = size_of::<DeviceRelations>();
+            let relations = pool::allocate_for_box(bytes).cast::<DeviceRelations>();
+            // SAFETY: a storage device is alive.
+            unsafe { lifetime::reference(device.cast()) };
+            // SAFETY: a new block of that size.
+            unsafe { relations.write(DeviceRelations { count: 1, device }) };
+            (status, information) = (STATUS_SUCCESS, relations.addr());
+        }
+        _ => {}
+    }
+    // SAFETY: a dispatch routine owns its request.
+    unsafe { complete::finish(irp, status, information) }
+}
+
+/// True for IRP_MN_QUERY_DEVICE_RELATIONS with `TargetDeviceRelation`, of all relations the one that a storage device has.
+fn asks_for_target(location: &IO_STACK_LOCATION) -> bool {
+    // SAFETY: an integer whatever the union holds.
+    let relation = unsafe { location.Parameters.QueryDeviceRelations.Type };
+    relation == TARGET_DEVICE_RELATION
+}
+
 unsafe extern "win64" fn device_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: a dispatch routine owns its request.
     unsafe {
         let control = (*irp.current_location()).Parameters.DeviceIoControl;
         let buffer = (*irp).AssociatedIrp.SystemBuffer.cast::<u8>();
         let room = control.OutputBufferLength as usize;
+        if extension(device).removed.load(Ordering::Acquire) {
+            return complete::finish(irp, STATUS_DEVICE_DOES_NOT_EXIST, 0);
+        }
         let Some(known) = find(device) else {
             return complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
         };

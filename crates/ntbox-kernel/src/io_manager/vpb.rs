@@ -11,7 +11,7 @@
 )]
 
 use super::device;
-use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, Kirql, VPB, VPB_MOUNTED};
+use crate::nt::{DEVICE_OBJECT, DISPATCH_LEVEL, Kirql, VPB, VPB_MOUNTED, VPB_REMOVE_PENDING};
 use crate::pool;
 use crate::processor::{irql, points, spin_lock};
 use std::collections::HashMap;
@@ -132,6 +132,31 @@ pub unsafe fn is_mounted(storage: *mut DEVICE_OBJECT) -> bool {
     let _vpbs = vpbs();
     // SAFETY: contract; VPBs change under the lock.
     unsafe { !(*storage).Vpb.is_null() && u32::from((*(*storage).Vpb).Flags) & VPB_MOUNTED != 0 }
+}
+
+/// Whether a file system may be mounted on the storage device, or not (`VPB_REMOVE_PENDING`).
+///
+/// # Safety
+/// `storage` is alive, and has a VPB.
+pub(super) unsafe fn set_remove_pending(storage: *mut DEVICE_OBJECT, pending: bool) {
+    let _vpbs = vpbs();
+    // SAFETY: contract; VPBs change under the lock.
+    let vpb = unsafe { &mut *(*storage).Vpb };
+    match pending {
+        true => vpb.Flags |= VPB_REMOVE_PENDING as u16,
+        false => vpb.Flags &= !(VPB_REMOVE_PENDING as u16),
+    }
+}
+
+/// What [`set_remove_pending`] has said last.
+///
+/// # Safety
+/// As there.
+pub(super) unsafe fn is_remove_pending(storage: *mut DEVICE_OBJECT) -> bool {
+    let _vpbs = vpbs();
+    // SAFETY: contract; VPBs change under the lock.
+    let flags = unsafe { (*(*storage).Vpb).Flags };
+    u32::from(flags) & VPB_REMOVE_PENDING != 0
 }
 
 /// Counts an open file on the VPB.

@@ -60,6 +60,7 @@ pub union Parameters {
     pub MountVolume: MountVolume,
     pub VerifyVolume: MountVolume,
     pub Power: Power,
+    pub QueryDeviceRelations: QueryDeviceRelations,
     pub Others: Others,
 }
 
@@ -246,6 +247,12 @@ pub struct Power {
     pub(crate) _pad3: u32,
     pub ShutdownType: i32,
     pub(crate) _pad4: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct QueryDeviceRelations {
+    pub Type: i32,
 }
 
 #[repr(C)]

@@ -65,6 +65,22 @@ pub fn minor_name(major: u8, minor: u8) -> Option<&'static str> {
             (3, "IRP_MN_UNLOCK_ALL"),
             (4, "IRP_MN_UNLOCK_ALL_BY_KEY"),
         ],
+        // IRP_MJ_PNP
+        0x1B => &[
+            (0x00, "IRP_MN_START_DEVICE"),
+            (0x01, "IRP_MN_QUERY_REMOVE_DEVICE"),
+            (0x02, "IRP_MN_REMOVE_DEVICE"),
+            (0x03, "IRP_MN_CANCEL_REMOVE_DEVICE"),
+            (0x04, "IRP_MN_STOP_DEVICE"),
+            (0x05, "IRP_MN_QUERY_STOP_DEVICE"),
+            (0x06, "IRP_MN_CANCEL_STOP_DEVICE"),
+            (0x07, "IRP_MN_QUERY_DEVICE_RELATIONS"),
+            (0x08, "IRP_MN_QUERY_INTERFACE"),
+            (0x09, "IRP_MN_QUERY_CAPABILITIES"),
+            (0x14, "IRP_MN_QUERY_PNP_DEVICE_STATE"),
+            (0x16, "IRP_MN_DEVICE_USAGE_NOTIFICATION"),
+            (0x17, "IRP_MN_SURPRISE_REMOVAL"),
+        ],
         _ => &[],
     };
     names

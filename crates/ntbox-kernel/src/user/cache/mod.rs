@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use copy::{is_here, prepare_write, read, write_to};
-pub use writer::{close, flush, writing_of_view};
+pub use writer::{close, flush, wait_for_lazy_writer, writing_of_view};
 use writer::{later, write_lazily};
 
 /// Pages of a stream that may be dirty before the lazy writer begins with it.

@@ -12,7 +12,7 @@ use super::{ALL, Maps, end_or_write, maps, of_this_call};
 use crate::io_manager::identity::{self, Identity, Wanted};
 use crate::nt::NTSTATUS;
 use crate::processor::{points, work};
-use std::sync::{Condvar, PoisonError};
+use std::sync::{Condvar, PoisonError, mpsc};
 
 /// How often the lazy writer tries to write something, before it is lost.
 const ATTEMPTS: u32 = 3;
@@ -118,6 +118,18 @@ pub fn flush(stream: usize, bytes: Option<Bytes>) -> Result<(), NTSTATUS> {
             return Ok(());
         }
     }
+}
+
+/// `CcWaitForCurrentLazyWriterActivity`: waits until the lazy writer has done what it has been given so far, with the closes
+/// that follow from it. Not from its own thread.
+pub fn wait_for_lazy_writer() {
+    let (tell, told) = mpsc::channel();
+    work::queue_lazily(Box::new(move || {
+        // Whoever asked waits for it.
+        let _ = tell.send(());
+    }));
+    // An error means that it was not carried out: there is nothing to wait for.
+    let _ = told.recv();
 }
 
 /// Writes all of the stream, and ends its cache if nobody uses it.
