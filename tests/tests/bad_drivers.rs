@@ -169,6 +169,7 @@ fn right_is_not_reported(profile: Profile) {
         "own-requests",
         "cancelling",
         "writes",
+        "plug-and-play",
     ];
     for right in all {
         let right = format!("Right={right}");
@@ -883,6 +884,36 @@ caught! {
     a_remove_lock_kept_by_a_completion_routine_is_caught = "remove-lock-kept-by-completion";
     /// V (devices): a remove lock released before the request is passed on.
     a_remove_lock_released_early_is_caught = "remove-lock-released-early";
+    /// V (plug and play): a request of its own, with the status that IRPs are made with.
+    a_pnp_status_that_is_not_initialized_is_caught = "pnp-status-not-initialized";
+    /// V (plug and play): capabilities asked for with an UINumber of 0.
+    pnp_capabilities_that_are_not_initialized_are_caught = "pnp-capabilities-not-initialized";
+    /// V (plug and play): a request that only the PnP manager sends.
+    a_request_that_only_the_pnp_manager_sends_is_caught = "pnp-request-reserved";
+    /// V (plug and play): a query failed and passed on.
+    a_failed_pnp_request_that_is_passed_on_is_caught = "pnp-failed-passed-on";
+    /// V (plug and play): an answer made STATUS_NOT_SUPPORTED.
+    a_pnp_status_that_is_converted_is_caught = "pnp-status-converted";
+    /// V (plug and play): what nobody knows, passed on with success.
+    a_status_of_what_nobody_knows_is_caught = "pnp-unknown-status";
+    /// V (plug and play): what nobody knows, passed on with another Information.
+    information_of_what_nobody_knows_is_caught = "pnp-unknown-information";
+    /// V (plug and play): what nobody knows, completed.
+    completing_what_nobody_knows_is_caught = "pnp-unknown-completed";
+    /// V (plug and play): a cancelled removal that the file system never hears of.
+    a_pnp_success_that_is_kept_is_caught = "pnp-success-kept";
+    /// V (plug and play): a query completed as it came.
+    a_pnp_request_that_is_not_passed_on_is_caught = "pnp-not-passed-on";
+    /// V (plug and play): no device, with success.
+    a_target_without_a_device_is_caught = "pnp-relation-empty";
+    /// V (plug and play): a removal failed.
+    a_failed_removal_is_caught = "pnp-remove-failed";
+    /// V (plug and play): a surprise removal failed when it has come back.
+    a_failed_surprise_removal_is_caught = "pnp-surprise-failed";
+    /// A9: detached when the storage device is gone.
+    detaching_in_a_surprise_removal_is_caught = "detached-in-surprise-removal";
+    /// A9: deleted when the storage device is gone.
+    deleting_in_a_surprise_removal_is_caught = "deleted-in-surprise-removal";
     /// L1: an entry of the event log that is longer than any.
     a_log_entry_that_is_too_long_is_caught = "log-entry-too-long";
     /// L1: strings counted that do not end in the entry.

@@ -60,6 +60,8 @@ pub enum Right {
     Cancelling,
     /// A copy of what a program writes is written.
     Writes,
+    /// Requests of the PnP manager are handled, and some sent.
+    PlugAndPlay,
 }
 
 impl Right {
@@ -83,6 +85,7 @@ impl Right {
             ("own-requests", Self::OwnRequests),
             ("cancelling", Self::Cancelling),
             ("writes", Self::Writes),
+            ("plug-and-play", Self::PlugAndPlay),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -96,6 +99,7 @@ impl Right {
             (Self::OwnRequests, _) => mistakes::own_requests_right(major),
             (Self::Cancelling, _) => mistakes::cancelling_right(major),
             (Self::Writes, _) => mistakes::writes_right(major),
+            (Self::PlugAndPlay, _) => mistakes::plug_and_play_right(major),
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::CancelSafeQueue, _) => mistakes::queueing_right(major),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),

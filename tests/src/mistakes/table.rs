@@ -104,6 +104,7 @@ const MANNERS: &str = "mistakes/manners.rs";
 const HANDLES: &str = "mistakes/handles.rs";
 const LISTS: &str = "mistakes/lists.rs";
 const ACTIVE: &str = "mistakes/active.rs";
+const PLUG_AND_PLAY: &str = "mistakes/plug_and_play.rs";
 
 /// Every mistake that the driver can make.
 pub const ALL: &[Mistake] = &[
@@ -686,6 +687,59 @@ pub const ALL: &[Mistake] = &[
         "remove-lock-released-twice",
         "RemoveLockCheck",
         REMOVE_LOCKS,
+    ),
+    at_line(
+        "pnp-status-not-initialized",
+        "PnpStatusNotInitialized",
+        PLUG_AND_PLAY,
+    ),
+    at_line(
+        "pnp-capabilities-not-initialized",
+        "PnpCapabilitiesNotInitialized",
+        PLUG_AND_PLAY,
+    ),
+    at_line("pnp-request-reserved", "PnpRequestReserved", PLUG_AND_PLAY),
+    at_line("pnp-failed-passed-on", "FailedPnpPassedOn", PLUG_AND_PLAY),
+    at_line(
+        "pnp-unknown-status",
+        "PnpUnknownStatusChanged",
+        PLUG_AND_PLAY,
+    ),
+    at_line(
+        "pnp-unknown-information",
+        "PnpUnknownInformationChanged",
+        PLUG_AND_PLAY,
+    ),
+    at_line(
+        "pnp-unknown-completed",
+        "PnpUnknownCompleted",
+        PLUG_AND_PLAY,
+    ),
+    at_line("pnp-success-kept", "PnpSuccessNotPassedOn", PLUG_AND_PLAY),
+    at_line("pnp-not-passed-on", "PnpNotPassedOn", PLUG_AND_PLAY),
+    at_line("pnp-relation-empty", "TargetRelationEmpty", PLUG_AND_PLAY),
+    at_line("pnp-remove-failed", "PnpRemoveFailed", PLUG_AND_PLAY),
+    at_line(
+        "detached-in-surprise-removal",
+        "DetachedInSurpriseRemoval",
+        PLUG_AND_PLAY,
+    ),
+    at_line(
+        "deleted-in-surprise-removal",
+        "DeletedInSurpriseRemoval",
+        PLUG_AND_PLAY,
+    ),
+    in_routine(
+        "pnp-status-converted",
+        "PnpStatusConverted",
+        PLUG_AND_PLAY,
+        "convert",
+    ),
+    in_routine(
+        "pnp-surprise-failed",
+        "PnpRemove",
+        PLUG_AND_PLAY,
+        "fail_afterwards",
     ),
     at_line("remove-lock-tag", "RemoveLockTag", REMOVE_LOCKS),
     at_line("remove-lock-wait-tag", "RemoveLockTag", REMOVE_LOCKS),

@@ -12,7 +12,7 @@
 )]
 
 use super::database::{DELETE_PENDING, UNLOAD_PENDING, database, describe};
-use super::{checks, legacy_filters};
+use super::{checks, legacy_filters, surprise_checks};
 use crate::nt::{
     DEVICE_OBJECT, DO_DEVICE_INITIALIZING, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS,
 };
@@ -75,6 +75,8 @@ pub unsafe fn detach(target: *mut DEVICE_OBJECT, site: usize) {
             );
             return;
         }
+        let above = attached(target);
+        surprise_checks::goes(&rules::DETACHED_IN_SURPRISE, "detached", above, site);
         unlink(target);
     }
 }

@@ -12,8 +12,8 @@ use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
 use super::{
     call_checks, cancel_checks, checks, device, early_cancel, exchanged, fence, irp,
-    own_request_checks, own_waits, program_memory, remove_locks, stack_memory, unload_safe,
-    witness, written,
+    own_request_checks, own_waits, pnp_checks, program_memory, remove_locks, stack_memory,
+    unload_safe, witness, written,
 };
 use crate::nt::routines::{DispatchRoutine, DriverRoutines};
 use crate::nt::{
@@ -182,6 +182,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         }
         remove_locks::passed_on(irp, site);
         if let Some(tracker) = tracker {
+            if site != 0 {
+                let caller = (*tracker).lock().holders().last().copied();
+                pnp_checks::passed_on(irp, &*irp.next_location(), caller, site);
+            }
             call_checks::check(&*tracker, device, irp, number, site);
         }
         let routine = enter_location(device, irp, number);

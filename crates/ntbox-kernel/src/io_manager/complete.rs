@@ -17,10 +17,11 @@
 
 use super::complete_checks::{check_information, check_level, check_request, twice};
 use super::history::{Event, EventKind};
+use super::running::Kind;
 use super::tracker::Reference;
 use super::{
     call_checks, checks, completion_states, exchanged, fence, file_checks, irp, mount_checks,
-    remove_locks, running, second_stage, unload_safe, witness, written,
+    pnp_checks, remove_locks, running, second_stage, unload_safe, witness, written,
 };
 use crate::nt::irp::control;
 use crate::nt::{
@@ -220,6 +221,14 @@ impl Observer for Checked {
         // SAFETY: as above.
         let status = unsafe { (*irp).IoStatus.Anonymous.Status };
         let mut inner = tracker.lock();
+        if let Some(lower) = inner.status_below(number)
+            && lower != status
+            && image_at(self.last.1).is_some()
+        {
+            // SAFETY: as above; completion goes past this location.
+            let location = unsafe { &*irp.location(number) };
+            pnp_checks::came_back(irp, location, lower, status, self.last);
+        }
         if Status(status).is_error()
             && let Some(lower) = inner.status_below(number)
             && image_at(self.last.1).is_some()
@@ -275,11 +284,16 @@ impl Observer for Checked {
         let (number, pending) = unsafe { ((*irp).CurrentLocation, (*irp).PendingReturned) };
         let entered = Event::new(EventKind::RoutineEntered, device, number, 0, address);
         self.record(entered.with_pending(pending));
-        // SAFETY: above the top there is no location; below it the request has this one.
-        let marked = !device.is_null()
-            && unsafe { (*irp.current_location()).Control } & control::PENDING_RETURNED != 0;
+        let own = if device.is_null() {
+            IO_STACK_LOCATION::default()
+        } else {
+            // SAFETY: above the top there is no location; below it the request has this one.
+            unsafe { *irp.current_location() }
+        };
+        let marked = own.Control & control::PENDING_RETURNED != 0;
         if let Some(tracker) = &self.tracker {
-            running::completion_entered(&raw const **tracker, irp, number, address, marked);
+            let of = (Kind::of(&own), marked);
+            running::completion_entered(&raw const **tracker, irp, number, address, of);
         }
         // SAFETY: the completer owns the request until the routine has it.
         let state = unsafe { completion_states::entered(irp) };

@@ -6,7 +6,7 @@
     reason = "the completer owns the request, which is read in place"
 )]
 
-use super::{checks, file_checks, irp};
+use super::{checks, file_checks, irp, pnp_checks};
 use crate::nt::{
     DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
     IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_QUERY_VOLUME_INFORMATION,
@@ -115,9 +115,11 @@ unsafe fn check_way(irp: *mut IRP, number: i8, status: NTSTATUS, site: usize) {
     };
     // SAFETY: a live request keeps its tracker.
     let tracker = unsafe { &*tracker };
-    let (sent, below) = {
+    let (sent, below, came) = {
         let inner = tracker.lock();
-        (inner.was_sent(), inner.was_sent_below(number))
+        let last = inner.holders().last();
+        let came = last.map_or_else(Default::default, |holder| holder.came_with);
+        (inner.was_sent(), inner.was_sent_below(number), came)
     };
     if !sent {
         let message = "the request was completed, and never sent to a driver".into();
@@ -128,6 +130,10 @@ unsafe fn check_way(irp: *mut IRP, number: i8, status: NTSTATUS, site: usize) {
     if number <= unsafe { (*irp).StackCount } && !below {
         // SAFETY: contract: the request has this location.
         unsafe { file_checks::completed_here(irp, status, site) };
+        // SAFETY: an integer whatever the union holds.
+        let came = unsafe { came.Anonymous.Status };
+        // SAFETY: as above.
+        unsafe { pnp_checks::completed_here(irp, came, status, site) };
     }
 }
 

@@ -23,7 +23,7 @@ pub use super::database::describe;
 use super::database::{DELETE_PENDING, database};
 pub(super) use super::device_checks::check_attached;
 pub use super::device_checks::check_initializing;
-use super::{checks, device_checks, namespace, references, shutdown, timer, vpb};
+use super::{checks, device_checks, namespace, references, shutdown, surprise_checks, timer, vpb};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DEVOBJ_EXTENSION, DO_DEVICE_HAS_NAME, DO_DEVICE_INITIALIZING, DO_EXCLUSIVE,
@@ -157,6 +157,7 @@ pub unsafe fn delete(device: *mut DEVICE_OBJECT, site: usize) {
             );
             return;
         }
+        surprise_checks::goes(&rules::DELETED_IN_SURPRISE, "deleted", device, site);
         timer::remove(device);
         shutdown::unregister(device);
         if (*device).Flags & DO_DEVICE_HAS_NAME != 0

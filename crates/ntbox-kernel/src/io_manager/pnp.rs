@@ -20,11 +20,11 @@
 use super::identity::{self, Identity};
 use super::{call, device, irp, mount, request, vpb};
 use crate::nt::{
-    DEVICE_OBJECT, FILE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_PNP, IRP_MN_CANCEL_REMOVE_DEVICE,
-    IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_REMOVE_DEVICE, IRP_MN_REMOVE_DEVICE,
-    IRP_MN_START_DEVICE, IRP_MN_SURPRISE_REMOVAL, IrpExt, KEVENT, NTSTATUS,
+    DEVICE_OBJECT, DEVICE_RELATIONS, FILE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_PNP,
+    IRP_MN_CANCEL_REMOVE_DEVICE, IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_REMOVE_DEVICE,
+    IRP_MN_REMOVE_DEVICE, IRP_MN_START_DEVICE, IRP_MN_SURPRISE_REMOVAL, IrpExt, KEVENT, NTSTATUS,
     STATUS_INVALID_DEVICE_STATE, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_PLUGPLAY_QUERY_VETOED, STATUS_SUCCESS, Status,
+    STATUS_PLUGPLAY_QUERY_VETOED, STATUS_SUCCESS, Status, TargetDeviceRelation,
 };
 use crate::pool;
 use crate::processor::{dispatcher, thread, work};
@@ -33,20 +33,8 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 
-/// `TargetDeviceRelation`, of `DEVICE_RELATION_TYPE`.
-pub const TARGET_DEVICE_RELATION: i32 = 4;
 /// A code that no request of the PnP manager has: what a driver does with those of later versions of Windows shows here.
 pub const UNASSIGNED: u32 = 0x7F;
-
-/// `DEVICE_RELATIONS` with one device, in paged pool, which whoever asks frees.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct DeviceRelations {
-    /// How many there are.
-    pub count: u32,
-    /// Referenced by who answers.
-    pub device: *mut DEVICE_OBJECT,
-}
 
 /// What happens to a storage device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +119,12 @@ pub unsafe fn target_device(file: *mut FILE_OBJECT) -> Result<*mut DEVICE_OBJECT
     let answer = unsafe { send_to(top, IRP_MN_QUERY_DEVICE_RELATIONS, file, who) };
     // SAFETY: an integer whatever the union holds.
     let status = unsafe { answer.Anonymous.Status };
-    let relations = answer.Information as *mut DeviceRelations;
+    let relations = answer.Information as *mut DEVICE_RELATIONS;
     if !Status(status).is_success() || relations.is_null() {
         return Err(status);
     }
     // SAFETY: who answers with success gives a structure of its own away.
-    let device = unsafe { (*relations).device };
+    let device = unsafe { (*relations).Objects[0] };
     // SAFETY: as above.
     unsafe { pool::free_either(relations.cast(), 0) };
     Ok(device)
@@ -300,7 +288,7 @@ unsafe fn send_to(
     location.MinorFunction = minor as u8;
     location.FileObject = file;
     if minor == IRP_MN_QUERY_DEVICE_RELATIONS {
-        location.Parameters.QueryDeviceRelations.Type = TARGET_DEVICE_RELATION;
+        location.Parameters.QueryDeviceRelations.Type = TargetDeviceRelation;
     }
     // SAFETY: a complete request for this stack.
     let status = unsafe { call::call_driver(top, request, 0) };

@@ -19,7 +19,8 @@ use super::{checks, own_waits};
 use crate::host::memory::try_read_usize;
 use crate::nt::irp::control;
 use crate::nt::{
-    IO_STACK_LOCATION, IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IrpExt,
+    IO_STACK_LOCATION, IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP,
+    IrpExt,
 };
 use crate::pe_image::{self, Image, crossing};
 use crate::processor::{self, dispatcher, thread};
@@ -35,11 +36,14 @@ pub enum Kind {
     Notify,
     /// A request for an oplock, or an acknowledgement.
     Oplock,
+    /// The storage device is gone.
+    SurpriseRemoval,
 }
 
 const IRP_MN_USER_FS_REQUEST: u8 = 0;
 const IRP_MN_NOTIFY_CHANGE_DIRECTORY: u8 = 2;
 const IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX: u8 = 3;
+const IRP_MN_SURPRISE_REMOVAL: u8 = 0x17;
 /// Bytes of a worker's context that are searched for the request.
 const CONTEXT: usize = 64;
 
@@ -60,6 +64,7 @@ impl Kind {
                     Self::Plain
                 }
             }
+            (IRP_MJ_PNP, IRP_MN_SURPRISE_REMOVAL) => Self::SurpriseRemoval,
             _ => Self::Plain,
         }
     }
@@ -106,6 +111,8 @@ enum What {
         queued: usize,
     },
     Completion {
+        /// What kind of request it is.
+        kind: Kind,
         /// `SL_PENDING_RETURNED` was set at the driver's location when the routine was entered.
         marked: bool,
         /// It has signalled the event of the dispatch routine.
@@ -225,13 +232,23 @@ pub fn request_of_dispatch() -> Option<*mut IRP> {
     innermost(|frame| matches!(frame.what, What::Dispatch { .. }).then_some(frame.irp))
 }
 
+/// The routine that runs for IRP_MN_SURPRISE_REMOVAL, if it is the innermost, and of the driver at `site`.
+pub fn in_surprise_removal(site: usize) -> Option<usize> {
+    let image = pe_image::image_at(site)?;
+    innermost(|frame| {
+        let (What::Dispatch { kind, .. } | What::Completion { kind, .. }) = frame.what;
+        let is_its = kind == Kind::SurpriseRemoval && image.contains(frame.routine);
+        is_its.then_some(frame.routine)
+    })
+}
+
 /// The completion routine of the driver at location `number` is entered.
 pub fn completion_entered(
     tracker: *const Tracker,
     irp: *mut IRP,
     number: i8,
     routine: usize,
-    marked: bool,
+    (kind, marked): (Kind, bool),
 ) {
     push(Frame {
         tracker,
@@ -239,6 +256,7 @@ pub fn completion_entered(
         number,
         routine,
         what: What::Completion {
+            kind,
             marked,
             signalled: false,
             sending: own_waits::number(irp),

@@ -12,17 +12,16 @@
     reason = "a native driver works on requests by pointer"
 )]
 
-use super::pnp::{DeviceRelations, TARGET_DEVICE_RELATION};
 use super::{complete, device, driver, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
-    DEVICE_OBJECT, DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK, FILE_READ_ONLY_DEVICE,
-    FILE_REMOVABLE_MEDIA, IO_STACK_LOCATION, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE,
-    IRP_MJ_DEVICE_CONTROL, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_PNP, IRP_MN_CANCEL_REMOVE_DEVICE,
-    IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_REMOVE_DEVICE, IRP_MN_REMOVE_DEVICE,
-    IRP_MN_START_DEVICE, IRP_MN_SURPRISE_REMOVAL, IrpExt, NTSTATUS, STATUS_BUFFER_OVERFLOW,
-    STATUS_BUFFER_TOO_SMALL, STATUS_DEVICE_DOES_NOT_EXIST, STATUS_INVALID_DEVICE_REQUEST,
-    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+    DEVICE_OBJECT, DEVICE_RELATIONS, DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK,
+    FILE_READ_ONLY_DEVICE, FILE_REMOVABLE_MEDIA, IO_STACK_LOCATION, IRP, IRP_MJ_CLEANUP,
+    IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_PNP,
+    IRP_MN_CANCEL_REMOVE_DEVICE, IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_REMOVE_DEVICE,
+    IRP_MN_REMOVE_DEVICE, IRP_MN_START_DEVICE, IRP_MN_SURPRISE_REMOVAL, IrpExt, NTSTATUS,
+    STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_DEVICE_DOES_NOT_EXIST,
+    STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, TargetDeviceRelation,
 };
 use crate::pool;
 use crate::processor::{lifetime, object};
@@ -73,6 +72,9 @@ pub struct VolumeDescription {
     /// volume alone until [`super::recognizer::is_loaded`].
     pub recognized: bool,
 }
+
+/// Of what whoever asks frees.
+const TAG: u32 = u32::from_le_bytes(*b"PpRl");
 
 /// The extension of a storage device.
 #[repr(C)]
@@ -264,12 +266,16 @@ unsafe extern "win64" fn plug_and_play(device: *mut DEVICE_OBJECT, irp: *mut IRP
             status = STATUS_SUCCESS;
         }
         IRP_MN_QUERY_DEVICE_RELATIONS if asks_for_target(location) => {
-            let bytes = size_of::<DeviceRelations>();
-            let relations = pool::allocate_for_box(bytes).cast::<DeviceRelations>();
+            let bytes = size_of::<DEVICE_RELATIONS>();
+            let relations = pool::allocate_for_anybody(bytes, TAG).cast::<DEVICE_RELATIONS>();
             // SAFETY: a storage device is alive.
             unsafe { lifetime::reference(device.cast()) };
+            let found = DEVICE_RELATIONS {
+                Count: 1,
+                Objects: [device],
+            };
             // SAFETY: a new block of that size.
-            unsafe { relations.write(DeviceRelations { count: 1, device }) };
+            unsafe { relations.write(found) };
             (status, information) = (STATUS_SUCCESS, relations.addr());
         }
         _ => {}
@@ -282,7 +288,7 @@ unsafe extern "win64" fn plug_and_play(device: *mut DEVICE_OBJECT, irp: *mut IRP
 fn asks_for_target(location: &IO_STACK_LOCATION) -> bool {
     // SAFETY: an integer whatever the union holds.
     let relation = unsafe { location.Parameters.QueryDeviceRelations.Type };
-    relation == TARGET_DEVICE_RELATION
+    relation == TargetDeviceRelation
 }
 
 unsafe extern "win64" fn device_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {

@@ -41,7 +41,7 @@ pub use reference::Reference;
 
 use super::history::History;
 use crate::nt::irp::control;
-use crate::nt::{DEVICE_OBJECT, IRP, IrpExt, NTSTATUS};
+use crate::nt::{DEVICE_OBJECT, IO_STATUS_BLOCK, IRP, IrpExt, NTSTATUS};
 use crate::processor::thread;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -92,7 +92,7 @@ pub struct Inner {
 pub struct Moves(u32);
 
 /// A driver whose dispatch routine was entered, until completion has passed its location.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Holder {
     /// Its location.
     pub number: i8,
@@ -106,6 +106,8 @@ pub struct Holder {
     pub stack: usize,
     /// The event that the dispatch routine waits for without an end, or null, and who waits.
     pub waits: (usize, usize),
+    /// The status of the request when it came.
+    pub came_with: IO_STATUS_BLOCK,
 }
 
 impl Holder {
@@ -262,6 +264,9 @@ impl Inner {
             thread: thread::current().id(),
             stack,
             waits: (0, 0),
+            // SAFETY: null, or not freed, which cannot happen while the lock is held.
+            came_with: unsafe { self.irp.as_ref() }
+                .map_or_else(Default::default, |irp| irp.IoStatus),
         });
         entry
     }

@@ -9,6 +9,7 @@ use super::layout::{
     extended_attribute, label_again, rename_information,
 };
 use super::mapped::Mapped;
+use super::scenarios::removal;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::user::access::{
@@ -64,6 +65,8 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             4 if worker.one_in(4) => follow(worker, root),
             5 => mapped.touch(worker),
             6 => swap(worker, page_file.as_ref()),
+            // They go through a thread of the system.
+            7 if worker.one_in(8) => removal::while_in_use(worker, root, &directory),
             _ => step(worker, root, &directory, (&mut open, &mut mapped)),
         }
     }

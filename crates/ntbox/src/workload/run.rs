@@ -1,4 +1,4 @@
-//! A workload on a set of volumes: threads, progress, results.
+//! A workload on a set of volumes: threads, progress, results. In the end the devices under the volumes are removed.
 
 use super::observed::{Log, digest_of};
 use super::plan::Plan;
@@ -12,6 +12,7 @@ use crate::nt::FILE_DIRECTORY_FILE;
 use crate::processor::{thread, work};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What is done.
@@ -110,14 +111,21 @@ pub fn run(run: &Run, progress: &Arc<Progress>) -> RunResult {
         })
         .collect();
     let mut result = RunResult::default();
-    for (ordinal, thread) in threads.into_iter().enumerate() {
+    let mut join = |ordinal: usize, thread: JoinHandle<()>| {
         if thread.join().is_err() {
-            result.wrong.push(format!(
-                "thread {} ended by a panic of the box",
-                ordinal + 1
-            ));
+            result
+                .wrong
+                .push(format!("thread {ordinal} ended by a panic of the box"));
         }
+    };
+    for (ordinal, thread) in (1..).zip(threads) {
+        join(ordinal, thread);
     }
+    let last = run.threads.max(1) + 1;
+    join(
+        last as usize,
+        remove_devices(run, last, progress, &finished),
+    );
     adversary::drain();
     work::drain();
     result.elapsed = begun.elapsed();
@@ -129,6 +137,24 @@ pub fn run(run: &Run, progress: &Arc<Progress>) -> RunResult {
         result.logs.push(worker.log);
     }
     result
+}
+
+/// Starts the thread that is left when all others have ended: what lies under the volumes is taken out and put in.
+fn remove_devices(
+    run: &Run,
+    ordinal: u32,
+    progress: &Arc<Progress>,
+    finished: &Arc<Mutex<Vec<Worker>>>,
+) -> JoinHandle<()> {
+    let (run, progress, finished) = (run.clone(), Arc::clone(progress), Arc::clone(finished));
+    thread::spawn(&format!("program {ordinal}"), move || {
+        let mut worker = Worker::new(ordinal, run.seed, progress);
+        scenarios::removal::run(&mut worker, &run.places);
+        finished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(worker);
+    })
 }
 
 /// What one thread does: the volumes in an order of its own, so that threads meet on all of them.

@@ -35,6 +35,7 @@ mod ownership;
 mod pageable;
 mod pairing;
 mod pending;
+mod plug_and_play;
 mod queueing;
 mod references;
 mod remove_locks;
@@ -60,6 +61,7 @@ pub use notify::{register, unregister};
 pub use own_requests::right_routine as own_requests_right;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
+pub use plug_and_play::right_routine as plug_and_play_right;
 pub use queueing::right_routine as queueing_right;
 pub use references::use_objects;
 pub use remove_locks::{
@@ -679,6 +681,36 @@ mistakes! {
     KeyFailureUnchecked = "key-failure-unchecked";
     /// DO_DEVICE_INITIALIZING stays set (A2).
     InitializingFlagLeft = "initializing-flag-left";
+    /// A request of plug and play is sent with the status that IRPs are made with.
+    PnpStatusNotInitialized = "pnp-status-not-initialized";
+    /// Capabilities are asked for with an UINumber of 0.
+    PnpCapabilitiesNotInitialized = "pnp-capabilities-not-initialized";
+    /// A request is sent that only the PnP manager sends.
+    PnpRequestReserved = "pnp-request-reserved";
+    /// A query is failed, and passed on.
+    PnpFailedPassedOn = "pnp-failed-passed-on";
+    /// What comes back of a query is changed to STATUS_NOT_SUPPORTED.
+    PnpStatusConverted = "pnp-status-converted";
+    /// What nobody knows is passed on with success.
+    PnpUnknownStatus = "pnp-unknown-status";
+    /// What nobody knows is passed on with another IoStatus.Information.
+    PnpUnknownInformation = "pnp-unknown-information";
+    /// What nobody knows is completed.
+    PnpUnknownCompleted = "pnp-unknown-completed";
+    /// IRP_MN_CANCEL_REMOVE_DEVICE is completed with success, and not passed on.
+    PnpSuccessKept = "pnp-success-kept";
+    /// IRP_MN_QUERY_REMOVE_DEVICE is completed as it came.
+    PnpNotPassedOn = "pnp-not-passed-on";
+    /// The device that a file lies on is asked for, and success answered without one.
+    PnpRelationEmpty = "pnp-relation-empty";
+    /// IRP_MN_REMOVE_DEVICE is failed.
+    PnpRemoveFailed = "pnp-remove-failed";
+    /// IRP_MN_SURPRISE_REMOVAL is failed when it has come back.
+    PnpSurpriseFailed = "pnp-surprise-failed";
+    /// A filter device is detached when its volume's storage device is gone (A9).
+    DetachedInSurpriseRemoval = "detached-in-surprise-removal";
+    /// A filter device is deleted when its volume's storage device is gone (A9).
+    DeletedInSurpriseRemoval = "deleted-in-surprise-removal";
 }
 
 impl Mistake {
@@ -722,6 +754,7 @@ pub fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         .or_else(|| ends::routine(mistake, major))
         .or_else(|| waiting::routine(mistake, major))
         .or_else(|| devices::routine(mistake, major))
+        .or_else(|| plug_and_play::routine(mistake, major))
         .or_else(|| faults::routine(mistake, major))
         .or_else(|| pending::routine(mistake, major))
         .or_else(|| queueing::routine(mistake, major))

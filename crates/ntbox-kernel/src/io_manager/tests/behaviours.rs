@@ -231,8 +231,9 @@ unsafe fn filter(own: &mut Extension, device: *mut DEVICE_OBJECT, irp: *mut IRP)
                 STATUS_PENDING
             }
             Behaviour::Answer => {
+                let status = own.status;
                 complete::complete_request(irp, 0, 1);
-                STATUS_SUCCESS
+                status
             }
             Behaviour::SkipAndSetRoutine => {
                 stack::skip(irp);

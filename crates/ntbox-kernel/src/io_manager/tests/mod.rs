@@ -11,6 +11,7 @@ mod flow;
 mod keeping;
 mod mounting;
 mod own_requests;
+mod plug_and_play;
 mod random;
 mod registering;
 mod second_stage;

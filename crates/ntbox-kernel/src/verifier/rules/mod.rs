@@ -21,6 +21,7 @@ pub mod lists;
 pub mod objects;
 pub mod own_requests;
 pub mod pending;
+pub mod plug_and_play;
 pub mod pool_and_locks;
 pub mod requests;
 mod rule;
@@ -39,6 +40,7 @@ pub use lists::*;
 pub use objects::*;
 pub use own_requests::*;
 pub use pending::*;
+pub use plug_and_play::*;
 pub use pool_and_locks::*;
 pub use requests::*;
 pub use rule::{Family, Proof, Rule};
@@ -54,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         irql::RULES,
         irql_calls::RULES,
         devices::RULES,
+        plug_and_play::RULES,
         files::RULES,
         pool_and_locks::RULES,
         objects::RULES,

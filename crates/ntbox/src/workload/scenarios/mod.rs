@@ -5,6 +5,7 @@
 mod classes;
 mod names;
 mod outstanding;
+pub mod removal;
 
 use super::layout::Mask;
 use super::worker::{Worker, synchronous};

@@ -2,7 +2,7 @@
 //! hardware, of networks and of Windows' own start are left out.
 
 use super::super::*;
-use super::because::{NOT_EXPORTED, PNP, POWER, SESSIONS};
+use super::because::{NOT_EXPORTED, POWER, SESSIONS};
 use super::{Entry, State, census};
 
 const VIEWS: &str = "of views of sections in system space, whose routines the box does not export: a driver that imports one is not loaded";
@@ -115,7 +115,7 @@ census! {
     not_applicable "0x1CB" SESSIONS;
     not_applicable "0x1C4" "the live dump in the place of bug check 0xC4, whose codes have rows of their own";
     not_applicable "0x1D2" "about the worker threads of the system, which drivers do not make";
-    not_applicable "0x1D5" PNP;
+    not_checkable "0x1D5" "about minutes that a request of the PnP manager takes: one that a driver keeps ends the run as a standstill, which names who has it";
     not_applicable "0x1D6" WORKLOAD;
     not_applicable "0x9F" POWER;
     not_applicable "0xDE" "about pages of files in memory, which the box has not";

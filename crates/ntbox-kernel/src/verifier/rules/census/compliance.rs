@@ -1,19 +1,21 @@
 //! Rules of DDI compliance for WDM, of static and of run-time analysis.
 
 use super::super::*;
-use super::because::{NOT_EXPORTED, PNP, POWER, SOURCE, START_IO, WMI};
+use super::because::{BUS, DEVICE_STACK, NOT_EXPORTED, POWER, SOURCE, START_IO, STARTED, WMI};
 use super::{Entry, State, census};
 
 const DOUBLE_FETCH: &str = "two reads of one address are a mistake where the first decides about the second, which the source shows and a run does not";
+const STANDARD: &str =
+    "of the physical device object that AddDevice is given, which a file-system filter has not";
 const ONE_REMOVE_LOCK: &str = "an assumption of static analysis, which follows one lock; a driver has one for each device, and each is followed by itself";
 
 const ADVICE: &str = "of static analysis alone, an advice to the source: the routines do what their pages say, and a driver for older Windows is right to call them";
 
 census! {
-    not_applicable "AddDevice" PNP;
+    not_applicable "AddDevice" DEVICE_STACK;
     checked "CancelSpinLock" CANCEL_LOCK_KEPT;
     checked "CancelSpinlockRelease" CANCEL_LOCK_KEPT;
-    not_applicable "CheckDeviceObjectFlags" PNP;
+    not_applicable "CheckDeviceObjectFlags" BUS;
     checked "CompleteRequest" COMPLETED_TWICE;
     checked "CompleteRequestStatusCheck" STATUS_INCONSISTENT;
     checked "CompletionEventChecking" MARKED_AND_SIGNALLED;
@@ -21,7 +23,7 @@ census! {
     checked "CriticalRegions" REGIONS_CHANGED, LEAVE_CRITICAL_REGION;
     checked "DanglingDeviceObjectReference" REFERENCE_LEFT;
     not_checkable "DebugBreakUsage" "applies to builds that are not for debugging, which an image does not say of itself";
-    not_applicable "DeleteDevice" PNP;
+    not_applicable "DeleteDevice" DEVICE_STACK;
     checked "DoubleCompletion" COMPLETED_TWICE;
     not_checkable "DoubleFetch" DOUBLE_FETCH;
     checked "ExclusiveResourceAccess" RESOURCE_NOT_OWNED, SELF_DEADLOCK;
@@ -51,7 +53,7 @@ census! {
     checked "IoBuildSynchronousFsdRequestNoFree" THREADED_REQUEST_FREED;
     checked "IoBuildSynchronousFsdRequestWait" STACK_EVENT, STACK_STATUS_BLOCK;
     checked "IoBuildSynchronousFsdRequestWaitTimeout" STACK_EVENT, STACK_STATUS_BLOCK;
-    not_applicable "IoReleaseRemoveLockAndWaitOutsideRemoveDevice" PNP;
+    not_applicable "IoReleaseRemoveLockAndWaitOutsideRemoveDevice" DEVICE_STACK;
     checked "IoReuseIrp" REUSED_BUILT;
     checked "IoReuseIrp2" REUSED_FOREIGN;
     checked "IoSetCompletionExCompleteIrp" REFUSED_AND_PASSED_ON;
@@ -102,14 +104,14 @@ census! {
     checked "MarkIrpPending2" PENDING_NOT_MARKED;
     not_applicable "MarkPower" POWER;
     not_applicable "MarkPowerDown" POWER;
-    not_applicable "MarkQueryRelations" PNP;
-    not_applicable "MarkStartDevice" PNP;
+    not_applicable "MarkQueryRelations" BUS;
+    not_applicable "MarkStartDevice" STARTED;
     checked "MarkingInterlockedQueuedIrps" MARKED_AFTER_QUEUEING;
     checked "MarkingQueuedIrps" MARKED_AFTER_QUEUEING;
     not_applicable "MultRemoveLock" ONE_REMOVE_LOCK;
-    not_applicable "NsRemoveLockMnRemove" PNP;
-    not_applicable "NsRemoveLockMnSurpriseRemove" PNP;
-    not_applicable "NsRemoveLockQueryMnRemove" PNP;
+    not_applicable "NsRemoveLockMnRemove" DEVICE_STACK;
+    not_applicable "NsRemoveLockMnSurpriseRemove" DEVICE_STACK;
+    not_applicable "NsRemoveLockQueryMnRemove" DEVICE_STACK;
     not_checkable "ObsoleteDDIs" ADVICE;
     not_checkable "PagedCode" "about a macro that is empty in the built driver; what it guards is checked: PageableCodeExecuted";
     not_applicable "PagedCodeAtPowerTrans" POWER;
@@ -117,10 +119,10 @@ census! {
     checked "PendedCompletedRequest2" COMPLETED_WITHOUT_WAITING;
     checked "PendedCompletedRequest3" MARKED_AND_COMPLETED;
     checked "PendedCompletedRequestEx" COMPLETED_WITHOUT_WAITING, COMPLETED_AND_PENDING;
-    not_applicable "PnpIrpCompletion" PNP;
-    not_applicable "PnpRemove" PNP;
-    not_applicable "PnpSameDeviceObject" PNP;
-    not_applicable "PnpSurpriseRemove" PNP;
+    checked "PnpIrpCompletion" PNP_SUCCESS_KEPT, PNP_UNTOUCHED;
+    checked "PnpRemove" PNP_REMOVE, PNP_REMOVE_FAILED;
+    not_applicable "PnpSameDeviceObject" STANDARD;
+    checked "PnpSurpriseRemove" DETACHED_IN_SURPRISE, DELETED_IN_SURPRISE;
     not_applicable "PowerDownAllocate" POWER;
     not_applicable "PowerDownFail" POWER;
     not_applicable "PowerIrpDDIs" POWER;
@@ -139,17 +141,17 @@ census! {
     checked "RemoveLockForwardRead2" REMOVE_LOCK_FORWARD, REMOVE_LOCK_KEPT;
     checked "RemoveLockForwardWrite" REMOVE_LOCK_FORWARD, REMOVE_LOCK_KEPT;
     checked "RemoveLockForwardWrite2" REMOVE_LOCK_FORWARD, REMOVE_LOCK_KEPT;
-    not_applicable "RemoveLockMnRemove" PNP;
-    not_applicable "RemoveLockMnRemove2" PNP;
-    not_applicable "RemoveLockMnSurpriseRemove" PNP;
-    not_applicable "RemoveLockQueryMnRemove" PNP;
+    not_applicable "RemoveLockMnRemove" DEVICE_STACK;
+    not_applicable "RemoveLockMnRemove2" DEVICE_STACK;
+    not_applicable "RemoveLockMnSurpriseRemove" DEVICE_STACK;
+    not_applicable "RemoveLockQueryMnRemove" DEVICE_STACK;
     checked "RemoveLockRelease2" REMOVE_LOCK_KEPT;
     checked "RemoveLockReleaseCleanup" REMOVE_LOCK_KEPT;
     checked "RemoveLockReleaseClose" REMOVE_LOCK_KEPT;
     checked "RemoveLockReleaseCreate" REMOVE_LOCK_KEPT;
     checked "RemoveLockReleaseDeviceControl" REMOVE_LOCK_KEPT;
     checked "RemoveLockReleaseInternalDeviceControl" REMOVE_LOCK_KEPT;
-    not_applicable "RemoveLockReleasePnp" PNP;
+    checked "RemoveLockReleasePnp" REMOVE_LOCK_KEPT, REMOVE_LOCK_PAIRING;
     not_applicable "RemoveLockReleasePower" POWER;
     checked "RemoveLockReleaseRead" REMOVE_LOCK_KEPT;
     checked "RemoveLockReleaseShutdown" REMOVE_LOCK_KEPT;
@@ -165,13 +167,13 @@ census! {
     checked "SpinLockDpc" SPIN_LOCK_PAIRING;
     checked "SpinLockSafe" COMPLETED_UNDER_SPIN_LOCK;
     checked "SpinlockRelease" SPIN_LOCK_PAIRING;
-    not_applicable "StartDeviceWait" PNP;
-    not_applicable "StartDeviceWait2" PNP;
-    not_applicable "StartDeviceWait3" PNP;
-    not_applicable "StartDeviceWait4" PNP;
+    not_applicable "StartDeviceWait" STARTED;
+    not_applicable "StartDeviceWait2" STARTED;
+    not_applicable "StartDeviceWait3" STARTED;
+    not_applicable "StartDeviceWait4" STARTED;
     not_applicable "StartIoCancel" START_IO;
     not_applicable "StartIoRecursion" START_IO;
-    not_applicable "TargetRelationNeedsRef" PNP;
+    not_applicable "TargetRelationNeedsRef" BUS;
     not_checkable "UnSafeAllocatePool" ADVICE;
     checked "WithinCriticalRegion" RESOURCE_APCS_ENABLED, FAST_MUTEX_UNSAFE;
     not_applicable "WmiComplete" WMI;

@@ -2,7 +2,7 @@
 //! compliance rules by name.
 
 use super::super::*;
-use super::because::{HARDWARE, INTERNAL, NETWORK, NOT_EXPORTED, PNP, SESSIONS, STREAMING, WMI};
+use super::because::{HARDWARE, INTERNAL, NETWORK, NOT_EXPORTED, SESSIONS, STREAMING, WMI};
 use super::{Entry, State, census};
 
 const DISK: &str = "of the option Disk Integrity Checking, which looks at sectors";
@@ -207,7 +207,7 @@ census! {
     checked "0xC4/4000E" LEAVE_GUARDED_REGION, REGIONS_CHANGED;
     checked "0xC4/4100B" POWER_REQUEST_ASKED;
     checked "0xC4/4100F" REFUSED_AND_PASSED_ON;
-    not_applicable "0xC4/43006" PNP;
+    checked "0xC4/43006" PNP_REMOVE, PNP_REMOVE_FAILED;
     not_applicable "0xC4/81001-82005" STREAMING;
     not_applicable "0xC4/91001-9400C" NETWORK;
 }

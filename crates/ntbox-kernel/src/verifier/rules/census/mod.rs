@@ -83,7 +83,9 @@ use census;
 
 /// Reasons that several rows have.
 mod because {
-    pub const PNP: &str = "of requests of plug and play, which the box does not send";
+    pub const DEVICE_STACK: &str = "of drivers that AddDevice adds to the stack of a device: above a file system's, filters go in FastIoDetachDevice";
+    pub const BUS: &str = "of bus drivers and of the devices that they report";
+    pub const STARTED: &str = "of IRP_MN_START_DEVICE, which no volume stack gets: a volume is mounted on a device that is started";
     pub const POWER: &str = "of power requests, which go to the devices of hardware";
     pub const WMI: &str = "of WMI requests, which the box does not send";
     pub const HARDWARE: &str = "of interrupts, controllers, adapters or memory of hardware";
