@@ -2,7 +2,8 @@
 
 use super::super::layout::{DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS};
 use super::operation::{
-    Answer, BLOCK, Create, Locked, NAMES, Name, Opening, Operation, OplockKind, Part, SLOTS, Touch,
+    Answer, BLOCK, Create, Locked, NAMES, Name, Opening, Operation, OplockKind, Part, Removal,
+    SLOTS, Touch,
 };
 use crate::nt::*;
 use crate::user::Writer;
@@ -34,7 +35,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..116) {
+        match random.u8(..117) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -208,6 +209,9 @@ impl Operation {
                 writable: random.u8(..3) != 0,
             },
             115 => Self::Unmap { slot },
+            116 => Self::Remove {
+                how: [Removal::Ask, Removal::TakeOut, Removal::Pull][random.usize(..3)],
+            },
             105 => Self::Quota {
                 slot,
                 set: random.bool(),
@@ -334,7 +338,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 34);
+        assert_eq!(kinds.len(), 35);
     }
 
     #[test]

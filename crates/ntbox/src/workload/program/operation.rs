@@ -129,6 +129,17 @@ pub enum Answer {
     Close,
 }
 
+/// How the device under a volume is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is asked whether it may go, and stays.
+    Ask,
+    /// The same without the thread's directory, which is open: it goes, if nothing else is.
+    TakeOut,
+    /// It is pulled; handles on it stay open.
+    Pull,
+}
+
 /// An operation. Those on a slot do nothing if it has no handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "what a field is stands with its operation")]
@@ -243,4 +254,6 @@ pub enum Operation {
     },
     /// Dismounts the thread's own volume; handles on it stay open.
     Dismount { lock: bool },
+    /// Removes the device under the thread's own volume, and puts it in again.
+    Remove { how: Removal },
 }

@@ -4,14 +4,15 @@ use super::super::layout::{
     Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, rename_information,
 };
 use super::super::worker::synchronous;
-use super::operation::{BLOCK, Locked, Operation, Part};
+use super::operation::{BLOCK, Locked, Operation, Part, Removal};
 use super::runner::{Open, Runner};
 use crate::io_manager::identity;
+use crate::io_manager::pnp::Step;
 use crate::nt::*;
 use crate::user::access::{READ, WRITE};
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, PAGE, Pending, create_file, query_attributes};
+use crate::user::{CreateParameters, PAGE, Pending, create_file, plug_and_play, query_attributes};
 
 /// End of the file while transfers overlap: all of their blocks are in it.
 const WHOLE: i64 = 16 * BLOCK as i64;
@@ -228,6 +229,7 @@ impl Runner {
                 self.oplock(at, kind, (opening, touch), answer);
             }
             Operation::Dismount { lock } => self.dismount(lock),
+            Operation::Remove { how } => self.remove(how),
         }
     }
 
@@ -285,6 +287,38 @@ impl Runner {
                 false => file.start_read(Some(0), BLOCK),
             }
         });
+    }
+
+    fn remove(&mut self, how: Removal) {
+        let first = match how {
+            Removal::Ask | Removal::TakeOut => Step::Query,
+            Removal::Pull => Step::Surprise,
+        };
+        if how == Removal::TakeOut {
+            self.leave_own_volume();
+        }
+        if self.step(first) == STATUS_SUCCESS {
+            if how == Removal::TakeOut {
+                self.step(Step::Remove);
+            }
+            let name = format!("{}\\", self.own_volume());
+            let opened = create_file(&CreateParameters::new(&name));
+            self.note("open the volume".to_owned(), &opened.outcome, Mask::None);
+            let last = match how {
+                Removal::Ask => Step::Cancel,
+                Removal::TakeOut | Removal::Pull => Step::Arrive,
+            };
+            self.step(last);
+        }
+        if how == Removal::TakeOut {
+            self.enter_own_volume();
+        }
+    }
+
+    fn step(&mut self, step: Step) -> NTSTATUS {
+        let outcome = plug_and_play(self.own_volume(), step);
+        self.note(format!("{step:?} of the device"), &outcome, Mask::None);
+        outcome.status
     }
 
     fn dismount(&mut self, lock: bool) {

@@ -82,17 +82,32 @@ impl Runner {
         };
         identity::begin_operation(thread, BEGIN);
         for volume in 0..runner.volumes.len() {
-            let path = format!("{}{}", runner.volumes[volume], runner.directory);
-            let parameters = CreateParameters::new(&path)
-                .disposition(FILE_CREATE)
-                .access(FILE_LIST_DIRECTORY | SYNCHRONIZE)
-                .options(synchronous(FILE_DIRECTORY_FILE));
-            // It belongs to no operation: what a filter does to it is not compared.
-            identity::script_next(Choice::Now);
-            let opened = create_file(&parameters);
-            runner.roots.push(opened.file);
+            let root = runner.open_directory(volume, FILE_CREATE);
+            runner.roots.push(root);
         }
         runner
+    }
+
+    /// Its directory on a volume.
+    fn open_directory(&self, volume: usize, disposition: u32) -> Option<File> {
+        let path = format!("{}{}", self.volumes[volume], self.directory);
+        let parameters = CreateParameters::new(&path)
+            .disposition(disposition)
+            .access(FILE_LIST_DIRECTORY | SYNCHRONIZE)
+            .options(synchronous(FILE_DIRECTORY_FILE));
+        // It belongs to no operation: what a filter does to it is not compared.
+        identity::script_next(Choice::Now);
+        create_file(&parameters).file
+    }
+
+    /// Closes its directory on its own volume, which may go then.
+    pub(super) fn leave_own_volume(&mut self) {
+        self.roots[0] = None;
+    }
+
+    /// Opens it again.
+    pub(super) fn enter_own_volume(&mut self) {
+        self.roots[0] = self.open_directory(0, FILE_OPEN_IF);
     }
 
     /// Carries out operation `number` of the thread.

@@ -1,6 +1,6 @@
 //! Operations in words, for the report.
 
-use super::operation::{Create, Locked, NAMES, Name, Operation};
+use super::operation::{Create, Locked, NAMES, Name, Operation, Removal};
 use crate::nt::{
     FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING,
     FILE_NON_DIRECTORY_FILE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH,
@@ -225,6 +225,11 @@ impl fmt::Display for Operation {
                 let lock = if *lock { "lock and " } else { "" };
                 write!(f, "{lock}dismount V0:")
             }
+            Self::Remove { how } => f.write_str(match how {
+                Removal::Ask => "ask whether the device of V0: may go",
+                Removal::TakeOut => "take the device of V0: out and put it in",
+                Removal::Pull => "pull the device of V0: and put it in",
+            }),
         }
     }
 }
