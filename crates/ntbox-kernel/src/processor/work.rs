@@ -264,6 +264,11 @@ pub fn hold() -> Held {
     Held(())
 }
 
+/// Items wait for [`Held::run`].
+pub fn are_held() -> bool {
+    lock().held
+}
+
 impl Held {
     /// Runs the items that there are, in this thread.
     pub fn run(&self) {

@@ -121,8 +121,11 @@ pub fn flush(stream: usize, bytes: Option<Bytes>) -> Result<(), NTSTATUS> {
 }
 
 /// `CcWaitForCurrentLazyWriterActivity`: waits until the lazy writer has done what it has been given so far, with the closes
-/// that follow from it. Not from its own thread.
+/// that follow from it. Not from its own thread. Where items are held back, their holder is that thread: nobody waits.
 pub fn wait_for_lazy_writer() {
+    if work::are_held() {
+        return;
+    }
     let (tell, told) = mpsc::channel();
     work::queue_lazily(Box::new(move || {
         // Whoever asked waits for it.
