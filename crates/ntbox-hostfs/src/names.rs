@@ -5,9 +5,10 @@
 //! as U+F000 plus the character or byte, a private-use range, as other systems
 //! do that share folders with Windows. A surrogate without its partner, which
 //! NT does not mind, is three bytes on a host whose names are bytes (WTF-8). A
-//! host name that would not come back to itself this way is hidden. So every
-//! name that a program sees can be opened, and none can reach another file than
-//! the one it was listed for.
+//! character of that range in a host name is shown as its bytes, as if they were
+//! no text; on a host whose names are units such a name is hidden. So every name
+//! that a program sees can be opened, and none can reach another file than the
+//! one it was listed for.
 //!
 //! On such a host a name may be too long though it has no more than 255 units:
 //! it has room for 255 bytes, and the units may have 510 different ones. No rule
@@ -69,16 +70,30 @@ pub fn order(a: &[u16], b: &[u16]) -> Ordering {
 
 /// The volume's name for a host name; `None` if it is hidden.
 pub fn to_nt(name: &OsStr) -> Option<Vec<u16>> {
-    let units: Option<Vec<u16>> = units_of_os_str(name)
-        .into_iter()
-        .map(|unit| match unit {
-            Ok(unit) if is_stand_in(unit) => None,
-            Ok(unit) if is_forbidden(unit) => Some(MAPPED + unit),
-            Ok(unit) => Some(unit),
-            Err(byte) => Some(MAPPED + u16::from(byte)),
-        })
-        .collect();
-    units.filter(|units| !units.is_empty() && units.len() <= MAXIMUM_COMPONENT)
+    let mut units = Vec::new();
+    for unit in units_of_os_str(name) {
+        match unit {
+            Ok(unit) if is_stand_in(unit) => units.extend(bytes_of_stand_in(unit)?),
+            Ok(unit) if is_forbidden(unit) => units.push(MAPPED + unit),
+            Ok(unit) => units.push(unit),
+            Err(byte) => units.push(MAPPED + u16::from(byte)),
+        }
+    }
+    (!units.is_empty() && units.len() <= MAXIMUM_COMPONENT).then_some(units)
+}
+
+/// What shows a stand-in that the host's name itself has: its bytes, each as one that is no text. `None` on a host
+/// whose names are not bytes.
+fn bytes_of_stand_in(unit: u16) -> Option<impl Iterator<Item = u16>> {
+    let character = char::from_u32(unit.into()).filter(|_| cfg!(unix))?;
+    let mut bytes = [0; 4];
+    let length = character.encode_utf8(&mut bytes).len();
+    Some(
+        bytes
+            .into_iter()
+            .take(length)
+            .map(|byte| MAPPED + u16::from(byte)),
+    )
 }
 
 /// The host name for a component on the volume.
@@ -280,8 +295,10 @@ mod tests {
         assert_eq!(to_host(&shown), Ok(name.into()));
         // Bytes that are text when put together would be another name.
         assert!(to_host(&[0xF0C3, 0xF0A9]).is_err());
-        // A host name that already uses the range is hidden rather than confused.
-        assert_eq!(to_nt(OsStr::new("a\u{F03A}b")), None);
+        // A host name that already uses the range is shown by its bytes rather than confused.
+        let shown = [0x61, 0xF0EF, 0xF080, 0xF0BA, 0x62];
+        assert_eq!(to_nt(OsStr::new("a\u{F03A}b")).as_deref(), Some(&shown[..]));
+        assert_eq!(to_host(&shown), Ok("a\u{F03A}b".into()));
         assert_eq!(to_nt(OsStr::new("a\u{F041}b")), Some(wide("a\u{F041}b")));
     }
 

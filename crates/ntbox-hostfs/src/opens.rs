@@ -300,6 +300,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
             granted: new.granted,
             oplock_key: request.oplock_key,
             by_id: request.id.is_some(),
+            case_sensitive: request.case_sensitive,
             delete_on_close,
             delete_at_cleanup: false,
             cleaned_up: false,

@@ -8,6 +8,7 @@
     reason = "the DDI's information classes are matched by name"
 )]
 
+use super::attribute_list::Attribute;
 use super::names;
 use super::record::Record;
 use super::volume::{CLUSTER, FileNode, FileState, Object, OpenId, Volume, attribute};
@@ -19,8 +20,10 @@ use ntbox_kernel::nt::{
     FileEaInformation, FileHardLinkInformation, FileIdInformation, FileInternalInformation,
     FileIsRemoteDeviceInformation, FileNameInformation, FileNetworkOpenInformation,
     FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
-    FileStandardLinkInformation, FileStatInformation, FileStreamInformation, NTSTATUS,
-    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
+    FileStandardLinkInformation, FileStatInformation, FileStatLxInformation, FileStreamInformation,
+    LX_FILE_METADATA_HAS_DEVICE_ID, LX_FILE_METADATA_HAS_GID, LX_FILE_METADATA_HAS_MODE,
+    LX_FILE_METADATA_HAS_UID, NTSTATUS, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
+    STATUS_OBJECT_NAME_NOT_FOUND,
 };
 
 /// Bytes of `FILE_ALL_INFORMATION` in front of its name.
@@ -59,6 +62,34 @@ fn stat(state: &FileState, granted: u32) -> Record {
         .long(state.times)
         .long([state.allocation, state.size])
         .int([state.attributes, state.reparse_tag, links, granted])
+}
+
+/// What the Windows Subsystem for Linux keeps beside a file: the names of the attributes, the bytes of each, and its
+/// flag in `LxFlags`. Source: DDI of `FILE_STAT_LX_INFORMATION`.
+const LX_ATTRIBUTES: [(&[u8], usize, u32); 4] = [
+    (b"$LXUID", 4, LX_FILE_METADATA_HAS_UID),
+    (b"$LXGID", 4, LX_FILE_METADATA_HAS_GID),
+    (b"$LXMOD", 4, LX_FILE_METADATA_HAS_MODE),
+    (b"$LXDEV", 8, LX_FILE_METADATA_HAS_DEVICE_ID),
+];
+
+/// What `FILE_STAT_LX_INFORMATION` has behind `FILE_STAT_INFORMATION`: flags, user, group, mode, device.
+fn lx(attributes: &[Attribute]) -> Record {
+    let mut flags = 0;
+    let mut values = Vec::new();
+    for (name, bytes, flag) in LX_ATTRIBUTES {
+        let there = attributes
+            .iter()
+            .find(|attribute| attribute.name == name && attribute.value.len() == bytes);
+        match there {
+            Some(attribute) => {
+                flags |= flag;
+                values.extend_from_slice(&attribute.value);
+            }
+            None => values.resize(values.len() + bytes, 0),
+        }
+    }
+    Record::new().int([flags]).bytes(&values)
 }
 
 fn name(name: &[u16]) -> Record {
@@ -159,6 +190,17 @@ impl Volume {
             FileStatInformation => {
                 let granted = self.state().usable(id)?.granted;
                 stat(&state, granted).fixed(buffer)
+            }
+            FileStatLxInformation => {
+                let all = self.state();
+                let granted = all.usable(id)?.granted;
+                let metadata = all.whole_of(id)?.metadata()?;
+                let kept = metadata.and_then(|metadata| all.overlays.of(&metadata).cloned());
+                let kept = kept.map_or_else(Vec::new, |kept| kept.extended_attributes);
+                Record::new()
+                    .bytes(&stat(&state, granted).finish())
+                    .bytes(&lx(&kept).finish())
+                    .fixed(buffer)
             }
             FileIdInformation => Record::new()
                 .long([i64::from(self.description.serial), state.index as i64, 0])
@@ -262,6 +304,11 @@ mod tests {
             size_of::<nt::FILE_STAT_INFORMATION>()
         );
         assert_eq!(offset_of!(nt::FILE_STAT_INFORMATION, EffectiveAccess), 68);
+        assert_eq!(
+            stat(&STATE, 0).finish().len() + lx(&[]).finish().len(),
+            size_of::<nt::FILE_STAT_LX_INFORMATION>()
+        );
+        assert_eq!(offset_of!(nt::FILE_STAT_LX_INFORMATION, LxFlags), 72);
         assert_eq!(ALL_SIZE, size_of::<nt::FILE_ALL_INFORMATION>());
         let name = offset_of!(nt::FILE_ALL_INFORMATION, NameInformation);
         assert_eq!(

@@ -201,7 +201,8 @@ impl Volume {
             }
         };
         components.push(target.name.clone());
-        let resolved = self.tree.resolve(&components, false)?;
+        let case_sensitive = state.usable(id)?.case_sensitive;
+        let resolved = self.tree.resolve(&components, case_sensitive)?;
         let entry = directory.metadata_of(&resolved.name);
         let alias = entry.is_ok_and(|entry| entry.kind == Kind::Link);
         Ok(Place {

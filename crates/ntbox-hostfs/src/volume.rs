@@ -183,6 +183,8 @@ pub struct Open {
     pub oplock_key: Option<Key>,
     /// It was opened by the id of its file, and so has no name that it could change or delete.
     pub by_id: bool,
+    /// Names differed in case for its create, and so they do for where it is renamed to (`FO_OPENED_CASE_SENSITIVE`).
+    pub case_sensitive: bool,
     /// It was opened to delete.
     pub delete_on_close: bool,
     /// Deletion by this handle does not wait for others.

@@ -172,3 +172,30 @@ fn directories_are_renamed_only_when_nothing_below_is_open() {
     let root = fixture.open(r"\", FILE_OPEN, 0);
     assert_eq!(fixture.rename(root, None, "x", 0), STATUS_INVALID_PARAMETER);
 }
+
+/// Who has opened a file by names that differ in case gives it a name that does.
+#[test]
+fn case_counts_in_a_rename_where_it_did_in_the_create() {
+    let fixture = new();
+    fixture.make(r"\a", b"1");
+    fixture.make(r"\B", b"2");
+    let open = |case_sensitive| {
+        let request = Request {
+            case_sensitive,
+            ..request(r"\a", FILE_OPEN, 0)
+        };
+        fixture.try_open(&request).unwrap().open
+    };
+    let insensitive = open(false);
+    let collides = fixture.rename(insensitive, None, "b", 0);
+    assert_eq!(collides, STATUS_OBJECT_NAME_COLLISION);
+    fixture.close(insensitive);
+    let sensitive = open(true);
+    assert_eq!(fixture.link(sensitive, None, "A", 0), STATUS_SUCCESS);
+    assert_eq!(fixture.rename(sensitive, None, "b", 0), STATUS_SUCCESS);
+    let there: Vec<_> = ["a", "A", "b", "B"]
+        .map(|name| std::fs::read(fixture.host(name)).ok())
+        .into();
+    let data = |text: &str| Some(text.as_bytes().to_vec());
+    assert_eq!(there, [None, data("1"), data("1"), data("2")]);
+}

@@ -339,3 +339,34 @@ fn all_of_a_file_is_told_at_once() {
     let small = fixture.query(open, FileStatInformation, 71);
     assert_eq!(small, Err(STATUS_INFO_LENGTH_MISMATCH));
 }
+
+/// What Linux programs keep beside a file is told with the rest of it, as far as it is there and well formed.
+#[test]
+fn what_linux_keeps_is_told_with_the_rest() {
+    let fixture = new();
+    fixture.make(r"\f", b"four");
+    let open = fixture.open(r"\f", FILE_OPEN, 0);
+    let stat = |length| fixture.query(open, FileStatLxInformation, length);
+    let told = || {
+        let stat = stat(96).unwrap();
+        let int = |at: usize| u32::from_le_bytes(stat[at..at + 4].try_into().unwrap());
+        [72, 76, 80, 84, 88, 92].map(int)
+    };
+    assert_eq!(told(), [0; 6]);
+    let plain = fixture.query(open, FileStatInformation, 72).unwrap();
+    assert_eq!(stat(96).unwrap()[..72], plain);
+    let set = |name: &str, value: &[u8]| {
+        let mut list = vec![0, 0, 0, 0, 0, name.len() as u8, value.len() as u8, 0];
+        list.extend(name.bytes().chain([0]).chain(value.iter().copied()));
+        let (reply, _) = effects(|effects| fixture.volume.set_ea(open, &list, effects));
+        assert_eq!(reply.0, STATUS_SUCCESS, "{name}");
+    };
+    set("$LXMOD", &0o100_640_u32.to_le_bytes());
+    assert_eq!(told(), [4, 0, 0, 0o100_640, 0, 0]);
+    set("$LXUID", &7_u32.to_le_bytes());
+    set("$LXDEV", &[1, 0, 0, 0, 3, 0, 0, 0]);
+    // A value of another length is none.
+    set("$LXGID", &[9]);
+    assert_eq!(told(), [1 | 4 | 8, 7, 0, 0o100_640, 1, 3]);
+    assert_eq!(stat(95), Err(STATUS_INFO_LENGTH_MISMATCH));
+}

@@ -11,6 +11,8 @@ pub mod segment;
 #[cfg(test)]
 pub(crate) mod test_process;
 
+use std::sync::OnceLock;
+
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;
@@ -57,8 +59,26 @@ pub fn expect_signals() {
     file::sweep::before_signals();
 }
 
-/// Ends the process at once, without running destructors or exit handlers: other threads may hold any lock. On
-/// Linux hosts temporary directories go before.
+/// Has `take` asked when one of these signals comes: it says whether the command ends by itself.
+#[cfg(target_os = "linux")]
+pub fn take_signals(take: impl Fn() -> bool + Send + Sync + 'static) {
+    file::sweep::take_signals(Box::new(take));
+}
+
+/// What is done last, once.
+static LAST: OnceLock<fn()> = OnceLock::new();
+
+/// Has `act` done where the process ends at once: what others rely on in it. It may run in any thread, at any place
+/// of that one, and so neither allocates nor locks. The first one stays.
+pub fn before_exit(act: fn()) {
+    let _first_stays = LAST.set(act);
+}
+
+/// Ends the process at once, without running destructors or exit handlers: other threads may hold any lock. What
+/// [`before_exit`] was told is done before, and on Linux hosts temporary directories go.
 pub fn exit_now(code: i32) -> ! {
+    if let Some(act) = LAST.get() {
+        act();
+    }
     system::exit_now(code)
 }

@@ -37,6 +37,7 @@ fn query_right(class: i32) -> u32 {
         | FileNetworkOpenInformation
         | FileAttributeTagInformation
         | FileStatInformation => FILE_READ_ATTRIBUTES,
+        FileStatLxInformation => FILE_READ_ATTRIBUTES | FILE_READ_EA,
         FileFullEaInformation => FILE_READ_EA,
         _ => 0,
     }
@@ -384,6 +385,8 @@ impl TargetDirectory {
             access: FILE_WRITE_DATA | SYNCHRONIZE,
             options: FILE_OPEN_FOR_BACKUP_INTENT,
             open_target_directory: true,
+            // Names differ in case where they did for the file's own open.
+            case_sensitive: call.has_flag(FO_OPENED_CASE_SENSITIVE),
             device_hint,
             ..OpenRequest::default()
         };

@@ -1,14 +1,14 @@
 //! The command line.
 
-use super::control::{Control, parse_control};
 use super::diff::options::{DiffOptions, SideOptions};
+use super::mount::MountOptions;
 use super::parse::{parse_setting, parse_stub, parse_volume};
+use super::shared::SharedOptions;
 use super::watchdog::PATIENCE;
 use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;
 use ntbox::nt::Status;
-use ntbox::pool::failure::Kinds;
 use ntbox::verifier::Options;
 use std::path::PathBuf;
 
@@ -49,6 +49,16 @@ pub enum Command {
     Run(RunOptions),
     /// Say whether ntbox has what a driver imports, and what it asks of the file systems in a run
     Check(RunOptions),
+    /// Serve a directory through the drivers at a place of the host, for any program to work in
+    Mount(MountOptions),
+    /// Ends a mount whose server was killed; `mount` starts it
+    #[command(hide = true)]
+    MountWatch {
+        /// Where it is.
+        mount_point: PathBuf,
+        /// Its device.
+        device: u64,
+    },
     /// Carry a real tree of files through a driver and compare everything with a bare run
     Demo(DemoOptions),
     /// List the kernel routines that drivers can import
@@ -96,13 +106,9 @@ Examples:
       --volume N=/tmp/n,kind=network --json
   ntbox run --driver fsglass.sys --setting AllowUnload=1 --client 127.0.0.1:7777 --paced")]
 pub struct RunOptions {
-    /// Driver to load; repeat it to stack several, the first one lowest
-    #[arg(long = "driver", value_name = "PATH")]
-    pub drivers: Vec<PathBuf>,
-    /// File with symbols of a driver that lie in none of the usual places (the PDB beside it, or the
-    /// DWARF or the table of symbols in it): a PDB, or the image as it was before it was stripped
-    #[arg(long = "symbols", value_name = "FILE")]
-    pub symbols: Vec<PathBuf>,
+    /// The box and its drivers.
+    #[command(flatten)]
+    pub shared: SharedOptions,
     /// Volume over a host directory; options: kind=disk|cdrom|network|removable|shadow,
     /// mount=before|after|async (when, seen from the loading of the drivers, it is mounted;
     /// async also completes the mount later), recognized=yes (its file system is loaded on demand).
@@ -110,18 +116,6 @@ pub struct RunOptions {
     /// nor direct. Without this option: a disk C: that is mounted before, and a removable D: after
     #[arg(long = "volume", value_name = "LETTER=HOSTDIR[,OPTION…]", value_parser = parse_volume)]
     pub volumes: Vec<VolumeDescription>,
-    /// Value of every driver's Parameters key, or of one driver's (SERVICE:NAME=VALUE; a service is
-    /// named after its file, fsglass, the second one fsglass2), or of the key of the service itself
-    /// (\NAME=VALUE); a decimal or 0x number is a DWORD, anything else a string
-    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
-    pub settings: Vec<(String, SettingValue)>,
-    /// Imports that are missing
-    #[command(flatten)]
-    pub stubs: Stubs,
-    /// Device control request to a control device before the programs begin, the input in hexadecimal
-    /// digits; repeat it to send several, in this order. The devices stay open until they have ended
-    #[arg(long = "control", value_name = "DEVICE,CODE[,INPUT]", value_parser = parse_control)]
-    pub controls: Vec<Control>,
     /// What the programs do: copy:SRC copies a host tree, compares, renames, locks, watches and
     /// deletes; random does random operations
     #[arg(long, value_name = "copy:SRC|random", default_value = "random", value_parser = parse_workload)]
@@ -135,40 +129,6 @@ pub struct RunOptions {
     /// Threads
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
-    /// Seed of everything random: a run with the same seed decides alike
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// What is checked and what is injected: standard, all, none, or a list with commas of
-    /// special-pool (each block on pages of its own, freed memory and freed requests are never used
-    /// again), force-irql (paged pool and pageable code are inaccessible at DISPATCH_LEVEL; pool
-    /// needs special-pool), pool-tracking (leaks), io (requests, devices, completion), deadlock
-    /// (the order of locks), ddi (IRQL and pairing of calls), irp-logging (each request's history
-    /// for reports); and three that are not in standard: fence (a driver that touches a request
-    /// after it has given it away, though the request is still there; slow), low-resources (a
-    /// share of the drivers' allocations fails once they are loaded), force-pending (every request
-    /// below returns STATUS_PENDING and is completed elsewhere).
-    /// A rule of `ntbox rules` is switched off with - before its name, as an option is
-    /// (standard,-MdlState), and one that is not reported by default is switched on by its name
-    #[arg(
-        long,
-        value_name = "standard|all|LIST",
-        default_value = "standard",
-        allow_hyphen_values = true
-    )]
-    pub verify: Options,
-    /// The same run without any driver
-    #[arg(long)]
-    pub bare: bool,
-    /// One JSON object on standard output instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// Seconds in which nothing need move; then the run is ended and says who waits for what. A debugger
-    /// that stops the process does not count
-    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub patience: u64,
-    /// Complete every request at once: no pending, no DISPATCH_LEVEL, no injected failure
-    #[arg(long)]
-    pub quiet: bool,
     /// The drivers may wait for requests of their own accord: none is held below until the thread that has sent it
     /// cancels it, as copy:SRC does otherwise, since that thread would be the one that waits
     #[arg(long)]
@@ -181,22 +141,10 @@ pub struct RunOptions {
     /// then, has shown that they wait for it
     #[arg(long)]
     pub outstanding: bool,
-    /// Let the N-th call of the drivers fail that allocates, or is of the kinds of --failures
-    #[arg(long, value_name = "N")]
-    pub fail_allocation: Option<u64>,
-    /// What fails where something is made to: memory, attach (IoAttachDevice…), open (ZwCreateFile, IoCreateFile,
-    /// IoGetDeviceObjectPointer, …), name (ObQueryNameString), registry (keys and values that are read), or all
-    #[arg(long, value_name = "KIND[,KIND…]|all", default_value = "memory")]
-    pub failures: Kinds,
-    /// Collect violations instead of ending with the first one: each rule that was broken with
-    /// its count, and the report of its first time at each place. A fault or a bug check still ends the run.
-    /// What is published as a warning is collected always, and makes no run unclean
-    #[arg(long)]
-    pub keep_going: bool,
     /// Make one run for each place of the drivers that allocates, in which its first allocation
     /// fails (with --failures also what else Windows may refuse), and report how each run ended. A place is a stack of calls within the drivers; those
     /// that show up only after a failure get runs of their own. Exit 1 if any run was not clean
-    #[arg(long, conflicts_with_all = ["bare", "log", "fail_allocation"])]
+    #[arg(long, conflicts_with_all = ["bare", "log", "fail_allocation", "client"])]
     pub every_failure: bool,
     /// Let the first allocation of the place with this key fail, as --every-failure names it
     #[arg(long, value_name = "KEY")]
@@ -204,10 +152,6 @@ pub struct RunOptions {
     /// Write the places that allocate to this file
     #[arg(long, value_name = "PATH", hide = true)]
     pub call_sites: Option<PathBuf>,
-    /// Let programs of this machine use the drivers meanwhile (`fsglass --connect ADDRESS`): a loopback
-    /// address, such as 127.0.0.1:0, where 0 is any free port; standard error says which
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "every_failure")]
-    pub client: Option<String>,
     /// Start the workload when a line comes in on standard input, and unload the drivers when the
     /// input has ended, so that programs can look before and after
     #[arg(long, requires = "client")]
@@ -425,12 +369,13 @@ mod tests {
         let Command::Run(options) = Arguments::parse_from(line.split(' ')).command else {
             panic!("run")
         };
+        let shared = &options.shared;
         assert_eq!(
-            options.drivers,
+            shared.drivers,
             [PathBuf::from("a.sys"), PathBuf::from("b.sys")]
         );
         assert_eq!(
-            (options.seed, options.json, options.threads, options.bare),
+            (shared.seed, shared.json, options.threads, shared.bare),
             (9, true, 4, false)
         );
         assert!(Arguments::try_parse_from(["ntbox", "demo"]).is_err());

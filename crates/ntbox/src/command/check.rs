@@ -13,18 +13,18 @@ use std::collections::BTreeSet;
 /// Holds the imports of the drivers, and what they ask of the file systems in a run, against what the box has. True if the run
 /// was clean, and nothing is missing.
 pub fn run(options: &RunOptions) -> Result<bool, Failure> {
-    if options.drivers.is_empty() {
+    if options.shared.drivers.is_empty() {
         return Err(Failure::Usage(
             "name the driver to check with --driver PATH".to_owned(),
         ));
     }
-    if options.json || options.every_failure {
+    if options.shared.json || options.every_failure {
         return Err(Failure::Usage(
             "check tells people of one run: it takes neither --json nor --every-failure".to_owned(),
         ));
     }
     let mut complete = true;
-    for path in &options.drivers {
+    for path in &options.shared.drivers {
         let facts = ImageFacts::read(path).map_err(|error| Failure::Usage(format!("{error:#}")))?;
         let missing: Vec<&str> = facts
             .imports
@@ -55,7 +55,12 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
 
 fn is_bound(import: &str, options: &RunOptions) -> bool {
     import.split_once('!').is_some_and(|(dll, name)| {
-        let stubbed = options.stubs.stubs.iter().any(|(stub, _)| stub == name);
+        let stubbed = options
+            .shared
+            .stubs
+            .stubs
+            .iter()
+            .any(|(stub, _)| stub == name);
         stubbed || exports::resolve(dll, name).is_some()
     })
 }

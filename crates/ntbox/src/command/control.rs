@@ -20,7 +20,7 @@ pub struct Control {
 }
 
 /// What came of one.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Answer {
     /// The device as it was named.
     pub device: String,

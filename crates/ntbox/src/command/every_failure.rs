@@ -132,7 +132,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
                 }
             }
             let row = row(task, outcome);
-            if !options.json {
+            if !options.shared.json {
                 show(&row);
             }
             rows.push(row);
@@ -143,10 +143,10 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     let violations = rows.iter().filter(|row| !row.outcome.is_clean()).count();
     let runs = rows.len();
     let requests = rows.iter().map(|row| row.outcome.requests()).sum();
-    if options.json {
+    if options.shared.json {
         let answer = Answer {
             command: "every-failure",
-            seed: options.seed,
+            seed: options.shared.seed,
             runs: rows,
             requests,
             violations,

@@ -21,6 +21,7 @@ mod exports;
 mod failure;
 mod image;
 mod machine;
+mod mount;
 mod observation_cost;
 mod own_fault;
 mod parse;
@@ -28,6 +29,7 @@ mod progress;
 mod report;
 mod rules;
 mod run;
+mod shared;
 mod standstill;
 #[cfg(test)]
 mod tests;
@@ -56,6 +58,11 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::run(options),
+        Command::Mount(options) => mount::run(options),
+        Command::MountWatch {
+            mount_point,
+            device,
+        } => mount::watch(mount_point, *device),
         Command::Demo(options) => demo::run(options),
         Command::Exports(options) => exports::run(options),
         Command::Bench(options) => bench::run(options),

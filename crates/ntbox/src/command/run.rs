@@ -1,16 +1,14 @@
 //! `ntbox run`.
 
 use super::arguments::{RunOptions, WorkloadChoice};
-use super::clients::Clients;
-use super::control;
 use super::every_failure;
 use super::failure::Failure;
 use super::machine::{self, LoadedDriver, Volume};
 use super::progress::Display;
 use super::report::{DriverReport, Report, VolumeReport};
-use super::watchdog::{self, Watchdog};
+use super::watchdog::Watchdog;
 use ntbox::exports;
-use ntbox::file_system::adversary::{self, Mix};
+use ntbox::file_system::adversary::Mix;
 use ntbox::host::file::Temporary;
 use ntbox::io_manager::counters;
 use ntbox::io_manager::storage::{MountTiming, VolumeDescription, VolumeKind};
@@ -26,12 +24,8 @@ const LARGEST: u64 = 16 << 20;
 
 /// Runs it; true if it was clean.
 pub fn run(options: &RunOptions) -> Result<bool, Failure> {
-    if options.drivers.is_empty() && !options.bare {
-        return Err(Failure::Usage(
-            "name a driver with --driver PATH, or run without one with --bare".to_owned(),
-        ));
-    }
-    machine::check_drivers(&options.drivers)?;
+    let shared = &options.shared;
+    shared.check()?;
     machine::check_volumes(&options.volumes)?;
     if options.every_failure {
         return every_failure::run(options);
@@ -44,15 +38,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
             Workload::Copy(Arc::new(plan))
         }
     };
-    configure(
-        options.json,
-        options.seed,
-        options.verify,
-        options.keep_going,
-    );
-    watchdog::configure(options.patience, options.json);
-    machine::start();
-    adversary::configure(options.seed, mix(options.quiet, options.verify));
+    shared.start();
 
     let own;
     let descriptions = if options.volumes.is_empty() {
@@ -74,27 +60,11 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     } else {
         options.volumes.clone()
     };
-    let volumes: Vec<Volume> = descriptions.into_iter().map(Volume::create).collect();
-    mount(&volumes, |timing| timing == MountTiming::Before)?;
-    failure::choose(options.failures);
-    if let Some(number) = options.fail_allocation {
-        failure::fail_nth(number);
-    }
     if options.call_sites.is_some() || !options.fail_at.is_empty() {
         failure::call_sites::watch(&options.fail_at, options.call_sites.as_deref())
             .map_err(|error| Failure::Failed(format!("--call-sites: {error}")))?;
     }
-    let (paths, symbols) = if options.bare {
-        (&[][..], &[][..])
-    } else {
-        (&options.drivers[..], &options.symbols[..])
-    };
-    machine::add_stubs(&options.stubs)?;
-    let drivers = machine::with_symbols(symbols, || machine::load(paths, &options.settings))?;
-    begin_low_resources(options.verify, options.seed);
-    despite_failures(options.verify, options.seed, || {
-        mount(&volumes, |timing| timing != MountTiming::Before)
-    })?;
+    let (volumes, drivers) = shared.load(descriptions)?;
 
     let places = volumes
         .iter()
@@ -104,32 +74,22 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         workload,
         places,
         threads: options.threads,
-        seed: options.seed,
+        seed: shared.seed,
         may_pend: options.may_pend,
     };
-    let (answers, told) = control::send(&options.controls)?;
-    let clients = match &options.client {
-        Some(address) => Some(Clients::serve(
-            address,
-            machine::of_clients(&drivers, &volumes),
-        )?),
-        None => None,
-    };
-    if let Some(clients) = &clients {
-        eprintln!("ntbox: clients are served at {}", clients.address());
-    }
+    let used = shared.open(&drivers, &volumes)?;
     if options.paced {
         wait_for_line()?;
     }
     let before = counters::snapshot();
-    let result = perform("run", &plan, options.json);
+    let result = perform("run", &plan, shared.json);
     let sent = counters::snapshot().since(&before);
 
     let mut report = Report {
         command: "run",
-        seed: options.seed,
+        seed: shared.seed,
         threads: options.threads,
-        controls: answers,
+        controls: used.answers.clone(),
         ..Report::default()
     };
     report.fill(&result, &sent);
@@ -137,9 +97,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
         eprintln!("ntbox: the workload has ended");
         while wait_for_line()? {}
     }
-    // Their handles would keep the drivers.
-    drop(clients);
-    drop(told);
+    drop(used);
     report.volumes = volumes.iter().map(volume_report).collect();
     if let Some(path) = &options.log {
         write_log(path, &result)
@@ -149,7 +107,7 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     if options.outstanding {
         for volume in &volumes {
             let watch = || volume.watch();
-            watches.push(despite_failures(options.verify, options.seed, watch)?);
+            watches.push(despite_failures(shared.verify, shared.seed, watch)?);
         }
     }
     let hurry = options.outstanding.then(machine::hurry);
@@ -158,14 +116,19 @@ pub fn run(options: &RunOptions) -> Result<bool, Failure> {
     for watch in watches {
         watch.end()?;
     }
+    Ok(tell(report, shared.json))
+}
+
+/// Prints a report when the drivers have gone; true if it is clean.
+pub fn tell(mut report: Report, json: bool) -> bool {
     report.stubs = exports::stub::notes();
     report.set_violations(collected::so_far());
-    if options.json {
+    if json {
         line!("{}", report.json());
     } else {
         super::print(&report.text());
     }
-    Ok(report.is_clean())
+    report.is_clean()
 }
 
 /// Waits for a line on standard input: false if that has ended.
@@ -220,7 +183,7 @@ pub fn begin_low_resources(options: Options, seed: u64) {
 const TRIES: u32 = 10;
 
 /// Does what the run cannot go on without, again where a failure was injected meanwhile: at last without any.
-fn despite_failures<R>(
+pub fn despite_failures<R>(
     options: Options,
     seed: u64,
     attempt: impl Fn() -> Result<R, Failure>,

@@ -30,11 +30,15 @@ pub struct Watchdog {
 impl Watchdog {
     /// Ends the process with exit code 1 when it stands still while it does this.
     pub fn start(doing: &str) -> Self {
+        Self::watching(doing, || counters::snapshot().calls)
+    }
+
+    /// The same, where it stands still as long as `moved` gives one number.
+    pub fn watching(doing: &str, moved: impl Fn() -> u64 + Send + 'static) -> Self {
         let stop: Arc<(Mutex<bool>, Condvar)> = Arc::default();
         let (doing, stopped) = (doing.to_owned(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let seconds = SECONDS.load(Ordering::Relaxed);
-            let moved = || counters::snapshot().calls;
             if stands_still(moved, &stopped, Duration::from_secs(seconds)) {
                 let found = standstill::look(&doing, seconds);
                 let json = JSON.load(Ordering::Relaxed);

@@ -10,6 +10,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
@@ -145,6 +146,16 @@ fn empty(directory: c_int) {
     }
 }
 
+/// What a command does itself when a signal would end it; false where it leaves that to the signal.
+type Taker = Box<dyn Fn() -> bool + Send + Sync>;
+
+static TAKER: OnceLock<Taker> = OnceLock::new();
+
+/// Has `take` asked before a signal that is waited for ends the process. The first one stays.
+pub fn take_signals(take: Taker) {
+    let _first_stays = TAKER.set(take);
+}
+
 /// Signals by which a user ends a command.
 const SIGNALS: [c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
@@ -170,9 +181,14 @@ pub fn before_signals() {
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, null_mut()) };
     std::thread::spawn(move || {
         let mut signal = 0;
-        // SAFETY: as above; room for a number.
-        if unsafe { libc::sigwait(&raw const set, &raw mut signal) } != 0 {
-            return;
+        loop {
+            // SAFETY: as above; room for a number.
+            if unsafe { libc::sigwait(&raw const set, &raw mut signal) } != 0 {
+                return;
+            }
+            if !TAKER.get().is_some_and(|take| take()) {
+                break;
+            }
         }
         sweep();
         // As if nobody had waited: whoever has started the process sees the signal.

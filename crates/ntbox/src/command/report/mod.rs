@@ -18,6 +18,8 @@ use ntbox::verifier::collected::{self, Collected};
 use ntbox::workload::bench::Measured;
 use ntbox::workload::{Difference, RunResult};
 use serde::Serialize;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 /// Everything a report says.
 #[derive(Debug, Default, Serialize)]
@@ -44,7 +46,7 @@ pub struct Report {
     pub requests: u64,
     /// Files copied and found equal to the host's.
     pub files: u64,
-    /// Digest of everything programs saw, as hexadecimal.
+    /// Digest of everything programs saw, as hexadecimal; empty where programs do as they like.
     pub observed: String,
     /// Milliseconds of the run.
     pub milliseconds: u64,
@@ -152,6 +154,11 @@ impl Report {
         self.observed = format!("{:016x}", result.digest());
         self.milliseconds = result.elapsed.as_millis() as u64;
         self.wrong.clone_from(&result.wrong);
+        self.count(sent);
+    }
+
+    /// Takes over the counters of a run, and what drivers have written.
+    fn count(&mut self, sent: &Counts) {
         self.sent = counts::sent(sent);
         self.arrived = counts::arrived();
         self.error_log = error_log::entries()
@@ -166,6 +173,21 @@ impl Report {
                 )
             })
             .collect();
+    }
+
+    /// Takes over how the calls of a mount's programs ended, in this time; the counters are those of it.
+    #[cfg(target_os = "linux")]
+    pub fn fill_mount(&mut self, ended: &ntbox_mount::Counts, elapsed: Duration, sent: &Counts) {
+        self.ended = Ended {
+            pended: ended.pended,
+            fast: ended.fast,
+            failed: ended.failed,
+            cancelled: ended.cancelled,
+            at_dispatch: adversary::counts().completed_at_dispatch(),
+        };
+        self.requests = ended.requests;
+        self.milliseconds = elapsed.as_millis() as u64;
+        self.count(sent);
     }
 
     /// Takes over how unloading went; a driver that stays in use is a mistake.

@@ -50,7 +50,9 @@ impl Report {
                 self.files
             )?;
         }
-        writeln!(out, "  observed     {}", self.observed)?;
+        if !self.observed.is_empty() {
+            writeln!(out, "  observed     {}", self.observed)?;
+        }
         writeln!(out, "  differences  {:>9}", self.difference_count())?;
         for difference in self.differences.iter().chain(&self.wrong).take(SHOWN) {
             writeln!(out, "  - {difference}")?;
