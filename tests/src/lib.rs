@@ -13,6 +13,8 @@
 //! | [`client`] | a program that has the control device open |
 //! | [`command`] | the `ntbox` command as its users run it |
 //! | [`browser`] | a page in a real browser |
+//! | [`mounted`] | a volume of ntbox as a directory, for programs of the host |
+//! | [`judges`] | test suites that others wrote, run in it |
 //! | [`served`] | a machine of ntbox that `fsglass` is connected to |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
 //! | [`probe`] | a file system that notes what arrives, and the originator of requests |
@@ -40,10 +42,14 @@ pub mod event_log;
 pub mod floors;
 pub mod fuzz;
 pub mod image_audit;
+#[cfg(unix)]
+pub mod judges;
 pub mod layouts;
 pub mod machine;
 pub mod made;
 pub mod mistakes;
+#[cfg(unix)]
+pub mod mounted;
 pub mod mutants;
 pub mod own_process;
 pub mod package;

@@ -4,7 +4,7 @@
 //! unmount is nobody's any more, and the host's kernel refuses the answer.
 
 use crate::errors::{Failed, Result};
-use crate::last_words::Unanswered;
+use crate::last_words::{self, Unanswered};
 use crate::locks::Asked;
 use crate::names;
 use crate::server::{Attributes, Caller, New, Renaming, Server};
@@ -73,7 +73,7 @@ impl<'a> Work<'a> {
             shared,
             _unanswered: Unanswered::new(request.unique().0),
         };
-        match shared.stopping.load(Ordering::Acquire) {
+        match shared.stopping.load(Ordering::Acquire) || last_words::ending() {
             true => Err(Errno::EIO.into()),
             false => Ok(work),
         }

@@ -10,11 +10,17 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Requests that are kept at a time; those beyond end with the connection.
 const MOST: usize = 256;
 
+/// How long the process goes on for what is asked for again: the host's kernel reads page by page what it could not
+/// read ahead.
+const LINGERS: Duration = Duration::from_millis(100);
+
+static ENDING: AtomicBool = AtomicBool::new(false);
 static UNANSWERED: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
 static DEVICE: AtomicI32 = AtomicI32::new(-1);
 static MOUNT_POINT: AtomicPtr<c_char> = AtomicPtr::new(null_mut());
@@ -37,6 +43,11 @@ pub fn forget() {
         // SAFETY: it was given away to this.
         unsafe { libc::close(device) };
     }
+}
+
+/// Whether the process ends: whoever still runs has every request fail.
+pub fn ending() -> bool {
+    ENDING.load(Ordering::Acquire)
 }
 
 /// A request that has no answer yet.
@@ -75,6 +86,7 @@ fn speak() {
     if device < 0 {
         return;
     }
+    ENDING.store(true, Ordering::Release);
     for place in &UNANSWERED {
         let number = place.swap(0, Ordering::AcqRel);
         if number != 0 {
@@ -86,6 +98,7 @@ fn speak() {
         // SAFETY: a terminated string, which is never freed.
         unsafe { libc::umount2(path, libc::MNT_DETACH) };
     }
+    std::thread::sleep(LINGERS);
 }
 
 fn answer(device: i32, number: u64) {

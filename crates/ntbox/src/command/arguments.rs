@@ -1,14 +1,13 @@
 //! The command line.
 
 use super::diff::options::{DiffOptions, SideOptions};
-use super::mount::MountOptions;
-use super::parse::{parse_setting, parse_stub, parse_volume};
-use super::shared::SharedOptions;
+use super::mount::options::MountOptions;
+use super::parse::{parse_setting, parse_volume};
+use super::shared::{SharedOptions, Stubs};
 use super::watchdog::PATIENCE;
 use clap::{Args, Parser, Subcommand};
 use ntbox::io_manager::driver::SettingValue;
 use ntbox::io_manager::storage::VolumeDescription;
-use ntbox::nt::Status;
 use ntbox::verifier::Options;
 use std::path::PathBuf;
 
@@ -72,15 +71,6 @@ pub enum Command {
     /// One side of `diff`, which starts it
     #[command(hide = true)]
     DiffSide(SideOptions),
-}
-
-/// Imports that are missing, for every command that loads drivers.
-#[derive(Args, Clone, Debug)]
-pub struct Stubs {
-    /// Bind an import that ntbox lacks to a routine that returns this status and does nothing; what
-    /// was called is said at the end. A status is a name, such as STATUS_NOT_SUPPORTED, or a number
-    #[arg(long = "stub", value_name = "NAME=STATUS", value_parser = parse_stub)]
-    pub stubs: Vec<(String, Status)>,
 }
 
 /// Options of `ntbox run`.

@@ -5,9 +5,9 @@
     reason = "device stacks are walked by pointer for the report"
 )]
 
-use super::arguments::Stubs;
 use super::failure::Failure;
 use super::image::ImageFacts;
+use super::shared::Stubs;
 use super::watchdog::Watchdog;
 use ntbox::exports;
 use ntbox::file_system;

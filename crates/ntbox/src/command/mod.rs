@@ -25,6 +25,7 @@ mod mount;
 mod observation_cost;
 mod own_fault;
 mod parse;
+mod prepared;
 mod progress;
 mod report;
 mod rules;

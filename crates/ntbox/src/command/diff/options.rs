@@ -1,7 +1,7 @@
 //! The command line of `ntbox diff`.
 
-use super::super::arguments::Stubs;
 use super::super::parse::{parse_setting, parse_volume};
+use super::super::shared::Stubs;
 use super::super::watchdog::PATIENCE;
 use clap::Args;
 use ntbox::io_manager::driver::SettingValue;

@@ -1,13 +1,8 @@
-//! `ntbox mount`: a volume of the box as a directory of the host.
+//! What `ntbox mount` is told.
 
-use super::failure::Failure;
-use super::shared::SharedOptions;
+use crate::command::shared::SharedOptions;
 use clap::Args;
-use std::path::{Path, PathBuf};
-
-#[cfg(target_os = "linux")]
-#[path = "mount_linux.rs"]
-mod system;
+use std::path::PathBuf;
 
 /// Options of `ntbox mount`.
 #[derive(Args, Clone, Debug)]
@@ -38,33 +33,4 @@ pub struct MountOptions {
     /// Where it is served: an empty directory outside of DIR
     #[arg(value_name = "MOUNTPOINT")]
     pub mount_point: PathBuf,
-}
-
-/// Serves it to the end; true if the run was clean.
-#[cfg(target_os = "linux")]
-pub fn run(options: &MountOptions) -> Result<bool, Failure> {
-    options.shared.check()?;
-    system::run(options)
-}
-
-/// Waits for the end of the process that serves a mount, and takes away what it has left.
-#[cfg(target_os = "linux")]
-pub fn watch(mount_point: &Path, device: u64) -> Result<bool, Failure> {
-    ntbox_mount::watch(mount_point, device);
-    Ok(true)
-}
-
-/// There is no FUSE.
-#[cfg(not(target_os = "linux"))]
-pub fn run(options: &MountOptions) -> Result<bool, Failure> {
-    options.shared.check()?;
-    watch(&options.mount_point, 0)
-}
-
-/// There is no FUSE.
-#[cfg(not(target_os = "linux"))]
-pub fn watch(_: &Path, _: u64) -> Result<bool, Failure> {
-    Err(Failure::Usage(
-        "mount serves by FUSE, which this system does not have: it runs on Linux".to_owned(),
-    ))
 }

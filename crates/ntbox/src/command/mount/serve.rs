@@ -1,6 +1,6 @@
 //! Mounting, serving and what is told at the end, where there is FUSE.
 
-use super::MountOptions;
+use super::options::MountOptions;
 use crate::command::failure::Failure;
 use crate::command::report::Report;
 use crate::command::run::{self, volume_report};
