@@ -542,8 +542,14 @@ fn a_kill_leaves_nothing_dead() {
     fs::remove_file(place.join("first")).unwrap();
 
     let mut writer = writes("second");
+    let open = File::create(place.join("open")).unwrap();
     mounted.signal("-KILL");
     wait_until(|| !is_mounted(&place));
+    // Who has files open hears of it at once, and for as long as they are.
+    for _ in 0..2 {
+        assert_eq!(open.sync_all().unwrap_err().raw_os_error(), Some(5));
+    }
+    drop(open);
     writer.kill().unwrap();
     writer.wait().unwrap();
     let (ended, base) = mounted.ended_and_left();

@@ -1,7 +1,8 @@
 //! What is done when the process ends at once: programs that wait hear of it, and the mount point is free.
 //!
 //! A violation ends the process wherever it is noticed, with requests of the host's kernel unanswered. Their numbers
-//! are kept here, where the last moments can see them without a lock.
+//! are kept here, where the last moments can see them without a lock. What comes later, the watcher refuses
+//! ([`super::watcher`]).
 
 #![expect(unsafe_code, reason = "system calls of a process that ends")]
 
@@ -11,14 +12,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Requests that are kept at a time; those beyond end with the connection.
 const MOST: usize = 256;
-
-/// How long the process goes on for what is asked for again: the host's kernel reads page by page what it could not
-/// read ahead.
-const LINGERS: Duration = Duration::from_millis(100);
 
 static ENDING: AtomicBool = AtomicBool::new(false);
 static UNANSWERED: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
@@ -98,7 +94,6 @@ fn speak() {
         // SAFETY: a terminated string, which is never freed.
         unsafe { libc::umount2(path, libc::MNT_DETACH) };
     }
-    std::thread::sleep(LINGERS);
 }
 
 fn answer(device: i32, number: u64) {

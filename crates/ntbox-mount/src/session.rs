@@ -69,7 +69,8 @@ pub fn mount(
     last_words::prepare(device.map_err(|error| failed(&error))?, mount_point);
     // Without it a process that is killed leaves a dead mount, and nothing else is wrong.
     let device = watcher::device_of(mount_point);
-    let watcher = device.and_then(|device| Watcher::start(watch, mount_point, device).ok());
+    let watcher =
+        device.and_then(|device| Watcher::start(watch, mount_point, device, &session).ok());
     let (tell, events) = channel();
     let ended = tell.clone();
     std::thread::spawn(move || {

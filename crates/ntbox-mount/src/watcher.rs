@@ -1,12 +1,19 @@
-//! Takes the mount away when the process that serves it has been killed: nothing in that one can.
+//! Takes the mount away when the process that serves it has ended without doing so, as one that is killed.
 //!
 //! A process of its own waits for the end of a pipe that the other one has open, and then looks whether the mount is
-//! still there.
+//! still there. It has the connection to the host's kernel as well, and answers with EIO whatever programs have asked
+//! for and ask for until they have closed what they have open. A kernel before 6.9 does not tell again what was not
+//! answered: there the connection ends, and programs get ECONNABORTED.
+//!
+//! Source: `fuse_in_header`, `fuse_out_header` and FUSE_NOTIFY_RESEND of Linux' `fuse.h`.
 
 #![expect(unsafe_code, reason = "unmounting is a system call")]
 
 use std::ffi::{CString, OsStr};
-use std::io::{Read, Result};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Result, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -19,17 +26,24 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Starts this program with `arguments`, the mount point and its device, which [`watch`] is to get.
+    /// Starts this program with `arguments`, the mount point and its device, which [`watch`] is to get, and the
+    /// connection to the host's kernel.
     ///
     /// # Errors
     /// As the host says.
-    pub fn start(arguments: &[&OsStr], mount_point: &Path, device: u64) -> Result<Self> {
+    pub fn start(
+        arguments: &[&OsStr],
+        mount_point: &Path,
+        device: u64,
+        connection: impl AsFd,
+    ) -> Result<Self> {
+        let connection: OwnedFd = connection.as_fd().try_clone_to_owned()?;
         let mut process = Command::new(std::env::current_exe()?)
             .args(arguments)
             .arg(mount_point)
             .arg(device.to_string())
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(connection))
             .stderr(Stdio::null())
             .current_dir("/")
             // A signal from the terminal is for the other one.
@@ -43,16 +57,69 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        let _ended = self.process.wait();
+        // It stays for as long as programs have open what they can use no more.
+        let _ended = self.process.try_wait();
     }
 }
 
-/// Waits for the end of standard input, and takes the mount of that device away.
+/// Waits for the end of standard input, takes the mount of that device away, and answers for it what comes from
+/// standard output, the connection.
 pub fn watch(mount_point: &Path, device: u64) {
     let mut nothing = Vec::new();
     let _ended = std::io::stdin().read_to_end(&mut nothing);
     if device_of(mount_point) == Some(device) {
         detach(mount_point);
+    }
+    // SAFETY: the descriptor is open, and stays so: it is not closed here.
+    let mut connection = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDOUT_FILENO) });
+    if connection.write_all(&answer(NOTIFY_RESEND, 0)).is_ok() {
+        refuse_all(&mut connection);
+    }
+}
+
+/// `FUSE_NOTIFY_RESEND`: what was told and not answered is told again.
+const NOTIFY_RESEND: i32 = 7;
+/// Bytes of a request, at most: what one writes, and what is in front of it.
+const LARGEST: usize = (1 << 20) + (64 << 10);
+/// `FUSE_FORGET`, `FUSE_INTERRUPT`, `FUSE_BATCH_FORGET`: nobody waits for an answer.
+const UNANSWERED: [u32; 3] = [2, 36, 42];
+
+/// A `fuse_out_header` with nothing behind it.
+fn answer(error: i32, number: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let fields = [
+        &16_u32.to_ne_bytes()[..],
+        &error.to_ne_bytes(),
+        &number.to_ne_bytes(),
+    ];
+    for (byte, field) in bytes.iter_mut().zip(fields.concat()) {
+        *byte = field;
+    }
+    bytes
+}
+
+/// What is to be answered to a request: its length and code, and its number behind them.
+fn refusal(request: &[u8]) -> Option<[u8; 16]> {
+    let code = u32::from_ne_bytes(*request.get(4..)?.first_chunk()?);
+    let number = u64::from_ne_bytes(*request.get(8..)?.first_chunk()?);
+    (!UNANSWERED.contains(&code)).then(|| answer(-libc::EIO, number))
+}
+
+/// Answers until the mount is nobody's any more.
+fn refuse_all(connection: &mut File) {
+    let mut request = vec![0; LARGEST];
+    loop {
+        match connection.read(&mut request) {
+            Ok(bytes) => {
+                let refusal = refusal(request.get(..bytes).unwrap_or_default());
+                // One that has been given up meanwhile takes no answer.
+                let _taken = refusal.map(|refusal| connection.write_all(&refusal));
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Given up before it was told.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(_) => return,
+        }
     }
 }
 
@@ -115,6 +182,26 @@ fn unmount(mount_point: &Path, flags: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_waits_for_is_refused() {
+        let request = |code: u32| {
+            let fields = [
+                &40_u32.to_ne_bytes()[..],
+                &code.to_ne_bytes(),
+                &77_u64.to_ne_bytes(),
+            ];
+            fields.concat()
+        };
+        let read = refusal(&request(15)).unwrap();
+        assert_eq!(read[..4], 16_u32.to_ne_bytes());
+        assert_eq!(read[4..8], (-5_i32).to_ne_bytes());
+        assert_eq!(read[8..], 77_u64.to_ne_bytes());
+        for code in UNANSWERED {
+            assert_eq!(refusal(&request(code)), None);
+        }
+        assert_eq!(refusal(&[0; 7]), None);
+    }
 
     #[test]
     fn the_list_of_mounts_tells_the_device() {
