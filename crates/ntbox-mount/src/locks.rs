@@ -120,7 +120,7 @@ impl Locks {
             .extract_if(.., |held| held.owner == asked.owner && held.overlaps(asked))
             .collect();
         for held in &own {
-            held.file.handle.unlock(held.range())?;
+            held.file.locks().unlock(held.range())?;
         }
         for held in &own {
             for (start, end) in held.cut(asked).0 {
@@ -134,7 +134,7 @@ impl Locks {
             return Ok(());
         };
         let wanted = self.new_lock(file, asked, exclusive);
-        match wanted.file.handle.lock(wanted.range(), exclusive) {
+        match wanted.file.locks().lock(wanted.range(), exclusive) {
             Ok(()) => {
                 locks.push(wanted);
                 Ok(())
@@ -171,7 +171,7 @@ impl Locks {
             file: Arc::clone(file),
             ..like.clone()
         };
-        part.file.handle.lock(part.range(), part.exclusive)?;
+        part.file.locks().lock(part.range(), part.exclusive)?;
         Ok(part)
     }
 
@@ -191,7 +191,7 @@ impl Locks {
         };
         self.set(file, &none)?;
         let wanted = self.new_lock(file, asked, asked.exclusive == Some(true));
-        let started = file.handle.start_lock(wanted.range(), wanted.exclusive);
+        let started = file.locks().start_lock(wanted.range(), wanted.exclusive);
         let mut request = started.ok_or(Errno::EBADF)?;
         while !request.finishes_within(LOOK) {
             if self.stopping.load(Ordering::Acquire) || signals::interrupts(thread) {
@@ -199,7 +199,7 @@ impl Locks {
                 break;
             }
         }
-        file.handle.ended(request.wait())?;
+        file.locks().ended(request.wait())?;
         self.held().entry(file.node).or_default().push(wanted);
         Ok(())
     }
@@ -212,7 +212,7 @@ impl Locks {
         };
         for held in locks.extract_if(.., |held| held.owner == owner) {
             // A handle that has gone has taken its locks with it.
-            let _gone = held.file.handle.unlock(held.range());
+            let _gone = held.file.locks().unlock(held.range());
         }
         if locks.is_empty() {
             all.remove(&node);
@@ -224,7 +224,7 @@ impl Locks {
         self.stopping.store(true, Ordering::Release);
         let all = std::mem::take(&mut *self.held());
         for held in all.into_values().flatten() {
-            let _gone = held.file.handle.unlock(held.range());
+            let _gone = held.file.locks().unlock(held.range());
         }
     }
 }

@@ -5,8 +5,9 @@ use crate::listing::Listing;
 use crate::volume::Handle;
 use fuser::Errno;
 use ntbox_hostfs::volume::SECTOR;
+use ntbox_kernel::user::access::FILE_WRITE_DATA;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// An open file.
 pub struct OpenFile {
@@ -16,11 +17,23 @@ pub struct OpenFile {
     pub handle: Handle,
     /// The one for uncached requests (`O_DIRECT`), which have to be of whole sectors.
     pub uncached: Option<Handle>,
-    /// It may be written.
-    pub writes: bool,
+    /// The rights that it was opened with.
+    pub access: u32,
+    /// The handle that has its locks, once there are any; see [`locks`](Self::locks).
+    pub lockable: OnceLock<Option<Handle>>,
 }
 
 impl OpenFile {
+    /// It may be written.
+    pub fn writes(&self) -> bool {
+        self.access & FILE_WRITE_DATA != 0
+    }
+    /// The handle for locks: one of its own, so that who waits for a lock keeps nobody from reading; the file's where
+    /// there is none, as when it had no name any more.
+    pub fn locks(&self) -> &Handle {
+        let own = self.lockable.get().and_then(Option::as_ref);
+        own.unwrap_or(&self.handle)
+    }
     /// The handle for a transfer. One that the host's cache has made up for itself, or of parts of sectors, is cached.
     pub fn handle_for(&self, offset: u64, length: usize, of_cache: bool) -> &Handle {
         let whole = offset.is_multiple_of(SECTOR) && (length as u64).is_multiple_of(SECTOR);
@@ -89,7 +102,9 @@ impl OpenFiles {
         let numbers = all.by_node.get(&node)?;
         let mut files = numbers.iter().filter_map(|number| all.files.get(number));
         let first = files.next()?;
-        let written = std::iter::once(first).chain(files).find(|file| file.writes);
+        let written = std::iter::once(first)
+            .chain(files)
+            .find(|file| file.writes());
         Some(Arc::clone(written.unwrap_or(first)))
     }
     /// Takes a file out. It closes with the last one that uses it.

@@ -4,10 +4,10 @@ use crate::bytes::Fields;
 use crate::errors::Result;
 use crate::tally::Tally;
 use ntbox_kernel::nt::{
-    FILE_OPEN, FILE_OPEN_REPARSE_POINT, FILE_STAT_LX_INFORMATION, FileStatLxInformation,
-    STATUS_END_OF_FILE, Status, unicode,
+    FILE_OPEN, FILE_OPEN_REPARSE_POINT, FILE_STAT_LX_INFORMATION, FILE_SYNCHRONOUS_IO_NONALERT,
+    FileStatLxInformation, STATUS_END_OF_FILE, Status, unicode,
 };
-use ntbox_kernel::user::access::{FILE_READ_ATTRIBUTES, FILE_READ_EA};
+use ntbox_kernel::user::access::{FILE_READ_ATTRIBUTES, FILE_READ_EA, SYNCHRONIZE};
 use ntbox_kernel::user::locks::Range;
 use ntbox_kernel::user::{CreateParameters, File, OpenRequest, Outcome, Pending, create_file};
 use std::mem::offset_of;
@@ -38,6 +38,8 @@ pub struct Wanted<'a> {
     pub options: u32,
     /// A list of extended attributes of a new file, or nothing.
     pub extended_attributes: &'a [u8],
+    /// Requests of the handle do not wait for each other, and a wait does not keep others.
+    pub asynchronous: bool,
 }
 
 impl Wanted<'static> {
@@ -48,6 +50,7 @@ impl Wanted<'static> {
             disposition: FILE_OPEN,
             options: 0,
             extended_attributes: &[],
+            asynchronous: false,
         }
     }
     /// What is there, to look at.
@@ -66,20 +69,25 @@ pub struct Handle {
 
 impl Volume {
     /// Opens or creates a file by its full name. Names differ in case, no link is followed, and everybody else may do
-    /// with the file what they like, as POSIX has it. The handle is asynchronous: its requests do not wait for each
-    /// other.
+    /// with the file what they like, as POSIX has it. The handle is synchronous, as most of Windows' programs have them:
+    /// their reads and writes are tried by fast I/O.
     ///
     /// # Errors
     /// As `NtCreateFile`.
     pub fn open(&self, name: &[u16], wanted: &Wanted<'_>) -> Called<Handle> {
         let (text, rest) = unicode::text_and_rest(name);
+        let (mut options, mut access) = (wanted.options | FILE_OPEN_REPARSE_POINT, wanted.access);
+        if !wanted.asynchronous {
+            options |= FILE_SYNCHRONOUS_IO_NONALERT;
+            access |= SYNCHRONIZE;
+        }
         let opened = create_file(&CreateParameters {
             open: OpenRequest {
                 name: &text,
                 rest,
-                access: wanted.access,
+                access,
                 disposition: wanted.disposition,
-                options: wanted.options | FILE_OPEN_REPARSE_POINT,
+                options,
                 extended_attributes: wanted.extended_attributes,
                 case_sensitive: true,
                 ..OpenRequest::default()

@@ -18,11 +18,7 @@ use ntbox_kernel::user::access::{
     FILE_WRITE_EA,
 };
 use std::mem::offset_of;
-
-/// Whether a file that is opened so may be written.
-pub(super) fn writes(flags: i32) -> bool {
-    flags & libc::O_ACCMODE != libc::O_RDONLY
-}
+use std::sync::OnceLock;
 
 /// The rights for how a file is opened. With them its state can be told and changed when it has no name any more.
 pub(super) fn access_for(flags: i32) -> u32 {
@@ -51,7 +47,8 @@ impl Server {
             node,
             handle,
             uncached,
-            writes: writes(flags),
+            access: access_for(flags),
+            lockable: OnceLock::new(),
         }))
     }
 
@@ -62,6 +59,7 @@ impl Server {
         }
         let wanted = Wanted {
             options: FILE_NON_DIRECTORY_FILE | FILE_NO_INTERMEDIATE_BUFFERING,
+            asynchronous: true,
             ..Wanted::existing(access_for(flags))
         };
         Ok(Some(self.volume.open(path, &wanted)?))
@@ -87,7 +85,7 @@ impl Server {
         let flush = |handle: &Handle| Ok(handle.flush()?);
         if let Some(file) = file {
             let file = self.open.file(file)?;
-            if file.writes {
+            if file.writes() {
                 return flush(&file.handle);
             }
         }
@@ -135,6 +133,14 @@ impl Server {
     /// Locks, or unlocks, a range of an open file. A thread that is named waits for it.
     pub fn lock(&self, file: u64, asked: &Asked, waits: Option<u32>) -> Result<()> {
         let file = self.open.file(file)?;
+        file.lockable.get_or_init(|| {
+            let _names = self.use_names();
+            let wanted = Wanted {
+                asynchronous: true,
+                ..Wanted::existing(file.access)
+            };
+            self.volume.open(&self.path(file.node)?, &wanted).ok()
+        });
         match waits {
             Some(thread) => self.locks.wait(&file, asked, thread),
             None => self.locks.set(&file, asked),

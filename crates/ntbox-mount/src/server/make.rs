@@ -18,6 +18,7 @@ use ntbox_kernel::user::access::{
     DELETE, FILE_READ_ATTRIBUTES, FILE_READ_EA, FILE_WRITE_ATTRIBUTES, FILE_WRITE_EA,
 };
 use std::ffi::OsStr;
+use std::sync::OnceLock;
 
 /// A file to be made.
 pub struct New<'a> {
@@ -65,7 +66,7 @@ impl Server {
             access: OF_NEW,
             disposition: FILE_CREATE,
             options: FILE_DIRECTORY_FILE,
-            extended_attributes: &[],
+            ..Wanted::existing(0)
         };
         let (handle, name) = self.make(new, None, &wanted)?;
         let stat = handle.stat()?;
@@ -105,7 +106,7 @@ impl Server {
             access: OF_NEW | DELETE,
             disposition: FILE_CREATE,
             options: FILE_NON_DIRECTORY_FILE,
-            extended_attributes: &[],
+            ..Wanted::existing(0)
         };
         let (handle, name) = self.make(new, device, &wanted)?;
         let finished = finish(&handle).and_then(|()| Ok(self.stat_of(&handle)?));
@@ -130,7 +131,7 @@ impl Server {
                 FILE_OPEN_IF
             },
             options: FILE_NON_DIRECTORY_FILE,
-            extended_attributes: &[],
+            ..Wanted::existing(0)
         };
         let (handle, name) = self.make(new, None, &wanted)?;
         if !handle.created && flags & libc::O_TRUNC != 0 {
@@ -144,7 +145,8 @@ impl Server {
             node: told.ino.0,
             handle,
             uncached,
-            writes: super::data::writes(flags),
+            access: super::data::access_for(flags),
+            lockable: OnceLock::new(),
         });
         Ok((told, number))
     }
