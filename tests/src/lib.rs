@@ -14,6 +14,7 @@
 //! | [`command`] | the `ntbox` command as its users run it |
 //! | [`browser`] | a page in a real browser |
 //! | [`mounted`] | a volume of ntbox as a directory, for programs of the host |
+//! | [`file_work`] | what any program does with files |
 //! | [`judges`] | test suites that others wrote, run in it |
 //! | [`served`] | a machine of ntbox that `fsglass` is connected to |
 //! | [`mistakes`] | what `bad_drivers.sys` does wrong, and where |
@@ -39,6 +40,8 @@ pub mod command;
 pub mod copy;
 pub mod drivers;
 pub mod event_log;
+#[cfg(unix)]
+pub mod file_work;
 pub mod floors;
 pub mod fuzz;
 pub mod image_audit;

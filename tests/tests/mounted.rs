@@ -4,20 +4,17 @@
 use fsglass_cli::error::Exit;
 use fsglass_tests::command::ntbox;
 use fsglass_tests::drivers::{self, Profile};
+use fsglass_tests::file_work::{whole_tree, work_in};
 use fsglass_tests::mounted::{Mounted, is_left_out, is_mounted, run, wait_until};
 use fsglass_tests::served::Served;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
-
-type Done = std::io::Result<()>;
 
 /// The first read is kept, and never completed.
 const KEPT: &str = "Stuck=read-kept";
@@ -28,170 +25,6 @@ fn fsglass(profile: Profile) -> String {
 
 fn filtered(driver: &str) -> Mounted {
     Mounted::start(&["--driver", driver, "--setting", "AllowUnload=1", "--json"])
-}
-
-/// What any program may do with files, and what came of it, one line for each.
-fn work_in(place: &Path) -> std::io::Result<Vec<String>> {
-    let mut seen = Vec::new();
-    let at = |name: &str| place.join(name);
-    let mut tell = |what: &str, result: std::io::Result<String>| match result {
-        Ok(said) => seen.push(format!("{what}: {said}")),
-        Err(error) => seen.push(format!("{what}: {:?}", error.raw_os_error())),
-    };
-    let done = |result: Done| result.map(|()| "done".to_owned());
-    tell("write", done(fs::write(at("a"), b"hello")));
-    tell("make again", done(File::create_new(at("a")).map(drop)));
-    tell("make below a file", done(fs::write(at("a/b"), b"")));
-    tell("make nowhere", done(fs::write(at("no/b"), b"")));
-    tell("directory", done(fs::create_dir(at("d"))));
-    tell("directory again", done(fs::create_dir(at("d"))));
-    tell("read a directory", fs::read_to_string(at("d")));
-    tell("link", done(fs::hard_link(at("a"), at("d/l"))));
-    tell(
-        "links",
-        fs::metadata(at("a")).map(|a| a.nlink().to_string()),
-    );
-    tell("remove what is full", done(fs::remove_dir(at("d"))));
-    tell(
-        "remove a directory as a file",
-        done(fs::remove_file(at("d"))),
-    );
-    tell("symbolic link", done(symlink("../a", at("d/s"))));
-    tell("through it", fs::read_to_string(at("d/s")));
-    tell(
-        "its length",
-        fs::symlink_metadata(at("d/s")).map(|s| s.len().to_string()),
-    );
-    tell("to nowhere", done(symlink("nowhere", at("n"))));
-    tell("through that", fs::read_to_string(at("n")));
-    tell("rename over", {
-        fs::write(at("b"), b"other")?;
-        done(fs::rename(at("b"), at("d/l")))
-    });
-    tell("what is there", fs::read_to_string(at("d/l")));
-    tell("what was there", fs::read_to_string(at("a")));
-    tell("case", {
-        fs::write(at("A"), b"upper")?;
-        fs::read_to_string(at("a"))
-    });
-    tell("rename and link beside names in another case", {
-        fs::create_dir(at("h"))?;
-        for name in ["h/X", "x", "h/Y"] {
-            fs::write(at(name), name)?;
-        }
-        fs::rename(at("x"), at("h/x"))?;
-        fs::rename(at("h/x"), at("h/y"))?;
-        fs::hard_link(at("h/y"), at("h/x"))?;
-        let texts = ["h/X", "h/x", "h/Y", "h/y"].map(|name| fs::read_to_string(at(name)));
-        Ok(format!("{texts:?}"))
-    });
-    tell("directory over an empty one", {
-        fs::create_dir(at("e"))?;
-        fs::create_dir(at("f"))?;
-        fs::write(at("e/in"), b"in")?;
-        done(fs::rename(at("e"), at("f")))
-    });
-    tell("what is in it", fs::read_to_string(at("f/in")));
-    tell("directory over a full one", {
-        fs::create_dir(at("g"))?;
-        done(fs::rename(at("g"), at("f")))
-    });
-    tell(
-        "directory into itself",
-        done(fs::rename(at("f"), at("f/in/f"))),
-    );
-    tell("removed while open", {
-        let mut open = OpenOptions::new().read(true).write(true).open(at("A"))?;
-        fs::remove_file(at("A"))?;
-        open.write_all(b"UPP")?;
-        open.seek(SeekFrom::Start(0))?;
-        let mut text = String::new();
-        open.read_to_string(&mut text)?;
-        let state = open.metadata()?;
-        Ok(format!("{text} {} {}", state.len(), state.nlink()))
-    });
-    tell("replaced while open", {
-        fs::write(at("old"), b"old")?;
-        fs::write(at("new"), b"new")?;
-        let mut open = File::open(at("old"))?;
-        fs::rename(at("new"), at("old"))?;
-        let mut text = String::new();
-        open.read_to_string(&mut text)?;
-        Ok(text + &fs::read_to_string(at("old"))?)
-    });
-    tell("sizes", {
-        let file = File::create(at("sized"))?;
-        file.set_len(10_000)?;
-        file.write_all_at(b"end", 9_997)?;
-        file.set_len(9_999)?;
-        let text = fs::read(at("sized"))?;
-        Ok(format!("{} {:?}", text.len(), &text[9_995..]))
-    });
-    tell("appended", {
-        fs::write(at("log"), b"1")?;
-        let mut one = OpenOptions::new().append(true).open(at("log"))?;
-        let mut two = OpenOptions::new().append(true).open(at("log"))?;
-        one.write_all(b"2")?;
-        two.write_all(b"3")?;
-        fs::read_to_string(at("log"))
-    });
-    tell("mode and times", {
-        let file = File::create(at("moded"))?;
-        file.set_permissions(fs::Permissions::from_mode(0o4751))?;
-        let time = UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_700);
-        file.set_modified(time)?;
-        let state = fs::metadata(at("moded"))?;
-        Ok(format!(
-            "{:o} {} {}",
-            state.mode(),
-            state.mtime(),
-            state.mtime_nsec()
-        ))
-    });
-    tell("owner", {
-        std::os::unix::fs::chown(at("moded"), Some(12), Some(34))?;
-        let state = fs::metadata(at("moded"))?;
-        Ok(format!(
-            "{} {} {:o}",
-            state.uid(),
-            state.gid(),
-            state.mode()
-        ))
-    });
-    tell("pipe", {
-        run(Command::new("mkfifo").arg(at("pipe")));
-        fs::symlink_metadata(at("pipe")).map(|pipe| pipe.file_type().is_fifo().to_string())
-    });
-    tell("flushed", {
-        File::open(at("d"))?.sync_all()?;
-        done(File::open(at("a"))?.sync_all())
-    });
-    Ok(seen)
-}
-
-/// What lies below a directory: of each name what it is, its mode and its data.
-fn tree(place: &Path, below: &str, found: &mut BTreeMap<String, String>) -> Done {
-    for entry in fs::read_dir(place.join(below))? {
-        let entry = entry?;
-        let name = format!("{below}{}", entry.file_name().to_string_lossy());
-        let state = fs::symlink_metadata(entry.path())?;
-        let data = match state.file_type() {
-            kind if kind.is_file() => format!("{:?}", fs::read(entry.path())?),
-            kind if kind.is_symlink() => format!("{:?}", fs::read_link(entry.path())?),
-            _ => String::new(),
-        };
-        found.insert(name.clone(), format!("{:o} {data}", state.mode()));
-        if state.is_dir() {
-            tree(place, &format!("{name}/"), found)?;
-        }
-    }
-    Ok(())
-}
-
-fn whole_tree(place: &Path) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    tree(place, "", &mut found).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
-    found
 }
 
 /// What programs do, and what they see of it, is the same as in any directory: under the shipped and the debug build,

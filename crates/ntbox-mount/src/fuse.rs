@@ -3,25 +3,25 @@
 //! A request that is malformed never comes here: the library ends it with an error. One that is answered after the
 //! unmount is nobody's any more, and the host's kernel refuses the answer.
 
-use crate::errors::{Failed, Result};
-use crate::last_words::{self, Unanswered};
+use crate::errors::Failed;
+use crate::last_words::Unanswered;
 use crate::locks::Asked;
 use crate::names;
-use crate::server::{Attributes, Caller, New, Renaming, Server};
+use crate::server::{Attributes, Caller, New, Renaming};
 use crate::times::GRANULARITY;
+use crate::work::{Shared, Work};
 use crate::{attributes, server};
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLock, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
-    TimeOrNow, WriteFlags,
+    BsdFileFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyLock, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow,
+    WriteFlags,
 };
 use ntbox_kernel::processor::thread;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// How long the host's kernel may rely on what it was told. Nobody but it changes the volume.
@@ -30,61 +30,6 @@ const VALID: Duration = Duration::from_secs(1);
 const MOST_WRITTEN: u32 = 1 << 20;
 /// Numbers are never used again while the kernel knows them.
 const FIRST: Generation = Generation(0);
-
-/// What the mount and those who look after it share.
-pub struct Shared {
-    /// The volume.
-    pub server: Server,
-    /// Requests that are being worked on. One that waits for a lock may do so for ever, and is not among them.
-    busy: AtomicU64,
-    /// From now on everything fails.
-    stopping: AtomicBool,
-}
-
-impl Shared {
-    /// Of a volume.
-    pub fn new(server: Server) -> Self {
-        Self {
-            server,
-            busy: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
-        }
-    }
-    /// Requests that are being worked on.
-    pub fn busy(&self) -> u64 {
-        self.busy.load(Ordering::Acquire)
-    }
-    /// Has every request fail from now on.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-    }
-}
-
-/// A request from its arrival to its answer.
-struct Work<'a> {
-    shared: &'a Shared,
-    _unanswered: Unanswered,
-}
-
-impl<'a> Work<'a> {
-    fn begin(shared: &'a Shared, request: &Request) -> Result<Self> {
-        shared.busy.fetch_add(1, Ordering::AcqRel);
-        let work = Self {
-            shared,
-            _unanswered: Unanswered::new(request.unique().0),
-        };
-        match shared.stopping.load(Ordering::Acquire) || last_words::ending() {
-            true => Err(Errno::EIO.into()),
-            false => Ok(work),
-        }
-    }
-}
-
-impl Drop for Work<'_> {
-    fn drop(&mut self) {
-        self.shared.busy.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// The file system that the library serves.
 pub struct Fuse(pub Arc<Shared>);

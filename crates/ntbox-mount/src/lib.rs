@@ -5,7 +5,7 @@
 //! Windows Subsystem for Linux has put into extended attributes and reparse points, and so has this
 //! ([`metadata`], [`special`]). Names are [`names`]', errors [`errors`]'.
 //!
-//! [`nodes`] knows which names the host's kernel has for which file, [`open_files`] what it has open, [`locks`] what
+//! [`fuse`] takes questions apart and answers them, while [`work`] counts them. [`nodes`] knows which names the host's kernel has for which file, [`open_files`] what it has open, [`locks`] what
 //! it has locked. [`session`] mounts and serves, [`mount_point`] says why that cannot be, and [`last_words`] and
 //! [`watcher`] leave no dead mount, however the process ends.
 
@@ -31,6 +31,7 @@ mod tally;
 mod times;
 mod volume;
 mod watcher;
+mod work;
 
 pub use mount_point::{Refused, check};
 pub use session::{End, Mounted, mount};

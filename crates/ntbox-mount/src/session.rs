@@ -1,11 +1,12 @@
 //! A mount from its beginning to its end.
 
-use crate::fuse::{Fuse, Shared};
+use crate::fuse::Fuse;
 use crate::last_words;
 use crate::mount_point::{self, Refused};
 use crate::server::Server;
 use crate::tally::Counts;
 use crate::watcher::{self, Watcher};
+use crate::work::Shared;
 use fuser::{Config, MountOption, Session, SessionACL};
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
