@@ -182,12 +182,21 @@ impl Mounted {
     /// If somebody uses it.
     #[must_use]
     pub fn unmount(self) -> Ended {
+        self.unmounted().0
+    }
+
+    /// Unmounts it and waits until it has ended: what it said, and its directories.
+    ///
+    /// # Panics
+    /// If somebody uses it.
+    #[must_use]
+    pub fn unmounted(self) -> (Ended, TempDir) {
         // What another test starts has the files of this one open for a moment.
         wait_until(|| {
             let output = run(Command::new("umount").arg(self.place()));
             output.status.success() || !is_mounted(&self.place())
         });
-        self.ended()
+        self.ended_and_left()
     }
 
     /// Waits until it has ended.
