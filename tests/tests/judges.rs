@@ -1,7 +1,8 @@
 //! Test suites and programs that nobody here wrote, on the bare volume and under fsglass in four ways: what the bare
 //! volume does not do is a list with reasons, and under drivers every verdict is that of the bare volume.
 //!
-//! `FSGLASS_JUDGES=long` has each do all it can.
+//! `./dev judges` runs them, each with all it can do; with `FSGLASS_JUDGES=bounded` they do a part of it, in two minutes.
+//! Without the variable they are left out: the judges are not built then.
 #![cfg(target_os = "linux")]
 
 use fsglass_tests::drivers::{self, Profile};
@@ -25,15 +26,18 @@ const WAYS: [(&str, &[&str]); 5] = [
     ),
 ];
 
-fn length() -> Length {
+/// How much they are to do; none if they are left out.
+fn length() -> Option<Length> {
     match std::env::var("FSGLASS_JUDGES").as_deref() {
-        Ok("long") => Length::Long,
-        _ => Length::Bounded,
+        Ok("long") => Some(Length::Long),
+        Ok("bounded") => Some(Length::Bounded),
+        Ok(other) => panic!("FSGLASS_JUDGES is {other}: neither long nor bounded"),
+        Err(_) => None,
     }
 }
 
 /// The verdicts in one way; the run under drivers reports no mistake.
-fn judged(judge: &Judge, options: &[&str]) -> Verdicts {
+fn judged(judge: &Judge, length: Length, options: &[&str]) -> Verdicts {
     let driver = drivers::fsglass(Profile::Release).display().to_string();
     let options: Vec<&str> = options
         .iter()
@@ -44,7 +48,7 @@ fn judged(judge: &Judge, options: &[&str]) -> Verdicts {
     fs::create_dir(&directory).unwrap();
     let verdicts = judge.judge(&Place {
         directory: &directory,
-        length: length(),
+        length,
     });
     mounted.unmount().expect_code(0);
     verdicts
@@ -62,10 +66,14 @@ fn judge(name: &str) {
     if is_left_out() {
         return;
     }
+    let Some(length) = length() else {
+        println!("skipped: judges run by ./dev judges");
+        return;
+    };
     let judge = judges::named(name);
     let mut by_way = BTreeMap::new();
     for (way, options) in WAYS {
-        by_way.insert(way, judged(judge, options));
+        by_way.insert(way, judged(judge, length, options));
     }
     let bare = &by_way["bare"];
     let known: Vec<&str> = KNOWN
