@@ -272,7 +272,9 @@ impl Rule {
             return Old::Sure;
         }
         let mut renames = self.renames(device);
-        if renames.any(|rename| rename.back <= at && rename.known >= early) {
+        // A request of the system may have begun before somebody else came to know it, with what was known then.
+        let is_elsewhere = late > started;
+        if renames.any(|rename| rename.back <= at && (is_elsewhere || rename.known >= early)) {
             return Old::Maybe;
         }
         Old::No
