@@ -14,7 +14,8 @@ use super::{announced, tally, workers};
 use ntbox_kernel::io_manager::identity::{self, Choice, Identity};
 use ntbox_kernel::nt::{
     IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_POWER,
-    IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES,
+    IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX, NTSTATUS,
+    STATUS_INSUFFICIENT_RESOURCES,
     STATUS_IO_DEVICE_ERROR,
 };
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -192,7 +193,10 @@ fn decide(identity: Identity, major: u8, minor: u8) -> Choice {
     }
     // A watch is in force when its dispatch routine returns: no later change is missed.
     let watch = u32::from(major) == IRP_MJ_DIRECTORY_CONTROL
-        && u32::from(minor) == IRP_MN_NOTIFY_CHANGE_DIRECTORY;
+        && matches!(
+            u32::from(minor),
+            IRP_MN_NOTIFY_CHANGE_DIRECTORY | IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX
+        );
     let what = u64::from(major) << 8 | u64::from(minor);
     let choice = match wanted.script {
         Some(script) => script,

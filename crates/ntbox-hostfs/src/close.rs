@@ -117,6 +117,7 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
     let Ok(node) = state.whole_of(id) else { return };
     let directory = matches!(node.object, Object::Directory(_));
     let metadata = node.metadata().ok().flatten();
+    let last_seen = state.entry_of(id);
     let Ok(link) = state.link_of_mut(id) else {
         return;
     };
@@ -158,6 +159,7 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
             path,
             action: Action::Removed,
             filter,
+            entry: last_seen,
         }],
         effects,
     );

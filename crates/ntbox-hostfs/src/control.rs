@@ -1,7 +1,7 @@
 //! Byte-range locks, change notification, file-system controls and dismount of a volume.
 
 use super::locks::{self, Asked, Lock, Owner, Range};
-use super::notify::{Watch, change};
+use super::notify::{Class, Watch, change};
 use super::volume::{Object, OpenId, Volume};
 use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::nt::{
@@ -129,12 +129,13 @@ impl Volume {
         }
     }
 
-    /// Waits for a change below a directory.
+    /// Waits for a change below a directory. What is watched, and of which class the records are, the first request of
+    /// an open says.
     pub fn notify(
         &self,
         id: OpenId,
-        filter: u32,
-        tree: bool,
+        (filter, tree): (u32, bool),
+        class: Class,
         length: usize,
         ticket: Ticket,
         arm: Arm<'_>,
@@ -161,7 +162,7 @@ impl Volume {
         };
         let watch = open
             .watch
-            .get_or_insert_with(|| Watch::new(filter, tree, length));
+            .get_or_insert_with(|| Watch::new(filter, tree, class, length));
         match watch.request(ticket, length) {
             Outcome::Waiting if !arm() => {
                 watch.remove_waiting(ticket);

@@ -90,6 +90,7 @@ impl Volume {
             path: resolved.components.clone(),
             action: Action::Added,
             filter,
+            entry: state.entry(&metadata, Some(&resolved.parent)),
         };
         state.report(&[added], effects);
         let granted = self.granted(request, 0)?;
@@ -205,16 +206,16 @@ impl Volume {
         let mut information = result::OPENED;
         if overwrites {
             overwrite(state, request, &metadata, attributes, &object)?;
-            state.remove_streams(&metadata, &components, effects);
+            state.remove_streams(&metadata, (&components, &parent), effects);
             let filter = change::ATTRIBUTES | change::SIZE | change::LAST_WRITE;
-            state.report(
-                &[Change {
-                    path: components.clone(),
-                    action: Action::Modified,
-                    filter,
-                }],
-                effects,
-            );
+            let made_anew = object.metadata()?.unwrap_or(metadata);
+            let changed = Change {
+                path: components.clone(),
+                action: Action::Modified,
+                filter,
+                entry: state.entry(&made_anew, Some(&parent)),
+            };
+            state.report(&[changed], effects);
             let superseded = request.disposition == FILE_SUPERSEDE;
             information = if superseded {
                 result::SUPERSEDED

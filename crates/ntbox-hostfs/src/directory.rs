@@ -126,9 +126,8 @@ impl Layout {
             .long([file.size, file.allocation])
             .int([file.attributes, length]);
         let id = file.index as i64;
-        // Where there is no field for the tag, that for the size of extended attributes has it.
         let (tag, size) = (file.reparse_tag, file.extended_attributes);
-        let either = if tag == 0 { size } else { tag };
+        let either = file.tag_or_size();
         match self.tail {
             Tail::None => record,
             Tail::Ea => record.int([either]),

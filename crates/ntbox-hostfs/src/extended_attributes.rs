@@ -110,6 +110,7 @@ impl Volume {
             path,
             action: Action::Modified,
             filter: change::EA,
+            entry: state.entry_of(id),
         };
         state.report(&[changed], effects);
         Ok(())

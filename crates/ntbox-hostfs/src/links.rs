@@ -55,7 +55,7 @@ impl Volume {
         let (name, path) = (link.name.clone(), link.components.clone());
         let place = self.place(&state, id, target)?;
         let failed = |error: std::io::Error| host_status::of(&error);
-        let mut replaced = None;
+        let (mut replaced, mut last_seen) = (None, None);
         if let Some(existing) = &place.resolved.existing {
             if target.flags & REPLACE == 0 {
                 return Err(STATUS_OBJECT_NAME_COLLISION);
@@ -67,6 +67,7 @@ impl Volume {
                 return Ok(());
             }
             self.check_replacement(&mut state, &place, target, id, effects)?;
+            last_seen = state.entry(&existing.metadata, Some(&place.directory));
             replaced = Some(place.resolved.components.clone());
         }
         let new_name = names::to_host(&target.name)?;
@@ -96,14 +97,19 @@ impl Volume {
         } else {
             parent.link(&name, to, &new_name).map_err(failed)?;
         }
-        let gone = replaced.map(|path| (Action::Removed, path));
-        let changes = gone.into_iter().chain([(Action::Added, place.components)]);
-        for (action, path) in changes {
+        let metadata = state.whole_of(id)?.metadata()?;
+        let new = metadata.and_then(|file| state.entry(&file, Some(to)));
+        let gone = replaced.map(|path| (Action::Removed, path, last_seen));
+        let changes = gone
+            .into_iter()
+            .chain([(Action::Added, place.components, new)]);
+        for (action, path, entry) in changes {
             let filter = change::FILE_NAME;
             let change = Change {
                 path,
                 action,
                 filter,
+                entry,
             };
             state.report(&[change], effects);
         }

@@ -4,7 +4,7 @@ use super::attribute_list;
 use super::create::{Created, New, Opened, Request, result};
 use super::host_status;
 use super::locks;
-use super::notify::Change;
+use super::notify::{Change, Entry, Watch};
 use super::oplocks;
 use super::overlay::new_attributes;
 use super::volume::{
@@ -163,6 +163,28 @@ impl State {
             }),
         }
     }
+    /// What is told of an entry that changes, in the directory `parent`; nothing if no watch of the volume tells it, and
+    /// of the root, which is in none.
+    pub(super) fn entry(&self, file: &Metadata, parent: Option<&Arc<Directory>>) -> Option<Entry> {
+        let mut watches = self.opens.values().filter_map(|open| open.watch.as_ref());
+        if !watches.any(Watch::tells_entries) {
+            return None;
+        }
+        let parent = parent?.metadata().ok()?.identity.number;
+        let state = self.entry_state(file);
+        let [created, accessed, written, changed] = state.times;
+        Some(Entry {
+            times: [created, written, changed, accessed],
+            sizes: [state.allocation, state.size],
+            attributes: [state.attributes, state.tag_or_size()],
+            ids: [state.index, parent],
+        })
+    }
+    /// As [`entry`](Self::entry), of the name by which `open` was opened.
+    pub(super) fn entry_of(&self, open: OpenId) -> Option<Entry> {
+        let file = self.whole_of(open).ok()?.metadata().ok()??;
+        self.entry(&file, self.link_of(open).ok()?.parent.as_ref())
+    }
     /// Tells every watch of the volume of changes that belong together.
     pub fn report(&mut self, changes: &[Change], effects: &mut Effects<'_>) {
         let Self { files, opens, .. } = self;
@@ -176,6 +198,17 @@ impl State {
             {
                 watch.report(&link.components, changes, effects);
             }
+        }
+    }
+}
+
+impl FileState {
+    /// The tag of its reparse point; without one, the bytes of its extended attributes, which records that have one
+    /// field for both have there.
+    pub(super) fn tag_or_size(&self) -> u32 {
+        match self.reparse_tag {
+            0 => self.extended_attributes,
+            tag => tag,
         }
     }
 }

@@ -132,6 +132,13 @@ impl Volume {
         let is_own = existing.is_some_and(|there| there.identity == own);
         let replaced_file = existing.filter(|_| !is_own);
         let there = &place.resolved.name;
+        let replaced = place.resolved.existing.as_ref().filter(|_| replaces);
+        let replaced = replaced.map(|there| Change {
+            path: place.resolved.components.clone(),
+            action: Action::Removed,
+            filter: change::FILE_NAME,
+            entry: state.entry(&there.metadata, Some(&to)),
+        });
         match (replaces, is_own) {
             (false, _) => from.rename(&old_name, &to, &new_name, Replace::No),
             // The host takes a rename from one name of a file to another one for nothing to do.
@@ -146,24 +153,24 @@ impl Volume {
         if replaces && !is_own {
             place.end_names(state);
         }
-        let replaced = if replaces {
-            Some(place.resolved.components.clone())
-        } else {
-            None
-        };
         state.moved(&old_path, &new_path);
         let link = state.link_of_mut(id)?;
-        link.parent = Some(to);
+        link.parent = Some(Arc::clone(&to));
         link.name = new_name;
         link.components.clone_from(&new_path);
         if let Some(gone) = replaced_file {
             state.forget_replaced(&gone);
         }
-        if let Some(metadata) = state.whole_of(id)?.metadata()?.filter(|_| !is_directory) {
+        let metadata = state.whole_of(id)?.metadata()?;
+        let metadata = metadata.ok_or(STATUS_INVALID_PARAMETER)?;
+        if !is_directory {
             let attributes = state.attributes(&metadata) | attribute::ARCHIVE;
             state.set_attributes(&metadata, attributes);
         }
-        report_move(state, is_directory, old_path, new_path, replaced, effects);
+        if let Some(replaced) = replaced {
+            state.report(&[replaced], effects);
+        }
+        report_move(state, &metadata, (old_path, from), (new_path, to), effects);
         Ok(())
     }
 
@@ -320,46 +327,35 @@ impl State {
 /// Within a directory both names are reported together; between two, as gone and come.
 fn report_move(
     state: &mut State,
-    is_directory: bool,
-    old: Vec<Vec<u16>>,
-    new: Vec<Vec<u16>>,
-    replaced: Option<Vec<Vec<u16>>>,
+    file: &Metadata,
+    (old, from): (Vec<Vec<u16>>, Arc<Directory>),
+    (new, to): (Vec<Vec<u16>>, Arc<Directory>),
     effects: &mut Effects<'_>,
 ) {
-    let filter = if is_directory {
+    let filter = if file.kind == Kind::Directory {
         change::DIR_NAME
     } else {
         change::FILE_NAME
     };
-    if let Some(path) = replaced {
-        state.report(
-            &[Change {
-                path,
-                action: Action::Removed,
-                filter: change::FILE_NAME,
-            }],
-            effects,
-        );
-    }
     let same = old.split_last().map(|(_, way)| way) == new.split_last().map(|(_, way)| way);
     let (gone, come) = if same {
         (Action::RenamedOldName, Action::RenamedNewName)
     } else {
         (Action::Removed, Action::Added)
     };
-    state.report(
-        &[
-            Change {
-                path: old,
-                action: gone,
-                filter,
-            },
-            Change {
-                path: new,
-                action: come,
-                filter,
-            },
-        ],
-        effects,
-    );
+    let changes = [
+        Change {
+            path: old,
+            action: gone,
+            filter,
+            entry: state.entry(file, Some(&from)),
+        },
+        Change {
+            path: new,
+            action: come,
+            filter,
+            entry: state.entry(file, Some(&to)),
+        },
+    ];
+    state.report(&changes, effects);
 }

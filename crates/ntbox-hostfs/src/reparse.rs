@@ -243,6 +243,7 @@ impl State {
             path: self.link_of(id)?.components.clone(),
             action: Action::Modified,
             filter: change::ATTRIBUTES,
+            entry: self.entry_of(id),
         };
         self.report(&[modified], effects);
         Ok(())

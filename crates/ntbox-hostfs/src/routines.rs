@@ -9,6 +9,7 @@ use super::control::LockRequest;
 use super::data::END_OF_FILE;
 use super::directory::Query;
 use super::extended_attributes::EaQuery;
+use super::notify::Class;
 use super::oplocks::{Control, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
@@ -226,13 +227,12 @@ routines! {
     fn directory_control(request) {
         match u32::from(request.location.MinorFunction) {
             IRP_MN_QUERY_DIRECTORY => query_directory(request),
-            IRP_MN_NOTIFY_CHANGE_DIRECTORY => {
+            IRP_MN_NOTIFY_CHANGE_DIRECTORY => Ok(notify(request, Class::Plain)),
+            IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX => {
                 // SAFETY: the parameters of this minor function.
-                let parameters = unsafe { request.location.Parameters.NotifyDirectory };
-                let tree = u32::from(request.location.Flags) & SL_WATCH_TREE != 0;
-                let (filter, length) = (parameters.CompletionFilter, parameters.Length as usize);
-                let volume = &request.mounted.volume;
-                Ok(request.wait(|ticket, arm| volume.notify(request.open, filter, tree, length, ticket, arm)))
+                let parameters = unsafe { request.location.Parameters.NotifyDirectoryEx };
+                let class = Class::of(parameters.DirectoryNotifyInformationClass);
+                Ok(notify(request, class.ok_or(STATUS_INVALID_INFO_CLASS)?))
             }
             _ => Err(STATUS_INVALID_DEVICE_REQUEST),
         }
@@ -420,6 +420,18 @@ routines! {
     fn refuse(_request) {
         Err(STATUS_INVALID_DEVICE_REQUEST)
     }
+}
+
+fn notify(request: &Request, class: Class) -> Worked {
+    // SAFETY: the parameters of one minor function, with which those of the other begin.
+    let parameters = unsafe { request.location.Parameters.NotifyDirectory };
+    let tree = u32::from(request.location.Flags) & SL_WATCH_TREE != 0;
+    let (watched, length) = (
+        (parameters.CompletionFilter, tree),
+        parameters.Length as usize,
+    );
+    let volume = &request.mounted.volume;
+    request.wait(|ticket, arm| volume.notify(request.open, watched, class, length, ticket, arm))
 }
 
 fn query_directory(request: &Request) -> Result<Worked, NTSTATUS> {

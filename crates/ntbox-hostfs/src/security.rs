@@ -240,14 +240,13 @@ impl Volume {
                 None => state.security = security,
             }
             let path = state.link_of(id)?.components.clone();
-            state.report(
-                &[Change {
-                    path,
-                    action: Action::Modified,
-                    filter: change::SECURITY,
-                }],
-                effects,
-            );
+            let changed = Change {
+                path,
+                action: Action::Modified,
+                filter: change::SECURITY,
+                entry: state.entry_of(id),
+            };
+            state.report(&[changed], effects);
             Ok(())
         };
         set().err().unwrap_or(STATUS_SUCCESS)

@@ -166,14 +166,13 @@ impl Volume {
         }
         let path = state.link_of(id)?.components.clone();
         if filter != 0 {
-            state.report(
-                &[Change {
-                    path,
-                    action: Action::Modified,
-                    filter,
-                }],
-                effects,
-            );
+            let changed = Change {
+                path,
+                action: Action::Modified,
+                filter,
+                entry: state.entry_of(id),
+            };
+            state.report(&[changed], effects);
         }
         Ok(())
     }

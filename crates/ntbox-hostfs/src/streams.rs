@@ -9,7 +9,7 @@ use super::create::{New, NewStream, Request, result};
 use super::create_file::share_and_break;
 use super::host_status;
 use super::names::{self, Path};
-use super::notify::{Action, Change, change};
+use super::notify::{Action, Change, Entry, change};
 use super::overlay::{NamedStream, Overlay};
 use super::record::Record;
 use super::rename::{REPLACE, Target};
@@ -18,7 +18,7 @@ use super::volume::{
     CLUSTER, FileNode, Object, OpenId, State, Stream, StreamOf, Volume, attribute,
 };
 use super::waiting::{Effects, Reply};
-use ntbox_kernel::host::file::{Identity, Kind, Metadata};
+use ntbox_kernel::host::file::{Directory, Identity, Kind, Metadata};
 use ntbox_kernel::nt::{
     FILE_CREATE, FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_EA_KNOWLEDGE,
     FILE_NON_DIRECTORY_FILE, FILE_OPEN, FILE_OPEN_IF, FILE_OVERWRITE, FILE_SUPERSEDE, NTSTATUS,
@@ -141,7 +141,8 @@ impl Volume {
             }
         };
         let path = wanted.whole.link.components.clone();
-        state.report_stream(path, &named.name, Action::AddedStream, effects);
+        let entry = state.entry(&wanted.metadata, wanted.whole.link.parent.as_ref());
+        state.report_stream((path, entry), &named.name, Action::AddedStream, effects);
         let shared = Use::new(wanted.granted, wanted.request.share);
         let object = Object::File(Arc::new(Stream::new(file)));
         wanted.into_new(named, object, result::CREATED, (shared, false))
@@ -205,6 +206,7 @@ impl Volume {
                 path,
                 action: Action::ModifiedStream,
                 filter: change::STREAM_SIZE | change::STREAM_WRITE,
+                entry: state.entry(&wanted.metadata, wanted.whole.link.parent.as_ref()),
             };
             state.report(&[changed], effects);
             information = match request.disposition {
@@ -311,6 +313,8 @@ impl State {
     /// A file that was made for a stream goes with it.
     fn take_back(&mut self, whole: &New, effects: &mut Effects<'_>) {
         let link = &whole.link;
+        let file = whole.object.metadata().ok().flatten();
+        let entry = file.and_then(|file| self.entry(&file, link.parent.as_ref()));
         let gone = link
             .parent
             .as_ref()
@@ -321,6 +325,7 @@ impl State {
                 path: link.components.clone(),
                 action: Action::Removed,
                 filter: change::FILE_NAME,
+                entry,
             };
             self.report(&[gone], effects);
         }
@@ -360,7 +365,7 @@ impl State {
     pub(super) fn remove_streams(
         &mut self,
         file: &Metadata,
-        path: &[Vec<u16>],
+        (path, parent): (&[Vec<u16>], &Arc<Directory>),
         effects: &mut Effects<'_>,
     ) {
         let overlay = self.overlays.of(file);
@@ -379,7 +384,9 @@ impl State {
             if !open.contains(&named.number)
                 && self.overlays.remove_stream(file, named.number).is_ok()
             {
-                self.report_stream(path.to_vec(), &named.name, Action::RemovedStream, effects);
+                let entry = self.entry(file, Some(parent));
+                let at = (path.to_vec(), entry);
+                self.report_stream(at, &named.name, Action::RemovedStream, effects);
             }
         }
     }
@@ -402,7 +409,8 @@ impl State {
             (stream.removed, stream.delete_pending) = (gone, gone);
         }
         if gone {
-            self.report_stream(path, &named.name, Action::RemovedStream, effects);
+            let at = (path, self.entry_of(id));
+            self.report_stream(at, &named.name, Action::RemovedStream, effects);
         }
     }
 
@@ -458,17 +466,19 @@ impl State {
             .map(|replaced| replaced.name)
             .into_iter()
             .chain([old.name]);
+        let entry = self.entry_of(id);
         for gone in gone {
-            self.report_stream(path.clone(), &gone, Action::RemovedStream, effects);
+            let at = (path.clone(), entry);
+            self.report_stream(at, &gone, Action::RemovedStream, effects);
         }
-        self.report_stream(path, &name, Action::AddedStream, effects);
+        self.report_stream((path, entry), &name, Action::AddedStream, effects);
         Ok(())
     }
 
-    /// Tells that a stream has come or gone.
+    /// Tells that a stream of the file at a path has come or gone.
     fn report_stream(
         &mut self,
-        path: Vec<Vec<u16>>,
+        (path, entry): (Vec<Vec<u16>>, Option<Entry>),
         name: &[u16],
         action: Action,
         effects: &mut Effects<'_>,
@@ -477,6 +487,7 @@ impl State {
             path: names::with_stream(path, name),
             action,
             filter: change::STREAM_NAME,
+            entry,
         };
         self.report(&[changed], effects);
     }
@@ -487,11 +498,13 @@ impl State {
             return;
         };
         let path = link.components.clone();
+        let entry = self.entry_of(id);
         let changed = match &node.stream {
             None => Change {
                 path,
                 action: Action::Modified,
                 filter,
+                entry,
             },
             Some(stream) => {
                 let of_stream = [
@@ -503,6 +516,7 @@ impl State {
                     path: names::with_stream(path, &stream.named.name),
                     action: Action::ModifiedStream,
                     filter: bits.fold(0, |all, (_, stream)| all | stream),
+                    entry,
                 }
             }
         };

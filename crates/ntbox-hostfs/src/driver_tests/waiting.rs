@@ -47,6 +47,20 @@ fn changes_are_told_and_watching_ends() {
         let outcome = succeeded(watch.wait());
         assert_eq!((outcome.information, outcome.data[4]), (20, 1));
         assert_eq!(outcome.data[12..], *b"s\0e\0e\0n\0");
+        let told = open_with(r"\??\H:\", READ, FILE_OPEN, FILE_DIRECTORY_FILE).unwrap();
+        let class = DirectoryNotifyExtendedInformation;
+        let watch = told.start_notify_by(class, FILE_NOTIFY_NAMES, true, 200);
+        succeeded(open(r"\??\H:\more", FILE_CREATE, FILE_DELETE_ON_CLOSE).close());
+        let outcome = succeeded(watch.wait());
+        assert_eq!((outcome.information, outcome.data[4]), (92, 1));
+        assert_eq!((outcome.data[56], outcome.data[80]), (0x20, 8));
+        let none = open_with(r"\??\H:\", READ, FILE_OPEN, FILE_DIRECTORY_FILE).unwrap();
+        let unknown = none.start_notify_by(4, FILE_NOTIFY_NAMES, true, 200);
+        assert_eq!(unknown.wait().status, STATUS_INVALID_INFO_CLASS);
+        drop((told, none));
+        // The directory is still watched through the first handle, which has kept what it missed.
+        let kept = succeeded(root.start_notify(FILE_NOTIFY_NAMES, true, 200).wait());
+        assert_eq!((kept.data[4], kept.data[20 + 4]), (1, 2));
         let mut cancelled = root.start_notify(FILE_NOTIFY_NAMES, true, 200);
         assert!(!cancelled.finishes_within(200_000));
         cancelled.cancel();

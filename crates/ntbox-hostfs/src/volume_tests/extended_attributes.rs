@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::extended_attributes::EaQuery;
-use crate::notify::change;
+use crate::notify::{Class, change};
 
 /// A list of entries: flags, name, value.
 pub fn list(entries: &[(u8, &str, &[u8])]) -> Vec<u8> {
@@ -248,9 +248,14 @@ fn a_change_is_told_and_moves_the_change_time() {
     fixture.set(file, FileBasicInformation, &basic);
     let changed = || fixture.query(file, FileBasicInformation, 40).unwrap()[24..32].to_vec();
     assert_eq!(changed(), 1_000_000_i64.to_le_bytes());
-    let waiting = fixture
-        .volume
-        .notify(root, change::EA, false, 100, Ticket(1), &|| true);
+    let waiting = fixture.volume.notify(
+        root,
+        (change::EA, false),
+        Class::Plain,
+        100,
+        Ticket(1),
+        &|| true,
+    );
     assert_eq!(waiting, Outcome::Waiting);
     let (reply, finished) = effects(|effects| {
         let list = list(&[(0, "A", b"1")]);

@@ -1,7 +1,7 @@
 //! Hard links.
 
 use super::*;
-use crate::notify::change;
+use crate::notify::{Class, change};
 use crate::rename::{IGNORE_READONLY, POSIX_SEMANTICS, REPLACE};
 
 /// Number of links, whether deletion is pending, and the two numbers of `FileStandardLinkInformation`.
@@ -177,7 +177,14 @@ fn a_new_name_is_reported_where_it_comes() {
     let a = fixture.open(r"\a", FILE_OPEN, 0);
     let watch = |ticket: usize| {
         let volume = &fixture.volume;
-        volume.notify(d, change::FILE_NAME, false, 200, Ticket(ticket), &|| true)
+        volume.notify(
+            d,
+            (change::FILE_NAME, false),
+            Class::Plain,
+            200,
+            Ticket(ticket),
+            &|| true,
+        )
     };
     assert_eq!(watch(1), Outcome::Waiting);
     let target = |name: &str| Target {

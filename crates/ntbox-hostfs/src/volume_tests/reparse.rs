@@ -1,7 +1,7 @@
 //! Reparse points of the volume alone.
 
 use super::*;
-use crate::notify::change;
+use crate::notify::{Class, change};
 use crate::waiting::Met;
 use ntbox_kernel::nt::reparse::{self, MOUNT_POINT, SYMBOLIC_LINK};
 
@@ -258,9 +258,14 @@ fn a_reparse_point_is_a_change_of_attributes() {
     let fixture = new();
     let root = fixture.open(r"\", FILE_OPEN, 0);
     let file = fixture.open(r"\f", FILE_CREATE, 0);
-    let watched = fixture
-        .volume
-        .notify(root, change::ATTRIBUTES, false, 100, Ticket(1), &|| true);
+    let watched = fixture.volume.notify(
+        root,
+        (change::ATTRIBUTES, false),
+        Class::Plain,
+        100,
+        Ticket(1),
+        &|| true,
+    );
     assert_eq!(watched, Outcome::Waiting);
     let data = link("to");
     let (_, finished) = effects(|effects| {

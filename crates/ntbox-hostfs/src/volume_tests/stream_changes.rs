@@ -2,7 +2,7 @@
 
 use super::streams::{in_folder, streams};
 use super::*;
-use crate::notify::change;
+use crate::notify::{Class, change};
 use crate::overlays::FOLDER;
 use crate::rename::{POSIX_SEMANTICS, REPLACE};
 use crate::waiting::Met;
@@ -171,7 +171,14 @@ fn changes_of_streams_are_told() {
     let filter = change::STREAM_NAME | change::STREAM_SIZE | change::STREAM_WRITE;
     let watch = |ticket| {
         let volume = &fixture.volume;
-        let waits = volume.notify(root, filter, false, 200, Ticket(ticket), &|| true);
+        let waits = volume.notify(
+            root,
+            (filter, false),
+            Class::Plain,
+            200,
+            Ticket(ticket),
+            &|| true,
+        );
         assert_eq!(waits, Outcome::Waiting);
     };
     // Action and name of the only record.

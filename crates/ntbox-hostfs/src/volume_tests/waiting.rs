@@ -1,6 +1,8 @@
 //! Locks, change notification, controls, dismount.
 
 use super::*;
+use crate::notify::{Class, change};
+use crate::record::Fields;
 
 #[test]
 fn locks_guard_data_and_wait() {
@@ -65,13 +67,13 @@ fn a_wait_cancelled_before_it_is_armed_is_over() {
     assert_eq!(
         fixture
             .volume
-            .notify(root, 1, false, 100, Ticket(3), &|| false),
+            .notify(root, (1, false), Class::Plain, 100, Ticket(3), &|| false),
         done(STATUS_CANCELLED)
     );
     assert_eq!(
         fixture
             .volume
-            .notify(root, 1, false, 100, Ticket(4), &|| true),
+            .notify(root, (1, false), Class::Plain, 100, Ticket(4), &|| true),
         Outcome::Waiting
     );
     assert!(fixture.volume.remove_waiting(root, Ticket(4)));
@@ -83,9 +85,14 @@ fn changes_reach_the_watches() {
     let root = fixture.open(r"\", FILE_OPEN, 0);
     let watch = |ticket| {
         assert_eq!(
-            fixture
-                .volume
-                .notify(root, 0xFFF, true, 200, Ticket(ticket), &|| true),
+            fixture.volume.notify(
+                root,
+                (0xFFF, true),
+                Class::Plain,
+                200,
+                Ticket(ticket),
+                &|| true
+            ),
             Outcome::Waiting
         );
     };
@@ -159,6 +166,114 @@ fn changes_reach_the_watches() {
     );
 }
 
+/// What `FILE_NOTIFY_EXTENDED_INFORMATION` tells: action and name, attributes, size, and the two ids.
+type Told = (u8, String, u32, i64, [u64; 2]);
+
+fn told(finished: &[Finish]) -> Vec<Told> {
+    let mut data = finished.first().expect("it is told").data.as_slice();
+    let mut seen = Vec::new();
+    loop {
+        let fields = Fields(data);
+        let id = |at| fields.long(at).unwrap().cast_unsigned();
+        let name = fields.units(84, fields.int(80).unwrap() as usize).unwrap();
+        seen.push((
+            data[4],
+            String::from_utf16(&name).unwrap(),
+            fields.int(56).unwrap(),
+            fields.long(48).unwrap(),
+            [id(64), id(72)],
+        ));
+        match fields.int(0).unwrap() as usize {
+            0 => return seen,
+            next => data = &data[next..],
+        }
+    }
+}
+
+/// An entry is told as it is when the change is, whatever it is when somebody asks.
+#[test]
+fn entries_are_told_as_they_are_when_they_change() {
+    let fixture = new();
+    let root = fixture.open(r"\", FILE_OPEN, 0);
+    let d = fixture.open(r"\d", FILE_CREATE, FILE_DIRECTORY_FILE);
+    let id = |open| {
+        let bytes = fixture.query(open, FileInternalInformation, 8).unwrap();
+        u64::from_le_bytes(bytes.try_into().unwrap())
+    };
+    let (in_root, in_d) = (id(root), id(d));
+    let ask = |ticket, class| {
+        let asked = (change::VALID, true);
+        let waits = || true;
+        fixture
+            .volume
+            .notify(root, asked, class, 1000, Ticket(ticket), &waits)
+    };
+    // The first request fixes the class.
+    assert_eq!(ask(1, Class::Extended), Outcome::Waiting);
+    let create = Request {
+        attributes: attribute::HIDDEN,
+        ..request(r"\d\f", FILE_CREATE, 0)
+    };
+    let (created, finished) = effects(|effects| fixture.volume.create(&create, effects));
+    let f = created.unwrap().open;
+    let file = id(f);
+    let own = |action, name: &str, attributes, size, parent| {
+        let attributes = attribute::ARCHIVE | attributes;
+        (action, name.to_owned(), attributes, size, [file, parent])
+    };
+    assert_eq!(
+        told(&finished),
+        [own(1, r"d\f", attribute::HIDDEN, 0, in_d)]
+    );
+    // What happens meanwhile is kept as it was then.
+    fixture.write(f, 0, b"12345");
+    assert_eq!(fixture.link(f, Some(root), "g", 0), STATUS_SUCCESS);
+    fixture.write(f, 0, b"123456789");
+    assert_eq!(fixture.set_attributes(f, 0x1), STATUS_SUCCESS);
+    assert_eq!(fixture.rename(f, Some(root), "h", 0), STATUS_SUCCESS);
+    fixture.close(f);
+    let Outcome::Done(STATUS_SUCCESS, data) = ask(2, Class::Plain) else {
+        panic!()
+    };
+    let kept = Finish {
+        ticket: Ticket(2),
+        status: STATUS_SUCCESS,
+        data,
+        information: None,
+        again: false,
+    };
+    let changed = (
+        attribute::READONLY,
+        attribute::READONLY | attribute::ARCHIVE,
+    );
+    let renamed = |action, name: &str, attributes, parent| {
+        (action, name.to_owned(), attributes, 9, [file, parent])
+    };
+    assert_eq!(
+        told(&[kept]),
+        [
+            own(1, "g", attribute::HIDDEN, 5, in_root),
+            renamed(3, r"d\f", changed.0, in_d),
+            renamed(2, r"d\f", changed.1, in_d),
+            renamed(1, "h", changed.1, in_root),
+            renamed(3, "h", changed.1, in_root),
+        ]
+    );
+    // What goes is told as it was.
+    assert_eq!(ask(3, Class::Full), Outcome::Waiting);
+    let to_delete = Request {
+        desired: access::DELETE | access::WRITE_ATTRIBUTES,
+        ..request(r"\g", FILE_OPEN, 0)
+    };
+    let g = fixture.try_open(&to_delete).unwrap().open;
+    fixture.set_attributes(g, 0x80);
+    fixture.set(g, FileDispositionInformation, &[1]);
+    assert_eq!(ask(4, Class::Extended), Outcome::Waiting);
+    let finished = fixture.close(g);
+    let gone = (2, "g".to_owned(), attribute::NORMAL, 9, [file, in_root]);
+    assert_eq!(told(&finished), [gone]);
+}
+
 #[test]
 fn watches_end_with_their_directory() {
     let fixture = new();
@@ -167,7 +282,7 @@ fn watches_end_with_their_directory() {
     assert_eq!(
         fixture
             .volume
-            .notify(two, 1, false, 100, Ticket(1), &|| true),
+            .notify(two, (1, false), Class::Plain, 100, Ticket(1), &|| true),
         Outcome::Waiting
     );
     // POSIX semantics: the directory goes while the watch still has a handle on it.
@@ -180,7 +295,7 @@ fn watches_end_with_their_directory() {
     assert_eq!(
         fixture
             .volume
-            .notify(two, 0, false, 100, Ticket(2), &|| true),
+            .notify(two, (0, false), Class::Plain, 100, Ticket(2), &|| true),
         done(STATUS_INVALID_PARAMETER)
     );
     fixture.make(r"\f", b"");
@@ -188,7 +303,7 @@ fn watches_end_with_their_directory() {
     assert_eq!(
         fixture
             .volume
-            .notify(file, 1, false, 100, Ticket(3), &|| true),
+            .notify(file, (1, false), Class::Plain, 100, Ticket(3), &|| true),
         done(STATUS_INVALID_PARAMETER)
     );
 }
@@ -243,7 +358,7 @@ fn a_dismounted_volume_serves_nobody() {
     fixture.lock(other, 0, true, Some(1));
     fixture
         .volume
-        .notify(root, 1, false, 100, Ticket(2), &|| true);
+        .notify(root, (1, false), Class::Plain, 100, Ticket(2), &|| true);
     fixture.set(file, FileDispositionInformation, &[1]);
     let (first, finished) = effects(|effects| fixture.volume.dismount(effects));
     assert!(first);

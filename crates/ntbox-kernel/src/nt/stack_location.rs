@@ -44,6 +44,7 @@ pub union Parameters {
     pub Write: ReadWrite,
     pub QueryDirectory: QueryDirectory,
     pub NotifyDirectory: NotifyDirectory,
+    pub NotifyDirectoryEx: NotifyDirectoryEx,
     pub QueryFile: QueryFile,
     pub SetFile: SetFile,
     pub QueryEa: QueryEa,
@@ -107,6 +108,18 @@ pub struct NotifyDirectory {
     pub(crate) _pad1: u32,
     pub CompletionFilter: u32,
     pub(crate) _pad2: u32,
+}
+
+/// It begins as [`NotifyDirectory`] does.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct NotifyDirectoryEx {
+    pub Length: u32,
+    pub(crate) _pad1: u32,
+    pub CompletionFilter: u32,
+    pub(crate) _pad2: u32,
+    pub DirectoryNotifyInformationClass: i32,
+    pub(crate) _pad3: u32,
 }
 
 #[repr(C)]
@@ -275,8 +288,8 @@ macro_rules! plain {
         }
     )* };
 }
-plain! { IO_STACK_LOCATION Parameters Create ReadWrite QueryDirectory NotifyDirectory QueryFile SetFile
-QueryEa QueryQuota QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Power Others }
+plain! { IO_STACK_LOCATION Parameters Create ReadWrite QueryDirectory NotifyDirectory
+NotifyDirectoryEx QueryFile SetFile QueryEa QueryQuota QueryVolume Control LockControl QuerySecurity SetSecurity MountVolume Power Others }
 
 const _: () = {
     use std::mem::{offset_of, size_of};
@@ -288,6 +301,8 @@ const _: () = {
     assert!(offset_of!(Control, ControlCode) == 16 && offset_of!(Control, Type3InputBuffer) == 24);
     assert!(offset_of!(Power, State) == 16 && offset_of!(Power, ShutdownType) == 24);
     assert!(offset_of!(QueryFile, FileInformationClass) == 8);
+    assert!(offset_of!(NotifyDirectoryEx, CompletionFilter) == 8);
+    assert!(offset_of!(NotifyDirectoryEx, DirectoryNotifyInformationClass) == 16);
     assert!(offset_of!(QueryQuota, SidList) == 16 && offset_of!(QueryQuota, SidListLength) == 24);
     assert!(offset_of!(SetFile, FileObject) == 16 && offset_of!(SetFile, Tail) == 24);
 };

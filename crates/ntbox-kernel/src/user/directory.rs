@@ -1,19 +1,24 @@
-//! `NtQueryDirectoryFile`, `NtNotifyChangeDirectoryFile`.
+//! `NtQueryDirectoryFile`, `NtNotifyChangeDirectoryFile(Ex)`.
 //!
-//! Both are ordinary asynchronous requests: the buffer goes as the device's
-//! flags say. DDI: `ZwQueryDirectoryFile`, `ZwNotifyChangeDirectoryFile`,
+//! All are ordinary asynchronous requests: the buffer goes as the device's
+//! flags say. DDI: `ZwQueryDirectoryFile`, `ZwNotifyChangeDirectoryFile`, `ZwNotifyChangeDirectoryFileEx`,
 //! IRP_MJ_DIRECTORY_CONTROL.
 
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
+#![expect(
+    non_upper_case_globals,
+    reason = "the DDI's information classes are matched by name"
+)]
 
 use super::access::FILE_LIST_DIRECTORY;
 use super::request::FileCall;
 use super::{buffers, event};
-use crate::nt::stack_location::{NotifyDirectory, QueryDirectory};
+use crate::nt::stack_location::{NotifyDirectoryEx, QueryDirectory};
 use crate::nt::{
-    HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL, IRP_MN_NOTIFY_CHANGE_DIRECTORY,
-    IRP_MN_QUERY_DIRECTORY, NTSTATUS, SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY, SL_WATCH_TREE,
-    STATUS_INVALID_PARAMETER, UNICODE_STRING,
+    DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX, IRP_MN_QUERY_DIRECTORY,
+    NTSTATUS, SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY, SL_WATCH_TREE, STATUS_INVALID_PARAMETER,
+    UNICODE_STRING,
 };
 use std::ffi::c_void;
 
@@ -118,13 +123,16 @@ pub struct Notification {
     pub filter: u32,
     /// The whole tree below the directory.
     pub tree: bool,
+    /// `DirectoryNotifyInformation`, …: the first request of a handle fixes it.
+    pub class: i32,
 }
 
-/// `NtNotifyChangeDirectoryFile`: pended until something changes.
+/// `NtNotifyChangeDirectoryFileEx`: pended until something changes. For `DirectoryNotifyInformation` it is
+/// `NtNotifyChangeDirectoryFile`, which any file system knows.
 ///
 /// # Safety
 /// Buffer and status block are valid until the request has completed.
-pub unsafe fn nt_notify_change_directory_file(
+pub unsafe fn nt_notify_change_directory_file_ex(
     handle: HANDLE,
     notification: &Notification,
 ) -> NTSTATUS {
@@ -144,15 +152,20 @@ pub unsafe fn nt_notify_change_directory_file(
             notification.length,
         )?;
         let location = request.location();
-        location.MinorFunction = IRP_MN_NOTIFY_CHANGE_DIRECTORY as u8;
+        let minor = match notification.class {
+            DirectoryNotifyInformation => IRP_MN_NOTIFY_CHANGE_DIRECTORY,
+            _ => IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX,
+        };
+        location.MinorFunction = minor as u8;
         location.Flags = if notification.tree {
             SL_WATCH_TREE as u8
         } else {
             0
         };
-        location.Parameters.NotifyDirectory = NotifyDirectory {
+        location.Parameters.NotifyDirectoryEx = NotifyDirectoryEx {
             Length: notification.length,
             CompletionFilter: notification.filter,
+            DirectoryNotifyInformationClass: notification.class,
             ..Default::default()
         };
         Ok(call.send(request, false))

@@ -44,7 +44,7 @@ mod tests;
 
 pub use cancel::{nt_cancel_io_file, nt_cancel_io_file_ex};
 pub use control::{nt_device_io_control_file, nt_fs_control_file};
-pub use directory::{nt_notify_change_directory_file, nt_query_directory_file};
+pub use directory::{nt_notify_change_directory_file_ex, nt_query_directory_file};
 pub use information::{nt_query_information_file, nt_set_information_file};
 pub use locks::{nt_lock_file, nt_unlock_file};
 pub use open::{OpenRequest, nt_create_file, nt_query_full_attributes_file};

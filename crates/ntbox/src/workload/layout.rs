@@ -19,6 +19,8 @@ pub enum Mask {
     File(i32),
     /// Directory entries of a class without times and ids.
     Directory(i32),
+    /// Records of changes of a class without times and ids.
+    Changes(i32),
     /// Volume information of a class without serial numbers and free space.
     Volume(i32),
 }
@@ -35,6 +37,8 @@ pub fn masked(mask: Mask, data: &[u8]) -> Vec<u8> {
         Mask::File(class) => zero(&mut data, file_ranges(class)),
         Mask::Volume(class) => zero(&mut data, volume_ranges(class)),
         Mask::Directory(class) => each_entry(&mut data, 0, entry_ranges(class)),
+        Mask::Changes(DirectoryNotifyInformation) => {}
+        Mask::Changes(_) => each_entry(&mut data, 0, &[(8, 40), (64, 80)]),
     }
     data
 }
@@ -174,6 +178,27 @@ pub const DIRECTORY_CLASSES: [i32; 6] = [
     FileIdFullDirectoryInformation,
 ];
 
+/// The classes of records that tell of changes.
+pub const CHANGE_CLASSES: [i32; 3] = [
+    DirectoryNotifyInformation,
+    DirectoryNotifyExtendedInformation,
+    DirectoryNotifyFullInformation,
+];
+
+/// The name in the first record of changes of `class`, as bytes.
+pub fn changed_name(class: i32, data: &[u8]) -> Option<&[u8]> {
+    let (length_at, name_at) = match class {
+        DirectoryNotifyInformation => (8, 12),
+        _ => (80, 84),
+    };
+    let length = match class {
+        // Flags are behind it.
+        DirectoryNotifyFullInformation => u32_at(data, length_at) & 0xFFFF,
+        _ => u32_at(data, length_at),
+    };
+    data.get(name_at..name_at + length as usize)
+}
+
 /// The entries in a directory query's data.
 pub fn directory_entries(class: i32, data: &[u8]) -> Vec<DirectoryEntry> {
     let (length_at, name_at) = match class {
@@ -281,6 +306,31 @@ mod tests {
         assert_eq!(mask(&early), mask(&late));
         assert_ne!(mask(&early), mask(&other));
         assert_eq!(masked(Mask::All, &early), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn of_changes_names_and_sizes_are_compared() {
+        let record = |class, size: u8, time: u8| {
+            let mut bytes = vec![0; 84];
+            bytes[8..40].fill(time);
+            bytes[64..80].fill(time);
+            (bytes[48], bytes[80]) = (size, 2);
+            if class == DirectoryNotifyFullInformation {
+                bytes[82] = 0x80;
+            }
+            bytes.extend([b'x', 0]);
+            bytes
+        };
+        for class in [
+            DirectoryNotifyExtendedInformation,
+            DirectoryNotifyFullInformation,
+        ] {
+            let mask = |data: &[u8]| masked(Mask::Changes(class), data);
+            let one = record(class, 1, 1);
+            assert_eq!(mask(&one), mask(&record(class, 1, 2)));
+            assert_ne!(mask(&one), mask(&record(class, 2, 1)));
+            assert_eq!(changed_name(class, &one), Some(&b"x\0"[..]));
+        }
     }
 
     #[test]

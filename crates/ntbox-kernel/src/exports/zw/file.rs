@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "drivers pass raw pointers")]
 
 use super::{passes, service};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_NOT_SUPPORTED, UNICODE_STRING, unicode};
+use crate::nt::{
+    DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_NOT_SUPPORTED,
+    UNICODE_STRING, unicode,
+};
 use crate::user;
 use crate::user::control::Control;
 use crate::user::directory::{DirectoryQuery, Notification};
@@ -181,9 +184,10 @@ pub(super) unsafe extern "win64" fn notify_change_directory(
             length,
             filter,
             tree: tree != 0,
+            class: DirectoryNotifyInformation,
         };
         // SAFETY: the driver's pointers.
-        Ok(unsafe { user::nt_notify_change_directory_file(handle, &notification) })
+        Ok(unsafe { user::nt_notify_change_directory_file_ex(handle, &notification) })
     })
 }
 

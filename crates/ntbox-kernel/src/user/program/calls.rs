@@ -15,7 +15,7 @@ use super::super::{
 };
 use super::buffer::Buffer;
 use super::{File, Pending, finish, finish_now};
-use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS};
+use crate::nt::{DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, NTSTATUS};
 use crate::processor::thread::from_user_mode;
 use std::ffi::c_void;
 
@@ -146,6 +146,11 @@ impl File {
 
     /// Starts watching a directory. On a synchronous handle this blocks until something changes.
     pub fn start_notify(&self, filter: u32, tree: bool, length: u32) -> Pending<'_> {
+        self.start_notify_by(DirectoryNotifyInformation, filter, tree, length)
+    }
+
+    /// As [`start_notify`](Self::start_notify), told by records of `class`.
+    pub fn start_notify_by(&self, class: i32, filter: u32, tree: bool, length: u32) -> Pending<'_> {
         self.start(
             Some(Buffer::new(length as usize)),
             None,
@@ -158,9 +163,10 @@ impl File {
                     length,
                     filter,
                     tree,
+                    class,
                 };
                 // SAFETY: buffer and block live in the `Pending`.
-                unsafe { directory::nt_notify_change_directory_file(self.handle, &notification) }
+                unsafe { directory::nt_notify_change_directory_file_ex(self.handle, &notification) }
             },
         )
     }

@@ -1,6 +1,6 @@
 //! How operations are drawn.
 
-use super::super::layout::{DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS};
+use super::super::layout::{CHANGE_CLASSES, DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS};
 use super::operation::{
     Answer, BLOCK, Create, Locked, NAMES, Name, Opening, Operation, OplockKind, Part, Removal,
     SLOTS, Touch,
@@ -77,6 +77,7 @@ impl Operation {
                 slot,
                 filter: [0x3, 0x17F, 0x18, 0x1][random.usize(..4)],
                 tree: random.bool(),
+                class: CHANGE_CLASSES[random.usize(..CHANGE_CLASSES.len())],
             },
             59..=62 => Self::Cancel {
                 which: random.u8(..8),

@@ -174,8 +174,13 @@ pub enum Operation {
     },
     /// Unlocks a range.
     Unlock { slot: u8, range: Locked },
-    /// Watches a directory; stays outstanding.
-    Watch { slot: u8, filter: u32, tree: bool },
+    /// Watches a directory, told by records of a class; stays outstanding.
+    Watch {
+        slot: u8,
+        filter: u32,
+        tree: bool,
+        class: i32,
+    },
     /// Cancels one of the outstanding requests and waits for it.
     Cancel { which: u8 },
     /// Cancels all requests of the thread on the handle.

@@ -59,14 +59,19 @@ impl Runner {
                     file.unlock(bytes_of(range))
                 });
             }
-            Operation::Watch { slot, filter, tree } => {
+            Operation::Watch {
+                slot,
+                filter,
+                tree,
+                class,
+            } => {
                 // A synchronous handle would keep the thread until something changes.
                 if self
                     .open(slot)
                     .is_some_and(|open| open.file.is_asynchronous())
                 {
-                    self.start(slot, "watch", Mask::None, true, |file| {
-                        file.start_notify(filter, tree, 512)
+                    self.start(slot, "watch", Mask::Changes(class), true, |file| {
+                        file.start_notify_by(class, filter, tree, 512)
                     });
                 }
             }

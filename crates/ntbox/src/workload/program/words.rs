@@ -86,11 +86,16 @@ impl fmt::Display for Operation {
                 write!(f, "lock {range} {exclusive} by handle {slot}{wait}")
             }
             Self::Unlock { slot, range } => write!(f, "unlock {range} by handle {slot}"),
-            Self::Watch { slot, filter, tree } => {
+            Self::Watch {
+                slot,
+                filter,
+                tree,
+                class,
+            } => {
                 let tree = if *tree { " with its tree" } else { "" };
                 write!(
                     f,
-                    "watch the directory of handle {slot}{tree} for {filter:#x}"
+                    "watch the directory of handle {slot}{tree} for {filter:#x}, told by class {class}"
                 )
             }
             Self::Cancel { which } => write!(f, "cancel outstanding request {which}"),

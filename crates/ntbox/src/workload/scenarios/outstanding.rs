@@ -1,6 +1,6 @@
 //! Requests that stay outstanding: locks that wait, watches, and cancellation.
 
-use super::super::layout::{Mask, u32_at};
+use super::super::layout::{Mask, changed_name};
 use super::super::worker::{Worker, synchronous};
 use super::{BUFFER, finish, make, open_directory, settled, still_outstanding};
 use crate::io_manager::identity;
@@ -111,24 +111,23 @@ pub(super) fn watches(worker: &mut Worker, root: &str) {
     let child = format!("{path}\\child");
     let names = 0x3;
     let sizes_and_times = 0x18;
-    let changes: [(&str, u32); 3] = [
-        ("create", names),
-        ("write", sizes_and_times),
-        ("delete", names),
+    let changes: [(&str, u32, i32); 3] = [
+        ("create", names, DirectoryNotifyExtendedInformation),
+        ("write", sizes_and_times, DirectoryNotifyInformation),
+        ("delete", names, DirectoryNotifyFullInformation),
     ];
-    for (change, filter) in changes {
+    for (change, filter, class) in changes {
         let Some(directory) = open_directory(worker, &path, 0) else {
             return;
         };
-        let watch = directory.start_notify(filter, worker.random.bool(), BUFFER);
+        let watch = directory.start_notify_by(class, filter, worker.random.bool(), BUFFER);
         still_outstanding(worker, &path, "a watch before any change", &watch);
         make_change(worker, &child, change);
         let seen = settled(worker, &path, &format!("the watch of {change}"), watch);
-        worker.note("notify", &path, &seen, Mask::None);
+        worker.note("notify", &path, &seen, Mask::Changes(class));
         if worker.expect(&path, change, &seen) && seen.information != 0 {
-            let length = u32_at(&seen.data, 8) as usize;
             let name: Vec<u8> = "child".encode_utf16().flat_map(u16::to_le_bytes).collect();
-            if seen.data.get(12..12 + length) != Some(name.as_slice()) {
+            if changed_name(class, &seen.data) != Some(name.as_slice()) {
                 worker.complain(&path, &format!("the watch of {change} names another file"));
             }
         }
