@@ -76,8 +76,10 @@ impl Volume {
         };
         // The host may use the number of a deleted file again.
         state.overlays.forget(metadata.identity);
+        let case_sensitive = directory && state.tells_case(&parent);
         state.overlays.change(&metadata, |overlay| {
             overlay.set_attributes(metadata.kind, attributes);
+            overlay.case_sensitive = case_sensitive;
             overlay.security.clone_from(&request.security);
             overlay.extended_attributes = extended;
         });

@@ -11,7 +11,7 @@
 )]
 
 use super::record::Record;
-use super::resolve::Tree;
+use super::resolve::{Lookup, Tree};
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::Reply;
 use super::{host_status, names};
@@ -172,6 +172,7 @@ impl Volume {
         if buffer.len() < layout.least {
             return Err(STATUS_INFO_LENGTH_MISMATCH);
         }
+        let tells_case = state.lookup(false).tells_case(&directory);
         let open = state.opens.get_mut(&id).ok_or(STATUS_INVALID_PARAMETER)?;
         let mut scan = match open.scan.take() {
             Some(scan) if !query.restart => scan,
@@ -182,7 +183,7 @@ impl Volume {
                 };
                 let hosts = self.tree.names(&directory);
                 let hosts = hosts.map_err(|error| host_status::of(&error))?;
-                Scan::start(hosts, parent.is_some(), pattern)
+                Scan::start(hosts, parent.is_some(), pattern, tells_case)
             }
         };
         if let Some(index) = query.index {
@@ -211,7 +212,12 @@ fn metadata_of(
 }
 
 impl Scan {
-    fn start(hosts: Vec<OsString>, has_parent: bool, pattern: Option<Vec<u16>>) -> Self {
+    fn start(
+        hosts: Vec<OsString>,
+        has_parent: bool,
+        pattern: Option<Vec<u16>>,
+        tells_case: bool,
+    ) -> Self {
         let mut entries: Vec<Entry> = hosts
             .into_iter()
             .filter_map(|host| {
@@ -239,8 +245,9 @@ impl Scan {
         let wanted = |name: &[u16]| match &pattern {
             None => true,
             Some(pattern) if pattern.iter().any(|unit| names::is_wild(*unit)) => {
-                expression::matches(pattern, name, true)
+                expression::matches(pattern, name, !tells_case)
             }
+            Some(pattern) if tells_case => pattern == name,
             Some(pattern) => names::equal(pattern, name),
         };
         entries.retain(|entry| wanted(&entry.name));

@@ -4,7 +4,7 @@
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
 //! ([`data`], [`cached`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`links`],
 //! [`volume_information`], [`security`], [`extended_attributes`]), reparse points ([`reparse`]), listings
-//! ([`directory`]), locks, oplocks and change notification
+//! ([`directory`]), directories that tell case apart ([`case_sensitive`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
@@ -23,6 +23,7 @@ pub mod asked;
 mod attribute_list;
 pub mod buffers;
 mod cached;
+mod case_sensitive;
 pub mod close;
 pub mod context;
 pub mod control;

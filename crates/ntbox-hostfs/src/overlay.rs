@@ -44,6 +44,8 @@ pub struct Overlay {
     pub reparse: Vec<u8>,
     /// Extended attributes.
     pub extended_attributes: Vec<Attribute>,
+    /// A directory in which names are told apart by case.
+    pub case_sensitive: bool,
     /// Its named streams, whose data lies beside the record.
     pub streams: Vec<NamedStream>,
 }
@@ -75,6 +77,7 @@ mod tag {
     pub const EXTENDED_ATTRIBUTES: u32 = 6;
     /// One for each.
     pub const STREAM: u32 = 7;
+    pub const CASE_SENSITIVE: u32 = 8;
 }
 
 /// The attributes that a new file or directory has if nobody asks for others.
@@ -112,6 +115,7 @@ impl Overlay {
         item(tag::REPARSE, reparse);
         let packed = Some(pack(&self.extended_attributes)).filter(|packed| !packed.is_empty());
         item(tag::EXTENDED_ATTRIBUTES, packed);
+        item(tag::CASE_SENSITIVE, self.case_sensitive.then(Vec::new));
         for stream in &self.streams {
             let value = Record::new().int([stream.number]).units(&stream.name);
             item(tag::STREAM, Some(value.finish()));
@@ -147,6 +151,7 @@ impl Overlay {
                     overlay.reparse = value.to_vec();
                 }
                 tag::EXTENDED_ATTRIBUTES => overlay.extended_attributes = unpack(value)?,
+                tag::CASE_SENSITIVE => overlay.case_sensitive = true,
                 tag::STREAM => overlay.streams.push(NamedStream {
                     number: item.int(0)?,
                     name: item.units(4, length - 4)?,
@@ -176,6 +181,7 @@ mod tests {
                 name: b"A".to_vec(),
                 value: vec![3],
             }],
+            case_sensitive: true,
             streams: vec![NamedStream {
                 number: 7,
                 name: vec![0x61],

@@ -205,7 +205,7 @@ impl Volume {
             FileIdInformation => Record::new()
                 .long([i64::from(self.description.serial), state.index as i64, 0])
                 .fixed(buffer),
-            FileCaseSensitiveInformation => Record::new().int([0]).fixed(buffer),
+            FileCaseSensitiveInformation => Record::new().int([self.case_flags(id)?]).fixed(buffer),
             FileIsRemoteDeviceInformation => {
                 let remote = !self.description.prefix.is_empty();
                 Record::new().bytes(&[remote.into()]).fixed(buffer)

@@ -209,7 +209,8 @@ impl Volume {
         };
         components.push(target.name.clone());
         let case_sensitive = state.usable(id)?.case_sensitive;
-        let resolved = self.tree.resolve(&components, case_sensitive)?;
+        let lookup = state.lookup(case_sensitive);
+        let resolved = self.tree.resolve(&components, &lookup)?;
         let entry = directory.metadata_of(&resolved.name);
         let alias = entry.is_ok_and(|entry| entry.kind == Kind::Link);
         Ok(Place {

@@ -79,9 +79,8 @@ impl Volume {
             }
             stops
         };
-        let resolved = self
-            .tree
-            .resolve_until(&path.components, request.case_sensitive, &stops);
+        let lookup = state.lookup(request.case_sensitive);
+        let resolved = self.tree.resolve_until(&path.components, &lookup, &stops);
         if let Some((file, component)) = at.get() {
             let parsed = path.components.get(..=component).unwrap_or_default();
             let name = path.name();

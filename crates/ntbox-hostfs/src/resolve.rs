@@ -1,7 +1,7 @@
 //! From a path on the volume to an entry of a host directory, one component at a time.
 //!
 //! Each component is looked up in the open directory before it: first as it is
-//! written, then, unless the open is case-sensitive, for an entry that differs
+//! written, then, unless the open or the directory is case-sensitive, for an entry that differs
 //! only in case. Nothing is ever opened by a path, so a name cannot lead out.
 //!
 //! Symbolic links of the host are followed here, step by step, as long as they
@@ -25,6 +25,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Links that one resolution follows at most.
 const MAXIMUM_LINKS: u32 = 32;
+
+/// How names are looked up where the host alone does not say it.
+pub(super) trait Lookup {
+    /// Whether names in a directory are told apart by case.
+    fn tells_case(&self, directory: &Directory) -> bool;
+}
+
+/// As the host has them.
+#[derive(Debug)]
+struct Exactly;
+
+impl Lookup for Exactly {
+    fn tells_case(&self, _: &Directory) -> bool {
+        true
+    }
+}
 
 /// The directory that a volume shows.
 #[derive(Debug)]
@@ -111,8 +127,12 @@ impl Tree {
     /// # Errors
     /// `STATUS_OBJECT_NAME_INVALID`, `STATUS_OBJECT_PATH_NOT_FOUND` if the way to the last
     /// component is missing, `STATUS_ACCESS_DENIED`.
-    pub fn resolve(&self, path: &[Vec<u16>], case_sensitive: bool) -> Result<Resolved, NTSTATUS> {
-        self.resolve_until(path, case_sensitive, &|_, _| false)
+    pub(super) fn resolve(
+        &self,
+        path: &[Vec<u16>],
+        lookup: &dyn Lookup,
+    ) -> Result<Resolved, NTSTATUS> {
+        self.resolve_until(path, lookup, &|_, _| false)
     }
 
     /// As [`resolve`](Self::resolve), as long as `stops` does not stop at a file, which is that component.
@@ -122,7 +142,7 @@ impl Tree {
     pub(super) fn resolve_until(
         &self,
         path: &[Vec<u16>],
-        case_sensitive: bool,
+        lookup: &dyn Lookup,
         stops: &dyn Fn(&Metadata, usize) -> bool,
     ) -> Result<Resolved, NTSTATUS> {
         let hosts = path
@@ -136,7 +156,7 @@ impl Tree {
         for (number, (name, component)) in way.iter().zip(path).enumerate() {
             let here = shown(&stack, component)?;
             let (name, metadata) =
-                find(here, name, component, case_sensitive)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
+                find(here, name, component, lookup)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
             if stops(&metadata, number) {
                 return Err(STATUS_REPARSE);
             }
@@ -157,7 +177,7 @@ impl Tree {
         }
         let component = path.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
         let parent = Arc::clone(shown(&stack, component)?);
-        let Some((name, metadata)) = find(&parent, last, component, case_sensitive)? else {
+        let Some((name, metadata)) = find(&parent, last, component, lookup)? else {
             components.push(component.clone());
             return Ok(Resolved {
                 components,
@@ -264,7 +284,7 @@ impl Tree {
             Kind::Link => {
                 let mut whole = path.to_vec();
                 whole.push(names::to_nt(name)?);
-                match self.resolve(&whole, true) {
+                match self.resolve(&whole, &Exactly) {
                     Ok(Resolved {
                         existing: Some(existing),
                         ..
@@ -405,12 +425,12 @@ fn find(
     directory: &Directory,
     name: &OsStr,
     component: &[u16],
-    case_sensitive: bool,
+    lookup: &dyn Lookup,
 ) -> Result<Option<(OsString, Metadata)>, NTSTATUS> {
     let missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
     match directory.metadata_of(name) {
         Ok(metadata) => return Ok(Some((name.to_owned(), metadata))),
-        Err(error) if missing(&error) && !case_sensitive => {}
+        Err(error) if missing(&error) && !lookup.tells_case(directory) => {}
         Err(error) if missing(&error) => return Ok(None),
         Err(error) => return Err(host_status::of(&error)),
     }

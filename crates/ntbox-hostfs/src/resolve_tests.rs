@@ -4,6 +4,15 @@ use super::*;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
+/// Nothing is told apart by case.
+struct InAnyCase;
+
+impl Lookup for InAnyCase {
+    fn tells_case(&self, _: &Directory) -> bool {
+        false
+    }
+}
+
 fn tree() -> (TempDir, Tree) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
@@ -18,7 +27,7 @@ fn at(tree: &Tree, path: &str) -> Result<Resolved, NTSTATUS> {
         .split('\\')
         .map(|part| part.encode_utf16().collect())
         .collect();
-    tree.resolve(&path, false)
+    tree.resolve(&path, &InAnyCase)
 }
 fn reads(tree: &Tree, path: &str) -> Result<Vec<u8>, NTSTATUS> {
     let existing = at(tree, path)?
@@ -63,7 +72,7 @@ fn case_is_ignored_and_kept() {
         6
     );
     let exact: Vec<Vec<u16>> = vec!["dir".encode_utf16().collect()];
-    assert!(tree.resolve(&exact, true).unwrap().existing.is_none());
+    assert!(tree.resolve(&exact, &Exactly).unwrap().existing.is_none());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of the volume without IRPs.
 
+mod case_sensitive;
 mod deletion;
 mod extended_attributes;
 mod information;

@@ -46,7 +46,7 @@ fn query_right(class: i32) -> u32 {
 /// The right a change needs at the handle, by class.
 fn set_right(class: i32) -> u32 {
     match class {
-        FileBasicInformation => FILE_WRITE_ATTRIBUTES,
+        FileBasicInformation | FileCaseSensitiveInformation => FILE_WRITE_ATTRIBUTES,
         FileRenameInformation
         | FileRenameInformationEx
         | FileDispositionInformation
@@ -71,7 +71,8 @@ fn least_length(class: i32) -> usize {
         FileAccessInformation
         | FileModeInformation
         | FileAlignmentInformation
-        | FileEaInformation => 4,
+        | FileEaInformation
+        | FileCaseSensitiveInformation => 4,
         FileAttributeTagInformation => size_of::<FILE_ATTRIBUTE_TAG_INFORMATION>(),
         FileAllInformation => size_of::<FILE_ALL_INFORMATION>(),
         FileDispositionInformation => 1,

@@ -26,6 +26,7 @@ mod progress;
 pub mod random;
 pub mod run;
 pub mod scenarios;
+mod sequences;
 pub mod systematic;
 pub mod tree;
 pub mod worker;

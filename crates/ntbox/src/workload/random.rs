@@ -10,6 +10,7 @@ use super::layout::{
 };
 use super::mapped::Mapped;
 use super::scenarios::removal;
+use super::sequences;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::user::access::{
@@ -25,7 +26,7 @@ use crate::user::{
 /// Handles open at a time.
 const HANDLES: usize = 6;
 /// Files the operations choose from.
-const NAMES: usize = 8;
+pub(super) const NAMES: usize = 8;
 /// After so many operations a program is started.
 const OPERATIONS_OF_PROGRAM: u64 = 2000;
 
@@ -61,8 +62,11 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
         match worker.random.u8(..32) {
             0..=1 => look(worker, root, &directory),
             2..=3 => ask_volume(worker),
-            // It is ten requests.
-            4 if worker.one_in(4) => follow(worker, root),
+            // They are ten requests and more.
+            4 if worker.one_in(4) => match worker.random.u8(..4) {
+                0..=2 => sequences::follow(worker, root),
+                _ => sequences::tell_case_apart(worker, root),
+            },
             5 => mapped.touch(worker),
             6 => swap(worker, page_file.as_ref()),
             // They go through a thread of the system.
@@ -145,7 +149,7 @@ fn start_program(worker: &mut Worker, root: &str) {
     }
 }
 
-fn name(root: &str, number: usize) -> String {
+pub(super) fn name(root: &str, number: usize) -> String {
     format!("{root}\\r{number}")
 }
 
@@ -166,70 +170,6 @@ fn look(worker: &mut Worker, root: &str, directory: &File) {
     worker.retried("list", root, Mask::Directory(class), || {
         directory.query_directory(class, 1024, pattern, restart, single)
     });
-}
-
-/// Makes a symbolic link to one of the files, or a mount point for the directory, opens what it leads to, and takes it
-/// away.
-fn follow(worker: &mut Worker, root: &str) {
-    let number = worker.random.usize(..NAMES);
-    let (tag, target, kind) = match worker.random.bool() {
-        true => (reparse::SYMBOLIC_LINK, format!("r{number}"), 0),
-        false => (reparse::MOUNT_POINT, worker.full(root), FILE_DIRECTORY_FILE),
-    };
-    let units: Vec<u16> = target.encode_utf16().collect();
-    let data = reparse::leading_to(tag, &units, tag == reparse::SYMBOLIC_LINK);
-    let path = format!("{root}\\link");
-    let Some(made) = open_itself(worker, &path, kind) else {
-        return;
-    };
-    worker.retried("set reparse point", &path, Mask::None, || {
-        made.fs_control(FSCTL_SET_REPARSE_POINT, &data, 0)
-    });
-    worker.close(&path, made);
-    let behind = match kind {
-        0 => path.clone(),
-        _ => format!("{path}\\r{number}"),
-    };
-    let led = worker.open(&behind, |open| {
-        open.access(READ)
-            .options(synchronous(FILE_NON_DIRECTORY_FILE))
-    });
-    if let Some(file) = led {
-        let mask = Mask::File(FileNameInformation);
-        worker.retried("query information", &behind, mask, || {
-            file.query_information(FileNameInformation, 512)
-        });
-        worker.close(&behind, file);
-    }
-    let full = worker.full(&path);
-    let mask = Mask::File(FileNetworkOpenInformation);
-    worker.retried("query attributes", &path, mask, || query_attributes(&full));
-    let Some(link) = open_itself(worker, &path, kind) else {
-        return;
-    };
-    worker.retried("get reparse point", &path, Mask::All, || {
-        link.fs_control(FSCTL_GET_REPARSE_POINT, &[], 512)
-    });
-    worker.retried("query tag", &path, Mask::None, || {
-        link.query_information(FileAttributeTagInformation, 8)
-    });
-    let header = [&tag.to_le_bytes()[..], &[0; 4]].concat();
-    worker.retried("delete reparse point", &path, Mask::None, || {
-        link.fs_control(FSCTL_DELETE_REPARSE_POINT, &header, 0)
-    });
-    worker.retried("delete", &path, Mask::None, || {
-        link.set_information(FileDispositionInformation, &[1])
-    });
-    worker.close(&path, link);
-}
-
-/// Opens a reparse point, or what is to become one.
-fn open_itself(worker: &mut Worker, path: &str, kind: u32) -> Option<File> {
-    worker.open(path, |open| {
-        open.disposition(FILE_OPEN_IF)
-            .access(READ | WRITE | DELETE)
-            .options(synchronous(FILE_OPEN_REPARSE_POINT | kind))
-    })
 }
 
 /// Opens the volume itself, and asks what programs ask of it.

@@ -9,7 +9,7 @@ use crate::nt::*;
 use crate::user::Writer;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
 
-const FILE_CLASSES: [i32; 15] = [
+const FILE_CLASSES: [i32; 16] = [
     FileBasicInformation,
     FileStandardInformation,
     FileNetworkOpenInformation,
@@ -24,6 +24,7 @@ const FILE_CLASSES: [i32; 15] = [
     FileHardLinkInformation,
     FileStandardLinkInformation,
     FileStatInformation,
+    FileCaseSensitiveInformation,
     FileMaximumInformation,
 ];
 
@@ -35,7 +36,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..117) {
+        match random.u8(..118) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -213,6 +214,10 @@ impl Operation {
             116 => Self::Remove {
                 how: [Removal::Ask, Removal::TakeOut, Removal::Pull][random.usize(..3)],
             },
+            117 => Self::TellCase {
+                slot,
+                on: random.u8(..3) != 0,
+            },
             105 => Self::Quota {
                 slot,
                 set: random.bool(),
@@ -339,7 +344,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 35);
+        assert_eq!(kinds.len(), 36);
     }
 
     #[test]

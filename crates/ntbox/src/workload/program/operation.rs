@@ -7,9 +7,9 @@ use crate::user::Writer;
 pub const SLOTS: u8 = 6;
 
 /// Names in a thread's directory. Some are directories in one moment and files in another; two
-/// differ in case alone; two are streams.
-pub const NAMES: [&str; 12] = [
-    "a", "b", "c", "A", "d1", "d2", r"d1\a", r"d1\b", r"d2\c", "e.txt", "a:s", "d1:s",
+/// differ in case alone, in two directories; two are streams.
+pub const NAMES: [&str; 13] = [
+    "a", "b", "c", "A", "d1", "d2", r"d1\a", r"d1\b", r"d2\c", "e.txt", "a:s", "d1:s", r"d1\A",
 ];
 
 /// Bytes of a block: transfers begin and end at blocks.
@@ -201,6 +201,8 @@ pub enum Operation {
     Label { slot: u8 },
     /// Sets the end of the file, or its allocation.
     SetEnd { slot: u8, class: i32, size: i64 },
+    /// Has a directory tell names apart by case, or not.
+    TellCase { slot: u8, on: bool },
     /// Sets attributes.
     SetAttributes { slot: u8, attributes: u32 },
     /// Sets the position.

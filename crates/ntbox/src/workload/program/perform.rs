@@ -136,6 +136,12 @@ impl Runner {
                     file.set_information(class, &size.to_le_bytes())
                 });
             }
+            Operation::TellCase { slot, on } => {
+                self.call(slot, "set case", Mask::None, |file| {
+                    let flags = u32::from(on).to_le_bytes();
+                    file.set_information(FileCaseSensitiveInformation, &flags)
+                });
+            }
             Operation::SetAttributes { slot, attributes } => {
                 self.call(slot, "set attributes", Mask::None, |file| {
                     let basic = basic_information(0, 0, 0, 0, attributes);

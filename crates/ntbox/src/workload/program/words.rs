@@ -143,6 +143,12 @@ impl fmt::Display for Operation {
                 };
                 write!(f, "set {what} of handle {slot} to {size}")
             }
+            Self::TellCase { slot, on: true } => {
+                write!(f, "tell case apart in the directory of handle {slot}")
+            }
+            Self::TellCase { slot, on: false } => {
+                write!(f, "tell no case apart in the directory of handle {slot}")
+            }
             Self::SetAttributes { slot, attributes } => {
                 write!(f, "set attributes of handle {slot} to {attributes:#x}")
             }
