@@ -7,6 +7,7 @@
 )]
 
 use ntbox_kernel::io_manager::mdl;
+use ntbox_kernel::nt::stack_location::Control;
 use ntbox_kernel::nt::{
     IRP, IRP_ASSOCIATED_IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE,
     IRP_MN_QUERY_DIRECTORY, IrpExt, NTSTATUS, STATUS_INVALID_USER_BUFFER,
@@ -110,6 +111,23 @@ pub unsafe fn buffered<'a>(irp: *mut IRP, length: u32) -> Result<&'a mut [u8], N
     }
     // SAFETY: the originator gives a buffer of the length it says.
     Ok(unsafe { std::slice::from_raw_parts_mut(address.cast(), length as usize) })
+}
+
+/// The input of a control whose method is neither: what the originator gives, as it is.
+///
+/// # Errors
+/// `STATUS_INVALID_USER_BUFFER`.
+///
+/// # Safety
+/// The parameters of a control that is not completed; the slice ends before it is.
+pub unsafe fn type3_input<'a>(parameters: &Control) -> Result<&'a [u8], NTSTATUS> {
+    let (address, length) = (parameters.Type3InputBuffer, parameters.InputBufferLength);
+    match (length, address.is_null()) {
+        (0, _) => Ok(&[]),
+        (_, true) => Err(STATUS_INVALID_USER_BUFFER),
+        // SAFETY: the originator gives a buffer of the length it says.
+        _ => Ok(unsafe { std::slice::from_raw_parts(address.cast(), length as usize) }),
+    }
 }
 
 /// Describes and locks the caller's buffer of a data transfer that another thread will do, as

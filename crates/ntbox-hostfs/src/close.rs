@@ -52,6 +52,9 @@ impl Volume {
         if modified != 0 && !goes && !stream_goes {
             state.report_data(id, modified, effects);
         }
+        if modified != 0 {
+            state.note_allocation(whole);
+        }
         if stream_goes {
             state.remove_open_stream(id, effects);
         }

@@ -17,6 +17,7 @@ use ntbox_kernel::nt::{
 };
 use ntbox_kernel::user::cache;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 impl Volume {
     /// Creates what is not there.
@@ -68,7 +69,7 @@ impl Volume {
                 .create_file(&resolved.name)
                 .map_err(|error| map(&error))?;
             let metadata = file.metadata().map_err(|error| map(&error))?;
-            (Object::File(Arc::new(Stream::new(file))), metadata)
+            (Object::File(Arc::new(Stream::new(file, false))), metadata)
         };
         let attributes = match directory {
             true => wanted & !attribute::TEMPORARY,
@@ -196,7 +197,8 @@ impl Volume {
                 let file = directory
                     .open_file(&object_name, !self.description.read_only)
                     .map_err(|error| host_status::of(&error))?;
-                Object::File(Arc::new(Stream::new(file)))
+                let is_sparse = state.sparse(&metadata).is_some();
+                Object::File(Arc::new(Stream::new(file, is_sparse)))
             }
         };
         if let Object::File(stream) = &object
@@ -305,6 +307,7 @@ fn overwrite(
     let extended = request.extended_attributes()?;
     if let Object::File(stream) = object {
         let _alone = stream.size_guard.write();
+        stream.sparse.store(false, Ordering::Relaxed);
         stream
             .file
             .set_size(0)
@@ -322,6 +325,7 @@ fn overwrite(
     state.overlays.change(metadata, |overlay| {
         overlay.set_attributes(metadata.kind, new);
         overlay.reparse.clear();
+        overlay.sparse = None;
         if request.disposition == FILE_SUPERSEDE && request.security.is_some() {
             overlay.security.clone_from(&request.security);
         }

@@ -68,7 +68,9 @@ impl Data {
     /// # Errors
     /// As [`place_of`](Self::place_of).
     pub fn make_room(&self, transfer: &Transfer, length: usize) -> Result<(u64, usize), NTSTATUS> {
-        let Stream { file, size_guard } = &*self.stream;
+        let Stream {
+            file, size_guard, ..
+        } = &*self.stream;
         let _alone = size_guard.write();
         let before = file.metadata().map_err(failed)?;
         let offset = match transfer.is_append() {
@@ -85,7 +87,9 @@ impl Data {
             let _ = file.set_times(None, Some(before.written));
             cache::set_size(self.pointers, end);
         }
-        Ok((offset, length.min(room)))
+        let count = length.min(room);
+        self.stream.make_room(offset, count).map_err(failed)?;
+        Ok((offset, count))
     }
 }
 
@@ -120,7 +124,7 @@ impl Transfer {
 }
 
 /// What is cached of a range is written before who goes around the cache looks at it.
-fn flush_cached(pointers: usize, offset: u64, length: usize) -> Result<(), NTSTATUS> {
+pub(super) fn flush_cached(pointers: usize, offset: u64, length: usize) -> Result<(), NTSTATUS> {
     let bytes = offset..offset + length as u64;
     workers::while_waiting(|| cache::flush(pointers, Some(bytes)))
 }
@@ -222,7 +226,9 @@ impl Volume {
         {
             flush_cached(data.pointers, offset, buffer.len())?;
         }
-        let Stream { file, size_guard } = &*data.stream;
+        let Stream {
+            file, size_guard, ..
+        } = &*data.stream;
         // Exclusive: the size may change, and appending needs it to stand still.
         let alone = size_guard.write();
         let before = file.metadata().map_err(failed)?;

@@ -109,7 +109,11 @@ impl State {
             [] => 0,
             _ => attribute::REPARSE_POINT,
         };
-        stored.unwrap_or(new_attributes(metadata.kind)) | directory | reparse
+        let sparse = match self.sparse(metadata) {
+            None => 0,
+            Some(_) => attribute::SPARSE_FILE,
+        };
+        stored.unwrap_or(new_attributes(metadata.kind)) | directory | reparse | sparse
     }
     /// Sets them, as far as a caller may.
     pub fn set_attributes(&mut self, metadata: &Metadata, attributes: u32) {
@@ -146,7 +150,7 @@ impl State {
                 metadata.written,
                 changed,
             ],
-            allocation: size.next_multiple_of(CLUSTER).max(reserved) as i64,
+            allocation: self.allocated(metadata).max(reserved).cast_signed(),
             size: size as i64,
             attributes: if attributes == 0 {
                 attribute::NORMAL

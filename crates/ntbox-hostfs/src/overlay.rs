@@ -21,6 +21,7 @@ pub mod attribute {
     pub const ARCHIVE: u32 = 0x20;
     pub const NORMAL: u32 = 0x80;
     pub const TEMPORARY: u32 = 0x100;
+    pub const SPARSE_FILE: u32 = 0x200;
     pub const REPARSE_POINT: u32 = 0x400;
     pub const OFFLINE: u32 = 0x1000;
     pub const NOT_CONTENT_INDEXED: u32 = 0x2000;
@@ -46,6 +47,8 @@ pub struct Overlay {
     pub extended_attributes: Vec<Attribute>,
     /// A directory in which names are told apart by case.
     pub case_sensitive: bool,
+    /// Of a sparse file, the bytes that have room, when it was looked at last.
+    pub sparse: Option<u64>,
     /// Its named streams, whose data lies beside the record.
     pub streams: Vec<NamedStream>,
 }
@@ -78,6 +81,7 @@ mod tag {
     /// One for each.
     pub const STREAM: u32 = 7;
     pub const CASE_SENSITIVE: u32 = 8;
+    pub const SPARSE: u32 = 9;
 }
 
 /// The attributes that a new file or directory has if nobody asks for others.
@@ -116,6 +120,8 @@ impl Overlay {
         let packed = Some(pack(&self.extended_attributes)).filter(|packed| !packed.is_empty());
         item(tag::EXTENDED_ATTRIBUTES, packed);
         item(tag::CASE_SENSITIVE, self.case_sensitive.then(Vec::new));
+        let sparse = self.sparse.map(|bytes| bytes.to_le_bytes().to_vec());
+        item(tag::SPARSE, sparse);
         for stream in &self.streams {
             let value = Record::new().int([stream.number]).units(&stream.name);
             item(tag::STREAM, Some(value.finish()));
@@ -152,6 +158,7 @@ impl Overlay {
                 }
                 tag::EXTENDED_ATTRIBUTES => overlay.extended_attributes = unpack(value)?,
                 tag::CASE_SENSITIVE => overlay.case_sensitive = true,
+                tag::SPARSE => overlay.sparse = Some(item.long(0)?.cast_unsigned()),
                 tag::STREAM => overlay.streams.push(NamedStream {
                     number: item.int(0)?,
                     name: item.units(4, length - 4)?,
@@ -182,6 +189,7 @@ mod tests {
                 value: vec![3],
             }],
             case_sensitive: true,
+            sparse: Some(4096),
             streams: vec![NamedStream {
                 number: 7,
                 name: vec![0x61],

@@ -181,7 +181,13 @@ impl Volume {
             }
             FileAlternateNameInformation => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
             FileCompressionInformation => {
-                Record::new().long([state.size]).int([0, 0]).fixed(buffer)
+                let is_sparse = state.attributes & attribute::SPARSE_FILE != 0;
+                let size = if is_sparse {
+                    state.allocation
+                } else {
+                    state.size
+                };
+                Record::new().long([size]).int([0, 0]).fixed(buffer)
             }
             FileStandardLinkInformation => Record::new()
                 .int([state.links.saturating_sub(state.links_going), state.links])

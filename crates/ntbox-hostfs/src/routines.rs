@@ -6,17 +6,20 @@
 #![expect(unsafe_code, reason = "requests are read by pointer")]
 
 use super::control::LockRequest;
-use super::data::END_OF_FILE;
+use super::data::{END_OF_FILE, Transfer};
 use super::directory::Query;
 use super::extended_attributes::EaQuery;
 use super::notify::Class;
-use super::oplocks::{Control, Operation};
+use super::oplocks::{self, Operation};
 use super::pending::{self, Worked};
 use super::request::Request;
 use super::volume::Object;
 use super::waiting::{Effects, Reply};
-use super::{buffers, context, mdl_transfers, opening, reparse, setting, volume_devices, workers};
+use super::{
+    buffers, context, mdl_transfers, opening, reparse, setting, sparse, volume_devices, workers,
+};
 use ntbox_kernel::io_manager::{cache_pages, mount};
+use ntbox_kernel::nt::stack_location::Control;
 use ntbox_kernel::nt::*;
 use ntbox_kernel::user::cache;
 use std::ptr::slice_from_raw_parts;
@@ -297,6 +300,10 @@ routines! {
         // SAFETY: the parameters of this major function.
         let parameters = unsafe { request.location.Parameters.FileSystemControl };
         let method = parameters.ControlCode & 3;
+        let code = parameters.ControlCode;
+        if sparse::is_control(code) {
+            return sparse_control(request, &parameters);
+        }
         let buffered = |length: u32| match method {
             // SAFETY: the request is this routine's.
             0 => unsafe { buffers::buffered(request.irp, length) },
@@ -305,7 +312,7 @@ routines! {
         // Input and output have one buffer.
         let input = buffered(parameters.InputBufferLength)?.to_vec();
         let room = parameters.OutputBufferLength as usize;
-        if let Some(control) = Control::of(parameters.ControlCode, &input, room) {
+        if let Some(control) = oplocks::Control::of(parameters.ControlCode, &input, room) {
             let control = control?;
             let synchronous = request.is_synchronous();
             let (volume, open) = (&request.mounted.volume, request.open);
@@ -319,7 +326,6 @@ routines! {
         // Of controls without a system buffer only the status counts.
         let output = buffered(parameters.OutputBufferLength)?;
         let volume = &request.mounted.volume;
-        let code = parameters.ControlCode;
         let takes_volume = code == FSCTL_LOCK_VOLUME || code == FSCTL_DISMOUNT_VOLUME;
         let is_of_volume = volume.state().file_of(request.open).is_ok_and(|file| matches!(file.object, Object::Volume));
         if takes_volume && is_of_volume {
@@ -420,6 +426,39 @@ routines! {
     fn refuse(_request) {
         Err(STATUS_INVALID_DEVICE_REQUEST)
     }
+}
+
+/// `FSCTL_QUERY_ALLOCATED_RANGES` takes the caller's buffers as they are, the others a system buffer.
+fn sparse_control(request: &Request, parameters: &Control) -> Result<Worked, NTSTATUS> {
+    let code = parameters.ControlCode;
+    if code == FSCTL_SET_ZERO_DATA
+        && let Err(worked) = request.break_oplock(Operation::Write)
+    {
+        return Ok(worked);
+    }
+    let (input_length, room) = (parameters.InputBufferLength, parameters.OutputBufferLength);
+    let (input, output) = match code & 3 {
+        // SAFETY: the request is the caller's, with the buffers of its method.
+        3 => unsafe {
+            (
+                buffers::type3_input(parameters)?,
+                buffers::output(request.irp, room)?,
+            )
+        },
+        // SAFETY: as above. Nothing is written to an output here.
+        _ => unsafe { (&*buffers::buffered(request.irp, input_length)?, &mut [][..]) },
+    };
+    let input = input.to_vec();
+    let caller = Transfer {
+        process: request.process(),
+        ..Transfer::default()
+    };
+    let (volume, open) = (&request.mounted.volume, request.open);
+    let reply = request.with_effects(|effects| {
+        volume.sparse_control(open, code, &caller, (&input, output), effects)
+    });
+    request.update();
+    Ok(done(reply))
 }
 
 fn notify(request: &Request, class: Class) -> Worked {

@@ -144,7 +144,7 @@ impl Volume {
         let entry = state.entry(&wanted.metadata, wanted.whole.link.parent.as_ref());
         state.report_stream((path, entry), &named.name, Action::AddedStream, effects);
         let shared = Use::new(wanted.granted, wanted.request.share);
-        let object = Object::File(Arc::new(Stream::new(file)));
+        let object = Object::File(Arc::new(Stream::new(file, false)));
         wanted.into_new(named, object, result::CREATED, (shared, false))
     }
 
@@ -184,7 +184,7 @@ impl Volume {
             None => {
                 let write = !self.description.read_only;
                 let data = state.overlays.open_stream(&wanted.metadata, number, write);
-                Object::File(Arc::new(Stream::new(data.map_err(failed)?)))
+                Object::File(Arc::new(Stream::new(data.map_err(failed)?, false)))
             }
         };
         let Object::File(stream) = &object else {
@@ -223,11 +223,12 @@ impl Volume {
         const LEAST: usize = 32;
         const HEAD: usize = 24;
         let state = self.state();
-        let whole = state.whole_of(id)?;
-        let metadata = whole.metadata()?.ok_or(STATUS_INVALID_PARAMETER)?;
+        let metadata = state.whole_of(id)?.metadata()?;
+        let metadata = metadata.ok_or(STATUS_INVALID_PARAMETER)?;
         let mut entries: Vec<(Vec<u16>, u64, u64)> = Vec::new();
         if metadata.kind != Kind::Directory {
-            entries.push((Vec::new(), metadata.size, whole.reserved));
+            let allocation = state.file_state(&metadata).allocation;
+            entries.push((Vec::new(), metadata.size, allocation.cast_unsigned()));
         }
         let named = state.overlays.of(&metadata);
         for named in named.into_iter().flat_map(|overlay| &overlay.streams) {
@@ -238,19 +239,19 @@ impl Volume {
                 .files
                 .get(&data.identity)
                 .map_or(0, |open| open.reserved);
-            entries.push((named.name.clone(), data.size, reserved));
+            let allocation = data.size.next_multiple_of(CLUSTER).max(reserved);
+            entries.push((named.name.clone(), data.size, allocation));
         }
         if buffer.len() < LEAST {
             return Ok((STATUS_INFO_LENGTH_MISMATCH, 0));
         }
         let (mut end, mut last) = (0, None);
-        for (name, size, reserved) in entries {
+        for (name, size, allocation) in entries {
             let name: Vec<u16> = [vec![names::COLON], name]
                 .concat()
                 .into_iter()
                 .chain(":$DATA".encode_utf16())
                 .collect();
-            let allocation = size.next_multiple_of(CLUSTER).max(reserved);
             let record = Record::new()
                 .int([0, (name.len() * 2) as u32])
                 .long([size as i64, allocation as i64])

@@ -28,6 +28,7 @@ use ntbox_kernel::host::file::{Directory, File, Identity, Metadata};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Bytes of a cluster: allocation sizes are multiples of it.
@@ -65,14 +66,17 @@ pub struct Stream {
     pub file: File,
     /// Shared by reads; exclusive for writes, and where size or times change.
     pub size_guard: RwLock<()>,
+    /// Clusters of it may have no room on the host: it is sparse.
+    pub(super) sparse: AtomicBool,
 }
 
 impl Stream {
     /// Of the host's file.
-    pub fn new(file: File) -> Self {
+    pub fn new(file: File, is_sparse: bool) -> Self {
         Self {
             file,
             size_guard: RwLock::new(()),
+            sparse: AtomicBool::new(is_sparse),
         }
     }
 

@@ -17,9 +17,9 @@ use ntbox_kernel::nt::{
     STATUS_INVALID_VOLUME_LABEL, STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS,
 };
 
-/// `FILE_FILE_SYSTEM_ATTRIBUTE`s of a volume: case-preserved Unicode names, reparse points, named streams, hard links,
+/// `FILE_FILE_SYSTEM_ATTRIBUTE`s of a volume: case-preserved Unicode names, sparse files, reparse points, named streams, hard links,
 /// extended attributes.
-const ATTRIBUTES: u32 = 0x2 | 0x4 | 0x80 | 0x4_0000 | 0x40_0000 | 0x80_0000;
+const ATTRIBUTES: u32 = 0x2 | 0x4 | 0x40 | 0x80 | 0x4_0000 | 0x40_0000 | 0x80_0000;
 
 /// `FILE_READ_ONLY_VOLUME`.
 const READ_ONLY: u32 = 0x8_0000;

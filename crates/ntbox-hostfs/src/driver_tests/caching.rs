@@ -2,7 +2,9 @@
 
 use super::*;
 use ntbox_kernel::user::{Mapping, PAGE, View, Writer};
-use windows_sys::Win32::System::Ioctl::FSCTL_LOCK_VOLUME;
+use windows_sys::Win32::System::Ioctl::{
+    FSCTL_LOCK_VOLUME, FSCTL_QUERY_ALLOCATED_RANGES, FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA,
+};
 
 const UNCACHED: u32 = SYNCHRONOUS | FILE_NO_INTERMEDIATE_BUFFERING;
 
@@ -60,6 +62,50 @@ fn all_ways_to_a_file_show_the_same() {
         assert_eq!(found.len(), 4 * PAGE + 512);
         assert_eq!(found[PAGE + 9..PAGE + 12], [1, 4, 2]);
         assert_eq!((found[511], found[512], found[3 * PAGE + 99]), (1, 5, 1));
+    }
+}
+
+#[test]
+fn zeroes_and_room_are_the_same_by_all_ways() {
+    let range = |from: usize, to: usize| -> Vec<u8> {
+        let bounds = [from as u64, to as u64];
+        bounds.into_iter().flat_map(u64::to_le_bytes).collect()
+    };
+    for mix in mixes() {
+        let (_turn, volumes) = turn(mix);
+        let cached = open(r"\??\C:\sparse", FILE_SUPERSEDE, SYNCHRONOUS);
+        let uncached = open(r"\??\C:\sparse", FILE_OPEN, UNCACHED);
+        succeeded(cached.fs_control(FSCTL_SET_SPARSE, &[], 0));
+        // What is in the cache alone has room.
+        succeeded(cached.write(Some(8 * PAGE as i64), &[1; 4 * PAGE]));
+        let ranges = |file: &File| {
+            let asked = range(0, 20 * PAGE);
+            succeeded(file.fs_control(FSCTL_QUERY_ALLOCATED_RANGES, &asked, 64)).data
+        };
+        assert_eq!(ranges(&cached), range(8 * PAGE, 4 * PAGE));
+        let view = view(&uncached);
+        let zeroed = range(8 * PAGE + 10, 11 * PAGE);
+        succeeded(uncached.fs_control(FSCTL_SET_ZERO_DATA, &zeroed, 0));
+        for file in [&cached, &uncached] {
+            let seen = read(file, 8 * PAGE, 4 * PAGE);
+            assert_eq!((seen[9], seen[10], seen[3 * PAGE]), (1, 0, 1));
+            assert!(seen[10..3 * PAGE].iter().all(|byte| *byte == 0));
+            assert_eq!(
+                ranges(file),
+                [range(8 * PAGE, PAGE), range(11 * PAGE, PAGE)].concat()
+            );
+        }
+        assert_eq!(succeeded(view.page_in(9)).data, [0; PAGE]);
+        succeeded(view.page_out(9, &[2; PAGE], Writer::OF_VIEWS[0]));
+        assert_eq!(ranges(&cached).len(), 32);
+        assert_eq!(read(&cached, 9 * PAGE, 1), [2]);
+        drop((cached, uncached, view));
+        idle();
+        let found = host(volumes, "sparse");
+        assert_eq!(
+            (found.len(), found[9 * PAGE], found[10 * PAGE]),
+            (12 * PAGE, 2, 0)
+        );
     }
 }
 

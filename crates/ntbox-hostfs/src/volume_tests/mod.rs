@@ -11,6 +11,7 @@ mod opening;
 mod oplocks;
 mod remount;
 mod reparse;
+mod sparse;
 mod stream_changes;
 mod streams;
 mod views;

@@ -109,6 +109,24 @@ pub fn i64_at(data: &[u8], at: usize) -> i64 {
         .map_or(0, i64::from_le_bytes)
 }
 
+/// A control about room for clusters, with its input and the room for its output: which one, `draw` says.
+pub fn room_control(draw: u8, offset: i64, length: u32) -> (u32, Vec<u8>, u32) {
+    let end = offset + i64::from(length);
+    let range = |second: i64| {
+        [offset, second]
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    };
+    match draw % 4 {
+        0 => (FSCTL_SET_SPARSE, vec![(draw % 3 != 0).into()], 0),
+        1 => (FSCTL_SET_ZERO_DATA, range(end), 0),
+        // Of a file whose zeroes do not end with clusters.
+        2 => (FSCTL_SET_ZERO_DATA, range(end - 100), 0),
+        _ => (FSCTL_QUERY_ALLOCATED_RANGES, range(end), 80),
+    }
+}
+
 /// A list of one extended attribute, as `NtSetEaFile` takes it.
 pub fn extended_attribute(name: &str, value: &[u8]) -> Vec<u8> {
     let mut list = vec![0, 0, 0, 0, 0, name.len() as u8];

@@ -6,7 +6,7 @@
 
 use super::layout::{
     DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS, Mask, OWNER_GROUP_DACL, basic_information,
-    extended_attribute, label_again, rename_information,
+    extended_attribute, label_again, rename_information, room_control,
 };
 use super::mapped::Mapped;
 use super::scenarios::removal;
@@ -294,6 +294,14 @@ fn by_mdl(worker: &mut Worker, path: &str, file: &File, offset: i64, length: u32
     }
 }
 
+/// Makes the file sparse or not, takes the room of some bytes away, or asks which have room.
+fn room(worker: &mut Worker, path: &str, file: &File, (offset, length): (i64, u32)) {
+    let (code, input, room) = room_control(worker.random.u8(..), offset, length);
+    worker.retried("room control", path, Mask::None, || {
+        file.fs_control(code, &input, room)
+    });
+}
+
 fn draw_mapping(worker: &mut Worker) -> Mapping {
     [Mapping::ReadOnly, Mapping::Writable][worker.random.usize(..2)]
 }
@@ -391,7 +399,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..24) {
+    match worker.random.u8(..25) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -488,6 +496,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
             let mapping = draw_mapping(worker);
             map(worker, open, mapping);
         }
+        24 => room(worker, path, file, (offset, length)),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);
             worker.retried("set basic", path, Mask::None, || {

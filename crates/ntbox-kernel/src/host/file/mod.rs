@@ -8,6 +8,7 @@
 
 #[cfg(windows)]
 mod nt;
+mod ranges;
 #[cfg(target_os = "linux")]
 pub(super) mod sweep;
 #[cfg(unix)]

@@ -22,7 +22,7 @@ pub struct Directory {
 /// An open regular file.
 #[derive(Debug)]
 pub struct File {
-    file: std::fs::File,
+    pub(super) file: std::fs::File,
     writable: bool,
 }
 

@@ -36,7 +36,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..118) {
+        match random.u8(..120) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -214,6 +214,12 @@ impl Operation {
             116 => Self::Remove {
                 how: [Removal::Ask, Removal::TakeOut, Removal::Pull][random.usize(..3)],
             },
+            118..=119 => Self::Room {
+                slot,
+                draw: random.u8(..),
+                block: random.u8(..12),
+                blocks: random.u8(1..6),
+            },
             117 => Self::TellCase {
                 slot,
                 on: random.u8(..3) != 0,
@@ -344,7 +350,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 36);
+        assert_eq!(kinds.len(), 37);
     }
 
     #[test]

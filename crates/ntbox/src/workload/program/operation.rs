@@ -203,6 +203,13 @@ pub enum Operation {
     SetEnd { slot: u8, class: i32, size: i64 },
     /// Has a directory tell names apart by case, or not.
     TellCase { slot: u8, on: bool },
+    /// Makes a file sparse, takes room of blocks away, or asks which have it.
+    Room {
+        slot: u8,
+        draw: u8,
+        block: u8,
+        blocks: u8,
+    },
     /// Sets attributes.
     SetAttributes { slot: u8, attributes: u32 },
     /// Sets the position.

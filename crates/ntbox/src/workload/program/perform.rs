@@ -2,6 +2,7 @@
 
 use super::super::layout::{
     Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, rename_information,
+    room_control,
 };
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part, Removal};
@@ -134,6 +135,18 @@ impl Runner {
             Operation::SetEnd { slot, class, size } => {
                 self.call(slot, "set end", Mask::None, |file| {
                     file.set_information(class, &size.to_le_bytes())
+                });
+            }
+            Operation::Room {
+                slot,
+                draw,
+                block,
+                blocks,
+            } => {
+                let offset = i64::from(block) * i64::from(BLOCK);
+                let (code, input, room) = room_control(draw, offset, u32::from(blocks) * BLOCK);
+                self.call(slot, "room control", Mask::None, |file| {
+                    file.fs_control(code, &input, room)
                 });
             }
             Operation::TellCase { slot, on } => {

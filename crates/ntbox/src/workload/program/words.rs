@@ -1,5 +1,6 @@
 //! Operations in words, for the report.
 
+use super::super::layout::room_control;
 use super::operation::{Create, Locked, NAMES, Name, Operation, Removal};
 use crate::nt::{
     FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING,
@@ -143,6 +144,16 @@ impl fmt::Display for Operation {
                 };
                 write!(f, "set {what} of handle {slot} to {size}")
             }
+            Self::Room {
+                slot,
+                draw,
+                block,
+                blocks,
+            } => write!(
+                f,
+                "control {:#x} about {blocks} blocks from {block} on of handle {slot}",
+                room_control(*draw, 0, 0).0
+            ),
             Self::TellCase { slot, on: true } => {
                 write!(f, "tell case apart in the directory of handle {slot}")
             }
