@@ -313,13 +313,15 @@ pub fn told(
 }
 
 /// Whether an IRP_MJ_SET_INFORMATION of that class may rename its file: a link to the name that the file has in another
-/// case gives it that.
+/// case gives it that, and who has opened it by a short name that goes finds it under its long one.
 pub const fn renames(class: u32) -> bool {
     // FileRenameInformation, FileRenameInformationBypassAccessCheck, FileRenameInformationEx,
     // FileRenameInformationExBypassAccessCheck.
     matches!(class, 10 | 56 | 65 | 66)
         // FileLinkInformation, and the same kin of it.
         || matches!(class, 11 | 57 | 72 | 73)
+        // FileShortNameInformation.
+        || class == 40
 }
 
 /// Whether a request may rename its file.

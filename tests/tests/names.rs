@@ -221,6 +221,50 @@ fn renamed_files_have_their_new_name() {
     });
 }
 
+/// O3: a file that was opened by its short name is called by that, as its file system does. When it is taken away, the
+/// name is old until it is asked for again.
+#[test]
+fn files_that_were_opened_by_a_short_name_are_called_so() {
+    const SHORT_NAME: i32 = 40;
+    in_own_process(|path| {
+        let machine = Machine::start();
+        let volume = disk(&machine);
+        let driver = load(path, UNLOADABLE);
+        let client = traces_names_like("");
+        let long = volume.create("\\Long name");
+        let short = |name: &str| {
+            let units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let length = u32::try_from(units.len()).unwrap_or(0).to_le_bytes();
+            let mut information = [&length[..], &units].concat();
+            information.resize(information.len().max(8), 0);
+            long.set_information(SHORT_NAME, &information)
+        };
+        assert!(short("LONGNA~1").is_success());
+        let other = volume.create("\\longna~1");
+        assert!(other.flush().is_success());
+        assert!(short("").is_success());
+        assert!(other.flush().is_success());
+        let _information = other.query_information(FileInternalInformation, 8);
+        assert!(other.flush().is_success());
+        drop((long, other));
+        let traced = client.drain_trace();
+        assert_eq!(
+            names_of(&traced, Operation::CREATE),
+            [("\\Long name", 0), ("\\LONGNA~1", 0)]
+        );
+        assert_eq!(
+            names_of(&traced, Operation::FLUSH_BUFFERS),
+            [
+                ("\\LONGNA~1", 0),
+                ("\\LONGNA~1", flags::NAME_OLD),
+                ("\\Long name", 0)
+            ]
+        );
+        drop(client);
+        unload(driver);
+    });
+}
+
 /// C9, O3: nobody is kept waiting for a rename, which may stay below for long: for an oplock to be broken, say. Names
 /// are old when it has been done.
 #[test]

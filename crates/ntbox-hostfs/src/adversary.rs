@@ -15,8 +15,7 @@ use ntbox_kernel::io_manager::identity::{self, Choice, Identity};
 use ntbox_kernel::nt::{
     IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_POWER,
     IRP_MJ_SHUTDOWN, IRP_MN_NOTIFY_CHANGE_DIRECTORY, IRP_MN_NOTIFY_CHANGE_DIRECTORY_EX, NTSTATUS,
-    STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_IO_DEVICE_ERROR,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR,
 };
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock};

@@ -9,35 +9,12 @@
 use super::host_status;
 use super::names;
 use super::record::Fields;
-use super::resolve::Lookup;
 use super::volume::{Object, OpenId, State, Volume};
 use ntbox_kernel::host::file::{Directory, Metadata, now};
 use ntbox_kernel::nt::{NTSTATUS, STATUS_CASE_DIFFERING_NAMES_IN_DIR, STATUS_INVALID_PARAMETER};
 use windows_sys::Win32::System::SystemServices::FILE_CS_FLAG_CASE_SENSITIVE_DIR;
 
-/// How one open looks names up.
-pub(super) struct Looking<'a> {
-    state: &'a State,
-    /// It tells all names apart by case.
-    case_sensitive: bool,
-}
-
-impl Lookup for Looking<'_> {
-    fn tells_case(&self, directory: &Directory) -> bool {
-        let metadata = || directory.metadata();
-        self.case_sensitive || metadata().is_ok_and(|directory| self.state.tells_case(&directory))
-    }
-}
-
 impl State {
-    /// How an open looks names up; one that is `case_sensitive` tells all apart by case.
-    pub(super) fn lookup(&self, case_sensitive: bool) -> Looking<'_> {
-        Looking {
-            state: self,
-            case_sensitive,
-        }
-    }
-
     /// Whether names in a directory are told apart by case.
     pub(super) fn tells_case(&self, directory: &Metadata) -> bool {
         let overlay = self.overlays.of(directory);

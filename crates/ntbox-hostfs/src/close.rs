@@ -142,6 +142,9 @@ fn remove(state: &mut State, id: OpenId, file: Identity, effects: &mut Effects<'
     }
     (link.removed, link.alias) = (true, alias);
     let path = link.components.clone();
+    if let (Some(metadata), Some(long)) = (&metadata, path.last()) {
+        state.drop_short_name(metadata, &parent, long);
+    }
     let last = directory || metadata.is_none_or(|metadata| metadata.links <= 1);
     if last && !alias {
         state.overlays.forget(file);

@@ -180,6 +180,8 @@ pub(super) struct New {
     pub breaks_oplock: bool,
     /// What was opened is a named stream.
     pub stream: Option<NewStream>,
+    /// The components that were given by short names.
+    pub short_names: Vec<(usize, Vec<u16>)>,
 }
 
 /// The file of a named stream that is opened.
@@ -216,7 +218,7 @@ impl Volume {
         if stream.is_some() && (path.trailing_backslash || request.open_target_directory) {
             return Err(STATUS_OBJECT_NAME_INVALID);
         }
-        let mut target = None;
+        let (mut target, mut short_names) = (None, Vec::new());
         if request.open_target_directory {
             let last = path.components.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
             let resolved = self.resolve(&state, request, &path, false, &mut effects.met)?;
@@ -228,13 +230,15 @@ impl Volume {
             target = Some((found, last.len()));
             path.components = resolved.components;
             path.components.pop();
+            short_names = resolved.short_names;
             path.trailing_backslash = false;
         }
-        let new = match stream {
+        let mut new = match stream {
             Some(stream) => self.open_stream(&mut state, request, path, &stream, effects)?,
             None if volume => open_volume(&state, request)?,
             None => self.open_whole(&mut state, request, path, effects)?,
         };
+        new.short_names.extend(short_names);
         let breaks_oplock = new.breaks_oplock;
         let mut created = enter(&mut state, request, new);
         created.breaks_oplock = breaks_oplock;
@@ -320,6 +324,7 @@ impl Volume {
             shared,
             breaks_oplock: false,
             stream: None,
+            short_names: Vec::new(),
         })
     }
 
@@ -438,6 +443,7 @@ fn open_volume(state: &State, request: &Request) -> Result<New, NTSTATUS> {
         shared,
         breaks_oplock: false,
         stream: None,
+        short_names: Vec::new(),
     })
 }
 

@@ -106,6 +106,7 @@ impl Volume {
             shared: Use::new(granted, request.share),
             breaks_oplock: false,
             stream: None,
+            short_names: resolved.short_names,
         })
     }
 
@@ -123,6 +124,7 @@ impl Volume {
             parent,
             name,
             existing,
+            short_names,
         } = resolved;
         let Existing {
             metadata,
@@ -237,6 +239,7 @@ impl Volume {
             shared,
             breaks_oplock,
             stream: None,
+            short_names,
         })
     }
 }

@@ -10,8 +10,9 @@
     reason = "the DDI's information classes are matched by name"
 )]
 
+use super::overlay::ShortName;
 use super::record::Record;
-use super::resolve::{Lookup, Tree};
+use super::resolve::Tree;
 use super::volume::{Object, OpenId, State, Volume};
 use super::waiting::Reply;
 use super::{host_status, names};
@@ -90,6 +91,13 @@ enum Tail {
     EaTagIdShort,
 }
 
+/// `ShortNameLength` and `ShortName` of an entry.
+fn short(record: Record, name: &[u16]) -> Record {
+    let start = record.length();
+    let length = [(name.len() * 2) as u8, 0];
+    record.bytes(&length).units(name).pad_to(start + 26)
+}
+
 fn layout(class: i32) -> Option<Layout> {
     let layout = |head, least, state, tail| {
         Some(Layout {
@@ -114,7 +122,13 @@ fn layout(class: i32) -> Option<Layout> {
 
 impl Layout {
     /// The record of an entry, with `NextEntryOffset` zero.
-    fn record(self, state: &State, metadata: &Metadata, index: u32, name: &[u16]) -> Vec<u8> {
+    fn record(
+        self,
+        state: &State,
+        metadata: &Metadata,
+        index: u32,
+        (name, short_name): (&[u16], &[u16]),
+    ) -> Vec<u8> {
         let length = (name.len() * 2) as u32;
         let record = Record::new().int([0, index]);
         if !self.state {
@@ -131,11 +145,13 @@ impl Layout {
         match self.tail {
             Tail::None => record,
             Tail::Ea => record.int([either]),
-            Tail::EaShort => record.int([either]).pad_to(self.head),
+            Tail::EaShort => short(record.int([either]), short_name),
             Tail::EaId => record.int([either, 0]).long([id]),
-            Tail::EaShortId => record.int([either]).pad_to(96).long([id]),
+            Tail::EaShortId => short(record.int([either]), short_name)
+                .pad_to(96)
+                .long([id]),
             Tail::EaTagId => record.int([size, tag]).long([id, 0]),
-            Tail::EaTagIdShort => record.int([size, tag]).long([id, 0]).pad_to(self.head),
+            Tail::EaTagIdShort => short(record.int([size, tag]).long([id, 0]), short_name),
         }
         .units(name)
         .finish()
@@ -172,9 +188,12 @@ impl Volume {
         if buffer.len() < layout.least {
             return Err(STATUS_INFO_LENGTH_MISMATCH);
         }
-        let tells_case = state.lookup(false).tells_case(&directory);
+        let own = directory.metadata();
+        let own = own.map_err(|error| host_status::of(&error))?;
+        let (tells_case, number) = (state.tells_case(&own), own.identity.number);
         let open = state.opens.get_mut(&id).ok_or(STATUS_INVALID_PARAMETER)?;
-        let mut scan = match open.scan.take() {
+        let kept = open.scan.take();
+        let mut scan = match kept {
             Some(scan) if !query.restart => scan,
             old => {
                 let pattern = match old {
@@ -183,7 +202,8 @@ impl Volume {
                 };
                 let hosts = self.tree.names(&directory);
                 let hosts = hosts.map_err(|error| host_status::of(&error))?;
-                Scan::start(hosts, parent.is_some(), pattern, tells_case)
+                let short_names = state.overlays.short_names(number).cloned().collect();
+                Scan::start(hosts, parent.is_some(), pattern, tells_case, short_names)
             }
         };
         if let Some(index) = query.index {
@@ -194,7 +214,7 @@ impl Volume {
             Source::Parent => parent.as_ref().and_then(|parent| parent.metadata().ok()),
             Source::Entry(name) => metadata_of(&self.tree, &path, &directory, name),
         };
-        let reply = scan.fill(&state, layout, query.single, find, buffer);
+        let reply = scan.fill(&state, (number, layout), query.single, find, buffer);
         if let Some(open) = state.opens.get_mut(&id) {
             open.scan = Some(scan);
         }
@@ -217,6 +237,7 @@ impl Scan {
         has_parent: bool,
         pattern: Option<Vec<u16>>,
         tells_case: bool,
+        short_names: Vec<ShortName>,
     ) -> Self {
         let mut entries: Vec<Entry> = hosts
             .into_iter()
@@ -250,7 +271,11 @@ impl Scan {
             Some(pattern) if tells_case => pattern == name,
             Some(pattern) => names::equal(pattern, name),
         };
-        entries.retain(|entry| wanted(&entry.name));
+        let by_short_name = |entry: &Entry| {
+            let mut own = short_names.iter().filter(|name| name.long == entry.name);
+            own.any(|name| wanted(&name.short))
+        };
+        entries.retain(|entry| wanted(&entry.name) || by_short_name(entry));
         Self {
             pattern,
             entries,
@@ -262,7 +287,7 @@ impl Scan {
     fn fill(
         &mut self,
         state: &State,
-        layout: Layout,
+        (directory, layout): (u64, Layout),
         single: bool,
         find: impl Fn(&Source) -> Option<Metadata>,
         buffer: &mut [u8],
@@ -275,7 +300,9 @@ impl Scan {
                 continue;
             };
             let index = u32::try_from(self.next + 1).unwrap_or(u32::MAX);
-            let record = layout.record(state, &metadata, index, &entry.name);
+            let short_name = state.short_name(&metadata, directory, &entry.name);
+            let names = (entry.name.as_slice(), short_name.unwrap_or_default());
+            let record = layout.record(state, &metadata, index, names);
             let start = if last.is_some() {
                 used_aligned(used)
             } else {

@@ -4,7 +4,8 @@
 //! [`resolve`]), opening and closing ([`create`], [`close`]), data
 //! ([`data`], [`cached`], [`mdl_transfers`]), information ([`query`], [`set`], [`rename`], [`links`],
 //! [`volume_information`], [`security`], [`extended_attributes`]), reparse points ([`reparse`]), listings
-//! ([`directory`]), directories that tell case apart ([`case_sensitive`]), sparse files ([`sparse`]), locks, oplocks and change notification
+//! ([`directory`]), directories that tell case apart ([`case_sensitive`]), sparse files ([`sparse`]),
+//! short names ([`short_names`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
@@ -40,6 +41,7 @@ pub mod host_status;
 pub mod hostfs;
 pub mod links;
 pub mod locks;
+mod lookup;
 mod mdl_transfers;
 pub mod mounting;
 pub mod names;
@@ -65,6 +67,7 @@ pub mod security;
 pub mod set;
 pub mod setting;
 pub mod share;
+mod short_names;
 mod sparse;
 mod streams;
 pub mod tally;

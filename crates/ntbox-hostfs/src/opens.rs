@@ -8,7 +8,7 @@ use super::notify::{Change, Entry, Watch};
 use super::oplocks;
 use super::overlay::new_attributes;
 use super::volume::{
-    CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, State, StreamOf, attribute,
+    CLUSTER, FileNode, FileState, Link, Object, Open, OpenId, OpenedBy, State, StreamOf, attribute,
 };
 use super::waiting::Effects;
 use ntbox_kernel::host::file::{Directory, Kind, Metadata};
@@ -274,6 +274,7 @@ impl FileNode {
 /// Enters the open into the volume's tables.
 pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
     let open = OpenId(state.next_number());
+    let opened_by = new.opened_by(state, request);
     let (whole, whole_object) = match &new.stream {
         Some(stream) => (stream.whole, stream.whole_object.clone()),
         None => (new.file, new.object.clone()),
@@ -335,6 +336,7 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
             link: number,
             shared: new.shared,
             granted: new.granted,
+            opened_by,
             oplock_key: request.oplock_key,
             by_id: request.id.is_some(),
             case_sensitive: request.case_sensitive,
@@ -359,6 +361,21 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
         page_file: request.page_file,
         last_component: 0,
         breaks_oplock: false,
+    }
+}
+
+impl New {
+    /// The short names that it was opened by, among them those of what it is relative to.
+    fn opened_by(&self, state: &State, request: &Request) -> Vec<OpenedBy> {
+        let related = request
+            .related
+            .and_then(|related| state.opens.get(&related));
+        let inherited = related.map_or(Vec::new(), |open| open.opened_by.clone());
+        // Of a target directory, the last component is not on the way.
+        let on_the_way = |(at, _): &&(usize, Vec<u16>)| *at < self.link.components.len();
+        let own = self.short_names.iter().filter(on_the_way).cloned();
+        let own = own.map(|(at, short)| OpenedBy { at, short });
+        inherited.into_iter().chain(own).collect()
     }
 }
 

@@ -47,10 +47,23 @@ pub struct Overlay {
     pub extended_attributes: Vec<Attribute>,
     /// A directory in which names are told apart by case.
     pub case_sensitive: bool,
+    /// Its short name.
+    pub short_name: Option<ShortName>,
     /// Of a sparse file, the bytes that have room, when it was looked at last.
     pub sparse: Option<u64>,
     /// Its named streams, whose data lies beside the record.
     pub streams: Vec<NamedStream>,
+}
+
+/// A name beside the one that an entry of a directory has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortName {
+    /// The number of the directory.
+    pub parent: u64,
+    /// The name of the entry.
+    pub long: Vec<u16>,
+    /// What it is called, too.
+    pub short: Vec<u16>,
 }
 
 /// A stream beside the data of a file.
@@ -82,6 +95,7 @@ mod tag {
     pub const STREAM: u32 = 7;
     pub const CASE_SENSITIVE: u32 = 8;
     pub const SPARSE: u32 = 9;
+    pub const SHORT_NAME: u32 = 10;
 }
 
 /// The attributes that a new file or directory has if nobody asks for others.
@@ -89,6 +103,26 @@ pub fn new_attributes(kind: Kind) -> u32 {
     match kind {
         Kind::Directory => 0,
         _ => attribute::ARCHIVE,
+    }
+}
+
+impl ShortName {
+    fn to_bytes(&self) -> Vec<u8> {
+        let head = Record::new().long([self.parent.cast_signed()]);
+        let head = head.int([(self.long.len() * 2) as u32]);
+        head.units(&self.long).units(&self.short).finish()
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        const HEAD: usize = 12;
+        let fields = Fields(bytes);
+        let long = fields.int(8)? as usize;
+        let short = bytes.len().checked_sub(HEAD + long)?;
+        Some(Self {
+            parent: fields.long(0)?.cast_unsigned(),
+            long: fields.units(HEAD, long)?,
+            short: fields.units(HEAD + long, short)?,
+        })
     }
 }
 
@@ -122,6 +156,10 @@ impl Overlay {
         item(tag::CASE_SENSITIVE, self.case_sensitive.then(Vec::new));
         let sparse = self.sparse.map(|bytes| bytes.to_le_bytes().to_vec());
         item(tag::SPARSE, sparse);
+        item(
+            tag::SHORT_NAME,
+            self.short_name.as_ref().map(ShortName::to_bytes),
+        );
         for stream in &self.streams {
             let value = Record::new().int([stream.number]).units(&stream.name);
             item(tag::STREAM, Some(value.finish()));
@@ -159,6 +197,7 @@ impl Overlay {
                 tag::EXTENDED_ATTRIBUTES => overlay.extended_attributes = unpack(value)?,
                 tag::CASE_SENSITIVE => overlay.case_sensitive = true,
                 tag::SPARSE => overlay.sparse = Some(item.long(0)?.cast_unsigned()),
+                tag::SHORT_NAME => overlay.short_name = Some(ShortName::of_bytes(value)?),
                 tag::STREAM => overlay.streams.push(NamedStream {
                     number: item.int(0)?,
                     name: item.units(4, length - 4)?,
@@ -190,6 +229,11 @@ mod tests {
             }],
             case_sensitive: true,
             sparse: Some(4096),
+            short_name: Some(ShortName {
+                parent: 5,
+                long: vec![0x61, 0x62],
+                short: vec![0x63],
+            }),
             streams: vec![NamedStream {
                 number: 7,
                 name: vec![0x61],

@@ -17,7 +17,7 @@
 //! A folder is shown by one volume that may change it at a time: another one would not know of its records. What a
 //! host loses that loses its power is not looked after.
 
-use super::overlay::{NamedStream, Overlay};
+use super::overlay::{NamedStream, Overlay, ShortName};
 use ntbox_kernel::host::file::{Directory, File, Identity, Metadata, Replace, now};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -90,6 +90,14 @@ impl Overlays {
         let entry = self.table.get(&file.identity);
         let same = entry.filter(|entry| entry.born == file.born);
         same.map(|entry| &entry.overlay)
+    }
+
+    /// The short names of what lies in the directory of that number, or has lain there: whose they are, [`of`](Self::of)
+    /// a file says.
+    pub fn short_names(&self, parent: u64) -> impl Iterator<Item = &ShortName> {
+        let all = self.table.values();
+        let names = all.filter_map(|entry| entry.overlay.short_name.as_ref());
+        names.filter(move |name| name.parent == parent)
     }
 
     /// Makes the folder, for a change of a file that is about to come: it is an entry of the root, whose times may be

@@ -11,7 +11,7 @@
 use super::attribute_list::Attribute;
 use super::names;
 use super::record::Record;
-use super::volume::{CLUSTER, FileNode, FileState, Object, OpenId, Volume, attribute};
+use super::volume::{CLUSTER, FileNode, FileState, Object, Open, OpenId, Volume, attribute};
 use super::waiting::Reply;
 use ntbox_kernel::host::file::Metadata;
 use ntbox_kernel::nt::{
@@ -22,8 +22,8 @@ use ntbox_kernel::nt::{
     FileNormalizedNameInformation, FilePositionInformation, FileStandardInformation,
     FileStandardLinkInformation, FileStatInformation, FileStatLxInformation, FileStreamInformation,
     LX_FILE_METADATA_HAS_DEVICE_ID, LX_FILE_METADATA_HAS_GID, LX_FILE_METADATA_HAS_MODE,
-    LX_FILE_METADATA_HAS_UID, NTSTATUS, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
-    STATUS_OBJECT_NAME_NOT_FOUND,
+    LX_FILE_METADATA_HAS_UID, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_INVALID_INFO_CLASS,
+    STATUS_INVALID_PARAMETER,
 };
 
 /// Bytes of `FILE_ALL_INFORMATION` in front of its name.
@@ -118,17 +118,30 @@ impl Volume {
         Ok(Some((seen, going)))
     }
 
-    /// The name of an open file as a query gives it.
+    /// The name of an open file as a query gives it: with the short names that it was opened by.
     ///
     /// # Errors
     /// `STATUS_INVALID_HANDLE`.
     pub fn name(&self, id: OpenId) -> Result<Vec<u16>, NTSTATUS> {
+        self.name_by(id, Open::as_opened)
+    }
+
+    /// Its name, of which `by` makes the path what it is to be.
+    fn name_by(
+        &self,
+        id: OpenId,
+        by: impl FnOnce(&Open, &[Vec<u16>]) -> Vec<Vec<u16>>,
+    ) -> Result<Vec<u16>, NTSTATUS> {
         let state = self.state();
         let mut name = self.description.prefix.clone();
         match state.file_of(id)?.object {
             // The volume has no name of its own below its device.
             Object::Volume => {}
-            _ => name.extend(names::join(&state.link_of(id)?.components)),
+            _ => {
+                let open = state.opens.get(&id).ok_or(STATUS_INVALID_HANDLE)?;
+                let components = by(open, &state.link_of(id)?.components);
+                name.extend(names::join(&components));
+            }
         }
         if let Some(stream) = &state.file_of(id)?.stream {
             name.push(names::COLON);
@@ -176,10 +189,12 @@ impl Volume {
             FileAttributeTagInformation => Record::new()
                 .int([state.attributes, state.reparse_tag])
                 .fixed(buffer),
-            FileNameInformation | FileNormalizedNameInformation => {
-                name(&self.name(id)?).cut(buffer, 4, 8)
+            FileNameInformation => name(&self.name(id)?).cut(buffer, 4, 8),
+            FileNormalizedNameInformation => {
+                let long = self.name_by(id, |_, components| components.to_vec())?;
+                name(&long).cut(buffer, 4, 8)
             }
-            FileAlternateNameInformation => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
+            FileAlternateNameInformation => self.alternate_name(id, buffer)?,
             FileCompressionInformation => {
                 let is_sparse = state.attributes & attribute::SPARSE_FILE != 0;
                 let size = if is_sparse {

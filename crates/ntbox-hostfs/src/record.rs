@@ -42,6 +42,10 @@ impl Record {
         self.bytes.resize(self.bytes.len().max(length), 0);
         self
     }
+    /// Bytes so far.
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
     /// The record.
     pub fn finish(self) -> Vec<u8> {
         self.bytes

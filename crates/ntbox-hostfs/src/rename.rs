@@ -106,7 +106,7 @@ impl Volume {
             for below in state.open_below(&old_path) {
                 state.break_oplock(below, id, Operation::Rename, effects)?;
             }
-            if !state.open_below(&old_path).is_empty() {
+            if state.is_open_below(&old_path) {
                 return Err(STATUS_ACCESS_DENIED);
             }
         }
@@ -153,6 +153,7 @@ impl Volume {
         if replaces && !is_own {
             place.end_names(state);
         }
+        state.forget_short_name(&old_path);
         state.moved(&old_path, &new_path);
         let link = state.link_of_mut(id)?;
         link.parent = Some(Arc::clone(&to));
@@ -167,6 +168,9 @@ impl Volume {
             let attributes = state.attributes(&metadata) | attribute::ARCHIVE;
             state.set_attributes(&metadata, attributes);
         }
+        // What is called otherwise has no short name, and what was replaced no name.
+        let old_last = old_path.last().map_or(&[][..], Vec::as_slice);
+        state.drop_short_name(&metadata, &from, old_last);
         if let Some(replaced) = replaced {
             state.report(&[replaced], effects);
         }
@@ -279,6 +283,9 @@ impl Place {
         let Some(existing) = &self.resolved.existing else {
             return;
         };
+        if let Some(long) = self.resolved.components.last() {
+            state.drop_short_name(&existing.metadata, &self.directory, long);
+        }
         let Some(node) = state.files.get_mut(&existing.metadata.identity) else {
             return;
         };
@@ -310,6 +317,10 @@ impl State {
         files
             .flat_map(|(identity, _)| self.with_streams(*identity))
             .collect()
+    }
+    /// Whether a handle is open on something strictly below `path`.
+    pub(super) fn is_open_below(&self, path: &[Vec<u16>]) -> bool {
+        !self.open_below(path).is_empty()
     }
     /// Follows a move in the paths of names below it that are still referenced.
     fn moved(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {

@@ -30,6 +30,8 @@ const MAXIMUM_LINKS: u32 = 32;
 pub(super) trait Lookup {
     /// Whether names in a directory are told apart by case.
     fn tells_case(&self, directory: &Directory) -> bool;
+    /// What the entry of a directory is called that has this short name, and the short name as it is kept.
+    fn long_name(&self, directory: &Directory, short: &[u16]) -> Option<(OsString, Vec<u16>)>;
 }
 
 /// As the host has them.
@@ -39,6 +41,9 @@ struct Exactly;
 impl Lookup for Exactly {
     fn tells_case(&self, _: &Directory) -> bool {
         true
+    }
+    fn long_name(&self, _: &Directory, _: &[u16]) -> Option<(OsString, Vec<u16>)> {
+        None
     }
 }
 
@@ -73,6 +78,8 @@ pub struct Resolved {
     pub name: OsString,
     /// What is there; `None` if nothing is.
     pub existing: Option<Existing>,
+    /// The components that were given by short names: where, and these.
+    pub short_names: Vec<(usize, Vec<u16>)>,
 }
 
 /// An entry that exists, with the link followed if it is one.
@@ -153,10 +160,15 @@ impl Tree {
         let mut stack = vec![self.root()?];
         let mut components = Vec::with_capacity(path.len());
         let mut budget = MAXIMUM_LINKS;
+        let mut short_names = Vec::new();
         for (number, (name, component)) in way.iter().zip(path).enumerate() {
             let here = shown(&stack, component)?;
-            let (name, metadata) =
-                find(here, name, component, lookup)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
+            let Found {
+                name,
+                metadata,
+                short,
+            } = find(here, name, component, lookup)?.ok_or(STATUS_OBJECT_PATH_NOT_FOUND)?;
+            short_names.extend(short.map(|short| (number, short)));
             if stops(&metadata, number) {
                 return Err(STATUS_REPARSE);
             }
@@ -177,15 +189,22 @@ impl Tree {
         }
         let component = path.last().ok_or(STATUS_OBJECT_NAME_INVALID)?;
         let parent = Arc::clone(shown(&stack, component)?);
-        let Some((name, metadata)) = find(&parent, last, component, lookup)? else {
+        let Some(found) = find(&parent, last, component, lookup)? else {
             components.push(component.clone());
             return Ok(Resolved {
                 components,
                 parent,
                 name: last.clone(),
                 existing: None,
+                short_names,
             });
         };
+        let Found {
+            name,
+            metadata,
+            short,
+        } = found;
+        short_names.extend(short.map(|short| (way.len(), short)));
         if stops(&metadata, way.len()) {
             return Err(STATUS_REPARSE);
         }
@@ -204,6 +223,7 @@ impl Tree {
             parent,
             name,
             existing: Some(existing),
+            short_names,
         })
     }
 
@@ -420,20 +440,53 @@ fn on_the_way(status: NTSTATUS) -> NTSTATUS {
     }
 }
 
-/// Finds an entry: as written, else differing in case. Several of those: the first in order.
+/// An entry that was found.
+struct Found {
+    /// As the host calls it.
+    name: OsString,
+    metadata: Metadata,
+    /// The short name that it was found by.
+    short: Option<Vec<u16>>,
+}
+
+/// Finds an entry: as written, else differing in case, else by its short name. Several that differ in case: the first
+/// in order.
 fn find(
     directory: &Directory,
     name: &OsStr,
     component: &[u16],
     lookup: &dyn Lookup,
-) -> Result<Option<(OsString, Metadata)>, NTSTATUS> {
-    let missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
-    match directory.metadata_of(name) {
-        Ok(metadata) => return Ok(Some((name.to_owned(), metadata))),
-        Err(error) if missing(&error) && !lookup.tells_case(directory) => {}
-        Err(error) if missing(&error) => return Ok(None),
-        Err(error) => return Err(host_status::of(&error)),
+) -> Result<Option<Found>, NTSTATUS> {
+    let there = |name: OsString, short| match directory.metadata_of(&name) {
+        Ok(metadata) => Ok(Some(Found {
+            name,
+            metadata,
+            short,
+        })),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(host_status::of(&error)),
+    };
+    if let Some(found) = there(name.to_owned(), None)? {
+        return Ok(Some(found));
     }
+    if !lookup.tells_case(directory)
+        && let Some(name) = find_in_another_case(directory, name, component)?
+        && let Some(found) = there(name, None)?
+    {
+        return Ok(Some(found));
+    }
+    match lookup.long_name(directory, component) {
+        Some((name, short)) => there(name, Some(short)),
+        None => Ok(None),
+    }
+}
+
+/// The first entry that differs in case alone.
+fn find_in_another_case(
+    directory: &Directory,
+    name: &OsStr,
+    component: &[u16],
+) -> Result<Option<OsString>, NTSTATUS> {
     let mut best: Option<(Vec<u16>, OsString)> = None;
     let ascii = component.iter().all(|unit| *unit < 0x80);
     for candidate in directory.names().map_err(|error| host_status::of(&error))? {
@@ -449,14 +502,7 @@ fn find(
             best = Some((shown, candidate));
         }
     }
-    let Some((_, found)) = best else {
-        return Ok(None);
-    };
-    match directory.metadata_of(&found) {
-        Ok(metadata) => Ok(Some((found, metadata))),
-        Err(error) if missing(&error) => Ok(None),
-        Err(error) => Err(host_status::of(&error)),
-    }
+    Ok(best.map(|(_, found)| found))
 }
 
 #[cfg(all(test, unix))]

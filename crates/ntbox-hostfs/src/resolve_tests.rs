@@ -11,6 +11,9 @@ impl Lookup for InAnyCase {
     fn tells_case(&self, _: &Directory) -> bool {
         false
     }
+    fn long_name(&self, _: &Directory, _: &[u16]) -> Option<(OsString, Vec<u16>)> {
+        None
+    }
 }
 
 fn tree() -> (TempDir, Tree) {

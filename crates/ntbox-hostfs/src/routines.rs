@@ -437,17 +437,16 @@ fn sparse_control(request: &Request, parameters: &Control) -> Result<Worked, NTS
         return Ok(worked);
     }
     let (input_length, room) = (parameters.InputBufferLength, parameters.OutputBufferLength);
-    let (input, output) = match code & 3 {
+    let is_neither = code & 3 == 3;
+    let input = match is_neither {
         // SAFETY: the request is the caller's, with the buffers of its method.
-        3 => unsafe {
-            (
-                buffers::type3_input(parameters)?,
-                buffers::output(request.irp, room)?,
-            )
-        },
-        // SAFETY: as above. Nothing is written to an output here.
-        _ => unsafe { (&*buffers::buffered(request.irp, input_length)?, &mut [][..]) },
+        true => unsafe { buffers::type3_input(parameters) }?,
+        // SAFETY: as above.
+        false => unsafe { buffers::buffered(request.irp, input_length) }?,
     };
+    // SAFETY: as above.
+    let given = is_neither.then(|| unsafe { buffers::output(request.irp, room) });
+    let output = given.transpose()?.unwrap_or_default();
     let input = input.to_vec();
     let caller = Transfer {
         process: request.process(),

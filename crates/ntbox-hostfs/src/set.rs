@@ -17,10 +17,10 @@ use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
     FileAllocationInformation, FileBasicInformation, FileCaseSensitiveInformation,
     FileDispositionInformation, FileDispositionInformationEx, FileEndOfFileInformation,
-    FileValidDataLengthInformation, NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE,
-    STATUS_DIRECTORY_NOT_EMPTY, STATUS_FILE_DELETED, STATUS_INFO_LENGTH_MISMATCH,
-    STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_MEDIA_WRITE_PROTECTED,
-    STATUS_SUCCESS, STATUS_USER_MAPPED_FILE,
+    FileShortNameInformation, FileValidDataLengthInformation, NTSTATUS, STATUS_ACCESS_DENIED,
+    STATUS_CANNOT_DELETE, STATUS_DIRECTORY_NOT_EMPTY, STATUS_FILE_DELETED,
+    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER,
+    STATUS_MEDIA_WRITE_PROTECTED, STATUS_SUCCESS, STATUS_USER_MAPPED_FILE,
 };
 use ntbox_kernel::user::cache;
 use std::sync::Arc;
@@ -99,6 +99,7 @@ impl Volume {
             }),
             FileAllocationInformation => length(8)
                 .and_then(|()| self.set_allocation(id, fields.long(0).unwrap_or(-1), effects)),
+            FileShortNameInformation => length(8).and_then(|()| self.set_short_name(id, fields)),
             FileCaseSensitiveInformation => {
                 length(4).and_then(|()| self.set_case_flags(id, fields))
             }

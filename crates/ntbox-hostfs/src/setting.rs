@@ -19,9 +19,9 @@ use ntbox_kernel::nt::stack_location::SetFile;
 use ntbox_kernel::nt::{
     FileAllocationInformation, FileDispositionInformation, FileDispositionInformationEx,
     FileEndOfFileInformation, FileLinkInformation, FileLinkInformationEx, FilePositionInformation,
-    FileRenameInformation, FileRenameInformationEx, FileValidDataLengthInformation, NTSTATUS,
-    STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER, STATUS_NOT_SAME_DEVICE, STATUS_SUCCESS,
-    unicode,
+    FileRenameInformation, FileRenameInformationEx, FileShortNameInformation,
+    FileValidDataLengthInformation, NTSTATUS, STATUS_INFO_LENGTH_MISMATCH,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SAME_DEVICE, STATUS_SUCCESS, unicode,
 };
 
 /// What a class sets.
@@ -74,6 +74,7 @@ pub fn breaks_oplock(class: i32, buffer: &[u8]) -> Option<Operation> {
         FileEndOfFileInformation | FileAllocationInformation | FileValidDataLengthInformation => {
             Some(Operation::Size)
         }
+        FileShortNameInformation => Some(Operation::Rename),
         _ => matches!(of(class), Setting::Name { link: false, .. }).then_some(Operation::Rename),
     }
 }
@@ -171,4 +172,19 @@ fn target(
         name,
         flags,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "Breaking Oplocks" has one page for renames, short names and links; a link breaks those of what it replaces alone.
+    #[test]
+    fn names_break_oplocks_of_the_file() {
+        let rename = Some(Operation::Rename);
+        assert_eq!(breaks_oplock(FileRenameInformation, &[]), rename);
+        assert_eq!(breaks_oplock(FileShortNameInformation, &[]), rename);
+        assert_eq!(breaks_oplock(FileLinkInformation, &[]), None);
+        assert_eq!(breaks_oplock(FilePositionInformation, &[]), None);
+    }
 }

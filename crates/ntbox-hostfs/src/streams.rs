@@ -298,6 +298,7 @@ impl Wanted<'_> {
                 whole_object: self.whole.object,
                 named,
             }),
+            short_names: self.whole.short_names,
         })
     }
 }

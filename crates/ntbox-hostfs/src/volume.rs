@@ -170,6 +170,15 @@ pub struct StreamOf {
     pub removed: bool,
 }
 
+/// A component by whose short name a file was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedBy {
+    /// Which component.
+    pub at: usize,
+    /// Its short name.
+    pub short: Vec<u16>,
+}
+
 /// A file object (CCB).
 #[derive(Debug)]
 pub struct Open {
@@ -183,6 +192,8 @@ pub struct Open {
     pub shared: Use,
     /// Access that was granted.
     pub granted: u32,
+    /// The components of its name that were given by short names.
+    pub(super) opened_by: Vec<OpenedBy>,
     /// The key of its oplocks, if it was opened with one.
     pub oplock_key: Option<Key>,
     /// It was opened by the id of its file, and so has no name that it could change or delete.

@@ -8,8 +8,7 @@ use crate::kernel::{complete, complete_as_is, current_location, mark_pending};
 use core::ffi::c_void;
 use wdk_sys::{
     FILE_DELETE_ON_CLOSE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ,
-    IRP_MN_NOTIFY_CHANGE_DIRECTORY, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_ACCESS_DENIED,
-    STATUS_SUCCESS,
+    IRP_MN_QUERY_DIRECTORY, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_ACCESS_DENIED, STATUS_SUCCESS,
 };
 
 /// What a program notices.
@@ -73,7 +72,7 @@ unsafe extern "C" fn shortened(_device: PDEVICE_OBJECT, irp: PIRP, _: *mut c_voi
 
 unsafe extern "C" fn wait_for_listing(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let minor = u32::from((*current_location(irp)).MinorFunction);
-    if minor == IRP_MN_NOTIFY_CHANGE_DIRECTORY {
+    if minor != IRP_MN_QUERY_DIRECTORY {
         return dispatch(device, irp);
     }
     wait(device, irp)

@@ -24,8 +24,8 @@ const BY_ID: u32 = 0x2000;
 const NAME: u32 = 9;
 
 /// FileRenameInformation, and its kin; FileLinkInformation, which may change the case of the name that the file has, and
-/// its kin.
-const RENAMES: [u32; 8] = [10, 56, 65, 66, 11, 57, 72, 73];
+/// its kin; FileShortNameInformation, which may take the name away that the file was opened by.
+const RENAMES: [u32; 9] = [10, 56, 65, 66, 11, 57, 72, 73, 40];
 
 /// STATUS_REPARSE.
 const REPARSE: NTSTATUS = 0x104;

@@ -63,6 +63,27 @@ fn an_open_waits_for_the_acknowledgment() {
 }
 
 #[test]
+fn zeroes_break_as_a_write_does() {
+    for mix in mixes() {
+        let (_alone, volumes) = turn(mix);
+        file_with_a_byte(r"\??\H:\op0");
+        let owner = open(r"\??\H:\op0", FILE_OPEN, 0);
+        let two = granted(&owner, code::FSCTL_REQUEST_OPLOCK_LEVEL_2);
+        // To ask which bytes have room breaks nothing.
+        let range: Vec<u8> = [0, 1_u64].into_iter().flat_map(u64::to_le_bytes).collect();
+        succeeded(owner.fs_control(code::FSCTL_QUERY_ALLOCATED_RANGES, &range, 16));
+        assert!(two.is_outstanding());
+        succeeded(owner.fs_control(code::FSCTL_SET_ZERO_DATA, &range, 0));
+        adversary::drain();
+        assert!(!two.is_outstanding(), "the oplock is not broken");
+        assert_eq!(succeeded(two.wait()).information, TO_NONE);
+        drop(owner);
+        std::fs::remove_file(volumes.disk.0.join("op0")).unwrap();
+        adversary::configure(0, Mix::quiet());
+    }
+}
+
+#[test]
 fn closing_acknowledges_and_cancelling_gives_up() {
     for mix in mixes() {
         let (_alone, volumes) = turn(mix);

@@ -11,6 +11,7 @@ mod opening;
 mod oplocks;
 mod remount;
 mod reparse;
+mod short_names;
 mod sparse;
 mod stream_changes;
 mod streams;

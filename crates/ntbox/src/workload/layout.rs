@@ -119,12 +119,22 @@ pub fn room_control(draw: u8, offset: i64, length: u32) -> (u32, Vec<u8>, u32) {
             .collect()
     };
     match draw % 4 {
-        0 => (FSCTL_SET_SPARSE, vec![(draw % 3 != 0).into()], 0),
+        0 => (FSCTL_SET_SPARSE, vec![(!draw.is_multiple_of(3)).into()], 0),
         1 => (FSCTL_SET_ZERO_DATA, range(end), 0),
         // Of a file whose zeroes do not end with clusters.
         2 => (FSCTL_SET_ZERO_DATA, range(end - 100), 0),
         _ => (FSCTL_QUERY_ALLOCATED_RANGES, range(end), 80),
     }
+}
+
+/// `FILE_NAME_INFORMATION`, as a short name is set by.
+pub fn name_information(name: &str) -> Vec<u8> {
+    let units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut bytes = (units.len() as u32).to_le_bytes().to_vec();
+    bytes.extend(units);
+    // The structure has room for one unit, and is padded.
+    bytes.resize(bytes.len().max(size_of::<FILE_NAME_INFORMATION>()), 0);
+    bytes
 }
 
 /// A list of one extended attribute, as `NtSetEaFile` takes it.

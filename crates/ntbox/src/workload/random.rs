@@ -6,7 +6,7 @@
 
 use super::layout::{
     DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS, Mask, OWNER_GROUP_DACL, basic_information,
-    extended_attribute, label_again, rename_information, room_control,
+    extended_attribute, label_again, name_information, rename_information, room_control,
 };
 use super::mapped::Mapped;
 use super::scenarios::removal;
@@ -26,7 +26,9 @@ use crate::user::{
 /// Handles open at a time.
 const HANDLES: usize = 6;
 /// Files the operations choose from.
-pub(super) const NAMES: usize = 8;
+const NAMES: usize = 8;
+/// What the files may be called besides; until one is, it is the name of a file of its own.
+const SHORT_NAMES: [&str; 2] = ["R~1", "R~2.X"];
 /// After so many operations a program is started.
 const OPERATIONS_OF_PROGRAM: u64 = 2000;
 
@@ -64,7 +66,7 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             2..=3 => ask_volume(worker),
             // They are ten requests and more.
             4 if worker.one_in(4) => match worker.random.u8(..4) {
-                0..=2 => sequences::follow(worker, root),
+                0..=2 => sequences::follow(worker, root, NAMES),
                 _ => sequences::tell_case_apart(worker, root),
             },
             5 => mapped.touch(worker),
@@ -79,8 +81,11 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
     }
     while mapped.unmap(worker) {}
     drop(page_file);
-    for number in 0..NAMES {
-        let path = name(root, number);
+    let short_names = SHORT_NAMES.map(|name| format!("{root}\\{name}"));
+    for path in short_names
+        .into_iter()
+        .chain((0..NAMES).map(|number| name(root, number)))
+    {
         let gone = worker.open(&path, |open| {
             open.access(DELETE | SYNCHRONIZE)
                 .options(synchronous(FILE_DELETE_ON_CLOSE))
@@ -294,6 +299,20 @@ fn by_mdl(worker: &mut Worker, path: &str, file: &File, offset: i64, length: u32
     }
 }
 
+/// Gives the file a short name, takes it away, or asks for it.
+fn short_name(worker: &mut Worker, path: &str, file: &File) {
+    let name = [SHORT_NAMES[0], SHORT_NAMES[1], ""][worker.random.usize(..3)];
+    if worker.one_in(4) {
+        worker.retried("query short name", path, Mask::None, || {
+            file.query_information(FileAlternateNameInformation, 64)
+        });
+    } else {
+        worker.retried("set short name", path, Mask::None, || {
+            file.set_information(FileShortNameInformation, &name_information(name))
+        });
+    }
+}
+
 /// Makes the file sparse or not, takes the room of some bytes away, or asks which have room.
 fn room(worker: &mut Worker, path: &str, file: &File, (offset, length): (i64, u32)) {
     let (code, input, room) = room_control(worker.random.u8(..), offset, length);
@@ -342,7 +361,10 @@ fn step(
 
 /// By its whole name, or relative to the directory.
 fn open_one(worker: &mut Worker, root: &str, directory: &File, open: &mut Vec<Open>) {
-    let path = name(root, worker.random.usize(..NAMES));
+    let path = match worker.random.usize(..NAMES + SHORT_NAMES.len()) {
+        number if number < NAMES => name(root, number),
+        number => format!("{root}\\{}", SHORT_NAMES[number - NAMES]),
+    };
     let below = worker.one_in(4).then_some((directory, root));
     let disposition = [
         FILE_OPEN,
@@ -399,7 +421,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
     let (file, path) = (&open.file, &open.path);
     let offset = i64::from(worker.random.u32(..16)) * 4096;
     let length = worker.random.u32(1..=4) * 4096;
-    match worker.random.u8(..25) {
+    match worker.random.u8(..26) {
         0..=3 => {
             worker.retried("read", path, Mask::None, || file.read(Some(offset), length));
         }
@@ -496,6 +518,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
             let mapping = draw_mapping(worker);
             map(worker, open, mapping);
         }
+        25 => short_name(worker, path, file),
         24 => room(worker, path, file, (offset, length)),
         _ => {
             let basic = basic_information(0, 0, 0, 0, [0x20, 0x80, 0x22][worker.random.usize(..3)]);

@@ -1,7 +1,6 @@
 //! Requests of the random workload that belong together.
 
 use super::layout::Mask;
-use super::random::NAMES;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::user::access::{
@@ -9,10 +8,10 @@ use crate::user::access::{
 };
 use crate::user::{File, query_attributes};
 
-/// Makes a symbolic link to one of the files, or a mount point for the directory, opens what it leads to, and takes it
+/// Makes a symbolic link to one of the `names` files, or a mount point for the directory, opens what it leads to, and takes it
 /// away.
-pub(super) fn follow(worker: &mut Worker, root: &str) {
-    let number = worker.random.usize(..NAMES);
+pub(super) fn follow(worker: &mut Worker, root: &str, names: usize) {
+    let number = worker.random.usize(..names);
     let (tag, target, kind) = match worker.random.bool() {
         true => (reparse::SYMBOLIC_LINK, format!("r{number}"), 0),
         false => (reparse::MOUNT_POINT, worker.full(root), FILE_DIRECTORY_FILE),

@@ -9,7 +9,7 @@ use crate::nt::*;
 use crate::user::Writer;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
 
-const FILE_CLASSES: [i32; 16] = [
+const FILE_CLASSES: [i32; 18] = [
     FileBasicInformation,
     FileStandardInformation,
     FileNetworkOpenInformation,
@@ -25,6 +25,8 @@ const FILE_CLASSES: [i32; 16] = [
     FileStandardLinkInformation,
     FileStatInformation,
     FileCaseSensitiveInformation,
+    FileAlternateNameInformation,
+    FileNormalizedNameInformation,
     FileMaximumInformation,
 ];
 
@@ -36,7 +38,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..120) {
+        match random.u8(..122) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -214,6 +216,10 @@ impl Operation {
             116 => Self::Remove {
                 how: [Removal::Ask, Removal::TakeOut, Removal::Pull][random.usize(..3)],
             },
+            120..=121 => Self::ShortName {
+                slot,
+                name: ["A~1", "D~1", "A~1", "D~1", ""][random.usize(..5)],
+            },
             118..=119 => Self::Room {
                 slot,
                 draw: random.u8(..),
@@ -350,7 +356,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 37);
+        assert_eq!(kinds.len(), 38);
     }
 
     #[test]

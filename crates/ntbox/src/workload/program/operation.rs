@@ -7,9 +7,11 @@ use crate::user::Writer;
 pub const SLOTS: u8 = 6;
 
 /// Names in a thread's directory. Some are directories in one moment and files in another; two
-/// differ in case alone, in two directories; two are streams.
-pub const NAMES: [&str; 13] = [
+/// differ in case alone, in two directories; two are streams. The last ones
+/// may be short names.
+pub const NAMES: [&str; 15] = [
     "a", "b", "c", "A", "d1", "d2", r"d1\a", r"d1\b", r"d2\c", "e.txt", "a:s", "d1:s", r"d1\A",
+    "A~1", r"D~1\a",
 ];
 
 /// Bytes of a block: transfers begin and end at blocks.
@@ -203,6 +205,8 @@ pub enum Operation {
     SetEnd { slot: u8, class: i32, size: i64 },
     /// Has a directory tell names apart by case, or not.
     TellCase { slot: u8, on: bool },
+    /// Sets the short name of a file or directory, or takes it away.
+    ShortName { slot: u8, name: &'static str },
     /// Makes a file sparse, takes room of blocks away, or asks which have it.
     Room {
         slot: u8,

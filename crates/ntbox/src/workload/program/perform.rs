@@ -1,8 +1,8 @@
 //! What each operation calls.
 
 use super::super::layout::{
-    Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, rename_information,
-    room_control,
+    Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, name_information,
+    rename_information, room_control,
 };
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part, Removal};
@@ -135,6 +135,11 @@ impl Runner {
             Operation::SetEnd { slot, class, size } => {
                 self.call(slot, "set end", Mask::None, |file| {
                     file.set_information(class, &size.to_le_bytes())
+                });
+            }
+            Operation::ShortName { slot, name } => {
+                self.call(slot, "set short name", Mask::None, |file| {
+                    file.set_information(FileShortNameInformation, &name_information(name))
                 });
             }
             Operation::Room {

@@ -144,6 +144,12 @@ impl fmt::Display for Operation {
                 };
                 write!(f, "set {what} of handle {slot} to {size}")
             }
+            Self::ShortName { slot, name: "" } => {
+                write!(f, "take the short name of handle {slot} away")
+            }
+            Self::ShortName { slot, name } => {
+                write!(f, "set the short name of handle {slot} to {name}")
+            }
             Self::Room {
                 slot,
                 draw,
