@@ -141,8 +141,9 @@ fn the_examples_in_c_compile() {
     assert_eq!(compiled, 5, "pages with C");
 }
 
-/// A report without the middle, which has threads, addresses, events in the order in which they came, and
-/// calls on a stack, among which an earlier one's may lie: what is wrong and where, and what to do.
+/// A report without the middle, which has addresses, events in the order in which they came, and calls on a stack, among
+/// which an earlier one's may lie, and without which thread it was (the lazy writer may come before the program): what
+/// is wrong and where, and what to do.
 fn stable(report: &str) -> Vec<&str> {
     let wrong = report
         .lines()
@@ -151,7 +152,8 @@ fn stable(report: &str) -> Vec<&str> {
         .lines()
         .skip_while(|line| !line.starts_with("  what to do: "));
     let advice = advice.take_while(|line| !line.starts_with("  the same again: "));
-    wrong.chain(advice).collect()
+    let of_any_thread = |line| str::rsplit_once(line, " by thread ").map_or(line, |(what, _)| what);
+    wrong.chain(advice).map(of_any_thread).collect()
 }
 
 /// The report as a page shows it: the command without the folders of the machine.
