@@ -111,6 +111,29 @@ pub fn work_in(place: &Path) -> std::io::Result<Vec<String>> {
         let text = fs::read(at("sized"))?;
         Ok(format!("{} {:?}", text.len(), &text[9_995..]))
     });
+    tell("holes", {
+        fs::write(at("holes"), vec![b'x'; 5 << 12])?;
+        allocate(&at("holes"), &["--punch-hole"], 1 << 12, (2 << 12) + 5);
+        allocate(&at("holes"), &["--punch-hole"], 6 << 12, 1 << 12);
+        let text = fs::read(at("holes"))?;
+        let zeroes = text.iter().filter(|byte| **byte == 0).count();
+        Ok(format!("{} {zeroes} {}", text.len(), parts(&at("holes"))))
+    });
+    tell("zeroes", {
+        fs::write(at("zeroed"), vec![b'x'; 1 << 14])?;
+        allocate(
+            &at("zeroed"),
+            &["--zero-range", "--keep-size"],
+            16_000,
+            1000,
+        );
+        let kept = fs::metadata(at("zeroed"))?.len();
+        allocate(&at("zeroed"), &["--zero-range"], 5000, 15_000);
+        let text = fs::read(at("zeroed"))?;
+        let before = text.iter().position(|byte| *byte == 0);
+        let after = text.iter().rposition(|byte| *byte != 0);
+        Ok(format!("{kept} {} {before:?} {after:?}", text.len()))
+    });
     tell("appended", {
         fs::write(at("log"), b"1")?;
         let mut one = OpenOptions::new().append(true).open(at("log"))?;
@@ -151,6 +174,34 @@ pub fn work_in(place: &Path) -> std::io::Result<Vec<String>> {
         done(File::open(at("a"))?.sync_all())
     });
     Ok(seen)
+}
+
+/// `fallocate` of a range.
+fn allocate(file: &Path, options: &[&str], start: u32, length: u32) {
+    let range = [("--offset", start), ("--length", length)];
+    let mut command = Command::new("fallocate");
+    command.args(options);
+    for (option, bytes) in range {
+        command.arg(option).arg(bytes.to_string());
+    }
+    let output = run(command.arg(file));
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Where data and holes begin, as who reads finds them and as who writes alone; and what is behind the end.
+fn parts(file: &Path) -> String {
+    let program = r#"
+import errno, os, sys
+for how in os.O_RDONLY, os.O_WRONLY:
+    f = os.open(sys.argv[1], how)
+    print(*(os.lseek(f, at, whence) for at in (0, 4097, 12288, 20479) for whence in (os.SEEK_DATA, os.SEEK_HOLE)))
+    for at in 20480, 99999:
+        try: print(os.lseek(f, at, os.SEEK_HOLE))
+        except OSError as e: print(errno.errorcode[e.errno])
+"#;
+    let output = run(Command::new("python3").args(["-c", program]).arg(file));
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What lies below a directory: of each name what it is, its mode and its data.

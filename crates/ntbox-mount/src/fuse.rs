@@ -14,8 +14,8 @@ use crate::{attributes, server};
 use fuser::{
     BsdFileFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
     LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyLock, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow,
-    WriteFlags,
+    ReplyEmpty, ReplyEntry, ReplyLock, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
+    TimeOrNow, WriteFlags,
 };
 use ntbox_kernel::processor::thread;
 use std::ffi::OsStr;
@@ -429,9 +429,23 @@ impl Filesystem for Fuse {
             self,
             request,
             reply,
-            server.reserve(file.0, offset, length, mode),
+            server.allocate(file.0, offset, length, mode),
             ok
         );
+    }
+
+    fn lseek(
+        &self,
+        request: &Request,
+        node: INodeNo,
+        file: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let server = &self.0.server;
+        let sought = server.seek(node.0, file.0, offset, whence);
+        answer!(self, request, reply, sought, ReplyLseek::offset);
     }
 
     fn getlk(

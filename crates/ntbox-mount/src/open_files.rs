@@ -5,7 +5,7 @@ use crate::listing::Listing;
 use crate::volume::Handle;
 use fuser::Errno;
 use ntbox_hostfs::volume::SECTOR;
-use ntbox_kernel::user::access::FILE_WRITE_DATA;
+use ntbox_kernel::user::access::{FILE_READ_DATA, FILE_WRITE_DATA};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -27,6 +27,10 @@ impl OpenFile {
     /// It may be written.
     pub fn writes(&self) -> bool {
         self.access & FILE_WRITE_DATA != 0
+    }
+    /// It may be read.
+    pub fn reads(&self) -> bool {
+        self.access & FILE_READ_DATA != 0
     }
     /// The handle for locks: one of its own, so that who waits for a lock keeps nobody from reading; the file's where
     /// there is none, as when it had no name any more.

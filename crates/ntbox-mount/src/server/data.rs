@@ -2,22 +2,18 @@
 
 use super::Server;
 use super::change::end_of;
-use crate::bytes::Fields;
 use crate::errors::Result;
 use crate::locks::Asked;
 use crate::open_files::OpenFile;
 use crate::volume::{Handle, Wanted, offset};
 use fuser::Errno;
 use ntbox_kernel::nt::{
-    FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE, FILE_STANDARD_INFORMATION,
-    FILE_WRITE_THROUGH, FileAllocationInformation, FileEndOfFileInformation,
-    FileStandardInformation,
+    FILE_NO_INTERMEDIATE_BUFFERING, FILE_NON_DIRECTORY_FILE, FILE_WRITE_THROUGH,
 };
 use ntbox_kernel::user::access::{
     FILE_READ_ATTRIBUTES, FILE_READ_DATA, FILE_READ_EA, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA,
     FILE_WRITE_EA,
 };
-use std::mem::offset_of;
 use std::sync::OnceLock;
 
 /// The rights for how a file is opened. With them its state can be told and changed when it has no name any more.
@@ -90,29 +86,6 @@ impl Server {
             }
         }
         self.with(node, FILE_WRITE_DATA, flush)
-    }
-
-    /// Reserves room for data; what is to be there is zeros.
-    pub fn reserve(&self, file: u64, start: u64, length: u64, mode: i32) -> Result<()> {
-        let keeps_size = match mode {
-            0 => false,
-            libc::FALLOC_FL_KEEP_SIZE => true,
-            _ => return Err(Errno::EOPNOTSUPP.into()),
-        };
-        let end = end_of(start, length).map_err(|_| Errno::EFBIG)?;
-        let file = self.open.file(file)?;
-        let bytes = size_of::<FILE_STANDARD_INFORMATION>() as u32;
-        let data = file.handle.query(FileStandardInformation, bytes)?;
-        let size = Fields(&data).long(offset_of!(FILE_STANDARD_INFORMATION, EndOfFile));
-        if end <= size {
-            return Ok(());
-        }
-        let class = if keeps_size {
-            FileAllocationInformation
-        } else {
-            FileEndOfFileInformation
-        };
-        Ok(file.handle.set(class, &end.to_le_bytes())?)
     }
 
     /// A program has closed a file; what it has locked is free.

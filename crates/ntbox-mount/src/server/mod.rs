@@ -2,6 +2,7 @@
 
 mod change;
 mod data;
+mod holes;
 mod make;
 
 use crate::attributes;
