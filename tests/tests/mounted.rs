@@ -142,7 +142,8 @@ fn every_name_of_posix_is_one() {
     mounted.unmount().expect_code(0);
 }
 
-/// A thousand files open at a time, and a directory of many entries that is emptied while it is read.
+/// A thousand files open at a time, a directory of many entries that is emptied while it is read, and one of a hundred
+/// thousand.
 #[test]
 fn there_may_be_many_of_everything() {
     if is_left_out() {
@@ -186,6 +187,30 @@ fn there_may_be_many_of_everything() {
             *name
         );
     }
+    // Made below: a hundred thousand creates through the mount would show nothing that a thousand do not.
+    let below = mounted.directory().join("vast");
+    fs::create_dir(&below).unwrap();
+    for number in 0..100_000 {
+        File::create_new(below.join(number.to_string())).unwrap();
+    }
+    let vast = mounted.place().join("vast");
+    let mut listed: Vec<u32> = fs::read_dir(&vast)
+        .unwrap()
+        .map(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    listed.sort_unstable();
+    assert!(listed.into_iter().eq(0..100_000));
+    fs::remove_file(vast.join("99999")).unwrap();
+    fs::rename(vast.join("0"), vast.join("99999")).unwrap();
+    assert_eq!(fs::read_dir(&vast).unwrap().count(), 99_999);
     mounted.unmount().expect_code(0);
 }
 
