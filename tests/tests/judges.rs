@@ -1,8 +1,8 @@
 //! Test suites and programs that nobody here wrote, on the bare volume and under fsglass in four ways: what the bare
 //! volume does not do is a list with reasons, and under drivers every verdict is that of the bare volume.
 //!
-//! `./dev judges` runs them, each with all it can do; with `FSGLASS_JUDGES=bounded` they do a part of it, in two minutes.
-//! Without the variable they are left out: the judges are not built then.
+//! `./dev judges` runs them, each with all it can do; with `FSGLASS_JUDGES=bounded`, as in `./dev test`, they do a part
+//! of it, in two minutes. Without the variable they are left out: the judges are not built then.
 #![cfg(target_os = "linux")]
 
 use fsglass_tests::drivers::{self, Profile};
@@ -67,7 +67,7 @@ fn judge(name: &str) {
         return;
     }
     let Some(length) = length() else {
-        println!("skipped: judges run by ./dev judges");
+        println!("skipped: judges run in ./dev test without a filter, and by ./dev judges");
         return;
     };
     let judge = judges::named(name);

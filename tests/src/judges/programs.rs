@@ -36,6 +36,7 @@ truncate = 5
 fsync = 1
 fdatasync = 1
 posix_fallocate = 2
+punch_hole = 5
 sendfile = 2
 posix_fadvise = 1
 copy_file_range = 2
@@ -313,6 +314,7 @@ const STRESSORS: &[(&str, u32, u32)] = &[
     ("fallocate", 1, 50),
     ("fcntl", 2, 2000),
     ("flock", 10, 5000),
+    ("fpunch", 1, 200),
     ("fstat", 20, 50_000),
     ("getdent", 10, 5000),
     ("hdd", 8, 4096),
