@@ -367,9 +367,9 @@ pub(super) fn enter(state: &mut State, request: &Request, new: New) -> Created {
 impl New {
     /// The short names that it was opened by, among them those of what it is relative to.
     fn opened_by(&self, state: &State, request: &Request) -> Vec<OpenedBy> {
-        let related = request
-            .related
-            .and_then(|related| state.opens.get(&related));
+        // By its id, it is relative to nothing: that tells the volume alone.
+        let related = request.related.filter(|_| request.id.is_none());
+        let related = related.and_then(|related| state.opens.get(&related));
         let inherited = related.map_or(Vec::new(), |open| open.opened_by.clone());
         // Of a target directory, the last component is not on the way.
         let on_the_way = |(at, _): &&(usize, Vec<u16>)| *at < self.link.components.len();

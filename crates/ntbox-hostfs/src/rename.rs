@@ -153,7 +153,7 @@ impl Volume {
         if replaces && !is_own {
             place.end_names(state);
         }
-        state.forget_short_name(&old_path);
+        state.move_short_names(&old_path, &new_path);
         state.moved(&old_path, &new_path);
         let link = state.link_of_mut(id)?;
         link.parent = Some(Arc::clone(&to));
@@ -322,12 +322,13 @@ impl State {
     pub(super) fn is_open_below(&self, path: &[Vec<u16>]) -> bool {
         !self.open_below(path).is_empty()
     }
-    /// Follows a move in the paths of names below it that are still referenced.
+    /// Follows a move in the paths of names below it that are still referenced. What is gone is called what it was.
     fn moved(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {
         for link in self
             .files
             .values_mut()
             .flat_map(|file| file.links.values_mut())
+            .filter(|link| !link.removed)
         {
             if let Some(rest) = link.components.strip_prefix(old) {
                 link.components = [new, rest].concat();

@@ -65,15 +65,30 @@ impl State {
         Ok(self.short_name(&file, parent.identity.number, long))
     }
 
-    /// The entry at `path` has another short name, or none, or another name: who was opened by the old one, there or
-    /// below, is called so no more.
-    pub(super) fn forget_short_name(&mut self, path: &[Vec<u16>]) {
+    /// The entry at `path` has another short name, or none: who was opened by the old one, there or below, is called so
+    /// no more.
+    fn forget_short_name(&mut self, path: &[Vec<u16>]) {
+        self.move_short_names(path, path);
+    }
+
+    /// What was at `old` is at `new`. Who was opened by its short name, there or below, is called so no more; nor, in
+    /// another directory, by those of the ones that it lay in.
+    pub(super) fn move_short_names(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {
+        let way = |path: &[Vec<u16>]| path.split_last().map(|(_, way)| way.to_vec());
+        let stays = if way(old) == way(new) {
+            old.len() - 1
+        } else {
+            0
+        };
         let Self { files, opens, .. } = self;
         for open in opens.values_mut().filter(|open| !open.opened_by.is_empty()) {
             let file = files.get(&open.whole);
             let link = file.and_then(|file| file.links.get(&open.link));
-            if link.is_some_and(|link| !link.removed && link.components.starts_with(path)) {
-                open.opened_by.retain(|by| by.at + 1 != path.len());
+            if link.is_some_and(|link| !link.removed && link.components.starts_with(old)) {
+                let gone = stays..old.len();
+                open.opened_by.retain(|by| !gone.contains(&by.at));
+                let below = open.opened_by.iter_mut().filter(|by| by.at >= old.len());
+                below.for_each(|by| by.at = by.at - old.len() + new.len());
             }
         }
     }
@@ -148,7 +163,12 @@ impl Volume {
             long,
             short: name,
         });
-        state.forget_short_name(&below);
+        // Of the names of a file, one has a short name.
+        let links = state.whole_of(id)?.links.values();
+        let names: Vec<_> = links.map(|link| link.components.clone()).collect();
+        for name in names {
+            state.forget_short_name(&name);
+        }
         state.overlays.change(&metadata, |overlay| {
             overlay.short_name = short_name;
             overlay.changed = Some((now(), metadata.changed));

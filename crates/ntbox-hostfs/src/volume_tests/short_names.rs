@@ -209,6 +209,71 @@ fn they_go_with_the_name_that_they_are_beside() {
 }
 
 #[test]
+fn who_moves_to_another_directory_has_those_of_the_old_way_no_more() {
+    let fixture = Fixture::with_short();
+    for name in [r"\other", r"\other\deep"] {
+        fixture.close(fixture.open(name, FILE_CREATE, FILE_DIRECTORY_FILE));
+    }
+    let root = fixture.open(r"\", FILE_OPEN, 0);
+    let deep = fixture.open(r"\other\deep", FILE_OPEN, 0);
+    let file = fixture.open(SHORT, FILE_OPEN, 0);
+    assert_eq!(fixture.rename(file, Some(root), "x", 0), STATUS_SUCCESS);
+    assert_eq!(fixture.name(file), r"\x");
+    fixture.close(file);
+    fixture.close(fixture.open(r"\LONGDI~1\y", FILE_CREATE, 0));
+    let file = fixture.open(r"\LONGDI~1\y", FILE_OPEN, 0);
+    assert_eq!(fixture.rename(file, Some(deep), "y", 0), STATUS_SUCCESS);
+    assert_eq!(fixture.name(file), r"\other\deep\y");
+    fixture.close(file);
+    // What lies below a directory that moves keeps what it has below that; so does what has no handle any more.
+    let below = fixture.open(r"\LONGDI~1\below", FILE_CREATE, FILE_DIRECTORY_FILE);
+    assert_eq!(fixture.set_short(below, "B~1"), STATUS_SUCCESS);
+    fixture.close(below);
+    let below = fixture.open(r"\LONGDI~1\B~1", FILE_OPEN, 0);
+    let (_, _) = effects(|effects| fixture.volume.cleanup(below, effects));
+    let directory = fixture.open(r"\LONGDI~1", FILE_OPEN, 0);
+    assert_eq!(
+        fixture.rename(directory, Some(deep), "d", 0),
+        STATUS_SUCCESS
+    );
+    assert_eq!(fixture.name(directory), r"\other\deep\d");
+    assert_eq!(fixture.name(below), r"\other\deep\d\B~1");
+    assert_eq!(
+        fixture.rename(directory, Some(root), "d", 0),
+        STATUS_SUCCESS
+    );
+    assert_eq!(fixture.name(below), r"\d\B~1");
+}
+
+#[test]
+fn an_open_by_id_has_none_of_what_it_is_relative_to() {
+    let fixture = Fixture::with_short();
+    let file = fixture.open(LONG, FILE_OPEN, 0);
+    let id = fixture.query(file, FileInternalInformation, 8).unwrap();
+    let directory = fixture.open(r"\LONGDI~1", FILE_OPEN, 0);
+    let by_id = Request {
+        related: Some(directory),
+        id: Some(u64::from_le_bytes(id.try_into().unwrap())),
+        ..request("", FILE_OPEN, 0)
+    };
+    let by_id = fixture.try_open(&by_id).unwrap().open;
+    assert_eq!(fixture.name(by_id), LONG);
+}
+
+#[test]
+fn one_name_of_a_file_has_one() {
+    let fixture = Fixture::with_short();
+    let file = fixture.open(SHORT, FILE_OPEN, 0);
+    assert_eq!(fixture.link(file, None, "another", 0), STATUS_SUCCESS);
+    let another = fixture.open(r"\LONGDI~1\another", FILE_OPEN, 0);
+    assert_eq!(fixture.set_short(another, "S~1"), STATUS_SUCCESS);
+    assert_eq!(fixture.short(file), Err(STATUS_OBJECT_NAME_NOT_FOUND));
+    assert_eq!(fixture.name(file), r"\LONGDI~1\long file.text");
+    let status = fixture.status(SHORT, FILE_OPEN, 0);
+    assert_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
+}
+
+#[test]
 fn they_are_kept() {
     let fixture = Fixture::with_short().remount(false, |_| {});
     let open = fixture.open(SHORT, FILE_OPEN, 0);
