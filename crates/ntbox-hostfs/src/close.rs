@@ -84,6 +84,10 @@ impl Volume {
                 file.links.remove(&open.link);
             }
         }
+        if !self.description.read_only {
+            // It was written, perhaps, by the lazy writer or by a view since its cleanup.
+            state.note_allocation(open.whole);
+        }
         let last = state.release(open.whole);
         // It may have been replaced while it was open.
         if removed && last.is_some_and(|file| file.is_gone()) {

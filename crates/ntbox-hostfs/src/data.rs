@@ -82,13 +82,22 @@ impl Data {
             false => length,
         };
         let end = offset.saturating_add(length as u64);
-        if length != 0 && !transfer.paging && before.size < end {
+        let grows = length != 0 && !transfer.paging && before.size < end;
+        if grows {
             file.set_size(end).map_err(failed)?;
-            let _ = file.set_times(None, Some(before.written));
-            cache::set_size(self.pointers, end);
         }
         let count = length.min(room);
-        self.stream.make_room(offset, count).map_err(failed)?;
+        let made = self.stream.make_room(offset, count);
+        if grows {
+            if made.is_err() {
+                let _ = file.set_size(before.size);
+            }
+            let _ = file.set_times(None, Some(before.written));
+        }
+        made.map_err(failed)?;
+        if grows {
+            cache::set_size(self.pointers, end);
+        }
         Ok((offset, count))
     }
 }

@@ -78,6 +78,10 @@ impl Request {
         thread::from_object(thread).map_or_else(thread::system_process, thread::Thread::process)
             as usize
     }
+    /// A program has made it, and no driver (`RequestorMode`).
+    pub fn is_from_user(&self) -> bool {
+        self.header().RequestorMode != 0
+    }
     /// Its file object was opened for synchronous I/O: it has a position.
     pub fn is_synchronous(&self) -> bool {
         // SAFETY: a request's file object is alive.

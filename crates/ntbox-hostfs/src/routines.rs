@@ -448,6 +448,9 @@ fn sparse_control(request: &Request, parameters: &Control) -> Result<Worked, NTS
     let given = is_neither.then(|| unsafe { buffers::output(request.irp, room) });
     let output = given.transpose()?.unwrap_or_default();
     let input = input.to_vec();
+    if code == FSCTL_SET_ZERO_DATA && sparse::keeps_cache(&input) && request.is_from_user() {
+        return Err(STATUS_ACCESS_DENIED);
+    }
     let caller = Transfer {
         process: request.process(),
         ..Transfer::default()

@@ -277,6 +277,8 @@ impl Volume {
             file.reserved
         };
         state.report_data(id, change::SIZE, effects);
+        let whole = state.usable(id)?.whole;
+        state.note_allocation(whole);
         if state.file_of(id)?.stream.is_some() && !state.usable(id)?.keep_written {
             touch(&state.whole_of(id)?.object);
         }

@@ -1,10 +1,11 @@
 //! Sparse files: clusters that have no room, and are zero.
 //!
-//! `FSCTL_SET_SPARSE` makes the data of a file sparse: from then on what it is extended by has no room until it is
-//! written, and `FSCTL_SET_ZERO_DATA` gives whole clusters back. `FSCTL_QUERY_ALLOCATED_RANGES` tells which have room.
-//! They are holes of the host's file: whatever has room when a file is made sparse is written, so that it keeps it, and
-//! a write to the cache takes room before the lazy writer comes. Of a file that is not open, what it had at its last
-//! cleanup is told, as NTFS does in directories. On a host that does not know holes all clusters have room.
+//! `FSCTL_SET_SPARSE` makes the data of a file sparse: from then on what was never written has no room, nor has what it
+//! is extended by until that is written, and `FSCTL_SET_ZERO_DATA` gives whole clusters back.
+//! `FSCTL_QUERY_ALLOCATED_RANGES` tells which have room. They are holes of the host's file, which any file may have: of
+//! one that is not sparse nobody is told. A write to the cache of a sparse file takes room before the lazy writer comes.
+//! Of a file that is not open, what it had when it was closed is told, as NTFS does in directories. On a host that does
+//! not know holes all clusters have room.
 //!
 //! Sources: [MS-FSA] 2.1.5.10.38, 2.1.5.10.39 and 2.1.5.10.22; the Win32 pages of the three controls; DDK guide
 //! "FSCTL_SET_ZERO_DATA", DDI of `FSCTL_QUERY_ALLOCATED_RANGES`.
@@ -16,6 +17,7 @@ use super::record::{Fields, Record};
 use super::share::access;
 use super::volume::{CLUSTER, Object, OpenId, State, Stream, Volume};
 use super::waiting::{Effects, Reply};
+use super::workers;
 use ntbox_kernel::host::file::{Identity, Kind, Metadata, now};
 use ntbox_kernel::nt::{
     FSCTL_QUERY_ALLOCATED_RANGES, FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA, NTSTATUS,
@@ -24,10 +26,10 @@ use ntbox_kernel::nt::{
     STATUS_SUCCESS,
 };
 use ntbox_kernel::user::cache;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::{io, iter};
 
 /// Bytes of zeroes that are written at a time.
 const PORTION: u64 = 0x1_0000;
@@ -44,6 +46,12 @@ pub fn is_control(control: u32) -> bool {
     )
 }
 
+/// Whether an `FSCTL_SET_ZERO_DATA` with that input leaves what is cached as it is, which drivers alone may ask for.
+pub fn keeps_cache(input: &[u8]) -> bool {
+    let flags = Fields(input).int(RANGE);
+    flags.is_some_and(|flags| flags & PRESERVE_CACHED_DATA != 0)
+}
+
 /// A range in portions.
 fn portions(bytes: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let end = bytes.end;
@@ -52,7 +60,7 @@ fn portions(bytes: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
 }
 
 impl Stream {
-    fn is_sparse(&self) -> bool {
+    pub(super) fn is_sparse(&self) -> bool {
         self.sparse.load(Ordering::Relaxed)
     }
 
@@ -79,59 +87,94 @@ impl Stream {
             return Ok(());
         }
         let before = self.file.metadata()?.written;
-        self.fill_up(&(offset..offset.saturating_add(length as u64)))?;
+        let filled = self.fill_up(&(offset..offset.saturating_add(length as u64)));
         // Only the owner of the host's file may say so.
         let _ = self.file.set_times(None, Some(before));
-        Ok(())
+        filled
     }
 
-    /// Makes bytes zero, which lie within the size; of a sparse file, whole clusters have no room then.
-    fn zero(&self, bytes: &Range<u64>, size: u64) -> io::Result<()> {
-        if !self.is_sparse() {
-            return self.write_zeroes(bytes);
-        }
-        let start = bytes.start.next_multiple_of(CLUSTER);
-        let end = match bytes.end == size {
-            true => size,
-            false => bytes.end / CLUSTER * CLUSTER,
-        };
-        let whole = start.min(bytes.end)..end.max(start.min(bytes.end));
-        let clusters = whole.start..whole.end.next_multiple_of(CLUSTER);
-        if !whole.is_empty() && self.file.give_back(&clusters).is_err() {
-            self.write_zeroes(&whole)?;
-        }
-        for edge in [bytes.start..whole.start, whole.end..bytes.end] {
-            for data in self.file.data_ranges(&edge)? {
-                self.write_zeroes(&data)?;
+    /// Makes bytes zero, as far as the size goes, and tells `zeroed` of what is, one part after the other: others may use
+    /// the file between two. Whether there are any.
+    pub(super) fn zero(
+        &self,
+        bytes: &Range<u64>,
+        keeps_time: bool,
+        mut zeroed: impl FnMut(&Range<u64>),
+    ) -> io::Result<bool> {
+        let mut rest = bytes.clone();
+        loop {
+            let _alone = self.size_guard.write();
+            let before = self.file.metadata()?;
+            rest.end = rest.end.min(before.size);
+            if rest.is_empty() {
+                return Ok(rest.start != bytes.start);
             }
+            let end = self.zero_first(&rest, before.size);
+            if keeps_time {
+                // As far as the host lets that be said.
+                let _ = self.file.set_times(None, Some(before.written));
+            }
+            let end = end?;
+            zeroed(&(rest.start..end));
+            rest.start = end;
         }
-        Ok(())
     }
 
-    /// Clusters of a range that have room, in order, within the size.
-    fn allocated_clusters(&self, bytes: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    /// Makes the first of some bytes zero; where those end. The host gets their room back, or zeroes in the place of data,
+    /// no more than a portion of them.
+    fn zero_first(&self, bytes: &Range<u64>, size: u64) -> io::Result<u64> {
+        let end = match bytes.end == size {
+            true => size.next_multiple_of(CLUSTER),
+            false => bytes.end,
+        };
+        if self.file.give_back(&(bytes.start..end)).is_ok() {
+            return Ok(bytes.end);
+        }
+        let Some(data) = self.file.data_ranges(bytes).next().transpose()? else {
+            return Ok(bytes.end);
+        };
+        let portion = data.start..data.end.min(data.start + PORTION);
+        self.write_zeroes(&portion)?;
+        Ok(portion.end)
+    }
+
+    /// Clusters that a range touches and that have room, in order, within the size.
+    fn allocated_clusters(
+        &self,
+        bytes: &Range<u64>,
+    ) -> io::Result<impl Iterator<Item = io::Result<Range<u64>>> + use<'_>> {
         let size = self.file.metadata()?.size;
         let start = bytes.start / CLUSTER * CLUSTER;
-        let data = self.file.data_ranges(&(start..bytes.end.min(size)))?;
-        let mut clusters: Vec<Range<u64>> = Vec::new();
-        for part in data {
-            let part = part.start / CLUSTER * CLUSTER..part.end.next_multiple_of(CLUSTER);
-            match clusters.last_mut() {
-                Some(last) if last.end >= part.start => last.end = part.end,
-                _ => clusters.push(part),
+        let end = bytes.end.checked_next_multiple_of(CLUSTER).unwrap_or(size);
+        let whole =
+            |part: Range<u64>| part.start / CLUSTER * CLUSTER..part.end.next_multiple_of(CLUSTER);
+        let data = self.file.data_ranges(&(start..end.min(size)));
+        let mut parts = data.map(move |part| part.map(whole)).peekable();
+        Ok(iter::from_fn(move || {
+            let mut clusters = match parts.next()? {
+                Ok(part) => part,
+                failed => return Some(failed),
+            };
+            let touches = |part: &io::Result<Range<u64>>, end| {
+                part.as_ref().is_ok_and(|part| part.start <= end)
+            };
+            while let Some(Ok(part)) = parts.next_if(|part| touches(part, clusters.end)) {
+                clusters.end = part.end;
             }
-        }
-        Ok(clusters)
+            Some(Ok(clusters))
+        }))
     }
 
     fn allocated(&self) -> io::Result<u64> {
-        let clusters = self.allocated_clusters(&(0..u64::MAX))?;
-        Ok(clusters.iter().map(|part| part.end - part.start).sum())
+        let mut clusters = self.allocated_clusters(&(0..u64::MAX))?;
+        clusters.try_fold(0, |sum, part| {
+            part.map(|part| sum + (part.end - part.start))
+        })
     }
 }
 
 impl State {
-    /// Of a sparse file, the bytes that had room at its last cleanup.
+    /// Of a sparse file, the bytes that had room when it was closed last, or when that was looked at.
     pub(super) fn sparse(&self, file: &Metadata) -> Option<u64> {
         self.overlays.of(file)?.sparse
     }
@@ -176,8 +219,12 @@ impl Volume {
         let result = match control {
             FSCTL_SET_SPARSE => {
                 let on = input.first().is_none_or(|on| *on != 0);
-                self.set_sparse(id, on, effects)
-                    .map(|()| (STATUS_SUCCESS, 0))
+                let set = self.set_sparse(id, on, effects);
+                set.and_then(|becomes| match becomes {
+                    true => self.give_cached_room(id),
+                    false => Ok(()),
+                })
+                .map(|()| (STATUS_SUCCESS, 0))
             }
             FSCTL_SET_ZERO_DATA => {
                 let zeroed = self.zero_data(id, caller, input);
@@ -188,7 +235,13 @@ impl Volume {
         result.unwrap_or_else(|status| (status, 0))
     }
 
-    fn set_sparse(&self, id: OpenId, on: bool, effects: &mut Effects<'_>) -> Result<(), NTSTATUS> {
+    /// Makes the file sparse or not; whether it has become sparse.
+    fn set_sparse(
+        &self,
+        id: OpenId,
+        on: bool,
+        effects: &mut Effects<'_>,
+    ) -> Result<bool, NTSTATUS> {
         let mut state = self.state();
         let granted = state.usable(id)?.granted;
         let node = state.file_of(id)?;
@@ -205,19 +258,15 @@ impl Volume {
             return Err(STATUS_INVALID_DEVICE_REQUEST);
         }
         if stream.is_sparse() == on {
-            return Ok(());
+            return Ok(false);
         }
         let stream = Arc::clone(stream);
         let (allocated, metadata) = {
             let _alone = stream.size_guard.write();
-            let before = stream.file.metadata().map_err(failed)?;
-            // What has room keeps it, and what has none gets it.
-            stream.fill_up(&(0..before.size)).map_err(failed)?;
-            // Only the owner of the host's file may say so.
-            let _ = stream.file.set_times(None, Some(before.written));
-            stream.sparse.store(on, Ordering::Relaxed);
             let allocated = stream.allocated().map_err(failed)?;
-            (allocated, stream.file.metadata().map_err(failed)?)
+            let metadata = stream.file.metadata().map_err(failed)?;
+            stream.sparse.store(on, Ordering::Relaxed);
+            (allocated, metadata)
         };
         state.overlays.change(&metadata, |overlay| {
             overlay.sparse = on.then_some(allocated);
@@ -230,6 +279,17 @@ impl Volume {
             entry: state.entry_of(id),
         };
         state.report(&[changed], effects);
+        Ok(on)
+    }
+
+    /// What was in the cache alone when the file became sparse has room from now on.
+    fn give_cached_room(&self, id: OpenId) -> Result<(), NTSTATUS> {
+        let (pointers, whole) = {
+            let state = self.state();
+            (state.file_of(id)?.sections, state.usable(id)?.whole)
+        };
+        workers::while_waiting(|| cache::flush(pointers, None))?;
+        self.state().note_allocation(whole);
         Ok(())
     }
 
@@ -247,12 +307,6 @@ impl Volume {
             length.ok_or(invalid)?,
             u64::try_from(start).map_err(|_| invalid)?,
         );
-        if fields
-            .int(RANGE)
-            .is_some_and(|flags| flags & PRESERVE_CACHED_DATA != 0)
-        {
-            return Err(STATUS_ACCESS_DENIED);
-        }
         {
             let state = self.state();
             state.usable(id)?;
@@ -276,23 +330,18 @@ impl Volume {
             stream, pointers, ..
         } = &data;
         flush_cached(*pointers, start, length)?;
-        let alone = stream.size_guard.write();
-        let before = stream.file.metadata().map_err(failed)?;
-        let bytes = start..before.size.min(end.cast_unsigned());
-        if bytes.is_empty() {
-            return Ok(());
+        let bytes = start..end.cast_unsigned();
+        let keeps_cache = keeps_cache(input);
+        let zeroed = stream.zero(&bytes, data.keeps_time, |part| {
+            if !keeps_cache {
+                cache::zeroed_around(*pointers, part);
+            }
+        });
+        match zeroed.map_err(failed)? {
+            // What was zero was not written.
+            true => self.wrote(id, &data, true),
+            false => Ok(()),
         }
-        stream.zero(&bytes, before.size).map_err(failed)?;
-        for part in portions(&bytes) {
-            let zeroes = vec![0; (part.end - part.start) as usize];
-            cache::written_around(*pointers, part.start, &zeroes);
-        }
-        if data.keeps_time {
-            // As far as the host lets that be said.
-            let _ = stream.file.set_times(None, Some(before.written));
-        }
-        drop(alone);
-        self.wrote(id, &data, false)
     }
 
     fn allocated_ranges(
@@ -325,24 +374,27 @@ impl Volume {
         if output.len() < RANGE {
             return Err(STATUS_BUFFER_TOO_SMALL);
         }
-        let ranges = match stream.is_sparse() {
-            false => vec![asked.clone()],
-            true => {
-                let _still = stream.size_guard.read();
-                stream.allocated_clusters(&asked).map_err(failed)?
-            }
-        };
         let mut room = output.chunks_exact_mut(RANGE);
         let mut count = 0;
-        for range in ranges {
-            let Some(room) = room.next() else {
-                return Ok((STATUS_BUFFER_OVERFLOW, count));
-            };
+        let mut tell = |range: Range<u64>| -> Result<(), NTSTATUS> {
+            let room = room.next().ok_or(STATUS_BUFFER_OVERFLOW)?;
             let (start, end) = (range.start.max(asked.start), range.end.min(asked.end));
             let range = [start, end - start].map(u64::cast_signed);
             room.copy_from_slice(&Record::new().long(range).finish());
             count += RANGE;
+            Ok(())
+        };
+        let told = if stream.is_sparse() {
+            let _still = stream.size_guard.read();
+            let mut clusters = stream.allocated_clusters(&asked).map_err(failed)?;
+            clusters.try_for_each(|range| tell(range.map_err(failed)?))
+        } else {
+            tell(asked.clone())
+        };
+        match told {
+            Ok(()) => Ok((STATUS_SUCCESS, count)),
+            Err(STATUS_BUFFER_OVERFLOW) => Ok((STATUS_BUFFER_OVERFLOW, count)),
+            Err(status) => Err(status),
         }
-        Ok((STATUS_SUCCESS, count))
     }
 }

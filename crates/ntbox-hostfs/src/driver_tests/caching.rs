@@ -75,14 +75,19 @@ fn zeroes_and_room_are_the_same_by_all_ways() {
         let (_turn, volumes) = turn(mix);
         let cached = open(r"\??\C:\sparse", FILE_SUPERSEDE, SYNCHRONOUS);
         let uncached = open(r"\??\C:\sparse", FILE_OPEN, UNCACHED);
+        // What is in the cache alone has room, whenever it was written.
+        succeeded(cached.write(Some(0), &[1; PAGE]));
         succeeded(cached.fs_control(FSCTL_SET_SPARSE, &[], 0));
-        // What is in the cache alone has room.
         succeeded(cached.write(Some(8 * PAGE as i64), &[1; 4 * PAGE]));
         let ranges = |file: &File| {
             let asked = range(0, 20 * PAGE);
             succeeded(file.fs_control(FSCTL_QUERY_ALLOCATED_RANGES, &asked, 64)).data
         };
-        assert_eq!(ranges(&cached), range(8 * PAGE, 4 * PAGE));
+        let first = range(0, PAGE);
+        assert_eq!(
+            ranges(&cached),
+            [&first[..], &range(8 * PAGE, 4 * PAGE)].concat()
+        );
         let view = view(&uncached);
         let zeroed = range(8 * PAGE + 10, 11 * PAGE);
         succeeded(uncached.fs_control(FSCTL_SET_ZERO_DATA, &zeroed, 0));
@@ -92,12 +97,16 @@ fn zeroes_and_room_are_the_same_by_all_ways() {
             assert!(seen[10..3 * PAGE].iter().all(|byte| *byte == 0));
             assert_eq!(
                 ranges(file),
-                [range(8 * PAGE, PAGE), range(11 * PAGE, PAGE)].concat()
+                [&first[..], &range(8 * PAGE, PAGE), &range(11 * PAGE, PAGE)].concat()
             );
         }
+        // What is cached stays for no program.
+        let keeping = [range(0, 5), 1_u32.to_le_bytes().to_vec()].concat();
+        let kept = cached.fs_control(FSCTL_SET_ZERO_DATA, &keeping, 0);
+        assert_eq!(kept.status, STATUS_ACCESS_DENIED);
         assert_eq!(succeeded(view.page_in(9)).data, [0; PAGE]);
         succeeded(view.page_out(9, &[2; PAGE], Writer::OF_VIEWS[0]));
-        assert_eq!(ranges(&cached).len(), 32);
+        assert_eq!(ranges(&cached).len(), 48);
         assert_eq!(read(&cached, 9 * PAGE, 1), [2]);
         drop((cached, uncached, view));
         idle();

@@ -3,6 +3,8 @@
 mod case_sensitive;
 mod deletion;
 mod extended_attributes;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod full_host;
 mod information;
 mod links;
 mod listing;

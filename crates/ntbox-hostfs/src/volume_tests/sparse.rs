@@ -74,17 +74,18 @@ fn what_is_not_written_has_no_room() {
     assert_eq!(fixture.sizes(f), (16 * CLUSTER, 16 * CLUSTER));
     // Of a file that is not sparse, what is asked for is told.
     assert_eq!(fixture.ranges(f, 5, 100_000), [(5, 100_000)]);
-    // What has room when it becomes sparse keeps it.
+    // What has room when it becomes sparse keeps it, and what was never written gets none.
+    fixture.write(f, 0, &[1; 2 * CLUSTER as usize]);
     assert_eq!(fixture.set_sparse(f, &[]), STATUS_SUCCESS);
     assert_eq!(
         fixture.attributes(f) & attribute::SPARSE_FILE,
         attribute::SPARSE_FILE
     );
-    assert_eq!(fixture.ranges(f, 0, i64::MAX), [(0, 16 * CLUSTER)]);
+    assert_eq!(fixture.ranges(f, 0, i64::MAX), [(0, 2 * CLUSTER)]);
     fixture.set_size(f, 100 * CLUSTER);
-    assert_eq!(fixture.sizes(f), (16 * CLUSTER, 100 * CLUSTER));
+    assert_eq!(fixture.sizes(f), (2 * CLUSTER, 100 * CLUSTER));
     fixture.write(f, 40 * CLUSTER + 5, b"data");
-    let clusters = [(0, 16 * CLUSTER), (40 * CLUSTER, CLUSTER)];
+    let clusters = [(0, 2 * CLUSTER), (40 * CLUSTER, CLUSTER)];
     assert_eq!(fixture.ranges(f, 0, 100 * CLUSTER), clusters);
     // Only what is asked for is told, to the byte.
     assert_eq!(
@@ -93,15 +94,15 @@ fn what_is_not_written_has_no_room() {
     );
     assert_eq!(fixture.ranges(f, 50 * CLUSTER, CLUSTER), []);
     assert_eq!(fixture.ranges(f, 0, 0), []);
-    assert_eq!(fixture.sizes(f).0, 17 * CLUSTER);
+    assert_eq!(fixture.sizes(f).0, 3 * CLUSTER);
     let compressed = fixture.query(f, FileCompressionInformation, 16).unwrap();
-    assert_eq!(pairs(&compressed)[0].0, 17 * CLUSTER);
+    assert_eq!(pairs(&compressed)[0].0, 3 * CLUSTER);
     // One that is sparse no more has room for all.
     assert_eq!(fixture.set_sparse(f, &[0]), STATUS_SUCCESS);
     assert_eq!(fixture.attributes(f) & attribute::SPARSE_FILE, 0);
     assert_eq!(fixture.sizes(f).0, 100 * CLUSTER);
     assert_eq!(fixture.set_sparse(f, &[1]), STATUS_SUCCESS);
-    assert_eq!(fixture.ranges(f, 0, i64::MAX), [(0, 100 * CLUSTER)]);
+    assert_eq!(fixture.ranges(f, 0, 100 * CLUSTER), clusters);
     assert_eq!(fixture.read(f, 40 * CLUSTER + 5, 4).unwrap(), b"data");
 }
 
@@ -161,7 +162,7 @@ fn who_may_not_is_refused() {
     assert_eq!(short, Err((STATUS_INVALID_PARAMETER, vec![])));
     let keeping = [longs([0, 5]), longs([1, 0])].concat();
     let kept = fixture.sparse_control(f, code::FSCTL_SET_ZERO_DATA, &keeping, 0);
-    assert_eq!(kept, Err((STATUS_ACCESS_DENIED, vec![])));
+    assert_eq!(kept, Ok(vec![]), "a driver may ask for it");
     let other = fixture.open(r"\f", FILE_OPEN, 0);
     fixture.lock(other, 0, true, None);
     assert_eq!(fixture.zero(f, 5, 6), STATUS_FILE_LOCK_CONFLICT);
@@ -201,6 +202,73 @@ fn who_may_not_is_refused() {
         (status, pairs(&first)),
         (STATUS_BUFFER_OVERFLOW, vec![(0, CLUSTER)])
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_no_room_on_the_host_gets_none() {
+    use std::os::unix::fs::MetadataExt;
+    let fixture = new();
+    let f = fixture.open(r"\f", FILE_CREATE, 0);
+    fixture.set_size(f, 1 << 24);
+    let blocks = || fixture.host("f").metadata().unwrap().blocks();
+    assert_eq!(fixture.zero(f, 0, i64::MAX), STATUS_SUCCESS);
+    for sparse in [1, 0] {
+        assert_eq!(fixture.set_sparse(f, &[sparse]), STATUS_SUCCESS);
+        assert_eq!(blocks(), 0);
+    }
+    // However large it is.
+    fixture.set_size(f, 1 << 40);
+    assert_eq!(fixture.zero(f, 5, (1 << 40) - 5), STATUS_SUCCESS);
+    assert_eq!(blocks(), 0);
+}
+
+/// Who has set the last write keeps it.
+#[test]
+fn zeroes_leave_a_time_that_was_set() {
+    let fixture = new();
+    fixture.make(r"\f", &[1; 100]);
+    let f = fixture.open(r"\f", FILE_OPEN, 0);
+    let mut basic = vec![0; 40];
+    basic[16..24].copy_from_slice(&[7; 8]);
+    basic[23] = 1;
+    fixture.set(f, FileBasicInformation, &basic);
+    let written = || fixture.query(f, FileBasicInformation, 40).unwrap()[16..24].to_vec();
+    let old = written();
+    assert_eq!(fixture.zero(f, 0, 5), STATUS_SUCCESS);
+    assert_eq!(written(), old);
+}
+
+#[test]
+fn the_record_has_what_it_was_closed_with() {
+    let fixture = new();
+    let f = fixture.open(r"\f", FILE_CREATE, 0);
+    fixture.set_sparse(f, &[1]);
+    fixture.write(f, 0, &[1; 8 * CLUSTER as usize]);
+    fixture.close(f);
+    let told = |fixture: &Fixture| {
+        let state = fixture.volume.state_at(&request(r"\f", FILE_OPEN, 0));
+        state.unwrap().allocation
+    };
+    assert_eq!(told(&fixture), 8 * CLUSTER);
+    // Its end is set, and the box ends without a close.
+    let f = fixture.open(r"\f", FILE_OPEN, 0);
+    fixture.set_size(f, 2 * CLUSTER);
+    let fixture = fixture.remount(false, |_| {});
+    assert_eq!(told(&fixture), 2 * CLUSTER);
+    // A view of it is written when the handle is closed.
+    let f = fixture.open(r"\f", FILE_OPEN, 0);
+    fixture.set_size(f, 9 * CLUSTER);
+    let (_, _) = effects(|effects| fixture.volume.cleanup(f, effects));
+    let paging = Transfer {
+        offset: 8 * CLUSTER,
+        paging: true,
+        ..Transfer::default()
+    };
+    let written = fixture.volume.write(f, &paging, &[1; CLUSTER as usize]);
+    assert_eq!(written.0.0, STATUS_SUCCESS);
+    fixture.volume.close(f);
+    assert_eq!(told(&fixture), 3 * CLUSTER);
 }
 
 #[test]

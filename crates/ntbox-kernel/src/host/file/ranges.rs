@@ -24,21 +24,13 @@ mod system {
         }
     }
 
-    pub fn data_ranges(file: &File, within: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
-        let mut ranges = Vec::new();
-        let mut at = within.start;
-        while at < within.end {
-            let Some(start) = seek(file, at, libc::SEEK_DATA)? else {
-                break;
-            };
-            let end = seek(file, start, libc::SEEK_HOLE)?.unwrap_or(within.end);
-            if start >= within.end {
-                break;
-            }
-            ranges.push(start..end.min(within.end));
-            at = end;
-        }
-        Ok(ranges)
+    pub fn first_data(file: &File, within: &Range<u64>) -> io::Result<Option<Range<u64>>> {
+        let start = seek(file, within.start, libc::SEEK_DATA)?;
+        let Some(start) = start.filter(|start| *start < within.end) else {
+            return Ok(None);
+        };
+        let end = seek(file, start, libc::SEEK_HOLE)?.unwrap_or(within.end);
+        Ok(Some(start..end.min(within.end)))
     }
 
     pub fn give_back(file: &File, bytes: &Range<u64>) -> io::Result<()> {
@@ -58,8 +50,8 @@ mod system {
     use super::{File, Range, io};
 
     /// All bytes have room.
-    pub fn data_ranges(_: &File, within: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
-        Ok(vec![within.clone()])
+    pub fn first_data(_: &File, within: &Range<u64>) -> io::Result<Option<Range<u64>>> {
+        Ok(Some(within.clone()))
     }
 
     pub fn give_back(_: &File, _: &Range<u64>) -> io::Result<()> {
@@ -68,12 +60,27 @@ mod system {
 }
 
 impl File {
-    /// The bytes within a range that the host has room for, in order; all of them where it does not tell.
+    /// The bytes within a range that the host has room for, in order; all of them where it does not tell. It is asked for
+    /// one after the other.
     ///
     /// # Errors
-    /// As the host says.
-    pub fn data_ranges(&self, within: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
-        system::data_ranges(self, within)
+    /// As the host says; then there are no more.
+    pub fn data_ranges(
+        &self,
+        within: &Range<u64>,
+    ) -> impl Iterator<Item = io::Result<Range<u64>>> + use<'_> {
+        let mut rest = within.clone();
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let found = system::first_data(self, &rest).transpose();
+            rest.start = match &found {
+                Some(Ok(data)) => data.end,
+                _ => rest.end,
+            };
+            found
+        })
     }
 
     /// Those that it has none for.
@@ -83,8 +90,9 @@ impl File {
     pub fn holes(&self, within: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
         let mut at = within.start;
         let mut holes = Vec::new();
-        let end = within.end..within.end;
-        for data in self.data_ranges(within)?.into_iter().chain([end]) {
+        let end = Ok(within.end..within.end);
+        for data in self.data_ranges(within).chain([end]) {
+            let data = data?;
             if at < data.start {
                 holes.push(at..data.start);
             }
@@ -93,7 +101,7 @@ impl File {
         Ok(holes)
     }
 
-    /// Gives the room of some bytes back to the host: they are zero.
+    /// Gives the room of some bytes back to the host, as far as it has whole blocks of them: they are zero.
     ///
     /// # Errors
     /// As the host says, which may not be able to.
@@ -105,7 +113,9 @@ impl File {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::super::Directory;
+    use super::{Range, io};
     use std::ffi::OsStr;
+    use std::slice::from_ref;
 
     #[test]
     fn room_is_taken_and_given_back() {
@@ -115,26 +125,32 @@ mod tests {
         const PAGE: u64 = 4096;
         file.set_size(64 * PAGE).unwrap();
         let all = 0..64 * PAGE;
-        assert_eq!(file.data_ranges(&all).unwrap(), []);
-        assert_eq!(file.holes(&all).unwrap(), std::slice::from_ref(&all));
+        let data_ranges = |within: &Range<u64>| {
+            let found: io::Result<Vec<_>> = file.data_ranges(within).collect();
+            found.unwrap()
+        };
+        assert_eq!(data_ranges(&all), []);
+        assert_eq!(file.holes(&all).unwrap(), from_ref(&all));
         file.write_at(&[1; PAGE as usize], 16 * PAGE).unwrap();
         let written = 16 * PAGE..17 * PAGE;
-        assert_eq!(
-            file.data_ranges(&all).unwrap(),
-            std::slice::from_ref(&written)
-        );
+        let behind = 18 * PAGE..19 * PAGE;
+        file.write_at(&[1; PAGE as usize], behind.start).unwrap();
+        assert_eq!(data_ranges(&all), [written.clone(), behind.clone()]);
+        file.give_back(&behind).unwrap();
+        assert_eq!(data_ranges(&all), from_ref(&written));
         let around = [0..16 * PAGE, 17 * PAGE..64 * PAGE];
         assert_eq!(file.holes(&all).unwrap(), around);
-        assert_eq!(
-            file.data_ranges(&(16 * PAGE + 5..16 * PAGE + 9))
-                .unwrap()
-                .len(),
-            1
-        );
+        let inside = 16 * PAGE + 5..16 * PAGE + 9;
+        assert_eq!(data_ranges(&inside), from_ref(&inside));
         file.give_back(&written).unwrap();
-        assert_eq!(file.data_ranges(&all).unwrap(), []);
+        assert_eq!(data_ranges(&all), []);
         let mut bytes = [7; 8];
         file.read_at(&mut bytes, 16 * PAGE).unwrap();
         assert_eq!(bytes, [0; 8]);
+        // Of a block in part, the bytes are zero.
+        file.write_at(&[1; PAGE as usize], 16 * PAGE).unwrap();
+        file.give_back(&(16 * PAGE + 2..16 * PAGE + 4)).unwrap();
+        file.read_at(&mut bytes, 16 * PAGE).unwrap();
+        assert_eq!(bytes, [1, 1, 0, 0, 1, 1, 1, 1]);
     }
 }

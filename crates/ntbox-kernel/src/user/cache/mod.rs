@@ -201,6 +201,13 @@ pub fn written_around(stream: usize, offset: u64, data: &[u8]) {
     }
 }
 
+/// `bytes` were made zero in the file, by who did not use the cache.
+pub fn zeroed_around(stream: usize, bytes: &Bytes) {
+    if let Some(map) = maps().get_mut(&stream) {
+        map.pages.zeroed_around(bytes);
+    }
+}
+
 /// Whether `bytes` of the stream are being written from the cache.
 pub fn is_being_written(stream: usize, bytes: &Bytes) -> bool {
     let maps = maps();

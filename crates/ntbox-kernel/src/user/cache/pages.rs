@@ -306,15 +306,27 @@ impl Pages {
     /// too, and one that was being written with what it held before is written once more.
     pub(super) fn written_around(&mut self, offset: u64, data: &[u8]) {
         let bytes = offset..offset + data.len() as u64;
+        self.change_around(&bytes, |room, from| {
+            room.copy_from_slice(&data[from..from + room.len()]);
+        });
+    }
+
+    /// As [`written_around`](Self::written_around), of bytes that were made zero.
+    pub(super) fn zeroed_around(&mut self, bytes: &Bytes) {
+        self.change_around(bytes, |room, _| room.fill(0));
+    }
+
+    /// `change` makes a part of a page that holds some of `bytes`, from that place of them on, what the file is.
+    fn change_around(&mut self, bytes: &Bytes, change: impl Fn(&mut [u8], usize)) {
         let (dirty, taken, shown) = (&self.dirty, &self.taken, &self.shown);
-        let gone = pages_of(&bytes);
+        let gone = pages_of(bytes);
         self.pages.retain(|number, _| {
             let is_changed = dirty.contains(number) || taken.contains(number);
             is_changed || shown.contains(number) || !gone.contains(number)
         });
         for (number, page) in self.pages.range_mut(gone) {
-            let (inside, from) = meet(*number, &bytes);
-            page[inside.clone()].copy_from_slice(&data[from..from + inside.len()]);
+            let (inside, from) = meet(*number, bytes);
+            change(&mut page[inside], from);
             self.dirty.insert(*number);
         }
         self.generation += 1;

@@ -185,6 +185,7 @@ fn what_was_read_before_something_was_taken_away_is_not_entered() {
         (|pages: &mut Pages| pages.take_away(&(0..1))) as fn(&mut Pages),
         |pages| pages.set_size(10),
         |pages| pages.written_around(0, &[5; 10]),
+        |pages| pages.zeroed_around(&(0..10)),
     ] {
         let mut pages = Pages::new(SIZE);
         let missing = pages.read(0, &mut [0; 10]).expect_err("nothing is here");
@@ -208,4 +209,9 @@ fn what_is_written_around_the_cache_is_in_it() {
     pages.written_around(0, &[4; 512]);
     assert!(!pages.is_dirty(&ALL), "nobody was writing it");
     assert_eq!(read(&mut pages, 0, 2).1, [(0, 1)], "it is read again");
+    assert_eq!(pages.write(0, &[9; PAGE]), Ok(()));
+    pages.zeroed_around(&(10..1 << 40));
+    let again = pages.take_dirty(&ALL).expect("it is dirty still");
+    assert_eq!(again.bytes[9..11], [9, 0]);
+    assert!(again.bytes[10..].iter().all(|byte| *byte == 0));
 }
