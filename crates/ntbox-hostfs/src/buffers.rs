@@ -9,7 +9,8 @@
 use ntbox_kernel::io_manager::mdl;
 use ntbox_kernel::nt::stack_location::Control;
 use ntbox_kernel::nt::{
-    IRP, IRP_ASSOCIATED_IRP, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE,
+    FSCTL_QUERY_ALLOCATED_RANGES, IRP, IRP_ASSOCIATED_IRP, IRP_MJ_DIRECTORY_CONTROL,
+    IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_EA, IRP_MJ_READ, IRP_MJ_SET_EA, IRP_MJ_WRITE,
     IRP_MN_QUERY_DIRECTORY, IrpExt, NTSTATUS, STATUS_INVALID_USER_BUFFER,
 };
 use std::ffi::c_void;
@@ -113,25 +114,29 @@ pub unsafe fn buffered<'a>(irp: *mut IRP, length: u32) -> Result<&'a mut [u8], N
     Ok(unsafe { std::slice::from_raw_parts_mut(address.cast(), length as usize) })
 }
 
-/// The input of a control whose method is neither: what the originator gives, as it is.
+/// The first bytes, no more than `most`, of the input of a control whose method is neither. They are copied: what the
+/// originator gives as input may be its output as well.
 ///
 /// # Errors
 /// `STATUS_INVALID_USER_BUFFER`.
 ///
 /// # Safety
-/// The parameters of a control that is not completed; the slice ends before it is.
-pub unsafe fn type3_input<'a>(parameters: &Control) -> Result<&'a [u8], NTSTATUS> {
+/// The parameters of a control that is not completed; nobody has its output as a slice meanwhile.
+pub unsafe fn type3_input(parameters: &Control, most: usize) -> Result<Vec<u8>, NTSTATUS> {
     let (address, length) = (parameters.Type3InputBuffer, parameters.InputBufferLength);
-    match (length, address.is_null()) {
-        (0, _) => Ok(&[]),
+    match (length as usize, address.is_null()) {
+        (0, _) => Ok(Vec::new()),
         (_, true) => Err(STATUS_INVALID_USER_BUFFER),
-        // SAFETY: the originator gives a buffer of the length it says.
-        _ => Ok(unsafe { std::slice::from_raw_parts(address.cast(), length as usize) }),
+        (length, _) => {
+            // SAFETY: the originator gives a buffer of the length it says.
+            let given = unsafe { std::slice::from_raw_parts(address.cast(), length.min(most)) };
+            Ok(given.to_vec())
+        }
     }
 }
 
-/// Describes and locks the caller's buffer of a data transfer that another thread will do, as
-/// file systems on devices without buffered or direct I/O must: the MDL belongs to the request
+/// Describes and locks the caller's buffer of a request that another thread will work on, as
+/// file systems on devices without buffered or direct I/O must, and for controls whose method is neither: the MDL belongs to the request
 /// from then on, and drivers above see it at completion.
 ///
 /// # Safety
@@ -150,6 +155,20 @@ pub unsafe fn lock_user_buffer(irp: *mut IRP) {
         IRP_MJ_DIRECTORY_CONTROL if u32::from(location.MinorFunction) == IRP_MN_QUERY_DIRECTORY => {
             // SAFETY: the parameters of this minor function.
             unsafe { location.Parameters.QueryDirectory.Length }
+        }
+        // SAFETY: the parameters of this major function.
+        IRP_MJ_QUERY_EA => unsafe { location.Parameters.QueryEa.Length },
+        // SAFETY: the parameters of this major function.
+        IRP_MJ_SET_EA => unsafe { location.Parameters.SetEa.Length },
+        IRP_MJ_FILE_SYSTEM_CONTROL => {
+            // SAFETY: the parameters of this major function.
+            match unsafe { location.Parameters.FileSystemControl } {
+                control if control.ControlCode == FSCTL_QUERY_ALLOCATED_RANGES => {
+                    control.OutputBufferLength
+                }
+                // The others have a system buffer, or none that is touched.
+                _ => 0,
+            }
         }
         _ => 0,
     };
@@ -184,5 +203,84 @@ pub unsafe fn copy_out(irp: *mut IRP, data: &[u8]) -> usize {
             data.len()
         }
         None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ntbox_kernel::io_manager::irp;
+    use ntbox_kernel::nt::{FSCTL_SET_SPARSE, IO_STACK_LOCATION};
+    use std::ptr::null_mut;
+
+    #[test]
+    fn no_more_of_an_input_is_read_than_is_needed() {
+        let mut bytes = [1, 2, 3, 4];
+        let read = |address: *mut u8, length, most| {
+            let mut given = Control::default();
+            given.Type3InputBuffer = address.cast();
+            given.InputBufferLength = length;
+            // SAFETY: so many of the bytes are there as are read.
+            unsafe { type3_input(&given, most) }
+        };
+        let address = bytes.as_mut_ptr();
+        assert_eq!(read(address, u32::MAX, 4), Ok(vec![1, 2, 3, 4]));
+        assert_eq!(read(address, 3, 4), Ok(vec![1, 2, 3]));
+        assert_eq!(read(std::ptr::null_mut(), 0, 4), Ok(vec![]));
+        let none = read(std::ptr::null_mut(), 1, 4);
+        assert_eq!(none, Err(STATUS_INVALID_USER_BUFFER));
+    }
+
+    #[test]
+    fn the_buffer_of_what_is_put_off_is_described() {
+        const LENGTH: u32 = 100;
+        let mut buffer = [0_u8; LENGTH as usize];
+        let control = |code| {
+            move |location: &mut IO_STACK_LOCATION| {
+                location.MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL as u8;
+                let mut control = Control::default();
+                control.ControlCode = code;
+                control.OutputBufferLength = LENGTH;
+                location.Parameters.FileSystemControl = control;
+            }
+        };
+        let mut described = |set: &dyn Fn(&mut IO_STACK_LOCATION)| {
+            let request = irp::allocate(1);
+            // SAFETY: a new request has one location, which is the next one.
+            let location = unsafe { &mut *request.next_location() };
+            set(location);
+            // SAFETY: as above.
+            unsafe { request.set_current_location(location) };
+            // SAFETY: as above.
+            unsafe { (*request).UserBuffer = buffer.as_mut_ptr().cast() };
+            // SAFETY: the request is this function's.
+            unsafe { lock_user_buffer(request) };
+            // SAFETY: as above.
+            let list = unsafe { std::mem::replace(&mut (*request).MdlAddress, null_mut()) };
+            // SAFETY: null, or the new list.
+            let count = unsafe { list.as_ref() }.map(|list| list.ByteCount);
+            if !list.is_null() {
+                // SAFETY: the new list.
+                unsafe { mdl::unlock_pages(list) };
+                // SAFETY: as above; nobody knows it any more.
+                unsafe { mdl::free(list, 0) };
+            }
+            // SAFETY: nobody knows the request.
+            unsafe { irp::free(request, 0) };
+            count
+        };
+        let query_ea = |location: &mut IO_STACK_LOCATION| {
+            location.MajorFunction = IRP_MJ_QUERY_EA as u8;
+            location.Parameters.QueryEa.Length = LENGTH;
+        };
+        let set_ea = |location: &mut IO_STACK_LOCATION| {
+            location.MajorFunction = IRP_MJ_SET_EA as u8;
+            location.Parameters.SetEa.Length = LENGTH;
+        };
+        assert_eq!(described(&query_ea), Some(LENGTH));
+        assert_eq!(described(&set_ea), Some(LENGTH));
+        let ranges = control(FSCTL_QUERY_ALLOCATED_RANGES);
+        assert_eq!(described(&ranges), Some(LENGTH));
+        assert_eq!(described(&control(FSCTL_SET_SPARSE)), None);
     }
 }

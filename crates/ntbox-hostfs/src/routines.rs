@@ -436,18 +436,17 @@ fn sparse_control(request: &Request, parameters: &Control) -> Result<Worked, NTS
     {
         return Ok(worked);
     }
-    let (input_length, room) = (parameters.InputBufferLength, parameters.OutputBufferLength);
     let is_neither = code & 3 == 3;
     let input = match is_neither {
-        // SAFETY: the request is the caller's, with the buffers of its method.
-        true => unsafe { buffers::type3_input(parameters) }?,
+        // SAFETY: the request is the caller's, with the buffers of its method, of which there is no slice.
+        true => unsafe { buffers::type3_input(parameters, sparse::RANGE) }?,
         // SAFETY: as above.
-        false => unsafe { buffers::buffered(request.irp, input_length) }?,
+        false => unsafe { buffers::buffered(request.irp, parameters.InputBufferLength) }?.to_vec(),
     };
+    let room = parameters.OutputBufferLength;
     // SAFETY: as above.
     let given = is_neither.then(|| unsafe { buffers::output(request.irp, room) });
     let output = given.transpose()?.unwrap_or_default();
-    let input = input.to_vec();
     if code == FSCTL_SET_ZERO_DATA && sparse::keeps_cache(&input) && request.is_from_user() {
         return Err(STATUS_ACCESS_DENIED);
     }

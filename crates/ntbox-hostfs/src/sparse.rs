@@ -34,7 +34,7 @@ use std::{io, iter};
 /// Bytes of zeroes that are written at a time.
 const PORTION: u64 = 0x1_0000;
 /// `sizeof(FILE_ALLOCATED_RANGE_BUFFER)`, and of `FILE_ZERO_DATA_INFORMATION`.
-const RANGE: usize = 16;
+pub const RANGE: usize = 16;
 /// `FILE_ZERO_DATA_INFORMATION_FLAG_PRESERVE_CACHED_DATA`, of the larger structure.
 const PRESERVE_CACHED_DATA: u32 = 1;
 
