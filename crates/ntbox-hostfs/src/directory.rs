@@ -10,7 +10,6 @@
     reason = "the DDI's information classes are matched by name"
 )]
 
-use super::overlay::ShortName;
 use super::record::Record;
 use super::resolve::Tree;
 use super::volume::{Object, OpenId, State, Volume};
@@ -26,6 +25,7 @@ use ntbox_kernel::nt::{
     STATUS_INVALID_INFO_CLASS, STATUS_INVALID_PARAMETER, STATUS_NO_MORE_FILES, STATUS_NO_SUCH_FILE,
     STATUS_SUCCESS,
 };
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -202,8 +202,18 @@ impl Volume {
                 };
                 let hosts = self.tree.names(&directory);
                 let hosts = hosts.map_err(|error| host_status::of(&error))?;
-                let short_names = state.overlays.short_names(number).cloned().collect();
-                Scan::start(hosts, parent.is_some(), pattern, tells_case, short_names)
+                // Without a pattern nobody asks.
+                let asked = pattern.as_ref().map(|_| state.overlays.short_names(number));
+                let candidates = asked.into_iter().flatten().map(|name| &*name.long);
+                let candidates: HashSet<&[u16]> = candidates.collect();
+                let short_name = |entry: &Entry| match &entry.host {
+                    Source::Entry(host) if candidates.contains(&*entry.name) => {
+                        let there = directory.metadata_of(host).ok()?;
+                        state.short_name(&there, number, &entry.name)
+                    }
+                    _ => None,
+                };
+                Scan::start(hosts, parent.is_some(), pattern, tells_case, short_name)
             }
         };
         if let Some(index) = query.index {
@@ -214,7 +224,15 @@ impl Volume {
             Source::Parent => parent.as_ref().and_then(|parent| parent.metadata().ok()),
             Source::Entry(name) => metadata_of(&self.tree, &path, &directory, name),
         };
-        let reply = scan.fill(&state, (number, layout), query.single, find, buffer);
+        let is_itself = |source: &Source, found: &Metadata| match source {
+            Source::Entry(name) => {
+                let entry = directory.metadata_of(name);
+                entry.is_ok_and(|entry| entry.identity == found.identity)
+            }
+            Source::Itself | Source::Parent => true,
+        };
+        let look = (find, is_itself);
+        let reply = scan.fill(&state, (number, layout), query.single, look, buffer);
         if let Some(open) = state.opens.get_mut(&id) {
             open.scan = Some(scan);
         }
@@ -232,12 +250,12 @@ fn metadata_of(
 }
 
 impl Scan {
-    fn start(
+    fn start<'a>(
         hosts: Vec<OsString>,
         has_parent: bool,
         pattern: Option<Vec<u16>>,
         tells_case: bool,
-        short_names: Vec<ShortName>,
+        short_name: impl Fn(&Entry) -> Option<&'a [u16]>,
     ) -> Self {
         let mut entries: Vec<Entry> = hosts
             .into_iter()
@@ -271,10 +289,7 @@ impl Scan {
             Some(pattern) if tells_case => pattern == name,
             Some(pattern) => names::equal(pattern, name),
         };
-        let by_short_name = |entry: &Entry| {
-            let mut own = short_names.iter().filter(|name| name.long == entry.name);
-            own.any(|name| wanted(&name.short))
-        };
+        let by_short_name = |entry: &Entry| short_name(entry).is_some_and(&wanted);
         entries.retain(|entry| wanted(&entry.name) || by_short_name(entry));
         Self {
             pattern,
@@ -289,7 +304,10 @@ impl Scan {
         state: &State,
         (directory, layout): (u64, Layout),
         single: bool,
-        find: impl Fn(&Source) -> Option<Metadata>,
+        (find, is_itself): (
+            impl Fn(&Source) -> Option<Metadata>,
+            impl Fn(&Source, &Metadata) -> bool,
+        ),
         buffer: &mut [u8],
     ) -> Reply {
         let mut used = 0;
@@ -300,7 +318,9 @@ impl Scan {
                 continue;
             };
             let index = u32::try_from(self.next + 1).unwrap_or(u32::MAX);
+            // What a link of the host leads to has its own one.
             let short_name = state.short_name(&metadata, directory, &entry.name);
+            let short_name = short_name.filter(|_| is_itself(&entry.host, &metadata));
             let names = (entry.name.as_slice(), short_name.unwrap_or_default());
             let record = layout.record(state, &metadata, index, names);
             let start = if last.is_some() {

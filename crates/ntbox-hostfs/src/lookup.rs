@@ -4,6 +4,7 @@ use super::names;
 use super::resolve::Lookup;
 use super::volume::State;
 use ntbox_kernel::host::file::Directory;
+use ntbox_kernel::nt::case::upcase;
 use std::ffi::OsString;
 
 /// How one open looks names up.
@@ -31,10 +32,14 @@ impl Lookup for Looking<'_> {
 
     fn long_name(&self, directory: &Directory, short: &[u16]) -> Option<(OsString, Vec<u16>)> {
         let parent = directory.metadata().ok()?.identity.number;
-        let mut all = self.state.overlays.short_names(parent);
+        // They are kept in upper case.
+        let upper: Vec<u16> = short.iter().map(|unit| upcase(*unit)).collect();
+        if upper != short && self.tells_case(directory) {
+            return None;
+        }
+        let mut all = self.state.overlays.named_shortly(parent, &upper);
         all.find_map(|name| {
-            let is_meant = names::equal(&name.short, short);
-            let host = names::to_host(&name.long).ok().filter(|_| is_meant)?;
+            let host = names::to_host(&name.long).ok()?;
             let there = directory.metadata_of(&host).ok()?;
             let kept = self.state.short_name(&there, parent, &name.long)?;
             Some((host, kept.to_vec()))

@@ -9,6 +9,7 @@
 use super::attribute_list::{Attribute, pack, unpack};
 use super::record::{Fields, Record};
 use ntbox_kernel::host::file::Kind;
+use ntbox_kernel::nt::case::upcase;
 use ntbox_kernel::nt::reparse;
 
 /// `FILE_ATTRIBUTE_*`.
@@ -98,6 +99,24 @@ mod tag {
     pub const SHORT_NAME: u32 = 10;
 }
 
+/// Whether it is a name of eight units and three ([MS-FSCC] 2.1.5.2.1).
+pub fn is_short(name: &[u16]) -> bool {
+    let good = |unit: &u16| {
+        u8::try_from(*unit)
+            .is_ok_and(|unit| unit.is_ascii_graphic() && !br#""*+,/:;<=>?[\]|"#.contains(&unit))
+    };
+    let mut parts = name.split(|unit| *unit == u16::from(b'.'));
+    let mut part = |most| parts.next().map(|part| (1..=most).contains(&part.len()));
+    let base = part(8) == Some(true);
+    let extension = part(3) != Some(false);
+    base && extension && parts.next().is_none() && name.iter().all(good)
+}
+
+/// Whether it is one as it is kept, in upper case.
+fn is_kept_short(name: &[u16]) -> bool {
+    is_short(name) && name.iter().all(|unit| upcase(*unit) == *unit)
+}
+
 /// The attributes that a new file or directory has if nobody asks for others.
 pub fn new_attributes(kind: Kind) -> u32 {
     match kind {
@@ -117,12 +136,13 @@ impl ShortName {
         const HEAD: usize = 12;
         let fields = Fields(bytes);
         let long = fields.int(8)? as usize;
-        let short = bytes.len().checked_sub(HEAD + long)?;
-        Some(Self {
+        let short = bytes.len().checked_sub(HEAD.checked_add(long)?)?;
+        let name = Self {
             parent: fields.long(0)?.cast_unsigned(),
             long: fields.units(HEAD, long)?,
             short: fields.units(HEAD + long, short)?,
-        })
+        };
+        is_kept_short(&name.short).then_some(name)
     }
 }
 
@@ -232,7 +252,7 @@ mod tests {
             short_name: Some(ShortName {
                 parent: 5,
                 long: vec![0x61, 0x62],
-                short: vec![0x63],
+                short: vec![0x43],
             }),
             streams: vec![NamedStream {
                 number: 7,
@@ -240,7 +260,7 @@ mod tests {
             }],
         };
         let bytes = overlay.to_bytes(77);
-        assert_eq!(Overlay::of_bytes(&bytes), Some((overlay, 77)));
+        assert_eq!(Overlay::of_bytes(&bytes), Some((overlay.clone(), 77)));
         let empty = Overlay::default().to_bytes(-1);
         assert_eq!(empty.len(), HEAD_BYTES);
         assert_eq!(Overlay::of_bytes(&empty), Some((Overlay::default(), -1)));
@@ -248,10 +268,47 @@ mod tests {
             let cut = Overlay::of_bytes(bytes.get(..length).unwrap());
             assert_eq!(cut, None, "{length}");
         }
+        // A short name is none that is too long or in lower case.
+        for short in [&[0x43; 13][..], &[0x63]] {
+            let mut other = overlay.clone();
+            let name = other.short_name.as_mut();
+            name.unwrap().short = short.to_vec();
+            assert_eq!(Overlay::of_bytes(&other.to_bytes(1)), None, "{short:?}");
+        }
         for at in [0, 4, HEAD_BYTES] {
             let mut other = bytes.clone();
             other[at] ^= 0x40;
             assert_eq!(Overlay::of_bytes(&other), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn eight_units_and_three() {
+        let is = |name: &str| is_short(&name.encode_utf16().collect::<Vec<u16>>());
+        for name in [
+            "A",
+            "LONGNA~1",
+            "12345678.TXT",
+            "a.b",
+            "_$~!#%&-",
+            "{}()@'`^",
+        ] {
+            assert!(is(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "A.",
+            ".A",
+            "123456789",
+            "A.1234",
+            "A.B.C",
+            "A B",
+            "A+B",
+            "\u{E9}",
+            "\\A",
+        ] {
+            assert!(!is(name), "{name}");
         }
     }
 }

@@ -19,7 +19,7 @@
 
 use super::overlay::{NamedStream, Overlay, ShortName};
 use ntbox_kernel::host::file::{Directory, File, Identity, Metadata, Replace, now};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Overlays {
     table: HashMap<Identity, Entry>,
+    /// The short names in it: of an entry of which directory, the name, and whose it is.
+    short_names: BTreeSet<(u64, Vec<u16>, Identity)>,
     host: Option<Host>,
 }
 
@@ -42,6 +44,14 @@ pub struct Overlays {
 struct Entry {
     overlay: Overlay,
     born: Option<i64>,
+}
+
+impl Entry {
+    /// Its short name, as the index has it.
+    fn short_name(&self, file: Identity) -> Option<(u64, Vec<u16>, Identity)> {
+        let name = self.overlay.short_name.as_ref()?;
+        Some((name.parent, name.short.clone(), file))
+    }
 }
 
 /// Where they are kept.
@@ -79,10 +89,28 @@ impl Overlays {
             }
             Err(_) => HashMap::new(),
         };
-        Self {
-            table,
+        let mut overlays = Self {
             host: Some(host),
+            ..Self::default()
+        };
+        for (file, entry) in table {
+            overlays.insert(file, entry);
         }
+        overlays
+    }
+
+    fn insert(&mut self, file: Identity, entry: Entry) {
+        self.remove(file);
+        self.short_names.extend(entry.short_name(file));
+        self.table.insert(file, entry);
+    }
+
+    fn remove(&mut self, file: Identity) -> Option<Entry> {
+        let gone = self.table.remove(&file)?;
+        if let Some(name) = gone.short_name(file) {
+            self.short_names.remove(&name);
+        }
+        Some(gone)
     }
 
     /// That of a file.
@@ -95,9 +123,28 @@ impl Overlays {
     /// The short names of what lies in the directory of that number, or has lain there: whose they are, [`of`](Self::of)
     /// a file says.
     pub fn short_names(&self, parent: u64) -> impl Iterator<Item = &ShortName> {
-        let all = self.table.values();
-        let names = all.filter_map(|entry| entry.overlay.short_name.as_ref());
-        names.filter(move |name| name.parent == parent)
+        self.short_names_from(parent, Vec::new())
+    }
+
+    /// Those of them that are `short`.
+    pub fn named_shortly(&self, parent: u64, short: &[u16]) -> impl Iterator<Item = &ShortName> {
+        let from = self.short_names_from(parent, short.to_vec());
+        from.take_while(move |name| name.short == short)
+    }
+
+    /// Those in the directory of that number that are `short`, or come behind it in order.
+    fn short_names_from(
+        &self,
+        parent: u64,
+        short: Vec<u16>,
+    ) -> impl Iterator<Item = &ShortName> + use<'_> {
+        const FIRST: Identity = Identity {
+            device: 0,
+            number: 0,
+        };
+        let from = self.short_names.range((parent, short, FIRST)..);
+        let there = from.take_while(move |(directory, ..)| *directory == parent);
+        there.filter_map(|(.., file)| self.table.get(file)?.overlay.short_name.as_ref())
     }
 
     /// Makes the folder, for a change of a file that is about to come: it is an entry of the root, whose times may be
@@ -149,7 +196,7 @@ impl Overlays {
 
     fn enter(&mut self, file: &Metadata, overlay: Overlay) {
         let born = file.born;
-        self.table.insert(file.identity, Entry { overlay, born });
+        self.insert(file.identity, Entry { overlay, born });
     }
 
     /// Adds a stream to a file.
@@ -254,7 +301,7 @@ impl Overlays {
 
     /// The file is gone.
     pub fn forget(&mut self, file: Identity) {
-        let Some(gone) = self.table.remove(&file) else {
+        let Some(gone) = self.remove(file) else {
             return;
         };
         if let Some(host) = self.host.as_mut().filter(|host| host.device == file.device) {

@@ -103,12 +103,7 @@ impl Volume {
         };
         let (old_name, old_path) = (link.name.clone(), link.components.clone());
         if is_directory {
-            for below in state.open_below(&old_path) {
-                state.break_oplock(below, id, Operation::Rename, effects)?;
-            }
-            if state.is_open_below(&old_path) {
-                return Err(STATUS_ACCESS_DENIED);
-            }
+            state.close_below(&old_path, id, effects)?;
         }
         let place = self.place(state, id, target)?;
         let new_name = names::to_host(&target.name)?;
@@ -318,9 +313,23 @@ impl State {
             .flat_map(|(identity, _)| self.with_streams(*identity))
             .collect()
     }
-    /// Whether a handle is open on something strictly below `path`.
-    pub(super) fn is_open_below(&self, path: &[Vec<u16>]) -> bool {
-        !self.open_below(path).is_empty()
+    /// Has what is open strictly below `path`, which `by` gives another name, closed by who has an oplock of it.
+    ///
+    /// # Errors
+    /// `STATUS_ACCESS_DENIED` if a handle stays open; those of the oplocks.
+    pub(super) fn close_below(
+        &mut self,
+        path: &[Vec<u16>],
+        by: OpenId,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
+        for below in self.open_below(path) {
+            self.break_oplock(below, by, Operation::Rename, effects)?;
+        }
+        match self.open_below(path).is_empty() {
+            true => Ok(()),
+            false => Err(STATUS_ACCESS_DENIED),
+        }
     }
     /// Follows a move in the paths of names below it that are still referenced. What is gone is called what it was.
     fn moved(&mut self, old: &[Vec<u16>], new: &[Vec<u16>]) {

@@ -99,7 +99,9 @@ impl Volume {
             }),
             FileAllocationInformation => length(8)
                 .and_then(|()| self.set_allocation(id, fields.long(0).unwrap_or(-1), effects)),
-            FileShortNameInformation => length(8).and_then(|()| self.set_short_name(id, fields)),
+            FileShortNameInformation => {
+                length(8).and_then(|()| self.set_short_name(id, fields, effects))
+            }
             FileCaseSensitiveInformation => {
                 length(4).and_then(|()| self.set_case_flags(id, fields))
             }

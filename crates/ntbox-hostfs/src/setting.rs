@@ -111,7 +111,8 @@ pub fn set(request: &Request, parameters: &SetFile, buffer: &[u8]) -> Result<NTS
             // SAFETY: the member of this class.
             let advance_only = unsafe { parameters.Tail.Rename.AdvanceOnly } != 0;
             let advance_only = advance_only && class == FileEndOfFileInformation;
-            let status = request.with_effects(|effects| {
+            // What lies below a directory that gets a short name may have an oplock.
+            let status = request.with_turn(|effects| {
                 volume.set_information(open, class, advance_only, buffer, effects)
             });
             if status == STATUS_SUCCESS {

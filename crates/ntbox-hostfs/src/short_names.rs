@@ -9,30 +9,17 @@
 //! Sources: [MS-FSA] 2.1.5.15.13, [MS-FSCC] 2.1.5.2.1 and 2.4.44; `SetFileShortName` of the Win32 documentation.
 
 use super::host_status;
-use super::overlay::{Overlay, ShortName};
+use super::overlay::{Overlay, ShortName, is_short};
 use super::record::{Fields, Record};
 use super::share::access;
 use super::volume::{Object, Open, OpenId, State, Volume};
-use super::waiting::Reply;
-use ntbox_kernel::host::file::{Directory, Metadata, now};
+use super::waiting::{Effects, Reply};
+use ntbox_kernel::host::file::{Directory, Kind, Metadata, now};
 use ntbox_kernel::nt::case::upcase;
 use ntbox_kernel::nt::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_PARAMETER,
     STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_NOT_FOUND,
 };
-
-/// Whether it is a name of eight units and three ([MS-FSCC] 2.1.5.2.1).
-fn is_short(name: &[u16]) -> bool {
-    let good = |unit: &u16| {
-        u8::try_from(*unit)
-            .is_ok_and(|unit| unit.is_ascii_graphic() && !br#""*+,/:;<=>?[\]|"#.contains(&unit))
-    };
-    let mut parts = name.split(|unit| *unit == u16::from(b'.'));
-    let mut part = |most| parts.next().map(|part| (1..=most).contains(&part.len()));
-    let base = part(8) == Some(true);
-    let extension = part(3) != Some(false);
-    base && extension && parts.next().is_none() && name.iter().all(good)
-}
 
 impl State {
     /// The short name of the entry that is called `long` in the directory of that number.
@@ -118,7 +105,12 @@ impl Volume {
     }
 
     /// `FileShortNameInformation`: sets the short name of an open file, or takes it away.
-    pub(super) fn set_short_name(&self, id: OpenId, fields: Fields<'_>) -> Result<(), NTSTATUS> {
+    pub(super) fn set_short_name(
+        &self,
+        id: OpenId,
+        fields: Fields<'_>,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), NTSTATUS> {
         let invalid = STATUS_INVALID_PARAMETER;
         let length = fields.int(0).ok_or(STATUS_INFO_LENGTH_MISMATCH)?;
         let name = fields.units(4, length as usize).ok_or(invalid)?;
@@ -132,7 +124,10 @@ impl Volume {
         else {
             return Err(invalid);
         };
-        if refused || node.stream.is_some() {
+        // What a link of the host leads to has its own name.
+        let entry = parent.metadata_of(&link.name);
+        let is_link = entry.is_ok_and(|entry| entry.kind == Kind::Link);
+        if refused || is_link || node.stream.is_some() {
             return Err(invalid);
         }
         let may = granted & (access::WRITE_DATA | access::WRITE_ATTRIBUTES) != 0;
@@ -140,8 +135,8 @@ impl Volume {
             return Err(STATUS_ACCESS_DENIED);
         }
         let below = link.components.clone();
-        if matches!(node.object, Object::Directory(_)) && state.is_open_below(&below) {
-            return Err(STATUS_ACCESS_DENIED);
+        if matches!(node.object, Object::Directory(_)) {
+            state.close_below(&below, id, effects)?;
         }
         let metadata = state.whole_of(id)?.metadata()?.ok_or(invalid)?;
         let old = state.short_name_of(id)?;
@@ -174,40 +169,5 @@ impl Volume {
             overlay.changed = Some((now(), metadata.changed));
         });
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn eight_units_and_three() {
-        let is = |name: &str| is_short(&name.encode_utf16().collect::<Vec<u16>>());
-        for name in [
-            "A",
-            "LONGNA~1",
-            "12345678.TXT",
-            "a.b",
-            "_$~!#%&-",
-            "{}()@'`^",
-        ] {
-            assert!(is(name), "{name}");
-        }
-        for name in [
-            "",
-            ".",
-            "A.",
-            ".A",
-            "123456789",
-            "A.1234",
-            "A.B.C",
-            "A B",
-            "A+B",
-            "\u{E9}",
-            "\\A",
-        ] {
-            assert!(!is(name), "{name}");
-        }
     }
 }

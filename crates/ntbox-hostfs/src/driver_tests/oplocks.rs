@@ -74,8 +74,6 @@ fn zeroes_break_as_a_write_does() {
         succeeded(owner.fs_control(code::FSCTL_QUERY_ALLOCATED_RANGES, &range, 16));
         assert!(two.is_outstanding());
         succeeded(owner.fs_control(code::FSCTL_SET_ZERO_DATA, &range, 0));
-        adversary::drain();
-        assert!(!two.is_outstanding(), "the oplock is not broken");
         assert_eq!(succeeded(two.wait()).information, TO_NONE);
         drop(owner);
         std::fs::remove_file(volumes.disk.0.join("op0")).unwrap();
@@ -204,6 +202,46 @@ fn a_rename_waits_for_the_oplock_of_what_it_replaces() {
         std::fs::remove_file(volumes.disk.0.join("old")).unwrap();
         adversary::configure(0, Mix::quiet());
     }
+}
+
+/// `FILE_NAME_INFORMATION` with the name S.
+const SHORT_NAME: [u8; 8] = [2, 0, 0, 0, b'S', 0, 0, 0];
+
+#[test]
+fn a_short_name_of_a_directory_waits_for_oplocks_below_it() {
+    const DIRECTORY: u32 = SYNCHRONOUS | FILE_DIRECTORY_FILE;
+    for mix in mixes() {
+        let (_alone, volumes) = turn(mix);
+        let name = r"\??\H:\long directory";
+        drop(open(name, FILE_CREATE, DIRECTORY));
+        file_with_a_byte(&format!(r"{name}\f"));
+        let owner = open(&format!(r"{name}\f"), FILE_OPEN, 0);
+        let request = granted(&owner, code::FSCTL_REQUEST_BATCH_OPLOCK);
+        let set = move || {
+            identity::begin_thread(2);
+            let directory = open(name, FILE_OPEN, DIRECTORY);
+            succeeded(directory.set_information(FileShortNameInformation, &SHORT_NAME));
+        };
+        let setting = thread::spawn("another program", set);
+        assert_eq!(succeeded(request.wait()).information, TO_NONE);
+        drop(owner);
+        setting.join().unwrap();
+        drop(open(r"\??\H:\s\f", FILE_OPEN, 0));
+        std::fs::remove_dir_all(volumes.disk.0.join("long directory")).unwrap();
+        adversary::configure(0, Mix::quiet());
+    }
+}
+
+#[test]
+fn who_may_not_delete_a_file_gives_it_no_short_name() {
+    let (_alone, volumes) = turn(Mix::quiet());
+    file_with_a_byte(r"\??\H:\op6");
+    let rights = RIGHTS & !DELETE;
+    let file = open_with(r"\??\H:\op6", rights, FILE_OPEN, SYNCHRONOUS).unwrap();
+    let set = file.set_information(FileShortNameInformation, &SHORT_NAME);
+    assert_eq!(set.status, STATUS_ACCESS_DENIED);
+    drop(file);
+    std::fs::remove_file(volumes.disk.0.join("op6")).unwrap();
 }
 
 #[test]

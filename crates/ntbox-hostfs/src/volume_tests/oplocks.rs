@@ -148,6 +148,16 @@ fn a_directory_waits_for_what_is_open_below_it() {
         flags: 0,
     };
     let rename = |effects: &mut Effects<'_>| fixture.volume.rename(d, &target, effects);
+    let short_name = |effects: &mut Effects<'_>| {
+        let name = [4, 0, 0, 0, b'S', 0, b'1', 0];
+        let volume = &fixture.volume;
+        volume.set_information(d, FileShortNameInformation, false, &name, effects)
+    };
+    assert_eq!(turn(short_name), (STATUS_PENDING, vec![OWNER]));
+    fixture.close(f);
+    assert_eq!(turn(short_name), (STATUS_SUCCESS, vec![]));
+    let f = fixture.open(r"\d\f", FILE_OPEN, 0);
+    fixture.grant(f, Kind::Batch);
     assert_eq!(turn(rename), (STATUS_PENDING, vec![OWNER]));
     fixture.close(f);
     assert_eq!(turn(rename), (STATUS_SUCCESS, vec![]));

@@ -35,6 +35,28 @@ impl Fixture {
         let classes = [FileNameInformation, FileNormalizedNameInformation];
         classes.map(|class| self.queried_name(open, class).unwrap())
     }
+    /// What one query of a directory tells.
+    fn listed(
+        &self,
+        directory: &str,
+        class: i32,
+        pattern: Option<&str>,
+    ) -> Result<Vec<u8>, NTSTATUS> {
+        let open = self.open(directory, FILE_OPEN, 0);
+        let query = Query {
+            class,
+            pattern: pattern.map(wide),
+            ..Default::default()
+        };
+        let mut bytes = vec![0xEE; 1000];
+        let (status, count) = self.volume.query_directory(open, &query, &mut bytes);
+        self.close(open);
+        bytes.truncate(count);
+        match status {
+            STATUS_SUCCESS => Ok(bytes),
+            status => Err(status),
+        }
+    }
     /// With `\long directory\long file.text`, whose short names are `LONGDI~1` and `LONGFI~1.TEX`.
     fn with_short() -> Self {
         let fixture = new();
@@ -115,20 +137,6 @@ fn files_are_opened_by_them_and_told_so() {
 fn listings_have_them() {
     let fixture = Fixture::with_short();
     fixture.make(r"\long directory\plain", b"");
-    let listed = |class, pattern: Option<&str>| {
-        let open = fixture.open(r"\long directory", FILE_OPEN, 0);
-        let query = Query {
-            class,
-            pattern: pattern.map(wide),
-            ..Default::default()
-        };
-        let mut bytes = vec![0xEE; 1000];
-        let (status, count) = fixture.volume.query_directory(open, &query, &mut bytes);
-        fixture.close(open);
-        assert_eq!(status, STATUS_SUCCESS);
-        bytes.truncate(count);
-        bytes
-    };
     for (class, length_at, name_at) in [
         (FileBothDirectoryInformation, 68, 94),
         (FileIdBothDirectoryInformation, 68, 104),
@@ -139,7 +147,8 @@ fn listings_have_them() {
             ("plain", ""),
             ("*~1.tex", "LONGFI~1.TEX"),
         ] {
-            let entry = listed(class, Some(pattern));
+            let listed = fixture.listed(r"\long directory", class, Some(pattern));
+            let entry = listed.unwrap();
             let length = usize::from(entry[length_at]);
             let room = &entry[length_at + 2..length_at + 26];
             assert_eq!(text(&room[..length]), short, "{pattern}");
@@ -271,6 +280,96 @@ fn one_name_of_a_file_has_one() {
     assert_eq!(fixture.name(file), r"\LONGDI~1\long file.text");
     let status = fixture.status(SHORT, FILE_OPEN, 0);
     assert_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
+    // Nothing of the old one is looked at any more.
+    let directory = fixture.open(r"\LONGDI~1", FILE_OPEN, 0);
+    let number = fixture.query(directory, FileInternalInformation, 8);
+    let number = u64::from_le_bytes(number.unwrap().try_into().unwrap());
+    let known = || {
+        let state = fixture.volume.state();
+        let names = state.overlays.short_names(number);
+        let names: Vec<_> = names
+            .map(|name| String::from_utf16_lossy(&name.short))
+            .collect();
+        names
+    };
+    assert_eq!(known(), ["S~1"]);
+    let other = fixture.open(r"\LONGDI~1\other", FILE_CREATE, 0);
+    assert_eq!(fixture.set_short(other, "S~10"), STATUS_SUCCESS);
+    assert_eq!(known(), ["S~1", "S~10"]);
+    let called = wide("S~1");
+    let state = fixture.volume.state();
+    assert_eq!(state.overlays.named_shortly(number, &called).count(), 1);
+    drop(state);
+    for file in [file, another] {
+        fixture.set(file, FileDispositionInformation, &[1]);
+        fixture.close(file);
+    }
+    assert_eq!(known(), ["S~10"]);
+}
+
+#[test]
+fn they_are_in_upper_case_where_case_is_told_apart() {
+    let fixture = Fixture::with_short();
+    let directory = fixture.open(r"\LONGDI~1", FILE_OPEN, 0);
+    let sensitive = fixture.set(directory, FileCaseSensitiveInformation, &[1, 0, 0, 0]);
+    assert_eq!(sensitive, STATUS_SUCCESS);
+    let upper = r"\longdi~1\LONGFI~1.TEX";
+    assert_eq!(fixture.status(upper, FILE_OPEN, 0), STATUS_SUCCESS);
+    let status = fixture.status(r"\LONGDI~1\longfi~1.tex", FILE_OPEN, 0);
+    assert_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
+    fixture.make(r"\LONGDI~1\longfi~1.tex", b"other");
+    let told_apart = Request {
+        case_sensitive: true,
+        ..request(r"\longdi~1\LONGFI~1.TEX", FILE_OPEN, 0)
+    };
+    let status = fixture.try_open(&told_apart).err();
+    assert_eq!(status, Some(STATUS_OBJECT_PATH_NOT_FOUND));
+    for (pattern, found) in [("LONGFI~*", "long file.text"), ("longfi~*", "longfi~1.tex")] {
+        let entry = fixture.listed(r"\LONGDI~1", FileNamesInformation, Some(pattern));
+        assert_eq!(entry.map(|entry| text(&entry[12..])).as_deref(), Ok(found));
+    }
+}
+
+/// A record that the host has made old: another file is called so, or a link to this one.
+#[cfg(unix)]
+#[test]
+fn another_entry_of_that_name_does_not_have_it() {
+    use std::os::unix::fs::symlink;
+    for is_link in [false, true] {
+        let fixture = Fixture::with_short().remount(false, |root| {
+            let old = root.join("long directory/long file.text");
+            std::fs::rename(&old, root.join("moved")).unwrap();
+            match is_link {
+                true => symlink("../moved", old).unwrap(),
+                false => std::fs::write(old, b"new").unwrap(),
+            }
+        });
+        let listed = |pattern| {
+            let class = FileBothDirectoryInformation;
+            fixture.listed(r"\LONGDI~1", class, Some(pattern))
+        };
+        assert_eq!(listed("LONGFI~1*"), Err(STATUS_NO_SUCH_FILE), "{is_link}");
+        assert_eq!(listed("long*").map(|entry| entry[68]), Ok(0), "{is_link}");
+        let status = fixture.status(SHORT, FILE_OPEN, 0);
+        assert_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
+        // It is free for another one.
+        let new = fixture.open(r"\LONGDI~1\n", FILE_CREATE, 0);
+        assert_eq!(fixture.set_short(new, "LONGFI~1.TEX"), STATUS_SUCCESS);
+        fixture.close(new);
+        assert_eq!(fixture.status(SHORT, FILE_OPEN, 0), STATUS_SUCCESS);
+        assert_eq!(listed("LONGFI~1*").map(|entry| entry[68]), Ok(24));
+    }
+}
+
+/// What a link of the host leads to has its own name.
+#[cfg(unix)]
+#[test]
+fn no_link_of_the_host_has_one() {
+    let fixture = Fixture::with_short();
+    std::os::unix::fs::symlink("long file.text", fixture.host("long directory/l")).unwrap();
+    let link = fixture.open(r"\LONGDI~1\l", FILE_OPEN, 0);
+    assert_eq!(fixture.set_short(link, "L~1"), STATUS_INVALID_PARAMETER);
+    assert_eq!(fixture.status(SHORT, FILE_OPEN, 0), STATUS_SUCCESS);
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn set_right(class: i32) -> u32 {
         FileBasicInformation | FileCaseSensitiveInformation => FILE_WRITE_ATTRIBUTES,
         FileRenameInformation
         | FileRenameInformationEx
+        | FileShortNameInformation
         | FileDispositionInformation
         | FileDispositionInformationEx => DELETE,
         FileEndOfFileInformation | FileAllocationInformation | FileValidDataLengthInformation => {
