@@ -15,7 +15,7 @@
 //! that looks at the name alone can hold them, so they are refused.
 //!
 //! A colon in the last component begins the name of a stream (`file:stream:$DATA`, [MS-FSCC]
-//! "Pathname"). There are no short names.
+//! "Pathname"). Short names are [another matter](super::short_names).
 
 use ntbox_kernel::host::file::{os_string_of_units, units_of_os_str};
 use ntbox_kernel::nt::case::upcase;

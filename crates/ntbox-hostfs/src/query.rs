@@ -196,11 +196,10 @@ impl Volume {
             }
             FileAlternateNameInformation => self.alternate_name(id, buffer)?,
             FileCompressionInformation => {
-                let is_sparse = state.attributes & attribute::SPARSE_FILE != 0;
-                let size = if is_sparse {
-                    state.allocation
-                } else {
-                    state.size
+                // Of a stream, what that is counts.
+                let size = match &self.state().file_of(id)?.object {
+                    Object::File(stream) if stream.is_sparse() => state.allocation,
+                    _ => state.size,
                 };
                 Record::new().long([size]).int([0, 0]).fixed(buffer)
             }

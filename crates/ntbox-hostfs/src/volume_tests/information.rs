@@ -274,6 +274,13 @@ fn volume_information_is_given() {
     );
     assert_eq!(query(FileFsDeviceInformation, 8), (STATUS_SUCCESS, 8));
     assert_eq!(query(FileFsAttributeInformation, 64), (STATUS_SUCCESS, 24));
+    let mut attributes = [0; 64];
+    let class = FileFsAttributeInformation;
+    fixture.volume.query_volume(open, class, &mut attributes);
+    let told = u32::from_le_bytes(attributes[..4].try_into().unwrap());
+    // Case is told apart, kept, and Unicode; sparse files, reparse points; POSIX semantics, case-sensitive directories;
+    // streams, hard links, extended attributes, opens by id.
+    assert_eq!(told, 0x7 | 0xC0 | 0x2400 | 0x1C4_0000);
     assert_eq!(query(999, 64), (STATUS_INVALID_INFO_CLASS, 0));
     let label = [&6_u32.to_le_bytes()[..], b"n\0e\0w\0"].concat();
     assert_eq!(

@@ -95,8 +95,15 @@ fn what_is_not_written_has_no_room() {
     assert_eq!(fixture.ranges(f, 50 * CLUSTER, CLUSTER), []);
     assert_eq!(fixture.ranges(f, 0, 0), []);
     assert_eq!(fixture.sizes(f).0, 3 * CLUSTER);
-    let compressed = fixture.query(f, FileCompressionInformation, 16).unwrap();
-    assert_eq!(pairs(&compressed)[0].0, 3 * CLUSTER);
+    let compressed = |open| {
+        let bytes = fixture.query(open, FileCompressionInformation, 16);
+        pairs(&bytes.unwrap())[0].0
+    };
+    assert_eq!(compressed(f), 3 * CLUSTER);
+    // A stream of it is not sparse for that.
+    let stream = fixture.open(r"\f:s", FILE_CREATE, 0);
+    fixture.write(stream, 0, b"data");
+    assert_eq!(compressed(stream), 4);
     // One that is sparse no more has room for all.
     assert_eq!(fixture.set_sparse(f, &[0]), STATUS_SUCCESS);
     assert_eq!(fixture.attributes(f) & attribute::SPARSE_FILE, 0);
