@@ -8,9 +8,9 @@ use super::waiting::{Arm, Effects, Outcome, Ticket};
 use ntbox_kernel::host::file::Identity;
 use ntbox_kernel::io_manager::sections;
 use ntbox_kernel::nt::{
-    FILE_COMPLETE_IF_OPLOCKED, FILE_RESERVE_OPFILTER, NTSTATUS, STATUS_CANCELLED,
-    STATUS_CANNOT_GRANT_REQUESTED_OPLOCK, STATUS_INVALID_PARAMETER, STATUS_OPLOCK_NOT_GRANTED,
-    STATUS_PENDING,
+    FILE_COMPLETE_IF_OPLOCKED, FILE_OPEN_REQUIRING_OPLOCK, FILE_RESERVE_OPFILTER, NTSTATUS,
+    STATUS_CANCELLED, STATUS_CANNOT_BREAK_OPLOCK, STATUS_CANNOT_GRANT_REQUESTED_OPLOCK,
+    STATUS_INVALID_PARAMETER, STATUS_OPLOCK_NOT_GRANTED, STATUS_PENDING,
 };
 
 /// Rights with which an open breaks no oplock.
@@ -156,7 +156,7 @@ impl State {
     }
 
     /// Breaks what an open of `file` breaks, which others keep it from sharing if it `violates`; true
-    /// if it goes on though the break is under way.
+    /// if it goes on though the break is under way. One that is to have an oplock breaks none.
     pub(super) fn break_oplock_for_open(
         &mut self,
         file: Identity,
@@ -184,6 +184,12 @@ impl State {
             open: None,
             key: request.oplock_key,
         };
+        let node = self.files.get(&file);
+        if request.has(FILE_OPEN_REQUIRING_OPLOCK)
+            && node.is_some_and(|node| node.oplocks.would_break(who, operation))
+        {
+            return Err(STATUS_CANNOT_BREAK_OPLOCK);
+        }
         if !request.has(FILE_COMPLETE_IF_OPLOCKED) {
             return self
                 .break_oplock_of(file, who, operation, effects)

@@ -353,6 +353,12 @@ impl Table {
         }
     }
 
+    /// Whether `operation` of `who` would break something.
+    pub fn would_break(&self, who: Who, operation: Operation) -> bool {
+        let mut held = self.held.iter();
+        held.any(|held| broken(held, who, operation).is_some())
+    }
+
     /// Breaks what `operation` of `who` breaks.
     pub fn check(&mut self, who: Who, operation: Operation, effects: &mut Effects<'_>) -> Checked {
         let mut waits = false;

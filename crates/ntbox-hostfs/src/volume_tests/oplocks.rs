@@ -134,6 +134,38 @@ fn a_reservation_breaks_a_filter_oplock() {
     }
 }
 
+/// Who wants an oplock with the open is refused rather than that another's breaks, and opens what breaks none.
+#[test]
+fn an_open_that_requires_an_oplock_breaks_none() {
+    let fixture = new();
+    fixture.make(r"\f", b"");
+    let owner = fixture.open(r"\f", FILE_OPEN, 0);
+    let requiring = |desired| Request {
+        desired,
+        ..request(r"\f", FILE_OPEN, FILE_OPEN_REQUIRING_OPLOCK)
+    };
+    let refused = (Err(STATUS_CANNOT_BREAK_OPLOCK), vec![]);
+    for kind in [Kind::Batch, Kind::LevelOne, Kind::Caching(Cache::RWH)] {
+        fixture.grant(owner, kind);
+        for (desired, expected) in [
+            (access::READ_DATA, refused.clone()),
+            (access::READ_ATTRIBUTES, (Ok(()), vec![])),
+        ] {
+            let request = requiring(desired);
+            let mut opened = None;
+            let open = |effects: &mut Effects<'_>| {
+                let created = fixture.volume.create(&request, effects);
+                created.map(|created| opened = Some(created.open))
+            };
+            assert_eq!(turn(open), expected, "{kind:?}");
+            opened.map(|open| fixture.close(open));
+        }
+        assert!(fixture.volume.remove_waiting(owner, Ticket(OWNER)));
+    }
+    // Without one there is nothing to break.
+    assert!(fixture.try_open(&requiring(access::READ_DATA)).is_ok());
+}
+
 #[test]
 fn a_directory_waits_for_what_is_open_below_it() {
     let fixture = new();

@@ -166,7 +166,8 @@ impl Operation {
                     Opening::Colliding,
                     Opening::Overwrite,
                     Opening::DoNotWait,
-                ][random.usize(..5)],
+                    Opening::RequiringOplock,
+                ][random.usize(..6)],
                 touch: [
                     Touch::Nothing,
                     Touch::Read,

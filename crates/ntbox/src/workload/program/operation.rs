@@ -97,6 +97,8 @@ pub enum Opening {
     Overwrite,
     /// For reading and writing, without waiting for the end of a break.
     DoNotWait,
+    /// For reading and writing, and to have an oplock: nothing is to break.
+    RequiringOplock,
 }
 
 /// What the other thread does then.

@@ -229,6 +229,7 @@ impl Other {
             Opening::Colliding => (READ | WRITE, 6, FILE_OPEN, 0),
             Opening::Overwrite => (READ | WRITE, 7, FILE_OVERWRITE_IF, 0),
             Opening::DoNotWait => (READ | WRITE, 7, FILE_OPEN, FILE_COMPLETE_IF_OPLOCKED),
+            Opening::RequiringOplock => (READ | WRITE, 7, FILE_OPEN, FILE_OPEN_REQUIRING_OPLOCK),
         };
         let parameters = CreateParameters::new(&self.path)
             .access(access)
