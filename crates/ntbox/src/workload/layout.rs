@@ -6,7 +6,9 @@
     reason = "information classes keep the DDI's names"
 )]
 
+use crate::file_system::volume::attribute;
 use crate::nt::*;
+use crate::user::Outcome;
 
 /// Which part of a result's data is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +17,11 @@ pub enum Mask {
     None,
     /// None of it: status and count alone.
     All,
-    /// File information of a class without times and ids.
+    /// File information of a class without times, ids and what room a sparse file has.
     File(i32),
-    /// Directory entries of a class without times and ids.
+    /// Directory entries of a class without the same.
     Directory(i32),
-    /// Records of changes of a class without times and ids.
+    /// Records of changes of a class without the same.
     Changes(i32),
     /// Volume information of a class without serial numbers and free space.
     Volume(i32),
@@ -33,21 +35,50 @@ pub fn masked(mask: Mask, data: &[u8]) -> Vec<u8> {
     };
     match mask {
         Mask::None | Mask::All => {}
-        Mask::File(FileHardLinkInformation) => each_entry(&mut data, 8, &[(8, 16)]),
-        Mask::File(class) => zero(&mut data, file_ranges(class)),
+        Mask::File(FileHardLinkInformation) => each_entry(&mut data, 8, &[(8, 16)], None),
+        Mask::File(class) => {
+            zero(&mut data, file_ranges(class));
+            forget_room(&mut data, file_room(class));
+        }
         Mask::Volume(class) => zero(&mut data, volume_ranges(class)),
-        Mask::Directory(class) => each_entry(&mut data, 0, entry_ranges(class)),
+        Mask::Directory(FileNamesInformation) => each_entry(&mut data, 0, &[(4, 8)], None),
+        Mask::Directory(class) => each_entry(&mut data, 0, entry_ranges(class), ENTRY_ROOM),
         Mask::Changes(DirectoryNotifyInformation) => {}
-        Mask::Changes(_) => each_entry(&mut data, 0, &[(8, 40), (64, 80)]),
+        Mask::Changes(_) => each_entry(&mut data, 0, &[(8, 40), (64, 80)], CHANGE_ROOM),
     }
     data
 }
 
+/// Where a structure has the bytes that a file has room for, and its attributes.
+type Room = Option<(usize, usize)>;
+
+const ENTRY_ROOM: Room = Some((48, 56));
+const CHANGE_ROOM: Room = Some((40, 56));
+
+fn file_room(class: i32) -> Room {
+    match class {
+        FileNetworkOpenInformation => Some((32, 48)),
+        FileAllInformation => Some((40, 32)),
+        FileStatInformation => Some((40, 56)),
+        _ => None,
+    }
+}
+
+/// A sparse file gets room when what is cached or mapped of it is written: that is a matter of the moment.
+fn forget_room(data: &mut [u8], room: Room) {
+    if let Some((room, attributes)) = room
+        && u32_at(data, attributes) & attribute::SPARSE_FILE != 0
+    {
+        zero(data, &[(room, room + 8)]);
+    }
+}
+
 /// Zeroes the ranges in each entry of a list that begins at `at`.
-fn each_entry(data: &mut [u8], mut at: usize, ranges: &[(usize, usize)]) {
+fn each_entry(data: &mut [u8], mut at: usize, ranges: &[(usize, usize)], room: Room) {
     while let Some(entry) = data.get_mut(at..) {
         let next = u32_at(entry, 0) as usize;
         zero(entry, ranges);
+        forget_room(entry, room);
         if next == 0 {
             break;
         }
@@ -72,6 +103,8 @@ fn file_ranges(class: i32) -> &'static [(usize, usize)] {
         // Times, and the file's id.
         FileAllInformation => &[(0, 32), (64, 72)],
         FileStatInformation => &[(0, 40)],
+        // Room, of a file that may be sparse: they do not say.
+        FileStandardInformation | FileCompressionInformation => &[(0, 8)],
         _ => &[],
     }
 }
@@ -88,7 +121,6 @@ fn volume_ranges(class: i32) -> &'static [(usize, usize)] {
 
 fn entry_ranges(class: i32) -> &'static [(usize, usize)] {
     match class {
-        FileNamesInformation => &[(4, 8)],
         FileIdBothDirectoryInformation => &[(4, 40), (96, 104)],
         FileIdFullDirectoryInformation => &[(4, 40), (72, 80)],
         _ => &[(4, 40)],
@@ -123,7 +155,19 @@ pub fn room_control(draw: u8, offset: i64, length: u32) -> (u32, Vec<u8>, u32) {
         1 => (FSCTL_SET_ZERO_DATA, range(end), 0),
         // Of a file whose zeroes do not end with clusters.
         2 => (FSCTL_SET_ZERO_DATA, range(end - 100), 0),
-        _ => (FSCTL_QUERY_ALLOCATED_RANGES, range(end), 80),
+        _ => (FSCTL_QUERY_ALLOCATED_RANGES, range(end), 1024),
+    }
+}
+
+/// What is compared of a control about room: of which ranges have some, that it was told.
+pub fn told_of_room(code: u32, outcome: Outcome) -> Outcome {
+    match code {
+        FSCTL_QUERY_ALLOCATED_RANGES => Outcome {
+            information: 0,
+            data: Vec::new(),
+            ..outcome
+        },
+        _ => outcome,
     }
 }
 
@@ -323,6 +367,28 @@ mod tests {
         assert_eq!(masked[8..40], [0; 32]);
         assert_eq!(masked[112..144], [0; 32]);
         assert_eq!(masked[40], 5);
+    }
+
+    #[test]
+    fn room_is_compared_of_files_that_are_not_sparse() {
+        for (mask, room, attributes) in [
+            (Mask::File(FileNetworkOpenInformation), 32, 48),
+            (Mask::File(FileAllInformation), 40, 32),
+            (Mask::File(FileStatInformation), 40, 56),
+            (Mask::Directory(FileBothDirectoryInformation), 48, 56),
+            (Mask::Changes(DirectoryNotifyExtendedInformation), 40, 56),
+        ] {
+            let data = |bytes: u8, file: u32| {
+                let mut data = vec![0; 104];
+                data[room] = bytes;
+                data[attributes..attributes + 4].copy_from_slice(&file.to_le_bytes());
+                masked(mask, &data)
+            };
+            let sparse = attribute::SPARSE_FILE | attribute::ARCHIVE;
+            assert_eq!(data(1, sparse), data(2, sparse), "{mask:?}");
+            let plain = attribute::ARCHIVE;
+            assert_ne!(data(1, plain), data(2, plain), "{mask:?}");
+        }
     }
 
     #[test]

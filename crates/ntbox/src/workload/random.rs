@@ -7,6 +7,7 @@
 use super::layout::{
     DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS, Mask, OWNER_GROUP_DACL, basic_information,
     extended_attribute, label_again, name_information, rename_information, room_control,
+    told_of_room,
 };
 use super::mapped::Mapped;
 use super::scenarios::removal;
@@ -317,7 +318,7 @@ fn short_name(worker: &mut Worker, path: &str, file: &File) {
 fn room(worker: &mut Worker, path: &str, file: &File, (offset, length): (i64, u32)) {
     let (code, input, room) = room_control(worker.random.u8(..), offset, length);
     worker.retried("room control", path, Mask::None, || {
-        file.fs_control(code, &input, room)
+        told_of_room(code, file.fs_control(code, &input, room))
     });
 }
 

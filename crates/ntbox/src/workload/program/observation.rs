@@ -1,7 +1,7 @@
 //! What an originator sees of a call, and what of it must be the same with and without a filter.
 //!
-//! Compared of every call: its final status, information, data (without times, ids and free
-//! space), and afterwards the position of a synchronous handle. Compared unless fast I/O answered on
+//! Compared of every call: its final status, information, data (without times, ids, free
+//! space and the room of sparse files), and afterwards the position of a synchronous handle. Compared unless fast I/O answered on
 //! one of the sides, which a filter may leave out: whether the stack returned STATUS_PENDING,
 //! whether the event that was passed is signaled, and whether the status block was written; the first of
 //! them only where the program sees it, not where the service waits for its request, as NtCreateFile

@@ -2,7 +2,7 @@
 
 use super::super::layout::{
     Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, name_information,
-    rename_information, room_control,
+    rename_information, room_control, told_of_room,
 };
 use super::super::worker::synchronous;
 use super::operation::{BLOCK, Locked, Operation, Part, Removal};
@@ -151,7 +151,7 @@ impl Runner {
                 let offset = i64::from(block) * i64::from(BLOCK);
                 let (code, input, room) = room_control(draw, offset, u32::from(blocks) * BLOCK);
                 self.call(slot, "room control", Mask::None, |file| {
-                    file.fs_control(code, &input, room)
+                    told_of_room(code, file.fs_control(code, &input, room))
                 });
             }
             Operation::TellCase { slot, on } => {
