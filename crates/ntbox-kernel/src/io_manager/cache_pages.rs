@@ -13,12 +13,21 @@ use crate::nt::MDL;
 use crate::pool;
 use std::collections::HashMap;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// The lists that are out, by their exposed address, with the bytes of each.
-static LENT: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+/// A list that is out. Another may lie where it was as soon as it is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loan {
+    number: u64,
+    bytes: usize,
+}
 
-fn lent() -> MutexGuard<'static, HashMap<usize, usize>> {
+/// The lists that are out, by their exposed address.
+static LENT: LazyLock<Mutex<HashMap<usize, Loan>>> = LazyLock::new(Mutex::default);
+static LOANS: AtomicU64 = AtomicU64::new(0);
+
+fn lent() -> MutexGuard<'static, HashMap<usize, Loan>> {
     LENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -40,18 +49,22 @@ pub fn lend(bytes: &[u8]) -> *mut MDL {
     let list = unsafe { mdl::allocate(pages, length, false, null_mut()) };
     // SAFETY: a new list.
     unsafe { mdl::lock_pages(list) };
-    lent().insert(list.expose_provenance(), bytes.len());
+    let loan = Loan {
+        number: LOANS.fetch_add(1, Relaxed),
+        bytes: bytes.len(),
+    };
+    lent().insert(list.expose_provenance(), loan);
     list
 }
 
-/// True if `list` is out.
-pub fn is_lent(list: *const MDL) -> bool {
-    lent().contains_key(&list.addr())
+/// What `list` is out as; none if it is not.
+pub fn loan(list: *const MDL) -> Option<Loan> {
+    lent().get(&list.addr()).copied()
 }
 
 /// A list that is out, with the address of its pages and their bytes; none if it is not.
-fn find(list: *const MDL, lent: &HashMap<usize, usize>) -> Option<(*mut MDL, *mut u8, usize)> {
-    let bytes = *lent.get(&list.addr())?;
+fn find(list: *const MDL, lent: &HashMap<usize, Loan>) -> Option<(*mut MDL, *mut u8, usize)> {
+    let bytes = lent.get(&list.addr())?.bytes;
     let list = std::ptr::with_exposed_provenance_mut(list.addr());
     // SAFETY: one that is out is alive.
     let pages = unsafe { mdl::virtual_address(list) };
@@ -100,12 +113,23 @@ mod tests {
     #[test]
     fn pages_are_lent_until_they_are_taken_back() {
         let list = lend(&[1; 5000]);
-        assert!(is_lent(list));
+        assert!(loan(list).is_some());
         assert_eq!(read(list), Some(vec![1; 5000]));
         write(list, &[2; 6000]);
         assert_eq!(take_back(list), Some(vec![2; 5000]));
-        assert!(!is_lent(list));
+        assert_eq!(loan(list), None);
         assert_eq!((read(list), take_back(list)), (None, None));
+    }
+
+    /// Who asks later for the loan that he had is not told of another's at the same address.
+    #[test]
+    fn each_loan_is_another() {
+        let list = lend(&[1; 5]);
+        let first = loan(list);
+        take_back(list);
+        let again = lend(&[1; 5]);
+        assert_ne!(loan(again), first);
+        take_back(again);
     }
 
     #[test]

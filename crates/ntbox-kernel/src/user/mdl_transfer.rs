@@ -121,6 +121,7 @@ impl Server {
     /// Gives the pages back; how the transfer has ended.
     fn give_back(&self, list: *mut MDL) -> Result<NTSTATUS, NTSTATUS> {
         let (file, device) = (self.call.file(), self.call.device());
+        let loan = cache_pages::loan(list);
         let answered = if self.writes {
             self.call
                 .fast_io(|table| table.MdlWriteComplete)
@@ -158,7 +159,7 @@ impl Server {
                 (status_of(&block), ("completed by", completed))
             }
         };
-        if cache_pages::is_lent(list) {
+        if loan.is_some() && cache_pages::loan(list) == loan {
             let what = if self.writes { "write" } else { "read" };
             checks::report(
                 &rules::MDL_NOT_COMPLETED,
