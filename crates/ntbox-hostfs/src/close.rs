@@ -46,7 +46,7 @@ impl Volume {
         link.delete_pending |= delete_on_close && !is_stream;
         let at_once = at_once && !is_stream;
         let goes = link.delete_pending && !link.removed && (link.handles == 0 || at_once);
-        if state.dismounted {
+        if state.gone().is_some() {
             return true;
         }
         if modified != 0 && !goes && !stream_goes {

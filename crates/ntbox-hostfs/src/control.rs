@@ -142,8 +142,8 @@ impl Volume {
     ) -> Outcome {
         let done = |status| Outcome::Done(status, Vec::new());
         let mut state = self.state();
-        if state.dismounted {
-            return done(STATUS_VOLUME_DISMOUNTED);
+        if let Some(status) = state.gone() {
+            return done(status);
         }
         if state.opens.get(&id).is_some_and(|open| open.cleaned_up) {
             return done(STATUS_NOTIFY_CLEANUP);
@@ -189,14 +189,7 @@ impl Volume {
             .file_of(id)
             .is_ok_and(|file| matches!(file.object, Object::Volume));
         if control == code::FSCTL_IS_VOLUME_MOUNTED {
-            return (
-                if state.dismounted {
-                    STATUS_VOLUME_DISMOUNTED
-                } else {
-                    STATUS_SUCCESS
-                },
-                0,
-            );
+            return (state.gone().unwrap_or(STATUS_SUCCESS), 0);
         }
         if let Err(status) = state.usable(id) {
             return (status, 0);

@@ -24,7 +24,7 @@ use ntbox_kernel::nt::{
     STATUS_ACCESS_DENIED, STATUS_CANNOT_DELETE, STATUS_DELETE_PENDING, STATUS_FILE_IS_A_DIRECTORY,
     STATUS_INVALID_PARAMETER, STATUS_NOT_A_DIRECTORY, STATUS_OBJECT_NAME_COLLISION,
     STATUS_OBJECT_NAME_INVALID, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_PATH_NOT_FOUND,
-    STATUS_SHARING_VIOLATION, STATUS_VOLUME_DISMOUNTED,
+    STATUS_SHARING_VIOLATION,
 };
 
 /// What a create asks for.
@@ -207,8 +207,8 @@ impl Volume {
     ) -> Result<Created, NTSTATUS> {
         request.check()?;
         let mut state = self.state();
-        if state.dismounted {
-            return Err(STATUS_VOLUME_DISMOUNTED);
+        if let Some(status) = state.gone() {
+            return Err(status);
         }
         if state.locked_by.is_some() {
             return Err(STATUS_ACCESS_DENIED);
@@ -276,8 +276,8 @@ impl Volume {
     pub fn state_at(&self, request: &Request) -> Result<super::volume::FileState, NTSTATUS> {
         request.check()?;
         let state = self.state();
-        if state.dismounted {
-            return Err(STATUS_VOLUME_DISMOUNTED);
+        if let Some(status) = state.gone() {
+            return Err(status);
         }
         if state.locked_by.is_some() {
             return Err(STATUS_ACCESS_DENIED);

@@ -14,7 +14,7 @@ use super::data::Transfer;
 use super::oplocks::Operation;
 use super::volume::OpenId;
 use super::waiting::Effects;
-use super::{adversary, pending, tally};
+use super::{adversary, media, pending, tally};
 use ntbox_kernel::io_manager::witness;
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_NO_INTERMEDIATE_BUFFERING, FO_WRITE_THROUGH, IO_STATUS_BLOCK,
@@ -73,7 +73,10 @@ pub(super) unsafe fn answer(
     // SAFETY: contract.
     let found = unsafe { context::of_file(file) };
     let declined = adversary::declines_fast_io(entry);
-    let result = found.filter(|_| !declined).and_then(|(mounted, open)| {
+    let gives_back = matches!(entry, entry::MDL_READ_COMPLETE | entry::MDL_WRITE_COMPLETE);
+    let admitted = |mounted| gives_back || media::admits_fast_io(mounted);
+    let found = found.filter(|(mounted, _)| !declined && admitted(mounted));
+    let result = found.and_then(|(mounted, open)| {
         work(&Call {
             file,
             mounted,

@@ -8,6 +8,7 @@
 //! short names ([`short_names`]), locks, oplocks and change notification
 //! ([`locks`], [`oplocks`], [`notify`], [`control`]). [`hostfs`] and [`redirector`] are drivers on
 //! top of it: [`dispatch`], [`mounting`], [`opening`], [`routines`] and [`fast_io`] take requests apart,
+//! [`removal`] and [`media`] are what becomes of volumes whose device or medium goes,
 //! [`context`] is what file objects point at, and [`pending`] completes requests
 //! when and where the [`adversary`] says.
 //!
@@ -43,6 +44,7 @@ pub mod links;
 pub mod locks;
 mod lookup;
 mod mdl_transfers;
+mod media;
 pub mod mounting;
 pub mod names;
 pub mod notify;

@@ -9,16 +9,17 @@
 use super::context::Mounted;
 use super::pending::{self, Worked};
 use super::volume::{Description, Volume};
-use super::{names, redirector, volume_devices};
+use super::{media, names, redirector, volume_devices};
 use ntbox_kernel::io_manager::identity::Choice;
+use ntbox_kernel::io_manager::media::{self as kernel_media, Medium};
 use ntbox_kernel::io_manager::storage::{self, MountTiming, VolumeDescription, VolumeKind};
 use ntbox_kernel::io_manager::{complete, device as devices, recognizer};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DO_DIRECT_IO, FILE_DEVICE_CD_ROM_FILE_SYSTEM, FILE_READ_ONLY_DEVICE,
     FILE_REMOVABLE_MEDIA, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_DEVICE_CONTROL,
     IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_SHUTDOWN, IRP_MN_MOUNT_VOLUME, IRP_MN_VERIFY_VOLUME, IrpExt,
-    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS,
-    STATUS_UNRECOGNIZED_VOLUME, VPB,
+    NTSTATUS, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_REQUEST, STATUS_NO_MEDIA_IN_DEVICE,
+    STATUS_SUCCESS, STATUS_UNRECOGNIZED_VOLUME, VPB,
 };
 
 /// What the volumes call their file system.
@@ -61,21 +62,28 @@ unsafe fn file_system_control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTST
             // SAFETY: the parameters of this minor function.
             let vpb = unsafe { location.Parameters.MountVolume.Vpb };
             // SAFETY: the VPB to mount is alive.
-            let description = unsafe { describe(vpb) };
-            let late =
-                description.is_some_and(|description| description.mount == MountTiming::Async);
-            let choice = if late {
-                Choice::PendAtDispatch
-            } else {
-                Choice::Now
-            };
+            let choice = choice_for(unsafe { describe(vpb) });
             // SAFETY: contract of the caller.
             unsafe { pending::run_as(choice, device, irp, mount_volume) }
         }
-        // SAFETY: contract of the caller.
-        IRP_MN_VERIFY_VOLUME => unsafe { complete::finish(irp, STATUS_SUCCESS, 0) },
+        IRP_MN_VERIFY_VOLUME => {
+            // SAFETY: the parameters of this minor function.
+            let vpb = unsafe { location.Parameters.VerifyVolume.Vpb };
+            // SAFETY: the VPB to verify is alive.
+            let choice = choice_for(unsafe { describe(vpb) });
+            // SAFETY: contract of the caller.
+            unsafe { pending::run_as(choice, device, irp, media::verify_volume) }
+        }
         // SAFETY: contract of the caller.
         _ => unsafe { complete::finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0) },
+    }
+}
+
+/// When and how a volume is mounted, or verified.
+fn choice_for(description: Option<&VolumeDescription>) -> Choice {
+    match description.map(|description| description.mount) {
+        Some(MountTiming::Async) => Choice::PendAtDispatch,
+        _ => Choice::Now,
     }
 }
 
@@ -105,7 +113,18 @@ unsafe fn mount_volume(control: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     }
     // SAFETY: as above.
     let vpb = unsafe { &mut *parameters.Vpb };
-    let Ok(volume) = Volume::open(&description.host_directory, described(description)) else {
+    // SAFETY: the VPB's storage device lives as long as the process.
+    unsafe { kernel_media::mark(vpb.RealDevice, false) };
+    // SAFETY: it is compared.
+    let Some(medium) = (unsafe { kernel_media::inside(vpb.RealDevice) }) else {
+        return Worked::Done(STATUS_NO_MEDIA_IN_DEVICE, 0);
+    };
+    // SAFETY: the request is its mount.
+    if unsafe { media::bring_back(vpb.RealDevice, medium.number) } {
+        return Worked::Done(STATUS_SUCCESS, 0);
+    }
+    let described = described_on(description, medium);
+    let Ok(volume) = Volume::open(medium.directory, described) else {
         return Worked::Done(STATUS_DEVICE_NOT_READY, 0);
     };
     // SAFETY: the driver object lives as long as the process.
@@ -139,12 +158,23 @@ unsafe fn mount_volume(control: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
 
 /// What a volume says of itself, from the box's description.
 pub fn described(volume: &VolumeDescription) -> Description {
+    let directory = &volume.host_directory;
+    described_on(
+        volume,
+        Medium {
+            number: 0,
+            directory,
+        },
+    )
+}
+
+fn described_on(volume: &VolumeDescription, medium: Medium<'_>) -> Description {
     const FILE_DEVICE_CD_ROM: u32 = 0x2;
     const FILE_DEVICE_DISK: u32 = 0x7;
     const FILE_REMOTE_DEVICE: u32 = 0x10;
     let cd = volume.kind == VolumeKind::CdRom;
-    let name = volume
-        .host_directory
+    let name = medium
+        .directory
         .file_name()
         .and_then(names::to_nt)
         .unwrap_or_default();
@@ -157,7 +187,8 @@ pub fn described(volume: &VolumeDescription) -> Description {
     };
     Description {
         label: name.into_iter().take(32).collect(),
-        serial: 0xB0C5_0000 | u32::from(volume.letter),
+        serial: (0xB0C5_0000 | u32::from(volume.letter)).wrapping_add(medium.number << 16),
+        medium: medium.number,
         prefix: if volume.kind == VolumeKind::Network {
             redirector::prefix()
         } else {

@@ -11,7 +11,7 @@ use super::create::{Created, Request};
 use super::oplocks::Key;
 use super::pending::{self, Worked};
 use super::waiting::{Effects, Met, Ticket};
-use super::{buffers, names, redirector, volume_devices};
+use super::{buffers, media, names, redirector, volume_devices};
 use ntbox_kernel::io_manager::{ecp, file};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, DUAL_OPLOCK_KEY_ECP_CONTEXT, FILE_NETWORK_OPEN_INFORMATION, FILE_OBJECT,
@@ -40,6 +40,11 @@ pub unsafe fn create(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
         Ok(None) => return Worked::Done(STATUS_SUCCESS, 1),
         Err(status) => return Worked::Done(status, 0),
     };
+    // SAFETY: contract.
+    let direct = unsafe { (*file).FileName.Length } == 0;
+    if let Err(worked) = media::admit_create(place.mounted, place.related.is_none(), direct) {
+        return worked;
+    }
     // SAFETY: contract.
     let request = match unsafe { request_of(irp, &place) } {
         Ok(request) => request,
@@ -114,6 +119,9 @@ pub unsafe fn query_open(
     let Ok(Some(place)) = (unsafe { place_of(device, file) }) else {
         return false;
     };
+    if !media::admits_fast_io(place.mounted) {
+        return false;
+    }
     // SAFETY: contract.
     let Ok(request) = (unsafe { request_of(irp, &place) }) else {
         return false;

@@ -14,7 +14,7 @@ use super::waiting::Effects;
 use ntbox_kernel::host::file::{Directory, Kind, Metadata};
 use ntbox_kernel::nt::{
     FILE_DELETE_ON_CLOSE, FILE_NO_INTERMEDIATE_BUFFERING, NTSTATUS, STATUS_FILE_CLOSED,
-    STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED, reparse,
+    STATUS_INVALID_HANDLE, STATUS_VOLUME_DISMOUNTED, STATUS_WRONG_VOLUME, reparse,
 };
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,13 +26,22 @@ impl State {
         self.next += 1;
         self.next
     }
+    /// Why nothing can be done with the volume, if so: `STATUS_VOLUME_DISMOUNTED`, or `STATUS_WRONG_VOLUME` while its medium
+    /// is not in the drive.
+    pub fn gone(&self) -> Option<NTSTATUS> {
+        match (self.dismounted, self.absent) {
+            (true, _) => Some(STATUS_VOLUME_DISMOUNTED),
+            (false, true) => Some(STATUS_WRONG_VOLUME),
+            (false, false) => None,
+        }
+    }
     /// The open, if it may still be used.
     ///
     /// # Errors
-    /// `STATUS_VOLUME_DISMOUNTED`, `STATUS_FILE_CLOSED` after cleanup.
+    /// As [`gone`](Self::gone); `STATUS_FILE_CLOSED` after cleanup.
     pub fn usable(&self, open: OpenId) -> Result<&Open, NTSTATUS> {
-        if self.dismounted {
-            return Err(STATUS_VOLUME_DISMOUNTED);
+        if let Some(status) = self.gone() {
+            return Err(status);
         }
         match self.opens.get(&open) {
             Some(open) if open.cleaned_up => Err(STATUS_FILE_CLOSED),

@@ -20,7 +20,7 @@ use ntbox_kernel::io_manager::{complete, device as devices, forward, mount};
 use ntbox_kernel::nt::{
     DEVICE_OBJECT, FILE_REMOVABLE_MEDIA, IRP, IRP_MN_CANCEL_REMOVE_DEVICE,
     IRP_MN_QUERY_REMOVE_DEVICE, IRP_MN_REMOVE_DEVICE, IRP_MN_SURPRISE_REMOVAL, IrpExt, NTSTATUS,
-    STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, Status,
+    STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, Status, VPB,
 };
 use ntbox_kernel::user::cache;
 
@@ -83,14 +83,14 @@ unsafe fn leave(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> Worked {
     let goes_at_query = mounted.volume.description.characteristics & FILE_REMOVABLE_MEDIA != 0;
     if !query || Status(status).is_success() && goes_at_query {
         // SAFETY: a volume device, alive until its volume has been taken away.
-        unsafe { take_away(mounted, device) };
+        unsafe { take_away(mounted, device, volume_devices::take_away) };
     }
     Worked::Done(status, 0)
 }
 
 /// Writes what is cached, and closes the files that nobody has a handle of but the cache manager. What the lazy writer has
 /// written of a device that is gone is a matter of chance on Windows: here it has written all.
-fn close_cached(mounted: &Mounted) {
+pub(super) fn close_cached(mounted: &Mounted) {
     workers::while_waiting(|| {
         // What cannot be written is lost.
         let _ = mounted.volume.write_back();
@@ -98,21 +98,34 @@ fn close_cached(mounted: &Mounted) {
     });
 }
 
-/// The volume is dismounted, and its device goes with the last who counts on it: who has sent the request does.
+/// The VPB of a volume device.
 ///
 /// # Safety
-/// `device` is the volume's, and counted by who has sent the request.
-unsafe fn take_away(mounted: &'static Mounted, device: *mut DEVICE_OBJECT) {
+/// `device` is alive, and its volume was mounted.
+pub(super) unsafe fn vpb_of(device: *mut DEVICE_OBJECT) -> *mut VPB {
     // SAFETY: contract.
     let extension = unsafe { (*device).DeviceObjectExtension };
     // SAFETY: contract: a live device has its extension.
-    let vpb = unsafe { (*extension).Vpb };
+    unsafe { (*extension).Vpb }
+}
+
+/// The volume is dismounted, and taken from its device by `from_storage`; its device goes with the last who counts on it: who has sent the request does.
+///
+/// # Safety
+/// `device` is the volume's, and counted by who has sent the request.
+pub(super) unsafe fn take_away(
+    mounted: &'static Mounted,
+    device: *mut DEVICE_OBJECT,
+    from_storage: fn(&'static Mounted) -> NTSTATUS,
+) {
+    // SAFETY: contract.
+    let vpb = unsafe { vpb_of(device) };
     let mut effects = Effects::new(&pending::claim);
     let first = mounted.volume.dismount(&mut effects);
     pending::finish_waiting(effects.into_finished(), true);
     if first {
         mounted.volume.forget_cached();
-        volume_devices::take_away(mounted);
+        from_storage(mounted);
     }
     // SAFETY: as contract: the VPB is counted until the request has completed. PASSIVE_LEVEL, as in every work.
     unsafe { mount::close_last(vpb) };

@@ -10,6 +10,7 @@ use super::buffers;
 use super::cached::CachedFile;
 use super::context::{self, Mounted};
 use super::data::Transfer;
+use super::media;
 use super::oplocks::Operation;
 use super::pending::{self, Work, Worked};
 use super::volume::OpenId;
@@ -55,6 +56,8 @@ impl Request {
         // SAFETY: contract.
         let found = unsafe { context::of_file(file) };
         let (mounted, open) = found.ok_or(Worked::Done(STATUS_INVALID_HANDLE, 0))?;
+        // SAFETY: contract.
+        unsafe { media::admit(mounted, irp) }?;
         Ok(Self {
             irp,
             location,

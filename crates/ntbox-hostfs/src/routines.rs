@@ -16,7 +16,8 @@ use super::request::Request;
 use super::volume::Object;
 use super::waiting::{Effects, Reply};
 use super::{
-    buffers, context, mdl_transfers, opening, reparse, setting, sparse, volume_devices, workers,
+    buffers, context, mdl_transfers, media, opening, reparse, setting, sparse, volume_devices,
+    workers,
 };
 use ntbox_kernel::io_manager::{cache_pages, mount};
 use ntbox_kernel::nt::stack_location::Control;
@@ -88,7 +89,7 @@ routines! {
     fn close(request) {
         // SAFETY: the file object's last request.
         unsafe { context::close(request.file) };
-        if request.mounted.volume.state().dismounted {
+        if media::is_gone(request.mounted) {
             // SAFETY: a request's file object is alive, and counts on its VPB.
             let vpb = unsafe { (*request.file).Vpb };
             if !vpb.is_null() {

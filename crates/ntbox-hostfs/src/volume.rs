@@ -43,6 +43,8 @@ pub struct Description {
     pub label: Vec<u16>,
     /// Its serial number.
     pub serial: u32,
+    /// The number of the medium that it is on, in its drive.
+    pub medium: u32,
     /// In front of every name that is queried: `\box\share` on the network, else empty.
     pub prefix: Vec<u16>,
     /// `FILE_DEVICE_*` of the device it lies on.
@@ -260,6 +262,8 @@ pub struct State {
     pub locked_by: Option<OpenId>,
     /// The volume is gone.
     pub dismounted: bool,
+    /// Another medium is in the drive, or none: see `media`.
+    pub absent: bool,
     pub(super) next: u64,
 }
 

@@ -77,10 +77,22 @@ pub fn on_storage(storage: *mut DEVICE_OBJECT) -> Option<&'static Mounted> {
 
 /// Takes a volume that has dismounted itself from its storage device.
 pub fn take_away(volume: &'static Mounted) -> NTSTATUS {
+    take_away_by(volume, mount::dismount)
+}
+
+/// As [`take_away`], for a volume that was verified, and is another one than that in the drive.
+pub fn take_away_wrong(volume: &'static Mounted) -> NTSTATUS {
+    take_away_by(volume, mount::dismount_wrong_volume)
+}
+
+fn take_away_by(
+    volume: &'static Mounted,
+    dismount: unsafe fn(*mut DEVICE_OBJECT) -> NTSTATUS,
+) -> NTSTATUS {
     mounted().retain(|other| !std::ptr::eq(*other, volume));
     if volume.storage().is_null() {
         return STATUS_SUCCESS;
     }
-    // SAFETY: a storage device lives as long as the process.
-    unsafe { mount::dismount(volume.storage()) }
+    // SAFETY: a storage device lives as long as the process, and has a VPB.
+    unsafe { dismount(volume.storage()) }
 }

@@ -6,6 +6,7 @@
 mod caching;
 mod choices;
 mod devices;
+mod media;
 mod names;
 mod oplocks;
 mod paging;

@@ -57,6 +57,7 @@ fn description() -> Description {
     Description {
         label: wide("Test"),
         serial: 7,
+        medium: 0,
         prefix: Vec::new(),
         device_type: 7,
         characteristics: 0,

@@ -17,10 +17,11 @@
     reason = "VPBs are shared with file systems and filters by pointer"
 )]
 
+use super::identity::{self, Identity};
 use super::vpb::{
     delete_volume, is_remove_pending, new_vpb, reference_if_mounted, set_remove_pending, vpbs,
 };
-use super::{call, device, irp, mount_gate, registration, request};
+use super::{call, device, irp, media, mount_gate, registration, request};
 use crate::nt::stack_location::MountVolume;
 use crate::nt::{
     DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
@@ -31,6 +32,7 @@ use crate::nt::{
     STATUS_SUCCESS, STATUS_UNRECOGNIZED_MEDIA, STATUS_UNRECOGNIZED_VOLUME, STATUS_VERIFY_REQUIRED,
     STATUS_VOLUME_DISMOUNTED, STATUS_WRONG_VOLUME, Status, VPB, VPB_MOUNTED, VPB_REMOVE_PENDING,
 };
+use crate::pool;
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +115,24 @@ pub(super) unsafe fn keep_off(storage: *mut DEVICE_OBJECT) {
     unsafe { lock_device(storage) };
     // SAFETY: contract.
     unsafe { set_remove_pending(storage, true) };
+    // SAFETY: contract.
+    unsafe { unlock_device(storage) };
+}
+
+/// Exchanges the medium in `storage` by `exchange`, while nothing is mounted or verified on it; the volume that is mounted
+/// is to be verified then.
+///
+/// # Safety
+/// As [`keep_off`].
+pub(super) unsafe fn without_mounts(storage: *mut DEVICE_OBJECT, exchange: impl FnOnce()) {
+    // SAFETY: contract.
+    unsafe { lock_device(storage) };
+    exchange();
+    // SAFETY: contract.
+    if unsafe { is_mounted(storage) } {
+        // SAFETY: contract.
+        unsafe { media::mark(storage, true) };
+    }
     // SAFETY: contract.
     unsafe { unlock_device(storage) };
 }
@@ -241,6 +261,12 @@ unsafe fn ask(
         let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
         dispatcher::initialize_event(&raw mut event, false, false);
         let request = irp::allocate((*below).StackSize + (*top).StackSize);
+        let of_call = Identity {
+            value: identity::current().value,
+            // Nobody fails it, cancels it or holds it.
+            ..Identity::default()
+        };
+        irp::set_identity(request, of_call);
         request.set_thread(thread::current().object());
         (*request).UserEvent = &raw mut event;
         (*request).Anonymous.UserIosb = &raw mut iosb;
@@ -265,36 +291,63 @@ unsafe fn ask(
 }
 
 /// `IoVerifyVolume`: asks the file system whether its volume is still the one in the drive, and mounts what is there
-/// if it is not, or if none was mounted.
+/// if it is not, or if none was mounted. One thread at a time does so, and none mounts meanwhile.
 ///
 /// # Errors (as NTSTATUS)
-/// `STATUS_WRONG_VOLUME` if it is another one; else those of the file system, or of the mount.
+/// `STATUS_WRONG_VOLUME` if it is another one; else those of the file system, or of the mount;
+/// `STATUS_DEVICE_DOES_NOT_EXIST` as for [`open_volume`].
 ///
 /// # Safety
-/// As [`volume_device`].
+/// As [`volume_device`]; up to APC_LEVEL.
 pub unsafe fn verify(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> NTSTATUS {
-    // SAFETY: contract; the VPB that is referenced keeps the volume's device.
-    unsafe {
-        if (*storage).Vpb.is_null() {
-            return STATUS_SUCCESS;
-        }
-        let mount = || open_volume(storage, allow_raw).map(|vpb| dereference_vpb(vpb));
-        let Some(vpb) = reference_if_mounted(storage) else {
-            return mount().err().unwrap_or(STATUS_SUCCESS);
-        };
-        let volume = (*vpb).DeviceObject;
-        let parameters = MountVolume {
-            Vpb: vpb,
-            DeviceObject: volume,
-        };
-        let status = ask(volume, storage, IRP_MN_VERIFY_VOLUME, parameters, allow_raw);
-        dereference_vpb(vpb);
-        if status == STATUS_WRONG_VOLUME {
-            // Whatever becomes of it, it is another one.
-            let _ = mount();
-        }
-        status
+    // SAFETY: contract.
+    if unsafe { (*storage).Vpb }.is_null() {
+        return STATUS_SUCCESS;
     }
+    // SAFETY: contract.
+    unsafe { lock_device(storage) };
+    // SAFETY: contract.
+    let status = unsafe { verify_locked(storage, allow_raw) };
+    // SAFETY: contract.
+    unsafe { unlock_device(storage) };
+    status
+}
+
+/// # Safety
+/// As [`verify`]; the device is locked, and has a VPB.
+unsafe fn verify_locked(storage: *mut DEVICE_OBJECT, allow_raw: bool) -> NTSTATUS {
+    let mount = || {
+        // SAFETY: contract.
+        if unsafe { is_remove_pending(storage) } {
+            return STATUS_DEVICE_DOES_NOT_EXIST;
+        }
+        // SAFETY: contract.
+        unsafe { mount(storage, allow_raw) }
+            .err()
+            .unwrap_or(STATUS_SUCCESS)
+    };
+    // SAFETY: contract.
+    let Some(vpb) = (unsafe { reference_if_mounted(storage) }) else {
+        return mount();
+    };
+    // SAFETY: counted: a VPB that is mounted has its volume device.
+    let volume = unsafe { (*vpb).DeviceObject };
+    let parameters = MountVolume {
+        Vpb: vpb,
+        DeviceObject: volume,
+    };
+    // SAFETY: the VPB that is counted keeps the volume's device.
+    let status = unsafe { ask(volume, storage, IRP_MN_VERIFY_VOLUME, parameters, allow_raw) };
+    // SAFETY: the count is this function's.
+    unsafe { dereference_vpb(vpb) };
+    // SAFETY: contract.
+    if status == STATUS_WRONG_VOLUME && !unsafe { is_mounted(storage) } && mount() != STATUS_SUCCESS
+    {
+        // Nobody is left whom it would tell anything.
+        // SAFETY: contract.
+        unsafe { media::mark(storage, false) };
+    }
+    status
 }
 
 /// `IopLoadFileSystemDriver`: tells the recognizer to load the file system it stands for.
@@ -339,38 +392,97 @@ unsafe fn load_file_system(control: *mut DEVICE_OBJECT) {
 /// `storage` is alive. PASSIVE_LEVEL.
 pub unsafe fn dismount(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
     // SAFETY: contract.
-    unsafe {
-        if (*storage).Vpb.is_null() {
-            return STATUS_INVALID_PARAMETER;
-        }
-        lock_device(storage);
-        let gone = {
-            let mut vpbs = vpbs();
-            let old = (*storage).Vpb;
-            if u32::from((*old).Flags) & VPB_MOUNTED == 0 {
-                None
-            } else {
-                let volume = (*old).DeviceObject;
-                (*old).Flags &= !(VPB_MOUNTED as u16);
-                (*storage).Vpb = new_vpb(storage);
-                // A device that is being removed is not mounted again.
-                (*(*storage).Vpb).Flags |= (*old).Flags & VPB_REMOVE_PENDING as u16;
-                let unused = (*old).ReferenceCount == 0;
-                if !unused {
-                    vpbs.insert(old as usize, volume as usize);
-                }
-                Some((old, volume, unused))
-            }
-        };
-        unlock_device(storage);
-        match gone {
-            None => STATUS_VOLUME_DISMOUNTED,
-            Some((old, volume, unused)) => {
-                if unused {
-                    delete_volume(old, volume);
-                }
-                STATUS_SUCCESS
-            }
-        }
+    if unsafe { (*storage).Vpb }.is_null() {
+        return STATUS_INVALID_PARAMETER;
     }
+    // SAFETY: contract.
+    unsafe { lock_device(storage) };
+    // SAFETY: contract.
+    let left = unsafe { leave(storage) };
+    // SAFETY: contract.
+    unsafe { unlock_device(storage) };
+    // SAFETY: it has left.
+    unsafe { end(left) }
+}
+
+/// As [`dismount`], for the file system that finds another volume in the drive than its own when it is asked to verify
+/// that: who asks keeps others from mounting.
+///
+/// # Errors (as NTSTATUS)
+/// As [`dismount`].
+///
+/// # Safety
+/// As [`dismount`], while IRP_MN_VERIFY_VOLUME is worked on.
+pub unsafe fn dismount_wrong_volume(storage: *mut DEVICE_OBJECT) -> NTSTATUS {
+    // SAFETY: contract.
+    let left = unsafe { leave(storage) };
+    // SAFETY: it has left.
+    unsafe { end(left) }
+}
+
+/// A volume that has left its storage device: its VPB, its device, and whether nothing counts on the VPB.
+type Left = (*mut VPB, *mut DEVICE_OBJECT, bool);
+
+/// # Safety
+/// `storage` is alive, has a VPB, and nothing is mounted on it meanwhile.
+unsafe fn leave(storage: *mut DEVICE_OBJECT) -> Option<Left> {
+    let mut vpbs = vpbs();
+    // SAFETY: contract; VPBs change under the lock.
+    let old = unsafe { (*storage).Vpb };
+    // SAFETY: as above.
+    let flags = unsafe { (*old).Flags };
+    if u32::from(flags) & VPB_MOUNTED == 0 {
+        return None;
+    }
+    // SAFETY: as above.
+    let (volume, unused) = unsafe { ((*old).DeviceObject, (*old).ReferenceCount == 0) };
+    let new = new_vpb(storage);
+    // SAFETY: as above.
+    unsafe { (*old).Flags &= !(VPB_MOUNTED as u16) };
+    // A device that is being removed is not mounted again.
+    // SAFETY: a new VPB.
+    unsafe { (*new).Flags |= flags & VPB_REMOVE_PENDING as u16 };
+    // SAFETY: contract.
+    unsafe { (*storage).Vpb = new };
+    if !unused {
+        vpbs.insert(old as usize, volume as usize);
+    }
+    Some((old, volume, unused))
+}
+
+/// # Safety
+/// `left` has just left its storage device.
+unsafe fn end(left: Option<Left>) -> NTSTATUS {
+    let Some((old, volume, unused)) = left else {
+        return STATUS_VOLUME_DISMOUNTED;
+    };
+    if unused {
+        // SAFETY: contract.
+        unsafe { delete_volume(old, volume) };
+    }
+    STATUS_SUCCESS
+}
+
+/// Mounts a volume again that has left `storage` with [`dismount_wrong_volume`] and has still files open: it gets back its
+/// VPB, and with it its device and what is attached to that, in the place of the one that was offered, which is freed. False if
+/// the last of the files is closed.
+///
+/// # Safety
+/// `storage` is alive, and is being mounted by the caller's IRP_MN_MOUNT_VOLUME; `vpb` is that of `volume`, which a file keeps.
+pub unsafe fn bring_back(
+    storage: *mut DEVICE_OBJECT,
+    vpb: *mut VPB,
+    volume: *mut DEVICE_OBJECT,
+) -> bool {
+    let mut vpbs = vpbs();
+    if vpbs.remove(vpb as usize) != Some(volume as usize) {
+        return false;
+    }
+    // SAFETY: contract; VPBs change under the lock.
+    let offered = unsafe { (*storage).Vpb };
+    // SAFETY: as above.
+    unsafe { (*storage).Vpb = vpb };
+    // SAFETY: nothing is mounted with it, so that nothing counts on it.
+    unsafe { pool::free_for_box(offered.cast()) };
+    true
 }

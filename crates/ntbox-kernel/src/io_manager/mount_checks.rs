@@ -5,21 +5,23 @@
     reason = "the completer owns the request, which is read in place"
 )]
 
+use super::attachment::attachment_base;
 use super::checks;
 use super::database::describe;
 use crate::nt::{
-    IO_STACK_LOCATION, IRP, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME, NTSTATUS, Status, VPB,
+    DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_MOUNT_VOLUME,
+    NTSTATUS, Status,
 };
 use crate::verifier::rules;
 
-/// True if a file system has put its volume device into the VPB of the storage device that `offered` is of: not
-/// `offered` itself, where the file system has exchanged it.
+/// True if a file system has put its volume device into the VPB of the storage device that the request offers, of whose
+/// stack `top` is the top: not into the one that was offered, where the file system has exchanged it.
 ///
 /// # Safety
-/// `offered` is of a storage device that is being mounted.
-unsafe fn is_filled(offered: *const VPB) -> bool {
+/// The stack of `top` is being mounted.
+unsafe fn is_filled(top: *mut DEVICE_OBJECT) -> bool {
     // SAFETY: contract.
-    let storage = unsafe { (*offered).RealDevice };
+    let storage = unsafe { attachment_base(top) };
     // SAFETY: a storage device lives as long as the process.
     let now = unsafe { (*storage).Vpb };
     // SAFETY: a storage device has a VPB.
@@ -43,9 +45,9 @@ pub(super) unsafe fn came_back(
         return;
     }
     // SAFETY: the member is that of the function.
-    let offered = unsafe { location.Parameters.MountVolume.Vpb };
-    // SAFETY: a location of this function has the VPB of the mount, which its originator waits for.
-    if unsafe { is_filled(offered) } {
+    let top = unsafe { location.Parameters.MountVolume.DeviceObject };
+    // SAFETY: a location of this function has the storage stack of the mount, which its originator waits for.
+    if unsafe { is_filled(top) } {
         return;
     }
     let message = format!(

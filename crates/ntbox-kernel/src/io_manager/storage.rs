@@ -12,7 +12,7 @@
     reason = "a native driver works on requests by pointer"
 )]
 
-use super::{complete, device, driver, namespace};
+use super::{complete, device, driver, media, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::{
     DEVICE_OBJECT, DEVICE_RELATIONS, DRIVER_OBJECT, FILE_DEVICE_CD_ROM, FILE_DEVICE_DISK,
@@ -307,7 +307,7 @@ unsafe extern "win64" fn device_control(device: *mut DEVICE_OBJECT, irp: *mut IR
             IOCTL_DISK_CHECK_VERIFY
             | IOCTL_STORAGE_CHECK_VERIFY
             | IOCTL_STORAGE_CHECK_VERIFY2
-            | IOCTL_CDROM_CHECK_VERIFY => (STATUS_SUCCESS, 0),
+            | IOCTL_CDROM_CHECK_VERIFY => (media::check(device, irp), 0),
             IOCTL_DISK_IS_WRITABLE if (*device).Characteristics & FILE_READ_ONLY_DEVICE != 0 => {
                 (crate::nt::STATUS_MEDIA_WRITE_PROTECTED, 0)
             }

@@ -11,7 +11,7 @@
 //! - [`transfer`], [`information`], [`volume`], [`directory`], [`locks`],
 //!   [`control`], [`security`], [`section`], [`mdl_transfer`]: the services, by subject;
 //! - [`paging`], [`cache`], [`page_file`]: the requests of the memory manager and of the cache manager;
-//! - [`plug_and_play`]: devices that are taken out, pulled, and put in;
+//! - [`plug_and_play`]: devices that are taken out, pulled, and put in, and media that are exchanged;
 //! - [`request`]: what the services share (`IopSynchronousServiceTail`).
 
 pub mod access;
@@ -51,7 +51,7 @@ pub use open::{OpenRequest, nt_create_file, nt_query_full_attributes_file};
 pub use outcome::Outcome;
 pub use page_file::PageFile;
 pub use paging::{PAGE, Writer};
-pub use plug_and_play::{ask_what_nobody_knows, plug_and_play};
+pub use plug_and_play::{ask_what_nobody_knows, exchange_medium, plug_and_play};
 pub use program::{CreateParameters, File, Opened, Pending, View, create_file, query_attributes};
 pub use request::nt_close;
 pub use section::Mapping;

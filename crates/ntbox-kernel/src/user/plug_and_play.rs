@@ -1,7 +1,7 @@
 //! What happens to the device under a drive letter, as a user or a program brings it about.
 //!
-//! A user takes a device out with the program for that, or pulls it; a program wants to hear of it by a handle
-//! (`RegisterDeviceNotification`), for which the PnP manager asks the file's stack on which device it lies.
+//! A user takes a device out with the program for that, or pulls it, or exchanges the medium in it; a program wants to hear
+//! of it by a handle (`RegisterDeviceNotification`), for which the PnP manager asks the file's stack on which device it lies.
 
 #![expect(
     unsafe_code,
@@ -10,6 +10,7 @@
 
 use super::request::FileCall;
 use super::{File, Outcome, outcome};
+use crate::io_manager::media::{self, Put};
 use crate::io_manager::pnp::{self, Step};
 use crate::io_manager::{identity, namespace, storage};
 use crate::nt::{DEVICE_OBJECT, HANDLE, NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS};
@@ -56,6 +57,16 @@ pub fn ask_what_nobody_knows(name: &str) -> Outcome {
     call(|| match storage_of(name) {
         // SAFETY: as in `plug_and_play`.
         Ok(storage) => unsafe { pnp::send(storage, pnp::UNASSIGNED) },
+        Err(status) => status,
+    })
+}
+
+/// Exchanges the medium in the drive under a drive letter: [`media::exchange`]. `STATUS_NO_SUCH_DEVICE` for a letter
+/// without a storage device.
+pub fn exchange_medium(name: &str, put: Put<'_>) -> Outcome {
+    call(|| match storage_of(name) {
+        // SAFETY: as in `plug_and_play`.
+        Ok(drive) => unsafe { media::exchange(drive, put) },
         Err(status) => status,
     })
 }

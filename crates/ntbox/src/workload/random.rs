@@ -10,7 +10,7 @@ use super::layout::{
     told_of_room,
 };
 use super::mapped::Mapped;
-use super::scenarios::removal;
+use super::scenarios::{media, removal};
 use super::sequences;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
@@ -73,7 +73,10 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             5 => mapped.touch(worker),
             6 => swap(worker, page_file.as_ref()),
             // They go through a thread of the system.
-            7 if worker.one_in(8) => removal::while_in_use(worker, root, &directory),
+            7 if worker.one_in(8) => match worker.one_in(4) {
+                true => media::put_in_again(worker),
+                false => removal::while_in_use(worker, root, &directory),
+            },
             _ => step(worker, root, &directory, (&mut open, &mut mapped)),
         }
     }

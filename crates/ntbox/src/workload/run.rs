@@ -1,4 +1,5 @@
-//! A workload on a set of volumes: threads, progress, results. In the end the devices under the volumes are removed.
+//! A workload on a set of volumes: threads, progress, results. In the end media are exchanged, and the devices
+//! under the volumes are removed.
 
 use super::observed::{Log, digest_of};
 use super::plan::Plan;
@@ -35,6 +36,13 @@ pub struct Place {
     pub label: String,
     /// A CD-ROM is only read.
     pub kind: VolumeKind,
+}
+
+impl Place {
+    /// It is a drive whose medium can be exchanged.
+    fn has_medium(&self) -> bool {
+        matches!(self.kind, VolumeKind::Removable | VolumeKind::CdRom)
+    }
 }
 
 /// A run.
@@ -139,7 +147,8 @@ pub fn run(run: &Run, progress: &Arc<Progress>) -> RunResult {
     result
 }
 
-/// Starts the thread that is left when all others have ended: what lies under the volumes is taken out and put in.
+/// Starts the thread that is left when all others have ended: media are exchanged, and what lies under the
+/// volumes is taken out and put in.
 fn remove_devices(
     run: &Run,
     ordinal: u32,
@@ -149,6 +158,9 @@ fn remove_devices(
     let (run, progress, finished) = (run.clone(), Arc::clone(progress), Arc::clone(finished));
     thread::spawn(&format!("program {ordinal}"), move || {
         let mut worker = Worker::new(ordinal, run.seed, progress);
+        let drives = run.places.iter().filter(|place| place.has_medium());
+        let names = drives.map(|place| (&*place.name, &*place.label));
+        scenarios::media::run(&mut worker, names);
         scenarios::removal::run(&mut worker, &run.places);
         finished
             .lock()

@@ -8,32 +8,14 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::io_manager::{complete, mount};
+use crate::io_manager::{complete, mount, verification};
 use crate::nt::{
     DEVICE_OBJECT, IRP, IrpExt, NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, UNICODE_STRING, VPB,
     unicode,
 };
 use crate::pool::failure;
 use crate::processor::{irql, thread};
-use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
-/// What is kept of a thread.
-#[derive(Default)]
-struct Kept {
-    /// The device that is to be verified.
-    device: usize,
-    /// The user is told nothing.
-    silent: bool,
-}
-
-/// Looks at what is kept of a thread, by its object.
-fn of_thread<R>(object: *mut c_void, f: impl FnOnce(&mut Kept) -> R) -> R {
-    static KEPT: LazyLock<Mutex<HashMap<usize, Kept>>> = LazyLock::new(Mutex::default);
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    f(kept.entry(object.addr()).or_default())
-}
 
 /// `IoVerifyVolume`.
 pub unsafe extern "win64" fn verify_volume(
@@ -56,7 +38,7 @@ pub unsafe extern "win64" fn set_device_to_verify(
     caller: usize,
 ) {
     irql::require("IoSetDeviceToVerify", caller);
-    of_thread(thread, |kept| kept.device = device.expose_provenance());
+    verification::set_device(thread, device);
 }
 
 /// `IoGetDeviceToVerify`.
@@ -65,7 +47,7 @@ pub unsafe extern "win64" fn get_device_to_verify(
     caller: usize,
 ) -> *mut DEVICE_OBJECT {
     irql::require("IoGetDeviceToVerify", caller);
-    std::ptr::with_exposed_provenance_mut(of_thread(thread, |kept| kept.device))
+    verification::device(thread)
 }
 
 /// `IoSetHardErrorOrVerifyDevice`: of the request's thread.
@@ -77,17 +59,14 @@ pub unsafe extern "win64" fn set_hard_error_or_verify_device(
     irql::require("IoSetHardErrorOrVerifyDevice", caller);
     // SAFETY: the driver's request.
     let owner = unsafe { irp.thread() };
-    of_thread(owner, |kept| kept.device = device.expose_provenance());
+    verification::set_device(owner, device);
 }
 
 /// `IoSetThreadHardErrorMode`: whether the user was told until now.
 pub unsafe extern "win64" fn set_thread_hard_error_mode(enable: u8, caller: usize) -> u8 {
     irql::require("IoSetThreadHardErrorMode", caller);
     let object = thread::current().object();
-    let was_silent = of_thread(object, |kept| {
-        std::mem::replace(&mut kept.silent, enable == 0)
-    });
-    u8::from(!was_silent)
+    u8::from(!verification::set_silent(object, enable == 0))
 }
 
 /// `IoRaiseHardError`: the request is completed, and nothing of it reaches the program's buffers.
@@ -116,7 +95,7 @@ pub unsafe extern "win64" fn raise_informational_hard_error(
         // SAFETY: the driver's string, of which the message has a copy.
         unsafe { unicode::to_string(string) };
     }
-    let silent = !thread.is_null() && of_thread(thread, |kept| kept.silent);
+    let silent = !thread.is_null() && verification::is_silent(thread);
     u8::from(!silent && !failure::should_fail(caller))
 }
 

@@ -98,7 +98,7 @@ unsafe extern "win64" fn control(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> N
         match u32::from((*location).MinorFunction) {
             IRP_MN_MOUNT_VOLUME => {}
             IRP_MN_VERIFY_VOLUME if WAS_CHANGED.load(Ordering::Acquire) => {
-                mount::dismount((*vpb).RealDevice);
+                mount::dismount_wrong_volume((*vpb).RealDevice);
                 return complete::finish(irp, STATUS_WRONG_VOLUME, 0);
             }
             IRP_MN_VERIFY_VOLUME => return complete::finish(irp, STATUS_SUCCESS, 0),

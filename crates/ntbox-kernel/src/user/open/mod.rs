@@ -19,7 +19,7 @@ use crate::io_manager::file;
 use crate::nt::FILE_NETWORK_OPEN_INFORMATION;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OPEN, FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_ALERT,
-    FILE_SYNCHRONOUS_IO_NONALERT, FO_HANDLE_CREATED, HANDLE, IO_STATUS_BLOCK, NTSTATUS,
+    FILE_SYNCHRONOUS_IO_NONALERT, FO_HANDLE_CREATED, HANDLE, IO_REMOUNT, IO_STATUS_BLOCK, NTSTATUS,
     STATUS_INVALID_PARAMETER, STATUS_MOUNT_POINT_NOT_RESOLVED, STATUS_REPARSE,
     STATUS_REPARSE_POINT_NOT_RESOLVED, reparse, unicode,
 };
@@ -123,6 +123,12 @@ pub fn nt_create_file(request: &OpenRequest<'_>) -> Result<(HANDLE, IO_STATUS_BL
         // SAFETY: the service wrote the block.
         let status = unsafe { iosb.Anonymous.Status };
         if status == STATUS_REPARSE {
+            if iosb.Information == IO_REMOUNT as usize {
+                // Another volume is mounted now, or the same one still is: the name leads to it.
+                // SAFETY: the creation's reference.
+                unsafe { lifetime::dereference(file.cast()) };
+                continue;
+            }
             // The driver, or what a reparse point leads to, is the name to open instead, in the file object.
             // SAFETY: a file object that was not opened.
             let string = unsafe { &raw const (*file).FileName };

@@ -17,7 +17,7 @@ use crate::nt::{
     FILE_NO_INTERMEDIATE_BUFFERING, FILE_OBJECT, FILE_RANDOM_ACCESS, FILE_SEQUENTIAL_ONLY,
     FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH, FO_ALERTABLE_IO,
     FO_DIRECT_DEVICE_OPEN, FO_NO_INTERMEDIATE_BUFFERING, FO_OPENED_CASE_SENSITIVE,
-    FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY, FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE,
+    FO_RANDOM_ACCESS, FO_SEQUENTIAL_ONLY, FO_SYNCHRONOUS_IO, FO_WRITE_THROUGH, HANDLE, IO_REMOUNT,
     IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION,
     IRP_MJ_CREATE, IRP_SYNCHRONOUS_API, NTSTATUS, SL_CASE_SENSITIVE, SL_FORCE_ACCESS_CHECK,
     SL_OPEN_PAGING_FILE, SL_OPEN_TARGET_DIRECTORY, STATUS_ACCESS_DENIED, STATUS_NO_SUCH_DEVICE,
@@ -252,7 +252,8 @@ impl Target {
         if status < 0 {
             return failed(status);
         }
-        if status == STATUS_REPARSE && self.is_of_volume(request) && verifier::checks() {
+        let renamed = status == STATUS_REPARSE && iosb.Information != IO_REMOUNT as usize;
+        if renamed && self.is_of_volume(request) && verifier::checks() {
             checks::report(
                 &rules::VOLUME_REPARSED,
                 "the open of a volume, which has no name that could be another one, was answered with STATUS_REPARSE".to_owned(),

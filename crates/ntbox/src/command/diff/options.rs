@@ -17,8 +17,9 @@ A program of operations is drawn from the seed and carried out on the bare stack
 drivers, and, if there is one driver, under two of it, each in a process of its own: opens of
 all kinds, overlapping reads and writes, renames under open handles, delete on close, locks,
 oplocks, notifications, cancellation, dismount and remount, devices that are taken out and
-pulled. Everything an originator can observe must be the same: status, information, data,
-position, whether the request was pended and its event signaled, and the files at the end.
+pulled, media that are exchanged. Everything an originator can observe must be the same: status,
+information, data, position, whether the request was pended and its event signaled, and the files
+at the end.
 
 A difference is shrunk to the few operations that show it, which are printed with their
 results on both sides and the command that carries them out again.

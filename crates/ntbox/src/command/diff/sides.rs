@@ -263,9 +263,14 @@ fn arguments(
         letters.push(letter);
     }
     let free = ('D'..='Z').filter(|letter| !letters.contains(letter));
-    for letter in free.take(options.threads as usize) {
+    // A fixed disk for one thread, a drive with a medium for the next.
+    let kinds = [VolumeKind::Disk, VolumeKind::Removable];
+    for (letter, kind) in free
+        .take(options.threads as usize)
+        .zip(kinds.into_iter().cycle())
+    {
         let host = new_directory(&own, letter)?;
-        let volume = children::volume(letter, &host, VolumeKind::Disk, MountTiming::After, false);
+        let volume = children::volume(letter, &host, kind, MountTiming::After, false);
         add("--own", volume);
     }
     add("--seed", options.seed.to_string().into());

@@ -2,8 +2,8 @@
 
 use super::super::layout::{CHANGE_CLASSES, DEVICE_CONTROLS, DIRECTORY_CLASSES, FS_CONTROLS};
 use super::operation::{
-    Answer, BLOCK, Create, Locked, NAMES, Name, Opening, Operation, OplockKind, Part, Removal,
-    SLOTS, Touch,
+    Answer, BLOCK, Create, Exchange, Locked, NAMES, Name, Opening, Operation, OplockKind, Part,
+    Removal, SLOTS, Touch,
 };
 use crate::nt::*;
 use crate::user::Writer;
@@ -38,7 +38,7 @@ impl Operation {
             fastrand::Rng::with_seed(mixed ^ u64::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let random = &mut random;
         let slot = random.u8(..SLOTS);
-        match random.u8(..122) {
+        match random.u8(..123) {
             0..=19 => Self::Create(Create::generate(random, slot, volumes)),
             20..=21 => Self::Close { slot },
             22..=29 => {
@@ -231,6 +231,9 @@ impl Operation {
                 slot,
                 on: random.u8(..3) != 0,
             },
+            122 => Self::Exchange {
+                how: [Exchange::Same, Exchange::Other, Exchange::Nothing][random.usize(..3)],
+            },
             105 => Self::Quota {
                 slot,
                 set: random.bool(),
@@ -357,7 +360,7 @@ mod tests {
         let kinds: HashSet<_> = (0..2000)
             .map(|number| std::mem::discriminant(&Operation::generate(5, 1, number, 2)))
             .collect();
-        assert_eq!(kinds.len(), 38);
+        assert_eq!(kinds.len(), 39);
     }
 
     #[test]

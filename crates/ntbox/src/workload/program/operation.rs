@@ -144,6 +144,17 @@ pub enum Removal {
     Pull,
 }
 
+/// What becomes of the medium in a drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// It is put in again.
+    Same,
+    /// Another one is put in meanwhile.
+    Other,
+    /// The drive is empty meanwhile.
+    Nothing,
+}
+
 /// An operation. Those on a slot do nothing if it has no handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "what a field is stands with its operation")]
@@ -276,4 +287,6 @@ pub enum Operation {
     Dismount { lock: bool },
     /// Removes the device under the thread's own volume, and puts it in again.
     Remove { how: Removal },
+    /// Takes the medium of the thread's own volume out, and puts it in again; handles on it stay open.
+    Exchange { how: Exchange },
 }

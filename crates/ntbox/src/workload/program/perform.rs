@@ -4,16 +4,20 @@ use super::super::layout::{
     Mask, OWNER_GROUP_DACL, basic_information, extended_attribute, label_again, name_information,
     rename_information, room_control, told_of_room,
 };
+use super::super::media;
 use super::super::worker::synchronous;
-use super::operation::{BLOCK, Locked, Operation, Part, Removal};
+use super::operation::{BLOCK, Exchange, Locked, Operation, Part, Removal};
 use super::runner::{Open, Runner};
 use crate::io_manager::identity;
+use crate::io_manager::media::Put;
 use crate::io_manager::pnp::Step;
 use crate::nt::*;
 use crate::user::access::{READ, WRITE};
 use crate::user::extended_attributes::EaQuery;
 use crate::user::locks::Range;
-use crate::user::{CreateParameters, PAGE, Pending, create_file, plug_and_play, query_attributes};
+use crate::user::{
+    CreateParameters, PAGE, Pending, create_file, exchange_medium, plug_and_play, query_attributes,
+};
 
 /// End of the file while transfers overlap: all of their blocks are in it.
 const WHOLE: i64 = 16 * BLOCK as i64;
@@ -259,6 +263,7 @@ impl Runner {
             }
             Operation::Dismount { lock } => self.dismount(lock),
             Operation::Remove { how } => self.remove(how),
+            Operation::Exchange { how } => self.exchange(how),
         }
     }
 
@@ -341,6 +346,30 @@ impl Runner {
         }
         if how == Removal::TakeOut {
             self.enter_own_volume();
+        }
+    }
+
+    fn exchange(&mut self, how: Exchange) {
+        let other = media::other(self.own_volume());
+        match (how, &other) {
+            (Exchange::Other, Some(other)) => self.put_in(Put::Other(other)),
+            (Exchange::Nothing, _) => self.put_in(Put::Nothing),
+            _ => {}
+        }
+        self.put_in(Put::First);
+    }
+
+    fn put_in(&mut self, put: Put<'_>) {
+        let outcome = exchange_medium(self.own_volume(), put);
+        self.note("exchange the medium".to_owned(), &outcome, Mask::None);
+        let name = format!("{}\\", self.own_volume());
+        let opened = create_file(&CreateParameters::new(&name));
+        self.note("open the volume".to_owned(), &opened.outcome, Mask::None);
+        let looked = self
+            .own_root()
+            .map(|root| root.query_information(FileInternalInformation, 8));
+        if let Some(outcome) = looked {
+            self.note("look at its directory".to_owned(), &outcome, Mask::All);
         }
     }
 

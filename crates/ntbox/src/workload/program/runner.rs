@@ -100,6 +100,11 @@ impl Runner {
         create_file(&parameters).file
     }
 
+    /// Its directory on its own volume, if that could be opened.
+    pub(super) fn own_root(&self) -> Option<&File> {
+        self.roots.first()?.as_ref()
+    }
+
     /// Closes its directory on its own volume, which may go then.
     pub(super) fn leave_own_volume(&mut self) {
         self.roots[0] = None;

@@ -1,7 +1,7 @@
 //! Operations in words, for the report.
 
 use super::super::layout::room_control;
-use super::operation::{Create, Locked, NAMES, Name, Operation, Removal};
+use super::operation::{Create, Exchange, Locked, NAMES, Name, Operation, Removal};
 use crate::nt::{
     FILE_DELETE_ON_CLOSE, FILE_DIRECTORY_FILE, FILE_NO_INTERMEDIATE_BUFFERING,
     FILE_NON_DIRECTORY_FILE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH,
@@ -257,6 +257,11 @@ impl fmt::Display for Operation {
                 Removal::Ask => "ask whether the device of V0: may go",
                 Removal::TakeOut => "take the device of V0: out and put it in",
                 Removal::Pull => "pull the device of V0: and put it in",
+            }),
+            Self::Exchange { how } => f.write_str(match how {
+                Exchange::Same => "take the medium of V0: out and put it in",
+                Exchange::Other => "put another medium into V0:, and then the first one",
+                Exchange::Nothing => "leave V0: without a medium, and put it in",
             }),
         }
     }

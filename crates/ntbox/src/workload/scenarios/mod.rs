@@ -3,6 +3,7 @@
 //! information, security, controls.
 
 mod classes;
+pub mod media;
 mod names;
 mod outstanding;
 pub mod removal;
