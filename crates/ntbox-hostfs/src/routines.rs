@@ -196,8 +196,11 @@ routines! {
         let parameters = unsafe { request.location.Parameters.SetFile };
         // SAFETY: the request is this routine's.
         let buffer = unsafe { buffers::buffered(request.irp, parameters.Length) }?;
+        // What the cache manager says of data that it has written changes nothing.
+        // SAFETY: an integer.
+        let paging = unsafe { (*request.irp).Flags } & IRP_PAGING_IO != 0;
         let breaks = setting::breaks_oplock(parameters.FileInformationClass, buffer);
-        if let Some(operation) = breaks && let Err(worked) = request.break_oplock(operation) {
+        if let Some(operation) = breaks.filter(|_| !paging) && let Err(worked) = request.break_oplock(operation) {
             return Ok(worked);
         }
         let status = setting::set(request, &parameters, buffer)?;

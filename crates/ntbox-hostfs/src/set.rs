@@ -64,8 +64,8 @@ impl Time {
 }
 
 impl Volume {
-    /// Sets information of class `class`. `advance_only` is the lazy writer's (the size may
-    /// only grow). Position, renames and links are elsewhere.
+    /// Sets information of class `class`. With `advance_only` the lazy writer says how much it has written, and no size
+    /// changes. Position, renames and links are elsewhere.
     pub fn set_information(
         &self,
         id: OpenId,
@@ -248,6 +248,10 @@ impl Volume {
         advance_only: bool,
         effects: &mut Effects<'_>,
     ) -> Result<(), NTSTATUS> {
+        if advance_only {
+            // As much is valid as there is, of what is cleaned up or deleted too: there is nothing to note.
+            return Ok(());
+        }
         let size = u64::try_from(size).map_err(|_| STATUS_INVALID_PARAMETER)?;
         let stream = self.stream(id)?;
         let sections = self.state().file_of(id)?.sections;
@@ -258,7 +262,7 @@ impl Volume {
                 .metadata()
                 .map_err(|error| host_status::of(&error))?
                 .size;
-            if advance_only && size <= before || size == before {
+            if size == before {
                 return Ok(());
             }
             if size < before && sections::is_mapped(sections) {

@@ -77,6 +77,8 @@ struct Rule {
     files: HashMap<u64, Known>,
     /// Questions of the driver, by the arrival that they belong to: the answer, and when it was asked.
     asked: HashMap<usize, (NTSTATUS, i64)>,
+    /// Which arrivals these are, by file, and when it was asked.
+    of_file: HashMap<u64, Vec<(usize, i64)>>,
     /// Renames, by device.
     renames: HashMap<String, Vec<Rename>>,
     /// How often each rule was used.
@@ -257,7 +259,18 @@ impl Rule {
                 }
             }
         }
+        for (place, (_, at)) in &rule.asked {
+            let of_file = rule.of_file.entry(arrivals[*place].file).or_default();
+            of_file.push((*place, *at));
+        }
         rule
+    }
+
+    /// Whether the driver has asked about the file for a request that arrives behind this one, of another thread.
+    fn is_asked_before(&self, place: usize, arrival: &Arrival) -> bool {
+        let asked = self.of_file.get(&arrival.file);
+        let is_before = |(other, at): &(usize, i64)| *other > place && *at <= arrival.at;
+        asked.is_some_and(|asked| asked.iter().any(is_before))
     }
 
     fn renames(&self, device: &str) -> impl Iterator<Item = &Rename> {
@@ -327,8 +340,20 @@ impl Rule {
                 (Some(known), Old::No)
             }
         };
-        check_flags(said, Known::flags(known.as_ref()), old)?;
-        self.check_name(arrival, said, known.as_ref())?;
+        // A request of the system may have begun when somebody else had come to know it anew, and arrive before his.
+        let is_elsewhere = old == Old::Sure && self.is_asked_before(place, arrival);
+        let anew = known
+            .clone()
+            .filter(|_| is_elsewhere && said.flags & NAME_OLD == 0);
+        let anew = anew.map(|known| Known {
+            name: arrival.name.as_deref().map(str::to_owned),
+            told: true,
+            ..known
+        });
+        let old = if is_elsewhere { Old::Maybe } else { old };
+        let by = anew.as_ref().or(known.as_ref());
+        check_flags(said, Known::flags(by), old)?;
+        self.check_name(arrival, said, by)?;
         if request(arrival).is_some_and(|(major, _)| major == IRP_MJ_CLOSE) {
             self.files.remove(&arrival.file);
         } else if let Some(known) = known {

@@ -18,14 +18,16 @@ use super::buffers;
 use super::request::{self, Request};
 use crate::io_manager::filter_callbacks::{Operation, invoke};
 use crate::io_manager::{file, mdl};
-use crate::nt::stack_location::ReadWrite;
+use crate::nt::stack_location::{ReadWrite, SetFile, SetFileRename, SetFileTail};
 use crate::nt::{
-    APC_LEVEL, FILE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_READ, IRP_MJ_WRITE, IRP_NOCACHE, IRP_PAGING_IO,
+    APC_LEVEL, FILE_END_OF_FILE_INFORMATION, FILE_OBJECT, FileEndOfFileInformation,
+    IO_STATUS_BLOCK, IRP_MJ_READ, IRP_MJ_SET_INFORMATION, IRP_MJ_WRITE, IRP_NOCACHE, IRP_PAGING_IO,
     IRP_SYNCHRONOUS_PAGING_IO, KEVENT, NTSTATUS, STATUS_PENDING,
 };
 use crate::processor::top_level::{self, Component};
 use crate::processor::{dispatcher, irql, lifetime, thread};
 use std::ffi::c_void;
+use std::ptr::null_mut;
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
@@ -82,40 +84,37 @@ impl Pages {
 
     /// Reads or writes them by a request of this thread, and waits for that.
     fn transfer(&mut self, major: u32, flags: u32) -> Result<IO_STATUS_BLOCK, NTSTATUS> {
-        let mut event = Box::new(KEVENT::default());
-        let mut block = Box::new(IO_STATUS_BLOCK::default());
-        // SAFETY: memory of this function, which waits for the request.
-        unsafe { dispatcher::initialize_event(&raw mut *event, true, false) };
-        // SAFETY: whoever made the pages keeps their file.
-        let device = unsafe { file::related_device(self.file) };
-        let mut request = Request::allocate(device, 0)?;
-        let header = request.header();
-        header.Flags = IRP_PAGING_IO | IRP_NOCACHE | flags;
-        header.UserEvent = &raw mut *event;
-        header.Anonymous.UserIosb = &raw mut *block;
-        header.Tail.Overlay.OriginalFileObject = self.file;
         let begin: *mut c_void = self.bytes.as_mut_ptr().cast();
-        let length = self.bytes.len() as u32;
-        buffers::attach_mdl(&mut request, begin, length, major == IRP_MJ_READ)?;
-        request.header().UserBuffer = begin;
-        let location = request.location();
-        location.MajorFunction = major as u8;
-        location.FileObject = self.file;
-        // Both directions have the same parameters in the same place.
-        location.Parameters.Read = ReadWrite {
-            Length: length,
-            Key: 0,
-            ByteOffset: self.offset,
-            ..Default::default()
+        let (length, offset) = (self.bytes.len() as u32, self.offset);
+        let mut mdl = null_mut();
+        let prepare = |request: &mut Request| {
+            buffers::attach_mdl(request, begin, length, major == IRP_MJ_READ)?;
+            mdl = request.header().MdlAddress;
+            request.header().UserBuffer = begin;
+            // Both directions have the same parameters in the same place.
+            request.location().Parameters.Read = ReadWrite {
+                Length: length,
+                Key: 0,
+                ByteOffset: offset,
+                ..Default::default()
+            };
+            Ok(())
         };
-        let mdl = request.header().MdlAddress;
-        let (_, status) = match self.swapped {
-            true => irql::for_page_file(|| request.send(device)),
-            false => request.send(device),
+        let ask = || {
+            // SAFETY: whoever made the pages keeps their file.
+            unsafe {
+                ask(
+                    self.file,
+                    major,
+                    IRP_PAGING_IO | IRP_NOCACHE | flags,
+                    prepare,
+                )
+            }
         };
-        if status == STATUS_PENDING {
-            request::wait_for(&raw mut *event);
-        }
+        let block = match self.swapped {
+            true => irql::for_page_file(ask),
+            false => ask(),
+        }?;
         if flags & IRP_SYNCHRONOUS_PAGING_IO != 0 {
             // The memory manager's MDL outlives its request.
             // SAFETY: the request has completed; completion leaves the MDL of a synchronous paging request alone.
@@ -124,7 +123,7 @@ impl Pages {
             unsafe { mdl::free(mdl, 0) };
         }
         thread::deliver_apcs();
-        Ok(*block)
+        Ok(block)
     }
 
     /// Reads them below `above`, at APC_LEVEL, as a page fault does.
@@ -184,6 +183,78 @@ impl Pages {
         }
         written
     }
+}
+
+/// Sends a request of the memory manager or the cache manager about `file`, with what `prepare` puts into it, and waits for
+/// it.
+///
+/// # Safety
+/// The caller keeps the file.
+unsafe fn ask(
+    file: *mut FILE_OBJECT,
+    major: u32,
+    flags: u32,
+    prepare: impl FnOnce(&mut Request) -> Result<(), NTSTATUS>,
+) -> Result<IO_STATUS_BLOCK, NTSTATUS> {
+    let mut event = Box::new(KEVENT::default());
+    let mut block = Box::new(IO_STATUS_BLOCK::default());
+    // SAFETY: memory of this function, which waits for the request.
+    unsafe { dispatcher::initialize_event(&raw mut *event, true, false) };
+    // SAFETY: contract.
+    let device = unsafe { file::related_device(file) };
+    let mut request = Request::allocate(device, 0)?;
+    let header = request.header();
+    header.Flags = flags;
+    header.UserEvent = &raw mut *event;
+    header.Anonymous.UserIosb = &raw mut *block;
+    header.Tail.Overlay.OriginalFileObject = file;
+    let location = request.location();
+    location.MajorFunction = major as u8;
+    location.FileObject = file;
+    prepare(&mut request)?;
+    let (_, status) = request.send(device);
+    if status == STATUS_PENDING {
+        request::wait_for(&raw mut *event);
+    }
+    Ok(*block)
+}
+
+/// `CcSetValidData`: tells the file system that the file is written up to `length`, as the lazy writer does.
+///
+/// # Errors
+/// What the request has failed with.
+///
+/// # Safety
+/// The caller keeps the file. PASSIVE_LEVEL.
+pub(super) unsafe fn advance_valid_data(
+    file: *mut FILE_OBJECT,
+    length: u64,
+) -> Result<IO_STATUS_BLOCK, NTSTATUS> {
+    let mut valid = Box::new(FILE_END_OF_FILE_INFORMATION {
+        EndOfFile: length.cast_signed(),
+    });
+    let prepare = |request: &mut Request| {
+        request.header().AssociatedIrp.SystemBuffer = (&raw mut *valid).cast();
+        request.location().Parameters.SetFile = SetFile {
+            Length: size_of::<FILE_END_OF_FILE_INFORMATION>() as u32,
+            FileInformationClass: FileEndOfFileInformation,
+            Tail: SetFileTail {
+                Rename: SetFileRename {
+                    ReplaceIfExists: 0,
+                    AdvanceOnly: 1,
+                },
+            },
+            ..Default::default()
+        };
+        Ok(())
+    };
+    let flags = IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO;
+    top_level::below(Component::CacheManager, || {
+        // SAFETY: contract.
+        let told = unsafe { ask(file, IRP_MJ_SET_INFORMATION, flags, prepare) };
+        thread::deliver_apcs();
+        told
+    })
 }
 
 /// A file object that is kept, whose handle may be closed.

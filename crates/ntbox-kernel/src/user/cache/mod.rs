@@ -60,6 +60,8 @@ struct Map {
     file: Kept,
     /// The file objects that use it, by address.
     users: BTreeMap<usize, Box<Private>>,
+    /// How much of the file is written, as far as the file system knows: it writes the rest itself, or is told.
+    told: u64,
     /// The lazy writer has it, or will.
     lazy: bool,
     /// The file is deleted: what is in it is of no use to anybody.
@@ -121,6 +123,7 @@ pub unsafe fn initialize(file: *mut FILE_OBJECT, size: u64) {
             // SAFETY: contract.
             file: unsafe { Kept::new(file) },
             users: BTreeMap::new(),
+            told: size,
             lazy: false,
             deleted: false,
         }
@@ -191,6 +194,7 @@ pub fn purge(stream: usize, bytes: Option<Bytes>) -> bool {
 pub fn set_size(stream: usize, size: u64) {
     if let Some(map) = maps().get_mut(&stream) {
         map.pages.set_size(size);
+        map.told = map.told.min(size);
     }
 }
 
@@ -198,6 +202,7 @@ pub fn set_size(stream: usize, size: u64) {
 pub fn written_around(stream: usize, offset: u64, data: &[u8]) {
     if let Some(map) = maps().get_mut(&stream) {
         map.pages.written_around(offset, data);
+        map.told = map.told.max(offset + data.len() as u64);
     }
 }
 

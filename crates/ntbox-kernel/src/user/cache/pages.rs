@@ -262,6 +262,11 @@ impl Pages {
         self.taken.range(pages_of(bytes)).next().is_some()
     }
 
+    /// How many bytes the stream has.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// How many pages have to be written.
     pub(super) fn dirty(&self) -> usize {
         self.dirty.len()

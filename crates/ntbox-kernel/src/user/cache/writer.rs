@@ -5,7 +5,7 @@
     reason = "file objects are shared with drivers by pointer"
 )]
 
-use super::super::paging::{Kept, PAGE, Pages, Writer};
+use super::super::paging::{Kept, PAGE, Pages, Writer, advance_valid_data};
 use super::super::request::status_of;
 use super::pages::{Bytes, Run};
 use super::{ALL, Maps, end_or_write, maps, of_this_call};
@@ -57,7 +57,12 @@ pub(super) fn write_lazily(stream: usize) {
             attempts = if written { 0 } else { attempts + 1 };
             // What cannot be written is lost, as Windows says in an event then.
             let lost = attempts == ATTEMPTS;
-            give_back(stream, &run, written || lost);
+            let more = give_back(stream, &run, written || lost);
+            if let Some(length) = more.filter(|_| written) {
+                // What it did not take it will not take later.
+                // SAFETY: it is kept.
+                let _ = of_this_call(|| unsafe { advance_valid_data(file.file(), length) });
+            }
             if lost {
                 attempts = 0;
             }
@@ -82,12 +87,20 @@ fn take(stream: usize, bytes: &Bytes) -> Option<(Run, Kept)> {
     Some((run, unsafe { Kept::new(map.file.file()) }))
 }
 
-/// What was taken is written, or is not.
-fn give_back(stream: usize, run: &Run, success: bool) {
-    if let Some(map) = maps().get_mut(&stream) {
+/// What was taken is written, or is not. How much of the file is written then, if that is more than the file system was
+/// told so far.
+fn give_back(stream: usize, run: &Run, success: bool) -> Option<u64> {
+    let more = maps().get_mut(&stream).and_then(|map| {
         map.pages.written(run, success);
-    }
+        let end = map.pages.size().min(run.offset + run.bytes.len() as u64);
+        let is_more = success && end > map.told;
+        is_more.then(|| {
+            map.told = end;
+            end
+        })
+    });
     WRITTEN.notify_all();
+    more
 }
 
 /// Writes pages that were taken.

@@ -37,6 +37,19 @@ fn paging(major: u32, top_level: usize, own_thread: bool) -> Noted {
     }
 }
 
+/// What the lazy writer's request is by which the file system hears how much is written.
+fn advancing(own_thread: bool) -> Noted {
+    Noted {
+        major: IRP_MJ_SET_INFORMATION,
+        flags: IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO,
+        system_buffer: true,
+        user_event: true,
+        top_level: flag(Component::CacheManager),
+        own_thread,
+        ..Noted::default()
+    }
+}
+
 fn flag(above: Component) -> usize {
     top_level::below(above, || top_level::current().addr())
 }
@@ -139,7 +152,9 @@ fn what_is_left_is_written_after_the_cleanup_and_then_the_file_is_closed() {
         seen[0],
         paging(IRP_MJ_WRITE, flag(Component::CacheManager), true)
     );
-    assert_eq!(majors(seen), [IRP_MJ_WRITE, IRP_MJ_CLOSE]);
+    assert_eq!(seen[1], advancing(true));
+    let closed = [IRP_MJ_WRITE, IRP_MJ_SET_INFORMATION, IRP_MJ_CLOSE];
+    assert_eq!(majors(seen), closed);
     assert!(!cache::is_cached(stream));
 }
 
@@ -181,6 +196,44 @@ fn many_dirty_pages_are_written_while_the_file_is_open() {
     // SAFETY: as above.
     unsafe { cache::uninitialize(object, false) };
     assert!(!cache::is_cached(stream));
+}
+
+/// Only the lazy writer tells of it, and only of what the file system does not know.
+#[test]
+fn the_file_system_hears_how_much_is_written() {
+    let _turn = begin("CacheValid", 0);
+    let (_file, object, stream) = open_stream("CacheValid");
+    // SAFETY: the handle keeps the file object, here and below.
+    unsafe { cache::initialize(object, PAGES) };
+    cache::set_size(stream, 60 * PAGES + 1);
+    let write = |page: u64, pages: usize| {
+        let bytes = vec![1; pages * PAGE];
+        // SAFETY: as above.
+        let written =
+            unsafe { cache::write_to(object, page * PAGES, &bytes, false, Component::FileSystem) };
+        assert_eq!(written, Ok(()));
+    };
+    let tellings = || {
+        let seen = all_noted();
+        let told = |noted: &&Noted| noted.major == IRP_MJ_SET_INFORMATION;
+        seen.iter()
+            .filter(told)
+            .for_each(|noted| assert_eq!(*noted, advancing(false)));
+        seen.iter().filter(told).count()
+    };
+    write(0, 16);
+    assert_eq!(tellings(), 1, "sixteen pages, of which one was there");
+    write(0, 16);
+    assert_eq!(tellings(), 0, "it is known");
+    write(16, 8);
+    assert_eq!(cache::flush(stream, None), Ok(()));
+    assert_eq!(tellings(), 0, "the file system has written it itself");
+    cache::set_size(stream, 10 * PAGES);
+    cache::set_size(stream, 60 * PAGES + 1);
+    write(0, 16);
+    assert_eq!(tellings(), 1, "it was cut meanwhile");
+    // SAFETY: as above.
+    unsafe { cache::uninitialize(object, false) };
 }
 
 #[test]
