@@ -170,6 +170,7 @@ fn right_is_not_reported(profile: Profile) {
         "cancelling",
         "writes",
         "plug-and-play",
+        "associated",
     ];
     for right in all {
         let right = format!("Right={right}");
@@ -392,6 +393,9 @@ caught! {
     waiting_in_a_completion_routine_is_caught = "wait-in-completion";
     /// C7: a completion routine returns another status.
     an_overwritten_master_is_caught = "master-irp-overwritten";
+    a_master_that_is_completed_with_parts_left_is_caught = "master-irp-completed";
+    a_master_that_counts_no_parts_is_caught = "master-irp-count";
+    a_part_of_a_part_is_caught = "associated-of-associated";
     more_information_than_the_buffer_holds_is_caught = "information-too-large";
     a_wrong_completion_status_is_caught = "wrong-completion-status";
     /// V (IRQL): IrqlIoPassive1.

@@ -62,6 +62,8 @@ pub enum Right {
     Writes,
     /// Requests of the PnP manager are handled, and some sent.
     PlugAndPlay,
+    /// Associated requests complete their master, or the driver does.
+    Associated,
 }
 
 impl Right {
@@ -86,6 +88,7 @@ impl Right {
             ("cancelling", Self::Cancelling),
             ("writes", Self::Writes),
             ("plug-and-play", Self::PlugAndPlay),
+            ("associated", Self::Associated),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -100,6 +103,7 @@ impl Right {
             (Self::Cancelling, _) => mistakes::cancelling_right(major),
             (Self::Writes, _) => mistakes::writes_right(major),
             (Self::PlugAndPlay, _) => mistakes::plug_and_play_right(major),
+            (Self::Associated, _) => mistakes::associated_right(major),
             (Self::CreateWaits, IRP_MJ_CREATE) => Some(opaque::wait),
             (Self::CancelSafeQueue, _) => mistakes::queueing_right(major),
             (Self::OwnRead, IRP_MJ_READ) => Some(read_by_own_request),

@@ -222,6 +222,13 @@ pub const ALL: &[Mistake] = &[
     at_line("complete-under-spin-lock", "SpinLockSafe", IRQL),
     at_line("wait-in-completion", "WaitAtDispatch", IRQL),
     at_line("master-irp-overwritten", "MasterIrpOverwritten", OWNERSHIP),
+    at_line("master-irp-completed", "MasterIrpCompleted", OWNERSHIP),
+    at_line("master-irp-count", "MasterIrpCount", OWNERSHIP),
+    at_line(
+        "associated-of-associated",
+        "AssociatedOfAssociated",
+        OWNERSHIP,
+    ),
     in_routine(
         "information-too-large",
         "InformationTooLarge",

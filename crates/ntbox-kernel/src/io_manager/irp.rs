@@ -35,6 +35,8 @@ struct Prefix {
     tracker: *const Tracker,
     /// Of an associated request, as it was made: what the driver has in the IRP may be written over.
     master: *mut IRP,
+    /// What is known of that, counted; null without checks.
+    of_master: *const Tracker,
     made: Made,
 }
 
@@ -129,6 +131,7 @@ pub fn allocate_at(stack_size: i8, site: usize) -> *mut IRP {
             identity: Identity::default(),
             tracker,
             master: std::ptr::null_mut(),
+            of_master: std::ptr::null(),
             made: Made::default(),
         });
         set_up(irp, bytes as u16, stack_size);
@@ -251,6 +254,12 @@ pub unsafe fn free(irp: *mut IRP, site: usize) {
     unsafe { own_request_checks::freed(irp, site) };
     own_waits::gone(irp);
     shard(irp).remove(&(irp as usize));
+    // SAFETY: contract.
+    let of_master = unsafe { (*prefix).of_master };
+    if !of_master.is_null() {
+        // SAFETY: the count of `associate`.
+        drop(unsafe { Reference::from_raw(of_master) });
+    }
     let mut freed_at = site;
     // SAFETY: contract; the tracker's own count comes from `into_raw`.
     unsafe {
@@ -311,8 +320,24 @@ pub unsafe fn associate(irp: *mut IRP, master: *mut IRP) {
         (*irp).AssociatedIrp.MasterIrp = master;
         if let Some(prefix) = prefix(irp) {
             (*prefix).master = master;
+            if let Some(tracker) = tracker(master) {
+                (*prefix).of_master = Reference::another(tracker, |_| ()).0.into_raw();
+            }
         }
     }
+}
+
+/// Who has completed the master of an associated request, if that has been completed.
+///
+/// # Safety
+/// `irp` is alive.
+pub unsafe fn master_completed_by(irp: *const IRP) -> Option<usize> {
+    // SAFETY: contract.
+    let of_master = unsafe { (*prefix(irp)?).of_master };
+    // SAFETY: counted by the request.
+    let inner = unsafe { of_master.as_ref() }?.lock();
+    let completed = inner.irp.is_null() || inner.is_being_completed() || inner.is_finished();
+    completed.then_some(inner.completed_at)
 }
 
 /// The master that an associated request was made for; null if the box did not make it.

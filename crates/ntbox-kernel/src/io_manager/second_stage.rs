@@ -29,7 +29,7 @@ use crate::nt::{
 use crate::pool;
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, irql, thread};
-use crate::verifier::rules;
+use crate::verifier::{self, rules};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// # Safety
@@ -110,11 +110,34 @@ unsafe fn finish_associated(irp: *mut IRP, boost: i8) {
     // SAFETY: contract; the master waits for its associated requests.
     unsafe {
         let master = master_of(irp);
+        if let Some(completer) = irp::master_completed_by(irp) {
+            checks::report(
+                &rules::MASTER_COMPLETED,
+                "an associated request completes, and its master, of which the I/O manager would count it, was completed \
+                 before"
+                    .to_owned(),
+                irp,
+                vec![("made by", irp::allocated_by(irp)), ("the master completed by", completer)],
+            );
+            free_mdls(irp);
+            irp::free(irp, 0);
+            return;
+        }
         let count = AtomicI32::from_ptr(&raw mut (*master).AssociatedIrp.IrpCount);
-        let left = count.fetch_sub(1, Ordering::AcqRel) - 1;
+        let before = count.fetch_sub(1, Ordering::AcqRel);
+        if before <= 0 && verifier::checks() {
+            checks::report(
+                &rules::MASTER_COUNT,
+                format!(
+                    "an associated request completes, and AssociatedIrp.IrpCount of its master is {before}"
+                ),
+                irp,
+                vec![("made by", irp::allocated_by(irp))],
+            );
+        }
         free_mdls(irp);
         irp::free(irp, 0);
-        if left == 0 {
+        if before == 1 {
             super::complete::complete_request(master, boost, 0);
         }
     }

@@ -464,6 +464,10 @@ impl Inner {
     }
 
     /// It was sent to a driver and nobody has completed it past the top or stopped it there.
+    pub fn is_being_completed(&self) -> bool {
+        self.completing
+    }
+    /// The originator has it back.
     pub fn is_finished(&self) -> bool {
         self.finished
     }

@@ -59,6 +59,7 @@ pub use lists::right as lists_right;
 pub use manners::right as manners_right;
 pub use notify::{register, unregister};
 pub use own_requests::right_routine as own_requests_right;
+pub use ownership::associated_right;
 pub use pageable::use_paged_pool;
 pub use pending::post_mount;
 pub use plug_and_play::right_routine as plug_and_play_right;
@@ -197,6 +198,9 @@ mistakes! {
     WaitInCompletion = "wait-in-completion";
     /// A buffer is set in an associated request, where its master is.
     MasterIrpOverwritten = "master-irp-overwritten";
+    MasterIrpCompleted = "master-irp-completed";
+    MasterIrpCount = "master-irp-count";
+    AssociatedOfAssociated = "associated-of-associated";
     /// A completion routine says that there is more in the buffer than that holds.
     InformationTooLarge = "information-too-large";
     /// A completion routine returns the status of the request (C7).

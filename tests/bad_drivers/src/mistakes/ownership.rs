@@ -5,14 +5,16 @@
 
 use super::Mistake;
 use crate::filter::{
-    DispatchRoutine, completed, dispatch, enter, leave, lower, pass_and_wait, pass_with, stop,
+    DispatchRoutine, completed, dispatch, enter, leave, lower, pass_and_wait, pass_with, signal,
+    stop,
 };
 use crate::kernel::{
-    complete_as_is, copy_location_to_next, current_location, initialize_event, mark_pending,
-    next_location, set_completion_routine, wait_for,
+    complete, complete_as_is, copy_location_to_next, current_location, initialize_event,
+    mark_pending, next_location, set_completion_routine, wait_for,
 };
 use core::ffi::c_void;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering};
 use wdk_sys::{
     _WORK_QUEUE_TYPE, IRP_MJ_CREATE, IRP_MJ_DIRECTORY_CONTROL, IRP_MJ_FLUSH_BUFFERS,
     IRP_MN_NOTIFY_CHANGE_DIRECTORY, KEVENT, NTSTATUS, PDEVICE_OBJECT, PIO_WORKITEM, PIRP, PVOID,
@@ -28,6 +30,9 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::TouchIrpAfterQueueing, IRP_MJ_DIRECTORY_CONTROL) => Some(look_after_queueing),
         (Mistake::TouchIrpAfterCompletion, IRP_MJ_CREATE) => Some(look_after_completion),
         (Mistake::MasterIrpOverwritten, IRP_MJ_FLUSH_BUFFERS) => Some(flush_in_parts),
+        (Mistake::MasterIrpCount, IRP_MJ_FLUSH_BUFFERS) => Some(flush_uncounted),
+        (Mistake::MasterIrpCompleted, IRP_MJ_FLUSH_BUFFERS) => Some(complete_master_as_well),
+        (Mistake::AssociatedOfAssociated, IRP_MJ_FLUSH_BUFFERS) => Some(divide_a_part),
         _ => None,
     }
 }
@@ -59,6 +64,116 @@ unsafe extern "C" fn flush_in_parts(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTAT
     (*part).AssociatedIrp.SystemBuffer = null_mut();
     let _ = ntddk::IofCallDriver(lower(device), part);
     STATUS_PENDING
+}
+
+/// An associated request that flushes the file of its master; null without memory.
+unsafe fn part_of(device: PDEVICE_OBJECT, irp: PIRP) -> PIRP {
+    let part = ntddk::IoMakeAssociatedIrp(irp, (*lower(device)).StackSize); // MISTAKE: master-irp-count
+    if !part.is_null() {
+        let next = next_location(part);
+        (*next).MajorFunction = IRP_MJ_FLUSH_BUFFERS as u8;
+        (*next).FileObject = (*current_location(irp)).FileObject;
+    }
+    part
+}
+
+/// The master has two parts, or, where memory is short, none. The I/O manager completes it with the last one.
+unsafe extern "C" fn flush_twice(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let parts = [part_of(device, irp), part_of(device, irp)];
+    if parts.iter().any(|part| part.is_null()) {
+        for part in parts.iter().filter(|part| !part.is_null()) {
+            ntddk::IoFreeIrp(*part);
+        }
+        return dispatch(device, irp);
+    }
+    mark_pending(irp);
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_SUCCESS;
+    (*irp).IoStatus.Information = 0;
+    (*irp).AssociatedIrp.IrpCount = parts.len() as i32;
+    for part in parts {
+        enter();
+        set_completion_routine(part, part_completed, null_mut());
+        let _ = ntddk::IofCallDriver(lower(device), part);
+    }
+    STATUS_PENDING
+}
+
+/// The part is stopped, and the driver completes the master and frees it.
+unsafe extern "C" fn flush_and_wait(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let part = part_of(device, irp);
+    if part.is_null() {
+        return dispatch(device, irp);
+    }
+    enter();
+    (*irp).AssociatedIrp.IrpCount = 1;
+    let status = send_and_wait(device, part);
+    ntddk::IoFreeIrp(part);
+    complete(irp, status);
+    leave();
+    status
+}
+
+/// Sends a part and waits until it comes back: its status.
+unsafe fn send_and_wait(device: PDEVICE_OBJECT, part: PIRP) -> NTSTATUS {
+    let mut event = KEVENT::default();
+    initialize_event(&raw mut event);
+    set_completion_routine(part, signal, (&raw mut event).cast());
+    let _ = ntddk::IofCallDriver(lower(device), part);
+    wait_for(&raw mut event);
+    (*part).IoStatus.__bindgen_anon_1.Status
+}
+
+/// In what way a master is completed, by turns.
+pub fn associated_right(major: u32) -> Option<DispatchRoutine> {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    match (major, TURN.fetch_add(1, Ordering::Relaxed) % 2) {
+        (IRP_MJ_FLUSH_BUFFERS, 0) => Some(flush_twice),
+        (IRP_MJ_FLUSH_BUFFERS, _) => Some(flush_and_wait),
+        _ => None,
+    }
+}
+
+/// Leaves it to the I/O manager to complete the master, and does not say after how many parts.
+unsafe extern "C" fn flush_uncounted(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let part = part_of(device, irp);
+    if part.is_null() {
+        return dispatch(device, irp);
+    }
+    enter();
+    mark_pending(irp);
+    (*irp).AssociatedIrp.IrpCount = 0;
+    set_completion_routine(part, part_completed, null_mut());
+    let _ = ntddk::IofCallDriver(lower(device), part);
+    STATUS_PENDING
+}
+
+/// Completes the master itself, and lets the part go on as well.
+unsafe extern "C" fn complete_master_as_well(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let part = part_of(device, irp);
+    if part.is_null() {
+        return dispatch(device, irp);
+    }
+    enter();
+    (*irp).AssociatedIrp.IrpCount = 1;
+    let status = send_and_wait(device, part);
+    (*irp).IoStatus.__bindgen_anon_1.Status = status;
+    (*irp).IoStatus.Information = 0;
+    ntddk::IofCompleteRequest(irp, 0); // MISTAKE: master-irp-completed
+    ntddk::IofCompleteRequest(part, 0);
+    leave();
+    status
+}
+
+unsafe extern "C" fn divide_a_part(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let part = part_of(device, irp);
+    if !part.is_null() {
+        let smaller = ntddk::IoMakeAssociatedIrp(part, (*lower(device)).StackSize); // MISTAKE: associated-of-associated
+        if !smaller.is_null() {
+            ntddk::IoFreeIrp(smaller);
+        }
+        ntddk::IoFreeIrp(part);
+    }
+    dispatch(device, irp)
 }
 
 /// It has no location of the driver's own, which could be marked.

@@ -4,16 +4,16 @@
 
 use crate::io_manager::own_request_checks::{self, Made};
 use crate::io_manager::stack::invoke_flags;
-use crate::io_manager::{call, cancel, complete, irp, mdl, request, unload_safe};
+use crate::io_manager::{call, cancel, checks, complete, irp, mdl, request, unload_safe};
 use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
-    DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
-    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS, STATUS_SUCCESS,
-    STATUS_UNSUCCESSFUL,
+    DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_PAGING_IO,
+    IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
+    STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
 };
 use crate::pool::failure;
 use crate::processor::{irql, process, thread, top_level};
-use crate::verifier::{rules, violation};
+use crate::verifier::{self, rules, violation};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -228,6 +228,15 @@ pub unsafe extern "win64" fn make_associated_irp(
     caller: usize,
 ) -> *mut IRP {
     irql::require("IoMakeAssociatedIrp", caller);
+    // SAFETY: the driver's request.
+    if unsafe { (*master).Flags } & IRP_ASSOCIATED_IRP != 0 && verifier::checks() {
+        checks::report(
+            &rules::ASSOCIATED_OF_ASSOCIATED,
+            "a request is associated with one that is an associated request itself".to_owned(),
+            master,
+            vec![("called by", caller)],
+        );
+    }
     if failure::should_fail(caller) {
         return null_mut();
     }

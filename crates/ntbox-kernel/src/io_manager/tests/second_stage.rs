@@ -192,6 +192,47 @@ fn a_master_that_was_written_over_is_reported_and_completed() {
     }
 }
 
+/// A part that comes back is counted for its master, which is there as long as one is below.
+#[test]
+fn a_master_that_is_not_left_to_its_parts_is_reported() {
+    let below = Stack::new(&[Behaviour::Hold]);
+    let above = Stack::new(&[Behaviour::Hold]);
+    for (count, is_completed, expected) in [
+        (1, false, &[][..]),
+        (0, false, &["MasterIrpCount"]),
+        (1, true, &["MasterIrpCompleted"]),
+    ] {
+        let mut request = originate(above.top(), IRP_SYNCHRONOUS_API);
+        assert_eq!(request.send(above.top(), 0), STATUS_PENDING);
+        let master = above.held(0);
+        let complete = |irp| {
+            // SAFETY: held, so it is this test's.
+            unsafe { complete::finish(irp, STATUS_SUCCESS, 0) };
+        };
+        let ((), reported) = capture(|| {
+            let part = irp::allocate(1);
+            // SAFETY: the device that holds the master owns it, here and below.
+            unsafe { (*master).AssociatedIrp.IrpCount = count };
+            // SAFETY: a new request, which has a location.
+            unsafe { irp::associate(part, master) };
+            // SAFETY: as above.
+            unsafe { (*part.next_location()).MajorFunction = IRP_MJ_READ as u8 };
+            // SAFETY: a complete request for the device.
+            unsafe { call::call_driver(below.top(), part, 0) };
+            if is_completed {
+                complete(master);
+            }
+            complete(below.held(0));
+        });
+        let rules: Vec<_> = reported.iter().map(|reported| reported.rule.name).collect();
+        assert_eq!(rules, expected);
+        if count == 0 {
+            complete(master);
+        }
+        assert!(request.seen(STATUS_PENDING).signaled);
+    }
+}
+
 #[test]
 fn built_requests_take_buffers_as_the_device_wants_them() {
     let stack = Stack::new(&[Behaviour::Complete]);

@@ -22,6 +22,33 @@ rules! { IrpLife;
         should: "set Information to the bytes that are in the buffer, which are never more than the length in the stack location",
         proof: BadDriver("information-too-large"),
     };
+    ASSOCIATED_OF_ASSOCIATED = {
+        name: "AssociatedOfAssociated",
+        code: "documented",
+        checks: "IoMakeAssociatedIrp is called for a request that is an associated one itself",
+        source: "kernel/creating-irps-for-lower-level-drivers",
+        detected_by: "IoMakeAssociatedIrp: the flags of the master",
+        should: "make associated requests in the highest driver of a stack alone, for requests that come to it from above; allocate others with IoAllocateIrp",
+        proof: BadDriver("associated-of-associated"),
+    };
+    MASTER_COMPLETED = {
+        name: "MasterIrpCompleted",
+        code: "documented",
+        checks: "A driver completes a master, and an associated request of it goes on to the I/O manager, which counts it for the master",
+        source: "ntddk/nf-ntddk-iomakeassociatedirp",
+        detected_by: "the second stage of completion of an associated request: whether its master has been completed",
+        should: "leave the master to the I/O manager, which completes it with the last of its associated requests, or stop each of them in a completion routine, complete the master, and free them",
+        proof: BadDriver("master-irp-completed"),
+    };
+    MASTER_COUNT = {
+        name: "MasterIrpCount",
+        code: "documented",
+        checks: "More associated requests come back to the I/O manager than AssociatedIrp.IrpCount of their master says",
+        source: "ntddk/nf-ntddk-iomakeassociatedirp",
+        detected_by: "the second stage of completion of an associated request: IrpCount of its master",
+        should: "set AssociatedIrp.IrpCount of the master to the number of associated requests before the first of them is sent",
+        proof: BadDriver("master-irp-count"),
+    };
     MASTER_OVERWRITTEN = {
         name: "MasterIrpOverwritten",
         code: "documented",
