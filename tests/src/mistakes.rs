@@ -50,6 +50,8 @@ pub enum Work {
     Fenced,
     /// The same with what [`Work::Copy`] does.
     FencedCopy,
+    /// Random operations, on a removable disk too, whose medium is exchanged in the end.
+    Media,
     /// Random operations on a driver that lies above another one of its kind, which makes no mistake.
     Above,
     /// Random operations with this list for `--verify`.

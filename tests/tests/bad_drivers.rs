@@ -23,7 +23,7 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
         arguments.extend(["--verify".to_owned(), format!("standard,{rule}")]);
     }
     let more: &[&str] = match work {
-        Work::Random | Work::Doctored { .. } => &[],
+        Work::Random | Work::Media | Work::Doctored { .. } => &[],
         Work::Verified(list) => &["--verify", list],
         Work::Copy => &["--workload", "copy:tests/bad_drivers/src"],
         Work::Stacked | Work::Above => &["--driver", &driver],
@@ -42,10 +42,11 @@ fn run(profile: Profile, mistake: Option<&str>, work: Work, seed: u64) -> Ended 
     // One volume is there before the driver, the other one comes after it.
     let directories = [(), ()]
         .map(|()| TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}")));
-    for (volume, timing) in directories
-        .iter()
-        .zip(["C={},mount=before", "D={},mount=after"])
-    {
+    let second = match work {
+        Work::Media => "D={},kind=removable,mount=after",
+        _ => "D={},mount=after",
+    };
+    for (volume, timing) in directories.iter().zip(["C={},mount=before", second]) {
         let host = volume.path().display().to_string();
         arguments.extend(["--volume".to_owned(), timing.replace("{}", &host)]);
     }
@@ -942,6 +943,7 @@ caught! {
     a_unicode_format_at_dispatch_level_is_caught = "unicode-printed-at-dispatch";
     /// A6: a mount claimed that no file system has seen.
     a_mount_of_nothing_is_caught = "mounted-nothing";
+    a_vpb_that_is_looked_at_after_the_mount_is_caught = "mount-vpb-kept";
     /// A6, reference 5: a mount posted, neither marked nor pending.
     a_mount_posted_unmarked_is_caught = "reference-mount-posted-unmarked";
     /// A9, reference 6: a name freed before the detach.

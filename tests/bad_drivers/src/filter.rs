@@ -70,6 +70,8 @@ pub unsafe extern "C" fn dispatch(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS
             mistakes::post_mount(device, irp)
         } else if mistakes::is(Mistake::MountedNothing) {
             mistakes::claim_mount(irp)
+        } else if mistakes::is(Mistake::MountVpbKept) {
+            mistakes::mount_by_kept_vpb(device, irp)
         } else {
             mount_volume(device, irp)
         }

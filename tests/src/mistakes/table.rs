@@ -632,6 +632,7 @@ pub const ALL: &[Mistake] = &[
     ),
     at_line("unicode-printed-at-dispatch", "IrqlTooHigh", IRQL_CALLS),
     at_line("mounted-nothing", "MountedNothing", DEVICES),
+    at_line("mount-vpb-kept", "UseAfterFree", DEVICES).with(Work::Media),
     at_line("detached-twice", "DetachedTwice", DEVICES),
     at_line("deleted-twice", "DeletedTwice", DEVICES),
     in_routine(

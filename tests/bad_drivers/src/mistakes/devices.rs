@@ -2,9 +2,13 @@
 //! those with the device that a completion routine is set for.
 
 use super::{Mistake, is};
-use crate::attachments::{extension, is_unloading};
-use crate::filter::{self, DispatchRoutine, completed, enter, leave, lower, pass_with};
-use crate::kernel::{copy_location_to_next, milliseconds, skip_location};
+use crate::attachments::{attach_to_mounted_on, extension, is_unloading};
+use crate::filter::{
+    self, DispatchRoutine, completed, enter, leave, lower, pass_and_wait, pass_with,
+};
+use crate::kernel::{
+    complete_as_is, copy_location_to_next, current_location, milliseconds, skip_location,
+};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +49,19 @@ pub unsafe fn claim_mount(irp: PIRP) -> NTSTATUS {
     ntddk::IofCompleteRequest(irp, 0); // MISTAKE: mounted-nothing
     // Behind the call, or the routine that has called this one is the one that completes.
     core::hint::black_box(STATUS_SUCCESS)
+}
+
+/// IRP_MN_MOUNT_VOLUME, by the VPB that came with it, in the place of which a volume may have got back its own.
+pub unsafe fn mount_by_kept_vpb(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let vpb = (*current_location(irp)).Parameters.MountVolume.Vpb;
+    let status = pass_and_wait(device, irp);
+    if status >= STATUS_SUCCESS {
+        let storage = &raw const (*vpb).RealDevice;
+        let storage = storage.read_volatile(); // MISTAKE: mount-vpb-kept
+        attach_to_mounted_on(storage);
+    }
+    complete_as_is(irp);
+    status
 }
 
 unsafe extern "C" fn pass_with_stay(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

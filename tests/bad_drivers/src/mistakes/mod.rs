@@ -49,8 +49,8 @@ pub use active::right as active_objects_right;
 pub use addresses::right as addresses_right;
 pub use cancelling::right_routine as cancelling_right;
 pub use devices::{
-    after_create, at_unload, before_delete, claim_mount, make_name, name_is_freed, on_delete,
-    on_detach,
+    after_create, at_unload, before_delete, claim_mount, make_name, mount_by_kept_vpb,
+    name_is_freed, on_delete, on_detach,
 };
 pub use fast_io::{answer_mdl_read, query as fast_io_query};
 pub use files::{create_right, query_open, read_right, use_file};
@@ -176,6 +176,7 @@ mistakes! {
     UnicodePrintedAtDispatch = "unicode-printed-at-dispatch";
     /// A mount is completed with success, and not passed on to the file system (A6).
     MountedNothing = "mounted-nothing";
+    MountVpbKept = "mount-vpb-kept";
     /// Reference 5: a mount is posted to a worker, neither marked nor STATUS_PENDING returned (A6).
     ReferenceMountPostedUnmarked = "reference-mount-posted-unmarked";
     /// Reference 7: a synchronising completion routine propagates PendingReturned (C6).
