@@ -172,6 +172,7 @@ fn right_is_not_reported(profile: Profile) {
         "writes",
         "plug-and-play",
         "associated",
+        "open-target-directory",
     ];
     for right in all {
         let right = format!("Right={right}");

@@ -64,6 +64,8 @@ pub enum Right {
     PlugAndPlay,
     /// Associated requests complete their master, or the driver does.
     Associated,
+    /// The directory of a file is opened.
+    OpenTargetDirectory,
 }
 
 impl Right {
@@ -89,6 +91,7 @@ impl Right {
             ("writes", Self::Writes),
             ("plug-and-play", Self::PlugAndPlay),
             ("associated", Self::Associated),
+            ("open-target-directory", Self::OpenTargetDirectory),
         ];
         let found = names.into_iter().find(|(name, _)| is(name));
         found.map(|(_, right)| right)
@@ -110,6 +113,9 @@ impl Right {
             (Self::FileObjects, IRP_MJ_CREATE) => Some(mistakes::create_right),
             (Self::FileObjects, IRP_MJ_READ) => Some(mistakes::read_right),
             (Self::MountNeedsMemory, IRP_MJ_FILE_SYSTEM_CONTROL) => Some(mount_with_memory),
+            (Self::OpenTargetDirectory, IRP_MJ_QUERY_INFORMATION) => {
+                Some(mistakes::open_target_directory)
+            }
             (Self::Handles, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::handles_right),
             (Self::Manners, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::manners_right),
             (Self::Addresses, IRP_MJ_QUERY_INFORMATION) => Some(mistakes::addresses_right),

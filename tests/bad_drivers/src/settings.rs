@@ -7,7 +7,8 @@
 //!   notices;
 //! - `Right`: REG_SZ, `stack-event`, `named-device`, `create-waits`, `own-read`, `mount-needs-memory`,
 //!   `active-objects`, `lists`, `handles`, `manners`, `addresses`, `file-objects`, `cancel-safe-queue`,
-//!   `notify-routines`, `remove-locks`, `own-requests`, `cancelling`, `writes` or `plug-and-play`: what looks like a mistake and is none;
+//!   `notify-routines`, `remove-locks`, `own-requests`, `cancelling`, `writes`, `plug-and-play`,
+//!   `associated` or `open-target-directory`: what looks like a mistake and is none;
 //! - `Spoil`: REG_SZ, `longer`, `unwritten` or `length`: what is wrong with the answers of fsglass, and
 //!   nothing else is filtered;
 //! - `Stuck`: REG_SZ, `entry-runs`, `entry-waits`, `entry-stalls`, `entry-locked-out`, `unload-runs`, `read-waits`,

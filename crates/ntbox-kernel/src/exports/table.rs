@@ -76,6 +76,12 @@ macro_rules! entries {
                 $crate::exports::table::staying!($count, $function)),
         ] $($($rest)*)?)
     };
+    ([$($done:tt)*] wide $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::exports::table::entries!([$($done)*
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
+                $crate::exports::table::thunk!(wide, $function)),
+        ] $($($rest)*)?)
+    };
     ([$($done:tt)*] bare $name:literal => $function:path $(, $($rest:tt)*)?) => {
         $crate::exports::table::entries!([$($done)*
             $crate::exports::Export::new($name, $crate::exports::Kind::Routine, $function as *const ()),
@@ -95,7 +101,7 @@ macro_rules! entries {
 }
 
 /// The address of a thunk in front of `$function`, which has `$count` documented
-/// arguments and one more for the caller's address; or `plain`, those that it has, up to twelve.
+/// arguments and one more for the caller's address; or `plain`, those that it has, up to twelve; or `wide`, up to fifteen.
 macro_rules! thunk {
     ($count:tt, $f:path) => {{
         #[expect(unsafe_code, reason = "stacks are changed in assembly")]
@@ -111,6 +117,9 @@ macro_rules! thunk {
 macro_rules! define_thunk {
     ($name:ident, plain, $f:path) => {
         $crate::exports::table::define_thunk!(@define $name, $f, 12, [4 5 6 7 8 9 10 11], "", [], []);
+    };
+    ($name:ident, wide, $f:path) => {
+        $crate::exports::table::define_thunk!(@define $name, $f, 16, [4 5 6 7 8 9 10 11 12 13 14], "", [], []);
     };
     ($name:ident, 0, $f:path) => {
         $crate::exports::table::define_thunk!(@caller $name, $f, (usize), 0, [], "mov rcx, r10");

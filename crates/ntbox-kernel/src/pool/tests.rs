@@ -52,6 +52,13 @@ fn a_block_ends_at_an_inaccessible_page() {
 }
 
 #[test]
+fn no_block_is_larger_than_memory() {
+    for bytes in [MOST + 1, 1 << 36, usize::MAX >> 1, usize::MAX] {
+        assert!(allocate(Kind::NonPaged, bytes, TAG, 0).is_null(), "{bytes}");
+    }
+}
+
+#[test]
 fn blocks_from_a_page_on_are_page_aligned() {
     for bytes in [4096, 4097, 12288] {
         let block = new(bytes);

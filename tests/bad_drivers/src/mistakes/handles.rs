@@ -7,10 +7,12 @@ use crate::kernel::{current_location, unicode_literal};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use wdk_sys::{
-    _KEY_VALUE_INFORMATION_CLASS, _MODE, FILE_READ_ATTRIBUTES, HANDLE, IRP_MJ_QUERY_INFORMATION,
-    KEY_ALL_ACCESS, KEY_READ, KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
-    OBJECT_ATTRIBUTES, OBJECT_NAME_INFORMATION, PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID,
-    STATUS_SUCCESS, UNICODE_STRING, ntddk,
+    _CREATE_FILE_TYPE, _KEY_VALUE_INFORMATION_CLASS, _MODE, FILE_OPEN, FILE_READ_ATTRIBUTES,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, HANDLE, IO_OPEN_TARGET_DIRECTORY,
+    IO_STATUS_BLOCK, IRP_MJ_QUERY_INFORMATION, KEY_ALL_ACCESS, KEY_READ, KPROCESSOR_MODE, NTSTATUS,
+    OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, OBJECT_NAME_INFORMATION,
+    PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID, STATUS_INVALID_PARAMETER,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS, UNICODE_STRING, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadH");
@@ -298,6 +300,44 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
         let _ = ntddk::ZwDeleteKey(key);
         // What is deleted is closed still.
         let _ = ntddk::ZwClose(key);
+    }
+    dispatch(device, irp)
+}
+
+/// The directory of a file that is not there, opened by the routine with the most arguments: the flag and the hint are
+/// the last of them.
+pub unsafe extern "C" fn open_target_directory(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let mut name = unicode_literal!("\\??\\C:\\is not there");
+    let mut attributes = OBJECT_ATTRIBUTES {
+        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+        ObjectName: &raw mut name,
+        Attributes: OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE,
+        ..Default::default()
+    };
+    let mut handle = null_mut();
+    let mut block = IO_STATUS_BLOCK::default();
+    let status = ntddk::IoCreateFileSpecifyDeviceObjectHint(
+        &raw mut handle,
+        FILE_READ_ATTRIBUTES,
+        &raw mut attributes,
+        &raw mut block,
+        null_mut(),
+        0,
+        FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+        FILE_OPEN,
+        0,
+        null_mut(),
+        0,
+        _CREATE_FILE_TYPE::CreateFileTypeNone,
+        null_mut(),
+        IO_OPEN_TARGET_DIRECTORY,
+        null_mut(),
+    );
+    match status {
+        STATUS_SUCCESS => drop(ntddk::ZwClose(handle)),
+        // The file itself was asked for, or a device that is none.
+        STATUS_OBJECT_NAME_NOT_FOUND | STATUS_INVALID_PARAMETER => ntddk::KeBugCheck(TAG),
+        _ => {}
     }
     dispatch(device, irp)
 }

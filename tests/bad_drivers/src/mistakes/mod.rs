@@ -54,7 +54,10 @@ pub use devices::{
 };
 pub use fast_io::{answer_mdl_read, query as fast_io_query};
 pub use files::{create_right, query_open, read_right, use_file};
-pub use handles::{at_entry as link_at_entry, at_unload as link_at_unload, right as handles_right};
+pub use handles::{
+    at_entry as link_at_entry, at_unload as link_at_unload, open_target_directory,
+    right as handles_right,
+};
 pub use lists::right as lists_right;
 pub use manners::right as manners_right;
 pub use notify::{register, unregister};
