@@ -15,6 +15,10 @@ mod rw_spin_lock;
 mod slist;
 mod uuid;
 
+use crate::processor::object::{self, Kind, ObjectType};
+
+static EVENT_TYPE: &ObjectType = object::object_type(Kind::Event);
+
 super::table! {
     raises(2) "ExAllocatePool" => pool::allocate_pool,
     raises(3) "ExAllocatePoolWithTag" => pool::allocate_pool_with_tag,
@@ -36,6 +40,8 @@ super::table! {
     caller(1) "ExFlushLookasideListEx" => lookaside::flush_ex,
 
     caller(1) "ExUuidCreate" => uuid::create,
+
+    data "ExEventObjectType" => EVENT_TYPE,
 
     "ExpInterlockedPopEntrySList" => slist::pop,
     caller(2) "ExpInterlockedPushEntrySList" => slist::push,

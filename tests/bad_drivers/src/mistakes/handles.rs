@@ -11,8 +11,9 @@ use wdk_sys::{
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, HANDLE, IO_OPEN_TARGET_DIRECTORY,
     IO_STATUS_BLOCK, IRP_MJ_QUERY_INFORMATION, KEY_ALL_ACCESS, KEY_READ, KPROCESSOR_MODE, NTSTATUS,
     OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, OBJECT_NAME_INFORMATION,
-    PDEVICE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, PVOID, STATUS_INVALID_PARAMETER,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS, UNICODE_STRING, ntddk,
+    PDEVICE_OBJECT, PIRP, POBJECT_TYPE, POOL_FLAG_NON_PAGED, PVOID, STATUS_INVALID_PARAMETER,
+    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
+    ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadH");
@@ -278,6 +279,7 @@ unsafe extern "C" fn open_key_unchecked(device: PDEVICE_OBJECT, irp: PIRP) -> NT
 
 /// Everything that is done wrong here, done right.
 pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    use_event();
     if let Some(handle) = open_file(irp) {
         if let Some(object) = refer(handle, KERNEL) {
             ntddk::ObfReferenceObject(object);
@@ -302,6 +304,34 @@ pub unsafe extern "C" fn right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
         let _ = ntddk::ZwClose(key);
     }
     dispatch(device, irp)
+}
+
+unsafe extern "C" {
+    // A variable of the kernel is reached by what the loader writes; without `dllimport` the linker takes it for the
+    // driver's own.
+    #[link_name = "__imp_ExEventObjectType"]
+    static EVENT_TYPE: *const POBJECT_TYPE;
+    #[link_name = "__imp_IoFileObjectType"]
+    static FILE_TYPE: *const POBJECT_TYPE;
+}
+
+/// An event by its handle, which is of the type of events and of no other.
+unsafe fn use_event() {
+    let (mut handle, mut object) = (null_mut(), null_mut());
+    let event = ntddk::IoCreateNotificationEvent(null_mut(), &raw mut handle);
+    if event.is_null() {
+        return;
+    }
+    let (out, none) = (&raw mut object, null_mut());
+    let file = *FILE_TYPE;
+    let other = ntddk::ObReferenceObjectByHandle(handle, 0, file, KERNEL, out, none);
+    let kind = *EVENT_TYPE;
+    let found = ntddk::ObReferenceObjectByHandle(handle, 0, kind, KERNEL, out, none);
+    if (other, found, object) != (STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, event.cast()) {
+        ntddk::KeBugCheck(TAG);
+    }
+    ntddk::ObfDereferenceObject(object);
+    let _ = ntddk::ZwClose(handle);
 }
 
 /// The directory of a file that is not there, opened by the routine with the most arguments: the flag and the hint are
