@@ -825,6 +825,10 @@ caught! {
     both_buffering_flags_are_caught = "buffered-and-direct";
     /// D1: no routine for IRP_MJ_PNP.
     a_missing_dispatch_routine_is_caught = "dispatch-routine-missing";
+    /// D1: a routine for IRP_MJ_READ that leads nowhere.
+    a_wild_dispatch_routine_is_caught = "dispatch-routine-wild";
+    /// F1: the same in the table of fast I/O.
+    a_wild_fast_io_routine_is_caught = "fast-io-routine-wild";
     /// V (memory): an MDL freed with its pages locked.
     freeing_a_locked_mdl_is_caught = "locked-mdl-freed";
     /// V (objects): a handle of null.

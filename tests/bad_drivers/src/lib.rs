@@ -43,7 +43,7 @@ mod stuck;
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 use wdk_sys::{
-    DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, NTSTATUS,
+    DRIVER_OBJECT, FAST_IO_DISPATCH, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_PNP, IRP_MJ_READ, NTSTATUS,
     PUNICODE_STRING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, UNICODE_STRING, ntddk,
 };
 
@@ -155,6 +155,9 @@ unsafe extern "system" fn driver_entry(
             .unwrap_or(correct);
         *routine = Some(mistakes::routine(mistake, major).unwrap_or(correct));
     }
+    if mistake == mistakes::Mistake::DispatchRoutineWild {
+        (*driver).MajorFunction[IRP_MJ_READ as usize] = mistakes::wild();
+    }
     if plain.is_none() {
         (*driver).DriverUnload = Some(driver_unload);
     } else {
@@ -163,6 +166,9 @@ unsafe extern "system" fn driver_entry(
     }
     if mistake == mistakes::Mistake::FastIoMissing {
         FAST_IO.FastIoRead = None;
+    }
+    if mistake == mistakes::Mistake::FastIoRoutineWild {
+        FAST_IO.FastIoRead = mistakes::wild();
     }
     if mistake == mistakes::Mistake::MdlNotCompleted {
         FAST_IO.MdlReadComplete = Some(mistakes::answer_mdl_read);

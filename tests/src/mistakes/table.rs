@@ -977,6 +977,13 @@ pub const ALL: &[Mistake] = &[
         LIBRARY,
         "driver_entry",
     ),
+    in_routine(
+        "dispatch-routine-wild",
+        "PageFault",
+        LIBRARY,
+        "driver_entry",
+    ),
+    in_routine("fast-io-routine-wild", "PageFault", LIBRARY, "driver_entry"),
     at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
     at_line("null-handle", "NullHandle", OBJECTS),
     at_line("closed-handle-referenced", "BadHandle", HANDLES),

@@ -204,7 +204,7 @@ fn name_of_device(device: *mut DEVICE_OBJECT) -> Option<String> {
     Some(name().unwrap_or_else(|| format!("device {device:p}")))
 }
 
-fn text_of(string: &UNICODE_STRING) -> Option<String> {
+pub(super) fn text_of(string: &UNICODE_STRING) -> Option<String> {
     let mut bytes = vec![0; usize::from(string.Length & !1)];
     if bytes.is_empty() || !try_read(string.Buffer as usize, &mut bytes) {
         return None;

@@ -7,7 +7,7 @@
 )]
 
 use super::driver::{LoadError, Loaded, SettingValue, create_object, next_reinitialization};
-use super::{call, checks, description, device, settings, unload};
+use super::{call, checks, description, device, settings, slots, unload};
 use crate::nt::routines::{DriverEntry, DriverRoutines};
 use crate::nt::{
     DRIVER_OBJECT, DRVO_INITIALIZED, MAJOR_FUNCTION_COUNT, NTSTATUS, PASSIVE_LEVEL, Status,
@@ -36,6 +36,7 @@ pub fn load(
     resolve: &dyn Fn(&str, &str) -> Option<usize>,
 ) -> Result<Loaded, LoadError> {
     verifier::tell_requests(description::of_live, description::of_freed);
+    verifier::tell_slots(slots::slot_of);
     let image = pe_image::load(path, resolve).map_err(LoadError::Image)?;
     check_code_integrity(image);
     image.protect(verifier::options::pages_out());

@@ -68,6 +68,7 @@ pub mod second_stage;
 pub mod sections;
 pub mod settings;
 pub mod shutdown;
+mod slots;
 pub mod stack;
 mod stack_memory;
 pub mod storage;

@@ -89,6 +89,37 @@ pub struct FAST_IO_DISPATCH {
     pub ReleaseForCcFlush: Option<CcFlush>,
 }
 
+/// The entries of the table, in its order, behind its size.
+pub const ENTRIES: [&str; 27] = [
+    "FastIoCheckIfPossible",
+    "FastIoRead",
+    "FastIoWrite",
+    "FastIoQueryBasicInfo",
+    "FastIoQueryStandardInfo",
+    "FastIoLock",
+    "FastIoUnlockSingle",
+    "FastIoUnlockAll",
+    "FastIoUnlockAllByKey",
+    "FastIoDeviceControl",
+    "AcquireFileForNtCreateSection",
+    "ReleaseFileForNtCreateSection",
+    "FastIoDetachDevice",
+    "FastIoQueryNetworkOpenInfo",
+    "AcquireForModWrite",
+    "MdlRead",
+    "MdlReadComplete",
+    "PrepareMdlWrite",
+    "MdlWriteComplete",
+    "FastIoReadCompressed",
+    "FastIoWriteCompressed",
+    "MdlReadCompleteCompressed",
+    "MdlWriteCompleteCompressed",
+    "FastIoQueryOpen",
+    "ReleaseForModWrite",
+    "AcquireForCcFlush",
+    "ReleaseForCcFlush",
+];
+
 const _: () = {
     use std::mem::{offset_of, size_of};
     use windows_sys::Wdk::Foundation::FAST_IO_DISPATCH as Published;

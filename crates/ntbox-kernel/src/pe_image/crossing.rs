@@ -141,6 +141,12 @@ pub fn set_next(routine: usize, request: usize) -> usize {
     })
 }
 
+/// What [`set_next`] was told last in this thread: the routine that the box has called last, or is about to, and its
+/// request.
+pub fn next() -> (usize, usize) {
+    HERE.with(|here| (here.next.get(), here.next_request.get()))
+}
+
 /// The box is at `here` on its stack. Where a driver has called a routine of it by a pointer, such as an entry of a
 /// file system's table of fast I/O, that is the kernel stack: it goes on below.
 pub fn go_on_below(here: usize) {

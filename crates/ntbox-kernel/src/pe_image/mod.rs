@@ -227,9 +227,15 @@ impl Image {
                 .is_some_and(|section| section.discardable)
     }
     /// Name of the section at `address`.
-    pub fn section_name(&self, address: usize) -> Option<&str> {
+    fn section_name(&self, address: usize) -> Option<&str> {
         self.section_at(address)
             .map(|section| section.name.as_str())
+    }
+
+    /// Where in the image `address` is: `0x3010 of fsglass (.data)`.
+    pub fn describe_place(&self, address: usize) -> String {
+        let section = self.section_name(address).unwrap_or("the header");
+        format!("0x{:x} of {} ({section})", address - self.base, self.name)
     }
     /// True if `address` lies in executable code of the image.
     pub fn is_code(&self, address: usize) -> bool {

@@ -70,6 +70,8 @@ pub fn entering_for<F: Copy>(routine: F, irp: *mut IRP) -> F {
     // SAFETY: a pointer to a function.
     let address = unsafe { std::mem::transmute_copy::<F, usize>(&routine) };
     if !pe_image::may_be_code(address) {
+        // The fault handler asks for it where it leads nowhere.
+        crossing::set_next(address, irp.addr());
         return routine;
     }
     let enter = prepare(address, irp);

@@ -18,6 +18,7 @@
 //! | `handover` | the way of a fault to the thread that reports it |
 //! | `judge` | which rule it breaks |
 //! | `level`, `elsewhere` | faults that the thread goes on from: `mov cr8`, the shared page |
+//! | `wild` | routines of drivers that lead nowhere |
 //! | `sample` | where another thread is |
 //! | `own` | faults and panics of the box itself |
 
@@ -53,6 +54,8 @@ mod system;
 #[cfg(all(windows, target_arch = "x86_64"))]
 #[path = "fault/windows.rs"]
 mod system;
+#[cfg(all(any(target_os = "linux", windows), target_arch = "x86_64"))]
+mod wild;
 
 /// What reports call the thread that runs. The handler can ask no other floor: it may have interrupted it.
 pub(super) fn call_thread(id: u32, name: &'static str) {

@@ -14,6 +14,18 @@ type Live = fn(*mut IRP) -> Option<Request>;
 type Freed = fn(usize) -> Option<Request>;
 
 static THREADS: OnceLock<(Id, Told)> = OnceLock::new();
+type Slots = fn(usize) -> Option<Slot>;
+
+/// Where a driver has put a routine that the system calls.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// Its name, and whose it is.
+    pub name: String,
+    /// The driver's DriverEntry.
+    pub driver_entry: usize,
+}
+
+static SLOTS: OnceLock<Slots> = OnceLock::new();
 static REQUESTS: OnceLock<(Live, Freed)> = OnceLock::new();
 
 /// Hands in how the id of the current thread is told, and its circumstances.
@@ -25,6 +37,16 @@ pub fn tell_threads(id: Id, context: Told) {
 /// and lay around an address. Neither trusts what it is given, or waits.
 pub fn tell_requests(live: Live, freed: Freed) {
     let _ = REQUESTS.set((live, freed));
+}
+
+/// Hands in how the slot is told that holds a routine.
+pub fn tell_slots(slot_of: Slots) {
+    let _ = SLOTS.set(slot_of);
+}
+
+/// The slot of a driver that holds `routine`.
+pub fn slot_of(routine: usize) -> Option<Slot> {
+    SLOTS.get().and_then(|slot_of| slot_of(routine))
 }
 
 /// The id of the current thread; 0 before any thread of the box runs.

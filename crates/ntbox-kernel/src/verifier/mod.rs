@@ -26,7 +26,7 @@ mod tests;
 
 pub use options::Options;
 
-pub use facts::{current_thread, tell_requests, tell_threads};
+pub use facts::{Slot, current_thread, slot_of, tell_requests, tell_slots, tell_threads};
 pub use names::{bug_check_name, major_name, minor_name};
 pub use rules::Rule;
 

@@ -52,7 +52,7 @@ pub use devices::{
     after_create, at_unload, before_delete, claim_mount, make_name, mount_by_kept_vpb,
     name_is_freed, on_delete, on_detach,
 };
-pub use fast_io::{answer_mdl_read, query as fast_io_query};
+pub use fast_io::{answer_mdl_read, query as fast_io_query, wild};
 pub use files::{create_right, query_open, read_right, use_file};
 pub use handles::{
     at_entry as link_at_entry, at_unload as link_at_unload, open_target_directory,
@@ -603,6 +603,10 @@ mistakes! {
     BufferedAndDirect = "buffered-and-direct";
     /// There is no dispatch routine for IRP_MJ_PNP.
     DispatchRoutineMissing = "dispatch-routine-missing";
+    /// What the dispatch routine for reads is to be was read from where it is not.
+    DispatchRoutineWild = "dispatch-routine-wild";
+    /// The same with FastIoRead.
+    FastIoRoutineWild = "fast-io-routine-wild";
     /// An MDL is freed while its pages are locked.
     LockedMdlFreed = "locked-mdl-freed";
     /// ObReferenceObjectByHandle is given no handle.

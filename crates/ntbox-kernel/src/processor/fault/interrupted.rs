@@ -2,6 +2,7 @@
 
 use super::handover::{Collected, Handed, hand_over, this_thread};
 use super::judge::{Access, CR8_READ_BYTES, Fault, Place, Trap, concerns_driver, reads_cr8};
+use super::wild::Wild;
 use super::{elsewhere, level};
 use crate::host::pageable::{self, Touched};
 use crate::nt::{
@@ -167,6 +168,7 @@ pub(super) fn faulted(thread: &mut impl Interrupted, trap: Trap) -> Then {
         place,
         pageable: touched == Some(Touched::TooHigh),
         told: top_level::told(),
+        wild: Wild::called(trap, instruction),
         misaligned: match trap {
             Trap::Protection => misaligned(&Step {
                 instruction,

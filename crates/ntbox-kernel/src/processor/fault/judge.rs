@@ -1,5 +1,6 @@
 //! What a fault means: which rule it breaks, and in whose words.
 
+use super::wild::Wild;
 pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image, Origin, crossing};
@@ -9,7 +10,7 @@ use crate::processor::processor_block::GUARD;
 use crate::processor::step;
 use crate::processor::top_level::Told;
 use crate::processor::{instruction, irql};
-use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules};
+use crate::verifier::{Circumstances, Context, Rule, Violation, bug_check_name, rules, slot_of};
 use iced_x86::OpKind;
 
 /// What the processor complained about.
@@ -62,6 +63,8 @@ pub(super) struct Fault {
     pub(super) misaligned: Option<(u64, u64)>,
     /// What the thread was told as its top-level IRP.
     pub(super) told: Told,
+    /// The routine that the box has called, if it leads nowhere.
+    pub(super) wild: Option<Wild>,
 }
 
 /// Farther from the stack pointer than this, an address is not about the stack.
@@ -70,14 +73,24 @@ const NEAR_STACK: usize = 64 << 10;
 /// Says which rule a fault breaks. `calls` are where the drivers' routines on the stack go on, innermost first;
 /// `called` is the routine of the box that the innermost has called.
 fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Option<usize>) {
-    let who = who(fault, calls, called);
+    let slot = fault.wild.and_then(|wild| slot_of(wild.routine));
+    let who = match &slot {
+        Some(slot) => format!("the system, at {},", slot.name),
+        None => who(fault, calls, called),
+    };
     let (rule, what, more, touched) = match fault.trap {
         Trap::Memory { address, access } => {
             let (rule, what, sites) = judge_memory(fault, address, access);
             (rule, what, sites, Some(address))
         }
         Trap::Protection => {
-            let (rule, what) = judge_protection(fault);
+            let (rule, what) = match fault.wild {
+                Some(Wild { routine, .. }) => (
+                    &rules::BAD_INSTRUCTION,
+                    format!("executes 0x{routine:x}, which is no address (not canonical)"),
+                ),
+                None => judge_protection(fault),
+            };
             (rule, what, vec![], None)
         }
         Trap::Instruction => (
@@ -121,11 +134,13 @@ fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Op
         sites.push(("called", *call));
     }
     sites.extend(more);
+    sites.extend(slot.map(|slot| ("DriverEntry", slot.driver_entry)));
+    let request = fault.wild.map_or(0, |wild| wild.request);
     (
         Violation {
             rule,
             message: format!("{who} {what}"),
-            irp: None,
+            irp: (request != 0).then(|| std::ptr::with_exposed_provenance_mut(request)),
             sites,
         },
         touched,
@@ -135,6 +150,9 @@ fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Op
 fn who(fault: &Fault, calls: &[usize], called: Option<&str>) -> String {
     if let Some(image) = pe_image::image_at(fault.instruction) {
         return image.name().to_owned();
+    }
+    if fault.wild.is_some() {
+        return "the system, at a routine that a driver has given to it,".to_owned();
     }
     let executes =
         matches!(fault.trap, Trap::Memory { address, .. } if address == fault.instruction);
@@ -239,12 +257,7 @@ fn judge_pageable(fault: &Fault, address: usize, access: Access, does: &str) -> 
     };
     let (place, sites) = match (pool::diagnose(address), pe_image::image_at(address)) {
         (Some(finding), _) => (finding.text, finding.sites),
-        (None, Some(image)) => {
-            let section = image.section_name(address).unwrap_or_default();
-            let offset = address - image.base();
-            let text = format!("0x{offset:x} of {} ({section})", image.name());
-            (text, vec![])
-        }
+        (None, Some(image)) => (image.describe_place(address), vec![]),
         (None, None) => (format!("0x{address:x}"), vec![]),
     };
     let level = irql::name(fault.irql);
@@ -253,14 +266,7 @@ fn judge_pageable(fault: &Fault, address: usize, access: Access, does: &str) -> 
 }
 
 fn judge_image(image: &Image, address: usize, access: Access) -> (&'static Rule, String) {
-    let place = || {
-        let section = image.section_name(address).unwrap_or("the header");
-        format!(
-            "0x{:x} of {} ({section})",
-            address - image.base(),
-            image.name()
-        )
-    };
+    let place = || image.describe_place(address);
     if !image.is_loaded() {
         return (
             &rules::UNLOADED_WITH_REQUESTS,
@@ -326,6 +332,7 @@ pub(super) fn concerns_driver(fault: &Fault, origin: &Origin) -> bool {
         _ => fault.instruction,
     };
     origin.is_in_driver()
+        || fault.wild.is_some()
         || pe_image::image_at(fault.instruction).is_some()
         || pe_image::image_at(address).is_some()
         || pool::contains(address)
@@ -389,6 +396,7 @@ mod tests {
             pageable: false,
             misaligned: None,
             told: Told::default(),
+            wild: None,
         }
     }
 
