@@ -829,6 +829,8 @@ caught! {
     a_wild_dispatch_routine_is_caught = "dispatch-routine-wild";
     /// F1: the same in the table of fast I/O.
     a_wild_fast_io_routine_is_caught = "fast-io-routine-wild";
+    /// V (files): a name of a file that is no block of the pool.
+    a_file_name_of_no_pool_is_caught = "file-name-of-no-pool";
     /// V (memory): an MDL freed with its pages locked.
     freeing_a_locked_mdl_is_caught = "locked-mdl-freed";
     /// V (objects): a handle of null.

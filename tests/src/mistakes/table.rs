@@ -984,6 +984,7 @@ pub const ALL: &[Mistake] = &[
         "driver_entry",
     ),
     in_routine("fast-io-routine-wild", "PageFault", LIBRARY, "driver_entry"),
+    at_line("file-name-of-no-pool", "BadFree", FILES),
     at_line("locked-mdl-freed", "LockedMdlFreed", OBJECTS),
     at_line("null-handle", "NullHandle", OBJECTS),
     at_line("closed-handle-referenced", "BadHandle", HANDLES),

@@ -11,7 +11,7 @@ use super::history::{Event, EventKind};
 use super::running::{self, Kind};
 use super::tracker::{Dispatch, Reference};
 use super::{
-    call_checks, cancel_checks, checks, device, early_cancel, exchanged, fence, irp,
+    call_checks, cancel_checks, checks, device, early_cancel, exchanged, fence, file_name, irp,
     own_request_checks, own_waits, pnp_checks, program_memory, remove_locks, stack_memory,
     unload_safe, witness, written,
 };
@@ -194,6 +194,7 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             routine: routine as usize,
         };
         let location = irp.location(number);
+        file_name::left_by(irp, number, site);
         let control = (*location).Control;
         let kind = Kind::of(&*location);
         let stack = running::stack_of(routine as usize, &raw const control as usize);

@@ -6,7 +6,7 @@
     reason = "the completer owns the request, which is read in place"
 )]
 
-use super::{checks, file_checks, irp, pnp_checks};
+use super::{checks, file_checks, file_name, irp, pnp_checks};
 use crate::nt::{
     DISPATCH_LEVEL, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_DIRECTORY_CONTROL,
     IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MJ_QUERY_INFORMATION, IRP_MJ_QUERY_VOLUME_INFORMATION,
@@ -181,6 +181,8 @@ pub(super) unsafe fn check_request(irp: *mut IRP, site: usize) -> bool {
     if site != 0 {
         // SAFETY: contract.
         unsafe { check_way(irp, number, status, site) };
+        // SAFETY: contract.
+        unsafe { file_name::left_by(irp, number, site) };
     }
     let held = held_locks::count();
     if held > 0 {

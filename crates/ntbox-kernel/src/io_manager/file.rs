@@ -101,9 +101,7 @@ pub unsafe fn replace_name(file: *mut FILE_OBJECT, name: &[u16]) -> bool {
 /// As for [`replace_name`].
 pub unsafe fn put_name(file: *mut FILE_OBJECT, name: &[u16]) {
     // SAFETY: contract.
-    let extension = unsafe { extension(file) };
-    // SAFETY: contract.
-    unsafe { extension.kept.put(file, name) };
+    unsafe { file_name::put(file, name) };
 }
 
 /// The file system has no use for `FileName` when the create has been completed: who reads it then is found.

@@ -13,9 +13,12 @@
     reason = "file objects are shared with drivers by pointer"
 )]
 
+use super::checks;
 use crate::nt::unicode::{self, OwnedUnicodeString};
-use crate::nt::{FILE_OBJECT, UNICODE_STRING};
+use crate::nt::{FILE_OBJECT, IRP, IRP_MJ_CREATE, IrpExt, UNICODE_STRING};
+use crate::pe_image;
 use crate::pool;
+use crate::processor::object::{self, Presence};
 use crate::verifier::rules;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -34,6 +37,8 @@ pub(super) struct Kept {
     closed_name: *mut c_void,
     closed_related: *mut c_void,
     is_given_up: bool,
+    /// The first driver's call that has left a name that is no block, or 0.
+    left_by: usize,
 }
 
 /// A name in a block of the pool, which file systems and filters may free and replace by one of their own. No
@@ -72,6 +77,46 @@ pub unsafe fn of(file: *mut FILE_OBJECT) -> String {
     }
 }
 
+/// Gives the file this name, whether or not it has one.
+///
+/// # Safety
+/// `file` is alive, with what is kept of it, and nobody else uses its name.
+pub(super) unsafe fn put(file: *mut FILE_OBJECT, name: &[u16]) {
+    // SAFETY: contract.
+    unsafe { (*(*file).FileObjectExtension.cast::<Kept>()).put(file, name) };
+}
+
+/// A driver's call that returns to `site` passes on or completes `irp`, at its location `number`: if that is a create,
+/// and the name is no block, it may be put right until somebody frees it.
+///
+/// # Safety
+/// `irp` is alive, and the driver's.
+pub(super) unsafe fn left_by(irp: *mut IRP, number: i8, site: usize) {
+    // SAFETY: contract; a location that exists, and as in `of`.
+    unsafe {
+        if site == 0
+            || !(1..=(*irp).StackCount).contains(&number)
+            || u32::from((*irp.location(number)).MajorFunction) != IRP_MJ_CREATE
+        {
+            return;
+        }
+        let file = (*irp.location(number)).FileObject;
+        // A driver may send what it has made itself, or anything.
+        let is_object =
+            pool::contains(file.addr()) && object::presence_of(file.cast()) == Presence::There;
+        if !is_object || (*file).FileObjectExtension.is_null() {
+            return;
+        }
+        let name = (*file).FileName.Buffer;
+        let kept = &mut *(*file).FileObjectExtension.cast::<Kept>();
+        if name.is_null() || pool::may_be_block(name.addr()) {
+            kept.left_by = 0;
+        } else if kept.left_by == 0 {
+            kept.left_by = site;
+        }
+    }
+}
+
 impl Kept {
     /// The file system does not use `FileName` after the create.
     pub(super) fn give_up(&mut self) {
@@ -106,7 +151,7 @@ impl Kept {
                 let bytes = usize::from(name.MaximumLength);
                 self.closed_name = pool::allocate_closed(bytes, what, &rules::FILE_NAME_USED);
                 if !self.closed_name.is_null() {
-                    pool::free_either(name.Buffer.cast(), 0);
+                    self.free(name.Buffer.cast());
                     name.Buffer = self.closed_name.cast();
                 }
             }
@@ -132,7 +177,7 @@ impl Kept {
     ///
     /// # Safety
     /// As for [`replace`](Self::replace).
-    pub(super) unsafe fn put(&mut self, file: *mut FILE_OBJECT, name: &[u16]) {
+    unsafe fn put(&mut self, file: *mut FILE_OBJECT, name: &[u16]) {
         // SAFETY: contract.
         unsafe {
             self.free_name(file);
@@ -168,8 +213,30 @@ impl Kept {
                 pool::free_for_box(closed);
             }
             if !buffer.is_null() && buffer != closed {
-                pool::free_either(buffer, 0);
+                self.free(buffer);
             }
         }
+    }
+
+    /// # Safety
+    /// `buffer` was the file's name, which is not used any more.
+    unsafe fn free(&self, buffer: *mut c_void) {
+        if pool::may_be_block(buffer.addr()) {
+            // SAFETY: contract.
+            unsafe { pool::free_either(buffer, 0) };
+            return;
+        }
+        let address = buffer.addr();
+        let place = pool::describe(address)
+            .or_else(|| pe_image::image_at(address).map(|image| image.describe_place(address)))
+            .unwrap_or_else(|| format!("0x{address:x}"));
+        checks::report(
+            &rules::BAD_FREE,
+            format!(
+                "FileName.Buffer of a file object, which the system frees, is {place}, not the start of a live block of the pool"
+            ),
+            null_mut(),
+            vec![("left so by", self.left_by)],
+        );
     }
 }

@@ -95,13 +95,7 @@ unsafe fn rename(file: *mut FILE_OBJECT, data: &[u8]) -> Result<(), NTSTATUS> {
     let device: Vec<u16> = device.unwrap_or_default().encode_utf16().collect();
     let new = leads_to(&device, name, data)?;
     // SAFETY: contract; the name is in a block of its own, which nobody else uses.
-    unsafe {
-        let name = &mut (*file).FileName;
-        if !name.Buffer.is_null() {
-            pool::free_either(name.Buffer.cast(), 0);
-        }
-        *name = file_name::new(&new);
-    }
+    unsafe { file_name::put(file, &new) };
     Ok(())
 }
 

@@ -255,19 +255,31 @@ pub unsafe fn free_for_box(block: *mut c_void) {
     unsafe { free_for_box_at(block, 0) }
 }
 
-/// Frees what may be the box's or a driver's: a buffer of a request, a name of a file. On behalf of the call that
-/// returns to `site`, which has completed the request, or of the one that this thread is in.
+/// Frees what may be the box's or a driver's: a buffer of a request, a name of a file. What a driver has put there that
+/// is no block is reported and not touched, while blocks are guarded. On behalf of the call that returns to `site`,
+/// which has completed the request, or of the one that this thread is in.
 ///
 /// # Safety
 /// `buffer` is a block that nobody else uses.
 pub unsafe fn free_either(buffer: *mut c_void, site: usize) {
-    if block_at(buffer as usize).is_some() {
-        // SAFETY: contract of the function.
-        unsafe { free(buffer, None, site) };
-    } else {
+    let found = pool().ledger.live_at(buffer as usize).copied();
+    let is_boxs = match found {
+        Some(found) => matches!(found.owner, Owner::Box(_)),
+        // The ledger has none of the box's, then.
+        None => !guarded(),
+    };
+    if is_boxs {
         // SAFETY: contract of the function.
         unsafe { free_for_box_at(buffer, site) };
+    } else {
+        // SAFETY: contract of the function; what is no block is reported.
+        unsafe { free(buffer, None, site) };
     }
+}
+
+/// False if it is known that no block begins at `address`.
+pub fn may_be_block(address: usize) -> bool {
+    !guarded() || pool().ledger.live_at(address).is_some()
 }
 
 /// As [`free_for_box`], on behalf of a driver's call that returns to `site`

@@ -5,15 +5,15 @@ use crate::filter::{
     DispatchRoutine, completed, dispatch, enter, fast_io_below, leave, lower, pass_and_wait,
     pass_with,
 };
-use crate::kernel::{complete_as_is, current_location, fast_mutex};
+use crate::kernel::{complete_as_is, current_location, fast_mutex, skip_location};
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr::null_mut;
 use wdk_sys::{
     _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE,
     IRP_MJ_CREATE, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_COMPLETE, NTSTATUS, OBJ_KERNEL_HANDLE,
-    PDEVICE_OBJECT, PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, STATUS_ACCESS_DENIED,
-    STATUS_REPARSE, STATUS_SUCCESS, ntddk,
+    PDEVICE_OBJECT, PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, POOL_FLAG_NON_PAGED,
+    STATUS_ACCESS_DENIED, STATUS_REPARSE, STATUS_SUCCESS, UNICODE_STRING, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -24,6 +24,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
         (Mistake::FileNameKept, IRP_MJ_CREATE) => Some(keep_name),
+        (Mistake::FileNameOfNoPool, IRP_MJ_CREATE) => Some(rename_to_constant),
         (Mistake::TopLevelIrpFollowed | Mistake::TopLevelFlagFollowed, IRP_MJ_READ) => {
             Some(follow_top_level)
         }
@@ -152,8 +153,55 @@ unsafe extern "C" fn keep_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     status
 }
 
+/// What is called `\aside` where another file was meant.
+unsafe extern "C" fn rename_to_constant(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let file = (*current_location(irp)).FileObject;
+    if (*file).FileName.Length != 0 && (*file).RelatedFileObject.is_null() {
+        // The old name is freed, as whoever replaces it has to.
+        ntddk::ExFreePool((*file).FileName.Buffer.cast());
+        (*file).FileName = ASIDE;
+    }
+    enter();
+    skip_location(irp);
+    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: file-name-of-no-pool
+    leave();
+    status
+}
+
+/// RTL_CONSTANT_STRING.
+const ASIDE: UNICODE_STRING = UNICODE_STRING {
+    Length: size_of_val(&ASIDE_UNITS) as u16,
+    MaximumLength: size_of_val(&ASIDE_UNITS) as u16,
+    Buffer: (&raw const ASIDE_UNITS).cast_mut().cast(),
+};
+static ASIDE_UNITS: [u16; 6] = [
+    b'\\' as u16,
+    b'a' as u16,
+    b's' as u16,
+    b'i' as u16,
+    b'd' as u16,
+    b'e' as u16,
+];
+
+/// What the name is replaced by is a block of the pool, which the system frees; what it was is freed here.
+unsafe fn put_in_block(file: PFILE_OBJECT) {
+    let name = &mut (*file).FileName;
+    if name.Length == 0 {
+        return;
+    }
+    let block = ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, name.Length.into(), TAG);
+    if block.is_null() {
+        return;
+    }
+    let bytes = usize::from(name.Length);
+    core::ptr::copy_nonoverlapping(name.Buffer.cast::<u8>(), block.cast(), bytes);
+    ntddk::ExFreePool(name.Buffer.cast());
+    name.Buffer = block.cast();
+    name.MaximumLength = name.Length;
+}
+
 /// The right way: name and directory are looked at before the request is passed on, the name again when it has come
-/// back, and until it is completed.
+/// back, and until it is completed; the name is replaced by a block.
 pub unsafe extern "C" fn create_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
     let file = (*current_location(irp)).FileObject;
@@ -162,6 +210,7 @@ pub unsafe extern "C" fn create_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
         (&raw const (*related).Flags).read_volatile();
     }
     look_at_name(file);
+    put_in_block(file);
     let status = pass_and_wait(device, irp);
     if status == STATUS_SUCCESS {
         look_at_name(file);

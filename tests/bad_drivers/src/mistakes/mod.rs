@@ -537,6 +537,8 @@ mistakes! {
     FileNameUsed = "file-name-used";
     /// The buffer of FileName is remembered while the file system has the create.
     FileNameKept = "file-name-kept";
+    /// FileName of a file that is created is made to lead to a constant.
+    FileNameOfNoPool = "file-name-of-no-pool";
     /// RelatedFileObject is followed after the file was opened.
     RelatedFileUsed = "related-file-used";
     /// The file object of a query-open is referenced, and given back.

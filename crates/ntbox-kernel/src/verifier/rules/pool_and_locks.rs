@@ -45,7 +45,7 @@ rules! { PoolAndLocks;
         code: "0xC2 BAD_POOL_CALLER, 0xC4/10-16",
         checks: "A block or request is freed twice, with another address or tag, or by the wrong routine",
         source: "debugger/bug-check-0xc2--bad-pool-caller",
-        detected_by: "ExFreePoolWithTag, IoFreeIrp: the address against what was allocated",
+        detected_by: "ExFreePoolWithTag, IoFreeIrp, and what the system frees: the address against what was allocated",
         should: "free each block once, with the address and the tag it was allocated with",
         proof: BadDriver("free-twice"),
     };
