@@ -243,6 +243,43 @@ static BOOLEAN Nests(VOID)
     return Trace == 123;
 }
 
+static DECLSPEC_NOINLINE LONG FilterThatIsLeft(VOID)
+{
+    __try {
+        __try {
+            Raise(STATUS_DATA_ERROR);
+            Mark(9);
+        } __finally {
+            Mark(2);
+            Raise(STATUS_CRC_ERROR);
+            Mark(9);
+        }
+    } __except (CODE == STATUS_DATA_ERROR ? EXCEPTION_EXECUTE_HANDLER : EXCEPTION_CONTINUE_SEARCH) {
+        Mark(9);
+    }
+    return EXCEPTION_CONTINUE_SEARCH;
+}
+
+/* An exception of what is done finally leaves the filter that it is done in, and is handled around that. */
+static BOOLEAN LeavesAFilter(VOID)
+{
+    volatile NTSTATUS code = 0;
+
+    Trace = 0;
+    __try {
+        __try {
+            Mark(1);
+            Raise(STATUS_UNSUCCESSFUL);
+        } __except (CODE == STATUS_UNSUCCESSFUL ? FilterThatIsLeft() : EXCEPTION_CONTINUE_SEARCH) {
+            Mark(9);
+        }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Mark(3);
+        code = CODE;
+    }
+    return Trace == 123 && code == STATUS_CRC_ERROR && Nests();
+}
+
 static DECLSPEC_NOINLINE NTSTATUS StatusOfProbe(PVOID Address, SIZE_T Length, ULONG Alignment, BOOLEAN Write)
 {
     __try {
@@ -498,7 +535,7 @@ NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
 {
     UNREFERENCED_PARAMETER(Driver);
     if (TRY(CatchesFaults()) && TRY(Searches()) && TRY(Resumes(7)) && TRY(Unwinds(7)) && TRY(EndsNormally())
-        && TRY(Collides()) && TRY(Nests()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())
+        && TRY(Collides()) && TRY(Nests()) && TRY(LeavesAFilter()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())
         && TRY(UnwindsByItself()) && TRY(Allocates(TRUE)) && TRY(Allocates(FALSE))) {
         GoWrong();
         DbgPrint("exceptions: all as it should be\n");

@@ -176,6 +176,30 @@ fn what_is_not_handled_is_reported_as_it_was() {
     }
 }
 
+/// Handlers have what is left of the kernel stack, and once an exception was raised there is no more of it.
+#[test]
+fn the_kernel_stack_ends_where_it_does_whatever_was_raised() {
+    let filter = build("deep", Compiler::Msvc);
+    run("run", &[&filter], &["--ops", "50"])
+        .expect_code(0)
+        .expect_output("deep: 40 calls");
+    let too_deep = [
+        ("IN_A_FILTER", "of deep!Deep ("),
+        ("FINALLY", "of deep!Deep ("),
+        ("IN_A_HANDLER", "of deep!Deep ("),
+        ("BEHIND_A_HANDLER", "of deep!Deep ("),
+        ("ENDLESS_FILTERS", "of deep!FilterWithin ("),
+        ("ENDLESS_HANDLERS", "of deep!HandlerWithin ("),
+    ];
+    for (mistake, who) in too_deep {
+        let filter = build_with_mistake("deep", Compiler::Msvc, mistake);
+        run("run", &[&filter], &["--ops", "50"])
+            .expect_code(1)
+            .expect_output("violation of StackUsedUp")
+            .expect_output(who);
+    }
+}
+
 /// When memory is short, a routine that raises does so: to a handler, or to nobody.
 #[test]
 fn memory_that_is_short_is_an_exception() {

@@ -14,7 +14,7 @@ super::table! {
     raises(3) "memcmp" => memory::compare,
     "memchr" => memory::find,
     bare "__chkstk" => memory::check_stack,
-    bare "__C_specific_handler" => crate::processor::exception::c_specific_handler,
+    "__C_specific_handler" => crate::processor::exception::c_specific_handler,
 
     "strlen" => strings::length::<u8>,
     "strcmp" => strings::compare::<u8>,

@@ -104,8 +104,8 @@ super::table! {
     "RtlFindLongestRunClear" => bitmap::longest_clear_run,
 
     raises(1) "RtlRaiseException" => exception::raise,
-    stays(4) "RtlUnwind" => exception::unwind,
-    stays(6) "RtlUnwindEx" => exception::unwind_ex,
+    caller(4) "RtlUnwind" => exception::unwind,
+    caller(6) "RtlUnwindEx" => exception::unwind_ex,
     "RtlLookupFunctionEntry" => exception::lookup_function_entry,
     "RtlVirtualUnwind" => exception::virtual_unwind,
 

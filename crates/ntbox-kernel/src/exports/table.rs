@@ -46,7 +46,6 @@ impl Export {
 /// - `caller(N) "NtName" => function`: N documented arguments, and the function
 ///   takes the caller's address behind them (`usize`)
 /// - `raises(N) "NtName" => function`: as `caller(N)`, and the function may raise an exception
-/// - `stays(N) "NtName" => function`: as `caller(N)`, and the function runs on the driver's stack
 /// - `bare "NtName" => function`: no thunk; assembly that works on the driver's stack
 /// - `data "NtName" => STATIC`
 macro_rules! table {
@@ -68,12 +67,6 @@ macro_rules! entries {
         $crate::exports::table::entries!([$($done)*
             $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
                 $crate::exports::table::raising!($count, $function)),
-        ] $($($rest)*)?)
-    };
-    ([$($done:tt)*] stays($count:tt) $name:literal => $function:path $(, $($rest:tt)*)?) => {
-        $crate::exports::table::entries!([$($done)*
-            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
-                $crate::exports::table::staying!($count, $function)),
         ] $($($rest)*)?)
     };
     ([$($done:tt)*] wide $name:literal => $function:path $(, $($rest:tt)*)?) => {
@@ -264,39 +257,4 @@ macro_rules! raising {
     }};
 }
 
-/// The address of a thunk in front of `$function`, which calls handlers of the driver below the frames that these
-/// are of, and may never return: it runs on the driver's stack.
-macro_rules! staying {
-    (4, $f:path) => { $crate::exports::table::staying!(@frame 4, [], $f, (_, _, _, _, usize)) };
-    (6, $f:path) => { $crate::exports::table::staying!(@frame 6, [4 5], $f, (_, _, _, _, _, _, usize)) };
-    (@frame $count:literal, [$($stack:literal)*], $f:path, ($($argument:tt),*)) => {{
-        const _: () = {
-            let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
-        };
-        #[expect(unsafe_code, reason = "the return address is only reachable in assembly")]
-        const THUNK: *const () = {
-            #[unsafe(naked)]
-            unsafe extern "win64" fn thunk() {
-                core::arch::naked_asm!(
-                    "sub rsp, {frame}",
-                    $(
-                        concat!("mov rax, [rsp + {frame} + 8 + 8 * ", $stack, "]"),
-                        concat!("mov [rsp + 8 * ", $stack, "], rax"),
-                    )*
-                    "mov rax, [rsp + {frame}]",
-                    concat!("mov [rsp + 8 * ", $count, "], rax"),
-                    "call {function}",
-                    "add rsp, {frame}",
-                    "ret",
-                    // A slot for each argument and the caller, so that the stack is aligned at the call.
-                    frame = const ($count as usize).div_ceil(2) * 16 + 8,
-                    function = sym $f,
-                )
-            }
-            thunk as *const ()
-        };
-        THUNK
-    }};
-}
-
-pub(crate) use {define_thunk, entries, raising, staying, table, thunk};
+pub(crate) use {define_thunk, entries, raising, table, thunk};

@@ -159,6 +159,22 @@ pub fn go_on_below(here: usize) {
     });
 }
 
+/// The innermost routine of a driver was interrupted, or raises: the box goes on as if that had called it, with the
+/// registers of `call`, which lives until [`abandon_to`]; the kernel stack goes on at `stack`.
+pub fn interrupt(call: &Call, stack: usize) {
+    HERE.with(|here| {
+        let entered = here.entered.get();
+        if !entered.is_none() {
+            let call = std::ptr::from_ref(call).expose_provenance();
+            here.entered.set(Entered {
+                call,
+                stack,
+                ..entered
+            });
+        }
+    });
+}
+
 /// The innermost routine of a driver that this thread is in; all zero but the stack if it is in none.
 #[inline]
 pub fn entered() -> Entered {
@@ -191,6 +207,11 @@ pub fn entered_of(crossings: usize) -> Entered {
 /// Puts back what [`entered`] gave: everything that was entered since is abandoned.
 pub fn abandon_to(entered: Entered) {
     HERE.with(|here| here.entered.set(entered));
+}
+
+/// The same, of a routine that goes on now, and so calls nothing of the box.
+pub fn go_on_in(entered: Entered) {
+    abandon_to(Entered { call: 0, ..entered });
 }
 
 /// A kernel stack of this thread, in the place of the one that comes back: its lowest address, where it goes on,
@@ -288,6 +309,21 @@ impl Entered {
     /// True if it is no routine.
     pub fn is_none(&self) -> bool {
         self.host == 0
+    }
+
+    /// Where the box goes on below, on a stack of its own, when the routine calls it.
+    pub fn host_stack(&self) -> Option<usize> {
+        (HAS_KERNEL_STACKS && !self.is_none()).then_some(self.host)
+    }
+
+    /// True if both are the same call of a routine, or both are none.
+    pub fn is(&self, other: &Self) -> bool {
+        self.host == other.host
+    }
+
+    /// True if its frames end where the stack pointer is.
+    pub fn ends_at(&self, stack_pointer: u64) -> bool {
+        stack_pointer.wrapping_sub(size_of::<usize>() as u64) == self.return_slot as u64
     }
 
     /// Where the routine is entered lies what was entered before it.

@@ -173,7 +173,7 @@ fn walk(
     told: &mut dyn FnMut(Frame) -> bool,
 ) -> bool {
     while let Some(address) = at
-        && state.0[RSP].wrapping_sub(size_of::<usize>() as u64) != entered.return_slot as u64
+        && !entered.ends_at(state.0[RSP])
     {
         let mut wanted = true;
         // The call may be the last instruction of its function.

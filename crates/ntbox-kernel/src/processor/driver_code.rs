@@ -10,7 +10,6 @@ use crate::host::memory::{self, Protection};
 use crate::nt::IRP;
 use crate::pe_image::{self, Origin, crossing};
 use crate::verifier::{self, Circumstances, Violation, rules};
-use std::cell::Cell;
 use std::fmt::Write;
 
 /// Bytes of the stack that `KeExpandKernelStackAndCallout` gives a routine, and below which nothing is.
@@ -18,44 +17,6 @@ const EXPANDED: usize = 72 << 10;
 const GUARD: usize = 64 << 10;
 /// How many routines a report of a used-up stack names.
 const NAMED: usize = 5;
-
-/// What lies below the kernel stack of a thread.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Below {
-    /// Nothing.
-    Guard,
-    /// Room that the box needs.
-    Lent,
-    /// Room that it does not need any more, but may still run on.
-    GivenBack,
-}
-
-thread_local! {
-    static BELOW: Cell<Below> = const { Cell::new(Below::Guard) };
-}
-
-/// Lets the box, which runs on the kernel stack of this thread, go on below it: where it looks for a handler of
-/// an exception it does, as Windows, and its frames are larger. Until [`give_back`] a driver may, too.
-pub fn lend() {
-    let has_stack = crossing::HAS_KERNEL_STACKS && crossing::is_prepared();
-    if has_stack && BELOW.replace(Below::Lent) == Below::Guard {
-        protect_below(Protection::ReadWrite);
-    }
-}
-
-/// The box does not run on the kernel stack any more when a routine of a driver is entered next.
-pub fn give_back() {
-    if BELOW.get() == Below::Lent {
-        BELOW.set(Below::GivenBack);
-    }
-}
-
-fn protect_below(protection: Protection) {
-    let limit = crossing::stack().start;
-    // SAFETY: that much is reserved below each kernel stack, and holds nothing that is still used.
-    let done = unsafe { memory::protect(limit - GUARD, GUARD, protection) };
-    assert!(done, "the host protects what lies below a kernel stack");
-}
 
 /// What is to be called in the place of `routine`, at once and with its arguments.
 #[inline]
@@ -85,10 +46,6 @@ fn prepare(routine: usize, irp: *mut IRP) -> *const () {
     if !crossing::is_prepared() {
         // Gives the thread what it needs to run drivers.
         thread::current();
-    }
-    if BELOW.get() == Below::GivenBack {
-        BELOW.set(Below::Guard);
-        protect_below(Protection::None);
     }
     let here = 0_u8;
     crossing::go_on_below(&raw const here as usize);

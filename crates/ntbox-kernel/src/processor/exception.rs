@@ -13,6 +13,9 @@
 //! called as Windows calls it, so that Microsoft's `__C_specific_handler` here, and the handlers that
 //! a compiler links into a driver (`__GSHandlerCheck`), find what they expect.
 //!
+//! Who searches, and unwinds, does so on the host's stack, as all of the box; handlers, filters and what is done
+//! finally are entered on the kernel stack as any routine of a driver, below what has raised.
+//!
 //! A search ends where the driver was called by the box: an exception that leaves the routine of a
 //! driver would go through frames of the kernel, which hold locks and count what is under way. On
 //! Windows that is a bug check for most routines, and luck for the others.

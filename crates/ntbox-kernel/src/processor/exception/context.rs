@@ -4,6 +4,8 @@
 
 use crate::host::memory::try_read;
 use crate::nt::NTSTATUS;
+use crate::pe_image::crossing::{Call, HOST, to_host_stack};
+use crate::processor::driver_code::entering;
 use pe_unwind_info::x86_64::{Register, UnwindState, XmmRegister};
 use std::ffi::c_void;
 
@@ -49,6 +51,8 @@ pub(super) const FULL: u32 = 0x0010_000B;
 /// rax and rsp among the general registers.
 pub(super) const RAX: usize = 0;
 pub(super) const RSP: usize = 4;
+/// What a call preserves, in the order of [`Call::preserved`].
+const PRESERVED: [usize; 8] = [15, 14, 13, 12, 7, 6, 5, 3];
 
 impl Context {
     /// One of nothing but zeros.
@@ -67,6 +71,15 @@ impl Context {
         vector: [0; 52],
         last: [0; 6],
     };
+
+    /// As a call of the box with these registers, whose return address lies below the stack pointer.
+    pub(super) fn as_call(&self) -> Call {
+        Call {
+            stack_pointer: self.general[RSP] as usize - size_of::<usize>(),
+            routine: 0,
+            preserved: PRESERVED.map(|register| self.general[register] as usize),
+        }
+    }
 }
 
 impl UnwindState for Context {
@@ -147,30 +160,16 @@ pub struct Dispatcher {
     pub(super) fill: u32,
 }
 
-/// Calls `routine` of a driver with up to four arguments. Its frame is known by [`behind_call`].
+/// Calls `routine` of a driver with up to four arguments, on the kernel stack.
 ///
 /// # Safety
 /// `routine` is a routine that may be called with these arguments.
-#[unsafe(naked)]
-pub(super) unsafe extern "win64" fn call(
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    routine: usize,
-) -> i32 {
-    core::arch::naked_asm!(
-        "sub rsp, 40",
-        "call qword ptr [rsp + 80]",
-        "add rsp, 40",
-        "ret",
-    )
-}
-
-/// Where a routine that [`call`] has called returns to: behind its first two instructions, of four
-/// bytes each.
-pub(super) fn behind_call() -> u64 {
-    call as *const () as u64 + 8
+pub(super) unsafe fn call(a: usize, b: usize, c: usize, d: usize, routine: usize) -> i32 {
+    type Routine = unsafe extern "win64" fn(usize, usize, usize, usize) -> i32;
+    // SAFETY: contract: a routine of this type, or of one with less arguments.
+    let routine = unsafe { std::mem::transmute::<usize, Routine>(routine) };
+    // SAFETY: contract.
+    unsafe { entering(routine)(a, b, c, d) }
 }
 
 /// Lets the thread go on in `context`: `RtlRestoreContext`.
@@ -232,7 +231,8 @@ pub(super) unsafe extern "win64" fn restore(context: *const Context) -> ! {
 const CAPTURE: usize = size_of::<Context>() + 32 + 8;
 
 /// Jumped to in the place of a return: calls `{then}` with the registers of the caller, as they are
-/// behind its call. Those that a call does not preserve are not among them.
+/// behind its call. Those that a call does not preserve are not among them. They lie on the kernel stack; the box
+/// goes on on the host's.
 ///
 /// # Safety
 /// The stack pointer is at the return address, and what a call preserves is the caller's.
@@ -266,9 +266,15 @@ pub(super) unsafe extern "win64" fn capture_and_raise() -> ! {
         "mov dword ptr [rsp + 32 + 0x44], 0x202",
         "mov dword ptr [rsp + 32 + 0x30], {full}",
         "lea rcx, [rsp + 32]",
+        "mov rax, gs:[0x28]",
+        "mov r11, rsp",
+        to_host_stack!(),
+        "and rsp, -16",
+        "sub rsp, 32",
         "call {then}",
         "ud2",
         frame = const CAPTURE,
+        host = const HOST,
         general = const GENERAL,
         instruction = const INSTRUCTION,
         xmm = const XMM,
@@ -282,14 +288,6 @@ const _: () = assert!(CAPTURE % 16 == 8);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_called_returns_behind_the_call() {
-        let mut code = [0; 4];
-        assert!(try_read(behind_call() as usize - 4, &mut code));
-        // call [rsp + 80]
-        assert_eq!(code, [0xFF, 0x54, 0x24, 0x50]);
-    }
 
     #[test]
     fn arguments_arrive() {

@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "contexts of drivers are gone on with")]
 
 use super::context::{Context, NONCONTINUABLE, RSP, Record, capture_and_raise, restore};
-use super::search::{Active, Found, search};
+use super::search::{Found, search};
 use crate::nt::NTSTATUS;
-use crate::processor::driver_code;
+use crate::pe_image::crossing::{self, Entered};
 use crate::verifier;
 use std::cell::Cell;
 
@@ -68,9 +68,11 @@ pub unsafe extern "win64" fn raise_at_caller() -> ! {
 
 /// Raises what [`raise`] left, in the driver.
 pub(super) unsafe extern "win64" fn raise_pending(context: *const Context) -> ! {
-    driver_code::lend();
-    // SAFETY: it lies in the frame of the only caller.
+    let stack = context.addr();
+    // SAFETY: the only caller has left it on the kernel stack.
     let context = unsafe { &*context };
+    let call = context.as_call();
+    crossing::interrupt(&call, stack);
     let at = context.instruction;
     let raised = RAISED.take();
     let mut record = match raised {
@@ -87,10 +89,11 @@ pub(super) unsafe extern "win64" fn raise_pending(context: *const Context) -> ! 
     };
     match search(&mut record, context) {
         // SAFETY: the driver's own registers, as they were.
-        Found::GoOn => unsafe { go_on(context) },
+        Found::GoOn => unsafe { go_on(context, crossing::entered()) },
         Found::GoOnWrongly | Found::Nobody => {}
     }
     if let Some(Raised::Memory(touch)) = raised {
+        crossing::go_on_in(crossing::entered());
         let stack = context.general[RSP] - 8;
         // SAFETY: nothing is there, and the process ends with a report of that.
         unsafe { again(touch.address, touch.writes, stack) }
@@ -117,31 +120,35 @@ unsafe extern "win64" fn again(address: usize, writes: bool, stack: u64) -> ! {
     )
 }
 
-/// Where a thread goes on whose driver has faulted: searches for a handler.
+/// Where a thread goes on whose driver has faulted: searches for a handler, on the host's stack.
 ///
 /// # Safety
-/// Both lie on the stack of this thread, below the frame that has faulted.
+/// Both lie on the stack of this thread, below the frame that has faulted, the record below the context.
 pub unsafe extern "win64" fn raise_by_fault(record: *mut Record, context: *const Context) -> ! {
-    driver_code::lend();
+    let stack = record.addr();
     // SAFETY: contract.
     let context = unsafe { &*context };
+    let call = context.as_call();
+    // Where the processor leaves it in the kernel's own code; behind its first byte, as reports have it.
+    let return_address: *mut u64 = std::ptr::with_exposed_provenance_mut(call.stack_pointer);
+    // SAFETY: stack that the thread does not use, as that further below with the context.
+    unsafe { return_address.write_unaligned(context.instruction + 1) };
+    crossing::interrupt(&call, stack);
     // SAFETY: contract.
     let record = unsafe { &mut *record };
     if search(record, context) != Found::GoOn {
         UNWANTED.set(context.instruction);
     }
     // SAFETY: the driver's own registers, as they were, or as a filter has left them.
-    unsafe { go_on(context) }
+    unsafe { go_on(context, crossing::entered()) }
 }
 
-/// Lets the driver go on: no handler is being asked any more but those around it.
+/// Lets the driver go on, in the routine that was `entered`.
 ///
 /// # Safety
 /// As [`restore`].
-pub(super) unsafe fn go_on(context: *const Context) -> ! {
-    if Active::innermost().is_null() {
-        driver_code::give_back();
-    }
+pub(super) unsafe fn go_on(context: *const Context, entered: Entered) -> ! {
+    crossing::go_on_in(entered);
     // SAFETY: contract.
     unsafe { restore(context) }
 }

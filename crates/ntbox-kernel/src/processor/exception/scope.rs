@@ -5,7 +5,8 @@
 
 #![expect(unsafe_code, reason = "the table is read, and filters are called")]
 
-use super::context::{Context, Dispatcher, EXIT_UNWIND, Record, TARGET_UNWIND, UNWINDING, call};
+use super::context::{Context, Dispatcher, EXIT_UNWIND, Record, TARGET_UNWIND, UNWINDING};
+use super::search::Active;
 use super::unwind::unwind;
 
 /// `EXCEPTION_DISPOSITION`.
@@ -52,6 +53,15 @@ struct Pointers {
     context: *mut Context,
 }
 
+/// Calls a filter, or what `__finally` does.
+///
+/// # Safety
+/// As [`super::context::call`], with two arguments.
+unsafe fn call(first: usize, establisher: usize, routine: usize) -> i32 {
+    // SAFETY: contract.
+    Active::within(|| unsafe { super::context::call(first, establisher, 0, 0, routine) })
+}
+
 /// `__C_specific_handler`.
 ///
 /// # Safety
@@ -79,15 +89,7 @@ pub unsafe extern "win64" fn c_specific_handler(
             } else {
                 let filter = base as usize + scope.handler as usize;
                 // SAFETY: the table names it as a filter, which takes these two.
-                unsafe {
-                    call(
-                        (&raw const pointers).addr(),
-                        establisher as usize,
-                        0,
-                        0,
-                        filter,
-                    )
-                }
+                unsafe { call((&raw const pointers).addr(), establisher as usize, filter) }
             };
             if verdict < 0 {
                 return CONTINUE_EXECUTION;
@@ -115,7 +117,7 @@ pub unsafe extern "win64" fn c_specific_handler(
             unsafe { next.write_volatile(number + 1) };
             let finally = base as usize + scope.handler as usize;
             // SAFETY: the table names it as what is done at the end, abnormally.
-            unsafe { call(1, establisher as usize, 0, 0, finally) };
+            unsafe { call(1, establisher as usize, finally) };
         }
     }
     CONTINUE_SEARCH

@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "handlers of drivers are called")]
 
 use super::context::{
-    COLLIDED_UNWIND, Context, Dispatcher, NESTED_CALL, NONCONTINUABLE, RSP, Record, behind_call,
-    call,
+    COLLIDED_UNWIND, Context, Dispatcher, NESTED_CALL, NONCONTINUABLE, RSP, Record, call,
 };
+use crate::pe_image::crossing::{self, Entered};
 use crate::pe_image::frame::{Frame, Handler, unwind_frame};
 use std::cell::Cell;
 
@@ -15,6 +15,10 @@ const CONTINUE_EXECUTION: i32 = 0;
 /// A handler that is being called, and what a walk over the stack that comes to its frame goes on with.
 pub(super) struct Active {
     pub(super) kind: Kind,
+    /// The routine that a walk goes on in.
+    pub(super) entered: Entered,
+    /// The innermost routine when it was called.
+    around: Entered,
     outer: *const Self,
 }
 
@@ -27,6 +31,8 @@ pub(super) enum Kind {
     },
     /// Called to leave its frame: that frame, at the scope it has come to.
     Left(*const Dispatcher),
+    /// Called by a handler of the box, which is one of the others.
+    Filter,
 }
 
 thread_local! {
@@ -36,55 +42,53 @@ thread_local! {
 
 impl Active {
     /// The innermost one.
-    pub(super) fn innermost() -> *const Self {
-        ACTIVE.get()
+    pub(super) fn innermost<'a>() -> Option<&'a Self> {
+        // SAFETY: the list holds frames of this thread that are still there.
+        unsafe { ACTIVE.get().as_ref() }
     }
-    /// The one around `active`.
-    ///
-    /// # Safety
-    /// `active` is of the list.
-    pub(super) unsafe fn outer_of(active: *const Self) -> *const Self {
-        // SAFETY: contract.
-        unsafe { (*active).outer }
+    /// The one around it.
+    pub(super) fn outer<'a>(&self) -> Option<&'a Self> {
+        // SAFETY: as above.
+        unsafe { self.outer.as_ref() }
     }
-    /// The ones below `stack_pointer` are left for good.
-    pub(super) fn leave(stack_pointer: u64) {
-        let mut active = ACTIVE.get();
-        while !active.is_null() && (active.addr() as u64) < stack_pointer {
-            // SAFETY: the list holds frames of this thread that are still there.
-            active = unsafe { (*active).outer };
-        }
-        ACTIVE.set(active);
+    /// It, and those around it.
+    fn outwards(first: Option<&Self>) -> impl Iterator<Item = &Self> {
+        std::iter::successors(first, |active| active.outer())
     }
-    /// Calls a handler, which is known as active meanwhile.
+    fn during(kind: Kind, entered: Entered, called: impl FnOnce() -> i32) -> i32 {
+        let active = Self {
+            kind,
+            entered,
+            around: crossing::entered(),
+            outer: ACTIVE.get(),
+        };
+        ACTIVE.set(&raw const active);
+        let result = called();
+        ACTIVE.set(active.outer);
+        result
+    }
+    /// Calls what a handler of the box calls for the driver.
+    pub(super) fn within(called: impl FnOnce() -> i32) -> i32 {
+        Self::during(Kind::Filter, Entered::default(), called)
+    }
+    /// Calls a handler, which is known as active meanwhile; a walk goes on in the routine that was `entered`.
     pub(super) fn ask(
         kind: Kind,
+        entered: Entered,
         record: &mut Record,
         context: *const Context,
         dispatcher: *mut Dispatcher,
     ) -> i32 {
-        let active = Self {
-            kind,
-            outer: ACTIVE.get(),
-        };
-        ACTIVE.set(&raw const active);
         let record = &raw mut *record;
         // SAFETY: the callers pass one that is alive.
         let establisher = unsafe { (*dispatcher).establisher } as usize;
         // SAFETY: as above.
         let routine = unsafe { (*dispatcher).routine };
-        // SAFETY: the unwind data of the driver names it as a handler.
-        let disposition = unsafe {
-            call(
-                record.addr(),
-                establisher,
-                context.addr(),
-                dispatcher.addr(),
-                routine,
-            )
-        };
-        ACTIVE.set(active.outer);
-        disposition
+        let (record, context, dispatcher) = (record.addr(), context.addr(), dispatcher.addr());
+        Self::during(kind, entered, || {
+            // SAFETY: the unwind data of the driver names it as a handler.
+            unsafe { call(record, establisher, context, dispatcher, routine) }
+        })
     }
 }
 
@@ -99,18 +103,22 @@ pub(super) enum Step {
 }
 
 /// A walk over the frames of drivers, from the innermost outwards.
-pub(super) struct Walk {
+pub(super) struct Walk<'a> {
     context: Context,
+    /// The routine that it is in.
+    entered: Entered,
     /// The innermost handler that has not been come by.
-    active: *const Active,
+    active: Option<&'a Active>,
     /// Frames up to this one have been asked about an exception whose handler raised this one.
     nested: u64,
 }
 
-impl Walk {
-    pub(super) fn new(context: &Context, active: *const Active) -> Self {
+impl<'a> Walk<'a> {
+    /// From `context` in the routine that was `entered`.
+    pub(super) fn new(context: &Context, entered: Entered, active: Option<&'a Active>) -> Self {
         Self {
             context: *context,
+            entered,
             active,
             nested: 0,
         }
@@ -120,30 +128,64 @@ impl Walk {
         frame.establisher <= self.nested
     }
 
-    pub(super) fn next(&mut self) -> Step {
+    /// The routine of the last frame.
+    pub(super) fn entered(&self) -> Entered {
+        self.entered
+    }
+
+    /// The handlers that it has come by are left for good.
+    pub(super) fn leave(&self) {
+        ACTIVE.set(self.active.map_or(std::ptr::null(), std::ptr::from_ref));
+    }
+
+    /// The handler that has been called at the end of the routine that the walk is in.
+    fn caller(&self) -> Option<&'a Active> {
+        let outer = self.entered.outer();
+        Active::outwards(self.active).find(|active| active.around.is(&outer))
+    }
+
+    /// Goes on with the frames that the handler was asked about, if it is where one was called; with the scope of a
+    /// frame that is being left.
+    fn come_by_handlers(&mut self) -> Option<u32> {
         let mut scope = None;
-        while self.context.instruction == behind_call() && !self.active.is_null() {
-            // SAFETY: the list holds frames of this thread that are still there.
-            let active = unsafe { &*self.active };
-            self.active = active.outer;
+        while self.entered.ends_at(self.context.general[RSP])
+            && let Some(mut active) = self.caller()
+        {
+            if let Kind::Filter = active.kind {
+                // By a handler of the box, which was called by what is around it.
+                active = active.outer()?;
+            }
+            self.entered = active.entered;
+            self.active = active.outer();
             match active.kind {
                 Kind::Asked {
                     context,
                     establisher,
                 } => {
-                    // SAFETY: it lives in the frame that has called the handler.
+                    // SAFETY: it lies below the frame that has raised.
                     self.context = unsafe { *context };
                     self.nested = establisher;
+                    scope = None;
                 }
                 Kind::Left(dispatcher) => {
-                    // SAFETY: as above.
+                    // SAFETY: it lies in the frame that has called the handler.
                     let dispatcher = unsafe { &*dispatcher };
                     // SAFETY: as above.
                     self.context = unsafe { *dispatcher.context };
                     scope = Some(dispatcher.scope);
+                    // Who leaves it was asked itself, and never returns.
+                    let asked = |active: &&Active| matches!(active.kind, Kind::Asked { .. });
+                    let asked = Active::outwards(self.active).find(asked);
+                    self.active = asked.and_then(Active::outer);
                 }
+                Kind::Filter => return None,
             }
         }
+        scope
+    }
+
+    pub(super) fn next(&mut self) -> Step {
+        let scope = self.come_by_handlers();
         let before = self.context;
         let Some((frame, caller)) = unwind_frame(before.instruction as usize, &mut self.context)
         else {
@@ -197,7 +239,8 @@ pub(super) enum Found {
 
 /// Asks the handlers of the frames. Does not return if one takes the exception.
 pub(super) fn search(record: &mut Record, context: &Context) -> Found {
-    let mut walk = Walk::new(context, Active::innermost());
+    let entered = crossing::entered();
+    let mut walk = Walk::new(context, entered, Active::innermost());
     loop {
         let (frame, mut before, scope) = match walk.next() {
             Step::Frame(frame, before) => (frame, before, 0),
@@ -216,7 +259,7 @@ pub(super) fn search(record: &mut Record, context: &Context) -> Found {
             context,
             establisher: frame.establisher,
         };
-        if Active::ask(asked, record, context, &mut dispatcher) == CONTINUE_EXECUTION {
+        if Active::ask(asked, entered, record, context, &mut dispatcher) == CONTINUE_EXECUTION {
             return match record.flags & NONCONTINUABLE {
                 0 => Found::GoOn,
                 _ => Found::GoOnWrongly,

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "handlers of drivers are called")]
 
-use super::context::{COLLIDED_UNWIND, EXIT_UNWIND, RAX, RSP, Record, TARGET_UNWIND, UNWINDING};
+use super::context::{COLLIDED_UNWIND, EXIT_UNWIND, RAX, Record, TARGET_UNWIND, UNWINDING};
 use super::raise::go_on;
 use super::search::{Active, Kind, Step, Walk, dispatcher};
 use crate::nt::NTSTATUS;
@@ -29,16 +29,18 @@ pub fn unwind(
     if establisher == 0 {
         record.flags |= EXIT_UNWIND;
     }
-    let innermost = Active::innermost();
-    // SAFETY: the list holds frames of this thread that are still there.
-    let asked = (!innermost.is_null()).then(|| unsafe { (*innermost).kind });
-    let Some(Kind::Asked { context, .. }) = asked else {
+    let mut active = Active::innermost();
+    // A filter may ask for it, too.
+    while let Some(filter) = active.filter(|active| matches!(active.kind, Kind::Filter)) {
+        active = filter.outer();
+    }
+    let Some((asked, Kind::Asked { context, .. })) = active.map(|active| (active, active.kind))
+    else {
         no_such_frame(caller)
     };
-    // SAFETY: it lives in the frame that has called the handler.
+    // SAFETY: it lies in the frame that has called the handler, or below the one that has raised.
     let context = unsafe { &*context };
-    // SAFETY: the innermost one is of the list.
-    let mut walk = Walk::new(context, unsafe { Active::outer_of(innermost) });
+    let mut walk = Walk::new(context, asked.entered, asked.outer());
     loop {
         record.flags &= !(TARGET_UNWIND | COLLIDED_UNWIND);
         let (frame, mut before, scope) = match walk.next() {
@@ -57,14 +59,15 @@ pub fn unwind(
             let context = &raw const before;
             let mut dispatcher = dispatcher(&frame, &handler, &mut before, target, scope);
             let dispatcher = &raw mut dispatcher;
-            Active::ask(Kind::Left(dispatcher), record, context, dispatcher);
+            let left = Kind::Left(dispatcher);
+            Active::ask(left, walk.entered(), record, context, dispatcher);
         }
         if is_target {
             before.instruction = target;
             before.general[RAX] = value;
-            Active::leave(before.general[RSP]);
-            // SAFETY: the frame is alive, above this one, and its handler has named the target.
-            unsafe { go_on(&before) }
+            walk.leave();
+            // SAFETY: the frame is alive, and its handler has named the target.
+            unsafe { go_on(&before, walk.entered()) }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::judge::{Access, Trap};
 use super::own::{self, Complaint};
 use super::sample::Seen;
 use crate::nt::NTSTATUS;
-use crate::pe_image::Origin;
+use crate::pe_image::{Origin, crossing};
 use crate::processor::exception::{Context, Record, raise_by_fault};
 use crate::processor::irql;
 use crate::processor::step::{Registers, STACK_POINTER};
@@ -213,8 +213,9 @@ impl Interrupted for Interruption<'_> {
         self.stop_stepping();
         self.0[libc::REG_RCX as usize] = record_at as i64;
         self.0[libc::REG_RDX as usize] = context_at as i64;
+        let stack = crossing::entered().host_stack().unwrap_or(record_at) / 16 * 16;
         // As at the entry of a function: shadow space, and the return address below it.
-        self.0[libc::REG_RSP as usize] = record_at as i64 - 40;
+        self.0[libc::REG_RSP as usize] = stack as i64 - 40;
         self.set_instruction(raise_by_fault as *const () as usize);
         true
     }
