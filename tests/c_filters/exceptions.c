@@ -12,6 +12,7 @@
  * HANDLES_OTHERS: has a handler that does not want what is raised.
  * PROBES_UNGUARDED: takes memory of its own for a program's, without a handler.
  * LOCKS_UNGUARDED: locks what a program passed without a handler.
+ * BREAKS_UNGUARDED, BREAKS_BY_ROUTINE: runs into a breakpoint, of its own or of the system's, without a handler.
  * ALLOCATES_UNGUARDED: takes memory from a routine that raises when there is none, without a handler.
  */
 #include "filter.h"
@@ -107,6 +108,50 @@ static BOOLEAN CatchesFaults(VOID)
         code = CODE;
     }
     return code == STATUS_INTEGER_DIVIDE_BY_ZERO;
+}
+
+static DECLSPEC_NOINLINE VOID Break(BOOLEAN ByRoutine)
+{
+    if (ByRoutine) {
+        /* Of the other one the headers make an instruction. */
+        DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C);
+    } else if (Really) {
+        __debugbreak();
+    }
+    Mark(2);
+}
+
+static LONG StepOverBreak(PEXCEPTION_POINTERS Pointers)
+{
+    if (*(PUCHAR)Pointers->ExceptionRecord->ExceptionAddress != 0xCC
+        || Pointers->ContextRecord->Rip != (ULONG_PTR)Pointers->ExceptionRecord->ExceptionAddress) {
+        return EXCEPTION_EXECUTE_HANDLER;
+    }
+    Mark(1);
+    Pointers->ContextRecord->Rip++;
+    return EXCEPTION_CONTINUE_EXECUTION;
+}
+
+/* Without a debugger, a breakpoint is an exception as any other. */
+static BOOLEAN HandlesBreakpoints(VOID)
+{
+    volatile ULONG caught = 0;
+    volatile ULONG time;
+
+    Trace = 0;
+    for (time = 0; time < 4; time++) {
+        __try {
+            Break(time % 2 == 1);
+        } __except (CODE == STATUS_BREAKPOINT) {
+            caught++;
+        }
+    }
+    __try {
+        Break(FALSE);
+    } __except (StepOverBreak(INFORMATION)) {
+        Mark(9);
+    }
+    return caught == 4 && Trace == 12;
 }
 
 /* A filter passes it on to the next one outwards. */
@@ -527,6 +572,12 @@ static VOID GoWrong(VOID)
 #ifdef ALLOCATES_UNGUARDED
     ExFreePoolWithTag(Allocate(FALSE), TAG);
 #endif
+#ifdef BREAKS_UNGUARDED
+    Break(FALSE);
+#endif
+#ifdef BREAKS_BY_ROUTINE
+    Break(TRUE);
+#endif
 }
 
 #define TRY(What) ((Trying = #What), (What))
@@ -534,9 +585,9 @@ static VOID GoWrong(VOID)
 NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
 {
     UNREFERENCED_PARAMETER(Driver);
-    if (TRY(CatchesFaults()) && TRY(Searches()) && TRY(Resumes(7)) && TRY(Unwinds(7)) && TRY(EndsNormally())
-        && TRY(Collides()) && TRY(Nests()) && TRY(LeavesAFilter()) && TRY(Probes()) && TRY(CopiesAndLocks()) && TRY(Repeats())
-        && TRY(UnwindsByItself()) && TRY(Allocates(TRUE)) && TRY(Allocates(FALSE))) {
+    if (TRY(CatchesFaults()) && TRY(HandlesBreakpoints()) && TRY(Searches()) && TRY(Resumes(7)) && TRY(Unwinds(7))
+        && TRY(EndsNormally()) && TRY(Collides()) && TRY(Nests()) && TRY(LeavesAFilter()) && TRY(Probes())
+        && TRY(CopiesAndLocks()) && TRY(Repeats()) && TRY(UnwindsByItself()) && TRY(Allocates(TRUE)) && TRY(Allocates(FALSE))) {
         GoWrong();
         DbgPrint("exceptions: all as it should be\n");
         return STATUS_SUCCESS;

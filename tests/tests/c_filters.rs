@@ -161,6 +161,16 @@ fn what_is_not_handled_is_reported_as_it_was() {
             "ExceptionNotHandled",
             "MmProbeAndLockPages raises STATUS_ACCESS_VIOLATION",
         ),
+        (
+            "BREAKS_UNGUARDED",
+            "BadInstruction",
+            "at  exceptions!Break (tests/c_filters/exceptions.c:",
+        ),
+        (
+            "BREAKS_BY_ROUTINE",
+            "ExceptionNotHandled",
+            "DbgBreakPointWithStatus raises STATUS_BREAKPOINT, and no handler",
+        ),
     ];
     for (mistake, rule, what) in wrong {
         let filter = build_with_mistake("exceptions", Compiler::Msvc, mistake);
@@ -169,8 +179,8 @@ fn what_is_not_handled_is_reported_as_it_was() {
             .expect_code(1)
             .expect_output(&format!("violation of {rule}"))
             .expect_output(what);
-        // At DISPATCH_LEVEL that is of no use.
-        if !rule.contains("0xD1") {
+        // At DISPATCH_LEVEL that is of no use, and nobody guards a breakpoint.
+        if !rule.contains("0xD1") && rule != "BadInstruction" {
             ended.expect_output("inside __try");
         }
     }

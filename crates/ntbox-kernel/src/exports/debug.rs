@@ -14,10 +14,9 @@
 
 pub mod format;
 
-use super::ke::bug_check;
 use crate::nt::NTSTATUS;
 use crate::nt::{PASSIVE_LEVEL, STATUS_BREAKPOINT, STATUS_SUCCESS};
-use crate::processor::irql;
+use crate::processor::{exception, irql};
 use format::{Arguments, Text};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -27,8 +26,8 @@ super::table! {
     bare "DbgPrintEx" => dbg_print_ex,
     caller(4) "vDbgPrintEx" => v_dbg_print_ex,
     caller(5) "vDbgPrintExWithPrefix" => v_dbg_print_ex_with_prefix,
-    caller(0) "DbgBreakPoint" => break_point,
-    caller(1) "DbgBreakPointWithStatus" => break_point_with_status,
+    raises(0) "DbgBreakPoint" => break_point,
+    raises(1) "DbgBreakPointWithStatus" => break_point_with_status,
     data "KdDebuggerEnabled" => DEBUGGER_ENABLED,
     data "KdDebuggerNotPresent" => DEBUGGER_NOT_PRESENT,
     "KdRefreshDebuggerNotPresent" => refresh_debugger_not_present,
@@ -180,14 +179,15 @@ unsafe extern "win64" fn v_dbg_print_ex_with_prefix(
     }
 }
 
-/// `DbgBreakPoint`: an exception without a debugger.
-unsafe extern "win64" fn break_point(caller: usize) {
-    bug_check::raise(STATUS_BREAKPOINT, caller)
+/// `DbgBreakPoint`: an exception without a debugger. It lies behind the call: on Windows in the routine, whose
+/// breakpoint a filter that resumes has to step over.
+unsafe extern "win64" fn break_point(_caller: usize) {
+    exception::raise_continuable("DbgBreakPoint", STATUS_BREAKPOINT);
 }
 
 /// `DbgBreakPointWithStatus`: as `DbgBreakPoint`.
-unsafe extern "win64" fn break_point_with_status(_status: u32, caller: usize) {
-    bug_check::raise(STATUS_BREAKPOINT, caller)
+unsafe extern "win64" fn break_point_with_status(_status: u32, _caller: usize) {
+    exception::raise_continuable("DbgBreakPointWithStatus", STATUS_BREAKPOINT);
 }
 
 /// `KdRefreshDebuggerNotPresent`.

@@ -32,8 +32,8 @@ mod unwind;
 pub use context::{Context, Record};
 pub use guard::{abandon, touch};
 pub use raise::{
-    Touch, has_raised, is_unwanted, raise, raise_at_caller, raise_by_fault, raise_memory,
-    raise_record,
+    Touch, has_raised, is_unwanted, raise, raise_at_caller, raise_by_fault, raise_continuable,
+    raise_memory, raise_record,
 };
 pub use scope::c_specific_handler;
 pub use unwind::unwind;

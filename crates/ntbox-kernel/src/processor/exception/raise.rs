@@ -23,8 +23,8 @@ pub struct Touch {
 
 #[derive(Clone, Copy)]
 enum Raised {
-    /// By this routine.
-    Status(&'static str, NTSTATUS),
+    /// By this routine, with these flags.
+    Status(&'static str, NTSTATUS, u32),
     Memory(Touch),
     Record(Record),
 }
@@ -39,7 +39,12 @@ thread_local! {
 /// Has `routine`, which the driver called, raise an exception as soon as it returns, which is to be at
 /// once. For routines that their table marks so; a report has its name.
 pub fn raise(routine: &'static str, status: NTSTATUS) {
-    RAISED.set(Some(Raised::Status(routine, status)));
+    RAISED.set(Some(Raised::Status(routine, status, NONCONTINUABLE)));
+}
+
+/// As [`raise`], of what a handler may let the driver go on behind.
+pub fn raise_continuable(routine: &'static str, status: NTSTATUS) {
+    RAISED.set(Some(Raised::Status(routine, status, 0)));
 }
 
 /// As [`raise`], for an access of the routine that has failed.
@@ -80,7 +85,7 @@ pub(super) unsafe extern "win64" fn raise_pending(context: *const Context) -> ! 
             let information = [u64::from(touch.writes), touch.address as u64];
             Record::new(STATUS_ACCESS_VIOLATION, 0, at, &information)
         }
-        Some(Raised::Status(_, status)) => Record::new(status, NONCONTINUABLE, at, &[]),
+        Some(Raised::Status(_, status, flags)) => Record::new(status, flags, at, &[]),
         Some(Raised::Record(record)) => Record {
             address: at,
             ..record
@@ -99,7 +104,7 @@ pub(super) unsafe extern "win64" fn raise_pending(context: *const Context) -> ! 
         unsafe { again(touch.address, touch.writes, stack) }
     }
     let routine = match raised {
-        Some(Raised::Status(routine, _)) => routine,
+        Some(Raised::Status(routine, ..)) => routine,
         _ => "RtlRaiseException",
     };
     verifier::not_handled(routine, record.code, at as usize)

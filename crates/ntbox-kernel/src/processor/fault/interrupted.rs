@@ -6,8 +6,8 @@ use super::wild::Wild;
 use super::{elsewhere, level};
 use crate::host::pageable::{self, Touched};
 use crate::nt::{
-    DISPATCH_LEVEL, NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_ILLEGAL_INSTRUCTION,
-    STATUS_INTEGER_DIVIDE_BY_ZERO,
+    DISPATCH_LEVEL, NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_BREAKPOINT,
+    STATUS_ILLEGAL_INSTRUCTION, STATUS_INTEGER_DIVIDE_BY_ZERO,
 };
 use crate::pe_image::{self, Origin, crossing};
 use crate::processor::exception::{self, Touch, USER_END};
@@ -113,6 +113,8 @@ fn becomes_exception(thread: &mut impl Interrupted, trap: Trap, stack_pointer: u
         }
         (Trap::Division, _) => thread.raise(STATUS_INTEGER_DIVIDE_BY_ZERO, &[]),
         (Trap::Instruction, _) => thread.raise(STATUS_ILLEGAL_INSTRUCTION, &[]),
+        // BREAKPOINT_BREAK.
+        (Trap::Breakpoint, _) => thread.raise(STATUS_BREAKPOINT, &[0]),
         _ => false,
     }
 }

@@ -124,8 +124,7 @@ fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Op
     };
     let mut sites = Vec::new();
     if pe_image::image_at(fault.instruction).is_some() {
-        // Behind the first byte of the instruction, as a return address would be.
-        sites.push(("at", fault.instruction + 1));
+        sites.push(("at", site_of(fault.instruction)));
         if pe_image::is_library_code(fault.instruction + 1) {
             let own = calls.iter().find(|call| !pe_image::is_library_code(**call));
             sites.extend(own.map(|call| ("for", *call)));
@@ -145,6 +144,12 @@ fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Op
         },
         touched,
     )
+}
+
+/// Behind the first byte of an instruction, as a return address would be; of one that has no other, where it begins.
+fn site_of(instruction: usize) -> usize {
+    let is_whole = instruction::at(instruction).len() == 1;
+    instruction + usize::from(!is_whole || pe_image::is_return_address(instruction))
 }
 
 fn who(fault: &Fault, calls: &[usize], called: Option<&str>) -> String {

@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
+/// `si_code` of a fault that is about no address, and of an `int3`.
+const SI_KERNEL: c_int = 0x80;
 /// The trap flag, in the register of flags.
 const TRAP_FLAG: i64 = 1 << 8;
 const SIGNALS: [(c_int, &str); 6] = [
@@ -119,6 +121,10 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     if is_sent(information.si_code) || signal == libc::SIGABRT {
         sent(signal, &thread);
         return;
+    }
+    if signal == libc::SIGTRAP && information.si_code == SI_KERNEL {
+        // Behind an int3, which NT has the thread at.
+        thread.set_instruction(thread.instruction() - 1);
     }
     let then = if is_step(signal, information.si_code) {
         interrupted::stepped(&mut thread)
@@ -242,8 +248,6 @@ const GENERAL: [c_int; 16] = [
 ];
 
 fn trap_of(signal: c_int, info: &libc::siginfo_t, error: i64, instruction: usize) -> Trap {
-    /// `si_code` of a fault that is about no address.
-    const SI_KERNEL: c_int = 0x80;
     match signal {
         libc::SIGILL => Trap::Instruction,
         libc::SIGTRAP => Trap::Breakpoint,
