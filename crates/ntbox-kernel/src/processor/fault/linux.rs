@@ -25,6 +25,8 @@ use std::time::Duration;
 const SI_KERNEL: c_int = 0x80;
 /// The trap flag, in the register of flags.
 const TRAP_FLAG: i64 = 1 << 8;
+/// That of alignment checks.
+const ALIGNMENT_CHECK: i64 = 1 << 18;
 const SIGNALS: [(c_int, &str); 6] = [
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGBUS, "SIGBUS"),
@@ -113,11 +115,18 @@ fn install() {
 }
 
 unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: changes one flag, which no code relies on.
+    unsafe { check_no_alignment() };
     // SAFETY: the system passes the context of the interrupted thread.
     let machine = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
     // SAFETY: the system passes the information that belongs to the signal.
     let information = unsafe { &*info };
     let mut thread = Interruption(&mut machine.gregs, machine.fpregs);
+    if signal == libc::SIGBUS && information.si_code == libc::BUS_ADRALN {
+        // A driver has set the flag, which is of no effect in the kernel.
+        thread.0[libc::REG_EFL as usize] &= !ALIGNMENT_CHECK;
+        return;
+    }
     if is_sent(information.si_code) || signal == libc::SIGABRT {
         sent(signal, &thread);
         return;
@@ -140,6 +149,19 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     if then == Then::HandBack {
         hand_back(signal);
     }
+}
+
+/// Resets the flag by which the processor, where programs run, takes no address that is not aligned. A signal's handler
+/// begins with it as it was.
+#[unsafe(naked)]
+unsafe extern "C" fn check_no_alignment() {
+    core::arch::naked_asm!(
+        "pushfq",
+        "and dword ptr [rsp], {others}",
+        "popfq",
+        "ret",
+        others = const !(ALIGNMENT_CHECK as i32),
+    )
 }
 
 /// No instruction has caused it: a process has sent it, this one perhaps.

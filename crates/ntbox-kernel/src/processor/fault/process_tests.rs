@@ -270,6 +270,28 @@ fn a_breakpoint_is_reported() {
     );
 }
 
+/// As in the kernel, where the flag is of no effect: neither in the driver, nor in the box.
+#[cfg(unix)]
+#[test]
+fn a_driver_may_set_the_flag_of_alignment_checks() {
+    let output = alone("a_driver_may_set_the_flag_of_alignment_checks", || {
+        // pushfq; or qword ptr [rsp], 0x40000; popfq, and with the flag: mov rax, [rcx + 1]; ret
+        const SET: [u8; 10] = [0x9C, 0x48, 0x81, 0x0C, 0x24, 0, 0, 4, 0, 0x9D];
+        let reads = load(&[&SET[..], &[0x48, 0x8B, 0x41, 1, 0xC3]].concat());
+        let words = [0x0706_0504_0302_0100_usize, 8];
+        assert_eq!(
+            call(reads.entry(), (&raw const words).addr()),
+            words[0] >> 8 | 8 << 56
+        );
+        call(load(&[&SET[..], &[0xC3]].concat()).entry(), 0);
+        println!("went on: {}", "as ever ".repeat(3));
+        // Nor in the handler: a fault while it is set.
+        call(load(&[&SET[..], READ].concat()).entry(), 0x10);
+    });
+    assert!(String::from_utf8_lossy(&output.stdout).contains("went on: as ever"));
+    expect_violation(&output, &["PageFault (0x50", "reads 0x10"]);
+}
+
 #[test]
 fn reading_cr8_gives_the_level() {
     let output = alone("reading_cr8_gives_the_level", || {
