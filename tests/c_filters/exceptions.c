@@ -13,6 +13,7 @@
  * PROBES_UNGUARDED: takes memory of its own for a program's, without a handler.
  * LOCKS_UNGUARDED: locks what a program passed without a handler.
  * BREAKS_UNGUARDED, BREAKS_BY_ROUTINE: runs into a breakpoint, of its own or of the system's, without a handler.
+ * RESUMES_FOR_EVER: has a filter that puts nothing right, and lets the driver go on.
  * ALLOCATES_UNGUARDED: takes memory from a routine that raises when there is none, without a handler.
  */
 #include "filter.h"
@@ -571,6 +572,12 @@ static VOID GoWrong(VOID)
 #endif
 #ifdef ALLOCATES_UNGUARDED
     ExFreePoolWithTag(Allocate(FALSE), TAG);
+#endif
+#ifdef RESUMES_FOR_EVER
+    __try {
+        Read(NOT_THERE);
+    } __except (EXCEPTION_CONTINUE_EXECUTION) {
+    }
 #endif
 #ifdef BREAKS_UNGUARDED
     Break(FALSE);

@@ -210,6 +210,17 @@ fn the_kernel_stack_ends_where_it_does_whatever_was_raised() {
     }
 }
 
+/// Wherever the thread is looked at: in the driver, in its filter, or where an exception is handled.
+#[test]
+fn a_filter_that_resumes_for_ever_is_at_fault() {
+    let filter = build_with_mistake("exceptions", Compiler::Msvc, "RESUMES_FOR_EVER");
+    run("run", &[&filter], &["--ops", "50", "--patience", "6"])
+        .expect_code(1)
+        .expect_output("ntbox: loading exceptions: no request has finished for 6 seconds")
+        .expect_output("  at fault:")
+        .expect_output("exceptions!");
+}
+
 /// When memory is short, a routine that raises does so: to a handler, or to nobody.
 #[test]
 fn memory_that_is_short_is_an_exception() {

@@ -108,8 +108,16 @@ impl Origin {
                 step(instruction, instruction, &mut state, told)
             } else {
                 // Nothing is there: what called it is all that is known.
-                state.leave()
+                state.leave().filter(|caller| image_at(*caller).is_some())
             };
+            // The box, on its way between the two, or where it handles a fault.
+            let entry = Frame {
+                at: self.entered.routine,
+                bytes: 0,
+            };
+            if next.is_none() && image_at(instruction).is_none() && !told(entry) {
+                return;
+            }
             if !walk(next, &mut state, &self.entered, told) {
                 return;
             }
