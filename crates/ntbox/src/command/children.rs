@@ -68,10 +68,11 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Starts `ntbox` with `arguments`.
-    pub fn start(arguments: &[OsString]) -> Result<Self, Failure> {
+    /// Starts `ntbox` with `arguments`. What it makes for itself lies in `directory`, and goes with that, however it ends.
+    pub fn start(arguments: &[OsString], directory: &Path) -> Result<Self, Failure> {
         let errors = tempfile::tempfile().map_err(not_started)?;
         let mut child = command(arguments)?
+            .env("TMPDIR", directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors.try_clone().map_err(not_started)?)

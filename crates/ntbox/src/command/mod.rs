@@ -71,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Diff(options) => diff::run(options),
         Command::DiffSide(options) => diff::run_side(options),
     };
+    ntbox::workload::media::remove_all();
     ExitCode::from(match result {
         Ok(true) => CLEAN,
         Ok(false) => FOUND,

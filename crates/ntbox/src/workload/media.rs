@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// By the NT name of the volume; they stay as long as the process, as the drive knows them.
+/// By the NT name of the volume; they stay until [`remove_all`], as the drive knows them.
 static OTHERS: Mutex<BTreeMap<String, Temporary>> = Mutex::new(BTreeMap::new());
 
 /// The other medium of the drive `volume`; none if the host has no room for it.
@@ -17,4 +17,10 @@ pub fn other(volume: &str) -> Option<PathBuf> {
         Entry::Vacant(missing) => missing.insert(Temporary::new().ok()?),
     };
     Some(other.path().to_owned())
+}
+
+/// At the end of the process: no drive is used any more.
+pub fn remove_all() {
+    let mut others = OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
+    others.clear();
 }

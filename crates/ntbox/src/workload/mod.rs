@@ -19,7 +19,7 @@ pub mod bench;
 
 pub mod layout;
 mod mapped;
-mod media;
+pub mod media;
 pub mod observed;
 pub mod plan;
 pub mod program;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
 /// Directories that a process has at the same time, at most; those beyond are removed by their values alone.
-const MOST: usize = 8;
+const MOST: usize = 64;
 
 /// How often a directory is emptied that others write into.
 const TRIES: u32 = 100;

@@ -89,7 +89,7 @@ impl Sides {
                 let arguments = arguments(options, &drivers, directory, number, replay)?;
                 Ok(Side {
                     title,
-                    process: Conversation::start(&arguments)?,
+                    process: Conversation::start(&arguments, directory)?,
                 })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
