@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The first read is kept, and never completed.
 const KEPT: &str = "Stuck=read-kept";
@@ -386,7 +386,13 @@ fn a_kill_leaves_nothing_dead() {
     let writes = |name: &str| {
         let line = "while :; do echo a line of text; done >> \"$0\"";
         let file = place.join(name);
-        let child = Command::new("sh").args(["-c", line]).arg(&file).spawn();
+        // What it says of a mount that is gone would stand in the middle of the lines of the tests.
+        let mut shell = Command::new("sh");
+        let child = shell
+            .args(["-c", line])
+            .arg(&file)
+            .stderr(Stdio::null())
+            .spawn();
         let child = child.unwrap();
         wait_until(|| fs::metadata(&file).is_ok_and(|file| file.len() > 1000));
         child
