@@ -16,6 +16,7 @@ pub enum FastIo {
     QueryOpen,
     Lock,
     UnlockSingle,
+    UnlockAll,
     DeviceControl,
     MdlRead,
     MdlReadComplete,
@@ -24,7 +25,7 @@ pub enum FastIo {
 }
 
 /// All entries, in the order in which [`Counts::fast`] counts them.
-pub const FAST_IO: [FastIo; 14] = [
+pub const FAST_IO: [FastIo; 15] = [
     FastIo::CheckIfPossible,
     FastIo::Read,
     FastIo::Write,
@@ -34,6 +35,7 @@ pub const FAST_IO: [FastIo; 14] = [
     FastIo::QueryOpen,
     FastIo::Lock,
     FastIo::UnlockSingle,
+    FastIo::UnlockAll,
     FastIo::DeviceControl,
     FastIo::MdlRead,
     FastIo::MdlReadComplete,

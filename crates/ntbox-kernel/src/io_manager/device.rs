@@ -248,6 +248,7 @@ unsafe fn remove_from_driver(device: *mut DEVICE_OBJECT) {
 /// What the object manager calls for a device object.
 static PROCEDURES: Procedures = Procedures {
     closed: None,
+    left: None,
     delete: |device| {
         // SAFETY: the body of a device object whose last reference is gone.
         unsafe { delete_body(device.cast()) }

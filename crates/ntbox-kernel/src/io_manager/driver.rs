@@ -253,6 +253,7 @@ pub(super) unsafe fn drop_object(driver: *mut DRIVER_OBJECT) {
 /// What the object manager calls for a driver object.
 static PROCEDURES: Procedures = Procedures {
     closed: None,
+    left: None,
     delete: |driver| {
         // SAFETY: the body of a driver object whose last reference is gone.
         unsafe { delete_body(driver.cast()) }

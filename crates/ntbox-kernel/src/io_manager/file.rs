@@ -14,7 +14,7 @@
 
 use super::file_name::{self, Kept};
 pub use super::file_requests::{query, size};
-use super::file_requests::{send, send_to};
+use super::file_requests::{send, send_to, unlock_all};
 pub(super) use super::file_requests::{send_create, send_shutdown};
 use super::{device, file_checks, mount, references};
 use crate::nt::{
@@ -239,11 +239,36 @@ pub(super) unsafe fn last_handle_closed(file: *mut FILE_OBJECT) {
         {
             return;
         }
+        while_locked(file, || send(file, IRP_MJ_CLEANUP as u8));
+    }
+}
+
+/// A process has closed its last handle, and others have some: gives its locks back, if there were ever any.
+///
+/// # Safety
+/// `file` is alive. PASSIVE_LEVEL.
+unsafe fn process_left(file: *mut FILE_OBJECT) {
+    // SAFETY: contract.
+    unsafe {
+        if !(*file).LockOperation || !is_opened(file) {
+            return;
+        }
+        while_locked(file, || unlock_all(file));
+    }
+}
+
+/// Does `work` under the lock of a synchronous file.
+///
+/// # Safety
+/// `file` is alive. PASSIVE_LEVEL.
+unsafe fn while_locked(file: *mut FILE_OBJECT, work: impl FnOnce()) {
+    // SAFETY: contract.
+    unsafe {
         let synchronous = (*file).Flags & FO_SYNCHRONOUS_IO != 0;
         if synchronous {
             acquire_lock(file);
         }
-        send(file, IRP_MJ_CLEANUP as u8);
+        work();
         if synchronous {
             release_lock(file);
         }
@@ -323,6 +348,10 @@ static PROCEDURES: Procedures = Procedures {
     closed: Some(|file| {
         // SAFETY: the body of a file object whose last handle was closed.
         unsafe { last_handle_closed(file.cast()) }
+    }),
+    left: Some(|file| {
+        // SAFETY: the body of a file object, which the handle that is being closed keeps.
+        unsafe { process_left(file.cast()) }
     }),
     delete: |file| {
         // SAFETY: the body of a file object whose last reference is gone.

@@ -6,17 +6,19 @@
     reason = "requests and file objects are shared with drivers by pointer"
 )]
 
-use super::device::reference_top_of_stack;
+use super::counters::FastIo;
+use super::device::{fast_io_of, reference_top_of_stack};
 use super::file::{opened, related_device};
-use super::{call, irp, request};
+use super::{call, fast_io_checks, irp, request};
 use crate::io_manager::{counters, identity};
 use crate::nt::{
     ACCESS_STATE, DEVICE_OBJECT, FILE_OBJECT, FILE_STANDARD_INFORMATION, FileStandardInformation,
     IO_SECURITY_CONTEXT, IO_STATUS_BLOCK, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION,
-    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_MJ_QUERY_INFORMATION,
-    IRP_MJ_SHUTDOWN, IRP_SYNCHRONOUS_API, IrpExt, KEVENT, NTSTATUS, STATUS_FILE_IS_A_DIRECTORY,
-    STATUS_PENDING, Status,
+    IRP_CREATE_OPERATION, IRP_DEFER_IO_COMPLETION, IRP_MJ_CREATE, IRP_MJ_LOCK_CONTROL,
+    IRP_MJ_QUERY_INFORMATION, IRP_MJ_SHUTDOWN, IRP_MN_UNLOCK_ALL, IRP_SYNCHRONOUS_API, IrpExt,
+    KEVENT, NTSTATUS, STATUS_FILE_IS_A_DIRECTORY, STATUS_PENDING, Status,
 };
+use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, thread};
 
@@ -29,6 +31,43 @@ pub(super) unsafe fn send(file: *mut FILE_OBJECT, major: u8) {
 
 /// As [`send`], to this device.
 pub(super) unsafe fn send_to(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT, major: u8) {
+    let flags = IRP_CLOSE_OPERATION | IRP_SYNCHRONOUS_API;
+    // SAFETY: as there.
+    unsafe { send_plain(device, file, (major, 0), flags) };
+}
+
+/// The locks of this process are given back, which has no handle of the file any more while others have: fast I/O
+/// first, then the IRP.
+///
+/// # Safety
+/// As [`send`].
+pub(super) unsafe fn unlock_all(file: *mut FILE_OBJECT) {
+    // SAFETY: contract; the block outlives the call.
+    unsafe {
+        let device = related_device(file);
+        if let Some(routine) = fast_io_of(device, |table| table.FastIoUnlockAll) {
+            let mut iosb: IO_STATUS_BLOCK = std::mem::zeroed();
+            let process = thread::current().process();
+            let answered = fast_io_checks::around(routine as usize, || {
+                entering(routine)(file, process, &raw mut iosb, device)
+            });
+            counters::fast(FastIo::UnlockAll, answered != 0);
+            if answered != 0 {
+                return;
+            }
+        }
+        let kind = (IRP_MJ_LOCK_CONTROL as u8, IRP_MN_UNLOCK_ALL as u8);
+        send_plain(device, file, kind, IRP_SYNCHRONOUS_API);
+    }
+}
+
+/// Sends a request without parameters to this device, and waits for it.
+unsafe fn send_plain(
+    device: *mut DEVICE_OBJECT,
+    file: *mut FILE_OBJECT,
+    (major, minor): (u8, u8),
+    flags: u32,
+) {
     // SAFETY: as there; event and status block outlive the request, which is waited for.
     unsafe {
         let mut event: KEVENT = std::mem::zeroed();
@@ -36,20 +75,28 @@ pub(super) unsafe fn send_to(device: *mut DEVICE_OBJECT, file: *mut FILE_OBJECT,
         dispatcher::initialize_event(&raw mut event, false, false);
         let request = irp::allocate((*device).StackSize);
         irp::set_identity(request, identity::current());
+        // The second stage gives it back, and frees the request; of cleanup and close it does neither.
+        let is_ended_here = flags & IRP_CLOSE_OPERATION != 0;
+        if !is_ended_here {
+            lifetime::reference(file.cast());
+        }
         request.set_original_file_object(file);
         request.set_thread(thread::current().object());
-        (*request).Flags = IRP_CLOSE_OPERATION | IRP_SYNCHRONOUS_API;
+        (*request).Flags = flags;
         (*request).UserEvent = &raw mut event;
         (*request).Anonymous.UserIosb = &raw mut iosb;
         let location = request.next_location();
         (*location).MajorFunction = major;
+        (*location).MinorFunction = minor;
         (*location).FileObject = file;
         let status = call::call_driver(device, request, 0);
         counters::irp(major, status);
         if status == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
         }
-        irp::free(request, 0);
+        if is_ended_here {
+            irp::free(request, 0);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 use super::lifetime::{dereference, reference};
 use super::object::{header, locked};
+use super::{process, thread};
 use crate::nt::{HANDLE, NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 use crate::pe_image::{self, Image};
 use std::collections::{HashMap, VecDeque};
@@ -18,6 +19,8 @@ use std::sync::{LazyLock, Mutex};
 struct Entry {
     object: usize,
     access: u32,
+    /// Whose handle it is; kernel handles are the system's.
+    process: u32,
     /// The call of a driver that opened it; 0 if it was a program's.
     opened_by: usize,
 }
@@ -64,10 +67,30 @@ pub unsafe fn open_handle(object: *mut c_void, access: u32, kernel: bool) -> HAN
         Entry {
             object: object as usize,
             access,
+            process: if kernel {
+                process::system()
+            } else {
+                thread::current().owner()
+            }
+            .id(),
             opened_by,
         },
     );
     value as HANDLE
+}
+
+/// Another handle of the current process on the object, with the same access.
+///
+/// # Errors
+/// `STATUS_INVALID_HANDLE`.
+pub fn duplicate(handle: HANDLE) -> Result<HANDLE, NTSTATUS> {
+    let (object, access) = reference_by_handle(handle)?;
+    // SAFETY: referenced above, until the new handle has a reference.
+    unsafe {
+        let duplicate = open_handle(object, access, false);
+        dereference(object);
+        Ok(duplicate)
+    }
 }
 
 /// True for a handle that programs cannot use.
@@ -154,14 +177,26 @@ pub fn open_handles() -> usize {
 }
 
 /// `NtClose`. The last handle of a file sends `IRP_MJ_CLEANUP`, its last
-/// reference `IRP_MJ_CLOSE`: its type's procedures do.
+/// reference `IRP_MJ_CLOSE`, the last one of a process that has locked bytes `IRP_MN_UNLOCK_ALL`: its type's procedures do.
 pub fn close_handle(handle: HANDLE) -> NTSTATUS {
-    let Some(entry) = locked(&TABLE).entries.remove(&(handle as usize)) else {
+    let mut table = locked(&TABLE);
+    let Some(entry) = table.entries.remove(&(handle as usize)) else {
         return STATUS_INVALID_HANDLE;
     };
-    let object = entry.object as *mut c_void;
     // SAFETY: the removed entry owned a reference, given up below.
+    let others = unsafe { header(entry.object as *mut c_void) }
+        .handles
+        .load(Ordering::Acquire)
+        > 1;
+    let of_process = |other: &Entry| (other.object, other.process) == (entry.object, entry.process);
+    let left = others && !table.entries.values().any(of_process);
+    drop(table);
+    let object = entry.object as *mut c_void;
+    // SAFETY: as above.
     unsafe {
+        if left && let Some(left) = header(object).procedures.and_then(|type_| type_.left) {
+            left(object);
+        }
         let last = header(object).handles.fetch_sub(1, Ordering::AcqRel) == 1;
         if last && let Some(closed) = header(object).procedures.and_then(|type_| type_.closed) {
             closed(object);

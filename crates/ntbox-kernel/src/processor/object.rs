@@ -97,6 +97,8 @@ pub const fn object_type(kind: Kind) -> &'static ObjectType {
 pub struct Procedures {
     /// The last handle was closed.
     pub closed: Option<unsafe fn(*mut c_void)>,
+    /// A process has closed its last handle, and others have some.
+    pub left: Option<unsafe fn(*mut c_void)>,
     /// The last reference is gone, at PASSIVE_LEVEL: releases what the body owns.
     pub delete: unsafe fn(*mut c_void),
 }

@@ -44,6 +44,7 @@ pub struct Process {
 /// What the object manager calls for a process that has ended.
 static PROCEDURES: Procedures = Procedures {
     closed: None,
+    left: None,
     delete: |object| created().retain(|process| process.object != object.addr()),
 };
 

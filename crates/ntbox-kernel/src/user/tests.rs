@@ -16,7 +16,7 @@ use super::*;
 use crate::io_manager::{complete, device, driver, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::*;
-use crate::processor::{irql, thread, top_level, work};
+use crate::processor::{handle, irql, thread, top_level, work};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -373,6 +373,43 @@ fn access_is_checked_at_the_handle() {
     };
     assert_eq!(file.lock(range, true, false).status, STATUS_SUCCESS);
     assert_eq!(u32::from(noted()[0].location_flags), SL_FAIL_IMMEDIATELY);
+}
+
+#[test]
+fn a_process_that_closes_its_last_handle_gives_its_locks_back() {
+    let _turn = begin("UserShared", 0);
+    let file = open("UserShared", SYNCHRONOUS);
+    let range = Range {
+        offset: 0,
+        length: 1,
+        key: 0,
+    };
+    let seen = |file: &File| {
+        noted().clear();
+        let closed = file.run_program_with_it(r"\??\C:\a.exe", move |inherited| {
+            let inherited = inherited.expect("a handle");
+            let again = handle::duplicate(inherited.handle()).expect("another");
+            assert_eq!(handle::close_handle(again), STATUS_SUCCESS);
+            inherited.close().status
+        });
+        assert_eq!(closed, Ok(STATUS_SUCCESS));
+        let all = noted().clone();
+        all.iter()
+            .map(|noted| (noted.major, noted.minor))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&file), [], "nobody has ever locked a byte");
+    assert_eq!(file.lock(range, true, false).status, STATUS_SUCCESS);
+    let unlock = (IRP_MJ_LOCK_CONTROL, IRP_MN_UNLOCK_ALL as u8);
+    assert_eq!(
+        seen(&file),
+        [unlock],
+        "once, by the last handle of the process"
+    );
+    noted().clear();
+    assert_eq!(file.close().status, STATUS_SUCCESS);
+    let majors: Vec<u32> = noted().iter().map(|noted| noted.major).collect();
+    assert_eq!(majors, [IRP_MJ_CLEANUP, IRP_MJ_CLOSE]);
 }
 
 #[test]

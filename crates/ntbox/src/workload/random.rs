@@ -10,7 +10,7 @@ use super::layout::{
     told_of_room,
 };
 use super::mapped::Mapped;
-use super::scenarios::{media, removal};
+use super::scenarios::{media, outstanding, removal};
 use super::sequences;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
@@ -32,6 +32,13 @@ const NAMES: usize = 8;
 const SHORT_NAMES: [&str; 2] = ["R~1", "R~2.X"];
 /// After so many operations a program is started.
 const OPERATIONS_OF_PROGRAM: u64 = 2000;
+
+/// What a program locks.
+const FIRST_PAGE: Range = Range {
+    offset: 0,
+    length: PAGE as i64,
+    key: 0,
+};
 
 /// Where the memory manager keeps pages, and how many.
 const PAGE_FILE: &str = "pagefile.sys";
@@ -66,9 +73,12 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             0..=1 => look(worker, root, &directory),
             2..=3 => ask_volume(worker),
             // They are ten requests and more.
-            4 if worker.one_in(4) => match worker.random.u8(..4) {
-                0..=2 => sequences::follow(worker, root, NAMES),
-                _ => sequences::tell_case_apart(worker, root),
+            4 if worker.one_in(4) => match worker.random.u8(..8) {
+                0..=3 => sequences::follow(worker, root, NAMES),
+                4 => sequences::tell_case_apart(worker, root),
+                5 => sequences::open_by_id(worker, root, NAMES),
+                6 => outstanding::watches(worker, root),
+                _ => outstanding::oplock(worker, root),
             },
             5 => mapped.touch(worker),
             6 => swap(worker, page_file.as_ref()),
@@ -116,7 +126,7 @@ fn swap(worker: &mut Worker, page_file: Option<&PageFile>) {
     }
 }
 
-/// A program begins, opens its own file and ends, in a process of its own.
+/// A program begins, opens its own file, locks what it has inherited and ends, in a process of its own.
 fn start_program(worker: &mut Worker, root: &str) {
     let path = format!("{root}\\program.exe");
     let built = worker.open(&path, |open| {
@@ -135,18 +145,27 @@ fn start_program(worker: &mut Worker, root: &str) {
     let image = worker.map(&path, &program, Mapping::Image);
     let full = worker.full(&path);
     let name = full.clone();
-    let ran = program.run_program(&name, move || {
+    let ran = program.run_program_with_it(&name, move |inherited| {
+        let mut seen = Vec::new();
         let opened = create_file(&CreateParameters::new(&full));
-        let closed = opened.file.map(File::close);
-        (opened.outcome, closed)
+        seen.push(("create in its process", opened.outcome));
+        seen.extend(
+            opened
+                .file
+                .map(|file| ("close in its process", file.close())),
+        );
+        if let Some(file) = inherited {
+            // Given back when the process closes its last handle, though its parent has one.
+            seen.push(("lock in its process", file.lock(FIRST_PAGE, true, true)));
+            seen.push(("close in its process", file.close()));
+        }
+        seen
     });
     // A driver may refuse it.
-    if let Ok((opened, closed)) = ran {
-        worker.note("create in its process", &path, &opened, Mask::None);
-        if let Some(closed) = closed {
-            worker.note("close in its process", &path, &closed, Mask::None);
-        }
+    for (call, outcome) in ran.unwrap_or_default() {
+        worker.note(call, &path, &outcome, Mask::None);
     }
+    worker.retried("read", &path, Mask::None, || program.read(Some(0), 2));
     worker.close(&path, program);
     drop(image);
     let gone = worker.open(&path, |open| {
@@ -479,9 +498,15 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
             worker.retried("flush", path, Mask::None, || file.flush());
         }
         13 => {
-            let target = format!("r{}", worker.random.usize(..NAMES));
+            let new = name(root, worker.random.usize(..NAMES));
             let (link, flags) = (worker.one_in(3), name_flags(worker));
-            let information = rename_information(&target, flags);
+            // Of a whole name the I/O manager opens the directory.
+            let whole = worker.random.bool().then(|| worker.full(&new));
+            let simple = new
+                .strip_prefix(root)
+                .unwrap_or(&new)
+                .trim_start_matches('\\');
+            let information = rename_information(whole.as_deref().unwrap_or(simple), flags);
             let (call, class) = match (link, flags > FILE_RENAME_REPLACE_IF_EXISTS) {
                 (false, false) => ("rename", FileRenameInformation),
                 (false, true) => ("rename", FileRenameInformationEx),
@@ -492,7 +517,7 @@ fn operate(worker: &mut Worker, root: &str, open: &mut Open) {
                 file.set_information(class, &information)
             });
             if named.is_success() && !link {
-                open.path = format!("{root}\\{target}");
+                open.path = new;
             }
         }
         14 => {

@@ -1,10 +1,12 @@
 //! Requests of the random workload that belong together.
 
-use super::layout::Mask;
+use super::layout::{Mask, i64_at};
+use super::random::name;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::user::access::{
-    DELETE, FILE_LIST_DIRECTORY, FILE_WRITE_ATTRIBUTES, READ, SYNCHRONIZE, WRITE,
+    DELETE, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_WRITE_ATTRIBUTES, READ, SYNCHRONIZE,
+    WRITE,
 };
 use crate::user::{File, query_attributes};
 
@@ -61,6 +63,35 @@ pub(super) fn follow(worker: &mut Worker, root: &str, names: usize) {
         link.set_information(FileDispositionInformation, &[1])
     });
     worker.close(&path, link);
+}
+
+/// Opens one of the `names` files by its id.
+pub(super) fn open_by_id(worker: &mut Worker, root: &str, names: usize) {
+    let path = name(root, worker.random.usize(..names));
+    let named = worker.open(&path, |open| {
+        open.access(FILE_READ_ATTRIBUTES | SYNCHRONIZE)
+            .options(synchronous(0))
+    });
+    let Some(named) = named else { return };
+    let id = worker.retried("query information", &path, Mask::All, || {
+        named.query_information(FileInternalInformation, 8)
+    });
+    let found = id.is_success().then(|| i64_at(&id.data, 0) as u64);
+    let file = found.and_then(|id| {
+        worker.open("\\", |open| {
+            open.access(FILE_READ_ATTRIBUTES | SYNCHRONIZE)
+                .options(synchronous(FILE_NON_DIRECTORY_FILE))
+                .by_id(id)
+        })
+    });
+    if let Some(file) = file {
+        let mask = Mask::File(FileStandardInformation);
+        worker.retried("query information", "\\", mask, || {
+            file.query_information(FileStandardInformation, 24)
+        });
+        worker.close("\\", file);
+    }
+    worker.close(&path, named);
 }
 
 /// Opens a reparse point, or what is to become one.

@@ -36,6 +36,7 @@ const SYNCHRONIZE: u32 = 0x10_0000;
 
 static PROCEDURES: Procedures = Procedures {
     closed: Some(last_handle_closed),
+    left: None,
     delete: |_| (),
 };
 

@@ -16,8 +16,10 @@ use super::super::{
 use super::buffer::Buffer;
 use super::{File, Pending, finish, finish_now};
 use crate::nt::{DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, NTSTATUS};
+use crate::processor::handle;
 use crate::processor::thread::from_user_mode;
 use std::ffi::c_void;
+use std::ptr::without_provenance_mut;
 
 /// A service that gives, or takes, a buffer of a class.
 type QueryClass = unsafe fn(HANDLE, *mut IO_STATUS_BLOCK, *mut c_void, u32, i32) -> NTSTATUS;
@@ -306,6 +308,32 @@ impl File {
         body: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, NTSTATUS> {
         from_user_mode(|| process::run(self.handle, name, body))
+    }
+
+    /// As [`run_program`](Self::run_program); the process inherits a handle of this file.
+    ///
+    /// # Errors
+    /// As [`process::run`].
+    pub fn run_program_with_it<R: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce(Option<Self>) -> R + Send + 'static,
+    ) -> Result<R, NTSTATUS> {
+        let Self {
+            asynchronous,
+            passes_events,
+            ..
+        } = *self;
+        // A number, as a new process learns it: it ends before this handle is closed.
+        let handle = self.handle.addr();
+        self.run_program(name, move || {
+            let inherited = from_user_mode(|| handle::duplicate(without_provenance_mut(handle)));
+            body(inherited.ok().map(|handle| Self {
+                handle,
+                asynchronous,
+                passes_events,
+            }))
+        })
     }
 
     /// Reads in the pages of the cache, as a file server does.

@@ -23,7 +23,7 @@ mod follow;
 mod generate;
 pub mod observation;
 pub mod operation;
-mod oplock;
+pub mod oplock;
 mod perform;
 pub mod runner;
 pub mod shrink;

@@ -204,7 +204,7 @@ fn is_acknowledged(ended: &Outcome) -> bool {
 }
 
 /// A control about an oplock, until it has ended or is outstanding for good.
-fn control<'a>(owner: &'a File, code: u32, input: &[u8], room: u32) -> Pending<'a> {
+pub fn control<'a>(owner: &'a File, code: u32, input: &[u8], room: u32) -> Pending<'a> {
     identity::announce_next();
     let mut pending = owner.start_fs_control(code, input, room);
     settle(&mut pending);

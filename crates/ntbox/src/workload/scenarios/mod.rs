@@ -5,7 +5,7 @@
 mod classes;
 pub mod media;
 mod names;
-mod outstanding;
+pub(super) mod outstanding;
 pub mod removal;
 
 use super::layout::Mask;

@@ -1,6 +1,7 @@
 //! Requests that stay outstanding: locks that wait, watches, and cancellation.
 
 use super::super::layout::{Mask, changed_name};
+use super::super::program::oplock;
 use super::super::worker::{Worker, synchronous};
 use super::{BUFFER, finish, make, open_directory, settled, still_outstanding};
 use crate::io_manager::identity;
@@ -106,7 +107,7 @@ fn first_waits(worker: &mut Worker, path: &str, first: &File, range: Range) -> b
 
 /// Change notifications: satisfied by a change, cancelled. The first watch of a handle
 /// fixes what the handle watches for, so each kind of change has a handle of its own.
-pub(super) fn watches(worker: &mut Worker, root: &str) {
+pub(in super::super) fn watches(worker: &mut Worker, root: &str) {
     let path = format!("{root}\\watched");
     let child = format!("{path}\\child");
     let names = 0x3;
@@ -145,19 +146,33 @@ pub(super) fn watches(worker: &mut Worker, root: &str) {
     finish(worker, &path, directory);
 }
 
-/// An oplock that nobody breaks, given up.
-pub(super) fn oplock(worker: &mut Worker, root: &str) {
+/// An oplock that is given up, or broken by an open that does not wait.
+pub(in super::super) fn oplock(worker: &mut Worker, root: &str) {
     let path = format!("{root}\\shared");
     let Some(file) = make(worker, &path, 0, &[5; 64]) else {
         return;
     };
-    let mut request = file.start_fs_control(FSCTL_REQUEST_OPLOCK_LEVEL_1, &[], 0);
+    let mut request = oplock::control(&file, FSCTL_REQUEST_OPLOCK_LEVEL_1, &[], 0);
     // Not every file system grants it.
-    if request.is_outstanding() {
-        request.cancel();
+    let broken = request.is_outstanding() && worker.random.bool();
+    if broken {
+        let other = worker.open(&path, |open| {
+            open.access(READ | SYNCHRONIZE)
+                .options(synchronous(FILE_COMPLETE_IF_OPLOCKED))
+        });
+        if let Some(other) = other {
+            worker.close(&path, other);
+        }
     }
+    // Which comes too late if it is broken.
+    request.cancel();
     let seen = settled(worker, &path, "an oplock", request);
     worker.note("oplock", &path, &seen, Mask::None);
+    if broken {
+        worker.retried("acknowledge", &path, Mask::None, || {
+            file.fs_control(FSCTL_OPLOCK_BREAK_ACK_NO_2, &[], 0)
+        });
+    }
     finish(worker, &path, file);
 }
 
