@@ -794,6 +794,11 @@ caught! {
     a_parameter_freed_in_its_list_is_caught = "parameter-freed-in-list";
     /// V (locks): a worker that ends its thread.
     a_worker_that_ends_its_thread_is_caught = "worker-terminates";
+    an_entry_that_ends_its_thread_is_caught = "entry-terminates";
+    /// V (devices): a handle of the system that is no kernel handle.
+    a_handle_that_an_entry_leaves_is_caught = "entry-handle-left";
+    /// V (pool): a request that is built and forgotten.
+    a_built_request_that_is_forgotten_is_caught = "built-request-forgotten";
     /// V (locks): a thread that is not attached.
     detaching_from_nothing_is_caught = "detached-from-nothing";
     returning_attached_is_caught = "returns-attached";

@@ -264,6 +264,13 @@ unsafe extern "win64" fn terminate_system_thread(status: NTSTATUS, caller: usize
         return STATUS_INVALID_PARAMETER;
     }
     system_thread::terminate(status);
+    if thread::current().is_system() {
+        violation(
+            &rules::WORKER_TERMINATED,
+            "the thread is the system's, and was not made by PsCreateSystemThread".to_owned(),
+            &[("called by", caller)],
+        );
+    }
     STATUS_INVALID_PARAMETER
 }
 

@@ -257,7 +257,11 @@ fn check_leftovers(loaded: &Loaded) {
     let mut own = Vec::new();
     irp::for_each_live(|irp, site| {
         // SAFETY: the request is alive during the visit.
-        let is_its_own = unsafe { irp::made(irp) } != Some(Made::Threaded);
+        let threaded = unsafe { irp::made(irp) } == Some(Made::Threaded);
+        // SAFETY: as above.
+        let (at, count) = unsafe { ((*irp).CurrentLocation, (*irp).StackCount) };
+        // One that was sent, and is its thread's, is freed by completion.
+        let is_its_own = !threaded || at > count;
         if is_its_own && loaded.image.contains(site) {
             own.push((irp as usize, site));
         }

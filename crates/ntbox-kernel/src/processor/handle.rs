@@ -140,14 +140,14 @@ pub fn access_of_handle(handle: HANDLE) -> Result<u32, NTSTATUS> {
         .ok_or(STATUS_INVALID_HANDLE)
 }
 
-/// The kernel handles that code of the image has opened and nobody has closed, with who opened each.
+/// The handles that code of the image has opened and nobody has closed, with who opened each. Those of a program are
+/// closed when it ends; kernel handles are the system's, as are all that its threads open.
 pub fn left_by(image: &Image) -> Vec<(usize, usize)> {
+    let system = process::system().id();
     let table = locked(&TABLE);
-    let kernel = table
-        .entries
-        .iter()
-        .filter(|(value, _)| is_kernel_handle(**value as HANDLE));
-    kernel
+    let of_system = table.entries.iter();
+    of_system
+        .filter(|(_, entry)| entry.process == system)
         .map(|(value, entry)| (*value, entry.opened_by))
         .filter(|(_, site)| image.contains(*site))
         .collect()
@@ -189,7 +189,8 @@ pub fn close_handle(handle: HANDLE) -> NTSTATUS {
         .load(Ordering::Acquire)
         > 1;
     let of_process = |other: &Entry| (other.object, other.process) == (entry.object, entry.process);
-    let left = others && !table.entries.values().any(of_process);
+    // A driver closes its own in the middle of the file's requests, under whose lock locks are given back.
+    let left = others && !is_kernel_handle(handle) && !table.entries.values().any(of_process);
     drop(table);
     let object = entry.object as *mut c_void;
     // SAFETY: as above.

@@ -273,7 +273,7 @@ fn context() -> Context {
 }
 
 /// The thread that runs. A host thread that [`spawn`] did not start belongs to
-/// the user process.
+/// the user process, but for the main one, which is the system's.
 #[inline]
 pub fn current() -> &'static Thread {
     match CURRENT.get() {
@@ -290,7 +290,12 @@ extern "win64" fn unregistered() -> &'static Thread {
         .name()
         .unwrap_or("unnamed")
         .to_owned();
-    register(name, process::user())
+    // The first one loads and unloads drivers, which is a worker thread's of the system to do.
+    let process = match name.as_str() {
+        "main" => process::system(),
+        _ => process::user(),
+    };
+    register(name, process)
 }
 
 /// The thread whose object this is.

@@ -3,10 +3,12 @@
 use super::failure::Failure;
 use super::watchdog::Watchdog;
 use ntbox::nt::Status;
+use ntbox::processor::thread;
 use ntbox::user::access::{READ, WRITE};
 use ntbox::user::{CreateParameters, File, create_file};
 use ntbox::workload::worker::synchronous;
 use serde::Serialize;
+use std::sync::mpsc::channel;
 
 /// Bytes of the buffer for an answer.
 const ANSWER: u32 = 4096;
@@ -79,10 +81,32 @@ fn nt_name(device: &str) -> String {
     }
 }
 
-/// Sends the requests in order. The devices stay open as long as what comes back: a filter may stop
+/// What they gave, and the devices, which stay open as long as these.
+type Sent = Result<(Vec<Answer>, Vec<File>), Failure>;
+
+/// Sends the requests in order, as a program does. The devices stay open as long as what comes back: a filter may stop
 /// when its program closes.
-pub fn send(controls: &[Control]) -> Result<(Vec<Answer>, Vec<File>), Failure> {
+pub fn send(controls: &[Control]) -> Sent {
+    if controls.is_empty() {
+        return Ok(Default::default());
+    }
     let _watchdog = Watchdog::start("control requests");
+    let controls = controls.to_vec();
+    let (tell, told) = channel();
+    let program = thread::spawn("control requests", move || {
+        // Whoever listens waits for it.
+        let _heard = tell.send(send_all(&controls));
+    });
+    let sent = told.recv();
+    let ended = program.join();
+    sent.ok().filter(|_| ended.is_ok()).unwrap_or_else(|| {
+        Err(Failure::Failed(
+            "the control requests ended by a panic of the box".to_owned(),
+        ))
+    })
+}
+
+fn send_all(controls: &[Control]) -> Sent {
     let mut answers = Vec::new();
     let mut open: Vec<(&str, File)> = Vec::new();
     for control in controls {

@@ -47,12 +47,24 @@ fn service() -> UNICODE_STRING {
     unicode_literal!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\bad_drivers")
 }
 
-/// In DriverEntry: a link is made, by which programs find the driver.
+/// In DriverEntry: a link is made, by which programs find the driver, and the key of the service is looked at.
 pub unsafe fn at_entry() {
     let (mut link, mut target) = (link(), unicode_literal!("\\Device\\BadDrivers"));
     let made = ntddk::IoCreateSymbolicLink(&raw mut link, &raw mut target); // MISTAKE: symbolic-link-left
     // Another copy of the driver may have it.
     LINKED.store(made == STATUS_SUCCESS, Ordering::Relaxed);
+    let mut name = service();
+    let mut attributes = attributes(&mut name);
+    // DriverEntry runs in the system's process, so that the handle is the system's all the same.
+    attributes.Attributes = OBJ_CASE_INSENSITIVE;
+    let mut key = null_mut();
+    let opened = ntddk::ZwOpenKey(&raw mut key, KEY_READ, &raw mut attributes); // MISTAKE: entry-handle-left
+    if opened == STATUS_SUCCESS && !is(Mistake::EntryHandleLeft) {
+        let _ = ntddk::ZwClose(key);
+    }
+    if is(Mistake::EntryTerminates) {
+        let _ = ntddk::PsTerminateSystemThread(STATUS_SUCCESS); // MISTAKE: entry-terminates
+    }
 }
 
 /// In DriverUnload.

@@ -381,6 +381,12 @@ mistakes! {
     WorkerReturnsInCriticalRegion = "worker-returns-in-critical-region";
     /// A worker routine ends its thread.
     WorkerTerminates = "worker-terminates";
+    /// DriverEntry ends its thread, which is the system's.
+    EntryTerminates = "entry-terminates";
+    /// DriverEntry leaves a handle open that is no kernel handle.
+    EntryHandleLeft = "entry-handle-left";
+    /// A request is built, and neither sent nor freed.
+    BuiltRequestForgotten = "built-request-forgotten";
     /// A thread is detached from a process that it was not attached to.
     DetachedFromNothing = "detached-from-nothing";
     /// A dispatch routine returns without KeUnstackDetachProcess.

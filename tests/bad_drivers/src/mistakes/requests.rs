@@ -8,6 +8,7 @@ use crate::kernel::{
 };
 use core::ffi::c_void;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
 use wdk_sys::{
     _EVENT_TYPE, DISPATCH_LEVEL, IO_STATUS_BLOCK, IRP_MJ_CLEANUP, IRP_MJ_DEVICE_CONTROL,
     IRP_MJ_FLUSH_BUFFERS, IRP_MJ_QUERY_INFORMATION, KEVENT, KIRQL, NTSTATUS, PDEVICE_OBJECT, PIRP,
@@ -35,6 +36,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::RequestFreedInUse, IRP_MJ_QUERY_INFORMATION) => Some(free_in_use),
         (Mistake::RequestReusedInUse, IRP_MJ_QUERY_INFORMATION) => Some(reuse_in_use),
         (Mistake::BuiltRequestReused, IRP_MJ_QUERY_INFORMATION) => Some(reuse_built),
+        (Mistake::BuiltRequestForgotten, IRP_MJ_QUERY_INFORMATION) => Some(forget_built),
         (Mistake::ChargedRequestInitialized, IRP_MJ_QUERY_INFORMATION) => Some(initialize_charged),
         (Mistake::AllocatedRequestInitialized, IRP_MJ_QUERY_INFORMATION) => {
             Some(initialize_allocated)
@@ -128,6 +130,22 @@ unsafe fn own_flush(device: PDEVICE_OBJECT, irp: PIRP) -> PIRP {
         set_completion_routine(own, stop, null_mut());
     }
     own
+}
+
+/// Builds a request once, which it is for the driver to send, or else to free.
+unsafe extern "C" fn forget_built(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    static BUILT: AtomicBool = AtomicBool::new(false);
+    // SAFETY: a structure of integers and pointers.
+    static mut EVENT: KEVENT = unsafe { core::mem::zeroed() };
+    if !BUILT.swap(true, Ordering::AcqRel) {
+        ntddk::KeInitializeEvent(&raw mut EVENT, _EVENT_TYPE::NotificationEvent, 0);
+        let (flush, below, nothing) = (IRP_MJ_FLUSH_BUFFERS, lower(device), null_mut());
+        let (event, result) = (&raw mut EVENT, &raw mut RESULT);
+        let build = ntddk::IoBuildSynchronousFsdRequest;
+        let start = null_mut();
+        build(flush, below, nothing, 0, start, event, result); // MISTAKE: built-request-forgotten
+    }
+    dispatch(device, irp)
 }
 
 /// Waits for a flush with an event that is signalled, so that the wait ends at once.

@@ -259,9 +259,9 @@ rules! { PoolAndLocks;
     WORKER_TERMINATED = {
         name: "WorkerTerminated",
         code: "0xE9 ACTIVE_EX_WORKER_THREAD_TERMINATION",
-        checks: "A worker routine calls PsTerminateSystemThread, which would end a thread of the system",
+        checks: "A worker routine, DriverEntry or DriverUnload calls PsTerminateSystemThread, which would end a thread of the system",
         source: "debugger/bug-check-0xe9--active-ex-worker-thread-termination",
-        detected_by: "PsTerminateSystemThread: whether the thread runs a work item",
+        detected_by: "PsTerminateSystemThread: whether the thread runs a work item, or is one of the system that PsCreateSystemThread did not make",
         should: "return from a worker routine; call PsTerminateSystemThread in threads of PsCreateSystemThread",
         proof: BadDriver("worker-terminates"),
     };
