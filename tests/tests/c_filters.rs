@@ -186,6 +186,35 @@ fn what_is_not_handled_is_reported_as_it_was() {
     }
 }
 
+/// Routines for strings and memory raise where a program's pointer leads nowhere; without a handler, and in the
+/// system's memory, that is a fault.
+#[test]
+fn strings_of_programs_raise_where_they_are_not_there() {
+    let filter = build("strings", Compiler::Msvc);
+    run("run", &[&filter], &["--ops", "50"])
+        .expect_code(0)
+        .expect_output("strings: 35 raised, 0 did not");
+    let wrong = [
+        (
+            "UNGUARDED",
+            "PageFault",
+            "called by strings, reads 0x10000",
+        ),
+        (
+            "FREED",
+            "UseAfterFree",
+            "called by strings, reads offset 0",
+        ),
+    ];
+    for (mistake, rule, what) in wrong {
+        let filter = build_with_mistake("strings", Compiler::Msvc, mistake);
+        run("run", &[&filter], &["--ops", "50"])
+            .expect_code(1)
+            .expect_output(&format!("violation of {rule}"))
+            .expect_output(what);
+    }
+}
+
 /// Handlers have what is left of the kernel stack, and once an exception was raised there is no more of it.
 #[test]
 fn the_kernel_stack_ends_where_it_does_whatever_was_raised() {

@@ -42,10 +42,10 @@ super::table! {
     caller(6) "FsRtlFastCheckLockForWrite" => file_locks::fast_check_write,
     caller(2) "FsRtlGetNextFileLock" => file_locks::get_next,
 
-    caller(4) "FsRtlIsNameInExpression" => names::is_name_in_expression,
-    "FsRtlDoesNameContainWildCards" => names::does_name_contain_wild_cards,
-    "FsRtlDissectName" => names::dissect_name,
-    "FsRtlAreNamesEqual" => names::are_names_equal,
+    touches(4) "FsRtlIsNameInExpression" => names::is_name_in_expression,
+    touches "FsRtlDoesNameContainWildCards" => names::does_name_contain_wild_cards,
+    touches "FsRtlDissectName" => names::dissect_name,
+    touches "FsRtlAreNamesEqual" => names::are_names_equal,
 
     caller(2) "FsRtlAllocateExtraCreateParameterList" => ecp::allocate_list,
     caller(1) "FsRtlFreeExtraCreateParameterList" => ecp::free_list,

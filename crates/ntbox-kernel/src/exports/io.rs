@@ -133,7 +133,7 @@ super::table! {
     caller(1) "IoSetThreadHardErrorMode" => verification::set_thread_hard_error_mode,
     caller(3) "IoRaiseHardError" => verification::raise_hard_error,
     caller(3) "IoRaiseInformationalHardError" => verification::raise_informational_hard_error,
-    caller(3) "IoCheckEaBufferValidity" => extended_attributes::check_buffer,
+    touches(3) "IoCheckEaBufferValidity" => extended_attributes::check_buffer,
 
     "IoGetStackLimits" => stack_limits::get_stack_limits,
     "IoGetRemainingStackSize" => stack_limits::get_remaining_stack_size,

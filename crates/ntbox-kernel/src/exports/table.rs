@@ -46,6 +46,8 @@ impl Export {
 /// - `caller(N) "NtName" => function`: N documented arguments, and the function
 ///   takes the caller's address behind them (`usize`)
 /// - `raises(N) "NtName" => function`: as `caller(N)`, and the function may raise an exception
+/// - `touches "NtName" => function`, `touches(N) …` as `caller(N)`: where memory of a program that the function reads or
+///   writes is not there, it is abandoned, and the driver gets the exception. It locks nothing, and calls no driver
 /// - `bare "NtName" => function`: no thunk; assembly that works on the driver's stack
 /// - `data "NtName" => STATIC`
 macro_rules! table {
@@ -67,6 +69,18 @@ macro_rules! entries {
         $crate::exports::table::entries!([$($done)*
             $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
                 $crate::exports::table::raising!($count, $function)),
+        ] $($($rest)*)?)
+    };
+    ([$($done:tt)*] touches($count:tt) $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::exports::table::entries!([$($done)*
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
+                $crate::exports::table::thunk!((touches $count), $function)),
+        ] $($($rest)*)?)
+    };
+    ([$($done:tt)*] touches $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::exports::table::entries!([$($done)*
+            $crate::exports::Export::new($name, $crate::exports::Kind::Routine,
+                $crate::exports::table::thunk!(touches, $function)),
         ] $($($rest)*)?)
     };
     ([$($done:tt)*] wide $name:literal => $function:path $(, $($rest:tt)*)?) => {
@@ -109,10 +123,28 @@ macro_rules! thunk {
 /// Defines the function `$name` as [`thunk`].
 macro_rules! define_thunk {
     ($name:ident, plain, $f:path) => {
-        $crate::exports::table::define_thunk!(@define $name, $f, 12, [4 5 6 7 8 9 10 11], "", [], []);
+        $crate::exports::table::define_thunk!(@define $name, $f, 12, [4 5 6 7 8 9 10 11], "", 0, [], [], []);
     };
     ($name:ident, wide, $f:path) => {
-        $crate::exports::table::define_thunk!(@define $name, $f, 16, [4 5 6 7 8 9 10 11 12 13 14], "", [], []);
+        $crate::exports::table::define_thunk!(@define $name, $f, 16, [4 5 6 7 8 9 10 11 12 13 14], "", 0, [], [], []);
+    };
+    ($name:ident, touches, $f:path) => {
+        $crate::exports::table::define_thunk!(@touches $name, $f, 12, [4 5 6 7 8 9 10 11], "");
+    };
+    ($name:ident, (touches 1), $f:path) => {
+        $crate::exports::table::define_thunk!(@touches $name, $f, 0, [], "mov rdx, r10");
+    };
+    ($name:ident, (touches 2), $f:path) => {
+        $crate::exports::table::define_thunk!(@touches $name, $f, 0, [], "mov r8, r10");
+    };
+    ($name:ident, (touches 3), $f:path) => {
+        $crate::exports::table::define_thunk!(@touches $name, $f, 0, [], "mov r9, r10");
+    };
+    ($name:ident, (touches 4), $f:path) => {
+        $crate::exports::table::define_thunk!(@touches $name, $f, 5, [], "mov [rsp + 32], r10");
+    };
+    ($name:ident, (touches 5), $f:path) => {
+        $crate::exports::table::define_thunk!(@touches $name, $f, 6, [4], "mov [rsp + 40], r10");
     };
     ($name:ident, 0, $f:path) => {
         $crate::exports::table::define_thunk!(@caller $name, $f, (usize), 0, [], "mov rcx, r10");
@@ -161,11 +193,33 @@ macro_rules! define_thunk {
         const _: () = {
             let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
         };
-        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller, [], []);
+        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller, 0, [], [], []);
+    };
+    // The registers that the compiler's code would give back are kept for `exception::abandon`.
+    (@touches $name:ident, $f:path, $slots:literal, [$($stack:literal)*], $caller:literal) => {
+        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller, 160,
+            [
+                "movaps [rsp + {frame} - 160], xmm6"
+                "movaps [rsp + {frame} - 144], xmm7"
+                "movaps [rsp + {frame} - 128], xmm8"
+                "movaps [rsp + {frame} - 112], xmm9"
+                "movaps [rsp + {frame} - 96], xmm10"
+                "movaps [rsp + {frame} - 80], xmm11"
+                "movaps [rsp + {frame} - 64], xmm12"
+                "movaps [rsp + {frame} - 48], xmm13"
+                "movaps [rsp + {frame} - 32], xmm14"
+                "movaps [rsp + {frame} - 16], xmm15"
+                "mov rax, gs:[0x28]"
+                "mov qword ptr [rax + {touches}], 1"
+            ],
+            [],
+            ["mov qword ptr [r11 + {touches}], 0"]
+            touches = const $crate::pe_image::crossing::TOUCHES,
+        );
     };
     // What a `Call` of `pe_image::crossing` holds is pushed; arguments from the fifth on are copied.
     (@define $name:ident, $f:path, $slots:literal, [$($stack:literal)*], $caller:literal,
-        [$($behind:literal)*], [$($end:literal)*] $($operands:tt)*) => {
+        $room:literal, [$($before:literal)*], [$($behind:literal)*], [$($end:literal)*] $($operands:tt)*) => {
         #[unsafe(naked)]
         unsafe extern "win64" fn $name() {
             core::arch::naked_asm!(
@@ -199,6 +253,7 @@ macro_rules! define_thunk {
                     concat!("mov rax, [r11 + 8 + 8 * ", $stack, "]"),
                     concat!("mov [rsp + 8 * ", $stack, "], rax"),
                 )*
+                $($before,)*
                 $caller,
                 "call {function}",
                 $($behind,)*
@@ -215,7 +270,7 @@ macro_rules! define_thunk {
                 call = const $crate::pe_image::crossing::CALL,
                 host = const $crate::pe_image::crossing::HOST,
                 // A slot for each argument, of which the first four are shadow space.
-                frame = const if $slots > 4 { ($slots as usize).next_multiple_of(2) * 8 } else { 32 },
+                frame = const $room + if $slots > 4 { ($slots as usize).next_multiple_of(2) * 8 } else { 32 },
                 function = sym $f,
                 thunk = sym $name,
                 traps_behind = const $crate::pe_image::crossing::TRAPS_BEHIND,
@@ -245,7 +300,7 @@ macro_rules! raising {
         };
         #[expect(unsafe_code, reason = "stacks are changed in assembly")]
         const THUNK: *const () = {
-            $crate::exports::table::define_thunk!(@define thunk, $f, 6, [$($stack)*], $caller,
+            $crate::exports::table::define_thunk!(@define thunk, $f, 6, [$($stack)*], $caller, 0, [],
                 ["mov [rsp + 32], rax" "call {has_raised}" "mov r10, rax" "mov rax, [rsp + 32]"],
                 ["test r10b, r10b" "jnz {raise}"]
                 has_raised = sym $crate::processor::exception::has_raised,

@@ -78,6 +78,8 @@ struct Crossing {
     top: Cell<usize>,
     /// Not 0: the next call of the box that returns to a driver has its instructions trap.
     traps_behind: Cell<usize>,
+    /// Not 0: the call of the box that runs may be abandoned.
+    touches: Cell<usize>,
 }
 
 thread_local! {
@@ -89,6 +91,7 @@ thread_local! {
             limit: Cell::new(0),
             top: Cell::new(0),
             traps_behind: Cell::new(0),
+            touches: Cell::new(0),
         }
     };
 }
@@ -110,6 +113,7 @@ pub(crate) const CALL: usize = offset_of!(Crossing, entered) + offset_of!(Entere
 pub(crate) const STACK: usize = offset_of!(Crossing, entered) + offset_of!(Entered, stack);
 pub(crate) const HOST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, host);
 pub(crate) const TRAPS_BEHIND: usize = offset_of!(Crossing, traps_behind);
+pub(crate) const TOUCHES: usize = offset_of!(Crossing, touches);
 const REQUEST: usize = offset_of!(Crossing, entered) + offset_of!(Entered, request);
 const NEXT: usize = offset_of!(Crossing, next);
 const NEXT_REQUEST: usize = offset_of!(Crossing, next_request);
@@ -121,6 +125,11 @@ const TOP: usize = offset_of!(Crossing, top);
 pub fn prepare(limit: usize, top: usize) -> usize {
     exchange_stack((limit, top, top));
     HERE.with(|here| std::ptr::from_ref(here).expose_provenance())
+}
+
+/// True while a driver's call of the box runs that may be abandoned where memory of a program is not there.
+pub fn touches() -> bool {
+    HERE.with(|here| here.touches.get() != 0)
 }
 
 /// True once [`prepare`] was called in this thread.

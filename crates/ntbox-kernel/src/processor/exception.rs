@@ -30,7 +30,7 @@ mod search;
 mod unwind;
 
 pub use context::{Context, Record};
-pub use guard::{abandon, touch};
+pub use guard::abandon;
 pub use raise::{
     Touch, has_raised, is_unwanted, raise, raise_at_caller, raise_by_fault, raise_continuable,
     raise_memory, raise_record,

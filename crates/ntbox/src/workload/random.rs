@@ -76,7 +76,10 @@ pub fn run(worker: &mut Worker, root: &str, operations: u64) {
             4 if worker.one_in(4) => match worker.random.u8(..8) {
                 0..=3 => sequences::follow(worker, root, NAMES),
                 4 => sequences::tell_case_apart(worker, root),
-                5 => sequences::open_by_id(worker, root, NAMES),
+                5 => {
+                    let path = name(root, worker.random.usize(..NAMES));
+                    sequences::open_by_id(worker, &path);
+                }
                 6 => outstanding::watches(worker, root),
                 _ => outstanding::oplock(worker, root),
             },

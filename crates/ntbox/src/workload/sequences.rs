@@ -1,7 +1,6 @@
 //! Requests of the random workload that belong together.
 
 use super::layout::{Mask, i64_at};
-use super::random::name;
 use super::worker::{Worker, synchronous};
 use crate::nt::*;
 use crate::user::access::{
@@ -65,15 +64,14 @@ pub(super) fn follow(worker: &mut Worker, root: &str, names: usize) {
     worker.close(&path, link);
 }
 
-/// Opens one of the `names` files by its id.
-pub(super) fn open_by_id(worker: &mut Worker, root: &str, names: usize) {
-    let path = name(root, worker.random.usize(..names));
-    let named = worker.open(&path, |open| {
+/// Opens a file by its id.
+pub(super) fn open_by_id(worker: &mut Worker, path: &str) {
+    let named = worker.open(path, |open| {
         open.access(FILE_READ_ATTRIBUTES | SYNCHRONIZE)
             .options(synchronous(0))
     });
     let Some(named) = named else { return };
-    let id = worker.retried("query information", &path, Mask::All, || {
+    let id = worker.retried("query information", path, Mask::All, || {
         named.query_information(FileInternalInformation, 8)
     });
     let found = id.is_success().then(|| i64_at(&id.data, 0) as u64);
@@ -91,7 +89,7 @@ pub(super) fn open_by_id(worker: &mut Worker, root: &str, names: usize) {
         });
         worker.close("\\", file);
     }
-    worker.close(&path, named);
+    worker.close(path, named);
 }
 
 /// Opens a reparse point, or what is to become one.

@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::processor::exception;
 use crate::verifier::{rules, violation};
 
 type Bytes = *mut u8;
@@ -35,10 +34,8 @@ pub unsafe extern "win64" fn move_bytes(
     length: usize,
     _caller: usize,
 ) -> Bytes {
-    exception::touch(&[target.addr(), source.addr()], || {
-        // SAFETY: the driver passes `length` bytes each; they may overlap.
-        unsafe { target.copy_from(source, length) };
-    });
+    // SAFETY: the driver passes `length` bytes each; they may overlap.
+    unsafe { target.copy_from(source, length) };
     target
 }
 
@@ -49,10 +46,8 @@ pub unsafe extern "win64" fn set(
     length: usize,
     _caller: usize,
 ) -> Bytes {
-    exception::touch(&[target.addr()], || {
-        // SAFETY: the driver passes `length` bytes.
-        unsafe { target.write_bytes(value as u8, length) };
-    });
+    // SAFETY: the driver passes `length` bytes.
+    unsafe { target.write_bytes(value as u8, length) };
     target
 }
 
@@ -63,15 +58,11 @@ pub unsafe extern "win64" fn compare(
     length: usize,
     _caller: usize,
 ) -> i32 {
-    let mut order = 0;
-    exception::touch(&[a.addr(), b.addr()], || {
-        // SAFETY: the driver passes `length` bytes each.
-        let a = unsafe { std::slice::from_raw_parts(a, length) };
-        // SAFETY: as above.
-        let b = unsafe { std::slice::from_raw_parts(b, length) };
-        order = a.cmp(b) as i32;
-    });
-    order
+    // SAFETY: the driver passes `length` bytes each.
+    let a = unsafe { std::slice::from_raw_parts(a, length) };
+    // SAFETY: as above.
+    let b = unsafe { std::slice::from_raw_parts(b, length) };
+    a.cmp(b) as i32
 }
 
 /// `memchr`.

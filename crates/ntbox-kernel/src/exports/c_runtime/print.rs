@@ -197,12 +197,12 @@ unsafe fn or_empty<T: Default>(target: *mut T, room: usize, count: i32) -> i32 {
     -1
 }
 
-define_thunk!(vsprintf_thunk, plain, vsprintf);
-define_thunk!(vswprintf_thunk, plain, vswprintf);
-define_thunk!(vsnprintf_thunk, plain, vsnprintf);
-define_thunk!(vsnwprintf_thunk, plain, vsnwprintf);
-define_thunk!(vsprintf_s_thunk, plain, vsprintf_s);
-define_thunk!(vswprintf_s_thunk, plain, vswprintf_s);
+define_thunk!(vsprintf_thunk, touches, vsprintf);
+define_thunk!(vswprintf_thunk, touches, vswprintf);
+define_thunk!(vsnprintf_thunk, touches, vsnprintf);
+define_thunk!(vsnwprintf_thunk, touches, vsnwprintf);
+define_thunk!(vsprintf_s_thunk, touches, vsprintf_s);
+define_thunk!(vswprintf_s_thunk, touches, vswprintf_s);
 
 /// Declares a variadic routine over one that takes a `va_list` behind `$fixed`
 /// arguments (2 or 3).

@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use crate::processor::exception;
 use std::ffi::c_void;
 
 /// `RtlCompareMemory`: bytes that are equal from the start.
@@ -12,15 +11,11 @@ pub unsafe extern "win64" fn compare(
     length: usize,
     _caller: usize,
 ) -> usize {
-    let mut equal = 0;
-    exception::touch(&[a.addr(), b.addr()], || {
-        // SAFETY: the driver passes `length` bytes each.
-        let a = unsafe { std::slice::from_raw_parts(a.cast::<u8>(), length) };
-        // SAFETY: as above.
-        let b = unsafe { std::slice::from_raw_parts(b.cast::<u8>(), length) };
-        equal = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    });
-    equal
+    // SAFETY: the driver passes `length` bytes each.
+    let a = unsafe { std::slice::from_raw_parts(a.cast::<u8>(), length) };
+    // SAFETY: as above.
+    let b = unsafe { std::slice::from_raw_parts(b.cast::<u8>(), length) };
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// `RtlZeroMemory`.
@@ -31,10 +26,8 @@ pub unsafe extern "win64" fn zero(target: *mut c_void, length: usize, caller: us
 
 /// `RtlFillMemory`.
 pub unsafe extern "win64" fn fill(target: *mut c_void, length: usize, value: u8, _caller: usize) {
-    exception::touch(&[target.addr()], || {
-        // SAFETY: the driver passes `length` bytes.
-        unsafe { target.cast::<u8>().write_bytes(value, length) };
-    });
+    // SAFETY: the driver passes `length` bytes.
+    unsafe { target.cast::<u8>().write_bytes(value, length) };
 }
 
 /// `RtlCopyMemory`, `RtlMoveMemory`: the two are one routine in NT.
@@ -44,10 +37,8 @@ pub unsafe extern "win64" fn copy(
     length: usize,
     _caller: usize,
 ) {
-    exception::touch(&[target.addr(), source.addr()], || {
-        // SAFETY: the driver passes `length` bytes each; they may overlap.
-        unsafe { target.cast::<u8>().copy_from(source.cast(), length) };
-    });
+    // SAFETY: the driver passes `length` bytes each; they may overlap.
+    unsafe { target.cast::<u8>().copy_from(source.cast(), length) };
 }
 
 /// `RtlUshortByteSwap`.

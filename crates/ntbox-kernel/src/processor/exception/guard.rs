@@ -1,54 +1,51 @@
 //! Memory of programs that a routine of the box touches for a driver: a fault there is not the box's,
 //! but raised in the driver.
 
-#![expect(unsafe_code, reason = "what faults is abandoned")]
-
 use super::USER_END;
-use super::raise::{Touch, raise_memory};
-use crate::processor::escape;
-use std::cell::Cell;
-use std::ffi::c_void;
+use super::raise::{Touch, raise_at_caller, raise_memory};
+use crate::pe_image::crossing::{self, CALL, TOUCHES};
 
-thread_local! {
-    /// Accesses may be abandoned.
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-    /// The access that was.
-    static FAILED: Cell<Option<Touch>> = const { Cell::new(None) };
-}
-
-/// Makes accesses to memory at `addresses`, on behalf of a driver. Where one is a program's and is not
-/// there, `access` is abandoned and the fault raised in the driver. It is plain copying: it owns
-/// nothing, and locks nothing.
-pub fn touch<F: FnMut()>(addresses: &[usize], mut access: F) {
-    if addresses.iter().all(|address| *address >= USER_END) {
-        access();
-        return;
-    }
-    unsafe extern "win64" fn run<F: FnMut()>(access: *mut c_void) {
-        // SAFETY: the function below passes it, and waits.
-        let access = unsafe { &mut *access.cast::<F>() };
-        access();
-    }
-    GUARDED.set(true);
-    // SAFETY: the closure is alive, and may be abandoned (contract of the callers).
-    unsafe { escape::call(run::<F>, (&raw mut access).cast()) };
-    GUARDED.set(false);
-    if let Some(touch) = FAILED.take() {
-        raise_memory(touch);
-    }
-}
-
-/// For the handler of faults: where a thread goes on that has failed at `touch`, if it can be abandoned.
+/// For the handler of faults: where a thread goes on that has failed at `touch`, if the routine that its driver has
+/// called can be abandoned (`touches` in the tables of exports).
 pub fn abandon(touch: Touch) -> Option<usize> {
-    if !GUARDED.get() || touch.address >= USER_END {
+    if touch.address >= USER_END || !crossing::touches() {
         return None;
     }
-    GUARDED.set(false);
-    FAILED.set(Some(touch));
+    raise_memory(touch);
     Some(leave as *const () as usize)
 }
 
+/// Leaves the routine as its thunk does, with the registers that the thunk has kept, and raises what is pending.
+#[unsafe(naked)]
 extern "win64" fn leave() -> ! {
-    // SAFETY: a guarded access was under way, which owns nothing.
-    unsafe { escape::leave() }
+    core::arch::naked_asm!(
+        "mov r11, gs:[0x28]",
+        "mov rax, [r11 + {call}]",
+        "movaps xmm6, [rax - 160]",
+        "movaps xmm7, [rax - 144]",
+        "movaps xmm8, [rax - 128]",
+        "movaps xmm9, [rax - 112]",
+        "movaps xmm10, [rax - 96]",
+        "movaps xmm11, [rax - 80]",
+        "movaps xmm12, [rax - 64]",
+        "movaps xmm13, [rax - 48]",
+        "movaps xmm14, [rax - 32]",
+        "movaps xmm15, [rax - 16]",
+        // A `Call`.
+        "mov r15, [rax + 16]",
+        "mov r14, [rax + 24]",
+        "mov r13, [rax + 32]",
+        "mov r12, [rax + 40]",
+        "mov rdi, [rax + 48]",
+        "mov rsi, [rax + 56]",
+        "mov rbp, [rax + 64]",
+        "mov rbx, [rax + 72]",
+        "mov qword ptr [r11 + {call}], 0",
+        "mov qword ptr [r11 + {touches}], 0",
+        "mov rsp, [rax]",
+        "jmp {raise}",
+        call = const CALL,
+        touches = const TOUCHES,
+        raise = sym raise_at_caller,
+    )
 }
