@@ -794,6 +794,9 @@ caught! {
     a_parameter_freed_in_its_list_is_caught = "parameter-freed-in-list";
     /// V (locks): a worker that ends its thread.
     a_worker_that_ends_its_thread_is_caught = "worker-terminates";
+    /// V (faults): routines that lead nowhere, by whom they were given.
+    a_wild_work_item_is_caught = "work-item-wild";
+    a_wild_notify_routine_is_caught = "process-notify-wild";
     an_entry_that_ends_its_thread_is_caught = "entry-terminates";
     /// V (devices): a handle of the system that is no kernel handle.
     a_handle_that_an_entry_leaves_is_caught = "entry-handle-left";

@@ -903,6 +903,8 @@ pub const ALL: &[Mistake] = &[
         FILES,
     ),
     at_line("worker-terminates", "WorkerTerminated", THREADS),
+    at_line("work-item-wild", "PageFault", THREADS),
+    at_line("process-notify-wild", "PageFault", NOTIFY),
     at_line("entry-terminates", "WorkerTerminated", HANDLES),
     at_line("entry-handle-left", "HandleLeftAtUnload", HANDLES),
     at_line("built-request-forgotten", "LeakAtUnload", REQUESTS),

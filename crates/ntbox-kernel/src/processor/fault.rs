@@ -23,6 +23,7 @@
 //! | `own` | faults and panics of the box itself |
 
 pub use own_fault::{FAILED, OwnFault};
+pub use wild::given;
 
 use crate::nt::Kirql;
 

@@ -381,6 +381,9 @@ mistakes! {
     WorkerReturnsInCriticalRegion = "worker-returns-in-critical-region";
     /// A worker routine ends its thread.
     WorkerTerminates = "worker-terminates";
+    /// A work item, a notify routine lead nowhere.
+    WorkItemWild = "work-item-wild";
+    ProcessNotifyWild = "process-notify-wild";
     /// DriverEntry ends its thread, which is the system's.
     EntryTerminates = "entry-terminates";
     /// DriverEntry leaves a handle open that is no kernel handle.

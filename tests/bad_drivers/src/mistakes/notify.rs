@@ -33,6 +33,7 @@ pub unsafe fn register(mistake: Mistake, right: bool) -> NTSTATUS {
     );
     let _ = match mistake {
         Mistake::ProcessNotifyLeft => ntddk::PsSetCreateProcessNotifyRoutine(Some(process), 0),
+        Mistake::ProcessNotifyWild => register_nowhere(),
         Mistake::ThreadNotifyLeft => ntddk::PsSetCreateThreadNotifyRoutine(Some(thread)),
         Mistake::ImageNotifyLeft => ntddk::PsSetLoadImageNotifyRoutine(Some(image)),
         _ if process_is_used => ntddk::PsSetCreateProcessNotifyRoutine(Some(keep_process), 0),
@@ -44,6 +45,12 @@ pub unsafe fn register(mistake: Mistake, right: bool) -> NTSTATUS {
         let _ = ntddk::PsSetLoadImageNotifyRoutine(Some(image));
     }
     STATUS_SUCCESS
+}
+
+#[inline(never)]
+unsafe fn register_nowhere() -> NTSTATUS {
+    let status = ntddk::PsSetCreateProcessNotifyRoutine(super::wild(), 0); // MISTAKE: process-notify-wild
+    black_box(status)
 }
 
 /// In DriverUnload: those that are no mistake to be left.

@@ -1,7 +1,7 @@
 //! Routines that the system calls in threads of its own, and what they leave behind there.
 
-use super::Mistake;
 use super::manners::push_lock_routines;
+use super::{Mistake, wild};
 use crate::filter::{DispatchRoutine, dispatch, enter, leave, lower};
 use crate::kernel::{self, skip_location, wait_for};
 use core::ffi::c_void;
@@ -41,6 +41,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::ThreadEndsWithPushLock => Some(start_with_push_lock),
         Mistake::ThreadEndsWithResource => Some(start_with_resource),
         Mistake::WorkItemQueuedTwice => Some(queue_twice),
+        Mistake::WorkItemWild => Some(queue_wild_work),
         Mistake::WorkerTerminates => Some(queue_ending_worker),
         Mistake::DetachedFromNothing => Some(detach),
         Mistake::ReturnsAttached => Some(attach),
@@ -55,7 +56,7 @@ pub(super) unsafe fn queue_work_once(routine: unsafe extern "C" fn(PVOID)) {
     if !QUEUED.swap(true, Ordering::AcqRel) {
         // As ExInitializeWorkItem leaves it: the other fields are zero.
         ITEM.WorkerRoutine = Some(routine);
-        ntddk::ExQueueWorkItem(&raw mut ITEM, _WORK_QUEUE_TYPE::DelayedWorkQueue);
+        ntddk::ExQueueWorkItem(&raw mut ITEM, _WORK_QUEUE_TYPE::DelayedWorkQueue); // MISTAKE: work-item-wild
     }
 }
 
@@ -86,6 +87,13 @@ unsafe extern "C" fn queue_entering_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NT
 /// KDEFERRED_ROUTINE. Entering is above the level of KeEnterCriticalRegion, which is reported first.
 unsafe extern "C" fn enter_critical_region(_: PKDPC, _: PVOID, _: PVOID, _: PVOID) {
     ntddk::KeEnterCriticalRegion();
+}
+
+unsafe extern "C" fn queue_wild_work(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if let Some(routine) = wild() {
+        queue_work_once(routine);
+    }
+    dispatch(device, irp)
 }
 
 unsafe extern "C" fn queue_ending_worker(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

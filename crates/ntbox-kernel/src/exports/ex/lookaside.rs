@@ -23,6 +23,7 @@ use crate::nt::{
     STATUS_SUCCESS,
 };
 use crate::pool::active;
+use crate::processor::fault;
 use crate::processor::irql;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{rules, violation};
@@ -186,6 +187,9 @@ pub unsafe extern "win64" fn initialize_nonpaged(
 ) {
     let ddi = "ExInitializeNPagedLookasideList";
     irql::require(ddi, caller);
+    for routine in [allocate, free] {
+        fault::given(routine, ddi, caller);
+    }
     let blocks = Blocks {
         allocate,
         free,
@@ -210,6 +214,9 @@ pub unsafe extern "win64" fn initialize_paged(
 ) {
     let ddi = "ExInitializePagedLookasideList";
     irql::require(ddi, caller);
+    for routine in [allocate, free] {
+        fault::given(routine, ddi, caller);
+    }
     let blocks = Blocks {
         allocate,
         free,
@@ -236,6 +243,9 @@ pub unsafe extern "win64" fn initialize_ex(
 ) -> NTSTATUS {
     let ddi = "ExInitializeLookasideListEx";
     irql::require(ddi, caller);
+    for routine in [allocate, free] {
+        fault::given(routine, ddi, caller);
+    }
     if crate::pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }

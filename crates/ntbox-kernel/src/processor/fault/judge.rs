@@ -1,6 +1,6 @@
 //! What a fault means: which rule it breaks, and in whose words.
 
-use super::wild::Wild;
+use super::wild::{self, Wild};
 pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image, Origin, crossing};
@@ -74,9 +74,17 @@ const NEAR_STACK: usize = 64 << 10;
 /// `called` is the routine of the box that the innermost has called.
 fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Option<usize>) {
     let slot = fault.wild.and_then(|wild| slot_of(wild.routine));
-    let who = match &slot {
-        Some(slot) => format!("the system, at {},", slot.name),
-        None => who(fault, calls, called),
+    let given = fault.wild.and_then(|wild| wild::given_by(wild.routine));
+    let who = match (&slot, &given) {
+        (Some(slot), _) => format!("the system, at {},", slot.name),
+        (None, Some(given)) => {
+            let image = pe_image::image_at(given.site).map_or("a driver", Image::name);
+            format!(
+                "the system, at a routine that {image} has given to {},",
+                given.to
+            )
+        }
+        (None, None) => who(fault, calls, called),
     };
     let (rule, what, more, touched) = match fault.trap {
         Trap::Memory { address, access } => {
@@ -133,7 +141,10 @@ fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Op
         sites.push(("called", *call));
     }
     sites.extend(more);
-    sites.extend(slot.map(|slot| ("DriverEntry", slot.driver_entry)));
+    match slot {
+        Some(slot) => sites.push(("DriverEntry", slot.driver_entry)),
+        None => sites.extend(given.map(|given| ("given by", given.site))),
+    }
     let request = fault.wild.map_or(0, |wild| wild.request);
     (
         Violation {
