@@ -800,6 +800,8 @@ caught! {
     an_entry_that_ends_its_thread_is_caught = "entry-terminates";
     /// V (devices): a handle of the system that is no kernel handle.
     a_handle_that_an_entry_leaves_is_caught = "entry-handle-left";
+    /// C1: a request that was completed is passed on.
+    passing_on_after_completion_is_caught = "passed-on-after-completion";
     /// V (pool): a request that is built and forgotten.
     a_built_request_that_is_forgotten_is_caught = "built-request-forgotten";
     /// V (locks): a thread that is not attached.

@@ -907,6 +907,7 @@ pub const ALL: &[Mistake] = &[
     at_line("process-notify-wild", "PageFault", NOTIFY),
     at_line("entry-terminates", "WorkerTerminated", HANDLES),
     at_line("entry-handle-left", "HandleLeftAtUnload", HANDLES),
+    at_line("passed-on-after-completion", "UseAfterFree", REQUESTS),
     at_line("built-request-forgotten", "LeakAtUnload", REQUESTS),
     at_line("detached-from-nothing", "InvalidProcessDetach", THREADS),
     at_line("returns-attached", "InvalidProcessAttach", THREADS),

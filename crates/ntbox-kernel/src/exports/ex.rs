@@ -44,12 +44,12 @@ super::table! {
     data "ExEventObjectType" => EVENT_TYPE,
 
     "ExpInterlockedPopEntrySList" => slist::pop,
-    caller(2) "ExpInterlockedPushEntrySList" => slist::push,
+    raises(2) "ExpInterlockedPushEntrySList" => slist::push,
     "ExpInterlockedFlushSList" => slist::flush,
     "ExInterlockedPopEntrySList" => slist::pop,
-    caller(2) "ExInterlockedPushEntrySList" => slist::push,
+    raises(2) "ExInterlockedPushEntrySList" => slist::push,
     "ExInterlockedFlushSList" => slist::flush,
-    "InitializeSListHead" => slist::initialize,
+    raises(1) "InitializeSListHead" => slist::initialize,
     "ExQueryDepthSList" => slist::depth,
 
     caller(2) "ExQueueWorkItem" => misc::queue_work_item,

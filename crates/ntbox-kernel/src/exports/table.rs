@@ -132,18 +132,23 @@ macro_rules! define_thunk {
         $crate::exports::table::define_thunk!(@touches $name, $f, 12, [4 5 6 7 8 9 10 11], "");
     };
     ($name:ident, (touches 1), $f:path) => {
+        $crate::exports::table::define_thunk!(@signature $f, (_, usize));
         $crate::exports::table::define_thunk!(@touches $name, $f, 0, [], "mov rdx, r10");
     };
     ($name:ident, (touches 2), $f:path) => {
+        $crate::exports::table::define_thunk!(@signature $f, (_, _, usize));
         $crate::exports::table::define_thunk!(@touches $name, $f, 0, [], "mov r8, r10");
     };
     ($name:ident, (touches 3), $f:path) => {
+        $crate::exports::table::define_thunk!(@signature $f, (_, _, _, usize));
         $crate::exports::table::define_thunk!(@touches $name, $f, 0, [], "mov r9, r10");
     };
     ($name:ident, (touches 4), $f:path) => {
+        $crate::exports::table::define_thunk!(@signature $f, (_, _, _, _, usize));
         $crate::exports::table::define_thunk!(@touches $name, $f, 5, [], "mov [rsp + 32], r10");
     };
     ($name:ident, (touches 5), $f:path) => {
+        $crate::exports::table::define_thunk!(@signature $f, (_, _, _, _, _, usize));
         $crate::exports::table::define_thunk!(@touches $name, $f, 6, [4], "mov [rsp + 40], r10");
     };
     ($name:ident, 0, $f:path) => {
@@ -190,10 +195,13 @@ macro_rules! define_thunk {
             [4 5 6 7 8 9 10], "mov [rsp + 88], r10");
     };
     (@caller $name:ident, $f:path, ($($argument:tt),*), $slots:literal, [$($stack:literal)*], $caller:literal) => {
+        $crate::exports::table::define_thunk!(@signature $f, ($($argument),*));
+        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller, 0, [], [], []);
+    };
+    (@signature $f:path, ($($argument:tt),*)) => {
         const _: () = {
             let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
         };
-        $crate::exports::table::define_thunk!(@define $name, $f, $slots, [$($stack)*], $caller, 0, [], [], []);
     };
     // The registers that the compiler's code would give back are kept for `exception::abandon`.
     (@touches $name:ident, $f:path, $slots:literal, [$($stack:literal)*], $caller:literal) => {

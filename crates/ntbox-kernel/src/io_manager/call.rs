@@ -149,6 +149,17 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             );
         }
         let tracker = irp::tracker(irp);
+        // Its originator has not looked at it yet: it is there still.
+        if (*irp).CurrentLocation > (*irp).StackCount + 1 {
+            let completed = tracker.map_or(0, |tracker| (*tracker).lock().completed_at);
+            checks::report(
+                &rules::USE_AFTER_FREE,
+                format!("the request {irp:p} was passed on after it was completed"),
+                irp,
+                vec![("passed on by", site), ("completed by", completed)],
+            );
+            return STATUS_INVALID_DEVICE_REQUEST;
+        }
         if let Some(tracker) = tracker
             && call_checks::owned_below(&*tracker, site)
         {

@@ -272,6 +272,9 @@ fn context() -> Context {
     }
 }
 
+/// The host's first thread, which the others are begun by.
+pub const MAIN: &str = "main";
+
 /// The thread that runs. A host thread that [`spawn`] did not start belongs to
 /// the user process, but for the main one, which is the system's.
 #[inline]
@@ -292,7 +295,7 @@ extern "win64" fn unregistered() -> &'static Thread {
         .to_owned();
     // The first one loads and unloads drivers, which is a worker thread's of the system to do.
     let process = match name.as_str() {
-        "main" => process::system(),
+        MAIN => process::system(),
         _ => process::user(),
     };
     register(name, process)

@@ -8,7 +8,7 @@ use ntbox::io_manager::{device, driver, file_name, irp};
 use ntbox::nt::{IRP, IrpExt};
 use ntbox::pe_image::{self, describe_code, image_at, imported_routine};
 use ntbox::processor::dispatcher::{self, UnderWay};
-use ntbox::processor::thread::{self, Sample, Thread};
+use ntbox::processor::thread::{self, MAIN, Sample, Thread};
 use ntbox::processor::{irql, lock_order, parking};
 use ntbox::verifier::{self, collected, major_name};
 use serde::Serialize;
@@ -121,7 +121,8 @@ fn seen(
 ) -> Option<ThreadSeen> {
     let calls = sample.map_or(&[][..], |sample| &sample.calls);
     let in_driver = sample.is_some_and(|sample| image_at(sample.instruction).is_some());
-    if thread.is_system() && calls.is_empty() && !in_driver && holds.is_empty() {
+    let serves = thread.is_system() && thread.name() != MAIN;
+    if serves && calls.is_empty() && !in_driver && holds.is_empty() {
         return None;
     }
     let does = match (wait, sample) {

@@ -388,6 +388,8 @@ mistakes! {
     EntryTerminates = "entry-terminates";
     /// DriverEntry leaves a handle open that is no kernel handle.
     EntryHandleLeft = "entry-handle-left";
+    /// A request is completed, and then passed on.
+    PassedOnAfterCompletion = "passed-on-after-completion";
     /// A request is built, and neither sent nor freed.
     BuiltRequestForgotten = "built-request-forgotten";
     /// A thread is detached from a process that it was not attached to.

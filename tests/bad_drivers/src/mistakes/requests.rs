@@ -36,6 +36,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::RequestFreedInUse, IRP_MJ_QUERY_INFORMATION) => Some(free_in_use),
         (Mistake::RequestReusedInUse, IRP_MJ_QUERY_INFORMATION) => Some(reuse_in_use),
         (Mistake::BuiltRequestReused, IRP_MJ_QUERY_INFORMATION) => Some(reuse_built),
+        (Mistake::PassedOnAfterCompletion, IRP_MJ_QUERY_INFORMATION) => Some(complete_and_pass_on),
         (Mistake::BuiltRequestForgotten, IRP_MJ_QUERY_INFORMATION) => Some(forget_built),
         (Mistake::ChargedRequestInitialized, IRP_MJ_QUERY_INFORMATION) => Some(initialize_charged),
         (Mistake::AllocatedRequestInitialized, IRP_MJ_QUERY_INFORMATION) => {
@@ -130,6 +131,15 @@ unsafe fn own_flush(device: PDEVICE_OBJECT, irp: PIRP) -> PIRP {
         set_completion_routine(own, stop, null_mut());
     }
     own
+}
+
+/// As if it were skipped: its location is above the first one by then.
+unsafe extern "C" fn complete_and_pass_on(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let below = lower(device);
+    (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_NOT_SUPPORTED;
+    ntddk::IofCompleteRequest(irp, 0);
+    let _ = ntddk::IofCallDriver(below, irp); // MISTAKE: passed-on-after-completion
+    STATUS_NOT_SUPPORTED
 }
 
 /// Builds a request once, which it is for the driver to send, or else to free.

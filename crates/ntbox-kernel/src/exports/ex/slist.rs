@@ -9,9 +9,8 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
-use super::super::ke::bug_check;
 use crate::nt::{SLIST_ENTRY, SLIST_HEADER, STATUS_DATATYPE_MISALIGNMENT};
-use crate::processor::irql;
+use crate::processor::{exception, irql};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,8 +40,16 @@ unsafe fn words<'a>(header: Header) -> (&'a AtomicU64, &'a AtomicU64) {
     (depth, first)
 }
 
+/// As heads and entries have to lie (`MEMORY_ALLOCATION_ALIGNMENT`).
+fn is_aligned(address: usize) -> bool {
+    address.is_multiple_of(16)
+}
+
 /// `InitializeSListHead`.
-pub unsafe extern "win64" fn initialize(header: Header) {
+pub unsafe extern "win64" fn initialize(header: Header, _caller: usize) {
+    if !is_aligned(header.addr()) {
+        return exception::raise("InitializeSListHead", STATUS_DATATYPE_MISALIGNMENT);
+    }
     // SAFETY: the driver passes the memory of a header.
     let (depth, first) = unsafe { words(header) };
     depth.store(0, Ordering::Relaxed);
@@ -58,9 +65,10 @@ pub unsafe extern "win64" fn depth(header: Header) -> u16 {
 }
 
 /// `ExpInterlockedPushEntrySList`: returns the entry that was first.
-pub unsafe extern "win64" fn push(header: Header, entry: Entry, caller: usize) -> Entry {
-    if !header.addr().is_multiple_of(16) || !entry.addr().is_multiple_of(16) {
-        bug_check::raise(STATUS_DATATYPE_MISALIGNMENT, caller);
+pub unsafe extern "win64" fn push(header: Header, entry: Entry, _caller: usize) -> Entry {
+    if !is_aligned(header.addr()) || !is_aligned(entry.addr()) {
+        exception::raise("ExInterlockedPushEntrySList", STATUS_DATATYPE_MISALIGNMENT);
+        return std::ptr::null_mut();
     }
     let _guard = lock(header);
     // SAFETY: the driver passes a header.
@@ -142,7 +150,7 @@ mod tests {
         let mut header = Head::default();
         let at = &raw mut header.0;
         // SAFETY: a local list, here and below.
-        unsafe { initialize(at) };
+        unsafe { initialize(at, 0) };
         let nodes = [node(1), node(2), node(3)];
         let mut before = std::ptr::null_mut();
         for entry in nodes {
