@@ -195,16 +195,8 @@ fn strings_of_programs_raise_where_they_are_not_there() {
         .expect_code(0)
         .expect_output("strings: 35 raised, 0 did not");
     let wrong = [
-        (
-            "UNGUARDED",
-            "PageFault",
-            "called by strings, reads 0x10000",
-        ),
-        (
-            "FREED",
-            "UseAfterFree",
-            "called by strings, reads offset 0",
-        ),
+        ("UNGUARDED", "PageFault", "called by strings, reads 0x10000"),
+        ("FREED", "UseAfterFree", "called by strings, reads offset 0"),
     ];
     for (mistake, rule, what) in wrong {
         let filter = build_with_mistake("strings", Compiler::Msvc, mistake);

@@ -167,8 +167,8 @@ fn a_trace_tells_each_request() {
             .filter(|record| record.flags.get() & flags::DECLINED == 0)
             .filter(|record| record.operation != Operation::PAGING_WRITE.number())
             .filter(|record| {
-                !Operation::from_number(record.operation)
-                    .is_some_and(|operation| operation.name() == "paging SET_INFORMATION")
+                Operation::from_number(record.operation)
+                    .is_none_or(|operation| operation.name() != "paging SET_INFORMATION")
             })
             .map(|record| Operation::from_number(record.operation).map_or("?", Operation::name))
             .map(|name| name.trim_start_matches("fast "))

@@ -149,9 +149,10 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
             );
         }
         let tracker = irp::tracker(irp);
-        // Its originator has not looked at it yet: it is there still.
-        if (*irp).CurrentLocation > (*irp).StackCount + 1 {
-            let completed = tracker.map_or(0, |tracker| (*tracker).lock().completed_at);
+        // Its originator has not looked at it yet: it is there still. Above the first location lies also one that was
+        // skipped before it was sent.
+        let completed = tracker.map_or(0, |tracker| (*tracker).lock().completed_at);
+        if (*irp).CurrentLocation > (*irp).StackCount + 1 && completed != 0 {
             checks::report(
                 &rules::USE_AFTER_FREE,
                 format!("the request {irp:p} was passed on after it was completed"),

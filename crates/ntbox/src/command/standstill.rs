@@ -130,8 +130,11 @@ fn seen(
         (None, Some(sample)) if in_driver => format!("runs {}", describe_code(sample.instruction)),
         (None, Some(sample)) => match imported_routine(sample.called) {
             Some(routine) => format!("is in {routine}"),
-            None if calls.is_empty() => "is outside of drivers".to_owned(),
-            None => "is in a routine of the kernel".to_owned(),
+            // An exception is handled there, or a thunk was not reached yet.
+            None => match calls.first() {
+                Some(call) => format!("is in a routine of the kernel for {}", describe_code(*call)),
+                None => "is outside of drivers".to_owned(),
+            },
         },
         (None, None) => "does not answer".to_owned(),
     };

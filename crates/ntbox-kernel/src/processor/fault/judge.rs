@@ -211,6 +211,13 @@ fn judge_memory(fault: &Fault, address: usize, access: Access) -> Judged {
     let below_stack = crossing::HAS_KERNEL_STACKS
         && fault.stack_limit.wrapping_sub(address).wrapping_sub(1) < GUARD;
     let near_stack = address.abs_diff(fault.stack_pointer) < NEAR_STACK;
+    let base = fault.stack_limit + crossing::STACK_BYTES;
+    if crossing::HAS_KERNEL_STACKS && near_stack && address >= base && fault.stack_limit != 0 {
+        let what = format!(
+            "{does} 0x{address:x}, above the base of its kernel stack: a local variable is overrun"
+        );
+        return (&rules::PAGE_FAULT, what, vec![]);
+    }
     if (below_stack || near_stack) && access != Access::Execute {
         return (
             &rules::STACK_USED_UP,
@@ -488,6 +495,19 @@ mod tests {
             access: Access::Write,
         });
         assert_eq!(judged(&stack).0, "StackUsedUp");
+        let above = Fault {
+            stack_limit: 0x7000_0008 - crossing::STACK_BYTES,
+            ..fault(Trap::Memory {
+                address: 0x7000_0008,
+                access: Access::Write,
+            })
+        };
+        let (name, _, message) = judged(&above);
+        assert_eq!(
+            name == "PageFault",
+            crossing::HAS_KERNEL_STACKS,
+            "{message}"
+        );
     }
 
     #[test]
