@@ -9,7 +9,7 @@ use crate::nt::{
     STATUS_SUCCESS, UNICODE_STRING, unicode,
 };
 use crate::pool::failure;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::{irql, registry_callbacks};
 use std::ffi::c_void;
 
@@ -50,7 +50,7 @@ unsafe extern "win64" fn register(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("CmRegisterCallback", caller);
-    fault::given(routine.addr(), "CmRegisterCallback", caller);
+    given::remember(routine.addr(), "CmRegisterCallback", caller);
     // SAFETY: the driver's pointer.
     unsafe { register_at(routine, None, cookie, caller) }
 }
@@ -66,7 +66,7 @@ unsafe extern "win64" fn register_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("CmRegisterCallbackEx", caller);
-    fault::given(routine.addr(), "CmRegisterCallbackEx", caller);
+    given::remember(routine.addr(), "CmRegisterCallbackEx", caller);
     // SAFETY: the driver's string.
     let altitude = unsafe { unicode::to_string(altitude) };
     // SAFETY: the driver's pointer.

@@ -12,7 +12,7 @@ use crate::nt::{
 };
 use crate::pe_image::{self, Image};
 use crate::pool;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::notify::{self, Occasion};
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::{handle, lifetime};
@@ -218,7 +218,7 @@ unsafe extern "win64" fn create_system_thread(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsCreateSystemThread", caller);
-    fault::given(routine as usize, "PsCreateSystemThread", caller);
+    given::remember(routine as usize, "PsCreateSystemThread", caller);
     if pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -283,7 +283,7 @@ unsafe extern "win64" fn set_create_process_notify_routine(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateProcessNotifyRoutine", caller);
-    fault::given(routine, "PsSetCreateProcessNotifyRoutine", caller);
+    given::remember(routine, "PsSetCreateProcessNotifyRoutine", caller);
     set_process_routine(Occasion::Process, routine, remove)
 }
 
@@ -294,7 +294,7 @@ unsafe extern "win64" fn set_create_process_notify_routine_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateProcessNotifyRoutineEx", caller);
-    fault::given(routine, "PsSetCreateProcessNotifyRoutineEx", caller);
+    given::remember(routine, "PsSetCreateProcessNotifyRoutineEx", caller);
     set_extended_routine(routine, remove)
 }
 
@@ -306,7 +306,7 @@ unsafe extern "win64" fn set_create_process_notify_routine_ex2(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateProcessNotifyRoutineEx2", caller);
-    fault::given(routine, "PsSetCreateProcessNotifyRoutineEx2", caller);
+    given::remember(routine, "PsSetCreateProcessNotifyRoutineEx2", caller);
     if kind != 0 {
         return STATUS_INVALID_PARAMETER;
     }
@@ -360,7 +360,7 @@ unsafe extern "win64" fn set_create_thread_notify_routine(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateThreadNotifyRoutine", caller);
-    fault::given(routine, "PsSetCreateThreadNotifyRoutine", caller);
+    given::remember(routine, "PsSetCreateThreadNotifyRoutine", caller);
     add_notify_routine(Occasion::Thread, routine)
 }
 
@@ -371,7 +371,7 @@ unsafe extern "win64" fn set_create_thread_notify_routine_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetCreateThreadNotifyRoutineEx", caller);
-    fault::given(routine, "PsSetCreateThreadNotifyRoutineEx", caller);
+    given::remember(routine, "PsSetCreateThreadNotifyRoutineEx", caller);
     add_notify_routine(Occasion::Thread, routine)
 }
 
@@ -387,7 +387,7 @@ unsafe extern "win64" fn remove_create_thread_notify_routine(
 /// `PsSetLoadImageNotifyRoutine`.
 unsafe extern "win64" fn set_load_image_notify_routine(routine: usize, caller: usize) -> NTSTATUS {
     irql::require("PsSetLoadImageNotifyRoutine", caller);
-    fault::given(routine, "PsSetLoadImageNotifyRoutine", caller);
+    given::remember(routine, "PsSetLoadImageNotifyRoutine", caller);
     add_notify_routine(Occasion::Image, routine)
 }
 
@@ -398,7 +398,7 @@ unsafe extern "win64" fn set_load_image_notify_routine_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("PsSetLoadImageNotifyRoutineEx", caller);
-    fault::given(routine, "PsSetLoadImageNotifyRoutineEx", caller);
+    given::remember(routine, "PsSetLoadImageNotifyRoutineEx", caller);
     add_notify_routine(Occasion::Image, routine)
 }
 

@@ -23,7 +23,6 @@
 //! | `own` | faults and panics of the box itself |
 
 pub use own_fault::{FAILED, OwnFault};
-pub use wild::given;
 
 use crate::nt::Kirql;
 

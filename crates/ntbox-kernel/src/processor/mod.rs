@@ -33,6 +33,7 @@ mod escape;
 #[cfg(target_arch = "x86_64")]
 pub mod exception;
 pub mod fault;
+pub mod given;
 pub mod handle;
 pub mod held_locks;
 pub mod instruction;

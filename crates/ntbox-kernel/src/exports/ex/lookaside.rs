@@ -23,7 +23,7 @@ use crate::nt::{
     STATUS_SUCCESS,
 };
 use crate::pool::active;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::irql;
 use crate::verifier::options::{self, Options};
 use crate::verifier::{rules, violation};
@@ -188,7 +188,7 @@ pub unsafe extern "win64" fn initialize_nonpaged(
     let ddi = "ExInitializeNPagedLookasideList";
     irql::require(ddi, caller);
     for routine in [allocate, free] {
-        fault::given(routine, ddi, caller);
+        given::remember(routine, ddi, caller);
     }
     let blocks = Blocks {
         allocate,
@@ -215,7 +215,7 @@ pub unsafe extern "win64" fn initialize_paged(
     let ddi = "ExInitializePagedLookasideList";
     irql::require(ddi, caller);
     for routine in [allocate, free] {
-        fault::given(routine, ddi, caller);
+        given::remember(routine, ddi, caller);
     }
     let blocks = Blocks {
         allocate,
@@ -244,7 +244,7 @@ pub unsafe extern "win64" fn initialize_ex(
     let ddi = "ExInitializeLookasideListEx";
     irql::require(ddi, caller);
     for routine in [allocate, free] {
-        fault::given(routine, ddi, caller);
+        given::remember(routine, ddi, caller);
     }
     if crate::pool::failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;

@@ -11,7 +11,7 @@ use crate::nt::routines::ContextRoutine;
 use crate::nt::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, WORK_QUEUE_ITEM};
 use crate::processor::driver_code::entering;
 use crate::processor::exception;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::{irql, thread, work};
 use crate::verifier::{rules, violation};
 use std::sync::{Mutex, PoisonError};
@@ -45,7 +45,7 @@ pub unsafe extern "win64" fn queue_work_item(
     // SAFETY: as above.
     let site = unsafe { (&raw const (*item).WorkerRoutine).cast::<usize>().read() };
     drop(guard);
-    fault::given(site, "ExQueueWorkItem", caller);
+    given::remember(site, "ExQueueWorkItem", caller);
     let address = item.expose_provenance();
     work::queue_exposed(site, Box::new(move || run(address)));
 }

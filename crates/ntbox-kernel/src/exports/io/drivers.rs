@@ -10,7 +10,7 @@ use crate::nt::{
     STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
 };
 use crate::pool::failure;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -21,7 +21,7 @@ pub unsafe extern "win64" fn register_fs_registration_change(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoRegisterFsRegistrationChange", caller);
-    fault::given(routine as usize, "IoRegisterFsRegistrationChange", caller);
+    given::remember(routine as usize, "IoRegisterFsRegistrationChange", caller);
     if failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -38,7 +38,7 @@ pub unsafe extern "win64" fn register_fs_registration_change_mount_aware(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoRegisterFsRegistrationChangeMountAware", caller);
-    fault::given(
+    given::remember(
         routine as usize,
         "IoRegisterFsRegistrationChangeMountAware",
         caller,
@@ -84,7 +84,7 @@ pub unsafe extern "win64" fn register_driver_reinitialization(
     caller: usize,
 ) {
     irql::require("IoRegisterDriverReinitialization", caller);
-    fault::given(routine as usize, "IoRegisterDriverReinitialization", caller);
+    given::remember(routine as usize, "IoRegisterDriverReinitialization", caller);
     driver::register_reinitialization(driver, routine, context);
 }
 

@@ -12,7 +12,7 @@ use crate::nt::{
     STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
 };
 use crate::pool::failure;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::{irql, process, thread, top_level};
 use crate::verifier::{self, rules, violation};
 use std::ffi::c_void;
@@ -119,7 +119,7 @@ pub unsafe extern "win64" fn set_completion_routine_ex(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoSetCompletionRoutineEx", caller);
-    fault::given(routine as usize, "IoSetCompletionRoutineEx", caller);
+    given::remember(routine as usize, "IoSetCompletionRoutineEx", caller);
     let invoke = invoke_flags(on_success != 0, on_error != 0, on_cancel != 0);
     // SAFETY: the driver's device and request.
     unsafe { unload_safe::set(device, irp, routine, context, invoke, caller) }

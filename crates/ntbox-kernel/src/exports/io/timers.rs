@@ -4,7 +4,7 @@
 
 use crate::io_manager::timer::{self, TimerRoutine};
 use crate::nt::{DEVICE_OBJECT, NTSTATUS};
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -16,7 +16,7 @@ pub unsafe extern "win64" fn initialize_timer(
     caller: usize,
 ) -> NTSTATUS {
     irql::require("IoInitializeTimer", caller);
-    fault::given(routine as usize, "IoInitializeTimer", caller);
+    given::remember(routine as usize, "IoInitializeTimer", caller);
     // SAFETY: the driver's device and routine.
     unsafe { timer::initialize(device, routine, context, caller) }
 }

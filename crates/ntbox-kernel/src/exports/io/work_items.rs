@@ -7,7 +7,7 @@ use crate::io_manager::work_item::{self, Routine, RoutineEx, WorkItem};
 use crate::io_manager::{fence, running};
 use crate::nt::DEVICE_OBJECT;
 use crate::nt::routines::WorkItemRoutine;
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::irql;
 use std::ffi::c_void;
 
@@ -56,7 +56,7 @@ pub unsafe extern "win64" fn queue_work_item(
     caller: usize,
 ) {
     irql::require("IoQueueWorkItem", caller);
-    fault::given(routine as usize, "IoQueueWorkItem", caller);
+    given::remember(routine as usize, "IoQueueWorkItem", caller);
     running::is_queued(context as usize, caller);
     let fence = fence::before_queueing(context as usize, caller);
     // SAFETY: the driver's item and routine.
@@ -73,7 +73,7 @@ pub unsafe extern "win64" fn queue_work_item_ex(
     caller: usize,
 ) {
     irql::require("IoQueueWorkItemEx", caller);
-    fault::given(routine as usize, "IoQueueWorkItemEx", caller);
+    given::remember(routine as usize, "IoQueueWorkItemEx", caller);
     running::is_queued(context as usize, caller);
     let fence = fence::before_queueing(context as usize, caller);
     // SAFETY: the driver's item and routine.

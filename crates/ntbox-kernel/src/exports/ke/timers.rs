@@ -5,7 +5,7 @@
 use crate::exports::resident;
 use crate::nt::routines::DeferredRoutine;
 use crate::nt::{KDPC, KTIMER};
-use crate::processor::fault;
+use crate::processor::given;
 use crate::processor::{counter, dpc, irql, time, timer, work};
 use std::ffi::c_void;
 
@@ -16,7 +16,7 @@ pub unsafe extern "win64" fn initialize_dpc(
     context: *mut c_void,
     caller: usize,
 ) {
-    fault::given(routine as usize, "KeInitializeDpc", caller);
+    given::remember(routine as usize, "KeInitializeDpc", caller);
     // SAFETY: the driver passes the memory of a DPC.
     unsafe { dpc::initialize(dpc, routine, context, caller) }
 }

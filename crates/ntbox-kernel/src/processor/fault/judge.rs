@@ -1,11 +1,12 @@
 //! What a fault means: which rule it breaks, and in whose words.
 
-use super::wild::{self, Wild};
+use super::wild::Wild;
 pub(super) use crate::host::pageable::Access;
 use crate::nt::{DISPATCH_LEVEL, Kirql};
 use crate::pe_image::{self, Image, Origin, crossing};
 use crate::pool;
 use crate::processor::driver_code::stack_text;
+use crate::processor::given;
 use crate::processor::processor_block::GUARD;
 use crate::processor::step;
 use crate::processor::top_level::Told;
@@ -74,7 +75,7 @@ const NEAR_STACK: usize = 64 << 10;
 /// `called` is the routine of the box that the innermost has called.
 fn judge(fault: &Fault, calls: &[usize], called: Option<&str>) -> (Violation, Option<usize>) {
     let slot = fault.wild.and_then(|wild| slot_of(wild.routine));
-    let given = fault.wild.and_then(|wild| wild::given_by(wild.routine));
+    let given = fault.wild.and_then(|wild| given::by(wild.routine));
     let who = match (&slot, &given) {
         (Some(slot), _) => format!("the system, at {},", slot.name),
         (None, Some(given)) => {

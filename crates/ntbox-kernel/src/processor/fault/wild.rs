@@ -1,44 +1,8 @@
 //! Routines that the box has called and that lead nowhere. Whoever has put one in a slot is not on the stack: the
-//! verifier asks the floors above for the slot; what was given to a routine of the system is remembered here.
+//! verifier asks the floors above for the slot.
 
 use super::judge::Trap;
 use crate::pe_image::{self, crossing};
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-
-/// A routine in no driver's code that a driver has given to the system.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Given {
-    routine: usize,
-    /// The routine of the system that it was given to.
-    pub(super) to: &'static str,
-    /// Who has called that.
-    pub(super) site: usize,
-}
-
-/// So many are remembered.
-const GIVEN: usize = 64;
-
-static LAST_GIVEN: Mutex<VecDeque<Given>> = Mutex::new(VecDeque::new());
-
-/// A driver has given `routine` to the one of the system that is called `to`, by its call that returns to `site`. If it
-/// is in no driver's code, a report of its call says so. Any IRQL.
-pub fn given(routine: usize, to: &'static str, site: usize) {
-    if routine == 0 || pe_image::image_at(routine).is_some() {
-        return;
-    }
-    let mut last = LAST_GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.len() == GIVEN {
-        last.pop_front();
-    }
-    last.push_back(Given { routine, to, site });
-}
-
-/// Who has given `routine` to the system last.
-pub(super) fn given_by(routine: usize) -> Option<Given> {
-    let last = LAST_GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    last.iter().rfind(|given| given.routine == routine).copied()
-}
 
 /// A routine that the box has called, of which nothing could run.
 #[derive(Debug, Clone, Copy)]
@@ -73,19 +37,6 @@ const fn is_canonical(address: usize) -> bool {
 mod tests {
     use crate::processor::driver_code::entering;
     use crate::processor::fault::process_tests::{alone_in, expect_violation};
-
-    #[test]
-    fn what_is_in_no_code_is_remembered_with_its_giver() {
-        let (first, second) = (0x41_4141_5000, 0x41_4141_6000);
-        super::given(first, "KeInitializeDpc", 1);
-        super::given(first, "IoQueueWorkItem", 2);
-        super::given(0, "IoQueueWorkItem", 3);
-        let found = super::given_by(first).map(|given| (given.to, given.site));
-        assert_eq!(found, Some(("IoQueueWorkItem", 2)));
-        assert!(super::given_by(0).is_none() && super::given_by(second).is_none());
-        (0..super::GIVEN).for_each(|_| super::given(second, "KeInitializeDpc", 4));
-        assert!(super::given_by(first).is_none(), "the last ones are kept");
-    }
 
     /// What the report says of a call of `routine`.
     #[expect(unsafe_code, reason = "what is no routine is called")]
