@@ -477,6 +477,7 @@ caught! {
     a_handle_that_is_left_is_caught = "handle-left";
     a_symbolic_link_that_is_left_is_caught = "symbolic-link-left";
     /// Objects other than files, too, live as long as they are referenced.
+    a_process_that_is_given_back_twice_is_caught = "process-dereferenced-twice";
     a_process_that_is_not_given_back_is_caught = "process-reference-left";
     a_thread_that_is_not_given_back_is_caught = "thread-reference-left";
     a_token_that_is_not_given_back_is_caught = "token-reference-left";

@@ -153,6 +153,13 @@ pub const ALL: &[Mistake] = &[
     at_line("handle-left", "HandleLeftAtUnload", FILES),
     at_line("symbolic-link-left", "SymbolicLinkLeftAtUnload", HANDLES),
     at_line("process-reference-left", "ObjectReferenceLeft", REFERENCES),
+    // Another thread may be the first that has none left.
+    in_routine(
+        "process-dereferenced-twice",
+        "ReferenceByPointer",
+        REFERENCES,
+        "use_process",
+    ),
     at_line("thread-reference-left", "ObjectReferenceLeft", REFERENCES),
     at_line("token-reference-left", "ObjectReferenceLeft", REFERENCES),
     at_line("subject-context-left", "ObjectReferenceLeft", REFERENCES),

@@ -78,12 +78,14 @@ unsafe extern "win64" fn dereference_object(body: *mut c_void, caller: usize) ->
     let before = unsafe { object::pointer_count(body) };
     // SAFETY: as above.
     let kind = unsafe { object::kind_of(body) };
-    if !references::given_back(body, caller) && kind == Some(Kind::File) {
+    let counted = kind.filter(|kind| matches!(kind, Kind::File | Kind::Process | Kind::Thread));
+    if !references::given_back(body, caller)
+        && let Some(kind) = counted
+    {
+        let what = kind.described();
         violation(
             &rules::REFERENCE_BY_POINTER,
-            format!(
-                "a reference to the file object {body:p} was given back, and no driver has one"
-            ),
+            format!("a reference to {what}, {body:p}, was given back, and no driver has one"),
             &[("given back by", caller)],
         );
         // The system's own stays.

@@ -388,6 +388,8 @@ mistakes! {
     EntryTerminates = "entry-terminates";
     /// DriverEntry leaves a handle open that is no kernel handle.
     EntryHandleLeft = "entry-handle-left";
+    /// A reference to a process is given back twice.
+    ProcessDereferencedTwice = "process-dereferenced-twice";
     /// A request is completed, and then passed on.
     PassedOnAfterCompletion = "passed-on-after-completion";
     /// A request is built, and neither sent nor freed.

@@ -25,6 +25,9 @@ unsafe fn use_process() {
     let found = ntddk::PsLookupProcessByProcessId(id, &raw mut process); // MISTAKE: process-reference-left
     if found == STATUS_SUCCESS && !is(Mistake::ProcessReferenceLeft) {
         ntddk::ObfDereferenceObject(process.cast());
+        if is(Mistake::ProcessDereferencedTwice) {
+            ntddk::ObfDereferenceObject(process.cast());
+        }
     }
 }
 

@@ -28,7 +28,7 @@ rules! { Files;
     REFERENCE_BY_POINTER = {
         name: "ReferenceByPointer",
         code: "0x18 REFERENCE_BY_POINTER",
-        checks: "A driver gives back a reference to a file object that no driver has taken",
+        checks: "A driver gives back a reference to a file, process or thread object that no driver has taken",
         source: "debugger/bug-check-0x18--reference-by-pointer",
         detected_by: "ObDereferenceObject: the references that drivers have taken of the object",
         should: "call ObDereferenceObject once for each reference that was taken; the file object of a request is the \
