@@ -88,6 +88,7 @@ super::table! {
     "IoGetRelatedDeviceObject" => files::get_related_device_object,
     "IoGetBaseFileSystemDeviceObject" => files::get_base_file_system_device_object,
     wide "IoCreateFile" => files::create_file,
+    wide "IoCreateFileEx" => files::create_file_ex,
     wide "IoCreateFileSpecifyDeviceObjectHint" => files::create_file_specify_device_object_hint,
     caller(2) "IoCreateStreamFileObject" => files::create_stream_file_object,
     caller(2) "IoCreateStreamFileObjectLite" => files::create_stream_file_object_lite,

@@ -49,9 +49,16 @@ pub struct List {
 const LIST_TAG: u32 = u32::from_le_bytes(*b"Ecpl");
 
 /// The lists of creates that are under way.
-static OF_CREATES: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+/// The list that goes with a create.
+struct Carried {
+    list: usize,
+    /// Who has sent the create keeps it.
+    is_lent: bool,
+}
 
-fn of_creates() -> MutexGuard<'static, HashMap<usize, usize>> {
+static OF_CREATES: LazyLock<Mutex<HashMap<usize, Carried>>> = LazyLock::new(Mutex::default);
+
+fn of_creates() -> MutexGuard<'static, HashMap<usize, Carried>> {
     OF_CREATES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -267,8 +274,17 @@ pub unsafe fn is_acknowledged(parameter: *mut c_void) -> bool {
 
 /// The list that goes with a create, or null.
 pub fn of_create(irp: *const IRP) -> *mut List {
-    let list = of_creates().get(&irp.addr()).copied();
+    let list = of_creates().get(&irp.addr()).map(|carried| carried.list);
     std::ptr::with_exposed_provenance_mut(list.unwrap_or(0))
+}
+
+/// Has `list` go with a create that has none yet, and stay its owner's (`IO_DRIVER_CREATE_CONTEXT`).
+pub fn lend_to_create(irp: *const IRP, list: *mut List) {
+    let carried = Carried {
+        list: list.expose_provenance(),
+        is_lent: true,
+    };
+    of_creates().insert(irp.addr(), carried);
 }
 
 /// Has `list` go with a create. False if one does.
@@ -276,16 +292,20 @@ pub fn give_to_create(irp: *const IRP, list: *mut List) -> bool {
     let mut creates = of_creates();
     let free = !creates.contains_key(&irp.addr());
     if free {
-        creates.insert(irp.addr(), list.expose_provenance());
+        let carried = Carried {
+            list: list.expose_provenance(),
+            is_lent: false,
+        };
+        creates.insert(irp.addr(), carried);
     }
     free
 }
 
 /// The create is over: its list goes.
 pub(super) fn create_ended(irp: *const IRP) {
-    let list = of_creates().remove(&irp.addr());
-    if let Some(list) = list {
+    let carried = of_creates().remove(&irp.addr());
+    if let Some(carried) = carried.filter(|carried| !carried.is_lent) {
         // SAFETY: given to the create by who had it, and nobody looks at it when that is over.
-        unsafe { free_list(std::ptr::with_exposed_provenance_mut(list), 0) };
+        unsafe { free_list(std::ptr::with_exposed_provenance_mut(carried.list), 0) };
     }
 }

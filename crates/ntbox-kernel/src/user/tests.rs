@@ -13,7 +13,7 @@ use super::access::{READ, WRITE};
 use super::extended_attributes::EaQuery;
 use super::locks::Range;
 use super::*;
-use crate::io_manager::{complete, device, driver, namespace};
+use crate::io_manager::{complete, device, driver, ecp, namespace};
 use crate::nt::routines::DriverRoutines;
 use crate::nt::*;
 use crate::processor::{handle, irql, thread, top_level, work};
@@ -31,6 +31,7 @@ struct Noted {
     mdl: bool,
     user_buffer: bool,
     user_event: bool,
+    extra_parameters: bool,
     top_level: usize,
     /// It runs in the thread of whoever has asked.
     own_thread: bool,
@@ -68,6 +69,7 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
             mdl: !(*irp).MdlAddress.is_null(),
             user_buffer: !(*irp).UserBuffer.is_null(),
             user_event: !(*irp).UserEvent.is_null(),
+            extra_parameters: !ecp::of_create(irp).is_null(),
             top_level: top_level::current().addr(),
             own_thread: thread::current().id() == OPENER.load(Ordering::Relaxed),
             irql: irql::current(),
@@ -373,6 +375,22 @@ fn access_is_checked_at_the_handle() {
     };
     assert_eq!(file.lock(range, true, false).status, STATUS_SUCCESS);
     assert_eq!(u32::from(noted()[0].location_flags), SL_FAIL_IMMEDIATELY);
+}
+
+#[test]
+fn extra_parameters_go_with_a_create_and_stay_their_owners() {
+    let _turn = begin("UserExtra", 0);
+    let list = ecp::new_list(0);
+    let mut create = CreateParameters::new("\\Device\\UserExtra\\x").options(SYNCHRONOUS);
+    create.open.extra_parameters = list;
+    for _ in 0..2 {
+        noted().clear();
+        let file = create_file(&create).file.expect("a file");
+        assert!(noted()[0].extra_parameters);
+        assert_eq!(file.close().status, STATUS_SUCCESS);
+    }
+    // SAFETY: made above, and nobody has it.
+    unsafe { ecp::free_list(list, 0) };
 }
 
 #[test]

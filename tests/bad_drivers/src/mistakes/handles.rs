@@ -8,12 +8,12 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use wdk_sys::{
     _CREATE_FILE_TYPE, _KEY_VALUE_INFORMATION_CLASS, _MODE, FILE_OPEN, FILE_READ_ATTRIBUTES,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, HANDLE, IO_OPEN_TARGET_DIRECTORY,
-    IO_STATUS_BLOCK, IRP_MJ_QUERY_INFORMATION, KEY_ALL_ACCESS, KEY_READ, KPROCESSOR_MODE, NTSTATUS,
-    OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, OBJECT_NAME_INFORMATION,
-    PDEVICE_OBJECT, PIRP, POBJECT_TYPE, POOL_FLAG_NON_PAGED, PVOID, STATUS_INVALID_PARAMETER,
-    STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS, UNICODE_STRING,
-    ntddk,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, HANDLE, IO_DRIVER_CREATE_CONTEXT,
+    IO_OPEN_TARGET_DIRECTORY, IO_STATUS_BLOCK, IRP_MJ_QUERY_INFORMATION, KEY_ALL_ACCESS, KEY_READ,
+    KPROCESSOR_MODE, NTSTATUS, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES,
+    OBJECT_NAME_INFORMATION, PDEVICE_OBJECT, PIRP, POBJECT_TYPE, POOL_FLAG_NON_PAGED, PVOID,
+    STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH,
+    STATUS_SUCCESS, UNICODE_STRING, ntddk,
 };
 
 const TAG: u32 = u32::from_le_bytes(*b"BadH");
@@ -346,8 +346,8 @@ unsafe fn use_event() {
     let _ = ntddk::ZwClose(handle);
 }
 
-/// The directory of a file that is not there, opened by the routine with the most arguments: the flag and the hint are
-/// the last of them.
+/// The directory of a file that is not there, opened by the routines with the most arguments: the flag and the hint, or
+/// the context, are the last of them.
 pub unsafe extern "C" fn open_target_directory(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let mut name = unicode_literal!("\\??\\C:\\is not there");
     let mut attributes = OBJECT_ATTRIBUTES {
@@ -375,11 +375,37 @@ pub unsafe extern "C" fn open_target_directory(device: PDEVICE_OBJECT, irp: PIRP
         IO_OPEN_TARGET_DIRECTORY,
         null_mut(),
     );
+    was_opened(status, handle);
+    let mut context = IO_DRIVER_CREATE_CONTEXT {
+        Size: size_of::<IO_DRIVER_CREATE_CONTEXT>() as i16,
+        ..Default::default()
+    };
+    let status = ntddk::IoCreateFileEx(
+        &raw mut handle,
+        FILE_READ_ATTRIBUTES,
+        &raw mut attributes,
+        &raw mut block,
+        null_mut(),
+        0,
+        FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+        FILE_OPEN,
+        0,
+        null_mut(),
+        0,
+        _CREATE_FILE_TYPE::CreateFileTypeNone,
+        null_mut(),
+        IO_OPEN_TARGET_DIRECTORY,
+        &raw mut context,
+    );
+    was_opened(status, handle);
+    dispatch(device, irp)
+}
+
+unsafe fn was_opened(status: NTSTATUS, handle: HANDLE) {
     match status {
         STATUS_SUCCESS => drop(ntddk::ZwClose(handle)),
         // The file itself was asked for, or a device that is none.
         STATUS_OBJECT_NAME_NOT_FOUND | STATUS_INVALID_PARAMETER => ntddk::KeBugCheck(TAG),
         _ => {}
     }
-    dispatch(device, irp)
 }

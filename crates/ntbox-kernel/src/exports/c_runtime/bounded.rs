@@ -70,6 +70,35 @@ unsafe fn first<'a, T: Unit>(source: *const T, most: usize) -> &'a [T] {
     unsafe { std::slice::from_raw_parts(source, taken) }
 }
 
+/// `strnlen`, `wcsnlen`.
+pub unsafe extern "win64" fn length_at_most<T: Unit>(text: *const T, most: usize) -> usize {
+    // SAFETY: the driver passes a string that is terminated, or has `most` units.
+    unsafe { length(text, most) }
+}
+
+/// `memcpy_s`, `memmove_s`. What does not fit leaves zeroes.
+pub unsafe extern "win64" fn copy_bytes(
+    target: *mut u8,
+    room: usize,
+    source: *const u8,
+    count: usize,
+) -> i32 {
+    if count == 0 {
+        return 0;
+    }
+    if target.is_null() {
+        return EINVAL;
+    }
+    if source.is_null() || count > room {
+        // SAFETY: the driver passes the room.
+        unsafe { target.write_bytes(0, room) };
+        return if source.is_null() { EINVAL } else { ERANGE };
+    }
+    // SAFETY: the driver passes `count` bytes, and there is room for them.
+    unsafe { target.copy_from(source, count) };
+    0
+}
+
 /// `strcpy_s`, `wcscpy_s`.
 pub unsafe extern "win64" fn copy<T: Unit>(target: *mut T, room: usize, source: *const T) -> i32 {
     // SAFETY: the driver passes the room and a terminated string.
@@ -178,6 +207,29 @@ mod tests {
         let mut buffer = *b"ab\0~";
         let status = f(buffer.as_mut_ptr());
         (status, buffer)
+    }
+
+    #[test]
+    fn bytes_are_copied_where_there_is_room() {
+        let mut target = [7; 4];
+        let mut copied = |room, source: *const u8, count| {
+            // SAFETY: the array has so much room, and the source so many bytes.
+            let result = unsafe { copy_bytes(target.as_mut_ptr(), room, source, count) };
+            (result, std::mem::replace(&mut target, [7; 4]))
+        };
+        let source = [1_u8, 2, 3, 4].as_ptr();
+        assert_eq!(copied(4, source, 3), (0, [1, 2, 3, 7]));
+        assert_eq!(copied(3, source, 4), (ERANGE, [0, 0, 0, 7]));
+        assert_eq!(copied(2, std::ptr::null(), 1), (EINVAL, [0, 0, 7, 7]));
+        assert_eq!(copied(0, std::ptr::null(), 0), (0, [7; 4]));
+        // SAFETY: nothing is touched.
+        let nowhere = unsafe { copy_bytes(std::ptr::null_mut(), 4, source, 1) };
+        assert_eq!(nowhere, EINVAL);
+        let text = [b'a', b'b', 0];
+        for (most, length) in [(0, 0), (1, 1), (2, 2), (3, 2)] {
+            // SAFETY: so many units, or a terminator in front of them.
+            assert_eq!(unsafe { length_at_most(text.as_ptr(), most) }, length);
+        }
     }
 
     #[test]

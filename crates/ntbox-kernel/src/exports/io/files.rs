@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+use crate::io_manager::ecp::List;
 use crate::io_manager::{file, references};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, OBJ_CASE_INSENSITIVE,
@@ -107,6 +108,88 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     hint: *mut DEVICE_OBJECT,
 ) -> NTSTATUS {
     irql::require("IoCreateFileSpecifyDeviceObjectHint", 0);
+    // SAFETY: as for the routine with a context.
+    unsafe {
+        create_file_with(
+            handle,
+            access,
+            attributes,
+            iosb,
+            allocation,
+            (file_attributes, share, disposition, options),
+            (extended, extended_length),
+            flags,
+            (hint, std::ptr::null_mut()),
+        )
+    }
+}
+
+/// `IO_DRIVER_CREATE_CONTEXT`, as far as it is looked at: there are no transactions and no silos.
+#[repr(C)]
+pub struct CreateContext {
+    size: u16,
+    extra_parameters: *mut List,
+    hint: *mut DEVICE_OBJECT,
+}
+
+/// `IoCreateFileEx`: the list of extra parameters stays the caller's.
+pub unsafe extern "win64" fn create_file_ex(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    allocation: *const i64,
+    file_attributes: u32,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    extended: *const c_void,
+    extended_length: u32,
+    _kind: i32,
+    _extra: *const c_void,
+    flags: u32,
+    context: *const CreateContext,
+) -> NTSTATUS {
+    irql::require("IoCreateFileEx", 0);
+    // SAFETY: the driver's structure, or null.
+    let context = unsafe { context.as_ref() };
+    if context.is_some_and(|context| usize::from(context.size) < size_of::<CreateContext>()) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    let given = context.map_or((std::ptr::null_mut(), std::ptr::null_mut()), |context| {
+        (context.hint, context.extra_parameters)
+    });
+    // SAFETY: the driver's pointers, as the page asks for them.
+    unsafe {
+        create_file_with(
+            handle,
+            access,
+            attributes,
+            iosb,
+            allocation,
+            (file_attributes, share, disposition, options),
+            (extended, extended_length),
+            flags,
+            given,
+        )
+    }
+}
+
+/// Opens for a driver, below a hint if there is one, with extra parameters if there are some.
+///
+/// # Safety
+/// The pointers are as `IoCreateFile` takes them.
+unsafe fn create_file_with(
+    handle: *mut HANDLE,
+    access: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    iosb: *mut IO_STATUS_BLOCK,
+    allocation: *const i64,
+    (file_attributes, share, disposition, options): (u32, u32, u32, u32),
+    (extended, extended_length): (*const c_void, u32),
+    flags: u32,
+    (hint, extra_parameters): (*mut DEVICE_OBJECT, *mut List),
+) -> NTSTATUS {
     if let Some(status) = failure::refuses(failure::Kind::Open) {
         return status;
     }
@@ -141,6 +224,7 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
         force_access_check: flags & FORCE_ACCESS_CHECK != 0,
         paging_file: flags & OPEN_PAGING_FILE != 0,
         device_hint: hint,
+        extra_parameters,
     };
     match thread::from_kernel_mode(|| user::nt_create_file(&request)) {
         Ok((opened, status)) => {

@@ -219,6 +219,7 @@ documented! {
     "IoCompleteRequest" <= DISPATCH, "wdm/nf-wdm-iocompleterequest";
     "IoCreateDevice" <= APC, "wdm/nf-wdm-iocreatedevice";
     "IoCreateFile" <= PASSIVE, "wdm/nf-wdm-iocreatefile";
+    "IoCreateFileEx" <= PASSIVE, "ntddk/nf-ntddk-iocreatefileex";
     "IoCreateFileSpecifyDeviceObjectHint" <= PASSIVE, "ntddk/nf-ntddk-iocreatefilespecifydeviceobjecthint";
     "IoCreateNotificationEvent" <= PASSIVE, "wdm/nf-wdm-iocreatenotificationevent";
     "IoCreateStreamFileObject" <= DISPATCH, "ntifs/nf-ntifs-iocreatestreamfileobject";

@@ -13,6 +13,7 @@ mod target;
 
 use super::access::SYNCHRONIZE;
 use super::{access, outcome};
+use crate::io_manager::ecp;
 use crate::io_manager::identity;
 
 use crate::io_manager::file;
@@ -70,6 +71,8 @@ pub struct OpenRequest<'a> {
     pub paging_file: bool,
     /// The request begins at this device instead of the top of the stack, or null.
     pub device_hint: *mut DEVICE_OBJECT,
+    /// What goes with the create and stays the caller's, or null.
+    pub extra_parameters: *mut ecp::List,
 }
 
 impl Default for OpenRequest<'_> {
@@ -92,6 +95,7 @@ impl Default for OpenRequest<'_> {
             force_access_check: false,
             paging_file: false,
             device_hint: null_mut(),
+            extra_parameters: null_mut(),
         }
     }
 }

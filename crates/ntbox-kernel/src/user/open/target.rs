@@ -9,6 +9,7 @@ use super::super::request::{Request, wait_for};
 use super::super::{access, outcome};
 use super::OpenRequest;
 use crate::io_manager::counters::{self, FastIo};
+use crate::io_manager::ecp;
 use crate::io_manager::{
     checks, complete, device, fast_io_checks, file, irp, mount, namespace, references,
 };
@@ -377,6 +378,9 @@ fn fill(
     header.Overlay.AllocationSize = request.allocation_size;
     if !request.extended_attributes.is_empty() {
         header.AssociatedIrp.SystemBuffer = request.extended_attributes.as_ptr().cast_mut().cast();
+    }
+    if !request.extra_parameters.is_null() {
+        ecp::lend_to_create(create.pointer(), request.extra_parameters);
     }
     let mut flags = 0;
     for (wanted, flag) in [
