@@ -111,11 +111,9 @@ pub unsafe extern "win64" fn create_file_specify_device_object_hint(
     // SAFETY: as for the routine with a context.
     unsafe {
         create_file_with(
-            handle,
-            access,
+            (handle, iosb),
             attributes,
-            iosb,
-            allocation,
+            (access, allocation),
             (file_attributes, share, disposition, options),
             (extended, extended_length),
             flags,
@@ -162,11 +160,9 @@ pub unsafe extern "win64" fn create_file_ex(
     // SAFETY: the driver's pointers, as the page asks for them.
     unsafe {
         create_file_with(
-            handle,
-            access,
+            (handle, iosb),
             attributes,
-            iosb,
-            allocation,
+            (access, allocation),
             (file_attributes, share, disposition, options),
             (extended, extended_length),
             flags,
@@ -180,11 +176,9 @@ pub unsafe extern "win64" fn create_file_ex(
 /// # Safety
 /// The pointers are as `IoCreateFile` takes them.
 unsafe fn create_file_with(
-    handle: *mut HANDLE,
-    access: u32,
+    (handle, iosb): (*mut HANDLE, *mut IO_STATUS_BLOCK),
     attributes: *const OBJECT_ATTRIBUTES,
-    iosb: *mut IO_STATUS_BLOCK,
-    allocation: *const i64,
+    (access, allocation): (u32, *const i64),
     (file_attributes, share, disposition, options): (u32, u32, u32, u32),
     (extended, extended_length): (*const c_void, u32),
     flags: u32,
