@@ -146,6 +146,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_misaligned_raises() {
+        let mut memory = [0_u128; 2];
+        let at = memory.as_mut_ptr().cast::<u8>();
+        // SAFETY: nothing is touched at an address that is not aligned.
+        let first = unsafe { push(at.wrapping_add(8).cast(), at.cast(), 0) };
+        assert!(first.is_null() && exception::has_raised());
+        assert_eq!(memory, [0; 2]);
+    }
+
+    #[test]
     fn last_in_first_out_with_depth() {
         let mut header = Head::default();
         let at = &raw mut header.0;
