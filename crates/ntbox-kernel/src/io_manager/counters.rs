@@ -1,4 +1,4 @@
-//! What the user layer sent: IRPs by major function, fast I/O by entry.
+//! What the I/O manager sent, for programs and of its own: IRPs by major function, fast I/O by entry.
 
 use crate::nt::{MAJOR_FUNCTION_COUNT, NTSTATUS, STATUS_CANCELLED, STATUS_PENDING, Status};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -48,7 +48,7 @@ pub const FAST_IO: [FastIo; 15] = [
 pub struct Counts {
     /// Services called.
     pub calls: u64,
-    /// IRPs by major function, those that closing a handle sends among them.
+    /// IRPs by major function: those of programs, of closed handles, of paging, of mounts and of the PnP manager.
     pub irps: [u64; MAJOR_FUNCTION_COUNT],
     /// Per entry: called, and of those answered.
     pub fast: [(u64, u64); FAST_IO.len()],

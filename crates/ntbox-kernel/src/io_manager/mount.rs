@@ -21,7 +21,7 @@ use super::identity::{self, Identity};
 use super::vpb::{
     delete_volume, is_remove_pending, new_vpb, reference_if_mounted, set_remove_pending, vpbs,
 };
-use super::{call, device, irp, media, mount_gate, registration, request};
+use super::{call, counters, device, irp, media, mount_gate, registration, request};
 use crate::nt::stack_location::MountVolume;
 use crate::nt::{
     DEVICE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_FILE_SYSTEM_CONTROL, IRP_MN_LOAD_FILE_SYSTEM,
@@ -281,6 +281,7 @@ unsafe fn ask(
         };
         (*location).Parameters.MountVolume = parameters;
         let mut status = call::call_driver(top, request, 0);
+        counters::irp(IRP_MJ_FILE_SYSTEM_CONTROL as u8, status);
         if status == STATUS_PENDING {
             dispatcher::wait(&[(&raw mut event).cast()], false, None, false);
             status = iosb.Anonymous.Status;

@@ -18,7 +18,7 @@
 )]
 
 use super::identity::{self, Identity};
-use super::{call, device, irp, mount, request, vpb};
+use super::{call, counters, device, irp, mount, request, vpb};
 use crate::nt::{
     DEVICE_OBJECT, DEVICE_RELATIONS, FILE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_PNP,
     IRP_MN_CANCEL_REMOVE_DEVICE, IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_REMOVE_DEVICE,
@@ -116,7 +116,7 @@ pub unsafe fn target_device(file: *mut FILE_OBJECT) -> Result<*mut DEVICE_OBJECT
     let top = unsafe { super::file::related_device(file) };
     let who = identity::current();
     // SAFETY: the file keeps its stack.
-    let answer = unsafe { send_to(top, IRP_MN_QUERY_DEVICE_RELATIONS, file, who) };
+    let answer = unsafe { send_to((top, true), IRP_MN_QUERY_DEVICE_RELATIONS, file, who) };
     // SAFETY: an integer whatever the union holds.
     let status = unsafe { answer.Anonymous.Status };
     let relations = answer.Information as *mut DEVICE_RELATIONS;
@@ -247,7 +247,7 @@ unsafe fn send_here(storage: *mut DEVICE_OBJECT, minor: u32) -> NTSTATUS {
         ..Identity::default()
     };
     // SAFETY: as above.
-    let answer = unsafe { send_to(top, minor, null_mut(), who) };
+    let answer = unsafe { send_to((top, mounted.is_some()), minor, null_mut(), who) };
     if let Some(vpb) = mounted {
         // SAFETY: the count is this function's.
         unsafe { mount::dereference_vpb(vpb) };
@@ -256,12 +256,12 @@ unsafe fn send_here(storage: *mut DEVICE_OBJECT, minor: u32) -> NTSTATUS {
     unsafe { answer.Anonymous.Status }
 }
 
-/// Sends a request of the PnP manager to `top` and waits for it.
+/// Sends a request of the PnP manager to `top`, of a volume or of a storage device, and waits for it.
 ///
 /// # Safety
 /// `top` is alive until the request has been passed on to who may delete it; `file` is null, or alive.
 unsafe fn send_to(
-    top: *mut DEVICE_OBJECT,
+    (top, is_volume): (*mut DEVICE_OBJECT, bool),
     minor: u32,
     file: *mut FILE_OBJECT,
     who: Identity,
@@ -292,6 +292,10 @@ unsafe fn send_to(
     }
     // SAFETY: a complete request for this stack.
     let status = unsafe { call::call_driver(top, request, 0) };
+    // What goes to a volume's stack is counted, as everything else that does.
+    if is_volume {
+        counters::irp(major, status);
+    }
     if status == STATUS_PENDING {
         // SAFETY: the event is alive.
         unsafe { dispatcher::wait(&[waits.cast()], false, None, false) };

@@ -157,7 +157,7 @@ impl Report {
     fn write_requests(&self, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
-            "\nIRPs by major function     sent by programs   at the file system"
+            "\nIRPs by major function     sent from above    at the file system"
         )?;
         let names: Vec<&String> = ordered_names(&self.sent.by_major, &self.arrived.by_major);
         let of = |list: &[(String, u64)], name: &str| {
