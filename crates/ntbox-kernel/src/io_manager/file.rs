@@ -104,13 +104,15 @@ pub unsafe fn put_name(file: *mut FILE_OBJECT, name: &[u16]) {
     unsafe { file_name::put(file, name) };
 }
 
-/// The file system has no use for `FileName` when the create has been completed: who reads it then is found.
+/// The file system has opened the file, and has no use for `FileName`: who reads it from now on is found.
 ///
 /// # Safety
-/// `file` is alive, and being opened.
+/// `file` is alive, and being opened by the caller.
 pub unsafe fn give_up_name(file: *mut FILE_OBJECT) {
     // SAFETY: contract.
-    unsafe { extension(file) }.kept.give_up();
+    let extension = unsafe { extension(file) };
+    // SAFETY: contract.
+    unsafe { extension.kept.give_up(file) };
 }
 
 /// True if the open succeeded.

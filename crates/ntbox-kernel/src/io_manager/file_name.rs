@@ -2,8 +2,8 @@
 //!
 //! NT leaves them in the file object. But the other file may be closed the next moment, and the name is the file
 //! system's, which changes and frees it as it likes. So that who looks at one of them later is found, whatever he
-//! has opened, they lead to where nobody may look from the end of the create on, the name if the file system has no
-//! use for it itself. What the box and its reports call the file is kept apart.
+//! has opened, they lead to where nobody may look: the other file from the end of the create on, the name as soon as
+//! the file system has opened the file, if it has no use for it itself. What the box and its reports call the file is kept apart.
 //!
 //! DDI: `FILE_OBJECT`.
 
@@ -36,7 +36,6 @@ pub(super) struct Kept {
     /// Where `FileName.Buffer` and `RelatedFileObject` lead to, or null.
     closed_name: *mut c_void,
     closed_related: *mut c_void,
-    is_given_up: bool,
     /// The first driver's call that has left a name that is no block, or 0.
     left_by: usize,
 }
@@ -118,19 +117,61 @@ pub(super) unsafe fn left_by(irp: *mut IRP, number: i8, site: usize) {
 }
 
 impl Kept {
-    /// The file system does not use `FileName` after the create.
-    pub(super) fn give_up(&mut self) {
-        self.is_given_up = true;
+    /// The file system has opened the file, and has no use for `FileName`, which is nobody's from now on.
+    ///
+    /// # Safety
+    /// These are `file`'s, which is alive and known to nobody who changes it.
+    pub(super) unsafe fn give_up(&mut self, file: *mut FILE_OBJECT) {
+        // SAFETY: contract.
+        unsafe {
+            self.keep(file);
+            let name = &mut (*file).FileName;
+            if name.Buffer.is_null() {
+                return;
+            }
+            let what =
+                "the name in a file object, after the file system has begun with the create,";
+            let bytes = usize::from(name.MaximumLength);
+            self.closed_name = pool::allocate_closed(bytes, what, &rules::FILE_NAME_USED);
+            if !self.closed_name.is_null() {
+                self.free(name.Buffer.cast());
+                name.Buffer = self.closed_name.cast();
+            }
+        }
     }
 
     /// The create has been completed.
     ///
     /// # Safety
-    /// These are `file`'s, which is alive and known to nobody who changes it.
+    /// As for [`give_up`](Self::give_up).
     pub(super) unsafe fn create_is_over(&mut self, file: *mut FILE_OBJECT) {
-        // SAFETY: contract; the file that it was opened relative to is kept by the handle that was given.
+        // SAFETY: contract.
         unsafe {
-            let (name, related) = (&mut (*file).FileName, (*file).RelatedFileObject);
+            self.keep(file);
+            if (*file).RelatedFileObject.is_null() {
+                return;
+            }
+            let what = "the file object that another was opened relative to, after that";
+            let bytes = size_of::<FILE_OBJECT>();
+            self.closed_related = pool::allocate_closed(bytes, what, &rules::RELATED_FILE_USED);
+            if !self.closed_related.is_null() {
+                (*file).RelatedFileObject = self.closed_related.cast();
+            }
+        }
+    }
+
+    /// Keeps what the file is opened by, whole.
+    ///
+    /// # Safety
+    /// As for [`give_up`](Self::give_up), in its create: the file that it is opened relative to is kept by the handle
+    /// that was given.
+    unsafe fn keep(&mut self, file: *mut FILE_OBJECT) {
+        if !self.owner.is_null() {
+            return;
+        }
+        // SAFETY: contract.
+        unsafe {
+            let (name, related) = (&raw const (*file).FileName, (*file).RelatedFileObject);
             let mut whole = unicode::to_string(name);
             if !related.is_null() && !whole.starts_with('\\') {
                 whole = format!(r"{}\{whole}", of(related));
@@ -138,23 +179,6 @@ impl Kept {
             let owner = Box::new(OwnedUnicodeString::new(&whole));
             self.name = owner.as_unicode();
             self.owner = Box::into_raw(owner);
-            if !related.is_null() {
-                let what = "the file object that another was opened relative to, after that";
-                let bytes = size_of::<FILE_OBJECT>();
-                self.closed_related = pool::allocate_closed(bytes, what, &rules::RELATED_FILE_USED);
-                if !self.closed_related.is_null() {
-                    (*file).RelatedFileObject = self.closed_related.cast();
-                }
-            }
-            if self.is_given_up && !name.Buffer.is_null() {
-                let what = "the name in a file object, after the create,";
-                let bytes = usize::from(name.MaximumLength);
-                self.closed_name = pool::allocate_closed(bytes, what, &rules::FILE_NAME_USED);
-                if !self.closed_name.is_null() {
-                    self.free(name.Buffer.cast());
-                    name.Buffer = self.closed_name.cast();
-                }
-            }
         }
     }
 

@@ -11,12 +11,12 @@
     reason = "requests and devices are read by pointer"
 )]
 
-use super::attachment;
+use super::{attachment, file_name};
 use crate::nt::irp::control;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_CLEANUP_COMPLETE, FO_STREAM_FILE, FO_SYNCHRONOUS_IO,
     FO_VOLUME_OPEN, IO_STACK_LOCATION, IRP, IRP_MJ_CREATE, IRP_MJ_LOCK_CONTROL, IRP_MN_LOCK,
-    IRP_MN_UNLOCK_SINGLE, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, SL_OPEN_TARGET_DIRECTORY, unicode,
+    IRP_MN_UNLOCK_SINGLE, IRP_SYNCHRONOUS_API, IrpExt, NTSTATUS, SL_OPEN_TARGET_DIRECTORY,
 };
 use crate::processor::object;
 use crate::processor::{counter, irql, thread, top_level};
@@ -444,8 +444,8 @@ unsafe fn opened(location: &IO_STACK_LOCATION) -> Option<Opened> {
     }
     // SAFETY: contract; a create carries its file object.
     let file = unsafe { location.FileObject.as_ref() }?;
-    // SAFETY: the name is the file object's.
-    let mut name = unsafe { unicode::to_string(&raw const file.FileName) };
+    // SAFETY: contract.
+    let mut name = unsafe { file_name::of(location.FileObject) };
     if u32::from(location.Flags) & SL_OPEN_TARGET_DIRECTORY != 0 {
         let last = name.rfind('\\').map(|last| last.max(1));
         name.truncate(last.unwrap_or(0));

@@ -5,7 +5,7 @@ use crate::filter::{
     DispatchRoutine, completed, dispatch, enter, fast_io_below, leave, lower, pass_and_wait,
     pass_with,
 };
-use crate::kernel::{complete_as_is, current_location, fast_mutex, skip_location};
+use crate::kernel::{complete_as_is, current_location, fast_mutex, mark_pending, skip_location};
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr::null_mut;
@@ -24,6 +24,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
         (Mistake::FileNameKept, IRP_MJ_CREATE) => Some(keep_name),
+        (Mistake::FileNameInCompletion, IRP_MJ_CREATE) => Some(pass_and_read_name),
         (Mistake::FileNameOfNoPool, IRP_MJ_CREATE) => Some(rename_to_constant),
         (Mistake::TopLevelIrpFollowed | Mistake::TopLevelFlagFollowed, IRP_MJ_READ) => {
             Some(follow_top_level)
@@ -153,6 +154,30 @@ unsafe extern "C" fn keep_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     status
 }
 
+/// The create's completion routine takes the name that was there before.
+unsafe extern "C" fn pass_and_read_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    enter();
+    let status = pass_with(device, irp, name_after_create, null_mut());
+    leave();
+    status
+}
+
+unsafe extern "C" fn name_after_create(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    _context: *mut c_void,
+) -> NTSTATUS {
+    if (*irp).PendingReturned != 0 {
+        mark_pending(irp);
+    }
+    let name = (*(*current_location(irp)).FileObject).FileName.Buffer;
+    if (*irp).IoStatus.__bindgen_anon_1.Status == STATUS_SUCCESS && !name.is_null() {
+        name.read_volatile(); // MISTAKE: file-name-in-completion
+    }
+    leave();
+    STATUS_SUCCESS
+}
+
 /// What is called `\aside` where another file was meant.
 unsafe extern "C" fn rename_to_constant(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let file = (*current_location(irp)).FileObject;
@@ -209,18 +234,18 @@ pub unsafe extern "C" fn create_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     if !related.is_null() {
         (&raw const (*related).Flags).read_volatile();
     }
-    look_at_name(file);
+    read_name(file);
     put_in_block(file);
     let status = pass_and_wait(device, irp);
     if status == STATUS_SUCCESS {
-        look_at_name(file);
+        read_name(file);
     }
     complete_as_is(irp);
     leave();
     status
 }
 
-unsafe fn look_at_name(file: PFILE_OBJECT) {
+unsafe fn read_name(file: PFILE_OBJECT) {
     let name = (*file).FileName;
     if name.Length != 0 {
         name.Buffer.read_volatile();

@@ -548,6 +548,8 @@ mistakes! {
     TopLevelFlagFollowed = "top-level-flag-followed";
     /// FileName of a file object is read after the file was opened.
     FileNameUsed = "file-name-used";
+    /// FileName of a file object is read in the completion routine of its create.
+    FileNameInCompletion = "file-name-in-completion";
     /// The buffer of FileName is remembered while the file system has the create.
     FileNameKept = "file-name-kept";
     /// FileName of a file that is created is made to lead to a constant.

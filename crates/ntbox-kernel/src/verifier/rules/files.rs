@@ -100,10 +100,10 @@ rules! { Files;
     FILE_NAME_USED = {
         name: "FileNameUsedAfterCreate",
         code: "documented",
-        checks: "A driver reads FileName of a file object after IRP_MJ_CREATE, when it is the file system's to change and \
-                 to free",
+        checks: "A driver reads FileName of a file object when the file system has begun with IRP_MJ_CREATE (in the \
+                 completion routine too), and it is the file system's to change and to free",
         source: "ddi/wdm/ns-wdm-_file_object",
-        detected_by: "the fault handler: when a create has been completed, FileName.Buffer leads to where nobody may look",
+        detected_by: "the fault handler: when the file system has opened the file, FileName.Buffer leads to where nobody may look",
         should: "copy the name in the dispatch routine of IRP_MJ_CREATE, before the request is passed on, or ask for it \
                  with IRP_MJ_QUERY_INFORMATION or ObQueryNameString",
         proof: BadDriver("file-name-used"),
