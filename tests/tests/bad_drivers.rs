@@ -658,6 +658,8 @@ caught! {
     a_dpc_in_a_critical_region_is_caught = "dpc-returns-in-critical-region";
     /// V (locks): a system thread ends with a mutex.
     a_thread_that_ends_with_a_mutex_is_caught = "thread-ends-with-mutex";
+    /// V (pool and locks): a thread object that nothing keeps is used.
+    a_thread_that_is_used_without_a_reference_is_caught = "thread-used-without-reference";
     /// V (locks): a system thread ends with a push lock.
     a_thread_that_ends_with_a_push_lock_is_caught = "thread-ends-with-push-lock";
     /// V (locks): a system thread ends with a resource.

@@ -554,6 +554,7 @@ pub const ALL: &[Mistake] = &[
         THREADS,
         "end_with_mutex",
     ),
+    at_line("thread-used-without-reference", "UseAfterFree", THREADS),
     at_line(
         "thread-ends-with-push-lock",
         "LockLeakedOnThreadTermination",

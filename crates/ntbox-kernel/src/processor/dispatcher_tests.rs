@@ -4,7 +4,7 @@ use super::*;
 use crate::nt::{
     DISPATCH_LEVEL, KMUTANT, KSEMAPHORE, NTSTATUS, PASSIVE_LEVEL, STATUS_SUCCESS, STATUS_TIMEOUT,
 };
-use crate::processor::{irql, thread, time};
+use crate::processor::{irql, lifetime, object, thread, time};
 use crate::verifier::capture;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
@@ -314,8 +314,10 @@ fn the_object_of_a_thread_is_signaled_when_it_ends() {
     let (tell, told) = std::sync::mpsc::channel();
     let (go, wait_to_go) = std::sync::mpsc::channel::<()>();
     let handle = thread::spawn("dispatcher test", move || {
-        tell.send(thread::current().object().expose_provenance())
-            .expect("told");
+        let object = thread::current().object();
+        // SAFETY: that of the thread that runs.
+        unsafe { lifetime::reference(object) };
+        tell.send(object.expose_provenance()).expect("told");
         wait_to_go.recv().expect("go");
     });
     let object = Shared::<c_void>(std::ptr::with_exposed_provenance_mut(
@@ -326,6 +328,10 @@ fn the_object_of_a_thread_is_signaled_when_it_ends() {
     assert_eq!(wait_one(object, Some(-5 * SECOND)), STATUS_SUCCESS);
     handle.join().expect("no panic");
     assert_eq!(wait_one(object, Some(0)), STATUS_SUCCESS);
+    // SAFETY: as above.
+    assert_eq!(unsafe { object::pointer_count(object.0) }, 1);
+    // SAFETY: the reference that was taken.
+    unsafe { lifetime::dereference(object.0) };
 }
 
 #[test]

@@ -178,6 +178,19 @@ pub(super) unsafe fn delete(object: *mut c_void) {
     }
 }
 
+/// Gives up a reference, and deletes the object if that was the last one. PASSIVE_LEVEL.
+///
+/// # Safety
+/// `object` is the body of a live object, and the caller gives up a reference it owns.
+pub(super) unsafe fn release(object: *mut c_void) {
+    // SAFETY: contract.
+    unsafe {
+        if header(object).references.fetch_sub(1, Ordering::AcqRel) == 1 {
+            delete(object);
+        }
+    }
+}
+
 /// References that the object has.
 ///
 /// # Safety

@@ -3,13 +3,13 @@
 //! A [`Thread`] is made for every host thread on its first use of this module
 //! and lives as long as the process, so that an address of one is never stale.
 //! Its `ETHREAD` stand-in is made when something asks for it; it begins with a
-//! dispatcher header that is signaled when the thread ends.
+//! dispatcher header that is signaled when the thread ends, and goes with its last reference.
 
 use super::apc::{Apc, Apcs};
 use super::dispatcher::header::initialize_thread_object;
 use super::dispatcher::waiter::Waiter;
-use super::dispatcher::waits::{interrupt_wait, signal_thread_object};
-use super::object::{self, Kind};
+use super::dispatcher::waits::{give_up_thread_object, interrupt_wait, signal_thread_object};
+use super::object::{self, Kind, Procedures};
 use super::process::{self, Process};
 use super::{fault, irql, lock_order, processor_block};
 use crate::host;
@@ -100,6 +100,16 @@ thread_local! {
     static END: EndOfThread = const { EndOfThread };
 }
 
+/// What the object manager calls for a thread that has ended.
+static PROCEDURES: Procedures = Procedures {
+    closed: None,
+    left: None,
+    delete: |object| {
+        let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
+        registry.by_object.remove(&object.addr());
+    },
+};
+
 /// Signals the thread object when the host thread ends.
 struct EndOfThread;
 
@@ -108,6 +118,7 @@ impl Drop for EndOfThread {
         if let Some(thread) = CURRENT.get() {
             thread.end();
             processor_block::remove();
+            thread.give_up_object();
         }
     }
 }
@@ -125,7 +136,7 @@ impl Thread {
     /// The `ETHREAD` stand-in: readable memory that begins with a dispatcher header.
     pub fn object(&'static self) -> *mut c_void {
         let address = *self.object.get_or_init(|| {
-            let object = object::create(Kind::Thread, ETHREAD_BYTES);
+            let object = object::create_with(Kind::Thread, ETHREAD_BYTES, Some(&PROCEDURES));
             initialize_thread_object(object, self.ended.load(Ordering::Acquire));
             let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
             registry.by_object.insert(object.expose_provenance(), self);
@@ -183,6 +194,13 @@ impl Thread {
     }
     pub(super) fn set_exit_status(&self, status: i32) {
         self.exit_status.store(status, Ordering::Release);
+    }
+
+    /// The thread keeps its object as long as it runs; after that it goes with the last reference.
+    fn give_up_object(&self) {
+        if let Some(object) = self.object.get() {
+            give_up_thread_object(std::ptr::with_exposed_provenance_mut(*object));
+        }
     }
 
     fn end(&self) {

@@ -408,6 +408,8 @@ mistakes! {
     DpcReturnsInCriticalRegion = "dpc-returns-in-critical-region";
     /// A system thread ends with a mutex.
     ThreadEndsWithMutex = "thread-ends-with-mutex";
+    /// A system thread is waited for, of which the driver has no reference.
+    ThreadUsedWithoutReference = "thread-used-without-reference";
     /// A system thread ends with a push lock.
     ThreadEndsWithPushLock = "thread-ends-with-push-lock";
     /// A system thread ends with a resource.

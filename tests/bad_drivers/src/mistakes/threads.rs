@@ -8,9 +8,9 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use wdk_sys::{
-    _MODE, _WORK_QUEUE_TYPE, ERESOURCE, HANDLE, IRP_MJ_QUERY_INFORMATION, KAPC_STATE, KDPC, KMUTEX,
-    NTSTATUS, PDEVICE_OBJECT, PEPROCESS, PIRP, PKDEFERRED_ROUTINE, PKDPC, PVOID, STATUS_SUCCESS,
-    WORK_QUEUE_ITEM, ntddk,
+    _KWAIT_REASON, _MODE, _WORK_QUEUE_TYPE, ERESOURCE, HANDLE, IRP_MJ_QUERY_INFORMATION,
+    KAPC_STATE, KDPC, KMUTEX, NTSTATUS, PDEVICE_OBJECT, PEPROCESS, PIRP, PKDEFERRED_ROUTINE, PKDPC,
+    PVOID, STATUS_SUCCESS, WORK_QUEUE_ITEM, ntddk,
 };
 
 /// What is queued is queued once: memory for it is needed until its routine has run.
@@ -40,6 +40,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         Mistake::ThreadEndsWithMutex => Some(start_thread),
         Mistake::ThreadEndsWithPushLock => Some(start_with_push_lock),
         Mistake::ThreadEndsWithResource => Some(start_with_resource),
+        Mistake::ThreadUsedWithoutReference => Some(start_and_wait_late),
         Mistake::WorkItemQueuedTwice => Some(queue_twice),
         Mistake::WorkItemWild => Some(queue_wild_work),
         Mistake::WorkerTerminates => Some(queue_ending_worker),
@@ -208,6 +209,28 @@ pub(super) unsafe fn start_once(routine: unsafe extern "C" fn(PVOID)) {
         ntddk::ObfDereferenceObject(thread);
     }
     let _ = ntddk::ZwClose(handle);
+}
+
+/// The thread is waited for when nothing keeps it any more.
+unsafe extern "C" fn start_and_wait_late(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    if QUEUED.swap(true, Ordering::AcqRel) {
+        return dispatch(device, irp);
+    }
+    let handle = kernel::start_thread(end_with_nothing);
+    let (mut thread, mode, any): (PVOID, _, _) = (null_mut(), _MODE::KernelMode as _, null_mut());
+    let object = &raw mut thread;
+    let found = ntddk::ObReferenceObjectByHandle(handle, 0, any, mode, object, null_mut());
+    let _ = ntddk::ZwClose(handle);
+    if found == STATUS_SUCCESS {
+        ntddk::ObfDereferenceObject(thread);
+        let reason = _KWAIT_REASON::Executive;
+        // At first it may still run.
+        for _ in 0..1000 {
+            let _ = ntddk::KeWaitForSingleObject(thread, reason, mode, 0, null_mut()); // MISTAKE: thread-used-without-reference
+            kernel::sleep(10);
+        }
+    }
+    dispatch(device, irp)
 }
 
 unsafe extern "C" fn start_with_push_lock(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

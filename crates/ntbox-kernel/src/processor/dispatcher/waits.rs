@@ -6,7 +6,7 @@ use super::header::Object;
 use super::waiter::Waiter;
 use crate::host::memory::try_read;
 use crate::nt::{KEVENT, NTSTATUS, STATUS_SUCCESS};
-use crate::processor::points;
+use crate::processor::{object, points};
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -184,6 +184,12 @@ pub(in crate::processor) unsafe fn unsignal(object: *mut c_void) {
 
 /// Signals the object of a thread that ends.
 pub(in crate::processor) fn signal_thread_object(object: *mut c_void) {
-    // SAFETY: made by `initialize_thread_object`, and never freed.
+    // SAFETY: made by `initialize_thread_object`; the thread that ends has a reference of it.
     unsafe { signal(object) };
+}
+
+/// Gives up the reference that a thread has of its object, and that has been signaled, at PASSIVE_LEVEL.
+pub(in crate::processor) fn give_up_thread_object(object: *mut c_void) {
+    // SAFETY: as above; it runs no driver code any more, and nobody else gives this reference up.
+    unsafe { object::release(object) };
 }
