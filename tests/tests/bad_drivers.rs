@@ -799,6 +799,7 @@ caught! {
     /// V (locks): a worker that ends its thread.
     a_worker_that_ends_its_thread_is_caught = "worker-terminates";
     /// V (faults): routines that lead nowhere, by whom they were given.
+    a_wild_completion_routine_is_caught = "completion-routine-wild";
     a_wild_work_item_is_caught = "work-item-wild";
     a_wild_notify_routine_is_caught = "process-notify-wild";
     an_entry_that_ends_its_thread_is_caught = "entry-terminates";

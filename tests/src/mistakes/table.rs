@@ -912,6 +912,7 @@ pub const ALL: &[Mistake] = &[
         FILES,
     ),
     at_line("worker-terminates", "WorkerTerminated", THREADS),
+    at_line("completion-routine-wild", "PageFault", COMPLETION),
     at_line("work-item-wild", "PageFault", THREADS),
     at_line("process-notify-wild", "PageFault", NOTIFY),
     at_line("entry-terminates", "WorkerTerminated", HANDLES),

@@ -22,7 +22,7 @@ use crate::nt::{
 use crate::pe_image;
 use crate::processor::driver_code::entering_for;
 use crate::processor::thread::Regions;
-use crate::processor::{irql, points, stack_use, top_level};
+use crate::processor::{given, irql, points, stack_use, top_level};
 use crate::verifier::{self, rules};
 
 /// `IofCallDriver`: gives the request to the dispatch routine of `device`'s
@@ -207,6 +207,9 @@ unsafe fn checked(device: *mut DEVICE_OBJECT, irp: *mut IRP, site: usize) -> NTS
         };
         let location = irp.location(number);
         file_name::left_by(irp, number, site);
+        if let Some(completion) = (*location).CompletionRoutine {
+            given::remember(completion as usize, "IoSetCompletionRoutine", site);
+        }
         let control = (*location).Control;
         let kind = Kind::of(&*location);
         let stack = running::stack_of(routine as usize, &raw const control as usize);

@@ -72,7 +72,7 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
         };
         own_request_checks::finished(irp);
         let here = thread::current();
-        if std::ptr::eq(here, owner) && irql::current() < APC_LEVEL {
+        if std::ptr::eq(here, owner) && !thread::all_apcs_disabled() {
             // An APC to the running thread is delivered at once.
             let _level = irql::raised_to(APC_LEVEL);
             finish(irp);
@@ -85,9 +85,6 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
                     finish(irp as *mut IRP);
                 }),
             );
-            if std::ptr::eq(here, owner) && irql::current() < APC_LEVEL {
-                thread::deliver_apcs();
-            }
         }
     }
 }

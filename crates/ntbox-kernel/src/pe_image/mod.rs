@@ -408,10 +408,10 @@ pub fn imported_routine(address: usize) -> Option<&'static str> {
 /// symbols, `fsglass+0x1234` where not, `ntbox` for the box.
 pub fn describe_code(address: usize) -> String {
     let Some(image) = image_at(address) else {
-        return if address == 0 {
-            "nowhere".into()
-        } else {
-            "ntbox".into()
+        return match address {
+            0 => "nowhere".into(),
+            _ if is_code_of_box(address) => "ntbox".into(),
+            _ => format!("0x{address:x}, which is no code"),
         };
     };
     let unloaded = if image.is_loaded() { "" } else { "unloaded " };
@@ -427,6 +427,12 @@ pub fn describe_code(address: usize) -> String {
         Some(place) => format!("{unloaded}{}!{place}", image.name),
         None => format!("{unloaded}{}+0x{rva:x}", image.name),
     }
+}
+
+/// True if `address` is as near as only code of the same program is.
+fn is_code_of_box(address: usize) -> bool {
+    const LARGEST_IMAGE: usize = 1 << 30;
+    address.abs_diff(is_code_of_box as *const () as usize) < LARGEST_IMAGE
 }
 
 /// True if the code at `address` belongs to the driver's language, not to the

@@ -1,17 +1,28 @@
 //! Completion routines: what they return, and what they do to the result.
 
-use super::Mistake;
-use crate::filter::{DispatchRoutine, enter, leave, pass_with};
-use crate::kernel::mark_pending;
+use super::{Mistake, wild};
+use crate::filter::{CompletionRoutine, DispatchRoutine, dispatch, enter, leave, lower, pass_with};
+use crate::kernel::{copy_location_to_next, mark_pending, set_completion_routine};
 use core::ffi::c_void;
-use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_SUCCESS};
+use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_SUCCESS, ntddk};
 
 pub(super) fn routine(mistake: Mistake) -> Option<DispatchRoutine> {
     match mistake {
         Mistake::WrongCompletionStatus => Some(pass),
         Mistake::InformationTooLarge => Some(pass_and_enlarge),
+        Mistake::CompletionRoutineWild => Some(pass_with_wild),
         _ => None,
     }
+}
+
+/// As where the driver that has the routine is gone.
+unsafe extern "C" fn pass_with_wild(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let Some(routine) = wild::<CompletionRoutine>() else {
+        return dispatch(device, irp);
+    };
+    copy_location_to_next(irp);
+    set_completion_routine(irp, routine, core::ptr::null_mut());
+    ntddk::IofCallDriver(lower(device), irp) // MISTAKE: completion-routine-wild
 }
 
 unsafe extern "C" fn pass_and_enlarge(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

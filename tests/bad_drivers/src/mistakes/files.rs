@@ -225,8 +225,8 @@ unsafe fn put_in_block(file: PFILE_OBJECT) {
     name.MaximumLength = name.Length;
 }
 
-/// The right way: name and directory are looked at before the request is passed on, the name again when it has come
-/// back, and until it is completed; the name is replaced by a block.
+/// The right way: name and directory are looked at before the request is passed on, and again where the file system has
+/// not opened it; the name is replaced by a block.
 pub unsafe extern "C" fn create_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     enter();
     let file = (*current_location(irp)).FileObject;
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn create_right(device: PDEVICE_OBJECT, irp: PIRP) -> NTST
     read_name(file);
     put_in_block(file);
     let status = pass_and_wait(device, irp);
-    if status == STATUS_SUCCESS {
+    if status < 0 {
         read_name(file);
     }
     complete_as_is(irp);

@@ -149,6 +149,8 @@ mistakes! {
     InvokeFlagsWithoutRoutine = "invoke-flags-without-routine";
     /// The request is neither completed nor passed on, and an error returned (D4).
     ForgetRequest = "forget-request";
+    /// The completion routine that is set leads nowhere.
+    CompletionRoutineWild = "completion-routine-wild";
     /// A completion routine does not propagate PendingReturned (C5).
     PendingNotPropagated = "pending-not-propagated";
     /// The request is posted to a worker without being marked, and STATUS_PENDING returned (C11).

@@ -133,12 +133,15 @@ unsafe fn own_flush(device: PDEVICE_OBJECT, irp: PIRP) -> PIRP {
     own
 }
 
-/// As if it were skipped: its location is above the first one by then.
+/// As if it were skipped: its location is above the first one by then, and its originator's APC, which frees it, does
+/// not run in a guarded region.
 unsafe extern "C" fn complete_and_pass_on(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     let below = lower(device);
     (*irp).IoStatus.__bindgen_anon_1.Status = STATUS_NOT_SUPPORTED;
+    ntddk::KeEnterGuardedRegion();
     ntddk::IofCompleteRequest(irp, 0);
     let _ = ntddk::IofCallDriver(below, irp); // MISTAKE: passed-on-after-completion
+    ntddk::KeLeaveGuardedRegion();
     STATUS_NOT_SUPPORTED
 }
 

@@ -72,6 +72,17 @@ fn a_pended_request_finishes_in_an_apc_of_its_thread() {
 }
 
 #[test]
+fn a_request_finishes_when_its_thread_has_left_the_guarded_region() {
+    let stack = Stack::new(&[Behaviour::Complete]);
+    let mut request = originate(stack.top(), IRP_SYNCHRONOUS_API);
+    thread::enter_guarded_region();
+    assert_eq!(request.send(stack.top(), 0), STATUS_SUCCESS);
+    assert!(!request.seen(STATUS_SUCCESS).signaled);
+    thread::leave_guarded_region();
+    assert!(request.seen(STATUS_SUCCESS).signaled);
+}
+
+#[test]
 fn paging_and_close_requests_finish_where_they_are_completed() {
     let stack = Stack::new(&[Behaviour::Hold]);
     for flags in [
