@@ -392,7 +392,9 @@ impl Host {
     }
 
     fn tell(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.told, true) {
+        // Where the directory itself is gone, nothing is left that it would be kept of: so it is when a report ends the
+        // process, while other threads go on.
+        if self.path.exists() && !std::mem::replace(&mut self.told, true) {
             eprintln!(
                 "ntbox: what the host cannot hold of the files in {} is lost when the volume is \
                  dismounted: {error}",
