@@ -10,6 +10,12 @@
 #include <stdio.h>
 #include <wchar.h>
 
+unsigned long __cdecl wcstoul(const WCHAR *Text, WCHAR **End, int Base);
+void __cdecl qsort(void *Base, size_t Count, size_t Width, int(__cdecl *Compare)(const void *, const void *));
+void *__cdecl bsearch(
+    const void *Key, const void *Base, size_t Count, size_t Width, int(__cdecl *Compare)(const void *, const void *));
+#define TRUNCATE ((size_t)-1)
+
 static const volatile ULONG_PTR Nowhere = 0x10000;
 /* A number that the compiler does not know, so that it calls the routine. */
 static const volatile SIZE_T Some = 8;
@@ -102,6 +108,7 @@ static VOID Terminated(VOID)
 {
     WCHAR units[16] = L"a";
     CHAR bytes[16] = "a";
+    char *rest;
 
     TRY(By_wcslen(AT(PCWSTR)));
     TRY(By_wcscmp(units, AT(PCWSTR)));
@@ -116,6 +123,27 @@ static VOID Terminated(VOID)
     TRY(By_strncpy(bytes, AT(PCSTR), 4));
     TRY(Print(units, L"%ws", AT(PCWSTR)));
     TRY(Print(AT(PWSTR), L"a"));
+    TRY(_snwprintf_s(units, 16, TRUNCATE, L"%ws", AT(PCWSTR)));
+    TRY(_itow_s(7, AT(PWSTR), 4, 10));
+    TRY(wcstoul(AT(PCWSTR), NULL, 0));
+    TRY(strtok_s(AT(PSTR), bytes, &rest));
+}
+
+static int __cdecl ByValue(const void *First, const void *Second)
+{
+    return *(const LONG *)First - *(const LONG *)Second;
+}
+
+/* In the order of their values, by a routine of the driver's. */
+static VOID Sorted(VOID)
+{
+    LONG values[] = {5, -1, 3};
+    LONG key = 3;
+
+    qsort(values, 3, sizeof(LONG), ByValue);
+    if (values[0] != -1 || values[2] != 5 || bsearch(&key, values, 3, sizeof(LONG), ByValue) != &values[1]) {
+        KeBugCheck(FILTER_TAG);
+    }
 }
 
 NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
@@ -124,6 +152,7 @@ NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
     Counted();
     Others();
     Terminated();
+    Sorted();
 #ifdef UNGUARDED
     Quiet += (ULONG)By_wcslen(AT(PCWSTR));
 #endif

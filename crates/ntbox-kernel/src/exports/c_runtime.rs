@@ -1,10 +1,15 @@
 //! The C run-time routines that the kernel exports.
 //!
+//! Left out: reading by formats (`sscanf_s`), paths (`_splitpath_s`), `setjmp`, random numbers.
+//!
 //! The variadic routines get a `va_list` from a thunk, as in [`super::debug`].
 
 mod bounded;
 mod memory;
+mod numbers;
+mod parts;
 mod print;
+mod sort;
 mod strings;
 
 super::table! {
@@ -57,13 +62,31 @@ super::table! {
     touches "wcsncat_s" => bounded::append_at_most::<u16>,
     touches "_wcsupr" => strings::to_upper_string::<u16>,
     touches "_wcslwr" => strings::to_lower_string::<u16>,
+    touches "wcslwr" => strings::to_lower_string::<u16>,
+    touches "_strupr" => strings::to_upper_string::<u8>,
+    touches "_strlwr" => strings::to_lower_string::<u8>,
+    touches "strlwr" => strings::to_lower_string::<u8>,
     "towupper" => strings::to_upper_wide,
     "towlower" => strings::to_lower_wide,
 
-    touches "atoi" => bounded::to_integer::<u8>,
-    touches "atol" => bounded::to_integer::<u8>,
-    touches "_wtoi" => bounded::to_integer::<u16>,
-    touches "_wtol" => bounded::to_integer::<u16>,
+    touches "atoi" => numbers::to_integer::<u8>,
+    touches "atol" => numbers::to_integer::<u8>,
+    touches "_wtoi" => numbers::to_integer::<u16>,
+    touches "_wtol" => numbers::to_integer::<u16>,
+    touches "_itoa" => numbers::write::<u8>,
+    touches "_itow" => numbers::write::<u16>,
+    touches "_itoa_s" => numbers::write_bounded::<i32, u8>,
+    touches "_itow_s" => numbers::write_bounded::<i32, u16>,
+    touches "_ltoa_s" => numbers::write_bounded::<i32, u8>,
+    touches "_ltow_s" => numbers::write_bounded::<i32, u16>,
+    touches "_ultoa_s" => numbers::write_bounded::<u32, u8>,
+    touches "_ultow_s" => numbers::write_bounded::<u32, u16>,
+    touches "_i64toa_s" => numbers::write_bounded::<i64, u8>,
+    touches "_i64tow_s" => numbers::write_bounded::<i64, u16>,
+    touches "_ui64toa_s" => numbers::write_bounded::<u64, u8>,
+    touches "_ui64tow_s" => numbers::write_bounded::<u64, u16>,
+    touches "wcstoul" => numbers::to_unsigned_long,
+    touches "_strtoui64" => numbers::to_unsigned_64,
     "isdigit" => bounded::is_digit,
     "isxdigit" => bounded::is_hexadecimal,
     "isspace" => bounded::is_space,
@@ -71,6 +94,21 @@ super::table! {
     "islower" => bounded::is_lower,
     "isalpha" => bounded::is_letter,
     "isalnum" => bounded::is_alphanumeric,
+    "isprint" => bounded::is_printed,
+
+    touches "strspn" => parts::span_of::<u8>,
+    touches "wcsspn" => parts::span_of::<u16>,
+    touches "wcscspn" => parts::span_without::<u16>,
+    touches "strtok_s" => parts::token::<u8>,
+    touches "_strrev" => parts::reverse::<u8>,
+    touches "_wcsrev" => parts::reverse::<u16>,
+    touches "_strset" => parts::fill::<u8>,
+    touches "_strnset" => parts::fill_at_most::<u8>,
+    touches "_wcsnset" => parts::fill_at_most::<u16>,
+    touches "mbstowcs" => parts::to_wide,
+    touches "wcstombs" => parts::to_bytes,
+    caller(4) "qsort" => sort::sort,
+    caller(5) "bsearch" => sort::search,
 
     bare "sprintf_s" => print::sprintf_s,
     bare "swprintf_s" => print::swprintf_s,
@@ -78,12 +116,16 @@ super::table! {
     touches "vswprintf_s" => print::vswprintf_s,
     touches "_vsnprintf_s" => print::vsnprintf_s,
     touches "_vsnwprintf_s" => print::vsnwprintf_s,
+    bare "_snprintf_s" => print::snprintf_s,
+    bare "_snwprintf_s" => print::snwprintf_s,
     bare "sprintf" => print::sprintf,
     bare "swprintf" => print::swprintf,
+    bare "_swprintf" => print::swprintf,
     bare "_snprintf" => print::snprintf,
     bare "_snwprintf" => print::snwprintf,
     touches "vsprintf" => print::vsprintf,
     touches "vswprintf" => print::vswprintf,
+    touches "_vswprintf" => print::vswprintf,
     touches "_vsnprintf" => print::vsnprintf,
     touches "_vsnwprintf" => print::vsnwprintf,
 }

@@ -1,4 +1,4 @@
-//! The routines that are told how much room there is, and numbers in strings.
+//! The routines that are told how much room there is, and classes of characters.
 //!
 //! What does not fit leaves an empty string and an error, unless it is to be cut off.
 //!
@@ -13,8 +13,8 @@
 use super::strings::Unit;
 use crate::exports::rtl::terminated;
 
-const EINVAL: i32 = 22;
-const ERANGE: i32 = 34;
+pub const EINVAL: i32 = 22;
+pub const ERANGE: i32 = 34;
 const STRUNCATE: i32 = 80;
 /// `_TRUNCATE`: as much as fits.
 const TRUNCATE: usize = usize::MAX;
@@ -149,28 +149,6 @@ pub unsafe extern "win64" fn append_at_most<T: Unit>(
     }
 }
 
-/// `atoi`, `atol`, `_wtoi`, `_wtol`: blanks, a sign and digits, up to what is none.
-pub unsafe extern "win64" fn to_integer<T: Unit + Into<u32>>(text: *const T) -> i32 {
-    // SAFETY: the driver passes a terminated string.
-    let units = unsafe { terminated(text) }
-        .iter()
-        .map(|unit| (*unit).into());
-    let mut characters = units
-        .map(|unit| char::from_u32(unit).unwrap_or_default())
-        .skip_while(char::is_ascii_whitespace)
-        .peekable();
-    let sign = characters.next_if(|character| matches!(character, '+' | '-'));
-    let digits = characters.map_while(|character| character.to_digit(10));
-    let value = digits.fold(0_i32, |value, digit| {
-        value.wrapping_mul(10).wrapping_add(digit.cast_signed())
-    });
-    if sign == Some('-') {
-        value.wrapping_neg()
-    } else {
-        value
-    }
-}
-
 /// A routine that says whether a character is of a class, in the C locale.
 macro_rules! classes {
     ($($(#[$doc:meta])* $name:ident, $is:ident;)*) => { $(
@@ -196,6 +174,11 @@ classes! {
     is_letter, is_ascii_alphabetic;
     /// `isalnum`.
     is_alphanumeric, is_ascii_alphanumeric;
+}
+
+/// `isprint`: what is seen, and the blank.
+pub unsafe extern "win64" fn is_printed(character: i32) -> i32 {
+    i32::from((0x20..=0x7E).contains(&character))
 }
 
 #[cfg(test)]
@@ -251,18 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_to_their_end() {
-        // SAFETY: terminated strings.
-        let number = |text: &std::ffi::CStr| unsafe { to_integer(text.as_ptr().cast::<u8>()) };
-        assert_eq!(
-            [
-                number(c" \t-42x7"),
-                number(c"+7"),
-                number(c"x"),
-                number(c"")
-            ],
-            [-42, 7, 0, 0]
-        );
+    fn characters_are_of_classes() {
         // SAFETY: no pointers.
         let classes = unsafe {
             [
@@ -270,8 +242,10 @@ mod tests {
                 is_digit(0x61),
                 is_letter(0x61),
                 is_space(0x1_0020),
+                is_printed(0x20),
+                is_printed(0x7F),
             ]
         };
-        assert_eq!(classes, [1, 0, 1, 0]);
+        assert_eq!(classes, [1, 0, 1, 0, 1, 0]);
     }
 }

@@ -201,11 +201,46 @@ define_thunk!(vsprintf_thunk, touches, vsprintf);
 define_thunk!(vswprintf_thunk, touches, vswprintf);
 define_thunk!(vsnprintf_thunk, touches, vsnprintf);
 define_thunk!(vsnwprintf_thunk, touches, vsnwprintf);
+/// The arguments of a routine with four in front of the variable ones, one after the other.
+///
+/// # Safety
+/// `arguments` is where they lie.
+unsafe fn taken_apart<T>(arguments: *const u64) -> (*mut T, usize, usize, *const T, *const u64) {
+    // SAFETY: contract.
+    let [target, room, count, text] = unsafe { arguments.cast::<[u64; 4]>().read() };
+    let pointer = |value: u64| std::ptr::with_exposed_provenance_mut::<T>(value as usize);
+    (
+        pointer(target),
+        room as usize,
+        count as usize,
+        pointer(text).cast_const(),
+        arguments.wrapping_add(4),
+    )
+}
+
+unsafe extern "win64" fn snprintf_s_from_thunk(arguments: *const u64) -> i32 {
+    // SAFETY: the driver's arguments, which the thunk has stored.
+    unsafe {
+        let (target, room, count, text, variable) = taken_apart(arguments);
+        vsnprintf_s(target, room, count, text, variable)
+    }
+}
+
+unsafe extern "win64" fn snwprintf_s_from_thunk(arguments: *const u64) -> i32 {
+    // SAFETY: as above.
+    unsafe {
+        let (target, room, count, text, variable) = taken_apart(arguments);
+        vsnwprintf_s(target, room, count, text, variable)
+    }
+}
+
+define_thunk!(snprintf_s_thunk, touches, snprintf_s_from_thunk);
+define_thunk!(snwprintf_s_thunk, touches, snwprintf_s_from_thunk);
 define_thunk!(vsprintf_s_thunk, touches, vsprintf_s);
 define_thunk!(vswprintf_s_thunk, touches, vswprintf_s);
 
 /// Declares a variadic routine over one that takes a `va_list` behind `$fixed`
-/// arguments (2 or 3).
+/// arguments (2 or 3), or with 4 over one that takes the address of them all.
 macro_rules! variadic {
     ($(#[$doc:meta])* $name:ident, 2, $function:path) => {
         $(#[$doc])*
@@ -227,6 +262,21 @@ macro_rules! variadic {
             core::arch::naked_asm!(
                 "mov [rsp + 32], r9",
                 "lea r9, [rsp + 32]",
+                "jmp {function}",
+                function = sym $function,
+            )
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, 4, $function:path) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        pub unsafe extern "win64" fn $name() {
+            core::arch::naked_asm!(
+                "mov [rsp + 8], rcx",
+                "mov [rsp + 16], rdx",
+                "mov [rsp + 24], r8",
+                "mov [rsp + 32], r9",
+                "lea rcx, [rsp + 8]",
                 "jmp {function}",
                 function = sym $function,
             )
@@ -257,6 +307,14 @@ variadic!(
 variadic!(
     /// `_snwprintf`.
     snwprintf, 3, vsnwprintf_thunk
+);
+variadic!(
+    /// `_snprintf_s`.
+    snprintf_s, 4, snprintf_s_thunk
+);
+variadic!(
+    /// `_snwprintf_s`.
+    snwprintf_s, 4, snwprintf_s_thunk
 );
 
 #[cfg(test)]
@@ -394,5 +452,28 @@ mod tests {
             5
         );
         assert_eq!(&bytes[..6], b"7 8 9\0");
+    }
+
+    #[test]
+    fn arguments_behind_four_arrive() {
+        crate::processor::thread::current();
+        type Print<T> =
+            unsafe extern "win64" fn(*mut T, usize, usize, *const T, usize, usize) -> i32;
+        // SAFETY: called as a C compiler calls a variadic function, here and below.
+        let narrow =
+            unsafe { std::mem::transmute::<*const (), Print<u8>>(snprintf_s as *const ()) };
+        let mut bytes = [b'~'; 8];
+        let format = c"%d-%d".as_ptr().cast();
+        // SAFETY: the arguments fit the format.
+        let count = unsafe { narrow(bytes.as_mut_ptr(), 8, TRUNCATE, format, 12, 34) };
+        assert_eq!((count, bytes), (5, *b"12-34\0~~"));
+        // SAFETY: as above.
+        let wide =
+            unsafe { std::mem::transmute::<*const (), Print<u16>>(snwprintf_s as *const ()) };
+        let format: Vec<u16> = "%d-%d\0".encode_utf16().collect();
+        let mut units = [u16::from(b'~'); 8];
+        // SAFETY: as above.
+        let count = unsafe { wide(units.as_mut_ptr(), 8, 4, format.as_ptr(), 12, 34) };
+        assert_eq!((count, units), (-1, b"12-3\0~~~".map(u16::from)));
     }
 }
