@@ -1,13 +1,15 @@
 //! `Rtl`: the run-time library.
 //!
-//! Left out: heaps, splay links without a table, OEM strings.
+//! Left out: heaps, splay links without a table, compression, atoms, ranges, hash tables.
 
 mod bitmap;
+mod code_page;
 mod exception;
 mod generic_table;
 mod guid;
 mod memory;
 mod numbers;
+mod random;
 mod registry;
 mod registry_key;
 mod security;
@@ -53,10 +55,33 @@ super::table! {
     data "NlsMbOemCodePageTag" => translate::MULTI_BYTE_OEM_CODE_PAGE,
     caller(1) "RtlFreeUnicodeString" => translate::free_unicode,
     caller(1) "RtlFreeAnsiString" => translate::free_unicode,
+    touches(5) "RtlUnicodeToMultiByteN" => code_page::to_ansi,
+    touches(5) "RtlUpcaseUnicodeToMultiByteN" => code_page::to_upper_ansi,
+    touches(5) "RtlMultiByteToUnicodeN" => code_page::from_ansi,
+    touches(5) "RtlUnicodeToOemN" => code_page::to_oem,
+    touches(5) "RtlUpcaseUnicodeToOemN" => code_page::to_upper_oem,
+    touches(5) "RtlOemToUnicodeN" => code_page::from_oem,
+    touches(3) "RtlUnicodeToMultiByteSize" => code_page::ansi_size,
+    touches(3) "RtlMultiByteToUnicodeSize" => code_page::unicode_size,
+    touches(3) "RtlUnicodeStringToOemString" => code_page::string_to_oem,
+    touches(3) "RtlUpcaseUnicodeStringToOemString" => code_page::string_to_upper_oem,
+    touches(3) "RtlUnicodeStringToCountedOemString" => code_page::string_to_counted_oem,
+    touches(3) "RtlUpcaseUnicodeStringToCountedOemString" => code_page::string_to_upper_counted_oem,
+    touches(3) "RtlOemStringToUnicodeString" => code_page::oem_to_string,
+    touches(3) "RtlOemStringToCountedUnicodeString" => code_page::oem_to_counted_string,
+    touches "RtlxUnicodeStringToOemSize" => code_page::string_to_oem_size,
+    touches "RtlUnicodeStringToOemSize" => code_page::string_to_oem_size,
+    touches "RtlxOemStringToUnicodeSize" => code_page::oem_to_string_size,
+    touches "RtlOemStringToUnicodeSize" => code_page::oem_to_string_size,
+    touches "RtlUnicodeStringToAnsiSize" => translate::unicode_to_ansi_size,
+    touches "RtlAnsiStringToUnicodeSize" => translate::ansi_to_unicode_size,
+    caller(1) "RtlFreeOemString" => translate::free_unicode,
 
     touches(3) "RtlIntegerToUnicodeString" => numbers::integer_to_unicode,
     touches(3) "RtlInt64ToUnicodeString" => numbers::int64_to_unicode,
     touches(3) "RtlUnicodeStringToInteger" => numbers::unicode_to_integer,
+    touches(1) "RtlRandom" => random::random,
+    touches(1) "RtlRandomEx" => random::random_ex,
     touches(2) "RtlStringFromGUID" => guid::string_from_guid,
     touches(2) "RtlGUIDFromString" => guid::guid_from_string,
 
@@ -64,6 +89,8 @@ super::table! {
     caller(4) "RtlInsertElementGenericTable" => generic_table::insert::<RTL_GENERIC_TABLE>,
     caller(2) "RtlDeleteElementGenericTable" => generic_table::delete::<RTL_GENERIC_TABLE>,
     caller(2) "RtlLookupElementGenericTable" => generic_table::lookup::<RTL_GENERIC_TABLE>,
+    caller(6) "RtlInsertElementGenericTableFull" => generic_table::insert_full::<RTL_GENERIC_TABLE>,
+    caller(4) "RtlLookupElementGenericTableFull" => generic_table::lookup_full::<RTL_GENERIC_TABLE>,
     caller(2) "RtlEnumerateGenericTable" => generic_table::enumerate::<RTL_GENERIC_TABLE>,
     caller(2) "RtlEnumerateGenericTableWithoutSplaying" => generic_table::enumerate_without_splaying::<RTL_GENERIC_TABLE>,
     "RtlGetElementGenericTable" => generic_table::get_element::<RTL_GENERIC_TABLE>,
@@ -71,10 +98,10 @@ super::table! {
     "RtlIsGenericTableEmpty" => generic_table::is_empty::<RTL_GENERIC_TABLE>,
     caller(5) "RtlInitializeGenericTableAvl" => generic_table::initialize::<RTL_AVL_TABLE>,
     caller(4) "RtlInsertElementGenericTableAvl" => generic_table::insert::<RTL_AVL_TABLE>,
-    caller(6) "RtlInsertElementGenericTableFullAvl" => generic_table::insert_full,
+    caller(6) "RtlInsertElementGenericTableFullAvl" => generic_table::insert_full::<RTL_AVL_TABLE>,
     caller(2) "RtlDeleteElementGenericTableAvl" => generic_table::delete::<RTL_AVL_TABLE>,
     caller(2) "RtlLookupElementGenericTableAvl" => generic_table::lookup::<RTL_AVL_TABLE>,
-    caller(4) "RtlLookupElementGenericTableFullAvl" => generic_table::lookup_full,
+    caller(4) "RtlLookupElementGenericTableFullAvl" => generic_table::lookup_full::<RTL_AVL_TABLE>,
     caller(3) "RtlLookupFirstMatchingElementGenericTableAvl" => generic_table::lookup_first,
     caller(2) "RtlEnumerateGenericTableAvl" => generic_table::enumerate::<RTL_AVL_TABLE>,
     caller(2) "RtlEnumerateGenericTableWithoutSplayingAvl" => generic_table::enumerate_without_splaying::<RTL_AVL_TABLE>,

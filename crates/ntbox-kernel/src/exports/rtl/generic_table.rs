@@ -309,15 +309,15 @@ pub unsafe extern "win64" fn is_empty<T: Table>(table: *mut T) -> u8 {
     u8::from(unsafe { *T::parts(table).count } == 0)
 }
 
-/// `RtlLookupElementGenericTableFullAvl`: also where it is, or would be.
-pub unsafe extern "win64" fn lookup_full(
-    table: *mut RTL_AVL_TABLE,
+/// `RtlLookupElementGenericTableFull(Avl)`: also where it is, or would be.
+pub unsafe extern "win64" fn lookup_full<T: Table>(
+    table: *mut T,
     buffer: *const c_void,
     node_or_parent: *mut Node,
     result: *mut TABLE_SEARCH_RESULT,
     caller: usize,
 ) -> *mut c_void {
-    irql::require("RtlLookupElementGenericTableFullAvl", caller);
+    irql::require(T::NAMES.lookup_full, caller);
     // SAFETY: the driver's table and buffer.
     let place = unsafe { find(table, buffer) };
     let (node, found) = match place {
@@ -333,14 +333,14 @@ pub unsafe extern "win64" fn lookup_full(
         unsafe { node_or_parent.write(node) };
     }
     match place {
-        Place::At(node) => data::<RTL_AVL_TABLE>(node),
+        Place::At(node) => data::<T>(node),
         _ => null_mut(),
     }
 }
 
-/// `RtlInsertElementGenericTableFullAvl`: where [`lookup_full`] has ended.
-pub unsafe extern "win64" fn insert_full(
-    table: *mut RTL_AVL_TABLE,
+/// `RtlInsertElementGenericTableFull(Avl)`: where [`lookup_full`] has ended.
+pub unsafe extern "win64" fn insert_full<T: Table>(
+    table: *mut T,
     buffer: *const c_void,
     size: u32,
     new: *mut u8,
@@ -348,12 +348,12 @@ pub unsafe extern "win64" fn insert_full(
     result: TABLE_SEARCH_RESULT,
     caller: usize,
 ) -> *mut c_void {
-    irql::require("RtlInsertElementGenericTableFullAvl", caller);
+    irql::require(T::NAMES.insert_full, caller);
     let place = match result {
         TableFoundNode => {
             // SAFETY: the driver's pointer.
             unsafe { tell(new, false) };
-            return data::<RTL_AVL_TABLE>(node_or_parent);
+            return data::<T>(node_or_parent);
         }
         TableInsertAsLeft => Place::LeftOf(node_or_parent),
         TableInsertAsRight => Place::RightOf(node_or_parent),

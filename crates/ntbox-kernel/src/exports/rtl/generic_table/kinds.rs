@@ -28,8 +28,10 @@ type RawFree = Option<unsafe extern "system" fn()>;
 pub struct Names {
     pub initialize: &'static str,
     pub insert: &'static str,
+    pub insert_full: &'static str,
     pub delete: &'static str,
     pub lookup: &'static str,
+    pub lookup_full: &'static str,
     pub enumerate: &'static str,
     pub enumerate_without_splaying: &'static str,
     pub number: &'static str,
@@ -126,8 +128,10 @@ impl Table for RTL_AVL_TABLE {
     const NAMES: Names = Names {
         initialize: "RtlInitializeGenericTableAvl",
         insert: "RtlInsertElementGenericTableAvl",
+        insert_full: "RtlInsertElementGenericTableFullAvl",
         delete: "RtlDeleteElementGenericTableAvl",
         lookup: "RtlLookupElementGenericTableAvl",
+        lookup_full: "RtlLookupElementGenericTableFullAvl",
         enumerate: "RtlEnumerateGenericTableAvl",
         enumerate_without_splaying: "RtlEnumerateGenericTableWithoutSplayingAvl",
         number: "RtlNumberGenericTableElementsAvl",
@@ -169,8 +173,10 @@ impl Table for RTL_GENERIC_TABLE {
     const NAMES: Names = Names {
         initialize: "RtlInitializeGenericTable",
         insert: "RtlInsertElementGenericTable",
+        insert_full: "RtlInsertElementGenericTableFull",
         delete: "RtlDeleteElementGenericTable",
         lookup: "RtlLookupElementGenericTable",
+        lookup_full: "RtlLookupElementGenericTableFull",
         enumerate: "RtlEnumerateGenericTable",
         enumerate_without_splaying: "RtlEnumerateGenericTableWithoutSplaying",
         number: "RtlNumberGenericTableElements",
