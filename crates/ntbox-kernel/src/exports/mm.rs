@@ -16,6 +16,7 @@
     reason = "called by drivers in the Windows convention"
 )]
 
+mod pages;
 mod probe;
 mod sections;
 
@@ -43,6 +44,9 @@ super::table! {
     caller(2) "MmMapLockedPages" => map_locked_pages,
     caller(6) "MmMapLockedPagesSpecifyCache" => map_locked_pages_specify_cache,
     caller(2) "MmUnmapLockedPages" => unmap_locked_pages,
+    caller(4) "MmAllocatePagesForMdl" => pages::allocate_pages,
+    caller(6) "MmAllocatePagesForMdlEx" => pages::allocate_pages_ex,
+    caller(1) "MmFreePagesFromMdl" => pages::free_pages,
     "MmSizeOfMdl" => size_of_mdl,
     caller(1) "MmLockPagableDataSection" => lock_section,
     caller(1) "MmLockPagableSectionByHandle" => lock_section_by_handle,
@@ -155,6 +159,10 @@ unsafe extern "win64" fn unlock_pages(list: *mut MDL, caller: usize) {
         wrong_state("MmUnlockPages", list, what, caller);
         return;
     }
+    if pages::is_with_its_pages(list) {
+        let what = "has pages of MmAllocatePagesForMdl, which are freed and never unlocked";
+        return wrong_state("MmUnlockPages", list, what, caller);
+    }
     // SAFETY: the driver passes a list.
     unsafe { mdl::unlock_pages(list) };
 }
@@ -217,7 +225,7 @@ unsafe fn map(ddi: &'static str, list: *mut MDL, how: Mapping, caller: usize) ->
         wrong_state(ddi, list, "is neither locked nor of nonpaged pool", caller);
     }
     // SAFETY: contract of the function.
-    let address = unsafe { mdl::virtual_address(list) };
+    let address = unsafe { mdl::system_address(list) };
     if mode != 0 {
         USER_MAPPING.begin(list.addr(), caller);
         return address;
@@ -290,7 +298,7 @@ unsafe extern "win64" fn unmap_locked_pages(base: *mut c_void, list: *mut MDL, c
     if USER_MAPPING.end(list.addr()) {
         irql::require_at_most(ddi, APC_LEVEL, caller);
         // SAFETY: the driver passes a list.
-        if base != unsafe { mdl::virtual_address(list) } {
+        if base != unsafe { mdl::system_address(list) } {
             let what = format!("is mapped into the program elsewhere than at {base:p}");
             wrong(&rules::MDL_USER_MAPPING, ddi, list, &what, caller);
         }

@@ -139,6 +139,48 @@ pub unsafe fn virtual_address(mdl: *const MDL) -> *mut c_void {
     unsafe { (*mdl).StartVa.wrapping_byte_add((*mdl).ByteOffset as usize) }
 }
 
+/// Where the numbers of the pages lie, behind the header.
+fn numbers(mdl: *mut MDL) -> *mut usize {
+    mdl.wrapping_add(1).cast()
+}
+
+/// Tells a list that has no address of its own which pages it describes.
+///
+/// # Safety
+/// `mdl` is alive, with room for the numbers of its pages.
+pub unsafe fn number_pages(mdl: *mut MDL, address: usize) {
+    // SAFETY: contract.
+    let count = pages(0, unsafe { (*mdl).ByteCount } as usize);
+    for index in 0..count {
+        // SAFETY: contract.
+        unsafe { numbers(mdl).add(index).write(address / PAGE + index) };
+    }
+}
+
+/// No memory lies below: a list that begins there has no address, as those of pages alone have none.
+const FIRST_ADDRESS: usize = 1 << 32;
+
+/// The address of what a list describes: that of its buffer, or where its pages are.
+///
+/// # Safety
+/// `mdl` is alive.
+pub unsafe fn system_address(mdl: *mut MDL) -> *mut c_void {
+    // SAFETY: contract.
+    let address = unsafe { virtual_address(mdl) };
+    if address.addr() >= FIRST_ADDRESS {
+        return address;
+    }
+    // SAFETY: contract: there is room for a number, as there is for one page at least.
+    match unsafe { ((*mdl).Size as usize > size_of::<MDL>()).then(|| *numbers(mdl)) } {
+        // SAFETY: contract.
+        Some(page) if page != 0 => unsafe {
+            let offset = (*mdl).ByteOffset as usize;
+            std::ptr::with_exposed_provenance_mut(page * PAGE + offset)
+        },
+        _ => address,
+    }
+}
+
 /// The addresses of `first` and those behind it.
 ///
 /// # Safety
@@ -236,6 +278,13 @@ pub unsafe fn build_partial(source: *mut MDL, target: *mut MDL, address: *mut c_
         (*target).ByteCount = length;
         (*target).Process = (*source).Process;
         (*target).MdlFlags |= PARTIAL;
+        if start < FIRST_ADDRESS && (*source).MdlFlags & PAGES_LOCKED != 0 {
+            let whole = system_address(source);
+            if whole.addr() != start {
+                let skipped = (address.addr() / PAGE).saturating_sub(start / PAGE);
+                number_pages(target, whole.addr() + skipped * PAGE);
+            }
+        }
         if (*source).MdlFlags & SOURCE_IS_NONPAGED_POOL != 0 {
             (*target).MdlFlags |= SOURCE_IS_NONPAGED_POOL;
             (*target).MappedSystemVa = address;

@@ -391,11 +391,14 @@ documented! {
     "KeWaitForMutexObject" <= DISPATCH, "wdm/nf-wdm-kewaitforsingleobject";
     "KeWaitForSingleObject" <= DISPATCH, "wdm/nf-wdm-kewaitforsingleobject";
     "KfRaiseIrql" <= ANY, "wdm/nf-wdm-keraiseirql";
+    "MmAllocatePagesForMdl" <= DISPATCH, "wdm/nf-wdm-mmallocatepagesformdl";
+    "MmAllocatePagesForMdlEx" <= DISPATCH, "wdm/nf-wdm-mmallocatepagesformdlex";
     "MmBuildMdlForNonPagedPool" <= DISPATCH, "wdm/nf-wdm-mmbuildmdlfornonpagedpool";
     "MmCanFileBeTruncated" <= APC, "ntifs/nf-ntifs-mmcanfilebetruncated";
     "MmDoesFileHaveUserWritableReferences" <= APC, "ntifs/nf-ntifs-mmdoesfilehaveuserwritablereferences";
     "MmFlushImageSection" <= APC, "ntifs/nf-ntifs-mmflushimagesection";
     "MmForceSectionClosed" <= APC, "ntifs/nf-ntifs-mmforcesectionclosed";
+    "MmFreePagesFromMdl" <= DISPATCH, "wdm/nf-wdm-mmfreepagesfrommdl";
     "MmGetSystemRoutineAddress" <= PASSIVE, "wdm/nf-wdm-mmgetsystemroutineaddress";
     "MmIsAddressValid" <= DISPATCH, "ntddk/nf-ntddk-mmisaddressvalid";
     "MmIsThisAnNtAsSystem" <= ANY, "ntddk/nf-ntddk-mmisthisanntassystem";

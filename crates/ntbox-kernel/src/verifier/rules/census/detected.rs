@@ -66,7 +66,7 @@ census! {
     not_applicable "0xC4/7B" HARDWARE;
     checked "0xC4/7C" MDL_STATE;
     checked "0xC4/7D" MDL_STATE;
-    not_applicable "0xC4/7E" NOT_EXPORTED;
+    checked "0xC4/7E" IRQL_TOO_HIGH;
     checked "0xC4/7F" MDL_PAGEABLE;
     checked "0xC4/80" KE_SET_EVENT;
     checked "0xC4/81" MDL_MAY_NOT_FAIL;
