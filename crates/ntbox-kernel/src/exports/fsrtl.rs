@@ -6,6 +6,7 @@
 pub mod contexts;
 mod ecp;
 pub mod expression;
+mod file_contexts;
 mod file_lock;
 mod file_locks;
 mod files;
@@ -68,4 +69,8 @@ super::table! {
     "FsRtlLookupPerStreamContextInternal" => contexts::lookup,
     "FsRtlRemovePerStreamContext" => contexts::remove,
     "FsRtlTeardownPerStreamContexts" => contexts::teardown,
+
+    caller(2) "FsRtlInsertPerFileObjectContext" => file_contexts::insert,
+    caller(3) "FsRtlLookupPerFileObjectContext" => file_contexts::lookup,
+    caller(3) "FsRtlRemovePerFileObjectContext" => file_contexts::remove,
 }

@@ -32,6 +32,7 @@ pub mod fast_io_checks;
 pub mod fence;
 pub mod file;
 mod file_checks;
+pub mod file_contexts;
 pub mod file_name;
 mod file_requests;
 pub mod filter_callbacks;

@@ -176,12 +176,14 @@ documented! {
     "FsRtlInitExtraCreateParameterLookasideList" <= APC, "ntifs/nf-ntifs-fsrtlinitextracreateparameterlookasidelist";
     "FsRtlInitializeFileLock" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlinitializefilelock";
     "FsRtlInsertExtraCreateParameter" <= APC, "ntifs/nf-ntifs-fsrtlinsertextracreateparameter";
+    "FsRtlInsertPerFileObjectContext" <= APC, "ntifs/nf-ntifs-fsrtlinsertperfileobjectcontext";
     "FsRtlInsertPerStreamContext" <= APC, "ntifs/nf-ntifs-fsrtlinsertperstreamcontext";
     "FsRtlIsEcpAcknowledged" <= APC, "ntifs/nf-ntifs-fsrtlisecpacknowledged";
     "FsRtlIsEcpFromUserMode" <= APC, "ntifs/nf-ntifs-fsrtlisecpfromusermode";
     "FsRtlIsNameInExpression" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlisnameinexpression";
     "FsRtlIsNtstatusExpected" <= ANY, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlisntstatusexpected";
     "FsRtlIsPagingFile" <= APC, "ntifs/nf-ntifs-fsrtlispagingfile";
+    "FsRtlLookupPerFileObjectContext" <= APC, "ntifs/nf-ntifs-fsrtllookupperfileobjectcontext";
     "FsRtlLookupPerStreamContextInternal" <= APC, "ntifs/nf-ntifs-fsrtllookupperstreamcontext";
     "FsRtlNormalizeNtstatus" <= ANY, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlnormalizentstatus";
     "FsRtlPrivateLock" <= APC, "ntifs/nf-ntifs-fsrtlfastlock";
@@ -189,6 +191,7 @@ documented! {
     "FsRtlRegisterFileSystemFilterCallbacks" <= PASSIVE, "ntifs/nf-ntifs-fsrtlregisterfilesystemfiltercallbacks";
     "FsRtlReleaseFile" <= APC, "wdm/nf-wdm-exreleaseresourceandleavecriticalregion";
     "FsRtlRemoveExtraCreateParameter" <= APC, "ntifs/nf-ntifs-fsrtlremoveextracreateparameter";
+    "FsRtlRemovePerFileObjectContext" <= APC, "ntifs/nf-ntifs-fsrtlremoveperfileobjectcontext";
     "FsRtlRemovePerStreamContext" <= APC, "ntifs/nf-ntifs-fsrtlremoveperstreamcontext";
     "FsRtlSetEcpListIntoIrp" <= APC, "ntifs/nf-ntifs-fsrtlsetecplistintoirp";
     "FsRtlTeardownPerStreamContexts" <= APC, "ntifs/nf-ntifs-fsrtlteardownperstreamcontexts";
