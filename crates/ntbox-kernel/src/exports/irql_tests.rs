@@ -24,6 +24,7 @@ const WITHOUT_PAGE: &[&str] = &[
     "IoGetBaseFileSystemDeviceObject",
     "KdRefreshDebuggerNotPresent",
     "KeReadStateQueue",
+    "ObGetFilterVersion",
     "ObGetObjectType",
     "PsGetCurrentThreadProcess",
     "PsGetCurrentThreadProcessId",

@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+mod callbacks;
+
 use crate::exports::handles;
 use crate::io_manager::{namespace, query_name, references};
 use crate::nt::{
@@ -11,7 +13,7 @@ use crate::nt::{
 };
 use crate::pool::failure;
 use crate::processor::object::{self, Kind, ObjectType, Presence};
-use crate::processor::{handle, lifetime};
+use crate::processor::{handle, handle_callbacks, lifetime};
 use crate::processor::{irql, thread};
 use crate::user;
 use crate::verifier::{rules, violation};
@@ -32,6 +34,9 @@ super::table! {
     caller(7) "ObOpenObjectByPointer" => open_object_by_pointer,
     caller(4) "ObQueryNameString" => query_name_string,
     caller(2) "ObCloseHandle" => close_handle,
+    caller(2) "ObRegisterCallbacks" => callbacks::register,
+    caller(1) "ObUnRegisterCallbacks" => callbacks::unregister,
+    "ObGetFilterVersion" => callbacks::version,
     "ObGetObjectType" => get_object_type,
 }
 
@@ -284,7 +289,8 @@ unsafe extern "win64" fn open_object_by_pointer(
     }
     references::check_lasting(body, caller);
     // SAFETY: the driver's object.
-    let opened = unsafe { handle::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
+    let opened =
+        unsafe { handle_callbacks::open_handle(body, access, attributes & OBJ_KERNEL_HANDLE != 0) };
     // SAFETY: the driver's pointer.
     unsafe { handle.write(opened) };
     STATUS_SUCCESS

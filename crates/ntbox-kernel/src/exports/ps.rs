@@ -15,7 +15,7 @@ use crate::pool;
 use crate::processor::given;
 use crate::processor::notify::{self, Occasion};
 use crate::processor::object::{self, Kind, ObjectType};
-use crate::processor::{handle, lifetime};
+use crate::processor::{handle, handle_callbacks, lifetime};
 use crate::processor::{irql, process, system_thread, thread, work};
 use crate::verifier::{rules, violation};
 use std::ffi::c_void;
@@ -233,7 +233,7 @@ unsafe extern "win64" fn create_system_thread(
     };
     let publish = |thread: &'static thread::Thread| {
         // SAFETY: thread objects live as long as the box.
-        let value = unsafe { handle::open_handle(thread.object(), access, true) };
+        let value = unsafe { handle_callbacks::open_handle(thread.object(), access, true) };
         // SAFETY: the driver passes a variable.
         unsafe { handle.write(value) };
         if !client_id.is_null() {

@@ -35,6 +35,7 @@ pub mod exception;
 pub mod fault;
 pub mod given;
 pub mod handle;
+pub mod handle_callbacks;
 pub mod held_locks;
 pub mod instruction;
 pub mod irql;
@@ -72,5 +73,6 @@ pub fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     found.extend(system_thread::outstanding(code));
     found.extend(notify::outstanding(code));
     found.extend(registry_callbacks::outstanding(code));
+    found.extend(handle_callbacks::outstanding(code));
     found
 }

@@ -13,7 +13,7 @@ use crate::nt::{
     STATUS_PENDING, STATUS_SUCCESS, UNICODE_STRING,
 };
 use crate::processor::process::{self, Process};
-use crate::processor::{handle, thread};
+use crate::processor::{handle, handle_callbacks, thread};
 use std::ffi::c_void;
 
 /// Rights of processes.
@@ -97,7 +97,7 @@ pub(super) unsafe extern "win64" fn open(
         let process = process.ok_or(STATUS_INVALID_CID)?;
         let (granted, kernel) = (PROCESS.granted(access), attributes.is_kernel_handle());
         // SAFETY: process objects live as long as the box.
-        let value = unsafe { handle::open_handle(process.object(), granted, kernel) };
+        let value = unsafe { handle_callbacks::open_handle(process.object(), granted, kernel) };
         // SAFETY: the driver's pointer.
         unsafe { opened.write(value) };
         Ok(STATUS_SUCCESS)

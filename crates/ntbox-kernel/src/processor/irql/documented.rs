@@ -426,6 +426,8 @@ documented! {
     "ObReferenceObjectByHandle" <= PASSIVE, "wdm/nf-wdm-obreferenceobjectbyhandle";
     "ObReferenceObjectByName" <= PASSIVE, "wdm/nf-wdm-obreferenceobjectbyhandle";
     "ObReferenceObjectByPointer" <= DISPATCH, "wdm/nf-wdm-obreferenceobjectbypointer";
+    "ObRegisterCallbacks" <= APC, "wdm/nf-wdm-obregistercallbacks";
+    "ObUnRegisterCallbacks" <= APC, "wdm/nf-wdm-obunregistercallbacks";
     "ObfDereferenceObject" <= DISPATCH, "wdm/nf-wdm-obdereferenceobject";
     "ObfDereferenceObjectWithTag" <= DISPATCH, "wdm/nf-wdm-obdereferenceobjectwithtag";
     "ObfReferenceObject" <= DISPATCH, "wdm/nf-wdm-obfreferenceobject";
