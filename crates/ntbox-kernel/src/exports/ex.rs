@@ -1,7 +1,8 @@
 //! `Ex`: the executive.
 //!
-//! Left out: callbacks and what only other kinds of drivers use.
+//! Left out: what only other kinds of drivers use.
 
+mod callback;
 mod fast_mutex;
 mod interlocked;
 pub(super) mod lookaside;
@@ -38,6 +39,11 @@ super::table! {
     caller(1) "ExDeletePagedLookasideList" => lookaside::delete_paged,
     caller(1) "ExDeleteLookasideListEx" => lookaside::delete_ex,
     caller(1) "ExFlushLookasideListEx" => lookaside::flush_ex,
+
+    caller(4) "ExCreateCallback" => callback::create,
+    caller(3) "ExRegisterCallback" => callback::register,
+    caller(1) "ExUnregisterCallback" => callback::unregister,
+    caller(3) "ExNotifyCallback" => callback::notify,
 
     caller(1) "ExUuidCreate" => uuid::create,
 

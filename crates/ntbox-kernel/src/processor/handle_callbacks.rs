@@ -11,6 +11,7 @@
 use super::apc;
 use super::driver_code::entering;
 use super::object::{self, Kind, ObjectType};
+use super::registered::List;
 use super::{handle, thread};
 use crate::nt::{
     HANDLE, OB_OPERATION_HANDLE_CREATE, OB_OPERATION_HANDLE_DUPLICATE,
@@ -22,7 +23,6 @@ use std::cmp::Ordering;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::ptr::null_mut;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// `POB_PRE_OPERATION_CALLBACK`.
 type Before = unsafe extern "win64" fn(*mut c_void, *mut OB_PRE_OPERATION_INFORMATION) -> i32;
@@ -49,12 +49,7 @@ struct Registration {
 }
 
 /// From the highest altitude down.
-static REGISTERED: Mutex<Vec<Arc<Registration>>> = Mutex::new(Vec::new());
-static RETURNED: Condvar = Condvar::new();
-
-fn registered() -> MutexGuard<'static, Vec<Arc<Registration>>> {
-    REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static REGISTERED: List<Registration> = List::new();
 
 /// The order of two altitudes, which are decimal numbers with any number of digits.
 fn order(one: &str, other: &str) -> Ordering {
@@ -72,31 +67,21 @@ fn order(one: &str, other: &str) -> Ordering {
 
 /// Registers routines; what to unregister them by, or none where the altitude is taken.
 pub fn add(altitude: String, context: usize, operations: Vec<Operation>) -> Option<usize> {
-    let mut all = registered();
-    let place = all.binary_search_by(|other| order(&altitude, &other.altitude));
-    let place = place.err()?;
-    let new = Arc::new(Registration {
+    let wanted = altitude.clone();
+    let new = Registration {
         altitude,
         context,
         operations,
-    });
-    let cookie = Arc::as_ptr(&new).addr();
-    all.insert(place, new);
-    Some(cookie)
+    };
+    REGISTERED.add(new, |all| {
+        let place = all.binary_search_by(|other| order(&wanted, &other.altitude));
+        place.err()
+    })
 }
 
 /// Unregisters routines when nobody is in them any more; false if there are none of that cookie.
 pub fn remove(cookie: usize) -> bool {
-    let mut all = registered();
-    let is_it = |known: &Arc<Registration>| Arc::as_ptr(known).addr() == cookie;
-    let Some(place) = all.iter().position(is_it) else {
-        return false;
-    };
-    let removed = all.remove(place);
-    while Arc::strong_count(&removed) > 1 {
-        all = RETURNED.wait(all).unwrap_or_else(PoisonError::into_inner);
-    }
-    true
+    REGISTERED.remove(cookie).is_some()
 }
 
 /// The rights that a routine may take away; no other ones.
@@ -148,14 +133,13 @@ pub unsafe fn open(
         Some(_) => OB_OPERATION_HANDLE_DUPLICATE,
     };
     let wanted = |operation: &&Operation| operation.kind == kind && operation.operations & of != 0;
-    let calls: Vec<(Arc<Registration>, Operation)> = {
-        let all = registered();
-        let both = all.iter().flat_map(|known| {
-            let operations = known.operations.iter().filter(wanted);
-            operations.map(|operation| (Arc::clone(known), *operation))
-        });
-        both.collect()
-    };
+    let called =
+        REGISTERED.called(|known| known.operations.iter().any(|operation| wanted(&operation)));
+    let each = called.iter().flat_map(|known| {
+        let operations = known.operations.iter().filter(wanted);
+        operations.map(|operation| (&**known, *operation))
+    });
+    let calls: Vec<(&Registration, Operation)> = each.collect();
     let about = About {
         object,
         kind,
@@ -175,11 +159,6 @@ pub unsafe fn open(
         about.behind(registration, *operation, granted, context);
     }
     apc::leave_critical_region();
-    if !calls.is_empty() {
-        drop(calls);
-        let _all = registered();
-        RETURNED.notify_all();
-    }
     opened
 }
 
@@ -275,7 +254,7 @@ impl About {
 
 /// The routines whose code lies in `code`.
 pub(super) fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
-    let all = registered();
+    let all = REGISTERED.called(|_| true);
     let operations = all.iter().flat_map(|known| &known.operations);
     let routines = operations.flat_map(|operation| [operation.before, operation.behind]);
     let ours = routines.filter(|routine| code.contains(routine));

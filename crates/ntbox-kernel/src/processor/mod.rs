@@ -25,6 +25,7 @@
 //! then what threads do, waiting first. A lower one is handed what it needs of a thread.
 
 pub mod apc;
+pub mod callback;
 pub mod counter;
 pub mod dispatcher;
 pub mod dpc;
@@ -48,6 +49,7 @@ pub mod parking;
 pub mod points;
 pub mod process;
 mod processor_block;
+mod registered;
 pub mod registry_callbacks;
 mod shared_page;
 pub mod spin_lock;
@@ -74,5 +76,6 @@ pub fn outstanding(code: &Range<usize>) -> Vec<(&'static str, usize)> {
     found.extend(notify::outstanding(code));
     found.extend(registry_callbacks::outstanding(code));
     found.extend(handle_callbacks::outstanding(code));
+    found.extend(callback::outstanding(code));
     found
 }

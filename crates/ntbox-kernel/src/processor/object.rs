@@ -38,6 +38,8 @@ pub enum Kind {
     Process,
     /// An access token
     Token,
+    /// A callback object
+    Callback,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             Self::Thread => "a thread object",
             Self::Process => "a process object",
             Self::Token => "a token object",
+            Self::Callback => "a callback object",
         }
     }
 }
@@ -74,7 +77,7 @@ const fn object_type_of(kind: Kind) -> ObjectType {
     }
 }
 
-static TYPES: [ObjectType; 10] = [
+static TYPES: [ObjectType; 11] = [
     object_type_of(Kind::Device),
     object_type_of(Kind::Driver),
     object_type_of(Kind::File),
@@ -85,6 +88,7 @@ static TYPES: [ObjectType; 10] = [
     object_type_of(Kind::Thread),
     object_type_of(Kind::Process),
     object_type_of(Kind::Token),
+    object_type_of(Kind::Callback),
 ];
 
 /// The type object that `*IoFileObjectType` and its like point at.

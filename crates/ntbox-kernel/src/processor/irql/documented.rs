@@ -77,6 +77,7 @@ documented! {
     "ExAllocatePoolWithTag" <= DISPATCH, "wdm/nf-wdm-exallocatepoolwithtag";
     "ExAllocatePoolWithTagPriority" <= DISPATCH, "wdm/nf-wdm-exallocatepoolwithtagpriority";
     "ExConvertExclusiveToSharedLite" <= APC, "wdm/nf-wdm-exconvertexclusivetosharedlite";
+    "ExCreateCallback" <= APC, "wdm/nf-wdm-excreatecallback";
     "ExDeleteLookasideListEx" <= DISPATCH, "wdm/nf-wdm-exdeletelookasidelistex";
     "ExDeleteNPagedLookasideList" <= DISPATCH, "wdm/nf-wdm-exdeletenpagedlookasidelist";
     "ExDeletePagedLookasideList" <= APC, "wdm/nf-wdm-exdeletepagedlookasidelist";
@@ -110,6 +111,7 @@ documented! {
     "ExIsResourceAcquiredExclusiveLite" <= DISPATCH, "wdm/nf-wdm-exisresourceacquiredexclusivelite";
     "ExIsResourceAcquiredSharedLite" <= DISPATCH, "wdm/nf-wdm-exisresourceacquiredsharedlite";
     "ExLocalTimeToSystemTime" <= ANY, "wdm/nf-wdm-exlocaltimetosystemtime";
+    "ExNotifyCallback" <= DISPATCH, "wdm/nf-wdm-exnotifycallback";
     "ExQueryDepthSList" <= DISPATCH, "wdm/nf-wdm-exquerydepthslist";
     "ExQueueWorkItem" <= DISPATCH, "wdm/nf-wdm-exqueueworkitem";
     "ExRaiseAccessViolation" <= PASSIVE, "ntddk/nf-ntddk-exraiseaccessviolation";
@@ -117,6 +119,7 @@ documented! {
     "ExRaiseStatus" <= APC, "wdm/nf-wdm-exraisestatus";
     "ExReInitializeRundownProtection" <= APC, "wdm/nf-wdm-exreinitializerundownprotection";
     "ExReInitializeRundownProtectionCacheAware" <= APC, "wdm/nf-wdm-exreinitializerundownprotection";
+    "ExRegisterCallback" <= APC, "wdm/nf-wdm-exregistercallback";
     "ExReinitializeResourceLite" <= DISPATCH, "wdm/nf-wdm-exreinitializeresourcelite";
     "ExReleaseFastMutex" <= APC, "wdm/nf-wdm-exreleasefastmutex";
     "ExReleaseFastMutexUnsafe" <= APC, "wdm/nf-wdm-exreleasefastmutexunsafe";
@@ -138,6 +141,7 @@ documented! {
     "ExSizeOfRundownProtectionCacheAware" <= APC, "wdm/nf-wdm-exsizeofrundownprotectioncacheaware";
     "ExSystemTimeToLocalTime" <= ANY, "wdm/nf-wdm-exsystemtimetolocaltime";
     "ExTryToAcquireFastMutex" <= APC, "wdm/nf-wdm-extrytoacquirefastmutex";
+    "ExUnregisterCallback" <= APC, "wdm/nf-wdm-exunregistercallback";
     "ExUuidCreate" <= PASSIVE, "ntddk/nf-ntddk-exuuidcreate";
     "ExWaitForRundownProtectionRelease" <= APC, "wdm/nf-wdm-exwaitforrundownprotectionrelease";
     "ExWaitForRundownProtectionReleaseCacheAware" <= APC, "wdm/nf-wdm-exwaitforrundownprotectionrelease";
