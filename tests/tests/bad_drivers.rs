@@ -652,6 +652,8 @@ caught! {
     a_semaphore_above_its_limit_is_caught = "semaphore-over-limit";
     /// V (locks): a worker routine returns inside a critical region.
     a_worker_in_a_critical_region_is_caught = "worker-returns-in-critical-region";
+    /// V (locks): a worker routine returns as its client.
+    a_worker_that_impersonates_is_caught = "worker-impersonates";
     /// V (locks): a work item is queued that is in the queue.
     a_work_item_queued_twice_is_caught = "work-item-queued-twice";
     /// V (locks): a DPC routine returns inside a critical region.

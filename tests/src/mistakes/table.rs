@@ -540,6 +540,12 @@ pub const ALL: &[Mistake] = &[
         THREADS,
         "work_in_critical_region",
     ),
+    in_routine(
+        "worker-impersonates",
+        "ImpersonatingWorkerThread",
+        THREADS,
+        "work_as_client",
+    ),
     at_line("work-item-queued-twice", "WorkerInvalid", THREADS),
     in_routine(
         "dpc-returns-in-critical-region",

@@ -31,6 +31,7 @@ const WITHOUT_PAGE: &[&str] = &[
     "PsGetProcessImageFileName",
     "PsGetProcessSessionId",
     "PsGetThreadProcess",
+    "PsIsThreadImpersonating",
     "RtlAssert",
     "RtlLookupFunctionEntry",
     "RtlRaiseException",

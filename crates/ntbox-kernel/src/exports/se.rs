@@ -1,11 +1,12 @@
 //! `Se`: well-known identifiers, privileges and tokens.
 //!
-//! Left out: impersonation, auditing, and descriptors that are inherited.
+//! Left out: auditing, and descriptors that are inherited.
 //!
 //! Source: `SE_EXPORTS` in ntifs.h, the privilege constants of the SDK.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+pub(super) mod impersonation;
 pub(super) mod sid;
 pub(super) mod token;
 
@@ -24,6 +25,10 @@ super::table! {
     caller(1) "SeReleaseSubjectContext" => token::release,
     caller(1) "SeLockSubjectContext" => token::lock,
     caller(1) "SeUnlockSubjectContext" => token::unlock,
+    caller(4) "SeCreateClientSecurity" => impersonation::create,
+    caller(4) "SeCreateClientSecurityFromSubjectContext" => impersonation::create_from_subject,
+    caller(2) "SeImpersonateClient" => impersonation::impersonate,
+    caller(2) "SeImpersonateClientEx" => impersonation::impersonate_ex,
     caller(10) "SeAccessCheck" => token::access_check,
     caller(3) "SePrivilegeCheck" => token::privilege_check,
     caller(1) "SeFreePrivileges" => token::free_privileges,

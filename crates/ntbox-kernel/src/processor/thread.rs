@@ -53,6 +53,17 @@ pub enum Token {
     User,
 }
 
+/// In the place of a client's token.
+const NOBODY: u8 = u8::MAX;
+
+fn token_of(value: u8) -> Token {
+    match value {
+        0 => Token::System,
+        1 => Token::Administrator,
+        _ => Token::User,
+    }
+}
+
 /// A thread of the box.
 pub struct Thread {
     id: u32,
@@ -65,6 +76,8 @@ pub struct Thread {
     object: OnceLock<usize>,
     processor: u32,
     token: AtomicU8,
+    /// The token of its client, or [`NOBODY`].
+    client: AtomicU8,
     pub(super) apcs: Apcs,
     ended: AtomicBool,
     priority: AtomicI32,
@@ -164,13 +177,23 @@ impl Thread {
     pub fn processor(&self) -> u32 {
         self.processor
     }
-    /// Whose rights it has.
+    /// Whose rights it has: those of its client, if it impersonates one.
     pub fn token(&self) -> Token {
-        match self.token.load(Ordering::Relaxed) {
-            0 => Token::System,
-            1 => Token::Administrator,
-            _ => Token::User,
-        }
+        self.impersonated().unwrap_or_else(|| self.primary_token())
+    }
+    /// The rights of its own.
+    pub fn primary_token(&self) -> Token {
+        token_of(self.token.load(Ordering::Relaxed))
+    }
+    /// Whom it impersonates.
+    pub fn impersonated(&self) -> Option<Token> {
+        let client = self.client.load(Ordering::Relaxed);
+        (client != NOBODY).then(|| token_of(client))
+    }
+    /// Has it impersonate a client, or nobody.
+    pub fn impersonate(&self, client: Option<Token>) {
+        let client = client.map_or(NOBODY, |client| client as u8);
+        self.client.store(client, Ordering::Relaxed);
     }
     /// Gives it the rights of `token`.
     pub fn set_token(&self, token: Token) {
@@ -256,6 +279,7 @@ fn register(name: String, process: &'static Process) -> &'static Thread {
         object: OnceLock::new(),
         processor: claim_processor(id),
         token: AtomicU8::new(token as u8),
+        client: AtomicU8::new(NOBODY),
         apcs: Apcs::default(),
         ended: AtomicBool::new(false),
         priority: AtomicI32::new(NORMAL_PRIORITY),

@@ -304,6 +304,14 @@ fn check_worker(site: usize) {
         irql::restore(PASSIVE_LEVEL);
     }
     check_regions("worker routine", site);
+    if thread::current().impersonated().is_some() {
+        violation(
+            &rules::WORKER_IMPERSONATES,
+            "a worker routine returned while its thread impersonates a client".to_owned(),
+            &[("worker routine", site)],
+        );
+        thread::current().impersonate(None);
+    }
     apc::deliver_apcs();
 }
 

@@ -381,6 +381,8 @@ mistakes! {
     SemaphoreOverLimit = "semaphore-over-limit";
     /// A worker routine returns inside a critical region.
     WorkerReturnsInCriticalRegion = "worker-returns-in-critical-region";
+    /// A worker routine returns while its thread impersonates a client.
+    WorkerImpersonates = "worker-impersonates";
     /// A worker routine ends its thread.
     WorkerTerminates = "worker-terminates";
     /// A work item, a notify routine lead nowhere.

@@ -36,6 +36,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     }
     match mistake {
         Mistake::WorkerReturnsInCriticalRegion => Some(queue_entering_worker),
+        Mistake::WorkerImpersonates => Some(queue_impersonating_worker),
         Mistake::DpcReturnsInCriticalRegion => Some(queue_entering_dpc),
         Mistake::ThreadEndsWithMutex => Some(start_thread),
         Mistake::ThreadEndsWithPushLock => Some(start_with_push_lock),
@@ -78,6 +79,39 @@ unsafe extern "C" fn queue_entering_worker(device: PDEVICE_OBJECT, irp: PIRP) ->
 /// WORKER_THREAD_ROUTINE.
 unsafe extern "C" fn work_in_critical_region(_context: PVOID) {
     ntddk::KeEnterCriticalRegion();
+}
+
+unsafe extern "C" {
+    // Not in the headers of the kit.
+    fn PsReferencePrimaryToken(process: PEPROCESS) -> PVOID;
+    fn PsDereferencePrimaryToken(token: PVOID);
+    fn PsImpersonateClient(
+        thread: PVOID,
+        token: PVOID,
+        copy_on_open: u8,
+        effective_only: u8,
+        level: i32,
+    ) -> NTSTATUS;
+    fn PsRevertToSelf();
+    fn PsGetCurrentThread() -> PVOID;
+}
+
+unsafe extern "C" fn queue_impersonating_worker(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    queue_work_once(work_as_client);
+    dispatch(device, irp)
+}
+
+/// `SecurityImpersonation`.
+const SECURITY_IMPERSONATION: i32 = 2;
+
+/// WORKER_THREAD_ROUTINE. Once it reverts, the second time it does not.
+unsafe extern "C" fn work_as_client(_context: PVOID) {
+    let token = PsReferencePrimaryToken(ntddk::IoGetCurrentProcess());
+    let thread = PsGetCurrentThread();
+    let _ = PsImpersonateClient(thread, token, 0, 0, SECURITY_IMPERSONATION);
+    PsRevertToSelf();
+    let _ = PsImpersonateClient(thread, token, 0, 0, SECURITY_IMPERSONATION);
+    PsDereferencePrimaryToken(token);
 }
 
 unsafe extern "C" fn queue_entering_dpc(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {

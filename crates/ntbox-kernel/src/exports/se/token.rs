@@ -1,7 +1,7 @@
 //! Access tokens, and the contexts in which drivers look at them.
 //!
 //! There are three tokens, one for each [`Token`]. A thread has that of its process, or the one that a workload gave
-//! it; nobody impersonates.
+//! it, or that of a client ([`super::impersonation`]).
 //!
 //! Source: `SeCaptureSubjectContext`, `SeQueryInformationToken`, `SeAccessCheck`, `SePrivilegeCheck`,
 //! `PsReferencePrimaryToken` in the DDI reference.
@@ -22,7 +22,7 @@ use crate::nt::{
 use crate::pool;
 use crate::processor::object::{self, Kind, ObjectType};
 use crate::processor::process::{self, Process};
-use crate::processor::thread::{self, Token};
+use crate::processor::thread::{self, Thread, Token};
 use crate::processor::{irql, lifetime};
 use crate::user::access;
 use std::ffi::c_void;
@@ -64,7 +64,7 @@ pub(in crate::exports) fn of_object(object: *mut c_void) -> Token {
 pub(in crate::exports) fn of_process(process: *mut c_void) -> Token {
     let current = thread::current();
     if current.process() == process {
-        current.token()
+        current.primary_token()
     } else if process == thread::system_process() {
         Token::System
     } else {
@@ -72,7 +72,7 @@ pub(in crate::exports) fn of_process(process: *mut c_void) -> Token {
     }
 }
 
-fn reference(token: Token, caller: usize) -> *mut c_void {
+pub(super) fn reference(token: Token, caller: usize) -> *mut c_void {
     let object = object_of(token);
     // SAFETY: token objects live as long as the box.
     unsafe { lifetime::reference(object) };
@@ -81,7 +81,7 @@ fn reference(token: Token, caller: usize) -> *mut c_void {
     object
 }
 
-fn dereference(object: *mut c_void, caller: usize) {
+pub(super) fn dereference(object: *mut c_void, caller: usize) {
     if !object.is_null() {
         references::given_back(object, caller);
         // SAFETY: the driver's reference.
@@ -101,50 +101,44 @@ pub unsafe extern "win64" fn dereference_primary(object: *mut c_void, caller: us
     dereference(object, caller);
 }
 
-/// `PsReferenceImpersonationToken`: null, the thread impersonates nobody.
-pub unsafe extern "win64" fn reference_impersonation(
-    _thread: *mut c_void,
-    _copy_on_open: *mut u8,
-    _effective_only: *mut u8,
-    _level: *mut i32,
-    caller: usize,
-) -> *mut c_void {
-    irql::require("PsReferenceImpersonationToken", caller);
-    null_mut()
-}
-
-/// `PsDereferenceImpersonationToken`.
-pub unsafe extern "win64" fn dereference_impersonation(object: *mut c_void, caller: usize) {
-    irql::require("PsDereferenceImpersonationToken", caller);
-    dereference(object, caller);
-}
+/// `SecurityImpersonation`, at which clients are impersonated.
+pub(super) const IMPERSONATION_LEVEL: i32 = 2;
 
 /// `SeCaptureSubjectContext`: of the thread that runs.
 pub unsafe extern "win64" fn capture(context: *mut SECURITY_SUBJECT_CONTEXT, caller: usize) {
     irql::require("SeCaptureSubjectContext", caller);
     let current = thread::current();
+    let id = current.owner().id();
     // SAFETY: the driver passes the memory of a context.
-    unsafe { context.write(captured(current.token(), current.owner().id(), caller)) };
+    unsafe { context.write(captured(current.primary_token(), Some(current), id, caller)) };
 }
 
-/// `SeCaptureSubjectContextEx`: of a process. Threads of the box do not impersonate.
+/// `SeCaptureSubjectContextEx`: of a process, and of what a thread of it impersonates.
 pub unsafe extern "win64" fn capture_of(
-    _thread: *mut c_void,
+    thread: *mut c_void,
     process: *mut c_void,
     context: *mut SECURITY_SUBJECT_CONTEXT,
     caller: usize,
 ) {
     irql::require("SeCaptureSubjectContextEx", caller);
+    let thread = thread::from_object(thread);
     let id = process::from_object(process).map_or(0, Process::id);
     // SAFETY: the driver passes the memory of a context.
-    unsafe { context.write(captured(of_process(process), id, caller)) };
+    unsafe { context.write(captured(of_process(process), thread, id, caller)) };
 }
 
-fn captured(token: Token, process: u32, caller: usize) -> SECURITY_SUBJECT_CONTEXT {
+fn captured(
+    token: Token,
+    thread: Option<&Thread>,
+    process: u32,
+    caller: usize,
+) -> SECURITY_SUBJECT_CONTEXT {
+    let client = thread.and_then(Thread::impersonated);
     SECURITY_SUBJECT_CONTEXT {
+        ClientToken: client.map_or(null_mut(), |client| reference(client, caller)),
+        ImpersonationLevel: client.map_or(0, |_| IMPERSONATION_LEVEL),
         PrimaryToken: reference(token, caller),
         ProcessAuditId: std::ptr::without_provenance_mut(process as usize),
-        ..SECURITY_SUBJECT_CONTEXT::default()
     }
 }
 
@@ -172,7 +166,7 @@ pub unsafe extern "win64" fn unlock(_context: *mut SECURITY_SUBJECT_CONTEXT, cal
 ///
 /// # Safety
 /// `context` is a captured one.
-unsafe fn effective(context: *const SECURITY_SUBJECT_CONTEXT) -> *mut c_void {
+pub(super) unsafe fn effective(context: *const SECURITY_SUBJECT_CONTEXT) -> *mut c_void {
     // SAFETY: contract.
     let context = unsafe { &*context };
     if context.ClientToken.is_null() {

@@ -16,8 +16,9 @@ use crate::nt::{
     HANDLE, NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_INFO_CLASS, STATUS_NO_TOKEN,
     STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
 };
+use crate::processor::handle;
 use crate::processor::object::{self, Kind};
-use crate::processor::{handle, thread};
+use crate::processor::thread::{self, Token};
 use std::ffi::c_void;
 use windows_sys::Win32::Security::{
     TokenGroups, TokenOwner, TokenPrimary, TokenSessionId, TokenType, TokenUser,
@@ -46,6 +47,20 @@ unsafe fn open_of_process(
 ) -> Result<NTSTATUS, NTSTATUS> {
     let process = process::by_handle(process, process::QUERY_LIMITED_INFORMATION)?;
     let token = token::of_process(process.object());
+    // SAFETY: contract.
+    unsafe { open_token(token, access, attributes, opened) }
+}
+
+/// A handle of a token.
+///
+/// # Safety
+/// `opened` is the driver's.
+unsafe fn open_token(
+    token: Token,
+    access: u32,
+    attributes: u32,
+    opened: *mut HANDLE,
+) -> Result<NTSTATUS, NTSTATUS> {
     let kernel = attributes & KERNEL_HANDLE != 0;
     // SAFETY: token objects live as long as the box.
     let value =
@@ -82,37 +97,55 @@ pub(super) unsafe extern "win64" fn open_process_ex(
     })
 }
 
-/// Looks at a thread for its token: none has one, as nobody impersonates.
-fn of_thread(thread: HANDLE) -> Result<NTSTATUS, NTSTATUS> {
-    if thread as isize != CURRENT_THREAD {
+/// Opens the token of the client that a thread impersonates.
+///
+/// # Safety
+/// `opened` is the driver's.
+unsafe fn open_of_thread(
+    thread: HANDLE,
+    access: u32,
+    attributes: u32,
+    opened: *mut HANDLE,
+) -> Result<NTSTATUS, NTSTATUS> {
+    let client = if thread as isize == CURRENT_THREAD {
+        thread::current()
+    } else {
         let object = handle::object_of_handle(thread)?;
-        thread::from_object(object).ok_or(STATUS_OBJECT_TYPE_MISMATCH)?;
         rights::has(handle::access_of_handle(thread)?, THREAD_QUERY_INFORMATION)?;
-    }
-    Err(STATUS_NO_TOKEN)
+        thread::from_object(object).ok_or(STATUS_OBJECT_TYPE_MISMATCH)?
+    };
+    let token = client.impersonated().ok_or(STATUS_NO_TOKEN)?;
+    // SAFETY: contract.
+    unsafe { open_token(token, access, attributes, opened) }
 }
 
 /// `ZwOpenThreadToken`.
 pub(super) unsafe extern "win64" fn open_thread(
     thread: HANDLE,
-    _access: u32,
+    access: u32,
     _as_self: u8,
-    _opened: *mut HANDLE,
+    opened: *mut HANDLE,
     caller: usize,
 ) -> NTSTATUS {
-    service("ZwOpenThreadToken", caller, || of_thread(thread))
+    service("ZwOpenThreadToken", caller, || {
+        // SAFETY: the driver's pointer.
+        unsafe { open_of_thread(thread, access, 0, opened) }
+    })
 }
 
 /// `ZwOpenThreadTokenEx`.
 pub(super) unsafe extern "win64" fn open_thread_ex(
     thread: HANDLE,
-    _access: u32,
+    access: u32,
     _as_self: u8,
-    _attributes: u32,
-    _opened: *mut HANDLE,
+    attributes: u32,
+    opened: *mut HANDLE,
     caller: usize,
 ) -> NTSTATUS {
-    service("ZwOpenThreadTokenEx", caller, || of_thread(thread))
+    service("ZwOpenThreadTokenEx", caller, || {
+        // SAFETY: the driver's pointer.
+        unsafe { open_of_thread(thread, access, attributes, opened) }
+    })
 }
 
 /// `ZwQueryInformationToken`: what refers to identifiers has them behind it, in the same buffer.

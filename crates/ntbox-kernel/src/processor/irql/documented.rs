@@ -453,6 +453,7 @@ documented! {
     "PsGetThreadId" <= DISPATCH, "ntddk/nf-ntddk-psgetthreadid";
     "PsGetThreadProcessId" <= ANY, "ntddk/nf-ntddk-psgetthreadprocessid";
     "PsGetVersion" <= PASSIVE, "wdm/nf-wdm-psgetversion";
+    "PsImpersonateClient" <= PASSIVE, "ntifs/nf-ntifs-psimpersonateclient";
     "PsIsSystemThread" <= DISPATCH, "ntifs/nf-ntifs-psissystemthread";
     "PsIsThreadTerminating" <= DISPATCH, "ntifs/nf-ntifs-psisthreadterminating";
     "PsLookupProcessByProcessId" <= APC, "ntifs/nf-ntifs-pslookupprocessbyprocessid";
@@ -461,6 +462,7 @@ documented! {
     "PsReferencePrimaryToken" <= PASSIVE, "ntifs/nf-ntifs-psreferenceprimarytoken";
     "PsRemoveCreateThreadNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremovecreatethreadnotifyroutine";
     "PsRemoveLoadImageNotifyRoutine" <= APC, "ntddk/nf-ntddk-psremoveloadimagenotifyroutine";
+    "PsRevertToSelf" <= PASSIVE, "ntifs/nf-ntifs-psreverttoself";
     "PsSetCreateProcessNotifyRoutine" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutine";
     "PsSetCreateProcessNotifyRoutineEx" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutineex";
     "PsSetCreateProcessNotifyRoutineEx2" <= PASSIVE, "ntddk/nf-ntddk-pssetcreateprocessnotifyroutineex2";
@@ -609,7 +611,11 @@ documented! {
     "SeAccessCheck" <= PASSIVE, "wdm/nf-wdm-seaccesscheck";
     "SeCaptureSubjectContext" <= PASSIVE, "wdm/nf-wdm-secapturesubjectcontext";
     "SeCaptureSubjectContextEx" <= PASSIVE, "ntifs/nf-ntifs-secapturesubjectcontextex";
+    "SeCreateClientSecurity" <= PASSIVE, "ntifs/nf-ntifs-secreateclientsecurity";
+    "SeCreateClientSecurityFromSubjectContext" <= PASSIVE, "ntifs/nf-ntifs-secreateclientsecurityfromsubjectcontext";
     "SeFreePrivileges" <= PASSIVE, "ntifs/nf-ntifs-sefreeprivileges";
+    "SeImpersonateClient" <= PASSIVE, "ntifs/nf-ntifs-seimpersonateclientex";
+    "SeImpersonateClientEx" <= PASSIVE, "ntifs/nf-ntifs-seimpersonateclientex";
     "SeLocateProcessImageName" <= PASSIVE, "ntifs/nf-ntifs-selocateprocessimagename";
     "SeLockSubjectContext" <= PASSIVE, "wdm/nf-wdm-selocksubjectcontext";
     "SePrivilegeCheck" <= PASSIVE, "ntifs/nf-ntifs-seprivilegecheck";

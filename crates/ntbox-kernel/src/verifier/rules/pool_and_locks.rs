@@ -265,6 +265,15 @@ rules! { PoolAndLocks;
         should: "return from a worker routine; call PsTerminateSystemThread in threads of PsCreateSystemThread",
         proof: BadDriver("worker-terminates"),
     };
+    WORKER_IMPERSONATES = {
+        name: "ImpersonatingWorkerThread",
+        code: "0xDF IMPERSONATING_WORKER_THREAD",
+        checks: "A worker routine returns while its thread impersonates a client",
+        source: "debugger/bug-check-0xdf--impersonating-worker-thread",
+        detected_by: "whom the thread impersonates after the routine",
+        should: "call PsRevertToSelf before a worker routine returns",
+        proof: BadDriver("worker-impersonates"),
+    };
     DETACHED_WITHOUT_ATTACH = {
         name: "InvalidProcessDetach",
         code: "0x6 INVALID_PROCESS_DETACH_ATTEMPT",

@@ -6,8 +6,6 @@ use super::because::{NOT_EXPORTED, POWER, SESSIONS};
 use super::{Entry, State, census};
 
 const VIEWS: &str = "of views of sections in system space, whose routines the box does not export: a driver that imports one is not loaded";
-const IMPERSONATION: &str =
-    "of threads that impersonate: the box exports no routine that has one do so";
 const IO_PRIORITY: &str =
     "about the I/O priorities of threads, which no routine that the box exports changes";
 const WORKLOAD: &str = "about the workload classes of threads, which no documented routine changes";
@@ -77,7 +75,7 @@ census! {
     not_applicable "0xD9" "about entries of the system's page tables, which the box has not";
     not_applicable "0xDA" "about entries of the system's page tables, which the box has not";
     not_checkable "0xDC" "an access below the stack pointer is one to the same stack, and no fault";
-    not_applicable "0xDF" IMPERSONATION;
+    checked "0xDF" WORKER_IMPERSONATES;
     checked "0xE1" WORKER_IRQL;
     checked "0xE3" RESOURCE_NOT_OWNED;
     checked "0xE4" WORKER_QUEUED_TWICE;
