@@ -1,14 +1,15 @@
 //! `ObRegisterCallbacks` and its end ([`handle_callbacks`]).
 //!
-//! Left out: desktops, of which there are none, and whether the image is signed.
+//! Left out: desktops, of which there are none.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
 use crate::nt::{
     NTSTATUS, OB_CALLBACK_REGISTRATION, OB_FLT_REGISTRATION_VERSION, OB_OPERATION_HANDLE_CREATE,
-    OB_OPERATION_HANDLE_DUPLICATE, OB_OPERATION_REGISTRATION, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_PARAMETER, STATUS_SUCCESS, unicode,
+    OB_OPERATION_HANDLE_DUPLICATE, OB_OPERATION_REGISTRATION, STATUS_ACCESS_DENIED,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, unicode,
 };
+use crate::pe_image::{self, Image};
 use crate::pool::failure;
 use crate::processor::handle_callbacks::{self, Operation};
 use crate::processor::object::{Kind, ObjectType};
@@ -41,7 +42,7 @@ fn operation(entry: &OB_OPERATION_REGISTRATION) -> Option<Operation> {
     })
 }
 
-/// `ObRegisterCallbacks`.
+/// `ObRegisterCallbacks`, of an image that Windows has checked when it was loaded.
 pub unsafe extern "win64" fn register(
     registration: *const OB_CALLBACK_REGISTRATION,
     cookie: *mut *mut c_void,
@@ -62,6 +63,14 @@ pub unsafe extern "win64" fn register(
     let Some(operations) = operations else {
         return STATUS_INVALID_PARAMETER;
     };
+    let is_checked =
+        |routine| pe_image::image_at(routine).is_none_or(Image::is_checked_for_integrity);
+    let all_are_checked = operations
+        .iter()
+        .all(|operation| is_checked(operation.before) && is_checked(operation.behind));
+    if !all_are_checked {
+        return STATUS_ACCESS_DENIED;
+    }
     if failure::should_fail(caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -105,6 +114,7 @@ mod tests {
         OB_POST_OPERATION_INFORMATION, OB_PRE_OPERATION_INFORMATION, POB_POST_OPERATION_CALLBACK,
         POB_PRE_OPERATION_CALLBACK,
     };
+    use crate::pe_image::test_image::{TEXT, TestImage};
     use crate::processor::handle_callbacks::open_handle;
     use crate::processor::object::{ObjectType, object_type};
     use crate::processor::{handle, thread};
@@ -199,5 +209,47 @@ mod tests {
         });
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].rule, &rules::BAD_FREE);
+    }
+
+    #[test]
+    fn an_image_that_is_not_checked_registers_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let register_of = |name: &str, dll_characteristics| {
+            let image = TestImage {
+                dll_characteristics,
+                ..TestImage::default()
+            };
+            let file = image.write(&folder, name);
+            let image = pe_image::load(&file, &|_, _| None).expect("the image is right");
+            let routine = image.base() + TEXT as usize;
+            let thread_type: *const ObjectType = object_type(Kind::Thread);
+            // SAFETY: a routine is a pointer whatever its type. It is not called: no thread begins here.
+            let behind =
+                unsafe { std::mem::transmute::<usize, POB_POST_OPERATION_CALLBACK>(routine) };
+            let mut entry = OB_OPERATION_REGISTRATION {
+                ObjectType: (&raw const thread_type).cast_mut().cast(),
+                Operations: OB_OPERATION_HANDLE_DUPLICATE,
+                PreOperation: None,
+                PostOperation: behind,
+            };
+            let altitude = OwnedUnicodeString::new("370040");
+            let registration = OB_CALLBACK_REGISTRATION {
+                Version: 0x100,
+                OperationRegistrationCount: 1,
+                Altitude: altitude.as_unicode(),
+                RegistrationContext: null_mut(),
+                OperationRegistration: &raw mut entry,
+            };
+            let mut cookie = null_mut();
+            // SAFETY: structures of this test.
+            let status = unsafe { register(&raw const registration, &raw mut cookie, 0) };
+            if status == STATUS_SUCCESS {
+                // SAFETY: registered above.
+                unsafe { unregister(cookie, 0) };
+            }
+            status
+        };
+        assert_eq!(register_of("unseen.sys", 0x160), STATUS_ACCESS_DENIED);
+        assert_eq!(register_of("seen.sys", 0x1E0), STATUS_SUCCESS);
     }
 }
