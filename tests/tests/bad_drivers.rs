@@ -794,6 +794,8 @@ caught! {
     a_changed_write_buffer_is_caught = "write-buffer-changed";
     /// V (IRP life): the buffer of a write, exchanged and not put back.
     a_buffer_that_is_not_restored_is_caught = "buffer-not-restored";
+    /// V (IRP life): what tells a program of the end of its request, changed.
+    a_changed_context_of_an_apc_is_caught = "apc-context-changed";
     /// V (files): a volume that is reparsed.
     a_reparsed_volume_is_caught = "volume-reparsed";
     /// V (files): an extra create parameter in a list.

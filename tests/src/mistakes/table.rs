@@ -911,6 +911,7 @@ pub const ALL: &[Mistake] = &[
         WRITES,
         "copy_kept",
     ),
+    at_line("apc-context-changed", "RequestEndingChanged", WRITES),
     at_line("volume-reparsed", "VolumeReparsed", FILES),
     at_line(
         "parameter-freed-in-list",

@@ -5,8 +5,8 @@
 //! previous mode set to kernel. Every routine must be called at
 //! `PASSIVE_LEVEL`.
 //!
-//! APC routines are not modelled: a call with one fails with
-//! `STATUS_NOT_SUPPORTED`, for the reference tells drivers to pass none.
+//! An APC routine of a driver is called in its thread, at `PASSIVE_LEVEL`, as
+//! soon as that takes normal kernel APCs.
 //!
 //! Source: the DDI reference of `wdm.h` and `ntifs.h`.
 

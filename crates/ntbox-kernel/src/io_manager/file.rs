@@ -16,7 +16,7 @@ use super::file_name::{self, Kept};
 pub use super::file_requests::{query, size};
 use super::file_requests::{send, send_to, unlock_all};
 pub(super) use super::file_requests::{send_create, send_shutdown};
-use super::{device, file_checks, file_contexts, mount, references};
+use super::{completion_port, device, file_checks, file_contexts, mount, references};
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FO_DIRECT_DEVICE_OPEN, FO_FILE_OPEN_CANCELLED, FO_HANDLE_CREATED,
     FO_STREAM_FILE, FO_SYNCHRONOUS_IO, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, LIST_ENTRY, NTSTATUS,
@@ -376,6 +376,7 @@ unsafe fn delete_body(file: *mut FILE_OBJECT) {
         references::forget(file.cast());
         file_checks::forget(file);
         file_contexts::forget(file.addr());
+        completion_port::file_goes(file);
         extension(file).kept.release(file);
         let vpb = (*file).Vpb;
         let device = (*file).DeviceObject;

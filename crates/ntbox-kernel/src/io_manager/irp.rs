@@ -458,6 +458,7 @@ pub unsafe fn cancel_requests(file: *mut FILE_OBJECT) -> usize {
             let file = file as usize;
             thread::queue_apc(
                 owner,
+                thread::ApcSort::Special,
                 Box::new(move || {
                     // SAFETY: only compared with the file of live requests.
                     unsafe { cancel_requests_of_this_thread(file as *mut FILE_OBJECT) };

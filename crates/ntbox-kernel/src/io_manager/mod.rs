@@ -17,6 +17,7 @@ mod cancel_checks;
 pub mod checks;
 pub mod complete;
 mod complete_checks;
+pub mod completion_port;
 pub mod completion_states;
 pub mod counters;
 mod database;

@@ -10,6 +10,9 @@
 //!   calls [`finish_synchronously`] when its `IoCallDriver` returns;
 //! - everything else: a special kernel APC to `Tail.Overlay.Thread`.
 //!
+//! A request that has an APC routine then has that queued, as a normal kernel APC or one of a program; otherwise it
+//! leaves a packet at the completion port of its file. An error that did not pend leaves neither.
+//!
 //! A request that failed without having been pending leaves its originator's
 //! status block and event alone: the error is `IoCallDriver`'s return value.
 
@@ -19,17 +22,21 @@
     reason = "the request is the I/O manager's from here on"
 )]
 
-use super::{checks, ecp, irp, mdl, own_request_checks, reparse, stack_memory};
+use super::{checks, completion_port, ecp, irp, mdl, own_request_checks, reparse, stack_memory};
+use crate::nt::routines::ApcRoutine;
 use crate::nt::{
-    APC_LEVEL, DISPATCH_LEVEL, FO_SYNCHRONOUS_IO, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO,
-    IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION,
-    IRP_INPUT_OPERATION, IRP_OB_QUERY_NAME, IRP_PAGING_IO, IRP_SYNCHRONOUS_API,
-    IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS, STATUS_VERIFY_REQUIRED, Status,
+    APC_LEVEL, DISPATCH_LEVEL, FILE_OBJECT, FO_SKIP_SET_EVENT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK,
+    IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO, IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION,
+    IRP_DEALLOCATE_BUFFER, IRP_DEFER_IO_COMPLETION, IRP_INPUT_OPERATION, IRP_OB_QUERY_NAME,
+    IRP_PAGING_IO, IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, MDL, NTSTATUS,
+    STATUS_VERIFY_REQUIRED, Status,
 };
 use crate::pool;
+use crate::processor::driver_code::entering;
 use crate::processor::lifetime;
 use crate::processor::{dispatcher, irql, thread};
 use crate::verifier::{self, rules};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// # Safety
@@ -80,6 +87,7 @@ pub(super) unsafe fn begin(irp: *mut IRP, boost: i8) {
             let irp = irp as usize;
             thread::queue_apc(
                 owner,
+                thread::ApcSort::Special,
                 Box::new(move || {
                     // SAFETY: the request waits for this APC and nobody else has it.
                     finish(irp as *mut IRP);
@@ -242,6 +250,7 @@ unsafe fn finish(irp: *mut IRP) -> NTSTATUS {
         };
         let mut signal = std::ptr::null_mut();
         let mut signal_file = false;
+        let mut ending = None;
         if !Status(code).is_error() || (pending && !synchronous) {
             if !iosb.is_null() {
                 *iosb = status;
@@ -252,8 +261,10 @@ unsafe fn finish(irp: *mut IRP) -> NTSTATUS {
                     && (*file).Flags & FO_SYNCHRONOUS_IO != 0
                     && flags & IRP_OB_QUERY_NAME == 0;
             } else {
-                signal_file = !file.is_null();
+                signal_file =
+                    !file.is_null() && (synchronous || (*file).Flags & FO_SKIP_SET_EVENT == 0);
             }
+            ending = Some(Ending::of(irp));
         } else if pending {
             if flags & IRP_SYNCHRONOUS_API != 0 {
                 if !iosb.is_null() {
@@ -276,11 +287,80 @@ unsafe fn finish(irp: *mut IRP) -> NTSTATUS {
         if !signal.is_null() && !gone.event {
             dispatcher::set_event(signal);
         }
+        if let Some(ending) = ending {
+            ending.comes(file, status, !pending && !Status(code).is_error());
+        }
         // A create has no reference of its own: the handle is not there yet.
         if !file.is_null() && flags & IRP_CREATE_OPERATION == 0 {
             lifetime::dereference(file.cast());
         }
         code
+    }
+}
+
+/// What a request ends with besides its event: a routine of its sender, or a packet at the port of its file.
+struct Ending {
+    routine: usize,
+    context: *mut c_void,
+    block: *mut IO_STATUS_BLOCK,
+    mode: i8,
+}
+
+impl Ending {
+    /// # Safety
+    /// As [`finish`].
+    unsafe fn of(irp: *mut IRP) -> Self {
+        // SAFETY: contract; the members are addresses, whatever was stored.
+        unsafe {
+            let (routine, context) = match (*irp).Flags & IRP_CREATE_OPERATION {
+                0 => irp.user_apc(),
+                // There it is the size to allocate.
+                _ => (0, std::ptr::null_mut()),
+            };
+            Self {
+                routine,
+                context,
+                block: (*irp).Anonymous.UserIosb,
+                mode: (*irp).RequestorMode,
+            }
+        }
+    }
+
+    /// Of a request of this thread, and of `file`, which has ended with `status`.
+    ///
+    /// # Safety
+    /// `file` is null or alive, and the routine is one.
+    unsafe fn comes(
+        self,
+        file: *mut FILE_OBJECT,
+        status: IO_STATUS_BLOCK,
+        succeeded_at_once: bool,
+    ) {
+        let Self {
+            routine,
+            context,
+            block,
+            mode,
+        } = self;
+        if routine == 0 {
+            // SAFETY: contract.
+            unsafe { completion_port::request_ended(file, context, status, succeeded_at_once) };
+            return;
+        }
+        // SAFETY: contract: what the sender gave as PIO_APC_ROUTINE.
+        let routine: ApcRoutine = unsafe { std::mem::transmute(routine) };
+        let (context, block) = (context.expose_provenance(), block.expose_provenance());
+        let sort = match mode {
+            0 => thread::ApcSort::Normal,
+            _ => thread::ApcSort::User,
+        };
+        let call = move || {
+            let context = std::ptr::with_exposed_provenance_mut(context);
+            let block = std::ptr::with_exposed_provenance_mut(block);
+            // SAFETY: the sender's routine, with what it has asked for.
+            unsafe { entering(routine)(context, block, 0) };
+        };
+        thread::queue_apc(thread::current(), sort, Box::new(call));
     }
 }
 

@@ -35,7 +35,7 @@ mod disagreement;
 mod reference;
 
 pub use asked::{Asked, Heard};
-pub use buffers::{Buffers, Fields};
+pub use buffers::{Buffers, Ending, EndingFields, Fields};
 pub use disagreement::{Disagreement, Whereabouts};
 pub use reference::Reference;
 
@@ -81,6 +81,8 @@ pub struct Inner {
     begun: (i8, u32),
     /// The buffers that it was sent with.
     pub buffers: Buffers,
+    /// What it was sent to end with, of a request of the box.
+    pub ending: Option<Ending>,
     /// The location for which `IoSetCompletionRoutineEx` failed, and who called it.
     refused: Option<(i8, usize)>,
     holders: Vec<Holder>,

@@ -55,6 +55,10 @@ pub trait IrpExt: Copy {
     unsafe fn original_file_object(self) -> *mut FILE_OBJECT;
     /// Sets `Tail.Overlay.OriginalFileObject`.
     unsafe fn set_original_file_object(self, file: *mut FILE_OBJECT);
+    /// `Overlay.AsynchronousParameters`: the address of the APC routine, and the context.
+    unsafe fn user_apc(self) -> (usize, *mut c_void);
+    /// Sets [`user_apc`](Self::user_apc).
+    unsafe fn set_user_apc(self, routine: usize, context: *mut c_void);
     /// `IoSetCancelRoutine`: exchanges the routine atomically and returns the old one.
     unsafe fn set_cancel_routine(self, routine: Option<CancelRoutine>) -> Option<CancelRoutine>;
 }
@@ -66,6 +70,15 @@ pub trait IrpExt: Copy {
 unsafe fn overlay(irp: *mut IRP) -> *mut IRP_3_0 {
     // SAFETY: contract of the function; only the place is computed.
     unsafe { &raw mut (*irp).Tail.Overlay }
+}
+
+/// Where the members of `Overlay.AsynchronousParameters` lie, of which the first is a routine or a process.
+///
+/// # Safety
+/// `irp` points to an IRP.
+unsafe fn asynchronous(irp: *mut IRP) -> *mut [*mut c_void; 2] {
+    // SAFETY: contract of the function; only the place is computed.
+    unsafe { &raw mut (*irp).Overlay.AsynchronousParameters }.cast()
 }
 
 /// Where the IRP keeps the pointer to its current stack location.
@@ -125,6 +138,20 @@ impl IrpExt for *mut IRP {
         let overlay = unsafe { overlay(self) };
         // SAFETY: as above.
         unsafe { (*overlay).OriginalFileObject = file }
+    }
+    unsafe fn user_apc(self) -> (usize, *mut c_void) {
+        // SAFETY: contract of the trait.
+        let place = unsafe { asynchronous(self) };
+        // SAFETY: as above; addresses, whatever was stored.
+        let [routine, context] = unsafe { place.read() };
+        (routine.addr(), context)
+    }
+    unsafe fn set_user_apc(self, routine: usize, context: *mut c_void) {
+        let routine = std::ptr::with_exposed_provenance_mut(routine);
+        // SAFETY: contract of the trait.
+        let place = unsafe { asynchronous(self) };
+        // SAFETY: as above.
+        unsafe { place.write([routine, context]) }
     }
     unsafe fn set_cancel_routine(self, routine: Option<CancelRoutine>) -> Option<CancelRoutine> {
         let value = routine.map_or(0, |routine| routine as usize);

@@ -8,7 +8,7 @@
 
 use super::fast_io::FAST_IO_DISPATCH;
 use super::metadata::{
-    DEVICE_OBJECT, DRIVER_DISPATCH, DRIVER_OBJECT, IRP, NTSTATUS, UNICODE_STRING,
+    DEVICE_OBJECT, DRIVER_DISPATCH, DRIVER_OBJECT, IO_STATUS_BLOCK, IRP, NTSTATUS, UNICODE_STRING,
 };
 use std::ffi::c_void;
 
@@ -30,6 +30,8 @@ pub type FsNotification = unsafe extern "win64" fn(*mut DEVICE_OBJECT, u8);
 pub type WorkItemRoutine = unsafe extern "win64" fn(*mut DEVICE_OBJECT, *mut c_void);
 /// `WORKER_THREAD_ROUTINE`, `KSTART_ROUTINE`: one context argument.
 pub type ContextRoutine = unsafe extern "win64" fn(*mut c_void);
+/// `PIO_APC_ROUTINE`.
+pub type ApcRoutine = unsafe extern "win64" fn(*mut c_void, *mut IO_STATUS_BLOCK, u32);
 /// `KDEFERRED_ROUTINE`.
 pub type DeferredRoutine =
     unsafe extern "win64" fn(*mut super::metadata::KDPC, *mut c_void, *mut c_void, *mut c_void);

@@ -1,11 +1,12 @@
 //! Asynchronous procedure calls, and the regions that hold them off.
 //!
-//! APCs are special kernel APCs only: they run at `APC_LEVEL` in their thread as
-//! soon as it runs below `APC_LEVEL` outside a guarded region, that is, when it
-//! queues one to itself, lowers its IRQL, enters or sits in a wait, or leaves a
-//! guarded region. A thread that runs on without any of these is not interrupted.
-//! Critical regions hold off normal kernel APCs, of which the box has none; they
-//! are counted for the checks.
+//! Special kernel APCs run at `APC_LEVEL` in their thread as soon as it runs below
+//! `APC_LEVEL` outside a guarded region, that is, when it queues one to itself,
+//! lowers its IRQL, enters or sits in a wait, or leaves a guarded region. A thread
+//! that runs on without any of these is not interrupted. Normal kernel APCs run then
+//! at `PASSIVE_LEVEL`, one after the other, and are held off by critical regions too.
+//! User APCs wait for a wait of user mode that is alertable: it ends with
+//! `STATUS_USER_APC`, and they run when their thread is back in user mode.
 //!
 //! Source: "Types of APCs", "Critical Regions and Guarded Regions" in the kernel
 //! architecture guide.
@@ -22,19 +23,57 @@ use std::sync::{Mutex, PoisonError};
 
 pub(super) type Apc = Box<dyn FnOnce() + Send>;
 
-/// APCs queued to a thread, in order. A thread has one, and says which ([`Apcs::adopt`]).
+/// What an APC is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Of the kernel itself, at `APC_LEVEL`.
+    Special,
+    /// Of kernel code, at `PASSIVE_LEVEL`.
+    Normal,
+    /// Of a program.
+    User,
+}
+
+/// The APCs of one sort, in order.
 #[derive(Default)]
-pub(super) struct Apcs {
+struct Queue {
     queue: Mutex<VecDeque<Apc>>,
     pending: AtomicBool,
 }
+
+/// APCs queued to a thread. A thread has one, and says which ([`Apcs::adopt`]).
+#[derive(Default)]
+pub(super) struct Apcs([Queue; 3]);
 
 impl Apcs {
     /// Makes these the APCs of the thread that runs.
     pub(super) fn adopt(&'static self) {
         OWN.set(Some(self));
     }
-    pub(super) fn push(&self, apc: Apc) {
+    fn of(&self, sort: Sort) -> &Queue {
+        &self.0[sort as usize]
+    }
+    pub(super) fn push(&self, sort: Sort, apc: Apc) {
+        self.of(sort).push(apc);
+    }
+    /// True if the thread, which is the one that runs, takes one now.
+    #[inline]
+    pub(super) fn are_due(&self) -> bool {
+        self.of(Sort::Special).is_pending() && takes_apcs()
+            || self.of(Sort::Normal).is_pending() && takes_normal_apcs()
+    }
+    /// True if an alertable wait of user mode ends, which asks for it: its thread, the one that runs, has user APCs.
+    pub(super) fn end_wait(&self) -> bool {
+        let ends = self.of(Sort::User).is_pending();
+        if ends {
+            USER_DUE.set(true);
+        }
+        ends
+    }
+}
+
+impl Queue {
+    fn push(&self, apc: Apc) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push_back(apc);
         self.pending.store(true, Ordering::Release);
@@ -45,9 +84,8 @@ impl Apcs {
         self.pending.store(!queue.is_empty(), Ordering::Release);
         apc
     }
-    /// True if there is one.
     #[inline]
-    pub(super) fn is_pending(&self) -> bool {
+    fn is_pending(&self) -> bool {
         self.pending.load(Ordering::Acquire)
     }
 }
@@ -57,6 +95,9 @@ thread_local! {
     static OWN: Cell<Option<&'static Apcs>> = const { Cell::new(None) };
     static CRITICAL_REGIONS: Cell<u32> = const { Cell::new(0) };
     static GUARDED_REGIONS: Cell<u32> = const { Cell::new(0) };
+    static IN_NORMAL_APC: Cell<bool> = const { Cell::new(false) };
+    /// A wait of user mode has ended for user APCs.
+    static USER_DUE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// True if this thread takes special kernel APCs now.
@@ -64,13 +105,17 @@ pub(super) fn takes_apcs() -> bool {
     irql::current() < APC_LEVEL && GUARDED_REGIONS.get() == 0
 }
 
-/// Runs the pending APCs of this thread, if it may take them.
+fn takes_normal_apcs() -> bool {
+    takes_apcs() && CRITICAL_REGIONS.get() == 0 && !IN_NORMAL_APC.get()
+}
+
+/// Runs the pending kernel APCs of this thread, if it may take them.
 #[inline]
 pub fn deliver_apcs() {
     let Some(apcs) = OWN.get() else {
         return;
     };
-    if apcs.is_pending() && takes_apcs() {
+    if apcs.are_due() {
         deliver(apcs);
     }
 }
@@ -78,10 +123,33 @@ pub fn deliver_apcs() {
 #[cold]
 fn deliver(apcs: &Apcs) {
     let old = irql::current();
-    while let Some(apc) = apcs.pop() {
-        irql::set(APC_LEVEL);
+    loop {
+        while let Some(apc) = apcs.of(Sort::Special).pop() {
+            irql::set(APC_LEVEL);
+            apc();
+            irql::set(old);
+        }
+        if !takes_normal_apcs() {
+            return;
+        }
+        let Some(apc) = apcs.of(Sort::Normal).pop() else {
+            return;
+        };
+        IN_NORMAL_APC.set(true);
         apc();
-        irql::set(old);
+        IN_NORMAL_APC.set(false);
+    }
+}
+
+/// Runs the user APCs of this thread if a wait has ended for them. The thread is in user mode, outside any service.
+pub(super) fn deliver_user_apcs() {
+    let Some(apcs) = OWN.get() else {
+        return;
+    };
+    if USER_DUE.replace(false) {
+        while let Some(apc) = apcs.of(Sort::User).pop() {
+            apc();
+        }
     }
 }
 
@@ -91,11 +159,14 @@ pub fn enter_critical_region() {
     CRITICAL_REGIONS.set(CRITICAL_REGIONS.get() + 1);
 }
 
-/// `KeLeaveCriticalRegion` of code at `caller`.
+/// `KeLeaveCriticalRegion` of code at `caller`; delivers what was held off.
 #[inline]
 pub fn leave_critical_region_for(caller: usize) {
     match CRITICAL_REGIONS.get().checked_sub(1) {
-        Some(left) => CRITICAL_REGIONS.set(left),
+        Some(left) => {
+            CRITICAL_REGIONS.set(left);
+            deliver_apcs();
+        }
         None => violation(
             &rules::LEAVE_CRITICAL_REGION,
             "KeLeaveCriticalRegion was called outside a critical region".to_owned(),

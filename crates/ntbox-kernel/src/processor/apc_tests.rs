@@ -3,9 +3,11 @@
 #![expect(unsafe_code, reason = "waits take raw objects")]
 
 use super::*;
-use crate::nt::{DISPATCH_LEVEL, KEVENT, PASSIVE_LEVEL, STATUS_SUCCESS};
-use crate::processor::dispatcher;
+use crate::nt::{
+    DISPATCH_LEVEL, KEVENT, PASSIVE_LEVEL, STATUS_SUCCESS, STATUS_TIMEOUT, STATUS_USER_APC,
+};
 use crate::processor::thread::{current, queue_apc, spawn};
+use crate::processor::{dispatcher, thread};
 use crate::verifier::capture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -15,6 +17,7 @@ fn queue_counting(count: &Arc<AtomicU32>) {
     let count = Arc::clone(count);
     queue_apc(
         current(),
+        Sort::Special,
         Box::new(move || {
             assert_eq!(irql::current(), APC_LEVEL);
             count.fetch_add(1, Ordering::AcqRel);
@@ -89,6 +92,7 @@ fn a_wait_is_interrupted_and_goes_on() {
         let seen = Arc::clone(&ran);
         queue_apc(
             thread,
+            Sort::Special,
             Box::new(move || {
                 assert_eq!(irql::current(), APC_LEVEL);
                 assert!(std::ptr::eq(thread, current()));
@@ -114,7 +118,7 @@ fn no_apc_interrupts_a_wait_at_apc_level() {
     let waiter = spawn("apc level test", move || {
         let old = irql::raise(APC_LEVEL);
         tell.send(current()).expect("told");
-        assert_eq!(dispatcher::delay(-500_000, 0), STATUS_SUCCESS);
+        assert_eq!(dispatcher::delay(-500_000, false, 0), STATUS_SUCCESS);
         assert_eq!(seen.load(Ordering::Acquire), 0);
         irql::lower(old);
         assert_eq!(seen.load(Ordering::Acquire), 1);
@@ -123,6 +127,7 @@ fn no_apc_interrupts_a_wait_at_apc_level() {
     let count = Arc::clone(&ran);
     queue_apc(
         thread,
+        Sort::Special,
         Box::new(move || {
             count.fetch_add(1, Ordering::AcqRel);
         }),
@@ -139,4 +144,76 @@ fn leaving_a_region_that_was_not_entered_is_reported() {
     let codes: Vec<_> = found.iter().map(|found| found.rule.name).collect();
     assert_eq!(codes, ["KeLeaveCriticalRegion", "GuardedRegions"]);
     assert_eq!(Regions::current(), Regions::default());
+}
+
+#[test]
+fn a_normal_apc_runs_at_passive_level_and_not_in_a_critical_region() {
+    let count = Arc::new(AtomicU32::new(0));
+    let queue = || {
+        let count = Arc::clone(&count);
+        queue_apc(
+            current(),
+            Sort::Normal,
+            Box::new(move || {
+                assert_eq!(irql::current(), PASSIVE_LEVEL);
+                count.fetch_add(1, Ordering::AcqRel);
+            }),
+        );
+    };
+    queue();
+    assert_eq!(count.load(Ordering::Acquire), 1);
+    enter_critical_region();
+    queue();
+    assert_eq!(count.load(Ordering::Acquire), 1, "held off");
+    leave_critical_region();
+    assert_eq!(count.load(Ordering::Acquire), 2);
+    let old = irql::raise(APC_LEVEL);
+    queue();
+    assert_eq!(count.load(Ordering::Acquire), 2, "held off");
+    irql::lower(old);
+    assert_eq!(count.load(Ordering::Acquire), 3);
+    // One is held off by another, and comes behind it.
+    let (outer, inner) = (Arc::clone(&count), Arc::clone(&count));
+    let nested = move || {
+        queue_apc(
+            current(),
+            Sort::Normal,
+            Box::new(move || {
+                inner.fetch_add(1, Ordering::AcqRel);
+            }),
+        );
+        assert_eq!(outer.load(Ordering::Acquire), 3, "held off");
+    };
+    queue_apc(current(), Sort::Normal, Box::new(nested));
+    assert_eq!(count.load(Ordering::Acquire), 4);
+}
+
+#[test]
+fn a_user_apc_ends_an_alertable_wait_of_user_mode_and_runs_behind_it() {
+    let count = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&count);
+    let apc = move || {
+        seen.fetch_add(1, Ordering::AcqRel);
+    };
+    queue_apc(current(), Sort::User, Box::new(apc));
+    let mut event = KEVENT::default();
+    // SAFETY: a local event.
+    unsafe { dispatcher::initialize_event(&raw mut event, true, true) };
+    let wait = |timeout, alertable| {
+        let object = (&raw const event).cast_mut().cast();
+        // SAFETY: as above.
+        thread::from_user_mode(|| unsafe { dispatcher::wait(&[object], false, timeout, alertable) })
+    };
+    assert_eq!(
+        wait(None, true),
+        STATUS_SUCCESS,
+        "what is signaled ends it first"
+    );
+    // SAFETY: as above.
+    unsafe { dispatcher::clear_event((&raw const event).cast_mut()) };
+    assert_eq!(wait(Some(-1), false), STATUS_TIMEOUT);
+    assert_eq!(count.load(Ordering::Acquire), 0);
+    assert_eq!(wait(None, true), STATUS_USER_APC);
+    assert_eq!(count.load(Ordering::Acquire), 1);
+    assert_eq!(wait(Some(0), true), STATUS_TIMEOUT);
 }

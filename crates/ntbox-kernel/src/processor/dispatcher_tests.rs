@@ -337,6 +337,6 @@ fn the_object_of_a_thread_is_signaled_when_it_ends() {
 #[test]
 fn a_delay_takes_its_time() {
     let started = Instant::now();
-    assert_eq!(delay(-SECOND / 50, 0), STATUS_SUCCESS);
+    assert_eq!(delay(-SECOND / 50, false, 0), STATUS_SUCCESS);
     assert!(started.elapsed() >= Duration::from_millis(20));
 }

@@ -40,6 +40,8 @@ pub enum Kind {
     Token,
     /// A callback object
     Callback,
+    /// A completion port
+    IoCompletion,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             Self::Process => "a process object",
             Self::Token => "a token object",
             Self::Callback => "a callback object",
+            Self::IoCompletion => "an I/O completion object",
         }
     }
 }
@@ -77,7 +80,7 @@ const fn object_type_of(kind: Kind) -> ObjectType {
     }
 }
 
-static TYPES: [ObjectType; 11] = [
+static TYPES: [ObjectType; 12] = [
     object_type_of(Kind::Device),
     object_type_of(Kind::Driver),
     object_type_of(Kind::File),
@@ -89,6 +92,7 @@ static TYPES: [ObjectType; 11] = [
     object_type_of(Kind::Process),
     object_type_of(Kind::Token),
     object_type_of(Kind::Callback),
+    object_type_of(Kind::IoCompletion),
 ];
 
 /// The type object that `*IoFileObjectType` and its like point at.

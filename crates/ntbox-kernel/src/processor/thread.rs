@@ -5,7 +5,7 @@
 //! Its `ETHREAD` stand-in is made when something asks for it; it begins with a
 //! dispatcher header that is signaled when the thread ends, and goes with its last reference.
 
-use super::apc::{Apc, Apcs};
+use super::apc::{self, Apc, Apcs};
 use super::dispatcher::header::initialize_thread_object;
 use super::dispatcher::waiter::Waiter;
 use super::dispatcher::waits::{give_up_thread_object, interrupt_wait, signal_thread_object};
@@ -25,9 +25,9 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 pub use super::fault::Sample;
 
 pub use super::apc::{
-    Regions, all_apcs_disabled, apcs_disabled, deliver_apcs, enter_critical_region,
-    enter_guarded_region, leave_critical_region, leave_critical_region_for, leave_guarded_region,
-    leave_guarded_region_for,
+    Regions, Sort as ApcSort, all_apcs_disabled, apcs_disabled, deliver_apcs,
+    enter_critical_region, enter_guarded_region, leave_critical_region, leave_critical_region_for,
+    leave_guarded_region, leave_guarded_region_for,
 };
 
 /// Bytes of the thread object's body, as many as an `ETHREAD` of Windows 10 has.
@@ -354,10 +354,10 @@ pub fn from_object(object: *mut c_void) -> Option<&'static Thread> {
     registry.by_object.get(&object.addr()).copied()
 }
 
-/// Queues a special kernel APC. It runs at once if `thread` is the current one
-/// and may take APCs; a wait of another thread is interrupted for it.
-pub fn queue_apc(thread: &'static Thread, apc: Apc) {
-    thread.apcs.push(apc);
+/// Queues an APC. One of the kernel runs at once if `thread` is the current one
+/// and may take it; a wait of another thread is interrupted for it.
+pub fn queue_apc(thread: &'static Thread, sort: ApcSort, apc: Apc) {
+    thread.apcs.push(sort, apc);
     if std::ptr::eq(thread, current()) {
         deliver_apcs();
     } else {
@@ -436,10 +436,14 @@ pub fn previous_mode() -> i8 {
     PREVIOUS_MODE.get()
 }
 
-/// Runs `f` as a system call from user mode.
+/// Runs `f` as a system call from user mode, and on the way back the user APCs that it has waited for.
 pub fn from_user_mode<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = PreviousMode(PREVIOUS_MODE.replace(1));
-    f()
+    let result = {
+        let _restore = PreviousMode(PREVIOUS_MODE.replace(1));
+        f()
+    };
+    apc::deliver_user_apcs();
+    result
 }
 
 /// Runs `f` as a `Zw` call of kernel code.

@@ -7,9 +7,9 @@
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
-use super::locks::signal;
+use super::ending::Ending;
 use super::request::{FileCall, Request};
-use super::{buffers, event, outcome};
+use super::{buffers, outcome};
 use crate::io_manager::counters::FastIo;
 use crate::nt::stack_location;
 use crate::nt::{
@@ -22,8 +22,8 @@ use std::ffi::c_void;
 /// A control's arguments.
 #[derive(Clone, Copy)]
 pub struct Control {
-    /// Event to signal, or null.
-    pub event: HANDLE,
+    /// What tells the caller.
+    pub ending: Ending,
     /// Where status and count go.
     pub iosb: *mut IO_STATUS_BLOCK,
     /// Control code: device type, access, function, method.
@@ -68,25 +68,21 @@ unsafe fn run(
         3 => FILE_READ_DATA | FILE_WRITE_DATA,
         _ => 0,
     };
-    let mut call = FileCall::on(handle, right)?;
+    let mut call = FileCall::on(handle, right)?.takes(&control.ending)?;
     call.lock()?;
     if device_control {
         // SAFETY: contract of the callers.
         if let Some(done) = unsafe { fast(&call, control) } {
-            signal(control.event)?;
             // SAFETY: contract of the callers.
-            unsafe { control.iosb.write(done) };
-            // SAFETY: written by the routine.
-            return Ok(unsafe { done.Anonymous.Status });
+            return unsafe { call.answered_fast(&control.ending, control.iosb, done) };
         }
     }
-    let user_event = event::by_handle(control.event)?;
     let major = if device_control {
         IRP_MJ_DEVICE_CONTROL
     } else {
         IRP_MJ_FILE_SYSTEM_CONTROL
     };
-    let mut request = call.new_request(major, 0, control.iosb, user_event)?;
+    let mut request = call.new_request_ending(major, control.iosb, &control.ending)?;
     // SAFETY: contract of the callers.
     let type3 = unsafe { attach(&mut request, control) }?;
     request.location().Parameters.DeviceIoControl = stack_location::Control {

@@ -11,8 +11,9 @@
 )]
 
 use super::access::FILE_LIST_DIRECTORY;
+use super::buffers;
+use super::ending::Ending;
 use super::request::FileCall;
-use super::{buffers, event};
 use crate::nt::stack_location::{NotifyDirectoryEx, QueryDirectory};
 use crate::nt::{
     DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, IRP_MJ_DIRECTORY_CONTROL,
@@ -25,8 +26,8 @@ use std::ffi::c_void;
 /// A directory query's arguments.
 #[derive(Clone, Copy)]
 pub struct DirectoryQuery<'a> {
-    /// Event to signal, or null.
-    pub event: HANDLE,
+    /// What tells the caller.
+    pub ending: Ending,
     /// Where status and count go.
     pub iosb: *mut IO_STATUS_BLOCK,
     /// The caller's buffer.
@@ -49,10 +50,10 @@ pub struct DirectoryQuery<'a> {
 /// Buffer and status block are valid until the request has completed.
 pub unsafe fn nt_query_directory_file(handle: HANDLE, query: &DirectoryQuery<'_>) -> NTSTATUS {
     let run = || {
-        let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?;
+        let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?.takes(&query.ending)?;
         call.lock()?;
-        let user_event = event::by_handle(query.event)?;
-        let mut request = call.new_request(IRP_MJ_DIRECTORY_CONTROL, 0, query.iosb, user_event)?;
+        let mut request =
+            call.new_request_ending(IRP_MJ_DIRECTORY_CONTROL, query.iosb, &query.ending)?;
         let pattern = match query.pattern {
             Some(pattern) if !pattern.is_empty() => attach_name(&mut request, pattern)?,
             _ => std::ptr::null_mut(),
@@ -111,8 +112,8 @@ fn attach_name(
 /// A notification's arguments.
 #[derive(Clone, Copy)]
 pub struct Notification {
-    /// Event to signal, or null.
-    pub event: HANDLE,
+    /// What tells the caller.
+    pub ending: Ending,
     /// Where status and count go.
     pub iosb: *mut IO_STATUS_BLOCK,
     /// The caller's buffer.
@@ -140,11 +141,13 @@ pub unsafe fn nt_notify_change_directory_file_ex(
         if notification.filter == 0 || notification.filter & !0xFFF != 0 {
             return Err(STATUS_INVALID_PARAMETER);
         }
-        let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?;
+        let mut call = FileCall::on(handle, FILE_LIST_DIRECTORY)?.takes(&notification.ending)?;
         call.lock()?;
-        let user_event = event::by_handle(notification.event)?;
-        let mut request =
-            call.new_request(IRP_MJ_DIRECTORY_CONTROL, 0, notification.iosb, user_event)?;
+        let mut request = call.new_request_ending(
+            IRP_MJ_DIRECTORY_CONTROL,
+            notification.iosb,
+            &notification.ending,
+        )?;
         buffers::attach_output(
             &mut request,
             call.device_flags(),

@@ -73,7 +73,8 @@ fn least_length(class: i32) -> usize {
         | FileModeInformation
         | FileAlignmentInformation
         | FileEaInformation
-        | FileCaseSensitiveInformation => 4,
+        | FileCaseSensitiveInformation
+        | FileIoCompletionNotificationInformation => 4,
         FileAttributeTagInformation => size_of::<FILE_ATTRIBUTE_TAG_INFORMATION>(),
         FileAllInformation => size_of::<FILE_ALL_INFORMATION>(),
         FileDispositionInformation => 1,
@@ -194,6 +195,7 @@ fn answered_here(call: &FileCall, handle: HANDLE, class: i32) -> Result<Option<V
         }
         FileAccessInformation => Some(handle::access_of_handle(handle)?.to_le_bytes().to_vec()),
         FileModeInformation => Some(mode_of(call).to_le_bytes().to_vec()),
+        FileIoCompletionNotificationInformation => Some(call.modes().to_le_bytes().to_vec()),
         FileAlignmentInformation => {
             // SAFETY: the file keeps its stack.
             Some(
@@ -295,6 +297,13 @@ unsafe fn set(
         // SAFETY: contract of the function.
         unsafe { iosb.write(block(STATUS_SUCCESS, 0)) };
         return Ok(STATUS_SUCCESS);
+    }
+    if let Some(status) = call.set_completion(class, bytes) {
+        if status >= 0 {
+            // SAFETY: contract of the function.
+            unsafe { iosb.write(block(status, 0)) };
+        }
+        return Ok(status);
     }
     let renames = matches!(
         class,

@@ -8,7 +8,7 @@
 )]
 
 use super::access::{FILE_READ_DATA, FILE_WRITE_DATA};
-use super::event;
+use super::ending::Ending;
 use super::outcome;
 use super::request::{FileCall, Request};
 use crate::io_manager::counters::FastIo;
@@ -19,7 +19,7 @@ use crate::nt::{
 };
 use crate::pool;
 use crate::processor::driver_code::entering;
-use crate::processor::{dispatcher, thread};
+use crate::processor::thread;
 use std::ptr::null_mut;
 
 /// A range of a file and the key it is locked under.
@@ -39,27 +39,23 @@ pub struct Range {
 /// The status block is valid until the request has completed.
 pub unsafe fn nt_lock_file(
     handle: HANDLE,
-    event: HANDLE,
+    ending: &Ending,
     iosb: *mut IO_STATUS_BLOCK,
     range: Range,
     fail_immediately: bool,
     exclusive: bool,
 ) -> NTSTATUS {
     let lock = || {
-        let mut call = FileCall::on(handle, FILE_READ_DATA | FILE_WRITE_DATA)?;
+        let mut call = FileCall::on(handle, FILE_READ_DATA | FILE_WRITE_DATA)?.takes(ending)?;
         // Cleanup asks for the file's locks to be dropped from now on.
         // SAFETY: the call holds a reference on the file.
         unsafe { (*call.file()).LockOperation = true };
         if let Some(done) = fast_lock(&call, range, fail_immediately, exclusive) {
-            signal(event)?;
             // SAFETY: contract of the function.
-            unsafe { iosb.write(done) };
-            // SAFETY: written by the routine.
-            return Ok(unsafe { done.Anonymous.Status });
+            return unsafe { call.answered_fast(ending, iosb, done) };
         }
         call.lock()?;
-        let user_event = event::by_handle(event)?;
-        let mut request = call.new_request(IRP_MJ_LOCK_CONTROL, 0, iosb, user_event)?;
+        let mut request = call.new_request_ending(IRP_MJ_LOCK_CONTROL, iosb, ending)?;
         fill(&mut request, range)?;
         let location = request.location();
         location.MinorFunction = IRP_MN_LOCK as u8;
@@ -154,14 +150,4 @@ fn fast_unlock(call: &FileCall, range: Range) -> Option<IO_STATUS_BLOCK> {
             call.device(),
         )
     })
-}
-
-/// Signals the caller's event after fast I/O.
-pub(super) fn signal(event: HANDLE) -> Result<(), NTSTATUS> {
-    let event = event::by_handle(event)?;
-    if !event.is_null() {
-        // SAFETY: the caller's handle keeps the event.
-        unsafe { dispatcher::set_event(event) };
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@
 //! - [`open`]: create, open, query attributes without a handle;
 //! - [`transfer`], [`information`], [`volume`], [`directory`], [`locks`],
 //!   [`control`], [`security`], [`section`], [`mdl_transfer`]: the services, by subject;
+//! - [`ending`]: what tells the caller of a request that it has ended;
 //! - [`paging`], [`cache`], [`page_file`]: the requests of the memory manager and of the cache manager;
 //! - [`plug_and_play`]: devices that are taken out, pulled, and put in, and media that are exchanged;
 //! - [`request`]: what the services share (`IopSynchronousServiceTail`).
@@ -20,6 +21,7 @@ pub mod cache;
 pub mod cancel;
 pub mod control;
 pub mod directory;
+pub mod ending;
 pub mod event;
 pub mod extended_attributes;
 pub mod information;
@@ -45,6 +47,7 @@ mod tests;
 pub use cancel::{nt_cancel_io_file, nt_cancel_io_file_ex};
 pub use control::{nt_device_io_control_file, nt_fs_control_file};
 pub use directory::{nt_notify_change_directory_file_ex, nt_query_directory_file};
+pub use ending::Ending;
 pub use information::{nt_query_information_file, nt_set_information_file};
 pub use locks::{nt_lock_file, nt_unlock_file};
 pub use open::{OpenRequest, nt_create_file, nt_query_full_attributes_file};
@@ -52,7 +55,9 @@ pub use outcome::Outcome;
 pub use page_file::PageFile;
 pub use paging::{PAGE, Writer};
 pub use plug_and_play::{ask_what_nobody_knows, exchange_medium, plug_and_play};
-pub use program::{CreateParameters, File, Opened, Pending, View, create_file, query_attributes};
+pub use program::{
+    CreateParameters, EndBy, File, Opened, Pending, View, create_file, query_attributes,
+};
 pub use request::nt_close;
 pub use section::Mapping;
 pub use security::{nt_query_security_object, nt_set_security_object};

@@ -7,6 +7,7 @@
 )]
 
 mod caching;
+mod endings;
 mod paging;
 
 use super::access::{READ, WRITE};
@@ -31,6 +32,8 @@ struct Noted {
     mdl: bool,
     user_buffer: bool,
     user_event: bool,
+    apc_routine: bool,
+    apc_context: bool,
     extra_parameters: bool,
     top_level: usize,
     /// It runs in the thread of whoever has asked.
@@ -69,6 +72,8 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
             mdl: !(*irp).MdlAddress.is_null(),
             user_buffer: !(*irp).UserBuffer.is_null(),
             user_event: !(*irp).UserEvent.is_null(),
+            apc_routine: irp.user_apc().0 != 0,
+            apc_context: !irp.user_apc().1.is_null(),
             extra_parameters: !ecp::of_create(irp).is_null(),
             top_level: top_level::current().addr(),
             own_thread: thread::current().id() == OPENER.load(Ordering::Relaxed),
@@ -96,24 +101,26 @@ unsafe extern "win64" fn dispatch(_device: *mut DEVICE_OBJECT, irp: *mut IRP) ->
                 fill(irp, length);
                 complete::finish(irp, STATUS_SUCCESS, length)
             }
-            IRP_MJ_DEVICE_CONTROL => match location.Parameters.DeviceIoControl.ControlCode {
-                LATER => {
-                    crate::io_manager::irp::mark_pending(irp);
-                    let irp = irp as usize;
-                    work::queue(Box::new(move || {
-                        let irp = irp as *mut IRP;
-                        complete::finish(irp, STATUS_SUCCESS, 3);
-                    }));
-                    STATUS_PENDING
+            IRP_MJ_DEVICE_CONTROL | IRP_MJ_FILE_SYSTEM_CONTROL => {
+                match location.Parameters.DeviceIoControl.ControlCode {
+                    LATER => {
+                        crate::io_manager::irp::mark_pending(irp);
+                        let irp = irp as usize;
+                        work::queue(Box::new(move || {
+                            let irp = irp as *mut IRP;
+                            complete::finish(irp, STATUS_SUCCESS, 3);
+                        }));
+                        STATUS_PENDING
+                    }
+                    HELD => {
+                        crate::io_manager::irp::mark_pending(irp);
+                        irp.set_cancel_routine(Some(cancelled));
+                        STATUS_PENDING
+                    }
+                    REFUSED => complete::finish(irp, STATUS_ACCESS_DENIED, 77),
+                    _ => complete::finish(irp, STATUS_SUCCESS, 0),
                 }
-                HELD => {
-                    crate::io_manager::irp::mark_pending(irp);
-                    irp.set_cancel_routine(Some(cancelled));
-                    STATUS_PENDING
-                }
-                REFUSED => complete::finish(irp, STATUS_ACCESS_DENIED, 77),
-                _ => complete::finish(irp, STATUS_SUCCESS, 0),
-            },
+            }
             _ => complete::finish(irp, STATUS_SUCCESS, 0),
         }
     }

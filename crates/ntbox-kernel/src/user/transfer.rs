@@ -7,8 +7,9 @@
 #![expect(unsafe_code, reason = "the caller's buffers are raw memory")]
 
 use super::access::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA};
+use super::ending::Ending;
 use super::request::FileCall;
-use super::{buffers, cache, event, outcome};
+use super::{buffers, cache, outcome};
 use crate::io_manager::counters::{self, FastIo};
 use crate::io_manager::fast_io_checks;
 use crate::nt::stack_location::ReadWrite;
@@ -26,8 +27,8 @@ use std::sync::atomic::Ordering;
 /// A transfer's arguments, the same for both directions.
 #[derive(Clone, Copy)]
 pub struct Transfer {
-    /// Event to signal, or null.
-    pub event: HANDLE,
+    /// What tells the caller.
+    pub ending: Ending,
     /// Where status and count go.
     pub iosb: *mut IO_STATUS_BLOCK,
     /// The caller's buffer.
@@ -88,7 +89,7 @@ unsafe fn transfer_file(
     } else {
         FILE_READ_DATA
     };
-    let mut call = FileCall::on(handle, rights)?;
+    let mut call = FileCall::on(handle, rights)?.takes(&transfer.ending)?;
     call.lock()?;
     let mut offset = transfer.resolve(&call, write)?;
     if write
@@ -100,14 +101,13 @@ unsafe fn transfer_file(
     }
     if call.is_synchronous() {
         // SAFETY: contract of the function.
-        if let Some(status) = unsafe { fast(&call, transfer, offset, write) } {
-            super::locks::signal(transfer.event)?;
-            return Ok(status);
+        if let Some(done) = unsafe { fast(&call, transfer, offset, write) } {
+            // SAFETY: as above.
+            return unsafe { call.answered_fast(&transfer.ending, transfer.iosb, done) };
         }
     }
-    let user_event = event::by_handle(transfer.event)?;
     let major = if write { IRP_MJ_WRITE } else { IRP_MJ_READ };
-    let mut request = call.new_request(major, 0, transfer.iosb, user_event)?;
+    let mut request = call.new_request_ending(major, transfer.iosb, &transfer.ending)?;
     if write {
         // SAFETY: contract of the function.
         unsafe {
@@ -153,7 +153,12 @@ unsafe fn transfer_file(
 }
 
 /// Fast I/O on a cached file; `None` when the IRP is needed.
-unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -> Option<NTSTATUS> {
+unsafe fn fast(
+    call: &FileCall,
+    transfer: &Transfer,
+    offset: i64,
+    write: bool,
+) -> Option<IO_STATUS_BLOCK> {
     // SAFETY: the call holds a reference on the file.
     let private = unsafe { cache::private_map(call.file()) };
     if private.load(Ordering::Relaxed).is_null() {
@@ -191,9 +196,7 @@ unsafe fn fast(call: &FileCall, transfer: &Transfer, offset: i64, write: bool) -
         return None;
     }
     outcome::note_fast();
-    // SAFETY: contract of the services: the block is valid.
-    unsafe { transfer.iosb.write(iosb) };
-    Some(status)
+    Some(iosb)
 }
 
 /// `NtFlushBuffersFile`.

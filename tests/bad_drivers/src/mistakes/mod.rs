@@ -600,6 +600,8 @@ mistakes! {
     WriteBufferChanged = "write-buffer-changed";
     /// The buffer of a write is exchanged, and the first one is not put back.
     BufferNotRestored = "buffer-not-restored";
+    /// What a program is told with of the end of a read is used for something else.
+    ApcContextChanged = "apc-context-changed";
     /// A request of IoBuildAsynchronousFsdRequest is used again.
     BuiltRequestReused = "built-request-reused";
     /// A request of IoAllocateIrp is initialized, with quota.

@@ -1,4 +1,4 @@
-//! What programs write: changed where it lies, and how it is right.
+//! What programs write: changed where it lies, and how it is right. What tells them of the end of a read.
 
 use super::Mistake;
 use crate::filter::{
@@ -8,7 +8,7 @@ use crate::kernel::{complete, copy_location_to_next, current_location, set_compl
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use wdk_sys::{
-    IRP_MJ_WRITE, IRP_MN_COMPLETE, IRP_MN_MDL, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL,
+    IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_COMPLETE, IRP_MN_MDL, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL,
     POOL_FLAG_NON_PAGED, PVOID, STATUS_INSUFFICIENT_RESOURCES, ntddk,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
     match (mistake, major) {
         (Mistake::WriteBufferChanged, IRP_MJ_WRITE) => Some(write_in_place),
         (Mistake::BufferNotRestored, IRP_MJ_WRITE) => Some(write_and_keep),
+        (Mistake::ApcContextChanged, IRP_MJ_READ) => Some(read_noted),
         _ => None,
     }
 }
@@ -62,6 +63,17 @@ unsafe fn pass_on(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     set_completion_routine(irp, completed, null_mut());
     enter();
     ntddk::IofCallDriver(lower(device), irp) // MISTAKE: write-buffer-changed
+}
+
+/// Notes its device in a field that seems to be free.
+unsafe extern "C" fn read_noted(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    (*irp).Overlay.AsynchronousParameters.UserApcContext = device.cast();
+    copy_location_to_next(irp);
+    set_completion_routine(irp, completed, null_mut());
+    enter();
+    let status = ntddk::IofCallDriver(lower(device), irp); // MISTAKE: apc-context-changed
+    leave();
+    status
 }
 
 /// What the request had, and has again when it comes back.

@@ -120,6 +120,11 @@ fn check_mode(objects: &[*mut c_void], mode: i8, caller: usize) {
     }
 }
 
+/// True for a wait that ends for the user APCs of its thread ("Waits and APCs").
+fn takes_user_apcs(mode: i8, alertable: u8) -> bool {
+    mode != 0 && alertable != 0
+}
+
 /// `KeWaitForSingleObject`.
 pub unsafe extern "win64" fn wait_for_single_object(
     object: *mut c_void,
@@ -137,7 +142,15 @@ pub unsafe extern "win64" fn wait_for_single_object(
     early_cancel::at(Moment::Waits, null());
     let noted = timeout.is_none() && running::wait_begins(object as usize, caller);
     // SAFETY: the driver passes a dispatcher object.
-    let status = unsafe { dispatcher::wait_for(&[object], false, timeout, alertable != 0, caller) };
+    let status = unsafe {
+        dispatcher::wait_for(
+            &[object],
+            false,
+            timeout,
+            takes_user_apcs(mode, alertable),
+            caller,
+        )
+    };
     if noted {
         running::wait_ended(object as usize);
     }
@@ -181,19 +194,28 @@ pub unsafe extern "win64" fn wait_for_multiple_objects(
     // SAFETY: as in `wait_for_single_object`.
     let timeout = unsafe { timeout_at(timeout) };
     // SAFETY: the driver passes dispatcher objects.
-    unsafe { dispatcher::wait_for(objects, kind == 0, timeout, alertable != 0, caller) }
+    unsafe {
+        dispatcher::wait_for(
+            objects,
+            kind == 0,
+            timeout,
+            takes_user_apcs(mode, alertable),
+            caller,
+        )
+    }
 }
 
 /// `KeDelayExecutionThread`.
 pub unsafe extern "win64" fn delay_execution_thread(
-    _mode: i8,
-    _alertable: u8,
+    mode: i8,
+    alertable: u8,
     interval: *const i64,
     caller: usize,
 ) -> NTSTATUS {
     irql::promise::broken_by("KeDelayExecutionThread", caller);
     // SAFETY: the driver passes a `LARGE_INTEGER`.
-    dispatcher::delay(unsafe { interval.read_unaligned() }, caller)
+    let interval = unsafe { interval.read_unaligned() };
+    dispatcher::delay(interval, takes_user_apcs(mode, alertable), caller)
 }
 
 /// `KeInitializeSemaphore`.

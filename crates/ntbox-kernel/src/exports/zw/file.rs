@@ -4,31 +4,32 @@
 
 use super::{passes, service};
 use crate::nt::{
-    DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_NOT_SUPPORTED,
-    UNICODE_STRING, unicode,
+    DirectoryNotifyInformation, HANDLE, IO_STATUS_BLOCK, NTSTATUS, UNICODE_STRING, unicode,
 };
 use crate::user;
 use crate::user::control::Control;
 use crate::user::directory::{DirectoryQuery, Notification};
+use crate::user::ending::Ending;
 use crate::user::locks::Range;
 use crate::user::transfer::Transfer;
 use std::ffi::c_void;
 
-/// An APC routine of the caller; none of the box's services calls one.
+/// An APC routine of the caller, or null.
 type ApcRoutine = *const c_void;
 
-fn no_apc(routine: ApcRoutine) -> Result<(), NTSTATUS> {
-    if routine.is_null() {
-        Ok(())
-    } else {
-        Err(STATUS_NOT_SUPPORTED)
+/// What a driver gives for it.
+fn ending(event: HANDLE, apc: ApcRoutine, context: *const c_void) -> Ending {
+    Ending {
+        event,
+        routine: apc.expose_provenance(),
+        context: context.cast_mut(),
     }
 }
 
 /// # Safety
 /// The pointers are the driver's, valid until the request has completed.
 unsafe fn transfer(
-    event: HANDLE,
+    ending: Ending,
     iosb: *mut IO_STATUS_BLOCK,
     buffer: *mut c_void,
     length: u32,
@@ -40,7 +41,7 @@ unsafe fn transfer(
     // SAFETY: contract of the function.
     let key = unsafe { key.as_ref() }.copied().unwrap_or(0);
     Transfer {
-        event,
+        ending,
         iosb,
         buffer,
         length,
@@ -56,7 +57,7 @@ macro_rules! transfers {
             handle: HANDLE,
             event: HANDLE,
             apc: ApcRoutine,
-            _apc_context: *const c_void,
+            apc_context: *const c_void,
             iosb: *mut IO_STATUS_BLOCK,
             buffer: *mut c_void,
             length: u32,
@@ -66,9 +67,9 @@ macro_rules! transfers {
         ) -> NTSTATUS {
             passes($name, &[iosb.addr(), buffer.addr()], caller);
             service($name, caller, || {
-                no_apc(apc)?;
+                let ending = ending(event, apc, apc_context);
                 // SAFETY: the driver's pointers.
-                let transfer = unsafe { transfer(event, iosb, buffer, length, offset, key) };
+                let transfer = unsafe { transfer(ending, iosb, buffer, length, offset, key) };
                 // SAFETY: as above.
                 Ok(unsafe { $service(handle, &transfer) })
             })
@@ -123,7 +124,7 @@ pub(super) unsafe extern "win64" fn query_directory(
     handle: HANDLE,
     event: HANDLE,
     apc: ApcRoutine,
-    _apc_context: *const c_void,
+    apc_context: *const c_void,
     iosb: *mut IO_STATUS_BLOCK,
     buffer: *mut c_void,
     length: u32,
@@ -139,12 +140,11 @@ pub(super) unsafe extern "win64" fn query_directory(
         caller,
     );
     service("ZwQueryDirectoryFile", caller, || {
-        no_apc(apc)?;
         // SAFETY: the driver's string, or null.
         let pattern = (!pattern.is_null()).then(|| unsafe { unicode::units(pattern) });
         let (single_entry, restart) = (single_entry != 0, restart != 0);
         let query = DirectoryQuery {
-            event,
+            ending: ending(event, apc, apc_context),
             iosb,
             buffer,
             length,
@@ -162,7 +162,7 @@ pub(super) unsafe extern "win64" fn notify_change_directory(
     handle: HANDLE,
     event: HANDLE,
     apc: ApcRoutine,
-    _apc_context: *const c_void,
+    apc_context: *const c_void,
     iosb: *mut IO_STATUS_BLOCK,
     buffer: *mut c_void,
     length: u32,
@@ -176,9 +176,8 @@ pub(super) unsafe extern "win64" fn notify_change_directory(
         caller,
     );
     service("ZwNotifyChangeDirectoryFile", caller, || {
-        no_apc(apc)?;
         let notification = Notification {
-            event,
+            ending: ending(event, apc, apc_context),
             iosb,
             buffer,
             length,
@@ -198,7 +197,7 @@ macro_rules! controls {
             handle: HANDLE,
             event: HANDLE,
             apc: ApcRoutine,
-            _apc_context: *const c_void,
+            apc_context: *const c_void,
             iosb: *mut IO_STATUS_BLOCK,
             code: u32,
             input: *const c_void,
@@ -209,9 +208,8 @@ macro_rules! controls {
         ) -> NTSTATUS {
             passes($name, &[iosb.addr(), input.addr(), output.addr()], caller);
             service($name, caller, || {
-                no_apc(apc)?;
                 let control = Control {
-                    event,
+                    ending: ending(event, apc, apc_context),
                     iosb,
                     code,
                     input,
@@ -249,7 +247,7 @@ pub(super) unsafe extern "win64" fn lock(
     handle: HANDLE,
     event: HANDLE,
     apc: ApcRoutine,
-    _apc_context: *const c_void,
+    apc_context: *const c_void,
     iosb: *mut IO_STATUS_BLOCK,
     offset: *const i64,
     length: *const i64,
@@ -259,14 +257,13 @@ pub(super) unsafe extern "win64" fn lock(
     caller: usize,
 ) -> NTSTATUS {
     service("ZwLockFile", caller, || {
-        no_apc(apc)?;
         // SAFETY: the driver's pointers.
         let range = unsafe { range(offset, length, key) };
         // SAFETY: as above.
         Ok(unsafe {
             user::nt_lock_file(
                 handle,
-                event,
+                &ending(event, apc, apc_context),
                 iosb,
                 range,
                 fail_immediately != 0,

@@ -3,6 +3,41 @@
 /// `MdlAddress`, `AssociatedIrp.SystemBuffer` and `UserBuffer`, as addresses.
 pub type Fields = [usize; 3];
 
+/// `UserIosb`, `UserEvent`, `UserApcRoutine` and `UserApcContext`, as addresses.
+pub type EndingFields = [usize; 4];
+
+/// What tells the sender of a request of its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    had: EndingFields,
+    /// The call that passed the request on with another one in each, or 0.
+    by: EndingFields,
+}
+
+impl Ending {
+    /// Of a request that is sent.
+    pub fn new(had: EndingFields) -> Self {
+        Self { had, by: [0; 4] }
+    }
+
+    /// It is passed on by the call of a driver that returns to `site`.
+    pub fn passed_on(&mut self, now: EndingFields, site: usize) {
+        for ((had, by), now) in self.had.iter().zip(&mut self.by).zip(now) {
+            match *by {
+                _ if *had == now => *by = 0,
+                0 => *by = site,
+                _ => {}
+            }
+        }
+    }
+
+    /// The fields that are not as they were, by number, with what they had and, if it is known, who has changed it.
+    pub fn changed(self, now: EndingFields) -> impl Iterator<Item = (usize, usize, usize)> {
+        let fields = self.had.into_iter().zip(self.by).zip(now).enumerate();
+        fields.filter_map(|(field, ((had, by), now))| (had != now).then_some((field, had, by)))
+    }
+}
+
 /// What the fields were.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Buffers {
@@ -41,6 +76,20 @@ impl Buffers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ending_is_as_it_was() {
+        let mut ending = Ending::new([0x10, 0, 0x30, 0]);
+        let all = |ending: Ending, now| ending.changed(now).collect::<Vec<_>>();
+        ending.passed_on([0x10, 0, 0x30, 0], 0x1);
+        assert_eq!(all(ending, [0x10, 0, 0x30, 0]), []);
+        assert_eq!(all(ending, [0x10, 0, 0, 0]), [(2, 0x30, 0)]);
+        ending.passed_on([0x10, 0, 0x30, 0x40], 0x2);
+        ending.passed_on([0x10, 0, 0x30, 0x41], 0x3);
+        assert_eq!(all(ending, [0x10, 0, 0x30, 0x41]), [(3, 0, 0x2)]);
+        ending.passed_on([0x10, 0, 0x30, 0], 0x4);
+        assert_eq!(all(ending, [0x10, 0, 0x30, 0x41]), [(3, 0, 0)]);
+    }
 
     #[test]
     fn what_is_put_back_was_not_exchanged() {

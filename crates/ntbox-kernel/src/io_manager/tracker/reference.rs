@@ -31,6 +31,7 @@ impl Reference {
                 completed_at: 0,
                 begun: (0, 0),
                 buffers: Buffers::default(),
+                ending: None,
                 refused: None,
                 holders: Vec::with_capacity(count + 1),
                 locations: vec![Location::default(); count + 1].into_boxed_slice(),

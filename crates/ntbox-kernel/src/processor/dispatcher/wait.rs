@@ -5,7 +5,7 @@
 use super::counted::took_mutants;
 use super::header::{Object, ObjectType};
 use super::waits::{WaitBlock, lock};
-use crate::nt::{DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT};
+use crate::nt::{DISPATCH_LEVEL, NTSTATUS, STATUS_SUCCESS, STATUS_TIMEOUT, STATUS_USER_APC};
 use crate::processor::lock_order::{self, Mode};
 use crate::processor::thread::{self, Thread};
 use crate::processor::{apc, irql, points, time};
@@ -23,7 +23,9 @@ pub const MAXIMUM_WAIT_OBJECTS: usize = 64;
 /// Waits for one or all of `objects`: `STATUS_WAIT_0` + index for one,
 /// `STATUS_SUCCESS` for all, or `STATUS_TIMEOUT`. `timeout` is in units of
 /// 100 ns, negative for a span and positive for a system time; zero never
-/// blocks. Nothing alerts threads of the box, so `alertable` changes nothing.
+/// blocks. With `takes_user_apcs`, an alertable wait of user mode, it ends with
+/// `STATUS_USER_APC` when it would block and the thread has some. Nothing else
+/// alerts threads of the box.
 ///
 /// IRQL < `DISPATCH_LEVEL`, or = `DISPATCH_LEVEL` with a timeout of zero.
 ///
@@ -33,10 +35,10 @@ pub unsafe fn wait(
     objects: &[*mut c_void],
     all: bool,
     timeout: Option<i64>,
-    alertable: bool,
+    takes_user_apcs: bool,
 ) -> NTSTATUS {
     // SAFETY: contract of the function.
-    unsafe { wait_for(objects, all, timeout, alertable, 0) }
+    unsafe { wait_for(objects, all, timeout, takes_user_apcs, 0) }
 }
 
 /// [`wait`] for a driver at `caller`.
@@ -47,7 +49,7 @@ pub unsafe fn wait_for(
     objects: &[*mut c_void],
     all: bool,
     timeout: Option<i64>,
-    _alertable: bool,
+    takes_user_apcs: bool,
     caller: usize,
 ) -> NTSTATUS {
     let thread = thread::current();
@@ -88,9 +90,14 @@ pub unsafe fn wait_for(
     let status = match timeout {
         Some(0) => {
             let _waits = lock();
-            block.satisfy().unwrap_or(STATUS_TIMEOUT)
+            block
+                .satisfy()
+                .unwrap_or_else(|| match takes_user_apcs && thread.apcs.end_wait() {
+                    true => STATUS_USER_APC,
+                    false => STATUS_TIMEOUT,
+                })
         }
-        _ => block_until(thread, &mut block, deadline, caller),
+        _ => block_until(thread, &mut block, deadline, takes_user_apcs, caller),
     };
     points::goes_on();
     took_mutants(block.mutants);
@@ -116,6 +123,7 @@ fn block_until(
     thread: &'static Thread,
     block: &mut WaitBlock<'_>,
     deadline: Option<Instant>,
+    takes_user_apcs: bool,
     caller: usize,
 ) -> NTSTATUS {
     let at: *mut WaitBlock<'static> = std::ptr::from_mut(block).cast();
@@ -139,9 +147,13 @@ fn block_until(
                 waits.remove(at);
                 return STATUS_TIMEOUT;
             }
-            if thread.apcs.is_pending() && apc::takes_apcs() {
+            if thread.apcs.are_due() {
                 waits.remove(at);
                 break true;
+            }
+            if takes_user_apcs && thread.apcs.end_wait() {
+                waits.remove(at);
+                return STATUS_USER_APC;
             }
             if warn_at.is_some_and(|warn_at| warn_at <= now) {
                 waits.remove(at);
@@ -199,10 +211,13 @@ fn warn(thread: &Thread, block: &WaitBlock<'_>, caller: usize) {
 }
 
 /// Waits for a time and takes APCs (`KeDelayExecutionThread`). IRQL <= `APC_LEVEL`.
-/// `interval` is as the timeout of [`wait`].
-pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
+/// `interval` and `takes_user_apcs` are as those of [`wait`].
+pub fn delay(interval: i64, takes_user_apcs: bool, caller: usize) -> NTSTATUS {
     irql::require("KeDelayExecutionThread", caller);
     apc::deliver_apcs();
+    if takes_user_apcs && thread::current().apcs.end_wait() {
+        return STATUS_USER_APC;
+    }
     if interval == 0 {
         std::thread::yield_now();
         return STATUS_SUCCESS;
@@ -214,6 +229,8 @@ pub fn delay(interval: i64, caller: usize) -> NTSTATUS {
     let thread = thread::current();
     let mut block = WaitBlock::new(&thread.waiter, &[], false, caller);
     let deadline = Some(time::deadline(interval));
-    block_until(thread, &mut block, deadline, caller);
-    STATUS_SUCCESS
+    match block_until(thread, &mut block, deadline, takes_user_apcs, caller) {
+        STATUS_USER_APC => STATUS_USER_APC,
+        _ => STATUS_SUCCESS,
+    }
 }

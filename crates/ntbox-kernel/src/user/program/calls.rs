@@ -40,9 +40,9 @@ impl File {
         length: u32,
         service: unsafe fn(HANDLE, &Transfer) -> NTSTATUS,
     ) -> Pending<'_> {
-        self.start(Some(buffer), None, gives, |event, iosb, buffer, _| {
+        self.start(Some(buffer), None, gives, |ending, iosb, buffer, _| {
             let transfer = Transfer {
-                event,
+                ending: *ending,
                 iosb,
                 buffer,
                 length,
@@ -128,9 +128,9 @@ impl File {
             Some(Buffer::new(length as usize)),
             None,
             true,
-            |event, iosb, buffer, _| {
+            |ending, iosb, buffer, _| {
                 let query = DirectoryQuery {
-                    event,
+                    ending: *ending,
                     iosb,
                     buffer,
                     length,
@@ -157,9 +157,9 @@ impl File {
             Some(Buffer::new(length as usize)),
             None,
             true,
-            |event, iosb, buffer, _| {
+            |ending, iosb, buffer, _| {
                 let notification = Notification {
-                    event,
+                    ending: *ending,
                     iosb,
                     buffer,
                     length,
@@ -175,10 +175,18 @@ impl File {
 
     /// Starts locking a range.
     pub fn start_lock(&self, range: Range, fail_immediately: bool, exclusive: bool) -> Pending<'_> {
-        self.start(None, None, false, |event, iosb, _, _| {
+        let end = self.told.of_call(true);
+        self.start_ending(end, None, None, false, |ending, iosb, _, _| {
             // SAFETY: the block lives in the `Pending`.
             unsafe {
-                locks::nt_lock_file(self.handle, event, iosb, range, fail_immediately, exclusive)
+                locks::nt_lock_file(
+                    self.handle,
+                    ending,
+                    iosb,
+                    range,
+                    fail_immediately,
+                    exclusive,
+                )
             }
         })
     }
@@ -225,13 +233,14 @@ impl File {
     ) -> Pending<'_> {
         let input_length = input.len() as u32;
         let output = Buffer::new(output_length as usize);
-        self.start(
+        self.start_ending(
+            self.told.of_call(device),
             Some(output),
             Some(Buffer::holding(input)),
             true,
-            |event, iosb, output, input| {
+            |ending, iosb, output, input| {
                 let control = Control {
-                    event,
+                    ending: *ending,
                     iosb,
                     code,
                     input,
@@ -319,11 +328,7 @@ impl File {
         name: &str,
         body: impl FnOnce(Option<Self>) -> R + Send + 'static,
     ) -> Result<R, NTSTATUS> {
-        let Self {
-            asynchronous,
-            passes_events,
-            ..
-        } = *self;
+        let (asynchronous, told) = (self.asynchronous, self.told.clone());
         // A number, as a new process learns it: it ends before this handle is closed.
         let handle = self.handle.addr();
         self.run_program(name, move || {
@@ -331,7 +336,7 @@ impl File {
             body(inherited.ok().map(|handle| Self {
                 handle,
                 asynchronous,
-                passes_events,
+                told,
             }))
         })
     }

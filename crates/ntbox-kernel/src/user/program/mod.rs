@@ -12,26 +12,32 @@
 
 mod buffer;
 mod calls;
+mod ended;
 mod pending;
 mod view;
 
+pub use ended::EndBy;
 pub use pending::Pending;
 pub use view::View;
 
-use super::event::Event;
+use super::ending::{Ending, SKIP_EVENT_ON_HANDLE, SKIP_PORT_ON_SUCCESS};
 use super::open::OpenRequest;
 use super::outcome::{self, Outcome, Way};
 use super::{information, request};
 use crate::io_manager::counters;
 use crate::nt::{
     DEVICE_OBJECT, FILE_OBJECT, FILE_OPEN_BY_FILE_ID, FILE_SYNCHRONOUS_IO_ALERT,
-    FILE_SYNCHRONOUS_IO_NONALERT, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status,
+    FILE_SYNCHRONOUS_IO_NONALERT, FileCompletionInformation,
+    FileIoCompletionNotificationInformation, HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING,
+    Status,
 };
 use crate::processor::handle;
 use crate::processor::thread::from_user_mode;
 use buffer::Buffer;
+use ended::{End, Port, Told};
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// What a program opens. The same fields as [`OpenRequest`], with a file as the root.
 #[derive(Clone, Copy)]
@@ -101,6 +107,9 @@ impl<'a> CreateParameters<'a> {
     }
 }
 
+/// The key of packets at a program's ports.
+const PORT_KEY: usize = 0x6B65_7900;
+
 /// What opening gave.
 pub struct Opened {
     /// Status; `information` is `FILE_OPENED`, `FILE_CREATED`, …
@@ -113,7 +122,7 @@ pub struct Opened {
 pub struct File {
     handle: HANDLE,
     asynchronous: bool,
-    passes_events: bool,
+    told: Told,
 }
 
 // SAFETY: a handle may be used from any thread of its process.
@@ -140,7 +149,10 @@ pub fn create_file(parameters: &CreateParameters<'_>) -> Opened {
                 file: Some(File {
                     handle,
                     asynchronous,
-                    passes_events: asynchronous,
+                    told: match asynchronous {
+                        true => Told::Event,
+                        false => Told::Nothing,
+                    },
                 }),
             }
         }
@@ -227,7 +239,52 @@ impl File {
 
     /// Passes an event with each call that takes one, which an asynchronous handle does anyway.
     pub fn pass_events(&mut self) {
-        self.passes_events = true;
+        self.told = Told::Event;
+    }
+
+    /// Has the calls of an asynchronous handle that may stay outstanding end so from now on.
+    ///
+    /// # Errors
+    /// The file is on a port already.
+    pub fn end_by(&mut self, end: EndBy) -> Result<(), NTSTATUS> {
+        self.told = match end {
+            EndBy::Event => Told::Event,
+            EndBy::Apc => Told::Apc,
+            EndBy::Port | EndBy::PortUnlessDone => {
+                let port = Port::new();
+                let words = [port.handle().expose_provenance(), PORT_KEY];
+                let data: Vec<u8> = words.into_iter().flat_map(usize::to_le_bytes).collect();
+                self.set_without_request(FileCompletionInformation, &data)?;
+                Told::Port(Arc::new(port))
+            }
+        };
+        if end == EndBy::PortUnlessDone {
+            let modes = SKIP_PORT_ON_SUCCESS | SKIP_EVENT_ON_HANDLE;
+            let class = FileIoCompletionNotificationInformation;
+            self.set_without_request(class, &modes.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Sets information that the I/O manager keeps itself.
+    fn set_without_request(&self, class: i32, data: &[u8]) -> Result<(), NTSTATUS> {
+        let mut iosb = unwritten();
+        let (block, bytes, length) = (&raw mut *iosb, data.as_ptr().cast(), data.len() as u32);
+        let status = from_user_mode(|| {
+            // SAFETY: block and data live until the call returns.
+            unsafe {
+                information::nt_set_information_file(self.handle, block, bytes, length, class)
+            }
+        });
+        if status < 0 { Err(status) } else { Ok(()) }
+    }
+
+    /// Packets at the file's port that no call has waited for.
+    pub fn unclaimed_packets(&self) -> usize {
+        match &self.told {
+            Told::Port(port) => port.unclaimed(),
+            _ => 0,
+        }
     }
 
     /// The position of a synchronous handle, as `FilePositionInformation` tells it.
@@ -241,19 +298,31 @@ impl File {
         Some(unsafe { (*file).CurrentByteOffset })
     }
 
-    /// Starts a call: `service` gets event, status block and buffer.
+    /// Starts a call: `service` gets what tells of its end, status block and buffers.
     fn start(
         &self,
         buffer: Option<Buffer>,
         input: Option<Buffer>,
         output: bool,
-        service: impl FnOnce(HANDLE, *mut IO_STATUS_BLOCK, *mut c_void, *mut c_void) -> NTSTATUS,
+        service: impl FnOnce(&Ending, *mut IO_STATUS_BLOCK, *mut c_void, *mut c_void) -> NTSTATUS,
     ) -> Pending<'_> {
-        let event = self.passes_events.then(Event::new);
+        self.start_ending(self.told.of_call(false), buffer, input, output, service)
+    }
+
+    /// As [`start`](Self::start), with what tells of the end.
+    fn start_ending(
+        &self,
+        end: End,
+        buffer: Option<Buffer>,
+        input: Option<Buffer>,
+        output: bool,
+        service: impl FnOnce(&Ending, *mut IO_STATUS_BLOCK, *mut c_void, *mut c_void) -> NTSTATUS,
+    ) -> Pending<'_> {
         let mut pending = Pending {
             handle: self.handle,
             of: PhantomData,
-            event,
+            end,
+            came: (false, None),
             iosb: unwritten(),
             buffer,
             _input: input,
@@ -262,10 +331,7 @@ impl File {
             way: Way::default(),
             finished: false,
         };
-        let event = pending
-            .event
-            .as_ref()
-            .map_or(std::ptr::null_mut(), Event::handle);
+        let ending = pending.end.ending();
         let block = &raw mut *pending.iosb;
         let bytes = pending
             .buffer
@@ -275,7 +341,7 @@ impl File {
             ._input
             .as_mut()
             .map_or(std::ptr::null_mut(), Buffer::pointer);
-        pending.returned = from_user_mode(|| service(event, block, bytes, given));
+        pending.returned = from_user_mode(|| service(&ending, block, bytes, given));
         pending.way = outcome::last();
         pending
     }

@@ -2,22 +2,25 @@
 
 #![expect(unsafe_code, reason = "the status block is a union")]
 
-use super::super::cancel;
-use super::super::event::Event;
 use super::super::outcome::{Outcome, Way};
+use super::super::{cancel, request};
 use super::File;
 use super::buffer::Buffer;
+use super::ended::End;
 use crate::io_manager::counters;
 use crate::nt::{HANDLE, IO_STATUS_BLOCK, NTSTATUS, STATUS_PENDING, Status};
 use crate::processor::thread::from_user_mode;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 /// A call that may be outstanding. Its buffer and status block live until it has
 /// finished: dropping an unfinished one cancels it and waits.
 pub struct Pending<'f> {
     pub(super) handle: HANDLE,
     pub(super) of: PhantomData<&'f File>,
-    pub(super) event: Option<Event>,
+    pub(super) end: End,
+    /// Whether that has come, and what it said of the status.
+    pub(super) came: (bool, Option<IO_STATUS_BLOCK>),
     pub(super) iosb: Box<IO_STATUS_BLOCK>,
     pub(super) buffer: Option<Buffer>,
     /// Input of a control, kept while the request may read it.
@@ -31,12 +34,19 @@ pub struct Pending<'f> {
 impl Pending<'_> {
     /// The service returned `STATUS_PENDING` to the program.
     pub fn is_outstanding(&self) -> bool {
-        !self.finished
-            && self.returned == STATUS_PENDING
-            && self
-                .event
-                .as_ref()
-                .is_some_and(|event| !event.is_signaled())
+        if self.finished || self.returned != STATUS_PENDING {
+            return false;
+        }
+        match self.end.is_signaled() {
+            Some(signaled) => !signaled,
+            // An APC of this thread writes it.
+            None => self.block_status() == STATUS_PENDING,
+        }
+    }
+    /// What the status block says by now.
+    fn block_status(&self) -> NTSTATUS {
+        // SAFETY: both members of the union are plain integers or pointers; the block is this program's.
+        unsafe { (&raw const self.iosb.Anonymous.Status).read_volatile() }
     }
     /// Cancels this request alone (`NtCancelIoFileEx`). It still has to be waited for.
     pub fn cancel(&mut self) -> NTSTATUS {
@@ -45,12 +55,12 @@ impl Pending<'_> {
     }
     /// Waits up to `timeout` (100 ns units, relative): true when it has finished.
     pub fn finishes_within(&mut self, timeout: i64) -> bool {
-        if self.returned == STATUS_PENDING
-            && let Some(event) = &self.event
-        {
-            return from_user_mode(|| event.wait(Some(-timeout))) == 0;
+        if self.returned != STATUS_PENDING || self.came.0 {
+            return true;
         }
-        true
+        let time = Duration::from_nanos(timeout.unsigned_abs().saturating_mul(100));
+        self.came = self.end.wait(Some(time));
+        self.came.0
     }
     /// Lets the handle be closed before the call has finished: the file system then ends a
     /// request that waits, and cancelling finds nothing.
@@ -59,7 +69,8 @@ impl Pending<'_> {
         Pending {
             handle: self.handle,
             of: PhantomData,
-            event: self.event.take(),
+            end: std::mem::replace(&mut self.end, End::Nothing),
+            came: self.came,
             iosb: std::mem::replace(&mut self.iosb, super::unwritten()),
             buffer: self.buffer.take(),
             _input: self._input.take(),
@@ -75,37 +86,47 @@ impl Pending<'_> {
     }
 
     fn settle(&mut self) -> Outcome {
-        if self.returned == STATUS_PENDING
-            && let Some(event) = &self.event
-        {
-            from_user_mode(|| event.wait(None));
+        if !self.came.0 {
+            // Of what has ended before the service returned there may be something, and nothing to wait for.
+            let time = (self.returned != STATUS_PENDING).then_some(Duration::ZERO);
+            self.came = match self.end {
+                End::Event(_) if time.is_some() => self.came,
+                _ => self.end.wait(time),
+            };
+            debug_assert!(
+                self.came.0 || time.is_some(),
+                "a wait without an end has ended"
+            );
         }
         self.finished = true;
         let mut status = self.returned;
+        let mut block = *self.iosb;
         if status == STATUS_PENDING {
-            // SAFETY: the request has finished: nobody writes the block any more.
-            status = unsafe { self.iosb.Anonymous.Status };
+            // A program believes the packet.
+            block = self.came.1.unwrap_or(block);
+            status = request::status_of(&block);
         }
         let information = if Status(status).is_error() {
             0
         } else {
-            self.iosb.Information
+            block.Information
         };
         let data = match self.buffer.take() {
             Some(buffer) => buffer.take(if self.output { information } else { 0 }),
             None => Vec::new(),
         };
         counters::call(status);
-        // SAFETY: the request has finished: nobody writes the block any more.
-        let block = unsafe { self.iosb.Anonymous.Status };
         Outcome {
             status,
             information,
             pended: self.way.pended,
             fast: self.way.fast,
             waits: self.way.waits,
-            signaled: self.event.as_ref().map(Event::is_signaled),
-            written: block != STATUS_PENDING,
+            signaled: match &self.end {
+                End::Nothing => None,
+                end => Some(end.is_signaled().unwrap_or(self.came.0)),
+            },
+            written: self.block_status() != STATUS_PENDING,
             data,
         }
     }

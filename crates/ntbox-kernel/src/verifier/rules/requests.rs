@@ -157,4 +157,13 @@ rules! { IrpLife;
         should: "keep what a request had where its buffer is exchanged, and put it back in the completion routine, or before the request is completed",
         proof: BadDriver("buffer-not-restored"),
     };
+    ENDING_CHANGED = {
+        name: "RequestEndingChanged",
+        code: "documented",
+        checks: "A request comes back to who sent it with another UserIosb, UserEvent, UserApcRoutine or UserApcContext: its sender waits for what never comes, or is told of something that he has not asked for",
+        source: "ddi/wdm/ns-wdm-_irp",
+        detected_by: "IoCallDriver and the end of completion: the fields of requests that the I/O manager has sent",
+        should: "leave them to who has made the request; for an ending of its own a driver sends a request of its own",
+        proof: BadDriver("apc-context-changed"),
+    };
 }
