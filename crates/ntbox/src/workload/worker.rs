@@ -8,7 +8,7 @@ use crate::nt::{
     FILE_SYNCHRONOUS_IO_NONALERT, NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_BUSY,
     STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_DEVICE_ERROR, Status,
 };
-use crate::user::{CreateParameters, File, Mapping, Outcome, View, create_file};
+use crate::user::{CreateParameters, EndBy, File, Mapping, Outcome, View, create_file};
 use std::sync::Arc;
 
 /// Statuses that are injected where a request allows it.
@@ -38,6 +38,8 @@ pub struct Worker {
     pub files: u64,
     /// Which of its requests another thread cancels on their way, and when; apart from all its other choices.
     cancels: fastrand::Rng,
+    /// What the calls on its asynchronous files end with; apart from them too.
+    endings: fastrand::Rng,
     volume: String,
     label: String,
     progress: Arc<Progress>,
@@ -53,6 +55,7 @@ impl Worker {
                 seed ^ u64::from(thread).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             ),
             cancels: fastrand::Rng::with_seed(seed.rotate_left(32) ^ u64::from(thread)),
+            endings: fastrand::Rng::with_seed(seed.rotate_left(16) ^ u64::from(thread)),
             log: Log::new(thread),
             wrong: Vec::new(),
             files: 0,
@@ -163,7 +166,20 @@ impl Worker {
             file = opened.file;
             opened.outcome
         });
+        if let Some(file) = &mut file
+            && file.is_asynchronous()
+        {
+            self.draw_ending(path, file);
+        }
         file
+    }
+
+    /// Has the calls on an asynchronous file end in one of the ways that there are.
+    fn draw_ending(&mut self, path: &str, file: &mut File) {
+        let ending = EndBy::ALL[self.endings.usize(..EndBy::ALL.len())];
+        if let Err(status) = file.end_by(ending) {
+            self.complain(path, &format!("{ending:?}: {}", Status(status)));
+        }
     }
 
     /// Opens a file that must be there.
@@ -193,6 +209,13 @@ impl Worker {
 
     /// Closes a file.
     pub fn close(&mut self, path: &str, file: File) {
+        let packets = file.unclaimed_packets();
+        if packets != 0 {
+            self.complain(
+                path,
+                &format!("{packets} packets that nobody has asked for"),
+            );
+        }
         let outcome = file.close();
         self.note("close", path, &outcome, Mask::None);
         if !outcome.is_success() {

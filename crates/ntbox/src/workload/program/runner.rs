@@ -10,7 +10,7 @@ use crate::io_manager::identity;
 use crate::io_manager::identity::Choice;
 use crate::nt::*;
 use crate::user::access::{FILE_LIST_DIRECTORY, SYNCHRONIZE};
-use crate::user::{CreateParameters, File, Mapping, Outcome, Pending, View, create_file};
+use crate::user::{CreateParameters, EndBy, File, Mapping, Outcome, Pending, View, create_file};
 use std::sync::Arc;
 
 /// Outstanding requests of a thread at most.
@@ -248,10 +248,15 @@ impl Runner {
         identity::allow_failure_of_next();
         let mut opened = create_file(&parameters);
         self.note(format!("create {}", create.at), &opened.outcome, Mask::None);
-        if let Some(file) = opened.file.as_mut()
-            && create.events
-        {
-            file.pass_events();
+        if let Some(file) = opened.file.as_mut() {
+            if create.events {
+                file.pass_events();
+            } else if file.is_asynchronous() {
+                // The calls on each slot end in a way of their own.
+                let ending = EndBy::ALL[usize::from(create.slot) % EndBy::ALL.len()];
+                let ends = file.end_by(ending);
+                debug_assert_eq!(ends, Ok(()), "a new file is on no port");
+            }
         }
         self.slots[usize::from(create.slot)] = opened.file.map(|file| Open { file });
     }
