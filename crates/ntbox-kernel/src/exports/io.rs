@@ -61,6 +61,7 @@ super::table! {
     caller(6) "IoBuildAsynchronousFsdRequest" => requests::build_asynchronous_fsd_request,
     caller(9) "IoBuildDeviceIoControlRequest" => requests::build_device_io_control_request,
     caller(2) "IoMakeAssociatedIrp" => requests::make_associated_irp,
+    caller(2) "IoSetMasterIrpStatus" => requests::set_master_irp_status,
     caller(0) "IoGetTopLevelIrp" => requests::get_top_level_irp,
     caller(1) "IoSetTopLevelIrp" => requests::set_top_level_irp,
     "IoIsOperationSynchronous" => requests::is_operation_synchronous,

@@ -9,7 +9,7 @@ use crate::nt::routines::CompletionRoutine;
 use crate::nt::{
     DEVICE_OBJECT, FO_SYNCHRONOUS_IO, IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_PAGING_IO,
     IRP_SYNCHRONOUS_API, IRP_SYNCHRONOUS_PAGING_IO, IrpExt, KEVENT, Kirql, MDL, NTSTATUS,
-    STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
+    STATUS_FT_READ_FROM_COPY, STATUS_SUCCESS, STATUS_UNSUCCESSFUL, STATUS_VERIFY_REQUIRED,
 };
 use crate::pool::failure;
 use crate::processor::given;
@@ -256,6 +256,33 @@ pub unsafe extern "win64" fn make_associated_irp(
     irp
 }
 
+/// `IoSetMasterIrpStatus`: merges the status of a part into that of its master.
+pub unsafe extern "win64" fn set_master_irp_status(
+    master: *mut IRP,
+    status: NTSTATUS,
+    caller: usize,
+) {
+    irql::require("IoSetMasterIrpStatus", caller);
+    // SAFETY: the driver's request, whose parts it gathers.
+    let block = unsafe { &mut (*master).IoStatus };
+    // SAFETY: both members of the union are plain integers or pointers.
+    let before = unsafe { block.Anonymous.Status };
+    if master_takes(before, status) {
+        block.Anonymous.Status = status;
+    }
+}
+
+/// Whether a master with the status `before` takes that of a part: the first error, and a more severe one. Of errors
+/// that are equally severe the page says nothing; ReactOS has the greater code.
+fn master_takes(before: NTSTATUS, status: NTSTATUS) -> bool {
+    match (before, status) {
+        (_, STATUS_FT_READ_FROM_COPY) => false,
+        (_, STATUS_VERIFY_REQUIRED) | (STATUS_FT_READ_FROM_COPY, _) => true,
+        (STATUS_SUCCESS, _) => status < 0,
+        _ => before < 0 && status < 0 && status > before,
+    }
+}
+
 /// `IoGetTopLevelIrp`.
 pub unsafe extern "win64" fn get_top_level_irp(caller: usize) -> *mut IRP {
     irql::require("IoGetTopLevelIrp", caller);
@@ -411,4 +438,47 @@ pub unsafe extern "win64" fn build_partial_mdl(
     }
     // SAFETY: the driver's lists.
     unsafe { mdl::build_partial(source, target, address, length) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nt::{
+        STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW, STATUS_DEVICE_BUSY, STATUS_REPARSE,
+    };
+
+    /// What a master has when parts with these have been merged.
+    fn merged(mut status: NTSTATUS, parts: &[NTSTATUS]) -> NTSTATUS {
+        let mut master = IRP::default();
+        for part in parts {
+            master.IoStatus.Anonymous.Status = status;
+            // SAFETY: a request of the test.
+            unsafe { set_master_irp_status(&raw mut master, *part, 0) };
+            // SAFETY: a status.
+            status = unsafe { master.IoStatus.Anonymous.Status };
+        }
+        status
+    }
+
+    #[test]
+    fn a_master_has_the_most_severe_status_of_its_parts() {
+        let denied = STATUS_ACCESS_DENIED;
+        assert_eq!(merged(0, &[0, 0]), 0);
+        assert_eq!(merged(0, &[0, denied, 0]), denied);
+        assert_eq!(merged(0, &[STATUS_REPARSE]), 0, "no error");
+        assert_eq!(merged(0, &[STATUS_BUFFER_OVERFLOW, denied]), denied);
+        assert_eq!(merged(0, &[denied, STATUS_BUFFER_OVERFLOW]), denied);
+        assert_eq!(
+            merged(0, &[denied, STATUS_DEVICE_BUSY]),
+            denied.max(STATUS_DEVICE_BUSY)
+        );
+        let verify = STATUS_VERIFY_REQUIRED;
+        assert_eq!(merged(0, &[denied, verify]), verify, "always");
+        let copy = STATUS_FT_READ_FROM_COPY;
+        assert_eq!(merged(0, &[copy]), 0, "never");
+        assert_eq!(merged(denied, &[copy]), denied, "never");
+        assert_eq!(merged(copy, &[copy]), copy);
+        assert_eq!(merged(copy, &[0]), 0);
+        assert_eq!(merged(copy, &[denied]), denied);
+    }
 }

@@ -300,6 +300,7 @@ documented! {
     "IoSetCompletionRoutineEx" <= DISPATCH, "wdm/nf-wdm-iosetcompletionroutineex";
     "IoSetDeviceToVerify" <= DISPATCH, "ntifs/nf-ntifs-iosetdevicetoverify";
     "IoSetHardErrorOrVerifyDevice" <= DISPATCH, "ntddk/nf-ntddk-iosetharderrororverifydevice";
+    "IoSetMasterIrpStatus" <= ANY, "ntddk/nf-ntddk-iosetmasterirpstatus";
     "IoSetShareAccess" <= PASSIVE, "wdm/nf-wdm-iosetshareaccess";
     "IoSetThreadHardErrorMode" <= DISPATCH, "ntddk/nf-ntddk-iosetthreadharderrormode";
     "IoSetTopLevelIrp" <= DISPATCH, "wdm/nf-wdm-iosettoplevelirp";
