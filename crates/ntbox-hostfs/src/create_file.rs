@@ -174,17 +174,19 @@ impl Volume {
             return Err(STATUS_CANNOT_DELETE);
         }
         let rights = granted | more;
+        let file = metadata.identity;
+        let mut breaks_oplock = false;
+        if overwrites && granted & access::DELETE != 0 {
+            let streams = state.with_streams(file).into_iter();
+            let others = streams.filter(|stream| *stream != file);
+            breaks_oplock = state.break_oplocks_of_others(others, request, rights, effects)?;
+        }
         if overwrites || rights & access::DELETE != 0 {
             state.check_streams_shared(&metadata)?;
         }
-        let (shared, breaks_oplock) = share_and_break(
-            state,
-            metadata.identity,
-            request,
-            (granted, more),
-            overwrites,
-            effects,
-        )?;
+        let access = (granted, more);
+        let (shared, breaks) = share_and_break(state, file, request, access, overwrites, effects)?;
+        breaks_oplock |= breaks;
         state.check_views(metadata.identity, writes, request)?;
         let object = match state.files.get(&metadata.identity) {
             Some(file) => file.object.clone(),

@@ -200,4 +200,24 @@ impl State {
         };
         Ok(self.files.get_mut(&file).is_some_and(checked))
     }
+
+    /// An open that begins a stream anew breaks the batch and filter oplocks of these `others` of its file, before
+    /// sharing is looked at; as [`break_oplock_for_open`](Self::break_oplock_for_open).
+    pub(super) fn break_oplocks_of_others(
+        &mut self,
+        others: impl IntoIterator<Item = Identity>,
+        request: &Request,
+        rights: u32,
+        effects: &mut Effects<'_>,
+    ) -> Result<bool, NTSTATUS> {
+        let mut breaks = false;
+        for other in others {
+            let node = self.files.get(&other);
+            if node.is_some_and(|node| node.oplocks.is_batch_or_filter()) {
+                breaks |=
+                    self.break_oplock_for_open(other, request, rights, true, false, effects)?;
+            }
+        }
+        Ok(breaks)
+    }
 }

@@ -177,7 +177,13 @@ impl Volume {
             return Err(STATUS_ACCESS_DENIED);
         }
         let rights = (granted, more);
-        let shared = share_and_break(state, identity, request, rights, overwrites, effects)?;
+        let mut breaks = false;
+        if overwrites && request.share & SHARE_DELETE == 0 {
+            let whole = Some(wanted.whole.file);
+            breaks = state.break_oplocks_of_others(whole, request, granted | more, effects)?;
+        }
+        let mut shared = share_and_break(state, identity, request, rights, overwrites, effects)?;
+        shared.1 |= breaks;
         state.check_views(identity, writes, request)?;
         let object = match state.files.get(&identity) {
             Some(open) => open.object.clone(),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::oplocks::{Cache, Control, Kind};
 use crate::rename::REPLACE;
+use crate::share::{SHARE_DELETE, SHARE_READ, SHARE_WRITE};
 
 const OWNER: usize = 1;
 const WAITER: usize = 9;
@@ -109,6 +110,59 @@ fn what_is_replaced_breaks_first() {
             assert!(resumed[0].again && resumed[0].ticket == Ticket(WAITER));
             assert_eq!(turn(replace), (STATUS_SUCCESS, vec![]), "{kind:?}");
             assert_eq!(std::fs::read(fixture.host("old")).unwrap(), b"new");
+        }
+    }
+}
+
+/// Batch and filter oplocks of other streams, of all that is known of them.
+#[test]
+fn one_stream_that_begins_anew_breaks_oplocks_of_others() {
+    let everything = access::READ_DATA | access::WRITE_DATA | access::DELETE;
+    let no_delete = access::READ_DATA | access::WRITE_DATA;
+    let all = SHARE_READ | SHARE_WRITE | SHARE_DELETE;
+    let kept = SHARE_READ | SHARE_WRITE;
+    let (whole, stream) = (r"\f", r"\f:s");
+    for (owned, opened, disposition, desired, share, breaks) in [
+        // Of the data without a name, by who may delete; what its sharing is is all the same.
+        (stream, whole, FILE_OVERWRITE, everything, all, true),
+        (stream, whole, FILE_SUPERSEDE, everything, kept, true),
+        (stream, whole, FILE_OVERWRITE, everything, SHARE_WRITE, true),
+        (stream, whole, FILE_OVERWRITE_IF, no_delete, all, false),
+        (stream, whole, FILE_OPEN, everything, all, false),
+        // Of a stream, by who shares it with nobody who may delete.
+        (whole, stream, FILE_OVERWRITE, no_delete, kept, true),
+        (whole, stream, FILE_SUPERSEDE, everything, kept, true),
+        (whole, stream, FILE_OVERWRITE, no_delete, SHARE_WRITE, true),
+        (whole, stream, FILE_OVERWRITE_IF, everything, all, false),
+        (whole, stream, FILE_OPEN, no_delete, kept, false),
+    ] {
+        for kind in [Kind::Batch, Kind::Filter, Kind::LevelOne] {
+            let breaks = match kind {
+                Kind::Batch => breaks,
+                // It lets others write who let its owner read.
+                Kind::Filter => breaks && share & SHARE_READ == 0,
+                _ => false,
+            };
+            let fixture = new();
+            fixture.make(whole, b"data");
+            let made = fixture.open(stream, FILE_OPEN_IF, 0);
+            fixture.close(made);
+            let owner = fixture.open(owned, FILE_OPEN, 0);
+            fixture.grant(owner, kind);
+            let again = Request {
+                desired,
+                share,
+                ..request(opened, disposition, 0)
+            };
+            let open = |effects: &mut Effects<'_>| fixture.volume.create(&again, effects).map(drop);
+            let (status, broken) = turn(open);
+            let what = format!("{kind:?} of {owned}, {opened} {disposition} {desired:#x} {share}");
+            assert_eq!(broken, if breaks { vec![OWNER] } else { vec![] }, "{what}");
+            assert_eq!(status == Err(STATUS_PENDING), breaks, "{what}");
+            if breaks {
+                fixture.close(owner);
+                assert_eq!(turn(open), (Ok(()), vec![]), "{what}");
+            }
         }
     }
 }
