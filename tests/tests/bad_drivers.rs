@@ -495,6 +495,7 @@ caught! {
     a_flag_that_is_taken_for_a_request_is_caught = "top-level-flag-followed";
     /// V (files): what is valid in IRP_MJ_CREATE, used later.
     a_file_name_that_is_used_later_is_caught = "file-name-used";
+    a_cached_read_beyond_the_file_is_caught = "cached-read-beyond";
     a_file_name_in_the_completion_of_its_create_is_caught = "file-name-in-completion";
     a_file_name_that_is_kept_is_caught = "file-name-kept";
     a_related_file_that_is_used_later_is_caught = "related-file-used";

@@ -207,6 +207,23 @@ fn strings_of_programs_raise_where_they_are_not_there() {
     }
 }
 
+/// A driver that caches a file of its own: what it writes comes back by paging requests, with its lock held.
+#[test]
+fn a_file_of_the_driver_is_cached() {
+    let filter = build("cached", Compiler::Msvc);
+    run("run", &[&filter], &["--ops", "50"])
+        .expect_code(0)
+        .expect_output("cached: 00000000, 8192 bytes of the second half")
+        .expect_output(
+            "cached: the file is as it was written, written by paging requests, with the lock acquired",
+        );
+    let filter = build_with_mistake("cached", Compiler::Msvc, "BEYOND");
+    run("run", &[&filter], &["--ops", "50"])
+        .expect_code(1)
+        .expect_output("violation of BeyondCachedFile")
+        .expect_output("cached!Read (");
+}
+
 /// Handlers have what is left of the kernel stack, and once an exception was raised there is no more of it.
 #[test]
 fn the_kernel_stack_ends_where_it_does_whatever_was_raised() {

@@ -61,7 +61,7 @@ impl<'a> CachedFile<'a> {
         let _still = data.stream.size_guard.read();
         let size = data.stream.file.metadata().map_err(failed)?.size;
         // SAFETY: `new`; the size stays what it is, and the handle is not closed, while the two are locked.
-        unsafe { cache::initialize(self.file, size) };
+        unsafe { cache::initialize(self.file, size, None) };
         Ok(())
     }
 

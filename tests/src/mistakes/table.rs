@@ -168,6 +168,7 @@ pub const ALL: &[Mistake] = &[
     at_line("top-level-irp-followed", "TopLevelIrpFollowed", FILES),
     at_line("top-level-flag-followed", "TopLevelIrpFollowed", FILES),
     at_line("file-name-used", "FileNameUsedAfterCreate", FILES),
+    at_line("cached-read-beyond", "BeyondCachedFile", FILES),
     at_line("file-name-in-completion", "FileNameUsedAfterCreate", FILES),
     at_line("file-name-kept", "UseAfterFree", FILES),
     at_line(

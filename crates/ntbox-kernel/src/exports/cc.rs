@@ -1,12 +1,12 @@
-//! `Cc`: the cache manager's routines that filters call on files of the file system below.
-//!
-//! Left out is what drives the cache, which is for file systems: an import of those is reported by name when the driver
-//! is loaded.
+//! `Cc`: the cache manager's routines that filters call on files of the file system below, and those that drive the
+//! cache of a driver's own files.
 //!
 //! Source: `CcFlushCache`, `CcPurgeCacheSection`, `CcGetFileObjectFromSectionPtrs(Ref)`, `CcIsThereDirtyData` in the DDI
 //! reference.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
+
+mod driving;
 
 use crate::io_manager::{references, sections};
 use crate::nt::{FILE_OBJECT, IO_STATUS_BLOCK, SECTION_OBJECT_POINTERS, STATUS_SUCCESS, VPB};
@@ -22,6 +22,20 @@ super::table! {
     "CcGetFileObjectFromSectionPtrs" => get_file_object,
     caller(1) "CcGetFileObjectFromSectionPtrsRef" => get_file_object_referenced,
     "CcIsThereDirtyData" => is_there_dirty_data,
+    "CcInitializeCacheMap" => driving::initialize_cache_map,
+    "CcUninitializeCacheMap" => driving::uninitialize_cache_map,
+    "CcSetFileSizes" => driving::set_file_sizes,
+    raises(6) "CcCopyRead" => driving::copy_read,
+    raises(6) "CcFastCopyRead" => driving::fast_copy_read,
+    raises(5) "CcCopyWrite" => driving::copy_write,
+    raises(4) "CcFastCopyWrite" => driving::fast_copy_write,
+    raises(4) "CcZeroData" => driving::zero_data,
+    "CcCanIWrite" => driving::can_write,
+    "CcDeferWrite" => driving::defer_write,
+    "CcSetReadAheadGranularity" => driving::set_amount,
+    "CcSetDirtyPageThreshold" => driving::set_amount,
+    caller(3) "CcSetAdditionalCacheAttributes" => driving::set_attributes,
+    "CcWaitForCurrentLazyWriterActivity" => driving::wait_for_lazy_writer,
 }
 
 /// Looks at the pointers as the cache manager does: an address that is none faults in the name of who passed it.

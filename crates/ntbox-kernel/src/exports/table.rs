@@ -302,13 +302,16 @@ macro_rules! raising {
     (5, $f:path) => {
         $crate::exports::table::raising!(@define "mov [rsp + 40], r10", [4], $f, (_, _, _, _, _, usize))
     };
+    (6, $f:path) => {
+        $crate::exports::table::raising!(@define "mov [rsp + 48], r10", [4 5], $f, (_, _, _, _, _, _, usize))
+    };
     (@define $caller:literal, [$($stack:literal)*], $f:path, ($($argument:tt),*)) => {{
         const _: () = {
             let _: unsafe extern "win64" fn($($argument),*) -> _ = $f;
         };
         #[expect(unsafe_code, reason = "stacks are changed in assembly")]
         const THUNK: *const () = {
-            $crate::exports::table::define_thunk!(@define thunk, $f, 6, [$($stack)*], $caller, 0, [],
+            $crate::exports::table::define_thunk!(@define thunk, $f, 7, [$($stack)*], $caller, 0, [],
                 ["mov [rsp + 32], rax" "call {has_raised}" "mov r10, rax" "mov rax, [rsp + 32]"],
                 ["test r10b, r10b" "jnz {raise}"]
                 has_raised = sym $crate::processor::exception::has_raised,

@@ -8,6 +8,7 @@
 //! Windows calling convention on every host ([`routines`], [`fast_io`],
 //! [`fs_filter`]).
 
+pub mod cache_callbacks;
 pub mod case;
 pub mod extended_attributes;
 pub mod fast_io;
@@ -22,6 +23,7 @@ pub mod status;
 pub mod unicode;
 pub mod version;
 
+pub use cache_callbacks::{CACHE_MANAGER_CALLBACKS, CACHE_UNINITIALIZE_EVENT, CC_FILE_SIZES};
 pub use fast_io::FAST_IO_DISPATCH;
 pub use fs_filter::FS_FILTER_CALLBACKS;
 pub use irp::IrpExt;

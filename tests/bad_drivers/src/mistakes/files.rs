@@ -10,10 +10,11 @@ use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr::null_mut;
 use wdk_sys::{
-    _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE,
-    IRP_MJ_CREATE, IRP_MJ_READ, IRP_MJ_WRITE, IRP_MN_COMPLETE, NTSTATUS, OBJ_KERNEL_HANDLE,
-    PDEVICE_OBJECT, PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, POOL_FLAG_NON_PAGED,
-    STATUS_ACCESS_DENIED, STATUS_REPARSE, STATUS_SUCCESS, UNICODE_STRING, ntddk,
+    _MODE, BOOLEAN, FAST_IO_DISPATCH, GUID, HANDLE, IO_STATUS_BLOCK, IRP, IRP_MJ_CLEANUP,
+    IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ, IRP_MJ_WRITE,
+    IRP_MN_COMPLETE, LARGE_INTEGER, NTSTATUS, OBJ_KERNEL_HANDLE, PDEVICE_OBJECT,
+    PFILE_NETWORK_OPEN_INFORMATION, PFILE_OBJECT, PIRP, POOL_FLAG_NON_PAGED, STATUS_ACCESS_DENIED,
+    STATUS_REPARSE, STATUS_SUCCESS, UNICODE_STRING, ntddk,
 };
 
 pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
@@ -24,6 +25,7 @@ pub(super) fn routine(mistake: Mistake, major: u32) -> Option<DispatchRoutine> {
         (Mistake::CloseFailedAfterwards, IRP_MJ_CLEANUP) => Some(pass_and_fail),
         (Mistake::FileDereferencedTwice, IRP_MJ_CLEANUP) => Some(give_back_too_many),
         (Mistake::FileNameKept, IRP_MJ_CREATE) => Some(keep_name),
+        (Mistake::CachedReadBeyond, IRP_MJ_QUERY_INFORMATION) => Some(read_beyond),
         (Mistake::FileNameInCompletion, IRP_MJ_CREATE) => Some(pass_and_read_name),
         (Mistake::FileNameOfNoPool, IRP_MJ_CREATE) => Some(rename_to_constant),
         (Mistake::TopLevelIrpFollowed | Mistake::TopLevelFlagFollowed, IRP_MJ_READ) => {
@@ -152,6 +154,18 @@ unsafe extern "C" fn keep_name(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     complete_as_is(irp);
     leave();
     status
+}
+
+/// Wants to see what a file has in the cache, and asks for more than it has at all.
+unsafe extern "C" fn read_beyond(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
+    let file = (*current_location(irp)).FileObject;
+    if !(*file).PrivateCacheMap.is_null() {
+        let (mut offset, mut block) = (LARGE_INTEGER::default(), IO_STATUS_BLOCK::default());
+        offset.QuadPart = 1 << 40;
+        let (mut byte, at, out) = (0u8, &raw mut offset, &raw mut block);
+        let _ = ntddk::CcCopyRead(file, at, 1, 1, (&raw mut byte).cast(), out); // MISTAKE: cached-read-beyond
+    }
+    dispatch(device, irp)
 }
 
 /// The create's completion routine takes the name that was there before.

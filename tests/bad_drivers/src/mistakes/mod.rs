@@ -554,6 +554,8 @@ mistakes! {
     TopLevelFlagFollowed = "top-level-flag-followed";
     /// FileName of a file object is read after the file was opened.
     FileNameUsed = "file-name-used";
+    /// More is read from the cache than the file has.
+    CachedReadBeyond = "cached-read-beyond";
     /// FileName of a file object is read in the completion routine of its create.
     FileNameInCompletion = "file-name-in-completion";
     /// The buffer of FileName is remembered while the file system has the create.

@@ -39,8 +39,13 @@ macro_rules! documented {
 }
 
 documented! {
+    "CcCopyRead" <= APC, "ntifs/nf-ntifs-cccopyread";
+    "CcCopyWrite" <= APC, "ntifs/nf-ntifs-cccopywrite";
+    "CcFastCopyRead" <= APC, "ntifs/nf-ntifs-ccfastcopyread";
     "CcFlushCache" <= APC, "ntifs/nf-ntifs-ccflushcache";
     "CcPurgeCacheSection" <= APC, "ntifs/nf-ntifs-ccpurgecachesection";
+    "CcSetAdditionalCacheAttributes" <= APC, "ntifs/nf-ntifs-ccsetadditionalcacheattributes";
+    "CcZeroData" <= APC, "ntifs/nf-ntifs-cczerodata";
     "CmGetCallbackVersion" <= APC, "wdm/nf-wdm-cmgetcallbackversion";
     "CmRegisterCallback" <= APC, "wdm/nf-wdm-cmregistercallback";
     "CmRegisterCallbackEx" <= APC, "wdm/nf-wdm-cmregistercallbackex";

@@ -9,8 +9,11 @@ use super::super::paging::{Kept, PAGE, Pages};
 use super::super::request::status_of;
 use super::pages::{Bytes, Missing};
 use super::writer::{flush, later};
-use super::{Map, end_or_write, maps, of_this_call, stream_of};
-use crate::nt::{FILE_OBJECT, FO_RANDOM_ACCESS, NTSTATUS, STATUS_END_OF_FILE, STATUS_FILE_CLOSED};
+use super::{Map, between, end_or_write, maps, of_this_call, stream_of};
+use crate::nt::{
+    CACHE_MANAGER_CALLBACKS, FILE_OBJECT, FO_RANDOM_ACCESS, NTSTATUS, STATUS_END_OF_FILE,
+    STATUS_FILE_CLOSED,
+};
 use crate::processor::top_level::{self, Component};
 
 /// Reads what is missing, below `above`.
@@ -113,8 +116,13 @@ fn read_ahead(stream: usize, bytes: Bytes) {
     let file = unsafe { Kept::new(map.file.file()) };
     drop(maps);
     later(move || {
+        let pair = |routines: &CACHE_MANAGER_CALLBACKS| {
+            (routines.AcquireForReadAhead, routines.ReleaseFromReadAhead)
+        };
         // Whoever asks for it will be told what is wrong.
-        let _ = read_in(stream, missing, &file, Component::CacheManager);
+        let _ = between(stream, pair, || {
+            read_in(stream, missing, &file, Component::CacheManager)
+        });
     });
 }
 

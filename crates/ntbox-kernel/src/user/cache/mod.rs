@@ -27,8 +27,12 @@ use super::paging::Kept;
 use super::request::FileCall;
 use crate::io_manager::identity::{self, Choice, Identity, Wanted};
 use crate::io_manager::sections;
-use crate::nt::{FILE_OBJECT, HANDLE, NTSTATUS, SECTION_OBJECT_POINTERS};
-use crate::processor::thread;
+use crate::nt::cache_callbacks::{Acquire, Release};
+use crate::nt::{
+    CACHE_MANAGER_CALLBACKS, FILE_OBJECT, HANDLE, KEVENT, NTSTATUS, SECTION_OBJECT_POINTERS,
+};
+use crate::processor::driver_code::entering;
+use crate::processor::{dispatcher, thread};
 use pages::{Bytes, Pages};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -51,6 +55,15 @@ struct Private {
     read_to: u64,
 }
 
+/// The routines of the driver that caches a file, as far as it has some.
+#[derive(Clone, Copy, Debug)]
+pub struct Callbacks {
+    /// Called around the writes of the lazy writer, and around what is read ahead.
+    pub routines: CACHE_MANAGER_CALLBACKS,
+    /// What they are called with.
+    pub context: usize,
+}
+
 /// The shared cache map of a stream.
 struct Map {
     pages: Pages,
@@ -62,6 +75,9 @@ struct Map {
     users: BTreeMap<usize, Box<Private>>,
     /// How much of the file is written, as far as the file system knows: it writes the rest itself, or is told.
     told: u64,
+    callbacks: Option<Callbacks>,
+    /// Events of drivers that wait for the end.
+    waiting: Vec<*mut KEVENT>,
     /// The lazy writer has it, or will.
     lazy: bool,
     /// The file is deleted: what is in it is of no use to anybody.
@@ -100,12 +116,13 @@ pub unsafe fn private_map<'a>(file: *mut FILE_OBJECT) -> &'a AtomicPtr<c_void> {
     unsafe { AtomicPtr::from_ptr(field) }
 }
 
-/// `CcInitializeCacheMap`: `file` uses the cache of its stream, which has `size` bytes, from now on.
+/// `CcInitializeCacheMap`: `file` uses the cache of its stream, which has `size` bytes, from now on. The routines are
+/// kept of the first that does.
 ///
 /// # Safety
 /// `file` is alive, and has the pointers of its stream, which stay until its IRP_MJ_CLOSE. No other thread changes the
 /// size of the stream.
-pub unsafe fn initialize(file: *mut FILE_OBJECT, size: u64) {
+pub unsafe fn initialize(file: *mut FILE_OBJECT, size: u64, callbacks: Option<Callbacks>) {
     // SAFETY: contract.
     let private = unsafe { private_map(file) };
     let mut maps = maps();
@@ -124,6 +141,8 @@ pub unsafe fn initialize(file: *mut FILE_OBJECT, size: u64) {
             file: unsafe { Kept::new(file) },
             users: BTreeMap::new(),
             told: size,
+            callbacks,
+            waiting: Vec::new(),
             lazy: false,
             deleted: false,
         }
@@ -177,8 +196,31 @@ fn end_or_write(mut maps: MutexGuard<'_, Maps>, stream: usize) {
         unsafe { sections::cache(map.pointers, false) };
     }
     drop(maps);
+    let waiting = ended.map(|map| map.waiting);
     // Its file object may be closed now.
-    drop(ended);
+    for event in waiting.unwrap_or_default() {
+        // SAFETY: contract of `tell_end`.
+        unsafe { dispatcher::set_event(event) };
+    }
+}
+
+/// Has `event` signaled when the stream is not cached any more, which may be now.
+///
+/// # Safety
+/// The event stays until then.
+pub unsafe fn tell_end(stream: usize, event: Option<*mut KEVENT>) {
+    let Some(event) = event else { return };
+    if let Some(map) = maps().get_mut(&stream) {
+        map.waiting.push(event);
+        return;
+    }
+    // SAFETY: contract.
+    unsafe { dispatcher::set_event(event) };
+}
+
+/// How many bytes a cached stream has.
+pub fn size_of(stream: usize) -> Option<u64> {
+    maps().get(&stream).map(|map| map.pages.size())
 }
 
 /// `CcPurgeCacheSection`: what the cache has of `bytes`, dirty or not, is given up. False if some of it is being written.
@@ -240,6 +282,31 @@ pub fn of_handle(handle: HANDLE) -> Result<usize, NTSTATUS> {
     let call = FileCall::on(handle, 0)?;
     // SAFETY: the call keeps its file.
     Ok(unsafe { stream_of(call.file()) })
+}
+
+/// Does something on behalf of the driver that has the stream, between what it acquires and releases for that; `None` if it
+/// refuses.
+fn between<R>(
+    stream: usize,
+    pair: impl Fn(&CACHE_MANAGER_CALLBACKS) -> (Option<Acquire>, Option<Release>),
+    body: impl FnOnce() -> R,
+) -> Option<R> {
+    let callbacks = maps().get(&stream).and_then(|map| map.callbacks);
+    let Some(Callbacks { routines, context }) = callbacks else {
+        return Some(body());
+    };
+    let (acquire, release) = pair(&routines);
+    let context: *mut c_void = std::ptr::with_exposed_provenance_mut(context);
+    // SAFETY: the driver's routine, called as it has asked for.
+    if acquire.is_some_and(|acquire| unsafe { entering(acquire)(context, 1) } == 0) {
+        return None;
+    }
+    let result = body();
+    if let Some(release) = release {
+        // SAFETY: as above.
+        unsafe { entering(release)(context) };
+    }
+    Some(result)
 }
 
 /// Whether the stream is cached.

@@ -8,9 +8,9 @@
 use super::super::paging::{Kept, PAGE, Pages, Writer, advance_valid_data};
 use super::super::request::status_of;
 use super::pages::{Bytes, Run};
-use super::{ALL, Maps, end_or_write, maps, of_this_call};
+use super::{ALL, Maps, between, end_or_write, maps, of_this_call};
 use crate::io_manager::identity::{self, Identity, Wanted};
-use crate::nt::NTSTATUS;
+use crate::nt::{CACHE_MANAGER_CALLBACKS, NTSTATUS};
 use crate::processor::{points, work};
 use std::sync::{Condvar, PoisonError, mpsc};
 
@@ -53,7 +53,17 @@ pub(super) fn write_lazily(stream: usize) {
     let mut attempts = 0;
     loop {
         while let Some((run, file)) = take(stream, &ALL) {
-            let written = write(&run, &file, Writer::LazyWriter) >= 0;
+            let pair = |routines: &CACHE_MANAGER_CALLBACKS| {
+                (routines.AcquireForLazyWrite, routines.ReleaseFromLazyWrite)
+            };
+            let status = between(stream, pair, || write(&run, &file, Writer::LazyWriter));
+            let Some(status) = status else {
+                // Its driver is busy with the file: another time.
+                give_back(stream, &run, false);
+                drop(file);
+                return later(move || write_lazily(stream));
+            };
+            let written = status >= 0;
             attempts = if written { 0 } else { attempts + 1 };
             // What cannot be written is lost, as Windows says in an event then.
             let lost = attempts == ATTEMPTS;

@@ -1,8 +1,9 @@
 //! What the cache manager sends, and when.
 
 use super::*;
-use crate::processor::handle;
 use crate::processor::top_level::Component;
+use crate::processor::{dispatcher, handle};
+use std::ffi::c_void;
 
 const PAGES: u64 = PAGE as u64;
 
@@ -65,7 +66,7 @@ fn what_is_missing_is_read_once_by_whoever_needs_it() {
     let _turn = begin("CacheRead", 0);
     let (file, object, _) = open_stream("CacheRead");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, 100 * PAGES) };
+    unsafe { cache::initialize(object, 100 * PAGES, None) };
     for (offset, above) in [
         (0, Component::FileSystem),
         (5 * PAGES + 1, Component::FastIo),
@@ -103,7 +104,7 @@ fn a_sequence_is_read_ahead_of_by_the_system() {
     let _turn = begin("CacheAhead", 0);
     let (_file, object, _) = open_stream("CacheAhead");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, 100 * PAGES) };
+    unsafe { cache::initialize(object, 100 * PAGES, None) };
     let mut buffer = vec![0; PAGE];
     let mut read = |page: u64| {
         // SAFETY: as above.
@@ -131,7 +132,7 @@ fn what_is_left_is_written_after_the_cleanup_and_then_the_file_is_closed() {
     let _turn = begin("CacheLazy", 0);
     let (file, object, stream) = open_stream("CacheLazy");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, 0) };
+    unsafe { cache::initialize(object, 0, None) };
     cache::set_size(stream, 3 * PAGES);
     // SAFETY: as above.
     let written = unsafe { cache::write_to(object, 0, &[1; PAGE], false, Component::FileSystem) };
@@ -163,7 +164,7 @@ fn a_deleted_file_is_not_written() {
     let _turn = begin("CacheGone", 0);
     let (file, object, stream) = open_stream("CacheGone");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, PAGES) };
+    unsafe { cache::initialize(object, PAGES, None) };
     // SAFETY: as above.
     let written = unsafe { cache::write_to(object, 0, &[1; PAGE], false, Component::FileSystem) };
     assert_eq!(written, Ok(()));
@@ -180,7 +181,7 @@ fn many_dirty_pages_are_written_while_the_file_is_open() {
     let _turn = begin("CacheMany", 0);
     let (_file, object, stream) = open_stream("CacheMany");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, 100 * PAGES) };
+    unsafe { cache::initialize(object, 100 * PAGES, None) };
     let bytes = vec![1; 15 * PAGE];
     for (offset, requests) in [(0, 0), (15 * PAGES, 2)] {
         // SAFETY: as above.
@@ -204,7 +205,7 @@ fn the_file_system_hears_how_much_is_written() {
     let _turn = begin("CacheValid", 0);
     let (_file, object, stream) = open_stream("CacheValid");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, PAGES) };
+    unsafe { cache::initialize(object, PAGES, None) };
     cache::set_size(stream, 60 * PAGES + 1);
     let write = |page: u64, pages: usize| {
         let bytes = vec![1; pages * PAGE];
@@ -241,7 +242,7 @@ fn what_is_flushed_is_written_by_who_flushes_it() {
     let _turn = begin("CacheFlush", 0);
     let (_file, object, stream) = open_stream("CacheFlush");
     // SAFETY: the handle keeps the file object, here and below.
-    unsafe { cache::initialize(object, 100 * PAGES) };
+    unsafe { cache::initialize(object, 100 * PAGES, None) };
     let written = [paging(IRP_MJ_WRITE, flag(Component::FileSystem), true)];
     for through in [false, true] {
         // SAFETY: as above.
@@ -268,7 +269,7 @@ fn the_cache_is_there_until_nobody_uses_it() {
     unsafe { (*other).SectionObjectPointer = (*object).SectionObjectPointer };
     for file in [object, object, other] {
         // SAFETY: as above.
-        unsafe { cache::initialize(file, PAGES) };
+        unsafe { cache::initialize(file, PAGES, None) };
     }
     assert_eq!(cache::with_file_of(stream, |file| file), Some(object));
     // SAFETY: as above.
@@ -284,4 +285,58 @@ fn the_cache_is_there_until_nobody_uses_it() {
         Err(STATUS_FILE_CLOSED)
     );
     drop(second);
+}
+
+/// How often the lock was asked for, and how often it was given back.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+static GIVEN_BACK: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "win64" fn acquire(_context: *mut c_void, _wait: u8) -> u8 {
+    // The driver is busy at first.
+    u8::from(ASKED.fetch_add(1, Ordering::Relaxed) != 0)
+}
+
+unsafe extern "win64" fn release(_context: *mut c_void) {
+    GIVEN_BACK.fetch_add(1, Ordering::Relaxed);
+}
+
+#[test]
+fn the_lazy_writer_comes_again_to_a_driver_that_was_busy_and_tells_the_end() {
+    let _turn = begin("CacheCallbacks", 0);
+    let (file, object, stream) = open_stream("CacheCallbacks");
+    let routines = CACHE_MANAGER_CALLBACKS {
+        AcquireForLazyWrite: Some(acquire),
+        ReleaseFromLazyWrite: Some(release),
+        ..CACHE_MANAGER_CALLBACKS::default()
+    };
+    let callbacks = cache::Callbacks {
+        routines,
+        context: 0,
+    };
+    // SAFETY: the handle keeps the file object, here and below.
+    unsafe { cache::initialize(object, PAGES, Some(callbacks)) };
+    // SAFETY: as above.
+    let written = unsafe { cache::write_to(object, 0, &[1; PAGE], false, Component::FileSystem) };
+    assert_eq!(written, Ok(()));
+    let mut event = KEVENT::default();
+    let ended = &raw mut event;
+    // SAFETY: the event is this test's, and outlives the cache.
+    unsafe { dispatcher::initialize_event(ended, false, false) };
+    // SAFETY: as above.
+    unsafe { cache::tell_end(stream, Some(ended)) };
+    // SAFETY: as above.
+    unsafe { cache::uninitialize(object, false) };
+    // SAFETY: as above.
+    unsafe { dispatcher::wait(&[ended.cast()], false, None, false) };
+    let counts = [&ASKED, &GIVEN_BACK].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(counts, [2, 1]);
+    assert!(!cache::is_cached(stream));
+    // It is signaled at once where nothing is cached.
+    // SAFETY: as above.
+    unsafe { dispatcher::initialize_event(ended, false, false) };
+    // SAFETY: as above.
+    unsafe { cache::tell_end(stream, Some(ended)) };
+    // SAFETY: as above.
+    unsafe { dispatcher::wait(&[ended.cast()], false, None, false) };
+    drop(file);
 }
