@@ -15,9 +15,18 @@ use std::fs;
 /// Routines of which no page gives a level, of themselves or of what they stand behind; the C
 /// runtime has no pages at all.
 const WITHOUT_PAGE: &[&str] = &[
+    "CcCanIWrite",
+    "CcDeferWrite",
+    "CcFastCopyWrite",
     "CcGetFileObjectFromSectionPtrs",
     "CcGetFileObjectFromSectionPtrsRef",
+    "CcInitializeCacheMap",
     "CcIsThereDirtyData",
+    "CcSetDirtyPageThreshold",
+    "CcSetFileSizes",
+    "CcSetReadAheadGranularity",
+    "CcUninitializeCacheMap",
+    "CcWaitForCurrentLazyWriterActivity",
     "DbgBreakPoint",
     "DbgBreakPointWithStatus",
     "ExInitializePushLock",
