@@ -137,6 +137,10 @@ impl Operation {
     pub const LOCK_CONTROL: Self = Self(17);
     /// IRP_MJ_CLEANUP.
     pub const CLEANUP: Self = Self(18);
+    /// IRP_MJ_POWER.
+    pub const POWER: Self = Self(22);
+    /// IRP_MJ_PNP.
+    pub const PNP: Self = Self(27);
 
     counted_from! {
         FAST;

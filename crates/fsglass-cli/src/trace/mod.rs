@@ -6,6 +6,7 @@
 //! | [`stream`] | answers in, events in the order of their completion out |
 //! | [`filter`] | which of them are wanted |
 //! | [`file`] | answers in a file |
+//! | [`words`] | what was asked and answered, by its published names |
 //! | [`print`] | events as text, JSON or CSV |
 
 pub mod event;
@@ -15,3 +16,4 @@ pub mod print;
 pub mod stream;
 #[cfg(test)]
 pub mod tests;
+pub mod words;

@@ -1,6 +1,7 @@
 //! Events as text, JSON or CSV.
 
 use super::event::Event;
+use super::words;
 use crate::{quantity, status};
 use fsglass_protocol::trace::flags;
 use serde::Serialize;
@@ -66,6 +67,10 @@ struct Row<'e> {
     r#type: Option<u64>,
     protection: Option<u64>,
     end: Option<u64>,
+    /// What was asked, in words.
+    details: String,
+    /// What a create did, in a word.
+    result: Option<&'static str>,
 }
 
 impl<'e> Row<'e> {
@@ -108,6 +113,8 @@ impl<'e> Row<'e> {
             r#type: parameter("type"),
             protection: parameter("protection"),
             end: parameter("end"),
+            details: words::details(event).join(", "),
+            result: words::result(event),
         }
     }
 }
@@ -168,7 +175,7 @@ impl<W: Write> Printer<W> {
 
 const HEADING: &str = "\
 TIME              DURATION  PROCESS:THREAD  OPERATION                    FL  STATUS                    \
-VOLUME NAME (PARAMETERS) = INFORMATION";
+VOLUME NAME (DETAILS) = RESULT";
 
 /// An event as a line.
 fn line(event: &Event) -> String {
@@ -187,18 +194,16 @@ fn line(event: &Event) -> String {
         event.volume.short(),
         name(event),
     );
-    let parameters: Vec<String> = event
-        .parameters()
-        .map(|(name, value)| match name {
-            "code" | "options" | "access" | "protection" => format!("{name} 0x{value:X}"),
-            _ => format!("{name} {value}"),
-        })
-        .collect();
-    if !parameters.is_empty() {
-        let _infallible = write!(line, " ({})", parameters.join(", "));
+    let details = words::details(event);
+    if !details.is_empty() {
+        let _infallible = write!(line, " ({})", details.join(", "));
     }
-    if record.information.get() != 0 {
-        let _infallible = write!(line, " = {}", record.information.get());
+    match words::result(event) {
+        Some(result) => line += &format!(" = {result}"),
+        None if record.information.get() != 0 => {
+            let _infallible = write!(line, " = {}", record.information.get());
+        }
+        None => {}
     }
     line
 }

@@ -315,19 +315,31 @@ fn events_are_printed() {
     failed.record.flags = (flags::DECLINED | flags::NAME_CUT | flags::NAME_OLD).into();
     failed.record.irql = 2;
     failed.name = "a\u{1b}\",b".to_owned();
-    let events = [event(5, 1, Operation::CREATE), failed];
+    let mut created = event(5, 1, Operation::CREATE);
+    created.record.parameters = [0x200_0040.into(), 0x8_0000.into()];
+    created.record.information = 2.into();
+    let events = [created, failed];
     let text = printed(Form::Text, &events);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("TIME"));
     assert_eq!(
         lines[1].split_whitespace().collect::<Vec<_>>().join(" "),
-        r"00:00:00.0000005 100 ns 4096:20 CREATE -- SUCCESS C: \a file (options 0x2000, access 0x200) = 512"
+        r"00:00:00.0000005 100 ns 4096:20 CREATE -- SUCCESS C: \a file (disposition CREATE, options NON_DIRECTORY_FILE, access WRITE_OWNER) = CREATED"
     );
     assert!(lines[2].contains("ND  OBJECT_NAME_NOT_FOUND"), "{text}");
     assert!(lines[2].contains("~…a\u{fffd}\",b (offset 8192"), "{text}");
 
     let json = printed(Form::Json, &events);
-    let last: serde_json::Value = serde_json::from_str(json.lines().nth(1).unwrap()).unwrap();
+    let [first, last] = [0, 1].map(|line| {
+        serde_json::from_str::<serde_json::Value>(json.lines().nth(line).unwrap()).unwrap()
+    });
+    assert_eq!(first["options"], 0x200_0040);
+    assert_eq!(
+        first["details"],
+        "disposition CREATE, options NON_DIRECTORY_FILE, access WRITE_OWNER"
+    );
+    assert_eq!(first["result"], "CREATED");
+    assert_eq!(last["result"], serde_json::Value::Null);
     assert_eq!(last["time"], "2025-01-01T00:00:01.0000001Z");
     assert_eq!(last["status"], "0xC0000034");
     assert_eq!(last["offset"], 8192);
