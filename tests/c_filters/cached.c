@@ -2,7 +2,7 @@
  * A file of the driver's own, which the cache manager keeps: written and read as the driver is loaded, through the
  * cache, and its pages are what paging requests move. Requests of others pass through.
  *
- * BEYOND: a read is not ended at the end of the file.
+ * BEYOND: a read is not ended at the end of the file. TWICE: a list of the cache is given back twice.
  */
 #include "filter.h"
 
@@ -172,6 +172,112 @@ static VOID Fill(PUCHAR Buffer, SIZE_T Count)
     }
 }
 
+static VOID NTAPI Elsewhere(PVOID Context, PKEVENT Event)
+{
+    *(PKTHREAD *)Context = KeGetCurrentThread();
+    KeSetEvent(Event, IO_NO_INCREMENT, FALSE);
+}
+
+/* The pages of the cache themselves: what is written in one of them is read in another. */
+static VOID ByLists(PFILE_OBJECT File)
+{
+    IO_STATUS_BLOCK block;
+    LARGE_INTEGER offset;
+    PMDL list = NULL;
+    PUCHAR bytes;
+
+    offset.QuadPart = PAGE_SIZE;
+    __try {
+        CcPrepareMdlWrite(File, &offset, PAGE_SIZE, &list, &block);
+        bytes = MmGetSystemAddressForMdlSafe(list, NormalPagePriority | MDL_MAPPING_NO_EXECUTE);
+        if (bytes != NULL) {
+            RtlFillMemory(bytes, PAGE_SIZE, 0xA5);
+            CcMdlWriteComplete(File, &offset, list);
+        } else {
+            CcMdlWriteAbort(File, list);
+        }
+        list = NULL;
+        offset.QuadPart = PAGE_SIZE + 100;
+        CcMdlRead(File, &offset, 1000, &list, &block);
+        bytes = MmGetSystemAddressForMdlSafe(list, NormalPagePriority | MDL_MAPPING_NO_EXECUTE);
+        DbgPrint("cached: %Iu bytes by a list, the last is %x\n", block.Information,
+                 bytes != NULL ? bytes[block.Information - 1] : 0);
+        CcMdlReadComplete(File, list);
+#ifdef TWICE
+        CcMdlReadComplete(File, list); /* MISTAKE */
+#endif
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        DbgPrint("cached: no lists: %08lx\n", GetExceptionCode());
+    }
+}
+
+/* Fast I/O by the routines that file systems put into their table. */
+static VOID ByFastIo(PFILE_OBJECT File)
+{
+    UCHAR buffer[64];
+    IO_STATUS_BLOCK block;
+    LARGE_INTEGER offset;
+    BOOLEAN written, read, behind, denied;
+
+    RtlFillMemory(buffer, sizeof buffer, 0x5A);
+    offset.QuadPart = PAGE_SIZE - 32;
+    written = FsRtlCopyWrite(File, &offset, sizeof buffer, TRUE, 0, buffer, &block, Device);
+    RtlZeroMemory(buffer, sizeof buffer);
+    read = FsRtlCopyRead(File, &offset, sizeof buffer, TRUE, 0, buffer, &block, Device);
+    DbgPrint("cached: fast I/O %d %d, %Iu bytes, the last is %x, then at %I64d\n", written, read, block.Information,
+             buffer[sizeof buffer - 1], File->CurrentByteOffset.QuadPart);
+    offset.QuadPart = BYTES;
+    behind = FsRtlCopyRead(File, &offset, sizeof buffer, TRUE, 0, buffer, &block, Device);
+    DbgPrint("cached: behind the end %d %08lx\n", behind, block.Status);
+    written = FsRtlCopyWrite(File, &offset, sizeof buffer, TRUE, 0, buffer, &block, Device);
+    /* There is no FastIoCheckIfPossible that could allow it. */
+    offset.QuadPart = 0;
+    Header.IsFastIoPossible = FastIoIsQuestionable;
+    denied = !FsRtlCopyRead(File, &offset, sizeof buffer, TRUE, 0, buffer, &block, Device);
+    Header.IsFastIoPossible = FastIoIsPossible;
+    DbgPrint("cached: behind the allocation %d, in doubt %s\n", written, denied ? "denied" : "allowed");
+}
+
+/* What is known of the handle, and a thread whose stack is empty. */
+static VOID Besides(HANDLE Handle)
+{
+    union {
+        PUBLIC_OBJECT_BASIC_INFORMATION Basic;
+        UCHAR Bytes[256];
+    } information;
+    PKTHREAD thread = NULL;
+    KEVENT event;
+    NTSTATUS status;
+
+    status = ZwQueryObject(Handle, ObjectBasicInformation, &information, sizeof information, NULL);
+    DbgPrint("cached: %08lx, %lu handle, access %08lx\n", status, information.Basic.HandleCount,
+             information.Basic.GrantedAccess);
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    FsRtlPostStackOverflow(&thread, &event, Elsewhere);
+    KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, NULL);
+    DbgPrint("cached: %s thread\n", thread == KeGetCurrentThread() ? "the same" : "another");
+}
+
+static VOID TryMore(HANDLE Handle)
+{
+    PFILE_OBJECT file;
+    NTSTATUS status;
+
+    status = ObReferenceObjectByHandle(Handle, FILE_READ_DATA, NULL, KernelMode, (PVOID *)&file, NULL);
+    if (!NT_SUCCESS(status)) {
+        DbgPrint("cached: no file: %08lx\n", status);
+    } else {
+        Header.Resource = &Resource;
+        Header.IsFastIoPossible = FastIoIsPossible;
+        Header.AllocationSize = Sizes.AllocationSize;
+        Header.FileSize = Sizes.FileSize;
+        ByLists(file);
+        ByFastIo(file);
+        ObDereferenceObject(file);
+    }
+    Besides(Handle);
+}
+
 /* Writes the file by parts of pages, and reads it; what is not the same by then is a bug. */
 static VOID Try(PUNICODE_STRING Name, PUCHAR Buffer)
 {
@@ -201,10 +307,13 @@ static VOID Try(PUNICODE_STRING Name, PUCHAR Buffer)
     offset.QuadPart = BYTES / 2;
     status = ZwReadFile(handle, NULL, NULL, NULL, &block, Buffer, BYTES, &offset, NULL);
     DbgPrint("cached: %08lx, %Iu bytes of the second half\n", status, block.Information);
+    TryMore(handle);
     ZwClose(handle);
     /* The lazy writer has it until then. */
     KeWaitForSingleObject(&Closed, Executive, KernelMode, FALSE, NULL);
     Fill(Buffer, BYTES);
+    RtlFillMemory(Buffer + PAGE_SIZE, PAGE_SIZE, 0xA5);
+    RtlFillMemory(Buffer + PAGE_SIZE - 32, 64, 0x5A);
     DbgPrint("cached: the file is %s, written by %s, with %s acquired\n",
              RtlCompareMemory(Store, Buffer, BYTES) == BYTES ? "as it was written" : "another one",
              LazilyWritten != 0 ? "paging requests" : "nobody", Acquired != 0 ? "the lock" : "nothing");

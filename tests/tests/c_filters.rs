@@ -216,7 +216,19 @@ fn a_file_of_the_driver_is_cached() {
         .expect_output("cached: 00000000, 8192 bytes of the second half")
         .expect_output(
             "cached: the file is as it was written, written by paging requests, with the lock acquired",
-        );
+        )
+        .expect_output("cached: 1000 bytes by a list, the last is a5")
+        .expect_output("cached: fast I/O 1 1, 64 bytes, the last is 5a, then at 4128")
+        .expect_output("cached: behind the end 1 c0000011")
+        .expect_output("cached: behind the allocation 0, in doubt denied")
+        .expect_output("cached: 00000000, 1 handle, access 0012019f")
+        .expect_output("cached: another thread");
+    let filter = build_with_mistake("cached", Compiler::Msvc, "TWICE");
+    run("run", &[&filter], &["--ops", "50"])
+        .expect_code(1)
+        .expect_output("violation of BadFree")
+        .expect_output("is no list of pages that the cache has lent")
+        .expect_output("cached!ByLists (");
     let filter = build_with_mistake("cached", Compiler::Msvc, "BEYOND");
     run("run", &[&filter], &["--ops", "50"])
         .expect_code(1)

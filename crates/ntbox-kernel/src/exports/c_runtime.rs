@@ -1,6 +1,6 @@
 //! The C run-time routines that the kernel exports.
 //!
-//! Left out: reading by formats (`sscanf_s`), paths (`_splitpath_s`), `setjmp`, random numbers.
+//! Left out: reading by formats (`sscanf_s`), paths (`_splitpath_s`), `setjmp`.
 //!
 //! The variadic routines get a `va_list` from a thunk, as in [`super::debug`].
 
@@ -9,6 +9,7 @@ mod memory;
 mod numbers;
 mod parts;
 mod print;
+mod random;
 mod sort;
 mod strings;
 
@@ -107,6 +108,8 @@ super::table! {
     touches "_wcsnset" => parts::fill_at_most::<u16>,
     touches "mbstowcs" => parts::to_wide,
     touches "wcstombs" => parts::to_bytes,
+    "rand" => random::next,
+    "srand" => random::seed,
     caller(4) "qsort" => sort::sort,
     caller(5) "bsearch" => sort::search,
 

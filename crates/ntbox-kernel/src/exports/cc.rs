@@ -6,7 +6,9 @@
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
 
+pub(super) mod copy;
 mod driving;
+mod lists;
 
 use crate::io_manager::{references, sections};
 use crate::nt::{FILE_OBJECT, IO_STATUS_BLOCK, SECTION_OBJECT_POINTERS, STATUS_SUCCESS, VPB};
@@ -30,6 +32,11 @@ super::table! {
     raises(5) "CcCopyWrite" => driving::copy_write,
     raises(4) "CcFastCopyWrite" => driving::fast_copy_write,
     raises(4) "CcZeroData" => driving::zero_data,
+    raises(5) "CcMdlRead" => lists::read,
+    caller(2) "CcMdlReadComplete" => lists::read_complete,
+    raises(5) "CcPrepareMdlWrite" => lists::prepare_write,
+    raises(3) "CcMdlWriteComplete" => lists::write_complete,
+    caller(2) "CcMdlWriteAbort" => lists::write_abort,
     "CcCanIWrite" => driving::can_write,
     "CcDeferWrite" => driving::defer_write,
     "CcSetReadAheadGranularity" => driving::set_amount,

@@ -10,7 +10,7 @@ mod lookaside_entries;
 mod misc;
 pub(crate) mod pool;
 mod push_lock;
-mod resource;
+pub(super) mod resource;
 mod rundown;
 mod rw_spin_lock;
 mod slist;

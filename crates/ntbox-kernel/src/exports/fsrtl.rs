@@ -1,9 +1,9 @@
 //! `FsRtl`: routines for file systems and their filters.
 //!
-//! Left out: what only file systems use (oplocks, large MCBs, tunnels) and
-//! whatever needs a cache or memory manager.
+//! Left out: what only file systems use (oplocks, notification lists, large MCBs, tunnels).
 
 pub mod contexts;
+mod copy;
 mod ecp;
 pub mod expression;
 mod file_contexts;
@@ -22,6 +22,10 @@ super::table! {
     "FsRtlIsNtstatusExpected" => files::is_ntstatus_expected,
     "FsRtlNormalizeNtstatus" => files::normalize_ntstatus,
     "FsRtlGetFileSize" => files::get_file_size,
+
+    caller(8) "FsRtlCopyRead" => copy::copy_read,
+    caller(8) "FsRtlCopyWrite" => copy::copy_write,
+    raises(3) "FsRtlPostStackOverflow" => copy::post_stack_overflow,
 
     raises(2) "FsRtlAllocatePool" => pool::fs_rtl_allocate_pool,
     raises(2) "FsRtlAllocatePoolWithQuota" => pool::fs_rtl_allocate_pool_with_quota,

@@ -22,6 +22,7 @@ const WITHOUT_PAGE: &[&str] = &[
     "CcGetFileObjectFromSectionPtrsRef",
     "CcInitializeCacheMap",
     "CcIsThereDirtyData",
+    "CcMdlRead",
     "CcSetDirtyPageThreshold",
     "CcSetFileSizes",
     "CcSetReadAheadGranularity",

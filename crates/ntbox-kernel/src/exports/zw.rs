@@ -23,6 +23,7 @@ mod named;
 mod object;
 mod open;
 mod process;
+mod query_object;
 mod rights;
 mod token;
 
@@ -44,6 +45,8 @@ super::table! {
     caller(1) "ZwClose" => object::close,
     caller(3) "ZwSetSecurityObject" => object::set_security,
     caller(5) "ZwQuerySecurityObject" => object::query_security,
+
+    caller(5) "ZwQueryObject" => query_object::query,
 
     caller(3) "ZwOpenSymbolicLinkObject" => link::open,
     caller(3) "ZwQuerySymbolicLinkObject" => link::query,

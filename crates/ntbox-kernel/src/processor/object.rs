@@ -45,6 +45,24 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The name of its type, as the object manager tells it.
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::Device => "Device",
+            Self::Driver => "Driver",
+            Self::File => "File",
+            Self::Event => "Event",
+            Self::Key => "Key",
+            Self::Directory => "Directory",
+            Self::SymbolicLink => "SymbolicLink",
+            Self::Thread => "Thread",
+            Self::Process => "Process",
+            Self::Token => "Token",
+            Self::Callback => "Callback",
+            Self::IoCompletion => "IoCompletion",
+        }
+    }
+
     /// What reports call an object of this kind.
     pub const fn described(self) -> &'static str {
         match self {

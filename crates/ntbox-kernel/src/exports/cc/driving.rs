@@ -1,18 +1,16 @@
 //! What drives the cache of a file: for a driver that has files of its own, as a layered file system has.
 //!
-//! The MDL routines and those that pin pages are not here.
+//! Those that pin pages are not here.
 
+use super::copy::{part, read, write};
 use crate::nt::{
     CACHE_MANAGER_CALLBACKS, CACHE_UNINITIALIZE_EVENT, CC_FILE_SIZES, FILE_OBJECT, IO_STATUS_BLOCK,
     NTSTATUS, STATUS_SUCCESS,
 };
 use crate::processor::driver_code::entering;
-use crate::processor::top_level::Component;
 use crate::processor::{exception, irql, work};
 use crate::user::cache::{self, Callbacks};
-use crate::verifier::{rules, violation};
 use std::ffi::c_void;
-use std::ops::Range;
 use std::ptr::NonNull;
 
 /// `PCC_POST_DEFERRED_WRITE`.
@@ -69,58 +67,6 @@ pub(super) unsafe extern "win64" fn set_file_sizes(
     // SAFETY: as above.
     let size = unsafe { (*sizes).FileSize };
     cache::set_size(stream, size.cast_unsigned());
-}
-
-/// The part of the cache that a call of `ddi` is about; one that goes beyond the file is reported, and read or written as
-/// far as the file goes.
-///
-/// # Safety
-/// `file` is the driver's.
-unsafe fn part(
-    ddi: &str,
-    file: *mut FILE_OBJECT,
-    offset: u64,
-    length: u32,
-    caller: usize,
-) -> Range<u64> {
-    // SAFETY: contract.
-    let stream = unsafe { (*file).SectionObjectPointer }.addr();
-    let end = offset.saturating_add(length.into());
-    match cache::size_of(stream) {
-        Some(size) if end > size => {
-            violation(
-                &rules::BEYOND_CACHED_FILE,
-                format!(
-                    "{ddi} was called for {length} bytes at {offset} of a cached file of {size} bytes"
-                ),
-                &[("called at", caller)],
-            );
-            offset.min(size)..size
-        }
-        _ => offset..end,
-    }
-}
-
-/// What is read, or the status that is raised; none where it would have to wait and may not.
-///
-/// # Safety
-/// `file` and `buffer` are the driver's; the buffer is as long as the part.
-unsafe fn read(
-    file: *mut FILE_OBJECT,
-    part: &Range<u64>,
-    wait: bool,
-    buffer: *mut c_void,
-) -> Result<Option<usize>, NTSTATUS> {
-    // SAFETY: contract.
-    if !wait && !unsafe { cache::is_here(file, part, false) } {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; (part.end - part.start) as usize];
-    // SAFETY: contract.
-    let count = unsafe { cache::read(file, part.start, &mut bytes, Component::FileSystem) }?;
-    // SAFETY: contract: no more than the driver has room for.
-    unsafe { buffer.cast::<u8>().copy_from(bytes.as_ptr(), count) };
-    Ok(Some(count))
 }
 
 /// Says what was read, raises what went wrong.
@@ -189,30 +135,6 @@ pub(super) unsafe extern "win64" fn fast_copy_read(
     let read = unsafe { read(file, &part, true, buffer) };
     // SAFETY: as above.
     unsafe { answer(DDI, read, block) };
-}
-
-/// True if it was written, false where that would have to wait and may not; or the status that is raised.
-///
-/// # Safety
-/// `file` and `buffer` are the driver's; the buffer is as long as the part.
-unsafe fn write(
-    file: *mut FILE_OBJECT,
-    part: &Range<u64>,
-    wait: bool,
-    buffer: *const c_void,
-) -> Result<bool, NTSTATUS> {
-    // SAFETY: contract.
-    if !wait && !unsafe { cache::is_here(file, part, true) } {
-        return Ok(false);
-    }
-    let length = (part.end - part.start) as usize;
-    // SAFETY: contract; copied first, as the driver's own threads may write there.
-    let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), length) }.to_vec();
-    // SAFETY: contract.
-    let through = unsafe { (*file).Flags } & crate::nt::FO_WRITE_THROUGH != 0;
-    // SAFETY: contract.
-    unsafe { cache::write_to(file, part.start, &bytes, through, Component::FileSystem) }?;
-    Ok(true)
 }
 
 /// `CcCopyWrite`.

@@ -43,6 +43,10 @@ documented! {
     "CcCopyWrite" <= APC, "ntifs/nf-ntifs-cccopywrite";
     "CcFastCopyRead" <= APC, "ntifs/nf-ntifs-ccfastcopyread";
     "CcFlushCache" <= APC, "ntifs/nf-ntifs-ccflushcache";
+    "CcMdlReadComplete" <= PASSIVE, "ntifs/nf-ntifs-ccmdlreadcomplete";
+    "CcMdlWriteAbort" <= PASSIVE, "ntifs/nf-ntifs-ccmdlwriteabort";
+    "CcMdlWriteComplete" <= PASSIVE, "ntifs/nf-ntifs-ccmdlwritecomplete";
+    "CcPrepareMdlWrite" <= APC, "ntifs/nf-ntifs-ccpreparemdlwrite";
     "CcPurgeCacheSection" <= APC, "ntifs/nf-ntifs-ccpurgecachesection";
     "CcSetAdditionalCacheAttributes" <= APC, "ntifs/nf-ntifs-ccsetadditionalcacheattributes";
     "CcZeroData" <= APC, "ntifs/nf-ntifs-cczerodata";
@@ -166,6 +170,8 @@ documented! {
     "FsRtlAreNamesEqual" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlarenamesequal";
     "FsRtlCheckLockForReadAccess" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlchecklockforreadaccess";
     "FsRtlCheckLockForWriteAccess" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlchecklockforwriteaccess";
+    "FsRtlCopyRead" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlcopyread";
+    "FsRtlCopyWrite" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlcopywrite";
     "FsRtlDeleteExtraCreateParameterLookasideList" <= APC, "ntifs/nf-ntifs-fsrtldeleteextracreateparameterlookasidelist";
     "FsRtlDissectName" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtldissectname";
     "FsRtlDoesNameContainWildCards" <= PASSIVE, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtldoesnamecontainwildcards";
@@ -195,6 +201,7 @@ documented! {
     "FsRtlLookupPerFileObjectContext" <= APC, "ntifs/nf-ntifs-fsrtllookupperfileobjectcontext";
     "FsRtlLookupPerStreamContextInternal" <= APC, "ntifs/nf-ntifs-fsrtllookupperstreamcontext";
     "FsRtlNormalizeNtstatus" <= ANY, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlnormalizentstatus";
+    "FsRtlPostStackOverflow" <= DISPATCH, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlpoststackoverflow";
     "FsRtlPrivateLock" <= APC, "ntifs/nf-ntifs-fsrtlfastlock";
     "FsRtlProcessFileLock" <= APC, "ntifs/nf-ntifs-_fsrtl_advanced_fcb_header-fsrtlprocessfilelock";
     "FsRtlRegisterFileSystemFilterCallbacks" <= PASSIVE, "ntifs/nf-ntifs-fsrtlregisterfilesystemfiltercallbacks";
@@ -662,6 +669,7 @@ documented! {
     "ZwQueryInformationFile" <= PASSIVE, "wdm/nf-wdm-zwqueryinformationfile";
     "ZwQueryInformationToken" <= PASSIVE, "ntifs/nf-ntifs-zwqueryinformationtoken";
     "ZwQueryKey" <= PASSIVE, "wdm/nf-wdm-zwquerykey";
+    "ZwQueryObject" <= PASSIVE, "ntifs/nf-ntifs-zwqueryobject";
     "ZwQuerySecurityObject" <= PASSIVE, "ntifs/nf-ntifs-zwquerysecurityobject";
     "ZwQuerySymbolicLinkObject" <= PASSIVE, "wdm/nf-wdm-zwquerysymboliclinkobject";
     "ZwQueryValueKey" <= PASSIVE, "wdm/nf-wdm-zwqueryvaluekey";

@@ -102,8 +102,8 @@ rules! { Files;
         code: "documented",
         checks: "A driver reads or writes in the cache what lies behind the end of the cached file",
         source: "ddi/ntifs/nf-ntifs-cccopyread",
-        detected_by: "CcCopyRead, CcFastCopyRead, CcCopyWrite, CcFastCopyWrite and CcZeroData: offset and length against the \
-                      size that CcInitializeCacheMap or CcSetFileSizes was given",
+        detected_by: "CcCopyRead, CcFastCopyRead, CcCopyWrite, CcFastCopyWrite, CcMdlRead, CcPrepareMdlWrite and \
+                      CcZeroData: offset and length against the size that CcInitializeCacheMap or CcSetFileSizes was given",
         should: "end reads at the end of the file, and call CcSetFileSizes before writes that extend it",
         proof: BadDriver("cached-read-beyond"),
     };
