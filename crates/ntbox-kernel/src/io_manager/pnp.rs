@@ -17,7 +17,7 @@
     reason = "requests and devices are shared with drivers by pointer"
 )]
 
-use super::identity::{self, Identity};
+use super::identity::{self, Identity, Wanted};
 use super::{call, counters, device, irp, mount, request, vpb};
 use crate::nt::{
     DEVICE_OBJECT, DEVICE_RELATIONS, FILE_OBJECT, IO_STATUS_BLOCK, IRP_MJ_PNP,
@@ -241,10 +241,14 @@ unsafe fn send_here(storage: *mut DEVICE_OBJECT, minor: u32) -> NTSTATUS {
     };
     // SAFETY: the VPB, or the process, keeps the device.
     let top = unsafe { device::top_of_stack(base) };
+    let call = identity::current();
     let who = Identity {
-        value: identity::current().value,
-        // Nobody fails it, cancels it or holds it.
-        ..Identity::default()
+        value: call.value,
+        // Nobody cancels it or holds it, and nobody fails it but a script.
+        wanted: Wanted {
+            script: call.wanted.script,
+            ..Wanted::default()
+        },
     };
     // SAFETY: as above.
     let answer = unsafe { send_to((top, mounted.is_some()), minor, null_mut(), who) };

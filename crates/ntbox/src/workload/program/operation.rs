@@ -189,7 +189,7 @@ pub enum Operation {
     },
     /// Unlocks a range.
     Unlock { slot: u8, range: Locked },
-    /// Watches a directory, told by records of a class; stays outstanding.
+    /// Watches a directory, told by records of a class, or of that of the first watch by its handle; stays outstanding.
     Watch {
         slot: u8,
         filter: u32,

@@ -71,10 +71,9 @@ impl Runner {
                 class,
             } => {
                 // A synchronous handle would keep the thread until something changes.
-                if self
-                    .open(slot)
-                    .is_some_and(|open| open.file.is_asynchronous())
-                {
+                let open = self.open(slot);
+                if let Some(open) = open.filter(|open| open.file.is_asynchronous()) {
+                    let class = open.class_of_watches(class);
                     self.start(slot, "watch", Mask::Changes(class), true, |file| {
                         file.start_notify_by(class, filter, tree, 512)
                     });

@@ -11,6 +11,7 @@ use crate::io_manager::identity::Choice;
 use crate::nt::*;
 use crate::user::access::{FILE_LIST_DIRECTORY, SYNCHRONIZE};
 use crate::user::{CreateParameters, EndBy, File, Mapping, Outcome, Pending, View, create_file};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Outstanding requests of a thread at most.
@@ -48,6 +49,24 @@ pub struct Runner {
 /// A handle.
 pub(super) struct Open {
     pub(super) file: File,
+    /// The class of its first watch, which tells what all others are told.
+    watched_by: Cell<Option<i32>>,
+}
+
+impl Open {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            watched_by: Cell::new(None),
+        }
+    }
+
+    /// The class of its watches, which is `class` if this is the first.
+    pub(super) fn class_of_watches(&self, class: i32) -> i32 {
+        let first = self.watched_by.get().unwrap_or(class);
+        self.watched_by.set(Some(first));
+        first
+    }
 }
 
 /// A request that was not waited for.
@@ -258,7 +277,7 @@ impl Runner {
                 debug_assert_eq!(ends, Ok(()), "a new file is on no port");
             }
         }
-        self.slots[usize::from(create.slot)] = opened.file.map(|file| Open { file });
+        self.slots[usize::from(create.slot)] = opened.file.map(Open::new);
     }
 
     /// Closes the handle in a slot, and waits for what was outstanding on it.

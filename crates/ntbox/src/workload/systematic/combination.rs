@@ -4,11 +4,15 @@ use super::super::layout::{Mask, masked};
 use super::Request;
 use crate::io_manager::identity;
 use crate::io_manager::identity::Choice;
+use crate::io_manager::pnp::Step;
 use crate::nt::*;
 use crate::user::access::{DELETE, FILE_LIST_DIRECTORY, READ, SYNCHRONIZE, WRITE};
 use crate::user::locks::Range;
 use crate::user::outcome::digest;
-use crate::user::{CreateParameters, File, Outcome, Pending, create_file};
+use crate::user::{
+    CreateParameters, File, Mapping, Outcome, PAGE, Pending, View, Writer, create_file,
+    plug_and_play,
+};
 use std::fmt;
 
 /// Bytes of a transfer.
@@ -83,12 +87,13 @@ impl fmt::Display for Seen {
 /// Where a thread carries out programs.
 pub(super) struct Bench {
     thread: u32,
+    volume: String,
     directory: String,
 }
 
 impl Bench {
     /// Makes the directory and the file in it; `None` if that fails.
-    pub(super) fn make(thread: u32, directory: String) -> Option<Self> {
+    pub(super) fn make(thread: u32, volume: String, directory: String) -> Option<Self> {
         identity::begin_operation(thread, 0);
         let options = FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT;
         open(
@@ -97,7 +102,11 @@ impl Bench {
             FILE_LIST_DIRECTORY | SYNCHRONIZE,
             options,
         )?;
-        let bench = Self { thread, directory };
+        let bench = Self {
+            thread,
+            volume,
+            directory,
+        };
         let file = bench.file()?;
         let filled = file.write(Some(0), &[5; 8 * BLOCK as usize]);
         filled.is_success().then_some(bench)
@@ -119,6 +128,10 @@ impl Bench {
             Request::Write,
             Request::Control,
             Request::Query,
+            Request::Oplock,
+            Request::PageIn,
+            Request::PageOut,
+            Request::QueryRemove,
         ];
         let file = has(&on_file).then(|| self.file()).flatten();
         let directory = has(&[Request::Notify])
@@ -131,12 +144,20 @@ impl Bench {
                 )
             })
             .flatten();
+        let mut seen = Vec::with_capacity(program.len() + 4);
         let holder = has(&[Request::Lock]).then(|| self.file()).flatten();
         if let Some(holder) = &holder {
             holder.lock(locked(0, 4), true, true);
         }
+        let view = match &file {
+            Some(file) if has(&[Request::PageIn, Request::PageOut]) => {
+                let (outcome, view) = file.map(Mapping::Writable);
+                seen.push(Seen::new("map", &outcome, Mask::None));
+                view
+            }
+            _ => None,
+        };
 
-        let mut seen = Vec::with_capacity(program.len() + 3);
         let mut started: Vec<(&'static str, Pending<'_>)> = Vec::new();
         let mut created = Vec::new();
         for (place, (request, choice)) in program.iter().zip(choices).enumerate() {
@@ -161,6 +182,10 @@ impl Bench {
             };
             let Some(handle) = handle else { continue };
             identity::script_next(*choice);
+            if let Some((call, outcome)) = self.waited_for(*request, handle, view.as_ref()) {
+                seen.push(Seen::new(call, &outcome, Mask::None));
+                continue;
+            }
             let (call, mut pending) = match request {
                 Request::Notify => ("notify", handle.start_notify(1, false, 256)),
                 Request::Lock => ("lock", handle.start_lock(locked(place, 1), false, true)),
@@ -171,11 +196,11 @@ impl Bench {
                     "control",
                     handle.start_fs_control(FSCTL_GET_COMPRESSION, &[], 2),
                 ),
-                Request::Query | Request::Create => {
-                    let outcome = handle.query_information(FileNameInformation, 8);
-                    seen.push(Seen::new("query", &outcome, Mask::None));
-                    continue;
-                }
+                Request::Oplock => (
+                    "oplock",
+                    handle.start_fs_control(FSCTL_REQUEST_OPLOCK_LEVEL_1, &[], 0),
+                ),
+                _ => continue,
             };
             if *choice == Choice::HeldUntilCancelled {
                 pending.cancel();
@@ -188,16 +213,38 @@ impl Bench {
         // The locks are free now.
         drop(holder);
         for (call, mut pending) in started {
-            if call == "notify" {
-                // Unless something was created: then it has ended, or does so in a moment.
+            if ["notify", "oplock"].contains(&call) {
+                // Unless something was created, or it was refused: then it has ended, or does so in a moment.
                 pending.cancel();
             }
             seen.push(Seen::new(call, &pending.wait(), Mask::None));
         }
+        drop(view);
         for handle in [file, directory].into_iter().flatten() {
             seen.push(Seen::new("close", &handle.close(), Mask::None));
         }
         seen
+    }
+
+    /// A request that its thread waits for; none if it is not one of these.
+    fn waited_for(
+        &self,
+        request: Request,
+        file: &File,
+        view: Option<&View>,
+    ) -> Option<(&'static str, Outcome)> {
+        match request {
+            Request::Query => Some(("query", file.query_information(FileNameInformation, 8))),
+            Request::PageIn => Some(("page in", view?.page_in(0))),
+            Request::PageOut => {
+                let outcome = view?.page_out(0, &[5; PAGE], Writer::Program);
+                Some(("page out", outcome))
+            }
+            Request::QueryRemove => {
+                Some(("query remove", plug_and_play(&self.volume, Step::Query)))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub use combination::Seen;
 pub enum Request {
     /// A watch of the directory; outstanding until something is created, or cancelled.
     Notify,
+    /// An oplock of level 1, which a file that is open twice does not get; outstanding until it is cancelled.
+    Oplock,
     /// A lock that waits until another handle gives it up.
     Lock,
     /// A read.
@@ -39,19 +41,29 @@ pub enum Request {
     Control,
     /// A query whose result is too long for its buffer, a warning; its service waits for it.
     Query,
+    /// A page of a view that is read in, for which its thread waits.
+    PageIn,
+    /// A page of a view that is written by its flush.
+    PageOut,
+    /// The question whether the device may be taken out, which it may not while the file is open.
+    QueryRemove,
     /// A create, whose service waits for it; what it made is closed, and deleted by that.
     Create,
 }
 
 /// All of them, in the order in which a program makes them.
-pub const REQUESTS: [Request; 8] = [
+pub const REQUESTS: [Request; 12] = [
     Request::Notify,
+    Request::Oplock,
     Request::Lock,
     Request::Read,
     Request::ReadBeyond,
     Request::Write,
     Request::Control,
     Request::Query,
+    Request::PageIn,
+    Request::PageOut,
+    Request::QueryRemove,
     Request::Create,
 ];
 
@@ -68,7 +80,7 @@ const CHOICES: [Choice; 8] = [
     Choice::HeldUntilCancelled,
 ];
 
-/// A watch is in force when its dispatch routine returns.
+/// A watch is in force when its dispatch routine returns, and an oplock is granted or refused: what follows finds it so.
 const WATCH: [Choice; 6] = [
     Choice::Now,
     Choice::OtherThreadBeforeReturn,
@@ -82,9 +94,9 @@ impl Request {
     /// The ways in which it may be completed.
     pub fn choices(self) -> &'static [Choice] {
         match self {
-            Self::Create => &CHOICES[..4],
-            Self::Query => &CHOICES[..7],
-            Self::Notify => &WATCH,
+            Self::Create | Self::QueryRemove => &CHOICES[..4],
+            Self::Query | Self::PageIn | Self::PageOut => &CHOICES[..7],
+            Self::Notify | Self::Oplock => &WATCH,
             _ => &CHOICES,
         }
     }
@@ -146,10 +158,11 @@ pub fn run(
     let workers: Vec<_> = (0..threads)
         .map(|worker| {
             let directory = format!("{volume}\\{name}{worker}");
+            let volume = volume.to_owned();
             let (programs, all, progress) =
                 (Arc::clone(programs), Arc::clone(&all), Arc::clone(progress));
             thread::spawn(&format!("program {}", worker + 1), move || {
-                let Some(mut bench) = Bench::make(worker as u32 + 1, directory) else {
+                let Some(mut bench) = Bench::make(worker as u32 + 1, volume, directory) else {
                     return;
                 };
                 for place in (worker..programs.len()).step_by(threads) {
@@ -243,8 +256,8 @@ mod tests {
 
     #[test]
     fn every_set_of_requests_is_a_program_once() {
-        // Combinations with repetition of eight kinds.
-        for (length, count) in [(1, 8), (2, 36), (3, 120), (4, 330)] {
+        // Combinations with repetition of twelve kinds.
+        for (length, count) in [(1, 12), (2, 78), (3, 364), (4, 1365)] {
             let programs = programs(length);
             assert_eq!(programs.len(), count);
             assert_eq!(programs.iter().collect::<HashSet<_>>().len(), count);
