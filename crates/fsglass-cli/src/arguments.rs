@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::trace::groups::Key;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fsglass_protocol::Operation;
 use fsglass_protocol::trace::ring::{GREATEST, LEAST};
@@ -126,12 +127,23 @@ pub enum Command {
     /// a request follows, D completed at DISPATCH_LEVEL. A name is shown as ? where it is not known, with …
     /// in front where it is cut off, and with ~ where something was renamed since it was found out. What the
     /// driver had no room for is lost, never waited for; the number is told at the end, on standard error.
+    ///
+    /// The driver picks what --volume, --process, --operation, --exclude-operation, --name, --slower-than and
+    /// --failures ask for; a single --path it takes as the beginning of names. The rest is picked by this program, out
+    /// of what the driver has recorded, and so not in what --save keeps: give it to `replay`.
     #[command(after_long_help = TRACE_EXAMPLES)]
     Trace(Trace),
 
     /// Show a trace that was saved, as `trace` does
     #[command(after_long_help = REPLAY_EXAMPLES)]
     Replay(Replay),
+
+    /// Compare two traces that were saved: what the same requests cost in the one and in the other
+    ///
+    /// Ratios are those of the second to the first: 1.20 is a fifth more. Medians and percentiles are never below the
+    /// true ones, and at most 12.5 % above them; ratios near 1 say nothing.
+    #[command(after_long_help = COMPARE_EXAMPLES)]
+    Compare(Compare),
 
     /// Make a page of a trace that was saved, for a browser
     ///
@@ -302,6 +314,27 @@ pub struct Wanted {
     /// Of files whose name matches: * stands for any text, ? for one character; case does not count
     #[arg(long, value_name = "PATTERN")]
     pub name: Option<String>,
+    /// Of files whose name does not match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude_name: Vec<String>,
+    /// Of this directory and all below it, or of this file; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub path: Vec<String>,
+    /// Not of this kind; may be repeated
+    #[arg(long, value_name = "OPERATION", value_parser = operation)]
+    pub exclude_operation: Vec<Operation>,
+    /// Not sent in the context of the process with this id; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub exclude_process: Vec<u32>,
+    /// That completed with this status, such as SHARING_VIOLATION or 0xC0000043; may be repeated
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub status: Vec<u32>,
+    /// That completed with another status than this; may be repeated
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub exclude_status: Vec<u32>,
+    /// With this minor function, as a number; may be repeated
+    #[arg(long, value_name = "NUMBER")]
+    pub minor: Vec<u8>,
     /// That took at least so long, such as 5ms
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub slower_than: Option<Duration>,
@@ -316,9 +349,12 @@ pub struct Trace {
     /// Which requests
     #[command(flatten)]
     pub wanted: Wanted,
-    /// Find out the names of files, which costs more; --name does that by itself
+    /// Find out the names of files, which costs more; --name, --path and --exclude-name do that by themselves
     #[arg(long)]
     pub names: bool,
+    /// Show what this program itself does as well
+    #[arg(long)]
+    pub with_self: bool,
     /// Room that the driver has for what was not read yet, a power of two such as 16M
     #[arg(long, value_name = "BYTES", value_parser = ring)]
     pub ring: Option<u32>,
@@ -344,10 +380,36 @@ pub struct Replay {
     /// Stop after so many requests
     #[arg(long, value_name = "NUMBER")]
     pub count: Option<u64>,
+    /// Count together what has this in common, instead of showing each; what took most time comes first
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub group_by: Option<Key>,
     /// Print CSV instead of text; durations are in microseconds
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 }
+
+/// What `compare` shows.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// What `trace --save` has written
+    pub first: PathBuf,
+    /// What it has written at another time, such as with another filter above or below
+    pub second: PathBuf,
+    /// Which requests
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Count together what has this in common
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "operation")]
+    pub group_by: Key,
+    /// Print CSV instead of text; durations are in microseconds
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+const COMPARE_EXAMPLES: &str = r"Examples:
+  fsglass compare without.fsgtrace with.fsgtrace
+  fsglass compare monday.fsgtrace friday.fsgtrace --group-by extension --operation create
+";
 
 /// What `report` makes.
 #[derive(Debug, Args)]
@@ -371,6 +433,7 @@ const TRACE_EXAMPLES: &str = r"Examples:
   fsglass trace --names --volume C:
   fsglass trace --operation create --failures --names --count 100
   fsglass trace --slower-than 10ms --json
+  fsglass trace --path \\Users --exclude-operation query-information --exclude-status END_OF_FILE
   fsglass trace --name *.log --ring 16M --save slow.fsgtrace
 
 --json prints an object in each line.
@@ -380,6 +443,7 @@ const REPLAY_EXAMPLES: &str = r"Examples:
   fsglass replay slow.fsgtrace
   fsglass replay slow.fsgtrace --operation read --operation fast-read --slower-than 1ms
   fsglass replay slow.fsgtrace --csv > slow.csv
+  fsglass replay slow.fsgtrace --group-by path --failures
 ";
 
 fn operation(text: &str) -> Result<Operation, String> {
@@ -394,6 +458,12 @@ fn operation(text: &str) -> Result<Operation, String> {
             "the operations are {}",
             names.collect::<Vec<_>>().join(", ")
         )
+    })
+}
+
+fn status(text: &str) -> Result<u32, String> {
+    crate::status::number(text).ok_or_else(|| {
+        "a status is a name, such as SHARING_VIOLATION, or a number, such as 0xC0000043".to_owned()
     })
 }
 

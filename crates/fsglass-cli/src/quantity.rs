@@ -1,4 +1,4 @@
-//! Numbers with units, as people read them.
+//! Numbers with units, and texts of others, as people read them.
 
 /// Bytes, with three digits: `1.23 MB`.
 #[must_use]
@@ -16,6 +16,19 @@ pub fn count(count: f64) -> String {
 #[must_use]
 pub fn microseconds(microseconds: f64) -> String {
     scaled(microseconds * 1000.0, &["ns", "µs", "ms", "s"])
+}
+
+/// A text of others, such as a file's name, for a terminal: a control character in it would be one to that.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let shown = text.chars().map(|character| {
+        if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
+    });
+    shown.collect()
 }
 
 fn scaled(mut value: f64, units: &[&str]) -> String {

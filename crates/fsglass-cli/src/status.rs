@@ -9,6 +9,18 @@ pub fn name(status: u32) -> String {
     known.map_or_else(|| format!("0x{status:08X}"), |(_, name)| (*name).to_owned())
 }
 
+/// The number of a status: of one of these names, with or without `STATUS_`, or as a hexadecimal number.
+#[must_use]
+pub fn number(text: &str) -> Option<u32> {
+    let upper = text.to_ascii_uppercase();
+    if let Some(digits) = upper.strip_prefix("0X") {
+        return u32::from_str_radix(digits, 16).ok();
+    }
+    let name = upper.strip_prefix("STATUS_").unwrap_or(&upper);
+    let known = NAMES.iter().find(|(_, known)| *known == name);
+    known.map(|(number, _)| *number)
+}
+
 const NAMES: [(u32, &str); 70] = [
     (0x0000_0000, "SUCCESS"),
     (0x0000_0102, "TIMEOUT"),
@@ -91,5 +103,14 @@ mod tests {
         assert!(NAMES.is_sorted_by(|first, second| first.0 < second.0));
         assert_eq!(name(0xC000_0034), "OBJECT_NAME_NOT_FOUND");
         assert_eq!(name(0xC0DE_0001), "0xC0DE0001");
+        for (status, known) in NAMES {
+            assert_eq!(number(known), Some(status));
+        }
+        assert_eq!(number("status_end_of_file"), Some(0xC000_0011));
+        assert_eq!(number("0xc0de0001"), Some(0xC0DE_0001));
+        assert_eq!(
+            (number("NOTHING_SUCH"), number("0x"), number("5")),
+            (None, None, None)
+        );
     }
 }

@@ -24,6 +24,16 @@ impl Context<'_> {
         writeln!(self.out, "{text}")?;
         Ok(())
     }
+
+    /// Prints rows as CSV, with a heading.
+    pub(super) fn print_csv(&mut self, rows: &[impl serde::Serialize]) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(&mut *self.out);
+        for row in rows {
+            writer.serialize(row).map_err(std::io::Error::from)?;
+        }
+        writer.flush()?;
+        Ok(())
+    }
 }
 
 /// Fails unless this process has administrator rights; `why` says what for.

@@ -1,6 +1,9 @@
 //! The commands, one file each.
 
 mod certificate;
+mod compare;
+#[cfg(test)]
+mod compare_tests;
 mod context;
 mod doctor;
 mod exercise;
@@ -24,13 +27,46 @@ use crate::arguments::{Command, CommandLine};
 use crate::error::{Exit, Result};
 use crate::system::System;
 use context::Context;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-/// Does what the command line asks for.
+/// Where the answer goes, until nobody reads it any more.
+struct Read<'o> {
+    out: &'o mut dyn Write,
+    /// The reader has left, as `head` does when it has enough.
+    left: bool,
+}
+
+impl Read<'_> {
+    fn seen<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
+        let error = result.as_ref().err();
+        self.left |= error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl Write for Read<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.seen(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let flushed = self.out.flush();
+        self.seen(flushed)
+    }
+}
+
+/// Does what the command line asks for; that nobody reads the answer to its end is no error.
 ///
 /// # Errors
 /// What went wrong.
 pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Result<Exit> {
+    let mut read = Read { out, left: false };
+    let result = carry_out(line, system, &mut read);
+    if read.left { Ok(Exit::Done) } else { result }
+}
+
+fn carry_out(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Result<Exit> {
     let context = &mut Context {
         system,
         service: &line.global.service,
@@ -51,6 +87,7 @@ pub fn run(line: &CommandLine, system: &dyn System, out: &mut dyn Write) -> Resu
         Command::Stats(arguments) => stats::run(context, arguments),
         Command::Trace(arguments) => trace::run(context, arguments),
         Command::Replay(arguments) => replay::run(context, arguments),
+        Command::Compare(arguments) => compare::run(context, arguments),
         Command::Report(arguments) => report::run(context, arguments),
         Command::Attach(volume) => volume::attach(context, &volume.volume),
         Command::Detach(volume) => volume::detach(context, &volume.volume),

@@ -4,12 +4,17 @@ use super::context::Context;
 use super::trace::printer;
 use crate::arguments::{Replay, Wanted};
 use crate::error::{Error, Exit, Result};
+use crate::quantity;
+use crate::report::Totals;
+use crate::table::Table;
 use crate::trace::event::Event;
 use crate::trace::file::{Block, Reader};
 use crate::trace::filter::Filter;
+use crate::trace::groups::{Groups, Key};
 use crate::trace::stream::{Answer, Stream};
+use serde::Serialize;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -47,6 +52,9 @@ impl Ended {
 
 /// Shows what was saved.
 pub fn run(context: &mut Context<'_>, arguments: &Replay) -> Result<Exit> {
+    if let Some(key) = arguments.group_by {
+        return grouped(context, arguments, key);
+    }
     let mut left = arguments.count.unwrap_or(u64::MAX);
     let mut printer = printer(&mut *context.out, context.json, arguments.csv);
     let mut show = |event: Event| {
@@ -69,9 +77,95 @@ pub fn run(context: &mut Context<'_>, arguments: &Replay) -> Result<Exit> {
     match ended {
         Ok(Some(ended)) => Ok(ended.tell(context, &arguments.file)),
         Ok(None) => Ok(Exit::Done),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Done),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Shows what was saved, counted together.
+fn grouped(context: &mut Context<'_>, arguments: &Replay, key: Key) -> Result<Exit> {
+    let mut left = arguments.count.unwrap_or(u64::MAX);
+    let mut groups = Groups::by(key);
+    let mut add = |event: Event| {
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left -= 1;
+        groups.add(&event);
+        ControlFlow::Continue(())
+    };
+    let read = events_of(&arguments.file, &arguments.wanted, &mut add)?;
+    let rows: Vec<Row<'_>> = groups
+        .in_order()
+        .into_iter()
+        .map(|(group, totals)| Row::of(group, totals))
+        .collect();
+    show(context, arguments.csv, key, &rows)?;
+    Ok(match read {
+        Read::ToEnd(ended) => ended.tell(context, &arguments.file),
+        Read::Left(()) => Exit::Done,
+    })
+}
+
+/// What was counted together. Durations are in microseconds.
+#[derive(Serialize)]
+struct Row<'g> {
+    group: &'g str,
+    requests: u64,
+    bytes: u64,
+    total_us: f64,
+    p50_us: f64,
+    p99_us: f64,
+    max_us: f64,
+    pended: u64,
+    failed: u64,
+}
+
+impl<'g> Row<'g> {
+    fn of(group: &'g str, totals: &Totals) -> Self {
+        let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
+        Self {
+            group,
+            requests: totals.requests,
+            bytes: totals.bytes,
+            total_us: totals.nanoseconds as f64 / 1000.0,
+            p50_us: microseconds(totals.durations.percentile(0.5)),
+            p99_us: microseconds(totals.durations.percentile(0.99)),
+            max_us: microseconds(totals.durations.longest),
+            pended: totals.pended,
+            failed: totals.failed,
+        }
+    }
+}
+
+fn show(context: &mut Context<'_>, csv: bool, key: Key, rows: &[Row<'_>]) -> Result<()> {
+    if context.json {
+        return context.print_json(&rows);
+    }
+    if csv {
+        return context.print_csv(rows);
+    }
+    let headings = [
+        "REQUESTS", "BYTES", "TIME", "P50", "P99", "MAX", "PENDED", "FAILED",
+    ];
+    let headings: Vec<&str> = [key.heading()].into_iter().chain(headings).collect();
+    let mut table = Table::new(&headings).with_numbers_from(1);
+    for row in rows {
+        let [time, p50, p99, max] =
+            [row.total_us, row.p50_us, row.p99_us, row.max_us].map(quantity::microseconds);
+        table.row(vec![
+            quantity::shown(row.group),
+            row.requests.to_string(),
+            quantity::bytes(row.bytes as f64),
+            time,
+            p50,
+            p99,
+            max,
+            row.pended.to_string(),
+            row.failed.to_string(),
+        ]);
+    }
+    write!(context.out, "{table}")?;
+    Ok(())
 }
 
 /// How far a file was read.

@@ -9,7 +9,7 @@ use crate::error::{Error, Exit, Result};
 use crate::system::DriveLetter;
 use crate::trace::event::Event;
 use crate::trace::file::{Writer, first_requests};
-use crate::trace::filter::{Filter, operations};
+use crate::trace::filter::{Filter, Here, operations};
 use crate::trace::print::{Form, Printer};
 use crate::trace::stream::{Answer, PATIENCE, Stream};
 use std::fs::File;
@@ -23,14 +23,31 @@ impl Wanted {
     /// The filter that the user described.
     pub fn filter(&self, letters: &[DriveLetter]) -> Result<Filter> {
         let selection = Selection::new(self.volume.as_deref(), letters)?;
+        let excluded = match self.exclude_operation.as_slice() {
+            [] => 0,
+            excluded => operations(excluded),
+        };
+        let operations = operations(&self.operation) & !excluded;
+        if operations == 0 {
+            let what = "--exclude-operation leaves nothing of what --operation asks for";
+            return Err(Error::new(what).exiting(Exit::Usage));
+        }
         let slower_than = self.slower_than.unwrap_or_default().as_nanos() / 100;
         Ok(Filter {
             volume: selection.device().map(str::to_owned),
             process: self.process,
-            operations: operations(&self.operation),
+            operations,
             name: self.name.clone(),
             slower_than: u64::try_from(slower_than).unwrap_or(u64::MAX),
             failures: self.failures,
+            here: Here {
+                paths: self.path.clone(),
+                exclude_names: self.exclude_name.clone(),
+                exclude_processes: self.exclude_process.clone(),
+                statuses: self.status.clone(),
+                exclude_statuses: self.exclude_status.clone(),
+                minors: self.minor.clone(),
+            },
         })
     }
 }
@@ -38,7 +55,20 @@ impl Wanted {
 /// Shows or saves what completes, until Ctrl-C, or until there was enough.
 pub fn run(context: &mut Context<'_>, arguments: &Trace) -> Result<Exit> {
     let letters = context.system.drive_letters();
-    let filter = arguments.wanted.filter(&letters)?;
+    let mut filter = arguments.wanted.filter(&letters)?;
+    if arguments.save.is_some() && filter.here != Here::default() {
+        let what = "what --save keeps is what the driver lets through, and it cannot tell all that was asked for";
+        return Err(Error::new(what)
+            .remedy(
+                "leave out --path, --exclude-name, --exclude-process, --status, --exclude-status and --minor here, and \
+                 give them to replay or report",
+            )
+            .exiting(Exit::Usage));
+    }
+    let own = context.system.own_process();
+    if let Some(own) = own.filter(|_| !arguments.with_self) {
+        filter.here.exclude_processes.push(own);
+    }
     let taking = Taking {
         ring: arguments.ring.unwrap_or(0),
         names: arguments.names,
@@ -58,6 +88,7 @@ pub fn run(context: &mut Context<'_>, arguments: &Trace) -> Result<Exit> {
     context.system.tell("tracing; Ctrl-C ends it");
     let begun = Instant::now();
     let mut trace = Taken {
+        filter,
         stream: Stream::running(letters),
         done: 0,
         most: arguments.count.unwrap_or(u64::MAX),
@@ -108,6 +139,8 @@ enum Sink<'o> {
 
 /// What was taken so far.
 struct Taken {
+    /// The driver has picked by it, as far as it can.
+    filter: Filter,
     stream: Stream,
     done: u64,
     most: u64,
@@ -169,7 +202,12 @@ impl Taken {
             return Ok(true);
         };
         let room = usize::try_from(self.most - self.done).unwrap_or(usize::MAX);
-        let wanted = events.iter().take(room);
+        let here = &self.filter.here;
+        let wanted: Vec<&Event> = events
+            .iter()
+            .filter(|event| here.has(event))
+            .take(room)
+            .collect();
         self.done += wanted.len() as u64;
         let printed = wanted
             .into_iter()

@@ -109,6 +109,83 @@ fn the_driver_is_asked_for_what_is_wanted() {
     assert_eq!(String::from_utf16(&text).unwrap(), format!("{VOLUME}*.txt"));
 }
 
+/// What the driver cannot tell is picked here, live as of a file.
+#[test]
+fn what_the_driver_cannot_tell_is_picked_here() {
+    let lines = |line: &[&str]| {
+        let system = tracing(answers());
+        let (exit, text) = ran(&system, &[&["trace", "--json"], line].concat());
+        assert_eq!(exit, Ok(Exit::Done), "{text}");
+        let told = system.done.borrow().join("\n");
+        let counted = told.contains(&format!("{} requests in", text.lines().count()));
+        assert!(counted, "{told}");
+        text.lines().count()
+    };
+    assert_eq!(lines(&["--status", "SUCCESS"]), 3);
+    assert_eq!(lines(&["--exclude-name", "*.txt", "--count", "5"]), 1);
+    assert_eq!(lines(&["--exclude-process", "4096"]), 0);
+
+    let sent = |line: &str| {
+        let system = tracing(vec![]);
+        let (exit, _) = ran(&system, &line.split_whitespace().collect::<Vec<_>>());
+        exit.unwrap();
+        let sent = system.sent.borrow();
+        let mut sent = sent.iter();
+        let (_, input) = sent.find(|(code, _)| *code == code::TRACE_START).unwrap();
+        let (start, rest) = TraceStart::read_from_prefix(&input[size_of::<Header>()..]).unwrap();
+        let units = rest
+            .chunks(2)
+            .map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+        (
+            start,
+            String::from_utf16(&units.collect::<Vec<_>>()).unwrap(),
+        )
+    };
+    let (start, pattern) = sent(r"trace --path \dir\ --exclude-operation read");
+    assert_eq!(
+        (pattern.as_str(), start.wanted.get()),
+        (r"\dir*", wanted::NAMES)
+    );
+    assert_eq!(start.operations.get() & 1 << Operation::READ.number(), 0);
+    assert_ne!(start.operations.get() & 1 << Operation::WRITE.number(), 0);
+    let (start, pattern) = sent("trace --exclude-name *.log");
+    assert_eq!((pattern.as_str(), start.wanted.get()), ("", wanted::NAMES));
+}
+
+#[test]
+fn what_the_driver_cannot_tell_is_not_kept_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace");
+    let path = file.to_str().unwrap();
+    for line in [
+        &["trace", "--save", path, "--status", "SUCCESS"][..],
+        &[
+            "trace",
+            "--operation",
+            "read",
+            "--exclude-operation",
+            "read",
+        ],
+    ] {
+        let (exit, text) = ran(&tracing(answers()), line);
+        assert_eq!(exit, Err(Exit::Usage), "{text}");
+    }
+    assert!(!file.exists());
+}
+
+/// What this program does itself is left out, unless it is asked for.
+#[test]
+fn the_tracer_is_not_traced() {
+    for (line, lines) in [
+        (&["trace", "--json"][..], 0),
+        (&["trace", "--json", "--with-self"], 4),
+    ] {
+        let mut system = tracing(answers());
+        system.own_process = Some(4096);
+        assert_eq!(ran(&system, line).1.lines().count(), lines);
+    }
+}
+
 #[test]
 fn without_wishes_everything_is_asked_for() {
     let system = tracing(vec![]);
@@ -136,7 +213,8 @@ fn a_trace_that_cannot_be_read_is_an_error() {
     assert!(text.contains("0xC000009D"), "{text}");
 }
 
-fn saved(arguments: &[&str], file: &Path) -> String {
+/// Saves a trace, and returns what was told.
+pub(super) fn saved(arguments: &[&str], file: &Path) -> String {
     let system = tracing(answers());
     let path = file.to_str().unwrap();
     let line = [&["trace", "--save", path], arguments].concat();
@@ -167,6 +245,23 @@ fn a_saved_trace_is_shown_again() {
         (&["--volume", r"\Device\Other"], 0),
         (&["--slower-than", "50us"], 1),
         (&["--process", "5"], 0),
+        (&["--exclude-process", "4096"], 0),
+        (&["--path", r"\DIR"], 4),
+        (&["--path", r"\dir\mis"], 0),
+        (&["--path", r"\dir\missing", "--path", r"\dir\read.txt"], 4),
+        (&["--exclude-name", "*.txt"], 1),
+        (&["--exclude-operation", "create"], 3),
+        (
+            &[
+                "--status",
+                "object_name_not_found",
+                "--status",
+                "0xC0000043",
+            ],
+            1,
+        ),
+        (&["--exclude-status", "STATUS_SUCCESS"], 1),
+        (&["--minor", "1"], 0),
     ] {
         let line = [&["replay", path, "--json"], filter].concat();
         let (exit, text) = ran(&Pretended::default(), &line);
@@ -237,6 +332,8 @@ fn the_command_line_says_what_there_is() {
         ("fsglass trace --ring 5000", "power of two"),
         ("fsglass trace --ring 512M", "16K to 256M"),
         ("fsglass trace --process 0", "1.."),
+        ("fsglass trace --status WHATEVER", "SHARING_VIOLATION"),
+        ("fsglass replay x --group-by colour", "extension"),
         ("fsglass stats --interval 0", "between"),
         ("fsglass stats --connect 192.0.2.1:1", "loopback"),
     ] {

@@ -30,14 +30,15 @@ impl Driver {
         fixed.process = filter.process.unwrap_or(0).into();
         fixed.slower_than = filter.slower_than.into();
         fixed.operations = filter.operations.into();
-        let names = taking.names || filter.name.is_some();
+        let pattern = filter.driver_pattern();
+        let names = taking.names || pattern.is_some() || filter.here.needs_names();
         let bit = |wanted: bool, bit: u32| if wanted { bit } else { 0 };
         let bits = bit(names, wanted::NAMES) | bit(filter.failures, wanted::FAILURES_ONLY);
         fixed.wanted = bits.into();
         let units = |text: &Option<String>| -> Vec<u16> {
             text.as_deref().unwrap_or_default().encode_utf16().collect()
         };
-        let (volume, name) = (units(&filter.volume), units(&filter.name));
+        let (volume, name) = (units(&filter.volume), units(&pattern));
         let mut input = [0; MAXIMUM_START];
         let Some(length) = encode_start(fixed, &volume, &name, &mut input) else {
             let what = "the volume or the pattern is longer than the driver takes";

@@ -42,7 +42,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, event: &Event) {
+    /// Counts one.
+    pub fn add(&mut self, event: &Event) {
         self.requests += 1;
         // A damaged file may say any number.
         self.bytes = self.bytes.saturating_add(event.bytes());

@@ -144,6 +144,11 @@ pub trait System {
         interrupt::caught()
     }
 
+    /// This process, as the driver tells processes apart; none where they are others'.
+    fn own_process(&self) -> Option<u32> {
+        None
+    }
+
     /// Columns and rows of the terminal that standard output is; `None` if it is none.
     fn terminal(&self) -> Option<(u16, u16)> {
         let terminal = std::io::stdout().is_terminal();

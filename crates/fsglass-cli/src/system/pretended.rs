@@ -47,6 +47,8 @@ pub struct Pretended {
     pub patience: Cell<u32>,
     /// The terminal.
     pub terminal: Option<(u16, u16)>,
+    /// This process.
+    pub own_process: Option<u32>,
     /// What was asked to be done.
     pub done: RefCell<Vec<String>>,
     /// The controls that were sent.
@@ -108,6 +110,10 @@ impl Device for Answers {
 }
 
 impl System for Pretended {
+    fn own_process(&self) -> Option<u32> {
+        self.own_process
+    }
+
     fn text(&self, code: Code) -> Option<String> {
         (code == Code::Win32(5)).then(|| "Access is denied.".to_owned())
     }

@@ -47,6 +47,10 @@ fn wide(text: &str) -> Vec<u16> {
 }
 
 impl System for Windows {
+    fn own_process(&self) -> Option<u32> {
+        Some(std::process::id())
+    }
+
     fn text(&self, code: Code) -> Option<String> {
         let (source, module, number) = match code {
             Code::Win32(code) => (FORMAT_MESSAGE_FROM_SYSTEM, std::ptr::null_mut(), code),

@@ -1,5 +1,5 @@
-//! Which requests are wanted. The driver is asked for these alone; of a file, they are picked here, by
-//! the same rules.
+//! Which requests are wanted. The driver is asked for them as far as it can tell; the rest, and those of a file, are
+//! picked here, by the same rules.
 
 use super::event::Event;
 use fsglass_protocol::Operation;
@@ -19,6 +19,59 @@ pub struct Filter {
     pub slower_than: u64,
     /// Errors and warnings alone.
     pub failures: bool,
+    /// What the driver cannot tell.
+    pub here: Here,
+}
+
+/// Wishes that are looked at here alone. An empty list lets everything through.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Here {
+    /// The file is one of these, or below one.
+    pub paths: Vec<String>,
+    /// Its name matches none of these patterns.
+    pub exclude_names: Vec<String>,
+    /// It was sent in none of these processes.
+    pub exclude_processes: Vec<u32>,
+    /// It has one of these statuses.
+    pub statuses: Vec<u32>,
+    /// It has none of these.
+    pub exclude_statuses: Vec<u32>,
+    /// It has one of these minor functions.
+    pub minors: Vec<u8>,
+}
+
+impl Here {
+    /// Whether it is one of those.
+    #[must_use]
+    pub fn has(&self, event: &Event) -> bool {
+        let status = event.status();
+        let minor = event.record.minor;
+        let one_of = |list: &[u32]| list.is_empty() || list.contains(&status);
+        (self.paths.is_empty() || self.paths.iter().any(|path| is_below(path, &event.name)))
+            && !self
+                .exclude_names
+                .iter()
+                .any(|pattern| matches(pattern, &event.name))
+            && !self.exclude_processes.contains(&event.record.process.get())
+            && one_of(&self.statuses)
+            && !self.exclude_statuses.contains(&status)
+            && (self.minors.is_empty() || self.minors.contains(&minor))
+    }
+
+    /// Whether it asks for names.
+    #[must_use]
+    pub fn needs_names(&self) -> bool {
+        !self.paths.is_empty() || !self.exclude_names.is_empty()
+    }
+}
+
+/// Whether a file is that path, or lies below it; a stream is part of its file.
+fn is_below(path: &str, name: &str) -> bool {
+    let path = path.trim_end_matches('\\');
+    let upper = |text: &str| text.chars().map(upcase).collect::<String>();
+    let (path, name) = (upper(path), upper(name));
+    let rest = name.strip_prefix(&path);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['\\', ':']))
 }
 
 impl Default for Filter {
@@ -30,6 +83,7 @@ impl Default for Filter {
             name: None,
             slower_than: 0,
             failures: false,
+            here: Here::default(),
         }
     }
 }
@@ -46,6 +100,17 @@ pub fn operations(wanted: &[Operation]) -> u64 {
 }
 
 impl Filter {
+    /// The pattern that the driver compares names with: the one that is wanted, or all names that begin as the only path
+    /// does.
+    #[must_use]
+    pub fn driver_pattern(&self) -> Option<String> {
+        match (&self.name, self.here.paths.as_slice()) {
+            (Some(name), _) => Some(name.clone()),
+            (None, [path]) => Some(format!("{}*", path.trim_end_matches('\\'))),
+            (None, _) => None,
+        }
+    }
+
     /// Whether it is wanted.
     #[must_use]
     pub fn has(&self, event: &Event) -> bool {
@@ -59,6 +124,7 @@ impl Filter {
             && event.nanoseconds >= self.slower_than.saturating_mul(100)
             && (event.failed() || !self.failures)
             && name.is_none_or(|pattern| matches(pattern, &event.name))
+            && self.here.has(event)
     }
 }
 
@@ -153,5 +219,53 @@ mod tests {
         assert!(!filter(|filter| filter.failures = true));
         assert!(filter(|filter| filter.name = Some("*file".to_owned())));
         assert!(!filter(|filter| filter.name = Some("file".to_owned())));
+        assert!(filter(
+            |filter| filter.here.paths = vec![r"\x".to_owned(), r"\A FILE".to_owned()]
+        ));
+        assert!(!filter(|filter| filter.here.paths = vec![r"\a".to_owned()]));
+        assert!(!filter(
+            |filter| filter.here.exclude_names = vec!["*FILE".to_owned()]
+        ));
+        assert!(filter(
+            |filter| filter.here.exclude_names = vec!["*.txt".to_owned()]
+        ));
+        assert!(!filter(
+            |filter| filter.here.exclude_processes = vec![4, 4096]
+        ));
+        assert!(filter(|filter| filter.here.statuses = vec![0xC000_0034, 0]));
+        assert!(!filter(|filter| filter.here.statuses = vec![0xC000_0034]));
+        assert!(!filter(|filter| filter.here.exclude_statuses = vec![0]));
+        assert!(filter(|filter| filter.here.minors = vec![2, 0]));
+        assert!(!filter(|filter| filter.here.minors = vec![2]));
+    }
+
+    #[test]
+    fn paths_end_at_a_part() {
+        for (path, name, expected) in [
+            (r"\dir", r"\DIR\sub\a", true),
+            (r"\dir\", r"\dir", true),
+            (r"\dir", r"\directory\a", false),
+            (r"\dir\a", r"\dir\a:stream", true),
+            (r"\", r"\anything", true),
+            (r"\dir", "", false),
+        ] {
+            assert_eq!(is_below(path, name), expected, "{path} {name}");
+        }
+    }
+
+    #[test]
+    fn the_driver_gets_what_it_can_tell() {
+        let with = |name: Option<&str>, paths: &[&str]| {
+            let mut filter = Filter {
+                name: name.map(str::to_owned),
+                ..Filter::default()
+            };
+            filter.here.paths = paths.iter().map(ToString::to_string).collect();
+            filter.driver_pattern()
+        };
+        assert_eq!(with(None, &[]), None);
+        assert_eq!(with(None, &[r"\dir\"]).as_deref(), Some(r"\dir*"));
+        assert_eq!(with(None, &[r"\dir", r"\other"]), None);
+        assert_eq!(with(Some("*.txt"), &[r"\dir"]).as_deref(), Some("*.txt"));
     }
 }

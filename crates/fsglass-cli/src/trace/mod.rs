@@ -6,12 +6,14 @@
 //! | [`stream`] | answers in, events in the order of their completion out |
 //! | [`filter`] | which of them are wanted |
 //! | [`file`] | answers in a file |
+//! | [`groups`] | events counted together: by process, file, operation |
 //! | [`words`] | what was asked and answered, by its published names |
 //! | [`print`] | events as text, JSON or CSV |
 
 pub mod event;
 pub mod file;
 pub mod filter;
+pub mod groups;
 pub mod print;
 pub mod stream;
 #[cfg(test)]

@@ -238,13 +238,5 @@ fn name(event: &Event) -> String {
         ""
     };
     let old = if event.has(flags::NAME_OLD) { "~" } else { "" };
-    // A control character in a name would be one to the terminal.
-    let shown = event.name.chars().map(|character| {
-        if character.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            character
-        }
-    });
-    format!("{old}{cut}{}", shown.collect::<String>())
+    format!("{old}{cut}{}", quantity::shown(&event.name))
 }
