@@ -68,14 +68,28 @@ pub struct Picture {
     pub bytes: Vec<u8>,
 }
 
-/// Has the browser draw the page, so wide and high, into `file`.
+/// What the reader prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+/// Has the browser draw the page, so wide and high, into `file`, as a reader with that preference sees it.
 ///
 /// # Panics
 /// If it does not.
 #[must_use]
-pub fn draw(page: &Path, file: &Path, (width, height): (u32, u32)) -> Picture {
+pub fn draw(page: &Path, file: &Path, (width, height): (u32, u32), scheme: Scheme) -> Picture {
     let size = format!("--window-size={width},{height}");
-    open(page, &[argument("--screenshot=", file), size.into()]);
+    let preferred = match scheme {
+        Scheme::Light => "--blink-settings=preferredColorScheme=1",
+        Scheme::Dark => "--blink-settings=preferredColorScheme=0",
+    };
+    let shot = argument("--screenshot=", file);
+    open(page, &[shot, size.into(), preferred.into()]);
     let opened = File::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let decoded = png::Decoder::new(BufReader::new(opened)).read_info();
     let mut reader = decoded.unwrap_or_else(|error| panic!("{}: {error}", file.display()));

@@ -1,7 +1,7 @@
 //! What `fsglass stats`, `trace` and `report` show of a workload, against what ntbox knows of it.
 
 use fsglass_cli::error::Exit;
-use fsglass_tests::browser;
+use fsglass_tests::browser::{self, Scheme};
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::served::{Client, Served};
 use serde_json::Value;
@@ -385,17 +385,29 @@ fn a_report_is_shown_by_a_browser() {
     let charts = document.matches("<svg").count();
     assert_eq!(
         charts,
-        2 + operations.len(),
-        "one for each operation, and two of all"
+        3 + operations.len(),
+        "one for each operation, two of all, and the slowest"
     );
 
     // docs/report.png is made by naming it in this variable.
     let picture = std::env::var_os("FSGLASS_REPORT_PICTURE");
     let picture = picture.map_or_else(|| directory.path().join("report.png"), PathBuf::from);
-    let picture = browser::draw(&page, &picture, (1000, 1250));
+    let picture = browser::draw(&page, &picture, (1000, 1250), Scheme::Light);
     assert!(picture.drawn() > 0.05, "{} of it is drawn", picture.drawn());
     let bars = picture.share_of([0x2B, 0x6C, 0xB0]);
     assert!(bars > 0.01, "{bars} of it is bars");
+    let paper = picture.share_of([0xFF; 3]);
+    assert!(paper > 0.5, "{paper} of it is paper");
+
+    // On a telephone, at night.
+    let night = directory.path().join("night.png");
+    let night = browser::draw(&page, &night, (500, 900), Scheme::Dark);
+    assert!(night.drawn() > 0.03, "{} of it is drawn", night.drawn());
+    let (dark, bright) = (night.share_of([0x18; 3]), night.share_of([0xFF; 3]));
+    assert!(
+        dark > 0.5 && bright < 0.01,
+        "{dark} of it is dark, {bright} white"
+    );
 
     // Whatever a file is called is text.
     let line = ["report", &from, "-o", &to, "--name", "*onerror*"];

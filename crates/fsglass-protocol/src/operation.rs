@@ -237,6 +237,12 @@ impl Operation {
         self.0 >= FAST && self.0 < FILTER
     }
 
+    /// Whether it is an FsFilter operation.
+    #[must_use]
+    pub const fn is_filter(self) -> bool {
+        self.0 >= FILTER && self.0 < PAGING
+    }
+
     /// The same without regard to paging: `READ` for `paging READ`.
     #[must_use]
     pub const fn plain(self) -> Self {

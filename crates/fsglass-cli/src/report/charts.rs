@@ -36,7 +36,9 @@ pub fn mix(summary: &Summary) -> Drawing<String> {
     let greatest = mix.first().map_or(1, |(_, totals)| totals.requests);
     let height = 60 + 22 * mix.len() as u32;
     picture(960, height, |area| {
-        let rows = (0..mix.len() as i32).into_segmented();
+        // The end of the range is a row as well.
+        let last = mix.len() as i32 - 1;
+        let rows = (0..last.max(0)).into_segmented();
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .margin_right(40)
@@ -65,7 +67,11 @@ pub fn mix(summary: &Summary) -> Drawing<String> {
             .x_desc("requests")
             .draw()?;
         let bars = mix.iter().rev().zip(0..).map(|((_, totals), row)| {
-            let (from, to) = (SegmentValue::Exact(row), SegmentValue::Exact(row + 1));
+            let from = SegmentValue::Exact(row);
+            let to = match row == last {
+                true => SegmentValue::Last,
+                false => SegmentValue::Exact(row + 1),
+            };
             let corners = [(0.0, from), (totals.requests as f64, to)];
             let mut bar = Rectangle::new(corners, BAR.filled());
             bar.set_margin(3, 3, 0, 0);
@@ -104,6 +110,42 @@ pub fn rates(summary: &Summary) -> Drawing<String> {
         chart.draw_series(rates.iter().map(|(from, rate)| {
             let corners = [(*from, 0.0), (from + step, *rate)];
             Rectangle::new(corners, BAR.filled())
+        }))?;
+        area.present()
+    })
+}
+
+/// When the slowest were below, from the first to the last request of the trace: a line for each, the slowest at the top.
+pub fn slowest(summary: &Summary) -> Drawing<String> {
+    let (first, last) = summary.span.unwrap_or_default();
+    let seconds = |time: u64| time.saturating_sub(first) as f64 / 1e7;
+    let end = seconds(last).max(1e-7);
+    let rows = summary.slowest.len() as i32;
+    // One that is shorter than a dot is a dot.
+    let least = end / 400.0;
+    picture(960, 60 + 12 * rows.max(1) as u32, |area| {
+        let mut chart = ChartBuilder::on(&area)
+            .margin(10)
+            .margin_right(40)
+            .x_label_area_size(40)
+            .build_cartesian_2d(0.0..end, 0..rows)?;
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .label_style(font(14))
+            .x_desc("seconds")
+            .draw()?;
+        chart.draw_series(summary.slowest.iter().zip(1..).map(|(event, place)| {
+            let from = seconds(event.time);
+            let to = from + (event.nanoseconds as f64 / 1e9).max(least);
+            let mut bar = Rectangle::new(
+                [(from, rows - place), (to.min(end), rows - place + 1)],
+                BAR.filled(),
+            );
+            bar.set_margin(2, 2, 0, 0);
+            bar
         }))?;
         area.present()
     })

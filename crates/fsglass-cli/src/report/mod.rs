@@ -65,6 +65,10 @@ pub struct Summary {
     pub operations: BTreeMap<Operation, Totals>,
     /// By name of the volume, as people know it.
     pub volumes: BTreeMap<String, Totals>,
+    /// By who asked, and how: see [`kind`].
+    pub kinds: BTreeMap<&'static str, Totals>,
+    /// By process.
+    pub processes: BTreeMap<u32, Totals>,
     /// By file, as far as names are known.
     pub files: HashMap<(Rc<Volume>, String), Totals>,
     /// The slowest, the slowest first.
@@ -75,7 +79,29 @@ pub struct Summary {
     slices: BTreeMap<u64, u64>,
 }
 
+/// Who asked, and how: a program by a request or by fast I/O, or the memory manager and the cache manager.
+#[must_use]
+pub fn kind(operation: Operation) -> &'static str {
+    if operation.is_fast() {
+        "fast I/O"
+    } else if operation != operation.plain() {
+        "paging I/O"
+    } else if operation.is_filter() {
+        "FsFilter operations"
+    } else {
+        "requests"
+    }
+}
+
 impl Summary {
+    /// The processes, those whose requests took most time first.
+    #[must_use]
+    pub fn by_process(&self) -> Vec<(u32, &Totals)> {
+        let mut processes: Vec<_> = self.processes.iter().map(|(id, of)| (*id, of)).collect();
+        processes.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.nanoseconds));
+        processes
+    }
+
     /// Counts one.
     pub fn add(&mut self, event: Event) {
         self.all.add(&event);
@@ -87,6 +113,12 @@ impl Summary {
             .entry(event.operation)
             .or_default()
             .add(&event);
+        self.kinds
+            .entry(kind(event.operation))
+            .or_default()
+            .add(&event);
+        let process = event.record.process.get();
+        self.processes.entry(process).or_default().add(&event);
         let volume = event.volume.short().to_owned();
         self.volumes.entry(volume).or_default().add(&event);
         if !event.name.is_empty() {

@@ -2,12 +2,15 @@
 
 use super::{Summary, Totals, charts};
 use crate::error::{Error, Result};
-use crate::trace::print;
+use crate::trace::{print, words};
 use crate::{quantity, status};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Files that are listed.
 const FILES: usize = 25;
+
+/// Processes that are listed.
+const PROCESSES: usize = 25;
 
 /// What is told of where the trace comes from.
 #[derive(Clone, Debug)]
@@ -21,24 +24,28 @@ pub struct Origin {
 }
 
 const STYLE: &str = "\
-:root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto; \
+:root { color-scheme: light dark; --text: #222; --page: #fff; --weak: #555; --line: #ccc; --note: #fffaf0; }
+@media (prefers-color-scheme: dark) {
+:root { --text: #ddd; --page: #181818; --weak: #aaa; --line: #444; --note: #2a2410; }
+figure svg { filter: invert(.9) hue-rotate(180deg); } }
+body { font: 15px/1.45 system-ui, sans-serif; color: var(--text); background: var(--page); margin: 0 auto; \
 max-width: 62rem; padding: 1rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
 dl.numbers { display: flex; flex-wrap: wrap; gap: .5rem; margin: 1rem 0; }
-dl.numbers div { border: 1px solid #ccc; border-radius: .4rem; padding: .4rem .8rem; flex: 1; \
+dl.numbers div { border: 1px solid var(--line); border-radius: .4rem; padding: .4rem .8rem; flex: 1; \
 min-width: 5.2rem; }
-dl.numbers dt { color: #555; font-size: .85rem; } dl.numbers dd { margin: 0; font-size: 1.25rem; }
-.note { border-left: .3rem solid #b7791f; background: #fffaf0; padding: .5rem .8rem; }
+dl.numbers dt { color: var(--weak); font-size: .85rem; } dl.numbers dd { margin: 0; font-size: 1.25rem; }
+.note { border-left: .3rem solid #b7791f; background: var(--note); padding: .5rem .8rem; }
 figure { margin: 0; } figcaption { font-weight: 600; margin: .3rem 0; }
 figure svg { max-width: 100%; height: auto; display: block; }
-.durations { display: grid; grid-template-columns: repeat(auto-fill, minmax(26rem, 1fr)); gap: 1rem; }
+.durations { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; width: 100%; }
-caption { text-align: left; color: #555; padding-bottom: .3rem; }
+caption { text-align: left; color: var(--weak); padding-bottom: .3rem; }
 th, td { padding: .2rem .6rem .2rem 0; text-align: left; vertical-align: top; }
-thead th { border-bottom: 2px solid #999; } tbody tr { border-bottom: 1px solid #e2e2e2; }
+thead th { border-bottom: 2px solid var(--weak); } tbody tr { border-bottom: 1px solid var(--line); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td.name { word-break: break-all; font-family: ui-monospace, monospace; font-size: .85rem; }";
+td.name { min-width: 16rem; word-break: break-all; font-family: ui-monospace, monospace; font-size: .85rem; }
+td.name small { font-family: system-ui, sans-serif; color: var(--weak); word-break: normal; }";
 
 /// The page of a trace.
 ///
@@ -71,7 +78,7 @@ pub fn page(summary: &Summary, origin: &Origin) -> Result<String> {
                         (mix(summary)?)
                         (durations(summary)?)
                         (busiest(summary))
-                        (slowest(summary))
+                        (slowest(summary)?)
                         (failures(summary))
                     } @else {
                         p { "There is no request in it that was wanted." }
@@ -156,12 +163,22 @@ fn mix(summary: &Summary) -> Result<Markup> {
         "Bars: requests by operation. Most frequent: {frequent}. The table below has the numbers."
     );
     let rates = drawn(charts::rates(summary))?;
+    let processes: Vec<(String, &Totals)> = summary
+        .by_process()
+        .into_iter()
+        .take(PROCESSES)
+        .map(|(id, totals)| (id.to_string(), totals))
+        .collect();
     Ok(html! {
         section #mix {
             h2 { "Requests" }
             (figure("Requests by operation", &label, &drawn(charts::mix(summary))?))
             (figure("Requests per second", "Bars: requests per second over time.", &rates))
             (totals("By operation", "operation", mix.iter().map(|(one, totals)| (one.name(), *totals))))
+            (totals("By who asked: programs by requests and by fast I/O, the memory manager and the cache manager by \
+                paging I/O", "kind", summary.kinds.iter().map(|(kind, totals)| (*kind, totals))))
+            (totals("By process, those whose requests took most time first", "process",
+                processes.iter().map(|(id, totals)| (id.as_str(), *totals))))
             (totals("By volume", "volume",
                 summary.volumes.iter().map(|(name, totals)| (name.as_str(), totals))))
         }
@@ -260,10 +277,12 @@ fn busiest(summary: &Summary) -> Markup {
     }
 }
 
-fn slowest(summary: &Summary) -> Markup {
-    html! {
+fn slowest(summary: &Summary) -> Result<Markup> {
+    let svg = drawn(charts::slowest(summary))?;
+    Ok(html! {
         section #slowest {
             h2 { "Slowest requests" }
+            (figure("When they were below", "Lines: the slowest requests over time. The table below has them.", &svg))
             div.scroll { table {
                 thead { tr {
                     th.number scope="col" { "duration" }
@@ -271,7 +290,7 @@ fn slowest(summary: &Summary) -> Markup {
                     th scope="col" { "status" }
                     th scope="col" { "process" }
                     th scope="col" { "passed on" }
-                    th scope="col" { "file" }
+                    th scope="col" { "file, and what was asked" }
                 } }
                 tbody { @for event in &summary.slowest { tr {
                     td.number { (nanoseconds(event.nanoseconds)) }
@@ -279,11 +298,13 @@ fn slowest(summary: &Summary) -> Markup {
                     td { (status::name(event.status())) }
                     td { (event.record.process.get()) }
                     td { (print::time(event.time)) }
-                    td.name { (event.volume.short()) " " (event.name) }
+                    td.name { (event.volume.short()) " " (event.name)
+                        br;
+                        small { (words::details(event).join(", ")) } }
                 } } }
             } }
         }
-    }
+    })
 }
 
 fn failures(summary: &Summary) -> Markup {

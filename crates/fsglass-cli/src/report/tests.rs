@@ -55,8 +55,63 @@ fn everything_is_counted() {
             .slowest
             .is_sorted_by(|one, next| one.nanoseconds >= next.nanoseconds)
     );
-    let failures: Vec<_> = summary.failures.into_iter().collect();
+    let failures: Vec<_> = summary.failures.clone().into_iter().collect();
     assert_eq!(failures, [((0xC000_0011, Operation::READ), 10)]);
+}
+
+#[test]
+fn processes_and_kinds_are_told_apart() {
+    let mut summary = summary();
+    for (operation, process) in [
+        (Operation::PAGING_READ, 4),
+        (Operation::FAST_READ, 77),
+        (Operation::ACQUIRE_FOR_CC_FLUSH, 4),
+    ] {
+        let mut one = event(60, 1_000_000, operation);
+        one.record.process = process.into();
+        summary.add(one);
+    }
+    let kinds: Vec<_> = summary
+        .kinds
+        .iter()
+        .map(|(kind, totals)| (*kind, totals.requests))
+        .collect();
+    let expected = [
+        ("FsFilter operations", 1),
+        ("fast I/O", 1),
+        ("paging I/O", 1),
+        ("requests", 101),
+    ];
+    assert_eq!(kinds, expected);
+    let processes: Vec<_> = summary
+        .by_process()
+        .iter()
+        .map(|(id, totals)| (*id, totals.requests))
+        .collect();
+    assert_eq!(processes, [(4, 2), (77, 1), (4096, 101)]);
+    let page = page(&summary, &origin()).unwrap();
+    assert!(page.contains(r#"<th scope="row">4096</th>"#) && page.contains("paging I/O"));
+    assert!(
+        page.contains("offset 8192, length 512"),
+        "details of the slowest"
+    );
+}
+
+/// A tick without a number says nothing.
+#[test]
+fn each_tick_has_its_number() {
+    let page = page(&summary(), &origin()).unwrap();
+    let texts = page.split("<text ").skip(1);
+    let empty = texts.filter(|text| {
+        let inner = text.split_once('>').map_or("", |(_, inner)| inner);
+        inner
+            .split('<')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .is_empty()
+    });
+    assert_eq!(empty.count(), 0);
 }
 
 /// As a damaged file may have them.
