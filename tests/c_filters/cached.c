@@ -2,7 +2,8 @@
  * A file of the driver's own, which the cache manager keeps: written and read as the driver is loaded, through the
  * cache, and its pages are what paging requests move. Requests of others pass through.
  *
- * BEYOND: a read is not ended at the end of the file. TWICE: a list of the cache is given back twice.
+ * BEYOND: a read is not ended at the end of the file. TWICE, WRITTEN_TWICE: a list of
+ * the cache is given back twice.
  */
 #include "filter.h"
 
@@ -193,6 +194,9 @@ static VOID ByLists(PFILE_OBJECT File)
         if (bytes != NULL) {
             RtlFillMemory(bytes, PAGE_SIZE, 0xA5);
             CcMdlWriteComplete(File, &offset, list);
+#ifdef WRITTEN_TWICE
+            CcMdlWriteComplete(File, &offset, list); /* MISTAKE */
+#endif
         } else {
             CcMdlWriteAbort(File, list);
         }

@@ -223,12 +223,18 @@ fn a_file_of_the_driver_is_cached() {
         .expect_output("cached: behind the allocation 0, in doubt denied")
         .expect_output("cached: 00000000, 1 handle, access 0012019f")
         .expect_output("cached: another thread");
-    let filter = build_with_mistake("cached", Compiler::Msvc, "TWICE");
-    run("run", &[&filter], &["--ops", "50"])
-        .expect_code(1)
-        .expect_output("violation of BadFree")
-        .expect_output("is no list of pages that the cache has lent")
-        .expect_output("cached!ByLists (");
+    for (mistake, routine) in [
+        ("TWICE", "CcMdlReadComplete"),
+        ("WRITTEN_TWICE", "CcMdlWriteComplete"),
+    ] {
+        let filter = build_with_mistake("cached", Compiler::Msvc, mistake);
+        run("run", &[&filter], &["--ops", "50"])
+            .expect_code(1)
+            .expect_output("violation of BadFree")
+            .expect_output(&format!("{routine} was called for 0x"))
+            .expect_output("is no list of pages that the cache has lent")
+            .expect_output("cached!ByLists (");
+    }
     let filter = build_with_mistake("cached", Compiler::Msvc, "BEYOND");
     run("run", &[&filter], &["--ops", "50"])
         .expect_code(1)
