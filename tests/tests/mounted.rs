@@ -69,6 +69,62 @@ fn programs_see_what_they_see_elsewhere() {
     }
 }
 
+/// What the table "What NT does not express" of docs/mounting.md says of a program's calls, with the errors that it gets.
+const NOT_EXPRESSED: &str = r#"
+import ctypes, errno, os, stat
+libc = ctypes.CDLL(None, use_errno=True)
+def failed(result):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), '')
+def tell(what, act):
+    try:
+        print(what, act())
+    except OSError as error:
+        print(what, errno.errorcode[error.errno])
+def made(name):
+    return os.open(name, os.O_CREAT | os.O_RDWR)
+made('a'), made('b'), os.mkdir('d'), os.mkdir('d/e')
+long = ctypes.c_long
+tell('exchange', lambda: failed(libc.renameat2(-100, b'a', -100, b'b', 2)))
+tell('collapse', lambda: failed(libc.fallocate(made('a'), 8, long(0), long(4096))))
+tell('attribute', lambda: os.setxattr('a', 'user.x', b'1'))
+tell('nameless', lambda: os.open('.', os.O_TMPFILE | os.O_RDWR))
+tell('early', lambda: os.utime('a', (-11644473601, -11644473601)))
+tell('links', lambda: os.stat('d').st_nlink)
+tell('files', lambda: os.statvfs('.').f_files)
+tell('far', lambda: os.pwrite(made('a'), b'x', (1 << 63) - 2))
+tell('gap', lambda: (os.pwrite(made('b'), b'x', 1 << 20), os.lseek(made('b'), 0, os.SEEK_HOLE))[1])
+os.mknod('null', stat.S_IFCHR | 0o600, os.makedev(1, 3))
+tell('device', lambda: os.open('null', os.O_RDWR))
+"#;
+
+#[test]
+fn what_nt_does_not_express_is_told() {
+    if is_left_out() {
+        return;
+    }
+    let mounted = filtered(&fsglass(Profile::Release));
+    let told = run(Command::new("python3")
+        .args(["-c", NOT_EXPRESSED])
+        .current_dir(mounted.place()));
+    let expected = [
+        "exchange EINVAL",
+        "collapse EOPNOTSUPP",
+        "attribute EOPNOTSUPP",
+        "nameless EOPNOTSUPP",
+        "early EINVAL",
+        "links 1",
+        "files 0",
+        "far ENOSPC",
+        "gap 1048577",
+        "device EACCES",
+    ];
+    let told = String::from_utf8_lossy(&told.stdout).replace("ENOTSUP", "EOPNOTSUPP");
+    let told: Vec<&str> = told.lines().collect();
+    assert_eq!(told, expected);
+    mounted.unmount().expect_code(0);
+}
+
 /// What one mount has made the next one shows, owner and mode included, and the host has the data.
 #[test]
 fn what_was_made_is_there_in_the_next_mount() {
