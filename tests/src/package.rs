@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// What is in a package: docs/packaging.md's list, by the path in the folder.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     "README.txt",
     "fsglass.cat",
     "fsglass.cer",
@@ -17,6 +17,7 @@ pub const FILES: [&str; 9] = [
     "fsglass.inf",
     "fsglass.pdb",
     "fsglass.sys",
+    "fsglass.wprp",
     "wine/fsglass.inf",
     "wine/fsglass.sys",
 ];

@@ -104,7 +104,7 @@ impl Windows {
             }
         }
         create(&root.join("inf"));
-        for file in ["fsglass.inx", "README.txt"] {
+        for file in ["fsglass.inx", "fsglass.wprp", "README.txt"] {
             copy(
                 &repository().join("inf").join(file),
                 &root.join("inf").join(file),

@@ -8,7 +8,9 @@ use clap::Parser as _;
 use fsglass_cli::arguments::CommandLine;
 use fsglass_tests::drivers::{self, Profile};
 use fsglass_tests::package::{Catalog, FILES, digest, is_accepted, signed_digest};
+use fsglass_tests::trace_logging::id_of_name;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 use wdk_kit::authenticode;
 use wdk_kit::catalog::{self, Member};
@@ -343,6 +345,71 @@ fn settings_survive_another_installation() {
                 let kept = flags.map(|flags| flags & NO_CLOBBER != 0);
                 assert_eq!(kept, Ok(stays), "[{section}] of {folder:?}");
             }
+        }
+    }
+}
+
+/// The values of an attribute of the elements with that name.
+fn values<'t>(profile: &'t str, element: &str, attribute: &str) -> Vec<&'t str> {
+    let begin = format!("<{element} ");
+    let elements = profile
+        .split(&begin)
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next());
+    let wanted = format!("{attribute}=\"");
+    elements
+        .filter_map(|text| text.split_once(&wanted)?.1.split('"').next())
+        .collect()
+}
+
+/// What WPR asks of a profile: a name for each level and mode, in files and in memory, and no reference to what is not
+/// there; and of the provider that it is ours.
+#[test]
+fn the_recorder_s_profile_is_of_our_provider() {
+    let made = &*MADE;
+    let profile = String::from_utf8(read(&made.file("fsglass.wprp"))).expect("it is UTF-8");
+    let parse = "import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])";
+    let parsed = Command::new("python3")
+        .args(["-c", parse])
+        .arg(made.file("fsglass.wprp"))
+        .status();
+    assert!(parsed.expect("there is Python").success(), "it is no XML");
+    let of = |element, attribute| values(&profile, element, attribute);
+    let id = id_of_name("fsglass");
+    let hexadecimal = |bytes: &mut dyn Iterator<Item = &u8>| {
+        bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    // The first three are numbers, in the order of memory.
+    let numbers = [&id[..4], &id[4..6], &id[6..8]].map(|part| hexadecimal(&mut part.iter().rev()));
+    let bytes = [&id[8..10], &id[10..]].map(|part| hexadecimal(&mut part.iter()));
+    let provider = [&numbers[..], &bytes[..]].concat().join("-");
+    assert_eq!(of("EventProvider", "Name"), [provider.as_str(); 2]);
+    assert_eq!(of("EventProvider", "NonPagedMemory"), ["true"; 2]);
+    assert_eq!(of("Keyword", "Value"), ["0x1", "0x3"]);
+    let profiles = of("Profile", "Id");
+    let expected = [
+        "fsglass.Verbose.File",
+        "fsglass.Verbose.Memory",
+        "fsglass.Light.File",
+        "fsglass.Light.Memory",
+    ];
+    assert_eq!(profiles, expected);
+    let said = of("Profile", "Name")
+        .into_iter()
+        .zip(of("Profile", "DetailLevel"));
+    let said = said.zip(of("Profile", "LoggingMode"));
+    let said: Vec<String> = said
+        .map(|((name, level), mode)| format!("{name}.{level}.{mode}"))
+        .collect();
+    assert_eq!(said, expected, "an identification says what the profile is");
+    for (reference, attribute, element) in [
+        ("EventCollectorId", "Value", "EventCollector"),
+        ("EventProviderId", "Value", "EventProvider"),
+        ("Profile", "Base", "Profile"),
+    ] {
+        let known = of(element, "Id");
+        for name in of(reference, attribute) {
+            assert!(known.contains(&name), "{name} is no {element}");
         }
     }
 }

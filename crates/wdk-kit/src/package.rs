@@ -6,6 +6,7 @@
 //! NAME.inf     stamped with the date of the sources and the package's version
 //! NAME.cat     the catalog of NAME.sys and NAME.inf, signed
 //! NAME.cer     the certificate of the signatures, for the machine's stores
+//! NAME.wprp    a profile for Windows Performance Recorder, where the driver has one
 //! README.txt   what to do with it
 //! PROGRAM.exe  programs that belong to the driver, signed
 //! wine/        NAME.inf and NAME.sys for Wine; without a catalog, so that Windows takes them from nobody
@@ -56,7 +57,7 @@ impl Ingredients<'_> {
     /// Makes the package in a folder, which is emptied first, and returns its files.
     ///
     /// The INF source is `inf/NAME.inx` or `NAME.inx` in the driver's directory, and
-    /// `README.txt` lies beside it, if there is one.
+    /// `README.txt` and `NAME.wprp` lie beside it, if there are any.
     ///
     /// # Errors
     /// When the driver has no INF source, the INF breaks a rule, or something cannot be signed.
@@ -97,9 +98,10 @@ impl Ingredients<'_> {
     fn complete(&self, for_wine: Option<&str>, folder: &Path) -> Result<Vec<PathBuf>> {
         let symbols = self.name("pdb");
         files::copy_if_changed(&self.built.join(&symbols), &folder.join(&symbols))?;
-        if let Some(readme) = readme(self.driver)? {
-            let text = with_windows_line_ends(&files::read_text(&readme)?);
-            files::write_if_changed(&folder.join("README.txt"), text)?;
+        for text in texts(self.driver)? {
+            let name = text.file_name().context("a text has no name")?;
+            let lines = with_windows_line_ends(&files::read_text(&text)?);
+            files::write_if_changed(&folder.join(name), lines)?;
         }
         for program in self.programs {
             let file = program.file_name().context("a program has no name")?;
@@ -218,14 +220,16 @@ fn inf_source(driver: &Driver) -> Result<PathBuf> {
     })
 }
 
-/// What the package of a driver says about itself: `README.txt` beside the INF source, if there
-/// is one.
+/// What lies beside the INF source and goes into the package as it is: `README.txt`, which says what to do with it, and
+/// `NAME.wprp`, as far as there are such files.
 ///
 /// # Errors
 /// When the driver has no INF source.
-pub fn readme(driver: &Driver) -> Result<Option<PathBuf>> {
-    let readme = inf_source(driver)?.with_file_name("README.txt");
-    Ok(readme.is_file().then_some(readme))
+pub fn texts(driver: &Driver) -> Result<Vec<PathBuf>> {
+    let source = inf_source(driver)?;
+    let profile = format!("{}.wprp", driver.image);
+    let beside = [String::from("README.txt"), profile].map(|name| source.with_file_name(name));
+    Ok(beside.into_iter().filter(|text| text.is_file()).collect())
 }
 
 fn refuse_findings(inf: &str, mode: Mode) -> Result<()> {

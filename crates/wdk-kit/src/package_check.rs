@@ -35,8 +35,8 @@ pub fn check(driver: &Driver, programs: &[String], folder: &Path) -> Result<()> 
     };
     let certificate = check.file(folder.join(check.name("cer")));
     check.file(folder.join(check.name("pdb")));
-    if package::readme(driver).is_ok_and(|readme| readme.is_some()) {
-        check.file(folder.join("README.txt"));
+    for text in package::texts(driver).unwrap_or_default() {
+        check.file(folder.join(text.file_name().unwrap_or_default()));
     }
     for program in programs {
         check.image(&folder.join(program), &certificate);
