@@ -386,6 +386,9 @@ pub struct Replay {
     /// Print CSV instead of text; durations are in microseconds
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
+    /// Print Chrome's trace events, which Perfetto and chrome://tracing draw over time
+    #[arg(long, conflicts_with_all = ["json", "csv", "group_by"])]
+    pub trace_events: bool,
 }
 
 /// What `compare` shows.
@@ -444,6 +447,7 @@ const REPLAY_EXAMPLES: &str = r"Examples:
   fsglass replay slow.fsgtrace --operation read --operation fast-read --slower-than 1ms
   fsglass replay slow.fsgtrace --csv > slow.csv
   fsglass replay slow.fsgtrace --group-by path --failures
+  fsglass replay slow.fsgtrace --trace-events > slow.json
 ";
 
 fn operation(text: &str) -> Result<Operation, String> {

@@ -1,4 +1,4 @@
-//! `replay --group-by` and `compare` on saved traces.
+//! `replay --group-by`, `replay --trace-events` and `compare` on saved traces.
 
 use super::tests::ran;
 use super::trace_tests::saved;
@@ -63,6 +63,31 @@ fn requests_are_counted_together() {
         text.starts_with("group,requests,bytes,") && text.contains("\nC:,4,"),
         "{text}"
     );
+}
+
+#[test]
+fn a_trace_is_drawn_by_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace");
+    saved(&[], &file);
+    let path = file.to_str().unwrap();
+    let events = |more: &[&str]| -> Vec<Value> {
+        let line = [&["replay", path, "--trace-events"], more].concat();
+        let (exit, text) = ran(&Pretended::default(), &line);
+        assert_eq!(exit, Ok(Exit::Done), "{text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let names: Vec<Value> = events(&[])
+        .iter()
+        .map(|event| event["name"].clone())
+        .collect();
+    assert_eq!(names, ["READ", "CREATE", "READ", "READ"]);
+    assert_eq!(
+        events(&["--failures"])[0]["args"]["status"],
+        "OBJECT_NAME_NOT_FOUND"
+    );
+    assert_eq!(events(&["--count", "2"]).len(), 2);
+    assert!(events(&["--process", "5"]).is_empty());
 }
 
 #[test]
@@ -134,6 +159,7 @@ fn a_reader_may_leave() {
         &["compare", path, path, "--csv"],
         &["replay", path, "--group-by", "path", "--json"],
         &["replay", path],
+        &["replay", path, "--trace-events"],
     ] {
         let line = CommandLine::try_parse_from([&["fsglass"], line].concat()).unwrap();
         let ended = super::run(&line, &Pretended::default(), &mut Head(10));

@@ -7,6 +7,7 @@ use crate::error::{Error, Exit, Result};
 use crate::quantity;
 use crate::report::Totals;
 use crate::table::Table;
+use crate::trace::chrome::Writer;
 use crate::trace::event::Event;
 use crate::trace::file::{Block, Reader};
 use crate::trace::filter::Filter;
@@ -14,7 +15,7 @@ use crate::trace::groups::{Groups, Key};
 use crate::trace::stream::{Answer, Stream};
 use serde::Serialize;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, BufWriter};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -55,6 +56,9 @@ pub fn run(context: &mut Context<'_>, arguments: &Replay) -> Result<Exit> {
     if let Some(key) = arguments.group_by {
         return grouped(context, arguments, key);
     }
+    if arguments.trace_events {
+        return trace_events(context, arguments);
+    }
     let mut left = arguments.count.unwrap_or(u64::MAX);
     let mut printer = printer(&mut *context.out, context.json, arguments.csv);
     let mut show = |event: Event| {
@@ -79,6 +83,34 @@ pub fn run(context: &mut Context<'_>, arguments: &Replay) -> Result<Exit> {
         Ok(None) => Ok(Exit::Done),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Shows what was saved as Chrome's trace events.
+fn trace_events(context: &mut Context<'_>, arguments: &Replay) -> Result<Exit> {
+    let mut left = arguments.count.unwrap_or(u64::MAX);
+    let mut writer = Writer::new(BufWriter::new(&mut *context.out));
+    let mut show = |event: Event| {
+        if left == 0 {
+            return ControlFlow::Break(Ok(()));
+        }
+        left -= 1;
+        match writer.event(&event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Err(error)),
+        }
+    };
+    let read = events_of(&arguments.file, &arguments.wanted, &mut show)?;
+    let finished = writer.finish();
+    Ok(match read {
+        Read::ToEnd(ended) => {
+            finished?;
+            ended.tell(context, &arguments.file)
+        }
+        Read::Left(result) => {
+            result.and(finished)?;
+            Exit::Done
+        }
+    })
 }
 
 /// Shows what was saved, counted together.

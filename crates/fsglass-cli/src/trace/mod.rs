@@ -9,7 +9,9 @@
 //! | [`groups`] | events counted together: by process, file, operation |
 //! | [`words`] | what was asked and answered, by its published names |
 //! | [`print`] | events as text, JSON or CSV |
+//! | [`chrome`] | events for Perfetto and `chrome://tracing` |
 
+pub mod chrome;
 pub mod event;
 pub mod file;
 pub mod filter;
