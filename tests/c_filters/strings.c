@@ -134,6 +134,25 @@ static int __cdecl ByValue(const void *First, const void *Second)
     return *(const LONG *)First - *(const LONG *)Second;
 }
 
+/* What is printed is read as well: a handler makes do with it. */
+static VOID Printed(VOID)
+{
+    ULONG count;
+
+    for (count = 0; count < 2; count++) {
+        __try {
+            if (count == 0) {
+                DbgPrint("strings: %s and %d\n", AT(PCSTR), 1);
+            } else {
+                DbgPrintEx(DPFLTR_DEFAULT_ID, DPFLTR_ERROR_LEVEL, "strings: %d %d %d %ws\n", 1, 2, 3, AT(PCWSTR));
+            }
+        } __except (GetExceptionCode() == STATUS_ACCESS_VIOLATION ? EXCEPTION_EXECUTE_HANDLER
+                                                                  : EXCEPTION_CONTINUE_SEARCH) {
+        }
+    }
+    DbgPrint("strings: printing goes on with %s and %d, %d, %d, %d\n", "all", 1, 2, 3, 4);
+}
+
 /* In the order of their values, by a routine of the driver's. */
 static VOID Sorted(VOID)
 {
@@ -153,6 +172,7 @@ NTSTATUS FilterStart(PDRIVER_OBJECT Driver)
     Others();
     Terminated();
     Sorted();
+    Printed();
 #ifdef UNGUARDED
     Quiet += (ULONG)By_wcslen(AT(PCWSTR));
 #endif

@@ -193,7 +193,8 @@ fn strings_of_programs_raise_where_they_are_not_there() {
     let filter = build("strings", Compiler::Msvc);
     run("run", &[&filter], &["--ops", "50"])
         .expect_code(0)
-        .expect_output("strings: 39 raised, 0 did not");
+        .expect_output("strings: 39 raised, 0 did not")
+        .expect_output("strings: printing goes on with all and 1, 2, 3, 4");
     let wrong = [
         ("UNGUARDED", "PageFault", "called by strings, reads 0x10000"),
         ("FREED", "UseAfterFree", "called by strings, reads offset 0"),

@@ -8,6 +8,9 @@
 //! slots, in front of the arguments on the stack, and passes the address of the
 //! first variable one, which is what a `va_list` is on x64.
 //!
+//! A string of a program that is not there is an exception for the driver, whose handler may take it; where there is
+//! none, it is a fault. What Windows does with it no page says.
+//!
 //! Source: `DbgPrint`, `DbgPrintEx`, `vDbgPrintEx` in the DDI reference.
 
 #![expect(unsafe_code, reason = "called by drivers in the Windows convention")]
@@ -24,8 +27,8 @@ use std::sync::{PoisonError, RwLock};
 super::table! {
     bare "DbgPrint" => dbg_print,
     bare "DbgPrintEx" => dbg_print_ex,
-    caller(4) "vDbgPrintEx" => v_dbg_print_ex,
-    caller(5) "vDbgPrintExWithPrefix" => v_dbg_print_ex_with_prefix,
+    touches(4) "vDbgPrintEx" => v_dbg_print_ex,
+    touches(5) "vDbgPrintExWithPrefix" => v_dbg_print_ex_with_prefix,
     raises(0) "DbgBreakPoint" => break_point,
     raises(1) "DbgBreakPointWithStatus" => break_point_with_status,
     data "KdDebuggerEnabled" => DEBUGGER_ENABLED,
@@ -105,8 +108,8 @@ unsafe extern "win64" fn dbg_print(format: *const u8) -> NTSTATUS {
     )
 }
 
-super::table::define_thunk!(print_thunk, 2, print_from_thunk);
-super::table::define_thunk!(print_ex_thunk, 4, v_dbg_print_ex);
+super::table::define_thunk!(print_thunk, (touches 2), print_from_thunk);
+super::table::define_thunk!(print_ex_thunk, (touches 4), v_dbg_print_ex);
 
 unsafe extern "win64" fn print_from_thunk(
     format: *const u8,
